@@ -1,0 +1,62 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from './digest.js';
+
+/** A part of a blob: both ends in bytes, `end` included, as in HTTP. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What a store knows of a blob. */
+export interface BlobInfo {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Bytes to put. */
+export interface BlobSource {
+  /** The bytes from the start. May be called again when the store retries. The store destroys what it opened. */
+  open(): Readable;
+  /**
+   * A complete, synced file with exactly these bytes **whose digest the caller has verified**. A store on the same file
+   * system may link it instead of copying. The caller keeps the file until `put` settles and never writes to it again.
+   */
+  readonly path?: string | undefined;
+}
+
+/**
+ * Immutable bytes by digest. No key comes from a client, so no path does. Absence is `undefined`; only failure throws
+ * (`EntrepotError` of kind `storage`).
+ */
+export interface BlobStore {
+  stat(digest: Digest): Promise<BlobInfo | undefined>;
+  /**
+   * The bytes, or those of `range`, which must lie inside the blob. `undefined` when there is no such blob.
+   * A blob that is deleted while it is being read is read to its end. The caller destroys the stream.
+   */
+  open(
+    digest: Digest,
+    options?: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined },
+  ): Promise<Readable | undefined>;
+  /**
+   * Stores the bytes. Atomic: at any instant the blob is whole or absent, also after a crash. Idempotent, also when
+   * several callers put one digest at once. Bytes that do not have `size` or `digest` are refused (`integrity`) and
+   * leave nothing; where `source.path` is used, only the size is checked again.
+   */
+  put(
+    digest: Digest,
+    size: number,
+    source: BlobSource,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void>;
+  /** @returns whether there was one. */
+  delete(digest: Digest): Promise<boolean>;
+  /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
+  list(): AsyncIterable<BlobInfo>;
+  /** @throws EntrepotError `storage` when the store cannot be read and written now. */
+  check(): Promise<void>;
+  dispose(): Promise<void>;
+  /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */
+  signedUrl?(digest: Digest, ttl: number): Promise<URL>;
+}

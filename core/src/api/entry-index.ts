@@ -1,0 +1,84 @@
+import type { PackageCoordinates } from './coordinates.js';
+import type { Digest } from './digest.js';
+import type { Integrity } from './integrity.js';
+
+/** The row that ties (repository, key) to bytes. */
+export interface Entry {
+  readonly repository: string;
+  readonly key: string;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** The media type as the upstream or the uploader gave it, with its parameters. */
+  readonly mediaType: string;
+  /** Upstream headers that are kept for clients, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The upstream's `ETag`, as sent. Only valid for `upstreamUrl`. */
+  readonly etag?: string | undefined;
+  /** The upstream's `Last-Modified`, as sent; for an upload the time of it. */
+  readonly lastModified?: string | undefined;
+  /** Where the bytes came from, without credentials. Absent for an upload. */
+  readonly upstreamUrl?: string | undefined;
+  /** When these bytes were stored; milliseconds since the epoch. */
+  readonly fetchedAt: number;
+  /** When the upstream last confirmed them; milliseconds since the epoch. Not before `fetchedAt`. */
+  readonly checkedAt: number;
+  /** What the bytes were verified against. Empty when nothing was promised. */
+  readonly integrity: readonly Integrity[];
+  readonly coordinates?: PackageCoordinates | undefined;
+  /** What a hosted protocol keeps of its own with an entry (JSON), for `render`. */
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What a confirmation by the upstream (304, or 200 with the same bytes) changes in an entry. */
+export interface EntryRenewal {
+  readonly checkedAt: number;
+  readonly etag?: string | undefined;
+  readonly lastModified?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** When an entry was last served. */
+export interface EntryAccess {
+  readonly repository: string;
+  readonly key: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/**
+ * The entries of all repositories. Keys of different repositories never meet. Absence is `undefined`; only failure
+ * throws (`EntrepotError` of kind `storage`). Every method is atomic and seen by the next call, on every replica.
+ */
+export interface EntryIndex {
+  find(repository: string, key: string): Promise<Entry | undefined>;
+  /**
+   * First copy wins: puts all of `entries` if none of their keys exists, otherwise none of them.
+   * @returns the entries in force for those keys, in the given order; a key that the winner does not have is left out.
+   */
+  putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;
+  /** Puts `entry`, whatever was there. */
+  replace(entry: Entry): Promise<void>;
+  /**
+   * Renews an entry if it still has `digest`. Fields that the renewal leaves out stay as they are; `headers` replace all kept headers.
+   * @returns whether it did.
+   */
+  touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean>;
+  /** @returns whether there was one. With `digest`: only if it still has that digest. */
+  remove(repository: string, key: string, digest?: Digest): Promise<boolean>;
+  /**
+   * The entries of `repository` whose key begins with `prefix`, by key in code-point order, those after `after` (exclusive),
+   * `limit` at the most.
+   */
+  list(
+    repository: string,
+    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly Entry[]>;
+  /** Those of `digests` that an entry of any repository points to. */
+  referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
+  /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */
+  recordAccess(accesses: readonly EntryAccess[]): Promise<void>;
+  /** @throws EntrepotError `storage` when the index cannot be read and written now. */
+  check(): Promise<void>;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,50 @@
+/** How a class of resources is kept. Durations are milliseconds; `Infinity` is "forever" or "never". */
+export interface FreshnessRule {
+  /**
+   * `immutable`: kept bytes are right for ever; `revalidate`: right for `freshFor`, then the upstream is asked with the
+   * kept validators; `bypass`: never kept.
+   */
+  readonly policy: 'immutable' | 'revalidate' | 'bypass';
+  /** How long a `revalidate` copy is served without asking, counted from the last answer that confirmed it. */
+  readonly freshFor: number;
+  /** The ceiling for every policy: past it the upstream is asked again. An expired copy is kept until it is replaced. */
+  readonly expireAfter: number;
+  /** What a request does that finds a refresh of its resource in flight: wait for it, take the kept copy, or go upstream itself. */
+  readonly busy: 'wait' | 'stale' | 'bypass';
+  /** How long after it went stale a copy may be served while the upstream is failing. */
+  readonly staleIfError: number;
+  /** How long after it went stale a copy is served at once while a refresh runs in the background (RFC 5861 §3). */
+  readonly staleWhileRevalidate: number;
+  /** How long a 404 or 410 of the upstream is remembered. 0 remembers nothing. */
+  readonly negativeFor: number;
+  /** A kept document whose upstream says 404 or 410: pass that on, or go on serving the copy. Artifacts are always kept. */
+  readonly onGone: 'pass' | 'keep';
+  /** Whether `Cache-Control: no-store` or `private` of the upstream forbids keeping (RFC 9111 §5.2.2). */
+  readonly respectNoStore: boolean;
+}
+
+/** The rule of a class that says nothing of its own. */
+export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', FreshnessRule>> = {
+  artifact: {
+    policy: 'immutable',
+    freshFor: Infinity,
+    expireAfter: 720 * 3_600_000,
+    busy: 'wait',
+    staleIfError: Infinity,
+    staleWhileRevalidate: 0,
+    negativeFor: 60_000,
+    onGone: 'keep',
+    respectNoStore: false,
+  },
+  document: {
+    policy: 'revalidate',
+    freshFor: 300_000,
+    expireAfter: 720 * 3_600_000,
+    busy: 'wait',
+    staleIfError: Infinity,
+    staleWhileRevalidate: 0,
+    negativeFor: 60_000,
+    onGone: 'pass',
+    respectNoStore: false,
+  },
+};

@@ -1,0 +1,66 @@
+import { EntrepotError } from './errors.js';
+
+/** Hash algorithms that ecosystems promise bytes with, weakest first. */
+const ALGORITHMS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
+
+/** A hash algorithm of an `Integrity`. */
+export type IntegrityAlgorithm = (typeof ALGORITHMS)[number];
+
+const HEX_LENGTH: Readonly<Record<IntegrityAlgorithm, number>> = {
+  md5: 32,
+  sha1: 40,
+  sha256: 64,
+  sha384: 96,
+  sha512: 128,
+};
+
+/** What the ecosystem promised about the bytes: an algorithm and the sum in lower-case hex. */
+export interface Integrity {
+  readonly algorithm: IntegrityAlgorithm;
+  readonly hex: string;
+}
+
+/**
+ * Parses a Subresource Integrity string (W3C SRI §3.5: space-separated `alg-base64[?options]`). Unknown algorithms and
+ * malformed parts are left out, as the specification asks, so the result may be empty.
+ */
+export function parseSri(text: string): Integrity[] {
+  const found: Integrity[] = [];
+  for (const part of text.trim().split(/\s+/)) {
+    const match = /^([a-z0-9]+)-([A-Za-z0-9+/]+={0,2})(?:\?.*)?$/.exec(part);
+    if (match === null || !isAlgorithm(match[1])) continue;
+    const hex = Buffer.from(match[2] as string, 'base64').toString('hex');
+    if (hex.length === HEX_LENGTH[match[1]]) found.push({ algorithm: match[1], hex });
+  }
+  return found;
+}
+
+/** The integrity for a sum in hex (either case), or `undefined` when it is not one of that algorithm. */
+export function parseHex(algorithm: IntegrityAlgorithm, text: string): Integrity | undefined {
+  const hex = text.trim().toLowerCase();
+  return hex.length === HEX_LENGTH[algorithm] && /^[0-9a-f]+$/.test(hex) ? { algorithm, hex } : undefined;
+}
+
+/** The promises with the strongest algorithm among `promises`: only these count (W3C SRI §3.3.3). */
+export function strongest(promises: readonly Integrity[]): Integrity[] {
+  const rank = Math.max(...promises.map(({ algorithm }) => ALGORITHMS.indexOf(algorithm)));
+  return promises.filter(({ algorithm }) => ALGORITHMS.indexOf(algorithm) === rank);
+}
+
+/** `integrity` in the form in which messages and logs show it: `sha512:ab12…`. */
+export function printIntegrity({ algorithm, hex }: Integrity): string {
+  return `${algorithm}:${hex}`;
+}
+
+/** The error for bytes that are not what the ecosystem promised. */
+export function integrityMismatch(subject: string, expected: readonly Integrity[], found: Integrity): EntrepotError {
+  const wanted = expected.map(printIntegrity).join(' or ');
+  return new EntrepotError(
+    'integrity',
+    `${subject}: expected ${wanted}, the upstream sent ${printIntegrity(found)}; nothing was stored`,
+  );
+}
+
+function isAlgorithm(text: string | undefined): text is IntegrityAlgorithm {
+  return (ALGORITHMS as readonly string[]).includes(text ?? '');
+}

@@ -1,0 +1,15 @@
+/** What the pipeline did with a request (architecture §4). */
+export type OutcomeName =
+  'hit' | 'revalidated' | 'miss' | 'stale' | 'bypass' | 'denied' | 'failed' | 'local' | 'upload';
+
+/** What became of one request: the source of metrics, the access log and `Cache-Status` alike. */
+export interface Outcome {
+  readonly name: OutcomeName;
+  readonly repository: string;
+  /** The class of the resource, the name of a passthrough, or its kind where there is no class. */
+  readonly resource: string;
+  /** The error's code when it failed or was denied. */
+  readonly code?: string | undefined;
+  /** For people: why it is stale, which upstream failed. */
+  readonly detail?: string | undefined;
+}

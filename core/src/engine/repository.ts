@@ -1,0 +1,113 @@
+import type { Readable } from 'node:stream';
+import type { BlobStore } from '../api/blob-store.js';
+import type { Clock } from '../api/clock.js';
+import type { EntryIndex } from '../api/entry-index.js';
+import type { FreshnessRule } from '../api/freshness.js';
+import type { HotCache } from '../api/hot-cache.js';
+import type { Logger } from '../api/logger.js';
+import type { Outcome } from '../api/outcome.js';
+import type { PolicyEngine } from '../api/policy.js';
+import type { Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
+import type { Transport } from '../api/transport.js';
+
+/** An upstream with what the repository sends only to its origin. */
+export interface ConfiguredUpstream extends Upstream {
+  /** The `Authorization` header for this origin and no other. A secret. */
+  readonly authorization?: string | undefined;
+}
+
+/** Bounds of one repository. */
+export interface RepositoryLimits {
+  /** The longest that one fetch may take, from the request to the last byte; milliseconds. */
+  readonly totalTimeout: number;
+  /** The largest document that is taken from an upstream, in bytes (after any content coding). */
+  readonly maxDocumentBytes: number;
+  /** The largest artifact that is taken from an upstream, in bytes. `Infinity`: no bound but the disk. */
+  readonly maxArtifactBytes: number;
+  /** The largest body of a passthrough request, in bytes (after any content coding). */
+  readonly maxRequestBytes: number;
+}
+
+/** The bounds where the configuration names none. */
+export const DEFAULT_LIMITS: RepositoryLimits = {
+  totalTimeout: 1_800_000,
+  maxDocumentBytes: 256 * 1024 * 1024,
+  maxArtifactBytes: Infinity,
+  maxRequestBytes: 10 * 1024 * 1024,
+};
+
+/** One configured repository: everything that the pipeline has to know of it. */
+export interface RepositoryDefinition {
+  readonly name: string;
+  readonly kind: 'proxy' | 'hosted';
+  readonly plugin: ProtocolPlugin;
+  readonly protocol: Protocol;
+  /** In the order in which they are tried. Empty for a hosted repository. */
+  readonly upstreams: readonly ConfiguredUpstream[];
+  /** The rule of every class of the plugin, configuration applied. */
+  readonly freshness: Readonly<Record<string, FreshnessRule>>;
+  /** `auto`: a far range of a large cold artifact goes upstream by itself, unstored; `wait`: never. */
+  readonly coldRange: 'auto' | 'wait';
+  /** Whether an artifact that nothing promises an integrity for is refused. */
+  readonly requireIntegrity: boolean;
+  /** Hosts (`name` or `name:port`) that a redirect or a document may lead to although their address is private. */
+  readonly allowPrivateHosts: readonly string[];
+  readonly userAgent: string;
+  readonly limits: RepositoryLimits;
+}
+
+/** What the pipeline stands on. Shared by all repositories, but for the transport. */
+export interface EngineServices {
+  readonly blobs: BlobStore;
+  readonly entries: EntryIndex;
+  readonly hotCache: HotCache;
+  readonly transport: Transport;
+  readonly policy: PolicyEngine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly storage: SharedStorage;
+}
+
+/** The bounded memory and disk that repositories share. Made by `createSharedStorage`. */
+export interface SharedStorage {
+  dispose(): Promise<void>;
+}
+
+/** A request for one repository, without its mount. */
+export interface EngineRequest {
+  readonly method: string;
+  /** The path below the mount as it was sent, not decoded; begins with `/`. */
+  readonly rawPath: string;
+  /** The query as it was sent, without `?`; empty when there is none. */
+  readonly rawQuery: string;
+  /** A request header by its lower-case name. */
+  header(name: string): string | undefined;
+  /** The body; only read for uploads and passthrough. */
+  readonly body: Readable;
+  /** The URL of the repository as this client reaches it, without a trailing slash. */
+  readonly baseUrl: string;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** The answer for a client. */
+export interface EngineReply {
+  readonly status: number;
+  /** Names as they are sent. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * Absent for HEAD, 204 and 304. A stream that fails half-way must end the connection, never the message: what was
+   * promised was not delivered.
+   */
+  readonly body?: Buffer | Readable | undefined;
+  readonly outcome: Outcome;
+}
+
+/** A repository that answers requests. */
+export interface RepositoryEngine {
+  readonly definition: RepositoryDefinition;
+  /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
+  handle(request: EngineRequest): Promise<EngineReply>;
+  /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */
+  dispose(grace: number): Promise<void>;
+}
