@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => new URL(path, import.meta.url).pathname;
+
+/** Tests run on the sources, without a build; acceptance/ runs on what is built. */
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^@entrepot\/core$/, replacement: source('core/src/index.ts') },
+      { find: /^@entrepot\/core\/(engine|testing)$/, replacement: source('core/src/$1/index.ts') },
+      { find: /^@entrepot\/host$/, replacement: source('host/src/index.ts') },
+      { find: /^@entrepot\/plugin-(npm|files)$/, replacement: source('plugins/$1/src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['{core,host}/test/**/*.test.ts', 'plugins/*/test/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+});
