@@ -1,1 +1,9 @@
-export {};
+export * from './fake-upstream.js';
+export * from './fixed-policy.js';
+export * from './fixed-scanner.js';
+export * from './gate.js';
+export * from './manual-clock.js';
+export * from './memory-blob-store.js';
+export * from './memory-entry-index.js';
+export * from './memory-hot-cache.js';
+export * from './node-transport.js';

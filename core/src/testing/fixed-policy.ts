@@ -1,0 +1,47 @@
+import {
+  ACTIONS,
+  type FiredRule,
+  type PolicyAction,
+  type PolicyDecision,
+  type PolicyEngine,
+  type PolicyInput,
+} from '../api/policy.js';
+
+/** A rule of a `FixedPolicy`. */
+export interface FixedRule {
+  readonly id: string;
+  readonly action: PolicyAction;
+  readonly reason: string;
+  /** Whether the rule fires. Pure. */
+  matches(input: PolicyInput): boolean;
+}
+
+/** A policy from a list of rules: all are evaluated, the strongest action wins. */
+export class FixedPolicy implements PolicyEngine {
+  #rules: readonly FixedRule[];
+  #revision = 1;
+
+  constructor(rules: readonly FixedRule[] = []) {
+    this.#rules = [...rules];
+  }
+
+  revision(): string {
+    return String(this.#revision);
+  }
+
+  evaluate(input: PolicyInput): PolicyDecision {
+    const fired = this.#rules.filter((rule) => rule.matches(input)).map(toFiredRule);
+    const action = ACTIONS.find((candidate) => fired.some((rule) => rule.action === candidate)) ?? 'allow';
+    return { action, rules: fired };
+  }
+
+  /** Puts other rules in force, under a new revision. */
+  setRules(rules: readonly FixedRule[]): void {
+    this.#rules = [...rules];
+    this.#revision += 1;
+  }
+}
+
+function toFiredRule({ id, action, reason }: FixedRule): FiredRule {
+  return { id, action, reason };
+}

@@ -1,0 +1,106 @@
+import type { Digest } from '../api/digest.js';
+import type { Entry, EntryAccess, EntryIndex, EntryRenewal } from '../api/entry-index.js';
+
+/** An `EntryIndex` in memory, for tests. */
+export class MemoryEntryIndex implements EntryIndex {
+  /** By repository, then by key. */
+  readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #accesses = new Map<string, Map<string, number>>();
+
+  async find(repository: string, key: string): Promise<Entry | undefined> {
+    return this.#find(repository, key);
+  }
+
+  async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const free = entries.every(({ repository, key }) => this.#find(repository, key) === undefined);
+    if (free) for (const entry of entries) this.#put(entry);
+    return entries.map(({ repository, key }) => this.#find(repository, key)).filter((entry) => entry !== undefined);
+  }
+
+  async replace(entry: Entry): Promise<void> {
+    this.#put(entry);
+  }
+
+  async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
+    const entry = this.#find(repository, key);
+    if (entry?.digest !== digest) return false;
+    this.#put({
+      ...entry,
+      checkedAt: renewal.checkedAt,
+      etag: renewal.etag ?? entry.etag,
+      lastModified: renewal.lastModified ?? entry.lastModified,
+      headers: renewal.headers ?? entry.headers,
+    });
+    return true;
+  }
+
+  async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
+    const entry = this.#find(repository, key);
+    if (entry === undefined || (digest !== undefined && entry.digest !== digest)) return false;
+    this.#accesses.get(repository)?.delete(key);
+    return this.#entries.get(repository)?.delete(key) ?? false;
+  }
+
+  async list(
+    repository: string,
+    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly Entry[]> {
+    const { prefix, after, limit } = options;
+    const found = [...(this.#entries.get(repository)?.values() ?? [])].filter(
+      ({ key }) => key.startsWith(prefix) && (after === undefined || compareCodePoints(key, after) > 0),
+    );
+    return found.sort((left, right) => compareCodePoints(left.key, right.key)).slice(0, limit);
+  }
+
+  async referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const wanted = new Set(digests);
+    const found = new Set<Digest>();
+    for (const entries of this.#entries.values()) {
+      for (const { digest } of entries.values()) if (wanted.has(digest)) found.add(digest);
+    }
+    return found;
+  }
+
+  async recordAccess(accesses: readonly EntryAccess[]): Promise<void> {
+    for (const { repository, key, at } of accesses) {
+      if (this.#find(repository, key) === undefined) continue;
+      const times = this.#accesses.get(repository) ?? new Map<string, number>();
+      times.set(key, Math.max(at, times.get(key) ?? -Infinity));
+      this.#accesses.set(repository, times);
+    }
+  }
+
+  /** When an entry was last served; milliseconds since the epoch. `undefined`: never, or there is no such entry. */
+  lastAccess(repository: string, key: string): number | undefined {
+    return this.#accesses.get(repository)?.get(key);
+  }
+
+  async check(): Promise<void> {}
+
+  async dispose(): Promise<void> {
+    this.#entries.clear();
+    this.#accesses.clear();
+  }
+
+  #find(repository: string, key: string): Entry | undefined {
+    return this.#entries.get(repository)?.get(key);
+  }
+
+  /** Keeps a copy, as a database does: what the caller changes later must not reach the index. */
+  #put(entry: Entry): void {
+    const entries = this.#entries.get(entry.repository) ?? new Map<string, Entry>();
+    entries.set(entry.key, deepFreeze(structuredClone(entry)));
+    this.#entries.set(entry.repository, entries);
+  }
+}
+
+/** UTF-8 sorts like code points; JavaScript's `<` sorts by UTF-16 units and puts U+1F600 before U+FFFD. */
+function compareCodePoints(left: string, right: string): number {
+  return Buffer.compare(Buffer.from(left), Buffer.from(right));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,183 @@
+import { type LookupAddress, lookup as resolve } from 'node:dns';
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { pipeline, type Readable, Transform } from 'node:stream';
+import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
+import type { Transport, TransportReply, TransportRequest } from '../api/transport.js';
+
+/** How long a `NodeTransport` waits; milliseconds. */
+export interface NodeTransportOptions {
+  /** For the head of a reply, connecting included. Default: 10 s. */
+  readonly headTimeout?: number;
+  /** Between two pieces of a body that somebody reads. Default: 10 s. */
+  readonly idleTimeout?: number;
+}
+
+/** A `Transport` on `node:http`, for tests: nothing decoded, no redirect followed, no pool to tune, no outbound proxy. */
+export class NodeTransport implements Transport {
+  readonly #http = new HttpAgent({ keepAlive: true });
+  readonly #https = new HttpsAgent({ keepAlive: true });
+  readonly #headTimeout: number;
+  readonly #idleTimeout: number;
+
+  constructor({ headTimeout = 10_000, idleTimeout = 10_000 }: NodeTransportOptions = {}) {
+    this.#headTimeout = headTimeout;
+    this.#idleTimeout = idleTimeout;
+  }
+
+  async send(request: TransportRequest): Promise<TransportReply> {
+    const url = printableUrl(request.url);
+    if (request.signal.aborted) throw interrupted(url);
+    try {
+      const message = await this.#exchange(request, url);
+      return {
+        status: message.statusCode ?? 0,
+        headers: joinHeaders(message.rawHeaders),
+        body: this.#body(message, url, request.signal),
+      };
+    } catch (error) {
+      throw request.signal.aborted ? interrupted(url, error) : asOutage(error, url);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  /** Sends the request and waits for the head of its reply. */
+  #exchange(
+    { method, url, headers, body, allowPrivate, signal }: TransportRequest,
+    name: string,
+  ): Promise<IncomingMessage> {
+    const secure = url.protocol === 'https:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    if (!allowPrivate && isIP(host) !== 0 && isPrivate(host)) throw refusedAddress(name, host);
+    return new Promise((settle, fail) => {
+      const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+        method,
+        // `Content-Length` keeps Node from chunking a body whose size is known.
+        headers: body === undefined ? headers : { ...headers, 'content-length': String(body.length) },
+        // A connection that may be private must never be reused for a request that may not.
+        ...(allowPrivate ? { agent: secure ? this.#https : this.#http } : { agent: false, lookup: publicLookup(name) }),
+        signal,
+      });
+      const timer = setTimeout(() => outgoing.destroy(timedOut(name, this.#headTimeout)), this.#headTimeout);
+      outgoing.once('error', (error) => {
+        clearTimeout(timer);
+        fail(error);
+      });
+      outgoing.once('response', (message) => {
+        clearTimeout(timer);
+        settle(message);
+      });
+      outgoing.end(body);
+    });
+  }
+
+  /** The body as a stream whose failures are ours. Node ends a body that was cut short with an error of its own. */
+  #body(message: IncomingMessage, url: string, signal: AbortSignal): Readable {
+    let failure: EntrepotError | undefined;
+    const timer = setTimeout(() => {
+      // A reader that is slow itself is not the upstream's fault.
+      if (body.writableNeedDrain) return timer.refresh();
+      failure = timedOut(url, this.#idleTimeout);
+      message.destroy(failure);
+    }, this.#idleTimeout);
+    const body = new Transform({
+      transform(chunk, _encoding, callback) {
+        timer.refresh();
+        callback(null, chunk);
+      },
+      destroy(error, callback) {
+        clearTimeout(timer);
+        if (error === null) return callback(null);
+        callback(failure ?? (signal.aborted ? interrupted(url, error) : asOutage(error, url)));
+      },
+    });
+    // The pipeline's own error is the one that `body` has been destroyed with.
+    pipeline(message, body, () => {});
+    return body;
+  }
+}
+
+/** RFC 9110 §5.3: fields of one name are joined in order. Node's own table drops repeated fields of some names. */
+function joinHeaders(raw: readonly string[]): Record<string, string> {
+  const joined = new Map<string, string>();
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] as string).toLowerCase();
+    const value = raw[index + 1] as string;
+    const before = joined.get(name);
+    joined.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return Object.fromEntries(joined);
+}
+
+/** Looks at the addresses that the connection will use, so that a name cannot change between the check and its use. */
+function publicLookup(url: string): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+      if (error !== null) return callback(error, []);
+      const refused = addresses.find(({ address }) => isPrivate(address));
+      if (refused !== undefined) return callback(refusedAddress(url, refused.address), []);
+      const [first] = addresses;
+      if (options.all === true || first === undefined) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv4');
+}
+for (const [network, prefix] of [
+  ['::', 127],
+  ['fc00::', 7],
+  ['fe80::', 10],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv6');
+}
+
+/** Whether `address` is private, loopback, link-local or unspecified, also when IPv6 maps it. */
+function isPrivate(address: string): boolean {
+  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+function refusedAddress(url: string, address: string): EntrepotError {
+  return new EntrepotError('forbidden', `${url}: expected a public address, found ${address}`, {
+    code: 'PRIVATE_ADDRESS',
+  });
+}
+
+function timedOut(url: string, waited: number): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `${url}: nothing came for ${waited} ms`, {
+    status: 504,
+    code: 'UPSTREAM_TIMEOUT',
+  });
+}
+
+function interrupted(url: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `${url}: the request was aborted`, {
+    code: 'UPSTREAM_ABORTED',
+    cause,
+  });
+}
+
+function asOutage(error: unknown, url: string): EntrepotError {
+  const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : 'unknown reason';
+  return asEntrepotError(
+    error,
+    'upstream-unavailable',
+    `${url}: the upstream cannot be reached or broke off (${reason})`,
+  );
+}
