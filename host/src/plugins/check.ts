@@ -1,0 +1,161 @@
+import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Protocol, type ProtocolPlugin } from '@entrepot/core';
+import { satisfies, validRange } from 'semver';
+import type { Mismatch } from './problem.js';
+import type { PluginLocation } from './resolve.js';
+import { PLUGIN_SERVICES } from './services.js';
+
+const ID = /^[a-z][a-z0-9-]*$/;
+const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
+const OPTIONAL_HOOKS = [
+  'describe',
+  'rewrite',
+  'verify',
+  'renderError',
+  'adaptRequest',
+  'adaptReply',
+  'receive',
+  'render',
+  'dispose',
+] as const satisfies readonly (keyof Protocol)[];
+
+/** Level one of the handshake: the package says which versions of core it was made for. */
+export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: string): Mismatch[] {
+  const range = manifest?.peerDependencies?.['@entrepot/core'];
+  if (range === undefined) {
+    // A file of one's own beside the configuration need not be a package.
+    if (byPath) return [];
+    return [{ found: 'none', wanted: `a peerDependency on @entrepot/core in package.json that allows ${coreVersion}` }];
+  }
+  if (validRange(range) !== null && satisfies(coreVersion, range, { includePrerelease: true })) return [];
+  return [
+    {
+      found: JSON.stringify(range),
+      wanted: `a peerDependency on @entrepot/core in package.json that allows ${coreVersion}`,
+    },
+  ];
+}
+
+/**
+ * Levels two and three of the handshake: the API version that `define…Plugin` stamped, and the shape. Of a plugin for
+ * another API version nothing else is looked at.
+ */
+export function checkPlugin(plugin: unknown): Mismatch[] {
+  if (!isRecord(plugin)) {
+    return [{ found: printed(plugin), wanted: 'a default export made by defineProtocolPlugin' }];
+  }
+  if (typeof plugin['apiVersion'] !== 'number' || !isCompatible(plugin['apiVersion'])) {
+    return [{ found: `apiVersion ${printed(plugin['apiVersion'])}`, wanted: `apiVersion ${acceptedVersions()}` }];
+  }
+  if (plugin['kind'] !== 'protocol') return [{ found: `kind ${printed(plugin['kind'])}`, wanted: 'kind "protocol"' }];
+  return [
+    ...checkIdentity(plugin),
+    ...checkClasses(plugin['classes']),
+    ...checkInject(plugin['inject']),
+    ...checkMembers(plugin),
+  ];
+}
+
+/** Whether what a plugin's `create` made is a protocol. */
+export function checkProtocol(protocol: unknown): Mismatch[] {
+  if (!isRecord(protocol)) return [{ found: printed(protocol), wanted: 'create to make an object' }];
+  const mismatches = checkFunction(protocol, 'route', 'required', 'protocol');
+  for (const hook of OPTIONAL_HOOKS) mismatches.push(...checkFunction(protocol, hook, 'optional', 'protocol'));
+  return mismatches;
+}
+
+function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  const mismatches: Mismatch[] = [];
+  const { id, kinds, mount, dotSegments } = plugin;
+  if (typeof id !== 'string' || !ID.test(id)) {
+    mismatches.push({
+      found: `id ${printed(id)}`,
+      wanted: 'an id of lower-case letters, digits and -, beginning with a letter',
+    });
+  }
+  const known =
+    Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
+  if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
+  if (mount !== undefined && (typeof mount !== 'string' || !MOUNT.test(mount))) {
+    mismatches.push({ found: `mount ${printed(mount)}`, wanted: 'a mount such as /v2, or none' });
+  }
+  if (dotSegments !== undefined && dotSegments !== 'refuse' && dotSegments !== 'collapse') {
+    mismatches.push({
+      found: `dotSegments ${printed(dotSegments)}`,
+      wanted: 'dotSegments "refuse", "collapse" or none',
+    });
+  }
+  return mismatches;
+}
+
+function checkClasses(classes: unknown): Mismatch[] {
+  if (!isRecord(classes))
+    return [{ found: `classes ${printed(classes)}`, wanted: 'classes: an object of resource classes by name' }];
+  return Object.entries(classes)
+    .filter(([, entry]) => {
+      if (!isRecord(entry) || typeof entry['description'] !== 'string') return true;
+      return entry['kind'] !== 'artifact' && entry['kind'] !== 'document';
+    })
+    .map(([name, entry]) => ({
+      found: `class ${name} ${printed(entry)}`,
+      wanted: 'a class with kind "artifact" or "document" and a description',
+    }));
+}
+
+function checkInject(inject: unknown): Mismatch[] {
+  if (!isRecord(inject)) return [{ found: `inject ${printed(inject)}`, wanted: 'inject: an object of tokens by name' }];
+  const offered = PLUGIN_SERVICES.map(({ id }) => id).join(', ');
+  return Object.entries(inject)
+    .filter(([, token]) => !isRecord(token) || !PLUGIN_SERVICES.some(({ symbol }) => symbol === token['symbol']))
+    .map(([name, token]) => ({
+      found: `inject.${name}: ${isRecord(token) && typeof token['id'] === 'string' ? `the token ${token['id']}` : printed(token)}`,
+      wanted: `a token of a service that plugins may use (${offered})`,
+    }));
+}
+
+function checkMembers(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  const schema = plugin['options'] as ProtocolPlugin['options'] | undefined;
+  // Some libraries' schemas are functions, so only the marker counts.
+  const standard = schema === undefined || schema === null ? undefined : schema['~standard'];
+  const mismatches = [
+    ...checkFunction(plugin, 'create', 'required', 'plugin'),
+    ...checkFunction(plugin, 'discoverUpstreams', 'optional', 'plugin'),
+    ...checkFunction(plugin, 'clientSetup', 'optional', 'plugin'),
+  ];
+  if (standard?.version !== 1 || typeof standard.validate !== 'function') {
+    mismatches.push({ found: `options ${printed(schema)}`, wanted: 'options: a schema of Standard Schema version 1' });
+  }
+  return mismatches;
+}
+
+function checkFunction(
+  owner: Readonly<Record<string, unknown>>,
+  name: string,
+  need: 'required' | 'optional',
+  what: string,
+): Mismatch[] {
+  const member = owner[name];
+  if (typeof member === 'function' || (need === 'optional' && member === undefined)) return [];
+  return [
+    {
+      found: `${what}.${name} ${printed(member)}`,
+      wanted: need === 'required' ? 'a function' : 'a function or nothing',
+    },
+  ];
+}
+
+function acceptedVersions(): string {
+  return OLDEST_API_VERSION < API_VERSION ? `${OLDEST_API_VERSION} to ${API_VERSION}` : String(API_VERSION);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value for a message: short, and never a whole object. */
+function printed(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (Array.isArray(value)) return `[${value.slice(0, 5).map(printed).join(', ')}]`;
+  if (typeof value === 'object' && value !== null)
+    return `an object with ${Object.keys(value).slice(0, 8).join(', ') || 'no keys'}`;
+  return typeof value === 'function' ? 'a function' : String(value);
+}

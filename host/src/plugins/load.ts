@@ -1,0 +1,150 @@
+import { createRequire } from 'node:module';
+import type { ProtocolPlugin } from '@entrepot/core';
+import { BUNDLED_PLUGINS } from './bundled.js';
+import { checkPeer, checkPlugin } from './check.js';
+import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
+import { resolvePlugin, type PluginLocation } from './resolve.js';
+
+/** A plugin that passed the handshake. */
+export interface LoadedPlugin {
+  /** As the configuration or the list of bundled plugins names it. */
+  readonly package: string;
+  /** The package's version. Absent for a file that belongs to no package. */
+  readonly version?: string | undefined;
+  /** The folder or file it comes from. */
+  readonly location: string;
+  readonly bundled: boolean;
+  readonly plugin: ProtocolPlugin;
+}
+
+/** Which plugins to load. */
+export interface LoadPluginsOptions {
+  /** The configuration's `plugins`: full package names, paths or file URLs. */
+  readonly plugins: readonly string[];
+  /** Where names and paths are looked for first: the folder of the configuration file. */
+  readonly folder: string;
+  /** How long one plugin may take to be imported, in milliseconds. */
+  readonly importTimeout?: number | undefined;
+  /** Instead of `BUNDLED_PLUGINS`. */
+  readonly bundled?: readonly string[] | undefined;
+  /** Instead of the version of the core that runs. */
+  readonly coreVersion?: string | undefined;
+}
+
+/** Plugins in the order of the configuration, the bundled ones last, and everything that is wrong with the others. */
+export interface LoadPluginsResult {
+  readonly plugins: readonly LoadedPlugin[];
+  readonly problems: readonly PluginProblem[];
+}
+
+const IMPORT_TIMEOUT = 15_000;
+
+interface Candidate {
+  readonly name: string;
+  readonly path: string;
+  readonly bundled: boolean;
+}
+
+/**
+ * Finds, imports and checks all plugins. Never throws for a plugin: each fault is a problem, and no plugin is skipped
+ * without one, for a missing filter is a hole.
+ */
+export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPluginsResult> {
+  const results = await Promise.all(candidates(options).map((candidate) => loadPlugin(candidate, options)));
+  const plugins: LoadedPlugin[] = [];
+  const problems: PluginProblem[] = [];
+  for (const { candidate, loaded, problems: found } of results) {
+    problems.push(...found);
+    if (loaded === undefined) continue;
+    const rival = plugins.find(({ plugin }) => plugin.id === loaded.plugin.id);
+    if (rival === undefined) {
+      plugins.push(loaded);
+    } else if (rival.location !== loaded.location) {
+      const found = `id ${JSON.stringify(loaded.plugin.id)}, which ${rival.package} (${rival.location}) has too`;
+      problems.push(
+        pluginProblem(candidate.path, candidate.name, loaded.location, { found, wanted: 'an id of its own' }),
+      );
+    }
+  }
+  return { plugins, problems };
+}
+
+/** The version of `@entrepot/core` that this host runs on. */
+export function runningCoreVersion(): string {
+  return (createRequire(import.meta.url)('@entrepot/core/package.json') as { version: string }).version;
+}
+
+function candidates({ plugins, bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
+  const listed = [...new Set(plugins)];
+  return [
+    ...listed.map((name) => ({ name, path: `plugins.${plugins.indexOf(name)}`, bundled: bundled.includes(name) })),
+    ...bundled.filter((name) => !listed.includes(name)).map((name) => ({ name, path: 'plugins', bundled: true })),
+  ];
+}
+
+async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
+  const { name, path, bundled } = candidate;
+  let found: PluginLocation | undefined;
+  try {
+    found = resolvePlugin(name, options.folder);
+    const { location, manifest } = found;
+    const peer = checkPeer(found, options.coreVersion ?? runningCoreVersion());
+    // Code that was made for another core is not run.
+    const plugin = peer.length > 0 ? undefined : await importPlugin(found, options.importTimeout ?? IMPORT_TIMEOUT);
+    const mismatches = peer.length > 0 ? peer : checkPlugin(plugin);
+    const problems = mismatches.map((mismatch) => pluginProblem(path, name, location, mismatch));
+    if (problems.length > 0) return { candidate, problems };
+    const loaded = { package: name, version: manifest?.version, location, bundled, plugin: plugin as ProtocolPlugin };
+    return { candidate, loaded, problems };
+  } catch (error) {
+    if (!(error instanceof PluginFault)) throw error;
+    return { candidate, problems: [pluginProblem(path, name, found?.location, error)] };
+  }
+}
+
+async function importPlugin({ importable, location }: PluginLocation, timeout: number): Promise<unknown> {
+  let module: { readonly default?: unknown };
+  try {
+    module = await within(
+      timeout,
+      import(importable) as Promise<{ readonly default?: unknown }>,
+      () =>
+        new PluginFault({
+          found: `an import that is still running after ${timeout} ms`,
+          wanted: 'a module that can be imported',
+        }),
+    );
+  } catch (error) {
+    if (error instanceof PluginFault) throw error;
+    throw new PluginFault(importMismatch(error, location), error);
+  }
+  const plugin = module.default;
+  if (plugin === undefined) {
+    const names = Object.keys(module).join(', ');
+    throw new PluginFault({
+      found: names === '' ? 'no exports' : `only the exports ${names}`,
+      wanted: 'a default export made by defineProtocolPlugin',
+    });
+  }
+  // What a compiler makes of `export default` for CommonJS.
+  return isTranspiledModule(plugin) ? plugin.default : plugin;
+}
+
+/** Tells a dependency or a file that the plugin lacks from code that throws. */
+function importMismatch(error: unknown, location: string): { found: string; wanted: string } {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') {
+    return { found: `an error on import: ${oneLine(error)}`, wanted: 'a module that can be imported' };
+  }
+  const missing = /Cannot find (?:package|module) '([^']+)'/.exec((error as Error).message)?.[1] ?? oneLine(error);
+  if (missing.startsWith(location))
+    return { found: `no file ${missing}`, wanted: 'a package that is complete (is it built?)' };
+  return {
+    found: `that ${missing}, which it imports, is missing`,
+    wanted: "the plugin's own dependencies to be installed",
+  };
+}
+
+function isTranspiledModule(value: unknown): value is { readonly default: unknown } {
+  return typeof value === 'object' && value !== null && '__esModule' in value && 'default' in value;
+}

@@ -1,0 +1,56 @@
+import { CLOCK, LOGGER, silentLogger, systemClock, type Protocol, type ProtocolPlugin } from '@entrepot/core';
+import { describe, expect, it } from 'vitest';
+import { Scope } from '../../src/container/scope.js';
+import { createProtocol } from '../../src/plugins/create.js';
+
+function plugin(create: (context: { readonly services: unknown }) => unknown, inject: object = {}): ProtocolPlugin {
+  return { id: 'zoo', inject, create } as unknown as ProtocolPlugin;
+}
+
+function make(candidate: ProtocolPlugin, timeout?: number) {
+  const scope = new Scope('root');
+  scope.value(CLOCK, systemClock);
+  const child = scope.child('files');
+  child.value(LOGGER, silentLogger);
+  const repository = { name: 'files', kind: 'proxy' as const, upstreams: [] };
+  return createProtocol({ plugin: candidate, scope: child, options: {}, repository, timeout });
+}
+
+const PROTOCOL: Protocol = { route: () => undefined };
+
+describe('createProtocol', () => {
+  it('gives a plugin the services that it named and no others', async () => {
+    let seen: unknown;
+    const result = await make(
+      plugin(
+        ({ services }) => {
+          seen = services;
+          return PROTOCOL;
+        },
+        { log: LOGGER },
+      ),
+    );
+
+    expect(result).toEqual({ protocol: PROTOCOL });
+    expect(seen).toEqual({ log: silentLogger });
+  });
+
+  it.each<[string, () => unknown, string]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no such index');
+      },
+      'an error from create: Error: no such index',
+    ],
+    ['rejects', () => Promise.reject(new Error('no such index')), 'an error from create: Error: no such index'],
+    ['hangs', () => new Promise(() => {}), 'create still running after 50 ms'],
+    ['makes nothing', () => undefined, 'undefined'],
+    ['makes no route', () => ({}), 'protocol.route undefined'],
+    ['makes a hook that is none', () => ({ ...PROTOCOL, rewrite: 'text' }), 'protocol.rewrite "text"'],
+  ])('says so when create %s', async (_what, create, found) => {
+    const result = await make(plugin(create), 50);
+
+    expect(result).toMatchObject({ mismatches: [{ found }] });
+  });
+});
