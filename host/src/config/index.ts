@@ -1,0 +1,17 @@
+export { ConfigurationError, printProblem, type ConfigurationProblem } from './configuration-error.js';
+export { resolveFreshness } from './freshness.js';
+export { parseListenAddress, printListenAddress, type ListenAddress } from './listen-address.js';
+export { BUILT_IN, loadConfig, type LoadConfigOptions, type LoadedConfig } from './load.js';
+export { parseRepositoryOptions } from './plugin-options.js';
+export { printDuration, printSize } from './quantities.js';
+export {
+  authorizationHeader,
+  defaultConfig,
+  repositoryConfig,
+  type Config,
+  type FreshnessConfig,
+  type RepositoryConfig,
+  type TransportConfig,
+  type UpstreamAuth,
+  type UpstreamConfig,
+} from './schema.js';

@@ -1,0 +1,134 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { BUNDLED_PLUGINS } from '../plugins/bundled.js';
+import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
+import { applyEnvironment } from './environment.js';
+import { expandReferences } from './references.js';
+import { parseYaml } from './read-yaml.js';
+import type { Config } from './schema.js';
+import { validateConfig } from './validate.js';
+
+/** The name of the configuration that holds without a file. */
+export const BUILT_IN = 'built-in default';
+
+const DEFAULT_FILE = 'entrepot.yaml';
+
+/** A file that is larger is no configuration. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/** Where the configuration is looked for. */
+export interface LoadConfigOptions {
+  /** The file. Absent: `ENTREPOT_CONFIG`, else `entrepot.yaml` in `cwd` if there is one, else the built-in default. */
+  readonly file?: string | undefined;
+  /** The environment; `ENTREPOT_*` overrides keys of the file. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+/** The configuration, ready to use, and where it comes from. */
+export interface LoadedConfig {
+  /** Paths of folders and files in it are absolute. */
+  readonly config: Config;
+  /** The file (or `built-in default`), then the environment variables that changed something. */
+  readonly sources: readonly string[];
+  /** Absent: the built-in default. */
+  readonly file?: string | undefined;
+  /** The folder from which relative paths and plugins are resolved: the file's, or the current one. */
+  readonly directory: string;
+  /**
+   * Whether one repository for each bundled plugin whose upstream is known belongs to the configuration, besides those
+   * that variables speak of: neither the file nor `ENTREPOT_REPOSITORIES` says which repositories there are.
+   */
+  readonly addBundledRepositories: boolean;
+}
+
+/**
+ * Reads the configuration: the file, overridden by the environment, references to secrets filled in, validated.
+ * @throws ConfigurationError with everything that is wrong.
+ */
+export async function loadConfig({ file, env, cwd }: LoadConfigOptions): Promise<LoadedConfig> {
+  const found = configurationFile({ file, env, cwd });
+  const directory = found === undefined ? cwd : path.dirname(found);
+  const written = found === undefined ? {} : readConfiguration(found, cwd);
+
+  const { tree, variables, problems } = applyEnvironment(written, env, bundledTypes());
+  const expanded = expandReferences(tree, { env, directory });
+  const validated = validateConfig(expanded.tree);
+  const all = [...problems, ...expanded.problems, ...withoutEchoes(validated.problems ?? [], expanded.problems)];
+  if (all.length > 0 || validated.problems !== undefined) throw new ConfigurationError(nameVariables(all, variables));
+
+  return {
+    config: withAbsolutePaths(validated.config, directory),
+    sources: [found ?? BUILT_IN, ...new Set(variables.values())],
+    file: found,
+    directory,
+    addBundledRepositories: written['repositories'] === undefined && !variables.has('repositories'),
+  };
+}
+
+/** The types of the bundled plugins, by the names of their packages. */
+function bundledTypes(): string[] {
+  return BUNDLED_PLUGINS.map((name) => name.replace(/^.*\/plugin-/, ''));
+}
+
+function configurationFile({ file, env, cwd }: LoadConfigOptions): string | undefined {
+  const named = file ?? (env['ENTREPOT_CONFIG'] || undefined);
+  if (named !== undefined) return path.resolve(cwd, named);
+  const usual = path.join(cwd, DEFAULT_FILE);
+  return existsSync(usual) ? usual : undefined;
+}
+
+function readConfiguration(file: string, cwd: string): Readonly<Record<string, unknown>> {
+  const shown = shortPath(file, cwd);
+  let text: string;
+  try {
+    if (statSync(file).size > MAX_FILE_BYTES) {
+      throw new ConfigurationError([{ path: shown, message: 'expected a configuration file of at most 1 MiB' }]);
+    }
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const reason = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`;
+    throw new ConfigurationError([{ path: shown, message: `expected a configuration file; ${reason}` }]);
+  }
+  const { value, problems } = parseYaml(text, shown);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return value;
+}
+
+/** A value that could not be filled in has already been reported; what the schema thinks of what stands there is noise. */
+function withoutEchoes(
+  problems: readonly ConfigurationProblem[],
+  reported: readonly ConfigurationProblem[],
+): ConfigurationProblem[] {
+  const paths = new Set(reported.map((problem) => problem.path));
+  return problems.filter((problem) => !paths.has(problem.path));
+}
+
+/** Says which problems come from a variable and not from the file. */
+function nameVariables(
+  problems: readonly ConfigurationProblem[],
+  variables: ReadonlyMap<string, string>,
+): ConfigurationProblem[] {
+  return problems.map((problem) => {
+    const variable = [...variables].find(([key]) => problem.path === key || problem.path.startsWith(`${key}.`))?.[1];
+    return variable === undefined ? problem : { ...problem, message: `${problem.message} (set by ${variable})` };
+  });
+}
+
+function withAbsolutePaths(config: Config, directory: string): Config {
+  const { storage, metadata } = config;
+  const blobs = path.resolve(directory, storage.path);
+  const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));
+  return {
+    ...config,
+    storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
+    metadata: { ...metadata, path: path.resolve(directory, metadata.path) },
+  };
+}
+
+function shortPath(file: string, cwd: string): string {
+  const relative = path.relative(cwd, file);
+  return relative.startsWith('..') ? file : relative;
+}

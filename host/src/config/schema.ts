@@ -1,0 +1,477 @@
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { parseListenAddress } from './listen-address.js';
+import { duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
+
+// The single source of the configuration: its types, the JSON Schema for editors and docs/configuration.md come from
+// here, so every key has a description. Schemas transform from what people write (`30s`) to what the code uses
+// (milliseconds); rules that span several keys are in semantic-checks.ts, so that all of them are reported at once.
+
+const NAME_EXPECTED =
+  'expected a name of lower-case letters, digits, ".", "_" and "-" that begins with a letter or digit';
+const HEADER_TEXT = /^[\x20-\x7e]+$/;
+
+const text = z.string().min(1, { error: 'expected a text that is not empty' });
+
+const listenAddress = z
+  .string()
+  .transform((value, context) => {
+    const address = parseListenAddress(value);
+    if (address !== undefined) return address;
+    context.addIssue({ code: 'custom', message: 'expected host:port, [address]:port or :port' });
+    return z.NEVER;
+  })
+  .meta({ form: 'address' });
+
+const publicUrl = httpUrl({ credentials: false }).transform((url) => url.replace(/\/+$/, ''));
+
+const trustedProxy = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
+
+const serverSchema = z.strictObject({
+  listen: listenAddress
+    .prefault('127.0.0.1:8080')
+    .describe('Where the server listens: `host:port`, `[::1]:port`, or `:port` for every address of the machine.'),
+  publicUrl: publicUrl
+    .optional()
+    .describe(
+      'The URL under which clients reach the server, without a repository’s mount. Left out: what each request says (its `Host`, and `X-Forwarded-*` of trusted proxies).',
+    ),
+  trustProxy: z
+    .array(trustedProxy)
+    .default([])
+    .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.'),
+  drainTimeout: timeout().prefault('30s').describe('How long running requests may take to end after SIGTERM.'),
+  headersTimeout: timeout().prefault('30s').describe('How long a client may take to send the head of a request.'),
+  requestTimeout: timeout()
+    .prefault('1h')
+    .describe('How long a client may take to send a whole request, uploads included.'),
+  keepAliveTimeout: timeout()
+    .prefault('75s')
+    .describe('How long an idle connection of a client is kept. Longer than that of a load balancer in front.'),
+  maxHeaderBytes: size({ least: 1024 })
+    .prefault('16KiB')
+    .describe('The largest head of a request; a larger one is answered with 431.'),
+  maxPathLength: size({ least: 64 })
+    .prefault('8KiB')
+    .describe('The longest path of a request, query included; a longer one is answered with 414.'),
+});
+
+const spoolSchema = z.strictObject({
+  path: text
+    .optional()
+    .describe(
+      'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs; on the same file system a finished download is linked, not copied.',
+    ),
+  maxBytes: size({ least: 1024 * 1024 })
+    .prefault('20GiB')
+    .describe('The most that downloads in flight may hold on disk; past it they are passed through, unstored.'),
+});
+
+const filesystemStorageSchema = z.strictObject({
+  backend: z
+    .literal('filesystem')
+    .optional()
+    .default('filesystem')
+    .describe('The driver: `filesystem` keeps blobs as files, addressed by their digest.'),
+  path: text.default('./data/blobs').describe('The folder for blobs. Made when it is not there.'),
+  durability: z
+    .enum(['strict', 'relaxed'])
+    .default('strict')
+    .describe(
+      '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
+    ),
+  spool: spoolSchema.prefault({}).describe('Bytes that are on their way from an upstream or an uploader.'),
+});
+
+const sqliteMetadataSchema = z.strictObject({
+  backend: z
+    .literal('sqlite')
+    .optional()
+    .default('sqlite')
+    .describe('The driver: `sqlite` is embedded and needs no service.'),
+  path: text.default('./data/entrepot.db').describe('The database file. Made when it is not there.'),
+});
+
+const memoryCacheSchema = z.strictObject({
+  backend: z.literal('memory').optional().default('memory').describe('The driver: `memory` of this process.'),
+  maxBytes: size().prefault('128MiB').describe('The most memory for small blobs and rewritten documents.'),
+  maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
+});
+
+const metricsSchema = z.strictObject({
+  path: z
+    .string()
+    .refine(isPlainPath, { error: 'expected a path such as /metrics' })
+    .default('/metrics')
+    .describe('Where metrics are served in the Prometheus text format.'),
+  token: text
+    .optional()
+    .describe('The bearer token that a reader of the metrics has to send. Left out: anyone may read them.'),
+});
+
+const logSchema = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('The least important messages that are logged.'),
+  access: z.boolean().default(true).describe('Whether each request is logged, with its outcome.'),
+});
+
+/** What is sent to an upstream to prove who we are. A secret. */
+export type UpstreamAuth = { readonly username: string; readonly password: string } | { readonly token: string };
+
+const authSchema = z
+  .strictObject({
+    username: z
+      .string()
+      .regex(/^[^:\r\n]+$/, { error: 'expected a user name without ":"' })
+      .optional()
+      .describe('The user for basic authentication.'),
+    password: z
+      .string()
+      .optional()
+      .describe('The password for basic authentication. A secret: `${env:…}` or `${file:…}`.'),
+    token: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, { error: 'expected a token without spaces' })
+      .optional()
+      .describe('The bearer token, instead of user and password. A secret: `${env:…}` or `${file:…}`.'),
+  })
+  .transform(({ username, password, token }, context): UpstreamAuth => {
+    if (token !== undefined && username === undefined && password === undefined) return { token };
+    if (token === undefined && username !== undefined && password !== undefined) return { username, password };
+    context.addIssue({ code: 'custom', message: 'expected either username and password, or token' });
+    return z.NEVER;
+  });
+
+/** An upstream as the configuration names it. */
+export interface UpstreamConfig {
+  /** The base URL, without credentials and without a trailing slash. */
+  readonly url: string;
+  readonly scope?: string | undefined;
+  /** Its own, else that of its URL, else the repository's. */
+  readonly auth?: UpstreamAuth | undefined;
+}
+
+const upstreamUrl = httpUrl({ credentials: true }).transform((url): UpstreamConfig => withoutCredentials(url));
+
+const upstreamSchema = z.union([
+  upstreamUrl,
+  z
+    .strictObject({
+      url: upstreamUrl.describe('The base URL of the upstream.'),
+      scope: text.optional().describe('Ask this upstream only for names of this scope (npm: `@acme`).'),
+      auth: authSchema.optional().describe('Credentials for this upstream alone.'),
+    })
+    .transform(({ url, scope, auth }): UpstreamConfig => {
+      const credentials = auth ?? url.auth;
+      return {
+        url: url.url,
+        ...(scope !== undefined && { scope }),
+        ...(credentials !== undefined && { auth: credentials }),
+      };
+    }),
+]);
+
+const transportSchema = z.strictObject({
+  proxy: httpUrl({ credentials: true })
+    .optional()
+    .describe('The HTTP proxy through which the upstreams are reached; may hold credentials.'),
+  userAgent: z
+    .string()
+    .regex(HEADER_TEXT, { error: 'expected printable ASCII text' })
+    .default('entrepot')
+    .describe('The `User-Agent` that upstreams see.'),
+  connectTimeout: timeout().prefault('5s').describe('How long connecting to an upstream may take, TLS included.'),
+  headersTimeout: timeout().prefault('30s').describe('How long an upstream may take to begin its answer.'),
+  idleTimeout: timeout().prefault('30s').describe('How long an upstream may pause in the middle of a body.'),
+  totalTimeout: timeout().prefault('30m').describe('How long one fetch may take, from the request to the last byte.'),
+  connections: z.int().min(1).max(10_000).default(64).describe('The most connections to one upstream host.'),
+  allowPrivateHosts: z
+    .array(
+      z
+        .string()
+        .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
+        .transform((host) => host.toLowerCase()),
+    )
+    .default([])
+    .describe(
+      'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to although their address is private. The upstreams themselves need not be listed.',
+    ),
+});
+
+const freshnessSchema = z.strictObject({
+  policy: z
+    .enum(['immutable', 'revalidate', 'bypass'])
+    .optional()
+    .describe(
+      '`immutable`: a copy is right for ever; `revalidate`: right for `freshFor`, then the upstream is asked whether it changed; `bypass`: nothing is kept.',
+    ),
+  freshFor: endlessDuration().optional().describe('How long a copy is served without asking the upstream.'),
+  expireAfter: endlessDuration()
+    .optional()
+    .describe(
+      'The ceiling for every policy: past it the upstream is asked again. The copy stays until it is replaced.',
+    ),
+  busy: z
+    .enum(['wait', 'stale', 'bypass'])
+    .optional()
+    .describe(
+      'What a request does while a refresh is running: wait for it, take the kept copy, or ask the upstream itself.',
+    ),
+  staleIfError: endlessDuration()
+    .optional()
+    .describe('How long after it went stale a copy may be served while the upstream is failing.'),
+  staleWhileRevalidate: endlessDuration()
+    .optional()
+    .describe('How long after it went stale a copy is served at once while a refresh runs in the background.'),
+  negativeFor: duration().optional().describe('How long “not found” of the upstream is remembered; `0`: not at all.'),
+  onGone: z
+    .enum(['pass', 'keep'])
+    .optional()
+    .describe('A kept document that the upstream no longer has: pass “not found” on, or keep serving the copy.'),
+  respectNoStore: z
+    .boolean()
+    .optional()
+    .describe('Whether `Cache-Control: no-store` or `private` of the upstream forbids keeping.'),
+});
+
+const limitsSchema = z.strictObject({
+  maxDocumentBytes: size({ least: 1024 })
+    .prefault('256MiB')
+    .describe('The largest document that is taken from an upstream, decompressed.'),
+  maxArtifactBytes: endlessSize()
+    .prefault('unlimited')
+    .describe('The largest artifact that is taken from an upstream.'),
+  maxRequestBytes: size({ least: 1024 })
+    .prefault('10MiB')
+    .describe('The largest body of a request that is passed on to an upstream, decompressed.'),
+});
+
+const repositoryKeys = {
+  type: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'expected the id of a protocol plugin, such as npm' })
+    .describe('The protocol: the id of a plugin.'),
+  kind: z
+    .enum(['proxy', 'hosted'])
+    .default('proxy')
+    .describe('`proxy`: has upstreams. `hosted`: this server is the origin; clients publish to it.'),
+  enabled: z.boolean().default(true).describe('`false`: the repository is checked but not served.'),
+  mount: z
+    .string()
+    .refine(isMount, { error: 'expected / or a path such as /npm, without a slash at its end' })
+    .refine((mount) => mount !== '/-' && !mount.startsWith('/-/'), {
+      error: 'the path /- is reserved for the server itself',
+    })
+    .optional()
+    .describe(
+      'The path below which it is served. Left out: the one that its protocol fixes, else `/<name>`. The longest mount wins.',
+    ),
+  listen: listenAddress.optional().describe('A listener of its own. Several repositories may name the same one.'),
+  publicUrl: publicUrl
+    .optional()
+    .describe(
+      'The URL under which clients reach this repository, its path included. Left out: `server.publicUrl` and the mount.',
+    ),
+  upstream: upstreamUrl
+    .optional()
+    .describe(
+      'The base URL of the upstream. Left out (and no `upstreams`): taken from the settings of the protocol’s clients on this machine. Credentials in it are sent to this origin alone and never shown.',
+    ),
+  upstreams: z
+    .array(upstreamSchema)
+    .min(1, { error: 'expected at least one upstream' })
+    .optional()
+    .describe('Several upstreams, tried in this order: URLs, or `{ url, scope, auth }`. Instead of `upstream`.'),
+  auth: authSchema.optional().describe('Credentials for every upstream that has none of its own.'),
+  useClientCredentials: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether credentials in the settings of the protocol’s clients on this machine are used for discovered upstreams.',
+    ),
+  transport: transportSchema.prefault({}).describe('How the upstreams are reached.'),
+  cache: z
+    .record(z.string(), freshnessSchema)
+    .default({})
+    .describe(
+      'How long each class of resources is kept; every protocol has classes of its own. What is left out is the class’s default.',
+    ),
+  coldRange: z
+    .enum(['auto', 'wait'])
+    .default('auto')
+    .describe(
+      'A far range of a large artifact that is not here yet: `auto` asks the upstream for it, `wait` waits until those bytes are here.',
+    ),
+  requireIntegrity: z
+    .boolean()
+    .default(false)
+    .describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
+  limits: limitsSchema.prefault({}).describe('Bounds of what is taken.'),
+};
+
+/** The keys that every repository has. The other ones are options of its plugin. */
+export const COMMON_REPOSITORY_KEYS: readonly string[] = Object.keys(repositoryKeys);
+
+const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, upstreams, ...rest }) => {
+  const { type, kind, enabled, mount, listen, publicUrl, auth, useClientCredentials, ...others } = rest;
+  const { transport, cache, coldRange, requireIntegrity, limits, ...options } = others;
+  return {
+    type,
+    kind,
+    enabled,
+    mount,
+    listen,
+    publicUrl,
+    /** In the order in which they are tried. Absent: none is configured, they have to be discovered (or it is hosted). */
+    upstreams: (upstreams ?? (upstream === undefined ? undefined : [upstream]))?.map((one) =>
+      withFallbackAuth(one, auth),
+    ),
+    /** For discovered upstreams; those in `upstreams` already have it. */
+    auth,
+    useClientCredentials,
+    transport,
+    /** What the configuration says of each class; `resolveFreshness` makes complete rules of it. */
+    cache,
+    coldRange,
+    requireIntegrity,
+    limits,
+    /** Every other key: the plugin's, not yet validated. */
+    options: options as Readonly<Record<string, unknown>>,
+  };
+});
+
+export const configSchema = z.strictObject({
+  server: serverSchema.prefault({}).describe('The HTTP server.'),
+  storage: z
+    .discriminatedUnion('backend', [filesystemStorageSchema])
+    .prefault({})
+    .describe('Where the bytes are kept.'),
+  metadata: z
+    .discriminatedUnion('backend', [sqliteMetadataSchema])
+    .prefault({})
+    .describe('Where it is kept what the bytes are, and since when.'),
+  cache: z
+    .discriminatedUnion('backend', [memoryCacheSchema])
+    .prefault({})
+    .describe('The cache for what is asked most. It may be lost at any time.'),
+  metrics: metricsSchema.prefault({}).describe('Metrics for Prometheus.'),
+  log: logSchema.prefault({}).describe('Logging to standard output, one JSON object a line.'),
+  plugins: z
+    .array(
+      z.string().refine(isPluginReference, {
+        error: 'expected the name of a package, a path that begins with ./, ../ or /, or a file: URL',
+      }),
+    )
+    .default([])
+    .describe(
+      'Plugins besides the bundled ones: full package names, paths from the folder of this file, or file: URLs.',
+    ),
+  repositories: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED }), repositorySchema)
+    .optional()
+    .describe('The repositories, by name. Left out: one for each bundled plugin whose upstream is known.'),
+});
+
+/** The configuration, parsed: durations in milliseconds, sizes in bytes, defaults filled in, paths absolute once loaded. */
+export type Config = z.output<typeof configSchema>;
+
+/** One repository of the configuration. */
+export type RepositoryConfig = z.output<typeof repositorySchema>;
+
+/** What the configuration says of one class of resources. */
+export type FreshnessConfig = z.output<typeof freshnessSchema>;
+
+/** How the upstreams of a repository are reached. */
+export type TransportConfig = z.output<typeof transportSchema>;
+
+/**
+ * The configuration of a repository that names nothing but its type (and what else `input` says, in the file's form).
+ * @throws when `input` is not valid: it comes from the code, not from a person.
+ */
+export function repositoryConfig(input: z.input<typeof repositorySchema>): RepositoryConfig {
+  return repositorySchema.parse(input);
+}
+
+/** The configuration that holds where nothing is said, with relative paths. */
+export function defaultConfig(): Config {
+  return configSchema.parse({});
+}
+
+/** The `Authorization` header for `auth` (RFC 7617 §2, RFC 6750 §2.1). A secret. */
+export function authorizationHeader(auth: UpstreamAuth): string {
+  if ('token' in auth) return `Bearer ${auth.token}`;
+  return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
+}
+
+function httpUrl({ credentials }: { readonly credentials: boolean }) {
+  return z
+    .string()
+    .transform((value, context) => {
+      const problem = httpUrlProblem(value, credentials);
+      if (problem === undefined) return value;
+      context.addIssue({ code: 'custom', message: problem });
+      return z.NEVER;
+    })
+    .meta({ form: 'URL' });
+}
+
+function httpUrlProblem(value: string, credentials: boolean): string | undefined {
+  const expected = 'expected an http:// or https:// URL';
+  if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return expected;
+  const url = new URL(value);
+  if (url.search !== '' || url.hash !== '') return `${expected} without a query and a fragment`;
+  if (!credentials && (url.username !== '' || url.password !== '')) return `${expected} without credentials`;
+  if (!areDecodable(url.username, url.password)) return `${expected} whose credentials are percent-encoded`;
+  return undefined;
+}
+
+function areDecodable(...texts: readonly string[]): boolean {
+  try {
+    for (const one of texts) decodeURIComponent(one);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function withoutCredentials(text: string): UpstreamConfig {
+  const url = new URL(text);
+  const username = decodeURIComponent(url.username);
+  const password = decodeURIComponent(url.password);
+  url.username = '';
+  url.password = '';
+  const plain = url.href.replace(/\/+$/, '');
+  return username === '' && password === '' ? { url: plain } : { url: plain, auth: { username, password } };
+}
+
+function withFallbackAuth(upstream: UpstreamConfig, auth: UpstreamAuth | undefined): UpstreamConfig {
+  return upstream.auth !== undefined || auth === undefined ? upstream : { ...upstream, auth };
+}
+
+/** Whether `mount` is `/`, or segments that need no escape and lead nowhere else. */
+function isMount(mount: string): boolean {
+  return mount === '/' || isPlainPath(mount);
+}
+
+function isPlainPath(path: string): boolean {
+  if (!/^(\/[A-Za-z0-9._~@-]+)+$/.test(path)) return false;
+  return !path.split('/').some((segment) => segment === '.' || segment === '..');
+}
+
+function isNetwork(value: string): boolean {
+  return ipaddr.isValid(value) || ipaddr.isValidCIDR(value);
+}
+
+/** Whether `value` is a package name (npm's rules for new names), a path, or a file: URL. */
+function isPluginReference(value: string): boolean {
+  if (value.startsWith('file:')) return URL.canParse(value);
+  if (isPathReference(value)) return true;
+  return value.length <= 214 && /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*$/.test(value);
+}
+
+/** Whether a plugin is named by its path. */
+export function isPathReference(value: string): boolean {
+  return /^(\.{1,2})?\//.test(value) || /^[A-Za-z]:[\\/]/.test(value);
+}

@@ -1,0 +1,89 @@
+import type { ConfigurationProblem } from './configuration-error.js';
+import { parseListenAddress, printListenAddress } from './listen-address.js';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+interface Mounted {
+  readonly name: string;
+  readonly mount: string;
+  readonly listener: string;
+}
+
+/**
+ * What keys that are right by themselves say wrongly together. Works on the configuration as it was read, so that these
+ * problems are found together with those of single keys; what is not well-formed is left to the schema.
+ */
+export function semanticProblems(raw: unknown): ConfigurationProblem[] {
+  const root = mapping(raw);
+  const repositories = Object.entries(mapping(root['repositories'])).map(
+    ([name, repository]) => [name, mapping(repository)] as const,
+  );
+  return [
+    ...repositories.flatMap(([name, repository]) => upstreamProblems(`repositories.${name}`, repository)),
+    ...mountProblems(root, repositories),
+  ];
+}
+
+function upstreamProblems(path: string, repository: Mapping): ConfigurationProblem[] {
+  const problems: ConfigurationProblem[] = [];
+  const { upstream, upstreams } = repository;
+  if (upstream !== undefined && upstreams !== undefined) {
+    problems.push({ path: `${path}.upstreams`, message: 'expected either upstream or upstreams, found both' });
+  }
+  for (const [key, value] of Object.entries({ upstream, upstreams })) {
+    if (repository['kind'] !== 'hosted' || value === undefined) continue;
+    problems.push({ path: `${path}.${key}`, message: 'a hosted repository has no upstreams: it is the origin itself' });
+  }
+  if (hasCredentials(upstream) && repository['auth'] !== undefined) problems.push(twice(`${path}.auth`));
+  for (const [index, value] of (Array.isArray(upstreams) ? upstreams : []).entries()) {
+    const { url, auth } = mapping(value);
+    if (hasCredentials(url) && auth !== undefined) problems.push(twice(`${path}.upstreams.${index}.auth`));
+  }
+  return problems;
+}
+
+function twice(path: string): ConfigurationProblem {
+  return { path, message: 'credentials are given twice: here and in the URL of the upstream' };
+}
+
+function mountProblems(root: Mapping, repositories: readonly (readonly [string, Mapping])[]): ConfigurationProblem[] {
+  const server = mapping(root['server']);
+  const main = listener(server['listen']) ?? '127.0.0.1:8080';
+  const metricsPath = mapping(root['metrics'])['path'] ?? '/metrics';
+  const problems: ConfigurationProblem[] = [];
+  const taken: Mounted[] = [];
+  for (const [name, repository] of repositories) {
+    if (repository['enabled'] === false) continue;
+    const { mount = `/${name}`, listen } = repository;
+    if (typeof mount !== 'string') continue;
+    const mounted = { name, mount, listener: listener(listen) ?? main };
+    const path = `repositories.${name}.mount`;
+    const rival = taken.find((other) => other.mount === mount && other.listener === mounted.listener);
+    if (rival !== undefined) {
+      const message = `${mount} on ${mounted.listener} is already the mount of the repository ${rival.name}`;
+      problems.push({ path, message });
+    } else if (mounted.listener === main && mount !== '/' && `${metricsPath as string}/`.startsWith(`${mount}/`)) {
+      problems.push({
+        path,
+        message: `${mount} is taken: metrics are served at ${metricsPath as string} (metrics.path)`,
+      });
+    }
+    taken.push(mounted);
+  }
+  return problems;
+}
+
+function listener(listen: unknown): string | undefined {
+  const address = typeof listen === 'string' ? parseListenAddress(listen) : undefined;
+  return address && printListenAddress(address);
+}
+
+function hasCredentials(url: unknown): boolean {
+  if (typeof url !== 'string' || !URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
+
+function mapping(value: unknown): Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
+}
