@@ -1,0 +1,418 @@
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { BlobInfo, BlobSource, BlobStore, ByteRange, Digest } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { FileReader } from './file-reader.js';
+import { storageError, systemCode } from './storage-error.js';
+
+// <path>/
+//   layout.json                  {"version":1}
+//   v1/sha256/00 … ff/<hex>      one read-only file a blob, named by its digest, in the folder of the digest's first two digits
+//   tmp/<uuid>.part              a blob that is being written, a probe
+//
+// All 256 folders are made when the store is made, so that a put has one directory to sync and none to create. One level is
+// enough: a million blobs are 4,000 names a folder.
+
+const LAYOUT_VERSION = 1;
+const FOLDERS: readonly string[] = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
+const BLOB_NAME = /^[0-9a-f]{64}$/;
+const TEMPORARY_NAME = /^[0-9a-f-]{36}\.part$/;
+/** How many files are looked at side by side in a listing. */
+const LIST_WIDTH = 32;
+/** `link` cannot do it here; a copy can. EMLINK: as many names as the file system allows. */
+const UNLINKABLE = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+/** File systems that cannot sync a directory say so in one of these ways. */
+const UNSYNCABLE = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EPERM', 'EBADF']);
+
+/**
+ * What a put that has returned survives. `strict`: a power cut (the file and its directory are synced). `relaxed`: the
+ * end of the process; after a power cut the newest blobs may be missing or torn, which their sizes tell.
+ */
+export type Durability = 'strict' | 'relaxed';
+
+/** Where blobs are kept, and how. */
+export interface FilesystemBlobStoreOptions {
+  /** The folder of the store. It is made when it does not exist. */
+  readonly path: string;
+  readonly durability: Durability;
+  /** Bytes in one read of a blob. Default: 256 KiB. */
+  readonly readSize?: number | undefined;
+}
+
+/** A `BlobStore` in a folder of a local file system. Several processes may share the folder. */
+export class FilesystemBlobStore implements BlobStore {
+  readonly #path: string;
+  readonly #blobs: string;
+  readonly #temporary: string;
+  readonly #strict: boolean;
+  readonly #readSize: number;
+
+  /**
+   * Opens the store in `path`, makes it where there is none, and removes what a crash left in `tmp`.
+   * @throws EntrepotError `configuration` when the folder cannot be made or holds another version of the layout.
+   */
+  static async open(options: FilesystemBlobStoreOptions): Promise<FilesystemBlobStore> {
+    const store = new FilesystemBlobStore(options);
+    try {
+      await store.#prepare();
+    } catch (error) {
+      if (error instanceof EntrepotError) throw error;
+      const reason = systemCode(error) ?? String(error);
+      throw new EntrepotError('configuration', `cannot open the blob store in ${options.path}: ${reason}`, {
+        cause: error,
+      });
+    }
+    return store;
+  }
+
+  private constructor({ path, durability, readSize = 256 * 1024 }: FilesystemBlobStoreOptions) {
+    this.#path = path;
+    this.#blobs = join(path, `v${LAYOUT_VERSION}`, 'sha256');
+    this.#temporary = join(path, 'tmp');
+    this.#strict = durability === 'strict';
+    this.#readSize = readSize;
+  }
+
+  async stat(digest: Digest): Promise<BlobInfo | undefined> {
+    const path = this.#blobPath(digest);
+    const size = await this.#size(path);
+    return size === undefined ? undefined : { digest, size };
+  }
+
+  async open(
+    digest: Digest,
+    options: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Readable | undefined> {
+    options.signal?.throwIfAborted();
+    const path = this.#blobPath(digest);
+    let handle: FileHandle;
+    try {
+      // From here on the bytes are ours to read, whoever deletes their name.
+      handle = await open(path, 'r');
+    } catch (error) {
+      await this.#assertAbsence(error, 'open', path);
+      return undefined;
+    }
+    return new FileReader(handle, path, { range: options.range, pieceSize: this.#readSize, signal: options.signal });
+  }
+
+  async put(
+    digest: Digest,
+    size: number,
+    source: BlobSource,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const path = this.#blobPath(digest);
+    try {
+      // A file of another size is what a power cut left of a relaxed put: it is replaced.
+      if ((await this.#size(path)) === size) {
+        await this.#syncFolder(path);
+        return;
+      }
+      if (source.path !== undefined && (await this.#adopt(source.path, size, path))) return;
+      await this.#write(digest, size, source, path, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw storageError(error, 'write', path);
+    }
+  }
+
+  async delete(digest: Digest): Promise<boolean> {
+    const path = this.#blobPath(digest);
+    try {
+      // Not synced: a name that a power cut brings back is a whole blob that nothing points to.
+      await unlink(path);
+      return true;
+    } catch (error) {
+      await this.#assertAbsence(error, 'delete', path);
+      return false;
+    }
+  }
+
+  async *list(): AsyncIterable<BlobInfo> {
+    for (const folder of FOLDERS) {
+      let batch: string[] = [];
+      for await (const name of this.#names(folder)) {
+        batch.push(name);
+        if (batch.length < LIST_WIDTH) continue;
+        yield* await this.#look(batch);
+        batch = [];
+      }
+      yield* await this.#look(batch);
+    }
+  }
+
+  async check(): Promise<void> {
+    const path = this.#temporaryPath();
+    try {
+      const written = randomUUID();
+      await this.#withTemporary(path, async (handle) => {
+        await handle.writeFile(written);
+        if (this.#strict) await handle.sync();
+        const read = await readFile(path, 'utf8');
+        if (read !== written) throw new EntrepotError('storage', `${path} does not read as it was written`);
+      });
+    } catch (error) {
+      throw storageError(error, 'write', path);
+    }
+  }
+
+  async dispose(): Promise<void> {}
+
+  async #prepare(): Promise<void> {
+    await mkdir(this.#path, { recursive: true });
+    await this.#checkLayout();
+    await mkdir(this.#temporary, { recursive: true });
+    await mkdir(this.#blobs, { recursive: true });
+    const present = new Set(await readdir(this.#blobs));
+    const missing = FOLDERS.filter((folder) => !present.has(folder));
+    await Promise.all(missing.map((folder) => mkdir(join(this.#blobs, folder), { recursive: true })));
+    if (this.#strict && missing.length > 0) {
+      for (const folder of [this.#blobs, join(this.#blobs, '..'), this.#path, join(this.#path, '..')]) {
+        await syncDirectory(folder);
+      }
+    }
+    // Another process may be writing here; a put that loses its file begins anew. Only our own names go.
+    for (const name of await readdir(this.#temporary)) {
+      if (TEMPORARY_NAME.test(name)) await rm(join(this.#temporary, name), { force: true });
+    }
+  }
+
+  async #checkLayout(): Promise<void> {
+    const path = join(this.#path, 'layout.json');
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text === undefined) return this.#writeLayout(path);
+    const found = layoutVersion(text);
+    if (found === String(LAYOUT_VERSION)) return;
+    throw new EntrepotError(
+      'configuration',
+      `${path}: expected layout version ${LAYOUT_VERSION}, found ${found}; use the version of Entrepot that made this store, or another path`,
+    );
+  }
+
+  /** Whole or not at all: half a layout file would lock the store. */
+  async #writeLayout(path: string): Promise<void> {
+    const draft = join(this.#path, `layout.${randomUUID()}.tmp`);
+    try {
+      const handle = await open(draft, 'wx');
+      try {
+        await handle.writeFile(`${JSON.stringify({ version: LAYOUT_VERSION })}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(draft, path);
+    } finally {
+      await rm(draft, { force: true });
+    }
+  }
+
+  /**
+   * Gives the caller's file a second name in the store.
+   * @returns false when the file system cannot do that.
+   */
+  async #adopt(file: string, size: number, path: string): Promise<boolean> {
+    const found = await lstat(file);
+    if (!found.isFile()) return false;
+    if (found.size !== size) {
+      throw new EntrepotError('integrity', `expected ${size} bytes, found ${found.size} in ${file}`);
+    }
+    if (this.#strict) await syncFile(file);
+    const temporary = this.#temporaryPath();
+    try {
+      await link(file, path).catch(async (error: unknown) => {
+        if (systemCode(error) !== 'EEXIST') throw error;
+        if ((await this.#size(path)) === size) return;
+        await link(file, temporary);
+        await rename(temporary, path);
+      });
+    } catch (error) {
+      if (UNLINKABLE.has(systemCode(error) ?? '')) return false;
+      throw error;
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    await this.#syncFolder(path);
+    return true;
+  }
+
+  async #write(
+    digest: Digest,
+    size: number,
+    source: BlobSource,
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const temporary = this.#temporaryPath();
+      const published = await this.#withTemporary(temporary, async (handle) => {
+        await writeVerified(handle, digest, size, source, signal);
+        if (this.#strict) await handle.sync();
+        try {
+          await rename(temporary, path);
+          return true;
+        } catch (error) {
+          // Once: another process that started on this folder took our file for the leftovers of a crash.
+          if (systemCode(error) === 'ENOENT' && attempt === 1) return false;
+          throw error;
+        }
+      });
+      if (published) break;
+    }
+    await this.#syncFolder(path);
+  }
+
+  /** Runs `work` on a new file, which is closed and gone afterwards unless `work` renamed it. */
+  async #withTemporary<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+    const handle = await open(path, 'wx', 0o644);
+    try {
+      return await work(handle);
+    } finally {
+      await handle.close();
+      await rm(path, { force: true });
+    }
+  }
+
+  async #size(path: string): Promise<number | undefined> {
+    try {
+      const found = await stat(path);
+      return found.isFile() ? found.size : undefined;
+    } catch (error) {
+      await this.#assertAbsence(error, 'look at', path);
+      return undefined;
+    }
+  }
+
+  /**
+   * Throws unless `error` says that there is no such blob. Where the very folder is gone (a volume that is not mounted
+   * any more) nothing can be said of its blobs: that is an outage.
+   */
+  async #assertAbsence(error: unknown, action: string, path: string): Promise<void> {
+    if (systemCode(error) !== 'ENOENT') throw storageError(error, action, path);
+    try {
+      await stat(join(path, '..'));
+    } catch (outage) {
+      throw storageError(outage, action, path);
+    }
+  }
+
+  /** The blobs of one folder by name; other things that somebody put there are passed over. */
+  async *#names(folder: string): AsyncIterable<string> {
+    const path = join(this.#blobs, folder);
+    try {
+      for await (const found of await opendir(path)) {
+        if (found.isFile() && BLOB_NAME.test(found.name) && found.name.startsWith(folder)) yield found.name;
+      }
+    } catch (error) {
+      throw storageError(error, 'list', path);
+    }
+  }
+
+  async #look(names: readonly string[]): Promise<readonly BlobInfo[]> {
+    const found = await Promise.all(names.map((name) => this.stat(`sha256:${name}`)));
+    return found.filter((info) => info !== undefined);
+  }
+
+  /** Makes the name of a blob durable. Also for one that was there: another put may not have come so far yet. */
+  async #syncFolder(path: string): Promise<void> {
+    if (this.#strict) await syncDirectory(join(path, '..'));
+  }
+
+  #blobPath(digest: Digest): string {
+    const hex = digest.slice('sha256:'.length);
+    // Digests come from our own hashing and index; a name that is not one must still never become a path.
+    if (!BLOB_NAME.test(hex))
+      throw new EntrepotError('storage', `expected a sha256 digest, found ${JSON.stringify(digest)}`);
+    return join(this.#blobs, hex.slice(0, 2), hex);
+  }
+
+  #temporaryPath(): string {
+    return join(this.#temporary, `${randomUUID()}.part`);
+  }
+}
+
+/** Writes the bytes of `source` and holds them against what was promised, as they pass. */
+async function writeVerified(
+  handle: FileHandle,
+  digest: Digest,
+  size: number,
+  source: BlobSource,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const hash = createHash('sha256');
+  let length = 0;
+  const stream = source.open();
+  const abort = () => stream.destroy(signal?.reason instanceof Error ? signal.reason : undefined);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > size) throw new EntrepotError('integrity', `expected ${size} bytes of ${digest}, found more`);
+      hash.update(chunk);
+      await writeWhole(handle, chunk);
+    }
+    signal?.throwIfAborted();
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    stream.destroy();
+  }
+  const found = `sha256:${hash.digest('hex')}`;
+  if (length === size && found === digest) return;
+  throw new EntrepotError('integrity', `expected ${size} bytes of ${digest}, found ${length} bytes of ${found}`);
+}
+
+/** One `write` may take less than it is given, just before the disk is full. */
+async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, written);
+    written += bytesWritten;
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    await syncFile(path);
+  } catch (error) {
+    if (!UNSYNCABLE.has(systemCode(error) ?? '')) throw error;
+  }
+}
+
+/** The version that a layout file names, as text for comparing and for messages. */
+function layoutVersion(text: string): string {
+  try {
+    const layout: unknown = JSON.parse(text);
+    if (typeof layout === 'object' && layout !== null && 'version' in layout) return JSON.stringify(layout.version);
+  } catch {
+    // Falls through: whatever it is, it is no layout file of ours.
+  }
+  return 'none that can be read';
+}
