@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../api/clock.js';
 import { packageUrl } from '../api/coordinates.js';
-import { EntrepotError } from '../api/errors.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
 
 /** What a `FixedScanner` knows. */
@@ -104,6 +104,8 @@ async function readContent(subject: ScanSubject, signal: AbortSignal): Promise<v
   if (signal.aborted) giveUp();
   try {
     while ((await Promise.race([reading.next(), abortion])).done !== true);
+  } catch (error) {
+    throw asEntrepotError(error, 'scan-unavailable', `${name}: the content could not be read`);
   } finally {
     signal.removeEventListener('abort', giveUp);
     void reading.return?.();

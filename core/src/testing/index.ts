@@ -7,3 +7,18 @@ export * from './memory-blob-store.js';
 export * from './memory-entry-index.js';
 export * from './memory-hot-cache.js';
 export * from './node-transport.js';
+export * from './blob-store-suite.js';
+export * from './sample-bytes.js';
+export {
+  printReport,
+  runSuite,
+  type Suite,
+  type SuiteReport,
+  type SuiteRunner,
+  type SuiteRunOptions,
+} from './suite.js';
+export * from './entry-index-suite.js';
+export * from './hot-cache-suite.js';
+export * from './policy-suite.js';
+export * from './scanner-suite.js';
+export * from './transport-suite.js';
