@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util';
+import { chooseClients } from './clients.mjs';
+import { badInput } from './scenarios/bad-input.mjs';
+import { bytePath } from './scenarios/byte-path.mjs';
+import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
+import { clientsReal } from './scenarios/clients-real.mjs';
+import { crash } from './scenarios/crash.mjs';
+import { upstreamFaults } from './scenarios/upstream-faults.mjs';
+import { note, Tally } from './tally.mjs';
+
+const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
+
+  (none)               every client installs a real application from this machine's npm registry
+  --client NAME        only this client, and a smaller application; may be given more than once
+  --hermetic           everything that needs no registry, in its short form (what \`npm test\` runs)
+  --bytes              the byte path in its full size
+  --crash              100 crashes instead of the few of --hermetic
+  --only NAME          of --hermetic: clients, bytes, crash, input or faults; may be given more than once
+`;
+
+const { values } = parseArgs({
+  options: {
+    client: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', multiple: true, default: [] },
+    hermetic: { type: 'boolean', default: false },
+    bytes: { type: 'boolean', default: false },
+    crash: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(USAGE);
+} else {
+  const tally = new Tally();
+  const started = performance.now();
+  const clients = chooseClients(values.client);
+  const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
+
+  if (values.bytes) await bytePath(tally, { full: true });
+  if (values.crash) await crash(tally, { rounds: 100 });
+  if (values.hermetic) {
+    if (wants('input')) await badInput(tally);
+    if (wants('faults')) await upstreamFaults(tally);
+    if (wants('bytes')) await bytePath(tally, { full: false });
+    if (wants('crash')) await crash(tally, { rounds: 10 });
+    if (wants('clients')) await clientsHermetic(tally, clients);
+  }
+  if (!values.bytes && !values.crash && !values.hermetic) {
+    await clientsReal(tally, clients, { small: values.client.length > 0 });
+  }
+
+  note(`${Math.round((performance.now() - started) / 1000)} s`);
+  for (const name of tally.failures) note(`failed: ${name}`);
+  process.stdout.write(`${tally.summary()}\n`);
+  process.exitCode = tally.failed === 0 ? 0 : 1;
+}

@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream, existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** @import { ChildProcess } from 'node:child_process' */
+
+const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+const KEPT_LOG = 200_000;
+
+/** A running `entrepot serve`: a process of its own, as a user has it. */
+export class EntrepotServer {
+  #folder;
+  #port;
+  #repositories;
+  #more;
+  /** @type {ChildProcess | undefined} */
+  #process;
+  #log = '';
+
+  /**
+   * @param {object} options
+   * @param {string} options.folder for the configuration and everything that is kept; the same folder, the same state
+   * @param {number} options.port
+   * @param {Record<string, unknown>} options.repositories as in the configuration file
+   * @param {Record<string, unknown>} [options.more] other top-level keys of the configuration file
+   */
+  constructor({ folder, port, repositories, more = {} }) {
+    this.#folder = folder;
+    this.#port = port;
+    this.#repositories = repositories;
+    this.#more = more;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get port() {
+    return this.#port;
+  }
+
+  /** What the server wrote, from its last start; at most the end of it. */
+  get log() {
+    return this.#log;
+  }
+
+  get isRunning() {
+    return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /**
+   * Starts the process and waits until it is ready.
+   * @param {{ timeout?: number }} [options]
+   * @returns {Promise<number>} how long that took, in milliseconds
+   */
+  async start({ timeout = 20_000 } = {}) {
+    if (!existsSync(MAIN)) throw new Error('host/dist/cli/main.js was expected: run `npm run build`');
+    const file = join(this.#folder, 'entrepot.yaml');
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify(this.#configuration(), undefined, 2));
+    this.#log = '';
+    const started = performance.now();
+    // The proxy of the machine, if it has one, is for the upstream: the environment is passed on.
+    const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], {
+      cwd: this.#folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => (this.#log = (this.#log + text).slice(-KEPT_LOG)));
+    }
+    await once(child, 'spawn');
+    while (!(await this.#isReady())) {
+      if (!this.isRunning) throw new Error(`the server ended before it was ready:\n${this.#log.slice(-4000)}`);
+      if (performance.now() - started > timeout) {
+        await this.kill();
+        throw new Error(`the server was not ready within ${timeout} ms:\n${this.#log.slice(-4000)}`);
+      }
+      await delay(10);
+    }
+    return performance.now() - started;
+  }
+
+  /**
+   * Ends the process as an operator does. It has to drain and leave with 0.
+   * @returns {Promise<void>}
+   */
+  async stop() {
+    const child = this.#process;
+    if (child === undefined || !this.isRunning) throw new Error(`the server is not running:\n${this.#log.slice(-4000)}`);
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 40_000);
+    const [code, signal] = await exited;
+    clearTimeout(timer);
+    this.#process = undefined;
+    if (code !== 0) throw new Error(`exit code 0 was expected after SIGTERM, found ${code ?? signal}:\n${this.#log.slice(-4000)}`);
+  }
+
+  /** Ends the process at once, as a crash does. Does nothing when there is none. */
+  async kill() {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** The memory that the process has resident, in bytes. Linux only; elsewhere `undefined`. */
+  async residentBytes() {
+    const pid = this.#process?.pid;
+    if (pid === undefined || process.platform !== 'linux') return undefined;
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /**
+   * The sum of a counter over all its labels.
+   * @param {string} name
+   * @param {RegExp} [labels] only series whose labels match
+   */
+  async metric(name, labels = /(?:)/) {
+    const { body } = await get(`${this.url}/metrics`);
+    let sum = 0;
+    for (const line of body.toString('utf8').split('\n')) {
+      const series = /^(?<name>[a-zA-Z_:][\w:]*)(?<labels>\{.*\})? (?<value>\S+)$/.exec(line)?.groups;
+      if (series?.name === name && labels.test(series.labels ?? '')) sum += Number(series.value);
+    }
+    return sum;
+  }
+
+  #configuration() {
+    return {
+      server: { listen: `127.0.0.1:${this.#port}` },
+      storage: { path: join(this.#folder, 'blobs') },
+      metadata: { path: join(this.#folder, 'entrepot.db') },
+      ...this.#more,
+      repositories: this.#repositories,
+    };
+  }
+
+  /** Other repositories from the next start on. @param {Record<string, unknown>} repositories */
+  set repositories(repositories) {
+    this.#repositories = repositories;
+  }
+
+  async #isReady() {
+    try {
+      return (await get(`${this.url}/-/readyz`)).status === 200;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** A port of loopback that nothing listens on. */
+export async function freePort() {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('a TCP address was expected');
+  return address.port;
+}
+
+/**
+ * @typedef {object} Answer
+ * @property {number} status
+ * @property {import('node:http').IncomingHttpHeaders} headers
+ * @property {Buffer} body
+ * @property {boolean} complete whether the message ended as it said it would
+ */
+
+/**
+ * One request on a connection of its own. Never rejects because of the status or of a body that breaks off: then
+ * `complete` is false. Rejects when there is no answer at all.
+ * @param {string} url
+ * @param {{ method?: string, headers?: Record<string, string>, body?: Buffer | string, file?: string, timeout?: number,
+ *   maxBytes?: number }} [options]
+ * @returns {Promise<Answer>}
+ */
+export function get(url, { method = 'GET', headers = {}, body, file, timeout = 30_000, maxBytes = Infinity } = {}) {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeout);
+    const sent = request(url, { method, headers, agent: false, signal }, (response) => {
+      /** @type {Buffer[]} */
+      const chunks = [];
+      let size = 0;
+      const finish = (/** @type {boolean} */ complete) =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks), complete });
+      response.on('data', (chunk) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > maxBytes) response.destroy();
+      });
+      response.on('end', () => finish(response.complete));
+      response.on('error', () => finish(false));
+      response.on('close', () => finish(response.complete));
+    });
+    sent.on('error', reject);
+    if (file !== undefined) createReadStream(file).pipe(sent);
+    else sent.end(body);
+  });
+}

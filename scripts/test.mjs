@@ -1,0 +1,48 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCounted, runShown } from './run-counted.mjs';
+import { setUp } from './setup.mjs';
+
+/** @import { Counts } from './run-counted.mjs' */
+
+setUp();
+
+const unit = await runUnitTests();
+const acceptance = await runCounted(process.execPath, ['acceptance/run.mjs', '--hermetic']);
+const passed = unit.passed + acceptance.passed;
+const failed = unit.failed + acceptance.failed;
+process.stdout.write(`unit tests: ${unit.passed} passed, ${unit.failed} failed; `);
+process.stdout.write(`acceptance: ${acceptance.passed} passed, ${acceptance.failed} failed\n`);
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** @returns {Promise<Counts>} */
+async function runUnitTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'entrepot-vitest-'));
+  const report = join(folder, 'report.json');
+  try {
+    const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
+    const { code } = await runShown(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters]);
+    return countsOf(report, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} report
+ * @param {number} code
+ * @returns {Counts}
+ */
+function countsOf(report, code) {
+  const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  let failed = numFailedTests;
+  // A file that could not even be loaded has no tests in it.
+  for (const { status, assertionResults } of testResults) {
+    if (status === 'failed' && assertionResults.length === 0) failed += 1;
+  }
+  // An error outside of any test.
+  if (code !== 0 && failed === 0) failed = 1;
+  return { passed: numPassedTests, failed };
+}
