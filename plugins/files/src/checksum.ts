@@ -1,0 +1,169 @@
+import { setImmediate } from 'node:timers/promises';
+import { EntrepotError, parseHex } from '@entrepot/core';
+import type { ArtifactDescription, Content, Descriptions, Integrity, IntegrityAlgorithm } from '@entrepot/core';
+import { keySegment, readPath } from './path.js';
+import type { FilePath } from './path.js';
+
+/** Where the sums of a file are kept upstream. */
+export interface Sidecar {
+  /** `suffix`: beside the file, its name and `name`; `directory`: `name` in the file's directory; `root`: `name` at the root. */
+  readonly at: 'suffix' | 'directory' | 'root';
+  readonly name: string;
+}
+
+/** What a rule says of the bytes that it matches. */
+export type ChecksumRule =
+  | { readonly kind: 'pinned'; readonly integrity: readonly Integrity[] }
+  | { readonly kind: 'sidecar'; readonly sidecar: Sidecar; readonly required: boolean };
+
+/** One line of a sum file. */
+export interface Sum {
+  readonly integrity: Integrity;
+  /** As the file has it; absent where it is the sum alone. */
+  readonly name?: string | undefined;
+}
+
+/** The largest sum file that is read, in bytes: some 60,000 lines. */
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/** Lines between two pauses for the event loop: about a millisecond of work. */
+const LINES_AT_ONCE = 1000;
+
+/** By the length of a sum in hex. */
+const BY_LENGTH: Readonly<Record<number, IntegrityAlgorithm>> = {
+  32: 'md5',
+  40: 'sha1',
+  64: 'sha256',
+  96: 'sha384',
+  128: 'sha512',
+};
+
+/** By the name in front of a BSD line; OpenSSL prints the second form of the newer ones. */
+const BY_NAME: Readonly<Record<string, IntegrityAlgorithm>> = {
+  MD5: 'md5',
+  SHA1: 'sha1',
+  SHA256: 'sha256',
+  'SHA2-256': 'sha256',
+  SHA384: 'sha384',
+  'SHA2-384': 'sha384',
+  SHA512: 'sha512',
+  'SHA2-512': 'sha512',
+};
+
+/** Reads how the configuration names a sidecar: `.sha256`, `SHA256SUMS` or `/SHA256SUMS`. */
+export function readSidecar(text: string): Sidecar {
+  if (text.startsWith('.')) return { at: 'suffix', name: text };
+  if (text.startsWith('/')) return { at: 'root', name: text.slice(1) };
+  return { at: 'directory', name: text };
+}
+
+/** The path of the sum file for `file`. */
+export function sidecarPath({ segments }: FilePath, { at, name }: Sidecar): FilePath {
+  if (at === 'root') return readPath([name], false);
+  const last = at === 'suffix' ? `${segments.at(-1) ?? ''}${name}` : name;
+  return readPath([...segments.slice(0, -1), last], false);
+}
+
+/** The file that the sum file `path` belongs to alone; `undefined` when it is none of a single file. */
+export function subjectPath({ segments, directory }: FilePath, { at, name }: Sidecar): FilePath | undefined {
+  const last = segments.at(-1) ?? '';
+  if (at !== 'suffix' || directory || !last.endsWith(name) || last.length === name.length) return undefined;
+  return readPath([...segments.slice(0, -1), last.slice(0, -name.length)], false);
+}
+
+/** Whether `path` is a sum file for several files by the name of `sidecar`. */
+export function isSumList({ segments, directory }: FilePath, { at, name }: Sidecar): boolean {
+  if (at === 'suffix' || directory || segments.at(-1) !== name) return false;
+  return at === 'directory' || segments.length === 1;
+}
+
+/**
+ * What the sum file with the key `key` says, by the keys of the files.
+ * @param sidecars all that the rules name
+ * @throws EntrepotError `upstream-unavailable` when there is no sum in it (an error page, a captive portal), `too-large` past 4 MiB.
+ */
+export async function describeSums(key: string, sidecars: readonly Sidecar[], content: Content): Promise<Descriptions> {
+  const [path, query] = splitKey(key);
+  const sums = await readSums(await content.bytes(MOST_BYTES));
+  if (sums.length === 0) {
+    throw new EntrepotError('upstream-unavailable', `expected a checksum file at ${path}, found no sum in it`, {
+      code: 'CHECKSUM_FILE_UNREADABLE',
+    });
+  }
+  const found = new Map<string, Integrity[]>();
+  const add = (file: string, integrity: Integrity) => {
+    const known = found.get(file + query);
+    if (known === undefined) found.set(file + query, [integrity]);
+    else known.push(integrity);
+  };
+  const slash = path.lastIndexOf('/');
+  const base = path.slice(slash + 1);
+  for (const { at, name } of sidecars) {
+    const escaped = keySegment(name);
+    if (at === 'suffix' && base.endsWith(escaped) && base.length > escaped.length) {
+      const subject = path.slice(0, -escaped.length);
+      for (const { integrity } of sumsOfOne(sums, subject)) add(subject, integrity);
+    } else if (base === escaped && (at === 'directory' || (at === 'root' && slash === -1))) {
+      for (const { integrity, name: file } of sums) {
+        const target = file === undefined ? undefined : keyBelow(path.slice(0, slash + 1), file);
+        if (target !== undefined) add(target, integrity);
+      }
+    }
+  }
+  const descriptions = new Map<string, ArtifactDescription>();
+  for (const [file, integrity] of found) descriptions.set(file, { integrity });
+  return descriptions;
+}
+
+/**
+ * The sums in a file of the usual forms: the bare sum, `sum  name` and `sum *name` (GNU coreutils), `SHA256 (name) = sum`
+ * (BSD, OpenSSL). Lines of another form (comments, signatures) and sums of unknown algorithms are passed over.
+ */
+export async function readSums(bytes: Uint8Array): Promise<Sum[]> {
+  const sums: Sum[] = [];
+  const lines = new TextDecoder().decode(bytes).split('\n');
+  for (const [index, line] of lines.entries()) {
+    if (index % LINES_AT_ONCE === LINES_AT_ONCE - 1) await setImmediate();
+    const sum = readSum(line.trimEnd());
+    if (sum !== undefined) sums.push(sum);
+  }
+  return sums;
+}
+
+function readSum(line: string): Sum | undefined {
+  const bsd = /^([A-Za-z0-9-]{3,8}) ?\((.*)\) ?= ?([0-9A-Fa-f]{32,128})$/.exec(line);
+  if (bsd !== null) {
+    const algorithm = BY_NAME[(bsd[1] as string).toUpperCase()];
+    return algorithm && sumOf(algorithm, bsd[3] as string, bsd[2]);
+  }
+  // A leading backslash says that the name is escaped (GNU coreutils, "md5sum invocation").
+  const gnu = /^(\\?)([0-9A-Fa-f]{32,128})(?:(?: [ *]|[ \t])(.+))?$/.exec(line);
+  if (gnu === null) return undefined;
+  const [, escaped, hex, name] = gnu as unknown as [string, string, string, string | undefined];
+  const algorithm = BY_LENGTH[hex.length];
+  return algorithm && sumOf(algorithm, hex, escaped === '' ? name : name?.replace(/\\(.)/g, '$1'));
+}
+
+function sumOf(algorithm: IntegrityAlgorithm, hex: string, name: string | undefined): Sum | undefined {
+  const integrity = parseHex(algorithm, hex);
+  return integrity && { integrity, name: name?.trim() };
+}
+
+/** The sums for the one file that a sum file stands beside. A single line is for it whatever name it gives: often the builder's path. */
+function sumsOfOne(sums: readonly Sum[], subject: string): readonly Sum[] {
+  if (sums.length === 1) return sums;
+  const wanted = subject.slice(subject.lastIndexOf('/') + 1);
+  return sums.filter(({ name }) => name === undefined || keySegment(name.slice(name.lastIndexOf('/') + 1)) === wanted);
+}
+
+/** The key of the file that a sum list in `directory` (a key that ends in `/`, or empty) calls `name`; `undefined` when it is outside. */
+function keyBelow(directory: string, name: string): string | undefined {
+  const segments = name.split('/').filter((segment) => segment !== '' && segment !== '.');
+  if (segments.length === 0 || segments.includes('..') || name.startsWith('/')) return undefined;
+  return directory + segments.map(keySegment).join('/');
+}
+
+function splitKey(key: string): [path: string, query: string] {
+  const mark = key.indexOf('?');
+  return mark === -1 ? [key, ''] : [key.slice(0, mark), key.slice(mark)];
+}

@@ -1,0 +1,289 @@
+import { parseHex } from '@entrepot/core';
+import type { FreshnessRule, Integrity } from '@entrepot/core';
+import { RE2JS } from 're2js';
+import { z } from 'zod';
+import { readSidecar } from './checksum.js';
+import type { ChecksumRule } from './checksum.js';
+import { parseDuration } from './duration.js';
+import { globToRegex } from './glob.js';
+import { PRESETS } from './presets.js';
+import type { Policy, Rule, RuleTable } from './rules.js';
+
+/** The options of a files repository, checked. */
+export interface FilesOptions {
+  readonly table: RuleTable;
+  /** Whether the query is part of the key and sent upstream. */
+  readonly query: 'keep' | 'ignore';
+  readonly overwrite: boolean;
+  readonly allowDelete: boolean;
+  /** The largest file that can be put, in bytes. */
+  readonly maxBytes: number;
+  /** The keys that were written: some are for one kind of repository only. */
+  readonly written: readonly string[];
+}
+
+/** The keys that say something to a proxy repository only. */
+export const PROXY_KEYS: readonly string[] = [
+  'rules',
+  'preset',
+  'defaultPolicy',
+  'default_policy',
+  'mutablePatterns',
+  'mutable_patterns',
+  'mutableFreshFor',
+  'immutablePatterns',
+  'immutable_patterns',
+  'query',
+];
+
+/** The keys that say something to a hosted repository only. */
+export const HOSTED_KEYS: readonly string[] = ['overwrite', 'allowDelete', 'maxBytes'];
+
+const POLICIES = ['immutable', 'revalidate', 'bypass', 'deny'] as const satisfies readonly Policy[];
+const SUMS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
+const DEFAULT_MAX_BYTES = 5 * 1024 ** 3;
+const LONGEST_PATTERN = 4096;
+
+/** What went wrong with a value that a transform was given: thrown by its function, told as an issue by `checked`. */
+class BadValue extends Error {}
+
+/** A transform whose function may throw a `BadValue` or a syntax error. */
+function checked<Input, Output>(convert: (value: Input) => Output) {
+  return (value: Input, context: z.RefinementCtx<Input>): Output => {
+    try {
+      return convert(value);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  };
+}
+
+const duration = z
+  .union([z.string(), z.literal(0)])
+  .describe('A duration: 30s, 5m, 1h30m, 7d, forever, never, 0.')
+  .transform(
+    checked((text) => {
+      const parsed = parseDuration(String(text));
+      if (parsed === undefined) throw new BadValue('expected a duration: 30s, 5m, 1h30m, 7d, forever, never or 0');
+      return parsed;
+    }),
+  );
+
+const byteSize = z
+  .union([z.string(), z.number()])
+  .describe('A size in bytes: 1048576, 500MiB, 5GiB.')
+  .transform(
+    checked((text) => {
+      const match = /^(\d+)(?: ?([KMGT])iB)?$/.exec(String(text));
+      const size = match === null ? NaN : Number(match[1]) * 1024 ** ' KMGT'.indexOf(match[2] ?? ' ');
+      if (!Number.isSafeInteger(size)) throw new BadValue('expected a size in bytes: 1048576, 500MiB or 5GiB');
+      return size;
+    }),
+  );
+
+const policy = z.enum(POLICIES);
+const busy = z.enum(['wait', 'stale', 'bypass']);
+
+const checksum = z
+  .strictObject({
+    md5: z.string().optional(),
+    sha1: z.string().optional(),
+    sha256: z.string().optional(),
+    sha384: z.string().optional(),
+    sha512: z.string().optional(),
+    sidecar: z
+      .string()
+      .max(255)
+      .regex(/^\/?[^/\\]+$/)
+      .optional()
+      .describe('.sha256: beside the file; SHA256SUMS: in its directory; /SHA256SUMS: at the root of the repository.'),
+    required: z.boolean().optional().describe('Whether a file without a sum is refused. Default: true.'),
+  })
+  .describe('What the bytes must be: sums in hex, or where the upstream keeps them.')
+  .transform(checked(toChecksumRule));
+
+const writtenRule = z.strictObject({
+  match: z
+    .union([z.string(), z.strictObject({ glob: z.string() }), z.strictObject({ regex: z.string() })])
+    .describe('A glob for the whole path, or { regex } that is searched in it (RE2 syntax).')
+    .transform(
+      checked((match) => (typeof match === 'object' && 'regex' in match ? byRegex(match.regex) : byGlob(match))),
+    ),
+  policy: policy.describe('immutable: kept for ever; revalidate: kept and asked again; bypass: never kept; deny: 403.'),
+  freshFor: duration.optional(),
+  fresh_for: duration.optional(),
+  expireAfter: duration.optional(),
+  expire_after: duration.optional(),
+  busy: busy.optional(),
+  busy_policy: busy.optional(),
+  staleIfError: duration.optional(),
+  staleWhileRevalidate: duration.optional(),
+  negativeFor: duration.optional(),
+  onGone: z.enum(['pass', 'keep']).optional(),
+  respectNoStore: z.boolean().optional(),
+  checksum: checksum.optional(),
+});
+
+const regexes = z.array(z.string().transform(checked(byRegex)));
+
+const writtenOptions = z.strictObject({
+  rules: z.array(writtenRule).optional().describe('Which paths are kept how. The first rule that matches wins.'),
+  preset: z
+    .enum(Object.keys(PRESETS) as [keyof typeof PRESETS, ...(keyof typeof PRESETS)[]])
+    .optional()
+    .describe('Rules for a well-known layout, after those of the repository.'),
+  defaultPolicy: policy.optional().describe('For paths that no rule matches. Default: revalidate.'),
+  default_policy: policy.optional(),
+  mutablePatterns: regexes.optional().describe('Regular expressions: these paths are kept and asked again.'),
+  mutable_patterns: regexes.optional(),
+  mutableFreshFor: duration.optional().describe('freshFor of what mutablePatterns match.'),
+  immutablePatterns: regexes
+    .optional()
+    .describe('Regular expressions: these paths are kept for ever, all others are 403.'),
+  immutable_patterns: regexes.optional(),
+  query: z
+    .enum(['keep', 'ignore'])
+    .optional()
+    .describe('keep (default): a query is sent upstream and makes another file; ignore: it is dropped.'),
+  overwrite: z.boolean().optional().describe('Hosted: whether PUT replaces a file that exists. Default: false.'),
+  allowDelete: z.boolean().optional().describe('Hosted: whether DELETE is served. Default: true.'),
+  maxBytes: byteSize.optional().describe('Hosted: the largest file that is taken. Default: 5GiB.'),
+});
+
+/** The options of a files repository, as they are written in the configuration. */
+export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
+
+interface Pattern {
+  readonly text: string;
+  readonly regex: RE2JS;
+}
+
+function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions {
+  const mutable = either(written, 'mutablePatterns', 'mutable_patterns');
+  const immutable = either(written, 'immutablePatterns', 'immutable_patterns');
+  const { mutableFreshFor } = written;
+  const kept: Partial<FreshnessRule> = mutableFreshFor === undefined ? {} : { freshFor: mutableFreshFor };
+  const rules = [
+    ...(written.rules ?? []).map((rule, index) => toRule(rule, 'rules', index)),
+    ...(mutable ?? []).map((pattern, index) => ({
+      label: labelOf('mutablePatterns', index, pattern),
+      pattern: pattern.regex,
+      policy: 'revalidate' as const,
+      freshness: kept,
+    })),
+    ...(immutable ?? []).map((pattern, index) => ({
+      label: labelOf('immutablePatterns', index, pattern),
+      pattern: pattern.regex,
+      policy: 'immutable' as const,
+      freshness: {},
+    })),
+    ...presetRules(written.preset),
+  ];
+  return {
+    table: { rules, fallback: fallbackOf(written, immutable !== undefined, mutable !== undefined) },
+    query: written.query ?? 'keep',
+    overwrite: written.overwrite ?? false,
+    allowDelete: written.allowDelete ?? true,
+    maxBytes: written.maxBytes ?? DEFAULT_MAX_BYTES,
+    written: Object.keys(written),
+  };
+}
+
+function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean, mutable: boolean): Rule {
+  const given = either(written, 'defaultPolicy', 'default_policy');
+  if (given !== undefined) {
+    if (allowList) {
+      throw new BadValue('defaultPolicy cannot stand beside immutablePatterns, which refuse what they do not match');
+    }
+    return { label: `defaultPolicy ${given}`, policy: given, freshness: {} };
+  }
+  if (allowList) return { label: 'no pattern of immutablePatterns', policy: 'deny', freshness: {} };
+  // Where only the mutable paths are named, all others are meant to be immutable.
+  if (mutable) return { label: 'no pattern of mutablePatterns', policy: 'immutable', freshness: {} };
+  return { label: 'the default policy', policy: 'revalidate', freshness: {} };
+}
+
+function presetRules(name: keyof typeof PRESETS | undefined): Rule[] {
+  if (name === undefined) return [];
+  return PRESETS[name].map((rule, index) => toRule(writtenRule.parse(rule), `preset ${name}`, index));
+}
+
+function toRule(written: z.output<typeof writtenRule>, list: string, index: number): Rule {
+  const label = labelOf(list, index, written.match);
+  if (written.checksum !== undefined && written.policy !== 'immutable') {
+    throw new BadValue(`${label}: a checksum needs policy: immutable, found ${written.policy}`);
+  }
+  const freshness = {
+    freshFor: either(written, 'freshFor', 'fresh_for'),
+    expireAfter: either(written, 'expireAfter', 'expire_after'),
+    busy: either(written, 'busy', 'busy_policy'),
+    staleIfError: written.staleIfError,
+    staleWhileRevalidate: written.staleWhileRevalidate,
+    negativeFor: written.negativeFor,
+    onGone: written.onGone,
+    respectNoStore: written.respectNoStore,
+  };
+  return {
+    label,
+    pattern: written.match.regex,
+    policy: written.policy,
+    freshness: Object.fromEntries(Object.entries(freshness).filter(([, value]) => value !== undefined)),
+    checksum: written.checksum,
+  };
+}
+
+function labelOf(list: string, index: number, { text }: Pattern): string {
+  return `${list}[${index}] ${JSON.stringify(text)}`;
+}
+
+/** One key in its two spellings. */
+function either<Written extends object, Key extends keyof Written, Alias extends keyof Written>(
+  written: Written,
+  key: Key,
+  alias: Alias,
+): Written[Key] | Written[Alias] {
+  if (written[key] === undefined) return written[alias];
+  if (written[alias] === undefined) return written[key];
+  throw new BadValue(`${String(key)} and ${String(alias)} are one key: write one of them`);
+}
+
+function toChecksumRule(
+  written: {
+    readonly [Sum in (typeof SUMS)[number]]?: string | undefined;
+  } & { readonly sidecar?: string | undefined; readonly required?: boolean | undefined },
+): ChecksumRule {
+  const integrity: Integrity[] = [];
+  for (const algorithm of SUMS) {
+    const sum = written[algorithm];
+    if (sum === undefined) continue;
+    const promise = parseHex(algorithm, sum);
+    if (promise === undefined) throw new BadValue(`${algorithm}: expected a sum of that algorithm in hex`);
+    integrity.push(promise);
+  }
+  const { sidecar } = written;
+  if ((sidecar === undefined) === (integrity.length === 0)) {
+    throw new BadValue('expected either sums (sha256: …) or a sidecar');
+  }
+  if (sidecar === undefined) return { kind: 'pinned', integrity };
+  return { kind: 'sidecar', sidecar: readSidecar(sidecar), required: written.required ?? true };
+}
+
+function byGlob(match: string | { readonly glob: string }): Pattern {
+  const text = typeof match === 'string' ? match : match.glob;
+  return compile(text, globToRegex(bounded(text)), RE2JS.DOTALL);
+}
+
+function byRegex(text: string): Pattern {
+  return compile(text, bounded(text), 0);
+}
+
+function compile(text: string, regex: string, flags: number): Pattern {
+  return { text, regex: RE2JS.compile(regex, flags) };
+}
+
+function bounded(text: string): string {
+  if (text.length <= LONGEST_PATTERN) return text;
+  throw new BadValue(`expected a pattern of ${LONGEST_PATTERN} characters at the most`);
+}

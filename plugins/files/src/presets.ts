@@ -1,0 +1,38 @@
+/** A rule as it is written in the configuration. */
+export interface WrittenRule {
+  readonly match: string;
+  readonly policy: 'immutable' | 'revalidate' | 'bypass' | 'deny';
+  readonly freshFor?: string;
+  readonly checksum?: { readonly sidecar: string; readonly required?: boolean };
+}
+
+/** Rules for well-known layouts. They stand after the repository's own, which therefore win. */
+export const PRESETS = {
+  /** A code forge whose releases are under `<owner>/<repository>/releases/download/<tag>/`. */
+  'github-releases': [
+    { match: '*/*/releases/latest/**', policy: 'revalidate', freshFor: '5m' },
+    { match: '*/*/releases/download/**', policy: 'immutable' },
+    // An archive of a commit or tag is packed anew on request: its bytes may change.
+    { match: '*/*/archive/**', policy: 'revalidate', freshFor: '1h' },
+    { match: '**', policy: 'deny' },
+  ],
+  /** The distributions of Node.js: `v20.19.0/…` for ever, the `latest…` folders and the indexes not. */
+  'nodejs-dist': [
+    { match: '**/SHASUMS256.txt*', policy: 'revalidate', freshFor: '1h' },
+    {
+      match: '**/v[0-9]*.[0-9]*.[0-9]*/**/*.{gz,xz,zip,7z,pkg,msi,exe,lib}',
+      policy: 'immutable',
+      checksum: { sidecar: 'SHASUMS256.txt', required: false },
+    },
+    { match: '**', policy: 'revalidate', freshFor: '5m' },
+  ],
+  /** A mirror of anything: packed files with a version in their name for ever, all else asked for again. */
+  'generic-mirror': [
+    { match: '**/*latest*', policy: 'revalidate', freshFor: '5m' },
+    {
+      match: '**/*[0-9].[0-9]*.{zip,tgz,gz,bz2,xz,zst,7z,deb,rpm,apk,jar,whl,gem,crate,exe,msi,dmg,pkg,iso}',
+      policy: 'immutable',
+    },
+    { match: '**', policy: 'revalidate', freshFor: '5m' },
+  ],
+} as const satisfies Readonly<Record<string, readonly WrittenRule[]>>;

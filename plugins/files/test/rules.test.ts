@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { ruleFor } from '../src/rules.js';
+import { optionsOf } from './fixtures.js';
+
+async function ruleOf(written: Record<string, unknown>, path: string): Promise<string> {
+  const { policy, label } = ruleFor((await optionsOf(written)).table, path);
+  return `${policy} ${label}`;
+}
+
+describe('the first rule that matches wins', () => {
+  const rules = [
+    { match: 'private/**', policy: 'deny' },
+    { match: '**/*.zip', policy: 'immutable' },
+    { match: { regex: 'nightly' }, policy: 'bypass' },
+    { match: { glob: '**/*.json' }, policy: 'revalidate' },
+  ];
+
+  it.each([
+    ['private/a.zip', 'deny rules[0] "private/**"'],
+    ['nightly/a.zip', 'immutable rules[1] "**/*.zip"'],
+    ['x/nightly.json', 'bypass rules[2] "nightly"'],
+    ['x/a.json', 'revalidate rules[3] "**/*.json"'],
+    ['Private/a.txt', 'revalidate the default policy'],
+  ])('%s: %s', async (path, expected) => {
+    expect(await ruleOf({ rules }, path)).toBe(expected);
+  });
+
+  it('uses defaultPolicy for the rest', async () => {
+    expect(await ruleOf({ rules, defaultPolicy: 'deny' }, 'x/a.txt')).toBe('deny defaultPolicy deny');
+  });
+});
+
+describe('mutablePatterns and immutablePatterns', () => {
+  const patterns = { immutablePatterns: ['x86_64/.*\\.rpm$'], mutablePatterns: ['repomd\\.xml$'] };
+
+  it.each([
+    ['el9/x86_64/a/b.rpm', /^immutable immutablePatterns\[0\]/],
+    ['anything/el9/x86_64/b.rpm', /^immutable/],
+    ['el9/repodata/repomd.xml', /^revalidate mutablePatterns\[0\]/],
+    ['el9/x86_64/b.rpm.sig', /^deny no pattern of immutablePatterns/],
+  ])('%s: %s', async (path, expected) => {
+    expect(await ruleOf(patterns, path)).toMatch(expected);
+  });
+
+  it('lets mutable patterns win over immutable ones', async () => {
+    expect(await ruleOf({ immutablePatterns: ['.'], mutablePatterns: ['latest'] }, 'latest.zip')).toMatch(
+      /^revalidate/,
+    );
+  });
+
+  it('lets rules win over both', async () => {
+    const rules = [{ match: '**/*.xml', policy: 'bypass' }];
+    expect(await ruleOf({ ...patterns, rules }, 'el9/repodata/repomd.xml')).toMatch(/^bypass/);
+  });
+
+  it('takes every path as immutable where only the mutable ones are named', async () => {
+    expect(await ruleOf({ mutablePatterns: ['latest'] }, 'v1/a.zip')).toMatch(/^immutable/);
+  });
+
+  it('takes the keys in snake case', async () => {
+    const written = { immutable_patterns: ['\\.zip$'], mutable_patterns: ['index'] };
+    expect(await ruleOf(written, 'a.zip')).toMatch(/^immutable immutablePatterns/);
+    expect(await ruleOf(written, 'index')).toMatch(/^revalidate mutablePatterns/);
+    expect(await ruleOf(written, 'other')).toMatch(/^deny/);
+  });
+});
+
+describe('hostile paths', () => {
+  it.each([
+    ['a regex with nested repeats', { match: { regex: '^(a+)+$' }, policy: 'deny' }, `${'a'.repeat(50_000)}!`],
+    ['a glob with several stars', { match: '**/*-*-*-*-*.zip', policy: 'deny' }, '-'.repeat(50_000)],
+    ['overlapping alternatives', { match: { regex: '(x|xx|x+)*y' }, policy: 'deny' }, 'x'.repeat(50_000)],
+  ])('%s takes linear time', async (_, rule, path) => {
+    const { table } = await optionsOf({ rules: [rule] });
+    const start = performance.now();
+    expect(ruleFor(table, path).policy).toBe('revalidate');
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});
+
+describe('presets', () => {
+  it.each([
+    ['github-releases', 'acme/tool/releases/download/v1.0+b/tool.zip', /^immutable/],
+    ['github-releases', 'acme/tool/releases/latest/download/tool.zip', /^revalidate/],
+    ['github-releases', 'acme/tool/archive/refs/tags/v1.zip', /^revalidate/],
+    ['github-releases', 'acme/tool/settings', /^deny preset github-releases\[3\]/],
+    ['nodejs-dist', 'v20.19.0/node-v20.19.0-linux-x64.tar.xz', /^immutable/],
+    ['nodejs-dist', 'v20.19.0/win-x64/node.exe', /^immutable/],
+    ['nodejs-dist', 'v20.19.0/SHASUMS256.txt', /^revalidate/],
+    ['nodejs-dist', 'latest-v20.x/node-v20.19.0-linux-x64.tar.xz', /^revalidate/],
+    ['nodejs-dist', 'index.json', /^revalidate/],
+    ['generic-mirror', 'pub/tool-1.2.3.tar.gz', /^immutable/],
+    ['generic-mirror', 'pub/tool-latest.tar.gz', /^revalidate/],
+    ['generic-mirror', 'pub/tool.tar.gz', /^revalidate/],
+  ])('%s: %s', async (preset, path, expected) => {
+    expect(await ruleOf({ preset }, path)).toMatch(expected);
+  });
+
+  it("stand after the repository's own rules", async () => {
+    const rules = [{ match: 'index.json', policy: 'bypass' }];
+    expect(await ruleOf({ preset: 'nodejs-dist', rules }, 'index.json')).toMatch(/^bypass rules\[0\]/);
+  });
+});
