@@ -1,0 +1,50 @@
+import Router from '@koa/router';
+import { EntrepotError, type Logger } from '@entrepot/core';
+import Koa from 'koa';
+import { errorBoundary } from './error-boundary.js';
+import type { ExchangeWatch } from './exchange.js';
+import type { MountedRepository } from './koa-adapter.js';
+import { repositoryRoutes } from './repository-routes.js';
+import { requestContext } from './request-context.js';
+import type { TrustedProxies } from './trusted-proxies.js';
+
+/** What one listener serves. */
+export interface AppOptions {
+  readonly repositories: readonly MountedRepository[];
+  /** Adds the routes of the server itself: health, metrics, the start page. */
+  readonly routes?: ((router: Router) => void) | undefined;
+  /** The longest path with its query, in characters. */
+  readonly maxPathLength: number;
+  readonly watch: ExchangeWatch;
+  readonly proxies: TrustedProxies;
+  readonly logger: Logger;
+}
+
+/** Puts the parts of one listener in order. */
+export function createApp({ repositories, routes, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
+  const router = new Router({ exclusive: false });
+  routes?.(router);
+  const reserved = reservedPaths(router, repositories);
+  const app = new Koa();
+  // What gets past the boundary is a connection that broke while it was written to.
+  app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
+  app.use(requestContext(watch, proxies));
+  app.use(errorBoundary(logger));
+  app.use(repositoryRoutes({ repositories, reserved, maxPathLength, logger }));
+  app.use(notFound);
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  return app;
+}
+
+/** The server's own paths; but a repository that is mounted at `/` has its root to itself. */
+function reservedPaths(router: Router, repositories: readonly MountedRepository[]): ReadonlySet<string> {
+  const paths = new Set(router.stack.map(({ path }) => String(path)));
+  if (repositories.some(({ mount }) => mount === '')) paths.delete('/');
+  return paths;
+}
+
+const notFound: Koa.Middleware = async (ctx, next) => {
+  await next();
+  if (ctx.status === 404) throw new EntrepotError('not-found', 'Nothing is mounted at this path; / lists what is');
+};

@@ -1,0 +1,39 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type Router from '@koa/router';
+import { EntrepotError } from '@entrepot/core';
+
+/** Where the numbers come from. */
+export interface MetricsSource {
+  /** The media type of `render`. */
+  readonly contentType: string;
+  render(): Promise<string>;
+}
+
+/** Where the numbers are shown, and to whom. */
+export interface MetricsRouteOptions {
+  readonly path: string;
+  /** Absent: everybody may read them. */
+  readonly token?: string | undefined;
+  readonly source: MetricsSource;
+}
+
+/** The metrics, to those who have the token when there is one (RFC 6750 §2.1). */
+export function metricsRoute(router: Router, { path, token, source }: MetricsRouteOptions): void {
+  const expected = token === undefined ? undefined : fingerprint(token);
+  router.get(path, async (ctx) => {
+    const given = /^Bearer +([^ ]+) *$/i.exec(ctx.get('Authorization'))?.[1];
+    if (expected !== undefined && (given === undefined || !timingSafeEqual(fingerprint(given), expected))) {
+      throw new EntrepotError('unauthorized', 'Metrics: expected the bearer token of metrics.token', {
+        headers: { 'WWW-Authenticate': 'Bearer realm="metrics"' },
+      });
+    }
+    ctx.body = await source.render();
+    ctx.set('Content-Type', source.contentType);
+    ctx.set('Cache-Control', 'no-store');
+  });
+}
+
+/** Of one length, so that comparing says nothing of the token's own. */
+function fingerprint(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

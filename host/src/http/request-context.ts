@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { Logger } from '@entrepot/core';
+import type { Middleware } from 'koa';
+import {
+  attachExchange,
+  Exchange,
+  type ExchangeObserver,
+  type ExchangeRecord,
+  type ExchangeWatch,
+} from './exchange.js';
+import type { TrustedProxies } from './trusted-proxies.js';
+
+const SANE_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
+
+const PROCESS_PREFIX = randomBytes(6).toString('hex');
+let requests = 0;
+
+/**
+ * Gives each request an id, the client's own where it is a sane one, and tells `watch` when it is over.
+ * @param proxies whose `X-Forwarded-For` is believed
+ */
+export function requestContext(watch: ExchangeWatch, proxies: TrustedProxies): Middleware {
+  return (ctx, next) => {
+    const { req, res } = ctx;
+    const asked = req.headers['x-request-id'];
+    const id = typeof asked === 'string' && SANE_ID.test(asked) ? asked : nextId();
+    res.setHeader('X-Request-Id', id);
+    attachExchange(new Exchange(id, clientAddress(req, proxies), req, watch), res, watch);
+    return next();
+  };
+}
+
+/** Writes one line for each request. */
+export function accessLog(logger: Logger): ExchangeObserver {
+  return (record) => logger.info(accessFields(record), 'request');
+}
+
+function accessFields({ outcome, ...record }: ExchangeRecord): Readonly<Record<string, unknown>> {
+  const { id, client, method, path, status, bytes, duration, repository, aborted } = record;
+  return {
+    id,
+    client,
+    method,
+    path,
+    status,
+    bytes,
+    duration: Math.round(duration * 1000) / 1000,
+    ...(repository === undefined ? undefined : { repository }),
+    ...(outcome === undefined ? undefined : { outcome: outcome.name, resource: outcome.resource }),
+    ...(outcome?.code === undefined ? undefined : { code: outcome.code }),
+    ...(outcome?.detail === undefined ? undefined : { detail: outcome.detail }),
+    ...(aborted ? { aborted } : undefined),
+  };
+}
+
+function nextId(): string {
+  requests += 1;
+  return `${PROCESS_PREFIX}-${requests.toString(36)}`;
+}
+
+/** The last address on the way here that no trusted proxy has: what comes before it, the client may have made up. */
+function clientAddress({ headers, socket }: IncomingMessage, proxies: TrustedProxies): string | undefined {
+  const forwarded = headers['x-forwarded-for'];
+  if (forwarded === undefined || !proxies(socket.remoteAddress)) return socket.remoteAddress;
+  const hops = String(forwarded)
+    .split(',')
+    .map((hop) => hop.trim());
+  const client = hops.findLast((hop) => !proxies(hop)) ?? hops[0];
+  return client !== undefined && isIP(client) !== 0 ? client : socket.remoteAddress;
+}

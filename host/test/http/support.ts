@@ -1,0 +1,102 @@
+import { connect } from 'node:net';
+import { silentLogger, type Logger, type Outcome } from '@entrepot/core';
+import type { EngineReply, EngineRequest, RepositoryDefinition, RepositoryEngine } from '@entrepot/core/engine';
+import { onTestFinished } from 'vitest';
+import { createApp, type AppOptions } from '../../src/http/app.js';
+import { baseUrlOf } from '../../src/http/base-url.js';
+import { Drain } from '../../src/http/drain.js';
+import type { ExchangeObserver } from '../../src/http/exchange.js';
+import type { MountedRepository } from '../../src/http/koa-adapter.js';
+import { Listener, type ListenerOptions } from '../../src/http/listener.js';
+import { trustedProxies } from '../../src/http/trusted-proxies.js';
+
+export const HIT: Outcome = { name: 'hit', repository: 'files', resource: 'file' };
+
+/** What a fake repository answers. */
+export type Handler = (request: EngineRequest) => EngineReply | Promise<EngineReply>;
+
+/** An answer of a fake repository. */
+export function reply(
+  body?: EngineReply['body'],
+  headers: Readonly<Record<string, string>> = {},
+  status = 200,
+): EngineReply {
+  return { status, headers, body, outcome: HIT };
+}
+
+/** A repository that answers by `handler`. */
+export function repository(mount: string, handler: Handler, trusted: readonly string[] = []): MountedRepository {
+  const engine: RepositoryEngine = {
+    definition: {} as RepositoryDefinition,
+    handle: async (request) => handler(request),
+    dispose: () => Promise.resolve(),
+  };
+  return {
+    name: mount.slice(1) || 'root',
+    mount,
+    engine,
+    baseUrl: baseUrlOf(undefined, mount, trustedProxies(trusted)),
+  };
+}
+
+/** A server for one test. */
+export interface TestServer {
+  readonly url: string;
+  readonly port: number;
+  readonly drain: Drain;
+  readonly listener: Listener;
+  /** Sends `text` as it is, and gives back all that comes until the connection closes. */
+  raw(text: string): Promise<string>;
+}
+
+/** Starts an app on a free port, and stops it after the test. */
+export async function serve(
+  repositories: readonly MountedRepository[],
+  options: Partial<AppOptions> & {
+    readonly observers?: readonly ExchangeObserver[];
+    readonly logger?: Logger;
+    readonly trusted?: readonly string[];
+    readonly listener?: Partial<ListenerOptions>;
+  } = {},
+): Promise<TestServer> {
+  const drain = new Drain();
+  const logger = options.logger ?? silentLogger;
+  const app = createApp({
+    repositories,
+    maxPathLength: 8192,
+    watch: { observers: options.observers ?? [], drain },
+    proxies: trustedProxies(options.trusted ?? []),
+    logger,
+    ...(options.routes === undefined ? undefined : { routes: options.routes }),
+  });
+  const listener = new Listener(
+    app,
+    {
+      host: '127.0.0.1',
+      port: 0,
+      headersTimeout: 5_000,
+      requestTimeout: 60_000,
+      keepAliveTimeout: 65_000,
+      maxHeaderBytes: 16 * 1024,
+      ...options.listener,
+    },
+    logger,
+  );
+  const url = await listener.listen();
+  onTestFinished(() => listener.close(0));
+  const port = Number(new URL(url).port);
+  return { url, port, drain, listener, raw: (text) => rawExchange(port, text) };
+}
+
+function rawExchange(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(port, '127.0.0.1', () => socket.write(text, 'latin1'));
+    socket.on('data', (chunk) => chunks.push(chunk));
+    // A reset is an end too: what came before it counts.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET') reject(error);
+    });
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+  });
+}
