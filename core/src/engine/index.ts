@@ -1,1 +1,13 @@
-export {};
+export { createRepository } from './handle-request.js';
+export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './shared-storage.js';
+export {
+  DEFAULT_LIMITS,
+  type ConfiguredUpstream,
+  type EngineObserver,
+  type EngineReply,
+  type EngineRequest,
+  type EngineServices,
+  type RepositoryDefinition,
+  type RepositoryEngine,
+  type RepositoryLimits,
+} from './repository.js';

@@ -9,6 +9,7 @@ import type { Outcome } from '../api/outcome.js';
 import type { PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
 import type { Transport } from '../api/transport.js';
+import type { SharedStorage } from './shared-storage.js';
 
 /** An upstream with what the repository sends only to its origin. */
 export interface ConfiguredUpstream extends Upstream {
@@ -54,6 +55,8 @@ export interface RepositoryDefinition {
   readonly allowPrivateHosts: readonly string[];
   readonly userAgent: string;
   readonly limits: RepositoryLimits;
+  /** Whether a hosted repository takes uploads. `false`: they are answered 403. */
+  readonly acceptsUploads: boolean;
 }
 
 /** What the pipeline stands on. Shared by all repositories, but for the transport. */
@@ -66,11 +69,16 @@ export interface EngineServices {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly storage: SharedStorage;
+  /** Told of what metrics count and no reply shows. */
+  readonly observer?: EngineObserver | undefined;
 }
 
-/** The bounded memory and disk that repositories share. Made by `createSharedStorage`. */
-export interface SharedStorage {
-  dispose(): Promise<void>;
+/** Hears what the pipeline does behind replies. Must be quick and must not throw. */
+export interface EngineObserver {
+  /** An upstream answered with `status`, or `failed`; `duration` in milliseconds until the head of its reply. */
+  upstreamAnswered(repository: string, status: string, duration: number): void;
+  /** Bytes were not what the ecosystem promised. */
+  integrityFailed(repository: string): void;
 }
 
 /** A request for one repository, without its mount. */
@@ -108,6 +116,8 @@ export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
   handle(request: EngineRequest): Promise<EngineReply>;
+  /** How many fetches are running. */
+  flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */
   dispose(grace: number): Promise<void>;
 }

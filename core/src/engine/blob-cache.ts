@@ -1,0 +1,68 @@
+import type { Readable } from 'node:stream';
+import type { BlobStore, ByteRange } from '../api/blob-store.js';
+import type { Digest } from '../api/digest.js';
+import { ByteLru } from './byte-lru.js';
+
+/** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
+export const SMALL_BLOB = 512 * 1024;
+
+/** The blob store behind a bounded memory for small blobs: a hit on them opens no file. */
+export class BlobCache {
+  readonly #store: BlobStore;
+  readonly #memory: ByteLru<Buffer>;
+  /** Large blobs whose size the store has confirmed since the start: a torn file is found before it is served. */
+  readonly #confirmed = new ByteLru<true>(100_000, () => 1);
+
+  constructor(store: BlobStore, memory: ByteLru<Buffer>) {
+    this.#store = store;
+    this.#memory = memory;
+  }
+
+  get store(): BlobStore {
+    return this.#store;
+  }
+
+  /** A small blob that is in memory. */
+  peek(digest: Digest): Buffer | undefined {
+    return this.#memory.get(digest);
+  }
+
+  /** The whole small blob, or `undefined` when the store does not have it with this size. */
+  async read(digest: Digest, size: number): Promise<Buffer | undefined> {
+    const known = this.peek(digest);
+    if (known !== undefined) return known;
+    const stream = await this.#store.open(digest);
+    if (stream === undefined) return undefined;
+    const parts: Buffer[] = [];
+    let length = 0;
+    for await (const part of stream as AsyncIterable<Buffer>) {
+      parts.push(part);
+      length += part.length;
+      if (length > size) break;
+    }
+    if (length !== size) return undefined;
+    const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    this.#memory.set(digest, bytes);
+    return bytes;
+  }
+
+  /** Whether the store has the blob with this size. Asked of the store once. */
+  async confirm(digest: Digest, size: number): Promise<boolean> {
+    if (this.#confirmed.get(digest) !== undefined) return true;
+    const stored = await this.#store.stat(digest);
+    if (stored?.size !== size) return false;
+    this.#confirmed.set(digest, true);
+    return true;
+  }
+
+  /** A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. */
+  async open(digest: Digest, size: number, range?: ByteRange): Promise<Readable | undefined> {
+    return (await this.confirm(digest, size)) ? this.#store.open(digest, { range }) : undefined;
+  }
+
+  /** A blob that was found missing or damaged: memory forgets it too. */
+  forget(digest: Digest): void {
+    this.#memory.delete(digest);
+    this.#confirmed.delete(digest);
+  }
+}

@@ -1,0 +1,32 @@
+import type { Content } from '../api/content.js';
+import { EntrepotError } from '../api/errors.js';
+
+/** `Content` over anything that can be read from the start more than once. */
+export function contentOf(
+  size: number,
+  mediaType: string,
+  read: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Content {
+  return {
+    size,
+    mediaType: bareMediaType(mediaType),
+    stream: () => asyncIterable(read()),
+    async bytes(limit) {
+      if (size > limit)
+        throw new EntrepotError('too-large', `The content has ${size} bytes; expected ${limit} at most`);
+      const parts: Uint8Array[] = [];
+      for await (const part of read()) parts.push(part);
+      return Buffer.concat(parts);
+    },
+  };
+}
+
+/** A media type in lower case, without its parameters. */
+export function bareMediaType(mediaType: string): string {
+  const end = mediaType.indexOf(';');
+  return (end < 0 ? mediaType : mediaType.slice(0, end)).trim().toLowerCase();
+}
+
+async function* asyncIterable(parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* parts;
+}

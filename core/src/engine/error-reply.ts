@@ -1,0 +1,46 @@
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { OutcomeName } from '../api/outcome.js';
+import type { RenderedError } from '../api/protocol.js';
+import { cacheStatus, xCache } from './outcome.js';
+import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
+
+/** The reply for `error`, printed in the shape that the protocol's clients show. */
+export function errorReply(
+  definition: RepositoryDefinition,
+  request: EngineRequest,
+  resource: string,
+  error: unknown,
+): EngineReply {
+  const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
+  const shown = failure.expose ? failure : hidden(failure);
+  const rendered = render(definition, shown);
+  const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
+  const body = Buffer.from(rendered.body);
+  return {
+    status: rendered.status ?? failure.status,
+    headers: {
+      'Content-Type': rendered.mediaType,
+      'Content-Length': String(body.length),
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      'X-Cache': xCache(name),
+      'Cache-Status': cacheStatus({ name, detail: failure.code }),
+      ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),
+      ...failure.headers,
+    },
+    body: request.method === 'HEAD' ? undefined : body,
+    outcome: { name, repository: definition.name, resource, code: failure.code, detail: failure.message },
+  };
+}
+
+/** Our own failures are told to the operator, not to the client. */
+function hidden(failure: EntrepotError): EntrepotError {
+  return new EntrepotError(failure.kind, 'Entrepot could not answer this request; its log says why', {
+    code: failure.code,
+    status: failure.status,
+  });
+}
+
+function render({ protocol }: RepositoryDefinition, error: EntrepotError): RenderedError {
+  return protocol.renderError?.(error) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` };
+}

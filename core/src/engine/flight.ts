@@ -1,0 +1,550 @@
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import type { Content } from '../api/content.js';
+import type { Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
+import type { FreshnessRule } from '../api/freshness.js';
+import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
+import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { bareMediaType } from './content.js';
+import { forbidsStoring } from './freshness.js';
+import type { EngineServices, RepositoryDefinition } from './repository.js';
+import { Spool } from './spool.js';
+import { backOff, drain, withoutQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+
+/** How often a broken body is taken up again without any progress in between. */
+const MAX_IDLE_RESUMES = 3;
+
+/** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
+const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
+
+/** What a flight is asked to bring. */
+export interface FlightPlan {
+  readonly resource: ArtifactResource | DocumentResource;
+  readonly rule: FreshnessRule;
+  /** The kept copy that is revalidated. */
+  readonly kept?: Entry | undefined;
+  /** Whether the bytes may be kept. */
+  readonly store: boolean;
+  /** What the ecosystem says of the artifact; resolved inside the flight, so that all who join share it. */
+  describe(signal: AbortSignal): Promise<ArtifactDescription | undefined>;
+  /** Told when a document was read: its descriptions, for the digest that it will have. */
+  described(digest: Digest, descriptions: Descriptions): void;
+}
+
+/** What is known when the head of the upstream's reply is here. */
+export interface FlightHead {
+  readonly spool: Spool;
+  /** Bytes of the body; `undefined` when the upstream does not say. */
+  readonly size: number | undefined;
+  /** The digest, where the ecosystem promised just that. */
+  readonly digest: Digest | undefined;
+  readonly mediaType: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly lastModified: string | undefined;
+  /** Where the body comes from. */
+  readonly url: string;
+}
+
+/** What a flight brought. */
+export type FlightResult =
+  /** The upstream confirmed the kept copy. */
+  | { readonly kind: 'renewed'; readonly entry: Entry }
+  /** New bytes, verified and kept. */
+  | { readonly kind: 'stored'; readonly entry: Entry }
+  /** New bytes, verified, but not kept: by rule, or for want of room. */
+  | { readonly kind: 'unstored'; readonly entry: Entry; readonly content: Content };
+
+/** What a flight works with. */
+export interface FlightContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly upstreams: Upstreams;
+}
+
+interface Sums {
+  readonly sha256: Hash;
+  readonly promised: ReadonlyMap<string, Hash>;
+}
+
+/**
+ * One shared fetch. It belongs to no client: it goes on when the first one hangs up, has its own time limit, and ends by
+ * itself. `head` says that bytes are coming, `done` that they are verified and (if they may be) kept.
+ */
+export class Flight {
+  /** Resolves with `undefined` when there is no new body: the kept copy was confirmed. */
+  readonly head: Promise<FlightHead | undefined>;
+  readonly done: Promise<FlightResult>;
+  readonly #context: FlightContext;
+  readonly #plan: FlightPlan;
+  readonly #abort = new AbortController();
+  #spool: Spool | undefined;
+  /** The flight itself, and every request that works with it. */
+  #users = 1;
+  #resolveHead: (head: FlightHead | undefined) => void = () => {};
+  #rejectHead: (error: unknown) => void = () => {};
+
+  constructor(context: FlightContext, plan: FlightPlan) {
+    this.#context = context;
+    this.#plan = plan;
+    this.head = new Promise((resolve, reject) => {
+      this.#resolveHead = resolve;
+      this.#rejectHead = reject;
+    });
+    // Whoever waits hears of it; a flight that nobody waits for any more must not end the process.
+    this.head.catch(() => {});
+    this.done = this.#run();
+    this.done.catch(() => {});
+  }
+
+  /** Keeps what the flight brings readable until `release`. */
+  retain(): void {
+    this.#users += 1;
+  }
+
+  /** The counterpart of `retain`. A stream that follows the spool needs no `retain` of its own. */
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users === 0) await this.#spool?.release();
+  }
+
+  /** Ends the flight; all who follow it get an error. */
+  abort(): void {
+    this.#abort.abort(
+      new EntrepotError('upstream-unavailable', 'The server is shutting down', { status: 503, code: 'SHUTTING_DOWN' }),
+    );
+  }
+
+  async #run(): Promise<FlightResult> {
+    const { totalTimeout } = this.#context.definition.limits;
+    const timer = setTimeout(() => this.#abort.abort(tookTooLong(this.#plan.resource, totalTimeout)), totalTimeout);
+    try {
+      return await this.#fly(this.#abort.signal);
+    } catch (error) {
+      const failure = this.#classify(error);
+      this.#rejectHead(failure);
+      throw failure;
+    } finally {
+      clearTimeout(timer);
+      await this.release();
+    }
+  }
+
+  #classify(error: unknown): EntrepotError {
+    const { signal } = this.#abort;
+    return asEntrepotError(
+      signal.aborted ? signal.reason : error,
+      'upstream-unavailable',
+      `Fetching ${this.#plan.resource.key} failed`,
+    );
+  }
+
+  async #fly(signal: AbortSignal): Promise<FlightResult> {
+    const { upstreams, services } = this.#context;
+    const { resource, kept } = this.#plan;
+    const description = await this.#plan.describe(signal);
+    const promised = strongest([
+      ...((resource.kind === 'artifact' && resource.integrity) || []),
+      ...(description?.integrity ?? []),
+    ]);
+    if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
+      throw new EntrepotError(
+        'integrity',
+        `Nothing promises an integrity for ${resource.key}, and this repository requires one`,
+        { code: 'INTEGRITY_MISSING' },
+      );
+    }
+    const reply = await upstreams.fetch({
+      method: 'GET',
+      path: resource.upstreamPath,
+      scope: resource.upstreamScope,
+      location: description?.location,
+      headers: this.#requestHeaders(),
+      conditional: kept,
+      signal,
+      skipUnhealthy: kept !== undefined,
+    });
+    if (reply.status === 304) {
+      drain(reply);
+      return await this.#renew(kept, reply);
+    }
+    const spool = new Spool(services.storage.spools);
+    this.#spool = spool;
+    try {
+      return await this.#receive(reply, spool, promised, signal);
+    } catch (error) {
+      reply.body.destroy();
+      spool.fail(this.#classify(error));
+      throw error;
+    }
+  }
+
+  #requestHeaders(): Record<string, string> {
+    const { resource } = this.#plan;
+    return {
+      accept: resource.accept ?? '*/*',
+      // What is passed on must be the wire's own bytes; what is rewritten is decoded while it is spooled.
+      'accept-encoding': resource.kind === 'document' && resource.rewritten === true ? 'gzip' : 'identity',
+    };
+  }
+
+  async #renew(kept: Entry | undefined, reply: UpstreamReply): Promise<FlightResult> {
+    if (kept === undefined) {
+      throw new EntrepotError(
+        'upstream-unavailable',
+        `${printableUrl(reply.url)} answered 304 to an unconditional request`,
+        { code: 'UPSTREAM_PROTOCOL' },
+      );
+    }
+    const { storage, clock } = this.#context.services;
+    const renewal = {
+      checkedAt: clock.now(),
+      etag: reply.headers['etag'],
+      lastModified: reply.headers['last-modified'],
+    };
+    const entry = (await storage.entries.touch(kept, renewal)) ?? { ...kept, checkedAt: renewal.checkedAt };
+    this.#resolveHead(undefined);
+    return { kind: 'renewed', entry };
+  }
+
+  async #receive(
+    reply: UpstreamReply,
+    spool: Spool,
+    promised: readonly Integrity[],
+    signal: AbortSignal,
+  ): Promise<FlightResult> {
+    const { resource } = this.#plan;
+    const mediaType = reply.headers['content-type'] ?? 'application/octet-stream';
+    this.#checkMediaType(mediaType, reply);
+    const decoder = contentDecoder(resource, reply);
+    const size = decoder === undefined ? contentLength(reply) : undefined;
+    this.#checkSize(size ?? 0);
+    const promisedDigest = promised.find(({ algorithm }) => algorithm === 'sha256');
+    this.#resolveHead({
+      spool,
+      size,
+      digest: promisedDigest === undefined ? undefined : `sha256:${promisedDigest.hex}`,
+      mediaType,
+      headers: this.#keptHeaders(reply),
+      lastModified: reply.headers['last-modified'],
+      url: reply.url,
+    });
+    const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
+    const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
+    this.#checkIntegrity(digest, promised, sums);
+    await this.#checkContent(digest, spool.content(mediaType));
+    spool.seal();
+    return await this.#publish(reply, spool, digest, mediaType, promised);
+  }
+
+  #checkMediaType(mediaType: string, reply: UpstreamReply): void {
+    const expected = this.#plan.resource.expectedMediaTypes;
+    const found = bareMediaType(mediaType);
+    if (expected === undefined || expected.includes(found)) return;
+    drain(reply);
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(reply.url)} sent ${found}; expected ${expected.join(' or ')}`,
+      { code: 'UPSTREAM_MEDIA_TYPE' },
+    );
+  }
+
+  #checkSize(size: number): void {
+    const { resource } = this.#plan;
+    const { maxArtifactBytes, maxDocumentBytes } = this.#context.definition.limits;
+    const limit = resource.kind === 'artifact' ? maxArtifactBytes : maxDocumentBytes;
+    if (size <= limit) return;
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${resource.key} has more than the ${limit} bytes that this repository takes`,
+      { code: 'UPSTREAM_TOO_LARGE' },
+    );
+  }
+
+  /** Writes the body to the spool while it is summed up; a body that breaks off is taken up again where that is safe. */
+  async #fill(
+    first: UpstreamReply,
+    firstDecoder: Transform | undefined,
+    size: number | undefined,
+    spool: Spool,
+    promised: readonly Integrity[],
+    signal: AbortSignal,
+  ): Promise<Sums> {
+    let sums = newSums(promised);
+    let reply = first;
+    let decoder = firstDecoder;
+    let idleResumes = 0;
+    for (;;) {
+      const before = spool.size;
+      try {
+        for await (const bytes of decodedBody(reply.body, decoder) as AsyncIterable<Buffer>) {
+          signal.throwIfAborted();
+          this.#checkSize(spool.size + bytes.length);
+          sums.sha256.update(bytes);
+          for (const hash of sums.promised.values()) hash.update(bytes);
+          await spool.append(bytes);
+        }
+        if (size !== undefined && spool.size !== size) throw wrongLength(reply, size, spool.size);
+        return sums;
+      } catch (error) {
+        const failure = asEntrepotError(
+          error,
+          'upstream-unavailable',
+          `The body of ${printableUrl(first.url)} is broken`,
+        );
+        idleResumes = spool.size > before ? 0 : idleResumes + 1;
+        if (signal.aborted || failure.kind !== 'upstream-unavailable' || failure.code === 'UPSTREAM_TOO_LARGE')
+          throw failure;
+        if (idleResumes >= MAX_IDLE_RESUMES || (size !== undefined && spool.size > size)) throw failure;
+        await backOff(idleResumes, signal);
+        if (decoder === undefined && spool.size > 0) {
+          reply = await this.#resume(first, spool.size, size, failure, signal);
+        } else if (spool.followed || idleResumes > 0) {
+          throw failure;
+        } else {
+          // Nobody has seen a byte yet: the whole may be asked for again.
+          await spool.rewind();
+          sums = newSums(promised);
+          reply = await this.#restart(first, size, failure, signal);
+          decoder = contentDecoder(this.#plan.resource, reply);
+          idleResumes += 1;
+        }
+      }
+    }
+  }
+
+  /** Asks for the rest of a body by `Range`, on condition that it is still the same one (RFC 9110 §14.2, §13.1.5). */
+  async #resume(
+    first: UpstreamReply,
+    from: number,
+    size: number | undefined,
+    failure: EntrepotError,
+    signal: AbortSignal,
+  ): Promise<UpstreamReply> {
+    const validator = strongValidator(first);
+    if (validator === undefined) throw failure;
+    const reply = await this.#ask(first, { range: `bytes=${from}-`, 'if-range': validator }, failure, signal);
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(reply.headers['content-range'] ?? '');
+    const sameSize = size === undefined || range?.[2] === '*' || Number(range?.[2]) === size;
+    if (reply.status === 206 && Number(range?.[1]) === from && sameSize) return reply;
+    drain(reply);
+    throw failure;
+  }
+
+  async #restart(
+    first: UpstreamReply,
+    size: number | undefined,
+    failure: EntrepotError,
+    signal: AbortSignal,
+  ): Promise<UpstreamReply> {
+    const reply = await this.#ask(first, {}, failure, signal);
+    // Clients may have been told this size with the head.
+    if (reply.status === 200 && (size === undefined || contentLength(reply) === size)) return reply;
+    drain(reply);
+    throw failure;
+  }
+
+  async #ask(
+    first: UpstreamReply,
+    headers: Record<string, string>,
+    failure: EntrepotError,
+    signal: AbortSignal,
+  ): Promise<UpstreamReply> {
+    const { resource } = this.#plan;
+    try {
+      return await this.#context.upstreams.fetch({
+        method: 'GET',
+        path: resource.upstreamPath,
+        scope: resource.upstreamScope,
+        location: first.url,
+        headers: { ...this.#requestHeaders(), ...headers },
+        signal,
+        skipUnhealthy: false,
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new EntrepotError(failure.kind, failure.message, {
+        code: failure.code,
+        status: failure.status,
+        cause: error,
+      });
+    }
+  }
+
+  #checkIntegrity(digest: Digest, promised: readonly Integrity[], sums: Sums): void {
+    if (promised.length === 0) return;
+    const { algorithm } = promised[0] as Integrity;
+    const hex =
+      algorithm === 'sha256' ? digest.slice('sha256:'.length) : (sums.promised.get(algorithm)?.digest('hex') as string);
+    // Several promises of one algorithm: any of them will do (W3C SRI §3.3.5).
+    if (promised.some((promise) => promise.hex === hex)) return;
+    const { definition, services } = this.#context;
+    const error = integrityMismatch(this.#plan.resource.key, promised, { algorithm, hex });
+    services.observer?.integrityFailed(definition.name);
+    services.logger.error(
+      { repository: definition.name, key: this.#plan.resource.key, reason: error.message },
+      'integrity mismatch',
+    );
+    throw error;
+  }
+
+  async #checkContent(digest: Digest, content: Content): Promise<void> {
+    const { resource } = this.#plan;
+    const { protocol, plugin } = this.#context.definition;
+    const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
+    try {
+      if (resource.kind === 'artifact') await protocol.verify?.(resource, content);
+      else if (protocol.describe !== undefined)
+        this.#plan.described(digest, await protocol.describe(resource, content));
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);
+    }
+  }
+
+  async #publish(
+    reply: UpstreamReply,
+    spool: Spool,
+    digest: Digest,
+    mediaType: string,
+    promised: readonly Integrity[],
+  ): Promise<FlightResult> {
+    const { definition, services } = this.#context;
+    const { resource, rule } = this.#plan;
+    const now = services.clock.now();
+    const entry: Entry = {
+      repository: definition.name,
+      key: resource.key,
+      digest,
+      size: spool.size,
+      mediaType,
+      headers: this.#keptHeaders(reply),
+      etag: reply.headers['etag'],
+      lastModified: reply.headers['last-modified'],
+      upstreamUrl: withoutQuery(reply.url),
+      fetchedAt: now,
+      checkedAt: now,
+      integrity: promised,
+      coordinates: resource.coordinates,
+    };
+    const forbidden = rule.respectNoStore && forbidsStoring(reply.headers['cache-control']);
+    if (this.#plan.store && !forbidden && spool.onDisk) {
+      try {
+        return { kind: 'stored', entry: await this.#store(entry, spool) };
+      } catch (error) {
+        // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern.
+        services.logger.error(
+          { error, repository: definition.name, key: resource.key },
+          'a fetched body could not be stored',
+        );
+      }
+    }
+    return { kind: 'unstored', entry, content: spool.content(mediaType) };
+  }
+
+  /** Blob first, then entry: an entry never points at a missing blob. */
+  async #store(entry: Entry, spool: Spool): Promise<Entry> {
+    const { definition, services } = this.#context;
+    const { blobs, entries } = services.storage;
+    const { kept } = this.#plan;
+    // A spool without a byte has no file.
+    const source =
+      entry.size === 0
+        ? { open: (): Readable => Readable.from([]) }
+        : { open: (): Readable => createReadStream(spool.path), path: spool.path };
+    await blobs.store.put(entry.digest, entry.size, source);
+    if (kept?.digest === entry.digest) {
+      // The same bytes again: the copy is confirmed, and without a validator its date stays what it was.
+      return (
+        (await entries.touch(kept, {
+          checkedAt: entry.checkedAt,
+          etag: entry.etag,
+          lastModified: entry.lastModified,
+        })) ?? entry
+      );
+    }
+    if (this.#plan.resource.kind === 'document') {
+      await entries.replace(entry);
+      return entry;
+    }
+    const [winner = entry] = await entries.putIfAbsent([entry]);
+    if (winner.digest !== entry.digest) {
+      services.logger.error(
+        { repository: definition.name, key: entry.key, kept: winner.digest, found: entry.digest },
+        'the upstream changed the bytes of an artifact; the first copy stays',
+      );
+      return (await entries.touch(winner, { checkedAt: entry.checkedAt })) ?? winner;
+    }
+    return winner;
+  }
+
+  #keptHeaders(reply: UpstreamReply): Record<string, string> {
+    const kept: Record<string, string> = {};
+    for (const name of this.#context.definition.plugin.classes[this.#plan.resource.class]?.keepHeaders ?? []) {
+      const value = reply.headers[name];
+      if (value !== undefined) kept[name] = value;
+    }
+    return kept;
+  }
+}
+
+function newSums(promised: readonly Integrity[]): Sums {
+  const others = new Set(promised.map(({ algorithm }) => algorithm).filter((algorithm) => algorithm !== 'sha256'));
+  return { sha256: createHash('sha256'), promised: new Map([...others].map((name) => [name, createHash(name)])) };
+}
+
+/** A validator that `If-Range` takes: a strong tag, else a date. */
+function strongValidator(reply: UpstreamReply): string | undefined {
+  const etag = reply.headers['etag'];
+  return etag?.startsWith('"') ? etag : reply.headers['last-modified'];
+}
+
+/**
+ * The decoder for the reply's content coding, if it has one that is meant. Servers label `.tgz` files `gzip` because of
+ * their name alone: those bytes are the file, as `curl` would save it.
+ */
+function contentDecoder(resource: ArtifactResource | DocumentResource, reply: UpstreamReply): Transform | undefined {
+  const coding = reply.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  if (coding === 'identity' || coding === '') return undefined;
+  const path = resource.upstreamPath.split('?', 1)[0] as string;
+  const selfCompressed = COMPRESSED_NAME.test(resource.kind === 'artifact' ? resource.filename : path);
+  if (selfCompressed && !(resource.kind === 'document' && resource.rewritten === true)) return undefined;
+  if (coding === 'gzip' || coding === 'x-gzip') return createGunzip();
+  if (coding === 'deflate') return createInflate();
+  if (coding === 'br') return createBrotliDecompress();
+  drain(reply);
+  throw new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(reply.url)} sent an unknown content coding; expected gzip, deflate, br or none`,
+    { code: 'UPSTREAM_PROTOCOL' },
+  );
+}
+
+function decodedBody(body: Readable, decoder: Transform | undefined): Readable {
+  if (decoder === undefined) return body;
+  pipeline(body, decoder, () => {});
+  return decoder;
+}
+
+function contentLength(reply: UpstreamReply): number | undefined {
+  const header = reply.headers['content-length'];
+  return header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined;
+}
+
+function wrongLength(reply: UpstreamReply, expected: number, found: number): EntrepotError {
+  return new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(reply.url)} announced ${expected} bytes and sent ${found}`,
+    { code: 'UPSTREAM_TRUNCATED' },
+  );
+}
+
+function tookTooLong({ key }: { readonly key: string }, milliseconds: number): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `Fetching ${key} took longer than ${milliseconds} ms`, {
+    status: 504,
+    code: 'UPSTREAM_TIMEOUT',
+  });
+}

@@ -1,0 +1,175 @@
+import type { Content } from '../api/content.js';
+import type { Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
+import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { ByteLru } from './byte-lru.js';
+import { contentOf } from './content.js';
+import { Flight, type FlightContext } from './flight.js';
+
+/** How many single descriptions are kept parsed, over all documents of a repository. */
+const MAX_DESCRIPTIONS = 100_000;
+
+/** The running fetches of one repository, and what documents say of artifacts. */
+export class Flights {
+  readonly #context: FlightContext;
+  readonly #running = new Map<string, Flight>();
+  /** Flights that nobody can join; only known so that they can be ended. */
+  readonly #alone = new Set<Flight>();
+  readonly #descriptions = new ByteLru<Descriptions>(MAX_DESCRIPTIONS, (descriptions) => descriptions.size + 1);
+
+  constructor(context: FlightContext) {
+    this.#context = context;
+  }
+
+  /** How many are running. */
+  get count(): number {
+    return this.#running.size + this.#alone.size;
+  }
+
+  /** The flight for `key` that others can join. */
+  running(key: string): Flight | undefined {
+    return this.#running.get(key);
+  }
+
+  /** The rule for a resource: its class's, with its own exceptions. */
+  rule(resource: ArtifactResource | DocumentResource): FreshnessRule {
+    const rule = this.#context.definition.freshness[resource.class] ?? DEFAULT_FRESHNESS[resource.kind];
+    return resource.freshness === undefined ? rule : { ...rule, ...resource.freshness };
+  }
+
+  /** Joins the flight for `resource`, or starts it. The caller retains it before it next awaits. */
+  join(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): Flight {
+    const running = this.#running.get(resource.key);
+    if (running !== undefined) return running;
+    const flight = this.#start(resource, kept, true);
+    this.#running.set(resource.key, flight);
+    const landed = (): void => void this.#running.delete(resource.key);
+    flight.done.then(landed, landed);
+    return flight;
+  }
+
+  /** A flight for one request only, whose bytes are verified but not kept. */
+  alone(resource: ArtifactResource | DocumentResource): Flight {
+    const flight = this.#start(resource, undefined, false);
+    this.#alone.add(flight);
+    const landed = (): void => void this.#alone.delete(flight);
+    flight.done.then(landed, landed);
+    return flight;
+  }
+
+  #start(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, store: boolean): Flight {
+    return new Flight(this.#context, {
+      resource,
+      rule: this.rule(resource),
+      kept,
+      store,
+      describe: () => (resource.kind === 'artifact' ? this.describe(resource) : Promise.resolve(undefined)),
+      described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
+    });
+  }
+
+  /**
+   * What its document says of `artifact`; `undefined` when there is none, or none is needed. A kept document that lists
+   * the artifact is enough, however old: what was promised of immutable bytes does not change, and this works offline.
+   * @throws EntrepotError `not-found` when the document does not list the artifact
+   */
+  async describe(artifact: ArtifactResource): Promise<ArtifactDescription | undefined> {
+    const { describedBy } = artifact;
+    if (describedBy === undefined) return undefined;
+    const { entries } = this.#context.services.storage;
+    const kept = await entries.find(this.#context.definition.name, describedBy.key);
+    const known = kept === undefined ? undefined : await this.#describedBy(describedBy, kept, artifact.key);
+    if (known !== undefined) return known;
+    try {
+      const found = await this.#freshDescription(describedBy, kept, artifact.key);
+      if (found !== undefined || artifact.descriptionOptional === true) return found;
+    } catch (error) {
+      if (artifact.descriptionOptional === true && error instanceof EntrepotError && error.kind === 'not-found')
+        return undefined;
+      throw error;
+    }
+    throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename}`, {
+      code: 'ARTIFACT_NOT_DESCRIBED',
+    });
+  }
+
+  async #describedBy(
+    document: DocumentResource,
+    kept: Entry,
+    artifactKey: string,
+  ): Promise<ArtifactDescription | undefined> {
+    const content = this.storedContent(kept);
+    return located((await this.descriptionsOf(document, kept.digest, content)).get(artifactKey), kept);
+  }
+
+  async #freshDescription(
+    document: DocumentResource,
+    kept: Entry | undefined,
+    artifactKey: string,
+  ): Promise<ArtifactDescription | undefined> {
+    const flight = this.join(document, kept);
+    flight.retain();
+    try {
+      const result = await flight.done;
+      const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
+      return located(
+        (await this.descriptionsOf(document, result.entry.digest, content)).get(artifactKey),
+        result.entry,
+      );
+    } finally {
+      await flight.release();
+    }
+  }
+
+  /** What the document with `digest` says of its artifacts; read once. */
+  async descriptionsOf(document: DocumentResource, digest: Digest, content: Content): Promise<Descriptions> {
+    const { protocol, plugin } = this.#context.definition;
+    if (protocol.describe === undefined) return new Map();
+    const key = descriptionKey(document.key, digest);
+    const known = this.#descriptions.get(key);
+    if (known !== undefined) return known;
+    try {
+      const descriptions = await protocol.describe(document, content);
+      this.#descriptions.set(key, descriptions);
+      return descriptions;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `describe of plugin ${plugin.id} failed`);
+    }
+  }
+
+  /** The bytes of an entry, from the store. */
+  storedContent(entry: Entry): Content {
+    const { blobs } = this.#context.services.storage;
+    return contentOf(entry.size, entry.mediaType, async function* read() {
+      const stream = await blobs.open(entry.digest, entry.size);
+      if (stream === undefined)
+        throw new EntrepotError('storage', `The blob of ${entry.key} is missing`, { code: 'BLOB_MISSING' });
+      yield* stream as AsyncIterable<Uint8Array>;
+    });
+  }
+
+  /** Waits for running flights up to `grace` milliseconds, then ends them. */
+  async dispose(grace: number): Promise<void> {
+    const flights = [...this.#running.values(), ...this.#alone];
+    const landed = Promise.allSettled(flights.map(({ done }) => done));
+    const timer = setTimeout(() => {
+      for (const flight of flights) flight.abort();
+    }, grace);
+    await landed;
+    clearTimeout(timer);
+  }
+}
+
+/** A location that is relative stands in the document at the document's own URL. */
+function located(description: ArtifactDescription | undefined, document: Entry): ArtifactDescription | undefined {
+  if (description?.location === undefined || !URL.canParse(description.location, document.upstreamUrl))
+    return description;
+  return { ...description, location: new URL(description.location, document.upstreamUrl).href };
+}
+
+function descriptionKey(documentKey: string, digest: Digest): string {
+  return `${digest} ${documentKey}`;
+}

@@ -1,0 +1,124 @@
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { RequestHead } from '../api/protocol.js';
+import type { LocalResource, Resource } from '../api/resource.js';
+import { Admission } from './admission.js';
+import { errorReply } from './error-reply.js';
+import { Flights } from './flights.js';
+import { NegativeCache } from './negative-cache.js';
+import { cacheStatus, outcomeOf, xCache } from './outcome.js';
+import { parseRequestPath } from './request-path.js';
+import type {
+  EngineReply,
+  EngineRequest,
+  EngineServices,
+  RepositoryDefinition,
+  RepositoryEngine,
+} from './repository.js';
+import { Representations } from './representations.js';
+import { HostedServing } from './serve-hosted.js';
+import { PassthroughServing } from './serve-passthrough.js';
+import { StoredServing } from './serve-stored.js';
+import { Upstreams } from './upstreams.js';
+
+/** Makes the pipeline of one repository. */
+export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
+  const upstreams = new Upstreams(definition, services);
+  const flights = new Flights({ definition, services, upstreams });
+  const admission = new Admission(definition, services);
+  const negative = new NegativeCache(services.hotCache, definition.name);
+  const representations = new Representations({ definition, services, flights, admission });
+  const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });
+  const hosted = new HostedServing({ definition, services, admission, representations });
+  const passthrough = new PassthroughServing(definition, services, upstreams);
+
+  async function serve(request: EngineRequest, resource: Resource): Promise<EngineReply> {
+    switch (resource.kind) {
+      case 'artifact':
+      case 'document':
+        requireReading(request);
+        return await (definition.kind === 'hosted' ? hosted : stored).serve(request, resource);
+      case 'passthrough':
+        return await passthrough.serve(request, resource);
+      case 'upload':
+        return await hosted.change(request, resource);
+      case 'local':
+        return localReply(definition, request, resource);
+    }
+  }
+
+  return {
+    definition,
+    async handle(request) {
+      let label = 'none';
+      try {
+        const resource = route(definition, request);
+        label = labelOf(resource);
+        return await serve(request, resource);
+      } catch (error) {
+        const reply = errorReply(definition, request, label, error);
+        if (reply.status >= 500)
+          services.logger.warn(
+            { error, repository: definition.name, path: request.rawPath, status: reply.status },
+            'request failed',
+          );
+        return reply;
+      }
+    },
+    flights: () => flights.count,
+    async dispose(grace) {
+      await flights.dispose(grace);
+      await definition.protocol.dispose?.();
+    },
+  };
+}
+
+/** What the request names. */
+function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
+  const { segments, trailingSlash } = parseRequestPath(request.rawPath, plugin.dotSegments);
+  const head: RequestHead = {
+    method: request.method === 'HEAD' ? 'GET' : request.method,
+    segments,
+    trailingSlash,
+    query: new URLSearchParams(request.rawQuery),
+    header: request.header,
+  };
+  try {
+    const resource = protocol.route(head);
+    if (resource !== undefined) return resource;
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `route of plugin ${plugin.id} failed`);
+  }
+  throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
+}
+
+function labelOf(resource: Resource): string {
+  if (resource.kind === 'local') return 'local';
+  return resource.kind === 'passthrough' ? resource.name : resource.class;
+}
+
+function requireReading({ method }: EngineRequest): void {
+  if (method === 'GET' || method === 'HEAD') return;
+  throw new EntrepotError('method-not-allowed', `${method} is not possible here; expected GET or HEAD`, {
+    headers: { Allow: 'GET, HEAD' },
+  });
+}
+
+function localReply(
+  { name }: RepositoryDefinition,
+  request: EngineRequest,
+  { status, headers, body = '' }: LocalResource,
+): EngineReply {
+  const bytes = Buffer.from(body);
+  return {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...headers,
+      'Content-Length': String(bytes.length),
+      'X-Cache': xCache('local'),
+      'Cache-Status': cacheStatus({ name: 'local' }),
+    },
+    body: request.method === 'HEAD' || bytes.length === 0 ? undefined : bytes,
+    outcome: outcomeOf(name, 'local', { name: 'local' }),
+  };
+}

@@ -1,0 +1,164 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import type { DocumentBytes } from '../api/protocol.js';
+import { ByteLru } from './byte-lru.js';
+
+/** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
+const SMALL_RENDITION = 512 * 1024;
+
+/** A content coding that renditions are made in. */
+export type Encoding = 'identity' | 'gzip';
+
+/** A rewritten document as it goes out: one variant, one base URL, one coding. */
+export interface Rendition {
+  /** Strong, of these very bytes; the same after a restart and on every replica. */
+  readonly etag: string;
+  readonly encoding: Encoding;
+  /** Bytes as sent. */
+  readonly size: number;
+  /** The bytes of a small one. */
+  readonly bytes?: Buffer | undefined;
+  /** The file of a large one. */
+  readonly path?: string | undefined;
+  /** When policy can change it by time alone; milliseconds since the epoch. */
+  readonly changesAt?: number | undefined;
+}
+
+/** What a rendition is made from. */
+export interface RenditionSource {
+  readonly bytes: DocumentBytes;
+  /** Asked when all bytes were made. */
+  changesAt(): number | undefined;
+}
+
+/**
+ * The memo of rewritten documents: small ones in memory, large ones in a bounded directory that begins empty. What
+ * leaves it is made again. A file that goes while it is being read is read to its end.
+ */
+export class Renditions {
+  readonly #directory: string;
+  readonly #small: ByteLru<Rendition>;
+  readonly #large: ByteLru<Rendition>;
+  readonly #making = new Map<string, Promise<Rendition>>();
+
+  private constructor(directory: string, maxMemoryBytes: number, maxFileBytes: number) {
+    this.#directory = directory;
+    this.#small = new ByteLru(maxMemoryBytes, ({ size }) => size + 512);
+    this.#large = new ByteLru(
+      maxFileBytes,
+      ({ size }) => size,
+      ({ path }) => void rm(path as string, { force: true }),
+    );
+  }
+
+  /** Makes the directory and removes what an earlier process left in it. */
+  static async open(directory: string, maxMemoryBytes: number, maxFileBytes: number): Promise<Renditions> {
+    await mkdir(directory, { recursive: true });
+    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
+    return new Renditions(directory, maxMemoryBytes, maxFileBytes);
+  }
+
+  /** Bytes in memory. */
+  get memoryBytes(): number {
+    return this.#small.weight;
+  }
+
+  /** The rendition under `key` if it is still right at `now`. */
+  peek(key: string, now: number): Rendition | undefined {
+    const rendition = this.#small.get(key) ?? this.#large.get(key);
+    if (rendition?.changesAt !== undefined && rendition.changesAt <= now) return undefined;
+    return rendition;
+  }
+
+  /** Makes the rendition under `key`, once for all who ask meanwhile. */
+  make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>): Promise<Rendition> {
+    const running = this.#making.get(key);
+    if (running !== undefined) return running;
+    const making = this.#make(key, encoding, source).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    return making;
+  }
+
+  async #make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>): Promise<Rendition> {
+    const { bytes, changesAt } = await source();
+    const hash = createHash('sha256');
+    const sink = new RenditionSink(join(this.#directory, randomUUID()));
+    try {
+      const hashed = hashing(bytes, hash);
+      const drainTo = async (parts: AsyncIterable<Buffer>): Promise<void> => {
+        for await (const part of parts) await sink.write(part);
+      };
+      if (encoding === 'gzip') await pipeline(hashed, createGzip(), drainTo);
+      else await drainTo(hashed);
+      const body = await sink.close();
+      const suffix = encoding === 'identity' ? '' : `-${encoding}`;
+      const etag = `"${hash.digest('base64url').slice(0, 32)}${suffix}"`;
+      const rendition: Rendition = { etag, encoding, size: sink.size, changesAt: changesAt(), ...body };
+      (rendition.bytes === undefined ? this.#large : this.#small).set(key, rendition);
+      return rendition;
+    } catch (error) {
+      await sink.discard();
+      throw error;
+    }
+  }
+
+  /** A stream of a rendition that is in a file; made anew by the caller when the file is gone. */
+  static read(rendition: Rendition): Readable {
+    return createReadStream(rendition.path as string, { highWaterMark: 128 * 1024 });
+  }
+
+  dispose(): void {
+    this.#small.clear();
+    this.#large.clear();
+  }
+}
+
+/** Collects bytes in memory, and moves to a file when they become many. */
+class RenditionSink {
+  readonly #path: string;
+  #parts: Buffer[] = [];
+  #file: FileHandle | undefined;
+  size = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    this.size += bytes.length;
+    if (this.#file === undefined) {
+      this.#parts.push(bytes);
+      if (this.size <= SMALL_RENDITION) return;
+      this.#file = await open(this.#path, 'wx');
+      await this.#file.appendFile(Buffer.concat(this.#parts));
+      this.#parts = [];
+      return;
+    }
+    await this.#file.appendFile(bytes);
+  }
+
+  async close(): Promise<{ bytes?: Buffer; path?: string }> {
+    if (this.#file === undefined) return { bytes: Buffer.concat(this.#parts) };
+    await this.#file.close();
+    return { path: this.#path };
+  }
+
+  async discard(): Promise<void> {
+    await this.#file?.close().catch(() => {});
+    await rm(this.#path, { force: true });
+  }
+}
+
+async function* hashing(parts: DocumentBytes, hash: { update(bytes: Uint8Array): unknown }): AsyncGenerator<Buffer> {
+  for await (const part of parts) {
+    const bytes =
+      typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+    hash.update(bytes);
+    yield bytes;
+  }
+}

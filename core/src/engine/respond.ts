@@ -1,0 +1,90 @@
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '../api/blob-store.js';
+import { EntrepotError } from '../api/errors.js';
+import { bareMediaType } from './content.js';
+import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
+import { ifRangeMatches, noneMatch, parseRange } from './range.js';
+import type { EngineReply, EngineRequest } from './repository.js';
+
+/** Something that can be sent: its metadata, and a way to its bytes. */
+export interface Representation {
+  readonly repository: string;
+  /** The class of the resource. */
+  readonly resource: string;
+  readonly mediaType: string;
+  /** Bytes; `undefined` while nobody knows. */
+  readonly size: number | undefined;
+  /** Strong; `undefined` while nobody knows. */
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly cacheControl: string;
+  readonly vary?: string | undefined;
+  readonly encoding?: string | undefined;
+  /** Further headers, lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Seconds since the upstream confirmed it; absent for a reply that comes from the upstream now. */
+  readonly age?: number | undefined;
+  readonly ranges: boolean;
+  readonly facts: CacheFacts;
+  /** Opens the bytes; called once at the most. */
+  open(range?: ByteRange): Buffer | Readable | Promise<Buffer | Readable>;
+}
+
+/** Media types that a browser would run on our origin. */
+const ACTIVE_CONTENT = new Set(['text/html', 'application/xhtml+xml', 'image/svg+xml', 'text/xml', 'application/xml']);
+
+/** Answers GET or HEAD with `shown`: conditions, a range, or the whole (RFC 9110 §13.2.2, §14.2). */
+export async function respond(request: EngineRequest, shown: Representation): Promise<EngineReply> {
+  const headers = representationHeaders(shown);
+  const outcome = outcomeOf(shown.repository, shown.resource, shown.facts);
+  if (isNotModified(request, shown)) return { status: 304, headers, outcome };
+  const range = askedRange(request, shown);
+  if (range === 'unsatisfiable') {
+    throw new EntrepotError('range-not-satisfiable', `The range lies outside of the ${shown.size} bytes`, {
+      headers: { 'Content-Range': `bytes */${shown.size}` },
+    });
+  }
+  if (range !== undefined) {
+    headers['Content-Range'] = `bytes ${range.start}-${range.end}/${shown.size}`;
+    headers['Content-Length'] = String(range.end - range.start + 1);
+    return { status: 206, headers, body: await shown.open(range), outcome };
+  }
+  if (shown.size !== undefined) headers['Content-Length'] = String(shown.size);
+  if (request.method === 'HEAD') return { status: 200, headers, outcome };
+  return { status: 200, headers, body: await shown.open(), outcome };
+}
+
+function representationHeaders(shown: Representation): Record<string, string> {
+  const headers: Record<string, string> = { 'Content-Type': shown.mediaType };
+  for (const name in shown.headers) headers[name] = shown.headers[name] as string;
+  if (shown.etag !== undefined) headers['ETag'] = shown.etag;
+  if (shown.lastModified !== undefined) headers['Last-Modified'] = shown.lastModified;
+  headers['Cache-Control'] = shown.cacheControl;
+  if (shown.vary !== undefined) headers['Vary'] = shown.vary;
+  if (shown.encoding !== undefined) headers['Content-Encoding'] = shown.encoding;
+  if (shown.ranges) headers['Accept-Ranges'] = 'bytes';
+  if (shown.age !== undefined) headers['Age'] = String(shown.age);
+  headers['X-Cache'] = xCache(shown.facts.name);
+  headers['Cache-Status'] = cacheStatus(shown.facts);
+  headers['X-Content-Type-Options'] = 'nosniff';
+  // A page from an upstream must not act in the name of this server.
+  if (ACTIVE_CONTENT.has(bareMediaType(shown.mediaType))) headers['Content-Security-Policy'] = 'sandbox';
+  return headers;
+}
+
+/** `If-None-Match` wins over `If-Modified-Since` (RFC 9110 §13.1.3). */
+function isNotModified(request: EngineRequest, { etag, lastModified }: Representation): boolean {
+  const wanted = request.header('if-none-match');
+  if (wanted !== undefined) return etag !== undefined && noneMatch(wanted, etag);
+  const since = request.header('if-modified-since');
+  if (since === undefined || lastModified === undefined) return false;
+  return since === lastModified || Date.parse(lastModified) <= Date.parse(since);
+}
+
+function askedRange(request: EngineRequest, shown: Representation): ByteRange | 'unsatisfiable' | undefined {
+  const header = request.method === 'GET' ? request.header('range') : undefined;
+  if (header === undefined || !shown.ranges || shown.size === undefined) return undefined;
+  const condition = request.header('if-range');
+  if (condition !== undefined && !ifRangeMatches(condition, shown.etag, shown.lastModified)) return undefined;
+  return parseRange(header, shown.size);
+}

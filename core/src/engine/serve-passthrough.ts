@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { AdaptedReply } from '../api/protocol.js';
+import type { PassthroughResource } from '../api/resource.js';
+import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
+import { readRequestBody } from './request-body.js';
+import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
+import { drain, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+
+/** A reply up to this size may be shared; bytes. */
+const MAX_SHARED = 1024 * 1024;
+
+/** What a shared reply is kept as. */
+interface SharedReply {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly body: string;
+}
+
+/** Asks the upstream every time: search, audit. Nothing is kept but, where the protocol says so, the reply for a short while. */
+export class PassthroughServing {
+  readonly #definition: RepositoryDefinition;
+  readonly #services: EngineServices;
+  readonly #upstreams: Upstreams;
+
+  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams) {
+    this.#definition = definition;
+    this.#services = services;
+    this.#upstreams = upstreams;
+  }
+
+  async serve(request: EngineRequest, resource: PassthroughResource): Promise<EngineReply> {
+    const asked = request.method === 'HEAD' ? 'GET' : request.method;
+    if (asked !== resource.method) {
+      throw new EntrepotError('method-not-allowed', `This takes ${resource.method}`, {
+        headers: { Allow: resource.method },
+      });
+    }
+    const body =
+      resource.method === 'POST'
+        ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)
+        : Buffer.alloc(0);
+    const shareKey = resource.shareFor === undefined ? undefined : this.#shareKey(resource, body);
+    const shared = shareKey === undefined ? undefined : await this.#services.hotCache.get(shareKey);
+    if (shared !== undefined) {
+      const { status, mediaType, body: text } = JSON.parse(shared) as SharedReply;
+      return this.#reply(request, resource, { name: 'hit' }, { status, mediaType, body: Buffer.from(text, 'base64') });
+    }
+    const reply = await this.#exchange(request, resource, body);
+    if (shareKey !== undefined && reply.status === 200 && reply.body.length <= MAX_SHARED) {
+      const kept: SharedReply = { ...reply, body: Buffer.from(reply.body).toString('base64') };
+      await this.#services.hotCache.set(shareKey, JSON.stringify(kept), resource.shareFor ?? 0);
+    }
+    return this.#reply(request, resource, { name: 'bypass' }, reply);
+  }
+
+  async #exchange(request: EngineRequest, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
+    const { protocol, plugin } = this.#definition;
+    const adapts = resource.adapted === true;
+    try {
+      const adapted = adapts ? protocol.adaptRequest?.(resource, body) : undefined;
+      const mediaType = adapted?.mediaType ?? request.header('content-type');
+      const reply = await this.#ask({
+        method: adapted?.method ?? resource.method,
+        path: adapted?.upstreamPath ?? resource.upstreamPath,
+        scope: resource.upstreamScope,
+        headers: {
+          accept: resource.accept ?? '*/*',
+          'accept-encoding': 'identity',
+          ...(resource.method === 'POST' && mediaType !== undefined && { 'content-type': mediaType }),
+        },
+        body: resource.method === 'POST' ? (adapted?.body ?? body) : undefined,
+        signal: AbortSignal.any([request.signal, AbortSignal.timeout(this.#definition.limits.totalTimeout)]),
+        skipUnhealthy: false,
+      });
+      return (adapts ? protocol.adaptReply?.(resource, reply, body) : undefined) ?? reply;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+    }
+  }
+
+  async #ask(query: UpstreamQuery): Promise<{ status: number; mediaType: string; body: Buffer }> {
+    const reply = await this.#upstreams.fetch(query);
+    return {
+      status: reply.status,
+      mediaType: reply.headers['content-type'] ?? 'application/octet-stream',
+      body: await readReply(reply, this.#definition.limits.maxDocumentBytes),
+    };
+  }
+
+  #reply(request: EngineRequest, { name }: PassthroughResource, facts: CacheFacts, reply: AdaptedReply): EngineReply {
+    const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body);
+    return {
+      status: reply.status,
+      headers: {
+        'Content-Type': reply.mediaType,
+        'Content-Length': String(body.length),
+        'Cache-Control': 'no-store',
+        'X-Cache': xCache(facts.name),
+        'Cache-Status': cacheStatus(facts),
+        'X-Content-Type-Options': 'nosniff',
+      },
+      body: request.method === 'HEAD' ? undefined : body,
+      outcome: outcomeOf(this.#definition.name, name, facts),
+    };
+  }
+
+  #shareKey({ name, upstreamPath, upstreamScope }: PassthroughResource, body: Buffer): string {
+    const hash = createHash('sha256')
+      .update(`${upstreamScope ?? ''} ${upstreamPath}\n`)
+      .update(body)
+      .digest('hex');
+    return `passthrough:${this.#definition.name}:${name}:${hash}`;
+  }
+}
+
+async function readReply(reply: UpstreamReply, limit: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of reply.body as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) {
+      drain(reply);
+      throw new EntrepotError('upstream-unavailable', `The upstream sent more than ${limit} bytes`, {
+        code: 'UPSTREAM_TOO_LARGE',
+      });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}

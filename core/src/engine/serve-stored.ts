@@ -1,0 +1,285 @@
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { FreshnessRule } from '../api/freshness.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { Admission } from './admission.js';
+import { drain, type Upstreams } from './upstreams.js';
+import type { Flight, FlightHead, FlightResult } from './flight.js';
+import type { Flights } from './flights.js';
+import { standing, type Standing } from './freshness.js';
+import type { NegativeCache } from './negative-cache.js';
+import type { CacheFacts } from './outcome.js';
+import { parseRange } from './range.js';
+import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
+import type { Representations } from './representations.js';
+import { respond, type Representation } from './respond.js';
+
+/** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
+const AWAITED_BYTES = 4 * 1024 * 1024;
+/** From this size on, a range far ahead of a flight is not waited for (`coldRange: auto`). */
+const LARGE_ARTIFACT = 64 * 1024 * 1024;
+/** "Far ahead": more than this many bytes are still to come before it. */
+const FAR_AHEAD = 16 * 1024 * 1024;
+
+type Stored = ArtifactResource | DocumentResource;
+
+/** What serving works with. */
+export interface ServingContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly upstreams: Upstreams;
+  readonly flights: Flights;
+  readonly admission: Admission;
+  readonly negative: NegativeCache;
+  readonly representations: Representations;
+}
+
+/** Serves artifacts and documents of a proxy: from the copy that is kept, or through a flight. */
+export class StoredServing {
+  readonly #context: ServingContext;
+
+  constructor(context: ServingContext) {
+    this.#context = context;
+  }
+
+  async serve(request: EngineRequest, resource: Stored): Promise<EngineReply> {
+    const { definition, services, flights, admission } = this.#context;
+    if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
+    const rule = flights.rule(resource);
+    if (rule.policy === 'bypass') return await this.#serveAlone(request, resource);
+    const { entries } = services.storage;
+    const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
+    if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
+    const state = standing(entry, rule, services.clock.now());
+    if (state.fresh) {
+      const reply = await this.#serveKept(request, resource, entry, { name: 'hit', ttl: state.ttl });
+      return reply ?? (await this.#serveThroughFlight(request, resource, rule, undefined, undefined));
+    }
+    return await this.#serveThroughFlight(request, resource, rule, entry, state);
+  }
+
+  /** `undefined` when the copy turns out to be damaged: then there is none. */
+  async #serveKept(
+    request: EngineRequest,
+    resource: Stored,
+    entry: Entry,
+    facts: CacheFacts,
+  ): Promise<EngineReply | undefined> {
+    const shown = await this.#context.representations.kept(request, resource, entry, facts);
+    return shown && (await respond(request, shown));
+  }
+
+  async #serveThroughFlight(
+    request: EngineRequest,
+    resource: Stored,
+    rule: FreshnessRule,
+    kept: Entry | undefined,
+    state: Standing | undefined,
+  ): Promise<EngineReply> {
+    const { flights, negative } = this.#context;
+    const running = flights.running(resource.key);
+    if (kept !== undefined && state !== undefined) {
+      const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
+      if (state.whileRevalidating || (running !== undefined && rule.busy === 'stale')) {
+        // The refresh goes on by itself; its failure shows in the log and at the next request.
+        flights.join(resource, kept);
+        const reply = await this.#serveKept(request, resource, kept, stale);
+        if (reply !== undefined) return reply;
+      }
+    }
+    if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
+      return await this.#serveAlone(request, resource);
+    try {
+      await negative.check(resource.key);
+      if (request.method === 'HEAD' && running === undefined && kept === undefined && !isRewritten(resource)) {
+        const reply = await this.#headOfUpstream(request, resource);
+        if (reply !== undefined) return reply;
+      }
+      const flight = flights.join(resource, kept);
+      return await this.#serveFlight(request, resource, kept, flight, running !== undefined);
+    } catch (error) {
+      return await this.#serveInstead(request, resource, rule, kept, state, error);
+    }
+  }
+
+  async #serveFlight(
+    request: EngineRequest,
+    resource: Stored,
+    kept: Entry | undefined,
+    flight: Flight,
+    collapsed: boolean,
+  ): Promise<EngineReply> {
+    flight.retain();
+    try {
+      if (isRewritten(resource)) return await this.#serveResult(request, resource, await flight.done, collapsed);
+      const head = await flight.head;
+      const awaited = kept !== undefined && (head?.size ?? Infinity) <= AWAITED_BYTES;
+      if (head === undefined || awaited || !head.spool.canFollow(0)) {
+        return await this.#serveResult(request, resource, await flight.done, collapsed);
+      }
+      return await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
+    } finally {
+      await flight.release();
+    }
+  }
+
+  async #serveResult(
+    request: EngineRequest,
+    resource: Stored,
+    result: FlightResult,
+    collapsed: boolean,
+  ): Promise<EngineReply> {
+    const { representations } = this.#context;
+    if (result.kind === 'unstored') {
+      const facts: CacheFacts = { name: 'miss', collapsed };
+      if (isRewritten(resource)) {
+        return await respond(
+          request,
+          await representations.rewritten(request, resource, result.entry, result.content, facts),
+        );
+      }
+      return await this.#serveAlone(request, resource);
+    }
+    const facts: CacheFacts = {
+      name: result.kind === 'renewed' ? 'revalidated' : 'miss',
+      collapsed,
+      stored: result.kind === 'stored',
+    };
+    const reply = await this.#serveKept(request, resource, result.entry, facts);
+    if (reply !== undefined) return reply;
+    throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
+  }
+
+  async #serveComing(
+    request: EngineRequest,
+    resource: Stored,
+    head: FlightHead,
+    facts: CacheFacts,
+  ): Promise<EngineReply> {
+    const far = await this.#farRange(request, resource, head);
+    return far ?? (await respond(request, this.#context.representations.coming(resource, head, facts)));
+  }
+
+  /** A range far ahead of the flight goes upstream by itself, unstored, while the flight runs on (architecture §12). */
+  async #farRange(request: EngineRequest, resource: Stored, head: FlightHead): Promise<EngineReply | undefined> {
+    const { definition, upstreams, representations } = this.#context;
+    const header = request.method === 'GET' ? request.header('range') : undefined;
+    if (header === undefined || request.header('if-range') !== undefined) return undefined;
+    if (definition.coldRange === 'wait' || head.size === undefined || head.size < LARGE_ARTIFACT) return undefined;
+    const range = parseRange(header, head.size);
+    if (range === undefined || range === 'unsatisfiable' || range.start < head.spool.size + FAR_AHEAD) return undefined;
+    const reply = await upstreams.fetch({
+      method: 'GET',
+      path: resource.upstreamPath,
+      scope: resource.upstreamScope,
+      location: head.url,
+      headers: {
+        accept: resource.accept ?? '*/*',
+        'accept-encoding': 'identity',
+        range: `bytes=${range.start}-${range.end}`,
+      },
+      signal: request.signal,
+      skipUnhealthy: false,
+    });
+    if (reply.status !== 206 || reply.headers['content-range'] !== `bytes ${range.start}-${range.end}/${head.size}`) {
+      drain(reply);
+      return undefined;
+    }
+    const shown = representations.coming(resource, head, { name: 'bypass', detail: 'far range of a cold artifact' });
+    return await respond(request, { ...shown, open: () => reply.body });
+  }
+
+  /** A flight of its own: verified, not kept. */
+  async #serveAlone(request: EngineRequest, resource: Stored): Promise<EngineReply> {
+    const { flights, representations } = this.#context;
+    if (request.method === 'HEAD' && !isRewritten(resource)) {
+      const reply = await this.#headOfUpstream(request, resource);
+      if (reply !== undefined) return reply;
+    }
+    const flight = flights.alone(resource);
+    const facts: CacheFacts = { name: 'bypass' };
+    flight.retain();
+    try {
+      if (isRewritten(resource)) {
+        const result = await flight.done;
+        const content = result.kind === 'unstored' ? result.content : undefined;
+        return await respond(request, await representations.rewritten(request, resource, result.entry, content, facts));
+      }
+      const head = await flight.head;
+      if (head === undefined)
+        throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
+      return await this.#serveComing(request, resource, head, facts);
+    } finally {
+      await flight.release();
+    }
+  }
+
+  /**
+   * HEAD of something that is not kept: asked of the upstream, so that a question does not fetch a large body.
+   * `undefined` when the upstream does not answer HEAD; then a flight finds out.
+   */
+  async #headOfUpstream(request: EngineRequest, resource: Stored): Promise<EngineReply | undefined> {
+    const { definition, flights, upstreams } = this.#context;
+    const description = resource.kind === 'artifact' ? await flights.describe(resource) : undefined;
+    try {
+      const reply = await upstreams.fetch({
+        method: 'HEAD',
+        path: resource.upstreamPath,
+        scope: resource.upstreamScope,
+        location: description?.location,
+        headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
+        signal: request.signal,
+        skipUnhealthy: false,
+      });
+      drain(reply);
+      const size = reply.headers['content-length'];
+      const shown: Representation = {
+        repository: definition.name,
+        resource: resource.class,
+        mediaType: resource.mediaType ?? reply.headers['content-type'] ?? 'application/octet-stream',
+        size: size === undefined ? undefined : Number(size),
+        etag: undefined,
+        lastModified: reply.headers['last-modified'],
+        cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
+        headers: {},
+        ranges: true,
+        facts: { name: 'bypass' },
+        open: () => Buffer.alloc(0),
+      };
+      return await respond(request, shown);
+    } catch (error) {
+      if (error instanceof EntrepotError && (error.kind === 'not-found' || error.kind === 'upstream-unavailable'))
+        throw error;
+      return undefined;
+    }
+  }
+
+  /** Stale beats an outage; a kept artifact also outlives its upstream (architecture §6.6, §12). */
+  async #serveInstead(
+    request: EngineRequest,
+    resource: Stored,
+    rule: FreshnessRule,
+    kept: Entry | undefined,
+    state: Standing | undefined,
+    error: unknown,
+  ): Promise<EngineReply> {
+    const { negative } = this.#context;
+    const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
+    const gone = failure.kind === 'not-found';
+    if (gone) await negative.remember(resource.key, failure, rule.negativeFor);
+    const usable = gone ? rule.onGone === 'keep' : failure.staleAllowed && state?.ifError === true;
+    if (kept !== undefined && usable) {
+      const reply = await this.#serveKept(request, resource, kept, {
+        name: 'stale',
+        ttl: state?.ttl,
+        detail: failure.code,
+      });
+      if (reply !== undefined) return reply;
+    }
+    throw failure;
+  }
+}
+
+function isRewritten(resource: Stored): resource is DocumentResource {
+  return resource.kind === 'document' && resource.rewritten === true;
+}

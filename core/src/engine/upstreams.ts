@@ -1,0 +1,287 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
+import type { Entry } from '../api/entry-index.js';
+import type { TransportReply } from '../api/transport.js';
+import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
+
+const MAX_REDIRECTS = 5;
+/** Failures in a row after which an upstream is passed over. */
+const FAILURES_TO_SKIP = 3;
+/** How long it is passed over; milliseconds. */
+const SKIP_FOR = 10_000;
+/** The longest wait that an upstream may ask for and clients are told of; seconds. */
+const MAX_RETRY_AFTER = 3600;
+/** A reply that nobody wants is read to its end up to this size, so that its connection can be used again. */
+const DRAIN_BYTES = 64 * 1024;
+
+/** What is asked of the upstreams. */
+export interface UpstreamQuery {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** Below the base URL, encoded. */
+  readonly path: string;
+  readonly scope?: string | undefined;
+  /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
+  readonly location?: string | undefined;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+  /** The kept copy to revalidate. Its validators go only to the URL that gave them: another mirror's mean something else. */
+  readonly conditional?: Entry | undefined;
+  readonly signal: AbortSignal;
+  /** Whether an unhealthy upstream may be left unasked: only where a kept copy can be served instead. */
+  readonly skipUnhealthy: boolean;
+}
+
+/** A reply that is an answer: 200, 206 or 304. */
+export interface UpstreamReply extends TransportReply {
+  /** The URL that was asked first: the one that validators belong to. Without credentials. */
+  readonly url: string;
+  /** The URL that answered, after redirects. May hold a signature: not for logs. */
+  readonly finalUrl: URL;
+}
+
+/** The upstreams of one repository: which to ask, with what, and what their answers mean. */
+export class Upstreams {
+  readonly #definition: RepositoryDefinition;
+  readonly #services: EngineServices;
+  readonly #trustedHosts: ReadonlySet<string>;
+  readonly #authorizations: ReadonlyMap<string, string>;
+  readonly #health = new Map<string, { failures: number; skipUntil: number }>();
+
+  constructor(definition: RepositoryDefinition, services: EngineServices) {
+    this.#definition = definition;
+    this.#services = services;
+    this.#trustedHosts = new Set([
+      ...definition.upstreams.map(({ url }) => new URL(url).host),
+      ...definition.allowPrivateHosts,
+    ]);
+    const authorizations = new Map<string, string>();
+    for (const { url, authorization } of definition.upstreams) {
+      const { origin } = new URL(url);
+      if (authorization !== undefined && !authorizations.has(origin)) authorizations.set(origin, authorization);
+    }
+    this.#authorizations = authorizations;
+  }
+
+  /**
+   * Asks the upstreams in order until one answers.
+   * @throws EntrepotError `not-found` when those that could be asked say 404 or 410; `forbidden` for 401 and 403, or a
+   * refused address; `upstream-unavailable` when none could answer; `bad-request` for other refusals
+   */
+  async fetch(query: UpstreamQuery): Promise<UpstreamReply> {
+    const candidates = this.#candidates(query);
+    if (candidates.length === 0) {
+      const scope = query.scope === undefined ? '' : ` for ${query.scope}`;
+      throw new EntrepotError('not-found', `Repository ${this.#definition.name} has no upstream${scope}`);
+    }
+    const failures: EntrepotError[] = [];
+    for (const url of candidates) {
+      try {
+        return await this.#ask(url, query);
+      } catch (error) {
+        const failure = asEntrepotError(error, 'upstream-unavailable', `${printableUrl(url)} could not be asked`);
+        query.signal.throwIfAborted();
+        failures.push(failure);
+        // An answer of the place that was named stands; only an outage, or "not here", leads on to the next one.
+        if (failure.kind !== 'upstream-unavailable' && failure.kind !== 'not-found') break;
+      }
+    }
+    // "Not found" is only true when nobody who could know was out of reach (architecture §10: our failure is never a 404).
+    throw failures.find(({ kind }) => kind !== 'not-found') ?? (failures.at(-1) as EntrepotError);
+  }
+
+  #candidates({ path, scope, location, skipUnhealthy }: UpstreamQuery): URL[] {
+    const upstreams = this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
+    const now = this.#services.clock.now();
+    const healthy = upstreams.filter(({ url }) => (this.#health.get(url)?.skipUntil ?? 0) <= now);
+    const unhealthy = upstreams.filter((upstream) => !healthy.includes(upstream));
+    if (skipUnhealthy && healthy.length === 0 && unhealthy.length > 0) {
+      throw new EntrepotError(
+        'upstream-unavailable',
+        `${printableUrl((unhealthy[0] as ConfiguredUpstream).url)} has been failing and is left alone for a while`,
+        { code: 'UPSTREAM_SKIPPED' },
+      );
+    }
+    const urls = [...healthy, ...(skipUnhealthy ? [] : unhealthy)].map(({ url }) => joinUrl(url, path));
+    if (location === undefined) return urls;
+    const named = locate(location);
+    return [named, ...urls.filter(({ href }) => href !== named.href)];
+  }
+
+  async #ask(url: URL, query: UpstreamQuery): Promise<UpstreamReply> {
+    const upstream = this.#definition.upstreams.find((candidate) => url.href.startsWith(candidate.url));
+    const { reply, finalUrl } = await this.#follow(url, query).catch((error: unknown) => {
+      if (!query.signal.aborted && error instanceof EntrepotError && error.kind === 'upstream-unavailable')
+        this.#failed(upstream);
+      throw error;
+    });
+    if (reply.status >= 500) this.#failed(upstream);
+    else this.#answered(upstream);
+    if (reply.status === 200 || reply.status === 206 || reply.status === 304) {
+      return { ...reply, url: withoutUserInfo(url).href, finalUrl };
+    }
+    drain(reply);
+    throw refusal(url, reply, this.#services.clock.now());
+  }
+
+  /** Follows redirects on the server's side: clients never see them, and credentials stay with their origin. */
+  async #follow(start: URL, query: UpstreamQuery): Promise<{ reply: TransportReply; finalUrl: URL }> {
+    let url = start;
+    let restarted = false;
+    for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
+      const reply = await this.#send(url, query);
+      // A signed link that has expired meanwhile: its giver makes a new one (files.md, "Redirects").
+      if (hops > 0 && !restarted && (reply.status === 400 || reply.status === 403) && url.host !== start.host) {
+        drain(reply);
+        restarted = true;
+        url = start;
+        continue;
+      }
+      if (!isRedirect(reply.status, query.method)) return { reply, finalUrl: url };
+      drain(reply);
+      url = redirectTarget(url, reply.headers['location']);
+    }
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(start)} redirects more than ${MAX_REDIRECTS} times`,
+      { code: 'UPSTREAM_REDIRECTS' },
+    );
+  }
+
+  async #send(url: URL, query: UpstreamQuery): Promise<TransportReply> {
+    const { clock, observer, transport } = this.#services;
+    const authorization = this.#authorizations.get(url.origin);
+    const started = clock.monotonic();
+    try {
+      const reply = await transport.send({
+        method: query.method,
+        url: withoutUserInfo(url),
+        headers: {
+          'user-agent': this.#definition.userAgent,
+          ...query.headers,
+          ...conditions(query.conditional, url),
+          ...(authorization !== undefined && { authorization }),
+        },
+        body: query.body,
+        allowPrivate: this.#trustedHosts.has(url.host) || this.#trustedHosts.has(url.hostname),
+        signal: query.signal,
+      });
+      observer?.upstreamAnswered(this.#definition.name, String(reply.status), clock.monotonic() - started);
+      return reply;
+    } catch (error) {
+      observer?.upstreamAnswered(this.#definition.name, 'failed', clock.monotonic() - started);
+      throw error;
+    }
+  }
+
+  #failed(upstream: ConfiguredUpstream | undefined): void {
+    if (upstream === undefined) return;
+    const failures = (this.#health.get(upstream.url)?.failures ?? 0) + 1;
+    const skipUntil = failures < FAILURES_TO_SKIP ? 0 : this.#services.clock.now() + SKIP_FOR;
+    this.#health.set(upstream.url, { failures, skipUntil });
+  }
+
+  #answered(upstream: ConfiguredUpstream | undefined): void {
+    if (upstream !== undefined) this.#health.delete(upstream.url);
+  }
+}
+
+/** `path` below `base`, whose own path is kept whether or not it ends in `/`. */
+export function joinUrl(base: string, path: string): URL {
+  return new URL(`${base.endsWith('/') ? base : `${base}/`}${path}`);
+}
+
+function locate(location: string): URL {
+  const url = URL.canParse(location) ? new URL(location) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new EntrepotError('upstream-unavailable', 'The upstream names a location that is not an http URL', {
+    code: 'UPSTREAM_MALFORMED',
+  });
+}
+
+/** Reads what is left of a small reply, so that its connection can be used again; gives up a large one. */
+export function drain(reply: TransportReply): void {
+  reply.body.on('error', () => {});
+  if (Number(reply.headers['content-length'] ?? Infinity) <= DRAIN_BYTES) reply.body.resume();
+  else reply.body.destroy();
+}
+
+/** Waits before trying again; longer each time, with a little chance so that many do not come back at once. */
+export async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
+  await pause(Math.min(2_000, 100 * 2 ** attempt) * (0.75 + Math.random() / 2), undefined, { signal });
+}
+
+function isRedirect(status: number, method: string): boolean {
+  if (status === 307 || status === 308) return true;
+  return method !== 'POST' && (status === 301 || status === 302 || status === 303);
+}
+
+/** The target, with `Location` taken verbatim: encoding it again breaks signed links. */
+function redirectTarget(from: URL, location: string | undefined): URL {
+  const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
+  if (target === undefined || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(from)} redirects to something that is not an http URL`,
+      { code: 'UPSTREAM_REDIRECTS' },
+    );
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(from)} redirects from https to plain http; refused`,
+      { code: 'UPSTREAM_REDIRECTS' },
+    );
+  }
+  return target;
+}
+
+/** What a status that is no answer means, as an error. */
+function refusal(url: URL, reply: TransportReply, now: number): EntrepotError {
+  const { status } = reply;
+  const said = `${printableUrl(url)} answered ${status}`;
+  if (status === 404 || status === 410)
+    return new EntrepotError('not-found', said, { status, code: 'UPSTREAM_NOT_FOUND' });
+  if (status === 401 || status === 403)
+    return new EntrepotError('forbidden', said, { status, code: 'UPSTREAM_FORBIDDEN' });
+  if (status === 429 || status >= 500) {
+    const retryAfter = parseRetryAfter(reply.headers['retry-after'], now);
+    const waits = status === 429 || retryAfter !== undefined;
+    return new EntrepotError('upstream-unavailable', said, {
+      status: waits ? 503 : 502,
+      retryAfter,
+      code: `UPSTREAM_${status}`,
+    });
+  }
+  if (status >= 400) return new EntrepotError('bad-request', said, { status, code: 'UPSTREAM_REFUSED' });
+  return new EntrepotError('upstream-unavailable', `${said}; expected 200`, { code: 'UPSTREAM_PROTOCOL' });
+}
+
+/** Seconds to wait by a `Retry-After` of either form (RFC 9110 §10.2.3). */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = /^\d+$/.test(header.trim()) ? Number(header) : Math.ceil((Date.parse(header) - now) / 1000);
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER) : undefined;
+}
+
+/** The conditions of RFC 9110 §13.1 for a kept copy that came from `url`. */
+function conditions(kept: Entry | undefined, url: URL): Record<string, string> {
+  if (kept === undefined || kept.upstreamUrl !== withoutQuery(url.href)) return {};
+  return {
+    ...(kept.etag !== undefined && { 'if-none-match': kept.etag }),
+    ...(kept.lastModified !== undefined && { 'if-modified-since': kept.lastModified }),
+  };
+}
+
+/** A query may hold a signature; what is kept of a URL only says where the bytes came from. */
+export function withoutQuery(url: string): string {
+  return url.split(/[?#]/, 1)[0] as string;
+}
+
+function withoutUserInfo(url: URL): URL {
+  if (url.username === '' && url.password === '') return url;
+  const bare = new URL(url);
+  bare.username = '';
+  bare.password = '';
+  return bare;
+}
