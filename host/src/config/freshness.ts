@@ -27,8 +27,9 @@ export function resolveFreshness(
 
 function unknownClass(name: string, known: readonly string[]): ConfigurationProblem {
   const meant = nearest(name, known);
-  const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-  return { path: `cache.${name}`, message: `unknown class${hint} The classes of this protocol: ${known.join(', ')}` };
+  const classes = `classes of this protocol: ${known.join(', ')}`;
+  const hint = meant === undefined ? `the ${classes}` : `did you mean ${meant}? The ${classes}`;
+  return { path: `cache.${name}`, message: `unknown class; ${hint}` };
 }
 
 /** `rule` without keys that are there but say nothing, which would hide a default. */

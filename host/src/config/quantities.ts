@@ -6,6 +6,7 @@ const UNIT_MILLISECONDS: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
+  w: 604_800_000,
 };
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
@@ -21,7 +22,9 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/;
+const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g;
+const LONGEST_DURATION_TEXT = 64;
 const SIZE = /^(\d+(?:\.\d+)?) ?(B|[kK]B|MB|GB|TB|KiB|MiB|GiB|TiB)?$/;
 const ENDLESS_DURATIONS: ReadonlySet<string> = new Set(['forever', 'never']);
 
@@ -29,16 +32,19 @@ const ENDLESS_DURATIONS: ReadonlySet<string> = new Set(['forever', 'never']);
 const LONGEST_TIMEOUT = 24 * 86_400_000;
 
 /**
- * The milliseconds that a duration of the configuration means: `500ms`, `30s`, `5m`, `720h`, `7d`, `0`; `forever` and
+ * The milliseconds that a duration of the configuration means: `500ms`, `30s`, `1h30m`, `720h`, `7d`, `2w`, `0`; `forever` and
  * `never` are `Infinity`. `undefined` when it is none.
  */
 export function parseDuration(value: string | number): number | undefined {
   const text = String(value);
   if (text === '0') return 0;
   if (ENDLESS_DURATIONS.has(text)) return Infinity;
-  const match = DURATION.exec(text);
-  if (match === null) return undefined;
-  return Number(match[1]) * (UNIT_MILLISECONDS[match[2] as string] as number);
+  if (text.length > LONGEST_DURATION_TEXT || !DURATION.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(DURATION_PART)) {
+    total += Number(amount) * (UNIT_MILLISECONDS[unit as string] as number);
+  }
+  return total;
 }
 
 /**
@@ -56,7 +62,9 @@ export function parseSize(value: string | number): number | undefined {
 export function printDuration(milliseconds: number): string {
   if (milliseconds === Infinity) return 'forever';
   if (milliseconds === 0) return '0';
-  const units = Object.entries(UNIT_MILLISECONDS).reverse();
+  const units = Object.entries(UNIT_MILLISECONDS)
+    .filter(([unit]) => unit !== 'w')
+    .reverse();
   const [unit, length] = units.find(([, size]) => milliseconds % size === 0) ?? ['ms', 1];
   return `${milliseconds / length}${unit}`;
 }
@@ -70,8 +78,8 @@ export function printSize(bytes: number): string {
   return `${Math.round((bytes / (UNIT_BYTES[unit] as number)) * 10) / 10}${unit}`;
 }
 
-const endlessDurationText = z.string().meta({ pattern: '^(0|forever|never|\\d+(\\.\\d+)?(ms|s|m|h|d))$' });
-const durationText = z.string().meta({ pattern: '^(0|\\d+(\\.\\d+)?(ms|s|m|h|d))$' });
+const endlessDurationText = z.string().meta({ pattern: '^(0|forever|never|(\\d+(\\.\\d+)?(ms|s|m|h|d|w))+)$' });
+const durationText = z.string().meta({ pattern: '^(0|(\\d+(\\.\\d+)?(ms|s|m|h|d|w))+)$' });
 const sizeText = z.string().meta({ pattern: '^\\d+(\\.\\d+)? ?([kK]B|B|MB|GB|TB|KiB|MiB|GiB|TiB)?$' });
 const endlessSizeText = z
   .string()

@@ -451,7 +451,7 @@ function withFallbackAuth(upstream: UpstreamConfig, auth: UpstreamAuth | undefin
 }
 
 /** Whether `mount` is `/`, or segments that need no escape and lead nowhere else. */
-function isMount(mount: string): boolean {
+export function isMount(mount: string): boolean {
   return mount === '/' || isPlainPath(mount);
 }
 
@@ -461,7 +461,10 @@ function isPlainPath(path: string): boolean {
 }
 
 function isNetwork(value: string): boolean {
-  return ipaddr.isValid(value) || ipaddr.isValidCIDR(value);
+  const [address = '', ...prefix] = value.split('/');
+  // ipaddr.js also reads `10` and `0x7f.1` as IPv4; nobody means those.
+  if (!ipaddr.IPv4.isValidFourPartDecimal(address) && !ipaddr.IPv6.isValid(address)) return false;
+  return prefix.length === 0 || ipaddr.isValidCIDR(value);
 }
 
 /** Whether `value` is a package name (npm's rules for new names), a path, or a file: URL. */
@@ -471,7 +474,6 @@ function isPluginReference(value: string): boolean {
   return value.length <= 214 && /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*$/.test(value);
 }
 
-/** Whether a plugin is named by its path. */
-export function isPathReference(value: string): boolean {
+function isPathReference(value: string): boolean {
   return /^(\.{1,2})?\//.test(value) || /^[A-Za-z]:[\\/]/.test(value);
 }

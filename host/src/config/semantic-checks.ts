@@ -1,5 +1,6 @@
 import type { ConfigurationProblem } from './configuration-error.js';
 import { parseListenAddress, printListenAddress } from './listen-address.js';
+import { isMount } from './schema.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
 
@@ -55,7 +56,7 @@ function mountProblems(root: Mapping, repositories: readonly (readonly [string, 
   for (const [name, repository] of repositories) {
     if (repository['enabled'] === false) continue;
     const { mount = `/${name}`, listen } = repository;
-    if (typeof mount !== 'string') continue;
+    if (typeof mount !== 'string' || !isMount(mount)) continue;
     const mounted = { name, mount, listener: listener(listen) ?? main };
     const path = `repositories.${name}.mount`;
     const rival = taken.find((other) => other.mount === mount && other.listener === mounted.listener);
