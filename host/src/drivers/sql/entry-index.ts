@@ -1,0 +1,265 @@
+import { randomUUID } from 'node:crypto';
+import type { Digest, Entry, EntryAccess, EntryIndex, EntryRenewal } from '@entrepot/core';
+import { asEntrepotError, EntrepotError } from '@entrepot/core';
+import type { Kysely, Selectable } from 'kysely';
+import { prefixRange } from './prefix-range.js';
+import type { EntryTable, Schema } from './schema.js';
+
+/** How many digests one query asks for. Databases bound the number of parameters. */
+const REFERENCED_WIDTH = 500;
+
+const COLUMNS = [
+  'repository',
+  'key',
+  'digest',
+  'size',
+  'media_type',
+  'headers',
+  'etag',
+  'last_modified',
+  'upstream_url',
+  'fetched_at',
+  'checked_at',
+  'integrity',
+  'ecosystem',
+  'name',
+  'version',
+  'attributes',
+] as const satisfies readonly (keyof EntryTable)[];
+
+/** A row without its access time: that is recorded apart, and survives a replacement. */
+type EntryRow = Pick<Selectable<EntryTable>, (typeof COLUMNS)[number]>;
+
+/** Another transaction put one of the keys first. */
+const LOST = Symbol('lost');
+
+/** An `EntryIndex` in a SQL database. It says nothing that SQLite and PostgreSQL do not share. */
+export class SqlEntryIndex implements EntryIndex {
+  readonly #database: Kysely<Schema>;
+
+  /** @param database with the tables of the newest migration. The index closes it. */
+  constructor(database: Kysely<Schema>) {
+    this.#database = database;
+  }
+
+  async find(repository: string, key: string): Promise<Entry | undefined> {
+    return stored('find an entry', () => find(this.#database, repository, key));
+  }
+
+  async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    if (entries.length === 0) return [];
+    return stored('store entries', async () => {
+      try {
+        return await this.#database.transaction().execute((transaction) => insertAll(transaction, entries));
+      } catch (error) {
+        if (error !== LOST) throw error;
+      }
+      return findAll(this.#database, entries);
+    });
+  }
+
+  async replace(entry: Entry): Promise<void> {
+    const { repository, key, ...rest } = toRow(entry);
+    await stored('store an entry', () =>
+      this.#database
+        .insertInto('entries')
+        .values({ repository, key, ...rest })
+        .onConflict((conflict) => conflict.columns(['repository', 'key']).doUpdateSet(rest))
+        .execute(),
+    );
+  }
+
+  async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
+    const { numUpdatedRows } = await stored('renew an entry', () =>
+      this.#database
+        .updateTable('entries')
+        .set({
+          checked_at: renewal.checkedAt,
+          ...(renewal.etag === undefined ? {} : { etag: renewal.etag }),
+          ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
+          ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
+        })
+        .where('repository', '=', repository)
+        .where('key', '=', key)
+        .where('digest', '=', digest)
+        .executeTakeFirst(),
+    );
+    return numUpdatedRows > 0n;
+  }
+
+  async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
+    const query = this.#database.deleteFrom('entries').where('repository', '=', repository).where('key', '=', key);
+    const { numDeletedRows } = await stored('remove an entry', () =>
+      (digest === undefined ? query : query.where('digest', '=', digest)).executeTakeFirst(),
+    );
+    return numDeletedRows > 0n;
+  }
+
+  async list(
+    repository: string,
+    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly Entry[]> {
+    const { from, inclusive, below } = prefixRange(options.prefix, options.after);
+    const rows = await stored('list entries', () => {
+      const query = this.#database
+        .selectFrom('entries')
+        .select(COLUMNS)
+        .where('repository', '=', repository)
+        .where('key', inclusive ? '>=' : '>', from);
+      return (below === undefined ? query : query.where('key', '<', below))
+        .orderBy('key')
+        .limit(options.limit)
+        .execute();
+    });
+    return rows.map(toEntry);
+  }
+
+  async referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    const found = new Set<Digest>();
+    for (let start = 0; start < digests.length; start += REFERENCED_WIDTH) {
+      const rows = await stored('look for references', () =>
+        this.#database
+          .selectFrom('entries')
+          .select('digest')
+          .distinct()
+          .where('digest', 'in', digests.slice(start, start + REFERENCED_WIDTH))
+          .execute(),
+      );
+      for (const { digest } of rows) found.add(digest as Digest);
+    }
+    return found;
+  }
+
+  async recordAccess(accesses: readonly EntryAccess[]): Promise<void> {
+    if (accesses.length === 0) return;
+    await stored('record accesses', () =>
+      this.#database.transaction().execute(async (transaction) => {
+        for (const { repository, key, at } of accesses) {
+          await transaction
+            .updateTable('entries')
+            .set({ accessed_at: at })
+            .where('repository', '=', repository)
+            .where('key', '=', key)
+            .where((column) => column.or([column('accessed_at', 'is', null), column('accessed_at', '<', at)]))
+            .execute();
+        }
+      }),
+    );
+  }
+
+  async check(): Promise<void> {
+    const written = randomUUID();
+    const found = await stored('write a probe', () =>
+      this.#database.transaction().execute(async (transaction) => {
+        await transaction
+          .insertInto('probes')
+          .values({ id: 1, written })
+          .onConflict((conflict) => conflict.column('id').doUpdateSet({ written }))
+          .execute();
+        return transaction.selectFrom('probes').select('written').where('id', '=', 1).executeTakeFirst();
+      }),
+    );
+    if (found?.written !== written) throw new EntrepotError('storage', 'a probe does not read as it was written');
+  }
+
+  async dispose(): Promise<void> {
+    await this.#database.destroy();
+  }
+}
+
+async function find(database: Kysely<Schema>, repository: string, key: string): Promise<Entry | undefined> {
+  const row = await database
+    .selectFrom('entries')
+    .select(COLUMNS)
+    .where('repository', '=', repository)
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return row === undefined ? undefined : toEntry(row);
+}
+
+async function findAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  const found: Entry[] = [];
+  for (const { repository, key } of entries) {
+    const entry = await find(database, repository, key);
+    if (entry !== undefined) found.push(entry);
+  }
+  return found;
+}
+
+/**
+ * @returns the entries in force.
+ * @throws LOST when another transaction commits one of the keys meanwhile, which a database with several writers allows.
+ */
+async function insertAll(transaction: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  const present = await findAll(transaction, entries);
+  if (present.length > 0) return present;
+  // One row a key, and in one order for everybody: two transactions that wait for each other never end.
+  const rows = new Map(entries.map((entry) => [JSON.stringify([entry.repository, entry.key]), toRow(entry)]));
+  for (const name of [...rows.keys()].sort()) {
+    const { numInsertedOrUpdatedRows } = await transaction
+      .insertInto('entries')
+      .values(rows.get(name) as EntryRow)
+      .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing())
+      .executeTakeFirst();
+    if (numInsertedOrUpdatedRows === 0n) throw LOST;
+  }
+  return entries.map((entry) => toEntry(rows.get(JSON.stringify([entry.repository, entry.key])) as EntryRow));
+}
+
+/** Runs `work`; what fails in it is an `EntrepotError` of kind `storage`. */
+async function stored<T>(action: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asEntrepotError(error, 'storage', `cannot ${action}`);
+  }
+}
+
+function toRow(entry: Entry): EntryRow {
+  return {
+    repository: entry.repository,
+    key: entry.key,
+    digest: entry.digest,
+    size: entry.size,
+    media_type: entry.mediaType,
+    headers: JSON.stringify(entry.headers),
+    etag: entry.etag ?? null,
+    last_modified: entry.lastModified ?? null,
+    upstream_url: entry.upstreamUrl ?? null,
+    fetched_at: entry.fetchedAt,
+    checked_at: entry.checkedAt,
+    integrity: JSON.stringify(entry.integrity),
+    ecosystem: entry.coordinates?.ecosystem ?? null,
+    name: entry.coordinates?.name ?? null,
+    version: entry.coordinates?.version ?? null,
+    attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
+  };
+}
+
+/** 64-bit integers come as text from some databases, hence `Number`. */
+function toEntry(row: EntryRow): Entry {
+  return {
+    repository: row.repository,
+    key: row.key,
+    digest: row.digest as Digest,
+    size: Number(row.size),
+    mediaType: row.media_type,
+    headers: JSON.parse(row.headers) as Entry['headers'],
+    ...(row.etag === null ? {} : { etag: row.etag }),
+    ...(row.last_modified === null ? {} : { lastModified: row.last_modified }),
+    ...(row.upstream_url === null ? {} : { upstreamUrl: row.upstream_url }),
+    fetchedAt: Number(row.fetched_at),
+    checkedAt: Number(row.checked_at),
+    integrity: JSON.parse(row.integrity) as Entry['integrity'],
+    ...(row.ecosystem === null || row.name === null
+      ? {}
+      : {
+          coordinates: {
+            ecosystem: row.ecosystem,
+            name: row.name,
+            ...(row.version === null ? {} : { version: row.version }),
+          },
+        }),
+    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
+  };
+}

@@ -1,0 +1,172 @@
+import { EntrepotError } from '@entrepot/core';
+import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
+import { CompiledQuery as Query } from 'kysely';
+import type Database from 'libsql';
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** How long a call waits for another process that writes, in milliseconds. */
+const BUSY_PATIENCE = 10_000;
+/** Prepared statements that are kept. Each differs by its text only; values are parameters. */
+const STATEMENTS = 200;
+
+/**
+ * Runs Kysely's queries on a synchronous SQLite binding. Kysely's own driver is not used for three reasons:
+ * - transactions begin IMMEDIATE, so that two processes never meet in the upgrade of a read to a write (SQLITE_BUSY that no wait cures);
+ * - statements are prepared once: the binding frees one only when the garbage collector finds it, and memory grows meanwhile;
+ * - a call that finds the database locked by another process waits off the event loop.
+ */
+export class SqliteDriver implements Driver {
+  readonly #database: Database.Database;
+  readonly #connection: SqliteConnection;
+  /** Settles when the last caller in the queue is done with the connection. */
+  #turn: Promise<void> = Promise.resolve();
+  #release: () => void = () => {};
+
+  /** @param path names the database in messages. */
+  constructor(database: Database.Database, path: string) {
+    this.#database = database;
+    this.#connection = new SqliteConnection(database, path);
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    const before = this.#turn;
+    let release = (): void => {};
+    this.#turn = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    this.#release = release;
+    return this.#connection;
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#release();
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(Query.raw('begin immediate'));
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(Query.raw('commit'));
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    // After some errors (a full disk) SQLite has rolled back by itself.
+    if (this.#database.inTransaction) await connection.executeQuery(Query.raw('rollback'));
+  }
+
+  async destroy(): Promise<void> {
+    try {
+      // The binding closes the file only when its statements are collected; what is in the log belongs in the file now.
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // The next process that opens the file does it.
+    }
+    this.#connection.close();
+    this.#database.close();
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #database: Database.Database;
+  readonly #path: string;
+  /** By text, the least recently used first. */
+  readonly #statements = new Map<string, Database.Statement>();
+
+  constructor(database: Database.Database, path: string) {
+    this.#database = database;
+    this.#path = path;
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    assertBindable(parameters);
+    return retryWhileBusy(this.#path, () => {
+      const statement = this.#prepare(sql);
+      // Always all rows: a statement that is left half-way holds its read lock.
+      if (statement.reader) return { rows: statement.all(parameters) as Row[] };
+      const { changes } = statement.run(parameters);
+      return { rows: [], numAffectedRows: BigInt(changes) };
+    });
+  }
+
+  async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
+    yield await this.executeQuery<Row>(query);
+  }
+
+  close(): void {
+    this.#statements.clear();
+  }
+
+  #prepare(sql: string): Database.Statement {
+    const kept = this.#statements.get(sql);
+    const statement = kept ?? this.#database.prepare(sql);
+    if (kept !== undefined) this.#statements.delete(sql);
+    this.#statements.set(sql, statement);
+    if (this.#statements.size > STATEMENTS) {
+      const oldest = this.#statements.keys().next();
+      if (oldest.done !== true) this.#statements.delete(oldest.value);
+    }
+    return statement;
+  }
+}
+
+/**
+ * Runs `work`, again and again while another process holds the lock. The binding itself waits only for a moment, since it
+ * blocks the event loop meanwhile.
+ * @throws EntrepotError `storage`, with the code `STORAGE_BUSY` when the lock is not given up, `STORAGE_FULL` when the disk is full.
+ */
+export async function retryWhileBusy<T>(path: string, work: () => T): Promise<T> {
+  const deadline = performance.now() + BUSY_PATIENCE;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      if (!sqliteCode(error).startsWith('SQLITE_BUSY') || performance.now() > deadline) throw sqliteError(error, path);
+      await wait(1 + Math.random() * 20);
+    }
+  }
+}
+
+/** The name of SQLite's result code, `''` for an error of another kind. */
+export function sqliteCode(error: unknown): string {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return '';
+  return error.code.startsWith('SQLITE_') ? error.code : '';
+}
+
+function sqliteError(error: unknown, path: string): EntrepotError {
+  if (error instanceof EntrepotError) return error as EntrepotError;
+  const code = sqliteCode(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new EntrepotError('storage', `the database ${path} failed: ${reason}${code === '' ? '' : ` (${code})`}`, {
+    cause: error,
+    ...(code === 'SQLITE_FULL' ? { code: 'STORAGE_FULL' } : {}),
+    ...(code.startsWith('SQLITE_BUSY') ? { code: 'STORAGE_BUSY' } : {}),
+  });
+}
+
+/**
+ * Refuses what would not come back as it was: the binding ends the process over a boolean, cuts text at a NUL, and
+ * stores half a surrogate pair as another character.
+ */
+function assertBindable(parameters: readonly unknown[]): void {
+  for (const value of parameters) {
+    if (typeof value === 'string') {
+      if (!value.includes('\0') && isWellFormed(value)) continue;
+      throw new EntrepotError('storage', `expected text without NUL and lone surrogates, found ${printed(value)}`);
+    }
+    if (value === null || typeof value === 'number' || typeof value === 'bigint') continue;
+    throw new EntrepotError('storage', `expected a value that SQLite can hold, found a ${typeof value}`);
+  }
+}
+
+/** ES2024, in Node since 20. */
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+function printed(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}

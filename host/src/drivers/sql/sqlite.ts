@@ -1,0 +1,83 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { EntrepotError } from '@entrepot/core';
+import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import Database from 'libsql';
+import type { Durability } from '../blob/filesystem.js';
+import { type SqlDialect, SQLITE_TYPES } from './dialect.js';
+import { migrate } from './migrate.js';
+import type { Schema } from './schema.js';
+import { retryWhileBusy, SqliteDriver, sqliteCode } from './sqlite-driver.js';
+
+/** How long the binding itself waits for a lock, on the event loop; milliseconds. Longer waits are the driver's. */
+const BUSY_TIMEOUT = 10;
+/** The log shrinks to this after a checkpoint, in bytes. */
+const LOG_LIMIT = 16 * 1024 * 1024;
+
+/** Where the database is, and what a commit that has returned survives. */
+export interface SqliteOptions {
+  /** Its folder is made when it does not exist. */
+  readonly path: string;
+  /** `strict`: a power cut. `relaxed`: the end of the process; a power cut loses the newest commits and nothing else. */
+  readonly durability: Durability;
+}
+
+/**
+ * Opens the database file, makes it where there is none, and brings its tables up to date. Several processes of one machine
+ * may open one file; it must be on a local file system, since its log is shared memory.
+ * @throws EntrepotError `configuration` when the file cannot be opened, is no database, or is of a newer version of Entrepot.
+ */
+export async function openSqlite({ path, durability }: SqliteOptions): Promise<Kysely<Schema>> {
+  const connection = await connect(path, durability);
+  const dialect: SqlDialect = {
+    ...SQLITE_TYPES,
+    kysely: {
+      createDriver: () => new SqliteDriver(connection, path),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+      createAdapter: () => new TransactionalSqliteAdapter(),
+      createIntrospector: (database) => new SqliteIntrospector(database),
+    },
+  };
+  const database = new Kysely<Schema>({ dialect: dialect.kysely });
+  try {
+    await migrate(database, dialect, path);
+  } catch (error) {
+    await database.destroy();
+    throw error;
+  }
+  return database;
+}
+
+/** SQLite does roll back a `create table`. Migrations need it: two processes may start on one new file. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+async function connect(path: string, durability: Durability): Promise<Database.Database> {
+  let connection: Database.Database | undefined;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const opened = new Database(path);
+    connection = opened;
+    opened.pragma(`busy_timeout = ${BUSY_TIMEOUT}`);
+    const [found] = (await retryWhileBusy(path, () => opened.pragma('journal_mode = WAL'))) as {
+      journal_mode: string;
+    }[];
+    const mode = found?.journal_mode;
+    if (mode !== 'wal') throw new Error(`a write-ahead log is not possible there (journal mode ${mode})`);
+    opened.pragma(`synchronous = ${durability === 'strict' ? 'FULL' : 'NORMAL'}`);
+    opened.pragma(`journal_size_limit = ${LOG_LIMIT}`);
+    return opened;
+  } catch (error) {
+    connection?.close();
+    const cause = error instanceof EntrepotError ? (error as EntrepotError).cause : error;
+    const problem = sqliteCode(cause) === 'SQLITE_NOTADB' ? 'the file is no SQLite database' : reasonOf(cause ?? error);
+    throw new EntrepotError('configuration', `cannot open the database ${path}: ${problem}`, { cause: error });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
