@@ -93,14 +93,16 @@ export class EntrepotServer {
    */
   async stop() {
     const child = this.#process;
-    if (child === undefined || !this.isRunning) throw new Error(`the server is not running:\n${this.#log.slice(-4000)}`);
+    if (child === undefined || !this.isRunning)
+      throw new Error(`the server is not running:\n${this.#log.slice(-4000)}`);
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), 40_000);
     const [code, signal] = await exited;
     clearTimeout(timer);
     this.#process = undefined;
-    if (code !== 0) throw new Error(`exit code 0 was expected after SIGTERM, found ${code ?? signal}:\n${this.#log.slice(-4000)}`);
+    if (code !== 0)
+      throw new Error(`exit code 0 was expected after SIGTERM, found ${code ?? signal}:\n${this.#log.slice(-4000)}`);
   }
 
   /** Ends the process at once, as a crash does. Does nothing when there is none. */

@@ -1,0 +1,206 @@
+import { strict as assert } from 'node:assert';
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Origin } from '../origin.mjs';
+import { withScratch } from '../scratch.mjs';
+import { EntrepotServer, freePort, get } from '../server.mjs';
+import { note } from '../tally.mjs';
+
+/** @import { IncomingMessage, ServerResponse } from 'node:http' */
+/** @import { Answer } from '../server.mjs' */
+/** @import { Tally } from '../tally.mjs' */
+
+const KIB = 1024;
+/** Small ones end up in the middle of a commit when the crash comes, large ones in the middle of a download. */
+const SIZES = [1, 3 * KIB, 40 * KIB, 200 * KIB, 700 * KIB, 3000 * KIB];
+const FILES = 8;
+const TARBALLS = 6;
+const UPLOADS = 5;
+
+/**
+ * Kills the server at random moments while clients download and upload, and starts it again: no object that it then
+ * serves may be torn or wrong, and an upload that was confirmed must be there.
+ * @param {Tally} tally
+ * @param {{ rounds: number }} options
+ */
+export async function crash(tally, { rounds }) {
+  await withScratch('crash', async (folder) => {
+    const origin = await new Origin(answer).start();
+    const repositories = {
+      files: { type: 'files', upstream: origin.url, rules: [{ match: '**', policy: 'immutable' }] },
+      npm: { type: 'npm', upstream: `${origin.url}/registry` },
+      uploads: { type: 'files', kind: 'hosted' },
+    };
+    const server = new EntrepotServer({
+      folder,
+      port: await freePort(),
+      repositories,
+      more: { log: { access: false } },
+    });
+    try {
+      await tally.check(`${rounds} crashes while downloading and storing: nothing torn is ever served`, () =>
+        crashRounds(server, rounds),
+      );
+      await tally.check('crash: the server stops with 0', () => server.stop());
+    } finally {
+      await server.kill();
+      await origin.stop();
+    }
+  });
+}
+
+/** @param {EntrepotServer} server @param {number} rounds */
+async function crashRounds(server, rounds) {
+  /** Uploads that were answered with 201. @type {Set<string>} */
+  const confirmed = new Set();
+  /** @type {number[]} */
+  const restarts = [];
+  let hits = 0;
+  let confirmedBeforeCrash = 0;
+  let highest = await server.start();
+  for (let round = 0; round < rounds; round += 1) {
+    const paths = pathsOf(round);
+    const uploads = uploadsOf(round);
+    const work = [
+      ...paths.map((path) => tryGet(server, path)),
+      ...uploads.map((path) => tryPut(server, path, confirmed)),
+    ];
+    // From before the first byte was stored to after most of the work is done.
+    await delay(Math.random() * 450);
+    confirmedBeforeCrash = confirmed.size;
+    await server.kill();
+    for (const found of await Promise.all(work)) if (found !== undefined) assertWhole(found.path, found.answer);
+    restarts.push(await server.start());
+    for (const path of paths) {
+      const found = await get(server.url + path);
+      assertWhole(path, found);
+      assert.equal(found.status, 200, `${path}: 200 was expected after the restart, found ${found.status}`);
+      if (/\bhit\b/i.test(String(found.headers['cache-status']))) hits += 1;
+    }
+    for (const path of uploads) await assertUpload(server, path, confirmed);
+  }
+  highest = Math.max(highest, ...restarts);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const path of pathsOf(round)) assertWhole(path, await get(server.url + path));
+    for (const path of uploadsOf(round)) await assertUpload(server, path, confirmed);
+  }
+  restarts.sort((a, b) => a - b);
+  const median = restarts[Math.floor(restarts.length / 2)];
+  note(`restart: median ${Math.round(median)} ms, max ${Math.round(highest)} ms (goal: <= 3000 ms)`);
+  const objects = rounds * (FILES + TARBALLS * 2);
+  note(`${objects} objects, ${hits} were kept when the crash came; ${confirmedBeforeCrash} uploads confirmed`);
+  assert.ok(hits > 0, 'some objects that survived a crash were expected');
+  assert.ok(confirmed.size > 0, 'some confirmed uploads were expected');
+  assert.ok(highest <= 3000, `a restart within 3000 ms was expected, found ${Math.round(highest)} ms`);
+}
+
+/** @param {EntrepotServer} server @param {string} path */
+async function tryGet(server, path) {
+  try {
+    return { path, answer: await get(server.url + path) };
+  } catch {
+    // The crash came before the answer.
+    return undefined;
+  }
+}
+
+/** @param {EntrepotServer} server @param {string} path @param {Set<string>} confirmed */
+async function tryPut(server, path, confirmed) {
+  try {
+    const { status, complete } = await get(server.url + path, { method: 'PUT', body: bytesOf(path) });
+    if (status === 201 && complete) confirmed.add(path);
+  } catch {
+    // Not confirmed.
+  }
+  return undefined;
+}
+
+/** @param {EntrepotServer} server @param {string} path @param {Set<string>} confirmed */
+async function assertUpload(server, path, confirmed) {
+  const found = await get(server.url + path);
+  if (found.status === 404) {
+    assert.ok(!confirmed.has(path), `${path}: was confirmed before the crash, and is not there`);
+    return;
+  }
+  assert.equal(found.status, 200, `${path}: 200 or 404 was expected, found ${found.status}`);
+  assert.ok(found.complete && found.body.equals(bytesOf(path)), `${path}: torn`);
+}
+
+/**
+ * A body that looks complete has to be the right one.
+ * @param {string} path
+ * @param {Answer} answer
+ */
+function assertWhole(path, { status, complete, body }) {
+  if (status !== 200 || !complete) return;
+  if (path.startsWith('/npm/') && !path.endsWith('.tgz')) {
+    const name = path.slice('/npm/'.length);
+    assert.equal(
+      JSON.parse(body.toString('utf8')).versions['1.0.0'].dist.integrity,
+      packument(name, '').versions['1.0.0'].dist.integrity,
+    );
+    return;
+  }
+  const expected = bytesOf(path.replace(/^\/(files|npm)/, ''));
+  assert.ok(
+    body.equals(expected),
+    `${path}: ${expected.length} right bytes were expected, found ${body.length} others`,
+  );
+}
+
+/** @param {number} round */
+function pathsOf(round) {
+  const files = Array.from({ length: FILES }, (_, index) => `/files/round-${round}/file-${index}.bin`);
+  const names = Array.from({ length: TARBALLS }, (_, index) => `round-${round}-${index}`);
+  return [...files, ...names.flatMap((name) => [`/npm/${name}`, `/npm/${name}/-/${name}-1.0.0.tgz`])];
+}
+
+/** @param {number} round */
+function uploadsOf(round) {
+  return Array.from({ length: UPLOADS }, (_, index) => `/uploads/round-${round}/upload-${index}.bin`);
+}
+
+/** The origin: files, and npm packages of one version, for any name. @param {IncomingMessage} request @param {ServerResponse} response */
+function answer(request, response) {
+  const path = (request.url ?? '/').replace(/^\/registry/, '');
+  if (path.endsWith('.bin') || path.endsWith('.tgz')) {
+    const body = bytesOf(path);
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': body.length,
+      etag: `"${sum(body)}"`,
+    });
+    response.end(body);
+    return;
+  }
+  const base = `http://${request.headers.host}/registry`;
+  const body = JSON.stringify(packument(path.slice(1), base));
+  response.writeHead(200, { 'content-type': 'application/json', etag: `"${sum(Buffer.from(body))}"` });
+  response.end(body);
+}
+
+/** @param {string} name @param {string} base */
+function packument(name, base) {
+  const path = `/${name}/-/${name}-1.0.0.tgz`;
+  const bytes = bytesOf(path);
+  const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
+  const dist = { integrity, shasum: createHash('sha1').update(bytes).digest('hex'), tarball: base + path };
+  const versions = { '1.0.0': { name, version: '1.0.0', dist } };
+  return { name, 'dist-tags': { latest: '1.0.0' }, versions, time: { '1.0.0': '2024-01-01T00:00:00.000Z' } };
+}
+
+/** The bytes of a path: always the same, and those of no other path. @param {string} path */
+function bytesOf(path) {
+  const seed = createHash('sha256').update(path).digest();
+  const size = SIZES[seed[0] % SIZES.length] + seed[1];
+  const body = Buffer.alloc(size);
+  for (let offset = 0; offset < size; offset += seed.length) seed.copy(body, offset);
+  // Each block begins with its number, so that no two blocks are the same.
+  for (let offset = 0; offset + 4 <= size; offset += 1024) body.writeUInt32LE(offset, offset);
+  return body;
+}
+
+/** @param {Buffer} bytes */
+function sum(bytes) {
+  return createHash('sha1').update(bytes).digest('hex');
+}
