@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Digest, Entry, EntryAccess, EntryIndex, EntryRenewal } from '@entrepot/core';
 import { asEntrepotError, EntrepotError } from '@entrepot/core';
-import type { Kysely, Selectable } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { prefixRange } from './prefix-range.js';
 import type { EntryTable, Schema } from './schema.js';
 
 /** How many digests one query asks for. Databases bound the number of parameters. */
 const REFERENCED_WIDTH = 500;
+/** How many accesses are recorded in one turn of the event loop. */
+const ACCESS_WIDTH = 100;
 
 const COLUMNS = [
   'repository',
@@ -134,14 +137,12 @@ export class SqlEntryIndex implements EntryIndex {
     if (accesses.length === 0) return;
     await stored('record accesses', () =>
       this.#database.transaction().execute(async (transaction) => {
-        for (const { repository, key, at } of accesses) {
-          await transaction
-            .updateTable('entries')
-            .set({ accessed_at: at })
-            .where('repository', '=', repository)
-            .where('key', '=', key)
-            .where((column) => column.or([column('accessed_at', 'is', null), column('accessed_at', '<', at)]))
-            .execute();
+        for (const [index, { repository, key, at }] of accesses.entries()) {
+          // A batch is long, and an embedded database works on the event loop.
+          if (index % ACCESS_WIDTH === ACCESS_WIDTH - 1) await turn();
+          // As text: the builder takes longer over this statement than the database does.
+          await sql`update entries set accessed_at = ${at} where repository = ${repository} and key = ${key}
+            and (accessed_at is null or accessed_at < ${at})`.execute(transaction);
         }
       }),
     );
