@@ -194,7 +194,7 @@ const transportSchema = z.strictObject({
         .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
         .transform((host) => host.toLowerCase()),
     )
-    .default([])
+    .prefault([])
     .describe(
       'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to although their address is private. The upstreams themselves need not be listed.',
     ),
@@ -294,7 +294,7 @@ const repositoryKeys = {
   transport: transportSchema.prefault({}).describe('How the upstreams are reached.'),
   cache: z
     .record(z.string(), freshnessSchema)
-    .default({})
+    .prefault({})
     .describe(
       'How long each class of resources is kept; every protocol has classes of its own. What is left out is the class’s default.',
     ),
