@@ -4,7 +4,7 @@ import { describeSums } from './checksum.js';
 import { clientSetup } from './client-setup.js';
 import { renderListing } from './listing.js';
 import { filesOptions, HOSTED_KEYS, PROXY_KEYS } from './options.js';
-import { CLASS, routeHosted, routeProxy, sidecarsOf } from './routes.js';
+import { CLASS, routeHosted, routeProxy } from './routes.js';
 
 export type { FilesOptions } from './options.js';
 
@@ -67,7 +67,7 @@ export default defineProtocolPlugin({
       };
     }
     const route = (head: RequestHead) => routeProxy(head, options);
-    const sidecars = sidecarsOf(options.table);
+    const { sidecars } = options.table;
     // Without `describe`, no document has to be read for what it says.
     if (sidecars.length === 0) return { route };
     return {

@@ -7,6 +7,7 @@ import type { ChecksumRule } from './checksum.js';
 import { parseDuration } from './duration.js';
 import { globToRegex } from './glob.js';
 import { PRESETS } from './presets.js';
+import { ruleTable } from './rules.js';
 import type { Policy, Rule, RuleTable } from './rules.js';
 
 /** The options of a files repository, checked. */
@@ -165,7 +166,7 @@ function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions 
   const immutable = either(written, 'immutablePatterns', 'immutable_patterns');
   const { mutableFreshFor } = written;
   const kept: Partial<FreshnessRule> = mutableFreshFor === undefined ? {} : { freshFor: mutableFreshFor };
-  const rules = [
+  const rules: Rule[] = [
     ...(written.rules ?? []).map((rule, index) => toRule(rule, 'rules', index)),
     ...(mutable ?? []).map((pattern, index) => ({
       label: labelOf('mutablePatterns', index, pattern),
@@ -182,7 +183,7 @@ function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions 
     ...presetRules(written.preset),
   ];
   return {
-    table: { rules, fallback: fallbackOf(written, immutable !== undefined, mutable !== undefined) },
+    table: ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined)),
     query: written.query ?? 'keep',
     overwrite: written.overwrite ?? false,
     allowDelete: written.allowDelete ?? true,

@@ -20,10 +20,12 @@ export const PRESETS = {
   'nodejs-dist': [
     { match: '**/SHASUMS256.txt*', policy: 'revalidate', freshFor: '1h' },
     {
-      match: '**/v[0-9]*.[0-9]*.[0-9]*/**/*.{gz,xz,zip,7z,pkg,msi,exe,lib}',
+      match: '**/v[0-9]*.[0-9]*.[0-9]*/*.{gz,xz,zip,7z,pkg,msi}',
       policy: 'immutable',
       checksum: { sidecar: 'SHASUMS256.txt', required: false },
     },
+    // Below a version's folder nothing has a list of its own.
+    { match: '**/v[0-9]*.[0-9]*.[0-9]*/*/**', policy: 'immutable' },
     { match: '**', policy: 'revalidate', freshFor: '5m' },
   ],
   /** A mirror of anything: packed files with a version in their name for ever, all else asked for again. */

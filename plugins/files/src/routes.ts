@@ -9,7 +9,6 @@ import type {
 } from '@entrepot/core';
 import { lookup } from 'mime-types';
 import { isSumList, sidecarPath, subjectPath } from './checksum.js';
-import type { Sidecar } from './checksum.js';
 import { listingFormat } from './listing.js';
 import type { FilesOptions } from './options.js';
 import { readPath } from './path.js';
@@ -94,18 +93,13 @@ function checksumDocument(path: FilePath, query: string, table: RuleTable): Docu
 }
 
 function isChecksumFile(path: FilePath, table: RuleTable): boolean {
-  return sidecarsOf(table).some((sidecar) => {
+  return table.sidecars.some((sidecar) => {
     if (isSumList(path, sidecar)) return true;
     const subject = subjectPath(path, sidecar);
     if (subject === undefined) return false;
     const { checksum } = ruleFor(table, subject.text);
     return checksum?.kind === 'sidecar' && checksum.sidecar.at === 'suffix' && checksum.sidecar.name === sidecar.name;
   });
-}
-
-/** All sidecars that rules name. */
-export function sidecarsOf({ rules }: RuleTable): Sidecar[] {
-  return rules.flatMap(({ checksum }) => (checksum?.kind === 'sidecar' ? [checksum.sidecar] : []));
 }
 
 function hostedFile(path: FilePath): ArtifactResource {

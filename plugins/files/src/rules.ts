@@ -1,6 +1,6 @@
 import type { FreshnessRule } from '@entrepot/core';
 import type { RE2JS } from 're2js';
-import type { ChecksumRule } from './checksum.js';
+import type { ChecksumRule, Sidecar } from './checksum.js';
 
 /** What a rule does with the paths that it matches. */
 export type Policy = FreshnessRule['policy'] | 'deny';
@@ -21,6 +21,17 @@ export interface Rule {
 export interface RuleTable {
   readonly rules: readonly Rule[];
   readonly fallback: Rule;
+  /** All that the rules name, each once. */
+  readonly sidecars: readonly Sidecar[];
+}
+
+/** The table of `rules`. */
+export function ruleTable(rules: readonly Rule[], fallback: Rule): RuleTable {
+  const sidecars = new Map<string, Sidecar>();
+  for (const { checksum } of rules) {
+    if (checksum?.kind === 'sidecar') sidecars.set(`${checksum.sidecar.at} ${checksum.sidecar.name}`, checksum.sidecar);
+  }
+  return { rules, fallback, sidecars: [...sidecars.values()] };
 }
 
 /** The first rule that matches `path`. Linear in the length of `path` for every pattern. */

@@ -28,7 +28,11 @@ describe('parseDuration', () => {
 describe('the options', () => {
   it('have defaults for every key', async () => {
     expect(await optionsOf({})).toEqual({
-      table: { rules: [], fallback: { label: 'the default policy', policy: 'revalidate', freshness: {} } },
+      table: {
+        rules: [],
+        sidecars: [],
+        fallback: { label: 'the default policy', policy: 'revalidate', freshness: {} },
+      },
       query: 'keep',
       overwrite: false,
       allowDelete: true,

@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeUpstream } from '@entrepot/core/testing';
+import { startRepository } from './repository.js';
+import type { TestRepository } from './repository.js';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+let repository: TestRepository | undefined;
+afterEach(async () => {
+  await repository?.dispose();
+  repository = undefined;
+});
+
+describe('a proxy', () => {
+  let upstream: FakeUpstream;
+  beforeEach(async () => {
+    upstream = await FakeUpstream.start();
+  });
+  afterEach(() => upstream.close());
+
+  async function start(written: Record<string, unknown>, base = ''): Promise<TestRepository> {
+    repository = await startRepository(written, { upstream: upstream.url + base });
+    return repository;
+  }
+
+  const RULES = {
+    rules: [
+      { match: 'private/**', policy: 'deny' },
+      { match: 'live/**', policy: 'bypass' },
+      { match: '**/*.zip', policy: 'immutable' },
+      { match: '**/*.tgz', policy: 'immutable', checksum: { sidecar: '.sha256' } },
+      { match: '**/*.iso', policy: 'immutable', checksum: { sidecar: 'SHA256SUMS', required: false } },
+      { match: '**/*.bin', policy: 'immutable', checksum: { sha256: sha256('pinned') } },
+      { match: '**/*.json', policy: 'revalidate', freshFor: '30s', onGone: 'keep' },
+    ],
+  };
+
+  it('fetches an immutable file once, with its kept headers, and serves it while the upstream is down', async () => {
+    const { get } = await start(RULES);
+    const headers = { 'Content-Disposition': 'attachment; filename="a b.zip"', 'Set-Cookie': 'a=b' };
+    upstream.serve('/d/a%20b.zip', { body: 'bytes', mediaType: 'application/zip', headers });
+    await get('/d/a%20b.zip');
+    upstream.goOffline();
+    const reply = await get('/d/a%20b.zip');
+    expect(reply).toMatchObject({ status: 200, body: 'bytes', outcome: 'hit' });
+    expect(reply.headers).toMatchObject({
+      'content-type': 'application/zip',
+      'content-disposition': 'attachment; filename="a b.zip"',
+      'cache-control': 'max-age=31536000, immutable',
+    });
+    expect(reply.headers).not.toHaveProperty('set-cookie');
+    expect(upstream.count('/d/a%20b.zip')).toBe(1);
+    expect(await get('/d/a%20b.zip', { range: 'bytes=1-2' })).toMatchObject({ status: 206, body: 'yt' });
+  });
+
+  it('revalidates a mutable file when its rule says so', async () => {
+    const { get, clock } = await start(RULES);
+    upstream.serve('/a.json', { body: '1', etag: '"1"' });
+    expect(await get('/a.json')).toMatchObject({ outcome: 'miss', body: '1' });
+    clock.advance(29_000);
+    expect(await get('/a.json')).toMatchObject({ outcome: 'hit' });
+    clock.advance(2_000);
+    expect(await get('/a.json')).toMatchObject({ outcome: 'revalidated', body: '1' });
+    upstream.serve('/a.json', { body: '2', etag: '"2"' });
+    clock.advance(31_000);
+    expect(await get('/a.json')).toMatchObject({ body: '2' });
+    upstream.remove('/a.json');
+    clock.advance(31_000);
+    expect(await get('/a.json')).toMatchObject({ status: 200, outcome: 'stale', body: '2' });
+  });
+
+  it('asks for a bypassed file every time', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/live/now', { body: '1' });
+    expect(await get('/live/now')).toMatchObject({ body: '1', outcome: 'bypass' });
+    upstream.serve('/live/now', { body: '2' });
+    expect(await get('/live/now')).toMatchObject({ body: '2', outcome: 'bypass' });
+  });
+
+  it('refuses what a rule denies, without asking the upstream', async () => {
+    const { get } = await start(RULES);
+    for (const target of ['/private/a', '/private%2Fa', '/%70rivate/a', '/private/']) {
+      const reply = await get(target);
+      expect(reply).toMatchObject({ status: 403 });
+      expect(reply.body).toContain('rules[0] "private/**"');
+    }
+    for (const target of ['/x/../private/a', '/x/%2e%2e/private/a', '/x/..%2fprivate/a', '//private/a']) {
+      expect(await get(target)).toMatchObject({ status: 400 });
+    }
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it('keeps nothing that the upstream says must not be stored', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/a.json', { body: '1', headers: { 'Cache-Control': 'private' } });
+    await get('/a.json');
+    upstream.serve('/a.json', { body: '2', headers: { 'Cache-Control': 'private' } });
+    expect(await get('/a.json')).toMatchObject({ body: '2' });
+  });
+
+  it('sends the upstream the path and the query as they were meant', async () => {
+    const { get } = await start({}, '/base/');
+    await get('/g%2Fp/a+b%20c~%7e/d%C3%A9/?x=1&y=%26');
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/base/g%2Fp/a%2Bb%20c~~/d%C3%A9/?x=1&y=%26']);
+  });
+
+  it('follows redirects and keeps the file under its own path', async () => {
+    const { get } = await start(RULES);
+    upstream.handle('/a.zip', (_, response) => {
+      response.writeHead(302, { Location: '/signed/blob?sig=a%2Bb' }).end();
+    });
+    upstream.serve('/signed/blob', { body: 'bytes' });
+    expect(await get('/a.zip')).toMatchObject({ status: 200, body: 'bytes' });
+    expect(await get('/a.zip')).toMatchObject({ outcome: 'hit' });
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/a.zip', '/signed/blob?sig=a%2Bb']);
+  });
+
+  it('checks a file against its sidecar', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/d/a.tgz', { body: 'good' });
+    upstream.serve('/d/a.tgz.sha256', { body: `${sha256('good')}  build/a.tgz\n` });
+    expect(await get('/d/a.tgz')).toMatchObject({ status: 200, body: 'good' });
+    expect(await get('/d/a.tgz.sha256')).toMatchObject({ status: 200, outcome: 'hit' });
+  });
+
+  it('never completes and never keeps a file with another sum', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/d/a.tgz', { body: 'evil' });
+    upstream.serve('/d/a.tgz.sha256', { body: sha256('good') });
+    const first = await get('/d/a.tgz');
+    expect(first.status === 200 ? first.error : first.status).toSatisfy(
+      (found) => found === 502 || found instanceof Error,
+    );
+    expect(first.body).not.toBe('evil');
+    upstream.serve('/d/a.tgz', { body: 'good' });
+    expect(await get('/d/a.tgz')).toMatchObject({ status: 200, body: 'good' });
+  });
+
+  it('refuses a file whose required sum is missing or unreadable', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/a.tgz', { body: 'bytes' });
+    expect(await get('/a.tgz')).toMatchObject({ status: 404 });
+    upstream.serve('/b.tgz', { body: 'bytes' });
+    upstream.serve('/b.tgz.sha256', { body: '<html>Sign in</html>' });
+    expect(await get('/b.tgz')).toMatchObject({ status: 502 });
+    expect(upstream.count('/a.tgz') + upstream.count('/b.tgz')).toBe(0);
+  });
+
+  it('takes a list of sums, and what it does not list where that is allowed', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/d/SHA256SUMS', { body: `${sha256('one')} *1.iso\n${sha256('two')} *2.iso\n` });
+    upstream.serve('/d/1.iso', { body: 'one' });
+    upstream.serve('/d/2.iso', { body: 'wrong' });
+    upstream.serve('/d/3.iso', { body: 'three' });
+    upstream.serve('/e/4.iso', { body: 'four' });
+    expect(await get('/d/1.iso')).toMatchObject({ status: 200, body: 'one' });
+    expect((await get('/d/2.iso')).body).not.toBe('wrong');
+    expect(await get('/d/3.iso')).toMatchObject({ status: 200, body: 'three' });
+    expect(await get('/e/4.iso')).toMatchObject({ status: 200, body: 'four' });
+    expect(upstream.count('/d/SHA256SUMS')).toBe(2);
+  });
+
+  it('checks a pinned sum', async () => {
+    const { get } = await start(RULES);
+    upstream.serve('/a.bin', { body: 'other' });
+    expect((await get('/a.bin')).body).not.toBe('other');
+    upstream.serve('/a.bin', { body: 'pinned' });
+    expect(await get('/a.bin')).toMatchObject({ status: 200, body: 'pinned' });
+  });
+
+  it('answers HEAD as GET', async () => {
+    const { get, ask } = await start(RULES);
+    upstream.serve('/a.zip', { body: 'bytes', mediaType: 'application/zip' });
+    const cold = await ask('HEAD', '/a.zip');
+    expect(cold).toMatchObject({ status: 200, body: '', headers: { 'content-length': '5' } });
+    await get('/a.zip');
+    expect(await ask('HEAD', '/a.zip')).toMatchObject({ status: 200, body: '', headers: { 'content-length': '5' } });
+    expect(await ask('PUT', '/a.zip')).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+  });
+});
+
+describe('a hosted repository', () => {
+  async function start(written: Record<string, unknown> = {}): Promise<TestRepository> {
+    repository = await startRepository(written, { kind: 'hosted' });
+    return repository;
+  }
+
+  it('gives back what was put', async () => {
+    const { ask, get } = await start();
+    expect(await ask('PUT', '/d/a%20b.txt', {}, 'text')).toMatchObject({ status: 201 });
+    const reply = await get('/d/a%20b.txt');
+    expect(reply).toMatchObject({ status: 200, body: 'text', headers: { 'content-type': 'text/plain' } });
+    expect(reply.headers['cache-control']).toBe('no-cache');
+    expect(await get('/d/a%20b.txt', { 'if-none-match': reply.headers['etag'] as string })).toMatchObject({
+      status: 304,
+    });
+    expect(await get('/d/a%20b.txt', { range: 'bytes=-2' })).toMatchObject({ status: 206, body: 'xt' });
+  });
+
+  it('does not replace a file', async () => {
+    const { ask, get } = await start();
+    await ask('PUT', '/a', {}, '1');
+    expect(await ask('PUT', '/a', {}, '2')).toMatchObject({ status: 409 });
+    expect(await ask('PUT', '/a', { 'if-none-match': '*' }, '2')).toMatchObject({ status: 412 });
+    expect(await get('/a')).toMatchObject({ body: '1' });
+  });
+
+  it('replaces a file with overwrite: true, unless the client forbids it', async () => {
+    const { ask, get } = await start({ overwrite: true });
+    await ask('PUT', '/a', {}, '1');
+    expect(await get('/a')).toMatchObject({ body: '1' });
+    expect(await ask('PUT', '/a', { 'if-none-match': '*' }, '2')).toMatchObject({ status: 412 });
+    expect(await ask('PUT', '/a', {}, '2')).toMatchObject({ status: 200 });
+    expect(await get('/a')).toMatchObject({ body: '2' });
+  });
+
+  it('removes a file', async () => {
+    const { ask, get } = await start();
+    await ask('PUT', '/a', {}, '1');
+    expect(await ask('DELETE', '/a')).toMatchObject({ status: 204 });
+    expect(await get('/a')).toMatchObject({ status: 404 });
+    expect(await ask('DELETE', '/a')).toMatchObject({ status: 404 });
+  });
+
+  it('takes no file above maxBytes', async () => {
+    const { ask, get } = await start({ maxBytes: 4 });
+    expect(await ask('PUT', '/a', {}, '12345')).toMatchObject({ status: 413 });
+    expect(await get('/a')).toMatchObject({ status: 404 });
+    expect(await ask('PUT', '/a', {}, '1234')).toMatchObject({ status: 201 });
+  });
+
+  it('lists what is there', async () => {
+    const { ask, get } = await start();
+    expect(await get('/', { accept: 'application/json' })).toMatchObject({ status: 200, body: '[]\n' });
+    for (const target of ['/a.txt', '/d/1', '/d/2', '/d/e/3']) await ask('PUT', target, {}, 'x');
+    const root = await get('/', { accept: 'application/json' });
+    expect(JSON.parse(root.body)).toMatchObject([
+      { name: 'a.txt', size: 1 },
+      { name: 'd', type: 'directory' },
+    ]);
+    expect(root.headers['vary']?.toLowerCase()).toContain('accept');
+    const below = await get('/d/');
+    expect(below.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(below.body).toContain('<a href="./e/">e/</a>');
+    expect(await get('/nothing/')).toMatchObject({ status: 404 });
+    expect(await get('/d')).toMatchObject({ status: 404 });
+  });
+});
