@@ -28,7 +28,7 @@ const LARGE = {
     react: '^18.3.0',
     'react-dom': '^18.3.0',
     typescript: '~5.6.0',
-    vite: '^5.4.0',
+    lightningcss: '^1.27.0',
     webpack: '^5.95.0',
   },
 };
@@ -37,7 +37,7 @@ const SMALL = {
   name: 'small-application',
   version: '1.0.0',
   private: true,
-  dependencies: { '@babel/core': '^7.25.0', express: '^4.21.0', vite: '^5.4.0', react: '^18.3.0' },
+  dependencies: { '@babel/core': '^7.25.0', express: '^4.21.0', esbuild: '^0.24.0', react: '^18.3.0' },
 };
 
 const TIMEOUT = 600_000;
