@@ -1,0 +1,148 @@
+import { realpath } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import type Config from '@npmcli/config';
+
+/** Where npm's configuration is looked for. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** npm reads the `.npmrc` of the project that this directory is in. */
+  readonly cwd: string;
+}
+
+/**
+ * The registries that npm on this machine would use when it is started in `surroundings.cwd`: the default one, which npm
+ * always has, and those of scopes (`@acme:registry`). Read by the library that npm itself uses, so files, environment
+ * and their order are npm's. npm need not be installed.
+ * @throws EntrepotError `configuration` when npm could not use its configuration either
+ */
+export async function discoverUpstreams(
+  { useClientCredentials }: { readonly useClientCredentials: boolean },
+  surroundings: Surroundings = { env: process.env, cwd: workingDirectory() },
+): Promise<readonly DiscoveredUpstream[]> {
+  const config = await loadConfig(surroundings);
+  const found: DiscoveredUpstream[] = [];
+  for (const key of registryKeys(config)) {
+    const value = config.get(key);
+    if (typeof value !== 'string' || value === '') continue;
+    const source = `npm's configuration (${key}, ${originOf(config, key)})`;
+    const url = parseRegistry(value, source);
+    found.push({
+      url: printableUrl(url).replace(/\/+$/, ''),
+      scope: key === 'registry' ? undefined : key.slice(0, key.indexOf(':')),
+      source,
+      authorization: useClientCredentials ? authorizationFor(config, url) : undefined,
+    });
+  }
+  return found;
+}
+
+async function loadConfig({ env, cwd }: Surroundings): Promise<Config> {
+  // Loaded here and not above: a repository with a configured upstream does not pay for it.
+  const [{ default: NpmConfig }, { default: npm }] = await Promise.all([
+    import('@npmcli/config'),
+    import('@npmcli/config/lib/definitions/index.js'),
+  ]);
+  try {
+    const config = new NpmConfig({
+      npmPath: await npmDirectory(env),
+      definitions: npm.definitions,
+      shorthands: npm.shorthands,
+      flatten: npm.flatten,
+      nerfDarts: npm.nerfDarts,
+      // Our own command line is not npm's.
+      argv: [],
+      // A copy: the library writes to it.
+      env: { ...env, HOME: env['HOME'] || homeDirectory() },
+      cwd,
+      warn: false,
+    });
+    await config.load();
+    return config;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EntrepotError('configuration', `npm's configuration cannot be read: ${reason}`, { cause: error });
+  }
+}
+
+/** The default registry first, then the scopes' by name. */
+function registryKeys(config: Config): string[] {
+  const scoped: string[] = [];
+  // With what each level inherits from the weaker ones.
+  for (const key in config.list[0]) if (/^@[^/:]+:registry$/.test(key)) scoped.push(key);
+  return ['registry', ...scoped.sort()];
+}
+
+function originOf(config: Config, key: string): string {
+  const level = config.find(key) ?? 'default';
+  if (level === 'default') return "npm's default";
+  return level === 'env' ? 'from the environment' : `from ${config.data.get(level)?.source ?? level}`;
+}
+
+function parseRegistry(value: string, source: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new EntrepotError('configuration', `${source}: expected an http: or https: URL`);
+}
+
+/**
+ * The `Authorization` header that npm would send to `registry`. Credentials stand under the longest part of
+ * `//host/path/` that has any. Source: npm-registry-fetch, lib/auth.js. Client certificates are not taken over.
+ */
+function authorizationFor(config: Config, registry: URL): string | undefined {
+  let place = `//${registry.host}${registry.pathname}`;
+  while (place.length > '//'.length) {
+    const token = secret(config, `${place}:_authToken`);
+    if (token !== undefined) return `Bearer ${token}`;
+    const basic = secret(config, `${place}:_auth`);
+    if (basic !== undefined) return `Basic ${basic}`;
+    const user = secret(config, `${place}:username`);
+    const password = secret(config, `${place}:_password`);
+    if (user !== undefined && password !== undefined) {
+      return basicAuthorization(user, Buffer.from(password, 'base64').toString());
+    }
+    place = place.replace(/(?:[^/]+|\/)$/, '');
+  }
+  if (registry.username === '') return undefined;
+  return basicAuthorization(decodeURIComponent(registry.username), decodeURIComponent(registry.password));
+}
+
+function basicAuthorization(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+}
+
+/** A set value; `${NAME}` stays in one whose variable is not set. */
+function secret(config: Config, key: string): string | undefined {
+  const value = config.get(key);
+  return typeof value === 'string' && value !== '' && !value.includes('${') ? value : undefined;
+}
+
+/** The directory of the npm that this machine runs, for the defaults that its packager built in; one that does not exist when there is no npm. */
+async function npmDirectory(env: Surroundings['env']): Promise<string> {
+  const command = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const places = (env['PATH'] ?? '').split(delimiter).filter((place) => place !== '');
+  for (const place of places) {
+    const program = await realpath(join(place, command)).catch(() => undefined);
+    if (program !== undefined) return dirname(dirname(program));
+  }
+  return join(dirname(process.execPath), 'no-npm');
+}
+
+/** `HOME` and the user database can both be missing, as in a container with an arbitrary user id. */
+function homeDirectory(): string {
+  try {
+    return homedir();
+  } catch {
+    return join(dirname(process.execPath), 'no-home');
+  }
+}
+
+/** The directory that the process was started in can be gone. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return dirname(process.execPath);
+  }
+}

@@ -1,0 +1,19 @@
+import { EntrepotError, type RenderedError } from '@entrepot/core';
+
+/** npm, pnpm, yarn and bun print the `error` member of a JSON body. */
+export function renderError(error: EntrepotError): RenderedError {
+  return {
+    // npm's registry answers a version that exists with 403; its clients print the reason of that one.
+    status: error.kind === 'conflict' ? 403 : error.status,
+    mediaType: 'application/json',
+    body: JSON.stringify({ error: error.expose ? error.message : 'the registry proxy failed; its log says why' }),
+  };
+}
+
+/** The error for an answer of the upstream that is not what the route gives: an outage, so that a kept copy is served. */
+export function malformed(subject: string, problem: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `the upstream's answer for ${subject} is malformed: ${problem}`, {
+    code: 'UPSTREAM_MALFORMED',
+    cause,
+  });
+}

@@ -1,0 +1,36 @@
+// The part of npm's configuration library that is used here. Source: its README, "config.load()" and the fields below it.
+declare module '@npmcli/config' {
+  interface ConfigLevel {
+    /** The file, or words in parentheses where there is none. */
+    readonly source: string | null;
+  }
+  export default class Config {
+    constructor(options: {
+      readonly npmPath: string;
+      readonly definitions: unknown;
+      readonly shorthands: unknown;
+      readonly flatten: unknown;
+      readonly nerfDarts: unknown;
+      readonly argv: readonly string[];
+      readonly env: Record<string, string | undefined>;
+      readonly cwd: string;
+      readonly warn: boolean;
+    });
+    readonly data: ReadonlyMap<string, ConfigLevel>;
+    /** All levels, the strongest first; each inherits from the next. */
+    readonly list: readonly Readonly<Record<string, unknown>>[];
+    load(): Promise<void>;
+    get(key: string): unknown;
+    find(key: string): string | null;
+  }
+}
+
+declare module '@npmcli/config/lib/definitions/index.js' {
+  const definitions: {
+    readonly definitions: unknown;
+    readonly shorthands: unknown;
+    readonly flatten: unknown;
+    readonly nerfDarts: unknown;
+  };
+  export default definitions;
+}

@@ -1,0 +1,263 @@
+import {
+  parseHex,
+  parseSri,
+  strongest,
+  type ArtifactDescription,
+  type Content,
+  type Descriptions,
+  type DocumentResource,
+  type Integrity,
+  type Upstream,
+} from '@entrepot/core';
+import { malformed } from './errors.js';
+import { JsonFormatError, SKIP, type ObjectVisitor } from './json-scanner.js';
+import { scanJson, Turns } from './json-stream.js';
+import { tarballFile, tarballKey, tarballPath } from './package-name.js';
+
+/** More versions than any package has; a bound for the memory that one packument can take. */
+const VERSION_LIMIT = 100_000;
+/**
+ * Members that may stand only once: JSON parsers differ in which of two they believe, so that what is checked here could
+ * be something else than what a client reads. Elsewhere the last one counts, as it does for `JSON.parse`.
+ */
+const STRUCTURE: ReadonlySet<string> = new Set(['name', 'versions', 'time', 'dist-tags']);
+/** The longest licence expression that is kept, in characters. */
+const LICENSE_LIMIT = 256;
+/** The largest signature or attestation document, in bytes. */
+const SMALL_DOCUMENT_LIMIT = 16 * 1024 * 1024;
+
+/** What is read of one version, still as the upstream spells it. */
+interface VersionFacts {
+  integrity: unknown;
+  shasum: unknown;
+  tarball: unknown;
+  license: unknown;
+  deprecated: unknown;
+}
+
+/** One version, but for its date, which comes from elsewhere in the packument. */
+interface VersionSummary {
+  readonly description: ArtifactDescription;
+  /** The upstream's own name of the tarball where it is not ours. */
+  readonly alias: string | undefined;
+}
+
+/**
+ * What a document of the registry says of its artifacts. A packument says everything about its tarballs, by the file
+ * name that this proxy gives them, and by the upstream's own where that is another one and free. The other documents say nothing, but are checked.
+ * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`, for a body that is not such a document
+ */
+export async function describe(
+  document: DocumentResource,
+  content: Content,
+  upstreams: readonly Upstream[],
+): Promise<Descriptions> {
+  if (document.class === 'packument') return describePackument(document.coordinates?.name ?? '', content, upstreams);
+  await checkSmallDocument(document, content);
+  return new Map();
+}
+
+async function describePackument(
+  name: string,
+  content: Content,
+  upstreams: readonly Upstream[],
+): Promise<Descriptions> {
+  let foundName: unknown;
+  const summaries = new Map<string, VersionSummary>();
+  const published = new Map<string, number>();
+  const summarise = createSummariser(name, upstreams);
+
+  let facts: VersionFacts = emptyFacts();
+  let version = '';
+  const dist: ObjectVisitor = {
+    member(key) {
+      if (key === 'integrity') return (value) => void (facts.integrity = value);
+      if (key === 'shasum') return (value) => void (facts.shasum = value);
+      if (key === 'tarball') return (value) => void (facts.tarball = value);
+      return SKIP;
+    },
+  };
+  const manifest: ObjectVisitor = {
+    member(key) {
+      if (key === 'dist') {
+        facts.integrity = facts.shasum = facts.tarball = undefined;
+        return dist;
+      }
+      if (key === 'license' || key === 'licenses') return (value) => void (facts.license = value ?? facts.license);
+      if (key === 'deprecated') return (value) => void (facts.deprecated = value);
+      return SKIP;
+    },
+    leave: () => void summaries.set(version, summarise(version, facts)),
+    otherwise() {
+      throw new JsonFormatError('a version is not an object');
+    },
+  };
+  const versions: ObjectVisitor = {
+    member(key) {
+      if (summaries.size >= VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} versions`);
+      if (summaries.has(key)) throw new JsonFormatError('it has a version twice');
+      version = key;
+      facts = emptyFacts();
+      return manifest;
+    },
+    otherwise() {
+      throw new JsonFormatError('"versions" is not an object');
+    },
+  };
+  const time: ObjectVisitor = {
+    member(key) {
+      if (published.size > VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} dates`);
+      return (value) => {
+        const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+        if (Number.isNaN(at)) published.delete(key);
+        else published.set(key, at);
+      };
+    },
+  };
+  const tags: ObjectVisitor = {
+    member: () => SKIP,
+    otherwise() {
+      throw new JsonFormatError('"dist-tags" is not an object');
+    },
+  };
+  const seen = new Set<string>();
+  const root: ObjectVisitor = {
+    member(key) {
+      if (!STRUCTURE.has(key)) return SKIP;
+      if (seen.has(key)) throw new JsonFormatError(`it has "${key}" twice`);
+      seen.add(key);
+      if (key === 'name') return (value) => void (foundName = value);
+      return key === 'versions' ? versions : key === 'time' ? time : tags;
+    },
+    otherwise() {
+      throw new JsonFormatError('it is not a JSON object');
+    },
+  };
+
+  try {
+    await scanJson(content, root);
+  } catch (error) {
+    if (error instanceof JsonFormatError) throw malformed(`the packument of ${name}`, error.message, error);
+    throw error;
+  }
+  if (foundName !== name) {
+    throw malformed(`the packument of ${name}`, `expected "name" to be ${name}, found ${printName(foundName)}`);
+  }
+  return collect(name, summaries, published);
+}
+
+async function collect(
+  name: string,
+  summaries: ReadonlyMap<string, VersionSummary>,
+  published: ReadonlyMap<string, number>,
+): Promise<Descriptions> {
+  const descriptions = new Map<string, ArtifactDescription>();
+  const aliases: [string, ArtifactDescription][] = [];
+  const turns = new Turns();
+  for (const [version, summary] of summaries) {
+    const description = { ...summary.description, publishedAt: published.get(version) };
+    descriptions.set(tarballKey(name, tarballFile(name, version)), description);
+    if (summary.alias !== undefined) aliases.push([tarballKey(name, summary.alias), description]);
+    if (descriptions.size % 256 === 0 && turns.over) await turns.next();
+  }
+  for (const [key, description] of aliases) {
+    // A name that is ours for another version stays that version's.
+    if (!descriptions.has(key)) descriptions.set(key, description);
+  }
+  return descriptions;
+}
+
+function emptyFacts(): VersionFacts {
+  return { integrity: undefined, shasum: undefined, tarball: undefined, license: undefined, deprecated: undefined };
+}
+
+function createSummariser(
+  name: string,
+  upstreams: readonly Upstream[],
+): (version: string, facts: VersionFacts) => VersionSummary {
+  // Thousands of versions have the same licence: they share one array.
+  const known = new Map<string, readonly string[]>();
+  return (version, { integrity, shasum, tarball, license, deprecated }) => {
+    const file = tarballFile(name, version);
+    const url = tarballUrl(tarball);
+    const ownFile = url === undefined ? undefined : fileOf(url);
+    const found = licensesOf(license);
+    const licenses = known.get(found.join('\0')) ?? found;
+    known.set(found.join('\0'), licenses);
+    return {
+      alias: ownFile === file ? undefined : ownFile,
+      description: {
+        integrity: integrityOf(integrity, shasum),
+        // The usual place is left out: it is found below whichever upstream answers.
+        location: url === undefined ? undefined : locate(url, tarballPath(name, file), upstreams),
+        coordinates: { ecosystem: 'npm', name, version },
+        licenses: licenses.length === 0 ? undefined : licenses,
+        deprecated: deprecated === true || (typeof deprecated === 'string' && deprecated !== ''),
+      },
+    };
+  };
+}
+
+function integrityOf(integrity: unknown, shasum: unknown): readonly Integrity[] {
+  const promised = typeof integrity === 'string' ? strongest(parseSri(integrity)) : [];
+  if (promised.length > 0) return promised;
+  const sha1 = typeof shasum === 'string' ? parseHex('sha1', shasum) : undefined;
+  return sha1 === undefined ? [] : [sha1];
+}
+
+/** `license` is an SPDX expression; packages from before 2015 have `{type}` or a list of those. */
+function licensesOf(license: unknown): readonly string[] {
+  const found: string[] = [];
+  for (const each of Array.isArray(license) ? (license as readonly unknown[]) : [license]) {
+    const type = typeof each === 'object' && each !== null && 'type' in each ? each.type : each;
+    if (typeof type === 'string' && type !== '' && type.length <= LICENSE_LIMIT) found.push(type);
+  }
+  return found;
+}
+
+function tarballUrl(tarball: unknown): URL | undefined {
+  if (typeof tarball !== 'string' || !URL.canParse(tarball)) return undefined;
+  const url = new URL(tarball);
+  return url.protocol === 'https:' || url.protocol === 'http:' ? url : undefined;
+}
+
+/** Where the tarball is, unless it is where `path` says below an upstream of this repository. */
+function locate(tarball: URL, path: string, upstreams: readonly Upstream[]): string | undefined {
+  const url = new URL(tarball);
+  // Packuments from before 2014 say http: where the registry has long been on https:.
+  if (url.protocol === 'http:' && url.port === '' && upstreams.some((upstream) => isSecureHost(upstream, url.host))) {
+    url.protocol = 'https:';
+  }
+  const usual = upstreams.some((upstream) => `${upstream.url.replace(/\/+$/, '')}/${path}` === url.href);
+  return usual ? undefined : url.href;
+}
+
+function isSecureHost(upstream: Upstream, host: string): boolean {
+  const url = new URL(upstream.url);
+  return url.protocol === 'https:' && url.host === host;
+}
+
+/** The decoded last segment of `url` when it looks like a tarball. */
+function fileOf(url: URL): string | undefined {
+  try {
+    const file = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf('/') + 1));
+    return file.endsWith('.tgz') && !file.includes('/') ? file : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function printName(name: unknown): string {
+  return typeof name === 'string' ? JSON.stringify(name.slice(0, 214)) : name === undefined ? 'none' : typeof name;
+}
+
+async function checkSmallDocument(document: DocumentResource, content: Content): Promise<void> {
+  const bytes = await content.bytes(SMALL_DOCUMENT_LIMIT);
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  } catch (error) {
+    throw malformed(document.key, 'it is not JSON', error);
+  }
+  throw malformed(document.key, 'it is not a JSON object');
+}
