@@ -10,6 +10,9 @@ export type DependenciesOf<S extends TokenScope> = S extends 'root'
 
 type Disposal = () => void | Promise<void>;
 
+/** Ends a service. Absent: its `dispose` method is called, when it has one. */
+type End<T> = (instance: T) => void | Promise<void>;
+
 /**
  * A container that owns what is registered in it. The only code that knows tsyringe, of which it keeps the registry and
  * the instance cache and replaces the lifetimes: there, a parent's singleton is built with the values of whichever
@@ -27,6 +30,8 @@ export class Scope {
   /** What is being built right now, to name a cycle instead of overflowing the stack. */
   readonly #building: string[] = [];
   readonly #disposals: Disposal[] = [];
+  /** What `start` opens, in this order. */
+  readonly #openings: (() => Promise<void>)[] = [];
   #started = false;
   #disposed: Promise<void> | undefined;
 
@@ -58,26 +63,51 @@ export class Scope {
   }
 
   /**
-   * Registers a service that is created at the first `get`, once, from `dependencies` as *this* scope sees them. When it
-   * has a `dispose` method, the scope calls it.
+   * Registers a service that is created at the first `get`, once, from `dependencies` as *this* scope sees them.
    * @throws Error as `value`, and when a root token depends on one of a repository.
    */
   single<T, S extends TokenScope, const Dependencies extends DependenciesOf<S>>(
     token: Token<T, S>,
     dependencies: Dependencies,
     create: (services: Injected<Dependencies>) => T,
+    end?: End<T>,
   ): void {
-    const stray = Object.values<Token<unknown>>(dependencies).find(({ scope }) => scope === 'repository');
-    if (token.scope === 'root' && stray !== undefined) {
-      throw new Error(
-        `Service ${token.id} is one for the process and may not depend on ${stray.id}, one per repository`,
-      );
-    }
+    this.#refuseStray(token, dependencies);
     this.#claim(token);
-    this.#container.register(token.symbol, {
-      // The closure decides which container the dependencies come from; the factory's argument is whoever asked first.
-      useFactory: instanceCachingFactory(() => this.#create(token, dependencies, create)),
+    this.#register(token, () => this.#refuseCircle(token, () => this.#own(create(this.#resolve(dependencies)), end)));
+  }
+
+  /**
+   * Registers a service that takes time to open. `start` opens it, after those that were registered before it.
+   * @throws Error as `single`.
+   */
+  open<T, S extends TokenScope, const Dependencies extends DependenciesOf<S>>(
+    token: Token<T, S>,
+    dependencies: Dependencies,
+    create: (services: Injected<Dependencies>) => Promise<T>,
+    end?: End<T>,
+  ): void {
+    this.#refuseStray(token, dependencies);
+    this.#claim(token);
+    let opened: { readonly instance: T } | undefined;
+    this.#openings.push(async () => {
+      opened = { instance: this.#own(await create(this.#resolve(dependencies)), end) };
     });
+    this.#register(token, () => {
+      if (opened === undefined)
+        throw new Error(`Service ${token.id} is asked for before ${this.#path()} has opened it`);
+      return opened.instance;
+    });
+  }
+
+  /**
+   * Opens what `open` registered, one after the other, and closes the scope for registrations. When one fails, the
+   * others stay as they are: the caller disposes the scope.
+   */
+  async start(): Promise<void> {
+    this.#refuseWhenDisposed();
+    this.#started = true;
+    for (const opening of this.#openings.splice(0)) await opening();
   }
 
   /**
@@ -126,25 +156,40 @@ export class Scope {
       throw new AggregateError(errors, `${errors.length} services of ${this.#path()} failed to end`);
   }
 
-  #create<T, Dependencies extends TokenRecord>(
-    token: Token<T>,
-    dependencies: Dependencies,
-    create: (services: Injected<Dependencies>) => T,
-  ): T {
+  #register<T>(token: Token<T>, create: () => T): void {
+    this.#container.register(token.symbol, {
+      // The closure decides which container the dependencies come from; the factory's argument is whoever asked first.
+      useFactory: instanceCachingFactory(create),
+    });
+  }
+
+  #resolve<Dependencies extends TokenRecord>(dependencies: Dependencies): Injected<Dependencies> {
+    const services = Object.entries(dependencies).map(([name, dependency]) => [name, this.get(dependency)]);
+    return Object.fromEntries(services) as Injected<Dependencies>;
+  }
+
+  #own<T>(instance: T, end: End<T> | undefined): T {
+    if (end !== undefined) this.#disposals.push(() => end(instance));
+    else if (isDisposable(instance)) this.#disposals.push(() => instance.dispose());
+    return instance;
+  }
+
+  #refuseCircle<T>(token: Token<T>, create: () => T): T {
     if (this.#building.includes(token.id)) {
       throw new Error(`Services depend on each other in a circle: ${[...this.#building, token.id].join(' -> ')}`);
     }
     this.#building.push(token.id);
     try {
-      const services = Object.fromEntries(
-        Object.entries(dependencies).map(([name, dependency]) => [name, this.get(dependency)]),
-      );
-      const instance = create(services as Injected<Dependencies>);
-      if (isDisposable(instance)) this.#disposals.push(() => instance.dispose());
-      return instance;
+      return create();
     } finally {
       this.#building.pop();
     }
+  }
+
+  #refuseStray(token: Token<unknown>, dependencies: TokenRecord): void {
+    const stray = Object.values<Token<unknown>>(dependencies).find(({ scope }) => scope === 'repository');
+    if (token.scope !== 'root' || stray === undefined) return;
+    throw new Error(`Service ${token.id} is one for the process and may not depend on ${stray.id}, one per repository`);
   }
 
   #claim(token: Token<unknown>): void {

@@ -228,3 +228,67 @@ describe('Scope', () => {
     expect(root.get({ id: 'test-setting', scope: 'root', symbol: Symbol.for('entrepot:test-setting') })).toBe('x');
   });
 });
+
+describe('start', () => {
+  it('opens in the order of registration, each from those before it, and ends in reverse', async () => {
+    const log: string[] = [];
+    const root = new Scope('root');
+    root.open(DATABASE, {}, async () => {
+      await turn();
+      log.push('open database');
+      return recorded(log, 'end database');
+    });
+    root.open(USER, { database: DATABASE }, ({ database }) => {
+      log.push(`open user of ${database.name}`);
+      return Promise.resolve(recorded(log, 'end user'));
+    });
+
+    await root.start();
+    expect(root.get(USER).name).toBe('end user');
+    await root.dispose();
+
+    expect(log).toEqual(['open database', 'open user of end database', 'end user', 'end database']);
+  });
+
+  it('leaves what was opened before a failure to be ended', async () => {
+    const log: string[] = [];
+    const root = new Scope('root');
+    root.open(DATABASE, {}, () => Promise.resolve(recorded(log, 'database')));
+    root.open(USER, {}, () => Promise.reject(new Error('no space')));
+
+    await expect(root.start()).rejects.toThrow('no space');
+    await root.dispose();
+
+    expect(log).toEqual(['database']);
+  });
+
+  it('is missed by who asks too early', () => {
+    const root = new Scope('root');
+    root.open(DATABASE, {}, () => Promise.resolve({ name: 'database' }));
+
+    expect(() => root.get(DATABASE)).toThrow('test-database is asked for before root has opened it');
+  });
+
+  it('ends a service in the way that it was told', async () => {
+    const log: string[] = [];
+    const root = new Scope('root');
+    root.open(
+      DATABASE,
+      {},
+      () => Promise.resolve(recorded(log, 'by itself')),
+      () => void log.push('as told'),
+    );
+    root.single(
+      USER,
+      {},
+      () => recorded(log, 'by itself'),
+      ({ name }) => void log.push(`user ${name} as told`),
+    );
+    await root.start();
+    root.get(USER);
+
+    await root.dispose();
+
+    expect(log).toEqual(['user by itself as told', 'as told']);
+  });
+});
