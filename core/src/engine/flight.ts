@@ -237,8 +237,10 @@ export class Flight {
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
     this.#checkIntegrity(digest, promised, sums);
     await this.#checkContent(digest, spool.content(mediaType));
+    // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
+    const result = await this.#publish(reply, spool, digest, mediaType, promised);
     spool.seal();
-    return await this.#publish(reply, spool, digest, mediaType, promised);
+    return result;
   }
 
   #checkMediaType(mediaType: string, reply: UpstreamReply): void {

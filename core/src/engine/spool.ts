@@ -209,21 +209,20 @@ export class Spool {
   }
 
   /**
-   * The bytes written so far, also the held ones: for those who verify them.
-   * @throws EntrepotError `storage` when the disk is full and memory no longer has the beginning
+   * The bytes written so far, also the held ones: for those who verify them. Reading throws `storage` when the disk is
+   * full and memory no longer has the beginning.
    */
   content(mediaType: string): Content {
-    const memory = this.#onDisk ? undefined : Buffer.concat(this.#recent.map(({ bytes }) => bytes));
-    if (memory !== undefined && memory.length < this.#written) {
-      throw new EntrepotError('storage', `The disk has no room for a document of ${this.#written} bytes`, {
-        code: 'STORAGE_FULL',
-      });
-    }
-    if (this.#written === 0 || memory !== undefined)
-      return contentOf(this.#written, mediaType, () => [memory ?? Buffer.alloc(0)]);
-    return contentOf(this.#written, mediaType, () =>
-      createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES }),
-    );
+    return contentOf(this.#written, mediaType, () => this.#readAll());
+  }
+
+  #readAll(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+    if (this.#written === 0) return [];
+    if (this.#onDisk) return createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES });
+    if (this.#recent[0]?.start === 0) return this.#recent.map(({ bytes }) => bytes);
+    throw new EntrepotError('storage', `The disk has no room for a document of ${this.#written} bytes`, {
+      code: 'STORAGE_FULL',
+    });
   }
 
   /**

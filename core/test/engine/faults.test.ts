@@ -1,0 +1,219 @@
+import { readdir } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { openHarness, patterned, sri, type Harness } from './harness.js';
+
+/** What was stored under a key of the test repository. */
+async function stored({ entries }: Harness, key: string): Promise<unknown> {
+  return await entries.find('test', key);
+}
+
+describe('a body that breaks off', () => {
+  it.each(['truncate', 'reset'] as const)('is taken up again where it broke (%s)', async (kind) => {
+    const { upstream, get } = await openHarness();
+    const body = patterned(1_000_000);
+    upstream.serve('/files/a', { body, ranges: true, etag: '"a"', fault: { kind, after: 300_000, times: 1 } });
+    expect((await (await get('/files/a')).bytes()).equals(body)).toBe(true);
+    const resumed = upstream.requests[1]?.headers ?? {};
+    expect(resumed['range']).toMatch(/^bytes=\d+-$/);
+    expect(resumed['if-range']).toBe('"a"');
+    expect((await get('/files/a')).headers['X-Cache']).toBe('HIT');
+  });
+
+  it('is not patched together from two versions', async () => {
+    const harness = await openHarness();
+    const { upstream, get } = harness;
+    const body = patterned(1_000_000);
+    upstream.serve('/files/a', {
+      body,
+      ranges: true,
+      etag: '"a"',
+      fault: { kind: 'truncate', after: 300_000, times: 1 },
+    });
+    const gate = upstream.hold('/files/a', { afterBytes: 200_000 });
+    const answer = await get('/files/a');
+    const reading = answer.bytes();
+    await gate.reached;
+    upstream.serve('/files/a', { body: Buffer.alloc(1_000_000, 1), ranges: true, etag: '"b"' });
+    gate.open();
+    await expect(reading).rejects.toThrow();
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+  });
+
+  it.each([
+    ['truncate', { kind: 'truncate', after: 300_000 }, false],
+    ['end-chunked-early', { kind: 'end-chunked-early', after: 300_000 }, true],
+    ['reset', { kind: 'reset', after: 999_999 }, false],
+    ['wrong-length', { kind: 'wrong-length', length: 1_000_001 }, false],
+  ] as const)('never looks complete, is not stored, and the next request works (%s)', async (_name, fault, chunked) => {
+    const harness = await openHarness();
+    const { upstream, get } = harness;
+    const body = patterned(1_000_000);
+    upstream.serve('/files/a', { body, chunked, fault });
+    const answer = await get('/files/a');
+    await expect(answer.bytes()).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+    upstream.serve('/files/a', { body });
+    expect((await (await get('/files/a')).bytes()).equals(body)).toBe(true);
+  });
+
+  it.each([0, 1, 65_536, 500_000, 934_463, 934_464, 999_999])('fails at byte %i without a clean end', async (after) => {
+    const harness = await openHarness();
+    const { upstream, get } = harness;
+    const body = patterned(1_000_000);
+    upstream.serve('/files/a', { body, fault: { kind: 'truncate', after } });
+    const answer = await get('/files/a');
+    if (answer.status === 200) await expect(answer.bytes()).rejects.toThrow();
+    else expect(answer.status).toBe(502);
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+  });
+
+  it('serves the kept copy when the changed one breaks off', async () => {
+    const { upstream, get, clock } = await openHarness({ document: { freshFor: 1000 } });
+    upstream.serve('/raw/page', { body: 'one' });
+    await (await get('/raw/page')).text();
+    upstream.serve('/raw/page', { body: 'x'.repeat(200_000), fault: { kind: 'truncate', after: 150_000 } });
+    clock.advance(2000);
+    const answer = await get('/raw/page');
+    expect(answer.headers['X-Cache']).toBe('STALE');
+    expect(await answer.text()).toBe('one');
+  });
+});
+
+describe('wrong answers', () => {
+  it('bounds an endless document', async () => {
+    const harness = await openHarness({
+      definition: {
+        limits: {
+          totalTimeout: 60_000,
+          maxDocumentBytes: 1_000_000,
+          maxArtifactBytes: 1_000_000,
+          maxRequestBytes: 1000,
+        },
+      },
+    });
+    harness.upstream.serve('/text/a', { mediaType: 'text/plain', fault: { kind: 'endless' } });
+    expect((await harness.get('/text/a')).status).toBe(502);
+    harness.upstream.serve('/files/a', { fault: { kind: 'endless' } });
+    await expect((await harness.get('/files/a')).bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TOO_LARGE' });
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+  });
+
+  it('ends a fetch that takes too long', async () => {
+    const harness = await openHarness({
+      definition: { limits: { totalTimeout: 50, maxDocumentBytes: 1e6, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },
+    });
+    harness.upstream.serve('/files/a', { body: patterned(1_000_000), fault: { kind: 'stall', after: 500_000 } });
+    await expect((await harness.get('/files/a')).bytes()).rejects.toMatchObject({
+      code: 'UPSTREAM_TIMEOUT',
+      status: 504,
+    });
+  });
+
+  it('undoes a content coding that nobody asked for', async () => {
+    const { upstream, get } = await openHarness();
+    const body = patterned(300_000);
+    upstream.serve('/files/a.bin', { body, fault: { kind: 'gzip' } });
+    expect((await (await get('/files/a.bin')).bytes()).equals(body)).toBe(true);
+  });
+
+  it('gives up on a redirect loop', async () => {
+    const { upstream, get } = await openHarness();
+    upstream.serve('/files/a', { fault: { kind: 'redirect-loop' } });
+    const answer = await get('/files/a');
+    expect(answer.status).toBe(502);
+    expect(await answer.text()).toContain('redirects more than 5 times');
+  });
+
+  it('follows a redirect, keeps credentials at home, and refuses a private address', async () => {
+    const harness = await openHarness({ definition: { allowPrivateHosts: [] } });
+    const other = await openHarness();
+    other.upstream.serve('/signed', { body: 'from elsewhere' });
+    harness.upstream.handle('/files/a', (_request, response) => {
+      response.writeHead(302, { location: `${other.upstream.url}/signed?sig=a%2Fb+c` }).end();
+    });
+    const refused = await harness.get('/files/a');
+    expect(refused.status).toBe(403);
+    expect(other.upstream.requests).toEqual([]);
+  });
+
+  it('follows a redirect to an allowed host, with its Location verbatim and without our credentials', async () => {
+    const other = await openHarness();
+    other.upstream.serve('/signed?sig=a%2Fb+c', { body: 'from elsewhere' });
+    const url = new URL(other.upstream.url);
+    const home = await openHarness({ definition: { allowPrivateHosts: [url.host] } });
+    home.upstream.handle('/files/a', (_request, response) => {
+      response.writeHead(302, { location: `${url.origin}/signed?sig=a%2Fb+c` }).end();
+    });
+    expect(await (await home.get('/files/a')).text()).toBe('from elsewhere');
+    expect(other.upstream.requests[0]?.path).toBe('/signed?sig=a%2Fb+c');
+    expect(other.upstream.requests[0]?.headers['authorization']).toBeUndefined();
+  });
+});
+
+describe('a full disk', () => {
+  it('keeps serving everybody, and stores nothing', async () => {
+    const harness = await openHarness({ maxSpoolBytes: 1_000_000 });
+    const { upstream, get } = harness;
+    const body = patterned(12_000_000);
+    upstream.serve('/files/big', { body });
+    const gate = upstream.hold('/files/big', { afterBytes: 500_000 });
+    const answers = await Promise.all([get('/files/big'), get('/files/big'), get('/files/big')]);
+    await gate.reached;
+    gate.open();
+    const bodies = await Promise.all(answers.map((answer) => answer.bytes()));
+    for (const bytes of bodies) expect(bytes.equals(body)).toBe(true);
+    expect(upstream.count('/files/big')).toBe(1);
+    expect(await stored(harness, 'files/big')).toBeUndefined();
+    expect((await (await get('/files/big')).bytes()).equals(body)).toBe(true);
+    expect(harness.storage.spools.used).toBe(0);
+  });
+
+  it('still refuses wrong bytes', async () => {
+    const harness = await openHarness({ maxSpoolBytes: 1000 });
+    const body = patterned(2_000_000);
+    harness.upstream.serve('/index.json', { body: `described/a ${sri(body)}` });
+    harness.upstream.serve('/described/a', { body, fault: { kind: 'wrong-bytes' } });
+    await expect((await harness.get('/described/a')).bytes()).rejects.toThrow(/expected sha512/);
+  });
+});
+
+describe('clean-up', () => {
+  it('leaves no spool file and no reserved byte behind', async () => {
+    const { upstream, get, storage } = await openHarness();
+    const body = patterned(1_000_000);
+    upstream.serve('/files/good', { body });
+    upstream.serve('/files/bad', { body, fault: { kind: 'truncate', after: 500_000 } });
+    await (await get('/files/good')).bytes();
+    await expect((await get('/files/bad')).bytes()).rejects.toThrow();
+    await expect.poll(async () => await readdir(storage.spools.directory)).toEqual([]);
+    expect(storage.spools.used).toBe(0);
+  });
+});
+
+describe('several upstreams', () => {
+  it('tries the next one on failure and on 404, and never says 404 for an outage', async () => {
+    const second = await openHarness();
+    const first = await openHarness();
+    const both = await openHarness({
+      definition: { upstreams: [{ url: first.upstream.url }, { url: second.upstream.url }] },
+    });
+    first.upstream.serve('/files/a', { status: 500 });
+    second.upstream.serve('/files/a', { body: 'second' });
+    expect(await (await both.get('/files/a')).text()).toBe('second');
+    second.upstream.serve('/files/b', { body: 'b' });
+    expect(await (await both.get('/files/b')).text()).toBe('b');
+    first.upstream.serve('/files/c', { status: 503 });
+    expect((await both.get('/files/c')).status).toBe(502);
+    expect((await both.get('/files/d')).status).toBe(404);
+  });
+
+  it('sends credentials to their origin only', async () => {
+    const one = await openHarness();
+    const harness = await openHarness({
+      definition: { upstreams: [{ url: one.upstream.url, authorization: 'Bearer secret' }] },
+    });
+    one.upstream.serve('/files/a', { body: 'a' });
+    await (await harness.get('/files/a')).text();
+    expect(one.upstream.requests[0]?.headers['authorization']).toBe('Bearer secret');
+  });
+});
