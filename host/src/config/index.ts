@@ -6,7 +6,6 @@ export { parseRepositoryOptions } from './plugin-options.js';
 export { printDuration, printSize } from './quantities.js';
 export {
   authorizationHeader,
-  defaultConfig,
   repositoryConfig,
   type Config,
   type FreshnessConfig,

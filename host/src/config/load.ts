@@ -5,7 +5,7 @@ import { ConfigurationError, type ConfigurationProblem } from './configuration-e
 import { applyEnvironment } from './environment.js';
 import { expandReferences } from './references.js';
 import { parseYaml } from './read-yaml.js';
-import type { Config } from './schema.js';
+import type { Config, ParsedConfig } from './schema.js';
 import { validateConfig } from './validate.js';
 
 /** The name of the configuration that holds without a file. */
@@ -117,7 +117,7 @@ function nameVariables(
   });
 }
 
-function withAbsolutePaths(config: Config, directory: string): Config {
+function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
   const { storage, metadata } = config;
   const blobs = path.resolve(directory, storage.path);
   const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));

@@ -374,8 +374,13 @@ export const configSchema = z.strictObject({
     .describe('The repositories, by name. Left out: one for each bundled plugin whose upstream is known.'),
 });
 
-/** The configuration, parsed: durations in milliseconds, sizes in bytes, defaults filled in, paths absolute once loaded. */
-export type Config = z.output<typeof configSchema>;
+/** The configuration as the schema returns it: paths are still relative to its folder. */
+export type ParsedConfig = z.output<typeof configSchema>;
+
+/** The configuration: durations in milliseconds, sizes in bytes, defaults filled in, paths absolute. */
+export interface Config extends Omit<ParsedConfig, 'storage'> {
+  readonly storage: ParsedConfig['storage'] & { readonly spool: { readonly path: string } };
+}
 
 /** One repository of the configuration. */
 export type RepositoryConfig = z.output<typeof repositorySchema>;
@@ -392,11 +397,6 @@ export type TransportConfig = z.output<typeof transportSchema>;
  */
 export function repositoryConfig(input: z.input<typeof repositorySchema>): RepositoryConfig {
   return repositorySchema.parse(input);
-}
-
-/** The configuration that holds where nothing is said, with relative paths. */
-export function defaultConfig(): Config {
-  return configSchema.parse({});
 }
 
 /** The `Authorization` header for `auth` (RFC 7617 §2, RFC 6750 §2.1). A secret. */

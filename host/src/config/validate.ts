@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { nearest } from './did-you-mean.js';
 import { knownKeys, schemaAt } from './json-schema.js';
-import { configSchema, type Config } from './schema.js';
+import { configSchema, type ParsedConfig } from './schema.js';
 import { semanticProblems } from './semantic-checks.js';
 
 type Issue = z.core.$ZodIssue;
@@ -13,7 +13,9 @@ const UNION = 'no alternative fits';
 /** The parsed configuration, or everything that is wrong with `raw`: keys, values, and what they say together. */
 export function validateConfig(
   raw: unknown,
-): { readonly config: Config; readonly problems?: undefined } | { readonly problems: readonly ConfigurationProblem[] } {
+):
+  | { readonly config: ParsedConfig; readonly problems?: undefined }
+  | { readonly problems: readonly ConfigurationProblem[] } {
   const result = configSchema.safeParse(raw, { error: describeIssue });
   const problems = (result.error?.issues ?? []).flatMap((issue) => issueProblems(issue, []));
   problems.push(...semanticProblems(raw));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { printProblem } from '../../src/config/configuration-error.js';
-import { authorizationHeader, defaultConfig, repositoryConfig } from '../../src/config/schema.js';
+import { authorizationHeader, repositoryConfig } from '../../src/config/schema.js';
 import { validateConfig } from '../../src/config/validate.js';
 
 function problemsOf(raw: unknown): string[] {
@@ -13,7 +13,7 @@ function repository(keys: Record<string, unknown>): unknown {
 
 describe('defaults', () => {
   it('serve on the loopback address with embedded drivers', () => {
-    expect(defaultConfig()).toEqual({
+    expect(validateConfig({}).config).toEqual({
       server: {
         listen: { host: '127.0.0.1', port: 8080 },
         trustProxy: [],
