@@ -80,7 +80,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     segments,
     trailingSlash,
     query: new URLSearchParams(request.rawQuery),
-    header: request.header,
+    header: (name) => request.header(name),
   };
   try {
     const resource = protocol.route(head);

@@ -26,8 +26,9 @@ export async function readRequestBody(request: EngineRequest, limit: number): Pr
   return Buffer.concat(parts);
 }
 
-function decoded({ body, header }: EngineRequest): Readable {
-  const coding = header('content-encoding')?.trim().toLowerCase() ?? 'identity';
+function decoded(request: EngineRequest): Readable {
+  const { body } = request;
+  const coding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
   if (coding === 'identity') return body;
   const decoder =
     coding === 'gzip'
