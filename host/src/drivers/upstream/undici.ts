@@ -1,0 +1,186 @@
+import type { Socket } from 'node:net';
+import { createSecureContext, rootCertificates } from 'node:tls';
+import type { Transport, TransportReply, TransportRequest } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { addressRefused, isPublicAddress, literalAddress, lookupPublic } from './public-address.js';
+import { UpstreamBody } from './upstream-body.js';
+import { failureCode, upstreamError } from './upstream-error.js';
+
+/** The largest head of a reply that is read, in bytes. */
+const MAX_HEAD = 64 * 1024;
+/** How long an idle connection is kept when the upstream does not say; milliseconds. */
+const KEEP_ALIVE = 10_000;
+const CONNECTIONS = 128;
+
+/** How requests leave the machine. */
+export interface UndiciTransportOptions {
+  /**
+   * The URL of an HTTP proxy, which may hold its user and password. Names are then resolved by the proxy: where private
+   * addresses are not allowed, only hosts that are addresses, or `localhost`, can be refused here.
+   */
+  readonly proxy?: string | undefined;
+  /** Milliseconds: to connect, for the head of a reply, between two pieces of a body that somebody reads. */
+  readonly timeouts: { readonly connect: number; readonly headers: number; readonly body: number };
+  /** Connections to one origin at the most; requests beyond that wait for one of them. Default: 128. */
+  readonly connections?: number | undefined;
+  /** Certificates in PEM of authorities that are trusted besides those that Node brings. */
+  readonly ca?: string | undefined;
+}
+
+/** A `Transport` on undici: HTTP/1.1 on kept connections, one request a connection at a time. */
+export class UndiciTransport implements Transport {
+  readonly #timeouts: UndiciTransportOptions['timeouts'];
+  readonly #anywhere: Dispatcher;
+  /** Connections of its own: one that was made where private addresses are allowed is never used where they are not. */
+  readonly #publicOnly: Dispatcher;
+  readonly #proxied: boolean;
+
+  constructor(options: UndiciTransportOptions) {
+    this.#timeouts = options.timeouts;
+    this.#proxied = options.proxy !== undefined;
+    const pool = poolOptions(options);
+    const tls = tlsOptions(options);
+    if (options.proxy !== undefined) {
+      this.#anywhere = proxyAgent(options.proxy, pool, tls);
+      this.#publicOnly = this.#anywhere;
+      return;
+    }
+    this.#anywhere = new Agent({ ...pool, connect: marking(buildConnector(tls)) });
+    this.#publicOnly = new Agent({ ...pool, connect: marking(buildConnector({ ...tls, lookup: lookupPublic })) });
+  }
+
+  async send(request: TransportRequest): Promise<TransportReply> {
+    if (request.signal.aborted) throw upstreamError(request.signal.reason, request);
+    if (request.url.protocol !== 'http:' && request.url.protocol !== 'https:') {
+      throw new EntrepotError('upstream-unavailable', `expected an http or https URL, found ${request.url.protocol}`, {
+        code: 'UPSTREAM_PROTOCOL',
+      });
+    }
+    if (!request.allowPrivate) this.#assertPublic(request.url.hostname);
+    try {
+      const { statusCode, headers, body } = await this.#exchange(request);
+      return { status: statusCode, headers: joinHeaders(headers), body: new UpstreamBody(body, request) };
+    } catch (error) {
+      throw upstreamError(error, request);
+    }
+  }
+
+  /** Ends every exchange that is under way. */
+  async dispose(): Promise<void> {
+    await Promise.all([this.#anywhere.destroy(), this.#publicOnly.destroy()]);
+  }
+
+  async #exchange(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    try {
+      return await this.#once(request);
+    } catch (error) {
+      // RFC 9112 §9.3.1: the upstream may have closed the idle connection just as the request was sent.
+      const safe = request.method === 'GET' || request.method === 'HEAD';
+      if (!safe || request.signal.aborted || !wasKeptConnection(error)) throw error;
+      return this.#once(request);
+    }
+  }
+
+  #once({ method, url, headers, body, allowPrivate, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
+    return (allowPrivate ? this.#anywhere : this.#publicOnly).request({
+      // Not the URL as a whole: it may hold credentials.
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method,
+      headers: { ...headers },
+      body: body ?? null,
+      signal,
+      headersTimeout: this.#timeouts.headers,
+      bodyTimeout: this.#timeouts.body,
+    });
+  }
+
+  /** An address in the URL is never looked up, so it is looked at here. */
+  #assertPublic(hostname: string): void {
+    const address = literalAddress(hostname);
+    if (address !== undefined && !isPublicAddress(address)) throw addressRefused(address, address);
+    if (this.#proxied && /(^|\.)localhost\.?$/i.test(hostname)) throw addressRefused(hostname, 'loopback');
+  }
+}
+
+function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOptions): Pool.Options {
+  return {
+    connections,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE,
+    maxHeaderSize: MAX_HEAD,
+    headersTimeout: timeouts.headers,
+    bodyTimeout: timeouts.body,
+  };
+}
+
+function tlsOptions({ timeouts, ca }: UndiciTransportOptions): buildConnector.BuildOptions {
+  return {
+    timeout: timeouts.connect,
+    allowH2: false,
+    // One context for all connections: parsing every authority anew costs milliseconds a connection.
+    ...(ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) }),
+  };
+}
+
+function proxyAgent(proxy: string, pool: Pool.Options, tls: buildConnector.BuildOptions): ProxyAgent {
+  const url = URL.canParse(proxy) ? new URL(proxy) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new EntrepotError('configuration', `expected the URL of an HTTP proxy, found ${url?.protocol ?? 'no URL'}`);
+  }
+  return new ProxyAgent({
+    ...pool,
+    uri: url.origin,
+    ...(url.username === '' ? {} : { token: basicCredentials(url) }),
+    // Many proxies tunnel to port 443 only; plain HTTP goes through them as RFC 9112 §3.2.2 has it.
+    proxyTunnel: false,
+    proxyTls: tls,
+    requestTls: tls,
+    factory: (origin, options) => new Pool(origin, { ...pool, ...options }),
+  });
+}
+
+function basicCredentials({ username, password }: URL): string {
+  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return `Basic ${Buffer.from(text).toString('base64')}`;
+}
+
+/** Errors of connections that had carried something before. */
+const keptConnectionErrors = new WeakSet<object>();
+
+/** Remembers of an error whether its connection was new: undici hands on the error alone. */
+function marking(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) => {
+    connect(options, (error, socket) => {
+      if (error !== null) {
+        callback(error, null);
+        return;
+      }
+      const connected = socket as Socket;
+      const atFirst = connected.bytesRead;
+      connected.prependListener('error', (failure: Error) => {
+        if (connected.bytesRead > atFirst) keptConnectionErrors.add(failure);
+      });
+      callback(null, connected);
+    });
+  };
+}
+
+/** Whether the failure may be no more than an idle connection that the upstream has closed. */
+function wasKeptConnection(error: unknown): boolean {
+  const code = failureCode(error);
+  if (code === 'ECONNRESET' || code === 'EPIPE') return keptConnectionErrors.has(error as object);
+  if (code !== 'UND_ERR_SOCKET') return false;
+  const { socket } = error as { readonly socket?: Pick<Socket, 'bytesRead'> | null };
+  return (socket?.bytesRead ?? 0) > 0;
+}
+
+/** RFC 9110 §5.3: fields of one name are joined in order. */
+function joinHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  const joined: [string, string][] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) joined.push([name, typeof value === 'string' ? value : value.join(', ')]);
+  }
+  return Object.fromEntries(joined);
+}
