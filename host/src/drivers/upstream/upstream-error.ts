@@ -75,13 +75,20 @@ function classify(error: unknown): Failure {
   const code = failureCode(error) ?? '';
   const known = FAILURES[code];
   if (known !== undefined) return known;
-  if (code.startsWith('HPE_')) return PROTOCOL;
+  if (isParserError(error) || code.startsWith('HPE_')) return PROTOCOL;
   if (TLS.test(code)) return { code: 'UPSTREAM_TLS', text: `TLS failed (${code})` };
   const refusal = /Proxy response \((\d+)\)|Proxy Authentication Required \((407)\)/.exec(messageOf(error));
   if (refusal !== null) {
     return { code: 'UPSTREAM_PROXY', text: `the proxy answered ${refusal[1] ?? refusal[2]}` };
   }
   return { code: 'UPSTREAM_UNAVAILABLE', text: code === '' ? 'the exchange failed' : `the exchange failed (${code})` };
+}
+
+/** undici gives some of the parser's errors no code, and all of them the bytes that it could not read: those are not for a log. */
+function isParserError(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== 'HTTPParserError') return false;
+  Object.assign(error, { data: undefined });
+  return true;
 }
 
 function timeout(text: string): Failure {
