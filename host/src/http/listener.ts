@@ -65,9 +65,13 @@ export class Listener {
         resolve();
       });
     });
-    const address = this.#server.address() as AddressInfo;
     const shown = host ?? 'localhost';
-    return `http://${shown.includes(':') ? `[${shown}]` : shown}:${address.port}`;
+    return `http://${shown.includes(':') ? `[${shown}]` : shown}:${this.port}`;
+  }
+
+  /** The port that is listened on; 0 before. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo | undefined | null)?.port ?? 0;
   }
 
   /** Accepts nothing more, waits up to `timeout` milliseconds for what is running, then breaks it off. */

@@ -1,0 +1,228 @@
+import { EntrepotError, type DiscoveredUpstream, type FreshnessRule, type ProtocolPlugin } from '@entrepot/core';
+import ipaddr from 'ipaddr.js';
+import {
+  authorizationHeader,
+  parseRepositoryOptions,
+  printListenAddress,
+  repositoryConfig,
+  resolveFreshness,
+  type ConfigurationProblem,
+  type ListenAddress,
+  type LoadedConfig,
+  type RepositoryConfig,
+  type UpstreamAuth,
+} from './config/index.js';
+import type { LoadedPlugin } from './plugins/load.js';
+
+/** An upstream of a plan. */
+export interface PlannedUpstream {
+  /** Without credentials. */
+  readonly url: string;
+  readonly scope?: string | undefined;
+  /** A secret. */
+  readonly authorization?: string | undefined;
+  /** Where it comes from, for people. */
+  readonly source: string;
+}
+
+/** One repository as it will be served: the configuration, completed by its plugin and checked against it. */
+export interface RepositoryPlan {
+  readonly name: string;
+  readonly kind: 'proxy' | 'hosted';
+  readonly loaded: LoadedPlugin;
+  /** `/`, or a path that begins with a slash and does not end in one. */
+  readonly mount: string;
+  /** Where it has a listener apart from the server's. */
+  readonly listen: ListenAddress | undefined;
+  /** Nobody has to say who they are, so only this machine may upload. */
+  readonly acceptsUploads: boolean;
+  readonly upstreams: readonly PlannedUpstream[];
+  readonly freshness: Readonly<Record<string, FreshnessRule>>;
+  /** As the plugin's schema returned them. */
+  readonly options: unknown;
+  readonly config: RepositoryConfig;
+}
+
+/** What the configuration means with these plugins, and everything that is wrong with it. */
+export interface RepositoryPlans {
+  readonly plans: readonly RepositoryPlan[];
+  readonly problems: readonly ConfigurationProblem[];
+}
+
+const CONFIGURED = 'the configuration';
+
+/**
+ * Completes and checks every repository. One that is not enabled is checked as far as that needs nothing from outside,
+ * and left out of the plans.
+ */
+export async function planRepositories(
+  { config, addBundledRepositories }: LoadedConfig,
+  plugins: readonly LoadedPlugin[],
+): Promise<RepositoryPlans> {
+  const configured = Object.entries(config.repositories ?? {});
+  const main = config.server.listen;
+  const results = await Promise.all(configured.map(([name, one]) => planRepository(name, one, plugins, main)));
+  if (addBundledRepositories) {
+    const added = plugins.filter(({ bundled, plugin }) => bundled && config.repositories?.[plugin.id] === undefined);
+    results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, main)))));
+  }
+  const plans = results.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
+  return { plans, problems: [...results.flatMap(({ problems }) => problems), ...mountProblems(plans)] };
+}
+
+interface Planned {
+  readonly plan?: RepositoryPlan | undefined;
+  readonly problems: readonly ConfigurationProblem[];
+}
+
+async function planRepository(
+  name: string,
+  config: RepositoryConfig,
+  plugins: readonly LoadedPlugin[],
+  main: ListenAddress,
+): Promise<Planned> {
+  const path = `repositories.${name}`;
+  const loaded = plugins.find(({ plugin }) => plugin.id === config.type);
+  if (loaded === undefined) {
+    const known = plugins.map(({ plugin }) => plugin.id).sort();
+    const message = `unknown type ${JSON.stringify(config.type)}; known types: ${known.join(', ') || 'none'}`;
+    return { problems: [{ path: `${path}.type`, message }] };
+  }
+  const { plugin } = loaded;
+  const problems: ConfigurationProblem[] = [];
+  if (!plugin.kinds.includes(config.kind)) {
+    problems.push({
+      path: `${path}.kind`,
+      message: `${plugin.id} has no ${config.kind} repositories; expected ${plugin.kinds.join(' or ')}`,
+    });
+  }
+  if (plugin.mount !== undefined && config.mount !== undefined && config.mount !== plugin.mount) {
+    problems.push({
+      path: `${path}.mount`,
+      message: `${plugin.id} is always served at ${plugin.mount}; found ${config.mount}`,
+    });
+  }
+  const options = await parseRepositoryOptions(name, plugin.options, config.options);
+  problems.push(...(options.problems ?? []));
+  const freshness = resolveFreshness(plugin.classes, config.cache);
+  for (const problem of freshness.problems ?? []) {
+    problems.push({ path: `${path}.${problem.path}`, message: problem.message });
+  }
+  const upstreams =
+    config.enabled && config.kind === 'proxy' ? await findUpstreams(path, plugin, config) : { upstreams: [] };
+  problems.push(...(upstreams.problems ?? []));
+  if (
+    !config.enabled ||
+    options.problems !== undefined ||
+    freshness.problems !== undefined ||
+    upstreams.problems !== undefined
+  ) {
+    return { problems };
+  }
+  const plan: RepositoryPlan = {
+    name,
+    kind: config.kind,
+    loaded,
+    mount: config.mount ?? plugin.mount ?? `/${name}`,
+    listen: isSame(config.listen, main) ? undefined : config.listen,
+    acceptsUploads: isLoopback(config.listen ?? main),
+    upstreams: upstreams.upstreams,
+    freshness: freshness.freshness,
+    options: options.options,
+    config,
+  };
+  return { plan, problems };
+}
+
+/** The repository of a bundled plugin in a configuration that names none: there is one when its upstream is known. */
+async function planBundled(loaded: LoadedPlugin, main: ListenAddress): Promise<Planned> {
+  const { plugin } = loaded;
+  if (!plugin.kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { problems: [] };
+  try {
+    const found = await plugin.discoverUpstreams({ useClientCredentials: false });
+    if (found.length === 0) return { problems: [] };
+  } catch (error) {
+    return { problems: [discoveryProblem(`repositories.${plugin.id}`, plugin, error)] };
+  }
+  return await planRepository(plugin.id, repositoryConfig({ type: plugin.id }), [loaded], main);
+}
+
+async function findUpstreams(
+  path: string,
+  plugin: ProtocolPlugin,
+  { upstreams, auth, useClientCredentials }: RepositoryConfig,
+): Promise<
+  | { readonly upstreams: readonly PlannedUpstream[]; readonly problems?: undefined }
+  | { readonly problems: readonly ConfigurationProblem[] }
+> {
+  if (upstreams !== undefined) {
+    return {
+      upstreams: upstreams.map(({ url, scope, auth }) => ({
+        url,
+        scope,
+        authorization: headerOf(auth),
+        source: CONFIGURED,
+      })),
+    };
+  }
+  const wanted = `set ${path}.upstream to the URL of one`;
+  if (plugin.discoverUpstreams === undefined) {
+    const message = `no upstream, and ${plugin.id} takes none from this machine; ${wanted}`;
+    return { problems: [{ path: `${path}.upstream`, message }] };
+  }
+  let found: readonly DiscoveredUpstream[];
+  try {
+    found = await plugin.discoverUpstreams({ useClientCredentials });
+  } catch (error) {
+    return { problems: [discoveryProblem(`${path}.upstream`, plugin, error)] };
+  }
+  if (found.length === 0) {
+    const message = `no upstream, and the settings of ${plugin.id} clients on this machine name none; ${wanted}`;
+    return { problems: [{ path: `${path}.upstream`, message }] };
+  }
+  return {
+    upstreams: found.map(({ url, scope, authorization, source }) => ({
+      url: url.replace(/\/+$/, ''),
+      scope,
+      authorization: authorization ?? headerOf(auth),
+      source,
+    })),
+  };
+}
+
+function discoveryProblem(path: string, plugin: ProtocolPlugin, error: unknown): ConfigurationProblem {
+  // What is not ours may quote the settings, tokens included.
+  const reason = error instanceof EntrepotError ? (error as EntrepotError).message : 'an unexpected error';
+  return { path, message: `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}` };
+}
+
+/** Mounts that a plugin fixed, which the configuration could not compare. */
+function mountProblems(plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
+  const problems: ConfigurationProblem[] = [];
+  const taken = new Map<string, string>();
+  for (const { name, mount, listen } of plans) {
+    const place = `${mount} on ${listen === undefined ? 'the listener of the server' : printListenAddress(listen)}`;
+    const rival = taken.get(place);
+    if (rival === undefined) taken.set(place, name);
+    else
+      problems.push({
+        path: `repositories.${name}.mount`,
+        message: `${place} is already the mount of the repository ${rival}`,
+      });
+  }
+  return problems;
+}
+
+/** Whether both name one address; port 0 is never the same port twice. */
+function isSame(one: ListenAddress | undefined, other: ListenAddress): boolean {
+  return one !== undefined && one.port !== 0 && printListenAddress(one) === printListenAddress(other);
+}
+
+function isLoopback({ host }: ListenAddress): boolean {
+  if (host === undefined) return false;
+  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
+}
+
+function headerOf(auth: UpstreamAuth | undefined): string | undefined {
+  return auth === undefined ? undefined : authorizationHeader(auth);
+}

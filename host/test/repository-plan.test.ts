@@ -1,0 +1,211 @@
+import { defineProtocolPlugin, EntrepotError, type DiscoveredUpstream, type ProtocolPlugin } from '@entrepot/core';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { loadConfig, repositoryConfig, type LoadedConfig } from '../src/config/index.js';
+import type { LoadedPlugin } from '../src/plugins/load.js';
+import { planRepositories } from '../src/repository-plan.js';
+
+function plugin(id: string, more: Partial<ProtocolPlugin> = {}, bundled = false): LoadedPlugin {
+  const made = defineProtocolPlugin({
+    id,
+    kinds: ['proxy', 'hosted'],
+    options: z.strictObject({ depth: z.int().optional() }),
+    inject: {},
+    classes: { file: { kind: 'artifact', description: 'A file.' } },
+    create: () => ({ route: () => undefined }),
+    ...more,
+  });
+  return { package: `plugin-${id}`, location: '/', bundled, plugin: made as ProtocolPlugin };
+}
+
+const FOUND: DiscoveredUpstream = { url: 'https://found.example.com/', source: 'the settings of zoo' };
+const zoo = plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) });
+const plain = plugin('plain');
+const fixed = plugin('fixed', { mount: '/v2' });
+
+type Repositories = Readonly<Record<string, Parameters<typeof repositoryConfig>[0]>>;
+
+async function plan(repositories: Repositories, plugins = [zoo, plain, fixed], more: Partial<LoadedConfig> = {}) {
+  const configured = Object.entries(repositories).map(([name, one]) => [name, repositoryConfig(one)] as const);
+  const base = await loadConfig({ env: {}, cwd: '/nowhere' });
+  const config = { ...base.config, repositories: Object.fromEntries(configured) };
+  const loaded = { ...base, config, addBundledRepositories: false, ...more };
+  return planRepositories(loaded, plugins);
+}
+
+const UPSTREAM = 'https://files.example.com';
+
+describe('planRepositories', () => {
+  it('completes a repository by its plugin', async () => {
+    const { plans, problems } = await plan({
+      pets: { type: 'zoo', depth: 3, cache: { file: { staleIfError: '1h' } } },
+    });
+
+    expect(problems).toEqual([]);
+    expect(plans).toMatchObject([
+      {
+        name: 'pets',
+        kind: 'proxy',
+        mount: '/pets',
+        listen: undefined,
+        options: { depth: 3 },
+        upstreams: [{ url: 'https://found.example.com', source: 'the settings of zoo' }],
+        freshness: { file: { policy: 'immutable', staleIfError: 3_600_000 } },
+      },
+    ]);
+  });
+
+  it('says of configured upstreams that they are, and keeps their credentials apart from their URL', async () => {
+    const { plans } = await plan({
+      a: { type: 'zoo', upstreams: ['https://u:p@one.example.com', UPSTREAM], auth: { token: 't' } },
+    });
+
+    expect(plans[0]?.upstreams).toEqual([
+      { url: 'https://one.example.com', scope: undefined, authorization: 'Basic dTpw', source: 'the configuration' },
+      { url: UPSTREAM, scope: undefined, authorization: 'Bearer t', source: 'the configuration' },
+    ]);
+  });
+
+  it('asks for the credentials of clients only where the configuration does', async () => {
+    const asked: boolean[] = [];
+    const secretive = plugin('secretive', {
+      discoverUpstreams: ({ useClientCredentials }) => {
+        asked.push(useClientCredentials);
+        return Promise.resolve([FOUND]);
+      },
+    });
+
+    await plan({ a: { type: 'secretive' }, b: { type: 'secretive', useClientCredentials: true } }, [secretive]);
+
+    expect(asked).toEqual([false, true]);
+  });
+
+  it.each<[string, Repositories, path: string, message: RegExp]>([
+    [
+      'an unknown type',
+      { a: { type: 'zo' } },
+      'repositories.a.type',
+      /unknown type "zo"; known types: fixed, plain, zoo/,
+    ],
+    [
+      'a kind that the plugin has not',
+      { a: { type: 'proxied', kind: 'hosted' } },
+      'repositories.a.kind',
+      /proxied has no hosted .* expected proxy/,
+    ],
+    [
+      'another mount than the fixed one',
+      { a: { type: 'fixed', mount: '/a', upstream: UPSTREAM } },
+      'repositories.a.mount',
+      /always served at \/v2; found \/a/,
+    ],
+    [
+      'two at one fixed mount',
+      { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'fixed', kind: 'hosted' } },
+      'repositories.b.mount',
+      /\/v2 on the listener of the server is already the mount of the repository a/,
+    ],
+    ['an unknown option', { a: { type: 'zoo', dept: 3 } }, 'repositories.a.dept', /did you mean depth/],
+    ['a bad option', { a: { type: 'zoo', depth: 'x' } }, 'repositories.a.depth', /number/],
+    [
+      'an unknown class',
+      { a: { type: 'zoo', cache: { files: {} } } },
+      'repositories.a.cache.files',
+      /did you mean file/,
+    ],
+    [
+      'no upstream where none can be found',
+      { a: { type: 'plain' } },
+      'repositories.a.upstream',
+      /set repositories\.a\.upstream to the URL of one/,
+    ],
+    [
+      'no upstream that was found',
+      { a: { type: 'lost' } },
+      'repositories.a.upstream',
+      /settings of lost clients on this machine name none; set repositories\.a\.upstream/,
+    ],
+    ['settings that cannot be read', { a: { type: 'broken' } }, 'repositories.a.upstream', /cannot be read: line 3/],
+    [
+      'settings that break the plugin',
+      { a: { type: 'buggy' } },
+      'repositories.a.upstream',
+      /cannot be read: an unexpected error$/,
+    ],
+  ])('refuses %s', async (_what, repositories, path, message) => {
+    const odd = [
+      plugin('proxied', { kinds: ['proxy'] }),
+      plugin('lost', { discoverUpstreams: () => Promise.resolve([]) }),
+      plugin('broken', { discoverUpstreams: () => Promise.reject(new EntrepotError('configuration', 'line 3')) }),
+      plugin('buggy', { discoverUpstreams: () => Promise.reject(new Error('_authToken=hunter2')) }),
+    ];
+    const known = 'zo' === repositories['a']?.type ? [] : odd;
+
+    const { problems } = await plan(repositories, [zoo, plain, fixed, ...known]);
+
+    expect(problems).toEqual([{ path, message: expect.stringMatching(message) }]);
+  });
+
+  it('reports everything at once', async () => {
+    const { problems } = await plan({
+      a: { type: 'zo' },
+      b: { type: 'plain', x: 1, cache: { y: {} } },
+      c: { type: 'zoo' },
+    });
+
+    expect(problems.map(({ path }) => path).sort()).toEqual([
+      'repositories.a.type',
+      'repositories.b.cache.y',
+      'repositories.b.upstream',
+      'repositories.b.x',
+    ]);
+  });
+
+  it('checks what is not enabled, as far as nothing outside is needed, and leaves it out', async () => {
+    const { plans, problems } = await plan({
+      a: { type: 'plain', enabled: false },
+      b: { type: 'plain', enabled: false, depth: 'x' },
+    });
+
+    expect(plans).toEqual([]);
+    expect(problems.map(({ path }) => path)).toEqual(['repositories.b.depth']);
+  });
+
+  it('gives a fixed mount, and takes a listener that is the own one of the server for that', async () => {
+    const { plans } = await plan({
+      a: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:8080' },
+      b: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000' },
+    });
+
+    expect(plans.map(({ mount, listen }) => [mount, listen?.port])).toEqual([
+      ['/v2', undefined],
+      ['/v2', 5000],
+    ]);
+  });
+
+  it.each([
+    ['127.0.0.1:1', true],
+    ['[::1]:1', true],
+    ['localhost:1', true],
+    ['0.0.0.0:1', false],
+    [':1', false],
+    ['192.0.2.1:1', false],
+    ['127.example.com:1', false],
+  ])('takes uploads on %s: %s', async (listen, acceptsUploads) => {
+    expect((await plan({ a: { type: 'plain', kind: 'hosted', listen } })).plans).toMatchObject([{ acceptsUploads }]);
+  });
+
+  it('adds the bundled ones whose upstream is known when none is named', async () => {
+    const bundled = [
+      plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) }, true),
+      plugin('lost', { discoverUpstreams: () => Promise.resolve([]) }, true),
+      plugin('plain', {}, true),
+      plugin('extra', { discoverUpstreams: () => Promise.resolve([FOUND]) }),
+    ];
+
+    const { plans, problems } = await plan({}, bundled, { addBundledRepositories: true });
+
+    expect(problems).toEqual([]);
+    expect(plans).toMatchObject([{ name: 'zoo', mount: '/zoo', upstreams: [{ source: 'the settings of zoo' }] }]);
+  });
+});
