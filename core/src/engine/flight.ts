@@ -437,6 +437,7 @@ export class Flight {
       try {
         return { kind: 'stored', entry: await this.#store(entry, spool) };
       } catch (error) {
+        if (error instanceof EntrepotError && error.kind === 'integrity') throw error;
         // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern.
         services.logger.error(
           { error, repository: definition.name, key: resource.key },
@@ -473,14 +474,15 @@ export class Flight {
       return entry;
     }
     const [winner = entry] = await entries.putIfAbsent([entry]);
-    if (winner.digest !== entry.digest) {
-      services.logger.error(
-        { repository: definition.name, key: entry.key, kept: winner.digest, found: entry.digest },
-        'the upstream changed the bytes of an artifact; the first copy stays',
-      );
-      return (await entries.touch(winner, { checkedAt: entry.checkedAt })) ?? winner;
-    }
-    return winner;
+    if (winner.digest === entry.digest) return winner;
+    const facts = { repository: definition.name, key: entry.key, kept: winner.digest, found: entry.digest };
+    services.logger.error(facts, 'the upstream changed the bytes of an artifact; the first copy stays');
+    const renewed = await entries.touch(winner, { checkedAt: entry.checkedAt });
+    if (kept !== undefined) return renewed ?? winner;
+    // Another replica was first. Whoever follows this flight has read the beginning of bytes that are not the artifact.
+    throw new EntrepotError('integrity', `${entry.key} was stored with other bytes meanwhile; the first copy stays`, {
+      code: 'FIRST_COPY_STAYS',
+    });
   }
 
   #keptHeaders(reply: UpstreamReply): Record<string, string> {

@@ -10,7 +10,7 @@ import { contentOf } from './content.js';
 import { Flight, type FlightContext } from './flight.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
-const MAX_DESCRIPTIONS = 100_000;
+const MAX_DESCRIPTIONS = 50_000;
 
 /** The running fetches of one repository, and what documents say of artifacts. */
 export class Flights {

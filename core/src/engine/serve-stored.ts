@@ -81,8 +81,7 @@ export class StoredServing {
     if (kept !== undefined && state !== undefined) {
       const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
       if (state.whileRevalidating || (running !== undefined && rule.busy === 'stale')) {
-        // The refresh goes on by itself; its failure shows in the log and at the next request.
-        flights.join(resource, kept);
+        this.#refresh(resource, kept);
         const reply = await this.#serveKept(request, resource, kept, stale);
         if (reply !== undefined) return reply;
       }
@@ -102,6 +101,14 @@ export class StoredServing {
     }
   }
 
+  /** A refresh that nobody waits for. */
+  #refresh(resource: Stored, kept: Entry): void {
+    const { definition, flights, services } = this.#context;
+    flights.join(resource, kept).done.catch((error: unknown) => {
+      services.logger.warn({ error, repository: definition.name, key: resource.key }, 'a background refresh failed');
+    });
+  }
+
   async #serveFlight(
     request: EngineRequest,
     resource: Stored,
@@ -113,8 +120,7 @@ export class StoredServing {
     try {
       if (isRewritten(resource)) return await this.#serveResult(request, resource, await flight.done, collapsed);
       const head = await flight.head;
-      const awaited = kept !== undefined && (head?.size ?? Infinity) <= AWAITED_BYTES;
-      if (head === undefined || awaited || !head.spool.canFollow(0)) {
+      if (head === undefined || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await flight.done, collapsed);
       }
       return await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
@@ -278,6 +284,15 @@ export class StoredServing {
     }
     throw failure;
   }
+}
+
+/**
+ * Whether nothing is said until the whole new body is there. A small one, so that the kept copy can stand in when it
+ * breaks off; an artifact that nothing was promised for, since the first copy stays if these bytes are others.
+ */
+function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
+  if (kept === undefined) return false;
+  return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
 }
 
 function isRewritten(resource: Stored): resource is DocumentResource {

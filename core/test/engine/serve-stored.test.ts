@@ -221,6 +221,17 @@ describe('freshness', () => {
     expect((await get('/files/a')).headers['X-Cache']).toBe('REVALIDATED');
   });
 
+  it('keeps the first copy of an artifact when the upstream changes its bytes', async () => {
+    const { upstream, get, clock } = await openHarness({ artifact: { expireAfter: 1000 } });
+    const first = patterned(6_000_000);
+    upstream.serve('/files/a', { body: first });
+    await (await get('/files/a')).bytes();
+    upstream.serve('/files/a', { body: Buffer.alloc(6_000_000, 7) });
+    clock.advance(2000);
+    for (let asked = 0; asked < 2; asked += 1) expect((await (await get('/files/a')).bytes()).equals(first)).toBe(true);
+    expect(upstream.count('/files/a')).toBe(2);
+  });
+
   it('serves a stale document at once while one refresh runs', async () => {
     const { upstream, get, clock } = await openHarness({ document: { freshFor: 1000, staleWhileRevalidate: 10_000 } });
     upstream.serve('/raw/page', { body: 'one' });
