@@ -1,0 +1,85 @@
+import { EntrepotError, printableUrl } from '@entrepot/core';
+import {
+  authorizationHeader,
+  printDuration,
+  repositoryConfig,
+  type LoadedConfig,
+  type RepositoryConfig,
+  type TransportConfig,
+} from '../config/index.js';
+import { UndiciTransport } from '../drivers/upstream/undici.js';
+import type { Finding } from './doctor.js';
+
+const TIMEOUT = 10_000;
+
+/** A clock that is wrong by more breaks ages and dates of what is served, and soon TLS. */
+const SKEW_TO_NOTICE = 60_000;
+const SKEW_TO_FAIL = 3_600_000;
+
+/** Whether an upstream answers, asked in the way the server asks it, and whether its clock and ours agree. */
+export async function checkUpstream(
+  repository: string,
+  { url, source }: { readonly url: string; readonly source: string },
+  { config }: LoadedConfig,
+): Promise<Finding[]> {
+  const check = `upstream of ${repository}`;
+  const shown = `${printableUrl(url)} (${source})`;
+  // A repository of the built-in default is in no file.
+  const settings = config.repositories?.[repository] ?? repositoryConfig({ type: 'any' });
+  const transport = openTransport(settings.transport);
+  try {
+    const begun = Date.now();
+    const { status, headers, body } = await transport.send({
+      // Some servers have no HEAD; the body is not read.
+      method: 'GET',
+      url: new URL(url),
+      headers: requestHeaders(url, settings),
+      allowPrivate: true,
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    body.destroy();
+    const ended = Date.now();
+    const answer = `${shown} answered ${status} in ${printDuration(ended - begun)}`;
+    return [answerFinding(check, answer, status), ...clockFindings(repository, headers['date'], begun, ended)];
+  } catch (error) {
+    // The transport's errors hold no secret; others might.
+    const reason = error instanceof EntrepotError ? (error as EntrepotError).message : (error as Error).name;
+    return [{ status: 'fail', check, detail: `${reason} (${source})` }];
+  } finally {
+    await transport.dispose();
+  }
+}
+
+function openTransport({ proxy, connectTimeout, headersTimeout, idleTimeout }: TransportConfig): UndiciTransport {
+  return new UndiciTransport({
+    proxy,
+    timeouts: { connect: connectTimeout, headers: headersTimeout, body: idleTimeout },
+  });
+}
+
+function requestHeaders(url: string, { upstreams, auth, transport }: RepositoryConfig): Record<string, string> {
+  const credentials = upstreams?.find((upstream) => upstream.url === url)?.auth ?? auth;
+  return {
+    'user-agent': transport.userAgent,
+    ...(credentials !== undefined && { authorization: authorizationHeader(credentials) }),
+  };
+}
+
+function answerFinding(check: string, answer: string, status: number): Finding {
+  if (status >= 500 || status === 429) return { status: 'warn', check, detail: `${answer}: it is failing now` };
+  if (status === 401 || status === 407) return { status: 'warn', check, detail: `${answer}: set credentials` };
+  // The root of many registries is 403 or 404 although what is below it is served.
+  return { status: 'ok', check, detail: answer };
+}
+
+function clockFindings(repository: string, date: unknown, begun: number, ended: number): Finding[] {
+  const theirs = typeof date === 'string' ? Date.parse(date) : NaN;
+  if (Number.isNaN(theirs)) return [];
+  // `Date` has whole seconds, and was written somewhere between question and answer.
+  const skew = theirs < begun ? Math.max(0, begun - theirs - 1000) : Math.max(0, theirs - ended);
+  const check = `clock against ${repository}`;
+  if (skew <= SKEW_TO_NOTICE) return [{ status: 'ok', check, detail: 'this machine and the upstream agree' }];
+  const direction = theirs < begun ? 'ahead of' : 'behind';
+  const detail = `this machine is ${printDuration(Math.round(skew / 1000) * 1000)} ${direction} the upstream`;
+  return [{ status: skew > SKEW_TO_FAIL ? 'fail' : 'warn', check, detail }];
+}

@@ -1,0 +1,95 @@
+import { silentLogger } from '@entrepot/core';
+import {
+  ConfigurationError,
+  loadConfig,
+  printProblem,
+  type ConfigurationProblem,
+  type LoadedConfig,
+} from '../config/index.js';
+import { loadPlugins } from '../plugins/load.js';
+import { EXIT, type CommandContext } from './context.js';
+import { checkDatabase, checkFileSystems, checkFolder } from './doctor-storage.js';
+import { checkUpstream } from './doctor-upstream.js';
+
+/** What one check found. */
+export interface Finding {
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly check: string;
+  /** For people: what was found, and what to do about it. No secret. */
+  readonly detail: string;
+}
+
+/** Checks everything that the server needs, and prints what it found. Fails when one check does. */
+export async function doctor(
+  { config: file, json = false }: { readonly config?: string; readonly json?: boolean },
+  context: CommandContext,
+): Promise<number> {
+  const findings = await examine(file, context);
+  context.write(json ? JSON.stringify(findings, undefined, 2) : printTable(findings));
+  return findings.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.ok;
+}
+
+async function examine(file: string | undefined, context: CommandContext): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  let loaded: LoadedConfig;
+  try {
+    loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  } catch (error) {
+    return configurationFindings(error);
+  }
+  const { storage, metadata } = loaded.config;
+  findings.push({ status: 'ok', check: 'configuration', detail: loaded.sources.join(', ') });
+  findings.push(...(await pluginFindings(loaded)));
+  const folders = [
+    await checkFolder('storage', storage.path),
+    await checkFolder('spool', storage.spool.path),
+    await checkDatabase('metadata', metadata.path),
+  ];
+  findings.push(...folders, ...(await checkFileSystems(storage.path, storage.spool.path)));
+  return [...findings, ...(await repositoryFindings(loaded, context))];
+}
+
+function configurationFindings(error: unknown): Finding[] {
+  if (!(error instanceof ConfigurationError)) throw error;
+  return error.problems.map(problemFinding);
+}
+
+async function pluginFindings({ config, directory }: LoadedConfig): Promise<Finding[]> {
+  const { plugins, problems } = await loadPlugins({ plugins: config.plugins, folder: directory });
+  return [
+    ...plugins.map(({ plugin, package: name, version, location }): Finding => ({
+      status: 'ok',
+      check: `plugin ${plugin.id}`,
+      detail: `${name} ${version ?? '(no version)'}, plugin API ${plugin.apiVersion}, ${location}`,
+    })),
+    ...problems.map(({ package: name, message }): Finding => ({
+      status: 'fail',
+      check: `plugin ${name}`,
+      detail: message,
+    })),
+  ];
+}
+
+/** What the repositories are, as `serve` would have them, and whether each of their upstreams answers. */
+async function repositoryFindings(loaded: LoadedConfig, context: CommandContext): Promise<Finding[]> {
+  const { repositories, problems } = await context.checkConfiguration(loaded, { logger: silentLogger });
+  // Plugins have been reported one by one.
+  const others = problems.filter(({ path }) => path !== 'plugins' && !path.startsWith('plugins.'));
+  const asked = repositories.flatMap((repository) =>
+    repository.upstreams.map((upstream) => checkUpstream(repository.name, upstream, loaded)),
+  );
+  const findings = [...others.map(problemFinding), ...(await Promise.all(asked)).flat()];
+  if (repositories.length > 0 || problems.length > 0) return findings;
+  return [{ status: 'warn', check: 'repositories', detail: 'there are none: nothing is served' }];
+}
+
+function problemFinding(problem: ConfigurationProblem): Finding {
+  return { status: 'fail', check: 'configuration', detail: printProblem(problem) };
+}
+
+function printTable(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  return findings
+    .map(({ status, check, detail }) => `${status.padEnd(4)}  ${check.padEnd(width)}  ${detail}`)
+    .join('\n');
+}

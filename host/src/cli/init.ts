@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { printableUrl, type ProtocolPlugin } from '@entrepot/core';
+import { loadPlugins } from '../plugins/load.js';
+import { EXIT, type CommandContext } from './context.js';
+import { initialConfiguration, type InitialRepository } from './initial-configuration.js';
+
+const DEFAULT_OUTPUT = 'entrepot.yaml';
+
+/** Writes a commented configuration with what this machine's clients are set up with. `-` is standard output. */
+export async function init(
+  { output = DEFAULT_OUTPUT, force = false }: { readonly output?: string; readonly force?: boolean },
+  context: CommandContext,
+): Promise<number> {
+  const { plugins } = await loadPlugins({ plugins: [], folder: context.cwd });
+  const repositories: InitialRepository[] = [];
+  for (const { plugin } of plugins) repositories.push(await initialRepository(plugin, context));
+  const text = initialConfiguration(repositories);
+  if (output === '-') {
+    context.write(text.trimEnd());
+    return EXIT.ok;
+  }
+  try {
+    writeFileSync(path.resolve(context.cwd, output), text, { flag: force ? 'w' : 'wx', mode: 0o640 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'EEXIST' ? 'it exists; --force replaces it' : `it cannot be written (${code})`;
+    context.writeError(`${output}: ${reason}`);
+    return EXIT.failed;
+  }
+  context.write(`wrote ${output}; next: entrepot serve -c ${output}`);
+  return EXIT.ok;
+}
+
+async function initialRepository(plugin: ProtocolPlugin, context: CommandContext): Promise<InitialRepository> {
+  const { id, kinds } = plugin;
+  if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { type: id, kinds, upstreams: [] };
+  try {
+    const found = await plugin.discoverUpstreams({ useClientCredentials: false });
+    const upstreams = found.map(({ url, scope, source }) => ({ url: printableUrl(url), scope, source }));
+    return { type: id, kinds, upstreams };
+  } catch (error) {
+    context.writeError(`${id}: the settings of its clients cannot be read: ${(error as Error).message}`);
+    return { type: id, kinds, upstreams: [] };
+  }
+}

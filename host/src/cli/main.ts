@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import type { CommandContext } from './context.js';
+import { runCli } from './run-cli.js';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+const context: CommandContext = {
+  env: process.env,
+  cwd: process.cwd(),
+  write: (text) => void process.stdout.write(`${text}\n`),
+  writeError: (text) => void process.stderr.write(`${text}\n`),
+  // Loaded when they are needed: most commands serve nothing.
+  createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
+  checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
+  onSignal: (listener) => {
+    for (const signal of SIGNALS) process.on(signal, listener);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener);
+    };
+  },
+  exit: (code) => process.exit(code),
+};
+
+const code = await runCli(process.argv.slice(2), context);
+// Pipes are written asynchronously: what has been said must be out before the process ends.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise<void>((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
+process.exit(code);

@@ -1,0 +1,92 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigurationError, printProblem } from '../config/index.js';
+import { EXIT, type CommandContext } from './context.js';
+
+const FILE_OPTION = [
+  '-c, --config <file>',
+  'the configuration file (default: $ENTREPOT_CONFIG, else entrepot.yaml here, else what is built in)',
+] as const;
+
+/**
+ * Runs one command line.
+ * @param words of the command line, without the program
+ * @returns the exit code
+ */
+export async function runCli(words: readonly string[], context: CommandContext): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = commands(context, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return code;
+  } catch (error) {
+    return report(error, context);
+  }
+}
+
+function commands(context: CommandContext, finish: (code: number) => void): Command {
+  const program = new Command('entrepot')
+    .description('A caching, verifying package proxy for every package manager of an organisation.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.write(text.trimEnd()),
+      writeErr: (text) => context.writeError(text.trimEnd()),
+    })
+    .showHelpAfterError('(entrepot --help lists the commands)');
+
+  // Commands are loaded when they are asked for: `version` need not load a server.
+  program
+    .command('serve', { isDefault: true })
+    .description('serve the repositories until SIGTERM or SIGINT')
+    .option(...FILE_OPTION)
+    .action(async (options: { config?: string }) => finish(await (await import('./serve.js')).serve(options, context)));
+  program
+    .command('validate')
+    .description('check the configuration, plugins and their options included; exit 78 when something is wrong')
+    .option(...FILE_OPTION)
+    .action(async (options: { config?: string }) =>
+      finish(await (await import('./validate.js')).validate(options, context)),
+    );
+  program
+    .command('init')
+    .description('write a commented configuration with what is found on this machine')
+    .option('-o, --output <file>', 'where to; - is standard output', 'entrepot.yaml')
+    .option('--force', 'replace a file that exists')
+    .action(async (options: { output?: string; force?: boolean }) =>
+      finish(await (await import('./init.js')).init(options, context)),
+    );
+  program
+    .command('version')
+    .description('print the versions of the server, its core and its plugins')
+    .option(...FILE_OPTION)
+    .option('--json', 'as JSON')
+    .action(async (options: { config?: string; json?: boolean }) =>
+      finish(await (await import('./version.js')).version(options, context)),
+    );
+  program
+    .command('doctor')
+    .description('check configuration, plugins, storage, upstreams and clock; exit 1 when a check fails')
+    .option(...FILE_OPTION)
+    .option('--json', 'as JSON')
+    .action(async (options: { config?: string; json?: boolean }) =>
+      finish(await (await import('./doctor.js')).doctor(options, context)),
+    );
+  return program;
+}
+
+/** Says in words what ended a command, and with which code the process ends. */
+function report(error: unknown, context: CommandContext): number {
+  // commander has written its message already; help that was asked for is no error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof ConfigurationError) {
+    for (const problem of error.problems) context.writeError(printProblem(problem));
+    return EXIT.configuration;
+  }
+  context.writeError(`entrepot: ${messageOf(error)}`);
+  return EXIT.failed;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
+}

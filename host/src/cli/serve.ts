@@ -1,0 +1,39 @@
+import { constants } from 'node:os';
+import { loadConfig } from '../config/index.js';
+import { EXIT, type CommandContext } from './context.js';
+
+/**
+ * Serves until a signal comes, then lets running requests end. A second signal ends the process at once. The host itself
+ * logs where it listens, which repositories there are and where their upstreams come from.
+ */
+export async function serve({ config: file }: { readonly config?: string }, context: CommandContext): Promise<number> {
+  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const stop = stopSignal(context);
+  try {
+    const host = await context.createHost(loaded);
+    try {
+      await host.listen();
+      await stop.first;
+    } finally {
+      await host.close();
+    }
+  } finally {
+    stop.forget();
+  }
+  return EXIT.ok;
+}
+
+/** A promise of the first signal. The second one does not wait for anything. */
+function stopSignal(context: CommandContext): { readonly first: Promise<void>; forget(): void } {
+  let stop = (): void => {};
+  const first = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  let count = 0;
+  const forget = context.onSignal((signal) => {
+    count += 1;
+    if (count > 1) context.exit(128 + constants.signals[signal]);
+    stop();
+  });
+  return { first, forget };
+}

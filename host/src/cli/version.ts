@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { API_VERSION } from '@entrepot/core';
+import { ConfigurationError, loadConfig } from '../config/index.js';
+import { loadPlugins, runningCoreVersion } from '../plugins/load.js';
+import { EXIT, type CommandContext } from './context.js';
+
+/** Which versions run. */
+export interface Versions {
+  readonly entrepot: string;
+  readonly core: string;
+  /** The version of the plugin API. */
+  readonly api: number;
+  readonly node: string;
+  readonly plugins: readonly PluginVersion[];
+}
+
+/** One plugin that can be used. */
+export interface PluginVersion {
+  /** The `type` in the configuration. */
+  readonly id: string;
+  readonly package: string;
+  /** Absent for a file that belongs to no package. */
+  readonly version?: string | undefined;
+  /** The version of the plugin API that it was made for. */
+  readonly api: number;
+}
+
+/** Prints the versions of the server, its core and its plugins. */
+export async function version(
+  { config: file, json = false }: { readonly config?: string; readonly json?: boolean },
+  context: CommandContext,
+): Promise<number> {
+  const found = await versions(file, context);
+  if (json) {
+    context.write(JSON.stringify(found, undefined, 2));
+    return EXIT.ok;
+  }
+  context.write(`entrepot ${found.entrepot}`);
+  context.write(`core ${found.core} (plugin API ${found.api})`);
+  context.write(`node ${found.node}`);
+  for (const plugin of found.plugins) {
+    context.write(
+      `plugin ${plugin.id}: ${plugin.package} ${plugin.version ?? '(no version)'} (plugin API ${plugin.api})`,
+    );
+  }
+  return EXIT.ok;
+}
+
+/** This package's version. */
+export function hostVersion(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
+}
+
+async function versions(file: string | undefined, { env, cwd }: CommandContext): Promise<Versions> {
+  const { plugins } = await loadPlugins(await pluginSources({ file, env, cwd }));
+  return {
+    entrepot: hostVersion(),
+    core: runningCoreVersion(),
+    api: API_VERSION,
+    node: process.versions.node,
+    plugins: plugins.map(({ plugin, package: name, version: found }) => ({
+      id: plugin.id,
+      package: name,
+      version: found,
+      api: plugin.apiVersion,
+    })),
+  };
+}
+
+/** The plugins of the configuration; of a broken one only the bundled plugins, for versions are asked for to find out why. */
+async function pluginSources(options: Parameters<typeof loadConfig>[0]) {
+  try {
+    const { config, directory } = await loadConfig(options);
+    return { plugins: config.plugins, folder: directory };
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return { plugins: [], folder: options.cwd };
+  }
+}

@@ -1,0 +1,106 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+// What only a process of its own can show. Runs on what is built, as people run it.
+const MAIN = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+
+let cwd: string;
+let child: ChildProcess | undefined;
+
+beforeEach(() => {
+  expect(existsSync(MAIN), `${MAIN} is missing: npm run build`).toBe(true);
+  cwd = mkdtempSync(path.join(tmpdir(), 'entrepot-main-'));
+});
+
+afterEach(async () => {
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  rmSync(cwd, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly process: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>;
+  /** The first line of standard output that `matches`. */
+  line(matches: string): Promise<string>;
+}
+
+function run(config: object, ...words: string[]): Run {
+  writeFileSync(path.join(cwd, 'entrepot.yaml'), JSON.stringify(config));
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_')));
+  const started = spawn(process.execPath, [MAIN, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  child = started;
+  let stdout = '';
+  let stderr = '';
+  started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(started, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  return {
+    process: started,
+    ended,
+    async line(matches) {
+      for (;;) {
+        const found = stdout.split('\n').find((text) => text.includes(matches));
+        if (found !== undefined) return found;
+        const ending = await Promise.race([once(started.stdout, 'data').then(() => undefined), ended]);
+        if (ending !== undefined) throw new Error(`no line with ${matches}:\n${ending.stdout}${ending.stderr}`);
+      }
+    },
+  };
+}
+
+const QUIET = { server: { listen: '127.0.0.1:0' }, repositories: {} };
+
+it('serves, and ends with 0 after SIGTERM', async () => {
+  const server = run(QUIET, 'serve');
+  const ready = JSON.parse(await server.line('"ready"')) as { readonly listening: readonly string[] };
+  const response = await fetch(`${ready.listening[0]}/-/livez`);
+  expect(response.status).toBe(200);
+  await response.text();
+  server.process.kill('SIGTERM');
+  expect((await server.ended).code).toBe(0);
+});
+
+it('exits with 78 and one line for each problem', async () => {
+  const { code, stdout, stderr } = await run({ servr: {}, log: { level: 'loud' } }, 'validate').ended;
+  expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+  expect(stderr.trimEnd().split('\n')).toEqual([
+    'log.level: expected debug, info, warn, error or silent, found a text',
+    'servr: unknown key; did you mean server?',
+  ]);
+});
+
+it('says in one line that another process listens there', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  try {
+    const { code, stderr } = await run({ ...QUIET, server: { listen } }, 'serve').ended;
+    expect(code).toBe(78);
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(`^server.listen: cannot listen on ${listen}: `),
+    ]);
+  } finally {
+    await new Promise((resolve) => other.close(resolve));
+  }
+});
+
+it('says that a good configuration is valid', async () => {
+  const { code, stdout, stderr } = await run(QUIET, 'validate').ended;
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'configuration is valid\n', stderr: '' });
+});
+
+it('names the plugins that are bundled', async () => {
+  const { code, stdout } = await run(QUIET, 'version', '--json').ended;
+  const { plugins } = JSON.parse(stdout) as { readonly plugins: readonly { readonly id: string }[] };
+  expect(code).toBe(0);
+  expect(plugins.map(({ id }) => id)).toEqual(expect.arrayContaining(['npm', 'files']));
+});

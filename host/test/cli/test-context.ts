@@ -1,0 +1,75 @@
+import { EventEmitter } from 'node:events';
+import type { CommandContext } from '../../src/cli/context.js';
+import { runCli } from '../../src/cli/run-cli.js';
+import type { LoadedConfig } from '../../src/config/index.js';
+import type { Host, HostRepository } from '../../src/create-host.js';
+
+/** A process that a test watches: what commands say, and what they did with the host. */
+export class TestProcess {
+  readonly output: string[] = [];
+  readonly errors: string[] = [];
+  /** What happened to the host, in order. */
+  readonly events: string[] = [];
+  readonly exits: number[] = [];
+  readonly signals = new EventEmitter();
+  repositories: HostRepository[] = [];
+  problems: { readonly path: string; readonly message: string }[] = [];
+  loaded: LoadedConfig | undefined;
+  env: Record<string, string> = {};
+  /** What `listen` of the host does. */
+  listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
+  readonly cwd: string;
+
+  constructor(cwd: string) {
+    this.cwd = cwd;
+  }
+
+  run(...words: string[]): Promise<number> {
+    return runCli(words, this.#context());
+  }
+
+  /** Resolves when a command waits for a signal. */
+  async served(): Promise<void> {
+    while (!this.events.includes('listen')) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #context(): CommandContext {
+    return {
+      env: this.env,
+      cwd: this.cwd,
+      write: (text) => this.output.push(...text.split('\n')),
+      writeError: (text) => this.errors.push(...text.split('\n')),
+      createHost: (loaded) => {
+        this.loaded = loaded;
+        this.events.push('create');
+        return Promise.resolve(this.#host());
+      },
+      checkConfiguration: (loaded) => {
+        this.loaded = loaded;
+        this.events.push('check');
+        return Promise.resolve({ repositories: this.repositories, problems: this.problems });
+      },
+      onSignal: (listener) => {
+        this.signals.on('signal', listener);
+        return () => this.signals.off('signal', listener);
+      },
+      exit: (code) => this.exits.push(code),
+    };
+  }
+
+  #host(): Host {
+    return {
+      repositories: this.repositories,
+      app: undefined as never,
+      listen: async () => {
+        const listeners = await this.listen();
+        this.events.push('listen');
+        return listeners;
+      },
+      close: () => {
+        this.events.push('close');
+        return Promise.resolve();
+      },
+    };
+  }
+}
