@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_FRESHNESS, type Entry } from '../../src/index.js';
+import { ByteLru } from '../../src/engine/byte-lru.js';
+import { forbidsStoring, standing } from '../../src/engine/freshness.js';
+import { cacheStatus } from '../../src/engine/outcome.js';
+import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/range.js';
+import { parseRequestPath } from '../../src/engine/request-path.js';
+import { parseRetryAfter } from '../../src/engine/upstreams.js';
+
+describe('parseRequestPath', () => {
+  it.each([
+    ['/', [], true],
+    ['/a/b', ['a', 'b'], false],
+    ['/a/b/', ['a', 'b'], true],
+    ['/@scope%2fname', ['@scope/name'], false],
+    ['/@scope%2Fname/-/x.tgz', ['@scope/name', '-', 'x.tgz'], false],
+    ['/a%252fb', ['a%2fb'], false],
+    ['/a+b%2Bc%20d', ['a+b+c d'], false],
+    ['/%E4%BD%A0', ['你'], false],
+    ['/...', ['...'], false],
+  ])('splits and decodes %s once', (raw, segments, trailingSlash) => {
+    expect(parseRequestPath(raw)).toEqual({ segments, trailingSlash });
+  });
+
+  it.each([
+    '/..',
+    '/a/../b',
+    '/%2e%2e/a',
+    '/a%2f..%2fb',
+    '/a%2f%2fb',
+    '/./a',
+    '//a',
+    '/a//b',
+    '/a%00',
+    '/a%0Ab',
+    '/a%7f',
+    '/a\\b',
+    '/a%5Cb',
+    '/%',
+    '/%g1',
+    '/%ff',
+  ])('refuses %s', (raw) => {
+    expect(() => parseRequestPath(raw)).toThrow(expect.objectContaining({ kind: 'bad-request', code: 'UNSAFE_PATH' }));
+  });
+
+  it('collapses empty and "." segments where the protocol says so, never ".."', () => {
+    expect(parseRequestPath('/debian/.//dists/./x', 'collapse').segments).toEqual(['debian', 'dists', 'x']);
+    expect(() => parseRequestPath('/a/../b', 'collapse')).toThrow();
+  });
+});
+
+describe('parseRange', () => {
+  it.each([
+    ['bytes=0-0', { start: 0, end: 0 }],
+    ['bytes=0-', { start: 0, end: 9 }],
+    ['bytes=5-100', { start: 5, end: 9 }],
+    ['bytes=-3', { start: 7, end: 9 }],
+    ['bytes=-100', { start: 0, end: 9 }],
+    ['Bytes=1-2', { start: 1, end: 2 }],
+    ['bytes=10-', 'unsatisfiable'],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=5-2', undefined],
+    ['bytes=-', undefined],
+    ['bytes=0-1,3-4', undefined],
+    ['bytes=a-b', undefined],
+    ['items=0-1', undefined],
+  ])('%s of ten bytes', (header, expected) => {
+    expect(parseRange(header, 10)).toEqual(expected);
+  });
+});
+
+describe('conditions', () => {
+  it.each([
+    ['"a"', true],
+    ['W/"a"', true],
+    ['"b", "a"', true],
+    ['*', true],
+    ['"b"', false],
+    ['a', false],
+  ])('If-None-Match %s against "a"', (header, expected) => {
+    expect(noneMatch(header, '"a"')).toBe(expected);
+  });
+
+  it.each([
+    ['"a"', true],
+    ['"b"', false],
+    ['W/"a"', false],
+    ['Thu, 01 Jan 2026 00:00:00 GMT', true],
+    ['Thu, 01 Jan 2026 00:00:01 GMT', false],
+  ])('If-Range %s', (header, expected) => {
+    expect(ifRangeMatches(header, '"a"', 'Thu, 01 Jan 2026 00:00:00 GMT')).toBe(expected);
+  });
+});
+
+describe('standing', () => {
+  const entry = { checkedAt: 10_000 } as Entry;
+  const rule = {
+    ...DEFAULT_FRESHNESS.document,
+    freshFor: 1000,
+    staleWhileRevalidate: 500,
+    staleIfError: 2000,
+    expireAfter: 100_000,
+  };
+
+  it.each([
+    [10_000, true, true, true, 1],
+    [10_999, true, true, true, 0],
+    [11_000, false, true, true, -0],
+    [11_500, false, false, true, -1],
+    [13_000, false, false, false, -2],
+    // The clock was set back.
+    [5_000, true, true, true, 1],
+  ])('at %i', (now, fresh, whileRevalidating, ifError, ttl) => {
+    expect(standing(entry, rule, now)).toEqual({ fresh, whileRevalidating, ifError, ttl });
+  });
+
+  it('has a ceiling for every policy', () => {
+    const immutable = { ...DEFAULT_FRESHNESS.artifact, expireAfter: 1000 };
+    expect(standing(entry, immutable, 10_999).fresh).toBe(true);
+    expect(standing(entry, immutable, 11_000).fresh).toBe(false);
+    expect(standing(entry, { ...immutable, expireAfter: Infinity }, 1e15)).toMatchObject({
+      fresh: true,
+      ttl: undefined,
+    });
+  });
+
+  it.each([
+    ['no-store', true],
+    ['max-age=1, private', true],
+    ['private="set-cookie"', true],
+    ['public, max-age=300', false],
+    ['x-no-store-ish', false],
+    [undefined, false],
+  ])('Cache-Control %s', (header, expected) => {
+    expect(forbidsStoring(header)).toBe(expected);
+  });
+});
+
+describe('ByteLru', () => {
+  it('drops what was used longest ago, and tells', () => {
+    const gone: string[] = [];
+    const lru = new ByteLru<string>(
+      6,
+      (text) => text.length,
+      (text) => gone.push(text),
+    );
+    lru.set('a', 'aa');
+    lru.set('b', 'bb');
+    lru.set('c', 'cc');
+    lru.get('a');
+    lru.set('d', 'dd');
+    expect([lru.get('a'), lru.get('b'), lru.get('c'), lru.get('d')]).toEqual(['aa', undefined, 'cc', 'dd']);
+    lru.set('e', 'too large');
+    lru.set('a', 'x');
+    expect(lru.weight).toBe(5);
+    expect(gone).toEqual(['bb', 'too large', 'aa']);
+    lru.clear();
+    expect(lru.weight).toBe(0);
+  });
+});
+
+describe('headers', () => {
+  it('prints Cache-Status without anything that could leave its quotes', () => {
+    expect(cacheStatus({ name: 'stale', ttl: -3, detail: 'a "b"\r\n\\' })).toBe(
+      'Entrepot; hit; ttl=-3; detail="a ?b????"',
+    );
+  });
+
+  it.each([
+    ['7', 7],
+    ['99999', 3600],
+    ['Thu, 01 Jan 2026 00:00:10 GMT', 10],
+    ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+    ['soon', undefined],
+    [undefined, undefined],
+  ])('reads Retry-After %s', (header, seconds) => {
+    expect(parseRetryAfter(header, Date.UTC(2026, 0, 1))).toBe(seconds);
+  });
+});
