@@ -1,4 +1,4 @@
-import type { Protocol, ProtocolPlugin, RepositoryFacts } from '@entrepot/core';
+import { EntrepotError, type Protocol, type ProtocolPlugin, type RepositoryFacts } from '@entrepot/core';
 import type { Scope } from '../container/scope.js';
 import { checkProtocol } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
@@ -17,6 +17,10 @@ export interface CreateProtocolOptions {
   readonly timeout?: number | undefined;
 }
 
+/** The protocol, or why there is none: `mismatches` are faults of the plugin, `refusal` is what it says of its options. */
+export type CreateProtocolResult =
+  { readonly protocol: Protocol } | { readonly mismatches: readonly Mismatch[] } | { readonly refusal: string };
+
 /** Makes a plugin's protocol for one repository, or says why it could not. */
 export async function createProtocol({
   plugin,
@@ -24,7 +28,7 @@ export async function createProtocol({
   options,
   repository,
   timeout = CREATE_TIMEOUT,
-}: CreateProtocolOptions): Promise<{ readonly protocol: Protocol } | { readonly mismatches: readonly Mismatch[] }> {
+}: CreateProtocolOptions): Promise<CreateProtocolResult> {
   const services = Object.fromEntries(Object.entries(plugin.inject).map(([name, token]) => [name, scope.get(token)]));
   try {
     const protocol = await within(
@@ -37,6 +41,9 @@ export async function createProtocol({
     return mismatches.length > 0 ? { mismatches } : { protocol };
   } catch (error) {
     if (error instanceof PluginFault) return { mismatches: [error] };
+    if (error instanceof EntrepotError && (error as EntrepotError).kind === 'configuration') {
+      return { refusal: (error as EntrepotError).message };
+    }
     return { mismatches: [{ found: `an error from create: ${oneLine(error)}`, wanted: 'create to make a protocol' }] };
   }
 }

@@ -1,4 +1,12 @@
-import { CLOCK, LOGGER, silentLogger, systemClock, type Protocol, type ProtocolPlugin } from '@entrepot/core';
+import {
+  CLOCK,
+  EntrepotError,
+  LOGGER,
+  silentLogger,
+  systemClock,
+  type Protocol,
+  type ProtocolPlugin,
+} from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { Scope } from '../../src/container/scope.js';
 import { createProtocol } from '../../src/plugins/create.js';
@@ -52,5 +60,15 @@ describe('createProtocol', () => {
     const result = await make(plugin(create), 50);
 
     expect(result).toMatchObject({ mismatches: [{ found }] });
+  });
+
+  it('passes on what a plugin says of its options', async () => {
+    const result = await make(
+      plugin(() => {
+        throw new EntrepotError('configuration', 'repositories.files.depth: not for this kind');
+      }),
+    );
+
+    expect(result).toEqual({ refusal: 'repositories.files.depth: not for this kind' });
   });
 });
