@@ -194,14 +194,21 @@ function search(head: RequestHead): Resource {
     if (value !== null) parameters.set(parameter, value);
   }
   const size = head.query.get('size');
-  if (size !== null) parameters.set('size', String(Math.min(Number.parseInt(size, 10) || 20, SEARCH_LIMIT)));
+  if (size !== null) parameters.set('size', String(searchSize(size)));
+  const query = parameters.toString();
   return {
     kind: 'passthrough',
     method: head.method === 'HEAD' ? 'HEAD' : 'GET',
     name: 'search',
-    upstreamPath: `-/v1/search?${parameters.toString()}`,
+    upstreamPath: query === '' ? '-/v1/search' : `-/v1/search?${query}`,
     accept: 'application/json',
   };
+}
+
+/** @returns npm's own 20 where `text` is no number */
+function searchSize(text: string): number {
+  const size = Number.parseInt(text, 10);
+  return Number.isNaN(size) ? 20 : Math.max(1, Math.min(size, SEARCH_LIMIT));
 }
 
 /** The package name at the start of `segments`, escaped (`@scope%2fname`, one segment) or not, and what follows it. */

@@ -1,0 +1,113 @@
+import type { Content, RequestHead } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+
+/** `text` as stored bytes that arrive in pieces of `pieceSize`. */
+export function contentOf(text: string | Buffer, pieceSize = Infinity): Content {
+  const bytes = Buffer.from(text);
+  return {
+    size: bytes.length,
+    mediaType: 'application/json',
+    async *stream() {
+      for (let at = 0; at < bytes.length; at += pieceSize)
+        yield bytes.subarray(at, Math.min(bytes.length, at + pieceSize));
+    },
+    async bytes(limit) {
+      if (bytes.length > limit) throw new EntrepotError('too-large', 'too large');
+      return bytes;
+    },
+  };
+}
+
+/** A request for `path`, split and decoded once as core does it. */
+export function request(
+  path: string,
+  { method = 'GET', accept }: { method?: string; accept?: string } = {},
+): RequestHead {
+  const [pathname = '', query = ''] = path.split('?');
+  const segments = pathname.split('/').slice(1);
+  const trailingSlash = segments.at(-1) === '';
+  return {
+    method,
+    segments: (trailingSlash ? segments.slice(0, -1) : segments).map(decodeURIComponent),
+    trailingSlash,
+    query: new URLSearchParams(query),
+    header: (name) => (name === 'accept' ? accept : undefined),
+  };
+}
+
+/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+export function randomness(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const WORDS = [
+  'name',
+  '__proto__',
+  'constructor',
+  'dist',
+  'versions',
+  'ключ',
+  '鍵',
+  '🔑',
+  'a"b',
+  'back\\slash',
+  '',
+  'x\u0000y',
+  'line\nbreak',
+];
+
+/** Any JSON value, with the shapes that break hand-written readers. */
+export function randomValue(random: () => number, depth = 0): unknown {
+  const kind = Math.floor(random() * (depth > 4 ? 6 : 8));
+  switch (kind) {
+    case 0:
+      return null;
+    case 1:
+      return random() < 0.5;
+    case 2:
+      return Math.floor(random() * 1e6) - 5e5;
+    case 3:
+      return (random() - 0.5) * 10 ** Math.floor(random() * 40 - 20);
+    case 4:
+      return pick(random, WORDS);
+    case 5:
+      return 'é✓🔒"\\/\b\f\n\r\t'.repeat(Math.floor(random() * 4));
+    case 6:
+      return Array.from({ length: Math.floor(random() * 4) }, () => randomValue(random, depth + 1));
+    default:
+      return randomObject(random, depth + 1);
+  }
+}
+
+export function randomObject(random: () => number, depth = 0): Record<string, unknown> {
+  const object: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (let left = Math.floor(random() * 5); left > 0; left--) object[pick(random, WORDS)] = randomValue(random, depth);
+  return object;
+}
+
+export function pick<T>(random: () => number, choices: readonly T[]): T {
+  return choices[Math.floor(random() * choices.length)] as T;
+}
+
+/** `value` as JSON text with random white space and escapes: the same value for a parser, other bytes. */
+export function spell(random: () => number, value: unknown): string {
+  const gap = (): string => pick(random, ['', '', '', ' ', '\n  ', '\t', '\r\n']);
+  if (Array.isArray(value)) {
+    return `[${gap()}${value.map((each) => `${spell(random, each)}${gap()}`).join(',')}]`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(
+      ([key, member]) => `${gap()}${spell(random, key)}${gap()}:${gap()}${spell(random, member)}${gap()}`,
+    );
+    return `{${gap()}${members.join(',')}}`;
+  }
+  const text = JSON.stringify(value);
+  if (typeof value !== 'string' || random() < 0.7) return text;
+  return `"${Array.from({ length: value.length }, (_, at) => `\\u${value.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`;
+}

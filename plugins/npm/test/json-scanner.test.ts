@@ -1,0 +1,260 @@
+import { describe, expect, it } from 'vitest';
+import { ByteWriter } from '../src/byte-writer.js';
+import {
+  COPY,
+  createJsonScanner,
+  DEPTH_LIMIT,
+  JsonFormatError,
+  READ_LIMIT,
+  SKIP,
+  type Instruction,
+  type ObjectVisitor,
+} from '../src/json-scanner.js';
+import { JsonWriter } from '../src/json-writer.js';
+import { randomness, randomObject, spell } from './fixtures.js';
+
+const nothing: ObjectVisitor = { member: () => SKIP };
+
+function scan(text: string | Buffer, root: ObjectVisitor = nothing, pieceSize = Infinity, output?: ByteWriter): void {
+  const bytes = Buffer.from(text);
+  const scanner = createJsonScanner(root, output);
+  for (let at = 0; at < bytes.length; at += pieceSize)
+    scanner.write(bytes.subarray(at, Math.min(bytes.length, at + pieceSize)));
+  scanner.end();
+}
+
+/** Accepts what JSON.parse accepts, objects only. */
+function oracleAccepts(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+const strict: ObjectVisitor = {
+  member: () => SKIP,
+  otherwise() {
+    throw new JsonFormatError('not an object');
+  },
+};
+
+function accepts(text: string | Buffer, pieceSize?: number): boolean {
+  try {
+    scan(text, strict, pieceSize);
+    return true;
+  } catch (error) {
+    if (error instanceof JsonFormatError) return false;
+    throw error;
+  }
+}
+
+/** Everything again, by the visitor that asks for every member at every depth. */
+function rebuild(text: string, pieceSize: number): string {
+  const output = new ByteWriter(16);
+  const json = new JsonWriter(output);
+  const visitor: ObjectVisitor = json.object((key) => json.visit(key, visitor));
+  scan(text, visitor, pieceSize, output);
+  return reprint(output.toString());
+}
+
+/** What a parser reads, in one spelling: comparing objects would trip over members like `constructor`. */
+function reprint(text: string): string {
+  return JSON.stringify(JSON.parse(text));
+}
+
+describe('the JSON scanner', () => {
+  it.each([
+    '{}',
+    ' { } ',
+    '{"a":1}',
+    '{"a":-0}',
+    '{"a":-0.5e-10}',
+    '{"a":1E+2}',
+    '{"a":0}',
+    '{"a":[ ]}',
+    '{"a":[1,[2,{"b":[]}]]}',
+    '{"a":true,"b":false,"c":null}',
+    '{"a":"\\u00e9\\ud83d\\ude00\\"\\\\\\/\\b\\f\\n\\r\\t"}',
+    '{"":{"":""}}',
+    '{"a":1,"a":2}',
+    '{"\\u0061":"\\ud800"}',
+    '',
+    ' ',
+    '{',
+    '}',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{,}',
+    '{"a":1 "b":2}',
+    '{"a":01}',
+    '{"a":-}',
+    '{"a":1.}',
+    '{"a":.5}',
+    '{"a":1e}',
+    '{"a":1e+}',
+    '{"a":+1}',
+    '{"a":tru}',
+    '{"a":truE}',
+    '{"a":nul}',
+    '{"a":[1,]}',
+    '{"a":[,]}',
+    '{"a":[1}',
+    '{"a":{]}',
+    '{a:1}',
+    "{'a':1}",
+    '{"a":"\n"}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12g4"}',
+    '{"a":1}{',
+    '{"a":1} x',
+    '[]',
+    '"a"',
+    '1',
+    'null',
+    '{"a":NaN}',
+    '{"a":1}}',
+    '{"a":"',
+    '{"a":"\\',
+    '{"a":"\\u12',
+    '\uFEFF{}',
+    '{"a":1/**/}',
+    '{"a":"\u007f"}',
+    '{"a":"\u2028"}',
+    '<!doctype html><title>Sign in</title>',
+    '{"a" 1}',
+    '{"a"::1}',
+    '{1:2}',
+    '{"a":0x10}',
+    '{"a":1\u00a0}',
+  ])('judges %j as JSON.parse does', (text) => {
+    expect(accepts(text)).toBe(oracleAccepts(text));
+    expect(accepts(text, 1)).toBe(oracleAccepts(text));
+  });
+
+  it('judges damaged texts as JSON.parse does', () => {
+    const random = randomness(7);
+    const judged = { good: 0, bad: 0 };
+    for (let round = 0; round < 3_000; round++) {
+      const bytes = Buffer.from(spell(random, randomObject(random)));
+      if (bytes.length > 0) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 128);
+      const text = bytes.toString();
+      const expected = oracleAccepts(text);
+      judged[expected ? 'good' : 'bad']++;
+      expect(accepts(bytes, 1 + Math.floor(random() * 9)), text).toBe(expected);
+    }
+    expect(judged.good).toBeGreaterThan(300);
+    expect(judged.bad).toBeGreaterThan(300);
+  });
+
+  it('refuses every text that ends too early', () => {
+    const text = '{"a":[1,{"b":"c\\u00e9"}],"d":-1.5e3,"e":true}';
+    for (let length = 0; length < text.length; length++)
+      expect(accepts(text.slice(0, length)), text.slice(0, length)).toBe(false);
+    expect(accepts(text)).toBe(true);
+  });
+
+  it('finds the same members wherever the pieces end', () => {
+    const random = randomness(11);
+    for (let round = 0; round < 60; round++) {
+      const text = spell(random, randomObject(random));
+      const expected = reprint(text);
+      for (const pieceSize of [1, 2, 3, 5, 7, 64, Infinity]) expect(rebuild(text, pieceSize)).toBe(expected);
+    }
+  });
+
+  it('finds the same members with one cut at every byte', () => {
+    const text = '{"ké\\n🔑":"✓\\ud83d\\ude00","deep":{"n":[1.5,-2e3,{"x":"y"}],"t":true},"__proto__":null,"last":12}';
+    const bytes = Buffer.from(text);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const output = new ByteWriter(16);
+      const json = new JsonWriter(output);
+      const visitor: ObjectVisitor = json.object((key) => json.visit(key, visitor));
+      const scanner = createJsonScanner(visitor, output);
+      scanner.write(bytes.subarray(0, cut));
+      scanner.write(bytes.subarray(cut));
+      scanner.end();
+      expect(reprint(output.toString())).toBe(reprint(text));
+    }
+  });
+
+  it('copies values byte for byte', () => {
+    const value = '{ "x" : [ 1.0 , 1e1, "\\u0041" ] }';
+    for (const pieceSize of [1, 4, Infinity]) {
+      const output = new ByteWriter(16);
+      scan(
+        `{"skip":{"x":1},"keep": ${value} ,"also":2}`,
+        { member: (key) => (key === 'keep' ? COPY : SKIP) },
+        pieceSize,
+        output,
+      );
+      expect(output.toString()).toBe(value);
+    }
+  });
+
+  it('reads values of every kind, and every one of two with the same key', () => {
+    const text = '{"a":"\\u00e9✓","b":[1,{"c":null}],"c":-1.5,"d":true,"a":{}}';
+    for (const pieceSize of [1, 3, Infinity]) {
+      const found: [string, unknown][] = [];
+      scan(text, { member: (key) => (value) => void found.push([key, value]) }, pieceSize);
+      expect(found).toStrictEqual([
+        ['a', 'é✓'],
+        ['b', [1, { c: null }]],
+        ['c', -1.5],
+        ['d', true],
+        ['a', {}],
+      ]);
+    }
+  });
+
+  it('does not read a value that is too long, and goes on after it', () => {
+    const found: [string, unknown][] = [];
+    const text = JSON.stringify({ long: 'x'.repeat(READ_LIMIT), fits: 'x'.repeat(READ_LIMIT - 2), after: 1 });
+    scan(text, { member: (key) => (value) => void found.push([key, value]) }, 1_000);
+    expect(found.map(([key, value]) => [key, value === undefined ? undefined : String(value).length])).toStrictEqual([
+      ['long', undefined],
+      ['fits', READ_LIMIT - 2],
+      ['after', 1],
+    ]);
+  });
+
+  it('tells a visitor of an object that it is none', () => {
+    for (const value of ['null', '[]', '"x"', '1', 'true']) {
+      const seen: string[] = [];
+      const output = new ByteWriter(16);
+      const inner = (otherwise: () => typeof SKIP | typeof COPY): Instruction => ({ member: () => SKIP, otherwise });
+      scan(
+        `{"a":${value},"b":${value},"c":${value}}`,
+        {
+          member: (key) =>
+            key === 'c' ? { member: () => SKIP } : inner(() => (seen.push(key), key === 'a' ? COPY : SKIP)),
+        },
+        1,
+        output,
+      );
+      expect(seen).toStrictEqual(['a', 'b']);
+      expect(output.toString()).toBe(value);
+    }
+  });
+
+  it('refuses nesting past its limit, whether it looks or not', () => {
+    const nested = (depth: number): string => `{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
+    expect(accepts(nested(DEPTH_LIMIT))).toBe(true);
+    expect(accepts(nested(DEPTH_LIMIT + 1))).toBe(false);
+    expect(accepts(`{"a":${'['.repeat(5_000_000)}`)).toBe(false);
+  });
+
+  it('refuses a key of megabytes without keeping it', () => {
+    const scanner = createJsonScanner(nothing);
+    scanner.write(Buffer.from('{"'));
+    expect(() => {
+      for (let round = 0; round < 64; round++) scanner.write(Buffer.alloc(64 * 1024, 'k'));
+    }).toThrow(JsonFormatError);
+  });
+
+  it('says where a text is wrong, and nothing of what it says', () => {
+    expect(() => scan('{"secret":tru!}')).toThrow(/^byte 13: expected true, false or null$/);
+  });
+});
