@@ -1,0 +1,174 @@
+import { STATUS_CODES } from 'node:http';
+import type { Outcome } from '@entrepot/core';
+import type { EngineObserver } from '@entrepot/core/engine';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds. A hit takes well under a millisecond, a large cold artifact minutes. */
+const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** Label values come from the configuration, from plugins and from tables; should they still run wild, the rest is one series. */
+const MAX_SERIES = 5000;
+const OTHER = 'other';
+
+const GAUGES = {
+  flights: ['entrepot_flights', 'Fetches from upstreams that are running.'],
+  spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.'],
+  memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.'],
+} as const satisfies Record<string, readonly [name: string, help: string]>;
+
+/** What `watch` can show. */
+export type GaugeName = keyof typeof GAUGES;
+
+interface RequestSeries {
+  readonly requests: Counter.Internal;
+  readonly duration: Histogram.Internal<string>;
+  readonly bytes: Counter.Internal;
+}
+
+interface UpstreamSeries {
+  readonly requests: Counter.Internal;
+  readonly duration: Histogram.Internal<string>;
+}
+
+/** Metrics for Prometheus, in a registry of their own: two of them in one process do not meet. */
+export class PrometheusMetrics implements EngineObserver {
+  readonly #registry = new Registry();
+  readonly #requests = this.#counter('entrepot_requests_total', 'Requests for repositories.', [
+    'repository',
+    'resource',
+    'outcome',
+    'status',
+  ]);
+  readonly #duration = this.#histogram(
+    'entrepot_request_duration_seconds',
+    'From the request to the end of its reply.',
+    ['repository', 'outcome'],
+    REQUEST_BUCKETS,
+  );
+  readonly #bytes = this.#counter('entrepot_response_bytes_total', 'Bytes of reply bodies.', ['repository']);
+  readonly #upstreamRequests = this.#counter(
+    'entrepot_upstream_requests_total',
+    'Requests to upstreams; the status is `failed` where there was no reply.',
+    ['repository', 'status'],
+  );
+  readonly #upstreamDuration = this.#histogram(
+    'entrepot_upstream_request_duration_seconds',
+    'From the request to the head of the reply, or to the failure.',
+    ['repository'],
+    UPSTREAM_BUCKETS,
+  );
+  readonly #integrityFailures = this.#counter(
+    'entrepot_integrity_failures_total',
+    'Fetched bytes that were not what the ecosystem promised.',
+    ['repository'],
+  );
+  /** Labels are resolved once, not for every request. */
+  readonly #requestSeries = new Map<string, RequestSeries>();
+  readonly #upstreamSeries = new Map<string, UpstreamSeries>();
+  readonly #watched: Readonly<Record<GaugeName, (() => number)[]>> = {
+    flights: [],
+    spoolBytes: [],
+    memoryCacheBytes: [],
+  };
+
+  constructor() {
+    for (const name of Object.keys(GAUGES) as GaugeName[]) this.#gauge(name);
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** The media type of `render`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All metrics as text. */
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Counts a request that is over. `seconds` until the last byte of its reply, `bytes` of its body. */
+  observeRequest(outcome: Outcome, status: number, seconds: number, bytes: number): void {
+    const { requests, duration, bytes: sent } = this.#requestSeriesOf(outcome, status);
+    requests.inc();
+    duration.observe(seconds);
+    if (bytes > 0) sent.inc(bytes);
+  }
+
+  upstreamAnswered(repository: string, status: string, duration: number): void {
+    const series = this.#upstreamSeriesOf(repository, status);
+    series.requests.inc();
+    series.duration.observe(duration / 1000);
+  }
+
+  integrityFailed(repository: string): void {
+    this.#integrityFailures.inc({ repository });
+  }
+
+  /** Shows what `read` gives whenever the metrics are read; several of one name add up. Must be quick and must not throw. */
+  watch(name: GaugeName, read: () => number): void {
+    this.#watched[name].push(read);
+  }
+
+  #requestSeriesOf({ repository, resource, name }: Outcome, status: number): RequestSeries {
+    const key = `${repository}\n${resource}\n${name}\n${status}`;
+    const known = this.#requestSeries.get(key);
+    if (known !== undefined) return known;
+    const full = this.#requestSeries.size >= MAX_SERIES;
+    const labels = full ? { repository: OTHER, resource: OTHER } : { repository, resource };
+    const series: RequestSeries = {
+      requests: this.#requests.labels({ ...labels, outcome: name, status: statusLabel(String(status)) }),
+      duration: this.#duration.labels({ repository: labels.repository, outcome: name }),
+      bytes: this.#bytes.labels({ repository: labels.repository }),
+    };
+    if (!full) this.#requestSeries.set(key, series);
+    return series;
+  }
+
+  #upstreamSeriesOf(repository: string, status: string): UpstreamSeries {
+    const key = `${repository}\n${status}`;
+    const known = this.#upstreamSeries.get(key);
+    if (known !== undefined) return known;
+    const full = this.#upstreamSeries.size >= MAX_SERIES;
+    const labels = { repository: full ? OTHER : repository };
+    const series: UpstreamSeries = {
+      requests: this.#upstreamRequests.labels({ ...labels, status: statusLabel(status) }),
+      duration: this.#upstreamDuration.labels(labels),
+    };
+    if (!full) this.#upstreamSeries.set(key, series);
+    return series;
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #histogram<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+    buckets: number[],
+  ): Histogram<Label> {
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.#registry] });
+  }
+
+  #gauge(name: GaugeName): void {
+    const [metric, help] = GAUGES[name];
+    const watched = this.#watched[name];
+    const gauge = new Gauge({
+      name: metric,
+      help,
+      registers: [this.#registry],
+      collect() {
+        let sum = 0;
+        for (const read of watched) sum += read();
+        gauge.set(sum);
+      },
+    });
+  }
+}
+
+/** Upstreams may send any three digits: those that mean nothing are one label a class. */
+function statusLabel(status: string): string {
+  if (status in STATUS_CODES || !/^\d{3}$/.test(status)) return status;
+  return `${status[0]}xx`;
+}
