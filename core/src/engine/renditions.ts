@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -37,7 +37,7 @@ export interface RenditionSource {
 }
 
 /**
- * The memo of rewritten documents: small ones in memory, large ones in a bounded directory that begins empty. What
+ * The memo of rewritten documents: small ones in memory, large ones as files within a bound. What
  * leaves it is made again. A file that goes while it is being read is read to its end.
  */
 export class Renditions {
@@ -46,7 +46,8 @@ export class Renditions {
   readonly #large: ByteLru<Rendition>;
   readonly #making = new Map<string, Promise<Rendition>>();
 
-  private constructor(directory: string, maxMemoryBytes: number, maxFileBytes: number) {
+  /** @param directory exists, and belongs to this process */
+  constructor(directory: string, maxMemoryBytes: number, maxFileBytes: number) {
     this.#directory = directory;
     this.#small = new ByteLru(maxMemoryBytes, ({ size }) => size + 512);
     this.#large = new ByteLru(
@@ -54,13 +55,6 @@ export class Renditions {
       ({ size }) => size,
       ({ path }) => void rm(path as string, { force: true }),
     );
-  }
-
-  /** Makes the directory and removes what an earlier process left in it. */
-  static async open(directory: string, maxMemoryBytes: number, maxFileBytes: number): Promise<Renditions> {
-    await mkdir(directory, { recursive: true });
-    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
-    return new Renditions(directory, maxMemoryBytes, maxFileBytes);
   }
 
   /** Bytes in memory. */
@@ -110,11 +104,6 @@ export class Renditions {
   /** A stream of a rendition that is in a file; made anew by the caller when the file is gone. */
   static read(rendition: Rendition): Readable {
     return createReadStream(rendition.path as string, { highWaterMark: 128 * 1024 });
-  }
-
-  dispose(): void {
-    this.#small.clear();
-    this.#large.clear();
   }
 }
 

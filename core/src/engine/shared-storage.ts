@@ -1,3 +1,5 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { BlobStore } from '../api/blob-store.js';
 import type { Clock } from '../api/clock.js';
@@ -15,7 +17,7 @@ export interface SharedStorageOptions {
   readonly entries: EntryIndex;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** A directory of this process alone, best on the file system of the blobs. What is in it is removed at the start. */
+  /** Where bytes on their way are kept, best on the file system of the blobs. Processes may share it: each has a folder of its own. */
   readonly spoolPath: string;
   /** The bound on all spools together, in bytes. */
   readonly maxSpoolBytes: number;
@@ -38,12 +40,9 @@ export interface SharedStorage {
 
 /** Opens the storage that repositories share. */
 export async function createSharedStorage(options: SharedStorageOptions): Promise<SharedStorage> {
-  const spools = await SpoolSpace.open(join(options.spoolPath, 'flights'), options.maxSpoolBytes);
-  const renditions = await Renditions.open(
-    join(options.spoolPath, 'renditions'),
-    options.maxMemoryBytes / 2,
-    options.maxSpoolBytes / 4,
-  );
+  const folder = await claimFolder(options.spoolPath);
+  const spools = new SpoolSpace(folder, options.maxSpoolBytes);
+  const renditions = new Renditions(folder, options.maxMemoryBytes / 2, options.maxSpoolBytes / 4);
   const memory = new ByteLru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
   return {
@@ -54,7 +53,38 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     memoryBytes: () => memory.weight + renditions.memoryBytes,
     async dispose() {
       await entries.dispose();
-      renditions.dispose();
+      await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Folders that this process has claimed so far. */
+let claimed = 0;
+
+/**
+ * Makes a folder for this process below `path`, and removes those of processes of this machine that are no more: what a
+ * crash left behind. In a container every process has the same number; then what the first claim finds is its own.
+ */
+async function claimFolder(path: string): Promise<string> {
+  await mkdir(path, { recursive: true });
+  for (const name of await readdir(path)) {
+    const [, host, pid] = /^(.*)-(\d+)-\d+$/.exec(name) ?? [];
+    if (host !== hostname()) continue;
+    const left = Number(pid) === process.pid ? claimed === 0 : !isRunning(Number(pid));
+    if (left) await rm(join(path, name), { recursive: true, force: true });
+  }
+  const folder = join(path, `${hostname()}-${process.pid}-${claimed}`);
+  claimed += 1;
+  await mkdir(folder);
+  return folder;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process is one, too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

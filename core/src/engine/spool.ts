@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open, mkdir, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
@@ -25,16 +25,10 @@ export class SpoolSpace {
   readonly #maxBytes: number;
   #used = 0;
 
-  private constructor(directory: string, maxBytes: number) {
+  /** @param directory exists, and belongs to this process */
+  constructor(directory: string, maxBytes: number) {
     this.directory = directory;
     this.#maxBytes = maxBytes;
-  }
-
-  /** Makes the directory and removes what a crash left in it. */
-  static async open(directory: string, maxBytes: number): Promise<SpoolSpace> {
-    await mkdir(directory, { recursive: true });
-    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
-    return new SpoolSpace(directory, maxBytes);
   }
 
   /** Bytes in use. */
