@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printProblem } from '../config/index.js';
+import { nearest } from '../config/did-you-mean.js';
 import { EXIT, type CommandContext } from './context.js';
+import { hostVersion } from './host-version.js';
 
 const FILE_OPTION = [
   '-c, --config <file>',
@@ -17,6 +19,11 @@ export async function runCli(words: readonly string[], context: CommandContext):
   const program = commands(context, (result) => {
     code = result;
   });
+  const unknown = unknownCommand(words, program);
+  if (unknown !== undefined) {
+    context.writeError(unknown);
+    return EXIT.usage;
+  }
   try {
     await program.parseAsync(words, { from: 'user' });
     return code;
@@ -28,6 +35,7 @@ export async function runCli(words: readonly string[], context: CommandContext):
 function commands(context: CommandContext, finish: (code: number) => void): Command {
   const program = new Command('entrepot')
     .description('A caching, verifying package proxy for every package manager of an organisation.')
+    .version(hostVersion(), '-V, --version', 'print the version of the server')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.write(text.trimEnd()),
@@ -73,6 +81,15 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
       finish(await (await import('./doctor.js')).doctor(options, context)),
     );
   return program;
+}
+
+/** Without this, a misspelt command would be an argument too many for the default one. */
+function unknownCommand([word]: readonly string[], program: Command): string | undefined {
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (word === undefined || word.startsWith('-') || names.includes(word)) return undefined;
+  const meant = nearest(word, names);
+  const hint = meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
+  return `error: unknown command ${JSON.stringify(word)}; ${hint}`;
 }
 
 /** Says in words what ended a command, and with which code the process ends. */

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { API_VERSION } from '@entrepot/core';
 import { ConfigurationError, loadConfig } from '../config/index.js';
 import { loadPlugins, runningCoreVersion } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
+import { hostVersion } from './host-version.js';
 
 /** Which versions run. */
 export interface Versions {
@@ -44,12 +44,6 @@ export async function version(
     );
   }
   return EXIT.ok;
-}
-
-/** This package's version. */
-export function hostVersion(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { readonly version: string }).version;
 }
 
 async function versions(file: string | undefined, { env, cwd }: CommandContext): Promise<Versions> {

@@ -33,7 +33,7 @@ export function unknownKey(key: string, known: readonly string[]): string {
 function describeIssue(issue: RawIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `expected ${EXPECTED[issue.expected] ?? issue.expected}, found ${kindOf(issue.input)}`;
+      return `expected ${EXPECTED[issue.expected] ?? issue.expected}, found ${kindOf(issue.input, issue.expected)}`;
     case 'invalid_value':
       return `expected ${listed(issue.values)}, found ${kindOf(issue.input)}`;
     case 'too_small':
@@ -59,13 +59,13 @@ const EXPECTED: Readonly<Record<string, string>> = {
   array: 'a list',
 };
 
-function kindOf(value: unknown): string {
+function kindOf(value: unknown, expected?: string): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'an empty value (leave the key out for its default)';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
   if (typeof value === 'string') return value === '' ? 'an empty text' : 'a text';
-  if (typeof value === 'number') return 'a number (quote it where a text is meant)';
+  if (typeof value === 'number') return expected === 'string' ? 'a number (put it in quotes)' : 'a number';
   return typeof value === 'boolean' ? 'true or false' : typeof value;
 }
 

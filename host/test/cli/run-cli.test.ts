@@ -181,12 +181,18 @@ describe('the initial configuration', () => {
 });
 
 describe('the command line', () => {
+  it('names the command that was meant', async () => {
+    expect(await terminal.run('docter')).toBe(64);
+    expect(terminal.errors).toEqual(['error: unknown command "docter"; did you mean doctor?']);
+  });
+
   it.each([
     [['serv'], 64],
     [['--listen', '1'], 64],
     [['serve', '-c'], 64],
     [['validate', 'x', 'y'], 64],
     [['--help'], 0],
+    [['--version'], 0],
     [['serve', '--help'], 0],
   ])('%j exits with %d and says why', async (words, code) => {
     expect(await terminal.run(...words)).toBe(code);

@@ -128,15 +128,17 @@ describe('problems', () => {
     [
       'a wrong type',
       { log: { access: 'yes' }, server: 5 },
-      [
-        'server: expected a mapping of keys, found a number (quote it where a text is meant)',
-        'log.access: expected true or false, found a text',
-      ],
+      ['server: expected a mapping of keys, found a number', 'log.access: expected true or false, found a text'],
     ],
     [
       'a key without a value',
       { server: null },
       ['server: expected a mapping of keys, found an empty value (leave the key out for its default)'],
+    ],
+    [
+      'a text that YAML takes for a number',
+      { metrics: { token: 5 } },
+      ['metrics.token: expected a text, found a number (put it in quotes)'],
     ],
     ['a bad address', { server: { listen: '8080' } }, ['server.listen: expected host:port, [address]:port or :port']],
     [
@@ -213,7 +215,7 @@ describe('problems', () => {
       [
         'repositories.one.upstreams.0.url: expected a text, found nothing',
         'repositories.one.upstreams.0.uri: unknown key; did you mean url?',
-        'repositories.one.upstreams.1: expected a text, found a number (quote it where a text is meant)',
+        'repositories.one.upstreams.1: expected a text, found a number (put it in quotes)',
         'repositories.one.upstreams.2: expected an http:// or https:// URL',
         'repositories.one.upstreams.3.url: expected an http:// or https:// URL',
       ],
@@ -254,9 +256,7 @@ describe('problems', () => {
     [
       'too many connections',
       repository({ transport: { connections: 0.5 } }),
-      [
-        'repositories.one.transport.connections: expected a whole number, found a number (quote it where a text is meant)',
-      ],
+      ['repositories.one.transport.connections: expected a whole number, found a number'],
     ],
     [
       'no connection at all',
