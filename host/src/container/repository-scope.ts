@@ -1,0 +1,119 @@
+import { CLOCK, LOGGER } from '@entrepot/core';
+import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
+import { ConfigurationError, type ConfigurationProblem, type TransportConfig } from '../config/index.js';
+import { UndiciTransport } from '../drivers/upstream/undici.js';
+import { withFields } from '../logger.js';
+import { createProtocol } from '../plugins/create.js';
+import { pluginProblem } from '../plugins/problem.js';
+import type { RepositoryPlan } from '../repository-plan.js';
+import type { Scope } from './scope.js';
+import {
+  BLOBS,
+  ENGINE,
+  ENTRIES,
+  HOT_CACHE,
+  METRICS,
+  POLICY,
+  PROTOCOL,
+  ROOT_LOGGER,
+  STORAGE,
+  TRANSPORT,
+} from './tokens.js';
+
+/**
+ * The services of one repository, above those of the process. `start` makes the protocol, and rejects with a
+ * `ConfigurationError` when the plugin cannot; the engine is made when it is asked for, which needs a started root.
+ * @param grace how long running fetches may take to end when the scope is disposed, in milliseconds, asked for then
+ */
+export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: () => number): Scope {
+  const scope = root.child(plan.name);
+  let served = false;
+  scope.value(LOGGER, withFields(root.get(ROOT_LOGGER), { repository: plan.name }));
+  scope.open(
+    PROTOCOL,
+    {},
+    () => openProtocol(plan, scope),
+    // The engine ends the protocol that it was given.
+    (protocol) => (served ? undefined : protocol.dispose?.()),
+  );
+  scope.single(TRANSPORT, {}, () => openTransport(plan.config.transport));
+  scope.single(
+    ENGINE,
+    {
+      protocol: PROTOCOL,
+      transport: TRANSPORT,
+      logger: LOGGER,
+      blobs: BLOBS,
+      entries: ENTRIES,
+      hotCache: HOT_CACHE,
+      policy: POLICY,
+      clock: CLOCK,
+      storage: STORAGE,
+      observer: METRICS,
+    },
+    ({ protocol, ...services }) => {
+      const engine = createRepository({ ...definitionOf(plan), protocol }, services);
+      served = true;
+      return engine;
+    },
+    (engine) => engine.dispose(grace()),
+  );
+  return scope;
+}
+
+async function openProtocol(plan: RepositoryPlan, scope: Scope) {
+  const { name, kind, upstreams, options, loaded } = plan;
+  const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
+  const result = await createProtocol({ plugin: loaded.plugin, scope, options, repository });
+  if ('protocol' in result) return result.protocol;
+  if ('refusal' in result) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
+  throw new ConfigurationError(
+    result.mismatches.map((mismatch) =>
+      pluginProblem(`repositories.${name}`, loaded.package, loaded.location, mismatch),
+    ),
+  );
+}
+
+/** What a plugin says of its options; it may name the key of the repository that it is about. */
+function refusalProblem(name: string, refusal: string): ConfigurationProblem {
+  const path = `repositories.${name}`;
+  const [key, ...rest] = refusal.split(': ');
+  if (key?.startsWith(`${path}.`) && rest.length > 0) return { path: key, message: rest.join(': ') };
+  return { path, message: refusal };
+}
+
+function definitionOf({
+  name,
+  kind,
+  acceptsUploads,
+  loaded,
+  upstreams,
+  freshness,
+  config,
+}: RepositoryPlan): Omit<RepositoryDefinition, 'protocol'> {
+  const { transport, limits, coldRange, requireIntegrity } = config;
+  return {
+    name,
+    kind,
+    plugin: loaded.plugin,
+    upstreams: upstreams.map(({ url, scope, authorization }) => ({ url, scope, authorization })),
+    freshness,
+    coldRange,
+    requireIntegrity,
+    allowPrivateHosts: transport.allowPrivateHosts,
+    userAgent: transport.userAgent,
+    limits: { ...limits, totalTimeout: transport.totalTimeout },
+    acceptsUploads,
+  };
+}
+
+function openTransport({
+  proxy,
+  connections,
+  connectTimeout,
+  headersTimeout,
+  idleTimeout,
+}: TransportConfig): UndiciTransport {
+  const timeouts = { connect: connectTimeout, headers: headersTimeout, body: idleTimeout };
+  return new UndiciTransport({ proxy, connections, timeouts });
+}

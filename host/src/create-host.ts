@@ -1,0 +1,308 @@
+import type Router from '@koa/router';
+import { CLOCK, type ClientSetup, type Logger } from '@entrepot/core';
+import type Koa from 'koa';
+import {
+  ConfigurationError,
+  printListenAddress,
+  type ConfigurationProblem,
+  type ListenAddress,
+  type LoadedConfig,
+} from './config/index.js';
+import { createRootScope } from './container/bindings.js';
+import { createRepositoryScope } from './container/repository-scope.js';
+import type { Scope } from './container/scope.js';
+import { BLOBS, ENGINE, ENTRIES, METRICS, ROOT_LOGGER, STORAGE } from './container/tokens.js';
+import { createApp } from './http/app.js';
+import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
+import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
+import { Drain } from './http/drain.js';
+import type { ExchangeObserver } from './http/exchange.js';
+import { healthRoutes } from './http/health-routes.js';
+import { homePage } from './http/home-page.js';
+import type { MountedRepository } from './http/koa-adapter.js';
+import { Listener } from './http/listener.js';
+import { metricsRoute } from './http/metrics-route.js';
+import { accessLog } from './http/request-context.js';
+import { trustedProxies, type TrustedProxies } from './http/trusted-proxies.js';
+import { createLogger } from './logger.js';
+import { loadPlugins } from './plugins/load.js';
+import { planRepositories, type RepositoryPlan } from './repository-plan.js';
+
+/** A repository as a host serves it. Holds no secret. */
+export interface HostRepository {
+  readonly name: string;
+  readonly type: string;
+  readonly kind: 'proxy' | 'hosted';
+  readonly mount: string;
+  /** `host:port` of its own listener. Absent: it is on the server's. */
+  readonly listen: string | undefined;
+  readonly upstreams: readonly {
+    readonly url: string;
+    readonly scope?: string | undefined;
+    /** Where it comes from, for people. */
+    readonly source: string;
+  }[];
+}
+
+/** Everything that the configuration means, put together. */
+export interface Host {
+  readonly repositories: readonly HostRepository[];
+  /** The app of the server's listener. */
+  readonly app: Koa;
+  /**
+   * Begins to serve.
+   * @returns the listeners, the server's first
+   * @throws the system's error (`EADDRINUSE`) when an address cannot be listened on; nothing is listened on then
+   */
+  listen(): Promise<readonly { readonly url: string }[]>;
+  /** Stops serving: running requests get `server.drainTimeout` to end. Then closes everything, last first. Once. */
+  close(): Promise<void>;
+}
+
+/** What `createHost` may be given. */
+export interface CreateHostOptions {
+  /** Instead of standard output. */
+  readonly logger?: Logger | undefined;
+}
+
+/**
+ * Loads the plugins, checks the configuration against them, opens storage and puts the server together.
+ * @throws ConfigurationError with everything that is wrong
+ */
+export async function createHost(loaded: LoadedConfig, options: CreateHostOptions = {}): Promise<Host> {
+  const prepared = await prepare(loaded, options);
+  try {
+    if (prepared.problems.length > 0) throw new ConfigurationError(prepared.problems);
+    await prepared.root.start();
+    return assemble(loaded, prepared);
+  } catch (error) {
+    await abandon(prepared);
+    throw error;
+  }
+}
+
+/** What `createHost` would serve, and everything that it would refuse. Opens no storage and listens on nothing. */
+export async function checkConfiguration(
+  loaded: LoadedConfig,
+  options: CreateHostOptions = {},
+): Promise<{ readonly repositories: readonly HostRepository[]; readonly problems: readonly ConfigurationProblem[] }> {
+  const prepared = await prepare(loaded, options);
+  await abandon(prepared);
+  return { repositories: prepared.served.map(({ plan }) => describe(plan)), problems: prepared.problems };
+}
+
+/** A repository whose protocol exists and whose engine does not yet. */
+interface Served {
+  readonly plan: RepositoryPlan;
+  readonly scope: Scope;
+}
+
+interface Prepared {
+  readonly root: Scope;
+  readonly served: readonly Served[];
+  readonly problems: readonly ConfigurationProblem[];
+  readonly deadline: Deadline;
+}
+
+/** When everything has to be closed; milliseconds of the monotonic clock. */
+interface Deadline {
+  at: number;
+}
+
+/** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */
+async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promise<Prepared> {
+  const { config, directory } = loaded;
+  const plugins = await loadPlugins({ plugins: config.plugins, folder: directory });
+  const planned = await planRepositories(loaded, plugins.plugins);
+  const root = createRootScope(config, options.logger ?? createLogger(config.log.level));
+  const deadline: Deadline = { at: 0 };
+  const served = planned.plans.map((plan) => ({
+    plan,
+    scope: createRepositoryScope(root, plan, () => Math.max(0, deadline.at - performance.now())),
+  }));
+  const starts = await Promise.allSettled(served.map(({ scope }) => scope.start()));
+  const failures = starts.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const unexpected = failures.find((error) => !(error instanceof ConfigurationError));
+  if (unexpected !== undefined) {
+    await abandon({ root });
+    throw unexpected;
+  }
+  const refused = failures.flatMap((error) => (error as ConfigurationError).problems);
+  return { root, served, problems: [...plugins.problems, ...planned.problems, ...refused], deadline };
+}
+
+async function abandon({ root }: Pick<Prepared, 'root'>): Promise<void> {
+  const logger = root.get(ROOT_LOGGER);
+  await root.dispose().catch((error: unknown) => logger.warn({ err: error }, 'start was given up, and so was its end'));
+}
+
+/** One listener and what is served on it. */
+interface Site {
+  readonly address: ListenAddress;
+  readonly served: Served[];
+}
+
+interface OpenSite extends Site {
+  readonly app: Koa;
+  readonly listener: Listener;
+}
+
+function assemble({ config }: LoadedConfig, { root, served, deadline }: Prepared): Host {
+  const { server, metrics, log } = config;
+  const logger = root.get(ROOT_LOGGER);
+  const proxies = trustedProxies(server.trustProxy);
+  const numbers = root.get(METRICS);
+  const drain = new Drain();
+  const observers = log.access ? [counting(numbers), accessLog(logger)] : [counting(numbers)];
+  const common = { maxPathLength: server.maxPathLength, watch: { drain, observers }, proxies, logger };
+
+  const sites: OpenSite[] = [];
+  for (const site of sitesOf(server.listen, served)) {
+    const isMain = sites.length === 0;
+    const repositories = site.served.map((one) => mount(one, isMain ? server.publicUrl : undefined, proxies));
+    const app = createApp({ ...common, repositories, routes: isMain ? addServerRoutes : undefined });
+    const listener = new Listener(app, { ...server, ...site.address }, logger);
+    sites.push({ ...site, app, listener });
+  }
+  const [main] = sites as [OpenSite];
+  const storage = root.get(STORAGE);
+  numbers.watch('memoryCacheBytes', () => storage.memoryBytes());
+  numbers.watch('spoolBytes', () => storage.spools.used);
+  for (const { scope } of served) {
+    const engine = scope.get(ENGINE);
+    numbers.watch('flights', () => engine.flights());
+  }
+
+  function addServerRoutes(router: Router): void {
+    const checks = [
+      { name: 'blobs', check: () => root.get(BLOBS).check() },
+      { name: 'entries', check: () => root.get(ENTRIES).check() },
+    ];
+    healthRoutes(router, { checks, isDraining: () => drain.draining, clock: root.get(CLOCK), logger });
+    metricsRoute(router, { ...metrics, source: numbers });
+    homePage(
+      router,
+      served.map((one) => ({
+        ...describe(one.plan),
+        baseUrl: shownUrl(one.plan, server.publicUrl, proxies, () => portOf(sites, one)),
+        clientSetup: (baseUrl) => clientSetup(one.plan, baseUrl, logger),
+      })),
+    );
+  }
+
+  const repositories = served.map(({ plan }) => describe(plan));
+  let closed: Promise<void> | undefined;
+  return {
+    repositories,
+    app: main.app,
+    listen: () => listenAll(sites),
+    close() {
+      closed ??= closeAll();
+      return closed;
+    },
+  };
+
+  async function closeAll(): Promise<void> {
+    deadline.at = performance.now() + server.drainTimeout;
+    drain.start();
+    await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
+    await root.dispose();
+  }
+}
+
+/** Counts what repositories answered; probes and the metrics themselves are not of interest. */
+function counting(metrics: PrometheusMetrics): ExchangeObserver {
+  return ({ outcome, status, duration, bytes }) => {
+    if (outcome !== undefined) metrics.observeRequest(outcome, status, duration / 1000, bytes);
+  };
+}
+
+/** The server's own listener first, then those that repositories have, each address once. */
+function sitesOf(main: ListenAddress, served: readonly Served[]): Site[] {
+  const sites: Site[] = [{ address: main, served: [] }];
+  const separate = new Map<string, Site>();
+  for (const one of served) {
+    const { listen } = one.plan;
+    let site = listen === undefined ? sites[0] : separate.get(printListenAddress(listen));
+    if (site === undefined) {
+      site = { address: listen as ListenAddress, served: [] };
+      separate.set(printListenAddress(site.address), site);
+      sites.push(site);
+    }
+    site.served.push(one);
+  }
+  return sites;
+}
+
+async function listenAll(sites: readonly OpenSite[]): Promise<{ readonly url: string }[]> {
+  const listening: { url: string }[] = [];
+  try {
+    for (const { listener } of sites) listening.push({ url: await listener.listen() });
+    return listening;
+  } catch (error) {
+    await Promise.all(sites.map(({ listener }) => listener.close(0)));
+    throw error;
+  }
+}
+
+function mount({ plan, scope }: Served, serverUrl: string | undefined, proxies: TrustedProxies): MountedRepository {
+  const mount = plan.mount === '/' ? '' : plan.mount;
+  return {
+    name: plan.name,
+    mount,
+    engine: scope.get(ENGINE),
+    baseUrl: baseUrlOf(publicUrl(plan, serverUrl), mount, proxies),
+  };
+}
+
+/** What the configuration says of the URL of a repository. The server's own is about the server's listener. */
+function publicUrl({ config, mount }: RepositoryPlan, serverUrl: string | undefined): string | undefined {
+  return config.publicUrl ?? (serverUrl === undefined ? undefined : serverUrl + (mount === '/' ? '' : mount));
+}
+
+/** The URL that the start page shows; a repository with a listener of its own is on another port of the same host. */
+function shownUrl(
+  plan: RepositoryPlan,
+  serverUrl: string | undefined,
+  proxies: TrustedProxies,
+  port: () => number,
+): BaseUrl {
+  const mount = plan.mount === '/' ? '' : plan.mount;
+  if (plan.listen === undefined) return baseUrlOf(publicUrl(plan, serverUrl), mount, proxies);
+  const own = plan.config.publicUrl;
+  return (request, authority) => {
+    if (own !== undefined) return own;
+    const { hostname } = new URL(originOf(request, authority, proxies));
+    return `http://${hostname}:${port()}${mount}`;
+  };
+}
+
+function portOf(sites: readonly OpenSite[], one: Served): number {
+  return sites.find(({ served }) => served.includes(one))?.listener.port ?? 0;
+}
+
+function describe({ name, kind, mount, listen, upstreams, loaded }: RepositoryPlan): HostRepository {
+  return {
+    name,
+    type: loaded.plugin.id,
+    kind,
+    mount,
+    listen: listen === undefined ? undefined : printListenAddress(listen),
+    upstreams: upstreams.map(({ url, scope, source }) => ({ url, scope, source })),
+  };
+}
+
+/** A plugin that cannot say it must not take the page with it. */
+function clientSetup(
+  { name, kind, upstreams, loaded }: RepositoryPlan,
+  baseUrl: string,
+  logger: Logger,
+): readonly ClientSetup[] {
+  const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
+  try {
+    return loaded.plugin.clientSetup?.({ baseUrl, repository }) ?? [];
+  } catch (error) {
+    logger.error({ err: error, plugin: loaded.package, hook: 'clientSetup', repository: name }, 'plugin failed');
+    return [];
+  }
+}
