@@ -198,7 +198,7 @@ function search(head: RequestHead): Resource {
   const query = parameters.toString();
   return {
     kind: 'passthrough',
-    method: head.method === 'HEAD' ? 'HEAD' : 'GET',
+    method: 'GET',
     name: 'search',
     upstreamPath: query === '' ? '-/v1/search' : `-/v1/search?${query}`,
     accept: 'application/json',
