@@ -44,7 +44,7 @@ export interface HostRepository {
   }[];
 }
 
-/** Everything that the configuration means, put together. */
+/** Everything that the configuration means, put together. Logs what it serves, from where, and when it stops. */
 export interface Host {
   readonly repositories: readonly HostRepository[];
   /** The app of the server's listener. */
@@ -147,7 +147,7 @@ interface OpenSite extends Site {
   readonly listener: Listener;
 }
 
-function assemble({ config }: LoadedConfig, { root, served, deadline }: Prepared): Host {
+function assemble({ config, sources }: LoadedConfig, { root, served, deadline }: Prepared): Host {
   const { server, metrics, log } = config;
   const logger = root.get(ROOT_LOGGER);
   const proxies = trustedProxies(server.trustProxy);
@@ -195,7 +195,14 @@ function assemble({ config }: LoadedConfig, { root, served, deadline }: Prepared
   return {
     repositories,
     app: main.app,
-    listen: () => listenAll(sites),
+    async listen() {
+      const listeners = await listenAll(sites);
+      for (const { name, ...rest } of repositories) logger.info({ repository: name, ...rest }, 'repository');
+      if (repositories.length === 0)
+        logger.warn({}, 'there is no repository: none is configured, or no upstream was found');
+      logger.info({ listen: listeners.map(({ url }) => url), configuration: sources }, 'serving');
+      return listeners;
+    },
     close() {
       closed ??= closeAll();
       return closed;
@@ -205,8 +212,10 @@ function assemble({ config }: LoadedConfig, { root, served, deadline }: Prepared
   async function closeAll(): Promise<void> {
     deadline.at = performance.now() + server.drainTimeout;
     drain.start();
+    logger.info({ running: drain.running }, 'draining: running requests may end');
     await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
     await root.dispose();
+    logger.info({}, 'closed');
   }
 }
 

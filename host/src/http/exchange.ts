@@ -65,6 +65,9 @@ export class Exchange implements ExchangeRecord {
     this.status = response.statusCode;
     this.aborted = !response.writableFinished;
     this.duration = performance.now() - this.#startedAt;
+    // Koa sent it, not the adapter, which counts.
+    if (this.repository === undefined && this.method !== 'HEAD')
+      this.bytes = Number(response.getHeader('content-length') ?? 0);
     const query = this.path.indexOf('?');
     if (query >= 0) this.path = this.path.slice(0, query);
     this.#watch.drain.end(response);
