@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { ConfigurationError, printProblem } from '../config/index.js';
+import { ConfigurationError, printListenAddress, printProblem } from '../config/index.js';
 import { nearest } from '../config/did-you-mean.js';
 import { EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';
@@ -100,8 +100,30 @@ function report(error: unknown, context: CommandContext): number {
     for (const problem of error.problems) context.writeError(printProblem(problem));
     return EXIT.configuration;
   }
-  context.writeError(`entrepot: ${messageOf(error)}`);
+  context.writeError(`entrepot: ${listenMessage(error) ?? messageOf(error)}`);
   return EXIT.failed;
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there already',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'this user may not listen there',
+  ENOTFOUND: 'there is no such host',
+};
+
+/** What a listener that could not be opened means; its host throws the system's error. */
+function listenMessage(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { syscall, code = '', address, hostname, port } = error as ListenError;
+  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
+  const place = port === undefined ? hostname : printListenAddress({ host: address, port });
+  return `cannot listen on ${place}: ${LISTEN_FAULTS[code] ?? code}`;
+}
+
+interface ListenError extends NodeJS.ErrnoException {
+  readonly address?: string;
+  readonly hostname?: string;
+  readonly port?: number;
 }
 
 function messageOf(error: unknown): string {

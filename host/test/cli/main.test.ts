@@ -61,8 +61,8 @@ const QUIET = { server: { listen: '127.0.0.1:0' }, repositories: {} };
 
 it('serves, and ends with 0 after SIGTERM', async () => {
   const server = run(QUIET, 'serve');
-  const ready = JSON.parse(await server.line('"ready"')) as { readonly listening: readonly string[] };
-  const response = await fetch(`${ready.listening[0]}/-/livez`);
+  const serving = JSON.parse(await server.line('"msg":"serving"')) as { readonly listen: readonly string[] };
+  const response = await fetch(`${serving.listen[0]}/-/livez`);
   expect(response.status).toBe(200);
   await response.text();
   server.process.kill('SIGTERM');
@@ -84,9 +84,9 @@ it('says in one line that another process listens there', async () => {
   const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`;
   try {
     const { code, stderr } = await run({ ...QUIET, server: { listen } }, 'serve').ended;
-    expect(code).toBe(78);
+    expect(code).toBe(1);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringMatching(`^server.listen: cannot listen on ${listen}: `),
+      `entrepot: cannot listen on ${listen}: another process listens there already`,
     ]);
   } finally {
     await new Promise((resolve) => other.close(resolve));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { initialConfiguration } from '../../src/cli/initial-configuration.js';
-import { ConfigurationError, loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/index.js';
 import { TestProcess } from './test-context.js';
 
 let cwd: string;
@@ -56,11 +56,22 @@ describe('serve', () => {
     expect(terminal.output).toEqual([]);
   });
 
-  it('says in one line that it cannot listen, and closes', async () => {
-    terminal.listen = () =>
-      Promise.reject(new ConfigurationError([{ path: 'server.listen', message: 'cannot listen on :1:\n  in use' }]));
-    expect(await terminal.run('serve')).toBe(78);
-    expect(terminal.errors).toEqual(['server.listen: cannot listen on :1: in use']);
+  it.each([
+    [
+      { code: 'EADDRINUSE', syscall: 'listen', address: '127.0.0.1', port: 80 },
+      '127.0.0.1:80: another process listens there already',
+    ],
+    [{ code: 'EACCES', syscall: 'listen', address: '::', port: 80 }, '[::]:80: this user may not listen there'],
+    [
+      { code: 'EADDRNOTAVAIL', syscall: 'listen', address: '192.0.2.1', port: 80 },
+      '192.0.2.1:80: this machine has no such address',
+    ],
+    [{ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'no.example' }, 'no.example: there is no such host'],
+    [{ code: 'EWHAT', syscall: 'listen', address: '127.0.0.1', port: 80 }, '127.0.0.1:80: EWHAT'],
+  ])('says in one line that it cannot listen, and closes: %j', async (fault, expected) => {
+    terminal.listen = () => Promise.reject(Object.assign(new Error('x'), fault));
+    expect(await terminal.run('serve')).toBe(1);
+    expect(terminal.errors).toEqual([`entrepot: cannot listen on ${expected}`]);
     expect(terminal.events).toEqual(['create', 'close']);
   });
 
