@@ -22,14 +22,13 @@ import { storageError, systemCode } from './storage-error.js';
 
 // <path>/
 //   layout.json                  {"version":1}
-//   v1/sha256/00 … ff/<hex>      one read-only file a blob, named by its digest, in the folder of the digest's first two digits
+//   v1/sha256/00 … ff/<hex>      one file a blob, named by its digest, in the folder of the digest's first two digits
 //   tmp/<uuid>.part              a blob that is being written, a probe
 //
-// All 256 folders are made when the store is made, so that a put has one directory to sync and none to create. One level is
-// enough: a million blobs are 4,000 names a folder.
+// One level of folders is enough: a million blobs are 4,000 names a folder, and a put has one directory to sync.
 
 const LAYOUT_VERSION = 1;
-const FOLDERS: readonly string[] = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
+const FOLDER_NAME = /^[0-9a-f]{2}$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const TEMPORARY_NAME = /^[0-9a-f-]{36}\.part$/;
 /** How many files are looked at side by side in a listing. */
@@ -41,7 +40,7 @@ const UNSYNCABLE = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EPERM'
 
 /**
  * What a put that has returned survives. `strict`: a power cut (the file and its directory are synced). `relaxed`: the
- * end of the process; after a power cut the newest blobs may be missing or torn, which their sizes tell.
+ * end of the process; after a power cut the newest blobs may be missing or torn.
  */
 export type Durability = 'strict' | 'relaxed';
 
@@ -61,6 +60,8 @@ export class FilesystemBlobStore implements BlobStore {
   readonly #temporary: string;
   readonly #strict: boolean;
   readonly #readSize: number;
+  /** The folders that are known to be there, and durably so where that is asked for: 256 at the most. */
+  readonly #folders = new Set<string>();
 
   /**
    * Opens the store in `path`, makes it where there is none, and removes what a crash left in `tmp`.
@@ -126,6 +127,7 @@ export class FilesystemBlobStore implements BlobStore {
         await this.#syncFolder(path);
         return;
       }
+      await this.#makeFolder(path);
       if (source.path !== undefined && (await this.#adopt(source.path, size, path))) return;
       await this.#write(digest, size, source, path, signal);
     } catch (error) {
@@ -147,7 +149,7 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async *list(): AsyncIterable<BlobInfo> {
-    for (const folder of FOLDERS) {
+    for (const folder of await this.#listFolders()) {
       let batch: string[] = [];
       for await (const name of this.#names(folder)) {
         batch.push(name);
@@ -162,12 +164,14 @@ export class FilesystemBlobStore implements BlobStore {
   async check(): Promise<void> {
     const path = this.#temporaryPath();
     try {
-      const written = randomUUID();
+      const written = Buffer.from(randomUUID());
       await this.#withTemporary(path, async (handle) => {
-        await handle.writeFile(written);
+        await writeWhole(handle, written);
         if (this.#strict) await handle.sync();
-        const read = await readFile(path, 'utf8');
-        if (read !== written) throw new EntrepotError('storage', `${path} does not read as it was written`);
+        // Not by its name: another process that starts on this folder may take that for the leftovers of a crash.
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(written.length), 0, written.length, 0);
+        if (bytesRead === written.length && buffer.equals(written)) return;
+        throw new EntrepotError('storage', `${path} does not read as it was written`);
       });
     } catch (error) {
       throw storageError(error, 'write', path);
@@ -180,11 +184,8 @@ export class FilesystemBlobStore implements BlobStore {
     await mkdir(this.#path, { recursive: true });
     await this.#checkLayout();
     await mkdir(this.#temporary, { recursive: true });
-    await mkdir(this.#blobs, { recursive: true });
-    const present = new Set(await readdir(this.#blobs));
-    const missing = FOLDERS.filter((folder) => !present.has(folder));
-    await Promise.all(missing.map((folder) => mkdir(join(this.#blobs, folder), { recursive: true })));
-    if (this.#strict && missing.length > 0) {
+    const made = await mkdir(this.#blobs, { recursive: true });
+    if (this.#strict && made !== undefined) {
       for (const folder of [this.#blobs, join(this.#blobs, '..'), this.#path, join(this.#path, '..')]) {
         await syncDirectory(folder);
       }
@@ -247,7 +248,8 @@ export class FilesystemBlobStore implements BlobStore {
         await rename(temporary, path);
       });
     } catch (error) {
-      if (UNLINKABLE.has(systemCode(error) ?? '')) return false;
+      // ENOENT: somebody removed the folder, which a copy makes again.
+      if (systemCode(error) === 'ENOENT' || UNLINKABLE.has(systemCode(error) ?? '')) return false;
       throw error;
     } finally {
       await rm(temporary, { force: true });
@@ -272,9 +274,12 @@ export class FilesystemBlobStore implements BlobStore {
           await rename(temporary, path);
           return true;
         } catch (error) {
-          // Once: another process that started on this folder took our file for the leftovers of a crash.
-          if (systemCode(error) === 'ENOENT' && attempt === 1) return false;
-          throw error;
+          // Once: another process that started on this store took our file for the leftovers of a crash, or somebody removed
+          // the folder.
+          if (systemCode(error) !== 'ENOENT' || attempt > 1) throw error;
+          this.#folders.delete(join(path, '..'));
+          await this.#makeFolder(path);
+          return false;
         }
       });
       if (published) break;
@@ -284,7 +289,7 @@ export class FilesystemBlobStore implements BlobStore {
 
   /** Runs `work` on a new file, which is closed and gone afterwards unless `work` renamed it. */
   async #withTemporary<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
-    const handle = await open(path, 'wx', 0o644);
+    const handle = await open(path, 'wx+', 0o644);
     try {
       return await work(handle);
     } finally {
@@ -304,15 +309,23 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   /**
-   * Throws unless `error` says that there is no such blob. Where the very folder is gone (a volume that is not mounted
-   * any more) nothing can be said of its blobs: that is an outage.
+   * Throws unless `error` says that there is no such blob. Where the whole store is gone (a volume that is not mounted any
+   * more) nothing can be said of its blobs: that is an outage.
    */
   async #assertAbsence(error: unknown, action: string, path: string): Promise<void> {
     if (systemCode(error) !== 'ENOENT') throw storageError(error, action, path);
     try {
-      await stat(join(path, '..'));
+      await stat(this.#blobs);
     } catch (outage) {
       throw storageError(outage, action, path);
+    }
+  }
+
+  async #listFolders(): Promise<readonly string[]> {
+    try {
+      return (await readdir(this.#blobs)).filter((name) => FOLDER_NAME.test(name));
+    } catch (error) {
+      throw storageError(error, 'list', this.#blobs);
     }
   }
 
@@ -331,6 +344,18 @@ export class FilesystemBlobStore implements BlobStore {
   async #look(names: readonly string[]): Promise<readonly BlobInfo[]> {
     const found = await Promise.all(names.map((name) => this.stat(`sha256:${name}`)));
     return found.filter((info) => info !== undefined);
+  }
+
+  /** Makes the folder for the blob at `path`. */
+  async #makeFolder(path: string): Promise<void> {
+    const folder = join(path, '..');
+    if (this.#folders.has(folder)) return;
+    await mkdir(folder).catch((error: unknown) => {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    });
+    // Also when it was there: another put may not have come so far yet.
+    if (this.#strict) await syncDirectory(this.#blobs);
+    this.#folders.add(folder);
   }
 
   /** Makes the name of a blob durable. Also for one that was there: another put may not have come so far yet. */

@@ -1,3 +1,4 @@
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,8 @@ describe('in a folder', () => {
     const digest = digestOf(bytes);
     await store.put(digest, 10, source(bytes));
     const folder = join(path, 'v1', 'sha256', 'ab');
+    await mkdir(folder, { recursive: true });
+    await mkdir(join(path, 'v1', 'sha256', 'notes'));
     await writeFile(join(folder, 'README'), '');
     await writeFile(join(folder, 'cd'.repeat(32)), 'in the wrong folder');
     await mkdir(join(folder, 'ab'.repeat(32)));
@@ -107,6 +110,23 @@ describe('in a folder', () => {
     await store.put(digestOf(bytes), 1000, { path: file, open: () => expect.unreachable('the file is there') });
     expect((await stat(fileOf(digestOf(bytes)))).ino).toBe((await stat(file)).ino);
     expect(await readdir(join(path, 'tmp'))).toEqual([]);
+  });
+
+  it.runIf(onAnotherFileSystem())('copies and verifies a file on another file system', async () => {
+    const store = await open('strict');
+    const bytes = sampleBytes(100_000);
+    const elsewhere = await mkdtemp('/dev/shm/entrepot-blobs-');
+    try {
+      const file = join(elsewhere, 'spooled');
+      await writeFile(file, bytes);
+      await store.put(digestOf(bytes), bytes.length, { path: file, open: () => createReadStream(file) });
+      expect(await readFile(fileOf(digestOf(bytes)))).toEqual(bytes);
+      await writeFile(file, sampleBytes(100_000, 2));
+      const wrong = store.put(digestOf('x'), bytes.length, { path: file, open: () => createReadStream(file) });
+      await expect(wrong).rejects.toMatchObject({ kind: 'integrity' });
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true });
+    }
   });
 
   it('copies what is no plain file', async () => {
@@ -154,6 +174,20 @@ describe('in a folder', () => {
     expect(await readFile(fileOf(digestOf(bytes)))).toEqual(bytes);
   });
 
+  it.each(['with a file', 'with a stream'])('makes a folder again that somebody removed, %s', async (how) => {
+    const store = await open('strict');
+    const bytes = sampleBytes(1000);
+    const digest = digestOf(bytes);
+    const file = join(root, 'spooled');
+    await writeFile(file, bytes);
+    const put = () => store.put(digest, 1000, how === 'with a file' ? { path: file, ...source(bytes) } : source(bytes));
+    await put();
+    await rm(join(fileOf(digest), '..'), { recursive: true });
+    expect(await store.stat(digest)).toBeUndefined();
+    await put();
+    expect(await readFile(fileOf(digest))).toEqual(bytes);
+  });
+
   it('reads in pieces of the given size', async () => {
     const store = await FilesystemBlobStore.open({ path, durability: 'relaxed', readSize: 1000 });
     const bytes = sampleBytes(2500);
@@ -193,3 +227,8 @@ it.each(['ENOSPC', 'EDQUOT'])('calls %s a full storage', (code) => {
     message: `cannot write /data/blobs/x: ${code}`,
   });
 });
+
+/** Whether this machine has a second file system that anyone can write to. */
+function onAnotherFileSystem(): boolean {
+  return existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync(tmpdir()).dev;
+}
