@@ -120,6 +120,13 @@ describe('the file', () => {
     expect(await problemsOf(load(lines.join('\n')))).toEqual([expect.stringContaining('Excessive alias count')]);
   });
 
+  it.each(['['.repeat(200_000), '{a: '.repeat(200_000), '- '.repeat(200_000), '? '.repeat(200_000)])(
+    'is refused when it is nested without end: %.8s…',
+    async (text) => {
+      expect(await problemsOf(load(text))).toEqual(['entrepot.yaml: not valid YAML: it is nested too deeply']);
+    },
+  );
+
   it('is refused when it is no configuration by its size', async () => {
     expect(await problemsOf(load(`# ${'x'.repeat(1024 * 1024)}`))).toEqual([
       'entrepot.yaml: expected a configuration file of at most 1 MiB',
