@@ -180,6 +180,18 @@ repositories.npm.cache.packument.freshFor: expected a duration such as 500ms, 30
 
 Editors that know JSON Schema complete and check the file by \`entrepot.schema.json\`, which is part of the package \`@entrepot/host\`.
 
+## Commands
+
+| command | does | exit code |
+| --- | --- | --- |
+| \`entrepot serve [-c FILE]\` | serves until SIGTERM or SIGINT, then lets running requests end; a second signal ends it at once. What \`entrepot\` does without a command. | 0; 1 when an address cannot be listened on |
+| \`entrepot validate [-c FILE]\` | checks everything that can be checked without serving, plugins and their options included | 0 |
+| \`entrepot init [-o FILE] [--force]\` | writes a commented file with what is found on this machine | 0; 1 when the file exists |
+| \`entrepot doctor [-c FILE] [--json]\` | checks configuration, plugins, storage, upstreams and clock, and prints what it found | 0; 1 when a check fails |
+| \`entrepot version [-c FILE] [--json]\` | prints the versions of server, core, Node and plugins | 0 |
+
+Every command exits with 78 for a wrong configuration (\`doctor\` reports it as a failed check), and with 64 for a command line that it does not know.
+
 ## Values
 
 - **Durations**: a number and \`ms\`, \`s\`, \`m\`, \`h\`, \`d\` or \`w\`, also several (\`1h30m\`); \`0\`; \`forever\` or \`never\` where the table says so.
