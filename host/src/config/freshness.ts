@@ -14,7 +14,7 @@ export function resolveFreshness(
   configured: Readonly<Record<string, FreshnessConfig>>,
 ):
   | { readonly freshness: Readonly<Record<string, FreshnessRule>>; readonly problems?: undefined }
-  | { readonly problems: readonly ConfigurationProblem[] } {
+  | { readonly freshness?: undefined; readonly problems: readonly ConfigurationProblem[] } {
   const names = Object.keys(classes);
   const unknown = Object.keys(configured).filter((name) => !names.includes(name));
   if (unknown.length > 0) return { problems: unknown.map((name) => unknownClass(name, names)) };

@@ -13,7 +13,8 @@ export async function parseRepositoryOptions<Output>(
   schema: StandardSchema<Output>,
   options: unknown,
 ): Promise<
-  { readonly options: Output; readonly problems?: undefined } | { readonly problems: readonly ConfigurationProblem[] }
+  | { readonly options: Output; readonly problems?: undefined }
+  | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] }
 > {
   const result = await schema['~standard'].validate(options);
   if (result.issues === undefined) return { options: result.value };

@@ -190,7 +190,7 @@ Editors that know JSON Schema complete and check the file by \`entrepot.schema.j
 | \`entrepot doctor [-c FILE] [--json]\` | checks configuration, plugins, storage, upstreams and clock, and prints what it found | 0; 1 when a check fails |
 | \`entrepot version [-c FILE] [--json]\` | prints the versions of server, core, Node and plugins | 0 |
 
-Every command exits with 78 for a wrong configuration (\`doctor\` reports it as a failed check), and with 64 for a command line that it does not know.
+\`serve\` and \`validate\` exit with 78 for a wrong configuration; \`doctor\` reports it as failed checks. A command line that is not known ends with 64.
 
 ## Values
 

@@ -15,7 +15,7 @@ export function validateConfig(
   raw: unknown,
 ):
   | { readonly config: ParsedConfig; readonly problems?: undefined }
-  | { readonly problems: readonly ConfigurationProblem[] } {
+  | { readonly config?: undefined; readonly problems: readonly ConfigurationProblem[] } {
   const result = configSchema.safeParse(raw, { error: describeIssue });
   const problems = (result.error?.issues ?? []).flatMap((issue) => issueProblems(issue, []));
   problems.push(...semanticProblems(raw));
