@@ -83,6 +83,7 @@ export async function badInput(tally) {
       if (!(await tally.check('bad input: the server starts', () => server.start()))) return;
       await tally.check(`${TARGETS.length} hostile paths are refused`, () => hostilePaths(server, origin));
       await heads(tally, server, origin);
+      await tunnel(tally, server, origin);
       await uploads(tally, server);
       await tally.check('bad input: the server lives and serves', async () => {
         const { status, body } = await get(`${server.url}/files/healthy.bin`);
@@ -154,7 +155,6 @@ async function heads(tally, server, origin) {
     ['two Hosts', `${get}${host}Host: evil.example.com\r\n${close}\r\n`, [400, 200]],
     ['a Host with markup', `GET /npm/nothing HTTP/1.1\r\nHost: "><script>\r\n${close}\r\n`, [400, 404]],
     ['an unknown method', `FROB /files/healthy.bin HTTP/1.1\r\n${host}${close}\r\n`, [400, 405]],
-    ['CONNECT', `CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\n${host}\r\n`, [400, 404, 405, 501]],
     ['TRACE', `TRACE /files/healthy.bin HTTP/1.1\r\n${host}${close}\r\n`, [400, 404, 405, 501]],
     ['another version of HTTP', `GET /files/healthy.bin HTTP/9.9\r\n${host}${close}\r\n`, [400, 505]],
     ['a TLS greeting', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
@@ -178,6 +178,18 @@ async function heads(tally, server, origin) {
       assert.equal(origin.count('GET /smuggled.bin'), 0, 'a smuggled request reached the upstream');
     });
   }
+}
+
+/** @param {Tally} tally @param {EntrepotServer} server @param {Origin} origin */
+async function tunnel(tally, server, origin) {
+  await tally.check('bad input: no tunnel to anywhere', async () => {
+    const head = `CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
+    const { statuses, text } = await rawRequest(server.port, `${head}GET /smuggled.bin HTTP/1.1\r\nHost: a\r\n\r\n`);
+    // A connection that is closed without an answer is a refusal as well.
+    for (const status of statuses) assert.ok([400, 404, 405, 501].includes(status), `found ${status}`);
+    assert.doesNotMatch(text, /not here/);
+    assert.equal(origin.count('GET /smuggled.bin'), 0);
+  });
 }
 
 /** @param {Tally} tally @param {EntrepotServer} server */
