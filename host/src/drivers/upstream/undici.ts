@@ -2,8 +2,9 @@ import type { Socket } from 'node:net';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import type { Transport, TransportReply, TransportRequest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
-import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
 import { addressRefused, isPublicAddress, literalAddress, lookupPublic } from './public-address.js';
+import { Agent, buildConnector, Pool, ProxyAgent } from './undici-parts.js';
 import { UpstreamBody } from './upstream-body.js';
 import { failureCode, upstreamError } from './upstream-error.js';
 
@@ -104,7 +105,7 @@ export class UndiciTransport implements Transport {
   }
 }
 
-function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOptions): Pool.Options {
+function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOptions): PoolType.Options {
   return {
     connections,
     pipelining: 1,
@@ -115,7 +116,7 @@ function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOpt
   };
 }
 
-function tlsOptions({ timeouts, ca }: UndiciTransportOptions): buildConnector.BuildOptions {
+function tlsOptions({ timeouts, ca }: UndiciTransportOptions): Connector.BuildOptions {
   return {
     timeout: timeouts.connect,
     allowH2: false,
@@ -124,7 +125,7 @@ function tlsOptions({ timeouts, ca }: UndiciTransportOptions): buildConnector.Bu
   };
 }
 
-function proxyAgent(proxy: string, pool: Pool.Options, tls: buildConnector.BuildOptions): ProxyAgent {
+function proxyAgent(proxy: string, pool: PoolType.Options, tls: Connector.BuildOptions): Dispatcher {
   const url = URL.canParse(proxy) ? new URL(proxy) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new EntrepotError('configuration', `expected the URL of an HTTP proxy, found ${url?.protocol ?? 'no URL'}`);
@@ -150,7 +151,7 @@ function basicCredentials({ username, password }: URL): string {
 const keptConnectionErrors = new WeakSet<object>();
 
 /** Remembers of an error whether its connection was new: undici hands on the error alone. */
-function marking(connect: buildConnector.connector): buildConnector.connector {
+function marking(connect: Connector.connector): Connector.connector {
   return (options, callback) => {
     connect(options, (error, socket) => {
       if (error !== null) {
