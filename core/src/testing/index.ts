@@ -22,3 +22,12 @@ export * from './hot-cache-suite.js';
 export * from './policy-suite.js';
 export * from './scanner-suite.js';
 export * from './transport-suite.js';
+export * from './protocol-suite.js';
+export { routeRequest, routeTable, type Routed } from './route-table.js';
+export {
+  openTestRepository,
+  type TestReply,
+  type TestRepository,
+  type TestRepositoryOptions,
+  type TestRequest,
+} from './test-repository.js';

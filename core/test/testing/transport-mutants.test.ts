@@ -201,7 +201,7 @@ const mutants: Mutant<Factory>[] = [
   ),
   mutant(
     'only looks at names',
-    ['refuses 127.0.0.1', 'refuses 10.1.2.3', 'refuses 169.254.169.254', 'refuses [fe80::1]'],
+    ['refuses 127.0.0.1', 'refuses 10.1.2.3', 'refuses 1', 'refuses [f', 'refuses [::ffff'],
     (send) => (request) => {
       if (request.allowPrivate || request.url.hostname === 'localhost') return send(request);
       throw new EntrepotError('upstream-unavailable', `${request.url.hostname} did not answer`);

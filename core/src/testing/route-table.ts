@@ -1,0 +1,61 @@
+import { EntrepotError } from '../api/errors.js';
+import type { Protocol, RequestHead } from '../api/protocol.js';
+import type { Resource } from '../api/resource.js';
+import { parseRequestPath } from '../engine/request-path.js';
+import type { TestRequest } from './test-repository.js';
+
+/** What a request names: the resource, `not-found` for nothing, or the kind of the error that it is answered with. */
+export type Routed = Resource | string;
+
+/** What each of `requests` (a path, for GET) names, under `METHOD path`: a table for `toEqual` or a snapshot. */
+export function routeTable(
+  protocol: Protocol,
+  requests: readonly (TestRequest | string)[],
+  dotSegments?: 'refuse' | 'collapse',
+): Readonly<Record<string, Routed>> {
+  const table: Record<string, Routed> = {};
+  for (const request of requests.map(asRequest)) {
+    const label = printRequest(request);
+    // One path may be asked for with several headers.
+    const key = label in table ? `${label} ${JSON.stringify(request.headers ?? {})}` : label;
+    table[key] = routeRequest(protocol, request, dotSegments);
+  }
+  return table;
+}
+
+/** What one request names. Errors that `route` must not throw are thrown. */
+export function routeRequest(protocol: Protocol, request: TestRequest, dotSegments?: 'refuse' | 'collapse'): Routed {
+  try {
+    return protocol.route(headOf(request, dotSegments)) ?? 'not-found';
+  } catch (error) {
+    if (error instanceof EntrepotError) return (error as EntrepotError).kind;
+    throw error;
+  }
+}
+
+/**
+ * The head that the pipeline gives to `route`.
+ * @throws EntrepotError `bad-request` for a path that never gets to it.
+ */
+export function headOf(
+  { method = 'GET', path, headers = {} }: TestRequest,
+  dotSegments?: 'refuse' | 'collapse',
+): RequestHead {
+  const split = path.indexOf('?');
+  return {
+    method,
+    ...parseRequestPath(split < 0 ? path : path.slice(0, split), dotSegments),
+    query: new URLSearchParams(split < 0 ? '' : path.slice(split + 1)),
+    header: (name) => headers[name],
+  };
+}
+
+/** A path alone is a GET of it. */
+export function asRequest(request: TestRequest | string): TestRequest {
+  return typeof request === 'string' ? { path: request } : request;
+}
+
+/** `GET /path` */
+export function printRequest({ method = 'GET', path }: TestRequest): string {
+  return `${method} ${path}`;
+}
