@@ -31,6 +31,8 @@ export class FileReader extends Readable {
     this.#path = path;
     this.#pieceSize = pieceSize;
     this.#position = range?.start ?? 0;
+    // Whoever reads later is still told; whoever does not yet listen must not end the process.
+    this.on('error', () => {});
     this.#left = range === undefined ? Infinity : range.end - range.start + 1;
   }
 

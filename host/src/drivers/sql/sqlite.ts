@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import Database from 'libsql';
@@ -59,7 +59,8 @@ async function connect(path: string, durability: Durability): Promise<Database.D
   let connection: Database.Database | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const opened = new Database(path);
+    // The binding takes `libsql://…` and `:memory:` for something else than a file.
+    const opened = new Database(resolve(path));
     connection = opened;
     opened.pragma(`busy_timeout = ${BUSY_TIMEOUT}`);
     const [found] = (await retryWhileBusy(path, () => opened.pragma('journal_mode = WAL'))) as {

@@ -8,6 +8,8 @@ export class UpstreamBody extends Readable {
   constructor(source: Readable, request: FailedRequest) {
     super();
     this.#source = source;
+    // Whoever reads later is still told; whoever does not yet listen must not end the process.
+    this.on('error', () => {});
     source.on('data', (chunk) => {
       if (!this.push(chunk)) source.pause();
     });

@@ -208,6 +208,18 @@ describe('in a folder', () => {
     });
   });
 
+  it('tells of an abort also whoever reads only later', async () => {
+    const store = await open();
+    const bytes = sampleBytes(100);
+    await store.put(digestOf(bytes), 100, source(bytes));
+    const abort = new AbortController();
+    const stream = (await store.open(digestOf(bytes), { signal: abort.signal })) as Readable;
+    abort.abort();
+    // Not `once` of node:events, which listens for errors.
+    await new Promise((resolve) => stream.once('close', resolve));
+    await expect(readStream(stream)).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('names the folder when the probe cannot be written', async () => {
     const store = await open();
     await rm(join(path, 'tmp'), { recursive: true });

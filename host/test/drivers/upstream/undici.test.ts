@@ -111,6 +111,15 @@ describe('failures have codes', () => {
     await expect(readStream(body)).rejects.toMatchObject({ code: 'UPSTREAM_RESET', kind: 'upstream-unavailable' });
   });
 
+  it('in a body that nobody reads yet, for whoever reads it later', async () => {
+    const upstream = await fakeUpstream();
+    upstream.serve('/a', { body: sampleBytes(100_000), fault: { kind: 'reset', after: 10 } });
+    const { body } = await open().send(get(`${upstream.url}/a`));
+    // Not `once` of node:events, which listens for errors.
+    await new Promise((resolve) => body.once('close', resolve));
+    await expect(readStream(body)).rejects.toMatchObject({ code: 'UPSTREAM_RESET' });
+  });
+
   it('of an address that is refused, by name', async () => {
     const upstream = await fakeUpstream();
     const url = upstream.url.replace('127.0.0.1', 'localhost');
