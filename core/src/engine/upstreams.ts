@@ -117,7 +117,9 @@ export class Upstreams {
     });
     if (reply.status >= 500) this.#failed(upstream);
     else this.#answered(upstream);
-    if (reply.status === 200 || reply.status === 206 || reply.status === 304) {
+    // A part that nobody asked for is not the whole: taken for an answer, it would be kept as a complete body.
+    const isPart = reply.status === 206 && query.headers['range'] !== undefined;
+    if (reply.status === 200 || isPart || reply.status === 304) {
       return { ...reply, url: withoutUserInfo(url).href, finalUrl };
     }
     drain(reply);
