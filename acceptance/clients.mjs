@@ -174,7 +174,7 @@ export const CLIENTS = [
     ...PNPM_FAMILY,
     name: 'pnpm-12',
     version: '12.21.0',
-    prepare: async () => ({ command: [join(await provide(PNPM, '12.21.0'), 'pnpm')], node: await provideNode24() }),
+    prepare: async () => ({ command: [join(await provide(PNPM, '12.21.0'), 'pnpm')] }),
   },
   {
     name: 'yarn-1',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { Origin } from './origin.mjs';
+import { drained, Origin } from './origin.mjs';
 
 /** @import { IncomingMessage, ServerResponse } from 'node:http' */
 
@@ -102,8 +102,7 @@ export const FAULTS = {
       response.writeHead(200, { 'content-type': type });
       const chunk = Buffer.alloc(65_536, '[');
       while (!response.destroyed) {
-        if (!response.write(chunk))
-          await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+        if (!response.write(chunk)) await drained(response);
       }
     },
   },

@@ -119,6 +119,8 @@ export class FixtureApplication {
     wanted['@acme/odd-scoped'] = '1.0.0';
     this.#publish('command-line', '1.1.0', { fields: { bin: { 'command-line': 'bin.js' } } });
     wanted['command-line'] = '1.1.0';
+    // Clients ask for themselves: whether they are up to date, or what the registry can do.
+    for (const client of ['npm', 'pnpm', 'yarn', 'bun']) this.#publish(client, '1.0.0', {});
     return wanted;
   }
 

@@ -68,3 +68,20 @@ export class Origin {
     this.requests.clear();
   }
 }
+
+/**
+ * Waits until more can be written, or nothing any more.
+ * @param {ServerResponse} response
+ * @returns {Promise<void>}
+ */
+export function drained(response) {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}

@@ -129,9 +129,10 @@ export class EntrepotServer {
    * @param {RegExp} [labels] only series whose labels match
    */
   async metric(name, labels = /(?:)/) {
-    const { body } = await get(`${this.url}/metrics`);
+    const text = (await get(`${this.url}/metrics`)).body.toString('utf8');
+    if (!text.includes(`# TYPE ${name} `)) throw new Error(`a metric ${name} was expected`);
     let sum = 0;
-    for (const line of body.toString('utf8').split('\n')) {
+    for (const line of text.split('\n')) {
       const series = /^(?<name>[a-zA-Z_:][\w:]*)(?<labels>\{.*\})? (?<value>\S+)$/.exec(line)?.groups;
       if (series?.name === name && labels.test(series.labels ?? '')) sum += Number(series.value);
     }

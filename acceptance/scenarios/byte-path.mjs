@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Origin } from '../origin.mjs';
+import { drained, Origin } from '../origin.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
 import { note } from '../tally.mjs';
@@ -143,7 +143,7 @@ async function send(response, bytes, duration) {
   for (let offset = 0; offset < bytes.length; offset += CHUNK) {
     const flushed = response.write(bytes.subarray(offset, offset + CHUNK));
     if (pause > 0) await delay(pause);
-    else if (!flushed) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+    else if (!flushed) await drained(response);
     if (response.destroyed) return;
   }
   response.end();
