@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Logger } from '@entrepot/core';
+import type { LogFields, Logger } from '@entrepot/core';
 import type { Middleware } from 'koa';
 import {
   attachExchange,
@@ -37,8 +37,9 @@ export function accessLog(logger: Logger): ExchangeObserver {
   return (record) => logger.info(accessFields(record), 'request');
 }
 
-function accessFields({ outcome, ...record }: ExchangeRecord): Readonly<Record<string, unknown>> {
-  const { id, client, method, path, status, bytes, duration, repository, aborted } = record;
+/** One object of one shape, for this is the hot path; what is `undefined` is not written. */
+function accessFields(record: ExchangeRecord): LogFields {
+  const { id, client, method, path, status, bytes, duration, repository, outcome, aborted } = record;
   return {
     id,
     client,
@@ -47,11 +48,12 @@ function accessFields({ outcome, ...record }: ExchangeRecord): Readonly<Record<s
     status,
     bytes,
     duration: Math.round(duration * 1000) / 1000,
-    ...(repository === undefined ? undefined : { repository }),
-    ...(outcome === undefined ? undefined : { outcome: outcome.name, resource: outcome.resource }),
-    ...(outcome?.code === undefined ? undefined : { code: outcome.code }),
-    ...(outcome?.detail === undefined ? undefined : { detail: outcome.detail }),
-    ...(aborted ? { aborted } : undefined),
+    repository,
+    outcome: outcome?.name,
+    resource: outcome?.resource,
+    code: outcome?.code,
+    detail: outcome?.detail,
+    aborted: aborted || undefined,
   };
 }
 
