@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeUpstream } from '@entrepot/core/testing';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Fixture } from '@entrepot/core/testing';
 import { startRepository } from './repository.js';
 import type { TestRepository } from './repository.js';
 
@@ -8,20 +8,23 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 let repository: TestRepository | undefined;
 afterEach(async () => {
-  await repository?.dispose();
+  await repository?.close();
   repository = undefined;
 });
 
 describe('a proxy', () => {
-  let upstream: FakeUpstream;
-  beforeEach(async () => {
-    upstream = await FakeUpstream.start();
-  });
-  afterEach(() => upstream.close());
-
-  async function start(written: Record<string, unknown>, base = ''): Promise<TestRepository> {
-    repository = await startRepository(written, { upstream: upstream.url + base });
-    return repository;
+  /** A repository, and its upstream with paths below its base. */
+  async function start(written: object) {
+    const { upstream, base, ...rest } = (repository = await startRepository(written, 'proxy'));
+    return {
+      ...rest,
+      upstream,
+      base,
+      count: (path: string) => upstream.count(base + path),
+      serve: (path: string, fixture: Fixture) => upstream.serve(base + path, fixture),
+      remove: (path: string) => upstream.remove(base + path),
+      asked: () => upstream.requests.map(({ path }) => path.slice(base.length)),
+    };
   }
 
   const RULES = {
@@ -37,9 +40,9 @@ describe('a proxy', () => {
   };
 
   it('fetches an immutable file once, with its kept headers, and serves it while the upstream is down', async () => {
-    const { get } = await start(RULES);
+    const { get, serve, count, upstream } = await start(RULES);
     const headers = { 'Content-Disposition': 'attachment; filename="a b.zip"', 'Set-Cookie': 'a=b' };
-    upstream.serve('/d/a%20b.zip', { body: 'bytes', mediaType: 'application/zip', headers });
+    serve('/d/a%20b.zip', { body: 'bytes', mediaType: 'application/zip', headers });
     await get('/d/a%20b.zip');
     upstream.goOffline();
     const reply = await get('/d/a%20b.zip');
@@ -50,36 +53,36 @@ describe('a proxy', () => {
       'cache-control': 'max-age=31536000, immutable',
     });
     expect(reply.headers).not.toHaveProperty('set-cookie');
-    expect(upstream.count('/d/a%20b.zip')).toBe(1);
+    expect(count('/d/a%20b.zip')).toBe(1);
     expect(await get('/d/a%20b.zip', { range: 'bytes=1-2' })).toMatchObject({ status: 206, body: 'yt' });
   });
 
   it('revalidates a mutable file when its rule says so', async () => {
-    const { get, clock } = await start(RULES);
-    upstream.serve('/a.json', { body: '1', etag: '"1"' });
+    const { get, clock, serve, remove } = await start(RULES);
+    serve('/a.json', { body: '1', etag: '"1"' });
     expect(await get('/a.json')).toMatchObject({ outcome: 'miss', body: '1' });
     clock.advance(29_000);
     expect(await get('/a.json')).toMatchObject({ outcome: 'hit' });
     clock.advance(2_000);
     expect(await get('/a.json')).toMatchObject({ outcome: 'revalidated', body: '1' });
-    upstream.serve('/a.json', { body: '2', etag: '"2"' });
+    serve('/a.json', { body: '2', etag: '"2"' });
     clock.advance(31_000);
     expect(await get('/a.json')).toMatchObject({ body: '2' });
-    upstream.remove('/a.json');
+    remove('/a.json');
     clock.advance(31_000);
     expect(await get('/a.json')).toMatchObject({ status: 200, outcome: 'stale', body: '2' });
   });
 
   it('asks for a bypassed file every time', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/live/now', { body: '1' });
+    const { get, serve } = await start(RULES);
+    serve('/live/now', { body: '1' });
     expect(await get('/live/now')).toMatchObject({ body: '1', outcome: 'bypass' });
-    upstream.serve('/live/now', { body: '2' });
+    serve('/live/now', { body: '2' });
     expect(await get('/live/now')).toMatchObject({ body: '2', outcome: 'bypass' });
   });
 
   it('refuses what a rule denies, without asking the upstream', async () => {
-    const { get } = await start(RULES);
+    const { get, asked } = await start(RULES);
     for (const target of ['/private/a', '/private%2Fa', '/%70rivate/a', '/private/']) {
       const reply = await get(target);
       expect(reply).toMatchObject({ status: 403 });
@@ -88,90 +91,90 @@ describe('a proxy', () => {
     for (const target of ['/x/../private/a', '/x/%2e%2e/private/a', '/x/..%2fprivate/a', '//private/a']) {
       expect(await get(target)).toMatchObject({ status: 400 });
     }
-    expect(upstream.requests).toEqual([]);
+    expect(asked()).toEqual([]);
   });
 
   it('keeps nothing that the upstream says must not be stored', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/a.json', { body: '1', headers: { 'Cache-Control': 'private' } });
+    const { get, serve } = await start(RULES);
+    serve('/a.json', { body: '1', headers: { 'Cache-Control': 'private' } });
     await get('/a.json');
-    upstream.serve('/a.json', { body: '2', headers: { 'Cache-Control': 'private' } });
+    serve('/a.json', { body: '2', headers: { 'Cache-Control': 'private' } });
     expect(await get('/a.json')).toMatchObject({ body: '2' });
   });
 
   it('sends the upstream the path and the query as they were meant', async () => {
-    const { get } = await start({}, '/base/');
+    const { get, asked } = await start({});
     await get('/g%2Fp/a+b%20c~%7e/d%C3%A9/?x=1&y=%26');
-    expect(upstream.requests.map(({ path }) => path)).toEqual(['/base/g%2Fp/a%2Bb%20c~~/d%C3%A9/?x=1&y=%26']);
+    expect(asked()).toEqual(['/g%2Fp/a%2Bb%20c~~/d%C3%A9/?x=1&y=%26']);
   });
 
   it('follows redirects and keeps the file under its own path', async () => {
-    const { get } = await start(RULES);
-    upstream.handle('/a.zip', (_, response) => {
-      response.writeHead(302, { Location: '/signed/blob?sig=a%2Bb' }).end();
+    const { get, serve, asked, upstream, base } = await start(RULES);
+    upstream.handle(`${base}/a.zip`, (_, response) => {
+      response.writeHead(302, { Location: `${base}/signed/blob?sig=a%2Bb` }).end();
     });
-    upstream.serve('/signed/blob', { body: 'bytes' });
+    serve('/signed/blob', { body: 'bytes' });
     expect(await get('/a.zip')).toMatchObject({ status: 200, body: 'bytes' });
     expect(await get('/a.zip')).toMatchObject({ outcome: 'hit' });
-    expect(upstream.requests.map(({ path }) => path)).toEqual(['/a.zip', '/signed/blob?sig=a%2Bb']);
+    expect(asked()).toEqual(['/a.zip', '/signed/blob?sig=a%2Bb']);
   });
 
   it('checks a file against its sidecar', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/d/a.tgz', { body: 'good' });
-    upstream.serve('/d/a.tgz.sha256', { body: `${sha256('good')}  build/a.tgz\n` });
+    const { get, serve } = await start(RULES);
+    serve('/d/a.tgz', { body: 'good' });
+    serve('/d/a.tgz.sha256', { body: `${sha256('good')}  build/a.tgz\n` });
     expect(await get('/d/a.tgz')).toMatchObject({ status: 200, body: 'good' });
     expect(await get('/d/a.tgz.sha256')).toMatchObject({ status: 200, outcome: 'hit' });
   });
 
   it('never completes and never keeps a file with another sum', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/d/a.tgz', { body: 'evil' });
-    upstream.serve('/d/a.tgz.sha256', { body: sha256('good') });
+    const { get, serve } = await start(RULES);
+    serve('/d/a.tgz', { body: 'evil' });
+    serve('/d/a.tgz.sha256', { body: sha256('good') });
     const first = await get('/d/a.tgz');
     expect(first.status === 200 ? first.error : first.status).toSatisfy(
       (found) => found === 502 || found instanceof Error,
     );
     expect(first.body).not.toBe('evil');
-    upstream.serve('/d/a.tgz', { body: 'good' });
+    serve('/d/a.tgz', { body: 'good' });
     expect(await get('/d/a.tgz')).toMatchObject({ status: 200, body: 'good' });
   });
 
   it('refuses a file whose required sum is missing or unreadable', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/a.tgz', { body: 'bytes' });
+    const { get, serve, count } = await start(RULES);
+    serve('/a.tgz', { body: 'bytes' });
     expect(await get('/a.tgz')).toMatchObject({ status: 404 });
-    upstream.serve('/b.tgz', { body: 'bytes' });
-    upstream.serve('/b.tgz.sha256', { body: '<html>Sign in</html>' });
+    serve('/b.tgz', { body: 'bytes' });
+    serve('/b.tgz.sha256', { body: '<html>Sign in</html>' });
     expect(await get('/b.tgz')).toMatchObject({ status: 502 });
-    expect(upstream.count('/a.tgz') + upstream.count('/b.tgz')).toBe(0);
+    expect(count('/a.tgz') + count('/b.tgz')).toBe(0);
   });
 
   it('takes a list of sums, and what it does not list where that is allowed', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/d/SHA256SUMS', { body: `${sha256('one')} *1.iso\n${sha256('two')} *2.iso\n` });
-    upstream.serve('/d/1.iso', { body: 'one' });
-    upstream.serve('/d/2.iso', { body: 'wrong' });
-    upstream.serve('/d/3.iso', { body: 'three' });
-    upstream.serve('/e/4.iso', { body: 'four' });
+    const { get, serve, count } = await start(RULES);
+    serve('/d/SHA256SUMS', { body: `${sha256('one')} *1.iso\n${sha256('two')} *2.iso\n` });
+    serve('/d/1.iso', { body: 'one' });
+    serve('/d/2.iso', { body: 'wrong' });
+    serve('/d/3.iso', { body: 'three' });
+    serve('/e/4.iso', { body: 'four' });
     expect(await get('/d/1.iso')).toMatchObject({ status: 200, body: 'one' });
     expect((await get('/d/2.iso')).body).not.toBe('wrong');
     expect(await get('/d/3.iso')).toMatchObject({ status: 200, body: 'three' });
     expect(await get('/e/4.iso')).toMatchObject({ status: 200, body: 'four' });
-    expect(upstream.count('/d/SHA256SUMS')).toBe(2);
+    expect(count('/d/SHA256SUMS')).toBe(2);
   });
 
   it('checks a pinned sum', async () => {
-    const { get } = await start(RULES);
-    upstream.serve('/a.bin', { body: 'other' });
+    const { get, serve } = await start(RULES);
+    serve('/a.bin', { body: 'other' });
     expect((await get('/a.bin')).body).not.toBe('other');
-    upstream.serve('/a.bin', { body: 'pinned' });
+    serve('/a.bin', { body: 'pinned' });
     expect(await get('/a.bin')).toMatchObject({ status: 200, body: 'pinned' });
   });
 
   it('answers HEAD as GET', async () => {
-    const { get, ask } = await start(RULES);
-    upstream.serve('/a.zip', { body: 'bytes', mediaType: 'application/zip' });
+    const { get, ask, serve } = await start(RULES);
+    serve('/a.zip', { body: 'bytes', mediaType: 'application/zip' });
     const cold = await ask('HEAD', '/a.zip');
     expect(cold).toMatchObject({ status: 200, body: '', headers: { 'content-length': '5' } });
     await get('/a.zip');
@@ -181,8 +184,8 @@ describe('a proxy', () => {
 });
 
 describe('a hosted repository', () => {
-  async function start(written: Record<string, unknown> = {}): Promise<TestRepository> {
-    repository = await startRepository(written, { kind: 'hosted' });
+  async function start(written: object = {}): Promise<TestRepository> {
+    repository = await startRepository(written, 'hosted');
     return repository;
   }
 

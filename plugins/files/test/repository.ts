@@ -1,16 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
-import { setImmediate } from 'node:timers/promises';
-import { allowAll, DEFAULT_FRESHNESS, silentLogger } from '@entrepot/core';
-import type { FreshnessRule } from '@entrepot/core';
-import { createRepository, createSharedStorage, DEFAULT_LIMITS } from '@entrepot/core/engine';
-import type { RepositoryDefinition } from '@entrepot/core/engine';
-import { ManualClock, MemoryBlobStore, MemoryEntryIndex, MemoryHotCache, NodeTransport } from '@entrepot/core/testing';
+import type { ProtocolPlugin } from '@entrepot/core';
+import { openTestRepository } from '@entrepot/core/testing';
+import type { FakeUpstream, ManualClock, TestRepository as KitRepository } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
-import { protocolOf } from './fixtures.js';
 
 /** A reply, read to its end. `error`: its body broke off. */
 export interface ReadReply {
@@ -21,106 +12,34 @@ export interface ReadReply {
   readonly error?: unknown;
 }
 
-/** A files repository in the real pipeline, on memory stores. Requests are over when what they fetched is stored. */
+/** A files repository in the real pipeline, on memory stores. */
 export interface TestRepository {
+  readonly upstream: FakeUpstream;
+  /** The path of the upstream's base URL. */
+  readonly base: string;
   readonly clock: ManualClock;
   ask(method: string, target: string, headers?: Record<string, string>, body?: string): Promise<ReadReply>;
   get(target: string, headers?: Record<string, string>): Promise<ReadReply>;
-  dispose(): Promise<void>;
+  close(): Promise<void>;
 }
 
-/** Starts a repository. The caller disposes it. */
-export async function startRepository(
-  written: Record<string, unknown>,
-  { kind = 'proxy', upstream }: { readonly kind?: 'proxy' | 'hosted'; readonly upstream?: string } = {},
-): Promise<TestRepository> {
-  const spoolPath = await mkdtemp(join(tmpdir(), 'entrepot-files-'));
-  const clock = new ManualClock();
-  const blobs = new MemoryBlobStore();
-  const entries = new MemoryEntryIndex();
-  const transport = new NodeTransport();
-  const storage = await createSharedStorage({
-    blobs,
-    entries,
-    clock,
-    logger: silentLogger,
-    spoolPath,
-    maxSpoolBytes: 64 * 1024 ** 2,
-    maxMemoryBytes: 16 * 1024 ** 2,
-    maxEntries: 1000,
+/** Starts a repository. The caller closes it. */
+export async function startRepository(options: object, kind: 'proxy' | 'hosted'): Promise<TestRepository> {
+  const repository: KitRepository = await openTestRepository({
+    plugin: plugin as unknown as ProtocolPlugin,
+    options,
+    definition: { kind, acceptsUploads: true },
   });
-  const freshness: Record<string, FreshnessRule> = {};
-  for (const [name, { kind: of, freshness: rule }] of Object.entries(plugin.classes)) {
-    freshness[name] = { ...DEFAULT_FRESHNESS[of], ...rule };
-  }
-  const definition: RepositoryDefinition = {
-    name: 'files',
-    kind,
-    plugin: plugin as RepositoryDefinition['plugin'],
-    protocol: await protocolOf(written, kind),
-    upstreams: upstream === undefined ? [] : [{ url: upstream }],
-    freshness,
-    coldRange: 'auto',
-    requireIntegrity: false,
-    allowPrivateHosts: [],
-    userAgent: 'entrepot-test',
-    limits: DEFAULT_LIMITS,
-    acceptsUploads: true,
+  const ask: TestRepository['ask'] = async (method, path, headers = {}, body = '') => {
+    const reply = await repository.ask({ method, path, headers, body });
+    return { ...reply, body: reply.body.toString('utf8') };
   };
-  const services = {
-    blobs,
-    entries,
-    hotCache: new MemoryHotCache(clock),
-    transport,
-    policy: allowAll,
-    clock,
-    logger: silentLogger,
-    storage,
-  };
-  const engine = createRepository(definition, services);
-
-  async function ask(
-    method: string,
-    target: string,
-    headers: Record<string, string> = {},
-    body = '',
-  ): Promise<ReadReply> {
-    const [rawPath = '/', rawQuery = ''] = target.split('?', 2);
-    const reply = await engine.handle({
-      method,
-      rawPath,
-      rawQuery,
-      header: (name) => headers[name],
-      body: Readable.from([Buffer.from(body)]),
-      baseUrl: 'http://127.0.0.1:8080/files',
-      signal: new AbortController().signal,
-    });
-    const head = { status: reply.status, headers: lowerCased(reply.headers), outcome: reply.outcome.name };
-    if (reply.body === undefined) return { ...head, body: '' };
-    try {
-      const bytes = Buffer.isBuffer(reply.body) ? reply.body : await buffer(reply.body);
-      return { ...head, body: bytes.toString('utf8') };
-    } catch (error) {
-      return { ...head, body: '', error };
-    } finally {
-      // A body is complete for its client a moment before it is stored.
-      while (engine.flights() > 0) await setImmediate();
-    }
-  }
-
   return {
-    clock,
+    upstream: repository.upstream,
+    base: new URL(repository.upstreamUrl).pathname,
+    clock: repository.clock,
     ask,
     get: (target, headers) => ask('GET', target, headers),
-    async dispose() {
-      await engine.dispose(1000);
-      await transport.dispose();
-      await storage.dispose();
-      await rm(spoolPath, { recursive: true, force: true });
-    },
+    close: () => repository.close(),
   };
-}
-
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
