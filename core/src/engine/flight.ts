@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Content } from '../api/content.js';
+import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
@@ -10,6 +11,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { Admission } from './admission.js';
 import { bareMediaType } from './content.js';
 import { forbidsStoring } from './freshness.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
@@ -48,6 +50,8 @@ export interface FlightHead {
   readonly lastModified: string | undefined;
   /** Where the body comes from. */
   readonly url: string;
+  /** What the artifact is by its document, else by its request. */
+  readonly coordinates: PackageCoordinates | undefined;
 }
 
 /** What a flight brought. */
@@ -64,6 +68,7 @@ export interface FlightContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly upstreams: Upstreams;
+  readonly admission: Admission;
 }
 
 interface Sums {
@@ -175,7 +180,7 @@ export class Flight {
     const spool = new Spool(services.storage.spools);
     this.#spool = spool;
     try {
-      return await this.#receive(reply, spool, promised, signal);
+      return await this.#receive(reply, spool, promised, description?.coordinates ?? resource.coordinates, signal);
     } catch (error) {
       reply.body.destroy();
       spool.fail(this.#classify(error));
@@ -215,6 +220,7 @@ export class Flight {
     reply: UpstreamReply,
     spool: Spool,
     promised: readonly Integrity[],
+    coordinates: PackageCoordinates | undefined,
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const { resource } = this.#plan;
@@ -232,13 +238,14 @@ export class Flight {
       headers: this.#keptHeaders(reply),
       lastModified: reply.headers['last-modified'],
       url: reply.url,
+      coordinates,
     });
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
     this.#checkIntegrity(digest, promised, sums);
     await this.#checkContent(digest, spool.content(mediaType));
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
-    const result = await this.#publish(reply, spool, digest, mediaType, promised);
+    const result = await this.#publish(reply, spool, { digest, mediaType, integrity: promised, coordinates });
     spool.seal();
     return result;
   }
@@ -410,27 +417,22 @@ export class Flight {
   async #publish(
     reply: UpstreamReply,
     spool: Spool,
-    digest: Digest,
-    mediaType: string,
-    promised: readonly Integrity[],
+    known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates'>,
   ): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, rule } = this.#plan;
     const now = services.clock.now();
     const entry: Entry = {
+      ...known,
       repository: definition.name,
       key: resource.key,
-      digest,
       size: spool.size,
-      mediaType,
       headers: this.#keptHeaders(reply),
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
       upstreamUrl: withoutQuery(reply.url),
       fetchedAt: now,
       checkedAt: now,
-      integrity: promised,
-      coordinates: resource.coordinates,
     };
     const forbidden = rule.respectNoStore && forbidsStoring(reply.headers['cache-control']);
     if (this.#plan.store && !forbidden && spool.onDisk) {
@@ -445,7 +447,7 @@ export class Flight {
         );
       }
     }
-    return { kind: 'unstored', entry, content: spool.content(mediaType) };
+    return { kind: 'unstored', entry, content: spool.content(entry.mediaType) };
   }
 
   /** Blob first, then entry: an entry never points at a missing blob. */

@@ -66,9 +66,19 @@ export class Flights {
       rule: this.rule(resource),
       kept,
       store,
-      describe: () => (resource.kind === 'artifact' ? this.describe(resource) : Promise.resolve(undefined)),
+      describe: () => this.#admitted(resource),
       described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
     });
+  }
+
+  /** What is known of `resource` before its bytes, once policy has seen it. */
+  async #admitted(resource: ArtifactResource | DocumentResource): Promise<ArtifactDescription | undefined> {
+    if (resource.kind !== 'artifact') return undefined;
+    const description = await this.describe(resource);
+    // The document knows what a file is, also under a name that does not say so.
+    const coordinates = description?.coordinates ?? resource.coordinates;
+    if (coordinates !== undefined) this.#context.admission.require('request', coordinates, description);
+    return description;
   }
 
   /**

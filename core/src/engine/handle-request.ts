@@ -23,8 +23,8 @@ import { Upstreams } from './upstreams.js';
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
-  const flights = new Flights({ definition, services, upstreams });
   const admission = new Admission(definition, services);
+  const flights = new Flights({ definition, services, upstreams, admission });
   const negative = new NegativeCache(services.hotCache, definition.name);
   const representations = new Representations({ definition, services, flights, admission });
   const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });

@@ -32,6 +32,8 @@ export interface Rendition {
 /** What a rendition is made from. */
 export interface RenditionSource {
   readonly bytes: DocumentBytes;
+  /** Two representations with the same bytes and different types have different tags. */
+  readonly mediaType: string;
   /** Asked when all bytes were made. */
   changesAt(): number | undefined;
 }
@@ -79,8 +81,8 @@ export class Renditions {
   }
 
   async #make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>): Promise<Rendition> {
-    const { bytes, changesAt } = await source();
-    const hash = createHash('sha256');
+    const { bytes, mediaType, changesAt } = await source();
+    const hash = createHash('sha256').update(`${mediaType}\n`);
     const sink = new RenditionSink(join(this.#directory, randomUUID()));
     try {
       const hashed = hashing(bytes, hash);

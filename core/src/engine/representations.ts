@@ -169,7 +169,11 @@ export class Representations {
       'rewrite',
       () => protocol.rewrite?.(resource, content, context) as DocumentBytes,
     );
-    return { bytes: guarded(plugin.id, 'rewrite', rewritten), changesAt };
+    return {
+      bytes: guarded(plugin.id, 'rewrite', rewritten),
+      mediaType: resource.mediaType ?? entry.mediaType,
+      changesAt,
+    };
   }
 
   #rewriteContext(
@@ -208,7 +212,7 @@ export class Representations {
         'render',
         () => protocol.render?.(resource, entries, context) as DocumentBytes,
       );
-      return { bytes: guarded(plugin.id, 'render', rendered), changesAt };
+      return { bytes: guarded(plugin.id, 'render', rendered), mediaType, changesAt };
     });
     return this.#renditionOf(resource, { mediaType, headers: {}, lastModified: undefined }, rendition, { name: 'hit' });
   }

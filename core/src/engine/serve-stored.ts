@@ -50,6 +50,7 @@ export class StoredServing {
     const { entries } = services.storage;
     const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
+    if (entry.coordinates !== undefined) admission.require('request', entry.coordinates);
     const state = standing(entry, rule, services.clock.now());
     if (state.fresh) {
       const reply = await this.#serveKept(request, resource, entry, { name: 'hit', ttl: state.ttl });
@@ -120,6 +121,8 @@ export class StoredServing {
     try {
       if (isRewritten(resource)) return await this.#serveResult(request, resource, await flight.done, collapsed);
       const head = await flight.head;
+      // Policy may have changed since the flight that is joined began.
+      if (head?.coordinates !== undefined) this.#context.admission.require('request', head.coordinates);
       if (head === undefined || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await flight.done, collapsed);
       }

@@ -127,7 +127,8 @@ export const testProtocol: Protocol = {
       .split('\n')
       .filter(Boolean)) {
       const [path = '', sri = '', location] = line.split(' ');
-      found.set(path, { integrity: parseSri(sri), location });
+      const coordinates = { ecosystem: 'test', name: path, version: `of ${path.split('/').at(-1)}` };
+      found.set(path, { integrity: parseSri(sri), location, coordinates });
     }
     return found;
   },

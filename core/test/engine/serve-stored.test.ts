@@ -428,4 +428,27 @@ describe('policy', () => {
     expect(await (await ask('GET', '/files/evil')).text()).toContain('it is evil (rule no-evil)');
     expect(upstream.requests).toEqual([]);
   });
+
+  it('denies by what the document says an artifact is, cold and kept', async () => {
+    const policy = new FixedPolicy([]);
+    const { upstream, get } = await openHarness({ policy });
+    upstream.serve('/index.json', { body: `described/a ${sri('a')}` });
+    upstream.serve('/described/a', { body: 'a' });
+    policy.setRules([
+      {
+        id: 'no-evil',
+        action: 'hold',
+        reason: 'too new',
+        matches: ({ coordinates }) => coordinates.version === 'of a',
+      },
+    ]);
+    expect((await get('/described/a')).status).toBe(403);
+    policy.setRules([]);
+    expect((await get('/described/a')).status).toBe(200);
+    policy.setRules([
+      { id: 'no-evil', action: 'deny', reason: 'evil', matches: ({ coordinates }) => coordinates.version === 'of a' },
+    ]);
+    expect((await get('/described/a')).status).toBe(403);
+    expect(upstream.count('/described/a')).toBe(1);
+  });
 });
