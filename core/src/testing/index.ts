@@ -7,8 +7,23 @@ export * from './memory-blob-store.js';
 export * from './memory-entry-index.js';
 export * from './memory-hot-cache.js';
 export * from './node-transport.js';
-export * from './blob-store-suite.js';
 export * from './sample-bytes.js';
+export {
+  openTestRepository,
+  type TestReply,
+  type TestRepository,
+  type TestRepositoryOptions,
+  type TestRequest,
+} from './test-repository.js';
+
+export * from './blob-store-suite.js';
+export * from './entry-index-suite.js';
+export * from './hot-cache-suite.js';
+export * from './policy-suite.js';
+export type { ProtocolCase, ProtocolSubject } from './protocol-subject.js';
+export { protocolSuite, type ProtocolCapabilities } from './protocol-suite.js';
+export { routeRequest, routeTable, type Routed } from './route-table.js';
+export * from './scanner-suite.js';
 export {
   printReport,
   runSuite,
@@ -17,17 +32,4 @@ export {
   type SuiteRunner,
   type SuiteRunOptions,
 } from './suite.js';
-export * from './entry-index-suite.js';
-export * from './hot-cache-suite.js';
-export * from './policy-suite.js';
-export * from './scanner-suite.js';
 export * from './transport-suite.js';
-export * from './protocol-suite.js';
-export { routeRequest, routeTable, type Routed } from './route-table.js';
-export {
-  openTestRepository,
-  type TestReply,
-  type TestRepository,
-  type TestRepositoryOptions,
-  type TestRequest,
-} from './test-repository.js';

@@ -3,53 +3,16 @@ import { packageUrl } from '../api/coordinates.js';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import { parseOptions } from '../api/options.js';
 import type { PolicyInput } from '../api/policy.js';
-import type { Protocol, RequestHead } from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
+import type { Resource } from '../api/resource.js';
 import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { FixedPolicy } from './fixed-policy.js';
-import { asRequest, headOf, printRequest, routeRequest } from './route-table.js';
+import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
+import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
+import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { digestOf } from './sample-bytes.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
-import {
-  createProtocol,
-  freshnessOf,
-  openTestRepository,
-  type TestReply,
-  type TestRepository,
-  type TestRepositoryOptions,
-  type TestRequest,
-  UPSTREAM_PATH,
-} from './test-repository.js';
-
-/** One line of a protocol's table. */
-export interface ProtocolCase {
-  /** A request, or the path of a GET. */
-  readonly request: TestRequest | string;
-  /**
-   * What `route` makes of it: the fields that are named must be equal. `undefined`: nothing, a 404. A string: the kind of
-   * the error that `route` throws.
-   */
-  readonly resource: Partial<Resource> | ErrorKind | undefined;
-  /** The status that the client gets, with the recorded upstream. */
-  readonly status: number;
-}
-
-/** A protocol plugin with what its suite needs: a recorded upstream, and a table of requests. */
-export interface ProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 'options' | 'services'> {
-  /**
-   * The upstream's replies by their path below its base URL, encoded as requests spell it. In text bodies `{{upstream}}` stands
-   * for the base URL. A reply of status 200 without validators gets an `ETag`.
-   */
-  readonly fixtures: Readonly<Record<string, Fixture>>;
-  /** At least one artifact and one document that is there, if the protocol has such. */
-  readonly cases: readonly ProtocolCase[];
-  /**
-   * The URLs of a document that clients follow: absolute, or relative to the document. Absent: every absolute URL below the
-   * repository that stands in it.
-   */
-  readonly links?: (body: string, mediaType: string) => readonly string[];
-}
+import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
 
 /** What the ecosystem has. Each is on unless it is switched off. */
 export interface ProtocolCapabilities {
@@ -61,34 +24,6 @@ export interface ProtocolCapabilities {
   readonly policy?: boolean;
 }
 
-type Stored = ArtifactResource | DocumentResource;
-
-/** A case that names something stored and that the recorded upstream has. */
-interface Served<R extends Stored = Stored> {
-  readonly request: TestRequest;
-  readonly resource: R;
-}
-
-/** For one check: repositories of the subject, closed at its end. */
-interface Fixtures {
-  readonly subject: ProtocolSubject;
-  /** A protocol that nothing else uses. */
-  create(): Promise<Protocol>;
-  /** `change` may alter what the upstream serves. */
-  open(options?: OpenOptions): Promise<TestRepository>;
-  /** The cases of a kind that the upstream has and that are kept. */
-  served(kind: 'artifact'): Promise<Served<ArtifactResource>[]>;
-  served(kind: 'document'): Promise<Served<DocumentResource>[]>;
-  /** The paths that the upstream is asked for when `request` is served from an empty store, in order. */
-  asked(request: TestRequest): Promise<string[]>;
-  close(): Promise<void>;
-}
-
-interface OpenOptions extends Partial<TestRepositoryOptions> {
-  change?(path: string, fixture: Fixture): Fixture | undefined;
-}
-
-const ROUTE_ERRORS: readonly ErrorKind[] = ['bad-request', 'not-found', 'forbidden', 'method-not-allowed'];
 const KINDS: ReadonlySet<string> = new Set(['artifact', 'document', 'local', 'passthrough', 'upload']);
 const SECRET = 'client-secret-3f9a';
 
@@ -602,187 +537,6 @@ const ERROR_KINDS: readonly ErrorKind[] = [
   'configuration',
 ];
 
-const HEADS = 3000;
-/** Segments that have broken somebody's parser. All of them get past the check of the path. */
-const ODD_SEGMENTS = [
-  '-',
-  '_',
-  '@',
-  '@scope',
-  '@scope/name',
-  '...',
-  '%2e%2e',
-  '%2e%2e%2fetc',
-  '%',
-  '%zz',
-  ' ',
-  '~',
-  ':',
-  'a:b',
-  'http:',
-  '?',
-  '#',
-  'a#b',
-  'a?b=c',
-  ';',
-  '&',
-  '=',
-  '+',
-  '$(x)',
-  '<script>',
-  '"',
-  "'",
-  '{}',
-  '[a]',
-  '|',
-  '^',
-  '`',
-  '__proto__',
-  'constructor',
-  'toString',
-  'é',
-  'e\u0301',
-  '中文',
-  '😀',
-  '\u200B',
-  '\u0085',
-  '\u2028',
-  'x'.repeat(300),
-  '.git',
-  'index.html',
-  '0',
-  '1.0.0',
-  '-1',
-  'latest',
-  'a.tgz',
-  '.tgz',
-];
-const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00ff', 'x'.repeat(1000)];
-
-/** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
-function* fuzzed(
-  protocol: Protocol,
-  subject: ProtocolSubject,
-): Iterable<{ readonly label: string; readonly resource: Resource }> {
-  const random = pseudoRandom(20_260_101);
-  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const known = gets(subject).map((request) => tryHead(request, subject)?.segments ?? []);
-  const pieces = [...known.flat(), ...ODD_SEGMENTS];
-  for (let count = 0; count < HEADS; count += 1) {
-    const segments =
-      random() < 0.5 ? [...pick(known)] : Array.from({ length: Math.floor(random() * 7) }, () => pick(pieces));
-    if (segments.length > 0 && random() < 0.7) segments[Math.floor(random() * segments.length)] = pick(pieces);
-    if (random() < 0.2) segments.push(pick(pieces));
-    const accept = pick([undefined, ...ODD_HEADERS]);
-    const query = random() < 0.3 ? `${encodeURIComponent(pick(pieces))}=${encodeURIComponent(pick(pieces))}` : '';
-    const head: RequestHead = {
-      method: pick(['GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']),
-      segments: Object.freeze(segments),
-      trailingSlash: random() < 0.2,
-      query: new URLSearchParams(query),
-      header: () => accept,
-    };
-    const label = `${head.method} ${JSON.stringify(segments)}${query === '' ? '' : `?${query}`}`;
-    const resource = callRoute(protocol, head, label);
-    if (resource !== undefined) yield { label, resource };
-  }
-}
-
-/** Calls `route`, and fails for what it must not throw or return. */
-function callRoute(protocol: Protocol, head: RequestHead, label: string): Resource | undefined {
-  let resource: unknown;
-  try {
-    resource = protocol.route(head);
-  } catch (error) {
-    const allowed = error instanceof EntrepotError && ROUTE_ERRORS.includes((error as EntrepotError).kind);
-    assert.ok(allowed, `route(${label}) must throw nothing but ${ROUTE_ERRORS.join(', ')}; it threw ${String(error)}`);
-    return undefined;
-  }
-  if (resource === undefined) return undefined;
-  assert.ok(
-    typeof resource === 'object' && resource !== null && !('then' in resource),
-    `route(${label}) must return a resource or undefined, at once`,
-  );
-  return resource as Resource;
-}
-
-function* routed(
-  protocol: Protocol,
-  subject: ProtocolSubject,
-): Iterable<{ readonly label: string; readonly resource: Resource }> {
-  for (const { request } of subject.cases) {
-    const head = tryHead(asRequest(request), subject);
-    const label = printRequest(asRequest(request));
-    const resource = head && callRoute(protocol, head, label);
-    if (resource !== undefined) yield { label, resource };
-  }
-}
-
-/** `undefined` for a path that never gets to `route`. */
-function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead | undefined {
-  try {
-    return headOf(request, plugin.dotSegments);
-  } catch {
-    return undefined;
-  }
-}
-
-function attemptRoute(protocol: Protocol, subject: ProtocolSubject, request: TestRequest): unknown {
-  return structuredClone(routeRequest(protocol, request, subject.plugin.dotSegments));
-}
-
-function gets({ cases }: ProtocolSubject): TestRequest[] {
-  return cases.map(({ request }) => asRequest(request)).filter(({ method = 'GET' }) => method === 'GET');
-}
-
-/** The table's own paths with every step of them attacked. */
-function hostilePaths(subject: ProtocolSubject): string[] {
-  const steps = [
-    '..',
-    '%2e%2e',
-    '%2E%2E%2F%2e%2e',
-    '..%2f..%2fetc%2fpasswd',
-    '%252e%252e',
-    '%252e%252e%252fetc',
-    '%25',
-    '%25zz',
-    '%255c',
-    '%2500',
-    '..%5c..%5c',
-    '%5c',
-    '%00',
-    'a%00b',
-    '%0d%0aX-Injected:1',
-    '%c0%ae%c0%ae',
-    '%',
-    '%zz',
-    '.',
-    '',
-    'http:%2f%2fevil.example.com',
-    '%2f%2fevil.example.com',
-    '%2fetc%2fpasswd',
-    'x'.repeat(10_000),
-  ];
-  const paths = new Set(steps.map((step) => `/${step}`));
-  for (const { path } of gets(subject)) {
-    const parts = (path.split('?', 1)[0] as string).split('/').slice(1);
-    for (const step of steps) {
-      paths.add(`${path.split('?', 1)[0]}/${step}`);
-      for (let at = 0; at < parts.length; at += 1) paths.add(`/${parts.with(at, step).join('/')}`);
-    }
-  }
-  return [...paths];
-}
-
-/** Whether a server that decodes `path` once would leave its folder, or split its log. */
-function isHostile(path: string): boolean {
-  const decoded = path.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  // oxlint-disable-next-line no-control-regex -- these are what it is about
-  return /(^|[/\\])\.\.([/\\]|$)|[\u0000-\u001f\\]/.test(decoded);
-}
-
 /** The links of the document that `request` names, and what they route to. */
 async function linksOf(
   repository: TestRepository,
@@ -809,84 +563,6 @@ function absoluteLinks(text: string, baseUrl: string): string[] {
     links.push(/^[^\s"'<>\\)\]}|]*/.exec(plain.slice(at))?.[0] as string);
   }
   return links;
-}
-
-async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> {
-  const opened: TestRepository[] = [];
-  const protocols: Protocol[] = [];
-  const { plugin, options, services } = subject;
-  const given = { plugin, options, ...(services !== undefined && { services }) };
-  const fixtures: Fixtures = {
-    subject,
-    async create() {
-      const protocol = await createProtocol(given);
-      protocols.push(protocol);
-      return protocol;
-    },
-    async open({ change, ...more }: OpenOptions = {}) {
-      const repository = await openTestRepository({ ...given, ...more });
-      opened.push(repository);
-      for (const path of Object.keys(subject.fixtures)) {
-        const at = pathOf(path);
-        const recorded = fixtureAt(subject, at, repository.upstreamUrl) as Fixture;
-        const fixture = change === undefined ? recorded : change(at, recorded);
-        if (fixture !== undefined) repository.upstream.serve(at, fixture);
-      }
-      return repository;
-    },
-    async served(kind: 'artifact' | 'document') {
-      const protocol = await fixtures.create();
-      const found: Served[] = [];
-      for (const { request, status } of subject.cases) {
-        const asked = asRequest(request);
-        if (status !== 200 || (asked.method ?? 'GET') !== 'GET') continue;
-        const resource = routeRequest(protocol, asked, plugin.dotSegments);
-        if (typeof resource === 'string' || resource.kind !== kind || ruleOf(subject, resource).policy === 'bypass')
-          continue;
-        found.push({ request: asked, resource });
-      }
-      return found as never;
-    },
-    async asked(request) {
-      const repository = await fixtures.open();
-      await repository.ask(request);
-      await repository.close();
-      return repository.upstream.requests.map(({ path }) => path);
-    },
-    async close() {
-      for (const repository of opened) await repository.close();
-      for (const protocol of protocols) await protocol.dispose?.();
-    },
-  };
-  return fixtures;
-}
-
-function pathOf(path: string): string {
-  return `${UPSTREAM_PATH}/${path.replace(/^\//, '')}`;
-}
-
-/** What the upstream has at `path`, with its base URL filled in and a validator. */
-function fixtureAt({ fixtures }: ProtocolSubject, path: string, upstreamUrl: string): Fixture | undefined {
-  const name = Object.keys(fixtures).find((candidate) => pathOf(candidate) === path);
-  const fixture = name === undefined ? undefined : fixtures[name];
-  if (fixture === undefined) return undefined;
-  const body = typeof fixture.body === 'string' ? fixture.body.replaceAll('{{upstream}}', upstreamUrl) : fixture.body;
-  const bare = (fixture.status ?? 200) === 200 && fixture.etag === undefined && fixture.lastModified === undefined;
-  // The host of the upstream differs from run to run, so the tag is made from the recorded body.
-  const etag = bare ? { etag: `"${digestOf(fixture.body ?? '').slice(7, 23)}"` } : {};
-  return { ...fixture, ...(body !== undefined && { body }), ...etag };
-}
-
-/** Lets a kept document go stale, but not too old. `false` when it never does. */
-function outlive(repository: TestRepository, subject: ProtocolSubject, resource: Stored): boolean {
-  const { policy, freshFor } = ruleOf(subject, resource);
-  if (policy !== 'revalidate' || freshFor === Infinity) return false;
-  repository.clock.advance(freshFor + 1);
-  return true;
-}
-
-function ruleOf({ plugin }: ProtocolSubject, { class: name, freshness }: Stored) {
-  return Object.assign({}, freshnessOf(plugin)[name], freshness);
 }
 
 function outageFault(outage: '500' | '429' | 'captive portal'): Fault {
@@ -924,15 +600,4 @@ function assertSameBytes(found: Buffer, expected: Buffer, label: string): void {
 
 function describeBytes(bytes: Buffer): string {
   return `${bytes.length} bytes of ${digestOf(bytes).slice(0, 19)}…`;
-}
-
-/** mulberry32: the same numbers in every run. */
-function pseudoRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -37,7 +37,13 @@ export interface SuiteRunOptions {
   readonly only?: (name: string) => boolean;
 }
 
-/** Runs a suite without a test runner, one check after the other. Never rejects for a check that fails. */
+/**
+ * Runs a suite without a test runner, one check after the other. Never rejects for a check that fails.
+ * @example
+ * const report = await runSuite(blobStoreSuite, () => ({ store: new MyBlobStore() }));
+ * console.log(printReport(report));
+ * process.exitCode = report.failed.length > 0 ? 1 : 0;
+ */
 export async function runSuite<Factory, Options>(
   suite: Suite<Factory, Options>,
   factory: Factory,

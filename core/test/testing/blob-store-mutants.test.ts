@@ -229,7 +229,7 @@ const mutants: Mutant<Factory>[] = [
     },
   ),
   mutant('writes to one temporary place', ['keeps different blobs apart that are put at once'], (right) => {
-    let temporary = Buffer.alloc(0);
+    let temporary: Buffer = Buffer.alloc(0);
     return {
       async put(digest, size, source, options) {
         if (options !== undefined || source.path !== undefined) return right.put(digest, size, source, options);

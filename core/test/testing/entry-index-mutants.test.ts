@@ -252,7 +252,13 @@ const mutants: Mutant<Factory>[] = [
     async touch(repository, key, digest, renewal) {
       const entry = await right.find(repository, key);
       if (entry?.digest !== digest) return false;
-      await right.replace({ ...entry, etag: undefined, lastModified: undefined, ...renewal });
+      await right.replace({
+        ...entry,
+        etag: undefined,
+        lastModified: undefined,
+        ...renewal,
+        headers: renewal.headers ?? {},
+      });
       return true;
     },
   })),
