@@ -77,7 +77,10 @@ export type UpstreamHandler = (request: UpstreamRequest, response: ServerRespons
 
 /** Where the replies for a held path wait. */
 export interface HoldOptions {
-  /** After the head and so many bytes of the body (0: after the head). Absent: before the head. Only for `serve`d paths. */
+  /**
+   * After the head and so many bytes of the body (0: after the head); only for `serve`d paths, and replies with a body.
+   * Absent: before the head.
+   */
   readonly afterBytes?: number;
 }
 
