@@ -62,6 +62,19 @@ const ODD_SEGMENTS = [
   'a.tgz',
   '.tgz',
 ];
+const ODD_QUERIES = [
+  '=',
+  '&',
+  '%',
+  '%zz=1',
+  'a=%00',
+  'a=%0d%0aX-Injected:1',
+  'a=1&a=2',
+  'a=..%2f..',
+  'a=../..',
+  'a=//b',
+  '?',
+];
 const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00ff', 'x'.repeat(1000)];
 
 /** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
@@ -71,7 +84,7 @@ export function* fuzzed(
 ): Iterable<{ readonly label: string; readonly resource: Resource }> {
   const random = pseudoRandom(20_260_101);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const known = gets(subject).map((request) => tryHead(request, subject)?.segments ?? []);
+  const known = [[], ...gets(subject).map((request) => tryHead(request, subject)?.segments ?? [])];
   const pieces = [...known.flat(), ...ODD_SEGMENTS];
   for (let count = 0; count < HEADS; count += 1) {
     const segments =
@@ -79,15 +92,17 @@ export function* fuzzed(
     if (segments.length > 0 && random() < 0.7) segments[Math.floor(random() * segments.length)] = pick(pieces);
     if (random() < 0.2) segments.push(pick(pieces));
     const accept = pick([undefined, ...ODD_HEADERS]);
-    const query = random() < 0.3 ? `${encodeURIComponent(pick(pieces))}=${encodeURIComponent(pick(pieces))}` : '';
+    const made = `${encodeURIComponent(pick(pieces))}=${encodeURIComponent(pick(pieces))}`;
+    const rawQuery = pick(['', '', '', made, made, pick(ODD_QUERIES)]);
     const head: RequestHead = {
       method: pick(['GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']),
       segments: Object.freeze(segments),
       trailingSlash: random() < 0.2,
-      query: new URLSearchParams(query),
+      query: new URLSearchParams(rawQuery),
+      rawQuery,
       header: () => accept,
     };
-    const label = `${head.method} ${JSON.stringify(segments)}${query === '' ? '' : `?${query}`}`;
+    const label = `${head.method} ${JSON.stringify(segments)}${rawQuery === '' ? '' : `?${rawQuery}`}`;
     const resource = callRoute(protocol, head, label);
     if (resource !== undefined) yield { label, resource };
   }

@@ -42,10 +42,12 @@ export function headOf(
   dotSegments?: 'refuse' | 'collapse',
 ): RequestHead {
   const split = path.indexOf('?');
+  const rawQuery = split < 0 ? '' : path.slice(split + 1);
   return {
     method,
     ...parseRequestPath(split < 0 ? path : path.slice(0, split), dotSegments),
-    query: new URLSearchParams(split < 0 ? '' : path.slice(split + 1)),
+    query: new URLSearchParams(rawQuery),
+    rawQuery,
     header: (name) => headers[name],
   };
 }
