@@ -19,7 +19,7 @@ export interface BlobSource {
   /** The bytes from the start. May be called again when the store retries. The store destroys what it opened. */
   open(): Readable;
   /**
-   * A complete, synced file with exactly these bytes **whose digest the caller has verified**. A store on the same file
+   * A complete file with exactly these bytes **whose digest the caller has verified**. A store on the same file
    * system may link it instead of copying. The caller keeps the file until `put` settles and never writes to it again.
    */
   readonly path?: string | undefined;
@@ -33,7 +33,8 @@ export interface BlobStore {
   stat(digest: Digest): Promise<BlobInfo | undefined>;
   /**
    * The bytes, or those of `range`, which must lie inside the blob. `undefined` when there is no such blob.
-   * A blob that is deleted while it is being read is read to its end. The caller destroys the stream.
+   * A blob that is deleted while it is being read is read to its end. The caller destroys the stream. An aborted
+   * `signal` rejects, or fails the stream; it never ends it cleanly.
    */
   open(
     digest: Digest,
@@ -42,7 +43,7 @@ export interface BlobStore {
   /**
    * Stores the bytes. Atomic: at any instant the blob is whole or absent, also after a crash. Idempotent, also when
    * several callers put one digest at once. Bytes that do not have `size` or `digest` are refused (`integrity`) and
-   * leave nothing; where `source.path` is used, only the size is checked again.
+   * leave nothing; where `source.path` is used, only the size is checked again. An aborted `signal` rejects.
    */
   put(
     digest: Digest,

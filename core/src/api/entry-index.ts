@@ -53,7 +53,7 @@ export interface EntryAccess {
 export interface EntryIndex {
   find(repository: string, key: string): Promise<Entry | undefined>;
   /**
-   * First copy wins: puts all of `entries` if none of their keys exists, otherwise none of them.
+   * First copy wins: puts all of `entries`, whose keys differ, if none of their keys exists, otherwise none of them.
    * @returns the entries in force for those keys, in the given order; a key that the winner does not have is left out.
    */
   putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;

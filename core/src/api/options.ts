@@ -32,7 +32,8 @@ export async function parseOptions<Output>(
   schema: StandardSchema<Output>,
   value: unknown,
 ): Promise<
-  { readonly options: Output; readonly problems?: undefined } | { readonly problems: readonly OptionProblem[] }
+  | { readonly options: Output; readonly problems?: undefined }
+  | { readonly options?: undefined; readonly problems: readonly OptionProblem[] }
 > {
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return { options: result.value };

@@ -17,6 +17,8 @@ export interface RequestHead {
   /** Whether the path ended in `/`. */
   readonly trailingSlash: boolean;
   readonly query: URLSearchParams;
+  /** The query as it was sent, without `?`: for an upstream that cares how it is spelled. */
+  readonly rawQuery: string;
   /** A request header by its lower-case name. */
   header(name: string): string | undefined;
 }

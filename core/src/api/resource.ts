@@ -34,6 +34,8 @@ export interface StoredResource extends UpstreamLocation {
   readonly coordinates?: PackageCoordinates | undefined;
   /** The `Content-Type` for clients. Absent: what the upstream said, else `application/octet-stream`. */
   readonly mediaType?: string | undefined;
+  /** The `Content-Type` where the upstream gives none. Absent: `application/octet-stream`. */
+  readonly fallbackMediaType?: string | undefined;
   /** Exceptions from the class's rule for this one resource. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
   /** Media types that an upstream may answer with, lower-case. Another one is an outage, not a document (captive portals). */

@@ -50,7 +50,8 @@ export interface Scanner {
   readonly subjects: { readonly ecosystems: readonly string[] };
   readonly needs: 'coordinates' | 'content';
   /**
-   * @throws EntrepotError `scan-unavailable` when it cannot say: an empty report always means "looked and found nothing".
+   * @throws EntrepotError `scan-unavailable` when it cannot say, also for an ecosystem that it does not know and for
+   * content that it needs and did not get: an empty report always means "looked and found nothing".
    * Stops soon after `signal` is aborted, and then throws. Never changes the subject.
    */
   scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport>;

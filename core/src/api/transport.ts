@@ -24,7 +24,8 @@ export interface TransportReply {
 /**
  * Sends requests to upstreams. Bounded waits: to connect, for the head, and between two pieces of a body.
  * Every failure is an `EntrepotError` of kind `upstream-unavailable` (504 for a timeout), also when it happens in the
- * middle of a body; a refused address is `forbidden`.
+ * middle of a body; a refused address is `forbidden`. An abort whose
+ * reason is an `EntrepotError` fails with that.
  */
 export interface Transport {
   send(request: TransportRequest): Promise<TransportReply>;

@@ -33,7 +33,9 @@ export interface FlightPlan {
   /** Whether the bytes may be kept. */
   readonly store: boolean;
   /** What the ecosystem says of the artifact; resolved inside the flight, so that all who join share it. */
-  describe(signal: AbortSignal): Promise<ArtifactDescription | undefined>;
+  describe(): Promise<ArtifactDescription | undefined>;
+  /** The same from a document that the upstream has just confirmed or replaced. */
+  describeAnew(): Promise<ArtifactDescription | undefined>;
   /** Told when a document was read: its descriptions, for the digest that it will have. */
   described(digest: Digest, descriptions: Descriptions): void;
 }
@@ -151,11 +153,8 @@ export class Flight {
   async #fly(signal: AbortSignal): Promise<FlightResult> {
     const { upstreams, services } = this.#context;
     const { resource, kept } = this.#plan;
-    const description = await this.#plan.describe(signal);
-    const promised = strongest([
-      ...((resource.kind === 'artifact' && resource.integrity) || []),
-      ...(description?.integrity ?? []),
-    ]);
+    const description = await this.#plan.describe();
+    const promised = this.#promised(description);
     if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
       throw new EntrepotError(
         'integrity',
@@ -224,7 +223,7 @@ export class Flight {
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const { resource } = this.#plan;
-    const mediaType = reply.headers['content-type'] ?? 'application/octet-stream';
+    const mediaType = reply.headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
     this.#checkMediaType(mediaType, reply);
     const decoder = contentDecoder(resource, reply);
     const size = decoder === undefined ? contentLength(reply) : undefined;
@@ -242,10 +241,10 @@ export class Flight {
     });
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
-    this.#checkIntegrity(digest, promised, sums);
+    const integrity = await this.#checkIntegrity(digest, promised, sums, spool.content(mediaType));
     await this.#checkContent(digest, spool.content(mediaType));
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
-    const result = await this.#publish(reply, spool, { digest, mediaType, integrity: promised, coordinates });
+    const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates });
     spool.seal();
     return result;
   }
@@ -265,7 +264,8 @@ export class Flight {
   #checkSize(size: number): void {
     const { resource } = this.#plan;
     const { maxArtifactBytes, maxDocumentBytes } = this.#context.definition.limits;
-    const limit = resource.kind === 'artifact' ? maxArtifactBytes : maxDocumentBytes;
+    // A document that is passed on as it is is never held whole either.
+    const limit = resource.kind === 'document' && resource.rewritten === true ? maxDocumentBytes : maxArtifactBytes;
     if (size <= limit) return;
     throw new EntrepotError(
       'upstream-unavailable',
@@ -384,15 +384,35 @@ export class Flight {
     }
   }
 
-  #checkIntegrity(digest: Digest, promised: readonly Integrity[], sums: Sums): void {
-    if (promised.length === 0) return;
-    const { algorithm } = promised[0] as Integrity;
-    const hex =
-      algorithm === 'sha256' ? digest.slice('sha256:'.length) : (sums.promised.get(algorithm)?.digest('hex') as string);
-    // Several promises of one algorithm: any of them will do (W3C SRI §3.3.5).
-    if (promised.some((promise) => promise.hex === hex)) return;
+  /** What is promised of the bytes, by the request and by the document: only the strongest algorithm counts. */
+  #promised(description: ArtifactDescription | undefined): readonly Integrity[] {
+    const { resource } = this.#plan;
+    const requested = (resource.kind === 'artifact' && resource.integrity) || [];
+    return strongest([...requested, ...(description?.integrity ?? [])]);
+  }
+
+  /**
+   * Holds the bytes against what was promised. A document that was kept for long may promise what an upstream has since
+   * replaced (a list of sums beside its files), so a mismatch asks for it once more.
+   * @returns the promise that they keep
+   */
+  async #checkIntegrity(
+    digest: Digest,
+    promised: readonly Integrity[],
+    sums: Sums,
+    content: Content,
+  ): Promise<readonly Integrity[]> {
+    const mismatch = mismatchOf(promised, (algorithm) => sumOf(algorithm, digest, sums));
+    if (mismatch === undefined) return promised;
+    const renewed = this.#promised(await this.#plan.describeAnew().catch(() => undefined));
+    if (renewed.length > 0) {
+      const hash = createHash((renewed[0] as Integrity).algorithm);
+      for await (const bytes of content.stream()) hash.update(bytes);
+      const hex = hash.digest('hex');
+      if (mismatchOf(renewed, () => hex) === undefined) return renewed;
+    }
     const { definition, services } = this.#context;
-    const error = integrityMismatch(this.#plan.resource.key, promised, { algorithm, hex });
+    const error = integrityMismatch(this.#plan.resource.key, promised, mismatch);
     services.observer?.integrityFailed(definition.name);
     services.logger.error(
       { repository: definition.name, key: this.#plan.resource.key, reason: error.message },
@@ -488,13 +508,38 @@ export class Flight {
   }
 
   #keptHeaders(reply: UpstreamReply): Record<string, string> {
-    const kept: Record<string, string> = {};
-    for (const name of this.#context.definition.plugin.classes[this.#plan.resource.class]?.keepHeaders ?? []) {
-      const value = reply.headers[name];
-      if (value !== undefined) kept[name] = value;
-    }
-    return kept;
+    return keptHeaders(this.#context.definition, this.#plan.resource, reply);
   }
+}
+
+/** The headers of a reply that clients get too: an allow-list of the resource's class. */
+export function keptHeaders(
+  { plugin }: RepositoryDefinition,
+  resource: ArtifactResource | DocumentResource,
+  reply: UpstreamReply,
+): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of plugin.classes[resource.class]?.keepHeaders ?? []) {
+    const value = reply.headers[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/** What was found instead, when the bytes keep none of the promises (all of one algorithm; any will do, W3C SRI §3.3.5). */
+function mismatchOf(
+  promised: readonly Integrity[],
+  sum: (algorithm: Integrity['algorithm']) => string,
+): Integrity | undefined {
+  if (promised.length === 0) return undefined;
+  const { algorithm } = promised[0] as Integrity;
+  const hex = sum(algorithm);
+  return promised.some((promise) => promise.hex === hex) ? undefined : { algorithm, hex };
+}
+
+function sumOf(algorithm: Integrity['algorithm'], digest: Digest, sums: Sums): string {
+  if (algorithm === 'sha256') return digest.slice('sha256:'.length);
+  return (sums.promised.get(algorithm) as Hash).digest('hex');
 }
 
 function newSums(promised: readonly Integrity[]): Sums {

@@ -67,6 +67,7 @@ export class Flights {
       kept,
       store,
       describe: () => this.#admitted(resource),
+      describeAnew: () => this.#describedAnew(resource),
       described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
     });
   }
@@ -104,6 +105,13 @@ export class Flights {
     throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename}`, {
       code: 'ARTIFACT_NOT_DESCRIBED',
     });
+  }
+
+  async #describedAnew(resource: ArtifactResource | DocumentResource): Promise<ArtifactDescription | undefined> {
+    if (resource.kind !== 'artifact' || resource.describedBy === undefined) return undefined;
+    const { definition, services } = this.#context;
+    const kept = await services.storage.entries.find(definition.name, resource.describedBy.key);
+    return await this.#freshDescription(resource.describedBy, kept, resource.key);
   }
 
   async #describedBy(

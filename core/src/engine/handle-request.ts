@@ -80,6 +80,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     segments,
     trailingSlash,
     query: new URLSearchParams(request.rawQuery),
+    rawQuery: request.rawQuery,
     header: (name) => request.header(name),
   };
   try {

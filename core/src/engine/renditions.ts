@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -103,9 +102,16 @@ export class Renditions {
     }
   }
 
-  /** A stream of a rendition that is in a file; made anew by the caller when the file is gone. */
-  static read(rendition: Rendition): Readable {
-    return createReadStream(rendition.path as string, { highWaterMark: 128 * 1024 });
+  /** Opens the file of a large rendition. From then on it can be read to its end, whoever drops it. */
+  async read(rendition: Rendition): Promise<Readable> {
+    const file = await open(rendition.path as string, 'r');
+    return file.createReadStream({ highWaterMark: 128 * 1024 });
+  }
+
+  /** Drops what will not be asked for again. */
+  forget(key: string): void {
+    this.#small.delete(key);
+    this.#large.delete(key);
   }
 }
 

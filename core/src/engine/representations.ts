@@ -12,7 +12,7 @@ import { bareMediaType } from './content.js';
 import type { FlightHead } from './flight.js';
 import type { Flights } from './flights.js';
 import type { CacheFacts } from './outcome.js';
-import { Renditions, type Encoding, type Rendition, type RenditionSource } from './renditions.js';
+import { type Encoding, type Rendition, type RenditionSource } from './renditions.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import type { Representation } from './respond.js';
 
@@ -140,7 +140,7 @@ export class Representations {
       vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
       ranges: false,
-      open: () => rendition.bytes ?? Renditions.read(rendition),
+      open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
     };
   }
 
@@ -205,7 +205,8 @@ export class Representations {
     const { protocol, plugin } = definition;
     const mediaType = resource.mediaType ?? 'application/octet-stream';
     const encoding = chooseEncoding(request, mediaType, Infinity);
-    const rendition = await services.storage.renditions.make(key, encoding, async () => {
+    const { renditions } = services.storage;
+    const rendition = await renditions.make(key, encoding, async () => {
       const { context, changesAt } = this.#rewriteContext(request, new Map());
       const rendered = await hook(
         plugin.id,
@@ -214,7 +215,14 @@ export class Representations {
       );
       return { bytes: guarded(plugin.id, 'render', rendered), mediaType, changesAt };
     });
-    return this.#renditionOf(resource, { mediaType, headers: {}, lastModified: undefined }, rendition, { name: 'hit' });
+    const made = { mediaType, headers: {}, lastModified: undefined };
+    const shown = this.#renditionOf(resource, made, rendition, { name: 'hit' });
+    async function open(): Promise<Buffer | Readable> {
+      const body = await shown.open();
+      renditions.forget(key);
+      return body;
+    }
+    return { ...shown, open };
   }
 
   #base(

@@ -4,7 +4,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { drain, type Upstreams } from './upstreams.js';
-import type { Flight, FlightHead, FlightResult } from './flight.js';
+import { keptHeaders, type Flight, type FlightHead, type FlightResult } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
@@ -124,7 +124,7 @@ export class StoredServing {
       // Policy may have changed since the flight that is joined began.
       if (head?.coordinates !== undefined) this.#context.admission.require('request', head.coordinates);
       if (head === undefined || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
-        return await this.#serveResult(request, resource, await flight.done, collapsed);
+        return await this.#serveResult(request, resource, await flight.done, collapsed, head);
       }
       return await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
     } finally {
@@ -137,6 +137,7 @@ export class StoredServing {
     resource: Stored,
     result: FlightResult,
     collapsed: boolean,
+    head?: FlightHead,
   ): Promise<EngineReply> {
     const { representations } = this.#context;
     if (result.kind === 'unstored') {
@@ -147,6 +148,7 @@ export class StoredServing {
           await representations.rewritten(request, resource, result.entry, result.content, facts),
         );
       }
+      if (head?.spool.canFollow(0) === true) return await this.#serveComing(request, resource, head, facts);
       return await this.#serveAlone(request, resource);
     }
     const facts: CacheFacts = {
@@ -245,12 +247,16 @@ export class StoredServing {
       const shown: Representation = {
         repository: definition.name,
         resource: resource.class,
-        mediaType: resource.mediaType ?? reply.headers['content-type'] ?? 'application/octet-stream',
+        mediaType:
+          resource.mediaType ??
+          reply.headers['content-type'] ??
+          resource.fallbackMediaType ??
+          'application/octet-stream',
         size: size === undefined ? undefined : Number(size),
         etag: undefined,
         lastModified: reply.headers['last-modified'],
         cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
-        headers: {},
+        headers: keptHeaders(definition, resource, reply),
         ranges: true,
         facts: { name: 'bypass' },
         open: () => Buffer.alloc(0),

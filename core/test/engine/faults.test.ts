@@ -86,13 +86,16 @@ describe('wrong answers', () => {
         limits: {
           totalTimeout: 60_000,
           maxDocumentBytes: 1_000_000,
-          maxArtifactBytes: 1_000_000,
+          maxArtifactBytes: 2_000_000,
           maxRequestBytes: 1000,
         },
       },
     });
     harness.upstream.serve('/text/a', { mediaType: 'text/plain', fault: { kind: 'endless' } });
     expect((await harness.get('/text/a')).status).toBe(502);
+    const large = patterned(1_500_000);
+    harness.upstream.serve('/raw/large', { body: large });
+    expect((await (await harness.get('/raw/large')).bytes()).equals(large)).toBe(true);
     harness.upstream.serve('/files/a', { fault: { kind: 'endless' } });
     await expect((await harness.get('/files/a')).bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TOO_LARGE' });
     expect(await stored(harness, 'files/a')).toBeUndefined();

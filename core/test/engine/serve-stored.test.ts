@@ -140,9 +140,12 @@ describe('conditions and ranges', () => {
 
   it('answers HEAD of a cold artifact without fetching it', async () => {
     const { upstream, ask } = await openHarness();
-    upstream.serve('/files/a', { body: patterned(100_000) });
+    upstream.serve('/files/a', { body: patterned(100_000), headers: { 'content-disposition': 'inline' } });
     const answer = await ask('HEAD', '/files/a');
-    expect(answer).toMatchObject({ status: 200, headers: { 'Content-Length': '100000' } });
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { 'Content-Length': '100000', 'content-disposition': 'inline' },
+    });
     expect(upstream.requests.map(({ method }) => method)).toEqual(['HEAD']);
   });
 });
@@ -366,6 +369,19 @@ describe('described artifacts', () => {
     expect(await (await get('/described/b')).text()).toBe('b');
     expect((await get('/described/c')).status).toBe(404);
     expect(upstream.count('/described/c')).toBe(0);
+  });
+
+  it('asks once more for a document that promises what was since replaced', async () => {
+    const { upstream, get, entries } = await openHarness();
+    upstream.serve('/index.json', { body: `described/a ${sri('old a')}\ndescribed/b ${sri('b')}`, etag: '"1"' });
+    upstream.serve('/described/b', { body: 'b' });
+    await (await get('/described/b')).text();
+    const replaced = patterned(300_000);
+    upstream.serve('/described/a', { body: replaced });
+    upstream.serve('/index.json', { body: `described/a ${sri(replaced, 'sha256')}`, etag: '"2"' });
+    expect((await (await get('/described/a')).bytes()).equals(replaced)).toBe(true);
+    expect(await entries.find('test', 'described/a')).toMatchObject({ integrity: [{ algorithm: 'sha256' }] });
+    expect(upstream.count('/index.json')).toBe(2);
   });
 
   it('refuses wrong bytes, stores nothing, and the next request works', async () => {

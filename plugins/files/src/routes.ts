@@ -32,7 +32,7 @@ const LONGEST_PRINTED = 200;
 export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
   if (!isRead(head)) throw notAllowed(head, 'GET, HEAD');
   const path = readPath(head.segments, head.trailingSlash);
-  const query = options.query === 'keep' ? head.query.toString() : '';
+  const query = options.query === 'keep' ? head.rawQuery : '';
   const rule = ruleFor(options.table, path.text);
   if (rule.policy === 'deny') throw refusal(path, rule);
   // One key, one resource: a sum file is that for whoever asks, a client or an artifact.

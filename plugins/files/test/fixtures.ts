@@ -38,6 +38,7 @@ export function headOf(target: string, method = 'GET', headers: Record<string, s
     segments: parts.map(decodeURIComponent),
     trailingSlash,
     query: new URLSearchParams(query),
+    rawQuery: query,
     header: (name) => headers[name],
   };
 }

@@ -42,11 +42,13 @@ function randomHead(next: (below: number) => number): RequestHead {
   const segments = Array.from({ length: next(4) }, () =>
     Array.from({ length: 1 + next(3) }, () => PIECES[next(PIECES.length)]).join(''),
   );
+  const query = new URLSearchParams(next(3) === 0 ? [['x', PIECES[next(PIECES.length)] as string]] : []);
   return {
     method: METHODS[next(METHODS.length)] as string,
     segments,
     trailingSlash: next(2) === 1,
-    query: new URLSearchParams(next(3) === 0 ? [['x', PIECES[next(PIECES.length)] as string]] : []),
+    query,
+    rawQuery: query.toString(),
     header: () => PIECES[next(PIECES.length)],
   };
 }

@@ -31,6 +31,7 @@ export function request(
     segments: (trailingSlash ? segments.slice(0, -1) : segments).map(decodeURIComponent),
     trailingSlash,
     query: new URLSearchParams(query),
+    rawQuery: query,
     header: (name) => (name === 'accept' ? accept : undefined),
   };
 }
