@@ -194,7 +194,12 @@ describe('plugins that work', () => {
   });
 
   it('include the bundled ones, which the configuration does not list', async () => {
-    const { plugins, problems } = await loadPlugins({ plugins: [], folder, bundled: [`${PREFIX}good`] });
+    const { plugins, problems } = await loadPlugins({
+      plugins: [],
+      folder,
+      bundled: [`${PREFIX}good`],
+      coreVersion: '0.1.0',
+    });
 
     expect(problems).toEqual([]);
     expect(plugins).toMatchObject([{ package: `${PREFIX}good`, bundled: true }]);
