@@ -10,6 +10,7 @@ const STEPS = [
   { name: 'types', program: 'node_modules/typescript/bin/tsc', args: ['-b'] },
   { name: 'types of the tests', program: 'node_modules/typescript/bin/tsc', args: ['-p', 'tsconfig.tests.json'] },
   { name: 'types of the acceptance', program: 'node_modules/typescript/bin/tsc', args: ['-p', 'acceptance'] },
+  { name: 'packages', program: 'scripts/check-packages.mjs', args: [] },
 ];
 
 /** @type {string[]} */
@@ -25,12 +26,17 @@ for (const { name, program, args } of STEPS) {
   report(`${code === 0 ? 'ok' : 'not ok'} ${name} (${Math.round((performance.now() - started) / 1000)} s)`);
 }
 
-const started = performance.now();
-const tests = await runCounted(process.execPath, ['scripts/test.mjs']);
-report(`${tests.failed === 0 ? 'ok' : 'not ok'} tests (${Math.round((performance.now() - started) / 1000)} s)`);
+for (const script of ['test', 'check-template']) {
+  const started = performance.now();
+  const counts = await runCounted(process.execPath, [`scripts/${script}.mjs`]);
+  passed += counts.passed;
+  failed += counts.failed;
+  const verdict = counts.failed === 0 ? 'ok' : 'not ok';
+  report(`${verdict} ${script} (${Math.round((performance.now() - started) / 1000)} s)`);
+}
 
-process.stdout.write(`\n${lines.join('\n')}\n${passed + tests.passed} passed, ${failed + tests.failed} failed\n`);
-process.exitCode = failed + tests.failed === 0 ? 0 : 1;
+process.stdout.write(`\n${lines.join('\n')}\n${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;
 
 /** @param {string} line */
 function report(line) {

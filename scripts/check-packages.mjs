@@ -1,0 +1,26 @@
+import { spawnSync } from 'node:child_process';
+import { setUp } from './setup.mjs';
+
+// What is published must be usable as it is published: exports that resolve, types that match, files that are in the
+// package. `attw` looks at it as an ES module, which is all that it is.
+setUp();
+
+const FOLDERS = ['core', 'host', 'plugins/npm', 'plugins/files'];
+let failed = 0;
+
+for (const folder of FOLDERS) {
+  const lint = run('node_modules/publint/src/cli.js', [folder, '--strict']);
+  const types = run('node_modules/@arethetypeswrong/cli/dist/index.js', ['--pack', folder, '--profile', 'esm-only']);
+  const ok = lint.status === 0 && types.status === 0;
+  if (!ok) {
+    failed += 1;
+    process.stdout.write(`${lint.stdout}${lint.stderr}${types.stdout}${types.stderr}`);
+  }
+  process.stdout.write(`${ok ? 'ok' : 'not ok'} ${folder}\n`);
+}
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** @param {string} program @param {readonly string[]} args */
+function run(program, args) {
+  return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+}
