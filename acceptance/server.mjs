@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 /** @import { ChildProcess } from 'node:child_process' */
 
 const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
-const KEPT_LOG = 200_000;
+const KEPT_LOG = 16 * 1024 * 1024;
 
 /** A running `entrepot serve`: a process of its own, as a user has it. */
 export class EntrepotServer {
@@ -124,17 +124,25 @@ export class EntrepotServer {
   }
 
   /**
+   * What the access log says of every request since the last start.
+   * @returns {readonly { path: string, status: number, resource?: string, outcome?: string }[]}
+   */
+  get requests() {
+    const lines = this.#log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+    return lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'request');
+  }
+
+  /**
    * The sum of a counter over all its labels.
    * @param {string} name
-   * @param {RegExp} [labels] only series whose labels match
    */
-  async metric(name, labels = /(?:)/) {
+  async metric(name) {
     const text = (await get(`${this.url}/metrics`)).body.toString('utf8');
     if (!text.includes(`# TYPE ${name} `)) throw new Error(`a metric ${name} was expected`);
     let sum = 0;
     for (const line of text.split('\n')) {
-      const series = /^(?<name>[a-zA-Z_:][\w:]*)(?<labels>\{.*\})? (?<value>\S+)$/.exec(line)?.groups;
-      if (series?.name === name && labels.test(series.labels ?? '')) sum += Number(series.value);
+      const series = /^(?<name>[a-zA-Z_:][\w:]*)(?:\{.*\})? (?<value>\S+)$/.exec(line)?.groups;
+      if (series?.name === name) sum += Number(series.value);
     }
     return sum;
   }
