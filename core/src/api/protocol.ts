@@ -20,7 +20,7 @@ export interface RequestHead {
   /** The query as it was sent, without `?`: for an upstream that cares how it is spelled. */
   readonly rawQuery: string;
   /** A request header by its lower-case name. */
-  header(name: string): string | undefined;
+  readonly header: (name: string) => string | undefined;
 }
 
 /** What a document says of one artifact. */

@@ -9,6 +9,8 @@ export interface Standing {
   readonly whileRevalidating: boolean;
   /** Served when the upstream is failing. */
   readonly ifError: boolean;
+  /** When it stops being fresh; milliseconds since the epoch, `Infinity` for never. */
+  readonly freshUntil: number;
   /** Seconds for which it stays fresh; negative when it is not; `undefined` for ever. */
   readonly ttl: number | undefined;
 }
@@ -23,6 +25,7 @@ export function standing(entry: Entry, rule: FreshnessRule, now: number): Standi
     fresh: rule.policy !== 'bypass' && staleness < 0,
     whileRevalidating: rule.policy === 'revalidate' && staleness < rule.staleWhileRevalidate,
     ifError: staleness < rule.staleIfError,
+    freshUntil: now - staleness,
     ttl: lifetime === Infinity ? undefined : Math.floor(-staleness / 1000),
   };
 }

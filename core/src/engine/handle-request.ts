@@ -75,14 +75,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 /** What the request names. */
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
   const { segments, trailingSlash } = parseRequestPath(request.rawPath, plugin.dotSegments);
-  const head: RequestHead = {
-    method: request.method === 'HEAD' ? 'GET' : request.method,
-    segments,
-    trailingSlash,
-    query: new URLSearchParams(request.rawQuery),
-    rawQuery: request.rawQuery,
-    header: (name) => request.header(name),
-  };
+  const head = new Head(request, segments, trailingSlash);
   try {
     const resource = protocol.route(head);
     if (resource !== undefined) return resource;
@@ -90,6 +83,30 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     throw asEntrepotError(error, 'plugin', `route of plugin ${plugin.id} failed`);
   }
   throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
+}
+
+/** A request head that parses the query only for protocols that look at it. */
+class Head implements RequestHead {
+  readonly method: string;
+  readonly segments: readonly string[];
+  readonly trailingSlash: boolean;
+  readonly rawQuery: string;
+  /** Not a method: plugins take a head apart. */
+  readonly header: (name: string) => string | undefined;
+  #query: URLSearchParams | undefined;
+
+  constructor(request: EngineRequest, segments: readonly string[], trailingSlash: boolean) {
+    this.method = request.method === 'HEAD' ? 'GET' : request.method;
+    this.segments = segments;
+    this.trailingSlash = trailingSlash;
+    this.rawQuery = request.rawQuery;
+    this.header = (name) => request.header(name);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.rawQuery);
+    return this.#query;
+  }
 }
 
 function labelOf(resource: Resource): string {

@@ -250,10 +250,14 @@ export class Representations {
 
 /** The coding for a document: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */
 function chooseEncoding(request: EngineRequest, mediaType: string, size: number): Encoding {
-  const accepted = request.header('accept-encoding');
-  if (accepted === undefined || size < MIN_COMPRESSED || !accepted.includes('gzip')) return 'identity';
-  if (/gzip\s*;\s*q=0(?:\.0*)?(?:$|[\s,])/.test(accepted)) return 'identity';
+  if (size < MIN_COMPRESSED || !acceptsGzip(request)) return 'identity';
   return COMPRESSIBLE.test(bareMediaType(mediaType)) ? 'gzip' : 'identity';
+}
+
+/** Whether the client takes gzip. */
+export function acceptsGzip(request: EngineRequest): boolean {
+  const accepted = request.header('accept-encoding');
+  return accepted?.includes('gzip') === true && !/gzip\s*;\s*q=0(?:\.0*)?(?:$|[\s,])/.test(accepted);
 }
 
 async function hook<Result>(plugin: string, name: string, call: () => Result | Promise<Result>): Promise<Result> {

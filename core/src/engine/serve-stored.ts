@@ -7,11 +7,12 @@ import { drain, type Upstreams } from './upstreams.js';
 import { keptHeaders, type Flight, type FlightHead, type FlightResult } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
+import { HotReplies } from './hot-replies.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
 import { parseRange } from './range.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import type { Representations } from './representations.js';
+import { acceptsGzip, type Representations } from './representations.js';
 import { respond, type Representation } from './respond.js';
 
 /** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
@@ -37,6 +38,7 @@ export interface ServingContext {
 /** Serves artifacts and documents of a proxy: from the copy that is kept, or through a flight. */
 export class StoredServing {
   readonly #context: ServingContext;
+  readonly #hot = new HotReplies();
 
   constructor(context: ServingContext) {
     this.#context = context;
@@ -44,6 +46,8 @@ export class StoredServing {
 
   async serve(request: EngineRequest, resource: Stored): Promise<EngineReply> {
     const { definition, services, flights, admission } = this.#context;
+    const ready = this.#ready(request, resource);
+    if (ready !== undefined) return ready;
     if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
     const rule = flights.rule(resource);
     if (rule.policy === 'bypass') return await this.#serveAlone(request, resource);
@@ -51,12 +55,28 @@ export class StoredServing {
     const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
     if (entry.coordinates !== undefined) admission.require('request', entry.coordinates);
-    const state = standing(entry, rule, services.clock.now());
+    const now = services.clock.now();
+    const state = standing(entry, rule, now);
     if (state.fresh) {
       const reply = await this.#serveKept(request, resource, entry, { name: 'hit', ttl: state.ttl });
-      return reply ?? (await this.#serveThroughFlight(request, resource, rule, undefined, undefined));
+      if (reply === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
+      if (HotReplies.suits(request)) {
+        this.#hot.set(hotKey(request, resource), entry, services.policy.revision(), now, state.freshUntil, reply);
+      }
+      return reply;
     }
     return await this.#serveThroughFlight(request, resource, rule, entry, state);
+  }
+
+  /** The reply that was given to others a moment ago. */
+  #ready(request: EngineRequest, resource: Stored): EngineReply | undefined {
+    const { definition, services } = this.#context;
+    const entry = services.storage.entries.peek(definition.name, resource.key);
+    if (entry === undefined || !HotReplies.suits(request)) return undefined;
+    const now = services.clock.now();
+    const reply = this.#hot.get(hotKey(request, resource), entry, services.policy.revision(), now);
+    if (reply !== undefined) services.storage.entries.accessed(entry);
+    return reply;
   }
 
   /** `undefined` when the copy turns out to be damaged: then there is none. */
@@ -293,6 +313,12 @@ export class StoredServing {
     }
     throw failure;
   }
+}
+
+/** What makes two replies of one entry differ. */
+function hotKey(request: EngineRequest, resource: Stored): string {
+  if (!isRewritten(resource)) return resource.key;
+  return `${acceptsGzip(request) ? 'gzip' : 'identity'} ${resource.variant ?? ''} ${request.baseUrl} ${resource.key}`;
 }
 
 /**
