@@ -36,6 +36,8 @@ export interface StoredResource extends UpstreamLocation {
   readonly mediaType?: string | undefined;
   /** The `Content-Type` where the upstream gives none. Absent: `application/octet-stream`. */
   readonly fallbackMediaType?: string | undefined;
+  /** Upstream headers that are kept for clients besides those of the class, lower-case. */
+  readonly keepHeaders?: readonly string[] | undefined;
   /** Exceptions from the class's rule for this one resource. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
   /** Media types that an upstream may answer with, lower-case. Another one is an outage, not a document (captive portals). */

@@ -519,7 +519,8 @@ export function keptHeaders(
   reply: UpstreamReply,
 ): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const name of plugin.classes[resource.class]?.keepHeaders ?? []) {
+  const names = [...(plugin.classes[resource.class]?.keepHeaders ?? []), ...(resource.keepHeaders ?? [])];
+  for (const name of names) {
     const value = reply.headers[name];
     if (value !== undefined) kept[name] = value;
   }

@@ -15,6 +15,8 @@ export interface FilesOptions {
   readonly table: RuleTable;
   /** Whether the query is part of the key and sent upstream. */
   readonly query: 'keep' | 'ignore';
+  /** Response headers of the upstream that clients get too, lower-case, besides those that always pass. */
+  readonly passHeaders: readonly string[];
   readonly overwrite: boolean;
   readonly allowDelete: boolean;
   /** The largest file that can be put, in bytes. */
@@ -35,6 +37,7 @@ export const PROXY_KEYS: readonly string[] = [
   'immutablePatterns',
   'immutable_patterns',
   'query',
+  'passHeaders',
 ];
 
 /** The keys that say something to a hosted repository only. */
@@ -129,6 +132,16 @@ const writtenRule = z.strictObject({
 
 const regexes = z.array(z.string().transform(checked(byRegex)));
 
+/** What core says by itself, what belongs to one connection (RFC 9110 §7.6.1), and what would set state for our origin. */
+const UNPASSABLE =
+  /^(?:age|cache-control|connection|content-(?:encoding|length|range|type|security-policy)|date|etag|last-modified|location|set-cookie2?|strict-transport-security|trailer|transfer-encoding|upgrade|vary|www-authenticate|x-cache|cache-status)$/;
+
+const headerName = z
+  .string()
+  .toLowerCase()
+  .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'expected the name of a header' })
+  .refine((name) => !UNPASSABLE.test(name), { error: 'this header cannot be passed on' });
+
 const writtenOptions = z.strictObject({
   rules: z.array(writtenRule).optional().describe('Which paths are kept how. The first rule that matches wins.'),
   preset: z
@@ -148,6 +161,10 @@ const writtenOptions = z.strictObject({
     .enum(['keep', 'ignore'])
     .optional()
     .describe('keep (default): a query is sent upstream and makes another file; ignore: it is dropped.'),
+  passHeaders: z
+    .array(headerName)
+    .optional()
+    .describe('Further response headers of the upstream that are kept and passed to clients, such as x-checksum-sha1.'),
   overwrite: z.boolean().optional().describe('Hosted: whether PUT replaces a file that exists. Default: false.'),
   allowDelete: z.boolean().optional().describe('Hosted: whether DELETE is served. Default: true.'),
   maxBytes: byteSize.optional().describe('Hosted: the largest file that is taken. Default: 5GiB.'),
@@ -185,6 +202,7 @@ function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions 
   return {
     table: ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined)),
     query: written.query ?? 'keep',
+    passHeaders: written.passHeaders ?? [],
     overwrite: written.overwrite ?? false,
     allowDelete: written.allowDelete ?? true,
     maxBytes: written.maxBytes ?? DEFAULT_MAX_BYTES,

@@ -38,11 +38,12 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
   // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
   if (isChecksumFile(path, options.table)) return checksumDocument(path, query, options.table);
   // What a directory index says is never for ever, and it has no sum.
-  if (rule.policy === 'immutable' && !path.directory) return artifact(path, query, rule, options.table);
+  if (rule.policy === 'immutable' && !path.directory) return artifact(path, query, rule, options);
   return {
     kind: 'document',
     class: CLASS.document,
     ...locate(path, query),
+    keepHeaders: options.passHeaders,
     freshness: { ...rule.freshness, policy: rule.policy === 'bypass' ? 'bypass' : 'revalidate' },
   };
 }
@@ -63,20 +64,21 @@ export function routeHosted(head: RequestHead, options: FilesOptions): Resource 
   return upload(head, path, options);
 }
 
-function artifact(path: FilePath, query: string, rule: Rule, table: RuleTable): ArtifactResource {
+function artifact(path: FilePath, query: string, rule: Rule, options: FilesOptions): ArtifactResource {
   const file = {
     kind: 'artifact',
     class: CLASS.artifact,
     ...locate(path, query),
     filename: filenameOf(path),
     coordinates: coordinatesOf(path),
+    keepHeaders: options.passHeaders,
     freshness: { ...rule.freshness, policy: 'immutable' },
   } as const satisfies ArtifactResource;
   if (rule.checksum === undefined) return file;
   if (rule.checksum.kind === 'pinned') return { ...file, integrity: rule.checksum.integrity };
   return {
     ...file,
-    describedBy: checksumDocument(sidecarPath(path, rule.checksum.sidecar), query, table),
+    describedBy: checksumDocument(sidecarPath(path, rule.checksum.sidecar), query, options.table),
     descriptionOptional: !rule.checksum.required,
   };
 }

@@ -173,6 +173,18 @@ describe('a proxy', () => {
     expect(await get('/a.bin')).toMatchObject({ status: 200, body: 'pinned' });
   });
 
+  it('passes the headers that are configured, kept and cold, and no others', async () => {
+    const { get, serve } = await start({ ...RULES, passHeaders: ['X-Build'] });
+    for (const path of ['/a.zip', '/page']) {
+      serve(path, { body: 'bytes', headers: { 'x-build': '7', 'set-cookie': 'a=b', 'x-other': 'no' } });
+      for (let asked = 0; asked < 2; asked += 1) {
+        const { headers } = await get(path);
+        expect(headers).toMatchObject({ 'x-build': '7' });
+        expect(headers['set-cookie'] ?? headers['x-other']).toBeUndefined();
+      }
+    }
+  });
+
   it('answers HEAD as GET', async () => {
     const { get, ask, serve } = await start(RULES);
     serve('/a.zip', { body: 'bytes', mediaType: 'application/zip' });

@@ -34,11 +34,16 @@ describe('the options', () => {
         fallback: { label: 'the default policy', policy: 'revalidate', freshness: {} },
       },
       query: 'keep',
+      passHeaders: [],
       overwrite: false,
       allowDelete: true,
       maxBytes: 5 * 1024 ** 3,
       written: [],
     });
+  });
+
+  it.each(['Set-Cookie', 'content-length', 'bad header', 'connection'])('refuse to pass %s', async (name) => {
+    await expect(optionsOf({ passHeaders: [name] })).rejects.toThrow(/header/);
   });
 
   it('take every freshness word in a rule, in milliseconds', async () => {
