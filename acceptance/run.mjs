@@ -12,11 +12,15 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 
   (none)               every client installs a real application from this machine's npm registry
   --client NAME        only this client, and a smaller application; may be given more than once
-  --hermetic           everything that needs no registry, in its short form (what \`npm test\` runs)
+  --hermetic           everything that needs no registry, in its short form and with one client of each family (what
+                       \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, input or faults; may be given more than once
 `;
+
+/** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
+const FAMILIES = ['npm', 'pnpm-12', 'yarn-1', 'yarn-4', 'bun'];
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +38,7 @@ if (values.help) {
 } else {
   const tally = new Tally();
   const started = performance.now();
-  const clients = chooseClients(values.client);
+  const clients = chooseClients(values.hermetic && values.client.length === 0 ? FAMILIES : values.client);
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
   if (values.bytes) await bytePath(tally, { full: true });

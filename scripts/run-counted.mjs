@@ -31,7 +31,9 @@ export async function runCounted(program, args) {
  */
 export function runShown(program, args) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+    // The program writes to a pipe; what it colours would end up in logs.
+    const env = { ...process.env, NO_COLOR: '1' };
+    const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
       process.stdout.write(text);
