@@ -54,6 +54,18 @@ export interface RewriteContext {
   admits(coordinates: PackageCoordinates, description?: ArtifactDescription): boolean;
 }
 
+/** What `describe` and `verify` are given besides the bytes. */
+export interface VerifyContext {
+  /** What the artifact's document says of it; absent where there is none, and for documents. */
+  readonly description?: ArtifactDescription | undefined;
+  /**
+   * The bytes of another resource of this repository, kept or fetched by the same pipeline (and verified by it in turn):
+   * the record of a checksum database, the tile above a tile. Must not lead back to the resource that is being verified.
+   * @throws EntrepotError as a client would be answered
+   */
+  read(resource: ArtifactResource | DocumentResource): Promise<Content>;
+}
+
 /** The bytes of a rewritten document: in pieces, so that a large one is never held whole. */
 export type DocumentBytes = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
 
@@ -106,7 +118,7 @@ export interface Protocol {
    * upstream fault, is not stored, and a kept copy is served. So this is also where a protocol checks that a document
    * is one. Must read in bounded memory and must not block the event loop for more than a few milliseconds at a time.
    */
-  describe?(document: DocumentResource, content: Content): Promise<Descriptions>;
+  describe?(document: DocumentResource, content: Content, context: VerifyContext): Promise<Descriptions>;
   /**
    * The representation that clients get, for a document whose resource says `rewritten`. Called once for each
    * combination of bytes, variant, base URL and policy revision; the result is memoised. Bounded as `describe`.
@@ -121,7 +133,7 @@ export interface Protocol {
    * Checks that one digest cannot make. Called before a fetched artifact is complete for any client and before it is stored.
    * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
    */
-  verify?(artifact: ArtifactResource, content: Content): Promise<void>;
+  verify?(artifact: ArtifactResource, content: Content, context: VerifyContext): Promise<void>;
   /** Prints `error` in the shape that the ecosystem's clients show. Absent: plain text. Must not throw. */
   renderError?(error: EntrepotError): RenderedError;
   /** For a passthrough that says `adapted`: the request for the upstream. `body` is decoded, and bounded by core. */

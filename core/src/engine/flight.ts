@@ -9,7 +9,7 @@ import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
-import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
+import type { ArtifactDescription, Descriptions, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { bareMediaType } from './content.js';
@@ -36,6 +36,8 @@ export interface FlightPlan {
   describe(): Promise<ArtifactDescription | undefined>;
   /** The same from a document that the upstream has just confirmed or replaced. */
   describeAnew(): Promise<ArtifactDescription | undefined>;
+  /** The bytes of another resource, for hooks that verify. */
+  read: VerifyContext['read'];
   /** Told when a document was read: its descriptions, for the digest that it will have. */
   described(digest: Digest, descriptions: Descriptions): void;
 }
@@ -179,7 +181,7 @@ export class Flight {
     const spool = new Spool(services.storage.spools);
     this.#spool = spool;
     try {
-      return await this.#receive(reply, spool, promised, description?.coordinates ?? resource.coordinates, signal);
+      return await this.#receive(reply, spool, promised, description, signal);
     } catch (error) {
       reply.body.destroy();
       spool.fail(this.#classify(error));
@@ -219,10 +221,11 @@ export class Flight {
     reply: UpstreamReply,
     spool: Spool,
     promised: readonly Integrity[],
-    coordinates: PackageCoordinates | undefined,
+    description: ArtifactDescription | undefined,
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const { resource } = this.#plan;
+    const coordinates = description?.coordinates ?? resource.coordinates;
     const mediaType = reply.headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
     this.#checkMediaType(mediaType, reply);
     const decoder = contentDecoder(resource, reply);
@@ -242,7 +245,7 @@ export class Flight {
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
     const integrity = await this.#checkIntegrity(digest, promised, sums, spool.content(mediaType));
-    await this.#checkContent(digest, spool.content(mediaType));
+    await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates });
     spool.seal();
@@ -421,14 +424,15 @@ export class Flight {
     throw error;
   }
 
-  async #checkContent(digest: Digest, content: Content): Promise<void> {
+  async #checkContent(digest: Digest, content: Content, description: ArtifactDescription | undefined): Promise<void> {
     const { resource } = this.#plan;
     const { protocol, plugin } = this.#context.definition;
     const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
     try {
-      if (resource.kind === 'artifact') await protocol.verify?.(resource, content);
+      const context: VerifyContext = { description, read: this.#plan.read };
+      if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
-        this.#plan.described(digest, await protocol.describe(resource, content));
+        this.#plan.described(digest, await protocol.describe(resource, content, context));
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);
     }

@@ -7,20 +7,22 @@ import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { ByteLru } from './byte-lru.js';
 import { contentOf } from './content.js';
-import { Flight, type FlightContext } from './flight.js';
+import { Flight, type FlightContext, type FlightResult } from './flight.js';
+import { standing } from './freshness.js';
+import type { NegativeCache } from './negative-cache.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
 const MAX_DESCRIPTIONS = 50_000;
 
 /** The running fetches of one repository, and what documents say of artifacts. */
 export class Flights {
-  readonly #context: FlightContext;
+  readonly #context: FlightContext & { readonly negative: NegativeCache };
   readonly #running = new Map<string, Flight>();
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<Flight>();
   readonly #descriptions = new ByteLru<Descriptions>(MAX_DESCRIPTIONS, (descriptions) => descriptions.size + 1);
 
-  constructor(context: FlightContext) {
+  constructor(context: FlightContext & { readonly negative: NegativeCache }) {
     this.#context = context;
   }
 
@@ -67,6 +69,7 @@ export class Flights {
       kept,
       store,
       describe: () => this.#admitted(resource),
+      read: (other) => this.read(other),
       describeAnew: () => this.#describedAnew(resource),
       described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
     });
@@ -128,18 +131,11 @@ export class Flights {
     kept: Entry | undefined,
     artifactKey: string,
   ): Promise<ArtifactDescription | undefined> {
-    const flight = this.join(document, kept);
-    flight.retain();
-    try {
-      const result = await flight.done;
+    return await this.#land(document, kept, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
-      return located(
-        (await this.descriptionsOf(document, result.entry.digest, content)).get(artifactKey),
-        result.entry,
-      );
-    } finally {
-      await flight.release();
-    }
+      const descriptions = await this.descriptionsOf(document, result.entry.digest, content);
+      return located(descriptions.get(artifactKey), result.entry);
+    });
   }
 
   /** What the document with `digest` says of its artifacts; read once. */
@@ -150,11 +146,53 @@ export class Flights {
     const known = this.#descriptions.get(key);
     if (known !== undefined) return known;
     try {
-      const descriptions = await protocol.describe(document, content);
+      const descriptions = await protocol.describe(document, content, { read: (other) => this.read(other) });
       this.#descriptions.set(key, descriptions);
       return descriptions;
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `describe of plugin ${plugin.id} failed`);
+    }
+  }
+
+  /**
+   * The bytes of `resource` for a hook that verifies another one: kept and fresh, else through a flight; stale when that
+   * fails and the rule lets it.
+   */
+  async read(resource: ArtifactResource | DocumentResource): Promise<Content> {
+    const { definition, negative, services } = this.#context;
+    const kept = await services.storage.entries.find(definition.name, resource.key);
+    const state = kept && standing(kept, this.rule(resource), services.clock.now());
+    if (kept !== undefined && state?.fresh === true) return this.storedContent(kept);
+    try {
+      await negative.check(resource.key);
+      return await this.#land(resource, kept, (result) => this.#ownContent(result));
+    } catch (error) {
+      const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
+      if (failure.kind === 'not-found') await negative.remember(resource.key, failure, this.rule(resource).negativeFor);
+      if (kept !== undefined && failure.staleAllowed && state?.ifError === true) return this.storedContent(kept);
+      throw failure;
+    }
+  }
+
+  /** What a flight brought, for as long as its reader needs it: an unkept body goes with its flight, so it is copied. */
+  async #ownContent(result: FlightResult): Promise<Content> {
+    if (result.kind !== 'unstored') return this.storedContent(result.entry);
+    const bytes = await result.content.bytes(this.#context.definition.limits.maxDocumentBytes);
+    return contentOf(bytes.length, result.content.mediaType, () => [bytes]);
+  }
+
+  /** Joins or starts the flight for `resource`, waits for its end, and hands over what it brought. */
+  async #land<Result>(
+    resource: ArtifactResource | DocumentResource,
+    kept: Entry | undefined,
+    use: (result: FlightResult) => Promise<Result>,
+  ): Promise<Result> {
+    const flight = this.join(resource, kept);
+    flight.retain();
+    try {
+      return await use(await flight.done);
+    } finally {
+      await flight.release();
     }
   }
 

@@ -24,8 +24,8 @@ import { Upstreams } from './upstreams.js';
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
   const admission = new Admission(definition, services);
-  const flights = new Flights({ definition, services, upstreams, admission });
   const negative = new NegativeCache(services.hotCache, definition.name);
+  const flights = new Flights({ definition, services, upstreams, admission, negative });
   const representations = new Representations({ definition, services, flights, admission });
   const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });
   const hosted = new HostedServing({ definition, services, admission, representations });

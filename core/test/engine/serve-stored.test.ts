@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FixedPolicy } from '../../src/testing/index.js';
-import { openHarness, patterned, sri } from './harness.js';
+import { EntrepotError, type Protocol } from '../../src/index.js';
+import { openHarness, patterned, sri, testProtocol } from './harness.js';
 
 describe('a miss and a hit', () => {
   it('fetches an artifact once and serves it from the store', async () => {
@@ -466,5 +467,30 @@ describe('policy', () => {
     ]);
     expect((await get('/described/a')).status).toBe(403);
     expect(upstream.count('/described/a')).toBe(1);
+  });
+});
+
+describe('verification by other resources', () => {
+  it('reads them through the pipeline, kept for the next one', async () => {
+    const protocol: Protocol = {
+      ...testProtocol,
+      async verify(_artifact, content, { read }) {
+        const allowed = Buffer.from(
+          await (
+            await read({ kind: 'document', key: 'raw/allowed', class: 'document', upstreamPath: 'raw/allowed' })
+          ).bytes(1000),
+        );
+        if (!allowed.toString().includes(Buffer.from(await content.bytes(1000)).toString()))
+          throw new EntrepotError('integrity', 'not allowed');
+      },
+    };
+    const { upstream, get, entries } = await openHarness({ protocol });
+    upstream.serve('/raw/allowed', { body: 'one two' });
+    for (const name of ['one', 'two', 'three']) upstream.serve(`/files/${name}`, { body: name });
+    expect(await (await get('/files/one')).text()).toBe('one');
+    expect(await (await get('/files/two')).text()).toBe('two');
+    await expect((await get('/files/three')).text()).rejects.toThrow('not allowed');
+    expect(await entries.find('test', 'files/three')).toBeUndefined();
+    expect(upstream.count('/raw/allowed')).toBe(1);
   });
 });

@@ -163,8 +163,8 @@ const mutants: Mutant<ProtocolSubject>[] = [
   mutant('has an empty table', ['has something to serve'], { subject: { cases: [] } }),
   mutant('lists other sums', ['has something to serve', 'answers every request of its table'], {
     protocol: {
-      describe: async (document, content) => {
-        const found = await right.describe?.(document, content);
+      describe: async (document, content, context) => {
+        const found = await right.describe?.(document, content, context);
         return new Map(
           [...(found ?? [])].map(([key]) => [key, { integrity: [{ algorithm: 'sha256', hex: '0'.repeat(64) }] }]),
         );

@@ -24,7 +24,8 @@ describe('the plugin', () => {
     const content = contentOf(
       '{"name":"pkg","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"dist":{"tarball":"x"}}}}',
     );
-    const descriptions = await protocol.describe?.(document, content);
+    const nothing = { read: () => Promise.reject(new Error('nothing else is read')) };
+    const descriptions = await protocol.describe?.(document, content, nothing);
     const context = { baseUrl: 'http://127.0.0.1/npm', descriptions: descriptions ?? new Map(), admits: () => true };
     const pieces: string[] = [];
     for await (const piece of (await protocol.rewrite?.(document, content, context)) ?? [])
