@@ -92,6 +92,23 @@ export interface AdaptedReply {
   readonly body: Uint8Array | string;
 }
 
+/** One file that `produce` made. */
+export interface ProducedFile {
+  /** The key of the resource whose bytes these are. */
+  readonly key: string;
+  /** Inside the folder that `produce` was given. */
+  readonly path: string;
+  readonly mediaType: string;
+}
+
+/** What `produce` is given. */
+export interface ProduceContext {
+  /** An empty folder of its own; removed when the files were stored. */
+  readonly folder: string;
+  /** Aborted when it takes too long or the server shuts down. Child processes end with it. */
+  readonly signal: AbortSignal;
+}
+
 /** One entry that an upload makes. */
 export interface ReceivedEntry {
   readonly key: string;
@@ -119,6 +136,12 @@ export interface Protocol {
    * is one. Must read in bounded memory and must not block the event loop for more than a few milliseconds at a time.
    */
   describe?(document: DocumentResource, content: Content, context: VerifyContext): Promise<Descriptions>;
+  /**
+   * Makes the bytes of a resource that says `produced`; for one with `together` those of all its members. Called once for
+   * all who ask meanwhile.
+   * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`, as an upstream would have answered
+   */
+  produce?(resource: ArtifactResource | DocumentResource, context: ProduceContext): Promise<readonly ProducedFile[]>;
   /**
    * The representation that clients get, for a document whose resource says `rewritten`. Called once for each
    * combination of bytes, variant, base URL and policy revision; the result is memoised. Bounded as `describe`.

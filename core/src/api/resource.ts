@@ -36,6 +36,11 @@ export interface StoredResource extends UpstreamLocation {
   readonly mediaType?: string | undefined;
   /** The `Content-Type` where the upstream gives none. Absent: `application/octet-stream`. */
   readonly fallbackMediaType?: string | undefined;
+  /**
+   * The bytes come from the protocol's `produce` instead of an upstream: a version-control checkout, a tool of the
+   * ecosystem. All else is as for any other resource.
+   */
+  readonly produced?: boolean | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;
   /** Exceptions from the class's rule for this one resource. */
@@ -57,6 +62,12 @@ export interface ArtifactResource extends StoredResource {
    * absent: it may not, the artifact is not found.
    */
   readonly descriptionOptional?: boolean | undefined;
+  /**
+   * The artifacts (this one among them) that must be one copy for ever, on every replica: all of them are fetched and
+   * verified, then published at once or not at all, and whoever comes second serves the first one's copy. Each member
+   * names the same members. Nothing is streamed before all of them are here.
+   */
+  readonly together?: readonly ArtifactResource[] | undefined;
   /** `attachment; filename=…` is sent when the upstream gave no `Content-Disposition` of its own. */
   readonly attachment?: boolean | undefined;
 }

@@ -1,6 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline, Readable, type Transform } from 'node:stream';
+import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
@@ -16,6 +15,7 @@ import { bareMediaType } from './content.js';
 import { forbidsStoring } from './freshness.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
+import { putBlob, putEntry } from './publish.js';
 import { backOff, drain, withoutQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
 
 /** How often a broken body is taken up again without any progress in between. */
@@ -30,8 +30,8 @@ export interface FlightPlan {
   readonly rule: FreshnessRule;
   /** The kept copy that is revalidated. */
   readonly kept?: Entry | undefined;
-  /** Whether the bytes may be kept. */
-  readonly store: boolean;
+  /** What is kept of the bytes: blob and entry, the blob alone (its entry is published with others), or nothing. */
+  readonly keep: 'entry' | 'blob' | 'nothing';
   /** What the ecosystem says of the artifact; resolved inside the flight, so that all who join share it. */
   describe(): Promise<ArtifactDescription | undefined>;
   /** The same from a document that the upstream has just confirmed or replaced. */
@@ -67,6 +67,18 @@ export type FlightResult =
   /** New bytes, verified, but not kept: by rule, or for want of room. */
   | { readonly kind: 'unstored'; readonly entry: Entry; readonly content: Content };
 
+/** A fetch that several requests can share. */
+export interface SharedFlight {
+  /** Resolves with `undefined` when no body can be followed: wait for `done`. */
+  readonly head: Promise<FlightHead | undefined>;
+  readonly done: Promise<FlightResult>;
+  /** Keeps what the flight brings readable until `release`. */
+  retain(): void;
+  release(): Promise<void>;
+  /** Ends the flight; all who follow it get an error. */
+  abort(): void;
+}
+
 /** What a flight works with. */
 export interface FlightContext {
   readonly definition: RepositoryDefinition;
@@ -84,7 +96,7 @@ interface Sums {
  * One shared fetch. It belongs to no client: it goes on when the first one hangs up, has its own time limit, and ends by
  * itself. `head` says that bytes are coming, `done` that they are verified and (if they may be) kept.
  */
-export class Flight {
+export class Flight implements SharedFlight {
   /** Resolves with `undefined` when there is no new body: the kept copy was confirmed. */
   readonly head: Promise<FlightHead | undefined>;
   readonly done: Promise<FlightResult>;
@@ -110,7 +122,6 @@ export class Flight {
     this.done.catch(() => {});
   }
 
-  /** Keeps what the flight brings readable until `release`. */
   retain(): void {
     this.#users += 1;
   }
@@ -121,11 +132,8 @@ export class Flight {
     if (this.#users === 0) await this.#spool?.release();
   }
 
-  /** Ends the flight; all who follow it get an error. */
   abort(): void {
-    this.#abort.abort(
-      new EntrepotError('upstream-unavailable', 'The server is shutting down', { status: 503, code: 'SHUTTING_DOWN' }),
-    );
+    this.#abort.abort(shuttingDown());
   }
 
   async #run(): Promise<FlightResult> {
@@ -459,9 +467,11 @@ export class Flight {
       checkedAt: now,
     };
     const forbidden = rule.respectNoStore && forbidsStoring(reply.headers['cache-control']);
-    if (this.#plan.store && !forbidden && spool.onDisk) {
+    if (this.#plan.keep !== 'nothing' && !forbidden && spool.onDisk) {
       try {
-        return { kind: 'stored', entry: await this.#store(entry, spool) };
+        await putBlob(services, entry, spool.path);
+        if (this.#plan.keep === 'blob') return { kind: 'stored', entry };
+        return { kind: 'stored', entry: await putEntry(services, resource, entry, this.#plan.kept) };
       } catch (error) {
         if (error instanceof EntrepotError && error.kind === 'integrity') throw error;
         // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern.
@@ -472,43 +482,6 @@ export class Flight {
       }
     }
     return { kind: 'unstored', entry, content: spool.content(entry.mediaType) };
-  }
-
-  /** Blob first, then entry: an entry never points at a missing blob. */
-  async #store(entry: Entry, spool: Spool): Promise<Entry> {
-    const { definition, services } = this.#context;
-    const { blobs, entries } = services.storage;
-    const { kept } = this.#plan;
-    // A spool without a byte has no file.
-    const source =
-      entry.size === 0
-        ? { open: (): Readable => Readable.from([]) }
-        : { open: (): Readable => createReadStream(spool.path), path: spool.path };
-    await blobs.store.put(entry.digest, entry.size, source);
-    if (kept?.digest === entry.digest) {
-      // The same bytes again: the copy is confirmed, and without a validator its date stays what it was.
-      return (
-        (await entries.touch(kept, {
-          checkedAt: entry.checkedAt,
-          etag: entry.etag,
-          lastModified: entry.lastModified,
-        })) ?? entry
-      );
-    }
-    if (this.#plan.resource.kind === 'document') {
-      await entries.replace(entry);
-      return entry;
-    }
-    const [winner = entry] = await entries.putIfAbsent([entry]);
-    if (winner.digest === entry.digest) return winner;
-    const facts = { repository: definition.name, key: entry.key, kept: winner.digest, found: entry.digest };
-    services.logger.error(facts, 'the upstream changed the bytes of an artifact; the first copy stays');
-    const renewed = await entries.touch(winner, { checkedAt: entry.checkedAt });
-    if (kept !== undefined) return renewed ?? winner;
-    // Another replica was first. Whoever follows this flight has read the beginning of bytes that are not the artifact.
-    throw new EntrepotError('integrity', `${entry.key} was stored with other bytes meanwhile; the first copy stays`, {
-      code: 'FIRST_COPY_STAYS',
-    });
   }
 
   #keptHeaders(reply: UpstreamReply): Record<string, string> {
@@ -598,9 +571,18 @@ function wrongLength(reply: UpstreamReply, expected: number, found: number): Ent
   );
 }
 
-function tookTooLong({ key }: { readonly key: string }, milliseconds: number): EntrepotError {
+/** The error of a fetch that took longer than it may. */
+export function tookTooLong({ key }: { readonly key: string }, milliseconds: number): EntrepotError {
   return new EntrepotError('upstream-unavailable', `Fetching ${key} took longer than ${milliseconds} ms`, {
     status: 504,
     code: 'UPSTREAM_TIMEOUT',
+  });
+}
+
+/** The error of a fetch that is ended with the server. */
+export function shuttingDown(): EntrepotError {
+  return new EntrepotError('upstream-unavailable', 'The server is shutting down', {
+    status: 503,
+    code: 'SHUTTING_DOWN',
   });
 }

@@ -7,19 +7,25 @@ import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { ByteLru } from './byte-lru.js';
 import { contentOf } from './content.js';
-import { Flight, type FlightContext, type FlightResult } from './flight.js';
+import { Flight, type FlightContext, type FlightPlan, type FlightResult, type SharedFlight } from './flight.js';
 import { standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
+import { produce } from './produced-flight.js';
+import { putEntry } from './publish.js';
+import { WholeFlight } from './whole-flight.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
 const MAX_DESCRIPTIONS = 50_000;
 
+/** A running flight as a request for one of its keys sees it. */
+type FlightView = (key: string) => SharedFlight;
+
 /** The running fetches of one repository, and what documents say of artifacts. */
 export class Flights {
   readonly #context: FlightContext & { readonly negative: NegativeCache };
-  readonly #running = new Map<string, Flight>();
+  readonly #running = new Map<string, FlightView>();
   /** Flights that nobody can join; only known so that they can be ended. */
-  readonly #alone = new Set<Flight>();
+  readonly #alone = new Set<SharedFlight>();
   readonly #descriptions = new ByteLru<Descriptions>(MAX_DESCRIPTIONS, (descriptions) => descriptions.size + 1);
 
   constructor(context: FlightContext & { readonly negative: NegativeCache }) {
@@ -31,9 +37,9 @@ export class Flights {
     return this.#running.size + this.#alone.size;
   }
 
-  /** The flight for `key` that others can join. */
-  running(key: string): Flight | undefined {
-    return this.#running.get(key);
+  /** The flight for `resource` that others can join. */
+  running(resource: ArtifactResource | DocumentResource): SharedFlight | undefined {
+    return this.#running.get(flightKey(resource))?.(resource.key);
   }
 
   /** The rule for a resource: its class's, with its own exceptions. */
@@ -43,36 +49,97 @@ export class Flights {
   }
 
   /** Joins the flight for `resource`, or starts it. The caller retains it before it next awaits. */
-  join(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): Flight {
-    const running = this.#running.get(resource.key);
+  join(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): SharedFlight {
+    const running = this.running(resource);
     if (running !== undefined) return running;
-    const flight = this.#start(resource, kept, true);
-    this.#running.set(resource.key, flight);
-    const landed = (): void => void this.#running.delete(resource.key);
+    const key = flightKey(resource);
+    const view = this.#takeOff(resource, kept);
+    this.#running.set(key, view);
+    const flight = view(resource.key);
+    const landed = (): void => void this.#running.delete(key);
     flight.done.then(landed, landed);
     return flight;
   }
 
+  #takeOff(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): FlightView {
+    const members = membersOf(resource);
+    if (resource.produced !== true && (members.length === 1 || kept !== undefined)) {
+      const flight = this.#start(resource, kept, 'entry');
+      return () => flight;
+    }
+    const whole = new WholeFlight((signal) => this.#bringWhole(resource, members, kept, signal));
+    return (key) => whole.for(key);
+  }
+
+  /** Produces a resource, or brings several that belong together, and publishes all at once. */
+  async #bringWhole(
+    resource: ArtifactResource | DocumentResource,
+    members: readonly (ArtifactResource | DocumentResource)[],
+    kept: Entry | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]> {
+    const { services } = this.#context;
+    const entries =
+      resource.produced === true
+        ? await this.#produce(resource, members, signal)
+        : await this.#fetchAll(members, signal);
+    if (entries.length === 1) return [await putEntry(services, resource, entries[0] as Entry, kept)];
+    return await services.storage.entries.putIfAbsent(entries);
+  }
+
+  async #produce(
+    resource: ArtifactResource | DocumentResource,
+    members: readonly (ArtifactResource | DocumentResource)[],
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]> {
+    for (const { coordinates } of members) {
+      if (coordinates !== undefined) this.#context.admission.require('request', coordinates);
+    }
+    return await produce(this.#context, this.#plan(resource, undefined, 'blob'), members, signal);
+  }
+
+  async #fetchAll(
+    members: readonly (ArtifactResource | DocumentResource)[],
+    signal: AbortSignal,
+  ): Promise<readonly Entry[]> {
+    const flights = members.map((member) => this.#start(member, undefined, 'blob'));
+    signal.addEventListener('abort', () => flights.forEach((flight) => flight.abort()), { once: true });
+    const results = await Promise.all(flights.map(({ done }) => done)).catch((error: unknown) => {
+      for (const flight of flights) flight.abort();
+      throw error;
+    });
+    return results.map(({ kind, entry }) => {
+      if (kind === 'stored') return entry;
+      throw new EntrepotError('storage', `${entry.key} could not be kept, and must not be served before it is`, {
+        code: 'STORAGE_FULL',
+      });
+    });
+  }
+
   /** A flight for one request only, whose bytes are verified but not kept. */
-  alone(resource: ArtifactResource | DocumentResource): Flight {
-    const flight = this.#start(resource, undefined, false);
+  alone(resource: ArtifactResource | DocumentResource): SharedFlight {
+    const flight = this.#start(resource, undefined, 'nothing');
     this.#alone.add(flight);
     const landed = (): void => void this.#alone.delete(flight);
     flight.done.then(landed, landed);
     return flight;
   }
 
-  #start(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, store: boolean): Flight {
-    return new Flight(this.#context, {
+  #start(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, keep: FlightPlan['keep']): Flight {
+    return new Flight(this.#context, this.#plan(resource, kept, keep));
+  }
+
+  #plan(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, keep: FlightPlan['keep']): FlightPlan {
+    return {
       resource,
       rule: this.rule(resource),
       kept,
-      store,
+      keep,
       describe: () => this.#admitted(resource),
       read: (other) => this.read(other),
       describeAnew: () => this.#describedAnew(resource),
       described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
-    });
+    };
   }
 
   /** What is known of `resource` before its bytes, once policy has seen it. */
@@ -209,7 +276,7 @@ export class Flights {
 
   /** Waits for running flights up to `grace` milliseconds, then ends them. */
   async dispose(grace: number): Promise<void> {
-    const flights = [...this.#running.values(), ...this.#alone];
+    const flights = [...Array.from(this.#running, ([key, view]) => view(key)), ...this.#alone];
     const landed = Promise.allSettled(flights.map(({ done }) => done));
     const timer = setTimeout(() => {
       for (const flight of flights) flight.abort();
@@ -224,6 +291,19 @@ function located(description: ArtifactDescription | undefined, document: Entry):
   if (description?.location === undefined || !URL.canParse(description.location, document.upstreamUrl))
     return description;
   return { ...description, location: new URL(description.location, document.upstreamUrl).href };
+}
+
+/** What flies together is one flight. */
+function flightKey(resource: ArtifactResource | DocumentResource): string {
+  return membersOf(resource)
+    .map(({ key }) => key)
+    .sort()
+    .join('\n');
+}
+
+function membersOf(resource: ArtifactResource | DocumentResource): readonly (ArtifactResource | DocumentResource)[] {
+  const together = resource.kind === 'artifact' ? resource.together : undefined;
+  return together ?? [resource];
 }
 
 function descriptionKey(documentKey: string, digest: Digest): string {

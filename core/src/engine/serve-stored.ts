@@ -4,7 +4,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { drain, type Upstreams } from './upstreams.js';
-import { keptHeaders, type Flight, type FlightHead, type FlightResult } from './flight.js';
+import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
 import { HotReplies } from './hot-replies.js';
@@ -98,7 +98,7 @@ export class StoredServing {
     state: Standing | undefined,
   ): Promise<EngineReply> {
     const { flights, negative } = this.#context;
-    const running = flights.running(resource.key);
+    const running = flights.running(resource);
     if (kept !== undefined && state !== undefined) {
       const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
       if (state.whileRevalidating || (running !== undefined && rule.busy === 'stale')) {
@@ -111,7 +111,13 @@ export class StoredServing {
       return await this.#serveAlone(request, resource);
     try {
       await negative.check(resource.key);
-      if (request.method === 'HEAD' && running === undefined && kept === undefined && !isRewritten(resource)) {
+      if (
+        request.method === 'HEAD' &&
+        running === undefined &&
+        kept === undefined &&
+        !isRewritten(resource) &&
+        fliesAlone(resource)
+      ) {
         const reply = await this.#headOfUpstream(request, resource);
         if (reply !== undefined) return reply;
       }
@@ -134,7 +140,7 @@ export class StoredServing {
     request: EngineRequest,
     resource: Stored,
     kept: Entry | undefined,
-    flight: Flight,
+    flight: SharedFlight,
     collapsed: boolean,
   ): Promise<EngineReply> {
     flight.retain();
@@ -223,6 +229,9 @@ export class StoredServing {
   /** A flight of its own: verified, not kept. */
   async #serveAlone(request: EngineRequest, resource: Stored): Promise<EngineReply> {
     const { flights, representations } = this.#context;
+    if (!fliesAlone(resource)) {
+      return await this.#serveFlight(request, resource, undefined, flights.join(resource, undefined), false);
+    }
     if (request.method === 'HEAD' && !isRewritten(resource)) {
       const reply = await this.#headOfUpstream(request, resource);
       if (reply !== undefined) return reply;
@@ -328,6 +337,11 @@ function hotKey(request: EngineRequest, resource: Stored): string {
 function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
   if (kept === undefined) return false;
   return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
+}
+
+/** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */
+function fliesAlone(resource: Stored): boolean {
+  return resource.produced !== true && !(resource.kind === 'artifact' && resource.together !== undefined);
 }
 
 function isRewritten(resource: Stored): resource is DocumentResource {

@@ -162,6 +162,8 @@ export interface HarnessOptions {
   readonly document?: Partial<FreshnessRule>;
   readonly policy?: PolicyEngine;
   readonly maxSpoolBytes?: number;
+  /** Stores of another harness: this one is a replica of it. */
+  readonly shared?: Pick<Harness, 'blobs' | 'entries'>;
   readonly definition?: Partial<RepositoryDefinition>;
 }
 
@@ -189,8 +191,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-engine-'));
   const upstream = await FakeUpstream.start();
   const clock = new ManualClock();
-  const blobs = new MemoryBlobStore();
-  const entries = new MemoryEntryIndex();
+  const { blobs, entries } = options.shared ?? { blobs: new MemoryBlobStore(), entries: new MemoryEntryIndex() };
   const transport = new NodeTransport();
   const storage = await createSharedStorage({
     blobs,

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
+import { sep } from 'node:path';
+import type { Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { ProducedFile } from '../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { contentOf } from './content.js';
+import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';
+import { putBlob } from './publish.js';
+
+/**
+ * Has the protocol make the bytes of `members`, all in one go, and keeps them as blobs.
+ * @returns an entry for each member, in order; none of them is published yet
+ */
+export async function produce(
+  context: FlightContext,
+  plan: Pick<FlightPlan, 'read' | 'described'>,
+  members: readonly (ArtifactResource | DocumentResource)[],
+  signal: AbortSignal,
+): Promise<readonly Entry[]> {
+  const { definition, services } = context;
+  const [first] = members as [ArtifactResource | DocumentResource];
+  const folder = services.storage.spools.newPath();
+  await mkdir(folder);
+  try {
+    const files = await callProduce(context, first, folder, signal);
+    const inside = `${await realpath(folder)}${sep}`;
+    return await Promise.all(
+      members.map(async (member) => {
+        const file = files.find(({ key }) => key === member.key);
+        if (file === undefined) {
+          throw new EntrepotError('plugin', `produce of plugin ${definition.plugin.id} made nothing for ${member.key}`);
+        }
+        await requireFileInside(inside, file.path);
+        return await keep(context, plan, member, file);
+      }),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function callProduce(
+  { definition }: FlightContext,
+  resource: ArtifactResource | DocumentResource,
+  folder: string,
+  stop: AbortSignal,
+): Promise<readonly ProducedFile[]> {
+  const { limits, plugin, protocol } = definition;
+  if (protocol.produce === undefined) {
+    throw new EntrepotError('plugin', `Plugin ${plugin.id} says that ${resource.key} is produced, but has no produce`);
+  }
+  const deadline = AbortSignal.timeout(limits.totalTimeout);
+  try {
+    return await protocol.produce(resource, { folder, signal: AbortSignal.any([stop, deadline]) });
+  } catch (error) {
+    if (stop.aborted) throw stop.reason;
+    if (deadline.aborted) throw tookTooLong(resource, limits.totalTimeout);
+    throw asEntrepotError(error, 'plugin', `produce of plugin ${plugin.id} failed`);
+  }
+}
+
+/** What a checkout brought may be a link to anywhere. */
+async function requireFileInside(inside: string, path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isFile() && (await realpath(path)).startsWith(inside)) return;
+  throw new EntrepotError('plugin', 'produce named something that is not a file in its folder');
+}
+
+/** Sums up, verifies and keeps one file. */
+async function keep(
+  { definition, services }: FlightContext,
+  { read, described }: Pick<FlightPlan, 'read' | 'described'>,
+  resource: ArtifactResource | DocumentResource,
+  { path, mediaType }: ProducedFile,
+): Promise<Entry> {
+  const { protocol, plugin } = definition;
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const bytes of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(bytes);
+    size += bytes.length;
+  }
+  const digest: Digest = `sha256:${hash.digest('hex')}`;
+  const content = contentOf(size, mediaType, () => createReadStream(path));
+  try {
+    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { read });
+    else if (protocol.describe !== undefined) described(digest, await protocol.describe(resource, content, { read }));
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
+  }
+  const now = services.clock.now();
+  const entry: Entry = {
+    repository: definition.name,
+    key: resource.key,
+    digest,
+    size,
+    mediaType,
+    headers: {},
+    lastModified: new Date(now).toUTCString(),
+    fetchedAt: now,
+    checkedAt: now,
+    integrity: [],
+    coordinates: resource.coordinates,
+  };
+  await putBlob(services, entry, path);
+  return entry;
+}

@@ -1,0 +1,47 @@
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import type { Entry } from '../api/entry-index.js';
+import { EntrepotError } from '../api/errors.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { EngineServices } from './repository.js';
+
+/** Keeps the bytes of `entry`, which are the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
+export async function putBlob({ storage }: EngineServices, { digest, size }: Entry, path: string): Promise<void> {
+  // A spool without a byte has no file.
+  const source = size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
+  await storage.blobs.store.put(digest, size, source);
+}
+
+/**
+ * Publishes `entry`, whose blob is kept. Of an artifact the first copy wins.
+ * @param kept the copy that was revalidated
+ * @returns the entry in force
+ * @throws EntrepotError `integrity` when another replica was first with other bytes
+ */
+export async function putEntry(
+  services: EngineServices,
+  resource: ArtifactResource | DocumentResource,
+  entry: Entry,
+  kept: Entry | undefined,
+): Promise<Entry> {
+  const { entries } = services.storage;
+  if (kept?.digest === entry.digest) {
+    // The same bytes again: the copy is confirmed, and without a validator its date stays what it was.
+    const { checkedAt, etag, lastModified } = entry;
+    return (await entries.touch(kept, { checkedAt, etag, lastModified })) ?? entry;
+  }
+  if (resource.kind === 'document') {
+    await entries.replace(entry);
+    return entry;
+  }
+  const [winner = entry] = await entries.putIfAbsent([entry]);
+  if (winner.digest === entry.digest) return winner;
+  const facts = { repository: entry.repository, key: entry.key, kept: winner.digest, found: entry.digest };
+  services.logger.error(facts, 'the upstream changed the bytes of an artifact; the first copy stays');
+  const renewed = await entries.touch(winner, { checkedAt: entry.checkedAt });
+  if (kept !== undefined) return renewed ?? winner;
+  // Another replica was first. Whoever follows this flight has read the beginning of bytes that are not the artifact.
+  throw new EntrepotError('integrity', `${entry.key} was stored with other bytes meanwhile; the first copy stays`, {
+    code: 'FIRST_COPY_STAYS',
+  });
+}

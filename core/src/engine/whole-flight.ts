@@ -1,0 +1,36 @@
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { shuttingDown, type FlightResult, type SharedFlight } from './flight.js';
+
+/**
+ * A fetch that nobody can follow while it runs: bytes that the protocol produces, or several artifacts that are published
+ * together. Its result is an entry for each of its keys.
+ */
+export class WholeFlight {
+  readonly #abort = new AbortController();
+  readonly #entries: Promise<readonly Entry[]>;
+
+  /** @param run fetches, verifies and publishes; ends when its signal says so */
+  constructor(run: (signal: AbortSignal) => Promise<readonly Entry[]>) {
+    this.#entries = run(this.#abort.signal);
+    this.#entries.catch(() => {});
+  }
+
+  /** The flight as a request for `key` sees it. */
+  for(key: string): SharedFlight {
+    const done = this.#entries.then(
+      (entries): FlightResult => {
+        const entry = entries.find((one) => one.key === key);
+        if (entry !== undefined) return { kind: 'stored', entry };
+        throw new EntrepotError('storage', `${key} is missing from the set that is kept`, { code: 'SET_INCOMPLETE' });
+      },
+      (error: unknown) => {
+        throw asEntrepotError(error, 'upstream-unavailable', `Fetching ${key} failed`);
+      },
+    );
+    done.catch(() => {});
+    const head = done.then(() => undefined);
+    head.catch(() => {});
+    return { head, done, retain: () => {}, release: async () => {}, abort: () => this.#abort.abort(shuttingDown()) };
+  }
+}

@@ -1,0 +1,133 @@
+import { symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { EntrepotError, type ArtifactResource, type Protocol } from '../../src/index.js';
+import { openHarness, testProtocol } from './harness.js';
+
+const part = (path: string): ArtifactResource => ({
+  kind: 'artifact',
+  key: path,
+  class: 'artifact',
+  upstreamPath: path,
+  filename: path,
+});
+const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part);
+
+/** `/set/*` are one copy; `/made/*` come from `produce`. */
+const protocol: Protocol = {
+  ...testProtocol,
+  route(head) {
+    const path = head.segments.join('/');
+    const member = parts.find(({ key }) => key === path);
+    if (member !== undefined) return { ...member, together: parts };
+    if (path === 'made/document')
+      return { kind: 'document', key: path, class: 'document', upstreamPath: '', produced: true };
+    const made = ['made/a', 'made/b'].map((key): ArtifactResource => ({ ...part(key), produced: true }));
+    const one = made.find(({ key }) => key === path);
+    return one === undefined ? testProtocol.route(head) : { ...one, together: made };
+  },
+};
+
+describe('artifacts that belong together', () => {
+  it('are published at once, of one fetch, for all who ask for any of them', async () => {
+    const { upstream, get } = await openHarness({ protocol });
+    for (const { key } of parts) upstream.serve(`/${key}`, { body: `first ${key}` });
+    const answers = await Promise.all([...parts, ...parts].map(({ key }) => get(`/${key}`)));
+    for (const [index, answer] of answers.entries()) expect(await answer.text()).toBe(`first ${parts[index % 3]?.key}`);
+    for (const { key } of parts) expect(upstream.count(`/${key}`)).toBe(1);
+  });
+
+  it('are none of them kept when one is missing or broken', async () => {
+    const { upstream, get, entries } = await openHarness({ protocol });
+    upstream.serve('/set/1.info', { body: 'info' });
+    upstream.serve('/set/1.mod', { body: 'mod' });
+    expect((await get('/set/1.mod')).status).toBe(404);
+    upstream.serve('/set/1.zip', { body: 'x'.repeat(200_000), fault: { kind: 'truncate', after: 100_000 } });
+    expect((await get('/set/1.info')).status).toBe(502);
+    for (const { key } of parts) expect(await entries.find('test', key)).toBeUndefined();
+  });
+
+  it('are the copy of whichever replica was first', async () => {
+    const harness = await openHarness({ protocol });
+    const { upstream, blobs, entries } = harness;
+    let copy = 0;
+    for (const { key } of parts)
+      upstream.handle(`/${key}`, (_request, response) => void response.end(`copy ${(copy += 1)}`));
+    const other = await openHarness({
+      protocol,
+      definition: { upstreams: [{ url: upstream.url }] },
+      shared: { blobs, entries },
+    });
+    const gets = Array.from({ length: 10 }, (_, index) =>
+      (index % 2 === 0 ? harness : other).get(`/${parts[index % 3]?.key}`),
+    );
+    await Promise.all(gets.map(async (answer) => await (await answer).text()));
+    for (const { key } of parts) {
+      const texts = new Set([await (await harness.get(`/${key}`)).text(), await (await other.get(`/${key}`)).text()]);
+      expect(texts.size).toBe(1);
+    }
+  });
+});
+
+describe('what the protocol produces', () => {
+  const producing = (produce: Protocol['produce']): Protocol => ({ ...protocol, ...(produce && { produce }) });
+  const files = async (folder: string, ...names: string[]) =>
+    await Promise.all(
+      names.map(async (name) => {
+        await writeFile(join(folder, name), `made ${name}`);
+        return { key: `made/${name}`, path: join(folder, name), mediaType: 'text/plain' };
+      }),
+    );
+
+  it('is made once, kept, and served with all that other artifacts have', async () => {
+    let calls = 0;
+    const { get, ask, upstream } = await openHarness({
+      protocol: producing(async (_resource, { folder }) => {
+        calls += 1;
+        return await files(folder, 'a', 'b');
+      }),
+    });
+    const answers = await Promise.all(['a', 'b', 'a'].map((name) => get(`/made/${name}`)));
+    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(['made a', 'made b', 'made a']);
+    expect((await ask('HEAD', '/made/b')).headers).toMatchObject({ 'X-Cache': 'HIT', 'Content-Length': '6' });
+    expect(await (await get('/made/a', { range: 'bytes=0-3' })).text()).toBe('made');
+    expect([calls, upstream.requests.length]).toEqual([1, 0]);
+  });
+
+  it('is made anew for a document that is no longer fresh, and stands in when that fails', async () => {
+    let calls = 0;
+    const { get, clock } = await openHarness({
+      document: { freshFor: 1000 },
+      protocol: producing(async (_resource, { folder }) => {
+        calls += 1;
+        if (calls === 3) throw new EntrepotError('upstream-unavailable', 'the repository cannot be reached');
+        await writeFile(join(folder, 'x'), `version ${calls}`);
+        return [{ key: 'made/document', path: join(folder, 'x'), mediaType: 'text/plain' }];
+      }),
+    });
+    const texts: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      texts.push(await (await get('/made/document')).text());
+      clock.advance(2000);
+    }
+    expect(texts).toEqual(['version 1', 'version 2', 'version 2']);
+  });
+
+  it('is refused when it is no file of its folder, or not there', async () => {
+    const { get, entries } = await openHarness({
+      protocol: producing(async (_resource, { folder }) => {
+        const [a] = await files(folder, 'a');
+        await symlink('/etc/hostname', join(folder, 'b'));
+        return [a as never, { key: 'made/b', path: join(folder, 'b'), mediaType: 'text/plain' }];
+      }),
+    });
+    expect((await get('/made/a')).status).toBe(500);
+    expect(await entries.find('test', 'made/a')).toBeUndefined();
+    const none = await openHarness({ protocol: producing(async () => []) });
+    expect((await none.get('/made/a')).status).toBe(500);
+    const missing = await openHarness({
+      protocol: producing(() => Promise.reject(new EntrepotError('not-found', 'no such tag'))),
+    });
+    expect((await missing.get('/made/a')).status).toBe(404);
+  });
+});
