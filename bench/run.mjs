@@ -121,7 +121,7 @@ async function runScenarios(bench) {
 function machine() {
   const processors = cpus();
   return (
-    `${processors.length} x ${processors[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()} ${arch()}, ` +
+    `${processors.length} x ${processors[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]} ${arch()}, ` +
     `loopback, cores shared by servers, origin and load generator`
   );
 }
