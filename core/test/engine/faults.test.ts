@@ -119,6 +119,15 @@ describe('wrong answers', () => {
     expect((await (await get('/files/a.bin')).bytes()).equals(body)).toBe(true);
   });
 
+  it('does not take a part that nobody asked for as the whole', async () => {
+    const harness = await openHarness();
+    harness.upstream.handle('/files/a', (_request, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-99/1000', 'content-length': '100' }).end(Buffer.alloc(100));
+    });
+    expect((await harness.get('/files/a')).status).toBe(502);
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+  });
+
   it('gives up on a redirect loop', async () => {
     const { upstream, get } = await openHarness();
     upstream.serve('/files/a', { fault: { kind: 'redirect-loop' } });

@@ -250,7 +250,10 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       storage,
     },
   );
+  const bodies: Readable[] = [];
   onTestFinished(async () => {
+    // A body that a test does not read holds its file open.
+    for (const body of bodies) body.destroy();
     await repository.dispose(0);
     await upstream.close();
     await transport.dispose();
@@ -273,6 +276,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       baseUrl: 'https://packages.example.com/test',
       signal: new AbortController().signal,
     });
+    if (reply.body instanceof Readable) bodies.push(reply.body.on('error', () => {}));
     const bytes = (): Promise<Buffer> => readAll(reply.body);
     return { ...reply, bytes, text: async () => (await bytes()).toString() };
   }

@@ -3,9 +3,11 @@ import type { Readable } from 'node:stream';
 import type { Logger } from '@entrepot/core';
 import type { EngineReply, EngineRequest, RepositoryEngine } from '@entrepot/core/engine';
 import type { Context } from 'koa';
+import { FileReader } from '../drivers/blob/file-reader.js';
 import type { BaseUrl } from './base-url.js';
 import { exchangeOf, type Exchange } from './exchange.js';
 import type { RequestTarget } from './request-target.js';
+import { sendFile } from './send-file.js';
 
 /** A repository and where it is mounted. */
 export interface MountedRepository {
@@ -136,16 +138,26 @@ function pump(body: Readable, response: ServerResponse, exchange: Exchange, logg
     fail('destroyed before it was sent', body.errored ?? undefined);
     return;
   }
+  function finish(): void {
+    if (promised !== undefined && exchange.bytes !== promised) fail('shorter than promised');
+    else response.end();
+  }
+  if (body instanceof FileReader) {
+    const count = (bytes: number): void => {
+      exchange.bytes += bytes;
+    };
+    void sendFile(body, response, count)
+      .then(finish, (error: unknown) => fail('error', error as Error))
+      .finally(() => body.destroy());
+    return;
+  }
   body.on('error', (error) => fail('error', error));
   body.on('data', (chunk: Buffer) => {
     exchange.bytes += chunk.length;
     if (promised !== undefined && exchange.bytes > promised) fail('longer than promised');
     else if (!response.write(chunk)) body.pause();
   });
-  body.on('end', () => {
-    if (promised !== undefined && exchange.bytes !== promised) fail('shorter than promised');
-    else response.end();
-  });
+  body.on('end', finish);
   body.on('close', () => {
     if (!body.readableEnded) fail('closed early');
   });

@@ -36,6 +36,24 @@ export class FileReader extends Readable {
     this.#left = range === undefined ? Infinity : range.end - range.start + 1;
   }
 
+  /**
+   * The next bytes, into the caller's own buffer: for one that sends a file piece by piece and uses its buffers again. Not
+   * together with reading the stream; `destroy` closes the file as ever.
+   * @returns how many bytes there are in `buffer` now; 0 at the end of the range
+   * @throws EntrepotError `storage` when the file cannot be read, or ends inside the range
+   */
+  async readInto(buffer: Buffer): Promise<number> {
+    const length = Math.min(buffer.length, this.#left);
+    if (length === 0) return 0;
+    const { bytesRead } = await this.#handle.read(buffer, 0, length, this.#position).catch((error: unknown) => {
+      throw storageError(error, 'read', this.#path);
+    });
+    if (bytesRead === 0 && this.#left !== Infinity) throw this.#endsEarly();
+    this.#position += bytesRead;
+    this.#left -= bytesRead;
+    return bytesRead;
+  }
+
   override _read(): void {
     if (this.#left === 0) {
       this.push(null);
@@ -54,12 +72,16 @@ export class FileReader extends Readable {
     if (this.destroyed) return;
     if (bytesRead === 0) {
       if (this.#left === Infinity) this.push(null);
-      else this.destroy(new EntrepotError('storage', `cannot read ${this.#path}: it ends ${this.#left} bytes early`));
+      else this.destroy(this.#endsEarly());
       return;
     }
     this.#position += bytesRead;
     this.#left -= bytesRead;
     this.push(bytesRead === piece.length ? piece : piece.subarray(0, bytesRead));
+  }
+
+  #endsEarly(): EntrepotError {
+    return new EntrepotError('storage', `cannot read ${this.#path}: it ends ${this.#left} bytes early`);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
