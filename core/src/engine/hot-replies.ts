@@ -1,6 +1,7 @@
 import type { Entry } from '../api/entry-index.js';
 import type { EngineReply, EngineRequest } from './repository.js';
 import { ByteLru } from './byte-lru.js';
+import { noneMatch } from './range.js';
 
 /** How many replies are kept ready, over all of a repository. They hold no bodies of their own. */
 const MAX_REPLIES = 4_096;
@@ -11,6 +12,8 @@ interface HotReply {
   /** Milliseconds since the epoch. */
   readonly until: number;
   readonly reply: EngineReply;
+  /** The answer for those who have it already. */
+  readonly notModified: EngineReply;
 }
 
 /**
@@ -21,26 +24,28 @@ interface HotReply {
 export class HotReplies {
   readonly #replies = new ByteLru<HotReply>(MAX_REPLIES, () => 1);
 
-  /** Whether `request` can be answered from here: it asks for the whole, whatever it has already. */
+  /** Whether `request` can be answered from here: it asks for the whole, perhaps only if it does not have that already. */
   static suits(request: EngineRequest): boolean {
-    return (
-      request.method === 'GET' &&
-      request.header('if-none-match') === undefined &&
-      request.header('range') === undefined &&
-      request.header('if-modified-since') === undefined
-    );
+    if (request.method !== 'GET' || request.header('range') !== undefined) return false;
+    // A date is looked at only where there is no tag (RFC 9110 §13.1.3).
+    return request.header('if-none-match') !== undefined || request.header('if-modified-since') === undefined;
   }
 
-  get(key: string, entry: Entry, revision: string, now: number): EngineReply | undefined {
+  get(key: string, request: EngineRequest, entry: Entry, revision: string, now: number): EngineReply | undefined {
     const hot = this.#replies.get(key);
     // The entry itself, not one like it: whatever changes an entry makes another object.
-    return hot?.entry === entry && hot.revision === revision && now < hot.until ? hot.reply : undefined;
+    if (hot?.entry !== entry || hot.revision !== revision || now >= hot.until) return undefined;
+    const wanted = request.header('if-none-match');
+    const etag = hot.reply.headers['ETag'];
+    return wanted !== undefined && etag !== undefined && noneMatch(wanted, etag) ? hot.notModified : hot.reply;
   }
 
   /** Keeps `reply` ready until the second is over, or until `freshUntil`. Only bodies that are in memory anyway. */
   set(key: string, entry: Entry, revision: string, now: number, freshUntil: number, reply: EngineReply): void {
     if (reply.status !== 200 || !Buffer.isBuffer(reply.body)) return;
     const until = Math.min(now - (now % 1000) + 1000, freshUntil);
-    this.#replies.set(key, { entry, revision, until, reply });
+    const { 'Content-Length': _length, ...headers } = reply.headers;
+    const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
+    this.#replies.set(key, { entry, revision, until, reply, notModified });
   }
 }

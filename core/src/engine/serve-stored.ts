@@ -74,7 +74,7 @@ export class StoredServing {
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined || !HotReplies.suits(request)) return undefined;
     const now = services.clock.now();
-    const reply = this.#hot.get(hotKey(request, resource), entry, services.policy.revision(), now);
+    const reply = this.#hot.get(hotKey(request, resource), request, entry, services.policy.revision(), now);
     if (reply !== undefined) services.storage.entries.accessed(entry);
     return reply;
   }

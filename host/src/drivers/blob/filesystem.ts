@@ -239,23 +239,29 @@ export class FilesystemBlobStore implements BlobStore {
       throw new EntrepotError('integrity', `expected ${size} bytes, found ${found.size} in ${file}`);
     }
     if (this.#strict) await syncFile(file);
-    const temporary = this.#temporaryPath();
     try {
       await link(file, path).catch(async (error: unknown) => {
         if (systemCode(error) !== 'EEXIST') throw error;
-        if ((await this.#size(path)) === size) return;
-        await link(file, temporary);
-        await rename(temporary, path);
+        if ((await this.#size(path)) !== size) await this.#replace(file, path);
       });
     } catch (error) {
       // ENOENT: somebody removed the folder, which a copy makes again.
       if (systemCode(error) === 'ENOENT' || UNLINKABLE.has(systemCode(error) ?? '')) return false;
       throw error;
-    } finally {
-      await rm(temporary, { force: true });
     }
     await this.#syncFolder(path);
     return true;
+  }
+
+  /** Gives `file` the name of a blob that is torn. */
+  async #replace(file: string, path: string): Promise<void> {
+    const temporary = this.#temporaryPath();
+    try {
+      await link(file, temporary);
+      await rename(temporary, path);
+    } finally {
+      await rm(temporary, { force: true });
+    }
   }
 
   async #write(
