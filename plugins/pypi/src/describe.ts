@@ -1,0 +1,88 @@
+import type { ArtifactDescription, Content, Descriptions, DocumentResource } from '@entrepot/core';
+import { malformed, PageFormatError } from './errors.js';
+import { fileKey, METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
+import { integrityOf, type PageFile } from './page-file.js';
+import { describeProject } from './project-document.js';
+import { checkProjectList } from './project-list.js';
+import type { PageHead } from './page.js';
+import { readPage } from './simple-page.js';
+import { instantOf } from './instant.js';
+import { normaliseVersion } from './version.js';
+
+/** The largest provenance object, in bytes. */
+const PROVENANCE_LIMIT = 16 * 1024 * 1024;
+
+/**
+ * What a document of an index says of its files. A project page says everything: of its files, and of the sidecars that
+ * it advertises. The other documents are checked; what they say is used for policy only.
+ * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`, for a body that is not such a document
+ */
+export async function describe(document: DocumentResource, content: Content): Promise<Descriptions> {
+  const project = document.coordinates?.name ?? '';
+  try {
+    switch (document.class) {
+      case 'simple':
+        return await describePage(project, content);
+      case 'index':
+        await checkProjectList(content);
+        return new Map();
+      case 'project':
+        return await describeProject(project, content);
+      default:
+        await checkJson(content);
+        return new Map();
+    }
+  } catch (error) {
+    if (error instanceof PageFormatError) throw malformed(document.key, error.message, error);
+    throw error;
+  }
+}
+
+async function describePage(project: string, content: Content): Promise<Descriptions> {
+  const descriptions = new Map<string, ArtifactDescription>();
+  let head: PageHead | undefined;
+  for await (const part of readPage(content, project)) {
+    head = part.head;
+    for (const file of part.files) describeFile(descriptions, project, file);
+  }
+  // PEP 792: nothing of a project in quarantine is offered.
+  if (head?.status?.status === 'quarantined') descriptions.clear();
+  return descriptions;
+}
+
+function describeFile(descriptions: Map<string, ArtifactDescription>, project: string, file: PageFile): void {
+  const key = fileKey(project, file);
+  // A page that lists a file twice: clients see the first one.
+  if (descriptions.has(key)) return;
+  const common = {
+    coordinates: { ecosystem: 'pypi', name: project, version: normaliseVersion(file.version) },
+    publishedAt: instantOf(file.uploadTime),
+    deprecated: file.yanked === false ? undefined : true,
+  };
+  descriptions.set(key, { ...common, integrity: integrityOf(file.hashes), location: file.url });
+  if (file.coreMetadata !== undefined) {
+    const location = withSuffix(file.url, METADATA_SUFFIX);
+    descriptions.set(`${key}${METADATA_SUFFIX}`, { ...common, integrity: integrityOf(file.coreMetadata), location });
+  }
+  if (file.signed === true) {
+    const location = withSuffix(file.url, SIGNATURE_SUFFIX);
+    descriptions.set(`${key}${SIGNATURE_SUFFIX}`, { ...common, integrity: [], location });
+  }
+}
+
+/** PEP 658: the suffix goes behind the path; a signed URL keeps its query. */
+function withSuffix(url: string, suffix: string): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url + suffix : url.slice(0, query) + suffix + url.slice(query);
+}
+
+async function checkJson(content: Content): Promise<void> {
+  const bytes = await content.bytes(PROVENANCE_LIMIT);
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    if (typeof value === 'object' && value !== null) return;
+  } catch (error) {
+    throw new PageFormatError('it is not JSON', { cause: error });
+  }
+  throw new PageFormatError('it is not a JSON object');
+}

@@ -1,0 +1,83 @@
+import { homedir } from 'node:os';
+import { printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import { isSimpleUrl } from './layout.js';
+import { readPipIndexes } from './pip-settings.js';
+import { readUvIndexes } from './uv-settings.js';
+
+/** Where the settings of clients are looked for. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string | undefined;
+  readonly platform: NodeJS.Platform;
+  /** Where settings for the whole machine are: `/`. */
+  readonly root: string;
+}
+
+/** An index that a client is set up with. */
+export interface FoundIndex {
+  /** As it is written, with credentials if it has any. */
+  readonly url: string;
+  /** Where that is, for people. */
+  readonly source: string;
+}
+
+/** The indexes of one client. */
+export interface FoundIndexes {
+  /** The main one. */
+  readonly main?: FoundIndex | undefined;
+  /** Those that are asked besides it. */
+  readonly extra: readonly FoundIndex[];
+}
+
+/**
+ * The indexes that pip and uv on this machine would use: pip's main index, else uv's, else the one that is built into pip;
+ * before it the extra ones of both, since names in an index of one's own come first. Settings that cannot be read are
+ * passed over. Nothing is started where a setting says enough; else pip's interpreter is, once.
+ */
+export async function discoverUpstreams(
+  { useClientCredentials }: { readonly useClientCredentials: boolean },
+  surroundings: Surroundings = { env: process.env, home: homeDirectory(), platform: process.platform, root: '/' },
+): Promise<readonly DiscoveredUpstream[]> {
+  const uv = await readUvIndexes(surroundings);
+  const pip = await readPipIndexes(surroundings, uv.main === undefined);
+  const main = pip.main ?? uv.main ?? pip.builtIn;
+  if (main === undefined) return [];
+  const found = new Map<string, DiscoveredUpstream>();
+  for (const index of [...pip.extra, ...uv.extra, main]) {
+    const upstream = upstreamOf(index, useClientCredentials);
+    if (upstream !== undefined && !found.has(upstream.url)) found.set(upstream.url, upstream);
+  }
+  const usable = upstreamOf(main, false);
+  // The same paths are asked of all of them, so they have to be laid out alike.
+  return [...found.values()].filter(({ url }) => usable && isSimpleUrl(url) === isSimpleUrl(usable.url));
+}
+
+/** @returns `undefined` for what cannot be an upstream without further options: a folder, an index without `/simple` */
+function upstreamOf({ url: text, source }: FoundIndex, useClientCredentials: boolean): DiscoveredUpstream | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined;
+  const index = printableUrl(url).replace(/\/+$/, '');
+  if (!isSimpleUrl(index)) return undefined;
+  const authorization = useClientCredentials ? authorizationOf(url) : undefined;
+  // The root of the index, where it has one: the legacy JSON and provenance lie beside the Simple API.
+  return { url: index.replace(/\/simple$/, ''), source, ...(authorization !== undefined && { authorization }) };
+}
+
+function authorizationOf({ username, password }: URL): string | undefined {
+  if (username === '') return undefined;
+  try {
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return `Basic ${Buffer.from(credentials).toString('base64')}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `HOME` and the user database can both be missing, as in a container with an arbitrary user id. */
+function homeDirectory(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
+}

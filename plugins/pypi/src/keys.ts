@@ -1,0 +1,30 @@
+import type { PageFile } from './page-file.js';
+
+/** The suffixes of what goes with a file. */
+export const METADATA_SUFFIX = '.metadata';
+export const SIGNATURE_SUFFIX = '.asc';
+
+/** Under which key the page of a project is kept. */
+export function pageKey(project: string): string {
+  return `simple/${project}`;
+}
+
+/** Under which key a file is kept, and its sidecars with their suffix. The tag keeps files of two upstreams apart. */
+export function fileKey(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>, suffix = ''): string {
+  return `file/${project}/${tag}/${filename}${suffix}`;
+}
+
+/** The path of a file below the repository, encoded. */
+export function filePath(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>, suffix = ''): string {
+  return `files/${project}/${tag}/${encodeSegment(filename + suffix)}`;
+}
+
+/** The path of a provenance object below an index (PEP 740, as the public index serves it), encoded. */
+export function provenancePath(project: string, version: string, filename: string): string {
+  return `integrity/${project}/${encodeSegment(version)}/${encodeSegment(filename)}/provenance`;
+}
+
+/** One segment of a path. */
+export function encodeSegment(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}

@@ -1,0 +1,38 @@
+import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
+import type { OwnerRule } from './options.js';
+
+/** The scope whose upstreams alone are asked for a project; `undefined`: those without a scope. */
+export type OwnerOf = (project: string) => string | undefined;
+
+/**
+ * Who owns which names. The first rule that matches decides, for every route: a name that it gives to one upstream is
+ * never asked of another, also not when that one does not have it or is down.
+ * @throws EntrepotError `configuration` for a rule that names no upstream, and an upstream that no rule names
+ */
+export function createOwners({ name, upstreams }: RepositoryFacts, rules: readonly OwnerRule[]): OwnerOf {
+  const scopes = new Set(upstreams.flatMap(({ scope }) => (scope === undefined ? [] : [scope])));
+  for (const { upstream } of rules) {
+    if (scopes.has(upstream)) continue;
+    const known = [...scopes].join(', ') || 'none';
+    throw new EntrepotError(
+      'configuration',
+      `repositories.${name}.owners: expected the scope of an upstream (${known}), found ${upstream}`,
+    );
+  }
+  for (const scope of scopes) {
+    if (rules.some(({ upstream }) => upstream === scope)) continue;
+    throw new EntrepotError('configuration', `repositories.${name}.owners: no rule gives names to the scope ${scope}`);
+  }
+  const compiled = rules.map(({ match, upstream }) => ({ expressions: match.map(toExpression), upstream }));
+  return (project) =>
+    compiled.find(({ expressions }) => expressions.some((expression) => expression.test(project)))?.upstream;
+}
+
+/** `*` stands for any characters. The rest is compared as names are: normalised. */
+function toExpression(pattern: string): RegExp {
+  const parts = pattern
+    .toLowerCase()
+    .replace(/[-_.]+/g, '-')
+    .split(/\*+/);
+  return new RegExp(`^${parts.join('.*')}$`);
+}

@@ -1,0 +1,156 @@
+import type { Content, RewriteContext } from '@entrepot/core';
+import { escapeHtml } from './html-text.js';
+import { fileKey, filePath } from './keys.js';
+import type { PageForm } from './negotiation.js';
+import type { Hashes, PageFile } from './page-file.js';
+import { NEWEST_MINOR, type PageHead } from './page.js';
+import { readFiles, readHead } from './simple-page.js';
+import { normaliseVersion, versionIdentity } from './version.js';
+
+/** How much is handed on at once, in characters. */
+const BATCH = 64 * 1024;
+
+/** Where a provenance object is for clients; the upstream's own URL where it is not served here. */
+export type ProvenanceUrl = (url: string, file: PageFile, baseUrl: string) => string;
+
+/**
+ * A project page in `form`, from the stored one in whichever form that has. Only files that are described and that
+ * policy admits are on it, and only versions that have one of them or never had a file.
+ * @throws PageFormatError
+ */
+export async function* rewritePage(
+  content: Content,
+  project: string,
+  form: PageForm,
+  context: RewriteContext,
+  provenanceUrl: ProvenanceUrl,
+): AsyncGenerator<string, void, undefined> {
+  const head = await readHead(content);
+  const listing = new Listing(project, context);
+  const isJson = form === 'json';
+  let batch = isJson ? jsonHead(project, head) : htmlHead(project, head);
+  let first = true;
+  for await (const files of readFiles(content, project)) {
+    for (const file of files) {
+      if (!listing.admits(file)) continue;
+      const url = `../../${filePath(project, file)}`;
+      const provenance = file.provenance && provenanceUrl(file.provenance, file, context.baseUrl);
+      if (isJson) batch += (first ? '' : ',') + jsonFile(file, url, provenance);
+      else batch += htmlFile(file, url, provenance);
+      first = false;
+    }
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = '';
+  }
+  yield batch + (isJson ? jsonEnd(head, listing) : '  </body>\n</html>\n');
+}
+
+/** Decides what is listed, and remembers which versions that leaves. */
+class Listing {
+  readonly #project: string;
+  readonly #context: RewriteContext;
+  readonly #seen = new Set<string>();
+  /** By identity: whether one of its files is listed. */
+  readonly #versions = new Map<string, boolean>();
+
+  constructor(project: string, context: RewriteContext) {
+    this.#project = project;
+    this.#context = context;
+  }
+
+  admits(file: PageFile): boolean {
+    const key = fileKey(this.#project, file);
+    const description = this.#context.descriptions.get(key);
+    if (this.#seen.has(key)) return false;
+    this.#seen.add(key);
+    const admitted =
+      description?.coordinates !== undefined && this.#context.admits(description.coordinates, description);
+    const identity = versionIdentity(file.version);
+    this.#versions.set(identity, admitted || this.#versions.get(identity) === true);
+    return admitted;
+  }
+
+  /** Called when all files were seen. */
+  keeps(version: string): boolean {
+    const listed = this.#versions.get(versionIdentity(version));
+    if (listed !== undefined) return listed;
+    return this.#context.admits({ ecosystem: 'pypi', name: this.#project, version: normaliseVersion(version) });
+  }
+}
+
+function jsonHead(project: string, head: PageHead): string {
+  // PEP 700: 1.1 promises versions and sizes, which an HTML page does not have.
+  const minor = head.versions === undefined ? 0 : Math.min(head.minor, NEWEST_MINOR);
+  const status = head.status === undefined ? '' : `"project-status":${JSON.stringify(head.status)},`;
+  return `{"meta":{"api-version":"1.${minor}"},"name":${JSON.stringify(project)},${status}"files":[`;
+}
+
+function jsonFile(file: PageFile, url: string, provenance: string | undefined): string {
+  const metadata = file.coreMetadata && jsonMetadata(file.coreMetadata);
+  return JSON.stringify({
+    filename: file.filename,
+    url,
+    hashes: Object.fromEntries(file.hashes),
+    'requires-python': file.requiresPython,
+    size: file.size,
+    'upload-time': file.uploadTime,
+    yanked: file.yanked,
+    'gpg-sig': file.signed,
+    // PEP 714: both names, the newer one for newer clients.
+    'core-metadata': metadata,
+    'dist-info-metadata': metadata,
+    provenance,
+  });
+}
+
+function jsonMetadata(hashes: Hashes): true | Record<string, string> {
+  return hashes.size === 0 ? true : Object.fromEntries(hashes);
+}
+
+function jsonEnd(head: PageHead, listing: Listing): string {
+  if (head.versions === undefined) return ']}';
+  return `],"versions":${JSON.stringify(head.versions.filter((version) => listing.keeps(version)))}}`;
+}
+
+function htmlHead(project: string, head: PageHead): string {
+  const minor = Math.min(head.minor, NEWEST_MINOR);
+  const meta = [['pypi:repository-version', `1.${minor}`]];
+  if (head.status !== undefined) meta.push(['pypi:project-status', head.status.status]);
+  if (head.status?.reason !== undefined) meta.push(['pypi:project-status-reason', head.status.reason]);
+  const tags = meta.map(([name = '', text = '']) => `    <meta name="${name}" content="${escapeHtml(text)}">\n`);
+  return `<!DOCTYPE html>
+<html>
+  <head>
+${tags.join('')}    <title>Links for ${project}</title>
+  </head>
+  <body>
+    <h1>Links for ${project}</h1>
+`;
+}
+
+function htmlFile(file: PageFile, url: string, provenance: string | undefined): string {
+  const hash = preferredHash(file.hashes);
+  const metadata = file.coreMetadata && (preferredHash(file.coreMetadata) ?? 'true');
+  const attributes: readonly (readonly [string, string | undefined])[] = [
+    ['href', hash === undefined ? url : `${url}#${hash}`],
+    ['data-requires-python', file.requiresPython],
+    ['data-yanked', file.yanked === true ? '' : file.yanked || undefined],
+    ['data-gpg-sig', file.signed?.toString()],
+    ['data-core-metadata', metadata],
+    ['data-dist-info-metadata', metadata],
+    ['data-provenance', provenance],
+  ];
+  let tag = '    <a';
+  for (const [name, value] of attributes) if (value !== undefined) tag += ` ${name}="${escapeHtml(value)}"`;
+  return `${tag}>${escapeHtml(file.filename)}</a><br>\n`;
+}
+
+/** HTML has room for one hash: `sha256=…`, which every client knows, else the strongest. */
+function preferredHash(hashes: Hashes): string | undefined {
+  for (const algorithm of ['sha256', 'sha512', 'sha384', 'sha224', 'sha1', 'md5']) {
+    const hex = hashes.get(algorithm);
+    if (hex !== undefined) return `${algorithm}=${hex}`;
+  }
+  return undefined;
+}
