@@ -23,7 +23,10 @@ export async function* readJsonPage(
 
   function readingOf(key: string): Reading {
     if (key === 'files') return extent === 'head' ? 'skip' : 'elements';
-    if (key === 'versions') return extent === 'files' ? 'skip' : 'elements';
+    if (key === 'versions') {
+      hasVersions = true;
+      return extent === 'files' ? 'skip' : 'elements';
+    }
     return key === 'meta' || key === 'name' || key === 'project-status' ? 'whole' : 'skip';
   }
 
@@ -35,7 +38,6 @@ export async function* readJsonPage(
         const file = isRecord(value) ? fileOf(project, value) : undefined;
         if (file !== undefined) files.push(file);
       } else if (key === 'versions' && isElement) {
-        hasVersions = true;
         if (typeof value !== 'string') continue;
         if (versions.length >= VERSION_LIMIT) throw new PageFormatError(`it has more than ${VERSION_LIMIT} versions`);
         versions.push(value);
