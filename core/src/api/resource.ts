@@ -41,6 +41,8 @@ export interface StoredResource extends UpstreamLocation {
    * ecosystem. All else is as for any other resource.
    */
   readonly produced?: boolean | undefined;
+  /** The client wants what is kept, however old, and no upstream is asked: otherwise it is not found. */
+  readonly keptOnly?: boolean | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;
   /** Exceptions from the class's rule for this one resource. */

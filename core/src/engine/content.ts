@@ -6,9 +6,11 @@ export function contentOf(
   size: number,
   mediaType: string,
   read: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  path?: string,
 ): Content {
   return {
     size,
+    path,
     mediaType: bareMediaType(mediaType),
     stream: () => asyncIterable(read()),
     async bytes(limit) {

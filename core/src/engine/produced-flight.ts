@@ -85,7 +85,7 @@ async function keep(
     size += bytes.length;
   }
   const digest: Digest = `sha256:${hash.digest('hex')}`;
-  const content = contentOf(size, mediaType, () => createReadStream(path));
+  const content = contentOf(size, mediaType, () => createReadStream(path), path);
   try {
     if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { read });
     else if (protocol.describe !== undefined) described(digest, await protocol.describe(resource, content, { read }));

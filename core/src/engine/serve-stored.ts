@@ -11,6 +11,7 @@ import { HotReplies } from './hot-replies.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
 import { parseRange } from './range.js';
+import { HELD_TAIL } from './spool.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import { acceptsGzip, type Representations } from './representations.js';
 import { respond, type Representation } from './respond.js';
@@ -50,7 +51,7 @@ export class StoredServing {
     if (ready !== undefined) return ready;
     if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
     const rule = flights.rule(resource);
-    if (rule.policy === 'bypass') return await this.#serveAlone(request, resource);
+    if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#serveAlone(request, resource);
     const { entries } = services.storage;
     const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
@@ -97,6 +98,7 @@ export class StoredServing {
     kept: Entry | undefined,
     state: Standing | undefined,
   ): Promise<EngineReply> {
+    if (resource.keptOnly === true) return await this.#serveOnlyKept(request, resource, kept, state);
     const { flights, negative } = this.#context;
     const running = flights.running(resource);
     if (kept !== undefined && state !== undefined) {
@@ -126,6 +128,21 @@ export class StoredServing {
     } catch (error) {
       return await this.#serveInstead(request, resource, rule, kept, state, error);
     }
+  }
+
+  /** The kept copy however old it is, or nothing: the upstream is not asked. */
+  async #serveOnlyKept(
+    request: EngineRequest,
+    resource: Stored,
+    kept: Entry | undefined,
+    state: Standing | undefined,
+  ): Promise<EngineReply> {
+    const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: 'kept only' };
+    const reply = kept && (await this.#serveKept(request, resource, kept, facts));
+    if (reply !== undefined) return reply;
+    throw new EntrepotError('not-found', 'temporarily unavailable: only what is kept was asked for', {
+      code: 'NOT_KEPT',
+    });
   }
 
   /** A refresh that nobody waits for. */
@@ -335,6 +352,8 @@ function hotKey(request: EngineRequest, resource: Stored): string {
  * breaks off; an artifact that nothing was promised for, since the first copy stays if these bytes are others.
  */
 function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
+  // Nothing of it is let go before it is verified anyway, and so a client is told why when it is refused.
+  if (resource.kind === 'artifact' && (head.size ?? Infinity) <= HELD_TAIL) return true;
   if (kept === undefined) return false;
   return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
 }

@@ -207,7 +207,8 @@ export class Spool {
    * full and memory no longer has the beginning.
    */
   content(mediaType: string): Content {
-    return contentOf(this.#written, mediaType, () => this.#readAll());
+    const path = this.#onDisk && this.#written > 0 ? this.path : undefined;
+    return contentOf(this.#written, mediaType, () => this.#readAll(), path);
   }
 
   #readAll(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {

@@ -63,7 +63,7 @@ export interface Fixtures {
   /** The cases of a kind that the upstream has and that are kept. */
   served(kind: 'artifact'): Promise<Served<ArtifactResource>[]>;
   served(kind: 'document'): Promise<Served<DocumentResource>[]>;
-  /** The paths that the upstream is asked for when `request` is served from an empty store, in order. */
+  /** The paths that the upstream is asked for when `request` is served from an empty store; that of its resource is the last. */
   asked(request: TestRequest): Promise<string[]>;
   close(): Promise<void>;
 }
@@ -114,7 +114,11 @@ export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> 
       const repository = await fixtures.open();
       await repository.ask(request);
       await repository.close();
-      return repository.upstream.requests.map(({ path }) => path);
+      const paths = repository.upstream.requests.map(({ path }) => path);
+      const resource = routeRequest(repository.protocol, request, plugin.dotSegments);
+      const own = typeof resource === 'string' || !('upstreamPath' in resource) ? '' : pathOf(resource.upstreamPath);
+      // What verification asked for comes after it, and is not it.
+      return paths.includes(own) ? [...paths.filter((path) => path !== own), own] : paths;
     },
     async close() {
       for (const repository of opened) await repository.close();
@@ -142,9 +146,9 @@ export function fixtureAt({ fixtures }: ProtocolSubject, path: string, upstreamU
 
 /** Lets a kept document go stale, but not too old. `false` when it never does. */
 export function outlive(repository: TestRepository, subject: ProtocolSubject, resource: Stored): boolean {
-  const { policy, freshFor } = ruleOf(subject, resource);
-  if (policy !== 'revalidate' || freshFor === Infinity) return false;
-  repository.clock.advance(freshFor + 1);
+  const { policy, freshFor, staleWhileRevalidate } = ruleOf(subject, resource);
+  if (policy !== 'revalidate' || freshFor + staleWhileRevalidate === Infinity) return false;
+  repository.clock.advance(freshFor + staleWhileRevalidate + 1);
   return true;
 }
 
