@@ -1,0 +1,388 @@
+import {
+  EntrepotError,
+  type ArtifactResource,
+  type DocumentResource,
+  type Logger,
+  type VerifyContext,
+} from '@entrepot/core';
+import { proofFailure } from './errors.js';
+import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
+import { hashInRecord, parseLookup } from './record.js';
+import {
+  countAt,
+  edgeTiles,
+  hashAt,
+  leafHash,
+  parseTreeHead,
+  rootFromEdge,
+  subtreeHash,
+  TILE_WIDTH,
+  tileOf,
+  tilePath,
+  type Tile,
+  type TreeHead,
+} from './tile.js';
+
+/** Verified tiles that are kept in memory: 8 KiB each at the most. */
+const TILES_IN_MEMORY = 1024;
+/** Signed trees that tiles may be verified against. */
+const TREES_IN_MEMORY = 64;
+/** The largest tree head and tile of hashes, in bytes. */
+const LARGEST_REPLY = 1_000_000;
+
+type Read = VerifyContext['read'];
+
+/** A tree head with the note that signs it. */
+interface SignedTree extends TreeHead {
+  readonly note: string;
+}
+
+/** The tiles at the right edge of one tree, while their flights wait for each other. */
+interface EdgeProof {
+  readonly parts: Map<string, Uint8Array>;
+  readonly done: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** How the database is asked. */
+export interface DatabaseResources {
+  tile(tile: Tile): ArtifactResource;
+  head(): DocumentResource;
+}
+
+/**
+ * Verifies what a checksum database says (golang.org/design/25530-sumdb) before it is kept: signatures, that records and
+ * tiles belong to one tree, and that this tree only grows. Knows the newest tree that was proven; lookups are answered
+ * with its head, so that clients need only tiles that are kept, also when the database is out of reach.
+ */
+export class ChecksumDatabase {
+  readonly name: string;
+  readonly #verifier: NoteVerifier;
+  readonly #resources: DatabaseResources;
+  readonly #logger: Logger;
+  /** The newest tree whose edge was verified and that all earlier ones are part of. */
+  #head: SignedTree | undefined;
+  /** Signed trees by size, proven or about to be. */
+  readonly #trees = new Map<number, SignedTree>();
+  readonly #edges = new Map<number, EdgeProof>();
+  readonly #tiles = new Map<string, Uint8Array>();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(verifier: NoteVerifier, resources: DatabaseResources, logger: Logger) {
+    this.name = verifier.name;
+    this.#verifier = verifier;
+    this.#resources = resources;
+    this.#logger = logger;
+  }
+
+  /**
+   * Checks a signed tree head that is to be the newest.
+   * @throws EntrepotError `integrity` for a forged one or a fork; `upstream-unavailable` for one that is older or malformed
+   */
+  async checkHead(note: Uint8Array, read: Read): Promise<void> {
+    await this.#guard('the tree head', async () => {
+      const tree = this.#register(note);
+      if (this.#head !== undefined && tree.size < this.#head.size) {
+        throw new MalformedProofError(`a tree of ${tree.size} records, after one of ${this.#head.size}`);
+      }
+      await this.#prove(tree, read);
+    });
+  }
+
+  /**
+   * Checks a lookup reply: the signature of its tree, that the tree belongs to ours, that the record is in it, and that
+   * it has checksums of exactly this module version.
+   * @throws EntrepotError
+   */
+  async checkLookup(bytes: Uint8Array, path: string, version: string, read: Read): Promise<void> {
+    await this.#guard(`the record of ${path}@${version}`, async () => {
+      const { id, text, note } = parseLookup(bytes);
+      const tree = this.#register(Buffer.from(note));
+      if (id >= tree.size) throw new ProofError(`record ${id} cannot be in a tree of ${tree.size} records`);
+      for (const name of [version, `${version}/go.mod`]) hashInRecord(text, path, name);
+      await this.#takeNewestHead(tree.size, read);
+      await this.#prove(tree, read);
+      const head = this.#head as SignedTree;
+      const found = await this.#authenticatedHash(head, id, read);
+      if (!found.equals(leafHash(text))) throw new ProofError(`the record is not number ${id} of the signed tree`);
+    });
+  }
+
+  /**
+   * Checks a tile against a signed tree that has it.
+   * @throws EntrepotError
+   */
+  async checkTile(tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
+    await this.#guard(tilePath(tile), async () => {
+      if (tile.level === -1) return await this.#checkRecords(tile, bytes, read);
+      if (bytes.length !== tile.width * 32) {
+        throw new MalformedProofError(`expected ${tile.width * 32} bytes, found ${bytes.length}`);
+      }
+      const tree = this.#treeWith(tile) ?? (await this.#newerTreeWith(tile, read));
+      const widest = tileOf(tree.size, tile.level, tile.index * TILE_WIDTH);
+      if (widest.width !== tile.width) {
+        const whole = await this.#tileBytes(widest, read);
+        if (!startsWith(whole, bytes)) throw inconsistent();
+      } else if (tile.width === TILE_WIDTH) {
+        const parent = await this.#tileBytes(tileOf(tree.size, tile.level + 1, tile.index), read);
+        const wanted = hashAt(parent, tile.index % TILE_WIDTH);
+        if (!subtreeHash(bytes, 0, TILE_WIDTH).equals(wanted)) throw inconsistent();
+      } else {
+        await this.#proveEdge(tree, tile, bytes, read);
+      }
+    });
+  }
+
+  /** The reply to a lookup with the newest proven tree head in place of the one that it came with. */
+  freshReply(bytes: Uint8Array): Uint8Array | string {
+    const { id, text } = parseLookup(bytes);
+    const head = this.#head;
+    return head === undefined || id >= head.size ? bytes : `${id}\n${text}\n${head.note}`;
+  }
+
+  /** Opens a signed tree head, and lets tiles be verified against it. */
+  #register(note: Uint8Array): SignedTree {
+    const tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: Buffer.from(note).toString() };
+    const known = this.#trees.get(tree.size);
+    if (known !== undefined && !known.root.equals(tree.root)) throw this.#fork(known, tree);
+    if (known !== undefined) return known;
+    this.#trees.set(tree.size, tree);
+    if (this.#trees.size > TREES_IN_MEMORY) {
+      for (const size of this.#trees.keys()) {
+        if (size === this.#head?.size || size === tree.size) continue;
+        this.#trees.delete(size);
+        break;
+      }
+    }
+    for (const wake of this.#waiting) wake();
+    return tree;
+  }
+
+  /** Proves that `tree` and the newest one are one tree at two times, and takes the larger one for the newest. */
+  async #prove(tree: SignedTree, read: Read): Promise<void> {
+    try {
+      await this.#proveAgainstHead(tree, read);
+    } catch (error) {
+      // Nothing is to be measured by a tree that is none.
+      if (error instanceof Error && this.#trees.get(tree.size) === tree && this.#head !== tree)
+        this.#trees.delete(tree.size);
+      throw error;
+    }
+  }
+
+  async #proveAgainstHead(tree: SignedTree, read: Read): Promise<void> {
+    for (;;) {
+      const head = this.#head;
+      const larger = head === undefined || tree.size >= head.size ? tree : head;
+      const smaller = larger === tree ? (head ?? tree) : tree;
+      if (larger !== head) await this.#checkRoot(larger, larger, read);
+      if (smaller !== larger) {
+        await this.#checkRoot(smaller, larger, read).catch((error: unknown) => {
+          throw error instanceof ProofError ? this.#fork(smaller, larger) : error;
+        });
+      }
+      // Another one may have become the newest meanwhile.
+      if (this.#head !== head) continue;
+      this.#head = larger;
+      return;
+    }
+  }
+
+  /** Proves the newest head that is kept or that the upstream gives, before one that a lookup brings: it is one for all. */
+  async #takeNewestHead(size: number, read: Read): Promise<void> {
+    if (this.#head !== undefined && this.#head.size >= size) return;
+    try {
+      await this.#prove(await this.#readHead(read), read);
+    } catch (error) {
+      // Without it, the head that came with the lookup will do.
+      const kind = error instanceof EntrepotError ? (error as EntrepotError).kind : undefined;
+      if (kind !== 'not-found' && kind !== 'upstream-unavailable') throw error;
+    }
+  }
+
+  /** Whether the tiles of `larger` give the root of `smaller`. */
+  async #checkRoot(smaller: SignedTree, larger: SignedTree, read: Read): Promise<void> {
+    const wanted = edgeTiles(smaller.size).map((tile) => tileOf(larger.size, tile.level, tile.index * TILE_WIDTH));
+    const bytes = await Promise.all(wanted.map((tile) => this.#tileBytes(tile, read)));
+    const byLevel = new Map(wanted.map((tile, at) => [tile.level, bytes[at] as Uint8Array]));
+    const root = rootFromEdge(smaller.size, ({ level }) => byLevel.get(level) as Uint8Array);
+    if (!root.equals(smaller.root)) throw inconsistent();
+  }
+
+  /** Hash number `position` of the records, once the whole way from it to the signed root was computed. */
+  async #authenticatedHash(tree: SignedTree, position: number, read: Read): Promise<Buffer> {
+    const way: Tile[] = [];
+    for (let level = 0, at = position; ; level += 1, at = Math.floor(at / TILE_WIDTH)) {
+      const tile = tileOf(tree.size, level, at);
+      way.push(tile);
+      if (tile.width < TILE_WIDTH) break;
+    }
+    const [bytes] = await Promise.all([
+      Promise.all(way.map((tile) => this.#tileBytes(tile, read))),
+      this.#checkRoot(tree, tree, read),
+    ]);
+    for (const [at, tile] of way.entries()) {
+      if (at === way.length - 1) break;
+      const parent = hashAt(bytes[at + 1] as Uint8Array, tile.index % TILE_WIDTH);
+      if (!subtreeHash(bytes[at] as Uint8Array, 0, TILE_WIDTH).equals(parent)) throw inconsistent();
+    }
+    return hashAt(bytes[0] as Uint8Array, position % TILE_WIDTH);
+  }
+
+  async #checkRecords(tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
+    const hashes = await this.#tileBytes({ ...tile, level: 0 }, read);
+    const records = Buffer.from(bytes).toString('latin1').split('\n\n');
+    if (records.pop() !== '' || records.length !== tile.width)
+      throw new MalformedProofError(`expected ${tile.width} records`);
+    for (const [at, record] of records.entries()) {
+      if (!leafHash(Buffer.from(`${record}\n`, 'latin1')).equals(hashAt(hashes, at))) throw inconsistent();
+    }
+  }
+
+  /** The bytes of a verified tile. */
+  async #tileBytes(tile: Tile, read: Read): Promise<Uint8Array> {
+    const path = tilePath(tile);
+    const known = this.#tiles.get(path);
+    if (known !== undefined) return known;
+    const bytes = await this.#readTile(tile, read);
+    this.#remember(path, bytes);
+    return bytes;
+  }
+
+  async #readTile(tile: Tile, read: Read): Promise<Uint8Array> {
+    try {
+      return await (await read(this.#resources.tile(tile))).bytes(LARGEST_REPLY);
+    } catch (error) {
+      if (!(error instanceof EntrepotError) || (error as EntrepotError).kind !== 'not-found') throw error;
+      // A database may drop a partial tile once the full one is there.
+      if (tile.width < TILE_WIDTH) {
+        return (await this.#readTile({ ...tile, width: TILE_WIDTH }, read)).subarray(0, tile.width * 32);
+      }
+      throw new EntrepotError('upstream-unavailable', `${this.name}: ${tilePath(tile)} is missing`, {
+        code: 'CHECKSUM_TILE_MISSING',
+        cause: error,
+      });
+    }
+  }
+
+  #remember(path: string, bytes: Uint8Array): void {
+    this.#tiles.set(path, bytes);
+    if (this.#tiles.size <= TILES_IN_MEMORY) return;
+    const [oldest] = this.#tiles.keys();
+    this.#tiles.delete(oldest as string);
+  }
+
+  /** A signed tree that has `tile`; one in which it is no part of a wider tile where there is one. */
+  #treeWith(tile: Tile): SignedTree | undefined {
+    const trees = [...(this.#head === undefined ? [] : [this.#head]), ...this.#trees.values()];
+    const having = trees.filter(({ size }) => countAt(size, tile.level) >= tile.index * TILE_WIDTH + tile.width);
+    const exact = having.find(({ size }) => tileOf(size, tile.level, tile.index * TILE_WIDTH).width === tile.width);
+    return exact ?? having[0];
+  }
+
+  /** Asks for the newest head, since `tile` is of a tree that is not known yet. */
+  async #newerTreeWith(tile: Tile, read: Read): Promise<SignedTree> {
+    let settled = false;
+    let wake = (): void => {};
+    const asked = this.#readHead(read).finally(() => {
+      settled = true;
+      wake();
+    });
+    asked.catch(() => {});
+    // Not for the whole answer: to be proven, a new head may need the very tile that is waiting here.
+    for (;;) {
+      const tree = this.#treeWith(tile);
+      if (tree !== undefined) return tree;
+      if (settled) break;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        this.#waiting.add(resolve);
+      });
+      this.#waiting.delete(wake);
+    }
+    await asked;
+    throw new EntrepotError('not-found', `${tilePath(tile)} is in no tree that ${this.name} has signed so far`);
+  }
+
+  /** The newest head that the upstream gives, opened but not proven. */
+  async #readHead(read: Read): Promise<SignedTree> {
+    return this.#register(await (await read(this.#resources.head())).bytes(LARGEST_REPLY));
+  }
+
+  /**
+   * Verifies the right edge of a tree. Its tiles make the root only together, so the flight of each brings its own bytes
+   * here, starts the others, and waits until all of them are here: not for their ends, which wait for this.
+   */
+  async #proveEdge(tree: SignedTree, tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
+    const running = this.#edges.get(tree.size);
+    const proof = running ?? edgeProof();
+    proof.parts.set(tilePath(tile), bytes);
+    const edge = edgeTiles(tree.size);
+    if (running === undefined) {
+      this.#edges.set(tree.size, proof);
+      const forget = (): void => void this.#edges.delete(tree.size);
+      proof.done.then(forget, forget);
+      for (const other of edge) {
+        if (other.level === tile.level) continue;
+        this.#tileBytes(other, read).then(
+          (found) => {
+            proof.parts.set(tilePath(other), found);
+            this.#concludeEdge(tree, edge, proof);
+          },
+          (error: unknown) => proof.reject(error),
+        );
+      }
+    }
+    this.#concludeEdge(tree, edge, proof);
+    await proof.done;
+  }
+
+  #concludeEdge(tree: SignedTree, edge: readonly Tile[], proof: EdgeProof): void {
+    if (edge.some((tile) => !proof.parts.has(tilePath(tile)))) return;
+    const byLevel = new Map(edge.map((tile) => [tile.level, proof.parts.get(tilePath(tile)) as Uint8Array]));
+    try {
+      const root = rootFromEdge(tree.size, ({ level }) => byLevel.get(level) as Uint8Array);
+      if (root.equals(tree.root)) proof.resolve();
+      else proof.reject(inconsistent());
+    } catch (error) {
+      proof.reject(error);
+    }
+  }
+
+  #fork(one: SignedTree, other: SignedTree): ProofError {
+    // The notes are the evidence: both are signed, and cannot both be right.
+    this.#logger.error(
+      { database: this.name, notes: [one.note, other.note] },
+      'the checksum database has signed two trees that contradict each other',
+    );
+    return new ProofError(`${this.name} has signed two trees that contradict each other`);
+  }
+
+  async #guard(subject: string, check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      throw proofFailure(`${this.name}: ${subject}`, error);
+    }
+  }
+}
+
+function edgeProof(): EdgeProof {
+  let resolve = (): void => {};
+  let reject: (error: unknown) => void = () => {};
+  const done = new Promise<void>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
+  done.catch(() => {});
+  return { parts: new Map(), done, resolve, reject };
+}
+
+function inconsistent(): ProofError {
+  return new ProofError('inconsistent with the signed tree');
+}
+
+function startsWith(whole: Uint8Array, part: Uint8Array): boolean {
+  return Buffer.compare(whole.subarray(0, part.length), part) === 0;
+}

@@ -1,0 +1,115 @@
+import { createHash, type Hash } from 'node:crypto';
+import { isFilePath } from './module-path.js';
+import { ZipError, ZipReader, type ZipFile } from './zip-reader.js';
+
+/** Go's own bounds (golang.org/x/mod/zip), in bytes. */
+export const LARGEST_ZIP = 500 * 1024 * 1024;
+export const LARGEST_GO_MOD = 16 * 1024 * 1024;
+
+/** What a module's zip comes to. */
+export interface ZipSums {
+  /** The `h1:` hash of the whole. */
+  readonly hash: string;
+  /** The `h1:` hash of its `go.mod` alone; absent where it has none. */
+  readonly goModHash?: string | undefined;
+}
+
+/** The `h1:` hash of a `go.mod` file. */
+export function hashGoMod(bytes: Uint8Array): string {
+  return summary([['go.mod', createHash('sha256').update(bytes)]]);
+}
+
+/**
+ * Reads a module's zip whole, checks it by the rules of `go` (golang.org/x/mod/zip, CheckZip) and sums it up
+ * (golang.org/x/mod/sumdb/dirhash, Hash1).
+ * @throws ZipError saying what is wrong
+ */
+export async function hashZip(path: string, module: string, version: string): Promise<ZipSums> {
+  const zip = new ZipReader(path);
+  try {
+    const prefix = `${module}@${version}/`;
+    checkFiles(zip.files, prefix);
+    const sums: [string, Hash][] = [];
+    let goModHash: string | undefined;
+    for (const file of zip.files) {
+      const hash = createHash('sha256');
+      for await (const bytes of zip.content(file)) hash.update(bytes);
+      if (file.name === `${prefix}go.mod`) goModHash = summary([['go.mod', hash.copy()]]);
+      sums.push([file.name, hash]);
+    }
+    return { hash: summary(sums), goModHash };
+  } finally {
+    zip.close();
+  }
+}
+
+/** `h1:` of lines of `hash  name`, names in the order of their bytes. */
+function summary(sums: readonly (readonly [string, Hash])[]): string {
+  const lines = sums
+    .map(([name, hash]) => ({ name: Buffer.from(name), hash }))
+    .sort((one, other) => Buffer.compare(one.name, other.name));
+  const whole = createHash('sha256');
+  for (const { name, hash } of lines)
+    whole
+      .update(`${hash.digest('hex')}  `)
+      .update(name)
+      .update('\n');
+  return `h1:${whole.digest('base64')}`;
+}
+
+function checkFiles(files: readonly ZipFile[], prefix: string): void {
+  if (files.length === 0) throw new ZipError('the zip has no files');
+  const folded = new Map<string, string>();
+  let total = 0;
+  for (const { name, size } of files) {
+    if (!name.startsWith(prefix)) throw new ZipError(`${printed(name)} is not below ${prefix}`);
+    const inside = name.slice(prefix.length);
+    const isFolder = inside === '' || inside.endsWith('/');
+    const path = isFolder ? inside.slice(0, -1) : inside;
+    if (path !== '') {
+      if (!isFilePath(path)) throw new ZipError(`${printed(name)} is no name for a file of a module`);
+      checkCollisions(folded, path, isFolder);
+    }
+    if (isFolder) {
+      if (size > 0) throw new ZipError(`the folder ${printed(name)} has content`);
+      continue;
+    }
+    const base = path.slice(path.lastIndexOf('/') + 1);
+    if (base.toLowerCase() === 'go.mod' && path !== 'go.mod') {
+      throw new ZipError(`${printed(name)}: a go.mod is only possible at the root, and in lower case`);
+    }
+    if ((path === 'go.mod' || path === 'LICENSE') && size > LARGEST_GO_MOD) {
+      throw new ZipError(`${path} has more than ${LARGEST_GO_MOD} bytes`);
+    }
+    total += size;
+    if (total > LARGEST_ZIP) throw new ZipError(`the zip unpacks to more than ${LARGEST_ZIP} bytes`);
+  }
+}
+
+/** Names, and the folders that they are in, must differ where case does not count. */
+function checkCollisions(folded: Map<string, string>, path: string, isFolder: boolean): void {
+  const elements = path.split('/');
+  for (let count = 1; count <= elements.length; count += 1) {
+    const place = elements.slice(0, count).join('/');
+    const mark = (count < elements.length || isFolder ? 'd' : 'f') + place;
+    const key = foldCase(place);
+    const known = folded.get(key);
+    if (known === undefined) folded.set(key, mark);
+    else if (known !== mark)
+      throw new ZipError(`${printed(known.slice(1))} and ${printed(place)} collide where case does not count`);
+  }
+}
+
+/** Simple case folding, also of the Kelvin sign and the long s. */
+function foldCase(text: string): string {
+  let folded = '';
+  for (const sign of text) {
+    const upper = sign.toUpperCase();
+    folded += ([...upper].length === 1 ? upper : sign).toLowerCase();
+  }
+  return folded;
+}
+
+function printed(name: string): string {
+  return JSON.stringify(name.slice(0, 200));
+}

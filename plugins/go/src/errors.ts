@@ -1,0 +1,35 @@
+import { EntrepotError, type RenderedError } from '@entrepot/core';
+import { MalformedProofError, ProofError } from './note.js';
+
+/** `go` shows a body of eight lines and 648 bytes at the most (cmd/go/internal/web, maxErrorDetailBytes). */
+const LONGEST_LINE = 600;
+
+/**
+ * One line of plain text, which `go` prints. 404 and 410 tell it to look elsewhere (`,direct`), so nothing else may use
+ * them: a refusal is 403 and an outage 5xx.
+ */
+export function renderError(error: EntrepotError): RenderedError {
+  const message = error.expose ? error.message : 'the module proxy failed; its log says why';
+  const line = message.replace(/[^\x20-\x7e]+/g, ' ').slice(0, LONGEST_LINE);
+  const prefix = error.kind === 'not-found' && !line.startsWith('not found') ? 'not found: ' : '';
+  return { mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
+}
+
+/** The error for an answer of the upstream that is not what the route gives: an outage, so that a kept copy is served. */
+export function malformed(subject: string, problem: string): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `the upstream's answer for ${subject} is malformed: ${problem}`, {
+    code: 'UPSTREAM_MALFORMED',
+  });
+}
+
+/** The error for what does not keep the promises of its ecosystem. */
+export function mismatch(subject: string, problem: string, code = 'CHECKSUM_MISMATCH'): EntrepotError {
+  return new EntrepotError('integrity', `${subject}: ${problem}; nothing was stored`, { code });
+}
+
+/** `error` as the pipeline wants it, when it is one of a proof. */
+export function proofFailure(subject: string, error: unknown): unknown {
+  if (error instanceof MalformedProofError) return malformed(subject, error.message);
+  if (error instanceof ProofError) return mismatch(subject, error.message, 'CHECKSUM_PROOF');
+  return error;
+}

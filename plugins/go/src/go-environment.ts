@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process';
+
+/** What `go env` says of where modules come from. */
+export interface GoEnvironment {
+  readonly GOPROXY: string;
+  readonly GONOPROXY: string;
+  readonly GOSUMDB: string;
+  readonly GONOSUMDB: string;
+}
+
+const NAMES = ['GOPROXY', 'GONOPROXY', 'GOSUMDB', 'GONOSUMDB'] as const;
+/** Milliseconds; it takes some ten. */
+const TIMEOUT = 3_000;
+
+/**
+ * Asks the `go` of this machine, which knows its environment, its files and its own defaults; `undefined` where there is
+ * none, or where it does not answer.
+ */
+export async function goEnvironment(
+  surroundings: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<GoEnvironment | undefined> {
+  // Not of a module that this directory may be in, and no other toolchain than the one that is here.
+  const env = { ...surroundings, GOWORK: 'off', GOTOOLCHAIN: 'local', GO111MODULE: 'on' };
+  const text = await new Promise<string | undefined>((resolve) => {
+    execFile('go', ['env', '-json', ...NAMES], { env, timeout: TIMEOUT, encoding: 'utf8' }, (error, stdout) =>
+      resolve(error === null ? stdout : undefined),
+    );
+  });
+  return text === undefined ? undefined : parseEnvironment(text);
+}
+
+function parseEnvironment(text: string): GoEnvironment | undefined {
+  try {
+    const values = JSON.parse(text) as Record<string, unknown>;
+    const read = (name: (typeof NAMES)[number]): string => (typeof values[name] === 'string' ? values[name] : '');
+    return {
+      GOPROXY: read('GOPROXY'),
+      GONOPROXY: read('GONOPROXY'),
+      GOSUMDB: read('GOSUMDB'),
+      GONOSUMDB: read('GONOSUMDB'),
+    };
+  } catch {
+    return undefined;
+  }
+}

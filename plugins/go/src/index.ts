@@ -1,0 +1,175 @@
+import { defineProtocolPlugin, EntrepotError, LOGGER } from '@entrepot/core';
+import { ChecksumDatabase } from './checksum-database.js';
+import { clientSetup } from './client-setup.js';
+import { DEFAULT_DATABASE, parseDatabase, type DatabaseSetting } from './database-setting.js';
+import { discoverUpstreams } from './discover.js';
+import { readInfo, readList, rewriteList } from './documents.js';
+import { renderError } from './errors.js';
+import { goEnvironment } from './go-environment.js';
+import { HashPool } from './hash-pool.js';
+import { modulePatterns } from './module-match.js';
+import { verifyModuleFile } from './module-verifier.js';
+import { goOptions, type GoOptions } from './options.js';
+import { CLASS, createRoutes } from './routes.js';
+import { createSources } from './sources.js';
+import { parseTilePath } from './tile.js';
+
+export type { GoOptions } from './options.js';
+
+const MINUTE = 60_000;
+/** A version that was just tagged may be asked for before the upstream knows it. */
+const SOON = 30_000;
+const SHORT = 'public, max-age=60';
+const FOR_EVER = 'public, max-age=31536000, immutable';
+/** The largest tile of records, in bytes. */
+const LARGEST_TILE = 4 * 1024 * 1024;
+const LARGEST_REPLY = 1_000_000;
+
+/** What changes upstream at any time, and is asked for by every `go get`. */
+const MUTABLE = {
+  policy: 'revalidate',
+  freshFor: MINUTE,
+  staleWhileRevalidate: 5 * MINUTE,
+  negativeFor: SOON,
+} as const;
+
+/** Go modules by the GOPROXY protocol, verified with a checksum database. */
+export default defineProtocolPlugin({
+  id: 'go',
+  kinds: ['proxy'],
+  options: goOptions,
+  inject: { logger: LOGGER },
+  classes: {
+    [CLASS.list]: {
+      kind: 'document',
+      description: 'Lists of the versions of modules.',
+      freshness: MUTABLE,
+      cacheControl: SHORT,
+    },
+    [CLASS.latest]: {
+      kind: 'document',
+      description: 'The latest version of modules (`@latest`).',
+      freshness: MUTABLE,
+      cacheControl: SHORT,
+    },
+    [CLASS.query]: {
+      kind: 'document',
+      description: 'The versions that branches, commits and parts of versions stand for.',
+      freshness: MUTABLE,
+      cacheControl: SHORT,
+    },
+    [CLASS.info]: {
+      kind: 'artifact',
+      description: 'The `.info` of versions.',
+      freshness: { negativeFor: SOON },
+      cacheControl: 'public, max-age=604800',
+    },
+    [CLASS.mod]: {
+      kind: 'artifact',
+      description: 'The `go.mod` of versions.',
+      freshness: { negativeFor: SOON },
+      cacheControl: FOR_EVER,
+    },
+    [CLASS.zip]: {
+      kind: 'artifact',
+      description: 'The zips of versions.',
+      freshness: { negativeFor: SOON },
+      cacheControl: FOR_EVER,
+    },
+    [CLASS.head]: {
+      kind: 'document',
+      description: 'The newest signed head of the checksum database.',
+      freshness: { policy: 'revalidate', freshFor: MINUTE },
+      cacheControl: SHORT,
+    },
+    [CLASS.record]: {
+      kind: 'document',
+      description: 'Records of the checksum database.',
+      freshness: { policy: 'immutable', negativeFor: SOON, onGone: 'keep' },
+      cacheControl: SHORT,
+    },
+    [CLASS.tile]: {
+      kind: 'artifact',
+      description: 'Tiles of the checksum database.',
+      freshness: { negativeFor: SOON },
+      cacheControl: FOR_EVER,
+    },
+    [CLASS.privateDocument]: {
+      kind: 'document',
+      description: 'Lists, latest versions and queries of private modules.',
+      freshness: MUTABLE,
+      cacheControl: 'private, max-age=60',
+    },
+    [CLASS.privateFile]: {
+      kind: 'artifact',
+      description: 'The `.info`, `go.mod` and zips of private modules.',
+      freshness: { negativeFor: SOON },
+      cacheControl: 'private, max-age=31536000, immutable',
+    },
+  },
+  discoverUpstreams: (context) => discoverUpstreams(context),
+  clientSetup,
+  async create({ services: { logger }, options, repository }) {
+    const settings = await complete(options);
+    const sourceOf = createSources({ repository, hasDatabase: settings.database !== undefined, ...settings });
+    const name = settings.database?.verifier.name;
+    const routes = createRoutes({ repository, database: name, sourceOf });
+    const database =
+      settings.database === undefined ? undefined : new ChecksumDatabase(settings.database.verifier, routes, logger);
+    const pool = new HashPool();
+    const isVerified = (path: string): boolean => sourceOf(path)?.verified === true;
+    if (database === undefined) {
+      logger.warn({ repository: repository.name }, 'modules are not verified: the checksum database is off');
+    }
+    return {
+      route: routes.route,
+      async verify(artifact, content, context) {
+        const tile = parseTilePath(artifact.key.slice(`sumdb/${name}/`.length));
+        if (artifact.class === CLASS.tile && tile !== undefined) {
+          await database?.checkTile(tile, await content.bytes(LARGEST_TILE), context.read);
+        } else await verifyModuleFile(artifact, content, context, { pool, record: routes.record, isVerified });
+      },
+      async describe(document, content, { read }) {
+        const { name: path = '', version = '' } = document.coordinates ?? {};
+        if (document.class === CLASS.head) await database?.checkHead(await content.bytes(LARGEST_REPLY), read);
+        else if (document.class === CLASS.record) {
+          await database?.checkLookup(await content.bytes(LARGEST_REPLY), path, version, read);
+        } else if (document.key.endsWith('/@v/list')) await readList(path, content);
+        else await readInfo(document.key, content);
+        return new Map();
+      },
+      async rewrite(document, content, context) {
+        const path = document.coordinates?.name ?? '';
+        if (document.class === CLASS.record) {
+          const bytes = await content.bytes(LARGEST_REPLY);
+          return [database?.freshReply(bytes) ?? bytes];
+        }
+        if (document.key.endsWith('/@v/list')) return await rewriteList(path, content, context);
+        const version = await readInfo(document.key, content);
+        if (!context.admits({ ecosystem: 'golang', name: path, version })) {
+          throw new EntrepotError('policy-denied', `${path}@${version} is not admitted here`);
+        }
+        return content.stream();
+      },
+      renderError,
+      dispose: () => pool.dispose(),
+    };
+  },
+});
+
+/** The options, completed by what `go env` of this machine says. */
+async function complete(options: GoOptions) {
+  const { sumdb, unverified, private: confidential } = options;
+  const all = sumdb !== undefined && unverified !== undefined && confidential !== undefined;
+  const environment = all ? undefined : await goEnvironment();
+  try {
+    return {
+      database: sumdb === undefined ? parseDatabase(environment?.GOSUMDB || DEFAULT_DATABASE) : sumdb.setting,
+      unverified: unverified ?? modulePatterns(environment?.GONOSUMDB ?? ''),
+      private: confidential ?? modulePatterns(environment?.GONOPROXY ?? ''),
+    } satisfies { database: DatabaseSetting | undefined; [key: string]: unknown };
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new EntrepotError('configuration', `go env of this machine: ${reason}; set sumdb, unverified and private`);
+  }
+}

@@ -1,0 +1,86 @@
+import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
+
+/** A key that notes are verified with (golang.org/x/mod/sumdb/note). */
+export interface NoteVerifier {
+  /** The signer: for a checksum database its name. */
+  readonly name: string;
+  readonly hash: string;
+  readonly key: KeyObject;
+}
+
+/** A note is refused from here on, in bytes. */
+const LARGEST_NOTE = 1_000_000;
+const MOST_SIGNATURES = 100;
+/** The algorithm byte of Ed25519. */
+const ED25519 = 1;
+/** The DER head of an Ed25519 public key (RFC 8410 §4). */
+const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
+
+/** What is wrong with a note, a record or a tile: a forgery, unless it is malformed. */
+export class ProofError extends Error {}
+
+/** It is no note, record or tile at all: an error page, a body that broke off. */
+export class MalformedProofError extends ProofError {}
+
+/**
+ * Reads a verifier key: `name+8hex+base64(1 || 32 bytes)`.
+ * @throws ProofError saying what was expected
+ */
+export function parseVerifierKey(text: string): NoteVerifier {
+  const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})$/.exec(text.trim());
+  if (match === null) throw new ProofError('expected a verifier key: name+8 hex digits+base64');
+  const [, name = '', hash = '', encoded = ''] = match;
+  const bytes = Buffer.from(encoded, 'base64');
+  if (bytes[0] !== ED25519 || bytes.length !== 33) {
+    throw new ProofError('expected an Ed25519 verifier key of 33 bytes');
+  }
+  if (keyHash(name, bytes) !== hash)
+    throw new ProofError('the hash in the verifier key is not that of its name and key');
+  const key = createPublicKey({ key: Buffer.concat([SPKI_HEAD, bytes.subarray(1)]), format: 'der', type: 'spki' });
+  return { name, hash, key };
+}
+
+/** The four bytes, in hex, that signatures name a key by. */
+export function keyHash(name: string, key: Uint8Array): string {
+  return createHash('sha256').update(`${name}\n`).update(key).digest('hex').slice(0, 8);
+}
+
+/**
+ * The text of a signed note, with its last newline. Signatures of others are passed over.
+ * @throws ProofError when it is no note, or has no valid signature of `verifier`
+ */
+export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
+  if (note.length > LARGEST_NOTE) throw new MalformedProofError('the signed note is too large');
+  const whole = decodeUtf8(note);
+  // oxlint-disable-next-line no-control-regex -- what a note may not hold
+  if (whole === undefined || /[\u0000-\u0009\u000b-\u001f]/.test(whole))
+    throw new MalformedProofError('malformed note');
+  const split = whole.lastIndexOf('\n\n');
+  if (split === -1 || !whole.endsWith('\n')) throw new MalformedProofError('malformed note');
+  const text = whole.slice(0, split + 1);
+  const lines = whole.slice(split + 2, -1).split('\n');
+  if (lines.length > MOST_SIGNATURES) throw new MalformedProofError('the note has too many signatures');
+  let signed = false;
+  for (const line of lines) {
+    const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/.exec(line);
+    if (match === null) throw new MalformedProofError('malformed note: expected signature lines at its end');
+    const signature = Buffer.from(match[2] as string, 'base64');
+    if (signature.length < 5) throw new MalformedProofError('malformed note: a signature is too short');
+    if (match[1] !== verifier.name || signature.toString('hex', 0, 4) !== verifier.hash) continue;
+    if (!verify(null, Buffer.from(text), verifier.key, signature.subarray(4))) {
+      throw new ProofError(`invalid signature for key ${verifier.name}+${verifier.hash}`);
+    }
+    signed = true;
+  }
+  if (!signed) throw new ProofError(`the note has no signature of ${verifier.name}+${verifier.hash}`);
+  return text;
+}
+
+/** `undefined` where the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

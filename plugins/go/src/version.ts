@@ -1,0 +1,85 @@
+/** The parts of a semantic version with `v` in front (semver.org 2.0.0 as golang.org/x/mod/semver reads it). */
+export interface Version {
+  readonly major: string;
+  readonly minor: string;
+  readonly patch: string;
+  /** Without `-`; empty when there is none. */
+  readonly prerelease: string;
+  /** Without `+`; empty when there is none. */
+  readonly build: string;
+}
+
+const NUMBER = '(?:0|[1-9][0-9]*)';
+const PRERELEASE = '(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)';
+const VERSION = new RegExp(
+  `^v(${NUMBER})\\.(${NUMBER})\\.(${NUMBER})(?:-(${PRERELEASE}(?:\\.${PRERELEASE})*))?(?:\\+([0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*))?$`,
+);
+
+/** The three forms of a pseudo-version (Go Modules Reference, "Pseudo-versions"). */
+const PSEUDO =
+  /^v[0-9]+\.(?:0\.0-|[0-9]+\.[0-9]+-(?:[0-9A-Za-z.-]*\.)?0\.)[0-9]{14}-[A-Za-z0-9]+(?:\+[0-9A-Za-z.-]+)?$/;
+
+const LONGEST = 256;
+
+/** `undefined` where `text` is no complete version: short forms (`v1`, `v1.2`) are queries. */
+export function parseVersion(text: string): Version | undefined {
+  if (text.length > LONGEST) return undefined;
+  const match = VERSION.exec(text);
+  if (match === null) return undefined;
+  const [, major = '', minor = '', patch = '', prerelease = '', build = ''] = match;
+  return { major, minor, patch, prerelease, build };
+}
+
+/** Whether `text` is the one spelling of its version: complete, and without build metadata but `+incompatible`. */
+export function isCanonicalVersion(text: string): boolean {
+  const version = parseVersion(text);
+  return version !== undefined && (version.build === '' || version.build === 'incompatible');
+}
+
+/** Whether `text` names a commit that has no tag. */
+export function isPseudoVersion(text: string): boolean {
+  return text.length <= LONGEST && PSEUDO.test(text);
+}
+
+/** Below zero when `one` comes before `other` (semver.org, §11); by their text where they are equal but for the build. */
+export function compareVersions(one: string, other: string): number {
+  const [a, b] = [parseVersion(one), parseVersion(other)];
+  if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
+  return (
+    compareNumbers(a.major, b.major) ||
+    compareNumbers(a.minor, b.minor) ||
+    compareNumbers(a.patch, b.patch) ||
+    comparePrereleases(a.prerelease, b.prerelease) ||
+    compareText(one, other)
+  );
+}
+
+/** Numbers of any size: the longer one is the larger one, since none begins with a zero. */
+function compareNumbers(one: string, other: string): number {
+  return one.length - other.length || compareText(one, other);
+}
+
+function comparePrereleases(one: string, other: string): number {
+  if (one === other) return 0;
+  if (one === '' || other === '') return one === '' ? 1 : -1;
+  const [parts, others] = [one.split('.'), other.split('.')];
+  for (const [index, part] of parts.entries()) {
+    const against = others[index];
+    if (against === undefined) return 1;
+    const numbers = [part, against].map((text) => /^[0-9]+$/.test(text));
+    const order =
+      numbers[0] === numbers[1]
+        ? numbers[0] === true
+          ? compareNumbers(part, against)
+          : compareText(part, against)
+        : numbers[0] === true
+          ? -1
+          : 1;
+    if (order !== 0) return order;
+  }
+  return parts.length - others.length;
+}
+
+function compareText(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
+}

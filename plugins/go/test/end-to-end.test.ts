@@ -1,0 +1,242 @@
+import { describe, expect, it } from 'vitest';
+import { FixedPolicy } from '@entrepot/core/testing';
+import { goModule, openGo } from './fixtures.js';
+
+const SUMDB = '/sumdb/sumdb.test';
+
+describe('modules', () => {
+  it('serves every file of the protocol with its type', async () => {
+    const { get, modules } = await openGo();
+    const [one] = modules;
+    const rows: [string, string, string | Buffer][] = [
+      ['/example.com/one/@v/list', 'text/plain; charset=utf-8', 'v1.0.0\nv1.1.0\n'],
+      ['/example.com/one/@latest', 'application/json', modules[1]?.info ?? ''],
+      ['/example.com/one/@v/v1.0.0.info', 'application/json', one?.info ?? ''],
+      ['/example.com/one/@v/v1.0.0.mod', 'text/plain; charset=utf-8', one?.goMod ?? ''],
+      ['/example.com/one/@v/v1.0.0.zip', 'application/zip', one?.zip ?? ''],
+      ['/example.com/%21upper/%21foo/@v/v1.1.0-%21r%21c1.mod', 'text/plain; charset=utf-8', modules[2]?.goMod ?? ''],
+      ['/example.com/!upper/!foo/@v/v1.1.0-!r!c1.zip', 'application/zip', modules[2]?.zip ?? ''],
+      ['/example.com/old/@v/v2.0.0+incompatible.zip', 'application/zip', modules[3]?.zip ?? ''],
+    ];
+    for (const [path, type, body] of rows) {
+      const reply = await get(path);
+      expect([path, reply.status, reply.headers['content-type'], reply.error]).toEqual([path, 200, type, undefined]);
+      expect(reply.body.equals(Buffer.from(body))).toBe(true);
+    }
+  });
+
+  it('fetches no zip for a .mod', async () => {
+    const { get, asked } = await openGo();
+    expect((await get('/example.com/one/@v/v1.0.0.mod')).status).toBe(200);
+    expect(asked.filter((path) => path.endsWith('.zip') || path.endsWith('.info'))).toEqual([]);
+  });
+
+  it('answers everything again with the upstream gone', async () => {
+    const { get, asked, tamper } = await openGo();
+    const paths = ['@v/list', '@latest', '@v/v1.0.0.info', '@v/v1.0.0.mod', '@v/v1.0.0.zip'].map(
+      (rest) => `/example.com/one/${rest}`,
+    );
+    paths.push(`${SUMDB}/supported`, `${SUMDB}/lookup/example.com/one@v1.0.0`);
+    const first = await Promise.all(paths.map((path) => get(path)));
+    tamper(() => ({ status: 503, body: 'down' }));
+    const before = asked.length;
+    for (const [at, path] of paths.entries()) {
+      const again = await get(path);
+      expect([path, again.status]).toEqual([path, 200]);
+      expect(again.body.equals((first[at] as typeof again).body)).toBe(true);
+    }
+    expect(asked.length).toBe(before);
+  });
+
+  it('keeps unlistable versions out of lists, sorts them, and refuses a page', async () => {
+    const { get, tamper, repository } = await openGo();
+    const lines = [
+      'v1.10.0',
+      'v1.9.0 2024-01-02T03:04:05Z',
+      'v0.0.0-20240102030405-abcdefabcdef',
+      'v2.0.0',
+      'junk',
+      'v1.9.0-rc.1',
+      '',
+    ];
+    tamper((path, answer) => (path.endsWith('/list') ? { body: lines.join('\n') } : answer));
+    expect((await get('/example.com/one/@v/list')).body.toString()).toBe('v1.9.0-rc.1\nv1.9.0\nv1.10.0\n');
+    tamper((path, answer) =>
+      path.endsWith('/list') ? { body: '<html>Sign in</html>', mediaType: 'text/html' } : answer,
+    );
+    expect((await get('/example.com/old/@v/list')).status).toBe(502);
+    repository.clock.advance(3_600_000);
+    expect(await get('/example.com/one/@v/list')).toMatchObject({ status: 200, outcome: 'stale' });
+  });
+
+  it('takes an empty list for a module without versions', async () => {
+    const { get, tamper } = await openGo();
+    tamper((path, answer) => (path.endsWith('/list') ? { body: '' } : answer));
+    expect(await get('/example.com/one/@v/list')).toMatchObject({ status: 200, body: Buffer.alloc(0) });
+  });
+
+  it('refuses an .info of another version, without one, or with a strange time', async () => {
+    const bodies = ['{"Version":"v1.1.0"}', '{}', '[]', 'null', '{"Version":"v1.0.0","Time":"yesterday"}', '<html>'];
+    for (const body of bodies) {
+      const { get, tamper, repository } = await openGo();
+      tamper((path, answer) => (path.endsWith('.info') ? { body } : answer));
+      expect([body, (await get('/example.com/one/@v/v1.0.0.info')).status]).toEqual([body, 502]);
+      expect(await repository.entries.find('test', 'example.com/one/@v/v1.0.0.info')).toBeUndefined();
+    }
+  });
+
+  it('resolves queries, and asks again for them', async () => {
+    const { get, tamper, repository } = await openGo();
+    tamper((path, answer) => (path.endsWith('main.info') ? { body: '{"Version":"v1.1.0"}' } : answer));
+    expect(await get('/example.com/one/@v/main.info')).toMatchObject({ status: 200 });
+    tamper((path, answer) => (path.endsWith('main.info') ? { body: '{"Version":"v1.2.0"}' } : answer));
+    repository.clock.advance(3_600_000);
+    expect((await get('/example.com/one/@v/main.info')).body.toString()).toContain('v1.2.0');
+  });
+
+  it('asks nobody when only what is kept is wanted', async () => {
+    const { get, asked, repository } = await openGo();
+    for (const path of ['/example.com/one/@v/list', '/example.com/one/@v/v1.0.0.zip', `${SUMDB}/latest`]) {
+      for (const reply of [await get(path, { 'disable-module-fetch': 'True' }), await get(`/cached-only${path}`)]) {
+        expect(reply).toMatchObject({ status: 404 });
+        expect(reply.body.toString()).toMatch(/^not found: temporarily unavailable/);
+      }
+    }
+    expect(asked).toEqual([]);
+    const { body } = await get('/example.com/one/@v/list');
+    repository.clock.advance(86_400_000);
+    const before = asked.length;
+    expect((await get('/cached-only/example.com/one/@v/list')).body).toEqual(body);
+    expect(asked.length).toBe(before);
+  });
+
+  it('prints errors as one short line of text, and only 404 and 410 for what does not exist', async () => {
+    const { get, tamper } = await openGo();
+    const missing = await get('/example.com/none/@v/list');
+    expect(missing).toMatchObject({ status: 404, headers: { 'content-type': 'text/plain; charset=utf-8' } });
+    expect(missing.body.toString()).toMatch(/^not found: [ -~]+\n$/);
+    for (const [status, wanted] of [
+      [410, 410],
+      [500, 502],
+      [503, 502],
+      [403, 403],
+      [429, 503],
+    ] as const) {
+      tamper(() => ({ status, body: 'x' }));
+      expect([status, (await get(`/example.com/s${status}/@v/list`)).status]).toEqual([status, wanted]);
+    }
+  });
+
+  it('refuses what policy denies with 403, and leaves it out of lists', async () => {
+    const rule = {
+      id: 'no',
+      action: 'deny',
+      reason: 'too old',
+      matches: ({ coordinates }: { coordinates: { version?: string | undefined } }) => coordinates.version === 'v1.0.0',
+    } as const;
+    const { get } = await openGo({}, new FixedPolicy([rule]));
+    expect((await get('/example.com/one/@v/list')).body.toString()).toBe('v1.1.0\n');
+    const denied = await get('/example.com/one/@v/v1.0.0.zip');
+    expect(denied.status).toBe(403);
+    expect(denied.body.toString()).toContain('too old');
+  });
+
+  it('never asks for a private module, nor for the record of one or of an unverified one', async () => {
+    const { get, asked } = await openGo();
+    expect((await get('/hidden.example.com/x/@v/list')).status).toBe(404);
+    for (const name of ['hidden.example.com/x@v1.0.0', 'corp.example.com/secret@v1.0.0']) {
+      expect((await get(`${SUMDB}/lookup/${name}`)).status).toBe(403);
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it('keeps the files of an unverified version all at once or not at all', async () => {
+    const { get, tamper, repository, modules } = await openGo();
+    const base = 'corp.example.com/secret/@v/v1.0.0';
+    tamper((path, answer) => (path.endsWith('.zip') ? { status: 500, body: '' } : answer));
+    expect((await get(`/${base}.mod`)).status).toBe(502);
+    for (const kind of ['info', 'mod', 'zip'])
+      expect(await repository.entries.find('test', `${base}.${kind}`)).toBeUndefined();
+    tamper((_, answer) => answer);
+    expect((await get(`/${base}.mod`)).body.toString()).toBe(modules.at(-1)?.goMod);
+    const other = goModule({
+      path: 'corp.example.com/secret',
+      version: 'v1.0.0',
+      files: { 'other.go': 'package other' },
+    });
+    modules[modules.length - 1] = other;
+    expect((await get(`/${base}.zip`)).body.equals(other.zip)).toBe(false);
+  });
+});
+
+describe('paths', () => {
+  const NOT_FOUND = [
+    '/Example.com/one/@v/list',
+    '/example.com/One/@v/list',
+    '/example.com/!!a/@v/list',
+    '/example.com/!1/@v/list',
+    '/example.com/a!/@v/list',
+    '/example.com/%2521a/@v/list',
+    '/example.com%2fone/@v/list',
+    '/example.com/one/@v/',
+    '/example.com/one/@v',
+    '/example.com/one/@v/@v',
+    '/example.com/one/@v/v1.0.0',
+    '/example.com/one/@v/v1.0.0.ziphash',
+    '/example.com/one/@v/v1.0.0.lock',
+    '/example.com/one/@v/v1.0.0.zip.partial',
+    '/example.com/one/@v/v1.0.0.zip.zip',
+    '/example.com/one/@v/v1.0.0.mod.mod',
+    '/example.com/one/@v/main.mod',
+    '/example.com/one/@v/main.zip',
+    '/example.com/one/@v/v2.0.0.zip',
+    '/example.com/one/@v/v1.0.0+meta.zip',
+    '/example.com/one/@v/v1@v2.info',
+    '/example.com/one/@v/latest.info',
+    '/example.com/one/@v/upgrade.info',
+    '/example.com/one/@v/patch.info',
+    '/nodot/one/@v/list',
+    '/index',
+    '/catalog',
+    '/sumdb',
+    '/sumdb/other.test/supported',
+    '/sumdb/sumdb.test/tile/8/0/0',
+    '/sumdb/sumdb.test/tile/8/0/000.p/256',
+    '/sumdb/sumdb.test/tile/8/0/x000/001',
+    '/sumdb/sumdb.test/tile/4/0/000',
+    '/sumdb/sumdb.test/tile/8/0/000.p/0',
+    '/example.com/one/v1/@v/list',
+    '/example.com/con/@v/list',
+    '/example.com/a~1/@v/list',
+    '/example.com/.git/@v/list',
+    '/example.com/a./@v/list',
+    '/gopkg.in/yaml/@v/list',
+    '/example.com/é/@v/list',
+    `/example.com/${'a'.repeat(2000)}/@v/list`,
+    '/example.com/one/@v/list/',
+  ];
+  it.each(NOT_FOUND)('%s is not found', async (path) => {
+    const { get, asked } = await openGo();
+    expect((await get(path)).status).toBe(404);
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    '/example.com/%2e%2e/@v/list',
+    '/example.com//one/@v/list',
+    '/example.com/%00/@v/list',
+    '/example.com/%zz/@v/list',
+    '/sumdb/sumdb.test/lookup/example.com/one',
+    '/sumdb/sumdb.test/lookup/example.com/one@main',
+  ])('%s is a bad request', async (path) => {
+    const { get, asked } = await openGo();
+    expect((await get(path)).status).toBe(400);
+    expect(asked).toEqual([]);
+  });
+
+  it('answers other methods with 405', async () => {
+    const { repository } = await openGo();
+    const reply = await repository.ask({ method: 'POST', path: '/example.com/one/@v/list' });
+    expect(reply).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+  });
+});

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+import type { PolicyEngine, ProtocolPlugin } from '@entrepot/core';
+import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '../../../acceptance/go-database.mjs';
+import plugin from '../src/index.js';
+
+export { dirHash, GoDatabase, goModule, makeZip } from '../../../acceptance/go-database.mjs';
+
+/** The plugin, as a host sees it. */
+export const goPlugin = plugin as unknown as ProtocolPlugin;
+
+/** What an upstream answers; `undefined`: 404. */
+export type Answer =
+  { readonly body: Buffer | string; readonly mediaType?: string; readonly status?: number } | undefined;
+
+/** A repository whose upstream is a module proxy with a checksum database. */
+export interface GoRepository {
+  readonly repository: TestRepository;
+  readonly database: GoDatabase;
+  readonly modules: GoModule[];
+  get(path: string, headers?: Record<string, string>): Promise<TestReply>;
+  /** The paths that the upstream was asked for, without its base. */
+  readonly asked: string[];
+  /** Replaces what the upstream answers; `undefined` passes on. */
+  tamper(change: (path: string, answer: Answer) => Answer): void;
+}
+
+/** A database with 1,000 records around those of the modules, so that its tree has several tiles. */
+export function fixture(): { database: GoDatabase; modules: GoModule[] } {
+  const database = new GoDatabase();
+  database.fill(300);
+  const text = 'package m // a module';
+  const modules = [
+    goModule({ path: 'example.com/one', version: 'v1.0.0', files: { 'one.go': text, LICENSE: 'MIT' }, database }),
+    goModule({ path: 'example.com/one', version: 'v1.1.0', files: { 'one.go': `${text} again` }, database }),
+    goModule({ path: 'example.com/Upper/Foo', version: 'v1.1.0-RC1', files: { 'foo.go': text }, database }),
+    goModule({
+      path: 'example.com/old',
+      version: 'v2.0.0+incompatible',
+      files: { 'a.go': text },
+      database,
+      noGoMod: true,
+    }),
+  ];
+  database.fill(500);
+  modules.push(goModule({ path: 'example.com/late', version: 'v0.1.0', files: { 'late.go': text }, database }));
+  database.fill(7);
+  modules.push(goModule({ path: 'corp.example.com/secret', version: 'v1.0.0', files: { 'secret.go': text } }));
+  return { database, modules };
+}
+
+/** Opens a repository for one test. */
+export async function openGo(options: Record<string, unknown> = {}, policy?: PolicyEngine): Promise<GoRepository> {
+  const { database, modules } = fixture();
+  let change = (_path: string, answer: Answer): Answer => answer;
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').slice('/base/'.length);
+    asked.push(decodeURIComponent(path));
+    const found = change(decodeModule(path), proxyAnswer(modules, database, path));
+    const { status = 200, mediaType = 'text/plain', body = '' } = found ?? { status: 404, body: 'not found' };
+    response.writeHead(status, { 'content-type': mediaType, 'content-length': Buffer.byteLength(body) });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`;
+  const repository = await openTestRepository({
+    plugin: goPlugin,
+    options: { sumdb: database.verifierKey, unverified: 'corp.example.com', private: 'hidden.example.com', ...options },
+    definition: { upstreams: [{ url }] },
+    ...(policy !== undefined && { policy }),
+  });
+  onTestFinished(async () => {
+    server.close();
+    server.closeAllConnections();
+    await repository.close();
+  });
+  return {
+    repository,
+    database,
+    modules,
+    asked,
+    get: (path, headers = {}) => repository.ask({ path, headers }),
+    tamper: (changed) => (change = changed),
+  };
+}
