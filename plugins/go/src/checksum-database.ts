@@ -6,7 +6,7 @@ import {
   type VerifyContext,
 } from '@entrepot/core';
 import { proofFailure } from './errors.js';
-import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
+import { bareNote, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
 import { hashInRecord, parseLookup } from './record.js';
 import {
   countAt,
@@ -81,13 +81,14 @@ export class ChecksumDatabase {
    * @throws EntrepotError `integrity` for a forged one or a fork; `upstream-unavailable` for one that is older or malformed
    */
   async checkHead(note: Uint8Array, read: Read): Promise<void> {
-    await this.#guard('the tree head', async () => {
-      const tree = this.#register(note);
-      if (this.#head !== undefined && tree.size < this.#head.size) {
-        throw new MalformedProofError(`a tree of ${tree.size} records, after one of ${this.#head.size}`);
-      }
-      await this.#prove(tree, read);
-    });
+    await this.#guard('the tree head', () =>
+      this.#withTree(note, async (tree) => {
+        if (this.#head !== undefined && tree.size < this.#head.size) {
+          throw new MalformedProofError(`a tree of ${tree.size} records, after one of ${this.#head.size}`);
+        }
+        await this.#prove(tree, read);
+      }),
+    );
   }
 
   /**
@@ -98,14 +99,14 @@ export class ChecksumDatabase {
   async checkLookup(bytes: Uint8Array, path: string, version: string, read: Read): Promise<void> {
     await this.#guard(`the record of ${path}@${version}`, async () => {
       const { id, text, note } = parseLookup(bytes);
-      const tree = this.#register(Buffer.from(note));
-      if (id >= tree.size) throw new ProofError(`record ${id} cannot be in a tree of ${tree.size} records`);
       for (const name of [version, `${version}/go.mod`]) hashInRecord(text, path, name);
-      await this.#takeNewestHead(tree.size, read);
-      await this.#prove(tree, read);
-      const head = this.#head as SignedTree;
-      const found = await this.#authenticatedHash(head, id, read);
-      if (!found.equals(leafHash(text))) throw new ProofError(`the record is not number ${id} of the signed tree`);
+      await this.#withTree(Buffer.from(note), async (tree) => {
+        if (id >= tree.size) throw new ProofError(`record ${id} cannot be in a tree of ${tree.size} records`);
+        await this.#takeNewestHead(tree.size, read);
+        await this.#prove(tree, read);
+        const found = await this.#authenticatedHash(this.#head as SignedTree, id, read);
+        if (!found.equals(leafHash(text))) throw new ProofError(`the record is not number ${id} of the signed tree`);
+      });
     });
   }
 
@@ -134,16 +135,33 @@ export class ChecksumDatabase {
     });
   }
 
+  /** A signed tree head without anything that is not signed by the database. */
+  bareHead(note: Uint8Array): string {
+    return bareNote(note, this.#verifier);
+  }
+
   /** The reply to a lookup with the newest proven tree head in place of the one that it came with. */
-  freshReply(bytes: Uint8Array): Uint8Array | string {
+  freshReply(bytes: Uint8Array): string {
     const { id, text } = parseLookup(bytes);
     const head = this.#head;
-    return head === undefined || id >= head.size ? bytes : `${id}\n${text}\n${head.note}`;
+    if (head === undefined || id >= head.size) throw new ProofError('the record was not verified');
+    return `${id}\n${text}\n${head.note}`;
+  }
+
+  /** Opens a tree head for `check`; one that does not stand it is forgotten: nothing is to be measured by it. */
+  async #withTree(note: Uint8Array, check: (tree: SignedTree) => Promise<void>): Promise<void> {
+    const tree = this.#register(note);
+    try {
+      await check(tree);
+    } catch (error) {
+      if (this.#trees.get(tree.size) === tree && this.#head !== tree) this.#trees.delete(tree.size);
+      throw error;
+    }
   }
 
   /** Opens a signed tree head, and lets tiles be verified against it. */
   #register(note: Uint8Array): SignedTree {
-    const tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: Buffer.from(note).toString() };
+    const tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: bareNote(note, this.#verifier) };
     const known = this.#trees.get(tree.size);
     if (known !== undefined && !known.root.equals(tree.root)) throw this.#fork(known, tree);
     if (known !== undefined) return known;
@@ -161,17 +179,6 @@ export class ChecksumDatabase {
 
   /** Proves that `tree` and the newest one are one tree at two times, and takes the larger one for the newest. */
   async #prove(tree: SignedTree, read: Read): Promise<void> {
-    try {
-      await this.#proveAgainstHead(tree, read);
-    } catch (error) {
-      // Nothing is to be measured by a tree that is none.
-      if (error instanceof Error && this.#trees.get(tree.size) === tree && this.#head !== tree)
-        this.#trees.delete(tree.size);
-      throw error;
-    }
-  }
-
-  async #proveAgainstHead(tree: SignedTree, read: Read): Promise<void> {
     for (;;) {
       const head = this.#head;
       const larger = head === undefined || tree.size >= head.size ? tree : head;

@@ -140,9 +140,11 @@ export default defineProtocolPlugin({
       },
       async rewrite(document, content, context) {
         const path = document.coordinates?.name ?? '';
-        if (document.class === CLASS.record) {
-          const bytes = await content.bytes(LARGEST_REPLY);
-          return [database?.freshReply(bytes) ?? bytes];
+        if (database !== undefined && document.class === CLASS.head) {
+          return [database.bareHead(await content.bytes(LARGEST_REPLY))];
+        }
+        if (database !== undefined && document.class === CLASS.record) {
+          return [database.freshReply(await content.bytes(LARGEST_REPLY))];
         }
         if (document.key.endsWith('/@v/list')) return await rewriteList(path, content, context);
         const version = await readInfo(document.key, content);

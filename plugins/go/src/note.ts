@@ -76,6 +76,26 @@ export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
   return text;
 }
 
+/**
+ * A note that `openNote` took, with the signatures of `verifier` alone. What others add is proven by nobody, and some
+ * clients have read checksums from it (CVE-2026-56864).
+ */
+export function bareNote(note: Uint8Array, verifier: NoteVerifier): string {
+  const text = openNote(note, verifier);
+  const lines = Buffer.from(note)
+    .toString()
+    .slice(text.length + 1)
+    .split('\n');
+  const own = lines
+    .filter((line) => line.startsWith(`\u2014 ${verifier.name} `))
+    .filter((line) => isOf(line, verifier));
+  return `${text}\n${own.join('\n')}\n`;
+}
+
+function isOf(line: string, { hash }: NoteVerifier): boolean {
+  return Buffer.from(line.slice(line.lastIndexOf(' ') + 1), 'base64').toString('hex', 0, 4) === hash;
+}
+
 /** `undefined` where the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {

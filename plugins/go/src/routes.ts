@@ -82,6 +82,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     kind: 'document',
     class: CLASS.head,
     mediaType: TEXT,
+    rewritten: true,
     ...locateInDatabase('latest'),
   });
 

@@ -118,7 +118,9 @@ export function rootFromEdge(size: number, bytesOf: (tile: Tile) => Uint8Array):
  * @throws ProofError
  */
 export function parseTreeHead(text: string): TreeHead {
-  const [title, size = '', root = ''] = text.split('\n', 4);
+  const [title, size = '', root = '', ...more] = text.split('\n');
+  // Nothing that a client could take for a checksum (CVE-2026-56864).
+  if (more.some((line) => line.includes('h1:'))) throw new MalformedProofError('a tree head that holds checksums');
   const bytes = Buffer.from(root, 'base64');
   const valid = title === 'go.sum database tree' && /^(?:0|[1-9][0-9]{0,14})$/.test(size);
   if (!valid || bytes.length !== HASH_BYTES || bytes.toString('base64') !== root)
