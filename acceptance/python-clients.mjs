@@ -25,7 +25,7 @@ import { outputOf, runCommand } from './run-command.mjs';
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'entrepot-acceptance');
 const UV_VERSION = '0.13.8';
 const PIP_VERSION = '26.2';
-const PDM_VERSION = '2.29.4';
+const PDM_VERSION = '2.26.6';
 const POETRY_VERSION = '2.5.1';
 const TIMEOUT = 300_000;
 
@@ -211,7 +211,17 @@ export const PYTHON_CLIENTS = [
 ];
 
 /** One of each family, for a short run. */
-export const PYTHON_FAMILIES = ['pip', 'uv'];
+const FAMILIES = ['pip', 'uv'];
+
+/**
+ * The clients that are named; all of them, or one of each family, when none is named at all.
+ * @param {readonly string[]} names also of other clients
+ * @param {{ short: boolean }} options
+ */
+export function choosePythonClients(names, { short }) {
+  const wanted = names.length === 0 && short ? FAMILIES : names;
+  return PYTHON_CLIENTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+}
 
 /** What an environment has, as `name==version`. @param {string} folder of the run @returns {Promise<readonly string[]>} */
 export async function installed(folder) {

@@ -1,22 +1,28 @@
 import { parseArgs } from 'node:util';
 import { chooseClients } from './clients.mjs';
+import { choosePythonClients } from './python-clients.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { crash } from './scenarios/crash.mjs';
+import { goHermetic } from './scenarios/go-hermetic.mjs';
+import { goReal } from './scenarios/go-real.mjs';
+import { pythonHermetic } from './scenarios/python-hermetic.mjs';
+import { pythonReal } from './scenarios/python-real.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { note, Tally } from './tally.mjs';
 
 const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
 
   (none)               every client installs a real application from this machine's npm registry
+                       or Python package index
   --client NAME        only this client, and a smaller application; may be given more than once
   --hermetic           everything that needs no registry, in its short form and with one client of each family (what
                        \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, input or faults; may be given more than once
+  --only NAME          of --hermetic: clients, bytes, crash, input, faults or python; may be given more than once
 `;
 
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
@@ -38,7 +44,10 @@ if (values.help) {
 } else {
   const tally = new Tally();
   const started = performance.now();
-  const clients = chooseClients(values.hermetic && values.client.length === 0 ? FAMILIES : values.client);
+  const python = choosePythonClients(values.client, { short: values.hermetic });
+  const others = values.client.filter((name) => !python.some((client) => client.name === name));
+  const isOther = others.length > 0 || values.client.length === 0;
+  const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
   if (values.bytes) await bytePath(tally, { full: true });
@@ -48,10 +57,13 @@ if (values.help) {
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
-    if (wants('clients')) await clientsHermetic(tally, clients);
+    if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
+    if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
   }
   if (!values.bytes && !values.crash && !values.hermetic) {
-    await clientsReal(tally, clients, { small: values.client.length > 0 });
+    const small = values.client.length > 0;
+    if (clients.length > 0) await clientsReal(tally, clients, { small });
+    if (python.length > 0) await pythonReal(tally, python, { small });
   }
 
   note(`${Math.round((performance.now() - started) / 1000)} s`);
