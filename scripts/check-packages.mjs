@@ -5,7 +5,7 @@ import { setUp } from './setup.mjs';
 // package. `attw` looks at it as an ES module, which is all that it is.
 setUp();
 
-const FOLDERS = ['core', 'host', 'plugins/npm', 'plugins/files'];
+const FOLDERS = ['core', 'host', 'plugins/npm', 'plugins/files', 'plugins/go', 'plugins/pypi'];
 let failed = 0;
 
 for (const folder of FOLDERS) {

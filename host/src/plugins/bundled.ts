@@ -1,2 +1,7 @@
 /** The plugins that are part of every installation and need not be listed. Loaded by name, like any other. */
-export const BUNDLED_PLUGINS: readonly string[] = ['@entrepot/plugin-npm', '@entrepot/plugin-files'];
+export const BUNDLED_PLUGINS: readonly string[] = [
+  '@entrepot/plugin-npm',
+  '@entrepot/plugin-files',
+  '@entrepot/plugin-go',
+  '@entrepot/plugin-pypi',
+];
