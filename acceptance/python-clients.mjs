@@ -45,12 +45,12 @@ export function pythonOfMachine() {
 
 /**
  * Installs one package from the machine's configured index into a cache folder outside of the repository, once.
- * @param {string} name
+ * @param {string} name with its extras
  * @param {string} version
  * @returns {Promise<string>} the folder with its modules
  */
 async function provide(name, version) {
-  const folder = join(CACHE, `python-${name}@${version}`);
+  const folder = join(CACHE, `python-${name.replace('[', '+').replace(']', '')}@${version}`);
   if (existsSync(folder)) return folder;
   const draft = `${folder}.${process.pid}`;
   await mkdir(CACHE, { recursive: true });
@@ -166,7 +166,7 @@ dependencies = ${JSON.stringify(pins)}
 /** @param {PythonPlace} place */
 async function installByPdm(place) {
   const python = await prepare(place);
-  const modules = await provide('pdm', PDM_VERSION);
+  const modules = await provide('pdm[locked]', PDM_VERSION);
   const env = { ...(await environment(place)), PYTHONPATH: modules, PDM_CHECK_UPDATE: '0', PDM_PYPI_URL: place.index };
   await writeFile(
     join(place.folder, 'pyproject.toml'),

@@ -17,7 +17,11 @@ group('the list of all projects', () => {
       64 * 1024,
     );
 
-  async function render(content: Content, form: 'json' | 'html', isServed: (name: string) => boolean = () => true): Promise<string> {
+  async function render(
+    content: Content,
+    form: 'json' | 'html',
+    isServed: (name: string) => boolean = () => true,
+  ): Promise<string> {
     const context = await contextFor(document, content, ({ name }) => name !== 'denied');
     return textOf(rewriteProjectList(content, form, context, isServed));
   }
