@@ -16,13 +16,13 @@ import { note, Tally } from './tally.mjs';
 const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
 
   (none)               every client installs a real application from this machine's npm registry
-                       or Python package index
+                       or Python package index, or builds with go
   --client NAME        only this client, and a smaller application; may be given more than once
   --hermetic           everything that needs no registry, in its short form and with one client of each family (what
                        \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, input, faults or python; may be given more than once
+  --only NAME          of --hermetic: clients, bytes, crash, input, faults, python or go; may be given more than once
 `;
 
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
@@ -45,7 +45,8 @@ if (values.help) {
   const tally = new Tally();
   const started = performance.now();
   const python = choosePythonClients(values.client, { short: values.hermetic });
-  const others = values.client.filter((name) => !python.some((client) => client.name === name));
+  const wantsGo = values.client.includes('go');
+  const others = values.client.filter((name) => name !== 'go' && !python.some((client) => client.name === name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
@@ -59,11 +60,13 @@ if (values.help) {
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
+    if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
   }
   if (!values.bytes && !values.crash && !values.hermetic) {
     const small = values.client.length > 0;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
+    if (wantsGo || values.client.length === 0) await goReal(tally);
   }
 
   note(`${Math.round((performance.now() - started) / 1000)} s`);
