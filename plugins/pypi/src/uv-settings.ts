@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { parse } from 'smol-toml';
 import type { FoundIndex, FoundIndexes, Surroundings } from './discover.js';
 import { isRecord } from './json-page.js';
 import { readSettings } from './settings-file.js';
@@ -9,7 +8,7 @@ export async function readUvIndexes(surroundings: Surroundings): Promise<FoundIn
   const found: FoundIndexes[] = [environmentIndexes(surroundings.env)];
   for (const path of settingsFiles(surroundings)) {
     const text = await readSettings(path);
-    if (text !== undefined) found.push(indexesOf(text, path));
+    if (text !== undefined) found.push(await indexesOf(text, path));
   }
   return {
     main: found.find(({ main }) => main !== undefined)?.main,
@@ -43,7 +42,9 @@ function settingsFiles({ env, home, platform, root }: Surroundings): string[] {
 }
 
 /** The indexes of a `uv.toml`; none for one that uv could not read either. */
-function indexesOf(text: string, path: string): FoundIndexes {
+async function indexesOf(text: string, path: string): Promise<FoundIndexes> {
+  // Loaded here and not above: most machines have no such file.
+  const { parse } = await import('smol-toml');
   let settings: Record<string, unknown>;
   try {
     settings = parse(text);
