@@ -5,6 +5,7 @@ import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
+import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -22,7 +23,9 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, input, faults, python or go; may be given more than once
+  --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python or go; may be given
+                       more than once
 `;
 
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
@@ -35,6 +38,7 @@ const { values } = parseArgs({
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
+    consistency: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -53,16 +57,18 @@ if (values.help) {
 
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
+  if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
+    if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
   }
-  if (!values.bytes && !values.crash && !values.hermetic) {
+  if (!values.bytes && !values.crash && !values.consistency && !values.hermetic) {
     const small = values.client.length > 0;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });

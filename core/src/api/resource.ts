@@ -18,6 +18,12 @@ export interface UpstreamLocation {
   readonly upstreamPath: string;
   /** Ask only the upstreams that are configured for this scope; absent: those without a scope. */
   readonly upstreamScope?: string | undefined;
+  /**
+   * What several upstreams of one scope are to each other. `mirrors` (the default) have the same: the next one is asked when
+   * one fails or does not have it. `origins` are places of their own, in order: only "not found" leads on to the next one, so
+   * that the outage of a private one never sends its names to a public one.
+   */
+  readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** The `Accept` header for the upstream. Absent: any media type. */
   readonly accept?: string | undefined;
 }

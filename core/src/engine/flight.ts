@@ -16,7 +16,7 @@ import { forbidsStoring } from './freshness.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
 import { putBlob, putEntry } from './publish.js';
-import { backOff, drain, withoutQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+import { backOff, drain, placeOf, withoutQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
 
 /** How often a broken body is taken up again without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
@@ -174,8 +174,7 @@ export class Flight implements SharedFlight {
     }
     const reply = await upstreams.fetch({
       method: 'GET',
-      path: resource.upstreamPath,
-      scope: resource.upstreamScope,
+      ...placeOf(resource),
       location: description?.location,
       headers: this.#requestHeaders(),
       conditional: kept,
@@ -378,8 +377,7 @@ export class Flight implements SharedFlight {
     try {
       return await this.#context.upstreams.fetch({
         method: 'GET',
-        path: resource.upstreamPath,
-        scope: resource.upstreamScope,
+        ...placeOf(resource),
         location: first.url,
         headers: { ...this.#requestHeaders(), ...headers },
         signal,
@@ -462,7 +460,7 @@ export class Flight implements SharedFlight {
       headers: this.#keptHeaders(reply),
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
-      upstreamUrl: withoutQuery(reply.url),
+      upstreamUrl: withoutQuery(this.#baseOf(reply)),
       fetchedAt: now,
       checkedAt: now,
     };
@@ -482,6 +480,11 @@ export class Flight implements SharedFlight {
       }
     }
     return { kind: 'unstored', entry, content: spool.content(entry.mediaType) };
+  }
+
+  /** What a document's relative links stand below is where it was found (RFC 3986 §5.1.3), after any redirect. */
+  #baseOf(reply: UpstreamReply): string {
+    return this.#plan.resource.kind === 'document' ? reply.finalUrl.href : reply.url;
   }
 
   #keptHeaders(reply: UpstreamReply): Record<string, string> {

@@ -5,7 +5,7 @@ import type { PassthroughResource } from '../api/resource.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import { drain, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+import { drain, placeOf, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;
@@ -62,8 +62,7 @@ export class PassthroughServing {
       const mediaType = adapted?.mediaType ?? request.header('content-type');
       const reply = await this.#ask({
         method: adapted?.method ?? resource.method,
-        path: adapted?.upstreamPath ?? resource.upstreamPath,
-        scope: resource.upstreamScope,
+        ...placeOf(adapted === undefined ? resource : { ...resource, upstreamPath: adapted.upstreamPath }),
         headers: {
           accept: resource.accept ?? '*/*',
           'accept-encoding': 'identity',

@@ -3,7 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
-import { drain, type Upstreams } from './upstreams.js';
+import { drain, placeOf, type Upstreams } from './upstreams.js';
 import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
@@ -224,8 +224,7 @@ export class StoredServing {
     if (range === undefined || range === 'unsatisfiable' || range.start < head.spool.size + FAR_AHEAD) return undefined;
     const reply = await upstreams.fetch({
       method: 'GET',
-      path: resource.upstreamPath,
-      scope: resource.upstreamScope,
+      ...placeOf(resource),
       location: head.url,
       headers: {
         accept: resource.accept ?? '*/*',
@@ -281,8 +280,7 @@ export class StoredServing {
     try {
       const reply = await upstreams.fetch({
         method: 'HEAD',
-        path: resource.upstreamPath,
-        scope: resource.upstreamScope,
+        ...placeOf(resource),
         location: description?.location,
         headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
         signal: request.signal,

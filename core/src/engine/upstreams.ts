@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { Entry } from '../api/entry-index.js';
+import type { UpstreamLocation } from '../api/resource.js';
 import type { TransportReply } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
 
@@ -20,6 +21,7 @@ export interface UpstreamQuery {
   /** Below the base URL, encoded. */
   readonly path: string;
   readonly scope?: string | undefined;
+  readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
   readonly location?: string | undefined;
   /** Names in lower case. */
@@ -84,25 +86,29 @@ export class Upstreams {
         failures.push(failure);
         // An answer of the place that was named stands; only an outage, or "not here", leads on to the next one.
         if (failure.kind !== 'upstream-unavailable' && failure.kind !== 'not-found') break;
+        if (failure.kind !== 'not-found' && query.upstreamsAre === 'origins') break;
       }
     }
     // "Not found" is only true when nobody who could know was out of reach (architecture §10: our failure is never a 404).
     throw failures.find(({ kind }) => kind !== 'not-found') ?? (failures.at(-1) as EntrepotError);
   }
 
-  #candidates({ path, scope, location, skipUnhealthy }: UpstreamQuery): URL[] {
+  #candidates({ path, scope, upstreamsAre, location, skipUnhealthy }: UpstreamQuery): URL[] {
     const upstreams = this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.now();
-    const healthy = upstreams.filter(({ url }) => (this.#health.get(url)?.skipUntil ?? 0) <= now);
+    const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? 0) <= now;
+    const inOrder = upstreamsAre === 'origins';
+    const healthy = upstreams.filter((upstream, index) => isHealthy(upstream) || (inOrder && index > 0));
     const unhealthy = upstreams.filter((upstream) => !healthy.includes(upstream));
-    if (skipUnhealthy && healthy.length === 0 && unhealthy.length > 0) {
+    if (skipUnhealthy && unhealthy.length > 0 && (inOrder || healthy.length === 0)) {
       throw new EntrepotError(
         'upstream-unavailable',
         `${printableUrl((unhealthy[0] as ConfiguredUpstream).url)} has been failing and is left alone for a while`,
         { code: 'UPSTREAM_SKIPPED' },
       );
     }
-    const urls = [...healthy, ...(skipUnhealthy ? [] : unhealthy)].map(({ url }) => joinUrl(url, path));
+    const asked = inOrder ? upstreams : [...healthy, ...(skipUnhealthy ? [] : unhealthy)];
+    const urls = asked.map(({ url }) => joinUrl(url, path));
     if (location === undefined) return urls;
     const named = locate(location);
     return [named, ...urls.filter(({ href }) => href !== named.href)];
@@ -186,6 +192,11 @@ export class Upstreams {
   #answered(upstream: ConfiguredUpstream | undefined): void {
     if (upstream !== undefined) this.#health.delete(upstream.url);
   }
+}
+
+/** Where `resource` is asked for, as a part of a query. */
+export function placeOf(resource: UpstreamLocation): Pick<UpstreamQuery, 'path' | 'scope' | 'upstreamsAre'> {
+  return { path: resource.upstreamPath, scope: resource.upstreamScope, upstreamsAre: resource.upstreamsAre };
 }
 
 /** `path` below `base`, whose own path is kept whether or not it ends in `/`. */

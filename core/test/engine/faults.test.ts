@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { openHarness, patterned, sri, type Harness } from './harness.js';
+import type { Protocol } from '../../src/index.js';
+import { openHarness, patterned, sri, testProtocol, type Harness } from './harness.js';
 
 /** What was stored under a key of the test repository. */
 async function stored({ entries }: Harness, key: string): Promise<unknown> {
@@ -217,6 +218,36 @@ describe('several upstreams', () => {
     first.upstream.serve('/files/c', { status: 503 });
     expect((await both.get('/files/c')).status).toBe(502);
     expect((await both.get('/files/d')).status).toBe(404);
+  });
+
+  it('does not ask the next origin when one is out of reach, but does when it does not have it', async () => {
+    const [first, second] = [await openHarness(), await openHarness()];
+    const protocol: Protocol = {
+      ...testProtocol,
+      route(head) {
+        const resource = testProtocol.route(head);
+        return resource?.kind === 'artifact' ? { ...resource, upstreamsAre: 'origins' } : resource;
+      },
+    };
+    const upstreams = [{ url: first.upstream.url }, { url: second.upstream.url }];
+    const both = await openHarness({ protocol, definition: { upstreams } });
+    second.upstream.serve('/files/private', { body: 'from the public place' });
+    first.upstream.serve('/files/private', { status: 500 });
+    for (let asked = 0; asked < 5; asked += 1) expect((await both.get('/files/private')).status).toBe(502);
+    expect(second.upstream.requests).toEqual([]);
+    second.upstream.serve('/files/public', { body: 'public' });
+    expect(await (await both.get('/files/public')).text()).toBe('public');
+  });
+
+  it('resolves what a document says against where it was found', async () => {
+    const { upstream, get } = await openHarness();
+    upstream.handle(
+      '/index.json',
+      (_request, response) => void response.writeHead(302, { location: '/moved/index.json' }).end(),
+    );
+    upstream.serve('/moved/index.json', { body: `described/a ${sri('bytes')} files/a.bin` });
+    upstream.serve('/moved/files/a.bin', { body: 'bytes' });
+    expect(await (await get('/described/a')).text()).toBe('bytes');
   });
 
   it('sends credentials to their origin only', async () => {

@@ -56,6 +56,7 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
       coordinates: { ecosystem: 'pypi', name: project },
       upstreamPath: `${layoutOf(upstreamScope).simple}${project}/`,
       upstreamScope,
+      upstreamsAre: 'origins',
       accept: PAGE_ACCEPT,
       mediaType: PAGE_TYPES[form],
       variant: form,
@@ -108,6 +109,7 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
       // Where another Entrepot has it; the page says where it really is.
       upstreamPath: filePath(project, file, suffix),
       upstreamScope: ownerOf(project),
+      upstreamsAre: 'origins',
       mediaType: suffix === '' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
       describedBy: page(project, undefined),
     };
@@ -136,6 +138,7 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
       },
       upstreamPath: `pypi/${ownPath}`,
       upstreamScope,
+      upstreamsAre: 'origins',
       accept: 'application/json',
       mediaType: 'application/json',
       rewritten: true,
@@ -161,6 +164,7 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
       },
       upstreamPath,
       upstreamScope,
+      upstreamsAre: 'origins',
       accept: 'application/vnd.pypi.integrity.v1+json',
       mediaType: 'application/vnd.pypi.integrity.v1+json',
     };
