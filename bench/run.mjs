@@ -9,28 +9,17 @@ import { parseArgs } from 'node:util';
 import { wrkProgram } from './lib/install.mjs';
 import { killAll, peakMiB, stop } from './lib/processes.mjs';
 import { bars, barsTable, scenarioTable } from './lib/table.mjs';
-import { bursts } from './scenarios/bursts.mjs';
-import { coldLargePackument } from './scenarios/cold-large-packument.mjs';
-import { footprint } from './scenarios/footprint.mjs';
-import { hits } from './scenarios/hits.mjs';
-import { misses } from './scenarios/misses.mjs';
-import * as entrepot from './servers/entrepot.mjs';
-import * as koa from './servers/koa.mjs';
-import { nginx, nginxAuto, nginxCopy } from './servers/nginx.mjs';
-import { launchOrigin } from './servers/origin.mjs';
-import * as verdaccio from './servers/verdaccio.mjs';
+import { SUITES } from './suites.mjs';
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
-const SERVERS = [entrepot, verdaccio, nginx, nginxAuto, nginxCopy, koa];
-const SCENARIOS = [footprint, ...hits, ...misses, ...bursts, coldLargePackument];
-const FULL_RUNS = 5;
-const FULL_DEADLINE = 11 * 60_000;
+const MOST_RUNS = 20;
 const QUICK_DEADLINE = 105_000;
 const PEAK_TITLE = 'Largest resident memory of the servers that ran all scenarios';
 
 function readOptions() {
   const { values } = parseArgs({
     options: {
+      suite: { type: 'string', default: 'npm' },
       only: { type: 'string', multiple: true, default: [] },
       server: { type: 'string', multiple: true, default: [] },
       runs: { type: 'string' },
@@ -38,21 +27,24 @@ function readOptions() {
       list: { type: 'boolean', default: false },
     },
   });
+  const suite = SUITES[values.suite];
+  if (!suite) throw new Error(`--suite ${values.suite}: expected one of ${Object.keys(SUITES).join(', ')}`);
   const only = values.only.flatMap((value) => value.split(','));
   const servers = values.server.flatMap((value) => value.split(','));
-  const unknownServer = servers.find((id) => !SERVERS.some((server) => server.id === id));
+  const unknownServer = servers.find((id) => !suite.servers.some((server) => server.id === id));
   if (unknownServer) {
-    throw new Error(`--server ${unknownServer}: expected some of ${SERVERS.map((server) => server.id).join(', ')}`);
+    throw new Error(`--server ${unknownServer}: expected some of ${suite.servers.map(({ id }) => id).join(', ')}`);
   }
-  const scenarios = SCENARIOS.filter(({ id, quick }) =>
+  const scenarios = suite.scenarios.filter(({ id, quick }) =>
     only.length === 0 ? !values.quick || quick !== false : only.some((part) => id.includes(part)),
   );
   if (scenarios.length === 0)
-    throw new Error(`--only ${only}: expected a part of ${SCENARIOS.map(({ id }) => id).join(', ')}`);
-  const runs = Number(values.runs ?? (values.quick ? 1 : FULL_RUNS));
-  if (!Number.isInteger(runs) || runs < 1 || runs > 100) throw new Error(`--runs ${values.runs}: expected 1 to 100`);
-  const full = only.length === 0 && servers.length === 0 && !values.quick && runs >= FULL_RUNS;
-  return { scenarios, servers, runs, quick: values.quick, list: values.list, full };
+    throw new Error(`--only ${only}: expected a part of ${suite.scenarios.map(({ id }) => id).join(', ')}`);
+  const runs = Number(values.runs ?? (values.quick ? 1 : suite.runs));
+  if (!Number.isInteger(runs) || runs < 1 || runs > MOST_RUNS)
+    throw new Error(`--runs ${values.runs}: expected 1 to ${MOST_RUNS}`);
+  const full = only.length === 0 && servers.length === 0 && !values.quick && runs >= suite.runs;
+  return { suite, suiteName: values.suite, scenarios, servers, runs, quick: values.quick, list: values.list, full };
 }
 
 /** What scenarios see: the origin, the servers (started when first asked for), the options and the time that is left. */
@@ -61,15 +53,15 @@ async function openBench(options, temporary) {
   if (wrk.missing) throw new Error(wrk.missing);
   const versions = new Map();
   const missing = new Map();
-  for (const server of SERVERS) {
+  for (const server of options.suite.servers) {
     if (options.servers.length > 0 && !options.servers.includes(server.id)) continue;
     const prepared = await server.prepare();
     if (prepared.missing) missing.set(server.id, prepared.missing);
     else versions.set(server.id, prepared.version);
   }
-  const origin = await launchOrigin();
+  const origin = await options.suite.launchOrigin(temporary);
   const running = new Map();
-  const end = performance.now() + (options.quick ? QUICK_DEADLINE : FULL_DEADLINE);
+  const end = performance.now() + (options.quick ? QUICK_DEADLINE : options.suite.deadline);
   return {
     options,
     origin,
@@ -79,10 +71,16 @@ async function openBench(options, temporary) {
     running,
     has: (id) => versions.has(id),
     timeLeft: () => performance.now() < end,
-    async launch(id, name) {
+    launchOrigin: (...argv) => options.suite.launchOrigin(temporary, ...argv),
+    /** A new folder, for the caller to remove. */
+    folder: () => mkdtemp(join(temporary, 'scenario-')),
+    /** A server of its own for a scenario; `settings`: another origin, and what the suite's servers take. */
+    async launch(id, name, settings = {}) {
       const folder = join(temporary, `${id}-${name}`);
       await mkdir(folder, { recursive: true });
-      return SERVERS.find((server) => server.id === id).launch({ origin: origin.origin, folder });
+      const upstream = settings.origin ?? origin;
+      const launch = options.suite.servers.find((server) => server.id === id).launch;
+      return launch({ ...settings, upstream, origin: upstream.origin, folder });
     },
     async server(id) {
       if (!running.has(id)) running.set(id, await this.launch(id, 'main'));
@@ -134,6 +132,7 @@ function reportHead(bench, startedAt, loadBefore) {
     `- load average before: ${loadBefore}, after: ${loadavg()[0].toFixed(2)}`,
     `- servers: ${versions}`,
   ];
+  for (const remark of bench.options.suite.remarks) lines.push(`- ${remark}`);
   for (const [id, reason] of bench.missing) lines.push(`- left out: ${id}: ${reason}`);
   return lines.join('\n');
 }
@@ -148,7 +147,7 @@ function peakTable(bench) {
 async function main() {
   const options = readOptions();
   if (options.list) {
-    process.stdout.write(SCENARIOS.map(({ id, title }) => `${id}\t${title}\n`).join(''));
+    process.stdout.write(options.suite.scenarios.map(({ id, title }) => `${id}\t${title}\n`).join(''));
     return;
   }
   const startedAt = new Date();
@@ -180,6 +179,8 @@ async function main() {
     await writeReports(report, { startedAt, options, machine: machine(), results, bars: found });
   } finally {
     await bench?.close();
+    // Also what never became ready.
+    killAll();
     await rm(temporary, { recursive: true, force: true });
   }
 }
@@ -189,11 +190,13 @@ async function writeReports(report, raw) {
   await mkdir(folder, { recursive: true });
   const name = join(folder, raw.startedAt.toISOString().replace(/[:.]/g, '-'));
   await writeFile(`${name}.md`, report);
-  const { scenarios, ...options } = raw.options;
+  const { scenarios, suite, ...options } = raw.options;
   const json = { ...raw, options: { ...options, scenarios: scenarios.map(({ id }) => id) } };
   await writeFile(`${name}.json`, `${JSON.stringify(json, null, 2)}\n`);
-  process.stdout.write(`\n${name}.md\n`);
-  if (raw.options.full) await writeFile(join(FOLDER, 'RESULTS.md'), report);
+  const others = Object.keys(SUITES).filter((one) => one !== options.suiteName);
+  const hint = others.map((one) => `npm run bench -- --suite ${one}`).join(', ');
+  process.stdout.write(`\n${name}.md\nThe other suites: ${hint}\n`);
+  if (raw.options.full) await writeFile(join(FOLDER, suite.results), report);
 }
 
 await main();

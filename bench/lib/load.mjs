@@ -8,7 +8,8 @@ const REPORT = fileURLToPath(new URL('report.lua', import.meta.url));
  * @returns rates, latencies in milliseconds, CPU per request in milliseconds and per GB in seconds.
  */
 export async function load(wrk, { url, headers = {}, connections, seconds, pid }) {
-  const argv = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', REPORT];
+  // Without a limit of its own wrk counts answers after two seconds as errors; some peers need longer.
+  const argv = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '15s', '-s', REPORT];
   for (const [name, value] of Object.entries(headers)) argv.push('-H', `${name}: ${value}`);
   const before = cpuSeconds(pid);
   const { stdout, output } = await run(wrk, [...argv, url], { timeout: (seconds + 20) * 1000 });

@@ -5,6 +5,7 @@ const COLUMNS = {
     ['p50 ms', 'p50', 2],
     ['p99 ms', 'p99', 2],
     ['CPU ms/request', 'cpuPerRequest', 3],
+    ['upstream requests', 'asked', 0],
   ],
   gigabytesPerSecond: [
     ['GB/s', 'gigabytesPerSecond', 2],
@@ -19,12 +20,34 @@ const COLUMNS = {
     ['added ms', 'added', 2],
     ['ping p99 ms', 'pingP99', 1],
     ['ping worst ms', 'pingWorst', 1],
+    ['upstream requests', 'upstreamRequests', 0],
+    ['upstream MB', 'upstreamMegabytes', 1],
+    ['client MB', 'clientMegabytes', 2],
+    ['CPU s', 'cpu', 2],
+    ['failed', 'failed', 0],
   ],
   upstreamRequests: [
     ['upstream requests', 'upstreamRequests', 0],
     ['client p50 ms', 'milliseconds', 0],
     ['last client ms', 'last', 0],
+    ['upstream MB', 'upstreamMegabytes', 0],
     ['failed', 'failed', 0],
+  ],
+  upstreamBytes: [
+    ['upstream KB', 'upstreamKilobytes', 1],
+    ['sum of what was asked for, KB', 'wantedKilobytes', 1],
+    ['times that', 'times', 2],
+    ['upstream requests', 'upstreamRequests', 0],
+    ['checksum database KB', 'databaseKilobytes', 1],
+    ['checksum database requests', 'databaseRequests', 0],
+    ['total ms', 'milliseconds', 0],
+  ],
+  served: [
+    ['answered 200, of all', 'served', 2],
+    ['p50 ms', 'milliseconds', 2],
+    ['worst ms', 'worst', 1],
+    ['unknown name: status', 'unknownStatus', 0],
+    ['unknown name: ms', 'unknownMilliseconds', 1],
   ],
   firstByte: [
     ['first byte p50 ms', 'firstByte', 0],
@@ -102,13 +125,14 @@ export function bars(results) {
         });
       } else {
         const value = ours[bar.of];
+        const isMet = bar.most === undefined ? value >= bar.least : value <= bar.most;
         const digits = value < 10 && !Number.isInteger(value) ? 2 : 0;
         found.push({
           id,
           title,
-          bar: `<= ${bar.most} ${bar.unit}`,
+          bar: bar.most === undefined ? `>= ${bar.least} ${bar.unit}` : `<= ${bar.most} ${bar.unit}`,
           got: number(value, digits),
-          met: value <= bar.most,
+          met: isMet,
         });
       }
     }

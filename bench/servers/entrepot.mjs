@@ -15,8 +15,8 @@ export async function prepare() {
   return found ? { version: `Node ${process.version}` } : { missing: `${MAIN} is not built (npx tsc -b)` };
 }
 
-/** `nodeArguments`: for a profiler. */
-export async function launch({ origin, folder, nodeArguments = [] }) {
+/** Entrepot with these repositories. `nodeArguments`: for a profiler. */
+export async function launchEntrepot({ folder, repositories, nodeArguments = [] }) {
   const port = await freePort();
   const configuration = join(folder, 'entrepot.yaml');
   const settings = {
@@ -24,10 +24,7 @@ export async function launch({ origin, folder, nodeArguments = [] }) {
     storage: { backend: 'filesystem', path: join(folder, 'blobs') },
     metadata: { backend: 'sqlite', path: join(folder, 'entrepot.db') },
     log: { access: false, level: 'warn' },
-    repositories: {
-      npm: { type: 'npm', upstream: `${origin}/npm`, cache: { packument: { freshFor: '1h' } } },
-      files: { type: 'files', upstream: `${origin}/files`, rules: [{ match: '**', policy: 'immutable' }] },
-    },
+    repositories,
   };
   // JSON is YAML.
   await writeFile(configuration, JSON.stringify(settings, null, 2));
@@ -38,13 +35,15 @@ export async function launch({ origin, folder, nodeArguments = [] }) {
   });
   const base = `http://127.0.0.1:${port}`;
   const startMilliseconds = await waitUntilReady(started, `${base}/-/readyz`, since);
-  return {
-    id,
-    started,
-    port,
-    startMilliseconds,
-    npm: `${base}/npm`,
-    files: `${base}/files`,
-    ping: `${base}/-/livez`,
+  return { id, started, port, startMilliseconds, base, ping: `${base}/-/livez` };
+}
+
+/** `nodeArguments`: for a profiler. */
+export async function launch({ origin, folder, nodeArguments }) {
+  const repositories = {
+    npm: { type: 'npm', upstream: `${origin}/npm`, cache: { packument: { freshFor: '1h' } } },
+    files: { type: 'files', upstream: `${origin}/files`, rules: [{ match: '**', policy: 'immutable' }] },
   };
+  const { base, ...server } = await launchEntrepot({ folder, repositories, nodeArguments });
+  return { ...server, npm: `${base}/npm`, files: `${base}/files` };
 }

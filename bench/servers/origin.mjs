@@ -5,16 +5,17 @@ import { start } from '../lib/processes.mjs';
 
 const ORIGIN = fileURLToPath(new URL('../origin.mjs', import.meta.url));
 
-/** Starts the upstream of all servers. */
-export async function launchOrigin() {
-  const started = start(process.execPath, [ORIGIN], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  const [{ origin }] = await Promise.race([
+/** Starts the upstream of all servers: `program`, with what it is told by its arguments. */
+export async function launchOrigin(program = ORIGIN, argv = []) {
+  const started = start(process.execPath, [program, ...argv], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const [{ origin, ...facts }] = await Promise.race([
     once(started.child, 'message'),
     once(started.child, 'exit').then(() => {
       throw new Error(`the origin ended:\n${started.output()}`);
     }),
   ]);
   return {
+    ...facts,
     started,
     origin,
     npm: `${origin}/npm`,
@@ -25,6 +26,12 @@ export async function launchOrigin() {
     },
     async count(path) {
       return (await this.counts())[path] ?? 0;
+    },
+    /** How many requests, and how many bytes of bodies were sent, for the paths that `matches` takes. */
+    async traffic(matches = () => true) {
+      const { requests, bytes } = JSON.parse((await get(`${origin}/-/traffic`)).body);
+      const sum = (numbers) => Object.entries(numbers).reduce((all, [path, one]) => all + (matches(path) ? one : 0), 0);
+      return { requests: sum(requests), bytes: sum(bytes) };
     },
     /** Makes a body before it is needed. Not counted. @returns the answer. */
     prepare(path, headers = {}) {

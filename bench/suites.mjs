@@ -1,0 +1,63 @@
+import { fileURLToPath } from 'node:url';
+import { scenarios as goScenarios } from './go/scenarios.mjs';
+import * as goServers from './go/servers.mjs';
+import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
+import * as pypiServers from './pypi/servers.mjs';
+import { makeCertificate } from './lib/install.mjs';
+import { bursts } from './scenarios/bursts.mjs';
+import { coldLargePackument } from './scenarios/cold-large-packument.mjs';
+import { footprint } from './scenarios/footprint.mjs';
+import { hits } from './scenarios/hits.mjs';
+import { misses } from './scenarios/misses.mjs';
+import * as entrepot from './servers/entrepot.mjs';
+import * as koa from './servers/koa.mjs';
+import { nginx, nginxAuto, nginxCopy } from './servers/nginx.mjs';
+import { launchOrigin } from './servers/origin.mjs';
+import * as verdaccio from './servers/verdaccio.mjs';
+
+const MINUTE = 60_000;
+/** What a request to a public index takes, in milliseconds. */
+const ROUND_TRIP = 20;
+
+const REMARKS = [`injected round trip to the upstream: ${ROUND_TRIP} ms`];
+
+function programAt(path) {
+  return fileURLToPath(new URL(path, import.meta.url));
+}
+
+/** With a certificate for the checksum database, where one can be made. `size`: `small` for few modules. */
+async function launchGoOrigin(temporary, size = '') {
+  const { key = '', certificate = '' } = (await makeCertificate(temporary)) ?? {};
+  return launchOrigin(programAt('go/origin.mjs'), [String(ROUND_TRIP), key, certificate, size]);
+}
+
+/** What can be run: servers and scenarios on one upstream, with a file for the results of a full run. */
+export const SUITES = {
+  npm: {
+    servers: [entrepot, verdaccio, nginx, nginxAuto, nginxCopy, koa],
+    scenarios: [footprint, ...hits, ...misses, ...bursts, coldLargePackument],
+    launchOrigin: () => launchOrigin(),
+    remarks: [],
+    runs: 5,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS.md',
+  },
+  pypi: {
+    servers: Object.values(pypiServers),
+    scenarios: pypiScenarios,
+    launchOrigin: () => launchOrigin(programAt('pypi/origin.mjs'), [String(ROUND_TRIP)]),
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS-pypi.md',
+  },
+  go: {
+    servers: Object.values(goServers),
+    scenarios: goScenarios,
+    launchOrigin: launchGoOrigin,
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS-go.md',
+  },
+};
