@@ -84,15 +84,15 @@ async function observe(servers, versions) {
       await look(pick(servers), pathOf(version, pick(EXTENSIONS)));
     }
   };
-  const killer = async () => {
-    for (; turns > 0; kills += 1) {
-      await delay(300 + Math.random() * 1500);
-      const victim = pick(servers);
-      await victim.kill();
-      await victim.start();
-    }
-  };
-  await Promise.all([killer(), ...Array.from({ length: CLIENTS }, client)]);
+  const over = new AbortController();
+  const clients = Promise.all(Array.from({ length: CLIENTS }, client)).finally(() => over.abort());
+  for (; !over.signal.aborted; kills += 1) {
+    await delay(300 + Math.random() * 1500);
+    const victim = pick(servers);
+    await victim.kill();
+    await victim.start();
+  }
+  await clients;
 
   // Every file of every version, from every server: the copy that was seen first.
   let complete = 0;
