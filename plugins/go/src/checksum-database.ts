@@ -198,9 +198,10 @@ export class ChecksumDatabase {
 
   /** Proves the newest head that is kept or that the upstream gives, before one that a lookup brings: it is one for all. */
   async #takeNewestHead(size: number, read: Read): Promise<void> {
-    if (this.#head !== undefined && this.#head.size >= size) return;
     try {
-      await this.#prove(await this.#readHead(read), read);
+      // A kept one, however old, does as long as it has the record: so this needs no upstream.
+      if (this.#head === undefined) await this.#prove(await this.#readHead(read, Infinity), read);
+      if (this.#head === undefined || this.#head.size < size) await this.#prove(await this.#readHead(read), read);
     } catch (error) {
       // Without it, the head that came with the lookup will do.
       const kind = error instanceof EntrepotError ? (error as EntrepotError).kind : undefined;
@@ -312,9 +313,11 @@ export class ChecksumDatabase {
     throw new EntrepotError('not-found', `${tilePath(tile)} is in no tree that ${this.name} has signed so far`);
   }
 
-  /** The newest head that the upstream gives, opened but not proven. */
-  async #readHead(read: Read): Promise<SignedTree> {
-    return this.#register(await (await read(this.#resources.head())).bytes(LARGEST_REPLY));
+  /** The newest head, opened but not proven; a kept one that is not older than `freshFor` milliseconds where that is given. */
+  async #readHead(read: Read, freshFor?: number): Promise<SignedTree> {
+    const resource = this.#resources.head();
+    const content = await read(freshFor === undefined ? resource : { ...resource, freshness: { freshFor } });
+    return this.#register(await content.bytes(LARGEST_REPLY));
   }
 
   /**

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { silentLogger, type ArtifactResource, type Content, type DocumentResource } from '@entrepot/core';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ChecksumDatabase } from '../src/checksum-database.js';
 import { parseDatabase } from '../src/database-setting.js';
 import { openNote, parseVerifierKey, ProofError } from '../src/note.js';
 import { hashInRecord } from '../src/record.js';
-import { edgeTiles, parseTilePath, rootFromEdge, tilePath } from '../src/tile.js';
-import { GoDatabase, openGo, type Answer, type GoRepository } from './fixtures.js';
+import { edgeTiles, parseTilePath, rootFromEdge, tilePath, type Tile } from '../src/tile.js';
+import { fixture, GoDatabase, openGo, type Answer, type GoRepository } from './fixtures.js';
 
 const ZIP = 'example.com/one/@v/v1.0.0.zip';
 const LOOKUP = 'sumdb/sumdb.test/lookup/example.com/one@v1.0.0';
+
+const TILE = { kind: 'artifact', class: 'checksum-tile', filename: 'tile', upstreamPath: 'tile' } as const;
 
 type Tampering = (setting: GoRepository) => (path: string, answer: Answer) => Answer;
 
@@ -225,6 +229,32 @@ describe('the database', () => {
     database.fill(1024 - database.size);
     tamper((path, answer) => (path.includes('.p/') && !path.includes('tile/8/1/') ? undefined : answer));
     expect(await get(`/${LOOKUP}`)).toMatchObject({ status: 200 });
+  });
+
+  it('is not asked for what is kept, by a process that has just started', async () => {
+    const { database } = fixture();
+    const wanted: unknown[] = [];
+    const resources = {
+      tile: (tile: Tile) => ({ ...TILE, key: tilePath(tile) }),
+      head: () => ({ ...TILE, kind: 'document' as const, key: 'latest' }),
+    };
+    const fresh = new ChecksumDatabase(parseVerifierKey(database.verifierKey), resources, silentLogger);
+    const read = async (resource: ArtifactResource | DocumentResource): Promise<Content> => {
+      if (resource.key === 'latest') wanted.push(resource.freshness?.freshFor);
+      const bytes = database.answer(resource.key) as Buffer;
+      return {
+        size: bytes.length,
+        mediaType: 'text/plain',
+        stream: async function* stream() {
+          yield bytes;
+        },
+        bytes: async () => bytes,
+      };
+    };
+    const reply = Buffer.from(database.lookup('example.com/one@v1.0.0', 400) as string);
+    await fresh.checkLookup(reply, 'example.com/one', 'v1.0.0', read);
+    expect(wanted).toEqual([Infinity]);
+    expect(fresh.freshReply(reply)).toBe(database.lookup('example.com/one@v1.0.0'));
   });
 
   it('is asked once for many who want the same', async () => {
