@@ -10,10 +10,10 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { outputOf, runCommand } from '../acceptance/run-command.mjs';
 import { withScratch } from '../acceptance/scratch.mjs';
+import { PUBLISHED } from './published.mjs';
 import { setUp } from './setup.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PUBLISHED = ['core', 'plugins/npm', 'plugins/files', 'host'];
 const INSTALL = ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
 const MINUTE = 60_000;
 
