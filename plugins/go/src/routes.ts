@@ -175,6 +175,7 @@ function document(
     coordinates: { ecosystem: 'golang', name: path },
     upstreamPath: `${urlPath(path)}/${urlPath(rest)}`,
     upstreamScope: scope,
+    upstreamsAre: 'origins',
     mediaType,
     rewritten: true,
   };
@@ -202,6 +203,7 @@ function fileOf(
     coordinates: coordinatesOf(path, version),
     upstreamPath: `${urlPath(path)}/@v/${urlPath(file)}`,
     upstreamScope: scope,
+    upstreamsAre: 'origins',
     mediaType: MEDIA_TYPES[extension],
   };
 }
