@@ -43,6 +43,16 @@ export function pythonOfMachine() {
   return interpreter;
 }
 
+/** Whether this machine has a Python with pip. @returns {Promise<boolean>} */
+export async function hasPython() {
+  try {
+    const command = [await pythonOfMachine(), '-m', 'pip', '--version'];
+    return (await runCommand(command, { cwd: '/', env: process.env, timeout: 30_000 })).code === 0;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Installs one package from the machine's configured index into a cache folder outside of the repository, once.
  * @param {string} name with its extras

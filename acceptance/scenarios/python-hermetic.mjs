@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { installed, pythonOfMachine, runUv } from '../python-clients.mjs';
+import { hasPython, installed, pythonOfMachine, runUv } from '../python-clients.mjs';
 import { hashedRequirements, LARGE_WHEEL, REQUIREMENTS } from '../python-fixtures.mjs';
 import { PythonIndex } from '../python-index.mjs';
 import { outputOf } from '../run-command.mjs';
@@ -23,6 +23,10 @@ const JSON_TYPE = 'application/vnd.pypi.simple.v1+json';
  * @param {readonly PythonClient[]} clients
  */
 export async function pythonHermetic(tally, clients) {
+  if (!(await hasPython())) {
+    note('no python3 with pip on this machine: its scenario is left out');
+    return;
+  }
   await withScratch('python', async (folder) => {
     const upstream = await new PythonIndex().start();
     const repositories = { pypi: upstream.repository({ cache: CACHE }) };
