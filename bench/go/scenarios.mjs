@@ -20,6 +20,8 @@ const CLIENTS = 200;
 const FEWER_CLIENTS = { goproxy: 20 };
 const PATIENCE = 180_000;
 const REPEATS = 300;
+/** Without an upstream some try again and again; what takes longer than this counts as failed. */
+const DOWN_PATIENCE = 10_000;
 
 async function startAll(bench) {
   const servers = [];
@@ -275,7 +277,8 @@ async function measureClient(bench) {
         for (const server of rotated(launched, turn)) {
           const before = kind === 'down' ? undefined : await origin.traffic();
           const cpu = cpuSeconds(server.started.pid);
-          const sample = await download(go.path, bench, server, origin);
+          const patience = kind === 'down' ? DOWN_PATIENCE : PATIENCE;
+          const sample = await download(go.path, bench, server, origin, patience);
           sample.cpu = cpuSeconds(server.started.pid) - cpu;
           if (before) {
             const after = await origin.traffic();
@@ -293,7 +296,7 @@ async function measureClient(bench) {
 }
 
 /** The client with nothing of its own, on a module that requires the whole graph. */
-async function download(go, bench, server, { database }) {
+async function download(go, bench, server, { database }, timeout) {
   const folder = await bench.folder();
   try {
     const main = join(folder, 'main');
@@ -315,9 +318,10 @@ async function download(go, bench, server, { database }) {
       GOPRIVATE: '',
     };
     const since = performance.now();
-    const { code, output } = await run(go, ['mod', 'download'], { cwd: main, env, timeout: PATIENCE });
+    const { code, output } = await run(go, ['mod', 'download'], { cwd: main, env, timeout });
     const milliseconds = performance.now() - since;
-    return { milliseconds, failed: code === 0 ? 0 : 1, reason: code === 0 ? undefined : output.trim().slice(0, 300) };
+    const found = output.trim().slice(0, 300) || `not done within ${timeout / 1000} s`;
+    return { milliseconds, failed: code === 0 ? 0 : 1, reason: code === 0 ? undefined : found };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -332,7 +336,8 @@ function client(kind, title, bars = []) {
       const samples = (await clientSamples(bench))[kind];
       const notes = new Set();
       for (const [id, all] of samples) {
-        for (const { reason } of all) if (reason) notes.add(`${id}: ${reason.replaceAll(/\s+/g, ' ')}`);
+        const reason = all.find((one) => one.reason)?.reason;
+        if (reason) notes.add(`${id}: ${reason.replaceAll(/\s+/g, ' ')}`);
       }
       const rows = [...samples].map(([id, all]) => summarise(id, all, 'milliseconds'));
       return { kind: 'milliseconds', notes: [...notes], rows, bars };
