@@ -87,7 +87,7 @@ describe('presets', () => {
     ['nodejs-dist', 'v20.19.0/node-v20.19.0-linux-x64.tar.xz', /^immutable/],
     ['nodejs-dist', 'v20.19.0/win-x64/node.exe', /^immutable/],
     ['nodejs-dist', 'v20.19.0/SHASUMS256.txt', /^revalidate/],
-    ['nodejs-dist', 'latest-v20.x/node-v20.19.0-linux-x64.tar.xz', /^revalidate/],
+    ['nodejs-dist', 'latest/node-v20.19.0-linux-x64.tar.xz', /^revalidate/],
     ['nodejs-dist', 'index.json', /^revalidate/],
     ['generic-mirror', 'pub/tool-1.2.3.tar.gz', /^immutable/],
     ['generic-mirror', 'pub/tool-latest.tar.gz', /^revalidate/],
