@@ -3,14 +3,18 @@ import type { EngineReply, EngineRequest } from './repository.js';
 import { ByteLru } from './byte-lru.js';
 import { noneMatch } from './range.js';
 
-/** How many replies are kept ready, over all of a repository. They hold no bodies of their own. */
-const MAX_REPLIES = 4_096;
+/** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** What a reply weighs besides its body, in bytes. */
+const HEAD_BYTES = 1024;
 
 interface HotReply {
   readonly entry: Entry;
   readonly revision: string;
   /** Milliseconds since the epoch. */
   readonly until: number;
+  /** Bytes. */
+  readonly size: number;
   readonly reply: EngineReply;
   /** The answer for those who have it already. */
   readonly notModified: EngineReply;
@@ -22,7 +26,7 @@ interface HotReply {
  * seconds), so none of it is decided anew for the thousands that ask meanwhile.
  */
 export class HotReplies {
-  readonly #replies = new ByteLru<HotReply>(MAX_REPLIES, () => 1);
+  readonly #replies = new ByteLru<HotReply>(MAX_BYTES, ({ size }) => size);
 
   /** Whether `request` can be answered from here: it asks for the whole, perhaps only if it does not have that already. */
   static suits(request: EngineRequest): boolean {
@@ -46,6 +50,6 @@ export class HotReplies {
     const until = Math.min(now - (now % 1000) + 1000, freshUntil);
     const { 'Content-Length': _length, ...headers } = reply.headers;
     const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
-    this.#replies.set(key, { entry, revision, until, reply, notModified });
+    this.#replies.set(key, { entry, revision, until, size: reply.body.length + HEAD_BYTES, reply, notModified });
   }
 }
