@@ -1,3 +1,4 @@
+export * from './api/access.js';
 export * from './api/blob-store.js';
 export * from './api/clock.js';
 export * from './api/content.js';
@@ -6,6 +7,7 @@ export * from './api/digest.js';
 export * from './api/entry-index.js';
 export * from './api/errors.js';
 export * from './api/freshness.js';
+export * from './api/hosted.js';
 export * from './api/hot-cache.js';
 export * from './api/integrity.js';
 export * from './api/logger.js';

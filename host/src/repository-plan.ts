@@ -96,12 +96,6 @@ async function planRepository(
       message: `${plugin.id} has no ${config.kind} repositories; expected ${plugin.kinds.join(' or ')}`,
     });
   }
-  if (plugin.mount !== undefined && config.mount !== undefined && config.mount !== plugin.mount) {
-    problems.push({
-      path: `${path}.mount`,
-      message: `${plugin.id} is always served at ${plugin.mount}; found ${config.mount}`,
-    });
-  }
   const options = await parseRepositoryOptions(name, plugin.options, config.options);
   problems.push(...(options.problems ?? []));
   const freshness = resolveFreshness(plugin.classes, config.cache);
@@ -123,7 +117,7 @@ async function planRepository(
     name,
     kind: config.kind,
     loaded,
-    mount: config.mount ?? plugin.mount ?? `/${name}`,
+    mount: config.mount ?? `/${name}`,
     listen: isSame(config.listen, main) ? undefined : config.listen,
     acceptsUploads: isLoopback(config.listen ?? main),
     upstreams: upstreams.upstreams,

@@ -38,6 +38,17 @@ export interface EntryRenewal {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+/** A change to one repository, made up from what was read before. */
+export interface EntryChange {
+  readonly repository: string;
+  /** What must still be so: the entry has this digest, or (without one) there is no such entry. */
+  readonly expect: readonly { readonly key: string; readonly digest?: Digest | undefined }[];
+  /** Put whatever was there. All of this repository, no key twice. */
+  readonly put: readonly Entry[];
+  /** Removed; a key that is absent is passed over. None of them is in `put`. */
+  readonly remove: readonly string[];
+}
+
 /** When an entry was last served. */
 export interface EntryAccess {
   readonly repository: string;
@@ -57,6 +68,13 @@ export interface EntryIndex {
    * @returns the entries in force for those keys, in the given order; a key that the winner does not have is left out.
    */
   putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;
+  /**
+   * Carries `change` out as a whole, if all that it expects is so.
+   * @returns `false` when something is not so: nothing was changed.
+   */
+  change(change: EntryChange): Promise<boolean>;
+  /** Grows with every `change` of the repository that was carried out, on any replica. 0 before the first one. */
+  revision(repository: string): Promise<number>;
   /** Puts `entry`, whatever was there. */
   replace(entry: Entry): Promise<void>;
   /**

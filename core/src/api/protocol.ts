@@ -1,17 +1,29 @@
+import type { AccessNeed } from './access.js';
 import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
 import type { Entry } from './entry-index.js';
 import type { EntrepotError } from './errors.js';
 import type { FreshnessRule } from './freshness.js';
+import type { ChangeReply, HostedChange, HostedContext, SessionState } from './hosted.js';
 import type { Integrity } from './integrity.js';
 import type { StandardSchema } from './options.js';
-import type { ArtifactResource, DocumentResource, PassthroughResource, Resource, UploadResource } from './resource.js';
+import type {
+  ArtifactResource,
+  DocumentResource,
+  LocalResource,
+  PassthroughResource,
+  Resource,
+  SessionResource,
+  UploadResource,
+} from './resource.js';
 import type { Injected, TokenRecord } from './token.js';
 import { API_VERSION } from './version.js';
 
 /** The head of a request, as a protocol sees it. */
 export interface RequestHead {
   readonly method: string;
+  /** The shared mount that it came in by; absent: the repository's own. */
+  readonly mount?: string | undefined;
   /** The path below the mount, split at `/`, each segment decoded once. A decoded segment may hold a `/` (`@scope%2fname`). */
   readonly segments: readonly string[];
   /** Whether the path ended in `/`. */
@@ -109,14 +121,14 @@ export interface ProduceContext {
   readonly signal: AbortSignal;
 }
 
-/** One entry that an upload makes. */
-export interface ReceivedEntry {
-  readonly key: string;
-  /** The bytes; absent: the body of the upload itself. */
-  readonly bytes?: Uint8Array | undefined;
-  readonly mediaType: string;
-  readonly coordinates?: PackageCoordinates | undefined;
-  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+/** A piece of a joined document: bytes, or those of an entry. */
+export type JoinedPiece = Uint8Array | Entry;
+
+/** A document with headers of its own: a `Link` to the next page. */
+export interface RenderedDocument {
+  readonly bytes: DocumentBytes;
+  /** Names as they are sent; they replace those that were kept. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -151,7 +163,12 @@ export interface Protocol {
     document: DocumentResource,
     content: Content,
     context: RewriteContext,
-  ): DocumentBytes | Promise<DocumentBytes>;
+  ): DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>;
+  /**
+   * The media type to keep bytes under where the upstream gave none, or one that says nothing (`text/plain`,
+   * `application/json`, `application/octet-stream`). `undefined`: what the upstream said.
+   */
+  mediaTypeOf?(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined>;
   /**
    * Checks that one digest cannot make. Called before a fetched artifact is complete for any client and before it is stored.
    * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
@@ -168,16 +185,35 @@ export interface Protocol {
     requestBody: Uint8Array,
   ): AdaptedReply;
   /**
-   * The entries that an upload makes; they are put at once or not at all. Absent: one entry with the upload's key and the whole body.
+   * What an upload (`put`) changes. Called again when what it `expect`s is no longer so. Absent: one entry with the
+   * upload's key and the whole body.
    * @throws EntrepotError `bad-request` for a body that is not what the ecosystem publishes.
    */
-  receive?(upload: UploadResource, content: Content): Promise<readonly ReceivedEntry[]>;
-  /** The body of a hosted document, from the entries below its `fromEntries` prefix, by key. */
+  receive?(upload: UploadResource, content: Content, context: HostedContext): Promise<HostedChange>;
+  /**
+   * What a change without a body (`delete`, `link`) changes. Absent: a delete removes the entry of its key.
+   * @throws EntrepotError `not-found` when there is nothing to remove or link.
+   */
+  alter?(upload: UploadResource, context: HostedContext): Promise<HostedChange>;
+  /** What a client is told of a step of a session. Needed by protocols that route to sessions. */
+  sessionReply?(session: SessionResource, state: SessionState, context: Pick<HostedContext, 'baseUrl'>): ChangeReply;
+  /** The body of a hosted document, from the entries that its `fromEntries` selects, by key. */
   render?(
     document: DocumentResource,
     entries: AsyncIterable<Entry>,
+    context: RewriteContext & Pick<HostedContext, 'content'>,
+  ): DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>;
+  /**
+   * For a large hosted document that is kept in pieces: what stands around and between the bytes of the selected entries.
+   * Core joins them without reading them, so one change costs what the changed piece costs. `undefined`: `render` makes this one.
+   */
+  join?(
+    document: DocumentResource,
+    entries: readonly Entry[],
     context: RewriteContext,
-  ): DocumentBytes | Promise<DocumentBytes>;
+  ): readonly JoinedPiece[] | undefined;
+  /** The `WWW-Authenticate` value for somebody who must say who they are. Absent: Basic. */
+  challenge?(need: AccessNeed, context: { readonly baseUrl: string }): string;
   /** Called once, when the repository is closed. */
   dispose?(): Promise<void>;
 }
@@ -218,6 +254,21 @@ export interface RepositoryFacts {
   readonly upstreams: readonly Upstream[];
 }
 
+/** A repository at a shared mount, as `select` sees it. */
+export interface SharedRepository extends RepositoryFacts {
+  /** Of its plugin. */
+  readonly type: string;
+  /** As its plugin's schema returned them. */
+  readonly options: unknown;
+}
+
+/** What a request at a shared mount means that names no repository. */
+export type SharedAnswer =
+  /** The repository of this name, as if the path had named it; its whole path is below the mount. */
+  | { readonly repository: string }
+  /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
+  | { readonly reply: LocalResource; readonly guarded?: boolean | undefined };
+
 /** How a client is pointed at a repository: shown on the start page. */
 export interface ClientSetup {
   /** The client: `npm`, `pip`. */
@@ -239,8 +290,17 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   readonly inject: Deps;
   /** The classes of its resources, by name. */
   readonly classes: Readonly<Record<string, ResourceClass>>;
-  /** Where the protocol must be mounted, when the ecosystem fixes it (`/v2`). Absent: anywhere. */
-  readonly mount?: string | undefined;
+  /**
+   * Paths that the ecosystem fixes (`/v2`) and that all repositories share which name them. A repository is found there
+   * below its own name (`/v2/<repository>/…`), and at its own mount as ever; one with a listener of its own has the
+   * first of them to itself. `RequestHead.mount` says which it was.
+   */
+  readonly sharedMounts?: readonly string[] | undefined;
+  /**
+   * Which repository a request at a shared mount is for, when its first segment names none: the root of the mount, a name
+   * that is looked up (`?ns=`). Pure. `undefined`: nothing is there.
+   */
+  select?(head: RequestHead, repositories: readonly SharedRepository[]): SharedAnswer | undefined;
   /** What happens to empty and `.` segments of a path. Absent: they are refused with 400. */
   readonly dotSegments?: 'refuse' | 'collapse' | undefined;
   /**

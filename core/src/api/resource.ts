@@ -1,3 +1,4 @@
+import type { ByteRange } from './blob-store.js';
 import type { PackageCoordinates } from './coordinates.js';
 import type { FreshnessRule } from './freshness.js';
 import type { Integrity } from './integrity.js';
@@ -8,12 +9,20 @@ import type { Integrity } from './integrity.js';
  * - `document`: mutable, may be rewritten on its way out, may describe artifacts;
  * - `local`: answered without storage and upstream;
  * - `passthrough`: asked of the upstream every time, never kept;
- * - `upload`: any change to a hosted repository.
+ * - `upload`: any change to a hosted repository;
+ * - `session`: one step of an upload whose bytes come in several requests.
  */
-export type Resource = ArtifactResource | DocumentResource | LocalResource | PassthroughResource | UploadResource;
+export type Resource =
+  ArtifactResource | DocumentResource | LocalResource | PassthroughResource | UploadResource | SessionResource;
+
+/** What access control looks at. */
+export interface GuardedResource {
+  /** The name within the repository that a grant can be bound to: an image name, a tenant. Absent: none. */
+  readonly accessName?: string | undefined;
+}
 
 /** Where a resource is found upstream. */
-export interface UpstreamLocation {
+export interface UpstreamLocation extends GuardedResource {
   /** The path below the upstream's base URL, percent-encoded, with its query, without a leading slash. */
   readonly upstreamPath: string;
   /** Ask only the upstreams that are configured for this scope; absent: those without a scope. */
@@ -26,6 +35,12 @@ export interface UpstreamLocation {
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** The `Accept` header for the upstream. Absent: any media type. */
   readonly accept?: string | undefined;
+  /**
+   * The scope of the token that the upstream wants for this, where it answers 401 with a `Bearer` challenge:
+   * `repository:library/nginx:pull`. Core fetches the token from the realm that the challenge names, as far as that
+   * realm is trusted. Absent: a challenge is a refusal.
+   */
+  readonly tokenScope?: string | undefined;
 }
 
 /** What artifacts and documents have in common. */
@@ -49,6 +64,10 @@ export interface StoredResource extends UpstreamLocation {
   readonly produced?: boolean | undefined;
   /** The client wants what is kept, however old, and no upstream is asked: otherwise it is not found. */
   readonly keptOnly?: boolean | undefined;
+  /** Headers of every reply with this resource, errors excepted; names as they are sent. */
+  readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
+  /** The name of a reply header that carries the digest of the bytes as kept: `Docker-Content-Digest`. */
+  readonly digestHeader?: string | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;
   /** Exceptions from the class's rule for this one resource. */
@@ -76,6 +95,13 @@ export interface ArtifactResource extends StoredResource {
    * names the same members. Nothing is streamed before all of them are here.
    */
   readonly together?: readonly ArtifactResource[] | undefined;
+  /**
+   * The bytes are named by their digest (`integrity` has it), and other repositories or names may have brought them
+   * already. Then the upstream is only asked by HEAD whether this name has them, too; they are not fetched again.
+   */
+  readonly contentAddressed?: boolean | undefined;
+  /** Bytes, where more is known than the upstream says on HEAD: the size in a manifest. */
+  readonly size?: number | undefined;
   /** `attachment; filename=…` is sent when the upstream gave no `Content-Disposition` of its own. */
   readonly attachment?: boolean | undefined;
 }
@@ -89,8 +115,36 @@ export interface DocumentResource extends StoredResource {
   readonly rewritten?: boolean | undefined;
   /** Request headers that chose the variant; they go into `Vary`. */
   readonly vary?: readonly string[] | undefined;
-  /** In a hosted repository: the document is made by `render` from the entries whose key begins with this prefix. */
-  readonly fromEntries?: string | undefined;
+  /** In a hosted repository: the document is made by `render`, or `join`, from these entries. */
+  readonly fromEntries?: EntrySelection | undefined;
+  /**
+   * The document is a mutable name for bytes that are also found by their digest (the tag of an image). It is
+   * revalidated by HEAD, and what it names now is fetched by digest: so no name ever moves between two questions.
+   */
+  readonly pinned?: PinnedResource | undefined;
+}
+
+/** The same bytes by their digest. In `key` and `upstreamPath`, `{digest}` stands for it: `sha256:…`. */
+export interface PinnedResource {
+  /** Of the artifact that is kept along with the document, with these same bytes. */
+  readonly key: string;
+  readonly upstreamPath: string;
+  /** The upstream's header that says the digest, lower-case: `docker-content-digest`. */
+  readonly digestHeader: string;
+}
+
+/** Entries of a hosted repository that a document is made from. */
+export interface EntrySelection {
+  /** Those whose key begins with this, in code-point order. */
+  readonly prefix: string;
+  /** Only those after this key (exclusive). */
+  readonly after?: string | undefined;
+  /** At the most so many; absent: all. */
+  readonly limit?: number | undefined;
+  /** Whether there is a document when there is no entry. `false` or absent: it is not found, unless `prefix` is empty. */
+  readonly orEmpty?: boolean | undefined;
+  /** This entry must exist, otherwise the document is not found: the name that a list belongs to. */
+  readonly requires?: string | undefined;
 }
 
 /** An answer that needs neither storage nor upstream. */
@@ -114,17 +168,41 @@ export interface PassthroughResource extends UpstreamLocation {
 }
 
 /** A change to a hosted repository. */
-export interface UploadResource {
+export interface UploadResource extends GuardedResource {
   readonly kind: 'upload';
-  readonly action: 'put' | 'delete';
-  /** The entry that is made or removed. Where `receive` makes several, this one names the change in the log. */
+  /** `put` reads the body (`receive`); `delete` and `link` do not (`alter`). */
+  readonly action: 'put' | 'delete' | 'link';
+  /** The entry that is made or removed. Where the hook makes several, this one names the change in the log. */
   readonly key: string;
   readonly class: string;
   readonly filename: string;
   readonly coordinates?: PackageCoordinates | undefined;
   readonly mediaType?: string | undefined;
-  /** Whether an entry that exists is replaced. `false`: the answer is a conflict. */
+  /** Whether an entry that exists is replaced. `false`: the answer is a conflict. Only where there is no hook. */
   readonly overwrite: boolean;
   /** The largest body that is taken, in bytes. */
+  readonly maxBytes: number;
+  /** What the body must be; another one is a `bad-request` with the code `DIGEST_MISMATCH`. */
+  readonly integrity?: readonly Integrity[] | undefined;
+  /** Changes with the same value are made up one after another on this server, so that they do not fail on each other. */
+  readonly exclusive?: string | undefined;
+  /** What `receive` and `alter` need besides: a field name, a flag, the source of a link. Plain data. */
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** One step of an upload whose bytes come in several requests. Sessions survive a restart; those left alone expire. */
+export interface SessionResource extends GuardedResource {
+  readonly kind: 'session';
+  readonly action: 'open' | 'append' | 'status' | 'complete' | 'cancel';
+  readonly class: string;
+  /** Whose session it is: one that was opened under another scope does not exist. */
+  readonly scope: string;
+  /** The session; absent to open one. One that does not exist is `not-found` with the code `SESSION_UNKNOWN`. */
+  readonly id?: string | undefined;
+  /** Where the client says that the body begins and ends (both included). Elsewhere: `range-not-satisfiable`. Absent: at the end. */
+  readonly range?: ByteRange | undefined;
+  /** To complete: what is made of the bytes, those of this request's body included. */
+  readonly upload?: UploadResource | undefined;
+  /** The most bytes of a whole session. */
   readonly maxBytes: number;
 }

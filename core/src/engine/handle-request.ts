@@ -1,3 +1,4 @@
+import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
 import type { LocalResource, Resource } from '../api/resource.js';
@@ -41,6 +42,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         return await passthrough.serve(request, resource);
       case 'upload':
         return await hosted.change(request, resource);
+      case 'session':
+        return await hosted.step(request, resource);
       case 'local':
         return localReply(definition, request, resource);
     }
@@ -53,6 +56,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       try {
         const resource = route(definition, request);
         label = labelOf(resource);
+        await authorize(definition, request, resource);
         return await serve(request, resource);
       } catch (error) {
         const reply = errorReply(definition, request, label, error);
@@ -107,6 +111,34 @@ class Head implements RequestHead {
     this.#query ??= new URLSearchParams(this.rawQuery);
     return this.#query;
   }
+}
+
+/** The pipeline's authenticate step: what nobody may without a name needs one, and then the right. */
+async function authorize(
+  { access, name, protocol }: RepositoryDefinition,
+  request: EngineRequest,
+  resource: Resource,
+): Promise<void> {
+  if (resource.kind === 'local') return;
+  const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
+  const need: AccessNeed = { right, name: resource.accessName };
+  if (access.isOpen(need)) return;
+  const challenge = (): Record<string, string> => ({
+    'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need),
+  });
+  let caller: Caller;
+  try {
+    caller = await access.authenticate(request.header('authorization'));
+  } catch (error) {
+    const { kind, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
+    if (kind !== 'unauthorized') throw error;
+    throw new EntrepotError(kind, message, { code, headers: challenge() });
+  }
+  if (caller.may(need)) return;
+  const what = `${right === 'read' ? 'read from' : 'write to'} repository ${name}`;
+  if (caller.name !== undefined)
+    throw new EntrepotError('forbidden', `${caller.name} may not ${what}`, { code: 'ACCESS_DENIED' });
+  throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
 }
 
 function labelOf(resource: Resource): string {

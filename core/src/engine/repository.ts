@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Access } from '../api/access.js';
 import type { BlobStore } from '../api/blob-store.js';
 import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
@@ -55,8 +56,10 @@ export interface RepositoryDefinition {
   readonly allowPrivateHosts: readonly string[];
   readonly userAgent: string;
   readonly limits: RepositoryLimits;
-  /** Whether a hosted repository takes uploads. `false`: they are answered 403. */
-  readonly acceptsUploads: boolean;
+  /** Who may read and write. */
+  readonly access: Access;
+  /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
+  readonly trustedRealms: readonly string[];
 }
 
 /** What the pipeline stands on. Shared by all repositories, but for the transport. */
@@ -77,6 +80,8 @@ export interface EngineServices {
 export interface EngineObserver {
   /** An upstream answered with `status`, or `failed`; `duration` in milliseconds until the head of its reply. */
   upstreamAnswered(repository: string, status: string, duration: number): void;
+  /** An upstream said how many requests it still takes (`ratelimit-remaining`). */
+  upstreamRemaining?(repository: string, upstream: string, remaining: number): void;
   /** Bytes were not what the ecosystem promised. */
   integrityFailed(repository: string): void;
 }
@@ -94,6 +99,8 @@ export interface EngineRequest {
   readonly body: Readable;
   /** The URL of the repository as this client reaches it, without a trailing slash. */
   readonly baseUrl: string;
+  /** The shared mount that it came in by; absent: the repository's own. */
+  readonly mount?: string | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
 }

@@ -211,7 +211,11 @@ export class Representations {
       const rendered = await hook(
         plugin.id,
         'render',
-        () => protocol.render?.(resource, entries, context) as DocumentBytes,
+        () =>
+          protocol.render?.(resource, entries, {
+            ...context,
+            content: (entry) => this.#context.flights.storedContent(entry),
+          }) as DocumentBytes,
       );
       return { bytes: guarded(plugin.id, 'render', rendered), mediaType, changesAt };
     });

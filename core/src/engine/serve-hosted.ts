@@ -5,8 +5,8 @@ import { Readable } from 'node:stream';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ReceivedEntry } from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource, UploadResource } from '../api/resource.js';
+import type { ReceivedEntry } from '../api/hosted.js';
+import type { ArtifactResource, DocumentResource, SessionResource, UploadResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import { noneMatch } from './range.js';
@@ -38,7 +38,7 @@ export class HostedServing {
     const { definition, services, admission, representations } = this.#context;
     if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
     if (resource.kind === 'document' && resource.fromEntries !== undefined)
-      return await this.#serveList(request, resource, resource.fromEntries);
+      return await this.#serveList(request, resource, resource.fromEntries.prefix);
     const entry = await services.storage.entries.find(definition.name, resource.key);
     if (entry === undefined) throw missing(resource.key);
     const shown = await representations.kept(request, resource, entry, { name: 'hit' });
@@ -79,17 +79,15 @@ export class HostedServing {
         headers: { Allow: 'GET, HEAD' },
       });
     }
-    if (!definition.acceptsUploads) {
-      throw new EntrepotError(
-        'forbidden',
-        `Repository ${definition.name} takes uploads only where the server listens on loopback`,
-        { code: 'UPLOADS_REFUSED' },
-      );
-    }
     if (upload.coordinates !== undefined) admission.require('request', upload.coordinates);
     const kept = await services.entries.find(definition.name, upload.key);
     checkConditions(request, kept);
     return upload.action === 'delete' ? await this.#remove(upload, kept) : await this.#receive(request, upload, kept);
+  }
+
+  /** One step of an upload in several requests. */
+  async step(_request: EngineRequest, session: SessionResource): Promise<EngineReply> {
+    throw missing(session.id ?? session.scope);
   }
 
   async #remove(upload: UploadResource, kept: Entry | undefined): Promise<EngineReply> {
@@ -124,7 +122,8 @@ export class HostedServing {
     const mediaType = upload.mediaType ?? 'application/octet-stream';
     if (protocol.receive === undefined) return [{ key: upload.key, mediaType, coordinates: upload.coordinates }];
     try {
-      return await protocol.receive(upload, spool.content(mediaType));
+      await protocol.receive(upload, spool.content(mediaType), undefined as never);
+      return [];
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `receive of plugin ${plugin.id} failed`);
     }

@@ -1,10 +1,11 @@
 import type { Digest } from '../api/digest.js';
-import type { Entry, EntryAccess, EntryIndex, EntryRenewal } from '../api/entry-index.js';
+import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 
 /** An `EntryIndex` in memory, for tests. */
 export class MemoryEntryIndex implements EntryIndex {
   /** By repository, then by key. */
   readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #revisions = new Map<string, number>();
   readonly #accesses = new Map<string, Map<string, number>>();
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
@@ -15,6 +16,18 @@ export class MemoryEntryIndex implements EntryIndex {
     const free = entries.every(({ repository, key }) => this.#find(repository, key) === undefined);
     if (free) for (const entry of entries) this.#put(entry);
     return entries.map(({ repository, key }) => this.#find(repository, key)).filter((entry) => entry !== undefined);
+  }
+
+  async change({ repository, expect, put, remove }: EntryChange): Promise<boolean> {
+    if (expect.some(({ key, digest }) => this.#find(repository, key)?.digest !== digest)) return false;
+    for (const entry of put) this.#put(entry);
+    for (const key of remove) await this.remove(repository, key);
+    this.#revisions.set(repository, (this.#revisions.get(repository) ?? 0) + 1);
+    return true;
+  }
+
+  async revision(repository: string): Promise<number> {
+    return this.#revisions.get(repository) ?? 0;
   }
 
   async replace(entry: Entry): Promise<void> {

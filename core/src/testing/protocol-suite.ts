@@ -152,7 +152,7 @@ function defineAttacks({ check }: Checks<Fixtures>): void {
     const protocol = await create();
     const base = 'https://upstream.example.com/a/base/';
     for (const { label, resource } of [...routed(protocol, subject), ...fuzzed(protocol, subject)]) {
-      if (resource.kind === 'local' || resource.kind === 'upload') continue;
+      if (resource.kind === 'local' || resource.kind === 'upload' || resource.kind === 'session') continue;
       const { upstreamPath } = resource;
       const place = `${label}: the upstream path ${JSON.stringify(upstreamPath)}`;
       assert.ok(/^[!-~]*$/.test(upstreamPath) && !/[#\\]/.test(upstreamPath), `${place} is not percent-encoded`);

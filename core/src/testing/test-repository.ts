@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
+import { anonymousAccess } from '../api/access.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import { silentLogger } from '../api/logger.js';
 import { parseOptions } from '../api/options.js';
@@ -119,7 +120,8 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
       allowPrivateHosts: [],
       userAgent: 'entrepot-test',
       limits: DEFAULT_LIMITS,
-      acceptsUploads: kind === 'hosted',
+      access: anonymousAccess(kind === 'hosted' ? ['read', 'write'] : ['read']),
+      trustedRealms: [],
       ...definition,
     },
     {

@@ -1,3 +1,4 @@
+import { anonymousAccess } from '@entrepot/core';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -99,7 +100,7 @@ export const testProtocol: Protocol = {
           key: path,
           class: 'document',
           upstreamPath: path,
-          fromEntries: filename,
+          fromEntries: { prefix: filename },
           mediaType: 'text/plain',
         };
       case 'search':
@@ -236,7 +237,8 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       allowPrivateHosts: [],
       userAgent: 'entrepot-test',
       limits: DEFAULT_LIMITS,
-      acceptsUploads: true,
+      access: anonymousAccess(['read', 'write']),
+      trustedRealms: [],
       ...options.definition,
     },
     {

@@ -1,3 +1,4 @@
+import { anonymousAccess } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { openHarness } from './harness.js';
 
@@ -56,8 +57,8 @@ describe('a hosted repository', () => {
   });
 
   it('refuses uploads where it must, and a proxy always does', async () => {
-    const closed = await openHarness({ kind: 'hosted', definition: { acceptsUploads: false } });
-    expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(403);
+    const closed = await openHarness({ kind: 'hosted', definition: { access: anonymousAccess(['read']) } });
+    expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(401);
     const proxy = await openHarness();
     expect(await proxy.ask('PUT', '/files/a', {}, 'x')).toMatchObject({ status: 405, headers: { Allow: 'GET, HEAD' } });
   });

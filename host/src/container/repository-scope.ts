@@ -1,3 +1,4 @@
+import { anonymousAccess } from '@entrepot/core';
 import { CLOCK, LOGGER } from '@entrepot/core';
 import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
 import { ConfigurationError, type ConfigurationProblem, type TransportConfig } from '../config/index.js';
@@ -103,7 +104,8 @@ function definitionOf({
     allowPrivateHosts: transport.allowPrivateHosts,
     userAgent: transport.userAgent,
     limits: { ...limits, totalTimeout: transport.totalTimeout },
-    acceptsUploads,
+    access: anonymousAccess(acceptsUploads ? ['read', 'write'] : ['read']),
+    trustedRealms: [],
   };
 }
 

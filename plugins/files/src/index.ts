@@ -63,7 +63,7 @@ export default defineProtocolPlugin({
       return {
         route: (head) => routeHosted(head, options),
         render: (document, entries) =>
-          renderListing(document.fromEntries ?? '', entries, document.variant === 'json' ? 'json' : 'html'),
+          renderListing(document.fromEntries?.prefix ?? '', entries, document.variant === 'json' ? 'json' : 'html'),
       };
     }
     const route = (head: RequestHead) => routeProxy(head, options);

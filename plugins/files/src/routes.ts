@@ -125,7 +125,7 @@ function listing(head: RequestHead, path: FilePath): DocumentResource {
     variant: format,
     vary: ['accept'],
     mediaType: format === 'json' ? 'application/json' : 'text/html; charset=utf-8',
-    fromEntries: path.key === '/' ? '' : path.key,
+    fromEntries: { prefix: path.key === '/' ? '' : path.key },
   };
 }
 

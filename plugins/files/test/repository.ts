@@ -1,3 +1,4 @@
+import { anonymousAccess } from '@entrepot/core';
 import type { ProtocolPlugin } from '@entrepot/core';
 import { openTestRepository } from '@entrepot/core/testing';
 import type { FakeUpstream, ManualClock, TestRepository as KitRepository } from '@entrepot/core/testing';
@@ -28,7 +29,7 @@ export async function startRepository(options: object, kind: 'proxy' | 'hosted')
   const repository: KitRepository = await openTestRepository({
     plugin: plugin as unknown as ProtocolPlugin,
     options,
-    definition: { kind, acceptsUploads: true },
+    definition: { kind, access: anonymousAccess(['read', 'write']) },
   });
   const ask: TestRepository['ask'] = async (method, path, headers = {}, body = '') => {
     const reply = await repository.ask({ method, path, headers, body });

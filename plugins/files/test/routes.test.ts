@@ -230,9 +230,16 @@ describe('a hosted repository', () => {
     [
       'GET',
       '/d/',
-      { kind: 'document', class: 'listing', key: 'd/', fromEntries: 'd/', variant: 'html', vary: ['accept'] },
+      {
+        kind: 'document',
+        class: 'listing',
+        key: 'd/',
+        fromEntries: { prefix: 'd/' },
+        variant: 'html',
+        vary: ['accept'],
+      },
     ],
-    ['GET', '/', { kind: 'document', class: 'listing', key: '/', fromEntries: '', variant: 'html' }],
+    ['GET', '/', { kind: 'document', class: 'listing', key: '/', fromEntries: { prefix: '' }, variant: 'html' }],
     [
       'PUT',
       '/d/a.zip',

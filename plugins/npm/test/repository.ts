@@ -1,3 +1,4 @@
+import { anonymousAccess } from '@entrepot/core';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,7 +79,8 @@ export async function startRepository(
     allowPrivateHosts: [],
     userAgent: 'entrepot-test',
     limits: DEFAULT_LIMITS,
-    acceptsUploads: true,
+    access: anonymousAccess(['read']),
+    trustedRealms: [],
   };
   const hotCache = new MemoryHotCache(clock);
   const services = { blobs, entries, hotCache, transport, policy, clock, logger: silentLogger, storage };

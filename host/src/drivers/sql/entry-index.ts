@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Digest, Entry, EntryAccess, EntryIndex, EntryRenewal } from '@entrepot/core';
+import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
 import { asEntrepotError, EntrepotError } from '@entrepot/core';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { prefixRange } from './prefix-range.js';
@@ -33,7 +33,7 @@ const COLUMNS = [
 /** A row without its access time: that is recorded apart, and survives a replacement. */
 type EntryRow = Pick<Selectable<EntryTable>, (typeof COLUMNS)[number]>;
 
-/** Another transaction put one of the keys first. */
+/** Something is not as the transaction needs it: it must leave no trace. */
 const LOST = Symbol('lost');
 
 /** An `EntryIndex` in a SQL database. It says nothing that SQLite and PostgreSQL do not share. */
@@ -61,15 +61,43 @@ export class SqlEntryIndex implements EntryIndex {
     });
   }
 
-  async replace(entry: Entry): Promise<void> {
-    const { repository, key, ...rest } = toRow(entry);
-    await stored('store an entry', () =>
-      this.#database
-        .insertInto('entries')
-        .values({ repository, key, ...rest })
-        .onConflict((conflict) => conflict.columns(['repository', 'key']).doUpdateSet(rest))
-        .execute(),
+  async change({ repository, expect, put, remove }: EntryChange): Promise<boolean> {
+    return stored('change entries', async () => {
+      try {
+        await this.#database.transaction().execute(async (transaction) => {
+          // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
+          await grow(transaction, repository);
+          for (const { key, digest } of expect) {
+            const found = await find(transaction, repository, key);
+            if (found?.digest !== digest) throw LOST;
+          }
+          for (const entry of put) await upsert(transaction, entry);
+          for (let start = 0; start < remove.length; start += REFERENCED_WIDTH) {
+            const keys = remove.slice(start, start + REFERENCED_WIDTH);
+            await transaction
+              .deleteFrom('entries')
+              .where('repository', '=', repository)
+              .where('key', 'in', keys)
+              .execute();
+          }
+        });
+        return true;
+      } catch (error) {
+        if (error !== LOST) throw error;
+        return false;
+      }
+    });
+  }
+
+  async revision(repository: string): Promise<number> {
+    const row = await stored('read a revision', () =>
+      this.#database.selectFrom('revisions').select('revision').where('repository', '=', repository).executeTakeFirst(),
     );
+    return Number(row?.revision ?? 0);
+  }
+
+  async replace(entry: Entry): Promise<void> {
+    await stored('store an entry', () => upsert(this.#database, entry));
   }
 
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
@@ -166,6 +194,25 @@ export class SqlEntryIndex implements EntryIndex {
   async dispose(): Promise<void> {
     await this.#database.destroy();
   }
+}
+
+async function upsert(database: Kysely<Schema>, entry: Entry): Promise<void> {
+  const { repository, key, ...rest } = toRow(entry);
+  await database
+    .insertInto('entries')
+    .values({ repository, key, ...rest })
+    .onConflict((conflict) => conflict.columns(['repository', 'key']).doUpdateSet(rest))
+    .execute();
+}
+
+async function grow(database: Kysely<Schema>, repository: string): Promise<void> {
+  await database
+    .insertInto('revisions')
+    .values({ repository, revision: 1 })
+    .onConflict((conflict) =>
+      conflict.column('repository').doUpdateSet((row) => ({ revision: row('revisions.revision', '+', 1) })),
+    )
+    .execute();
 }
 
 async function find(database: Kysely<Schema>, repository: string, key: string): Promise<Entry | undefined> {

@@ -2,11 +2,13 @@ import { EntrepotError } from '@entrepot/core';
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import type { SqlDialect } from './dialect.js';
 import { initial } from './migrations/0001-initial.js';
+import { revisions } from './migrations/0002-revisions.js';
 import type { Schema } from './schema.js';
 
 /** Forward only: a migration that was released is never changed, and none goes back. */
 const MIGRATIONS: Readonly<Record<string, (dialect: SqlDialect) => Migration>> = {
   '0001-initial': initial,
+  '0002-revisions': revisions,
 };
 
 /**

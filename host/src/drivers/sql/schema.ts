@@ -20,6 +20,12 @@ export interface EntryTable {
   accessed_at: number | null;
 }
 
+/** How often a repository was changed. */
+export interface RevisionTable {
+  repository: string;
+  revision: number;
+}
+
 /** One row that readiness checks write. */
 export interface ProbeTable {
   id: number;
@@ -30,4 +36,5 @@ export interface ProbeTable {
 export interface Schema {
   entries: EntryTable;
   probes: ProbeTable;
+  revisions: RevisionTable;
 }

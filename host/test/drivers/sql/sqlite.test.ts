@@ -70,7 +70,7 @@ describe('opening', () => {
     await database.destroy();
     await expect(open()).rejects.toMatchObject({
       kind: 'configuration',
-      message: `${path} was made by a newer version of Entrepot: expected 0001-initial as its last migration, found 9999-future`,
+      message: `${path} was made by a newer version of Entrepot: expected 0002-revisions as its last migration, found 9999-future`,
     });
   });
 

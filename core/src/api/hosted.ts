@@ -1,0 +1,70 @@
+import type { Caller } from './access.js';
+import type { Content } from './content.js';
+import type { PackageCoordinates } from './coordinates.js';
+import type { Digest } from './digest.js';
+import type { Entry } from './entry-index.js';
+
+/** What the hooks of a hosted repository can look at. All of it is of this repository alone. */
+export interface HostedContext {
+  /** The URL of the repository as this client reaches it, without a trailing slash. */
+  readonly baseUrl: string;
+  readonly caller: Caller;
+  find(key: string): Promise<Entry | undefined>;
+  /** The entries whose key begins with `prefix`, by key in code-point order, those after `after` (exclusive), `limit` at the most. */
+  list(options: {
+    readonly prefix: string;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly Entry[]>;
+  /** The bytes of a kept entry. Reading fails with `storage` when they are missing. */
+  content(entry: Entry): Content;
+}
+
+/** One entry that a change makes. Its bytes: `bytes`, or those of the entry `sameAs`, or else the body of the upload. */
+export interface ReceivedEntry {
+  readonly key: string;
+  readonly bytes?: Uint8Array | undefined;
+  /** The bytes of this entry again, under another key: a retag, a mount. */
+  readonly sameAs?: Entry | undefined;
+  readonly mediaType: string;
+  readonly coordinates?: PackageCoordinates | undefined;
+  /** What the protocol keeps of its own with the entry (JSON). */
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** That an entry is as it was read when the change was made up. */
+export interface Expectation {
+  readonly key: string;
+  /** Absent: there is no such entry. */
+  readonly digest?: Digest | undefined;
+}
+
+/** A change to a hosted repository: carried out as a whole or not at all. */
+export interface HostedChange {
+  /** Entries that must be new: one that exists is a `conflict`. */
+  readonly create?: readonly ReceivedEntry[] | undefined;
+  /** Entries that are put whatever was there. */
+  readonly replace?: readonly ReceivedEntry[] | undefined;
+  /** Keys of entries that are removed; one that is absent is passed over. */
+  readonly remove?: readonly string[] | undefined;
+  /** What the change was made up from. When it is no longer so, the hook is called again, with what is so now. */
+  readonly expect?: readonly Expectation[] | undefined;
+  /** What the client is told. Absent: 201 for what is new, 200 for what was replaced, 204 for a delete. */
+  readonly reply?: ChangeReply | undefined;
+}
+
+/** What a client is told of a change. */
+export interface ChangeReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly mediaType?: string | undefined;
+  readonly body?: string | undefined;
+}
+
+/** How far an upload in several requests has come. */
+export interface SessionState {
+  /** Unguessable, safe in a URL. */
+  readonly id: string;
+  /** Bytes that are here. */
+  readonly size: number;
+}
