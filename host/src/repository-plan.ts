@@ -19,6 +19,7 @@ export interface PlannedUpstream {
   /** Without credentials. */
   readonly url: string;
   readonly scope?: string | undefined;
+  readonly fallback?: 'not-found' | 'any-error' | undefined;
   /** A secret. */
   readonly authorization?: string | undefined;
   /** Where it comes from, for people. */
@@ -151,9 +152,10 @@ async function findUpstreams(
 > {
   if (upstreams !== undefined) {
     return {
-      upstreams: upstreams.map(({ url, scope, auth }) => ({
+      upstreams: upstreams.map(({ url, scope, fallback, auth }) => ({
         url,
         scope,
+        fallback,
         authorization: headerOf(auth),
         source: CONFIGURED,
       })),
@@ -175,9 +177,10 @@ async function findUpstreams(
     return { problems: [{ path: `${path}.upstream`, message }] };
   }
   return {
-    upstreams: found.map(({ url, scope, authorization, source }) => ({
+    upstreams: found.map(({ url, scope, fallback, authorization, source }) => ({
       url: url.replace(/\/+$/, ''),
       scope,
+      fallback,
       authorization: authorization ?? headerOf(auth),
       source,
     })),

@@ -57,11 +57,21 @@ describe('planRepositories', () => {
 
   it('says of configured upstreams that they are, and keeps their credentials apart from their URL', async () => {
     const { plans } = await plan({
-      a: { type: 'zoo', upstreams: ['https://u:p@one.example.com', UPSTREAM], auth: { token: 't' } },
+      a: {
+        type: 'zoo',
+        upstreams: [{ url: 'https://u:p@one.example.com', fallback: 'any-error' }, UPSTREAM],
+        auth: { token: 't' },
+      },
     });
 
     expect(plans[0]?.upstreams).toEqual([
-      { url: 'https://one.example.com', scope: undefined, authorization: 'Basic dTpw', source: 'the configuration' },
+      {
+        url: 'https://one.example.com',
+        scope: undefined,
+        fallback: 'any-error',
+        authorization: 'Basic dTpw',
+        source: 'the configuration',
+      },
       { url: UPSTREAM, scope: undefined, authorization: 'Bearer t', source: 'the configuration' },
     ]);
   });

@@ -237,6 +237,11 @@ export interface Upstream {
   readonly url: string;
   /** Serves only resources that name this scope. */
   readonly scope?: string | undefined;
+  /**
+   * What of this upstream leads on to the next one of its scope: only "not found" (404, 410), or any failure, a refusal
+   * included. Absent: as the resource says (`upstreamsAre`).
+   */
+  readonly fallback?: 'not-found' | 'any-error' | undefined;
 }
 
 /** An upstream that was found in the settings of a client on this machine. */

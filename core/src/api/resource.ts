@@ -30,7 +30,7 @@ export interface UpstreamLocation extends GuardedResource {
   /**
    * What several upstreams of one scope are to each other. `mirrors` (the default) have the same: the next one is asked when
    * one fails or does not have it. `origins` are places of their own, in order: only "not found" leads on to the next one, so
-   * that the outage of a private one never sends its names to a public one.
+   * that the outage of a private one never sends its names to a public one. An upstream's own `fallback` goes before this.
    */
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** The `Accept` header for the upstream. Absent: any media type. */

@@ -42,6 +42,13 @@ export interface UpstreamReply extends TransportReply {
   readonly finalUrl: URL;
 }
 
+/** A place that is asked. */
+interface Candidate {
+  readonly url: URL;
+  /** The upstream that it belongs to; absent for a place elsewhere that a document named. */
+  readonly upstream?: ConfiguredUpstream | undefined;
+}
+
 /** The upstreams of one repository: which to ask, with what, and what their answers mean. */
 export class Upstreams {
   readonly #definition: RepositoryDefinition;
@@ -71,51 +78,53 @@ export class Upstreams {
    * refused address; `upstream-unavailable` when none could answer; `bad-request` for other refusals
    */
   async fetch(query: UpstreamQuery): Promise<UpstreamReply> {
-    const candidates = this.#candidates(query);
+    const { candidates, skipped } = this.#candidates(query);
     if (candidates.length === 0) {
+      if (skipped !== undefined) throw leftAlone(skipped);
       const scope = query.scope === undefined ? '' : ` for ${query.scope}`;
       throw new EntrepotError('not-found', `Repository ${this.#definition.name} has no upstream${scope}`);
     }
     const failures: EntrepotError[] = [];
-    for (const url of candidates) {
+    for (const { url, upstream } of candidates) {
       try {
-        return await this.#ask(url, query);
+        return await this.#ask(url, upstream, query);
       } catch (error) {
         const failure = asEntrepotError(error, 'upstream-unavailable', `${printableUrl(url)} could not be asked`);
         query.signal.throwIfAborted();
         failures.push(failure);
-        // An answer of the place that was named stands; only an outage, or "not here", leads on to the next one.
-        if (failure.kind !== 'upstream-unavailable' && failure.kind !== 'not-found') break;
-        if (failure.kind !== 'not-found' && query.upstreamsAre === 'origins') break;
+        if (!leadsOn(failure.kind, upstream, query)) break;
       }
     }
     // "Not found" is only true when nobody who could know was out of reach (architecture §10: our failure is never a 404).
-    throw failures.find(({ kind }) => kind !== 'not-found') ?? (failures.at(-1) as EntrepotError);
+    const outage = failures.find(({ kind }) => kind !== 'not-found');
+    if (outage === undefined && skipped !== undefined) throw leftAlone(skipped);
+    throw outage ?? (failures.at(-1) as EntrepotError);
   }
 
-  #candidates({ path, scope, upstreamsAre, location, skipUnhealthy }: UpstreamQuery): URL[] {
+  /** Who is asked, in order; and one that is left alone for the time being, because it has been failing. */
+  #candidates(query: UpstreamQuery): { candidates: readonly Candidate[]; skipped?: ConfiguredUpstream | undefined } {
+    const { path, scope, location, skipUnhealthy } = query;
     const upstreams = this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.now();
     const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? 0) <= now;
-    const inOrder = upstreamsAre === 'origins';
-    const healthy = upstreams.filter((upstream, index) => isHealthy(upstream) || (inOrder && index > 0));
-    const unhealthy = upstreams.filter((upstream) => !healthy.includes(upstream));
-    if (skipUnhealthy && unhealthy.length > 0 && (inOrder || healthy.length === 0)) {
-      throw new EntrepotError(
-        'upstream-unavailable',
-        `${printableUrl((unhealthy[0] as ConfiguredUpstream).url)} has been failing and is left alone for a while`,
-        { code: 'UPSTREAM_SKIPPED' },
-      );
-    }
-    const asked = inOrder ? upstreams : [...healthy, ...(skipUnhealthy ? [] : unhealthy)];
-    const urls = asked.map(({ url }) => joinUrl(url, path));
-    if (location === undefined) return urls;
-    const named = locate(location);
-    return [named, ...urls.filter(({ href }) => href !== named.href)];
+    // One whose outage would lead on is passed over at once, and asked last.
+    const passedOver = upstreams.filter(
+      (upstream) => !isHealthy(upstream) && leadsOn('upstream-unavailable', upstream, query),
+    );
+    const inTurn = upstreams.filter((upstream) => !passedOver.includes(upstream));
+    const [first = passedOver[0]] = inTurn;
+    if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], skipped: first };
+    const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
+    const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path), upstream }));
+    const skipped = skipUnhealthy ? passedOver[0] : undefined;
+    if (location === undefined) return { candidates, skipped };
+    const url = locate(location);
+    const upstream = this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url));
+    const others = candidates.filter((candidate) => candidate.url.href !== url.href);
+    return { candidates: [{ url, upstream }, ...others], skipped };
   }
 
-  async #ask(url: URL, query: UpstreamQuery): Promise<UpstreamReply> {
-    const upstream = this.#definition.upstreams.find((candidate) => url.href.startsWith(candidate.url));
+  async #ask(url: URL, upstream: ConfiguredUpstream | undefined, query: UpstreamQuery): Promise<UpstreamReply> {
     const { reply, finalUrl } = await this.#follow(url, query).catch((error: unknown) => {
       if (!query.signal.aborted && error instanceof EntrepotError && error.kind === 'upstream-unavailable')
         this.#failed(upstream);
@@ -197,6 +206,30 @@ export class Upstreams {
 /** Where `resource` is asked for, as a part of a query. */
 export function placeOf(resource: UpstreamLocation): Pick<UpstreamQuery, 'path' | 'scope' | 'upstreamsAre'> {
   return { path: resource.upstreamPath, scope: resource.upstreamScope, upstreamsAre: resource.upstreamsAre };
+}
+
+/** Whether a failure of `upstream` leads on to the next one. */
+function leadsOn(
+  kind: EntrepotError['kind'],
+  upstream: ConfiguredUpstream | undefined,
+  { upstreamsAre }: Pick<UpstreamQuery, 'upstreamsAre'>,
+): boolean {
+  if (kind === 'not-found' || upstream?.fallback === 'any-error') return true;
+  if (upstream?.fallback === 'not-found' || upstreamsAre === 'origins') return false;
+  // Any other answer of the place that was named stands.
+  return kind === 'upstream-unavailable';
+}
+
+function leftAlone({ url }: ConfiguredUpstream): EntrepotError {
+  return new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(url)} has been failing and is left alone for a while`,
+    { code: 'UPSTREAM_SKIPPED' },
+  );
+}
+
+function isBelow({ href }: URL, base: string): boolean {
+  return href.startsWith(base.endsWith('/') ? base : `${base}/`);
 }
 
 /** `path` below `base`, whose own path is kept whether or not it ends in `/`. */

@@ -239,6 +239,57 @@ describe('several upstreams', () => {
     expect(await (await both.get('/files/public')).text()).toBe('public');
   });
 
+  it('goes on from each upstream by its own rule', async () => {
+    const [first, second, third] = [await openHarness(), await openHarness(), await openHarness()];
+    const upstreams = [
+      { url: first.upstream.url, fallback: 'any-error' },
+      { url: second.upstream.url, fallback: 'not-found' },
+      { url: third.upstream.url },
+    ] as const;
+    const { get, clock } = await openHarness({ definition: { upstreams }, artifact: { negativeFor: 0 } });
+    const rows = [
+      // What the three answer, the reply, and how often each was asked.
+      [[200, 200, 200], 200, [1, 0, 0]],
+      [[404, 404, 200], 200, [1, 1, 1]],
+      [[500, 404, 200], 200, [1, 1, 1]],
+      [[403, 200, 200], 200, [1, 1, 0]],
+      [[400, 410, 404], 400, [1, 1, 1]],
+      [[404, 500, 200], 502, [1, 1, 0]],
+      [[404, 403, 200], 403, [1, 1, 0]],
+      [[500, 404, 404], 502, [1, 1, 1]],
+      [[404, 404, 410], 410, [1, 1, 1]],
+    ] as const;
+    for (const [at, [answers, status, asked]] of rows.entries()) {
+      clock.advance(60_000);
+      const path = `/files/${at}`;
+      const places = [first, second, third];
+      for (const [place, answer] of answers.entries())
+        places[place]?.upstream.serve(path, { status: answer, body: 'a' });
+      const found = (await get(path)).status;
+      expect([at, found, places.map(({ upstream }) => upstream.count(path))]).toEqual([at, status, asked]);
+    }
+  });
+
+  it('passes over one that has been failing where its failure leads on, and never says 404 without it', async () => {
+    const [first, second] = [await openHarness(), await openHarness()];
+    const upstreams = [
+      { url: first.upstream.url, fallback: 'any-error' },
+      { url: second.upstream.url, fallback: 'not-found' },
+    ] as const;
+    const { get } = await openHarness({ definition: { upstreams }, document: { freshFor: 0, onGone: 'pass' } });
+    second.upstream.serve('/raw/a', { body: 'a' });
+    for (let asked = 0; asked < 5; asked += 1) {
+      first.upstream.serve('/raw/a', { status: 500 });
+      expect(await (await get('/raw/a')).text()).toBe('a');
+    }
+    expect(first.upstream.count('/raw/a')).toBe(3);
+    first.upstream.serve('/raw/b', { status: 500 });
+    expect((await get('/raw/b')).status).toBe(502);
+    // The copy stands in: the one that was not asked may have it.
+    second.upstream.serve('/raw/a', { status: 404 });
+    expect(await (await get('/raw/a')).text()).toBe('a');
+  });
+
   it('resolves what a document says against where it was found', async () => {
     const { upstream, get } = await openHarness();
     upstream.handle(

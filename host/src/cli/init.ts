@@ -37,7 +37,12 @@ async function initialRepository(plugin: ProtocolPlugin, context: CommandContext
   if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { type: id, kinds, upstreams: [] };
   try {
     const found = await plugin.discoverUpstreams({ useClientCredentials: false });
-    const upstreams = found.map(({ url, scope, source }) => ({ url: printableUrl(url), scope, source }));
+    const upstreams = found.map(({ url, scope, fallback, source }) => ({
+      url: printableUrl(url),
+      scope,
+      fallback,
+      source,
+    }));
     return { type: id, kinds, upstreams };
   } catch (error) {
     context.writeError(`${id}: the settings of its clients cannot be read: ${(error as Error).message}`);

@@ -6,6 +6,7 @@ export interface InitialRepository {
   readonly upstreams: readonly {
     readonly url: string;
     readonly scope?: string | undefined;
+    readonly fallback?: 'not-found' | 'any-error' | undefined;
     readonly source: string;
   }[];
 }
@@ -42,12 +43,16 @@ function upstreamLines(upstreams: InitialRepository['upstreams']): string[] {
   if (first !== undefined && others.length === 0 && first.scope === undefined) return [`    # upstream: ${first.url}`];
   return [
     '    # upstreams:',
-    ...upstreams.map(({ url, scope }) =>
-      scope === undefined
+    ...upstreams.map(({ url, scope, fallback }) =>
+      scope === undefined && fallback === undefined
         ? `    #   - ${url}`
-        : `    #   - { url: ${JSON.stringify(url)}, scope: ${JSON.stringify(scope)} }`,
+        : `    #   - { url: ${JSON.stringify(url)}${flowPair('scope', scope)}${flowPair('fallback', fallback)} }`,
     ),
   ];
+}
+
+function flowPair(key: string, value: string | undefined): string {
+  return value === undefined ? '' : `, ${key}: ${JSON.stringify(value)}`;
 }
 
 function exampleRepository({ type, kinds }: InitialRepository): string {

@@ -149,6 +149,7 @@ export interface UpstreamConfig {
   /** The base URL, without credentials and without a trailing slash. */
   readonly url: string;
   readonly scope?: string | undefined;
+  readonly fallback?: 'not-found' | 'any-error' | undefined;
   /** Its own, else that of its URL, else the repository's. */
   readonly auth?: UpstreamAuth | undefined;
 }
@@ -161,13 +162,20 @@ const upstreamSchema = z.union([
     .strictObject({
       url: upstreamUrl.describe('The base URL of the upstream.'),
       scope: text.optional().describe('Ask this upstream only for names of this scope (npm: `@acme`).'),
+      fallback: z
+        .enum(['not-found', 'any-error'])
+        .optional()
+        .describe(
+          'What of this upstream leads on to the next one: only “not found” (`,` in `GOPROXY`), or any failure (`|`). Left out: as the protocol has it.',
+        ),
       auth: authSchema.optional().describe('Credentials for this upstream alone.'),
     })
-    .transform(({ url, scope, auth }): UpstreamConfig => {
+    .transform(({ url, scope, fallback, auth }): UpstreamConfig => {
       const credentials = auth ?? url.auth;
       return {
         url: url.url,
         ...(scope !== undefined && { scope }),
+        ...(fallback !== undefined && { fallback }),
         ...(credentials !== undefined && { auth: credentials }),
       };
     }),
@@ -283,7 +291,9 @@ const repositoryKeys = {
     .array(upstreamSchema)
     .min(1, { error: 'expected at least one upstream' })
     .optional()
-    .describe('Several upstreams, tried in this order: URLs, or `{ url, scope, auth }`. Instead of `upstream`.'),
+    .describe(
+      'Several upstreams, tried in this order: URLs, or `{ url, scope, fallback, auth }`. Instead of `upstream`.',
+    ),
   auth: authSchema.optional().describe('Credentials for every upstream that has none of its own.'),
   useClientCredentials: z
     .boolean()

@@ -97,7 +97,7 @@ function definitionOf({
     name,
     kind,
     plugin: loaded.plugin,
-    upstreams: upstreams.map(({ url, scope, authorization }) => ({ url, scope, authorization })),
+    upstreams: upstreams.map(({ url, scope, fallback, authorization }) => ({ url, scope, fallback, authorization })),
     freshness,
     coldRange,
     requireIntegrity,

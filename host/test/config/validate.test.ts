@@ -87,14 +87,14 @@ describe('repositories', () => {
       upstreams: [
         'https://one.example.com',
         'https://me:secret@two.example.com',
-        { url: 'https://three.example.com', scope: '@acme', auth: { token: 'own' } },
+        { url: 'https://three.example.com', scope: '@acme', fallback: 'any-error', auth: { token: 'own' } },
         { url: 'https://four.example.com/' },
       ],
     });
     expect(upstreams).toEqual([
       { url: 'https://one.example.com', auth: { token: 'common' } },
       { url: 'https://two.example.com', auth: { username: 'me', password: 'secret' } },
-      { url: 'https://three.example.com', scope: '@acme', auth: { token: 'own' } },
+      { url: 'https://three.example.com', scope: '@acme', fallback: 'any-error', auth: { token: 'own' } },
       { url: 'https://four.example.com', auth: { token: 'common' } },
     ]);
   });

@@ -19,8 +19,9 @@ export async function discoverUpstreams(
   if (environment === undefined) return [];
   const proxies = parseProxies(environment.GOPROXY);
   const logins = useClientCredentials ? await readNetrc(surroundings) : new Map<string, string>();
-  const found: DiscoveredUpstream[] = proxies.map((url) => ({
+  const found: DiscoveredUpstream[] = proxies.map(({ url, fallback }) => ({
     url: plain(url),
+    fallback,
     source: 'go env GOPROXY',
     authorization: useClientCredentials ? authorizationFor(url, logins) : undefined,
   }));
@@ -36,18 +37,27 @@ export async function discoverUpstreams(
   ];
 }
 
+/** A proxy of a `GOPROXY` list. */
+export interface ListedProxy {
+  readonly url: URL;
+  /** What leads on from it: `,` behind it is "not found", `|` is any failure. */
+  readonly fallback: 'not-found' | 'any-error';
+}
+
 /** The proxies of a `GOPROXY` list; those behind `direct` and `off` are never asked (`go help goproxy`). */
-export function parseProxies(list: string): URL[] {
-  const proxies: URL[] = [];
-  for (const part of list.split(/[,|]/)) {
-    const text = part.trim();
+export function parseProxies(list: string): ListedProxy[] {
+  const proxies: ListedProxy[] = [];
+  for (const [, element = '', separator] of list.matchAll(/([^,|]*)([,|]|$)/g)) {
+    const text = element.trim();
     if (text === 'direct' || text === 'off') break;
     if (text === '' || text.startsWith('file:')) continue;
-    const url = URL.canParse(text) ? new URL(text) : undefined;
+    // A host alone is one of an https URL (cmd/go/internal/modfetch, proxyList).
+    const full = /[.:/]/.test(text) && !/:\/|^\//.test(text) ? `https://${text}` : text;
+    const url = URL.canParse(full) ? new URL(full) : undefined;
     if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
       throw new EntrepotError('configuration', 'go env GOPROXY: expected http: or https: URLs, "direct" or "off"');
     }
-    proxies.push(url);
+    proxies.push({ url, fallback: separator === '|' ? 'any-error' : 'not-found' });
   }
   return proxies;
 }

@@ -168,16 +168,30 @@ describe('discovery', () => {
     });
     const found = await discoverUpstreams({ useClientCredentials: false }, environment);
     expect(JSON.stringify(found)).not.toContain('secret');
-    expect(found.map(({ url, scope }) => [url, scope])).toEqual([
-      ['https://one.example.com/go', undefined],
-      ['http://two.example.com', undefined],
-      ['https://one.example.com/go/sumdb/sum.golang.org', 'sumdb/sum.golang.org'],
-      ['http://two.example.com/sumdb/sum.golang.org', 'sumdb/sum.golang.org'],
-      ['https://sums.example.com', 'sumdb/sum.golang.org'],
+    expect(found.map(({ url, scope, fallback }) => [url, scope, fallback])).toEqual([
+      ['https://one.example.com/go', undefined, 'any-error'],
+      ['http://two.example.com', undefined, 'not-found'],
+      ['https://one.example.com/go/sumdb/sum.golang.org', 'sumdb/sum.golang.org', 'any-error'],
+      ['http://two.example.com/sumdb/sum.golang.org', 'sumdb/sum.golang.org', 'not-found'],
+      ['https://sums.example.com', 'sumdb/sum.golang.org', undefined],
     ]);
     const [one, two] = await discoverUpstreams({ useClientCredentials: true }, environment);
     expect(one?.authorization).toBe(`Basic ${Buffer.from('user:secret').toString('base64')}`);
     expect(two?.authorization).toBeUndefined();
+  });
+
+  it.each([
+    ['https://a.test', ['https://a.test/ not-found']],
+    ['https://a.test,https://b.test|direct', ['https://a.test/ not-found', 'https://b.test/ any-error']],
+    ['https://a.test|https://b.test,off', ['https://a.test/ any-error', 'https://b.test/ not-found']],
+    [' https://a.test | , https://b.test ', ['https://a.test/ any-error', 'https://b.test/ not-found']],
+    ['proxy.test/go,localhost:3000', ['https://proxy.test/go not-found', 'https://localhost:3000/ not-found']],
+    ['file:///modules|https://b.test', ['https://b.test/ not-found']],
+    ['direct,https://a.test', []],
+    ['off', []],
+    ['', []],
+  ])('reads the list %j as go does', (list, wanted) => {
+    expect(parseProxies(list).map(({ url, fallback }) => `${url.href} ${fallback}`)).toEqual(wanted);
   });
 
   it('reads credentials from netrc when they are wanted', async () => {
