@@ -58,6 +58,8 @@ export interface RewriteContext {
   readonly baseUrl: string;
   /** What `describe` said of this document; empty when the protocol has none. */
   readonly descriptions: Descriptions;
+  /** The upstream's headers that are kept with the document, lower-case. */
+  readonly headers: Readonly<Record<string, string>>;
   /**
    * Whether policy lets this version be listed. A version for which it is `false` is left out, and every pointer to it is moved.
    * @param coordinates of the version
@@ -174,8 +176,11 @@ export interface Protocol {
    * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
    */
   verify?(artifact: ArtifactResource, content: Content, context: VerifyContext): Promise<void>;
-  /** Prints `error` in the shape that the ecosystem's clients show. Absent: plain text. Must not throw. */
-  renderError?(error: EntrepotError): RenderedError;
+  /**
+   * Prints `error` in the shape that the ecosystem's clients show. Absent: plain text. Must not throw.
+   * @param resource what the request named; absent when it named nothing
+   */
+  renderError?(error: EntrepotError, resource?: Resource): RenderedError;
   /** For a passthrough that says `adapted`: the request for the upstream. `body` is decoded, and bounded by core. */
   adaptRequest?(resource: PassthroughResource, body: Uint8Array): AdaptedRequest;
   /** For a passthrough that says `adapted`: the reply for the client, from the upstream's reply and the client's body. */
@@ -306,6 +311,8 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    * that is looked up (`?ns=`). Pure. `undefined`: nothing is there.
    */
   select?(head: RequestHead, repositories: readonly SharedRepository[]): SharedAnswer | undefined;
+  /** Headers of every reply, errors included; names as they are sent. */
+  readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
   /** What happens to empty and `.` segments of a path. Absent: they are refused with 400. */
   readonly dotSegments?: 'refuse' | 'collapse' | undefined;
   /**

@@ -117,6 +117,8 @@ export interface DocumentResource extends StoredResource {
   readonly vary?: readonly string[] | undefined;
   /** In a hosted repository: the document is made by `render`, or `join`, from these entries. */
   readonly fromEntries?: EntrySelection | undefined;
+  /** What is served instead when this is not found: another form of it, or nothing in the form that clients want. */
+  readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**
    * The document is a mutable name for bytes that are also found by their digest (the tag of an image). It is
    * revalidated by HEAD, and what it names now is fetched by digest: so no name ever moves between two questions.
@@ -201,7 +203,10 @@ export interface SessionResource extends GuardedResource {
   readonly id?: string | undefined;
   /** Where the client says that the body begins and ends (both included). Elsewhere: `range-not-satisfiable`. Absent: at the end. */
   readonly range?: ByteRange | undefined;
-  /** To complete: what is made of the bytes, those of this request's body included. */
+  /**
+   * To complete: what is made of the bytes, those of this request's body included. To open: a `link` that is tried first;
+   * only where its source is `not-found` a session is opened.
+   */
   readonly upload?: UploadResource | undefined;
   /** The most bytes of a whole session. */
   readonly maxBytes: number;

@@ -1,6 +1,7 @@
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { OutcomeName } from '../api/outcome.js';
 import type { RenderedError } from '../api/protocol.js';
+import type { Resource } from '../api/resource.js';
 import { cacheStatus, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
 
@@ -8,12 +9,12 @@ import type { EngineReply, EngineRequest, RepositoryDefinition } from './reposit
 export function errorReply(
   definition: RepositoryDefinition,
   request: EngineRequest,
-  resource: string,
+  resource: Resource | undefined,
   error: unknown,
 ): EngineReply {
   const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
   const shown = failure.expose ? failure : hidden(failure);
-  const rendered = render(definition, shown);
+  const rendered = render(definition, shown, resource);
   const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
   const body = Buffer.from(rendered.body);
   return {
@@ -29,8 +30,21 @@ export function errorReply(
       ...failure.headers,
     },
     body: request.method === 'HEAD' ? undefined : body,
-    outcome: { name, repository: definition.name, resource, code: failure.code, detail: failure.message },
+    outcome: {
+      name,
+      repository: definition.name,
+      resource: labelOf(resource),
+      code: failure.code,
+      detail: failure.message,
+    },
   };
+}
+
+/** What metrics and logs call `resource`. */
+function labelOf(resource: Resource | undefined): string {
+  if (resource === undefined) return 'none';
+  if (resource.kind === 'local') return 'local';
+  return resource.kind === 'passthrough' ? resource.name : resource.class;
 }
 
 /** Our own failures are told to the operator, not to the client. */
@@ -41,6 +55,12 @@ function hidden(failure: EntrepotError): EntrepotError {
   });
 }
 
-function render({ protocol }: RepositoryDefinition, error: EntrepotError): RenderedError {
-  return protocol.renderError?.(error) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` };
+function render(
+  { protocol }: RepositoryDefinition,
+  error: EntrepotError,
+  resource: Resource | undefined,
+): RenderedError {
+  return (
+    protocol.renderError?.(error, resource) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` }
+  );
 }

@@ -1,7 +1,7 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
-import type { LocalResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
@@ -37,7 +37,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       case 'artifact':
       case 'document':
         requireReading(request);
-        return await (definition.kind === 'hosted' ? hosted : stored).serve(request, resource);
+        return await serveKept(request, resource);
       case 'passthrough':
         return await passthrough.serve(request, resource);
       case 'upload':
@@ -49,17 +49,35 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     }
   }
 
+  async function serveKept(
+    request: EngineRequest,
+    resource: ArtifactResource | DocumentResource,
+  ): Promise<EngineReply> {
+    const serving = definition.kind === 'hosted' ? hosted : stored;
+    if (resource.kind === 'artifact' || resource.otherwise === undefined) return await serving.serve(request, resource);
+    try {
+      return await serving.serve(request, resource);
+    } catch (error) {
+      if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
+      return await serve(request, resource.otherwise);
+    }
+  }
+
+  const { replyHeaders } = definition.plugin;
+  function withHeaders(reply: EngineReply): EngineReply {
+    return replyHeaders === undefined ? reply : { ...reply, headers: { ...replyHeaders, ...reply.headers } };
+  }
+
   return {
     definition,
     async handle(request) {
-      let label = 'none';
+      let resource: Resource | undefined;
       try {
-        const resource = route(definition, request);
-        label = labelOf(resource);
+        resource = route(definition, request);
         await authorize(definition, request, resource);
-        return await serve(request, resource);
+        return withHeaders(await serve(request, resource));
       } catch (error) {
-        const reply = errorReply(definition, request, label, error);
+        const reply = withHeaders(errorReply(definition, request, resource, error));
         if (reply.status >= 500)
           services.logger.warn(
             { error, repository: definition.name, path: request.rawPath, status: reply.status },
@@ -92,6 +110,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
 /** A request head that parses the query only for protocols that look at it. */
 class Head implements RequestHead {
   readonly method: string;
+  readonly mount: string | undefined;
   readonly segments: readonly string[];
   readonly trailingSlash: boolean;
   readonly rawQuery: string;
@@ -101,6 +120,7 @@ class Head implements RequestHead {
 
   constructor(request: EngineRequest, segments: readonly string[], trailingSlash: boolean) {
     this.method = request.method === 'HEAD' ? 'GET' : request.method;
+    this.mount = request.mount;
     this.segments = segments;
     this.trailingSlash = trailingSlash;
     this.rawQuery = request.rawQuery;
@@ -139,11 +159,6 @@ async function authorize(
   if (caller.name !== undefined)
     throw new EntrepotError('forbidden', `${caller.name} may not ${what}`, { code: 'ACCESS_DENIED' });
   throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
-}
-
-function labelOf(resource: Resource): string {
-  if (resource.kind === 'local') return 'local';
-  return resource.kind === 'passthrough' ? resource.name : resource.class;
 }
 
 function requireReading({ method }: EngineRequest): void {

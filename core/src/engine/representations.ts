@@ -157,7 +157,7 @@ export class Representations {
     const { definition, flights } = this.#context;
     const content = unstored ?? flights.storedContent(entry);
     const descriptions = await flights.descriptionsOf(resource, entry.digest, content);
-    const { context, changesAt } = this.#rewriteContext(request, descriptions);
+    const { context, changesAt } = this.#rewriteContext(request, descriptions, entry.headers);
     const { protocol, plugin } = definition;
     if (protocol.rewrite === undefined)
       throw new EntrepotError(
@@ -179,6 +179,7 @@ export class Representations {
   #rewriteContext(
     request: EngineRequest,
     descriptions: RewriteContext['descriptions'],
+    headers: RewriteContext['headers'],
   ): { context: RewriteContext; changesAt: () => number | undefined } {
     let earliest = Infinity;
     const notice = (at: number): void => {
@@ -188,6 +189,7 @@ export class Representations {
       context: {
         baseUrl: request.baseUrl,
         descriptions,
+        headers,
         admits: (coordinates, description) => this.#context.admission.lists(coordinates, description, notice),
       },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
@@ -207,7 +209,7 @@ export class Representations {
     const encoding = chooseEncoding(request, mediaType, Infinity);
     const { renditions } = services.storage;
     const rendition = await renditions.make(key, encoding, async () => {
-      const { context, changesAt } = this.#rewriteContext(request, new Map());
+      const { context, changesAt } = this.#rewriteContext(request, new Map(), {});
       const rendered = await hook(
         plugin.id,
         'render',
