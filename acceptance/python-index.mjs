@@ -31,12 +31,7 @@ export class PythonIndex {
 
   /** The configuration of a repository in front of it. @param {Record<string, unknown>} [more] */
   repository(more = {}) {
-    return {
-      type: 'pypi',
-      upstream: this.index.url,
-      transport: { allowPrivateHosts: [`127.0.0.1:${this.files.port}`] },
-      ...more,
-    };
+    return { type: 'pypi', upstream: this.index.url, ...more };
   }
 
   /** How many requests there were on both hosts. */

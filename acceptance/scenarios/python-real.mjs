@@ -2,7 +2,6 @@ import { strict as assert } from 'node:assert';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { outputOf } from '../run-command.mjs';
-import { discoverUpstreams } from '../../plugins/pypi/dist/discover.js';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
 import { note } from '../tally.mjs';
@@ -46,19 +45,6 @@ export async function pythonReal(tally, clients, { small }) {
 }
 
 /**
- * The hosts on which the index of this machine has its files: where a mirror answers for them, their addresses are private.
- * @returns {Promise<string[]>}
- */
-async function fileHosts() {
-  const [upstream] = await discoverUpstreams({ useClientCredentials: false });
-  if (upstream === undefined) throw new Error('an index in the settings of pip or uv on this machine was expected');
-  const page = `${upstream.url}/simple/pip/`;
-  const reply = await fetch(page, { headers: { accept: 'application/vnd.pypi.simple.v1+json, text/html;q=0.1' } });
-  const links = [...(await reply.text()).matchAll(/(?:"url": ?|href=)"([^"]+)"/g)].map(([, link]) => link ?? '');
-  return [...new Set(links.map((link) => new URL(link, page).host))];
-}
-
-/**
  * @param {{ tally: Tally, clients: readonly PythonClient[], folder: string, stack: string, names: readonly string[] }} setting
  */
 async function installStack({ tally, clients, folder, stack, names }) {
@@ -67,7 +53,7 @@ async function installStack({ tally, clients, folder, stack, names }) {
   const server = new EntrepotServer({
     folder: own,
     port: await freePort(),
-    repositories: { pypi: { type: 'pypi', cache: CACHE, transport: { allowPrivateHosts: await fileHosts() } } },
+    repositories: { pypi: { type: 'pypi', cache: CACHE } },
   });
   const index = `${server.url}/pypi/simple/`;
   let requirements = '';

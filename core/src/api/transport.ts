@@ -1,5 +1,15 @@
 import type { Readable } from 'node:stream';
 
+/**
+ * Which network an address belongs to:
+ * - `public`: the internet;
+ * - `private`: private, unique-local and carrier-grade NAT networks (RFC 1918, 4193, 6598);
+ * - `test`: networks for documentation and benchmarks (RFC 5737, 3849, 9637, 2544, 5180), where gateways answer for other hosts;
+ * - `loopback`: this machine;
+ * - `other`: link-local (cloud metadata), multicast, unspecified, anything else; also a name whose addresses differ in this.
+ */
+export type AddressZone = 'public' | 'private' | 'test' | 'loopback' | 'other';
+
 /** One HTTP request to an upstream: a single hop. Core follows redirects, adds credentials and retries. */
 export interface TransportRequest {
   readonly method: 'GET' | 'HEAD' | 'POST';
@@ -7,8 +17,13 @@ export interface TransportRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
-  /** Whether the host may resolve to a private, loopback or link-local address. `false` for URLs that an upstream named. */
+  /** Whether the host may have any address. `false` for URLs that an upstream named: public ones, and those of `alsoZone`. */
   readonly allowPrivate: boolean;
+  /**
+   * Where `allowPrivate` is `false`: the zone of whoever named the URL; addresses of that zone are allowed as well, but for
+   * `other`. Decided on the address that is connected to.
+   */
+  readonly alsoZone?: AddressZone | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -17,6 +32,8 @@ export interface TransportReply {
   readonly status: number;
   /** Names in lower case; several fields of one name are joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Where the host that answered is. Absent: not known, as behind a proxy that resolves names; counts as `public`. */
+  readonly zone?: AddressZone | undefined;
   /** The caller reads it to its end or destroys it. A body that ends early is an error of the stream. */
   readonly body: Readable;
 }

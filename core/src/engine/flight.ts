@@ -24,6 +24,12 @@ const MAX_IDLE_RESUMES = 3;
 /** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
 const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
 
+/** What a document says of an artifact, and which one it is. */
+export interface LocatedDescription extends ArtifactDescription {
+  /** The URL of the document, where it says a `location`. */
+  readonly namedBy?: string | undefined;
+}
+
 /** What a flight is asked to bring. */
 export interface FlightPlan {
   readonly resource: ArtifactResource | DocumentResource;
@@ -33,7 +39,7 @@ export interface FlightPlan {
   /** What is kept of the bytes: blob and entry, the blob alone (its entry is published with others), or nothing. */
   readonly keep: 'entry' | 'blob' | 'nothing';
   /** What the ecosystem says of the artifact; resolved inside the flight, so that all who join share it. */
-  describe(): Promise<ArtifactDescription | undefined>;
+  describe(): Promise<LocatedDescription | undefined>;
   /** The same from a document that the upstream has just confirmed or replaced. */
   describeAnew(): Promise<ArtifactDescription | undefined>;
   /** The bytes of another resource, for hooks that verify. */
@@ -54,6 +60,8 @@ export interface FlightHead {
   readonly lastModified: string | undefined;
   /** Where the body comes from. */
   readonly url: string;
+  /** The URL of the document that says so. */
+  readonly namedBy: string | undefined;
   /** What the artifact is by its document, else by its request. */
   readonly coordinates: PackageCoordinates | undefined;
 }
@@ -176,6 +184,7 @@ export class Flight implements SharedFlight {
       method: 'GET',
       ...placeOf(resource),
       location: description?.location,
+      namedBy: description?.namedBy,
       headers: this.#requestHeaders(),
       conditional: kept,
       signal,
@@ -247,6 +256,7 @@ export class Flight implements SharedFlight {
       headers: this.#keptHeaders(reply),
       lastModified: reply.headers['last-modified'],
       url: reply.url,
+      namedBy: reply.namedBy,
       coordinates,
     });
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
@@ -379,6 +389,7 @@ export class Flight implements SharedFlight {
         method: 'GET',
         ...placeOf(resource),
         location: first.url,
+        namedBy: first.namedBy,
         headers: { ...this.#requestHeaders(), ...headers },
         signal,
         skipUnhealthy: false,

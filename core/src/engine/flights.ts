@@ -7,7 +7,14 @@ import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { ByteLru } from './byte-lru.js';
 import { contentOf } from './content.js';
-import { Flight, type FlightContext, type FlightPlan, type FlightResult, type SharedFlight } from './flight.js';
+import {
+  Flight,
+  type FlightContext,
+  type FlightPlan,
+  type FlightResult,
+  type LocatedDescription,
+  type SharedFlight,
+} from './flight.js';
 import { standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
 import { produce } from './produced-flight.js';
@@ -143,7 +150,7 @@ export class Flights {
   }
 
   /** What is known of `resource` before its bytes, once policy has seen it. */
-  async #admitted(resource: ArtifactResource | DocumentResource): Promise<ArtifactDescription | undefined> {
+  async #admitted(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
     if (resource.kind !== 'artifact') return undefined;
     const description = await this.describe(resource);
     // The document knows what a file is, also under a name that does not say so.
@@ -157,7 +164,7 @@ export class Flights {
    * the artifact is enough, however old: what was promised of immutable bytes does not change, and this works offline.
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
-  async describe(artifact: ArtifactResource): Promise<ArtifactDescription | undefined> {
+  async describe(artifact: ArtifactResource): Promise<LocatedDescription | undefined> {
     const { describedBy } = artifact;
     if (describedBy === undefined) return undefined;
     const { entries } = this.#context.services.storage;
@@ -188,7 +195,7 @@ export class Flights {
     document: DocumentResource,
     kept: Entry,
     artifactKey: string,
-  ): Promise<ArtifactDescription | undefined> {
+  ): Promise<LocatedDescription | undefined> {
     const content = this.storedContent(kept);
     return located((await this.descriptionsOf(document, kept.digest, content)).get(artifactKey), kept);
   }
@@ -197,7 +204,7 @@ export class Flights {
     document: DocumentResource,
     kept: Entry | undefined,
     artifactKey: string,
-  ): Promise<ArtifactDescription | undefined> {
+  ): Promise<LocatedDescription | undefined> {
     return await this.#land(document, kept, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
       const descriptions = await this.descriptionsOf(document, result.entry.digest, content);
@@ -287,10 +294,10 @@ export class Flights {
 }
 
 /** A location that is relative stands in the document at the document's own URL. */
-function located(description: ArtifactDescription | undefined, document: Entry): ArtifactDescription | undefined {
-  if (description?.location === undefined || !URL.canParse(description.location, document.upstreamUrl))
-    return description;
-  return { ...description, location: new URL(description.location, document.upstreamUrl).href };
+function located(description: ArtifactDescription | undefined, document: Entry): LocatedDescription | undefined {
+  const namedBy = document.upstreamUrl;
+  if (description?.location === undefined || !URL.canParse(description.location, namedBy)) return description;
+  return { ...description, location: new URL(description.location, namedBy).href, namedBy };
 }
 
 /** What flies together is one flight. */

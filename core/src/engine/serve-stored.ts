@@ -226,6 +226,7 @@ export class StoredServing {
       method: 'GET',
       ...placeOf(resource),
       location: head.url,
+      namedBy: head.namedBy,
       headers: {
         accept: resource.accept ?? '*/*',
         'accept-encoding': 'identity',
@@ -282,6 +283,7 @@ export class StoredServing {
         method: 'HEAD',
         ...placeOf(resource),
         location: description?.location,
+        namedBy: description?.namedBy,
         headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
         signal: request.signal,
         skipUnhealthy: false,

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
-import type { TransportReply } from '../api/transport.js';
+import type { AddressZone, TransportReply, TransportRequest } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
 
 const MAX_REDIRECTS = 5;
@@ -24,6 +24,8 @@ export interface UpstreamQuery {
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
   readonly location?: string | undefined;
+  /** The URL of the document that named `location`. */
+  readonly namedBy?: string | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
@@ -38,6 +40,8 @@ export interface UpstreamQuery {
 export interface UpstreamReply extends TransportReply {
   /** The URL that was asked first: the one that validators belong to. Without credentials. */
   readonly url: string;
+  /** The URL of the document that named `url`, where one did. */
+  readonly namedBy: string | undefined;
   /** The URL that answered, after redirects. May hold a signature: not for logs. */
   readonly finalUrl: URL;
 }
@@ -55,6 +59,8 @@ export class Upstreams {
   readonly #services: EngineServices;
   readonly #trustedHosts: ReadonlySet<string>;
   readonly #authorizations: ReadonlyMap<string, string>;
+  /** Where the trusted hosts were when they last answered. */
+  readonly #zones = new Map<string, AddressZone>();
   readonly #health = new Map<string, { failures: number; skipUntil: number }>();
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
@@ -135,7 +141,7 @@ export class Upstreams {
     // A part that nobody asked for is not the whole: taken for an answer, it would be kept as a complete body.
     const isPart = reply.status === 206 && query.headers['range'] !== undefined;
     if (reply.status === 200 || isPart || reply.status === 304) {
-      return { ...reply, url: withoutUserInfo(url).href, finalUrl };
+      return { ...reply, url: withoutUserInfo(url).href, namedBy: query.namedBy, finalUrl };
     }
     drain(reply);
     throw refusal(url, reply, this.#services.clock.now());
@@ -145,8 +151,10 @@ export class Upstreams {
   async #follow(start: URL, query: UpstreamQuery): Promise<{ reply: TransportReply; finalUrl: URL }> {
     let url = start;
     let restarted = false;
+    // Whoever leads on, a document or a redirect, leads to the internet or to a network that it is in itself.
+    let zone: AddressZone | undefined;
     for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-      const reply = await this.#send(url, query);
+      const reply = await (url === start ? this.#sendFirst(url, query) : this.#send(url, query, zone));
       // A signed link that has expired meanwhile: its giver makes a new one (files.md, "Redirects").
       if (hops > 0 && !restarted && (reply.status === 400 || reply.status === 403) && url.host !== start.host) {
         drain(reply);
@@ -156,6 +164,7 @@ export class Upstreams {
       }
       if (!isRedirect(reply.status, query.method)) return { reply, finalUrl: url };
       drain(reply);
+      zone = reply.zone;
       url = redirectTarget(url, reply.headers['location']);
     }
     throw new EntrepotError(
@@ -165,7 +174,33 @@ export class Upstreams {
     );
   }
 
-  async #send(url: URL, query: UpstreamQuery): Promise<TransportReply> {
+  /** Asks for a URL that a document may have named. The zone of that document's host is only found out where it matters. */
+  async #sendFirst(url: URL, query: UpstreamQuery): Promise<TransportReply> {
+    const { namedBy, signal } = query;
+    const namer = namedBy === undefined || this.#trusts(url) ? undefined : new URL(namedBy);
+    const known = namer && this.#zones.get(namer.host);
+    try {
+      return await this.#send(url, query, known);
+    } catch (error) {
+      // Only a refused address is `forbidden` here. After a restart the document is kept, and its host was not asked yet.
+      const isRefused = error instanceof EntrepotError && error.kind === 'forbidden';
+      if (!isRefused || namer === undefined || known !== undefined || !this.#trusts(namer)) throw error;
+      const reply = await this.#send(namer, { method: 'HEAD', headers: {}, signal });
+      drain(reply);
+      return await this.#send(url, query, reply.zone);
+    }
+  }
+
+  /** Whether the operator named this host: only such a one may have any address. */
+  #trusts({ host, hostname }: URL): boolean {
+    return this.#trustedHosts.has(host) || this.#trustedHosts.has(hostname);
+  }
+
+  async #send(
+    url: URL,
+    query: Pick<UpstreamQuery, 'method' | 'headers' | 'body' | 'conditional' | 'signal'>,
+    zone?: TransportRequest['alsoZone'],
+  ): Promise<TransportReply> {
     const { clock, observer, transport } = this.#services;
     const authorization = this.#authorizations.get(url.origin);
     const started = clock.monotonic();
@@ -180,9 +215,11 @@ export class Upstreams {
           ...(authorization !== undefined && { authorization }),
         },
         body: query.body,
-        allowPrivate: this.#trustedHosts.has(url.host) || this.#trustedHosts.has(url.hostname),
+        allowPrivate: this.#trusts(url),
+        alsoZone: zone,
         signal: query.signal,
       });
+      if (this.#trusts(url)) this.#zones.set(url.host, reply.zone ?? 'public');
       observer?.upstreamAnswered(this.#definition.name, String(reply.status), clock.monotonic() - started);
       return reply;
     } catch (error) {

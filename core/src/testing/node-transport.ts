@@ -4,7 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
-import type { Transport, TransportReply, TransportRequest } from '../api/transport.js';
+import type { AddressZone, Transport, TransportReply, TransportRequest } from '../api/transport.js';
 
 /** How long a `NodeTransport` waits; milliseconds. */
 export interface NodeTransportOptions {
@@ -35,6 +35,7 @@ export class NodeTransport implements Transport {
         status: message.statusCode ?? 0,
         headers: joinHeaders(message.rawHeaders),
         body: this.#body(message, url, request.signal),
+        zone: zoneOf(message.socket.remoteAddress ?? ''),
       };
     } catch (error) {
       throw request.signal.aborted ? interrupted(url, error) : asOutage(error, url);
@@ -48,19 +49,22 @@ export class NodeTransport implements Transport {
 
   /** Sends the request and waits for the head of its reply. */
   #exchange(
-    { method, url, headers, body, allowPrivate, signal }: TransportRequest,
+    { method, url, headers, body, allowPrivate, alsoZone, signal }: TransportRequest,
     name: string,
   ): Promise<IncomingMessage> {
     const secure = url.protocol === 'https:';
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    if (!allowPrivate && isIP(host) !== 0 && isPrivate(host)) throw refusedAddress(name, host);
+    const isRefused = (address: string): boolean => !isAllowed(zoneOf(address), alsoZone);
+    if (!allowPrivate && isIP(host) !== 0 && isRefused(host)) throw refusedAddress(name, host);
     return new Promise((settle, fail) => {
       const outgoing = (secure ? httpsRequest : httpRequest)(url, {
         method,
         // `Content-Length` keeps Node from chunking a body whose size is known.
         headers: body === undefined ? headers : { ...headers, 'content-length': String(body.length) },
         // A connection that may be private must never be reused for a request that may not.
-        ...(allowPrivate ? { agent: secure ? this.#https : this.#http } : { agent: false, lookup: publicLookup(name) }),
+        ...(allowPrivate
+          ? { agent: secure ? this.#https : this.#http }
+          : { agent: false, lookup: guardedLookup(name, isRefused) }),
         signal,
       });
       const timer = setTimeout(() => outgoing.destroy(timedOut(name, this.#headTimeout)), this.#headTimeout);
@@ -115,11 +119,11 @@ function joinHeaders(raw: readonly string[]): Record<string, string> {
 }
 
 /** Looks at the addresses that the connection will use, so that a name cannot change between the check and its use. */
-function publicLookup(url: string): LookupFunction {
+function guardedLookup(url: string, isRefused: (address: string) => boolean): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
       if (error !== null) return callback(error, []);
-      const refused = addresses.find(({ address }) => isPrivate(address));
+      const refused = addresses.find(({ address }) => isRefused(address));
       if (refused !== undefined) return callback(refusedAddress(url, refused.address), []);
       const [first] = addresses;
       if (options.all === true || first === undefined) return callback(null, addresses);
@@ -128,29 +132,34 @@ function publicLookup(url: string): LookupFunction {
   };
 }
 
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const) {
-  PRIVATE.addSubnet(network, prefix, 'ipv4');
-}
-for (const [network, prefix] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-] as const) {
-  PRIVATE.addSubnet(network, prefix, 'ipv6');
+function isAllowed(zone: AddressZone, alsoZone: AddressZone | undefined): boolean {
+  return zone === 'public' || (zone === alsoZone && zone !== 'other');
 }
 
-/** Whether `address` is private, loopback, link-local or unspecified, also when IPv6 maps it. */
-function isPrivate(address: string): boolean {
-  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+/** By zone: networks that are not public. */
+const NETWORKS: readonly (readonly [AddressZone, BlockList])[] = [
+  ['private', networks(['10.0.0.0', 8], ['100.64.0.0', 10], ['172.16.0.0', 12], ['192.168.0.0', 16], ['fc00::', 7])],
+  [
+    'test',
+    networks(['192.0.2.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['2001:db8::', 32]),
+  ],
+  ['loopback', networks(['127.0.0.0', 8], ['::1', 128])],
+  [
+    'other',
+    networks(['0.0.0.0', 8], ['169.254.0.0', 16], ['224.0.0.0', 3], ['::', 128], ['fe80::', 10], ['ff00::', 8]),
+  ],
+];
+
+function networks(...subnets: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList();
+  for (const [network, prefix] of subnets) list.addSubnet(network, prefix, isIP(network) === 6 ? 'ipv6' : 'ipv4');
+  return list;
+}
+
+/** The zone of `address`, also when IPv6 maps it. */
+function zoneOf(address: string): AddressZone {
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  return NETWORKS.find(([, list]) => list.check(address, family))?.[0] ?? 'public';
 }
 
 function refusedAddress(url: string, address: string): EntrepotError {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
-import type { Transport, TransportReply, TransportRequest } from '../api/transport.js';
+import type { AddressZone, Transport, TransportReply, TransportRequest } from '../api/transport.js';
 import { FakeUpstream, type Fault } from './fake-upstream.js';
 import { readStream, sampleBytes } from './sample-bytes.js';
 import { assertFails, type Checks, defineChecks, failureOf, type SuiteRunner } from './suite.js';
@@ -266,6 +266,15 @@ function defineAborts({ check }: Checks<OpenFixture>): void {
   });
 }
 
+/** Hosts that no URL may lead to from a zone. */
+const OTHER_ZONES: Readonly<Record<AddressZone, readonly string[]>> = {
+  public: ['127.0.0.1', 'localhost', '10.1.2.3', '169.254.169.254'],
+  private: ['127.0.0.1', 'localhost', '[::1]', '0.0.0.0', '169.254.169.254', '[fe80::1]', '224.0.0.1', '198.18.0.1'],
+  test: ['127.0.0.1', 'localhost', '10.1.2.3', '[fd00::1]', '169.254.169.254'],
+  loopback: ['10.1.2.3', '192.168.1.1', '[fd00::1]', '100.64.0.1', '169.254.169.254', '0.0.0.0', '[::]', '203.0.113.1'],
+  other: ['127.0.0.1', 'localhost', '10.1.2.3', '169.254.169.254', '0.0.0.0', '[fe80::1]', '224.0.0.1'],
+};
+
 function defineAddresses({ check }: Checks<OpenFixture>): void {
   const addresses = ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '2130706433', '0.0.0.0', '127.1', '[::]'];
   const networks = [
@@ -287,11 +296,39 @@ function defineAddresses({ check }: Checks<OpenFixture>): void {
     });
   }
 
+  for (const [zone, hosts] of Object.entries(OTHER_ZONES) as [AddressZone, readonly string[]][]) {
+    for (const host of hosts) {
+      check(`refuses ${host} where zone ${zone} is allowed`, async ({ upstream, transport }) => {
+        const url = new URL(upstream.url.replace('127.0.0.1', host));
+        const sending = transport.send({ ...get(upstream, '/'), url, allowPrivate: false, alsoZone: zone });
+        await assertFails(sending, 'forbidden', `an exchange with ${host}`);
+        assert.equal(upstream.requests.length, 0);
+      });
+    }
+  }
+
+  check('reaches the zone that is allowed, by address and by name, and says that it did', async (fixture) => {
+    const { upstream, transport } = fixture;
+    upstream.serve('/a', { body: 'a' });
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const url = new URL(`${upstream.url.replace('127.0.0.1', host)}/a`);
+      for (const allowed of [{ allowPrivate: false, alsoZone: 'loopback' as const }, { allowPrivate: true }]) {
+        const { zone, body } = await transport.send({ ...get(upstream, '/a'), url, ...allowed });
+        assert.equal(zone, 'loopback');
+        assert.equal((await readStream(body)).toString(), 'a');
+      }
+    }
+  });
+
   check('refuses a private address also when it is connected to it already', async ({ upstream, send }) => {
     upstream.serve('/a', { body: 'a' });
     await readStream((await send('/a')).body);
-    await assertFails(send('/a', { allowPrivate: false }), 'forbidden', 'an exchange with 127.0.0.1');
-    assert.equal(upstream.count('/a'), 1);
+    await readStream((await send('/a', { allowPrivate: false, alsoZone: 'loopback' })).body);
+    for (const alsoZone of [undefined, 'private', 'other'] as const) {
+      const sending = send('/a', { allowPrivate: false, alsoZone });
+      await assertFails(sending, 'forbidden', 'an exchange with 127.0.0.1');
+    }
+    assert.equal(upstream.count('/a'), 2);
   });
 }
 

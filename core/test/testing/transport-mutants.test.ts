@@ -200,8 +200,23 @@ const mutants: Mutant<Factory>[] = [
     changing((request) => ({ ...request, allowPrivate: true })),
   ),
   mutant(
+    'goes anywhere from a network of its own',
+    [
+      'refuses 127.0.0.1 where zone private',
+      'refuses 169.254.169.254 where zone private',
+      'refuses 10.1.2.3 where zone loopback',
+      'refuses 169.254.169.254 where zone other',
+      'refuses a private address also when',
+    ],
+    changing((request) => ({ ...request, allowPrivate: request.allowPrivate || request.alsoZone !== undefined })),
+  ),
+  mutant('does not say where a reply is from', ['reaches the zone that is allowed'], (send) => async (request) => ({
+    ...(await send(request)),
+    zone: undefined,
+  })),
+  mutant(
     'only looks at names',
-    ['refuses 127.0.0.1', 'refuses 10.1.2.3', 'refuses 1', 'refuses [f', 'refuses [::ffff'],
+    ['refuses 127.0.0.1', 'refuses 10.1.2.3', 'refuses 1', 'refuses 2', 'refuses [f', 'refuses [::ffff'],
     (send) => (request) => {
       if (request.allowPrivate || request.url.hostname === 'localhost') return send(request);
       throw new EntrepotError('upstream-unavailable', `${request.url.hostname} did not answer`);

@@ -204,7 +204,7 @@ const transportSchema = z.strictObject({
     )
     .prefault([])
     .describe(
-      'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to although their address is private. The upstreams themselves need not be listed.',
+      'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to wherever their address is. The upstreams themselves need not be listed, nor hosts on the same kind of network.',
     ),
 });
 

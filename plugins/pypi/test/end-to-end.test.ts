@@ -29,7 +29,6 @@ async function open(policy?: FixedPolicy, more: object = {}): Promise<TestReposi
   const opened = await openTestRepository({
     plugin: plugin as unknown as ProtocolPlugin,
     ...(policy !== undefined && { policy }),
-    definition: { allowPrivateHosts: [new URL(files.url).host] },
     ...more,
   });
   opened.upstream.serve(`${BASE}/simple/demo/`, { body: page(), mediaType: JSON_TYPE, etag: '"page-1"' });
@@ -225,7 +224,7 @@ describe('a name that an upstream owns', () => {
     const facts = { name: 'test', kind: 'proxy' as const, upstreams };
     const guarded = await open(undefined, {
       protocol: () => plugin.create({ services: {}, options: { owners }, repository: facts }),
-      definition: { upstreams, allowPrivateHosts: [new URL(files.url).host] },
+      definition: { upstreams },
     });
     const attack = JSON.stringify({ meta: {}, files: [{ filename: 'acme_sdk-9.tar.gz', url: '/x', hashes: {} }] });
     repository.upstream.serve(`${BASE}/simple/acme-sdk/`, { body: attack, mediaType: JSON_TYPE });

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, rootCertificates } from 'node:tls';
-import type { Transport, TransportReply, TransportRequest } from '@entrepot/core';
+import type { AddressZone, Transport, TransportReply, TransportRequest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
-import { addressRefused, isPublicAddress, literalAddress, lookupPublic } from './public-address.js';
+import { addressRefused, literalAddress, lookupIn, OtherZoneError, zoneOf } from './address-zone.js';
 import { Agent, buildConnector, Pool, ProxyAgent } from './undici-parts.js';
 import { UpstreamBody } from './upstream-body.js';
 import { failureCode, upstreamError } from './upstream-error.js';
@@ -13,12 +13,15 @@ const MAX_HEAD = 64 * 1024;
 /** How long an idle connection is kept when the upstream does not say; milliseconds. */
 const KEEP_ALIVE = 10_000;
 const CONNECTIONS = 128;
+/** How many hosts the zone is remembered of. */
+const KNOWN_HOSTS = 1000;
+const ZONES = ['public', 'private', 'test', 'loopback', 'other'] as const satisfies readonly AddressZone[];
 
 /** How requests leave the machine. */
 export interface UndiciTransportOptions {
   /**
-   * The URL of an HTTP proxy, which may hold its user and password. Names are then resolved by the proxy: where private
-   * addresses are not allowed, only hosts that are addresses, or `localhost`, can be refused here.
+   * The URL of an HTTP proxy, which may hold its user and password. Names are then resolved by the proxy and count as
+   * public: only hosts that are addresses, or `localhost`, can be refused here.
    */
   readonly proxy?: string | undefined;
   /** Milliseconds: to connect, for the head of a reply, between two pieces of a body that somebody reads. */
@@ -32,9 +35,10 @@ export interface UndiciTransportOptions {
 /** A `Transport` on undici: HTTP/1.1 on kept connections, one request a connection at a time. */
 export class UndiciTransport implements Transport {
   readonly #timeouts: UndiciTransportOptions['timeouts'];
-  readonly #anywhere: Dispatcher;
-  /** Connections of its own: one that was made where private addresses are allowed is never used where they are not. */
-  readonly #publicOnly: Dispatcher;
+  /** Each zone has connections of its own, and makes none to another one: so a reply is known to be from its zone. */
+  readonly #dispatchers: Readonly<Record<AddressZone, Dispatcher>>;
+  /** Where names were found last: only where to look first. */
+  readonly #lastZones = new Map<string, AddressZone>();
   readonly #proxied: boolean;
 
   constructor(options: UndiciTransportOptions) {
@@ -42,13 +46,12 @@ export class UndiciTransport implements Transport {
     this.#proxied = options.proxy !== undefined;
     const pool = poolOptions(options);
     const tls = tlsOptions(options);
-    if (options.proxy !== undefined) {
-      this.#anywhere = proxyAgent(options.proxy, pool, tls);
-      this.#publicOnly = this.#anywhere;
-      return;
-    }
-    this.#anywhere = new Agent({ ...pool, connect: marking(buildConnector(tls)) });
-    this.#publicOnly = new Agent({ ...pool, connect: marking(buildConnector({ ...tls, lookup: lookupPublic })) });
+    const proxied = options.proxy === undefined ? undefined : proxyAgent(options.proxy, pool, tls);
+    const dispatchers = ZONES.map((zone) => {
+      const connect = marking(buildConnector({ ...tls, lookup: lookupIn(zone) }));
+      return [zone, proxied ?? new Agent({ ...pool, connect })];
+    });
+    this.#dispatchers = Object.fromEntries(dispatchers) as Record<AddressZone, Dispatcher>;
   }
 
   async send(request: TransportRequest): Promise<TransportReply> {
@@ -58,10 +61,9 @@ export class UndiciTransport implements Transport {
         code: 'UPSTREAM_PROTOCOL',
       });
     }
-    if (!request.allowPrivate) this.#assertPublic(request.url.hostname);
     try {
-      const { statusCode, headers, body } = await this.#exchange(request);
-      return { status: statusCode, headers: joinHeaders(headers), body: new UpstreamBody(body, request) };
+      const [zone, { statusCode, headers, body }] = await this.#find(request);
+      return { status: statusCode, headers: joinHeaders(headers), body: new UpstreamBody(body, request), zone };
     } catch (error) {
       throw upstreamError(error, request);
     }
@@ -69,22 +71,53 @@ export class UndiciTransport implements Transport {
 
   /** Ends every exchange that is under way. */
   async dispose(): Promise<void> {
-    await Promise.all([this.#anywhere.destroy(), this.#publicOnly.destroy()]);
+    await Promise.all([...new Set(Object.values(this.#dispatchers))].map((dispatcher) => dispatcher.destroy()));
   }
 
-  async #exchange(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+  /** Sends the request in the zone where its host is, if that is allowed. */
+  async #find(request: TransportRequest): Promise<readonly [AddressZone, Dispatcher.ResponseData]> {
+    const { hostname } = request.url;
+    const fixed = this.#fixedZone(hostname);
+    if (fixed !== undefined) {
+      const address = literalAddress(hostname);
+      if (!isAllowed(request, fixed)) throw addressRefused(address ?? hostname, address ?? fixed);
+      return [fixed, await this.#exchange(request, fixed)];
+    }
+    const last = this.#lastZones.get(hostname) ?? 'public';
+    const first = isAllowed(request, last) ? last : 'public';
     try {
-      return await this.#once(request);
+      return [first, await this.#exchange(request, first)];
+    } catch (error) {
+      if (!(error instanceof OtherZoneError)) throw error;
+      const { zone, address } = error;
+      if (!isAllowed(request, zone)) throw addressRefused(hostname, address);
+      if (this.#lastZones.size >= KNOWN_HOSTS) this.#lastZones.clear();
+      this.#lastZones.set(hostname, zone);
+      return [zone, await this.#exchange(request, zone)];
+    }
+  }
+
+  /** The zone of a host that is not looked up here. */
+  #fixedZone(hostname: string): AddressZone | undefined {
+    const address = literalAddress(hostname);
+    if (address !== undefined) return zoneOf(address);
+    if (!this.#proxied) return undefined;
+    return /(^|\.)localhost\.?$/i.test(hostname) ? 'loopback' : 'public';
+  }
+
+  async #exchange(request: TransportRequest, zone: AddressZone): Promise<Dispatcher.ResponseData> {
+    try {
+      return await this.#once(request, zone);
     } catch (error) {
       // RFC 9112 §9.3.1: the upstream may have closed the idle connection just as the request was sent.
       const safe = request.method === 'GET' || request.method === 'HEAD';
       if (!safe || request.signal.aborted || !wasKeptConnection(error)) throw error;
-      return this.#once(request);
+      return this.#once(request, zone);
     }
   }
 
-  #once({ method, url, headers, body, allowPrivate, signal }: TransportRequest): Promise<Dispatcher.ResponseData> {
-    return (allowPrivate ? this.#anywhere : this.#publicOnly).request({
+  #once({ method, url, headers, body, signal }: TransportRequest, zone: AddressZone): Promise<Dispatcher.ResponseData> {
+    return this.#dispatchers[zone].request({
       // Not the URL as a whole: it may hold credentials.
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
@@ -96,13 +129,10 @@ export class UndiciTransport implements Transport {
       bodyTimeout: this.#timeouts.body,
     });
   }
+}
 
-  /** An address in the URL is never looked up, so it is looked at here. */
-  #assertPublic(hostname: string): void {
-    const address = literalAddress(hostname);
-    if (address !== undefined && !isPublicAddress(address)) throw addressRefused(address, address);
-    if (this.#proxied && /(^|\.)localhost\.?$/i.test(hostname)) throw addressRefused(hostname, 'loopback');
-  }
+function isAllowed({ allowPrivate, alsoZone }: TransportRequest, zone: AddressZone): boolean {
+  return allowPrivate || zone === 'public' || (zone === alsoZone && zone !== 'other');
 }
 
 function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOptions): PoolType.Options {

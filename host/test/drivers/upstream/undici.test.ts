@@ -126,6 +126,7 @@ describe('failures have codes', () => {
     await expect(open().send(get(url, { allowPrivate: false }))).rejects.toMatchObject({
       kind: 'forbidden',
       code: 'ADDRESS_REFUSED',
+      message: expect.stringMatching(/^localhost \((127\.0\.0\.1|::1)\) is no public address/),
     });
   });
 
@@ -318,6 +319,16 @@ describe('a proxy', () => {
       const sending = open({ proxy: url }).send(get(target, { allowPrivate: false }));
       await expect(sending).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
       expect(seen).toEqual([]);
+    },
+  );
+
+  it.each(['http://10.0.0.1/a', 'http://[fd00::1]/a', 'http://100.64.0.1/a'])(
+    'is asked for %s where a private upstream named it',
+    async (target) => {
+      const { url, seen } = await proxy({ refuse: true });
+      const sending = open({ proxy: url }).send(get(target, { allowPrivate: false, alsoZone: 'private' }));
+      await expect(sending).rejects.toMatchObject({ code: 'UPSTREAM_PROXY' });
+      expect(seen).toEqual([`GET ${target}`]);
     },
   );
 
