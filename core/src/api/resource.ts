@@ -70,6 +70,8 @@ export interface StoredResource extends UpstreamLocation {
   readonly digestHeader?: string | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;
+  /** The largest body that is taken from an upstream, in bytes: a larger one is an upstream fault. Absent: the repository's bound alone. */
+  readonly maxBytes?: number | undefined;
   /** Exceptions from the class's rule for this one resource. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
   /** Media types that an upstream may answer with, lower-case. Another one is an outage, not a document (captive portals). */

@@ -285,11 +285,13 @@ export class Flight implements SharedFlight {
     const { resource } = this.#plan;
     const { maxArtifactBytes, maxDocumentBytes } = this.#context.definition.limits;
     // A document that is passed on as it is is never held whole either.
-    const limit = resource.kind === 'document' && resource.rewritten === true ? maxDocumentBytes : maxArtifactBytes;
+    const configured =
+      resource.kind === 'document' && resource.rewritten === true ? maxDocumentBytes : maxArtifactBytes;
+    const limit = Math.min(configured, resource.maxBytes ?? Infinity);
     if (size <= limit) return;
     throw new EntrepotError(
       'upstream-unavailable',
-      `${resource.key} has more than the ${limit} bytes that this repository takes`,
+      `${resource.key} has more than the ${limit} bytes that are taken of it`,
       { code: 'UPSTREAM_TOO_LARGE' },
     );
   }

@@ -102,6 +102,37 @@ describe('wrong answers', () => {
     expect(await stored(harness, 'files/a')).toBeUndefined();
   });
 
+  it('takes no more of a body than its resource may have, announced or not', async () => {
+    const small: Protocol = {
+      ...testProtocol,
+      route(head) {
+        const resource = testProtocol.route(head);
+        const isStored = resource?.kind === 'artifact' || resource?.kind === 'document';
+        return isStored ? { ...resource, maxBytes: 300_000 } : resource;
+      },
+    };
+    const harness = await openHarness({ protocol: small });
+    const { upstream, get, storage } = harness;
+    for (const path of ['/files/exact', '/text/exact'])
+      upstream.serve(path, { body: Buffer.alloc(300_000, 'a'), mediaType: 'text/plain' });
+    expect((await (await get('/files/exact')).bytes()).length).toBe(300_000);
+    expect((await get('/text/exact')).status).toBe(200);
+    for (const chunked of [false, true]) {
+      const large = { body: patterned(300_001), mediaType: 'text/plain', chunked };
+      for (const path of [`/files/${chunked}`, `/text/${chunked}`]) upstream.serve(path, large);
+      expect((await get(`/text/${chunked}`)).status).toBe(502);
+      const reply = await get(`/files/${chunked}`);
+      // Its beginning has been let go by the time that it shows.
+      expect(reply.status).toBe(chunked ? 200 : 502);
+      if (chunked) await expect(reply.bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TOO_LARGE' });
+      for (const key of [`files/${chunked}`, `text/${chunked}`]) expect(await stored(harness, key)).toBeUndefined();
+    }
+    upstream.serve('/files/endless', { fault: { kind: 'endless' } });
+    await expect((await get('/files/endless')).bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TOO_LARGE' });
+    expect(await upstream.requests.at(-1)?.done).toBe('cut');
+    await expect.poll(() => storage.spools.used).toBe(0);
+  });
+
   it('ends a fetch that takes too long', async () => {
     const harness = await openHarness({
       definition: { limits: { totalTimeout: 50, maxDocumentBytes: 1e6, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },

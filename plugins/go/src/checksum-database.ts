@@ -6,6 +6,7 @@ import {
   type VerifyContext,
 } from '@entrepot/core';
 import { proofFailure } from './errors.js';
+import { LARGEST_PROOF } from './limits.js';
 import { bareNote, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
 import { hashInRecord, parseLookup } from './record.js';
 import {
@@ -27,8 +28,6 @@ import {
 const TILES_IN_MEMORY = 1024;
 /** Signed trees that tiles may be verified against. */
 const TREES_IN_MEMORY = 64;
-/** The largest tree head and tile of hashes, in bytes. */
-const LARGEST_REPLY = 1_000_000;
 
 type Read = VerifyContext['read'];
 
@@ -260,7 +259,7 @@ export class ChecksumDatabase {
 
   async #readTile(tile: Tile, read: Read): Promise<Uint8Array> {
     try {
-      return await (await read(this.#resources.tile(tile))).bytes(LARGEST_REPLY);
+      return await (await read(this.#resources.tile(tile))).bytes(LARGEST_PROOF);
     } catch (error) {
       if (!(error instanceof EntrepotError) || (error as EntrepotError).kind !== 'not-found') throw error;
       // A database may drop a partial tile once the full one is there.
@@ -317,7 +316,7 @@ export class ChecksumDatabase {
   async #readHead(read: Read, freshFor?: number): Promise<SignedTree> {
     const resource = this.#resources.head();
     const content = await read(freshFor === undefined ? resource : { ...resource, freshness: { freshFor } });
-    return this.#register(await content.bytes(LARGEST_REPLY));
+    return this.#register(await content.bytes(LARGEST_PROOF));
   }
 
   /**

@@ -1,10 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
+import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
 import { ZipError, ZipReader, type ZipFile } from './zip-reader.js';
-
-/** Go's own bounds (golang.org/x/mod/zip), in bytes. */
-export const LARGEST_ZIP = 500 * 1024 * 1024;
-export const LARGEST_GO_MOD = 16 * 1024 * 1024;
 
 /** What a module's zip comes to. */
 export interface ZipSums {

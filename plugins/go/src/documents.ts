@@ -1,11 +1,8 @@
 import type { Content, RewriteContext } from '@entrepot/core';
 import { malformed } from './errors.js';
+import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
 import { compareVersions, isCanonicalVersion, isPseudoVersion } from './version.js';
-
-/** The largest list of versions and `.info` that are read, in bytes. */
-const LARGEST_LIST = 16 * 1024 * 1024;
-const LARGEST_INFO = 1024 * 1024;
 
 /** RFC 3339, as Go prints a time. */
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;

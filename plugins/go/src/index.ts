@@ -7,6 +7,7 @@ import { readInfo, readList, rewriteList } from './documents.js';
 import { renderError } from './errors.js';
 import { goEnvironment } from './go-environment.js';
 import { HashPool } from './hash-pool.js';
+import { LARGEST_PROOF, LARGEST_TILE } from './limits.js';
 import { modulePatterns } from './module-match.js';
 import { verifyModuleFile } from './module-verifier.js';
 import { goOptions, type GoOptions } from './options.js';
@@ -21,9 +22,6 @@ const MINUTE = 60_000;
 const SOON = 30_000;
 const SHORT = 'public, max-age=60';
 const FOR_EVER = 'public, max-age=31536000, immutable';
-/** The largest tile of records, in bytes. */
-const LARGEST_TILE = 4 * 1024 * 1024;
-const LARGEST_REPLY = 1_000_000;
 
 /** What changes upstream at any time, and is asked for by every `go get`. */
 const MUTABLE = {
@@ -131,9 +129,9 @@ export default defineProtocolPlugin({
       },
       async describe(document, content, { read }) {
         const { name: path = '', version = '' } = document.coordinates ?? {};
-        if (document.class === CLASS.head) await database?.checkHead(await content.bytes(LARGEST_REPLY), read);
+        if (document.class === CLASS.head) await database?.checkHead(await content.bytes(LARGEST_PROOF), read);
         else if (document.class === CLASS.record) {
-          await database?.checkLookup(await content.bytes(LARGEST_REPLY), path, version, read);
+          await database?.checkLookup(await content.bytes(LARGEST_PROOF), path, version, read);
         } else if (document.key.endsWith('/@v/list')) await readList(path, content);
         else await readInfo(document.key, content);
         return new Map();
@@ -141,10 +139,10 @@ export default defineProtocolPlugin({
       async rewrite(document, content, context) {
         const path = document.coordinates?.name ?? '';
         if (database !== undefined && document.class === CLASS.head) {
-          return [database.bareHead(await content.bytes(LARGEST_REPLY))];
+          return [database.bareHead(await content.bytes(LARGEST_PROOF))];
         }
         if (database !== undefined && document.class === CLASS.record) {
-          return [database.freshReply(await content.bytes(LARGEST_REPLY))];
+          return [database.freshReply(await content.bytes(LARGEST_PROOF))];
         }
         if (document.key.endsWith('/@v/list')) return await rewriteList(path, content, context);
         const version = await readInfo(document.key, content);

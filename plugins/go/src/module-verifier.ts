@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EntrepotError, type ArtifactResource, type Content, type VerifyContext } from '@entrepot/core';
-import { hashGoMod, LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
+import { hashGoMod } from './dirhash.js';
 import { readInfo } from './documents.js';
 import { malformed, mismatch, proofFailure } from './errors.js';
 import type { HashPool } from './hash-pool.js';
+import { LARGEST_GO_MOD, LARGEST_PROOF, LARGEST_ZIP } from './limits.js';
 import { hashInRecord, parseLookup } from './record.js';
 import type { Routes } from './routes.js';
 import { ZipError } from './zip-reader.js';
@@ -38,7 +39,7 @@ export async function verifyModuleFile(
     if (!isVerified(path)) return undefined;
     const resource = record(path, version);
     try {
-      const { text } = parseLookup(await (await read(resource)).bytes(1_000_000));
+      const { text } = parseLookup(await (await read(resource)).bytes(LARGEST_PROOF));
       return hashInRecord(text, path, what);
     } catch (error) {
       if (error instanceof EntrepotError && (error as EntrepotError).kind === 'not-found') {

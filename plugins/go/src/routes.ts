@@ -8,6 +8,7 @@ import {
   type Resource,
   type UpstreamLocation,
 } from '@entrepot/core';
+import { LARGEST_GO_MOD, LARGEST_INFO, LARGEST_LIST, LARGEST_PROOF, LARGEST_TILE, LARGEST_ZIP } from './limits.js';
 import { isVersionOf, unescapeModulePath, unescapeVersion, urlPath } from './module-path.js';
 import { databaseScope, type ModuleSource } from './sources.js';
 import { parseTilePath, tilePath, type Tile } from './tile.js';
@@ -66,6 +67,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     class: CLASS.record,
     coordinates: { ecosystem: 'golang', name: path, version },
     mediaType: TEXT,
+    maxBytes: LARGEST_PROOF,
     rewritten: true,
     ...locateInDatabase(`lookup/${path}@${version}`),
   });
@@ -75,6 +77,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     class: CLASS.tile,
     filename: 'tile',
     mediaType: wanted.level === -1 ? TEXT : 'application/octet-stream',
+    maxBytes: wanted.level === -1 ? LARGEST_TILE : LARGEST_PROOF,
     ...locateInDatabase(tilePath(wanted)),
   });
 
@@ -82,6 +85,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     kind: 'document',
     class: CLASS.head,
     mediaType: TEXT,
+    maxBytes: LARGEST_PROOF,
     rewritten: true,
     ...locateInDatabase('latest'),
   });
@@ -160,6 +164,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
 type Extension = 'info' | 'mod' | 'zip';
 
 const MEDIA_TYPES: Readonly<Record<Extension, string>> = { info: JSON_TYPE, mod: TEXT, zip: 'application/zip' };
+const LARGEST: Readonly<Record<Extension, number>> = { info: LARGEST_INFO, mod: LARGEST_GO_MOD, zip: LARGEST_ZIP };
 
 function document(
   { scope, confidential }: ModuleSource,
@@ -176,6 +181,7 @@ function document(
     upstreamPath: `${urlPath(path)}/${urlPath(rest)}`,
     upstreamScope: scope,
     upstreamsAre: 'origins',
+    maxBytes: LARGEST_LIST,
     mediaType,
     rewritten: true,
   };
@@ -205,6 +211,7 @@ function fileOf(
     upstreamScope: scope,
     upstreamsAre: 'origins',
     mediaType: MEDIA_TYPES[extension],
+    maxBytes: LARGEST[extension],
   };
 }
 

@@ -85,6 +85,20 @@ describe('modules', () => {
     }
   });
 
+  it.each([
+    ['v1.0.0.zip', 500 * 1024 * 1024],
+    ['v1.0.0.mod', 16 * 1024 * 1024],
+    ['v1.0.0.info', 1024 * 1024],
+    ['list', 16 * 1024 * 1024],
+  ])('does not begin to take a %s of more than %d bytes', async (file, most) => {
+    const { get, tamper } = await openGo();
+    const headers = { 'content-length': String(most + 1) };
+    tamper((path, answer) => (path.endsWith(`one/@v/${file}`) ? { body: 'the beginning', headers } : answer));
+    const reply = await get(`/example.com/one/@v/${file}`);
+    expect(reply).toMatchObject({ status: 502 });
+    expect(reply.body.toString()).toContain(`more than the ${most} bytes`);
+  });
+
   it('resolves queries, and asks again for them', async () => {
     const { get, tamper, repository } = await openGo();
     tamper((path, answer) => (path.endsWith('main.info') ? { body: '{"Version":"v1.1.0"}' } : answer));

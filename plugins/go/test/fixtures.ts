@@ -14,7 +14,14 @@ export const goPlugin = plugin as unknown as ProtocolPlugin;
 
 /** What an upstream answers; `undefined`: 404. */
 export type Answer =
-  { readonly body: Buffer | string; readonly mediaType?: string; readonly status?: number } | undefined;
+  | {
+      readonly body: Buffer | string;
+      readonly mediaType?: string;
+      readonly status?: number;
+      /** Names in lower case; a `content-length` of its own is sent whatever the body is. */
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | undefined;
 
 /** A repository whose upstream is a module proxy with a checksum database. */
 export interface GoRepository {
@@ -61,8 +68,8 @@ export async function openGo(options: Record<string, unknown> = {}, policy?: Pol
     const path = (request.url ?? '').slice('/base/'.length);
     asked.push(decodeURIComponent(path));
     const found = change(decodeModule(path), proxyAnswer(modules, database, path));
-    const { status = 200, mediaType = 'text/plain', body = '' } = found ?? { status: 404, body: 'not found' };
-    response.writeHead(status, { 'content-type': mediaType, 'content-length': Buffer.byteLength(body) });
+    const { status = 200, mediaType = 'text/plain', body = '', headers } = found ?? { status: 404, body: 'not found' };
+    response.writeHead(status, { 'content-type': mediaType, 'content-length': Buffer.byteLength(body), ...headers });
     response.end(request.method === 'HEAD' ? undefined : body);
   });
   server.listen(0, '127.0.0.1');
