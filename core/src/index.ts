@@ -15,6 +15,7 @@ export * from './api/options.js';
 export * from './api/outcome.js';
 export * from './api/policy.js';
 export * from './api/protocol.js';
+export * from './api/quantities.js';
 export * from './api/resource.js';
 export * from './api/scanner.js';
 export * from './api/services.js';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { printSize } from '../config/index.js';
+import { printSize } from '@entrepot/core';
 import type { Finding } from './doctor.js';
 
 const LITTLE_SPACE = 5 * 2 ** 30;

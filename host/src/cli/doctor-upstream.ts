@@ -1,7 +1,6 @@
-import { EntrepotError, printableUrl } from '@entrepot/core';
+import { EntrepotError, printableUrl, printDuration } from '@entrepot/core';
 import {
   authorizationHeader,
-  printDuration,
   repositoryConfig,
   type LoadedConfig,
   type RepositoryConfig,

@@ -3,7 +3,6 @@ export { resolveFreshness } from './freshness.js';
 export { parseListenAddress, printListenAddress, type ListenAddress } from './listen-address.js';
 export { BUILT_IN, loadConfig, type LoadConfigOptions, type LoadedConfig } from './load.js';
 export { parseRepositoryOptions } from './plugin-options.js';
-export { printDuration, printSize } from './quantities.js';
 export {
   authorizationHeader,
   repositoryConfig,

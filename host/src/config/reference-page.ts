@@ -1,4 +1,10 @@
-import { DEFAULT_FRESHNESS, type FreshnessRule, type ProtocolPlugin, type ResourceClass } from '@entrepot/core';
+import {
+  DEFAULT_FRESHNESS,
+  printDuration,
+  type FreshnessRule,
+  type ProtocolPlugin,
+  type ResourceClass,
+} from '@entrepot/core';
 import { variableName } from './environment.js';
 import {
   childSchema,
@@ -8,7 +14,6 @@ import {
   recordSchema,
   type JsonSchema,
 } from './json-schema.js';
-import { printDuration } from './quantities.js';
 
 type DocumentedPlugin = Pick<ProtocolPlugin, 'id' | 'kinds' | 'options' | 'classes'>;
 

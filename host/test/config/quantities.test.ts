@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  duration,
-  endlessDuration,
-  endlessSize,
-  parseDuration,
-  parseSize,
-  printDuration,
-  printSize,
-  size,
-  timeout,
-} from '../../src/config/quantities.js';
+import { parseDuration, parseSize, printDuration, printSize } from '@entrepot/core';
+import { duration, endlessDuration, endlessSize, size, timeout } from '../../src/config/quantities.js';
 
 describe('durations', () => {
   it.each([

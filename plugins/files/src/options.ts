@@ -1,10 +1,9 @@
-import { parseHex } from '@entrepot/core';
+import { parseHex, parseDuration } from '@entrepot/core';
 import type { FreshnessRule, Integrity } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
 import type { ChecksumRule } from './checksum.js';
-import { parseDuration } from './duration.js';
 import { globToRegex } from './glob.js';
 import { PRESETS } from './presets.js';
 import { ruleTable } from './rules.js';
