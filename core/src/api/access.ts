@@ -23,6 +23,8 @@ export interface Caller {
  * Answers that cost more than a hash are memoised by the implementation, within bounds.
  */
 export interface Access {
+  /** Whether saying who one is gives anything here. `false`: `authenticate` knows nobody. */
+  readonly knowsCallers: boolean;
   /** Whether everybody may, so that nobody has to say who they are. Must cost nothing: it is asked on every request. */
   isOpen(need: AccessNeed): boolean;
   /**
@@ -39,6 +41,7 @@ export interface Access {
 export function anonymousAccess(rights: readonly Right[]): Access {
   const caller: Caller = { may: ({ right }) => rights.includes(right) };
   return {
+    knowsCallers: false,
     isOpen: ({ right }) => rights.includes(right),
     authenticate: async () => caller,
     challenge: () => 'Basic realm="Entrepot", charset="UTF-8"',

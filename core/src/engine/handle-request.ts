@@ -1,13 +1,12 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { RequestHead } from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
+import { localReply } from './local-reply.js';
 import { NegativeCache } from './negative-cache.js';
-import { cacheStatus, outcomeOf, xCache } from './outcome.js';
-import { parseRequestPath } from './request-path.js';
+import { requestHead } from './request-head.js';
 import type {
   EngineReply,
   EngineRequest,
@@ -45,7 +44,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       case 'session':
         return await hosted.step(request, resource);
       case 'local':
-        return localReply(definition, request, resource);
+        return localReply(definition.name, request, resource);
     }
   }
 
@@ -96,8 +95,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 
 /** What the request names. */
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
-  const { segments, trailingSlash } = parseRequestPath(request.rawPath, plugin.dotSegments);
-  const head = new Head(request, segments, trailingSlash);
+  const head = requestHead(request, plugin.dotSegments);
   try {
     const resource = protocol.route(head);
     if (resource !== undefined) return resource;
@@ -105,32 +103,6 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     throw asEntrepotError(error, 'plugin', `route of plugin ${plugin.id} failed`);
   }
   throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
-}
-
-/** A request head that parses the query only for protocols that look at it. */
-class Head implements RequestHead {
-  readonly method: string;
-  readonly mount: string | undefined;
-  readonly segments: readonly string[];
-  readonly trailingSlash: boolean;
-  readonly rawQuery: string;
-  /** Not a method: plugins take a head apart. */
-  readonly header: (name: string) => string | undefined;
-  #query: URLSearchParams | undefined;
-
-  constructor(request: EngineRequest, segments: readonly string[], trailingSlash: boolean) {
-    this.method = request.method === 'HEAD' ? 'GET' : request.method;
-    this.mount = request.mount;
-    this.segments = segments;
-    this.trailingSlash = trailingSlash;
-    this.rawQuery = request.rawQuery;
-    this.header = (name) => request.header(name);
-  }
-
-  get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.rawQuery);
-    return this.#query;
-  }
 }
 
 /** The pipeline's authenticate step: what nobody may without a name needs one, and then the right. */
@@ -166,24 +138,4 @@ function requireReading({ method }: EngineRequest): void {
   throw new EntrepotError('method-not-allowed', `${method} is not possible here; expected GET or HEAD`, {
     headers: { Allow: 'GET, HEAD' },
   });
-}
-
-function localReply(
-  { name }: RepositoryDefinition,
-  request: EngineRequest,
-  { status, headers, body = '' }: LocalResource,
-): EngineReply {
-  const bytes = Buffer.from(body);
-  return {
-    status,
-    headers: {
-      'Cache-Control': 'no-store',
-      ...headers,
-      'Content-Length': String(bytes.length),
-      'X-Cache': xCache('local'),
-      'Cache-Status': cacheStatus({ name: 'local' }),
-    },
-    body: request.method === 'HEAD' || bytes.length === 0 ? undefined : bytes,
-    outcome: outcomeOf(name, 'local', { name: 'local' }),
-  };
 }

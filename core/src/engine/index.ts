@@ -11,3 +11,4 @@ export {
   type RepositoryEngine,
   type RepositoryLimits,
 } from './repository.js';
+export { createSharedMount, type SharedMountMember, type SharedMountOptions } from './shared-mount.js';

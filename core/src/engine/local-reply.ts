@@ -1,0 +1,24 @@
+import type { LocalResource } from '../api/resource.js';
+import { cacheStatus, outcomeOf, xCache } from './outcome.js';
+import type { EngineReply, EngineRequest } from './repository.js';
+
+/** The reply for a resource that needs neither storage nor upstream. */
+export function localReply(
+  repository: string,
+  request: EngineRequest,
+  { status, headers, body = '' }: LocalResource,
+): EngineReply {
+  const bytes = Buffer.from(body);
+  return {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...headers,
+      'Content-Length': String(bytes.length),
+      'X-Cache': xCache('local'),
+      'Cache-Status': cacheStatus({ name: 'local' }),
+    },
+    body: request.method === 'HEAD' || bytes.length === 0 ? undefined : bytes,
+    outcome: outcomeOf(repository, 'local', { name: 'local' }),
+  };
+}

@@ -1,0 +1,98 @@
+import type { AccessNeed, Caller } from '../api/access.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { ProtocolPlugin, SharedAnswer, SharedRepository } from '../api/protocol.js';
+import { errorReply } from './error-reply.js';
+import { localReply } from './local-reply.js';
+import { requestHead } from './request-head.js';
+import type { EngineReply, EngineRequest, RepositoryEngine } from './repository.js';
+
+const READ: AccessNeed = { right: 'read' };
+const WRITE: AccessNeed = { right: 'write' };
+
+/** A repository at a shared mount. */
+export interface SharedMountMember {
+  readonly engine: RepositoryEngine;
+  /** What `select` of the plugin sees of it. */
+  readonly facts: SharedRepository;
+}
+
+/** What a shared mount is made of. */
+export interface SharedMountOptions {
+  /** The path that the ecosystem fixes: `/v2`. */
+  readonly mount: string;
+  /** Of all members. */
+  readonly plugin: ProtocolPlugin;
+  /** At least one. */
+  readonly members: readonly SharedMountMember[];
+  /** Whether the one member has the mount to itself: everything but its root is for that repository. */
+  readonly exclusive: boolean;
+}
+
+/** Answers the requests at a shared mount whose path names no repository. Never rejects, as a repository does not. */
+export function createSharedMount({
+  mount,
+  plugin,
+  members,
+  exclusive,
+}: SharedMountOptions): Pick<RepositoryEngine, 'handle'> {
+  const [first] = members as readonly [SharedMountMember, ...SharedMountMember[]];
+  const facts = members.map((member) => member.facts);
+  const guarded = members.filter(({ engine }) => isGuarded(engine));
+
+  return {
+    async handle(request) {
+      if (exclusive && request.rawPath !== '/') return await first.engine.handle(request);
+      try {
+        const answer = select(request);
+        if (answer !== undefined && 'reply' in answer) {
+          if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, request);
+          return ofMount(mount, plugin, localReply(mount, request, answer.reply));
+        }
+        const chosen = exclusive ? first : members.find((member) => member.facts.name === answer?.repository);
+        if (chosen !== undefined) return await chosen.engine.handle(request);
+        throw new EntrepotError('not-found', 'No repository is served under this name', { code: 'NO_ROUTE' });
+      } catch (error) {
+        return ofMount(mount, plugin, errorReply(first.engine.definition, request, undefined, error));
+      }
+    },
+  };
+
+  function select(request: EngineRequest): SharedAnswer | undefined {
+    const head = requestHead(request, plugin.dotSegments);
+    try {
+      return plugin.select?.(head, facts);
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `select of plugin ${plugin.id} failed`);
+    }
+  }
+}
+
+/** Whether somebody who says who they are may do more here than everybody may. */
+function isGuarded({ definition: { access, kind } }: RepositoryEngine): boolean {
+  return access.knowsCallers && (!access.isOpen(READ) || (kind === 'hosted' && !access.isOpen(WRITE)));
+}
+
+/** @throws EntrepotError `unauthorized` for somebody whom none of the repositories knows */
+async function requireCaller(guarded: readonly SharedMountMember[], request: EngineRequest): Promise<void> {
+  const authorization = request.header('authorization');
+  for (const { engine } of guarded) {
+    const caller = await engine.definition.access.authenticate(authorization).catch(unknownCaller);
+    if (caller?.name !== undefined) return;
+  }
+  const [{ engine }] = guarded as readonly [SharedMountMember];
+  const { protocol, access } = engine.definition;
+  throw new EntrepotError('unauthorized', 'Say who you are', {
+    headers: { 'WWW-Authenticate': protocol.challenge?.(READ, request) ?? access.challenge(READ) },
+  });
+}
+
+function unknownCaller(error: unknown): Caller | undefined {
+  if (error instanceof EntrepotError && (error as EntrepotError).status === 401) return undefined;
+  throw error;
+}
+
+/** No single repository answered: the mount did. */
+function ofMount(mount: string, { replyHeaders }: ProtocolPlugin, reply: EngineReply): EngineReply {
+  const { headers, outcome } = reply;
+  return { ...reply, headers: { ...replyHeaders, ...headers }, outcome: { ...outcome, repository: mount } };
+}
