@@ -10,6 +10,7 @@ import { parseOptions } from '../api/options.js';
 import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
+import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
 import { DEFAULT_LIMITS, type RepositoryDefinition, type RepositoryEngine } from '../engine/repository.js';
 import { createSharedStorage } from '../engine/shared-storage.js';
@@ -25,7 +26,7 @@ export interface TestRepositoryOptions {
   readonly plugin: ProtocolPlugin;
   /** The options as they stand in a configuration. Default: none. */
   readonly options?: unknown;
-  /** Services for `inject` besides the logger and the clock, by the plugin's names for them. */
+  /** Services for `inject` besides the logger, the clock and the transport, by the plugin's names for them. */
   readonly services?: Readonly<Record<string, unknown>>;
   /** Default: everything is allowed. */
   readonly policy?: PolicyEngine;
@@ -105,7 +106,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
   });
   const kind = definition?.kind ?? 'proxy';
   const upstreams = kind === 'proxy' ? [{ url: upstreamUrl }] : [];
-  const made = await createProtocol(given, { name: NAME, kind, upstreams }, clock);
+  const made = await createProtocol(given, { name: NAME, kind, upstreams }, clock, transport);
   const protocol = given.protocol?.(made) ?? made;
   const engine = createRepository(
     {
@@ -167,13 +168,14 @@ export async function createProtocol(
     upstreams: [{ url: 'https://upstream.example.com/base' }],
   },
   clock: ManualClock = new ManualClock(),
+  transport: Transport = new NodeTransport(),
 ): Promise<Protocol> {
   const parsed = await parseOptions<unknown>(plugin.options, options);
   if (parsed.problems !== undefined) {
     const problems = parsed.problems.map(({ path, message }) => `${path}: ${message}`);
     throw new Error(`the options of plugin ${plugin.id} are refused: ${problems.join('; ')}`);
   }
-  const own: Readonly<Record<string, unknown>> = { logger: silentLogger, clock };
+  const own: Readonly<Record<string, unknown>> = { logger: silentLogger, clock, transport };
   const injected: Record<string, unknown> = {};
   for (const [name, token] of Object.entries(plugin.inject as Readonly<Record<string, { readonly id: string }>>)) {
     injected[name] = services[name] ?? own[token.id];

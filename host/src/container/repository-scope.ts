@@ -1,5 +1,4 @@
-import { anonymousAccess } from '@entrepot/core';
-import { CLOCK, LOGGER } from '@entrepot/core';
+import { anonymousAccess, CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
 import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
 import { ConfigurationError, type ConfigurationProblem, type TransportConfig } from '../config/index.js';
 import { UndiciTransport } from '../drivers/upstream/undici.js';
@@ -8,18 +7,7 @@ import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
 import type { RepositoryPlan } from '../repository-plan.js';
 import type { Scope } from './scope.js';
-import {
-  BLOBS,
-  ENGINE,
-  ENTRIES,
-  HOT_CACHE,
-  METRICS,
-  POLICY,
-  PROTOCOL,
-  ROOT_LOGGER,
-  STORAGE,
-  TRANSPORT,
-} from './tokens.js';
+import { BLOBS, ENGINE, ENTRIES, HOT_CACHE, METRICS, POLICY, PROTOCOL, ROOT_LOGGER, STORAGE } from './tokens.js';
 
 /**
  * The services of one repository, above those of the process. `start` makes the protocol, and rejects with a

@@ -6,7 +6,6 @@ import {
   type Logger,
   type PolicyEngine,
   type Protocol,
-  type Transport,
 } from '@entrepot/core';
 import type { RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -23,5 +22,4 @@ export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root')
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 
 export const PROTOCOL = createToken<Protocol, 'repository'>('host-protocol', 'repository');
-export const TRANSPORT = createToken<Transport, 'repository'>('host-transport', 'repository');
 export const ENGINE = createToken<RepositoryEngine, 'repository'>('host-engine', 'repository');

@@ -78,8 +78,8 @@ describe('the broken-plugin zoo', () => {
     ['peer-nonsense', ['"workspace:nonsense"', PEER]],
     [
       'unknown-token',
-      ['inject.secrets: the token secrets', 'a token of a service that plugins may use (logger, clock)'],
-      ['inject.nothing: undefined', 'a token of a service that plugins may use (logger, clock)'],
+      ['inject.secrets: the token secrets', 'a token of a service that plugins may use (logger, clock, transport)'],
+      ['inject.nothing: undefined', 'a token of a service that plugins may use (logger, clock, transport)'],
     ],
     [
       'shapeless',
