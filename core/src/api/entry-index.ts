@@ -70,10 +70,10 @@ export interface EntryIndex {
   putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;
   /**
    * Carries `change` out as a whole, if all that it expects is so.
-   * @returns `false` when something is not so: nothing was changed.
+   * @returns the revision that it made; `undefined` when something is not so: nothing was changed.
    */
-  change(change: EntryChange): Promise<boolean>;
-  /** Grows with every `change` of the repository that was carried out, on any replica. 0 before the first one. */
+  change(change: EntryChange): Promise<number | undefined>;
+  /** Grows by one with every `change` of the repository that was carried out, on any replica. 0 before the first one. */
   revision(repository: string): Promise<number>;
   /** Puts `entry`, whatever was there. */
   replace(entry: Entry): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Clock } from '../api/clock.js';
 import type { Digest } from '../api/digest.js';
-import type { Entry, EntryAccess, EntryIndex, EntryRenewal } from '../api/entry-index.js';
+import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { ByteLru } from './byte-lru.js';
 
@@ -9,13 +9,31 @@ const FLUSH_INTERVAL = 10_000;
 const FLUSH_ROWS = 5_000;
 /** An entry's access is written again only after this long: who was last served when needs no more precision. */
 const ACCESS_RESOLUTION = 60_000;
+/** How often a repository that others change, too, is asked for its revision; milliseconds. */
+const REVISION_INTERVAL = 1_000;
 
-/** The entry index behind a bounded memory: a hit does no SQL. All changes go through here, so memory is never behind. */
+/** How far memory has followed the changes of one repository. */
+interface Followed {
+  /** The newest revision that is known; -1 before the first one. */
+  revision: number;
+  /** When it was read, on the monotonic clock. */
+  readAt: number;
+  /** The reading that is under way. */
+  reading: Promise<number> | undefined;
+  /** Goes up when everything that memory knows of the repository may be wrong. */
+  generation: number;
+}
+
+/**
+ * The entry index behind a bounded memory: a hit does no SQL. All changes of this process go through here, so memory is
+ * never behind them; those of other replicas to a hosted repository are noticed by its revision.
+ */
 export class EntryCache {
   readonly #index: EntryIndex;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #known: ByteLru<Entry>;
+  readonly #followed = new Map<string, Followed>();
   readonly #accesses = new Map<string, EntryAccess>();
   readonly #timer: NodeJS.Timeout;
   /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
@@ -31,7 +49,7 @@ export class EntryCache {
 
   /** What memory knows of the entry; `undefined` says nothing. */
   peek(repository: string, key: string): Entry | undefined {
-    return this.#known.get(cacheKey(repository, key));
+    return this.#known.get(this.#cacheKey(repository, key));
   }
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
@@ -39,7 +57,7 @@ export class EntryCache {
     if (known !== undefined) return known;
     const changes = this.#changes;
     const entry = await this.#index.find(repository, key);
-    if (entry !== undefined && changes === this.#changes) this.#known.set(cacheKey(repository, key), entry);
+    if (entry !== undefined && changes === this.#changes) this.#known.set(this.#cacheKey(repository, key), entry);
     return entry;
   }
 
@@ -78,15 +96,85 @@ export class EntryCache {
     return removed;
   }
 
+  /** Carries `change` out. @returns whether all that it expects was so. */
+  async change(change: EntryChange): Promise<boolean> {
+    const { repository, expect, put, remove } = change;
+    const revision = await this.#index.change(change);
+    if (revision === undefined) {
+      // Memory may be what was wrong.
+      for (const { key } of expect) this.forget(repository, key);
+      return false;
+    }
+    const newest = this.#advance(repository, revision);
+    for (const key of remove) this.forget(repository, key);
+    for (const entry of put) {
+      if (newest) this.#remember(entry);
+      else this.forget(repository, entry.key);
+    }
+    return true;
+  }
+
+  /**
+   * The revision of a hosted repository that memory shows. What this process changed is in it at once, what others changed
+   * after a second at the most; between two looks at the index it costs nothing.
+   * @returns no promise where it is known
+   */
+  revision(repository: string): number | Promise<number> {
+    const followed = this.#follow(repository);
+    if (followed.revision >= 0 && this.#clock.monotonic() - followed.readAt < REVISION_INTERVAL)
+      return followed.revision;
+    followed.reading ??= this.#reread(repository, followed).finally(() => {
+      followed.reading = undefined;
+    });
+    return followed.reading;
+  }
+
+  async #reread(repository: string, followed: Followed): Promise<number> {
+    const readAt = this.#clock.monotonic();
+    try {
+      const found = await this.#index.revision(repository);
+      if (found > followed.revision) this.#drop(followed, found);
+    } catch (error) {
+      // What is in memory is still served while the index is out of reach.
+      if (followed.revision < 0) throw error;
+      this.#logger.warn({ error, repository }, 'the revision of a repository could not be read');
+    }
+    followed.readAt = readAt;
+    return followed.revision;
+  }
+
+  /** Notes a revision that this process made. @returns whether no newer one is known. */
+  #advance(repository: string, revision: number): boolean {
+    const followed = this.#follow(repository);
+    if (revision === followed.revision + 1) followed.revision = revision;
+    // Somebody else's came between.
+    else if (revision > followed.revision) this.#drop(followed, revision);
+    return revision === followed.revision;
+  }
+
+  #drop(followed: Followed, revision: number): void {
+    this.#changes += 1;
+    followed.generation += 1;
+    followed.revision = revision;
+  }
+
+  #follow(repository: string): Followed {
+    const followed = this.#followed.get(repository);
+    if (followed !== undefined) return followed;
+    const begun: Followed = { revision: -1, readAt: -Infinity, reading: undefined, generation: 0 };
+    this.#followed.set(repository, begun);
+    return begun;
+  }
+
   /** Asks the index next time. */
   forget(repository: string, key: string): void {
     this.#changes += 1;
-    this.#known.delete(cacheKey(repository, key));
+    this.#known.delete(this.#cacheKey(repository, key));
   }
 
   /** Notes that `entry` was served. */
   accessed(entry: Entry): void {
-    const key = cacheKey(entry.repository, entry.key);
+    const key = `${entry.repository}\n${entry.key}`;
     const now = this.#clock.now();
     const noted = this.#accesses.get(key);
     if (noted !== undefined && now - noted.at < ACCESS_RESOLUTION) return;
@@ -108,15 +196,16 @@ export class EntryCache {
 
   #remember(entry: Entry): void {
     this.#changes += 1;
-    this.#known.set(cacheKey(entry.repository, entry.key), entry);
+    this.#known.set(this.#cacheKey(entry.repository, entry.key), entry);
+  }
+
+  /** What was dropped is never asked for again, and leaves memory as the least recently used does. */
+  #cacheKey(repository: string, key: string): string {
+    return `${repository}\n${this.#followed.get(repository)?.generation ?? 0}\n${key}`;
   }
 
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
     await this.#flush();
   }
-}
-
-function cacheKey(repository: string, key: string): string {
-  return `${repository}\n${key}`;
 }

@@ -54,6 +54,7 @@ export function entryIndexSuite(
       defineReplace(checks);
       defineTouch(checks);
       defineRemove(checks);
+      defineChange(checks);
       defineList(checks);
       defineReferenced(checks);
       defineCapabilities(checks, capabilities);
@@ -248,6 +249,72 @@ function defineRemove({ check }: Checks<OpenFixture>): void {
   });
 }
 
+function defineChange({ check }: Checks<OpenFixture>): void {
+  check('change puts and removes as one', async ({ index }) => {
+    await index.replace(makeEntry({ key: 'old' }));
+    await index.replace({ ...FULL, digest: digestOf('before') });
+    const added = makeEntry({ key: 'new', digest: digestOf('new') });
+    const change = { repository: 'npm', put: [FULL, added], remove: ['old', 'absent'] };
+    const expect = [
+      { key: 'old', digest: digestOf('') },
+      { key: 'new', digest: undefined },
+    ];
+    assert.ok((await index.change({ ...change, expect })) !== undefined, 'expected it to be carried out');
+    assertSame(await index.list('npm', { prefix: '', limit: 10 }), [FULL, added]);
+  });
+
+  check('change takes large sets', async ({ index }) => {
+    const put = Array.from({ length: 1200 }, (_, n) => makeEntry({ key: `large/${n}` }));
+    await index.change({ repository: 'npm', expect: [], put, remove: [] });
+    const remove = put.map(({ key }) => key).filter((key) => key !== 'large/7');
+    assert.equal((await keysOf(index, 'npm', 'large/')).length, 1200);
+    await index.change({ repository: 'npm', expect: [], put: [], remove });
+    assert.deepEqual(await keysOf(index, 'npm', ''), ['large/7']);
+  });
+
+  check('change does nothing when something is not as it expects', async ({ index }) => {
+    const kept = makeEntry({ key: 'kept', digest: digestOf('kept') });
+    await index.replace(kept);
+    const right = { key: 'kept', digest: digestOf('kept') };
+    const wrong = [
+      { key: 'kept', digest: digestOf('other') },
+      { key: 'kept' },
+      { key: 'absent', digest: right.digest },
+    ];
+    for (const expectation of wrong) {
+      for (const expect of [[expectation], [right, expectation], [expectation, right]]) {
+        const change = { repository: 'npm', expect, put: [makeEntry({ key: 'new' })], remove: ['kept'] };
+        assert.equal(await index.change(change), undefined, JSON.stringify(expect));
+      }
+    }
+    assertSame(await index.list('npm', { prefix: '', limit: 10 }), [kept]);
+    assert.equal(await index.revision('npm'), 0, 'what was not carried out made a revision');
+  });
+
+  check('change makes revisions of its repository, one after the other', async ({ index }) => {
+    const change = { expect: [], put: [], remove: [] };
+    assert.equal(await index.revision('npm'), 0);
+    assert.equal(await index.change({ repository: 'npm', ...change }), 1);
+    assert.equal(await index.change({ repository: 'npm', ...change }), 2);
+    assert.equal(await index.change({ repository: 'other', ...change }), 1);
+    assert.equal(await index.revision('npm'), 2);
+    assert.equal(await index.revision('other'), 1);
+  });
+
+  check('change does nothing to another repository', async ({ index }) => {
+    const other = makeEntry({ repository: 'other', key: 'a', digest: digestOf('other') });
+    await index.replace(other);
+    const put = [makeEntry({ key: 'b' })];
+    assert.equal(await index.change({ repository: 'npm', expect: [{ key: 'a' }], put, remove: ['a'] }), 1);
+    assertSame(await index.find('other', 'a'), other);
+    assert.deepEqual(await keysOf(index, 'npm', ''), ['b']);
+  });
+
+  check('change loses nothing among callers that race', async ({ index }) => {
+    await assertNothingLost([index]);
+  });
+}
+
 function defineList({ check }: Checks<OpenFixture>): void {
   check('list takes a prefix literally', async ({ index }) => {
     const keys = ['a%b', 'a_b', 'a*b', 'a?b', 'a[b]', 'a\\b', "a'b", 'axb', 'a', 'Axb', 'b'];
@@ -404,6 +471,10 @@ function defineCapabilities(
     await assertWholeSets([index, other]);
   });
 
+  checkIf(replicas, 'replicas is off', 'change loses nothing among processes', async ({ index, reopen }) => {
+    await assertNothingLost([index, await reopen()]);
+  });
+
   checkIf(outage, 'outage is off', 'calls an outage an error, never an absence', async ({ index, breakDown }) => {
     await index.replace(FULL);
     await breakDown();
@@ -411,6 +482,9 @@ function defineCapabilities(
     await assertFails(index.find('npm', FULL.key), 'storage', 'find()');
     await assertFails(index.putIfAbsent([FULL]), 'storage', 'putIfAbsent()');
     await assertFails(index.replace(FULL), 'storage', 'replace()');
+    const change = { repository: 'npm', expect: [], put: [FULL], remove: [] };
+    await assertFails(index.change(change), 'storage', 'change()');
+    await assertFails(index.revision('npm'), 'storage', 'revision()');
     await assertFails(index.touch('npm', FULL.key, FULL.digest, { checkedAt: T0 + 9 }), 'storage', 'touch()');
     await assertFails(index.remove('npm', FULL.key), 'storage', 'remove()');
     await assertFails(index.list('npm', { prefix: '', limit: 1 }), 'storage', 'list()');
@@ -518,6 +592,33 @@ async function assertWholeSets(replicas: readonly EntryIndex[]): Promise<void> {
     const mine = found.filter((entry) => entry?.digest === digestOf(`set ${n}`)).length;
     assert.ok(mine === 0 || mine === 2, `expected all or nothing of a set, found ${mine} of 2 entries`);
   }
+}
+
+/** Sixteen callers count up one entry by what they read before: each number comes once, and so does each revision. */
+async function assertNothingLost(replicas: readonly EntryIndex[]): Promise<void> {
+  const callers = 16;
+  const made = await Promise.all(
+    Array.from({ length: callers }, async (_, caller) => {
+      const index = replicas[caller % replicas.length] as EntryIndex;
+      for (let tries = 0; tries < 500; tries += 1) {
+        const found = await index.find('npm', 'count');
+        const size = (found?.size ?? 0) + 1;
+        const put = [
+          makeEntry({ key: 'count', size, digest: digestOf(`${size}`) }),
+          makeEntry({ key: `of/${caller}` }),
+        ];
+        const expect = [{ key: 'count', digest: found?.digest }];
+        const revision = await index.change({ repository: 'npm', expect, put, remove: [] });
+        if (revision !== undefined) return revision;
+      }
+      throw new Error(`expected caller ${caller} to get through, found 500 refusals`);
+    }),
+  );
+  const index = replicas[0] as EntryIndex;
+  assert.equal((await index.find('npm', 'count'))?.size, callers, 'changes that were counted');
+  assert.equal((await keysOf(index, 'npm', 'of/')).length, callers);
+  assert.deepEqual(new Set(made), new Set(made.map((_, caller) => caller + 1)), 'the revisions that were made');
+  assert.equal(await index.revision('npm'), callers);
 }
 
 /** Compares entries; a field that is `undefined` is the same as one that is absent, `null` is not. */

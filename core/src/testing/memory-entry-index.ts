@@ -18,16 +18,17 @@ export class MemoryEntryIndex implements EntryIndex {
     return entries.map(({ repository, key }) => this.#find(repository, key)).filter((entry) => entry !== undefined);
   }
 
-  async change({ repository, expect, put, remove }: EntryChange): Promise<boolean> {
-    if (expect.some(({ key, digest }) => this.#find(repository, key)?.digest !== digest)) return false;
+  async change({ repository, expect, put, remove }: EntryChange): Promise<number | undefined> {
+    if (expect.some(({ key, digest }) => this.#find(repository, key)?.digest !== digest)) return undefined;
     for (const entry of put) this.#put(entry);
-    for (const key of remove) await this.remove(repository, key);
-    this.#revisions.set(repository, (this.#revisions.get(repository) ?? 0) + 1);
-    return true;
+    for (const key of remove) this.#delete(repository, key);
+    const revision = this.#revision(repository) + 1;
+    this.#revisions.set(repository, revision);
+    return revision;
   }
 
   async revision(repository: string): Promise<number> {
-    return this.#revisions.get(repository) ?? 0;
+    return this.#revision(repository);
   }
 
   async replace(entry: Entry): Promise<void> {
@@ -50,8 +51,7 @@ export class MemoryEntryIndex implements EntryIndex {
   async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
     const entry = this.#find(repository, key);
     if (entry === undefined || (digest !== undefined && entry.digest !== digest)) return false;
-    this.#accesses.get(repository)?.delete(key);
-    return this.#entries.get(repository)?.delete(key) ?? false;
+    return this.#delete(repository, key);
   }
 
   async list(
@@ -92,11 +92,21 @@ export class MemoryEntryIndex implements EntryIndex {
 
   async dispose(): Promise<void> {
     this.#entries.clear();
+    this.#revisions.clear();
     this.#accesses.clear();
   }
 
   #find(repository: string, key: string): Entry | undefined {
     return this.#entries.get(repository)?.get(key);
+  }
+
+  #revision(repository: string): number {
+    return this.#revisions.get(repository) ?? 0;
+  }
+
+  #delete(repository: string, key: string): boolean {
+    this.#accesses.get(repository)?.delete(key);
+    return this.#entries.get(repository)?.delete(key) ?? false;
   }
 
   /** Keeps a copy, as a database does: what the caller changes later must not reach the index. */

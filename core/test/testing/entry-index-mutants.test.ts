@@ -292,6 +292,41 @@ const mutants: Mutant<Factory>[] = [
       return right.remove(repository, key, digest);
     },
   })),
+  mutant('changes by pieces', ['change does nothing when', 'change loses nothing among callers'], (right) => ({
+    async change({ repository, expect, put, remove }) {
+      for (const { key, digest } of expect) {
+        if ((await right.find(repository, key))?.digest !== digest) return undefined;
+        for (const entry of put) await right.replace(entry);
+      }
+      return right.change({ repository, expect: [], put, remove });
+    },
+  })),
+  mutant('expects nothing', ['change does nothing when', 'change loses nothing among processes'], (right) => ({
+    change: (change) => right.change({ ...change, expect: [] }),
+  })),
+  mutant('takes an expected absence for anything', ['change does nothing when'], (right) => ({
+    change: ({ expect, ...change }) =>
+      right.change({ ...change, expect: expect.filter(({ digest }) => digest !== undefined) }),
+  })),
+  mutant('removes nothing in a change', ['change puts and removes as one', 'change takes large sets'], (right) => ({
+    change: (change) => right.change({ ...change, remove: [] }),
+  })),
+  mutant('has one revision for all', ['change makes revisions of its repository'], (right) => {
+    let revision = 0;
+    return {
+      async change(change) {
+        const made = await right.change(change);
+        return made === undefined ? undefined : (revision += 1);
+      },
+      revision: async () => revision,
+    };
+  }),
+  mutant('changes all repositories', ['change does nothing to another repository'], (right) => ({
+    async change(change) {
+      for (const key of change.remove) await right.remove('other', key);
+      return right.change(change);
+    },
+  })),
   mutant(
     'takes % and _ for wildcards',
     ['list takes a prefix literally'],

@@ -6,8 +6,8 @@ import { type Kysely, type Selectable, sql } from 'kysely';
 import { prefixRange } from './prefix-range.js';
 import type { EntryTable, Schema } from './schema.js';
 
-/** How many digests one query asks for. Databases bound the number of parameters. */
-const REFERENCED_WIDTH = 500;
+/** How many digests or keys one query names. Databases bound the number of parameters. */
+const KEYS_WIDTH = 500;
 /** How many accesses are recorded in one turn of the event loop. */
 const ACCESS_WIDTH = 100;
 
@@ -61,30 +61,30 @@ export class SqlEntryIndex implements EntryIndex {
     });
   }
 
-  async change({ repository, expect, put, remove }: EntryChange): Promise<boolean> {
+  async change({ repository, expect, put, remove }: EntryChange): Promise<number | undefined> {
     return stored('change entries', async () => {
       try {
-        await this.#database.transaction().execute(async (transaction) => {
+        return await this.#database.transaction().execute(async (transaction) => {
           // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
-          await grow(transaction, repository);
+          const revision = await grow(transaction, repository);
           for (const { key, digest } of expect) {
             const found = await find(transaction, repository, key);
             if (found?.digest !== digest) throw LOST;
           }
           for (const entry of put) await upsert(transaction, entry);
-          for (let start = 0; start < remove.length; start += REFERENCED_WIDTH) {
-            const keys = remove.slice(start, start + REFERENCED_WIDTH);
+          for (let start = 0; start < remove.length; start += KEYS_WIDTH) {
+            const keys = remove.slice(start, start + KEYS_WIDTH);
             await transaction
               .deleteFrom('entries')
               .where('repository', '=', repository)
               .where('key', 'in', keys)
               .execute();
           }
+          return revision;
         });
-        return true;
       } catch (error) {
         if (error !== LOST) throw error;
-        return false;
+        return undefined;
       }
     });
   }
@@ -147,13 +147,13 @@ export class SqlEntryIndex implements EntryIndex {
 
   async referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
     const found = new Set<Digest>();
-    for (let start = 0; start < digests.length; start += REFERENCED_WIDTH) {
+    for (let start = 0; start < digests.length; start += KEYS_WIDTH) {
       const rows = await stored('look for references', () =>
         this.#database
           .selectFrom('entries')
           .select('digest')
           .distinct()
-          .where('digest', 'in', digests.slice(start, start + REFERENCED_WIDTH))
+          .where('digest', 'in', digests.slice(start, start + KEYS_WIDTH))
           .execute(),
       );
       for (const { digest } of rows) found.add(digest as Digest);
@@ -205,14 +205,17 @@ async function upsert(database: Kysely<Schema>, entry: Entry): Promise<void> {
     .execute();
 }
 
-async function grow(database: Kysely<Schema>, repository: string): Promise<void> {
-  await database
+/** @returns the new revision. */
+async function grow(database: Kysely<Schema>, repository: string): Promise<number> {
+  const row = await database
     .insertInto('revisions')
     .values({ repository, revision: 1 })
     .onConflict((conflict) =>
       conflict.column('repository').doUpdateSet((row) => ({ revision: row('revisions.revision', '+', 1) })),
     )
-    .execute();
+    .returning('revision')
+    .executeTakeFirstOrThrow();
+  return Number(row.revision);
 }
 
 async function find(database: Kysely<Schema>, repository: string, key: string): Promise<Entry | undefined> {
