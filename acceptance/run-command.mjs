@@ -13,10 +13,11 @@ const KEPT_OUTPUT = 256 * 1024;
 /**
  * Runs a program to its end. Never rejects because of the exit code; a program that outlives `timeout` is killed.
  * @param {readonly string[]} command the program and its arguments
- * @param {{ cwd: string, env: NodeJS.ProcessEnv, timeout: number, input?: string }} options `timeout` in milliseconds
+ * @param {{ cwd: string, env: NodeJS.ProcessEnv, timeout: number, input?: string, kept?: number }} options `timeout` in
+ *   milliseconds; `kept`: how much of the end of each output is kept, in characters
  * @returns {Promise<CommandResult>}
  */
-export function runCommand(command, { cwd, env, timeout, input = '' }) {
+export function runCommand(command, { cwd, env, timeout, input = '', kept = KEPT_OUTPUT }) {
   const [program = '', ...rest] = command;
   const started = performance.now();
   return new Promise((resolve, reject) => {
@@ -28,8 +29,8 @@ export function runCommand(command, { cwd, env, timeout, input = '' }) {
       late = true;
       child.kill('SIGKILL');
     }, timeout);
-    child.stdout.setEncoding('utf8').on('data', (text) => (stdout = (stdout + text).slice(-KEPT_OUTPUT)));
-    child.stderr.setEncoding('utf8').on('data', (text) => (stderr = (stderr + text).slice(-KEPT_OUTPUT)));
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout = (stdout + text).slice(-kept)));
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr = (stderr + text).slice(-kept)));
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     child.once('error', (error) => {

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { provideTool, TOOLS } from './container-tools.mjs';
+import { outputOf, runCommand } from './run-command.mjs';
+
+/** @import { ToolName, ToolSource } from './container-tools.mjs' */
+
+const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
+
+  (none)   what \`npm test\` uses: one client for images and one for charts, and a registry
+  --all    also what \`npm run acceptance -- --client oci --client helm\` uses
+
+Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
+the cache folder. What cannot be had is named, and is no error: the tests leave it out.
+`;
+
+/** @type {readonly ToolName[]} */
+const SHORT = ['skopeo', 'docker-registry', 'gpg', 'helm-3'];
+
+const { values } = parseArgs({
+  options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+});
+
+if (values.help) {
+  process.stdout.write(USAGE);
+} else {
+  const names = values.all ? /** @type {ToolName[]} */ (Object.keys(TOOLS)) : SHORT;
+  await installPackages(names);
+  // One after the other: a build uses every core.
+  for (const name of names) {
+    const path = await provideTool(name);
+    if (path !== undefined) process.stdout.write(`${name}: ${path}\n`);
+  }
+}
+
+/** @param {readonly ToolName[]} names */
+async function installPackages(names) {
+  /** @type {Set<string>} */
+  const wanted = new Set();
+  for (const name of names) {
+    /** @type {ToolSource} */
+    const source = TOOLS[name];
+    if (source.from === 'debian' && !(await isInstalled(source.package))) wanted.add(source.package);
+  }
+  if (wanted.size === 0 || process.getuid?.() !== 0) return;
+  const flags = ['-qq', '-y', '--no-install-recommends'];
+  for (const args of [
+    ['update', '-qq'],
+    ['install', ...flags, ...wanted],
+  ]) {
+    const result = await run(['apt-get', ...args]);
+    if (result?.code === 0) continue;
+    process.stdout.write(`# apt-get ${args[0]}: ${result === undefined ? 'not on this machine' : outputOf(result)}\n`);
+    return;
+  }
+}
+
+/** @param {string} name */
+async function isInstalled(name) {
+  const result = await run(['dpkg-query', '-W', '-f', '${db:Status-Status}', name]);
+  return result?.stdout === 'installed';
+}
+
+/** @param {readonly string[]} command */
+function run(command) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return runCommand(command, { cwd: '/', env, timeout: 300_000 }).catch(() => undefined);
+}

@@ -1,0 +1,278 @@
+import { strict as assert } from 'node:assert';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { provideTool } from '../container-tools.mjs';
+import { chartArchive } from '../helm-charts.mjs';
+import { runConformance } from '../oci-conformance.mjs';
+import { digestOf, fixtureImages, ImageSet } from '../oci-images.mjs';
+import { UpstreamRegistry, USERS } from '../oci-registry.mjs';
+import { withScratch } from '../scratch.mjs';
+import { EntrepotServer, freePort, get } from '../server.mjs';
+import { note } from '../tally.mjs';
+
+/** @import { ImagePlace, OciClient } from '../oci-clients.mjs' */
+/** @import { Tally } from '../tally.mjs' */
+
+/** Fewer tests than these were not a run: a wrong setting makes the conformance test leave nearly everything out. */
+const LEAST = { 1.1: 640, dev: 680, readOnly: 40 };
+const NAMESPACE = 'hub.test';
+const WRITER = { username: 'writer', password: USERS.writer.password };
+const READER = { username: 'reader', password: USERS.reader.password };
+
+/**
+ * Container images: the conformance test of the specification on a hosted and on a proxied repository, and every client
+ * on both: from an empty store, with the upstream gone, and with an upstream that wants no more requests.
+ * @param {Tally} tally
+ * @param {readonly OciClient[]} clients
+ * @param {{ peer?: boolean }} [options] `peer`: everything that makes sense there is tried on the registry program itself,
+ *   which tells a wrong test from a wrong server
+ */
+export async function ociHermetic(tally, clients, { peer = false } = {}) {
+  const binary = await UpstreamRegistry.program();
+  if (binary === undefined) return;
+  await withScratch('oci', async (folder) => {
+    const upstream = new UpstreamRegistry(join(folder, 'upstream'), { binary });
+    const images = fixtureImages({ chart: chartArchive({ name: 'demo', version: '1.0.0+build.1' }) });
+    try {
+      const isThere = await tally.check('oci: an upstream registry with token authentication starts', async () => {
+        await upstream.start();
+        for (const set of Object.values(images)) if (set instanceof ImageSet) await upstream.preload(set);
+      });
+      if (!isThere) return;
+      const scene = { tally, clients, folder, upstream, images, peer };
+      if (peer) await onPeer(scene);
+      else await onEntrepot(scene);
+    } finally {
+      await upstream.stop();
+    }
+  });
+}
+
+/**
+ * @typedef {object} Scene
+ * @property {Tally} tally
+ * @property {readonly OciClient[]} clients
+ * @property {string} folder
+ * @property {UpstreamRegistry} upstream
+ * @property {ReturnType<typeof fixtureImages>} images
+ * @property {boolean} peer whether a registry of others is looked at
+ */
+
+/** @param {Scene} scene */
+async function onPeer(scene) {
+  const { tally, clients, folder, upstream } = scene;
+  const from = { host: upstream.host, prefix: '', credentials: WRITER };
+  const to = { host: upstream.host, prefix: 'pushed/', credentials: WRITER };
+  const login = { USERNAME: WRITER.username, PASSWORD: WRITER.password };
+  await conformReadOnly(scene, 'of the registry itself', from, login);
+  await conformHosted(scene, { ...from, prefix: 'conformance/' }, { version: '1.1', settings: login });
+  await readAll(scene, 'from the registry itself', from, to);
+  for (const client of clients) {
+    const home = join(folder, `${client.name}-write`);
+    await tally.check(`oci: ${client.name} pushes to the registry itself`, async () => {
+      await client.write({ home: await emptied(home), from, to, images: scene.images });
+    });
+  }
+}
+
+/** @param {Scene} scene */
+async function onEntrepot(scene) {
+  const { tally, clients, folder, upstream, images } = scene;
+  const repositories = {
+    hub: {
+      type: 'oci',
+      upstream: upstream.url,
+      auth: READER,
+      namespaces: [NAMESPACE],
+      // Every tag is asked for again, so that an outage shows.
+      cache: { tag: { freshFor: '0s' } },
+    },
+    local: { type: 'oci', kind: 'hosted', access: { anonymous: 'write' } },
+  };
+  const server = new EntrepotServer({ folder, port: await freePort(), repositories });
+  const host = `127.0.0.1:${server.port}`;
+  const from = { host, prefix: 'hub/', namespace: NAMESPACE };
+  const to = { host, prefix: 'local/' };
+  try {
+    if (!(await tally.check('oci: the server starts', () => server.start()))) return;
+    await coldBlob(scene, server);
+    await conformReadOnly(scene, 'of a proxied repository, cold', from);
+    await conformReadOnly(scene, 'of a proxied repository, warm', from);
+    await readAll(scene, 'through the proxy', from, to);
+    await tally.check('oci: every blob was fetched once for all clients, and a token served many requests', () => {
+      const blobs = [...upstream.proxy.requests].filter(([name]) => name.startsWith('GET') && name.includes('/blobs/'));
+      assert.deepEqual(
+        blobs.filter(([, times]) => times > 1),
+        [],
+      );
+      const tokens = [...(upstream.issuer?.tokens ?? [])];
+      assert.deepEqual(
+        tokens.filter(([scope, times]) => times > 1 || !scope.endsWith(':pull')),
+        [],
+      );
+    });
+    for (const client of clients) {
+      await tally.check(`oci: ${client.name} pushes to a hosted repository`, async () => {
+        const home = await emptied(join(folder, `${client.name}-write`));
+        await client.write({ home, from, to, images });
+      });
+    }
+    for (const version of /** @type {const} */ (['1.1', 'dev'])) {
+      await conformHosted(scene, { ...to, prefix: `local/conformance-${version.replace('.', '-')}/` }, { version });
+    }
+
+    await upstream.proxy.stop();
+    await tally.check('oci: the server starts again', async () => {
+      await server.stop();
+      await server.start();
+    });
+    await readAll(scene, 'with the upstream gone', from, to);
+    await conformReadOnly(scene, 'of a proxied repository, with the upstream gone', from);
+    await staleTag(scene, server, 'gone');
+
+    await upstream.proxy.start();
+    upstream.proxy.fault = {
+      status: 429,
+      headers: { 'retry-after': '7', 'content-type': 'application/json' },
+      body: '{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}',
+    };
+    await tally.check('oci: the server starts for the third time', async () => {
+      await server.stop();
+      await server.start();
+    });
+    await readAll(scene, 'with an upstream that answers 429', from, to);
+    await staleTag(scene, server, 'answering 429');
+    await tally.check(
+      'oci: what is not kept is 429 with the Retry-After of the upstream, as an OCI error',
+      async () => {
+        const answer = await get(`${server.url}/v2/hub/team/unknown/manifests/1.0`);
+        assert.equal(answer.status, 429);
+        assert.equal(answer.headers['retry-after'], '7');
+        assert.equal(JSON.parse(answer.body.toString()).errors[0].code, 'TOOMANYREQUESTS');
+      },
+    );
+    upstream.proxy.fault = undefined;
+    await tally.check('oci: the server stops with 0', () => server.stop());
+  } finally {
+    await server.kill();
+  }
+}
+
+/** Every client, each with nothing of its own. @param {Scene} scene @param {string} how @param {ImagePlace} from @param {ImagePlace} to */
+async function readAll({ tally, clients, folder, images }, how, from, to) {
+  for (const client of clients) {
+    await tally.check(`oci: ${client.name} pulls, lists and inspects ${how}`, async () => {
+      await client.read({ home: await emptied(join(folder, `${client.name}-read`)), from, to, images });
+    });
+  }
+}
+
+/** @param {string} folder */
+async function emptied(folder) {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/** @param {Scene} scene @param {ImagePlace} place @param {{ version: '1.1' | 'dev', settings?: Record<string, string> }} options */
+async function conformHosted({ tally, folder, peer }, { host, prefix }, { version, settings = {} }) {
+  const program = await provideTool('conformance');
+  if (program === undefined) return;
+  const name = `oci: conformance (${version}) of ${prefix}`;
+  await tally.check(name, async () => {
+    const more = version === 'dev' ? { DATA_SPARSE: 'true' } : {};
+    const counts = await runConformance({
+      program,
+      host,
+      folder: await emptied(join(folder, 'conformance')),
+      settings: { VERSION: version, REPO1: `${prefix}one`, REPO2: `${prefix}two`, ...more, ...settings },
+    });
+    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
+    expectConformance(counts, peer ? 500 : LEAST[version], { peer });
+  });
+}
+
+/** @param {Scene} scene @param {string} how @param {ImagePlace} place @param {Record<string, string>} [settings] */
+async function conformReadOnly({ tally, folder, images, peer }, how, { host, prefix }, settings = {}) {
+  const program = await provideTool('conformance');
+  if (program === undefined) return;
+  const name = `oci: conformance, read only, ${how}`;
+  const { signed, subject } = images;
+  await tally.check(name, async () => {
+    const counts = await runConformance({
+      program,
+      host,
+      folder: await emptied(join(folder, 'conformance')),
+      settings: {
+        VERSION: '1.1',
+        REPO1: `${prefix}${signed.name}`,
+        REPO2: `${prefix}team/nested`,
+        API_PUSH: 'false',
+        API_BLOBS_DELETE: 'false',
+        API_MANIFESTS_DELETE: 'false',
+        API_TAGS_DELETE: 'false',
+        RO_DATA_TAGS: signed.tags.join(' '),
+        RO_DATA_MANIFESTS: signed.manifests.map(({ descriptor }) => descriptor.digest).join(' '),
+        RO_DATA_BLOBS: [...signed.blobs.keys()].join(' '),
+        RO_DATA_REFERRERS: subject.digest,
+        ...settings,
+      },
+    });
+    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
+    expectConformance(counts, LEAST.readOnly, { peer });
+  });
+}
+
+/** @param {import('../oci-conformance.mjs').ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
+function expectConformance({ passed, failed }, least, { peer }) {
+  // What others do not pass is their affair.
+  if (!peer) assert.deepEqual(failed, []);
+  assert.ok(passed >= least, `at least ${least} tests were expected to pass, found ${passed}`);
+}
+
+/**
+ * A layer while it comes in slowly: everybody gets it from the one fetch, parts of it too.
+ * @param {Scene} scene @param {EntrepotServer} server
+ */
+async function coldBlob({ tally, upstream, images }, server) {
+  const [digest = '', bytes = Buffer.alloc(0)] =
+    [...images.large.blobs].find(([, { length }]) => length > 10_000_000) ?? [];
+  const url = `${server.url}/v2/hub/team/large/blobs/${digest}`;
+  await tally.check('oci: a layer that comes slowly is fetched once for six clients, whole and in parts', async () => {
+    upstream.proxy.reset();
+    upstream.proxy.bytesPerSecond = 8_000_000;
+    try {
+      const ranges = [undefined, undefined, 'bytes=0-99', 'bytes=5000000-5000099', 'bytes=-100', undefined];
+      const answers = await Promise.all(
+        ranges.map((range) => get(url, { headers: range === undefined ? {} : { range } })),
+      );
+      for (const [at, { status, body, complete }] of answers.entries()) {
+        const [, first = '', last = ''] = /^bytes=(\d*)-(\d+)$/.exec(ranges[at] ?? '') ?? [];
+        const part = first === '' ? bytes.subarray(-Number(last)) : bytes.subarray(Number(first), Number(last) + 1);
+        assert.equal(status, ranges[at] === undefined ? 200 : 206);
+        assert.ok(complete && body.equals(ranges[at] === undefined ? bytes : part), `${ranges[at]}: other bytes`);
+        assert.equal(digestOf(bytes), digest);
+      }
+      assert.equal(upstream.proxy.count(`GET /v2/team/large/blobs/${digest}`), 1);
+    } finally {
+      upstream.proxy.bytesPerSecond = Infinity;
+    }
+  });
+}
+
+/** @param {Scene} scene @param {EntrepotServer} server @param {string} state */
+async function staleTag({ tally, images }, server, state) {
+  await tally.check(
+    `oci: a kept tag is served within a second, with a warning, while the upstream is ${state}`,
+    async () => {
+      const started = performance.now();
+      const answer = await get(`${server.url}/v2/hub/team/app/manifests/1.0`);
+      assert.equal(answer.status, 200);
+      assert.ok(answer.body.equals(images.app.tagged('1.0').bytes), 'other bytes');
+      assert.match(answer.headers.warning ?? '', /^299 /);
+      assert.equal(answer.headers['docker-content-digest'], images.first.digest);
+      assert.equal(answer.headers['content-type'], images.first.mediaType);
+      assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
+    },
+  );
+}
