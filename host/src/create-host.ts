@@ -13,18 +13,17 @@ import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import { BLOBS, ENGINE, ENTRIES, METRICS, ROOT_LOGGER, STORAGE } from './container/tokens.js';
 import { createApp } from './http/app.js';
-import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
 import type { ExchangeObserver } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
-import type { MountedRepository } from './http/koa-adapter.js';
 import { Listener } from './http/listener.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
-import { trustedProxies, type TrustedProxies } from './http/trusted-proxies.js';
+import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
+import { mountRepositories, shownUrl, type Served } from './mount-repositories.js';
 import { loadPlugins } from './plugins/load.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
 
@@ -91,12 +90,6 @@ export async function checkConfiguration(
   return { repositories: prepared.served.map(({ plan }) => describe(plan)), problems: prepared.problems };
 }
 
-/** A repository whose protocol exists and whose engine does not yet. */
-interface Served {
-  readonly plan: RepositoryPlan;
-  readonly scope: Scope;
-}
-
 interface Prepared {
   readonly root: Scope;
   readonly served: readonly Served[];
@@ -159,7 +152,7 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   const sites: OpenSite[] = [];
   for (const site of sitesOf(server.listen, served)) {
     const isMain = sites.length === 0;
-    const repositories = site.served.map((one) => mount(one, isMain ? server.publicUrl : undefined, proxies));
+    const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies);
     const app = createApp({ ...common, repositories, routes: isMain ? addServerRoutes : undefined });
     const listener = new Listener(app, { ...server, ...site.address }, logger);
     sites.push({ ...site, app, listener });
@@ -252,38 +245,6 @@ async function listenAll(sites: readonly OpenSite[]): Promise<{ readonly url: st
     await Promise.all(sites.map(({ listener }) => listener.close(0)));
     throw error;
   }
-}
-
-function mount({ plan, scope }: Served, serverUrl: string | undefined, proxies: TrustedProxies): MountedRepository {
-  const mount = plan.mount === '/' ? '' : plan.mount;
-  return {
-    name: plan.name,
-    mount,
-    engine: scope.get(ENGINE),
-    baseUrl: baseUrlOf(publicUrl(plan, serverUrl), mount, proxies),
-  };
-}
-
-/** What the configuration says of the URL of a repository. The server's own is about the server's listener. */
-function publicUrl({ config, mount }: RepositoryPlan, serverUrl: string | undefined): string | undefined {
-  return config.publicUrl ?? (serverUrl === undefined ? undefined : serverUrl + (mount === '/' ? '' : mount));
-}
-
-/** The URL that the start page shows; a repository with a listener of its own is on another port of the same host. */
-function shownUrl(
-  plan: RepositoryPlan,
-  serverUrl: string | undefined,
-  proxies: TrustedProxies,
-  port: () => number,
-): BaseUrl {
-  const mount = plan.mount === '/' ? '' : plan.mount;
-  if (plan.listen === undefined) return baseUrlOf(publicUrl(plan, serverUrl), mount, proxies);
-  const own = plan.config.publicUrl;
-  return (request, authority) => {
-    if (own !== undefined) return own;
-    const { hostname } = new URL(originOf(request, authority, proxies));
-    return `http://${hostname}:${port()}${mount}`;
-  };
 }
 
 function portOf(sites: readonly OpenSite[], one: Served): number {

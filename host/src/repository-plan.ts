@@ -33,6 +33,11 @@ export interface RepositoryPlan {
   readonly loaded: LoadedPlugin;
   /** `/`, or a path that begins with a slash and does not end in one. */
   readonly mount: string;
+  /**
+   * The mounts that the ecosystem fixes at which it is found: below its name, or, where one of them is its own `mount`,
+   * with its whole path.
+   */
+  readonly sharedMounts: readonly string[];
   /** Where it has a listener apart from the server's. */
   readonly listen: ListenAddress | undefined;
   /** Nobody has to say who they are, so only this machine may upload. */
@@ -67,7 +72,7 @@ export async function planRepositories(
     const added = plugins.filter(({ bundled, plugin }) => bundled && config.repositories?.[plugin.id] === undefined);
     results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, main)))));
   }
-  const plans = results.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
+  const plans = withSharedMounts(results.flatMap(({ plan }) => (plan === undefined ? [] : [plan])));
   return { plans, problems: [...results.flatMap(({ problems }) => problems), ...mountProblems(plans)] };
 }
 
@@ -114,12 +119,14 @@ async function planRepository(
   ) {
     return { problems };
   }
+  const listen = isSame(config.listen, main) ? undefined : config.listen;
   const plan: RepositoryPlan = {
     name,
     kind: config.kind,
     loaded,
-    mount: config.mount ?? `/${name}`,
-    listen: isSame(config.listen, main) ? undefined : config.listen,
+    mount: config.mount ?? (listen === undefined ? undefined : plugin.sharedMounts?.[0]) ?? `/${name}`,
+    sharedMounts: plugin.sharedMounts ?? [],
+    listen,
     acceptsUploads: isLoopback(config.listen ?? main),
     upstreams: upstreams.upstreams,
     freshness: freshness.freshness,
@@ -193,21 +200,48 @@ function discoveryProblem(path: string, plugin: ProtocolPlugin, error: unknown):
   return { path, message: `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}` };
 }
 
-/** Mounts that a plugin fixed, which the configuration could not compare. */
+/** Leaves out the shared mounts that a repository on the same listener has to itself. */
+function withSharedMounts(plans: readonly RepositoryPlan[]): RepositoryPlan[] {
+  return plans.map((plan) => ({
+    ...plan,
+    sharedMounts: plan.sharedMounts.filter((shared) =>
+      plan.sharedMounts.includes(plan.mount)
+        ? shared === plan.mount
+        : !plans.some((other) => takesWhole(other, shared) && listenerOf(other) === listenerOf(plan)),
+    ),
+  }));
+}
+
+function takesWhole({ mount, sharedMounts }: RepositoryPlan, shared: string): boolean {
+  return mount === shared && sharedMounts.includes(shared);
+}
+
+/** What the configuration could not compare: mounts that plugins fix, and those that follow from them. */
 function mountProblems(plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   const taken = new Map<string, string>();
-  for (const { name, mount, listen } of plans) {
-    const place = `${mount} on ${listen === undefined ? 'the listener of the server' : printListenAddress(listen)}`;
+  for (const plan of plans) {
+    const { name, mount } = plan;
+    const place = `${mount} on ${listenerOf(plan)}`;
     const rival = taken.get(place);
-    if (rival === undefined) taken.set(place, name);
-    else
-      problems.push({
-        path: `repositories.${name}.mount`,
-        message: `${place} is already the mount of the repository ${rival}`,
-      });
+    const neighbours = plans.filter((other) => other !== plan && listenerOf(other) === listenerOf(plan));
+    const sharing = neighbours.find(({ sharedMounts, mount: own }) =>
+      sharedMounts.some((shared) => shared !== own && `${mount}/`.startsWith(`${shared}/`)),
+    );
+    if (rival !== undefined) {
+      const message = `${place} is already the mount of the repository ${rival}`;
+      problems.push({ path: `repositories.${name}.mount`, message });
+    } else if (sharing !== undefined) {
+      const message = `${mount} is where repositories of type ${sharing.loaded.plugin.id} are found by their names`;
+      problems.push({ path: `repositories.${name}.mount`, message });
+    }
+    taken.set(place, name);
   }
   return problems;
+}
+
+function listenerOf({ listen }: RepositoryPlan): string {
+  return listen === undefined ? 'the listener of the server' : printListenAddress(listen);
 }
 
 /** Whether both name one address; port 0 is never the same port twice. */

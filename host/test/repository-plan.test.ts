@@ -21,7 +21,7 @@ function plugin(id: string, more: Partial<ProtocolPlugin> = {}, bundled = false)
 const FOUND: DiscoveredUpstream = { url: 'https://found.example.com/', source: 'the settings of zoo' };
 const zoo = plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) });
 const plain = plugin('plain');
-const fixed = plugin('fixed', { mount: '/v2' });
+const fixed = plugin('fixed', { sharedMounts: ['/v2'] });
 
 type Repositories = Readonly<Record<string, Parameters<typeof repositoryConfig>[0]>>;
 
@@ -104,16 +104,25 @@ describe('planRepositories', () => {
       /proxied has no hosted .* expected proxy/,
     ],
     [
-      'another mount than the fixed one',
-      { a: { type: 'fixed', mount: '/a', upstream: UPSTREAM } },
-      'repositories.a.mount',
-      /always served at \/v2; found \/a/,
+      'two that have a shared mount to themselves',
+      {
+        a: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000' },
+        b: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000' },
+      },
+      'repositories.b.mount',
+      /\/v2 on 127\.0\.0\.1:5000 is already the mount of the repository a/,
     ],
     [
-      'two at one fixed mount',
-      { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'fixed', kind: 'hosted' } },
+      'a mount below a shared one',
+      { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'plain', kind: 'hosted', mount: '/v2/b' } },
       'repositories.b.mount',
-      /\/v2 on the listener of the server is already the mount of the repository a/,
+      /\/v2\/b is where repositories of type fixed are found by their names/,
+    ],
+    [
+      'a shared mount for a repository of another type',
+      { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'plain', kind: 'hosted', mount: '/v2' } },
+      'repositories.b.mount',
+      /\/v2 is where repositories of type fixed are found by their names/,
     ],
     ['an unknown option', { a: { type: 'zoo', dept: 3 } }, 'repositories.a.dept', /did you mean depth/],
     ['a bad option', { a: { type: 'zoo', depth: 'x' } }, 'repositories.a.depth', /number/],
@@ -181,16 +190,50 @@ describe('planRepositories', () => {
     expect(problems.map(({ path }) => path)).toEqual(['repositories.b.depth']);
   });
 
-  it('gives a fixed mount, and takes a listener that is the own one of the server for that', async () => {
-    const { plans } = await plan({
-      a: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:8080' },
-      b: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000' },
-    });
+  it.each<[string, Repositories, [mount: string, shared: string[]][]]>([
+    [
+      'with others on the listener of the server',
+      { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'fixed', kind: 'hosted', mount: '/images' } },
+      [
+        ['/a', ['/v2']],
+        ['/images', ['/v2']],
+      ],
+    ],
+    [
+      'alone on a listener of its own',
+      {
+        a: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:8080' },
+        b: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000' },
+      },
+      [
+        ['/a', ['/v2']],
+        ['/v2', ['/v2']],
+      ],
+    ],
+    [
+      'with others on another listener, where it says where it is',
+      {
+        a: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000', mount: '/a' },
+        b: { type: 'fixed', kind: 'hosted', listen: '127.0.0.1:5000', mount: '/b' },
+      },
+      [
+        ['/a', ['/v2']],
+        ['/b', ['/v2']],
+      ],
+    ],
+    [
+      'alone where it is mounted there, so that others are not',
+      { a: { type: 'fixed', kind: 'hosted', mount: '/v2' }, b: { type: 'fixed', kind: 'hosted' } },
+      [
+        ['/v2', ['/v2']],
+        ['/b', []],
+      ],
+    ],
+  ])('finds repositories at a shared mount %s', async (_what, repositories, expected) => {
+    const { plans, problems } = await plan(repositories);
 
-    expect(plans.map(({ mount, listen }) => [mount, listen?.port])).toEqual([
-      ['/v2', undefined],
-      ['/v2', 5000],
-    ]);
+    expect(problems).toEqual([]);
+    expect(plans.map(({ mount, sharedMounts }) => [mount, sharedMounts])).toEqual(expected);
   });
 
   it.each([

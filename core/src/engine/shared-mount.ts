@@ -1,6 +1,6 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ProtocolPlugin, SharedAnswer, SharedRepository } from '../api/protocol.js';
+import type { SharedAnswer, SharedRepository } from '../api/protocol.js';
 import { errorReply } from './error-reply.js';
 import { localReply } from './local-reply.js';
 import { requestHead } from './request-head.js';
@@ -20,23 +20,17 @@ export interface SharedMountMember {
 export interface SharedMountOptions {
   /** The path that the ecosystem fixes: `/v2`. */
   readonly mount: string;
-  /** Of all members. */
-  readonly plugin: ProtocolPlugin;
-  /** At least one. */
+  /** At least one. Where they are of several plugins, the first answer holds. */
   readonly members: readonly SharedMountMember[];
   /** Whether the one member has the mount to itself: everything but its root is for that repository. */
   readonly exclusive: boolean;
 }
 
 /** Answers the requests at a shared mount whose path names no repository. Never rejects, as a repository does not. */
-export function createSharedMount({
-  mount,
-  plugin,
-  members,
-  exclusive,
-}: SharedMountOptions): Pick<RepositoryEngine, 'handle'> {
+export function createSharedMount({ mount, members, exclusive }: SharedMountOptions): Pick<RepositoryEngine, 'handle'> {
   const [first] = members as readonly [SharedMountMember, ...SharedMountMember[]];
   const facts = members.map((member) => member.facts);
+  const plugins = [...new Set(members.map(({ engine }) => engine.definition.plugin))];
   const guarded = members.filter(({ engine }) => isGuarded(engine));
 
   return {
@@ -46,24 +40,28 @@ export function createSharedMount({
         const answer = select(request);
         if (answer !== undefined && 'reply' in answer) {
           if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, request);
-          return ofMount(mount, plugin, localReply(mount, request, answer.reply));
+          return ofMount(mount, first, localReply(mount, request, answer.reply));
         }
         const chosen = exclusive ? first : members.find((member) => member.facts.name === answer?.repository);
         if (chosen !== undefined) return await chosen.engine.handle(request);
         throw new EntrepotError('not-found', 'No repository is served under this name', { code: 'NO_ROUTE' });
       } catch (error) {
-        return ofMount(mount, plugin, errorReply(first.engine.definition, request, undefined, error));
+        return ofMount(mount, first, errorReply(first.engine.definition, request, undefined, error));
       }
     },
   };
 
   function select(request: EngineRequest): SharedAnswer | undefined {
-    const head = requestHead(request, plugin.dotSegments);
-    try {
-      return plugin.select?.(head, facts);
-    } catch (error) {
-      throw asEntrepotError(error, 'plugin', `select of plugin ${plugin.id} failed`);
+    for (const plugin of plugins) {
+      const head = requestHead(request, plugin.dotSegments);
+      try {
+        const answer = plugin.select?.(head, facts);
+        if (answer !== undefined) return answer;
+      } catch (error) {
+        throw asEntrepotError(error, 'plugin', `select of plugin ${plugin.id} failed`);
+      }
     }
+    return undefined;
   }
 }
 
@@ -92,7 +90,8 @@ function unknownCaller(error: unknown): Caller | undefined {
 }
 
 /** No single repository answered: the mount did. */
-function ofMount(mount: string, { replyHeaders }: ProtocolPlugin, reply: EngineReply): EngineReply {
+function ofMount(mount: string, { engine }: SharedMountMember, reply: EngineReply): EngineReply {
+  const { replyHeaders } = engine.definition.plugin;
   const { headers, outcome } = reply;
   return { ...reply, headers: { ...replyHeaders, ...headers }, outcome: { ...outcome, repository: mount } };
 }

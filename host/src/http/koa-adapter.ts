@@ -9,12 +9,14 @@ import { exchangeOf, type Exchange } from './exchange.js';
 import type { RequestTarget } from './request-target.js';
 import { sendFile } from './send-file.js';
 
-/** A repository and where it is mounted. */
+/** A repository and where it is mounted; or what answers at a mount that several of them share. */
 export interface MountedRepository {
   readonly name: string;
   /** Begins with `/` and does not end in one; empty for a repository that has a listener to itself. */
   readonly mount: string;
-  readonly engine: RepositoryEngine;
+  /** The mount that the ecosystem fixes, at or below which this one is. */
+  readonly sharedMount?: string | undefined;
+  readonly engine: Pick<RepositoryEngine, 'handle'>;
   readonly baseUrl: BaseUrl;
 }
 
@@ -34,6 +36,8 @@ export async function serveRepository(
   exchange.repository = repository.name;
   const reply = await repository.engine.handle(new KoaEngineRequest(req, res, repository, target));
   exchange.outcome = reply.outcome;
+  // At a shared mount it may have been another one.
+  exchange.repository = reply.outcome.repository;
   // Koa would measure and type the body again.
   ctx.respond = false;
   try {
@@ -50,6 +54,7 @@ class KoaEngineRequest implements EngineRequest {
   readonly rawQuery: string;
   readonly body: Readable;
   readonly baseUrl: string;
+  readonly mount: string | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #signal: AbortSignal | undefined;
@@ -67,6 +72,7 @@ class KoaEngineRequest implements EngineRequest {
     this.rawQuery = query;
     this.body = request;
     this.baseUrl = repository.baseUrl(request, authority);
+    this.mount = repository.sharedMount;
     this.#request = request;
     this.#response = response;
   }

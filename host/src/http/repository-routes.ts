@@ -3,7 +3,7 @@ import type { Middleware } from 'koa';
 import { serveRepository, type MountedRepository } from './koa-adapter.js';
 import { parseRequestTarget, type RequestTarget } from './request-target.js';
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE']);
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE']);
 const ALLOW = [...METHODS].join(', ');
 const SLASH = 47;
 

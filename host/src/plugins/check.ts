@@ -8,13 +8,19 @@ const ID = /^[a-z][a-z0-9-]*$/;
 const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
 const OPTIONAL_HOOKS = [
   'describe',
+  'produce',
   'rewrite',
+  'mediaTypeOf',
   'verify',
   'renderError',
   'adaptRequest',
   'adaptReply',
   'receive',
+  'alter',
+  'sessionReply',
   'render',
+  'join',
+  'challenge',
   'dispose',
 ] as const satisfies readonly (keyof Protocol)[];
 
@@ -65,7 +71,7 @@ export function checkProtocol(protocol: unknown): Mismatch[] {
 
 function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const mismatches: Mismatch[] = [];
-  const { id, kinds, mount, dotSegments } = plugin;
+  const { id, kinds, sharedMounts = [], dotSegments } = plugin;
   if (typeof id !== 'string' || !ID.test(id)) {
     mismatches.push({
       found: `id ${printed(id)}`,
@@ -75,8 +81,10 @@ function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const known =
     Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
   if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
-  if (mount !== undefined && (typeof mount !== 'string' || !MOUNT.test(mount))) {
-    mismatches.push({ found: `mount ${printed(mount)}`, wanted: 'a mount such as /v2, or none' });
+  const areMounts =
+    Array.isArray(sharedMounts) && sharedMounts.every((mount) => typeof mount === 'string' && MOUNT.test(mount));
+  if (!areMounts) {
+    mismatches.push({ found: `sharedMounts ${printed(sharedMounts)}`, wanted: 'mounts such as /v2, or none' });
   }
   if (dotSegments !== undefined && dotSegments !== 'refuse' && dotSegments !== 'collapse') {
     mismatches.push({
@@ -120,6 +128,7 @@ function checkMembers(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
     ...checkFunction(plugin, 'create', 'required', 'plugin'),
     ...checkFunction(plugin, 'discoverUpstreams', 'optional', 'plugin'),
     ...checkFunction(plugin, 'clientSetup', 'optional', 'plugin'),
+    ...checkFunction(plugin, 'select', 'optional', 'plugin'),
   ];
   if (standard?.version !== 1 || typeof standard.validate !== 'function') {
     mismatches.push({ found: `options ${printed(schema)}`, wanted: 'options: a schema of Standard Schema version 1' });

@@ -85,7 +85,7 @@ describe('the broken-plugin zoo', () => {
       'shapeless',
       ['id "Bad Id"', 'an id of lower-case letters, digits and -, beginning with a letter'],
       ['kinds ["mirror"]', 'kinds of "proxy", "hosted" or both'],
-      ['mount "v2"', 'a mount such as /v2, or none'],
+      ['sharedMounts ["v2"]', 'mounts such as /v2, or none'],
       ['dotSegments true', 'dotSegments "refuse", "collapse" or none'],
       ['class file an object with kind, description', 'a class with kind "artifact" or "document" and a description'],
       ['inject []', 'inject: an object of tokens by name'],

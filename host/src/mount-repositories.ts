@@ -1,0 +1,98 @@
+import { createSharedMount } from '@entrepot/core/engine';
+import type { Scope } from './container/scope.js';
+import { ENGINE } from './container/tokens.js';
+import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
+import type { MountedRepository } from './http/koa-adapter.js';
+import type { TrustedProxies } from './http/trusted-proxies.js';
+import type { RepositoryPlan } from './repository-plan.js';
+
+/** A repository whose protocol exists. */
+export interface Served {
+  readonly plan: RepositoryPlan;
+  readonly scope: Scope;
+}
+
+/** Where the repositories of one listener are found. Their scopes must be able to make engines. */
+export function mountRepositories(
+  served: readonly Served[],
+  serverUrl: string | undefined,
+  proxies: TrustedProxies,
+): MountedRepository[] {
+  const own = served.filter(({ plan }) => !isExclusive(plan)).map((one) => mountAt(one, one.plan.mount));
+  const shared = new Set(served.flatMap(({ plan }) => plan.sharedMounts));
+  return [...own, ...[...shared].flatMap((mount) => mountShared(mount))];
+
+  function mountAt({ plan, scope }: Served, path: string, sharedMount?: string): MountedRepository {
+    const mount = path === '/' ? '' : path;
+    const baseUrl = baseUrlOf(publicUrl(plan, path, serverUrl), mount, proxies);
+    return { name: plan.name, mount, sharedMount, engine: scope.get(ENGINE), baseUrl };
+  }
+
+  function mountShared(mount: string): MountedRepository[] {
+    const sharing = served.filter(({ plan }) => plan.sharedMounts.includes(mount));
+    const [first] = sharing as [Served];
+    const exclusive = isExclusive(first.plan);
+    const engine = createSharedMount({
+      mount,
+      members: sharing.map(({ plan, scope }) => ({ engine: scope.get(ENGINE), facts: factsOf(plan) })),
+      exclusive,
+    });
+    const root = { ...mountAt(first, mount, mount), name: exclusive ? first.plan.name : mount, engine };
+    return exclusive ? [root] : [root, ...sharing.map((one) => mountAt(one, `${mount}/${one.plan.name}`, mount))];
+  }
+}
+
+/** The URL that the start page shows; a repository with a listener of its own is on another port of the same host. */
+export function shownUrl(
+  plan: RepositoryPlan,
+  serverUrl: string | undefined,
+  proxies: TrustedProxies,
+  port: () => number,
+): BaseUrl {
+  const path = usualMount(plan);
+  const mount = path === '/' ? '' : path;
+  const own = publicUrl(plan, path, plan.listen === undefined ? serverUrl : undefined);
+  if (plan.listen === undefined || own !== undefined) return baseUrlOf(own, mount, proxies);
+  return (request, authority) => {
+    const { hostname } = new URL(originOf(request, authority, proxies));
+    return `http://${hostname}:${port()}${mount}`;
+  };
+}
+
+/** Whether it has a mount to itself that others of its type would share. */
+function isExclusive({ mount, sharedMounts }: RepositoryPlan): boolean {
+  return sharedMounts.includes(mount);
+}
+
+/** Where the clients of its ecosystem look for it. */
+function usualMount(plan: RepositoryPlan): string {
+  const [shared] = plan.sharedMounts;
+  return shared === undefined || isExclusive(plan) ? plan.mount : `${shared}/${plan.name}`;
+}
+
+/**
+ * What the configuration says of the URL of a repository at `path`. The server's own is about the server's listener. What
+ * the ecosystem fixes is at the root of a host, wherever else its own mount is.
+ */
+function publicUrl(
+  { config, mount, sharedMounts }: RepositoryPlan,
+  path: string,
+  serverUrl: string | undefined,
+): string | undefined {
+  const isOwn = path === mount;
+  if (isOwn && config.publicUrl !== undefined) return config.publicUrl;
+  const url = config.publicUrl ?? serverUrl;
+  if (url === undefined) return undefined;
+  if (!isOwn || sharedMounts.includes(path)) return new URL(url).origin + path;
+  return url + (path === '/' ? '' : path);
+}
+
+function factsOf({ name, kind, upstreams, loaded, options }: RepositoryPlan) {
+  return {
+    name,
+    kind,
+    upstreams: upstreams.map(({ url, scope }) => ({ url, scope })),
+    type: loaded.plugin.id,
+    options,
+  };
+}
