@@ -1,7 +1,8 @@
-import { defineProtocolPlugin, EntrepotError, LOGGER } from '@entrepot/core';
+import { CLOCK, defineProtocolPlugin, EntrepotError, LOGGER, TRANSPORT } from '@entrepot/core';
 import { ChecksumDatabase } from './checksum-database.js';
 import { clientSetup } from './client-setup.js';
 import { DEFAULT_DATABASE, parseDatabase, type DatabaseSetting } from './database-setting.js';
+import { DirectModules, requireDirectTools } from './direct.js';
 import { discoverUpstreams } from './discover.js';
 import { readInfo, readList, rewriteList } from './documents.js';
 import { renderError } from './errors.js';
@@ -36,7 +37,7 @@ export default defineProtocolPlugin({
   id: 'go',
   kinds: ['proxy'],
   options: goOptions,
-  inject: { logger: LOGGER },
+  inject: { logger: LOGGER, transport: TRANSPORT, clock: CLOCK },
   classes: {
     [CLASS.list]: {
       kind: 'document',
@@ -107,7 +108,10 @@ export default defineProtocolPlugin({
   },
   discoverUpstreams: (context) => discoverUpstreams(context),
   clientSetup,
-  async create({ services: { logger }, options, repository }) {
+  async create({ services, options, repository }) {
+    const { logger } = services;
+    if (options.routes.length > 0) await requireDirectTools();
+    const direct = new DirectModules(options.routes, services);
     const settings = await complete(options);
     const sourceOf = createSources({ repository, hasDatabase: settings.database !== undefined, ...settings });
     const name = settings.database?.verifier.name;
@@ -126,6 +130,11 @@ export default defineProtocolPlugin({
         if (artifact.class === CLASS.tile && tile !== undefined) {
           await database?.checkTile(tile, await content.bytes(LARGEST_TILE), context.read);
         } else await verifyModuleFile(artifact, content, context, { pool, record: routes.record, isVerified });
+      },
+      async produce(resource, context) {
+        const route = sourceOf(resource.coordinates?.name ?? '')?.direct;
+        if (route === undefined) throw new EntrepotError('not-found', `no direct route is for ${resource.key}`);
+        return await direct.produce(route, resource, context);
       },
       async describe(document, content, { read }) {
         const { name: path = '', version = '' } = document.coordinates ?? {};
@@ -159,7 +168,7 @@ export default defineProtocolPlugin({
 
 /** The options, completed by what `go env` of this machine says. */
 async function complete(options: GoOptions) {
-  const { sumdb, unverified, private: confidential } = options;
+  const { sumdb, unverified, private: confidential, routes } = options;
   const all = sumdb !== undefined && unverified !== undefined && confidential !== undefined;
   const environment = all ? undefined : await goEnvironment();
   try {
@@ -167,6 +176,7 @@ async function complete(options: GoOptions) {
       database: sumdb === undefined ? parseDatabase(environment?.GOSUMDB || DEFAULT_DATABASE) : sumdb.setting,
       unverified: unverified ?? modulePatterns(environment?.GONOSUMDB ?? ''),
       private: confidential ?? modulePatterns(environment?.GONOPROXY ?? ''),
+      routes,
     } satisfies { database: DatabaseSetting | undefined; [key: string]: unknown };
   } catch (error) {
     const reason = (error as Error).message;

@@ -167,7 +167,7 @@ const MEDIA_TYPES: Readonly<Record<Extension, string>> = { info: JSON_TYPE, mod:
 const LARGEST: Readonly<Record<Extension, number>> = { info: LARGEST_INFO, mod: LARGEST_GO_MOD, zip: LARGEST_ZIP };
 
 function document(
-  { scope, confidential }: ModuleSource,
+  { scope, confidential, direct }: ModuleSource,
   path: string,
   rest: string,
   name: string,
@@ -181,6 +181,7 @@ function document(
     upstreamPath: `${urlPath(path)}/${urlPath(rest)}`,
     upstreamScope: scope,
     upstreamsAre: 'origins',
+    produced: direct !== undefined,
     maxBytes: LARGEST_LIST,
     mediaType,
     rewritten: true,
@@ -195,7 +196,7 @@ function moduleFile(source: ModuleSource, path: string, version: string, extensi
 }
 
 function fileOf(
-  { scope, confidential }: ModuleSource,
+  { scope, confidential, direct }: ModuleSource,
   path: string,
   version: string,
   extension: Extension,
@@ -210,6 +211,7 @@ function fileOf(
     upstreamPath: `${urlPath(path)}/@v/${urlPath(file)}`,
     upstreamScope: scope,
     upstreamsAre: 'origins',
+    produced: direct !== undefined,
     mediaType: MEDIA_TYPES[extension],
     maxBytes: LARGEST[extension],
   };

@@ -1,4 +1,5 @@
 import type { RepositoryFacts } from '@entrepot/core';
+import type { DirectRoute } from './direct.js';
 import { modulePatterns, type ModulePatterns } from './module-match.js';
 
 /** Where a module comes from, and what ties its bytes. */
@@ -9,6 +10,8 @@ export interface ModuleSource {
   readonly verified: boolean;
   /** Whether it may be known beyond those who may read it. */
   readonly confidential: boolean;
+  /** The route by which it is fetched from its repository, and from no upstream. */
+  readonly direct?: DirectRoute | undefined;
 }
 
 /** What decides on the source of a module. */
@@ -17,6 +20,7 @@ export interface SourceSettings {
   readonly hasDatabase: boolean;
   readonly unverified: ModulePatterns;
   readonly private: ModulePatterns;
+  readonly routes: readonly DirectRoute[];
 }
 
 /** Verification of toolchains cannot be switched off by patterns (Go Toolchains, "Download"). */
@@ -28,7 +32,7 @@ export function databaseScope(name: string): string {
 }
 
 /**
- * Finds the source of a module by its path: an upstream whose scope is a pattern that matches, else those without one.
+ * Finds the source of a module by its path: a direct route that matches, else an upstream whose scope is a pattern that matches, else those without one.
  * `undefined` for a private module that has none: it is not asked for anywhere.
  */
 export function createSources({
@@ -36,12 +40,15 @@ export function createSources({
   hasDatabase,
   unverified,
   private: confidential,
+  routes,
 }: SourceSettings): (path: string) => ModuleSource | undefined {
   const scopes = new Map<string, ModulePatterns>();
   for (const { scope } of repository.upstreams) {
     if (scope !== undefined && !scope.startsWith('sumdb/')) scopes.set(scope, modulePatterns(scope));
   }
   return (path) => {
+    const direct = path === TOOLCHAIN ? undefined : routes.find(({ match }) => match.matches(path));
+    if (direct !== undefined) return { scope: undefined, verified: false, confidential: true, direct };
     const isPrivate = confidential.matches(path);
     const scope = [...scopes].find(([, patterns]) => patterns.matches(path))?.[0];
     if (isPrivate && scope === undefined) return undefined;

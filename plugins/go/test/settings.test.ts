@@ -1,8 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseOptions } from '@entrepot/core';
+import { requireDirectTools } from '../src/direct.js';
 import { discoverUpstreams, parseProxies } from '../src/discover.js';
 import { escapeCase, isVersionOf, unescapeModulePath, unescapeVersion, urlPath } from '../src/module-path.js';
 import { modulePatterns } from '../src/module-match.js';
@@ -124,22 +126,92 @@ describe('options', () => {
   });
 });
 
+describe('direct routes', () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  const parse = async (route: object) =>
+    await parseOptions(goOptions, { routes: [{ match: 'git.test/*', direct: true, ...route }] });
+
+  it.each([
+    [{ token: 'x' }, { kind: 'basic', hosts: ['git.test'], username: 'x-access-token', password: 'x' }],
+    [
+      { username: 'a', password: 'b', hosts: ['H.test:8443'] },
+      { kind: 'basic', hosts: ['h.test:8443'], username: 'a', password: 'b' },
+    ],
+    [{ netrc: 'machine a login b password c' }, { kind: 'netrc' }],
+    [
+      { githubApp: { appId: 1, privateKey: key } },
+      {
+        kind: 'github-app',
+        hosts: ['git.test'],
+        app: { appId: '1', apiUrl: 'https://api.github.com', installation: undefined },
+      },
+    ],
+    [
+      { githubApp: { appId: 'Iv1.a', privateKey: key, installation: 7, apiUrl: 'https://ghe.test/api/v3/' } },
+      { kind: 'github-app', app: { appId: 'Iv1.a', apiUrl: 'https://ghe.test/api/v3', installation: '7' } },
+    ],
+  ])('take credentials: row %#', async (credentials, wanted) => {
+    expect((await parse({ credentials })).options?.routes[0]?.credentials).toMatchObject(wanted);
+  });
+
+  it.each<[object, string]>([
+    [{ direct: false }, 'routes.0.direct'],
+    [{ direct: undefined }, 'routes.0.direct'],
+    [{ match: ' , ' }, 'routes.0.match'],
+    [{ match: 'a[' }, 'routes.0.match'],
+    [{ colour: 1 }, 'routes.0'],
+    [{ credentials: {} }, 'routes.0.credentials'],
+    [{ credentials: { token: 'a', netrc: '' } }, 'routes.0.credentials'],
+    [{ credentials: { username: 'a' } }, 'routes.0.credentials'],
+    [{ credentials: { netrc: '', hosts: ['a.test'] } }, 'routes.0.credentials'],
+    [{ match: '*.test', credentials: { token: 'a' } }, 'routes.0.credentials'],
+    [{ credentials: { token: 'canary\nhost=evil.test' } }, 'routes.0.credentials.token'],
+    [{ credentials: { token: 'a', hosts: ['https://a.test'] } }, 'routes.0.credentials.hosts.0'],
+    [{ credentials: { githubApp: { appId: 1, privateKey: 'canary' } } }, 'routes.0.credentials.githubApp.privateKey'],
+    [
+      { credentials: { githubApp: { appId: 1, privateKey: key, apiUrl: 'ftp://a' } } },
+      'routes.0.credentials.githubApp.apiUrl',
+    ],
+  ])('say what is wrong with %j', async (route, path) => {
+    const { problems } = await parse(route);
+    expect(problems?.map((problem) => problem.path)).toEqual([path]);
+    expect(JSON.stringify(problems)).not.toContain('canary');
+  });
+
+  it('need go and git, and say which is missing', async () => {
+    vi.stubEnv('PATH', '/nonexistent');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(requireDirectTools()).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('needs go:'),
+    });
+  });
+});
+
 describe('scopes', () => {
   it('send modules and the database to their upstreams', () => {
     const url = 'https://x.example.com';
     const upstreams = [{ url }, { url, scope: 'corp.test/*' }, { url, scope: 'sumdb/sums.test/v2' }];
     const repository = { name: 'go', kind: 'proxy', upstreams } as const;
+    const direct = {
+      match: modulePatterns('corp.test/direct,golang.org/toolchain'),
+      credentials: undefined,
+      insecure: false,
+    };
     const sourceOf = createSources({
       repository,
       hasDatabase: true,
       unverified: modulePatterns('golang.org'),
       private: modulePatterns('corp.test'),
+      routes: [direct],
     });
     expect(sourceOf('public.test/m')).toEqual({ scope: undefined, verified: true, confidential: false });
     expect(sourceOf('corp.test/m')).toEqual({ scope: 'corp.test/*', verified: false, confidential: true });
     expect(sourceOf('corp.test')).toBeUndefined();
     expect(sourceOf('golang.org/x')).toMatchObject({ verified: false });
     expect(sourceOf('golang.org/toolchain')).toMatchObject({ verified: true });
+    expect(sourceOf('corp.test/direct/m')).toEqual({ scope: undefined, verified: false, confidential: true, direct });
     const { record, tile } = createRoutes({ repository, database: 'sums.test/v2', sourceOf });
     expect(record('public.test/M', 'v1.0.0')).toMatchObject({
       upstreamScope: 'sumdb/sums.test/v2',

@@ -1,0 +1,70 @@
+import { GithubApp, type GithubAppSettings } from './github-app.js';
+import { parseNetrc } from './netrc.js';
+import type { Clock, Transport } from '@entrepot/core';
+
+/** What a route proves itself with. Holds secrets. */
+export type CredentialSettings =
+  | { readonly kind: 'basic'; readonly hosts: readonly string[]; readonly username: string; readonly password: string }
+  | { readonly kind: 'netrc'; readonly text: string }
+  | { readonly kind: 'github-app'; readonly hosts: readonly string[]; readonly app: GithubAppSettings };
+
+/** What git asks a credential helper for (git-credential, "Input/output format"). */
+export interface CredentialQuestion {
+  readonly protocol: string;
+  /** `host` or `host:port`. */
+  readonly host: string;
+  /** Of the repository, without a leading slash. */
+  readonly path: string;
+}
+
+/** A user and a password. Secrets. */
+export interface Credential {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Where the credentials of one route come from. */
+export interface CredentialSource {
+  /**
+   * What the host is to be told; `undefined` when there is nothing for it.
+   * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable` when it could not be had
+   */
+  find(question: CredentialQuestion, signal: AbortSignal): Promise<Credential | undefined>;
+  /** The host did not take it. */
+  rejected(credential: Credential): void;
+  /** Texts that are in no message: what is known of the secrets now. */
+  secrets(): readonly string[];
+}
+
+/** The source of a route's credentials. What stands for one host is told to no other. */
+export function createCredentialSource(
+  settings: CredentialSettings | undefined,
+  services: { readonly transport: Transport; readonly clock: Clock },
+): CredentialSource {
+  if (settings === undefined) return { find: async () => undefined, rejected: () => {}, secrets: () => [] };
+  if (settings.kind === 'netrc') return fixed(parseNetrc(settings.text));
+  if (settings.kind === 'basic') return fixed(new Map(settings.hosts.map((host) => [host, settings])));
+  const app = new GithubApp(settings.app, services);
+  return {
+    async find({ host, path }, signal) {
+      const [owner, name] = path.split('/');
+      if (!settings.hosts.includes(host) || owner === undefined || name === undefined) return undefined;
+      const repository = name.replace(/[?#].*$/, '').replace(/\.git$/, '');
+      return { username: 'x-access-token', password: await app.token(owner, repository, signal) };
+    },
+    rejected: ({ password }) => app.forget(password),
+    secrets: () => app.secrets(),
+  };
+}
+
+function fixed(logins: ReadonlyMap<string, Credential>): CredentialSource {
+  const secrets = [...logins.values()].map(({ password }) => password);
+  return {
+    async find({ host }) {
+      const login = logins.get(host);
+      return login && { username: login.username, password: login.password };
+    },
+    rejected: () => {},
+    secrets: () => secrets,
+  };
+}

@@ -1,0 +1,168 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import {
+  EntrepotError,
+  type ArtifactResource,
+  type Clock,
+  type DocumentResource,
+  type Logger,
+  type ProduceContext,
+  type ProducedFile,
+  type Transport,
+} from '@entrepot/core';
+import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
+import { CredentialsSocket } from './credentials-socket.js';
+import { runDirect } from './direct-command.js';
+import { directError } from './direct-errors.js';
+import type { ModulePatterns } from './module-match.js';
+import { Turns } from './turns.js';
+
+/** Modules that are fetched from their repositories, by the `go` of this machine. */
+export interface DirectRoute {
+  readonly match: ModulePatterns;
+  readonly credentials: CredentialSettings | undefined;
+  /** Whether plain http will do, also for credentials. */
+  readonly insecure: boolean;
+}
+
+/** How many runs there are at a time, over all modules of a repository. */
+const RUNS = 4;
+
+/** What `go list -m -json` and `go mod download -json` print, as far as it is read. */
+interface ModuleJson {
+  readonly Version?: string;
+  readonly Time?: string;
+  readonly Versions?: readonly string[];
+  readonly Origin?: Readonly<Record<string, unknown>>;
+  readonly Error?: string | { readonly Err?: string };
+  readonly Info?: string;
+  readonly GoMod?: string;
+  readonly Zip?: string;
+}
+
+type ModuleResource = ArtifactResource | DocumentResource;
+/** What a run needs of what `produce` is given. */
+type Run = Pick<ProduceContext, 'folder' | 'signal'>;
+
+/** Makes the files of private modules from their repositories (Go Modules Reference, "Direct access"). */
+export class DirectModules {
+  readonly #logger: Logger;
+  readonly #sources: ReadonlyMap<DirectRoute, CredentialSource>;
+  readonly #turns = new Turns(RUNS);
+
+  constructor(
+    routes: readonly DirectRoute[],
+    services: { readonly logger: Logger; readonly transport: Transport; readonly clock: Clock },
+  ) {
+    this.#logger = services.logger;
+    this.#sources = new Map(
+      routes.map((route) => [route, createCredentialSource(route.credentials, services)] as const),
+    );
+  }
+
+  /**
+   * What `resource` is: a list, an answer to a query, or the three files of a version.
+   * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`
+   */
+  async produce(
+    route: DirectRoute,
+    resource: ModuleResource,
+    { folder, signal }: Run,
+  ): Promise<readonly ProducedFile[]> {
+    return await this.#turns.take(signal, async () => {
+      const { name: path = '', version } = resource.coordinates ?? {};
+      if (version !== undefined) return await this.#version(route, path, version, { folder, signal });
+      const rest = resource.key.slice(path.length + 1);
+      const query = /^(?:@v\/(.+)\.info|@(latest))$/.exec(rest);
+      const wanted = query?.[1] ?? query?.[2];
+      const list = wanted === undefined;
+      const args = list ? ['-versions', '-retracted', path] : [`${path}@${wanted}`];
+      const found = await this.#run(route, ['list', '-m', '-e', '-json', ...args], { folder, signal });
+      const file = join(folder, 'document');
+      if (list) await writeFile(file, (found.Versions ?? []).map((each) => `${each}\n`).join(''));
+      else await writeFile(file, infoText(found));
+      return [{ key: resource.key, path: file, mediaType: list ? 'text/plain' : 'application/json' }];
+    });
+  }
+
+  async #version(route: DirectRoute, path: string, version: string, context: Run): Promise<readonly ProducedFile[]> {
+    const found = await this.#run(route, ['mod', 'download', '-json', `${path}@${version}`], context);
+    const { Info: info = '', GoMod: mod = '', Zip: zip = '' } = found;
+    // Kept as it is shown, so that it is one copy with the others.
+    await writeFile(info, infoText(JSON.parse(await readFile(info, 'utf8')) as ModuleJson));
+    const key = `${path}/@v/${version}`;
+    return [
+      { key: `${key}.info`, path: info, mediaType: 'application/json' },
+      { key: `${key}.mod`, path: mod, mediaType: 'text/plain' },
+      { key: `${key}.zip`, path: zip, mediaType: 'application/zip' },
+    ];
+  }
+
+  async #run(route: DirectRoute, args: readonly string[], { folder, signal }: Run): Promise<ModuleJson> {
+    const source = this.#sources.get(route) as CredentialSource;
+    const subject = args.at(-1) as string;
+    const credentials = new CredentialsSocket(source, route.insecure ? ['https', 'http'] : ['https'], signal);
+    try {
+      await credentials.open();
+      const insecure = route.insecure ? route.match.text : undefined;
+      const { code, stdout, stderr } = await runDirect(args, { folder, credentials, insecure }, signal);
+      const found = parse(stdout);
+      const text = typeof found?.Error === 'string' ? found.Error : found?.Error?.Err;
+      if (found !== undefined && code === 0 && text === undefined) return found;
+      const { failure: cause, rejected } = credentials;
+      const error = directError({
+        subject,
+        text: text ?? stderr,
+        folder,
+        secrets: source.secrets(),
+        cause,
+        rejected,
+      });
+      if (error.kind === 'forbidden') for (const each of credentials.told) source.rejected(each);
+      if (error.kind !== 'not-found') {
+        const detail = error.cause instanceof Error ? error.cause.message : error.message;
+        this.#logger.warn(
+          { module: subject, code: error.code, detail },
+          'a module could not be had from its repository',
+        );
+      }
+      throw error;
+    } finally {
+      await credentials.close();
+    }
+  }
+}
+
+function parse(text: string): ModuleJson | undefined {
+  try {
+    return (JSON.parse(text) ?? undefined) as ModuleJson | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An `.info`, also of where the version is from; never with a user or password of that place. */
+function infoText({ Version, Time, Origin }: ModuleJson): string {
+  const url = Origin?.['URL'];
+  const origin = typeof url === 'string' ? { ...Origin, URL: url.replace(/\/\/[^/@]*@/, '//') } : Origin;
+  return JSON.stringify({ Version, Time, Origin: origin });
+}
+
+/**
+ * Checks that what direct routes need is on this machine.
+ * @throws EntrepotError `configuration` saying what is not
+ */
+export async function requireDirectTools(): Promise<void> {
+  for (const [tool, argument] of [
+    ['go', 'version'],
+    ['git', '--version'],
+  ] as const) {
+    const env = { ...process.env, GOTOOLCHAIN: 'local' };
+    const problem = await new Promise<Error | null>((resolve) => {
+      execFile(tool, [argument], { env, timeout: 10_000 }, (error) => resolve(error));
+    });
+    if (problem === null) continue;
+    throw new EntrepotError('configuration', `a direct route needs ${tool}: expected it in PATH, and that it runs`);
+  }
+}
