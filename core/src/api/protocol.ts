@@ -113,12 +113,16 @@ export interface ProducedFile {
   /** Inside the folder that `produce` was given. */
   readonly path: string;
   readonly mediaType: string;
+  /** What the entry says besides (JSON): the digest of what the bytes were taken from. */
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What `produce` is given. */
 export interface ProduceContext {
   /** An empty folder of its own; removed when the files were stored. */
   readonly folder: string;
+  /** As in `VerifyContext`: what the bytes are made from, such as the archive that a file is taken out of. */
+  read: VerifyContext['read'];
   /** Aborted when it takes too long or the server shuts down. Child processes end with it. */
   readonly signal: AbortSignal;
 }
@@ -311,6 +315,8 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    * that is looked up (`?ns=`). Pure. `undefined`: nothing is there.
    */
   select?(head: RequestHead, repositories: readonly SharedRepository[]): SharedAnswer | undefined;
+  /** Whether a reply with a stale copy says so in a `Warning: 299` header, which its clients show. */
+  readonly warnsStale?: boolean | undefined;
   /** Headers of every reply, errors included; names as they are sent. */
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
   /** What happens to empty and `.` segments of a path. Absent: they are refused with 400. */

@@ -39,9 +39,9 @@ export interface ProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 
   readonly cases: readonly ProtocolCase[];
   /**
    * The URLs of a document that clients follow: absolute, or relative to the document. Absent: every absolute URL below the
-   * repository that stands in it.
+   * repository that stands in it. `none`: the format's documents hold no URLs.
    */
-  readonly links?: (body: string, mediaType: string) => readonly string[];
+  readonly links?: ((body: string, mediaType: string) => readonly string[]) | 'none';
 }
 
 /** What is kept. */

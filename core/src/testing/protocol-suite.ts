@@ -338,6 +338,7 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
 
   check('passes on that the upstream has nothing', async ({ open, served, asked }) => {
     for (const { request, resource } of [...(await served('artifact')), ...(await served('document'))]) {
+      if (resource.kind === 'document' && resource.otherwise !== undefined) continue;
       const gone = (await asked(request)).at(-1);
       const repository = await open({ change: (path, fixture) => (path === gone ? undefined : fixture) });
       const label = printRequest(request);
@@ -407,6 +408,7 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, poli
   });
 
   checkIf(rewriting, reason, 'rewrites links so that they route to artifacts', async ({ subject, open, served }) => {
+    if (subject.links === 'none') return;
     let artifacts = 0;
     for (const { request, resource } of await served('document')) {
       if (resource.rewritten !== true) continue;
@@ -546,7 +548,9 @@ async function linksOf(
   const { body, headers, status } = await repository.ask(request);
   if (status !== 200) return [];
   const text = body.toString();
-  const found = subject.links?.(text, headers['content-type'] ?? '') ?? absoluteLinks(text, repository.baseUrl);
+  const { links } = subject;
+  if (links === 'none') return [];
+  const found = links?.(text, headers['content-type'] ?? '') ?? absoluteLinks(text, repository.baseUrl);
   return found.map((link) => {
     const url = new URL(link, repository.baseUrl + request.path);
     const below = url.href.startsWith(`${repository.baseUrl}/`);

@@ -1,0 +1,218 @@
+import {
+  EntrepotError,
+  type Content,
+  type DocumentResource,
+  type Entry,
+  type LocalResource,
+  type RenderedDocument,
+  type RewriteContext,
+} from '@entrepot/core';
+import { z } from 'zod';
+import { INDEX_TYPE } from './media-types.js';
+
+/** The largest list of an upstream that is read. Bytes. */
+const MAX_LIST = 32 * 1024 * 1024;
+/** What one page holds at the most, whatever `n` says. */
+const MAX_PAGE = 10_000;
+const DEFAULT_CATALOG_PAGE = 100;
+const MAX_CATALOG_PAGE = 1_000;
+/** Referrers in one page. */
+const REFERRERS_PAGE = 1_000;
+
+/** Which part of a list is asked for. */
+export interface Page {
+  /** At the most so many; absent: the client did not say. */
+  readonly n: number | undefined;
+  /** Only what comes after this. */
+  readonly last: string | undefined;
+  /** Both as a query with its `?`, empty when there is none. */
+  readonly query: string;
+}
+
+/** @throws EntrepotError `bad-request` when `n` is no number */
+export function pageOf(query: URLSearchParams): Page {
+  const asked = query.get('n');
+  if (asked !== null && !/^\d{1,15}$/.test(asked)) {
+    throw new EntrepotError('bad-request', `n=${JSON.stringify(asked)}: expected a number of entries, 0 or more`, {
+      code: 'PAGINATION_NUMBER_INVALID',
+    });
+  }
+  // Too large a number is no error: the client goes on by the link.
+  const n = asked === null ? undefined : Math.min(Number(asked), MAX_PAGE);
+  const last = query.get('last') ?? undefined;
+  return { n, last, query: queryOf(n, last) };
+}
+
+function queryOf(n: number | undefined, last: string | undefined): string {
+  const parts = new URLSearchParams();
+  if (n !== undefined) parts.set('n', String(n));
+  if (last !== undefined && last !== '') parts.set('last', last);
+  return parts.size === 0 ? '' : `?${parts.toString()}`;
+}
+
+const upstreamList = z.looseObject({
+  tags: z.array(z.string()).nullish(),
+  repositories: z.array(z.string()).nullish(),
+});
+
+/** A list of the upstream as clients of ours get it: with the name that they use, links that lead to us, and what policy admits. */
+export async function rewriteList(
+  document: DocumentResource,
+  content: Content,
+  context: RewriteContext,
+): Promise<RenderedDocument> {
+  const bytes = await content.bytes(MAX_LIST);
+  const next = nextQuery(context.headers['link']);
+  const path = document.upstreamPath.replace(/^v2\//, '').replace(/\?.*$/, '');
+  const clientPath =
+    document.variant === undefined
+      ? path
+      : path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${document.variant}/`);
+  const headers = next === undefined ? {} : linkTo(context.baseUrl, `${clientPath}${next}`);
+  if (document.class === 'referrers') return { bytes: [bytes], headers };
+  const list = readList(bytes);
+  if (document.class === 'catalog')
+    return { bytes: [JSON.stringify({ repositories: list.repositories ?? [] })], headers };
+  const name = document.coordinates?.name ?? (document.variant as string);
+  const tags = (list.tags ?? []).filter((version) => context.admits({ ecosystem: 'oci', name, version }));
+  return { bytes: [JSON.stringify({ name: document.variant, tags })], headers };
+}
+
+function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
+  try {
+    return upstreamList.parse(JSON.parse(Buffer.from(bytes).toString()));
+  } catch (error) {
+    throw new EntrepotError(
+      'upstream-unavailable',
+      'The upstream sent a list that is none: expected JSON with tags or repositories',
+      {
+        code: 'UPSTREAM_MALFORMED',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The query of the next page, from a `Link` (RFC 8288) that may be absolute, relative, or only a query. */
+function nextQuery(link: string | undefined): string | undefined {
+  const target = /<([^>]*)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  const at = target?.indexOf('?') ?? -1;
+  return target === undefined || at < 0 ? undefined : target.slice(at);
+}
+
+function linkTo(baseUrl: string, target: string): Record<string, string> {
+  return { Link: `<${new URL(baseUrl).pathname.replace(/\/$/, '')}/${target}>; rel="next"` };
+}
+
+/** The answer where nothing refers to a manifest: an empty index, never 404 (distribution specification, "Listing Referrers"). */
+export function noReferrers(): LocalResource {
+  return { kind: 'local', status: 200, headers: { 'Content-Type': INDEX_TYPE }, body: indexOf([]) };
+}
+
+function indexOf(manifests: readonly unknown[]): string {
+  return JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
+}
+
+/** The tags of a name, sorted by code points. */
+export function tagsDocument(name: string, { n, last, query }: Page): DocumentResource {
+  const prefix = `tag/${name}:`;
+  return {
+    kind: 'document',
+    class: 'tags',
+    key: `tags/${name}${query}`,
+    upstreamPath: '',
+    accessName: name,
+    mediaType: 'application/json',
+    variant: n === undefined ? undefined : String(n),
+    // One more than asked for says whether there is a next page.
+    fromEntries: {
+      prefix,
+      after: last === undefined ? undefined : prefix + last,
+      limit: n === undefined ? undefined : n + 1,
+      orEmpty: true,
+      requires: `name/${name}`,
+    },
+  };
+}
+
+/** The names under which something was pushed. */
+export function catalogDocument({ n: asked, last }: Page): DocumentResource {
+  const n = Math.min(asked ?? DEFAULT_CATALOG_PAGE, MAX_CATALOG_PAGE);
+  return {
+    kind: 'document',
+    class: 'catalog',
+    key: `catalog${queryOf(n, last)}`,
+    upstreamPath: '',
+    mediaType: 'application/json',
+    variant: String(n),
+    fromEntries: {
+      prefix: 'name/',
+      after: last === undefined ? undefined : `name/${last}`,
+      limit: n + 1,
+      orEmpty: true,
+    },
+  };
+}
+
+/** What refers to a manifest. */
+export function referrersDocument(
+  name: string,
+  digest: string,
+  artifactType: string | undefined,
+  last: string | undefined,
+): DocumentResource {
+  const prefix = `referrer/${name}@${digest}/`;
+  return {
+    kind: 'document',
+    class: 'referrers',
+    key: `referrers/${name}@${digest}`,
+    upstreamPath: '',
+    accessName: name,
+    mediaType: INDEX_TYPE,
+    variant: artifactType,
+    replyHeaders: artifactType === undefined ? undefined : { 'OCI-Filters-Applied': 'artifactType' },
+    fromEntries: {
+      prefix,
+      after: last === undefined ? undefined : prefix + last,
+      limit: REFERRERS_PAGE + 1,
+      orEmpty: true,
+    },
+  };
+}
+
+/** Makes the body of one of these documents. */
+export async function renderList(
+  document: DocumentResource,
+  entries: AsyncIterable<Entry>,
+  { baseUrl }: RewriteContext,
+): Promise<RenderedDocument> {
+  const prefix = document.fromEntries?.prefix ?? '';
+  const found: Entry[] = [];
+  for await (const entry of entries) found.push(entry);
+  const limit = document.fromEntries?.limit;
+  const page = limit === undefined ? found : found.slice(0, limit - 1);
+  const names = page.map(({ key }) => key.slice(prefix.length));
+  const more = limit !== undefined && found.length >= limit && page.length > 0;
+  const last = names.at(-1);
+  switch (document.class) {
+    case 'tags': {
+      const name = document.accessName as string;
+      const headers = more ? linkTo(baseUrl, `${name}/tags/list${queryOf(page.length, last)}`) : {};
+      return { bytes: [JSON.stringify({ name, tags: names })], headers };
+    }
+    case 'catalog': {
+      const headers = more ? linkTo(baseUrl, `_catalog${queryOf(page.length, last)}`) : {};
+      return { bytes: [JSON.stringify({ repositories: names })], headers };
+    }
+    default: {
+      const descriptors = page.map(({ attributes }) => attributes as { artifactType?: string });
+      const wanted = descriptors.filter(
+        ({ artifactType }) => document.variant === undefined || artifactType === document.variant,
+      );
+      const type = document.variant === undefined ? '' : `artifactType=${encodeURIComponent(document.variant)}&`;
+      const path = document.key.replace(/^referrers\/(.*)@/, '$1/referrers/');
+      const headers = more ? linkTo(baseUrl, `${path}?${type}last=${encodeURIComponent(last as string)}`) : {};
+      return { bytes: [indexOf(wanted)], headers };
+    }
+  }
+}

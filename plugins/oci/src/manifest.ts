@@ -1,0 +1,87 @@
+import { EntrepotError } from '@entrepot/core';
+import { z } from 'zod';
+
+const descriptor = z.looseObject({
+  mediaType: z.string().min(1),
+  digest: z.string().min(1),
+  size: z.number().int().nonnegative(),
+});
+
+const annotations = z.record(z.string(), z.string()).nullish();
+
+const manifestSchema = z.looseObject({
+  schemaVersion: z.literal(2),
+  mediaType: z.string().optional(),
+  artifactType: z.string().optional(),
+  config: descriptor.optional(),
+  layers: z.array(descriptor).nullish(),
+  manifests: z.array(descriptor).nullish(),
+  blobs: z.array(descriptor).nullish(),
+  subject: descriptor.nullish(),
+  annotations,
+});
+
+/** A descriptor (OCI image specification, "Content descriptors"). */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** What a registry has to know of a manifest or an index. */
+export interface Manifest {
+  readonly mediaType: string | undefined;
+  /** What it is, for lists of referrers: its own word, else the type of its config. Absent for an index without one. */
+  readonly artifactType: string | undefined;
+  /** Config, layers and blobs: what must be there. */
+  readonly blobs: readonly Descriptor[];
+  /** The manifests of an index. */
+  readonly manifests: readonly Descriptor[];
+  readonly subject: Descriptor | undefined;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Reads a manifest or an index. Unknown fields are left alone.
+ * @throws EntrepotError `bad-request` (`MANIFEST_INVALID`) with what was expected
+ */
+export function parseManifest(bytes: Uint8Array): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw invalid('expected JSON in UTF-8');
+  }
+  const result = manifestSchema.safeParse(json);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw invalid(`${issue?.path.join('.') || 'the manifest'}: ${issue?.message ?? 'not as expected'}`);
+  }
+  const { mediaType, artifactType, config, layers, manifests, blobs, subject, annotations } = result.data;
+  return {
+    mediaType,
+    artifactType: artifactType !== undefined && artifactType !== '' ? artifactType : config?.mediaType,
+    blobs: [...(config === undefined ? [] : [config]), ...(layers ?? []), ...(blobs ?? [])],
+    manifests: manifests ?? [],
+    subject: subject ?? undefined,
+    annotations: annotations ?? undefined,
+  };
+}
+
+/** The `mediaType` that a manifest says of itself; `undefined` when it is no manifest, or says nothing. */
+export function mediaTypeIn(bytes: Uint8Array): string | undefined {
+  try {
+    const { mediaType, manifests } = parseManifest(bytes);
+    if (mediaType !== undefined) return mediaType;
+    // An OCI index or manifest need not say it; docker's forms always do.
+    return manifests.length > 0
+      ? 'application/vnd.oci.image.index.v1+json'
+      : 'application/vnd.oci.image.manifest.v1+json';
+  } catch {
+    return undefined;
+  }
+}
+
+export function invalid(problem: string): EntrepotError {
+  return new EntrepotError('bad-request', `The manifest is not valid: ${problem}`, { code: 'MANIFEST_INVALID' });
+}

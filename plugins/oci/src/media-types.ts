@@ -1,0 +1,27 @@
+/** What manifests are, newest first. One fixed list for the upstream: what a tag names must not depend on who asked first. */
+export const MANIFEST_TYPES = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.oci.artifact.manifest.v1+json',
+];
+
+/** What upstreams send that do not say it; the manifest itself does. */
+const VAGUE_TYPES = ['application/json', 'text/plain', 'application/octet-stream'];
+
+export const MANIFEST_ACCEPT = MANIFEST_TYPES.join(', ');
+/** Not HTML: that is a captive portal, or a login page. */
+export const EXPECTED_MANIFEST_TYPES = [
+  ...MANIFEST_TYPES,
+  'application/vnd.docker.distribution.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v1+prettyjws',
+  ...VAGUE_TYPES,
+];
+export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
+export const BLOB_TYPE = 'application/octet-stream';
+
+/** Layers that the registry need not have: they come from elsewhere. */
+export function isForeign(mediaType: string): boolean {
+  return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.');
+}

@@ -1,0 +1,99 @@
+import { parseDuration, parseSize } from '@entrepot/core';
+import picomatch from 'picomatch';
+import { z } from 'zod';
+
+/** Tests a name. */
+export type NameTest = (name: string) => boolean;
+
+const DURATION_EXPECTED = 'expected a duration such as 30s, 5m, 7d, 0 or forever';
+
+const duration = z.union([z.string(), z.literal(0)], { error: DURATION_EXPECTED }).transform((text, context) => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
+  return z.NEVER;
+});
+
+const SIZE_EXPECTED = 'expected a size such as 4MiB, 5GiB or unlimited';
+
+const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transform((text, context) => {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  context.addIssue({ code: 'custom', message: SIZE_EXPECTED });
+  return z.NEVER;
+});
+
+const pattern = z.string().min(1);
+const patterns = z.array(pattern);
+
+const HOSTED_KEYS = ['immutableTags', 'deletes', 'maxManifestSize', 'maxBlobSize'] as const;
+const PROXY_KEYS = ['allow', 'deny', 'tags', 'namespaces', 'library'] as const;
+
+/** The options of an OCI repository. */
+export const ociOptions = z
+  .strictObject({
+    allow: patterns
+      .optional()
+      .describe(
+        'Only names that match one of these may be pulled, as the upstream spells them: `library/*`, `myorg/**`.',
+      ),
+    deny: patterns.optional().describe('Names that may not be pulled.'),
+    tags: z
+      .array(z.strictObject({ match: pattern, freshFor: duration }))
+      .optional()
+      .describe(
+        'How long tags that match are served without asking the upstream; the first match counts. Others: `cache.tag`.',
+      ),
+    namespaces: z
+      .array(z.string().min(1))
+      .optional()
+      .describe(
+        'The registries that `?ns=` of containerd may name to reach this repository. Left out: the hosts of its upstreams.',
+      ),
+    library: z
+      .boolean()
+      .optional()
+      .describe('Whether a name without a slash means `library/<name>` upstream. Left out: only for Docker Hub.'),
+    immutableTags: z
+      .union([z.boolean(), patterns])
+      .optional()
+      .describe('Tags that are never moved once they were pushed: all (`true`), or those that match.'),
+    deletes: z.boolean().optional().describe('Whether manifests, tags and blobs can be deleted. Default: `true`.'),
+    maxManifestSize: size.optional().describe('The largest manifest that is taken. Default: `4MiB`.'),
+    maxBlobSize: size.optional().describe('The largest blob that is taken. Default: `unlimited`.'),
+  })
+  .transform((written) => ({
+    written: Object.keys(written),
+    mayPull: nameRule(written.allow, written.deny),
+    freshForTag: freshnessRule(written.tags ?? []),
+    namespaces: written.namespaces,
+    library: written.library,
+    isImmutableTag: tagRule(written.immutableTags ?? false),
+    deletes: written.deletes ?? true,
+    maxManifestSize: written.maxManifestSize ?? 4 * 1024 * 1024,
+    maxBlobSize: written.maxBlobSize ?? Infinity,
+  }));
+
+/** The options, read. */
+export type OciOptions = z.output<typeof ociOptions>;
+
+/** The options that a repository of this kind does not have. */
+export function strangeOptions({ written }: OciOptions, kind: 'proxy' | 'hosted'): string[] {
+  const foreign: readonly string[] = kind === 'proxy' ? HOSTED_KEYS : PROXY_KEYS;
+  return written.filter((key) => foreign.includes(key));
+}
+
+function nameRule(allow: readonly string[] | undefined, deny: readonly string[] = []): NameTest {
+  const allowed = allow === undefined ? () => true : picomatch([...allow]);
+  const denied = deny.length === 0 ? () => false : picomatch([...deny]);
+  return (name) => allowed(name) && !denied(name);
+}
+
+function tagRule(rule: boolean | readonly string[]): NameTest {
+  return typeof rule === 'boolean' ? () => rule : picomatch([...rule]);
+}
+
+function freshnessRule(rules: readonly { match: string; freshFor: number }[]): (tag: string) => number | undefined {
+  const tests = rules.map(({ match, freshFor }) => ({ matches: picomatch(match), freshFor }));
+  return (tag) => tests.find(({ matches }) => matches(tag))?.freshFor;
+}

@@ -1,0 +1,246 @@
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type ArtifactResource,
+  type Content,
+  type DocumentResource,
+  type Protocol,
+  type RepositoryFacts,
+  type RequestHead,
+  type Resource,
+} from '@entrepot/core';
+import { renderError } from './errors.js';
+import { noReferrers, pageOf, rewriteList, type Page } from './lists.js';
+import { mediaTypeIn, parseManifest } from './manifest.js';
+import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
+import { namespaceOf } from './namespaces.js';
+import type { OciOptions } from './options.js';
+import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } from './reference.js';
+
+/** The largest manifest that is looked into. Larger ones are passed on unread. Bytes. */
+const MAX_MANIFEST = 16 * 1024 * 1024;
+/** How many sizes of blobs are remembered from manifests. */
+const MAX_SIZES = 20_000;
+
+/** Not HTML: that is a captive portal, or a login page. */
+const LIST_TYPES = ['application/json', 'application/octet-stream', 'text/plain'];
+
+const DIGEST_HEADER = 'Docker-Content-Digest';
+
+/** A pull-through proxy of a registry. */
+export class OciProxy implements Protocol {
+  readonly #options: OciOptions;
+  readonly #isDockerHub: boolean;
+  /** The sizes of blobs by digest, as manifests said: some registries refuse HEAD for blobs. The oldest go first. */
+  readonly #sizes = new Map<string, number>();
+
+  constructor(options: OciOptions, { upstreams }: RepositoryFacts) {
+    this.#options = options;
+    this.#isDockerHub = options.library ?? upstreams.some(({ url }) => namespaceOf(url) === 'docker.io');
+  }
+
+  route(head: RequestHead): Resource | undefined {
+    const endpoint = parseEndpoint(head.segments);
+    if (endpoint === undefined) return undefined;
+    if (endpoint.kind === 'root')
+      return { kind: 'local', status: 200, headers: { 'Content-Type': 'application/json' }, body: '{}' };
+    if (methodOf(head) !== 'GET') {
+      throw new EntrepotError('method-not-allowed', 'This repository is a proxy: it can only be pulled from', {
+        code: 'UNSUPPORTED',
+        headers: { Allow: 'GET, HEAD' },
+      });
+    }
+    const namespace = head.query.get('ns');
+    const resource = this.#resourceOf(endpoint, head);
+    return namespace === null
+      ? resource
+      : { ...resource, replyHeaders: { 'OCI-Namespace': namespace, ...resource.replyHeaders } };
+  }
+
+  #resourceOf(
+    endpoint: Exclude<ReturnType<typeof parseEndpoint>, undefined | { kind: 'root' }>,
+    head: RequestHead,
+  ): ArtifactResource | DocumentResource {
+    switch (endpoint.kind) {
+      case 'manifest':
+        return this.#manifest(endpoint.name, endpoint.reference);
+      case 'blob':
+        return this.#blob(endpoint.name, endpoint.digest);
+      case 'tags':
+        return this.#tags(endpoint.name, pageOf(head.query));
+      case 'referrers':
+        return this.#referrers(endpoint.name, endpoint.digest, head.query.get('artifactType') ?? undefined);
+      case 'catalog':
+        return this.#catalog(pageOf(head.query));
+      default:
+        throw new EntrepotError('method-not-allowed', 'This repository is a proxy: it takes no uploads', {
+          code: 'UNSUPPORTED',
+          headers: { Allow: 'GET, HEAD' },
+        });
+    }
+  }
+
+  /** The name as the upstream has it. Docker Hub keeps its official images under `library/`. */
+  #upstreamName(name: string): string {
+    const full = this.#isDockerHub && !name.includes('/') ? `library/${name}` : name;
+    if (this.#options.mayPull(full)) return full;
+    throw new EntrepotError(
+      'forbidden',
+      `${full} may not be pulled through this repository (its options allow and deny)`,
+      {
+        code: 'DENIED',
+      },
+    );
+  }
+
+  #manifest(clientName: string, reference: string): ArtifactResource | DocumentResource {
+    const name = this.#upstreamName(clientName);
+    const common = {
+      upstreamPath: `v2/${name}/manifests/${reference}`,
+      accept: MANIFEST_ACCEPT,
+      tokenScope: `repository:${name}:pull`,
+      accessName: clientName,
+      expectedMediaTypes: EXPECTED_MANIFEST_TYPES,
+      coordinates: { ecosystem: 'oci', name, version: reference },
+    };
+    if (looksLikeDigest(reference)) {
+      return {
+        ...common,
+        kind: 'artifact',
+        class: 'manifest',
+        key: KEY.manifest(name, reference),
+        filename: 'manifest.json',
+        integrity: [requireDigest(reference)],
+        replyHeaders: { [DIGEST_HEADER]: reference },
+      };
+    }
+    if (!isTag(reference))
+      throw new EntrepotError('bad-request', `${JSON.stringify(reference)} is neither a tag nor a digest`, {
+        code: 'TAG_INVALID',
+      });
+    const freshFor = this.#options.freshForTag(reference);
+    return {
+      ...common,
+      kind: 'document',
+      class: 'tag',
+      key: KEY.tag(name, reference),
+      digestHeader: DIGEST_HEADER,
+      freshness: freshFor === undefined ? undefined : { freshFor },
+      pinned: {
+        key: KEY.manifest(name, '{digest}'),
+        upstreamPath: `v2/${name}/manifests/{digest}`,
+        digestHeader: 'docker-content-digest',
+      },
+    };
+  }
+
+  #blob(clientName: string, digest: string): ArtifactResource {
+    const name = this.#upstreamName(clientName);
+    return {
+      kind: 'artifact',
+      class: 'blob',
+      key: KEY.blob(name, digest),
+      filename: digest.replace(':', '-'),
+      upstreamPath: `v2/${name}/blobs/${digest}`,
+      tokenScope: `repository:${name}:pull`,
+      accessName: clientName,
+      integrity: [requireDigest(digest)],
+      contentAddressed: true,
+      size: this.#sizes.get(digest),
+      mediaType: BLOB_TYPE,
+      replyHeaders: { [DIGEST_HEADER]: digest },
+    };
+  }
+
+  #tags(clientName: string, { query }: Page): DocumentResource {
+    const name = this.#upstreamName(clientName);
+    return {
+      kind: 'document',
+      class: 'tags',
+      key: `tags/${name}${query}`,
+      upstreamPath: `v2/${name}/tags/list${query}`,
+      tokenScope: `repository:${name}:pull`,
+      accessName: clientName,
+      accept: 'application/json',
+      expectedMediaTypes: LIST_TYPES,
+      mediaType: 'application/json',
+      rewritten: true,
+      variant: clientName,
+    };
+  }
+
+  #catalog({ query }: Page): DocumentResource {
+    return {
+      kind: 'document',
+      class: 'catalog',
+      key: `catalog${query}`,
+      upstreamPath: `v2/_catalog${query}`,
+      tokenScope: 'registry:catalog:*',
+      accept: 'application/json',
+      expectedMediaTypes: LIST_TYPES,
+      mediaType: 'application/json',
+      rewritten: true,
+    };
+  }
+
+  #referrers(clientName: string, digest: string, artifactType: string | undefined): DocumentResource {
+    const name = this.#upstreamName(clientName);
+    const { algorithm, hex } = requireDigest(digest);
+    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
+    return {
+      kind: 'document',
+      class: 'referrers',
+      key: `referrers/${name}@${digest}${query}`,
+      upstreamPath: `v2/${name}/referrers/${digest}${query}`,
+      tokenScope: `repository:${name}:pull`,
+      accessName: clientName,
+      accept: INDEX_TYPE,
+      expectedMediaTypes: [INDEX_TYPE, ...LIST_TYPES],
+      mediaType: INDEX_TYPE,
+      rewritten: true,
+      variant: clientName,
+      // A registry without the API keeps the same list under a tag (distribution specification, "Referrers Tag Schema").
+      otherwise: {
+        kind: 'document',
+        class: 'referrers',
+        key: `referrers/${name}:${algorithm}-${hex}`,
+        upstreamPath: `v2/${name}/manifests/${algorithm}-${hex}`,
+        tokenScope: `repository:${name}:pull`,
+        accessName: clientName,
+        accept: INDEX_TYPE,
+        mediaType: INDEX_TYPE,
+        otherwise: noReferrers(),
+      },
+    };
+  }
+
+  async describe(document: DocumentResource, content: Content): Promise<ReadonlyMap<string, ArtifactDescription>> {
+    if (document.class === 'tag') this.#learnSizes(await content.bytes(MAX_MANIFEST));
+    return new Map();
+  }
+
+  async verify(artifact: ArtifactResource, content: Content): Promise<void> {
+    if (artifact.class === 'manifest') this.#learnSizes(await content.bytes(MAX_MANIFEST));
+  }
+
+  /** What is no manifest of a form that we know is passed on all the same: its digest says that it is right. */
+  #learnSizes(bytes: Uint8Array): void {
+    try {
+      for (const { digest, size } of parseManifest(bytes).blobs) {
+        this.#sizes.delete(digest);
+        this.#sizes.set(digest, size);
+      }
+    } catch {
+      return;
+    }
+    while (this.#sizes.size > MAX_SIZES) this.#sizes.delete(this.#sizes.keys().next().value as string);
+  }
+
+  async mediaTypeOf(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined> {
+    if (resource.class !== 'tag' && resource.class !== 'manifest') return undefined;
+    return content.size > MAX_MANIFEST ? undefined : mediaTypeIn(await content.bytes(MAX_MANIFEST));
+  }
+
+  rewrite = rewriteList;
+  renderError = renderError;
+}

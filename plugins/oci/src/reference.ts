@@ -1,0 +1,92 @@
+import { EntrepotError, parseHex, type Integrity, type RequestHead } from '@entrepot/core';
+
+/** A repository name of the OCI distribution specification ("Pulling manifests"). */
+const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+/** Registries take no more of host and name together, so a longer name can be pulled by nobody. */
+const LONGEST_NAME = 255;
+
+/** @throws EntrepotError `bad-request` when `name` is not the name of a repository */
+export function requireName(name: string): string {
+  if (name.length <= LONGEST_NAME && NAME.test(name)) return name;
+  throw new EntrepotError(
+    'bad-request',
+    `${JSON.stringify(name)} is not a repository name: expected lower-case letters and digits, separated by one of . _ - /`,
+    {
+      code: 'NAME_INVALID',
+    },
+  );
+}
+
+/** Whether `text` is a well-formed tag. */
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+/** Whether `reference` is meant as a digest. */
+export function looksLikeDigest(reference: string): boolean {
+  return reference.includes(':');
+}
+
+/**
+ * The sum that a digest names (OCI image specification, "Digests"): SHA-256 and SHA-512, in lower-case hex.
+ * @throws EntrepotError `bad-request` for anything else
+ */
+export function requireDigest(digest: string): Integrity {
+  const [, algorithm, hex = ''] = /^(sha256|sha512):([0-9a-f]+)$/.exec(digest) ?? [];
+  const integrity = algorithm === undefined ? undefined : parseHex(algorithm as 'sha256' | 'sha512', hex);
+  if (integrity !== undefined) return integrity;
+  throw new EntrepotError(
+    'bad-request',
+    `${JSON.stringify(digest)} is not a digest: expected sha256: with 64 or sha512: with 128 lower-case hex digits`,
+    {
+      code: 'DIGEST_INVALID',
+    },
+  );
+}
+
+/** HEAD routes as GET does. */
+export function methodOf({ method }: RequestHead): string {
+  return method === 'HEAD' ? 'GET' : method;
+}
+
+/** What a path below `/v2` names. */
+export type Endpoint =
+  | { readonly kind: 'root' | 'catalog' }
+  | { readonly kind: 'manifest'; readonly name: string; readonly reference: string }
+  | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
+  | { readonly kind: 'uploads'; readonly name: string }
+  | { readonly kind: 'session'; readonly name: string; readonly id: string }
+  | { readonly kind: 'tags'; readonly name: string }
+  | { readonly kind: 'referrers'; readonly name: string; readonly digest: string };
+
+/**
+ * Reads a path. Names may hold the words of the routes (`a/manifests/b`), so it is split at the last of them.
+ * @throws EntrepotError `bad-request` when the name is none
+ */
+export function parseEndpoint(segments: readonly string[]): Endpoint | undefined {
+  // A client may have escaped what separates names: `library%2fnginx`.
+  const parts = segments.join('/').split('/');
+  if (segments.length === 0) return { kind: 'root' };
+  if (parts.length === 1 && parts[0] === '_catalog') return { kind: 'catalog' };
+  const last = parts.at(-1) as string;
+  const word = parts.at(-2);
+  const name = (depth: number): string => requireName(parts.slice(0, -depth).join('/'));
+  if (word === 'tags' && last === 'list') return { kind: 'tags', name: name(2) };
+  if (word === 'manifests') return { kind: 'manifest', name: name(2), reference: last };
+  if (word === 'referrers') return { kind: 'referrers', name: name(2), digest: last };
+  if (word === 'blobs' && last === 'uploads') return { kind: 'uploads', name: name(2) };
+  if (word === 'blobs') return { kind: 'blob', name: name(2), digest: last };
+  if (word === 'uploads' && parts.at(-3) === 'blobs') return { kind: 'session', name: name(3), id: last };
+  return undefined;
+}
+
+/** The keys of entries. Names hold no `:` and no `@`, so no two things have one key. */
+export const KEY = {
+  blob: (name: string, digest: string) => `blob/${name}@${digest}`,
+  manifest: (name: string, digest: string) => `manifest/${name}@${digest}`,
+  tag: (name: string, tag: string) => `tag/${name}:${tag}`,
+  /** Says that something was pushed under the name. */
+  name: (name: string) => `name/${name}`,
+  referrer: (name: string, subject: string, digest: string) => `referrer/${name}@${subject}/${digest}`,
+};
