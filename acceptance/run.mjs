@@ -19,6 +19,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   (none)               every client installs a real application from this machine's npm registry
                        or Python package index, or builds with go
   --client NAME        only this client, and a smaller application; may be given more than once
+  --full               with --client: the large application as well
   --hermetic           everything that needs no registry, in its short form and with one client of each family (what
                        \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
@@ -35,6 +36,7 @@ const { values } = parseArgs({
   options: {
     client: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true, default: [] },
+    full: { type: 'boolean', default: false },
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
@@ -69,7 +71,7 @@ if (values.help) {
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
   }
   if (!values.bytes && !values.crash && !values.consistency && !values.hermetic) {
-    const small = values.client.length > 0;
+    const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
     if (wantsGo || values.client.length === 0) await goReal(tally);

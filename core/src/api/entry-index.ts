@@ -26,7 +26,7 @@ export interface Entry {
   /** What the bytes were verified against. Empty when nothing was promised. */
   readonly integrity: readonly Integrity[];
   readonly coordinates?: PackageCoordinates | undefined;
-  /** What a hosted protocol keeps of its own with an entry (JSON), for `render`. */
+  /** What a protocol keeps of its own with an entry that it made (JSON), for `render`. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 

@@ -26,7 +26,7 @@ export async function produce(
   const folder = services.storage.spools.newPath();
   await mkdir(folder);
   try {
-    const files = await callProduce(context, first, folder, signal);
+    const files = await callProduce(context, plan.read, first, folder, signal);
     const inside = `${await realpath(folder)}${sep}`;
     return await Promise.all(
       members.map(async (member) => {
@@ -45,6 +45,7 @@ export async function produce(
 
 async function callProduce(
   { definition }: FlightContext,
+  read: FlightPlan['read'],
   resource: ArtifactResource | DocumentResource,
   folder: string,
   stop: AbortSignal,
@@ -55,7 +56,7 @@ async function callProduce(
   }
   const deadline = AbortSignal.timeout(limits.totalTimeout);
   try {
-    return await protocol.produce(resource, { folder, signal: AbortSignal.any([stop, deadline]) });
+    return await protocol.produce(resource, { folder, read, signal: AbortSignal.any([stop, deadline]) });
   } catch (error) {
     if (stop.aborted) throw stop.reason;
     if (deadline.aborted) throw tookTooLong(resource, limits.totalTimeout);
@@ -75,7 +76,7 @@ async function keep(
   { definition, services }: FlightContext,
   { read, described }: Pick<FlightPlan, 'read' | 'described'>,
   resource: ArtifactResource | DocumentResource,
-  { path, mediaType }: ProducedFile,
+  { path, mediaType, attributes }: ProducedFile,
 ): Promise<Entry> {
   const { protocol, plugin } = definition;
   const hash = createHash('sha256');
@@ -105,6 +106,7 @@ async function keep(
     checkedAt: now,
     integrity: [],
     coordinates: resource.coordinates,
+    ...(attributes !== undefined && { attributes }),
   };
   await putBlob(services, entry, path);
   return entry;

@@ -1,6 +1,7 @@
 import type { ArtifactDescription, Content, Descriptions, DocumentResource } from '@entrepot/core';
 import { malformed, PageFormatError } from './errors.js';
-import { fileKey, METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
+import { isWheel } from './file-name.js';
+import { derivedMetadataKey, fileKey, METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
 import { integrityOf, type PageFile } from './page-file.js';
 import { describeProject } from './project-document.js';
 import { checkProjectList } from './project-list.js';
@@ -15,14 +16,19 @@ const PROVENANCE_LIMIT = 16 * 1024 * 1024;
 /**
  * What a document of an index says of its files. A project page says everything: of its files, and of the sidecars that
  * it advertises. The other documents are checked; what they say is used for policy only.
+ * @param deriveMetadata whether metadata is read out of wheels
  * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`, for a body that is not such a document
  */
-export async function describe(document: DocumentResource, content: Content): Promise<Descriptions> {
+export async function describe(
+  document: DocumentResource,
+  content: Content,
+  deriveMetadata = false,
+): Promise<Descriptions> {
   const project = document.coordinates?.name ?? '';
   try {
     switch (document.class) {
       case 'simple':
-        return await describePage(project, content);
+        return await describePage(project, content, deriveMetadata);
       case 'index':
         await checkProjectList(content);
         return new Map();
@@ -38,19 +44,24 @@ export async function describe(document: DocumentResource, content: Content): Pr
   }
 }
 
-async function describePage(project: string, content: Content): Promise<Descriptions> {
+async function describePage(project: string, content: Content, deriveMetadata: boolean): Promise<Descriptions> {
   const descriptions = new Map<string, ArtifactDescription>();
   let head: PageHead | undefined;
   for await (const part of readPage(content, project)) {
     head = part.head;
-    for (const file of part.files) describeFile(descriptions, project, file);
+    for (const file of part.files) describeFile(descriptions, project, file, deriveMetadata);
   }
   // PEP 792: nothing of a project in quarantine is offered.
   if (head?.status?.status === 'quarantined') descriptions.clear();
   return descriptions;
 }
 
-function describeFile(descriptions: Map<string, ArtifactDescription>, project: string, file: PageFile): void {
+function describeFile(
+  descriptions: Map<string, ArtifactDescription>,
+  project: string,
+  file: PageFile,
+  deriveMetadata: boolean,
+): void {
   const key = fileKey(project, file);
   // A page that lists a file twice: clients see the first one.
   if (descriptions.has(key)) return;
@@ -64,6 +75,8 @@ function describeFile(descriptions: Map<string, ArtifactDescription>, project: s
     const location = withSuffix(file.url, METADATA_SUFFIX);
     descriptions.set(`${key}${METADATA_SUFFIX}`, { ...common, integrity: integrityOf(file.coreMetadata), location });
   }
+  if (deriveMetadata && (file.coreMetadata !== undefined || isWheel(file.filename)))
+    descriptions.set(derivedMetadataKey(project, file), { ...common, integrity: [] });
   if (file.signed === true) {
     const location = withSuffix(file.url, SIGNATURE_SUFFIX);
     descriptions.set(`${key}${SIGNATURE_SUFFIX}`, { ...common, integrity: [], location });

@@ -14,6 +14,11 @@ export function isFileName(name: string): boolean {
   return name.length <= LONGEST && !/[/\\\u0000-\u001f\u007f]/.test(name) && EXTENSION.test(name);
 }
 
+/** Whether `name` is that of a wheel: only these have metadata that is sure to be right (PEP 658). */
+export function isWheel(name: string): boolean {
+  return /\.whl$/i.test(name);
+}
+
 /**
  * The version that the file `name` of `project` has, normalised; `undefined` when it is not a file of that project.
  * Sources: PEP 427 for wheels, PEP 625 and the older spellings for sdists; read from the left, as pip does.

@@ -1,6 +1,7 @@
 import { defineProtocolPlugin, type DocumentResource, type RewriteContext, type Content } from '@entrepot/core';
 import { clientSetup } from './client-setup.js';
 import { describe } from './describe.js';
+import { deriveMetadata } from './derived-metadata.js';
 import { discoverUpstreams } from './discover.js';
 import { malformed, PageFormatError, renderError } from './errors.js';
 import { createLayouts } from './layout.js';
@@ -10,7 +11,7 @@ import { createOwners, type OwnerOf } from './owners.js';
 import { rewriteProject } from './project-document.js';
 import { rewriteProjectList } from './project-list.js';
 import { createProvenanceUrl } from './provenance.js';
-import { rewritePage, type ProvenanceUrl } from './representation.js';
+import { rewritePage, type PageSettings } from './representation.js';
 import { CLASS, createRouter } from './routes.js';
 
 const DAY = 86_400_000;
@@ -70,11 +71,13 @@ export default defineProtocolPlugin({
     const ownerOf = createOwners(repository, options.owners);
     const layoutOf = createLayouts(repository, options.simplePath);
     const provenanceUrl = createProvenanceUrl(repository.upstreams, layoutOf);
+    const settings = { provenanceUrl, deriveMetadata: options.deriveMetadata };
     return {
-      route: createRouter({ ownerOf, layoutOf }),
-      describe,
+      route: createRouter({ ownerOf, layoutOf, deriveMetadata: options.deriveMetadata }),
+      describe: (document, content) => describe(document, content, options.deriveMetadata),
+      produce: deriveMetadata,
       rewrite: (document, content, context) =>
-        guarded(document.key, rewrite(document, content, context, ownerOf, provenanceUrl)),
+        guarded(document.key, rewrite(document, content, context, ownerOf, settings)),
       renderError,
     };
   },
@@ -85,7 +88,7 @@ function rewrite(
   content: Content,
   context: RewriteContext,
   ownerOf: OwnerOf,
-  provenanceUrl: ProvenanceUrl,
+  settings: PageSettings,
 ): AsyncGenerator<string, void, undefined> {
   const project = document.coordinates?.name ?? '';
   const form = (document.variant ?? 'text') as PageForm;
@@ -93,7 +96,7 @@ function rewrite(
   // The list is that of the upstreams without a scope: what others own is not theirs.
   if (document.class === CLASS.index)
     return rewriteProjectList(content, form, context, (name) => ownerOf(name) === undefined);
-  return rewritePage(content, project, form, context, provenanceUrl);
+  return rewritePage(content, project, form, context, settings);
 }
 
 /** Stored documents were checked by `describe`; one that is malformed all the same is not passed on as if it were whole. */

@@ -4,6 +4,10 @@ import type { PageFile } from './page-file.js';
 export const METADATA_SUFFIX = '.metadata';
 export const SIGNATURE_SUFFIX = '.asc';
 
+/** What the keys of files begin with, and those of metadata that may be read out of them. */
+export const FILE_PREFIX = 'file/';
+export const DERIVED_PREFIX = 'metadata/';
+
 /** Under which key the page of a project is kept. */
 export function pageKey(project: string): string {
   return `simple/${project}`;
@@ -11,7 +15,12 @@ export function pageKey(project: string): string {
 
 /** Under which key a file is kept, and its sidecars with their suffix. The tag keeps files of two upstreams apart. */
 export function fileKey(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>, suffix = ''): string {
-  return `file/${project}/${tag}/${filename}${suffix}`;
+  return `${FILE_PREFIX}${project}/${tag}/${filename}${suffix}`;
+}
+
+/** Under which key metadata is kept that is read out of a wheel where the upstream has none. */
+export function derivedMetadataKey(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>): string {
+  return `${DERIVED_PREFIX}${project}/${tag}/${filename}`;
 }
 
 /** The path of a file below the repository, encoded. */

@@ -23,6 +23,12 @@ export const pypiOptions = z.strictObject({
     .describe(
       'Which upstream owns which names. A name that a rule gives to an upstream is never asked of another one, whatever that one answers. The first rule that matches counts.',
     ),
+  deriveMetadata: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the metadata of a wheel is read out of the wheel where the upstream has no sidecar. Then pages offer it for every wheel, and asking for it fetches the whole wheel.',
+    ),
   simplePath: z
     .string()
     .regex(/^(?:[A-Za-z0-9._+~-]+(?:\/[A-Za-z0-9._+~-]+)*)?$/, {

@@ -1,4 +1,5 @@
 import type { Content, RewriteContext } from '@entrepot/core';
+import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { fileKey, filePath } from './keys.js';
 import type { PageForm } from './negotiation.js';
@@ -13,6 +14,13 @@ const BATCH = 64 * 1024;
 /** Where a provenance object is for clients; the upstream's own URL where it is not served here. */
 export type ProvenanceUrl = (url: string, file: PageFile, baseUrl: string) => string;
 
+/** What the pages of one repository have in common. */
+export interface PageSettings {
+  readonly provenanceUrl: ProvenanceUrl;
+  /** Whether every wheel has metadata: what the upstream does not have is read out of the wheel. */
+  readonly deriveMetadata: boolean;
+}
+
 /**
  * A project page in `form`, from the stored one in whichever form that has. Only files that are described and that
  * policy admits are on it, and only versions that have one of them or never had a file.
@@ -23,7 +31,7 @@ export async function* rewritePage(
   project: string,
   form: PageForm,
   context: RewriteContext,
-  provenanceUrl: ProvenanceUrl,
+  { provenanceUrl, deriveMetadata }: PageSettings,
 ): AsyncGenerator<string, void, undefined> {
   const head = await readHead(content);
   const listing = new Listing(project, context);
@@ -31,8 +39,9 @@ export async function* rewritePage(
   let batch = isJson ? jsonHead(project, head) : htmlHead(project, head);
   let first = true;
   for await (const files of readFiles(content, project)) {
-    for (const file of files) {
-      if (!listing.admits(file)) continue;
+    for (const found of files) {
+      if (!listing.admits(found)) continue;
+      const file = deriveMetadata ? withMetadata(found) : found;
       const url = `../../${filePath(project, file)}`;
       const provenance = file.provenance && provenanceUrl(file.provenance, file, context.baseUrl);
       if (isJson) batch += (first ? '' : ',') + jsonFile(file, url, provenance);
@@ -44,6 +53,11 @@ export async function* rewritePage(
     batch = '';
   }
   yield batch + (isJson ? jsonEnd(head, listing) : '  </body>\n</html>\n');
+}
+
+/** Metadata that is read out of a wheel is offered without a hash: it is known once somebody has asked for it. */
+function withMetadata(file: PageFile): PageFile {
+  return file.coreMetadata === undefined && isWheel(file.filename) ? { ...file, coreMetadata: new Map() } : file;
 }
 
 /** Decides what is listed, and remembers which versions that leaves. */

@@ -8,6 +8,7 @@ import {
 } from '@entrepot/core';
 import { isFileName, isTag, versionOf } from './file-name.js';
 import {
+  derivedMetadataKey,
   encodeSegment,
   fileKey,
   filePath,
@@ -42,10 +43,16 @@ export const CLASS = {
 export interface RoutingContext {
   readonly ownerOf: OwnerOf;
   readonly layoutOf: (scope: string | undefined) => Layout;
+  /** Whether metadata is read out of wheels where the upstream has none. */
+  readonly deriveMetadata: boolean;
 }
 
 /** What a request for one repository names. */
-export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: RequestHead) => Resource | undefined {
+export function createRouter({
+  ownerOf,
+  layoutOf,
+  deriveMetadata,
+}: RoutingContext): (head: RequestHead) => Resource | undefined {
   function page(project: string, accept: string | undefined): DocumentResource {
     const form = chooseForm(accept);
     const upstreamScope = ownerOf(project);
@@ -100,7 +107,7 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
     // A file that does not bear the name of its project is on no page of ours.
     if (version === undefined) return undefined;
     const file = { tag, filename };
-    return {
+    const artifact: ArtifactResource = {
       kind: 'artifact',
       key: fileKey(project, file, suffix),
       class: suffix === '' ? CLASS.file : suffix === METADATA_SUFFIX ? CLASS.metadata : CLASS.signature,
@@ -113,6 +120,8 @@ export function createRouter({ ownerOf, layoutOf }: RoutingContext): (head: Requ
       mediaType: suffix === '' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
       describedBy: page(project, undefined),
     };
+    if (suffix !== METADATA_SUFFIX || !deriveMetadata) return artifact;
+    return { ...artifact, key: derivedMetadataKey(project, file), produced: true };
   }
 
   function routeProject(head: RequestHead): Resource | undefined {

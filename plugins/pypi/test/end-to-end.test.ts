@@ -223,7 +223,7 @@ describe('a name that an upstream owns', () => {
     const owners = [{ match: ['acme-*'], upstream: 'acme' }];
     const facts = { name: 'test', kind: 'proxy' as const, upstreams };
     const guarded = await open(undefined, {
-      protocol: () => plugin.create({ services: {}, options: { owners }, repository: facts }),
+      protocol: () => plugin.create({ services: {}, options: { owners, deriveMetadata: false }, repository: facts }),
       definition: { upstreams },
     });
     const attack = JSON.stringify({ meta: {}, files: [{ filename: 'acme_sdk-9.tar.gz', url: '/x', hashes: {} }] });
@@ -245,7 +245,7 @@ describe('errors', () => {
   it('are plain text, and hide what is not for clients', () => {
     const protocol = plugin.create({
       services: {},
-      options: { owners: [] },
+      options: { owners: [], deriveMetadata: false },
       repository: { name: 'pypi', kind: 'proxy', upstreams: [] },
     }) as { renderError: (error: EntrepotError) => { status?: number; body: string } };
     expect(protocol.renderError(new EntrepotError('conflict', 'File already exists')).status).toBe(400);

@@ -1,7 +1,7 @@
 import { describe as group, expect, it } from 'vitest';
 import type { Content, RewriteContext } from '@entrepot/core';
 import { describe } from '../src/describe.js';
-import { rewritePage } from '../src/representation.js';
+import { rewritePage, type PageSettings } from '../src/representation.js';
 import { contextFor, contentOf, HTML_TYPE, JSON_TYPE, pageOf, sha256, textOf } from './fixtures.js';
 
 interface RenderedFile {
@@ -19,6 +19,7 @@ interface RenderedPage {
 
 const HASH = sha256('x');
 const TAG = HASH.slice(0, 16);
+const SETTINGS: PageSettings = { provenanceUrl: (url) => url, deriveMetadata: false };
 
 async function render(
   content: Content,
@@ -27,7 +28,7 @@ async function render(
   project = 'demo',
 ): Promise<string> {
   const context = await contextFor(pageOf(project), content, admits);
-  return textOf(rewritePage(content, project, form, context, (url) => url));
+  return textOf(rewritePage(content, project, form, context, SETTINGS));
 }
 
 async function renderJson(content: Content, admits?: RewriteContext['admits']): Promise<RenderedPage> {
@@ -249,7 +250,7 @@ group('a JSON page', () => {
     const files = '[{"filename":"constructor-1.0.tar.gz","url":"x/constructor-1.0.tar.gz","hashes":{"__proto__":"x"}}]';
     const content = contentOf(`{"meta":{},"__proto__":{"files":1},"files":${files},"versions":["__proto__"]}`);
     const context = await contextFor(pageOf('constructor'), content);
-    const rendered = await textOf(rewritePage(content, 'constructor', 'json', context, (url) => url));
+    const rendered = await textOf(rewritePage(content, 'constructor', 'json', context, SETTINGS));
     expect(JSON.parse(rendered)).toMatchObject({
       name: 'constructor',
       versions: ['__proto__'],

@@ -16,6 +16,7 @@ function router(upstreams: readonly { url: string; scope?: string }[] = [PUBLIC]
   return createRouter({
     ownerOf: createOwners(repository, options.owners),
     layoutOf: createLayouts(repository, options.simplePath),
+    deriveMetadata: options.deriveMetadata,
   });
 }
 
