@@ -17,6 +17,11 @@ export interface FreshnessRule {
   readonly staleWhileRevalidate: number;
   /** How long a 404 or 410 of the upstream is remembered. 0 remembers nothing. */
   readonly negativeFor: number;
+  /**
+   * How long after that it stands in while the upstream is failing. 0: never, as befits names that may have come to be
+   * meanwhile. For ecosystems whose clients try names that do not exist, and give up on an outage.
+   */
+  readonly negativeIfError: number;
   /** A kept document whose upstream says 404 or 410: pass that on, or go on serving the copy. Artifacts are always kept. */
   readonly onGone: 'pass' | 'keep';
   /** Whether `Cache-Control: no-store` or `private` of the upstream forbids keeping (RFC 9111 §5.2.2). */
@@ -33,6 +38,7 @@ export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', Freshne
     staleIfError: Infinity,
     staleWhileRevalidate: 0,
     negativeFor: 60_000,
+    negativeIfError: 0,
     onGone: 'keep',
     respectNoStore: false,
   },
@@ -44,6 +50,7 @@ export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', Freshne
     staleIfError: Infinity,
     staleWhileRevalidate: 0,
     negativeFor: 60_000,
+    negativeIfError: 0,
     onGone: 'pass',
     respectNoStore: false,
   },

@@ -60,6 +60,8 @@ export interface RewriteContext {
   readonly descriptions: Descriptions;
   /** The upstream's headers that are kept with the document, lower-case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The keys of what is kept below the document's `keptBelow`, in code-point order; empty where it names none. */
+  readonly keptKeys: readonly string[];
   /**
    * Whether policy lets this version be listed. A version for which it is `false` is left out, and every pointer to it is moved.
    * @param coordinates of the version
@@ -162,8 +164,9 @@ export interface Protocol {
   produce?(resource: ArtifactResource | DocumentResource, context: ProduceContext): Promise<readonly ProducedFile[]>;
   /**
    * The representation that clients get, for a document whose resource says `rewritten`. Called once for each
-   * combination of bytes, variant, base URL and policy revision; the result is memoised. Bounded as `describe`.
-   * @throws EntrepotError `not-found` when the stored document has no such variant.
+   * combination of bytes, kept keys, variant, base URL and policy revision; the result is memoised. Bounded as `describe`.
+   * @param content empty where there is no document, only what is kept below its `keptBelow`
+   * @throws EntrepotError `not-found` when the stored document has no such variant, or what is kept makes none.
    */
   rewrite?(
     document: DocumentResource,

@@ -115,6 +115,11 @@ export interface DocumentResource extends StoredResource {
   readonly variant?: string | undefined;
   /** Whether `rewrite` makes the representation. `false` or absent: the bytes go out as received, with ranges, while they arrive. */
   readonly rewritten?: boolean | undefined;
+  /**
+   * In a proxy: the document tells of what is kept, too. `rewrite` is given the keys below this prefix, which ends in `/`.
+   * Where the upstream gives no document and none is kept, it makes one from them alone.
+   */
+  readonly keptBelow?: string | undefined;
   /** Request headers that chose the variant; they go into `Vary`. */
   readonly vary?: readonly string[] | undefined;
   /** In a hosted repository: the document is made by `render`, or `join`, from these entries. */

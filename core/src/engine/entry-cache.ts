@@ -3,6 +3,7 @@ import type { Digest } from '../api/digest.js';
 import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { ByteLru } from './byte-lru.js';
+import { KeptKeysCache } from './kept-keys.js';
 
 /** Accesses are written together, this often or this many; milliseconds and rows. */
 const FLUSH_INTERVAL = 10_000;
@@ -34,6 +35,8 @@ export class EntryCache {
   readonly #logger: Logger;
   readonly #known: ByteLru<Entry>;
   readonly #followed = new Map<string, Followed>();
+  /** The keys below prefixes, in proxies. */
+  readonly keys: KeptKeysCache;
   readonly #accesses = new Map<string, EntryAccess>();
   readonly #timer: NodeJS.Timeout;
   /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
@@ -44,6 +47,7 @@ export class EntryCache {
     this.#clock = clock;
     this.#logger = logger;
     this.#known = new ByteLru(maxEntries, () => 1);
+    this.keys = new KeptKeysCache(index, maxEntries, clock);
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
   }
 
@@ -63,13 +67,17 @@ export class EntryCache {
 
   async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
     const winners = await this.#index.putIfAbsent(entries);
-    for (const entry of winners) this.#remember(entry);
+    for (const entry of winners) {
+      this.#remember(entry);
+      this.keys.changed(entry.repository, entry.key);
+    }
     return winners;
   }
 
   async replace(entry: Entry): Promise<void> {
     await this.#index.replace(entry);
     this.#remember(entry);
+    this.keys.changed(entry.repository, entry.key);
   }
 
   /** Renews `entry`. @returns the renewed entry, or `undefined` when it is no longer the one in force. */
@@ -93,6 +101,7 @@ export class EntryCache {
   async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
     const removed = await this.#index.remove(repository, key, digest);
     this.forget(repository, key);
+    this.keys.changed(repository, key);
     return removed;
   }
 

@@ -258,7 +258,7 @@ export class Flights {
       return await this.#land(resource, kept, (result) => this.#ownContent(result));
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
-      if (failure.kind === 'not-found') await negative.remember(resource.key, failure, this.rule(resource).negativeFor);
+      if (failure.kind === 'not-found') await negative.remember(resource.key, failure, this.rule(resource));
       if (kept !== undefined && failure.staleAllowed && state?.ifError === true) return this.storedContent(kept);
       throw failure;
     }

@@ -24,7 +24,7 @@ import { Upstreams } from './upstreams.js';
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
   const admission = new Admission(definition, services);
-  const negative = new NegativeCache(services.hotCache, definition.name);
+  const negative = new NegativeCache(services.hotCache, services.clock, definition.name);
   const flights = new Flights({ definition, services, upstreams, admission, negative });
   const representations = new Representations({ definition, services, flights, admission });
   const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });

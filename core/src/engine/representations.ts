@@ -1,16 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
-import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { DocumentBytes, RewriteContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { SMALL_BLOB } from './blob-cache.js';
-import { bareMediaType } from './content.js';
+import { bareMediaType, contentOf } from './content.js';
 import type { FlightHead } from './flight.js';
 import type { Flights } from './flights.js';
+import type { KeptKeys } from './kept-keys.js';
 import type { CacheFacts } from './outcome.js';
 import { type Encoding, type Rendition, type RenditionSource } from './renditions.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -19,6 +19,10 @@ import type { Representation } from './respond.js';
 /** A document below this size is not worth compressing. Bytes. */
 const MIN_COMPRESSED = 1024;
 const COMPRESSIBLE = /^text\/|[/+](?:json|xml|yaml|x-yaml|javascript)$|install-v1\+json/;
+
+/** What stands for the digest of a document that is not there. */
+const NO_DOCUMENT = 'none';
+const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 
 /** What representations are made with. */
 export interface RepresentationContext {
@@ -107,23 +111,27 @@ export class Representations {
 
   /**
    * The representation of a rewritten document.
+   * @param entry absent: there is no document, it is made from what is kept below its `keptBelow`
    * @param content the stored bytes, where they are not in the store
    */
   async rewritten(
     request: EngineRequest,
     resource: DocumentResource,
-    entry: Entry,
+    entry: Entry | undefined,
     content: Content | undefined,
     facts: CacheFacts,
   ): Promise<Representation> {
     const { services } = this.#context;
-    const mediaType = resource.mediaType ?? entry.mediaType;
-    const encoding = chooseEncoding(request, mediaType, entry.size);
-    const key = this.#renditionKey(request, resource, entry.digest, encoding);
+    const stored = entry ?? { digest: NO_DOCUMENT, size: 0, mediaType: 'application/octet-stream', headers: {} };
+    const encoding = chooseEncoding(request, resource.mediaType ?? stored.mediaType, stored.size);
+    const kept = await this.#keptKeys(resource);
+    const key = this.#renditionKey(request, resource, `${stored.digest} ${kept.mark}`, encoding);
     const rendition =
       services.storage.renditions.peek(key, services.clock.now()) ??
-      (await services.storage.renditions.make(key, encoding, () => this.#rewrite(request, resource, entry, content)));
-    return this.#renditionOf(resource, entry, rendition, facts);
+      (await services.storage.renditions.make(key, encoding, () =>
+        this.#rewrite(request, resource, entry, kept.keys, content),
+      ));
+    return this.#renditionOf(resource, { lastModified: undefined, ...stored }, rendition, facts);
   }
 
   #renditionOf(
@@ -144,20 +152,29 @@ export class Representations {
     };
   }
 
-  #renditionKey(request: EngineRequest, resource: DocumentResource, digest: Digest, encoding: Encoding): string {
-    return `${digest} ${resource.key} ${resource.variant ?? ''} ${this.#context.services.policy.revision()} ${encoding} ${this.#context.definition.name} ${request.baseUrl}`;
+  async #keptKeys({ keptBelow }: DocumentResource): Promise<KeptKeys> {
+    if (keptBelow === undefined) return NO_KEYS;
+    return await this.#context.services.storage.entries.keys.find(this.#context.definition.name, keptBelow);
+  }
+
+  #renditionKey(request: EngineRequest, resource: DocumentResource, source: string, encoding: Encoding): string {
+    return `${source} ${resource.key} ${resource.variant ?? ''} ${this.#context.services.policy.revision()} ${encoding} ${this.#context.definition.name} ${request.baseUrl}`;
   }
 
   async #rewrite(
     request: EngineRequest,
     resource: DocumentResource,
-    entry: Entry,
+    entry: Entry | undefined,
+    keptKeys: readonly string[],
     unstored: Content | undefined,
   ): Promise<RenditionSource> {
     const { definition, flights } = this.#context;
-    const content = unstored ?? flights.storedContent(entry);
-    const descriptions = await flights.descriptionsOf(resource, entry.digest, content);
-    const { context, changesAt } = this.#rewriteContext(request, descriptions, entry.headers);
+    const mediaType = resource.mediaType ?? entry?.mediaType ?? 'application/octet-stream';
+    const content =
+      unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
+    const descriptions =
+      entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry.digest, content);
+    const { context, changesAt } = this.#rewriteContext(request, descriptions, entry?.headers ?? {}, keptKeys);
     const { protocol, plugin } = definition;
     if (protocol.rewrite === undefined)
       throw new EntrepotError(
@@ -169,17 +186,14 @@ export class Representations {
       'rewrite',
       () => protocol.rewrite?.(resource, content, context) as DocumentBytes,
     );
-    return {
-      bytes: guarded(plugin.id, 'rewrite', rewritten),
-      mediaType: resource.mediaType ?? entry.mediaType,
-      changesAt,
-    };
+    return { bytes: guarded(plugin.id, 'rewrite', rewritten), mediaType, changesAt };
   }
 
   #rewriteContext(
     request: EngineRequest,
     descriptions: RewriteContext['descriptions'],
     headers: RewriteContext['headers'],
+    keptKeys: RewriteContext['keptKeys'],
   ): { context: RewriteContext; changesAt: () => number | undefined } {
     let earliest = Infinity;
     const notice = (at: number): void => {
@@ -190,6 +204,7 @@ export class Representations {
         baseUrl: request.baseUrl,
         descriptions,
         headers,
+        keptKeys,
         admits: (coordinates, description) => this.#context.admission.lists(coordinates, description, notice),
       },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
@@ -209,7 +224,7 @@ export class Representations {
     const encoding = chooseEncoding(request, mediaType, Infinity);
     const { renditions } = services.storage;
     const rendition = await renditions.make(key, encoding, async () => {
-      const { context, changesAt } = this.#rewriteContext(request, new Map(), {});
+      const { context, changesAt } = this.#rewriteContext(request, new Map(), {}, []);
       const rendered = await hook(
         plugin.id,
         'render',

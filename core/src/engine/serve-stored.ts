@@ -59,11 +59,11 @@ export class StoredServing {
     const now = services.clock.now();
     const state = standing(entry, rule, now);
     if (state.fresh) {
+      // Before the reply is made: what is kept meanwhile makes another one.
+      const key = HotReplies.suits(request) ? this.#hotKey(request, resource) : undefined;
       const reply = await this.#serveKept(request, resource, entry, { name: 'hit', ttl: state.ttl });
       if (reply === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
-      if (HotReplies.suits(request)) {
-        this.#hot.set(hotKey(request, resource), entry, services.policy.revision(), now, state.freshUntil, reply);
-      }
+      if (key !== undefined) this.#hot.set(key, entry, services.policy.revision(), now, state.freshUntil, reply);
       return reply;
     }
     return await this.#serveThroughFlight(request, resource, rule, entry, state);
@@ -74,10 +74,23 @@ export class StoredServing {
     const { definition, services } = this.#context;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined || !HotReplies.suits(request)) return undefined;
+    const key = this.#hotKey(request, resource);
+    if (key === undefined) return undefined;
     const now = services.clock.now();
-    const reply = this.#hot.get(hotKey(request, resource), request, entry, services.policy.revision(), now);
+    const reply = this.#hot.get(key, request, entry, services.policy.revision(), now);
     if (reply !== undefined) services.storage.entries.accessed(entry);
     return reply;
+  }
+
+  /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
+  #hotKey(request: EngineRequest, resource: Stored): string | undefined {
+    if (!isRewritten(resource)) return resource.key;
+    const { definition, services } = this.#context;
+    const { keptBelow, variant = '' } = resource;
+    const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
+    if (keptBelow !== undefined && kept === undefined) return undefined;
+    const encoding = acceptsGzip(request) ? 'gzip' : 'identity';
+    return `${encoding} ${kept?.mark ?? ''} ${variant} ${request.baseUrl} ${resource.key}`;
   }
 
   /** `undefined` when the copy turns out to be damaged: then there is none. */
@@ -138,11 +151,26 @@ export class StoredServing {
     state: Standing | undefined,
   ): Promise<EngineReply> {
     const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: 'kept only' };
-    const reply = kept && (await this.#serveKept(request, resource, kept, facts));
+    const own = kept && (await this.#serveKept(request, resource, kept, facts));
+    const reply = own ?? (await this.#serveFromKeys(request, resource, facts));
     if (reply !== undefined) return reply;
     throw new EntrepotError('not-found', 'temporarily unavailable: only what is kept was asked for', {
       code: 'NOT_KEPT',
     });
+  }
+
+  /** The document as far as what is kept below it tells; `undefined` where that is nothing. */
+  async #serveFromKeys(request: EngineRequest, resource: Stored, facts: CacheFacts): Promise<EngineReply | undefined> {
+    const { definition, representations, services } = this.#context;
+    if (!isRewritten(resource) || resource.keptBelow === undefined) return undefined;
+    const { keys } = await services.storage.entries.keys.find(definition.name, resource.keptBelow);
+    if (keys.length === 0) return undefined;
+    try {
+      return await respond(request, await representations.rewritten(request, resource, undefined, undefined, facts));
+    } catch (error) {
+      if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
+      throw error;
+    }
   }
 
   /** A refresh that nobody waits for. */
@@ -327,7 +355,7 @@ export class StoredServing {
     const { negative } = this.#context;
     const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
     const gone = failure.kind === 'not-found';
-    if (gone) await negative.remember(resource.key, failure, rule.negativeFor);
+    if (gone) await negative.remember(resource.key, failure, rule);
     const usable = gone ? rule.onGone === 'keep' : failure.staleAllowed && state?.ifError === true;
     if (kept !== undefined && usable) {
       const reply = await this.#serveKept(request, resource, kept, {
@@ -337,14 +365,13 @@ export class StoredServing {
       });
       if (reply !== undefined) return reply;
     }
+    if (gone || failure.staleAllowed) {
+      const reply = await this.#serveFromKeys(request, resource, { name: 'stale', detail: failure.code });
+      if (reply !== undefined) return reply;
+    }
+    if (failure.staleAllowed && kept === undefined) await negative.standIn(resource.key);
     throw failure;
   }
-}
-
-/** What makes two replies of one entry differ. */
-function hotKey(request: EngineRequest, resource: Stored): string {
-  if (!isRewritten(resource)) return resource.key;
-  return `${acceptsGzip(request) ? 'gzip' : 'identity'} ${resource.variant ?? ''} ${request.baseUrl} ${resource.key}`;
 }
 
 /**

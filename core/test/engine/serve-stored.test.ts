@@ -314,6 +314,29 @@ describe('what the upstream refuses', () => {
     expect(await (await get('/files/none')).text()).toBe('now');
   });
 
+  it('lets the last "not found" stand in for an outage where the rule says so', async () => {
+    const rule = { negativeFor: 5000, negativeIfError: 60_000 };
+    const { upstream, get, clock } = await openHarness({ artifact: rule });
+    for (const path of ['/files/none', '/files/late']) await get(path);
+    clock.advance(5001);
+    upstream.serve('/files/late', { body: 'now' });
+    expect(await (await get('/files/late')).text()).toBe('now');
+    upstream.serve('/files/none', { status: 500 });
+    const { status, headers } = await get('/files/none');
+    expect([status, headers['Cache-Status']]).toEqual([404, expect.stringContaining('LAST_NOT_FOUND')]);
+    expect(upstream.count('/files/none')).toBe(2);
+    upstream.serve('/files/never-asked', { status: 500 });
+    expect((await get('/files/never-asked')).status).toBe(502);
+    // Each time the upstream is asked anew, and an outage makes it no younger.
+    clock.advance(60_000);
+    expect((await get('/files/none')).status).toBe(502);
+    const unwilling = await openHarness();
+    await unwilling.get('/files/none');
+    unwilling.clock.advance(60_001);
+    unwilling.upstream.serve('/files/none', { status: 500 });
+    expect((await unwilling.get('/files/none')).status).toBe(502);
+  });
+
   it.each([401, 403, 451])('passes %i on with its own status', async (status) => {
     const { upstream, get } = await openHarness();
     upstream.serve('/files/secret', { status });

@@ -234,6 +234,9 @@ const freshnessSchema = z.strictObject({
     .optional()
     .describe('How long after it went stale a copy is served at once while a refresh runs in the background.'),
   negativeFor: duration().optional().describe('How long “not found” of the upstream is remembered; `0`: not at all.'),
+  negativeIfError: duration()
+    .optional()
+    .describe('How long after that it stands in while the upstream is failing; `0`: never.'),
   onGone: z
     .enum(['pass', 'keep'])
     .optional()

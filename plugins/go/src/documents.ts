@@ -1,8 +1,8 @@
-import type { Content, RewriteContext } from '@entrepot/core';
+import { EntrepotError, type Content, type RewriteContext } from '@entrepot/core';
 import { malformed } from './errors.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
-import { compareVersions, isCanonicalVersion, isPseudoVersion } from './version.js';
+import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion } from './version.js';
 
 /** RFC 3339, as Go prints a time. */
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
@@ -25,12 +25,60 @@ export async function readList(path: string, content: Content): Promise<string[]
   return [...new Set(versions)].sort(compareVersions);
 }
 
-/** The list for clients: what policy lets them have. */
-export async function rewriteList(path: string, content: Content, { admits }: RewriteContext): Promise<string[]> {
-  const versions = await readList(path, content);
+/** The list for clients: what policy lets them have of the upstream's, and of what was served before. */
+export async function rewriteList(
+  path: string,
+  content: Content,
+  { admits, keptKeys }: RewriteContext,
+): Promise<string[]> {
+  const kept = keptVersions(path, keptKeys).filter((version) => !isPseudoVersion(version));
+  const versions = [...new Set([...(await readList(path, content)), ...kept])].sort(compareVersions);
   return versions
     .filter((version) => admits({ ecosystem: 'golang', name: path, version }))
     .map((version) => `${version}\n`);
+}
+
+/**
+ * The latest version for clients: the upstream's, or one that was served before and is later.
+ * @throws EntrepotError `not-found` when there is none; `policy-denied` when policy admits none
+ */
+export async function rewriteLatest(
+  path: string,
+  content: Content,
+  { admits, keptKeys }: RewriteContext,
+): Promise<AsyncIterable<Uint8Array> | string[]> {
+  const own = content.size === 0 ? undefined : await readInfo(`${path}/@latest`, content);
+  // A version from before modules is none that `go` would take where there is another one.
+  const takesAny = own === undefined || own.endsWith('+incompatible');
+  const kept = keptVersions(path, keptKeys).filter((version) => takesAny || !version.endsWith('+incompatible'));
+  const known = own === undefined ? kept : [own, ...kept];
+  const latest = known
+    .filter((version) => admits({ ecosystem: 'golang', name: path, version }))
+    .sort(compareLatest)
+    .at(-1);
+  if (latest !== undefined) return latest === own ? content.stream() : [JSON.stringify({ Version: latest })];
+  if (known.length === 0) throw new EntrepotError('not-found', `no version of ${path} is kept`);
+  throw new EntrepotError('policy-denied', `${known.at(0)} and other versions of ${path} are not admitted here`);
+}
+
+/** The versions of which a file is kept. */
+function keptVersions(path: string, keys: readonly string[]): string[] {
+  const versions = new Set<string>();
+  for (const key of keys) {
+    const version = /^\/@v\/(.+)\.(?:info|mod|zip)$/.exec(key.slice(path.length))?.[1];
+    if (version !== undefined && isVersionOf(path, version)) versions.add(version);
+  }
+  return [...versions];
+}
+
+/** By the rule for `@latest`: releases before pre-releases before commits without a tag (Go Modules Reference, "GOPROXY protocol"). */
+function compareLatest(one: string, other: string): number {
+  return rank(one) - rank(other) || compareVersions(one, other);
+}
+
+function rank(version: string): number {
+  if (isPseudoVersion(version)) return 0;
+  return parseVersion(version)?.prerelease === '' ? 2 : 1;
 }
 
 /**

@@ -4,7 +4,7 @@ import { clientSetup } from './client-setup.js';
 import { DEFAULT_DATABASE, parseDatabase, type DatabaseSetting } from './database-setting.js';
 import { DirectModules, requireDirectTools } from './direct.js';
 import { discoverUpstreams } from './discover.js';
-import { readInfo, readList, rewriteList } from './documents.js';
+import { readInfo, readList, rewriteLatest, rewriteList } from './documents.js';
 import { renderError } from './errors.js';
 import { goEnvironment } from './go-environment.js';
 import { HashPool } from './hash-pool.js';
@@ -19,8 +19,13 @@ import { parseTilePath } from './tile.js';
 export type { GoOptions } from './options.js';
 
 const MINUTE = 60_000;
-/** A version that was just tagged may be asked for before the upstream knows it. */
-const SOON = 30_000;
+/**
+ * A version that was just tagged may be asked for before the upstream knows it. `go` looks for a package in every module
+ * that its path could be in, and an outage for one that does not exist would end it.
+ */
+const ABSENT = { negativeFor: 30_000, negativeIfError: 7 * 24 * 60 * MINUTE } as const;
+/** A private name may have come to be while its upstream was down; a 404 would send clients elsewhere for it. */
+const PRIVATELY_ABSENT = { ...ABSENT, negativeIfError: 0 } as const;
 const SHORT = 'public, max-age=60';
 const FOR_EVER = 'public, max-age=31536000, immutable';
 
@@ -29,7 +34,6 @@ const MUTABLE = {
   policy: 'revalidate',
   freshFor: MINUTE,
   staleWhileRevalidate: 5 * MINUTE,
-  negativeFor: SOON,
 } as const;
 
 /** Go modules by the GOPROXY protocol, verified with a checksum database. */
@@ -42,37 +46,37 @@ export default defineProtocolPlugin({
     [CLASS.list]: {
       kind: 'document',
       description: 'Lists of the versions of modules.',
-      freshness: MUTABLE,
+      freshness: { ...MUTABLE, ...ABSENT },
       cacheControl: SHORT,
     },
     [CLASS.latest]: {
       kind: 'document',
       description: 'The latest version of modules (`@latest`).',
-      freshness: MUTABLE,
+      freshness: { ...MUTABLE, ...ABSENT },
       cacheControl: SHORT,
     },
     [CLASS.query]: {
       kind: 'document',
       description: 'The versions that branches, commits and parts of versions stand for.',
-      freshness: MUTABLE,
+      freshness: { ...MUTABLE, ...ABSENT },
       cacheControl: SHORT,
     },
     [CLASS.info]: {
       kind: 'artifact',
       description: 'The `.info` of versions.',
-      freshness: { negativeFor: SOON },
+      freshness: ABSENT,
       cacheControl: 'public, max-age=604800',
     },
     [CLASS.mod]: {
       kind: 'artifact',
       description: 'The `go.mod` of versions.',
-      freshness: { negativeFor: SOON },
+      freshness: ABSENT,
       cacheControl: FOR_EVER,
     },
     [CLASS.zip]: {
       kind: 'artifact',
       description: 'The zips of versions.',
-      freshness: { negativeFor: SOON },
+      freshness: ABSENT,
       cacheControl: FOR_EVER,
     },
     [CLASS.head]: {
@@ -84,25 +88,25 @@ export default defineProtocolPlugin({
     [CLASS.record]: {
       kind: 'document',
       description: 'Records of the checksum database.',
-      freshness: { policy: 'immutable', negativeFor: SOON, onGone: 'keep' },
+      freshness: { policy: 'immutable', negativeFor: ABSENT.negativeFor, onGone: 'keep' },
       cacheControl: SHORT,
     },
     [CLASS.tile]: {
       kind: 'artifact',
       description: 'Tiles of the checksum database.',
-      freshness: { negativeFor: SOON },
+      freshness: { negativeFor: ABSENT.negativeFor },
       cacheControl: FOR_EVER,
     },
     [CLASS.privateDocument]: {
       kind: 'document',
       description: 'Lists, latest versions and queries of private modules.',
-      freshness: MUTABLE,
+      freshness: { ...MUTABLE, ...PRIVATELY_ABSENT },
       cacheControl: 'private, max-age=60',
     },
     [CLASS.privateFile]: {
       kind: 'artifact',
       description: 'The `.info`, `go.mod` and zips of private modules.',
-      freshness: { negativeFor: SOON },
+      freshness: PRIVATELY_ABSENT,
       cacheControl: 'private, max-age=31536000, immutable',
     },
   },
@@ -154,6 +158,7 @@ export default defineProtocolPlugin({
           return [database.freshReply(await content.bytes(LARGEST_PROOF))];
         }
         if (document.key.endsWith('/@v/list')) return await rewriteList(path, content, context);
+        if (document.key.endsWith('/@latest')) return await rewriteLatest(path, content, context);
         const version = await readInfo(document.key, content);
         if (!context.admits({ ecosystem: 'golang', name: path, version })) {
           throw new EntrepotError('policy-denied', `${path}@${version} is not admitted here`);

@@ -132,8 +132,10 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
         code: 'MODULE_PRIVATE',
       });
     }
-    if (isLatest) return document(source, path, '@latest', CLASS.latest, JSON_TYPE);
-    if (last === 'list') return document(source, path, '@v/list', CLASS.list, TEXT);
+    // A version that was served is in both from then on.
+    const keptBelow = `${path}/@v/`;
+    if (isLatest) return { ...document(source, path, '@latest', CLASS.latest, JSON_TYPE), keptBelow };
+    if (last === 'list') return { ...document(source, path, '@v/list', CLASS.list, TEXT), keptBelow };
     const file = /^(.+)\.(info|mod|zip)$/.exec(last);
     const version = file === null ? undefined : unescapeVersion(file[1] as string);
     if (file === null || version === undefined) return undefined;

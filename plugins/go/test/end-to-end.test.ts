@@ -69,6 +69,59 @@ describe('modules', () => {
     expect(await get('/example.com/one/@v/list')).toMatchObject({ status: 200, outcome: 'stale' });
   });
 
+  it('never loses a version that was served from lists and latest, whatever the upstream says', async () => {
+    const { get, tamper, repository } = await openGo();
+    const list = async (): Promise<string> => (await get('/example.com/one/@v/list')).body.toString();
+    const latest = async (): Promise<string> => (await get('/example.com/one/@latest')).body.toString();
+    const pseudo = 'v1.1.1-0.20240102030405-abcdefabcdef';
+    const answers: Record<string, string> = { '@v/list': 'v1.0.0\n', '@latest': '{"Version":"v1.0.0"}' };
+    tamper((path, answer) => {
+      const named = answers[path.replace('example.com/one/', '')];
+      if (named !== undefined) return { body: named };
+      return path.endsWith(`${pseudo}.info`) ? { body: JSON.stringify({ Version: pseudo }) } : answer;
+    });
+    expect([await list(), await latest()]).toEqual(['v1.0.0\n', '{"Version":"v1.0.0"}']);
+    // Seen at once, though the list is fresh.
+    expect(await get('/example.com/one/@v/v1.1.0.mod')).toMatchObject({ status: 200 });
+    expect(await get(`/example.com/one/@v/${pseudo}.info`)).toMatchObject({ status: 200 });
+    expect([await list(), await latest()]).toEqual(['v1.0.0\nv1.1.0\n', '{"Version":"v1.1.0"}']);
+    repository.clock.advance(86_400_000);
+    answers['@v/list'] = '';
+    expect([await list(), await list()].at(-1)).toBe('v1.1.0\n');
+    answers['@latest'] = '{"Version":"v1.2.0","Origin":{}}';
+    expect([await latest(), await latest()].at(-1)).toBe('{"Version":"v1.2.0","Origin":{}}');
+    // Versions from before modules are not later than those of a module.
+    expect(await get('/example.com/old/@v/v2.0.0+incompatible.mod')).toMatchObject({ status: 200 });
+    tamper((path, answer) => (path.endsWith('old/@latest') ? { body: '{"Version":"v1.9.0"}' } : answer));
+    expect((await get('/example.com/old/@latest')).body.toString()).toBe('{"Version":"v1.9.0"}');
+  });
+
+  it.each([404, 503])('lists what was served where the upstream says %d and never gave a list', async (status) => {
+    const { get, tamper } = await openGo();
+    expect(await get('/example.com/one/@v/v1.1.0.info')).toMatchObject({ status: 200 });
+    expect(await get('/example.com/one/@v/v1.0.0.zip')).toMatchObject({ status: 200 });
+    tamper(() => ({ status, body: '' }));
+    const path = '/example.com/one';
+    expect((await get(`${path}/@v/list`)).body.toString()).toBe('v1.0.0\nv1.1.0\n');
+    expect((await get(`/cached-only${path}/@v/list`)).body.toString()).toBe('v1.0.0\nv1.1.0\n');
+    expect((await get(`${path}/@latest`)).body.toString()).toBe('{"Version":"v1.1.0"}');
+    expect((await get(`${path}/sub/@v/list`)).status).toBe(status === 404 ? 404 : 502);
+    expect((await get('/example.com/late/@latest')).status).toBe(status === 404 ? 404 : 502);
+  });
+
+  it('says of a deeper path that it is no module while the upstream is down, where it was none before', async () => {
+    const { get, tamper, repository } = await openGo();
+    const files = ['@v/list', '@latest', '@v/v1.0.0.info', '@v/main.info'];
+    const probes = files.map((file) => `/example.com/one/sub/pkg/${file}`);
+    for (const path of probes) expect([path, (await get(path)).status]).toEqual([path, 404]);
+    tamper(() => ({ status: 503, body: 'down' }));
+    repository.clock.advance(86_400_000);
+    for (const path of probes) expect([path, (await get(path)).status]).toEqual([path, 404]);
+    expect((await get('/example.com/one/other/@v/list')).status).toBe(502);
+    repository.clock.advance(7 * 86_400_000);
+    for (const path of probes) expect([path, (await get(path)).status]).toEqual([path, 502]);
+  });
+
   it('takes an empty list for a module without versions', async () => {
     const { get, tamper } = await openGo();
     tamper((path, answer) => (path.endsWith('/list') ? { body: '' } : answer));
@@ -148,8 +201,13 @@ describe('modules', () => {
       reason: 'too old',
       matches: ({ coordinates }: { coordinates: { version?: string | undefined } }) => coordinates.version === 'v1.0.0',
     } as const;
-    const { get } = await openGo({}, new FixedPolicy([rule]));
+    const { get, tamper } = await openGo({}, new FixedPolicy([rule]));
     expect((await get('/example.com/one/@v/list')).body.toString()).toBe('v1.1.0\n');
+    expect((await get('/example.com/one/@latest')).body.toString()).toContain('v1.1.0');
+    tamper((path, answer) => (path.endsWith('late/@latest') ? { body: '{"Version":"v1.0.0"}' } : answer));
+    expect((await get('/example.com/late/@latest')).status).toBe(403);
+    expect(await get('/example.com/late/@v/v0.1.0.mod')).toMatchObject({ status: 200 });
+    expect((await get('/example.com/late/@latest')).body.toString()).toBe('{"Version":"v0.1.0"}');
     const denied = await get('/example.com/one/@v/v1.0.0.zip');
     expect(denied.status).toBe(403);
     expect(denied.body.toString()).toContain('too old');

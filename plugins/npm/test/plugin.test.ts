@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { API_VERSION, EntrepotError, parseOptions } from '@entrepot/core';
+import { API_VERSION, EntrepotError, parseOptions, type DocumentBytes } from '@entrepot/core';
 import plugin from '../src/index.js';
 import { contentOf, request } from './fixtures.js';
 
@@ -26,9 +26,15 @@ describe('the plugin', () => {
     );
     const nothing = { read: () => Promise.reject(new Error('nothing else is read')) };
     const descriptions = await protocol.describe?.(document, content, nothing);
-    const context = { baseUrl: 'http://127.0.0.1/npm', descriptions: descriptions ?? new Map(), admits: () => true };
+    const context = {
+      baseUrl: 'http://127.0.0.1/npm',
+      descriptions: descriptions ?? new Map(),
+      headers: {},
+      keptKeys: [],
+      admits: () => true,
+    };
     const pieces: string[] = [];
-    for await (const piece of (await protocol.rewrite?.(document, content, context)) ?? [])
+    for await (const piece of ((await protocol.rewrite?.(document, content, context)) ?? []) as DocumentBytes)
       pieces.push(Buffer.from(piece).toString());
     expect(pieces.join('')).toBe('{"dist":{"tarball":"http://127.0.0.1/npm/pkg/-/pkg-1.0.0.tgz"}}');
   });

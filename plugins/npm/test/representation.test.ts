@@ -31,6 +31,8 @@ async function rewrite(
   const context: RewriteContext = {
     baseUrl: BASE,
     descriptions: await describe(document, contentOf(text), []),
+    headers: {},
+    keptKeys: [],
     admits: ({ version }) => !refused.includes(version ?? ''),
   };
   const pieces: Buffer[] = [];
