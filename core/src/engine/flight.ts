@@ -4,7 +4,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
-import type { Entry } from '../api/entry-index.js';
+import type { Entry, EntryRenewal } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
@@ -13,10 +13,13 @@ import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { bareMediaType } from './content.js';
 import { forbidsStoring } from './freshness.js';
+import { isUnsettled, settledMediaType } from './media-type.js';
+import { isPinned, keptByDigest, namedNow, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
 import { putBlob, putEntry } from './publish.js';
-import { backOff, drain, placeOf, withoutQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+import { drain } from './upstream-reply.js';
+import { backOff, placeOf, withoutQuery, type QueryPlace, type UpstreamReply, type Upstreams } from './upstreams.js';
 
 /** How often a broken body is taken up again without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
@@ -56,12 +59,12 @@ export interface FlightHead {
   /** The digest, where the ecosystem promised just that. */
   readonly digest: Digest | undefined;
   readonly mediaType: string;
+  /** Whether the bytes may turn out to be of another media type. */
+  readonly unsettled: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly lastModified: string | undefined;
-  /** Where the body comes from. */
-  readonly url: string;
-  /** The URL of the document that says so. */
-  readonly namedBy: string | undefined;
+  /** Where the body comes from: a part of it can be asked for there. */
+  readonly place: QueryPlace;
   /** What the artifact is by its document, else by its request. */
   readonly coordinates: PackageCoordinates | undefined;
 }
@@ -111,6 +114,8 @@ export class Flight implements SharedFlight {
   readonly #context: FlightContext;
   readonly #plan: FlightPlan;
   readonly #abort = new AbortController();
+  /** Where the body is asked for. */
+  #place: QueryPlace;
   #spool: Spool | undefined;
   /** The flight itself, and every request that works with it. */
   #users = 1;
@@ -120,6 +125,7 @@ export class Flight implements SharedFlight {
   constructor(context: FlightContext, plan: FlightPlan) {
     this.#context = context;
     this.#plan = plan;
+    this.#place = placeOf(plan.resource);
     this.head = new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
@@ -127,7 +133,8 @@ export class Flight implements SharedFlight {
     // Whoever waits hears of it; a flight that nobody waits for any more must not end the process.
     this.head.catch(() => {});
     this.done = this.#run();
-    this.done.catch(() => {});
+    // Last of all: whoever hears of it and asks again starts a new flight.
+    this.done.catch((failure: EntrepotError) => this.#spool?.fail(failure));
   }
 
   retain(): void {
@@ -169,8 +176,9 @@ export class Flight implements SharedFlight {
   }
 
   async #fly(signal: AbortSignal): Promise<FlightResult> {
-    const { upstreams, services } = this.#context;
     const { resource, kept } = this.#plan;
+    const named = isPinned(resource) && kept !== undefined ? await this.#ofName(resource, kept, signal) : undefined;
+    if (named !== undefined) return named;
     const description = await this.#plan.describe();
     const promised = this.#promised(description);
     if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
@@ -180,27 +188,70 @@ export class Flight implements SharedFlight {
         { code: 'INTEGRITY_MISSING' },
       );
     }
-    const reply = await upstreams.fetch({
-      method: 'GET',
-      ...placeOf(resource),
-      location: description?.location,
-      namedBy: description?.namedBy,
-      headers: this.#requestHeaders(),
-      conditional: kept,
-      signal,
-      skipUnhealthy: kept !== undefined,
-    });
+    this.#place = { ...placeOf(resource), location: description?.location, namedBy: description?.namedBy };
+    const reply = await this.#request(kept, signal);
     if (reply.status === 304) {
       drain(reply);
       return await this.#renew(kept, reply);
     }
-    const spool = new Spool(services.storage.spools);
+    return await this.#spooled(reply, promised, description, signal);
+  }
+
+  /**
+   * What the name stands for now, by its digest: so it cannot move between two questions. `undefined` when the upstream does
+   * not say; then the name itself is fetched.
+   */
+  async #ofName(resource: PinnedDocument, kept: Entry, signal: AbortSignal): Promise<FlightResult | undefined> {
+    const { definition, services, upstreams } = this.#context;
+    const digest = await namedNow(upstreams, resource, signal);
+    if (digest === undefined) return undefined;
+    if (digest === kept.digest) return await this.#confirm(kept, {});
+    const found = await keptByDigest(services, definition.name, resource, digest);
+    if (found !== undefined) return await this.#rename(found);
+    this.#place = placeByDigest(resource, digest);
+    try {
+      const reply = await this.#request(undefined, signal);
+      return await this.#spooled(reply, promisedBy(digest), undefined, signal);
+    } catch (error) {
+      // It has moved on, and what it was has gone.
+      if (error instanceof EntrepotError && error.code === 'UPSTREAM_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** The name stands for bytes that are kept already. */
+  async #rename(found: Entry): Promise<FlightResult> {
+    const { services } = this.#context;
+    const now = services.clock.now();
+    const entry = { ...found, key: this.#plan.resource.key, integrity: [], fetchedAt: now, checkedAt: now };
+    await services.storage.entries.replace(entry);
+    this.#resolveHead(undefined);
+    return { kind: 'stored', entry };
+  }
+
+  async #request(conditional: Entry | undefined, signal: AbortSignal): Promise<UpstreamReply> {
+    return await this.#context.upstreams.fetch({
+      method: 'GET',
+      ...this.#place,
+      headers: this.#requestHeaders(),
+      conditional,
+      signal,
+      skipUnhealthy: this.#plan.kept !== undefined,
+    });
+  }
+
+  async #spooled(
+    reply: UpstreamReply,
+    promised: readonly Integrity[],
+    description: ArtifactDescription | undefined,
+    signal: AbortSignal,
+  ): Promise<FlightResult> {
+    const spool = new Spool(this.#context.services.storage.spools);
     this.#spool = spool;
     try {
       return await this.#receive(reply, spool, promised, description, signal);
     } catch (error) {
       reply.body.destroy();
-      spool.fail(this.#classify(error));
       throw error;
     }
   }
@@ -222,13 +273,14 @@ export class Flight implements SharedFlight {
         { code: 'UPSTREAM_PROTOCOL' },
       );
     }
+    return await this.#confirm(kept, { etag: reply.headers['etag'], lastModified: reply.headers['last-modified'] });
+  }
+
+  async #confirm(kept: Entry, validators: Pick<EntryRenewal, 'etag' | 'lastModified'>): Promise<FlightResult> {
     const { storage, clock } = this.#context.services;
-    const renewal = {
-      checkedAt: clock.now(),
-      etag: reply.headers['etag'],
-      lastModified: reply.headers['last-modified'],
-    };
-    const entry = (await storage.entries.touch(kept, renewal)) ?? { ...kept, checkedAt: renewal.checkedAt };
+    const checkedAt = clock.now();
+    const renewed = await storage.entries.touch(kept, { checkedAt, ...validators });
+    const entry = renewed ?? { ...kept, checkedAt };
     this.#resolveHead(undefined);
     return { kind: 'renewed', entry };
   }
@@ -236,14 +288,19 @@ export class Flight implements SharedFlight {
   async #receive(
     reply: UpstreamReply,
     spool: Spool,
-    promised: readonly Integrity[],
+    asked: readonly Integrity[],
     description: ArtifactDescription | undefined,
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const { resource } = this.#plan;
+    const { definition } = this.#context;
     const coordinates = description?.coordinates ?? resource.coordinates;
-    const mediaType = reply.headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
-    this.#checkMediaType(mediaType, reply);
+    const promised =
+      isPinned(resource) && asked.length === 0 ? promisedBy(reply.headers[resource.pinned.digestHeader]) : asked;
+    const said = reply.headers['content-type'];
+    const provisional = said ?? resource.fallbackMediaType ?? 'application/octet-stream';
+    const unsettled = isUnsettled(definition, resource, said);
+    if (!unsettled) this.#checkMediaType(provisional, reply);
     const decoder = contentDecoder(resource, reply);
     const size = decoder === undefined ? contentLength(reply) : undefined;
     this.#checkSize(size ?? 0);
@@ -252,16 +309,18 @@ export class Flight implements SharedFlight {
       spool,
       size,
       digest: promisedDigest === undefined ? undefined : `sha256:${promisedDigest.hex}`,
-      mediaType,
+      mediaType: provisional,
+      unsettled,
       headers: this.#keptHeaders(reply),
       lastModified: reply.headers['last-modified'],
-      url: reply.url,
-      namedBy: reply.namedBy,
+      place: { ...this.#place, location: reply.url, namedBy: reply.namedBy },
       coordinates,
     });
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
-    const integrity = await this.#checkIntegrity(digest, promised, sums, spool.content(mediaType));
+    const integrity = await this.#checkIntegrity(digest, promised, sums, spool.content(provisional));
+    const mediaType = await settledMediaType(definition, resource, said, spool.content(provisional));
+    if (unsettled) this.#checkMediaType(mediaType, reply);
     await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates });
@@ -385,11 +444,10 @@ export class Flight implements SharedFlight {
     failure: EntrepotError,
     signal: AbortSignal,
   ): Promise<UpstreamReply> {
-    const { resource } = this.#plan;
     try {
       return await this.#context.upstreams.fetch({
         method: 'GET',
-        ...placeOf(resource),
+        ...this.#place,
         location: first.url,
         namedBy: first.namedBy,
         headers: { ...this.#requestHeaders(), ...headers },
@@ -509,7 +567,7 @@ export class Flight implements SharedFlight {
 export function keptHeaders(
   { plugin }: RepositoryDefinition,
   resource: ArtifactResource | DocumentResource,
-  reply: UpstreamReply,
+  reply: Pick<UpstreamReply, 'headers'>,
 ): Record<string, string> {
   const kept: Record<string, string> = {};
   const names = [...(plugin.classes[resource.class]?.keepHeaders ?? []), ...(resource.keepHeaders ?? [])];

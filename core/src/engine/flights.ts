@@ -5,7 +5,9 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { AddressedFlight } from './addressed-flight.js';
 import { ByteLru } from './byte-lru.js';
+import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import {
   Flight,
@@ -71,11 +73,23 @@ export class Flights {
   #takeOff(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): FlightView {
     const members = membersOf(resource);
     if (resource.produced !== true && (members.length === 1 || kept !== undefined)) {
-      const flight = this.#start(resource, kept, 'entry');
+      const flight = this.#addressed(resource, kept) ?? this.#start(resource, kept, 'entry');
       return () => flight;
     }
     const whole = new WholeFlight((signal) => this.#bringWhole(resource, members, kept, signal));
     return (key) => whole.for(key);
+  }
+
+  /** The flight for bytes that another name may have brought. */
+  #addressed(resource: ArtifactResource | DocumentResource, kept: Entry | undefined): SharedFlight | undefined {
+    const digest = contentDigest(resource);
+    if (resource.kind !== 'artifact' || digest === undefined || kept !== undefined) return undefined;
+    return new AddressedFlight(this.#context, {
+      resource,
+      digest,
+      admit: () => this.#admitted(resource),
+      start: () => this.#start(resource, undefined, 'entry'),
+    });
   }
 
   /** Produces a resource, or brings several that belong together, and publishes all at once. */

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { Entry } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { entryByDigest, isPinned } from './pinned-document.js';
 import type { EngineServices } from './repository.js';
 
 /** Keeps the bytes of `entry`, which are the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
@@ -25,6 +26,7 @@ export async function putEntry(
   kept: Entry | undefined,
 ): Promise<Entry> {
   const { entries } = services.storage;
+  if (isPinned(resource)) await entries.putIfAbsent([entryByDigest(resource, entry)]);
   if (kept?.digest === entry.digest) {
     // The same bytes again: the copy is confirmed, and without a validator its date stays what it was.
     const { checkedAt, etag, lastModified } = entry;

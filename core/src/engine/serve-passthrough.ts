@@ -5,7 +5,8 @@ import type { PassthroughResource } from '../api/resource.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import { drain, placeOf, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+import { drain } from './upstream-reply.js';
+import { placeOf, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;

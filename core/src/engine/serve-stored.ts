@@ -2,14 +2,19 @@ import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { TransportReply } from '../api/transport.js';
 import type { Admission } from './admission.js';
-import { drain, placeOf, type Upstreams } from './upstreams.js';
+import { drain } from './upstream-reply.js';
+import { placeOf, type Upstreams } from './upstreams.js';
+import { contentDigest } from './content-flights.js';
 import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
 import { HotReplies } from './hot-replies.js';
+import { isUnsettled } from './media-type.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
+import { isPinned } from './pinned-document.js';
 import { parseRange } from './range.js';
 import { HELD_TAIL } from './spool.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -131,6 +136,7 @@ export class StoredServing {
         running === undefined &&
         kept === undefined &&
         !isRewritten(resource) &&
+        !isPinned(resource) &&
         fliesAlone(resource)
       ) {
         const reply = await this.#headOfUpstream(request, resource);
@@ -229,6 +235,11 @@ export class StoredServing {
     };
     const reply = await this.#serveKept(request, resource, result.entry, facts);
     if (reply !== undefined) return reply;
+    // The copy was right, but its bytes have gone: it is a miss.
+    if (result.kind === 'renewed') {
+      const flight = this.#context.flights.join(resource, undefined);
+      return await this.#serveFlight(request, resource, undefined, flight, false);
+    }
     throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
   }
 
@@ -252,9 +263,7 @@ export class StoredServing {
     if (range === undefined || range === 'unsatisfiable' || range.start < head.spool.size + FAR_AHEAD) return undefined;
     const reply = await upstreams.fetch({
       method: 'GET',
-      ...placeOf(resource),
-      location: head.url,
-      namedBy: head.namedBy,
+      ...head.place,
       headers: {
         accept: resource.accept ?? '*/*',
         'accept-encoding': 'identity',
@@ -317,30 +326,39 @@ export class StoredServing {
         skipUnhealthy: false,
       });
       drain(reply);
-      const size = reply.headers['content-length'];
-      const shown: Representation = {
-        repository: definition.name,
-        resource: resource.class,
-        mediaType:
-          resource.mediaType ??
-          reply.headers['content-type'] ??
-          resource.fallbackMediaType ??
-          'application/octet-stream',
-        size: size === undefined ? undefined : Number(size),
-        etag: undefined,
-        lastModified: reply.headers['last-modified'],
-        cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
-        headers: keptHeaders(definition, resource, reply),
-        ranges: true,
-        facts: { name: 'bypass' },
-        open: () => Buffer.alloc(0),
-      };
-      return await respond(request, shown);
+      if (isUnsettled(definition, resource, reply.headers['content-type'])) return undefined;
+      return await respond(request, this.#headAlone(resource, reply));
     } catch (error) {
       if (error instanceof EntrepotError && (error.kind === 'not-found' || error.kind === 'upstream-unavailable'))
         throw error;
-      return undefined;
+      if (resource.kind !== 'artifact' || resource.size === undefined) return undefined;
+      return await respond(
+        request,
+        this.#headAlone(resource, { headers: { 'content-length': String(resource.size) } }),
+      );
     }
+  }
+
+  /** What is known from a head without a body. */
+  #headAlone(resource: Stored, reply: Pick<TransportReply, 'headers'>): Representation {
+    const { definition } = this.#context;
+    const { headers } = reply;
+    const size = headers['content-length'];
+    const digest = contentDigest(resource);
+    return {
+      repository: definition.name,
+      resource: resource.class,
+      mediaType:
+        resource.mediaType ?? headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream',
+      size: size === undefined ? undefined : Number(size),
+      etag: digest && `"${digest}"`,
+      lastModified: headers['last-modified'],
+      cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
+      headers: keptHeaders(definition, resource, reply),
+      ranges: true,
+      facts: { name: 'bypass' },
+      open: () => Buffer.alloc(0),
+    };
   }
 
   /** Stale beats an outage; a kept artifact also outlives its upstream (architecture §6.6, §12). */
@@ -379,6 +397,8 @@ export class StoredServing {
  * breaks off; an artifact that nothing was promised for, since the first copy stays if these bytes are others.
  */
 function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
+  // Its digest, and what it is, are told with the head.
+  if (isPinned(resource) || (head.unsettled && (head.size ?? 0) <= AWAITED_BYTES)) return true;
   // Nothing of it is let go before it is verified anyway, and so a client is told why when it is refused.
   if (resource.kind === 'artifact' && (head.size ?? Infinity) <= HELD_TAIL) return true;
   if (kept === undefined) return false;

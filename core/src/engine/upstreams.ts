@@ -2,30 +2,30 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
-import type { AddressZone, TransportReply, TransportRequest } from '../api/transport.js';
+import type { AddressZone, TransportReply } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
+import { drain, isRedirect, redirectTarget, refusal } from './upstream-reply.js';
+import { type GuardedPlace, UpstreamTokens } from './upstream-tokens.js';
 
 const MAX_REDIRECTS = 5;
 /** Failures in a row after which an upstream is passed over. */
 const FAILURES_TO_SKIP = 3;
 /** How long it is passed over; milliseconds. */
 const SKIP_FOR = 10_000;
-/** The longest wait that an upstream may ask for and clients are told of; seconds. */
-const MAX_RETRY_AFTER = 3600;
-/** A reply that nobody wants is read to its end up to this size, so that its connection can be used again. */
-const DRAIN_BYTES = 64 * 1024;
 
 /** What is asked of the upstreams. */
 export interface UpstreamQuery {
   readonly method: 'GET' | 'HEAD' | 'POST';
-  /** Below the base URL, encoded. */
-  readonly path: string;
+  /** Below the base URL, encoded. Absent: no upstream is asked, only `location`. */
+  readonly path?: string | undefined;
   readonly scope?: string | undefined;
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
   readonly location?: string | undefined;
   /** The URL of the document that named `location`. */
   readonly namedBy?: string | undefined;
+  /** The scope of the token that the place may want. */
+  readonly tokenScope?: string | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
@@ -36,6 +36,9 @@ export interface UpstreamQuery {
   readonly skipUnhealthy: boolean;
 }
 
+/** Which place is asked, as a part of a query. */
+export type QueryPlace = Pick<UpstreamQuery, 'path' | 'scope' | 'upstreamsAre' | 'location' | 'namedBy' | 'tokenScope'>;
+
 /** A reply that is an answer: 200, 206 or 304. */
 export interface UpstreamReply extends TransportReply {
   /** The URL that was asked first: the one that validators belong to. Without credentials. */
@@ -45,6 +48,9 @@ export interface UpstreamReply extends TransportReply {
   /** The URL that answered, after redirects. May hold a signature: not for logs. */
   readonly finalUrl: URL;
 }
+
+/** What one hop of a query needs. */
+type HopQuery = Pick<UpstreamQuery, 'method' | 'headers' | 'body' | 'conditional' | 'tokenScope' | 'signal'>;
 
 /** A place that is asked. */
 interface Candidate {
@@ -57,25 +63,32 @@ interface Candidate {
 export class Upstreams {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
-  readonly #trustedHosts: ReadonlySet<string>;
+  readonly #trustedHosts: readonly string[];
   readonly #authorizations: ReadonlyMap<string, string>;
   /** Where the trusted hosts were when they last answered. */
   readonly #zones = new Map<string, AddressZone>();
+  readonly #tokens: UpstreamTokens;
   readonly #health = new Map<string, { failures: number; skipUntil: number }>();
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
     this.#services = services;
-    this.#trustedHosts = new Set([
-      ...definition.upstreams.map(({ url }) => new URL(url).host),
-      ...definition.allowPrivateHosts,
-    ]);
+    this.#trustedHosts = [...definition.upstreams.map(({ url }) => new URL(url).host), ...definition.allowPrivateHosts];
     const authorizations = new Map<string, string>();
     for (const { url, authorization } of definition.upstreams) {
       const { origin } = new URL(url);
       if (authorization !== undefined && !authorizations.has(origin)) authorizations.set(origin, authorization);
     }
     this.#authorizations = authorizations;
+    this.#tokens = new UpstreamTokens({
+      clock: services.clock,
+      trustedRealms: definition.trustedRealms,
+      get: (url, { authorization, zone, signal }) => {
+        const allowPrivate = this.#trusts(url) || isNamed(definition.trustedRealms, url);
+        const headers = { accept: 'application/json' };
+        return this.#transmit(url, { method: 'GET', headers, signal }, authorization, allowPrivate, zone);
+      },
+    });
   }
 
   /**
@@ -110,7 +123,8 @@ export class Upstreams {
   /** Who is asked, in order; and one that is left alone for the time being, because it has been failing. */
   #candidates(query: UpstreamQuery): { candidates: readonly Candidate[]; skipped?: ConfiguredUpstream | undefined } {
     const { path, scope, location, skipUnhealthy } = query;
-    const upstreams = this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
+    const upstreams =
+      path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.now();
     const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? 0) <= now;
     // One whose outage would lead on is passed over at once, and asked last.
@@ -121,7 +135,7 @@ export class Upstreams {
     const [first = passedOver[0]] = inTurn;
     if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], skipped: first };
     const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
-    const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path), upstream }));
+    const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
     if (location === undefined) return { candidates, skipped };
     const url = locate(location);
@@ -154,7 +168,9 @@ export class Upstreams {
     // Whoever leads on, a document or a redirect, leads to the internet or to a network that it is in itself.
     let zone: AddressZone | undefined;
     for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-      const reply = await (url === start ? this.#sendFirst(url, query) : this.#send(url, query, zone));
+      // A token is for the place that was asked; where it leads to is another one.
+      const hop = url.origin === start.origin ? query : { ...query, tokenScope: undefined };
+      const reply = await (url === start ? this.#sendFirst(url, hop) : this.#send(url, hop, zone));
       // A signed link that has expired meanwhile: its giver makes a new one (files.md, "Redirects").
       if (hops > 0 && !restarted && (reply.status === 400 || reply.status === 403) && url.host !== start.host) {
         drain(reply);
@@ -192,17 +208,34 @@ export class Upstreams {
   }
 
   /** Whether the operator named this host: only such a one may have any address. */
-  #trusts({ host, hostname }: URL): boolean {
-    return this.#trustedHosts.has(host) || this.#trustedHosts.has(hostname);
+  #trusts(url: URL): boolean {
+    return isNamed(this.#trustedHosts, url);
   }
 
-  async #send(
+  /** Asks for `url`, with what its origin is known to want; once more, when it says what that is. */
+  async #send(url: URL, query: HopQuery, zone?: AddressZone): Promise<TransportReply> {
+    const credentials = this.#authorizations.get(url.origin);
+    const allowPrivate = this.#trusts(url);
+    const { tokenScope: scope, signal } = query;
+    if (scope === undefined) return await this.#transmit(url, query, credentials, allowPrivate, zone);
+    const place: GuardedPlace = { url, scope, credentials, signal };
+    const given = await this.#tokens.authorization(place);
+    const reply = await this.#transmit(url, query, given, allowPrivate, zone);
+    if (reply.status !== 401) return reply;
+    drain(reply);
+    const challenges = reply.headers['www-authenticate'] ?? '';
+    const wanted = await this.#tokens.answer(place, { challenges, zone: reply.zone, refused: given });
+    return wanted === undefined ? reply : await this.#transmit(url, query, wanted, allowPrivate, zone);
+  }
+
+  async #transmit(
     url: URL,
-    query: Pick<UpstreamQuery, 'method' | 'headers' | 'body' | 'conditional' | 'signal'>,
-    zone?: TransportRequest['alsoZone'],
+    query: HopQuery,
+    authorization: string | undefined,
+    allowPrivate: boolean,
+    zone: AddressZone | undefined,
   ): Promise<TransportReply> {
     const { clock, observer, transport } = this.#services;
-    const authorization = this.#authorizations.get(url.origin);
     const started = clock.monotonic();
     try {
       const reply = await transport.send({
@@ -215,7 +248,7 @@ export class Upstreams {
           ...(authorization !== undefined && { authorization }),
         },
         body: query.body,
-        allowPrivate: this.#trusts(url),
+        allowPrivate,
         alsoZone: zone,
         signal: query.signal,
       });
@@ -240,9 +273,15 @@ export class Upstreams {
   }
 }
 
-/** Where `resource` is asked for, as a part of a query. */
-export function placeOf(resource: UpstreamLocation): Pick<UpstreamQuery, 'path' | 'scope' | 'upstreamsAre'> {
-  return { path: resource.upstreamPath, scope: resource.upstreamScope, upstreamsAre: resource.upstreamsAre };
+/** Where `resource` is asked for. */
+export function placeOf(resource: UpstreamLocation): QueryPlace {
+  const { upstreamPath, upstreamScope, upstreamsAre, tokenScope } = resource;
+  return { path: upstreamPath, scope: upstreamScope, upstreamsAre, tokenScope };
+}
+
+/** Whether `hosts` names the host of `url`, with its port or for any. */
+function isNamed(hosts: readonly string[], { host, hostname }: URL): boolean {
+  return hosts.includes(host) || hosts.includes(hostname);
 }
 
 /** Whether a failure of `upstream` leads on to the next one. */
@@ -282,69 +321,9 @@ function locate(location: string): URL {
   });
 }
 
-/** Reads what is left of a small reply, so that its connection can be used again; gives up a large one. */
-export function drain(reply: TransportReply): void {
-  reply.body.on('error', () => {});
-  if (Number(reply.headers['content-length'] ?? Infinity) <= DRAIN_BYTES) reply.body.resume();
-  else reply.body.destroy();
-}
-
 /** Waits before trying again; longer each time, with a little chance so that many do not come back at once. */
 export async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
   await pause(Math.min(2_000, 100 * 2 ** attempt) * (0.75 + Math.random() / 2), undefined, { signal });
-}
-
-function isRedirect(status: number, method: string): boolean {
-  if (status === 307 || status === 308) return true;
-  return method !== 'POST' && (status === 301 || status === 302 || status === 303);
-}
-
-/** The target, with `Location` taken verbatim: encoding it again breaks signed links. */
-function redirectTarget(from: URL, location: string | undefined): URL {
-  const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
-  if (target === undefined || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
-    throw new EntrepotError(
-      'upstream-unavailable',
-      `${printableUrl(from)} redirects to something that is not an http URL`,
-      { code: 'UPSTREAM_REDIRECTS' },
-    );
-  }
-  if (from.protocol === 'https:' && target.protocol === 'http:') {
-    throw new EntrepotError(
-      'upstream-unavailable',
-      `${printableUrl(from)} redirects from https to plain http; refused`,
-      { code: 'UPSTREAM_REDIRECTS' },
-    );
-  }
-  return target;
-}
-
-/** What a status that is no answer means, as an error. */
-function refusal(url: URL, reply: TransportReply, now: number): EntrepotError {
-  const { status } = reply;
-  const said = `${printableUrl(url)} answered ${status}`;
-  if (status === 404 || status === 410)
-    return new EntrepotError('not-found', said, { status, code: 'UPSTREAM_NOT_FOUND' });
-  if (status === 401 || status === 403)
-    return new EntrepotError('forbidden', said, { status, code: 'UPSTREAM_FORBIDDEN' });
-  if (status === 429 || status >= 500) {
-    const retryAfter = parseRetryAfter(reply.headers['retry-after'], now);
-    const waits = status === 429 || retryAfter !== undefined;
-    return new EntrepotError('upstream-unavailable', said, {
-      status: waits ? 503 : 502,
-      retryAfter,
-      code: `UPSTREAM_${status}`,
-    });
-  }
-  if (status >= 400) return new EntrepotError('bad-request', said, { status, code: 'UPSTREAM_REFUSED' });
-  return new EntrepotError('upstream-unavailable', `${said}; expected 200`, { code: 'UPSTREAM_PROTOCOL' });
-}
-
-/** Seconds to wait by a `Retry-After` of either form (RFC 9110 §10.2.3). */
-export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) return undefined;
-  const seconds = /^\d+$/.test(header.trim()) ? Number(header) : Math.ceil((Date.parse(header) - now) / 1000);
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER) : undefined;
 }
 
 /** The conditions of RFC 9110 §13.1 for a kept copy that came from `url`. */

@@ -5,7 +5,7 @@ import { forbidsStoring, standing } from '../../src/engine/freshness.js';
 import { cacheStatus } from '../../src/engine/outcome.js';
 import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/range.js';
 import { parseRequestPath } from '../../src/engine/request-path.js';
-import { parseRetryAfter } from '../../src/engine/upstreams.js';
+import { parseRetryAfter } from '../../src/engine/upstream-reply.js';
 
 describe('parseRequestPath', () => {
   it.each([

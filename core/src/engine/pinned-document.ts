@@ -1,0 +1,83 @@
+import { isDigest, type Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { EntrepotError } from '../api/errors.js';
+import { parseHex, type Integrity } from '../api/integrity.js';
+import type { ArtifactResource, DocumentResource, PinnedResource } from '../api/resource.js';
+import type { EngineServices } from './repository.js';
+import { drain } from './upstream-reply.js';
+import { placeOf, type QueryPlace, type Upstreams } from './upstreams.js';
+
+/** A document that is a mutable name for bytes which are also found by their digest. */
+export type PinnedDocument = DocumentResource & { readonly pinned: PinnedResource };
+
+/** Whether `resource` is such a name. */
+export function isPinned(resource: ArtifactResource | DocumentResource): resource is PinnedDocument {
+  return resource.kind === 'document' && resource.pinned !== undefined;
+}
+
+/** Asks the upstream what the document names now. `undefined` when it does not say so, or does not answer HEAD. */
+export async function namedNow(
+  upstreams: Upstreams,
+  resource: PinnedDocument,
+  signal: AbortSignal,
+): Promise<Digest | undefined> {
+  try {
+    const reply = await upstreams.fetch({
+      method: 'HEAD',
+      ...placeOf(resource),
+      headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
+      signal,
+      skipUnhealthy: true,
+    });
+    drain(reply);
+    const digest = reply.headers[resource.pinned.digestHeader];
+    return digest !== undefined && isDigest(digest) ? digest : undefined;
+  } catch (error) {
+    // What was refused may be refused to HEAD alone.
+    if (error instanceof EntrepotError && (error.kind === 'bad-request' || error.kind === 'forbidden'))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Where the bytes with `digest` are that the document names. */
+export function placeByDigest(resource: PinnedDocument, digest: Digest): QueryPlace {
+  return { ...placeOf(resource), path: resource.pinned.upstreamPath.replaceAll('{digest}', digest) };
+}
+
+/** The key of the artifact with `digest`. */
+export function keyByDigest({ pinned }: PinnedDocument, digest: Digest): string {
+  return pinned.key.replaceAll('{digest}', digest);
+}
+
+/** The entry for the bytes of a document, as an artifact by their digest. */
+export function entryByDigest(resource: PinnedDocument, entry: Entry): Entry {
+  const { digest, coordinates } = entry;
+  return {
+    ...entry,
+    key: keyByDigest(resource, digest),
+    etag: undefined,
+    integrity: promisedBy(digest),
+    // What policy says of the name does not follow the bytes.
+    coordinates: coordinates && { ...coordinates, version: digest },
+  };
+}
+
+/** The kept entry of those bytes, if they are really there. */
+export async function keptByDigest(
+  { storage }: EngineServices,
+  repository: string,
+  resource: PinnedDocument,
+  digest: Digest,
+): Promise<Entry | undefined> {
+  const entry = await storage.entries.find(repository, keyByDigest(resource, digest));
+  if (entry === undefined || entry.digest !== digest) return undefined;
+  return (await storage.blobs.confirm(digest, entry.size)) ? entry : undefined;
+}
+
+/** What a digest that an upstream sends with bytes promises of them; nothing when it is of an unknown form. */
+export function promisedBy(digest: string | undefined): readonly Integrity[] {
+  const [, algorithm, hex] = /^(sha256|sha512):([0-9a-f]+)$/.exec(digest ?? '') ?? [];
+  const integrity = hex === undefined ? undefined : parseHex(algorithm as 'sha256' | 'sha512', hex);
+  return integrity === undefined ? [] : [integrity];
+}

@@ -1,0 +1,68 @@
+import { EntrepotError, printableUrl } from '../api/errors.js';
+import type { TransportReply } from '../api/transport.js';
+
+/** The longest wait that an upstream may ask for and clients are told of; seconds. */
+const MAX_RETRY_AFTER = 3600;
+/** A reply that nobody wants is read to its end up to this size, so that its connection can be used again. */
+const DRAIN_BYTES = 64 * 1024;
+
+/** Reads what is left of a small reply, so that its connection can be used again; gives up a large one. */
+export function drain(reply: TransportReply): void {
+  reply.body.on('error', () => {});
+  if (Number(reply.headers['content-length'] ?? Infinity) <= DRAIN_BYTES) reply.body.resume();
+  else reply.body.destroy();
+}
+
+/** Whether a reply sends a request of this method elsewhere. */
+export function isRedirect(status: number, method: string): boolean {
+  if (status === 307 || status === 308) return true;
+  return method !== 'POST' && (status === 301 || status === 302 || status === 303);
+}
+
+/** The target, with `Location` taken verbatim: encoding it again breaks signed links. */
+export function redirectTarget(from: URL, location: string | undefined): URL {
+  const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
+  if (target === undefined || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(from)} redirects to something that is not an http URL`,
+      { code: 'UPSTREAM_REDIRECTS' },
+    );
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(from)} redirects from https to plain http; refused`,
+      { code: 'UPSTREAM_REDIRECTS' },
+    );
+  }
+  return target;
+}
+
+/** What a status that is no answer means, as an error. */
+export function refusal(url: URL, reply: TransportReply, now: number): EntrepotError {
+  const { status } = reply;
+  const said = `${printableUrl(url)} answered ${status}`;
+  if (status === 404 || status === 410)
+    return new EntrepotError('not-found', said, { status, code: 'UPSTREAM_NOT_FOUND' });
+  if (status === 401 || status === 403)
+    return new EntrepotError('forbidden', said, { status, code: 'UPSTREAM_FORBIDDEN' });
+  if (status === 429 || status >= 500) {
+    const retryAfter = parseRetryAfter(reply.headers['retry-after'], now);
+    const waits = status === 429 || retryAfter !== undefined;
+    return new EntrepotError('upstream-unavailable', said, {
+      status: waits ? 503 : 502,
+      retryAfter,
+      code: `UPSTREAM_${status}`,
+    });
+  }
+  if (status >= 400) return new EntrepotError('bad-request', said, { status, code: 'UPSTREAM_REFUSED' });
+  return new EntrepotError('upstream-unavailable', `${said}; expected 200`, { code: 'UPSTREAM_PROTOCOL' });
+}
+
+/** Seconds to wait by a `Retry-After` of either form (RFC 9110 §10.2.3). */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = /^\d+$/.test(header.trim()) ? Number(header) : Math.ceil((Date.parse(header) - now) / 1000);
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER) : undefined;
+}
