@@ -19,6 +19,7 @@ export class EntrepotServer {
   #port;
   #repositories;
   #more;
+  #env;
   /** @type {ChildProcess | undefined} */
   #process;
   #log = '';
@@ -29,12 +30,14 @@ export class EntrepotServer {
    * @param {number} options.port
    * @param {Record<string, unknown>} options.repositories as in the configuration file
    * @param {Record<string, unknown>} [options.more] other top-level keys of the configuration file
+   * @param {Record<string, string>} [options.env] what is added to the environment
    */
-  constructor({ folder, port, repositories, more = {} }) {
+  constructor({ folder, port, repositories, more = {}, env = {} }) {
     this.#folder = folder;
     this.#port = port;
     this.#repositories = repositories;
     this.#more = more;
+    this.#env = env;
   }
 
   get url() {
@@ -43,6 +46,10 @@ export class EntrepotServer {
 
   get port() {
     return this.#port;
+  }
+
+  get pid() {
+    return this.#process?.pid;
   }
 
   /** What the server wrote, from its last start; at most the end of it. */
@@ -69,6 +76,7 @@ export class EntrepotServer {
     // The proxy of the machine, if it has one, is for the upstream: the environment is passed on.
     const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], {
       cwd: this.#folder,
+      env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;

@@ -8,6 +8,7 @@ import { outputOf } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort, get } from '../server.mjs';
 import { note } from '../tally.mjs';
+import { goPrivate } from './go-private.mjs';
 
 /** @import { GoClient } from '../go-clients.mjs' */
 /** @import { GoModule } from '../go-database.mjs' */
@@ -121,6 +122,7 @@ export async function goHermetic(tally) {
       await upstream.stop();
     }
   });
+  await goPrivate(tally, clients);
 }
 
 /** @type {readonly (readonly [string, (path: string, body: Buffer) => Buffer])[]} */
