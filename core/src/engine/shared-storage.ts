@@ -7,6 +7,7 @@ import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { BlobCache } from './blob-cache.js';
 import { ByteLru } from './byte-lru.js';
+import { ContentFlights } from './content-flights.js';
 import { EntryCache } from './entry-cache.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool.js';
@@ -33,6 +34,7 @@ export interface SharedStorage {
   readonly entries: EntryCache;
   readonly blobs: BlobCache;
   readonly renditions: Renditions;
+  readonly contentFlights: ContentFlights;
   /** Bytes of bodies that are in memory now. */
   memoryBytes(): number;
   dispose(): Promise<void>;
@@ -50,6 +52,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     entries,
     blobs: new BlobCache(options.blobs, memory),
     renditions,
+    contentFlights: new ContentFlights(),
     memoryBytes: () => memory.weight + renditions.memoryBytes,
     async dispose() {
       await entries.dispose();
