@@ -1,7 +1,11 @@
 import type { Readable } from 'node:stream';
 import type { BlobStore, ByteRange } from '../api/blob-store.js';
+import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { EntrepotError } from '../api/errors.js';
 import { ByteLru } from './byte-lru.js';
+import { contentOf } from './content.js';
 
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
 export const SMALL_BLOB = 512 * 1024;
@@ -58,6 +62,25 @@ export class BlobCache {
   /** A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. */
   async open(digest: Digest, size: number, range?: ByteRange): Promise<Readable | undefined> {
     return (await this.confirm(digest, size)) ? this.#store.open(digest, { range }) : undefined;
+  }
+
+  /** The bytes of an entry. A small one comes from memory, or is kept there from now on. */
+  content({ key, digest, size, mediaType }: Entry): Content {
+    const read = this.#pieces.bind(this, key, digest, size);
+    return contentOf(size, mediaType, read);
+  }
+
+  async *#pieces(key: string, digest: Digest, size: number): AsyncGenerator<Uint8Array> {
+    const small = size <= SMALL_BLOB;
+    const bytes = small ? await this.read(digest, size) : undefined;
+    if (bytes !== undefined) {
+      yield bytes;
+      return;
+    }
+    const stream = small ? undefined : await this.open(digest, size);
+    if (stream === undefined)
+      throw new EntrepotError('storage', `The blob of ${key} is missing`, { code: 'BLOB_MISSING' });
+    yield* stream as AsyncIterable<Uint8Array>;
   }
 
   /** A blob that was found missing or damaged: memory forgets it too. */

@@ -4,6 +4,8 @@ import type { ArtifactResource, DocumentResource, Resource } from '../api/resour
 import { Admission } from './admission.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
+import { HostedChanges } from './hosted-changes.js';
+import { HostedSessions } from './hosted-sessions.js';
 import { localReply } from './local-reply.js';
 import { NegativeCache } from './negative-cache.js';
 import { requestHead } from './request-head.js';
@@ -29,20 +31,22 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const representations = new Representations({ definition, services, flights, admission });
   const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });
   const hosted = new HostedServing({ definition, services, admission, representations });
+  const changes = new HostedChanges({ definition, services, admission });
+  const sessions = new HostedSessions({ definition, services, changes });
   const passthrough = new PassthroughServing(definition, services, upstreams);
 
-  async function serve(request: EngineRequest, resource: Resource): Promise<EngineReply> {
+  async function serve(request: EngineRequest, resource: Resource, caller: Caller): Promise<EngineReply> {
     switch (resource.kind) {
       case 'artifact':
       case 'document':
         requireReading(request);
-        return await serveKept(request, resource);
+        return await serveKept(request, resource, caller);
       case 'passthrough':
         return await passthrough.serve(request, resource);
       case 'upload':
-        return await hosted.change(request, resource);
+        return await changes.change(request, resource, caller);
       case 'session':
-        return await hosted.step(request, resource);
+        return await sessions.step(request, resource, caller);
       case 'local':
         return localReply(definition.name, request, resource);
     }
@@ -51,6 +55,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   async function serveKept(
     request: EngineRequest,
     resource: ArtifactResource | DocumentResource,
+    caller: Caller,
   ): Promise<EngineReply> {
     const serving = definition.kind === 'hosted' ? hosted : stored;
     if (resource.kind === 'artifact' || resource.otherwise === undefined) return await serving.serve(request, resource);
@@ -58,10 +63,12 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       return await serving.serve(request, resource);
     } catch (error) {
       if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
-      return await serve(request, resource.otherwise);
+      return await serve(request, resource.otherwise, caller);
     }
   }
 
+  /** Who asks where nobody has to say so. */
+  const nobody: Caller = { may: (need) => definition.access.isOpen(need) };
   const { replyHeaders } = definition.plugin;
   function withHeaders(reply: EngineReply): EngineReply {
     return replyHeaders === undefined ? reply : { ...reply, headers: { ...replyHeaders, ...reply.headers } };
@@ -73,8 +80,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       let resource: Resource | undefined;
       try {
         resource = route(definition, request);
-        await authorize(definition, request, resource);
-        return withHeaders(await serve(request, resource));
+        const caller = await authorize(definition, request, resource, nobody);
+        return withHeaders(await serve(request, resource, caller));
       } catch (error) {
         const reply = withHeaders(errorReply(definition, request, resource, error));
         if (reply.status >= 500)
@@ -105,16 +112,20 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
   throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
 }
 
-/** The pipeline's authenticate step: what nobody may without a name needs one, and then the right. */
+/**
+ * The pipeline's authenticate step: what nobody may without a name needs one, and then the right.
+ * @returns who asks; without a name where nobody was asked for it
+ */
 async function authorize(
   { access, name, protocol }: RepositoryDefinition,
   request: EngineRequest,
   resource: Resource,
-): Promise<void> {
-  if (resource.kind === 'local') return;
+  nobody: Caller,
+): Promise<Caller> {
+  if (resource.kind === 'local') return nobody;
   const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
   const need: AccessNeed = { right, name: resource.accessName };
-  if (access.isOpen(need)) return;
+  if (access.isOpen(need)) return nobody;
   const challenge = (): Record<string, string> => ({
     'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need),
   });
@@ -126,7 +137,7 @@ async function authorize(
     if (kind !== 'unauthorized') throw error;
     throw new EntrepotError(kind, message, { code, headers: challenge() });
   }
-  if (caller.may(need)) return;
+  if (caller.may(need)) return caller;
   const what = `${right === 'read' ? 'read from' : 'write to'} repository ${name}`;
   if (caller.name !== undefined)
     throw new EntrepotError('forbidden', `${caller.name} may not ${what}`, { code: 'ACCESS_DENIED' });

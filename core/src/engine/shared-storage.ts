@@ -11,6 +11,10 @@ import { ContentFlights } from './content-flights.js';
 import { EntryCache } from './entry-cache.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool.js';
+import { UploadSessions } from './upload-sessions.js';
+
+/** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
+const MAX_SESSION_AGE = 24 * 3_600_000;
 
 /** What `createSharedStorage` is made from. */
 export interface SharedStorageOptions {
@@ -20,8 +24,10 @@ export interface SharedStorageOptions {
   readonly logger: Logger;
   /** Where bytes on their way are kept, best on the file system of the blobs. Processes may share it: each has a folder of its own. */
   readonly spoolPath: string;
-  /** The bound on all spools together, in bytes. */
+  /** The bound on all spools together, and on all unfinished uploads together, in bytes. */
   readonly maxSpoolBytes: number;
+  /** How long an upload in several requests may be left alone, in milliseconds. Default: a day. */
+  readonly maxSessionAge?: number | undefined;
   /** The bound on bodies in memory, in bytes. */
   readonly maxMemoryBytes: number;
   /** The bound on entries in memory. */
@@ -31,6 +37,7 @@ export interface SharedStorageOptions {
 /** The bounded memory and disk that all repositories share. */
 export interface SharedStorage {
   readonly spools: SpoolSpace;
+  readonly sessions: UploadSessions;
   readonly entries: EntryCache;
   readonly blobs: BlobCache;
   readonly renditions: Renditions;
@@ -44,11 +51,18 @@ export interface SharedStorage {
 export async function createSharedStorage(options: SharedStorageOptions): Promise<SharedStorage> {
   const folder = await claimFolder(options.spoolPath);
   const spools = new SpoolSpace(folder, options.maxSpoolBytes);
+  const sessions = await UploadSessions.open({
+    path: join(options.spoolPath, 'sessions'),
+    maxBytes: options.maxSpoolBytes,
+    maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,
+    clock: options.clock,
+  });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 2, options.maxSpoolBytes / 4);
   const memory = new ByteLru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
   return {
     spools,
+    sessions,
     entries,
     blobs: new BlobCache(options.blobs, memory),
     renditions,

@@ -166,6 +166,8 @@ export interface HarnessOptions {
   /** Stores of another harness: this one is a replica of it. */
   readonly shared?: Pick<Harness, 'blobs' | 'entries'>;
   readonly definition?: Partial<RepositoryDefinition>;
+  /** The folder of another harness: this one is its server after a crash. */
+  readonly directory?: string;
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -176,8 +178,14 @@ export interface Harness {
   readonly blobs: MemoryBlobStore;
   readonly entries: MemoryEntryIndex;
   readonly storage: SharedStorage;
+  readonly directory: string;
   get(path: string, headers?: Record<string, string>): Promise<Answer>;
-  ask(method: string, path: string, headers?: Record<string, string>, body?: string | Buffer): Promise<Answer>;
+  ask(
+    method: string,
+    path: string,
+    headers?: Record<string, string>,
+    body?: string | Buffer | Readable,
+  ): Promise<Answer>;
 }
 
 /** A reply, with a way to read its body. */
@@ -189,7 +197,7 @@ export interface Answer extends EngineReply {
 
 /** Opens a repository for one test. */
 export async function openHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-engine-'));
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'entrepot-engine-')));
   const upstream = await FakeUpstream.start();
   const clock = new ManualClock();
   const { blobs, entries } = options.shared ?? { blobs: new MemoryBlobStore(), entries: new MemoryEntryIndex() };
@@ -260,13 +268,13 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     await upstream.close();
     await transport.dispose();
     await storage.dispose();
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, force: true });
   });
   async function ask(
     method: string,
     path: string,
     headers: Record<string, string> = {},
-    body: string | Buffer = '',
+    body: string | Buffer | Readable = '',
   ): Promise<Answer> {
     const [rawPath = '', rawQuery = ''] = path.split('?');
     const reply = await repository.handle({
@@ -274,7 +282,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       rawPath,
       rawQuery,
       header: (name) => headers[name],
-      body: Readable.from([Buffer.from(body)]),
+      body: body instanceof Readable ? body : Readable.from([Buffer.from(body)]),
       baseUrl: 'https://packages.example.com/test',
       signal: new AbortController().signal,
     });
@@ -289,6 +297,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     blobs,
     entries,
     storage,
+    directory,
     ask,
     get: (path, headers) => ask('GET', path, headers),
   };

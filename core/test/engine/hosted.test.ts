@@ -58,7 +58,7 @@ describe('a hosted repository', () => {
 
   it('refuses uploads where it must, and a proxy always does', async () => {
     const closed = await openHarness({ kind: 'hosted', definition: { access: anonymousAccess(['read']) } });
-    expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(401);
+    expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(403);
     const proxy = await openHarness();
     expect(await proxy.ask('PUT', '/files/a', {}, 'x')).toMatchObject({ status: 405, headers: { Allow: 'GET, HEAD' } });
   });

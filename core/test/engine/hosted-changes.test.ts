@@ -1,0 +1,317 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { EntrepotError, type Access, type Caller, type HostedChange } from '../../src/index.js';
+import { digestOf, Gate } from '../../src/testing/index.js';
+import { hostedProtocol, linkTo, type Hooks } from './hosted-protocol.js';
+import { openHarness, patterned, type Harness, type HarnessOptions } from './harness.js';
+
+function open(hooks: Hooks = {}, options: HarnessOptions = {}): Promise<Harness> {
+  return openHarness({ kind: 'hosted', protocol: hostedProtocol(hooks), ...options });
+}
+
+const hex = (text: string | Buffer, algorithm = 'sha256'): string => createHash(algorithm).update(text).digest('hex');
+
+describe('a change to a hosted repository', () => {
+  it('makes the entries that receive names, from the body and from bytes', async () => {
+    const { ask, get } = await open({
+      receive: async (upload, content) => ({
+        create: [
+          { key: upload.key, mediaType: 'application/x-body' },
+          { key: `${upload.key}.size`, bytes: Buffer.from(String(content.size)), mediaType: 'text/plain' },
+        ],
+      }),
+    });
+    const created = await ask('PUT', '/files/a', {}, 'hello');
+    expect(created).toMatchObject({
+      status: 201,
+      headers: { ETag: `"${digestOf('hello')}"`, Location: 'https://packages.example.com/test/files/a' },
+    });
+    const read = await get('/files/a');
+    expect([await read.text(), read.headers['Content-Type']]).toEqual(['hello', 'application/x-body']);
+    expect(await (await get('/files/a.size')).text()).toBe('5');
+  });
+
+  it('keeps attributes and coordinates with an entry', async () => {
+    const coordinates = { ecosystem: 'test', name: 'a', version: '1' };
+    const { ask, entries } = await open({
+      receive: async ({ key }) => ({
+        replace: [{ key, mediaType: 'text/plain', coordinates, attributes: { deep: [1, { x: null }] } }],
+      }),
+    });
+    await ask('PUT', '/files/a', {}, 'hello');
+    expect(await entries.find('test', 'files/a')).toMatchObject({
+      coordinates,
+      attributes: { deep: [1, { x: null }] },
+    });
+  });
+
+  it('puts no blob that no entry needs, and links what another entry has', async () => {
+    const { ask, get, blobs } = await open({
+      receive: async ({ key }) => ({ create: [{ key, bytes: Buffer.from('instead'), mediaType: 'text/plain' }] }),
+      async alter({ key, attributes }, { find }) {
+        const source = await find(String(attributes?.['from']));
+        if (source === undefined) throw new EntrepotError('not-found', 'no source');
+        return linkTo(source, key);
+      },
+    });
+    await ask('PUT', '/files/a', {}, 'the body');
+    expect(await blobs.stat(digestOf('the body'))).toBeUndefined();
+    expect((await ask('LINK', '/files/b?from=files/a')).status).toBe(201);
+    expect((await ask('LINK', '/files/b?from=files/a')).status).toBe(200);
+    expect((await ask('LINK', '/files/b?from=files/none')).status).toBe(404);
+    expect(await (await get('/files/b')).text()).toBe('instead');
+  });
+
+  it('does not link to an entry that changes meanwhile', async () => {
+    let calls = 0;
+    const harness = await open({
+      async alter({ key }, { find }) {
+        const source = await find('files/a');
+        calls += 1;
+        if (calls === 1) await harness.ask('PUT', '/files/a?overwrite', {}, 'two');
+        return linkTo(source as never, key);
+      },
+    });
+    await harness.ask('PUT', '/files/a', {}, 'one');
+    await harness.ask('LINK', '/files/b');
+    expect(calls).toBe(2);
+    expect(await (await harness.get('/files/b')).text()).toBe('two');
+  });
+
+  it('carries out all of a change or nothing of it', async () => {
+    const { ask, get } = await open({
+      receive: async () => ({
+        create: [
+          { key: 'files/new', mediaType: 'text/plain' },
+          { key: 'files/taken', mediaType: 'text/plain' },
+        ],
+        remove: ['files/kept'],
+      }),
+      alter: async ({ key }) => ({ replace: [{ key, bytes: Buffer.from('x'), mediaType: 'text/plain' }] }),
+    });
+    await ask('LINK', '/files/taken');
+    await ask('LINK', '/files/kept');
+    expect((await ask('PUT', '/files/any', {}, 'body')).status).toBe(409);
+    expect((await get('/files/new')).status).toBe(404);
+    expect((await get('/files/kept')).status).toBe(200);
+    await ask('DELETE', '/files/taken');
+  });
+
+  it('calls the hook again with what is so now, and loses nothing', async () => {
+    const { ask, get } = await open({
+      async receive(_upload, content, { find, content: contentOf }) {
+        const kept = await find('files/log');
+        const before = kept === undefined ? '' : Buffer.from(await contentOf(kept).bytes(10_000)).toString();
+        const line = Buffer.from(await content.bytes(100)).toString();
+        return {
+          expect: [{ key: 'files/log', digest: kept?.digest }],
+          replace: [{ key: 'files/log', bytes: Buffer.from(`${before}${line}\n`), mediaType: 'text/plain' }],
+        };
+      },
+    });
+    const lines = Array.from({ length: 12 }, (_, index) => `line ${index}`);
+    const answers = await Promise.all(lines.map((line) => ask('PUT', '/files/any', {}, line)));
+    expect(answers.every(({ status }) => status < 300)).toBe(true);
+    const log = (await (await get('/files/log')).text()).trim().split('\n');
+    expect([...log].sort()).toEqual([...lines].sort());
+  });
+
+  it('gives up on a change that is never as it expects, and says to come again', async () => {
+    let calls = 0;
+    const { ask } = await open({
+      async receive({ key }) {
+        calls += 1;
+        return { expect: [{ key, digest: digestOf('never') }], replace: [{ key, mediaType: 'text/plain' }] };
+      },
+    });
+    const refused = await ask('PUT', '/files/a', {}, 'x');
+    expect(refused).toMatchObject({ status: 503, headers: { 'Retry-After': '1' } });
+    expect(await refused.text()).toBe('CHANGE_CONTENDED');
+    expect(calls).toBeGreaterThan(5);
+    expect(calls).toBeLessThan(100);
+  });
+
+  it('makes up exclusive changes one after another', async () => {
+    let running = 0;
+    let most = 0;
+    const { ask } = await open({
+      upload: { exclusive: 'index' },
+      async receive({ key }) {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise((resolve) => setImmediate(resolve));
+        running -= 1;
+        if (key === 'files/3') throw new EntrepotError('bad-request', 'no');
+        return { create: [{ key, mediaType: 'text/plain' }] };
+      },
+    });
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => ask('PUT', `/files/${index}`, {}, 'x')));
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 400, 201, 201, 201, 201]);
+    expect(most).toBe(1);
+  });
+
+  it('prints the reply of the hook', async () => {
+    const { ask } = await open({
+      receive: async () => ({
+        reply: { status: 202, headers: { 'X-Own': '1' }, mediaType: 'application/json', body: '{"ö":1}' },
+      }),
+      alter: async () => ({ reply: { status: 202 } }),
+    });
+    const told = await ask('PUT', '/files/a', {}, 'x');
+    expect(told).toMatchObject({
+      status: 202,
+      headers: { 'X-Own': '1', 'Content-Type': 'application/json', 'Content-Length': '8', 'Cache-Control': 'no-store' },
+    });
+    expect(await told.text()).toBe('{"ö":1}');
+    expect(await ask('DELETE', '/files/a')).toMatchObject({ status: 202, headers: { 'Content-Length': '0' } });
+  });
+
+  it('checks the digest that the client names before anything is kept', async () => {
+    const { ask, get, blobs } = await open();
+    const wrong = await ask('PUT', `/files/a?digest=${hex('other')}`, {}, 'hello');
+    expect([wrong.status, await wrong.text()]).toEqual([400, 'DIGEST_MISMATCH']);
+    expect(await blobs.stat(digestOf('hello'))).toBeUndefined();
+    expect((await get('/files/a')).status).toBe(404);
+    expect((await ask('PUT', `/files/a?digest=${hex('hello')}`, {}, 'hello')).status).toBe(201);
+    expect((await ask('PUT', `/files/b?digest=${hex('hello', 'sha512')}`, {}, 'hello')).status).toBe(201);
+    expect((await ask('PUT', `/files/c?digest=${hex('x', 'sha512')}`, {}, 'hello')).status).toBe(400);
+    expect((await ask('PUT', `/files/d?digest=${hex('', 'sha512')}`)).status).toBe(201);
+  });
+
+  it('stores a large body by its file, and holds none of it', async () => {
+    const { ask, blobs, storage } = await open();
+    const paths: (string | undefined)[] = [];
+    const put = blobs.put.bind(blobs);
+    blobs.put = async (digest, size, source) => {
+      paths.push(source.path);
+      await put(digest, size, source);
+    };
+    await ask('PUT', '/files/a', {}, patterned(8_000_000));
+    expect(paths).toEqual([expect.stringContaining(storage.spools.directory)]);
+    expect(storage.spools.used).toBe(0);
+  });
+
+  it('keeps nothing of a body that breaks off', async () => {
+    const { ask, get, storage, blobs } = await open();
+    async function* broken(): AsyncGenerator<Buffer> {
+      yield Buffer.from('hel');
+      throw new Error('socket hang up');
+    }
+    expect((await ask('PUT', '/files/a', {}, Readable.from(broken()))).status).toBe(400);
+    expect((await get('/files/a')).status).toBe(404);
+    expect(await blobs.stat(digestOf('hel'))).toBeUndefined();
+    expect(storage.spools.used).toBe(0);
+  });
+
+  it('says that the disk is full', async () => {
+    const { ask } = await open({}, { maxSpoolBytes: 1000 });
+    const full = await ask('PUT', '/files/a', {}, Buffer.alloc(2000));
+    expect([full.status, await full.text()]).toEqual([507, 'STORAGE_FULL']);
+  });
+
+  it('tells the hook who asks', async () => {
+    const callers: Caller[] = [];
+    const receive: Hooks['receive'] = async ({ key }, _content, { caller }): Promise<HostedChange> => {
+      callers.push(caller);
+      return { replace: [{ key, mediaType: 'text/plain' }] };
+    };
+    const access: Access = {
+      knowsCallers: true,
+      isOpen: ({ right }) => right === 'read',
+      authenticate: async (authorization) =>
+        authorization === undefined
+          ? { may: () => false }
+          : { name: authorization, may: ({ name }) => name !== 'secret' },
+      challenge: () => 'Basic',
+    };
+    const closed = await open({ receive }, { definition: { access } });
+    expect((await closed.ask('PUT', '/files/a', { authorization: 'ann' }, 'x')).status).toBe(201);
+    expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(401);
+    expect(callers.map(({ name }) => name)).toEqual(['ann']);
+    expect(callers[0]?.may({ right: 'read', name: 'secret' })).toBe(false);
+    const anonymous = await open({ receive });
+    await anonymous.ask('PUT', '/files/a', { authorization: 'ann' }, 'x');
+    expect(callers[1]?.name).toBeUndefined();
+    expect(callers[1]?.may({ right: 'write' })).toBe(true);
+  });
+
+  it('lists entries for the hook, from a key on', async () => {
+    let listed: string[] = [];
+    const { ask } = await open({
+      async alter(_upload, { list }) {
+        listed = (await list({ prefix: 'files/', after: 'files/a', limit: 2 })).map(({ key }) => key);
+        return {};
+      },
+    });
+    for (const name of ['a', 'b', 'c', 'd']) await ask('PUT', `/files/${name}`, {}, name);
+    await ask('LINK', '/files/x');
+    expect(listed).toEqual(['files/b', 'files/c']);
+  });
+
+  it('calls what a plugin does wrong its failure', async () => {
+    const twice = await open({
+      receive: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }], remove: [key] }),
+      alter: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }] }),
+    });
+    expect(await (await twice.ask('PUT', '/files/a', {}, 'x')).text()).toBe('PLUGIN');
+    expect(await (await twice.ask('LINK', '/files/a')).text()).toBe('PLUGIN');
+    const broken = await open({
+      async receive() {
+        throw new TypeError('no such thing');
+      },
+    });
+    expect((await broken.ask('PUT', '/files/a', {}, 'x')).status).toBe(500);
+    const unable = await open();
+    expect((await unable.ask('LINK', '/files/a')).status).toBe(500);
+  });
+
+  it('asks policy for what is about to be made', async () => {
+    const policy = {
+      revision: () => '1',
+      evaluate: ({ coordinates }: { coordinates: { name: string } }) =>
+        coordinates.name === 'bad'
+          ? { action: 'deny', rules: [{ id: 'r', action: 'deny', reason: 'bad' }] }
+          : { action: 'allow', rules: [] },
+    };
+    const { ask, get } = await open(
+      {
+        receive: async ({ key, attributes }) => ({
+          create: [
+            { key, mediaType: 'text/plain', coordinates: { ecosystem: 'test', name: String(attributes?.['as']) } },
+          ],
+        }),
+      },
+      { policy: policy as never },
+    );
+    expect((await ask('PUT', '/files/a?as=bad', {}, 'x')).status).toBe(403);
+    expect((await get('/files/a')).status).toBe(404);
+    expect((await ask('PUT', '/files/a?as=good', {}, 'x')).status).toBe(201);
+  });
+
+  it('holds a condition until the change is made', async () => {
+    const held = new Gate();
+    let calls = 0;
+    const { ask } = await open({
+      async receive({ key }) {
+        calls += 1;
+        if (calls === 1) await held.pass();
+        return { replace: [{ key, mediaType: 'text/plain' }] };
+      },
+    });
+    const slow = ask('PUT', '/files/a', { 'if-none-match': '*' }, 'slow');
+    await held.reached;
+    expect((await ask('PUT', '/files/a', {}, 'quick')).status).toBe(201);
+    held.open();
+    expect((await slow).status).toBe(412);
+  });
+
+  it('forgets a removed file at once, also when it was just read', async () => {
+    const { ask, get } = await open();
+    await ask('PUT', '/files/a', {}, 'x');
+    expect((await get('/files/a')).status).toBe(200);
+    expect((await ask('DELETE', '/files/a')).status).toBe(204);
+    expect((await get('/files/a')).status).toBe(404);
+    expect((await ask('HEAD', '/files/a')).status).toBe(404);
+  });
+});
