@@ -1,0 +1,136 @@
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { ChartError, printed } from './chart-error.js';
+import { isFields, METADATA_FIELDS, readMetadata, type ChartMetadata, type Fields } from './chart-metadata.js';
+import { TarReader, type TarLimits } from './tar-reader.js';
+import { parseYamlAside } from './yaml-thread.js';
+import { decodeYaml, parseYaml } from './yaml-text.js';
+
+/** Helm's own limits, and one for the number of files. */
+const LIMITS: TarLimits = { bytes: 100 * 1024 * 1024, fileBytes: 5 * 1024 * 1024, files: 10_000 };
+/** Chart.yaml and requirements.yaml, in bytes: they are parsed between two requests, and larger ones take too long. */
+const LARGEST_METADATA = 256 * 1024;
+const METADATA_FILES: ReadonlySet<string> = new Set(['Chart.yaml', 'requirements.yaml']);
+const GZIP = [0x1f, 0x8b, 0x08];
+
+/** A file of a chart. */
+interface ChartFile {
+  /** Below the folder of the chart: `templates/service.yaml`. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  content(): Promise<Buffer>;
+}
+
+/**
+ * The metadata of a packed chart. Reads it to its end, with its checksum, in bounded memory.
+ * @param bytes of the .tgz
+ * @throws ChartError for what helm would not load, and for an archive that two readers could read differently
+ */
+export async function readChart(bytes: AsyncIterable<Uint8Array>): Promise<ChartMetadata> {
+  const found = new Map<string, Fields>();
+  for await (const file of chartFiles(bytes)) {
+    if (METADATA_FILES.has(file.path)) found.set(file.path, await readFields(file));
+  }
+  const chart = found.get('Chart.yaml');
+  if (chart === undefined) throw new ChartError('expected a Chart.yaml in the folder of the chart, found none');
+  // Charts of apiVersion v1 name their dependencies here. Helm would take any other metadata from it, too: no chart does.
+  const requirements = found.get('requirements.yaml') ?? {};
+  const others = new Set(Object.keys(requirements).map((key) => key.toLowerCase()));
+  if (METADATA_FIELDS.some((field) => field !== 'dependencies' && others.has(field.toLowerCase()))) {
+    throw new ChartError('requirements.yaml: expected dependencies alone');
+  }
+  return readMetadata({ ...chart, ...requirements });
+}
+
+/** The values.yaml of a packed chart as it stands, without a byte order mark; `undefined` when it has none. */
+export async function readValues(bytes: AsyncIterable<Uint8Array>): Promise<Buffer | undefined> {
+  for await (const file of chartFiles(bytes)) if (file.path === 'values.yaml') return withoutMark(await file.content());
+  return undefined;
+}
+
+/**
+ * ChartMuseum's JSON of a packed chart's templates and values, `{"templates":[{"name","data"}],"values":{…}}`, file by file.
+ * @throws ChartError also when half of it was given
+ */
+export async function* templatesJson(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let values: Buffer | undefined;
+  let before = '{"templates":[';
+  for await (const file of chartFiles(bytes)) {
+    if (file.path === 'values.yaml') values = withoutMark(await file.content());
+    if (!file.path.startsWith('templates/')) continue;
+    const content = withoutMark(await file.content());
+    yield `${before}${JSON.stringify({ name: file.path, data: content.toString('base64') })}`;
+    before = ',';
+  }
+  yield `${before === ',' ? '' : before}],"values":${values === undefined ? '{}' : await parseYamlAside(values)}}`;
+}
+
+/** The files of a packed chart, by helm's rules on names. */
+async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ChartFile> {
+  const gunzip = createGunzip();
+  const packed = Readable.from(checked(bytes));
+  packed.once('error', (error) => gunzip.destroy(error));
+  packed.pipe(gunzip);
+  const seen = new Set<string>();
+  const tar = new TarReader(gunzip, LIMITS);
+  try {
+    for await (const { name, kind, size } of tar.files()) {
+      if (kind === 'folder') continue;
+      const path = pathInChart(name);
+      // Helm would merge one into the other.
+      if (METADATA_FILES.has(path) || path === 'values.yaml') {
+        if (seen.has(path)) throw new ChartError(`expected one ${path} in the chart, found two`);
+        seen.add(path);
+      }
+      yield { path, size, content: () => tar.content() };
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code?.startsWith('Z_') !== true) throw error;
+    throw new ChartError(`expected a gzipped archive that is whole (${code})`);
+  } finally {
+    packed.destroy();
+    gunzip.destroy();
+  }
+}
+
+/** Zlib says little about what is no gzip at all. */
+async function* checked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const piece of bytes) {
+    for (const byte of piece.subarray(0, Math.max(0, GZIP.length - at))) {
+      if (byte !== GZIP[at]) throw new ChartError('expected a gzipped archive');
+      at += 1;
+    }
+    yield piece;
+  }
+  if (at < GZIP.length) throw new ChartError('expected a gzipped archive');
+}
+
+/** Where in the chart the file `name` of its archive is. The first segment is the folder of the chart, of any name. */
+function pathInChart(name: string): string {
+  const segments = name.split(name.includes('\\') ? '\\' : '/');
+  const [folder, ...path] = segments;
+  if (folder === '' || segments.includes('..') || name.includes('\0') || /^[a-zA-Z]:/.test(path[0] ?? '')) {
+    throw new ChartError(`${printed(name)}: expected names inside of the folder of the chart`);
+  }
+  const clean = path.filter((segment) => segment !== '' && segment !== '.');
+  if (clean.length === 0) throw new ChartError(`${printed(name)}: expected all files in one folder`);
+  return clean.join('/');
+}
+
+async function readFields({ path, size, content }: ChartFile): Promise<Fields> {
+  if (size > LARGEST_METADATA) throw new ChartError(`${path}: expected ${LARGEST_METADATA} bytes at most`);
+  try {
+    const fields = parseYaml(decodeYaml(await content()), 'last') ?? {};
+    if (!isFields(fields)) throw new ChartError('expected a mapping');
+    return fields;
+  } catch (error) {
+    throw error instanceof ChartError ? new ChartError(`${path}: ${error.message}`) : error;
+  }
+}
+
+function withoutMark(content: Buffer): Buffer {
+  return content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf ? content.subarray(3) : content;
+}

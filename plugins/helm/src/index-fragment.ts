@@ -1,0 +1,191 @@
+import {
+  FieldReader,
+  LARGEST_METADATA,
+  METADATA_FIELDS,
+  readMetadata,
+  type ChartMetadata,
+  type Fields,
+} from './chart-metadata.js';
+import { latestStable, newestFirst } from './version-order.js';
+import { Budget } from './yaml-text.js';
+
+/** One version of a chart in an index: exactly the fields that helm knows. Clients refuse a YAML index with any other. */
+export interface IndexEntry extends ChartMetadata {
+  /** Absolute, or relative to the folder of the index. */
+  readonly urls: readonly string[];
+  /** RFC 3339. */
+  readonly created?: string;
+  /** SHA-256 of the archive in lower-case hex. Absent rather than made up: helm 4 keys its cache by it. */
+  readonly digest?: string;
+  readonly removed?: true;
+}
+
+/** The versions of one chart in the form of one kind of index: `[{…},{…}]`, or lines of YAML. */
+export interface Fragment {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What an index says besides its charts. */
+export interface IndexHead {
+  /** When the content last changed, RFC 3339: clients take another one for another content. */
+  readonly generated: string;
+  /** Written where given; `contextPath` is read by `helm cm-push`. */
+  readonly serverInfo?: { readonly contextPath?: string | undefined } | undefined;
+}
+
+/** Fragments by chart name, each name once. An index lists them in the order in which they come. */
+export type Fragments = AsyncIterable<Fragment> | Iterable<Fragment>;
+
+const FIELDS: readonly string[] = [...METADATA_FIELDS, 'created', 'digest', 'removed', 'urls'].sort();
+const DIGEST = /^(?:sha256:)?([0-9a-fA-F]{64})$/;
+const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
+/** The keys of nested mappings that are helm's own. */
+const NESTED_KEYS: ReadonlySet<string> = new Set(['alias', 'email', 'enabled', 'import-values', 'repository', 'url']);
+
+/**
+ * One entry of an index that another server wrote. What helm does not know is left out, and so is a digest or a time
+ * that is none.
+ * @param budget what is read at most
+ * @throws ChartError where helm would pass the entry over
+ */
+export function readIndexEntry(fields: Fields, budget = new Budget(LARGEST_METADATA)): IndexEntry {
+  const read = new FieldReader(fields, budget);
+  const created = read.exact('created');
+  const digest = DIGEST.exec(read.exact('digest') ?? '')?.[1]?.toLowerCase();
+  const removed = read.flag('removed');
+  return {
+    ...readMetadata(fields, 'ignore', budget),
+    urls: read.list('urls') ?? [],
+    ...(created === undefined || !isTime(created) ? {} : { created }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(removed === undefined ? {} : { removed }),
+  };
+}
+
+/** `entry` as JSON: known fields only, sorted by name, so that equal entries are equal bytes. */
+export function entryJson(entry: IndexEntry): string {
+  return JSON.stringify(sorted(entry));
+}
+
+/** The JSON of one chart: the list of its versions, newest first. */
+export function jsonFragment(entries: Iterable<IndexEntry>): Buffer {
+  return Buffer.from(`[${newestFirst(entries).map(entryJson).join(',')}]`);
+}
+
+/** The YAML of one chart, newest version first: its lines below `entries:`. Nothing when there are no versions. */
+export function yamlFragment(name: string, entries: Iterable<IndexEntry>): Buffer {
+  const list = newestFirst(entries);
+  if (list.length === 0) return Buffer.alloc(0);
+  const lines = [`  ${yamlJson(name)}:\n`];
+  for (const entry of list) lines.push(`  - ${yamlMapping(sorted(entry), '    ')}`);
+  return Buffer.from(lines.join(''));
+}
+
+/** The index as JSON, which is YAML too: for helm six times as fast to read. From the fragments of `jsonFragment`. */
+export async function* joinJsonIndex(fragments: Fragments, head: IndexHead): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{"apiVersion":"v1","entries":');
+  yield* joinCharts(fragments);
+  const server = head.serverInfo === undefined ? '' : `,"serverInfo":${JSON.stringify(head.serverInfo)}`;
+  yield Buffer.from(`,"generated":${JSON.stringify(head.generated)}${server}}\n`);
+}
+
+/** The index as YAML, from the fragments of `yamlFragment`. */
+export async function* joinYamlIndex(fragments: Fragments, head: IndexHead): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('apiVersion: v1\n');
+  let empty = true;
+  for await (const { bytes } of fragments) {
+    if (bytes.length === 0) continue;
+    if (empty) yield Buffer.from('entries:\n');
+    empty = false;
+    yield bytes;
+  }
+  const path = head.serverInfo?.contextPath;
+  const server = path === undefined ? ' {}' : `\n  contextPath: ${yamlJson(path)}`;
+  yield Buffer.from(
+    `${empty ? 'entries: {}\n' : ''}generated: ${yamlJson(head.generated)}\n` +
+      (head.serverInfo === undefined ? '' : `serverInfo:${server}\n`),
+  );
+}
+
+/** ChartMuseum's list of all charts, `{name: [version, …]}`, from the fragments of `jsonFragment`. */
+export async function* joinCharts(fragments: Fragments): AsyncGenerator<Uint8Array> {
+  let before = '{';
+  for await (const { name, bytes } of fragments) {
+    if (bytes.length <= 2) continue;
+    yield Buffer.from(`${before}${JSON.stringify(name)}:`);
+    yield bytes;
+    before = ',';
+  }
+  yield Buffer.from(before === '{' ? '{}' : '}');
+}
+
+/**
+ * The page of a list of chart names, sorted, that ChartMuseum's `offset` and `limit` ask for.
+ * @param limit `undefined`: to the end
+ */
+export function pageOf(names: Iterable<string>, offset: number, limit: number | undefined): string[] {
+  return [...names].sort().slice(offset, limit === undefined ? undefined : offset + limit);
+}
+
+/** The entry for what stands in a URL as the version: one version, spelled exactly so, or `latest`. */
+export function findVersion(entries: readonly IndexEntry[], version: string): IndexEntry | undefined {
+  return version === 'latest' ? latestStable(entries) : entries.find((entry) => entry.version === version);
+}
+
+/** `entry` with the fields that helm knows, sorted by name. */
+function sorted(entry: IndexEntry): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const name of FIELDS) {
+    const value = entry[name as keyof IndexEntry];
+    if (value !== undefined) fields[name] = value;
+  }
+  return fields;
+}
+
+function isTime(text: string): boolean {
+  return RFC3339.test(text) && !Number.isNaN(Date.parse(text));
+}
+
+/** The pairs of a mapping, the first one on the line that is open, the others indented. */
+function yamlMapping(fields: Readonly<Record<string, unknown>>, indent: string): string {
+  const pairs = Object.entries(fields);
+  if (pairs.length === 0) return '{}\n';
+  return pairs
+    .map(([key, value], at) => `${at === 0 ? '' : indent}${yamlKey(key)}:${yamlValue(value, indent)}`)
+    .join('');
+}
+
+/** What stands after `key:` or `-`. */
+function yamlValue(value: unknown, indent: string): string {
+  if (typeof value === 'string') return ` ${yamlJson(value)}\n`;
+  if (typeof value !== 'object' || value === null) return ` ${JSON.stringify(value)}\n`;
+  if (Array.isArray(value)) {
+    if (value.length === 0) return ' []\n';
+    return `\n${value.map((member) => `${indent}-${yamlMember(member, `${indent}  `)}`).join('')}`;
+  }
+  const inner = `${indent}  `;
+  if (Object.keys(value).length === 0) return ' {}\n';
+  return `\n${inner}${yamlMapping(value as Record<string, unknown>, inner)}`;
+}
+
+function yamlMember(value: unknown, indent: string): string {
+  if (typeof value !== 'object' || value === null) return yamlValue(value, indent);
+  return Array.isArray(value) ? ` ${yamlJson(value)}\n` : ` ${yamlMapping(value as Record<string, unknown>, indent)}`;
+}
+
+function yamlKey(key: string): string {
+  return FIELDS.includes(key) || NESTED_KEYS.has(key) ? key : yamlJson(key);
+}
+
+/**
+ * JSON that is YAML 1.1 as well: without what YAML takes for a line break or does not allow. All text is written so, in
+ * double quotes: the only style in which YAML 1.1 and 1.2 read every text alike.
+ */
+function yamlJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    // oxlint-disable-next-line no-control-regex -- they are what is looked for
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,326 @@
+import type { TextDecoder } from 'node:util';
+import { ChartError, printed } from './chart-error.js';
+import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
+import { ChartPaths, locateChart, relativeUrl, type ChartLocation } from './chart-url.js';
+import { readIndexEntry, type IndexEntry } from './index-fragment.js';
+import { newestFirst } from './version-order.js';
+import { Budget, parseYaml, textDecoder } from './yaml-text.js';
+
+/** One version of a chart of an upstream index. */
+export interface UpstreamVersion {
+  /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
+  readonly path: string;
+  /** Where the upstream has it, best first. Never empty. */
+  readonly locations: readonly ChartLocation[];
+  /** What clients get to read; its URL is `path`. */
+  readonly entry: IndexEntry;
+}
+
+/** A chart of an upstream index, or a part of its versions: newest first, parts follow each other. */
+export interface UpstreamChart {
+  readonly name: string;
+  readonly versions: readonly UpstreamVersion[];
+}
+
+/** What an index came to. */
+export interface IndexSummary {
+  readonly charts: number;
+  readonly versions: number;
+  /** Entries that helm would pass over too, that have no URL to fetch from, or that are there twice. */
+  readonly skipped: number;
+}
+
+/** The index must be read again, from its start and as a whole. */
+export class UnusualIndex extends Error {}
+
+/** Characters of YAML that are parsed at once. */
+const CHUNK = 64 * 1024;
+/** Characters of what an index has besides its entries. */
+const LARGEST_HEAD = 1024 * 1024;
+/** Characters of one line of the result, about. */
+const LINE = 256 * 1024;
+/** What an index may expand to, by aliases, for each byte of it, and besides. */
+const EXPANSION = { factor: 8, besides: 1024 * 1024 };
+
+/**
+ * Reads an upstream's index piece by piece, and gives each chart as one or more lines of JSON (`UpstreamChart`).
+ *
+ * The YAML that helm and ChartMuseum write is cut where a chart or a version begins, and each cut is given to the YAML
+ * parser: memory holds one chart. What does not look so (JSON, flow style, an anchor that another chart refers to) is
+ * an `UnusualIndex`, and is to be read as a whole by another `IndexParser`, which leaves out what was given before.
+ */
+export class IndexParser {
+  readonly #indexUrl: string;
+  readonly #whole: boolean;
+  readonly #given: ReadonlySet<string>;
+  readonly #paths = new ChartPaths();
+  readonly #names = new Set<string>();
+  readonly #count = { charts: 0, versions: 0, skipped: 0 };
+  readonly #text: string[] = [];
+  /** Bytes that were read, and nodes and characters that they came to. */
+  #size = 0;
+  #spent = 0;
+  #decoder: TextDecoder | undefined;
+  #rest = '';
+  /** What is read of the lines: the part before and after the entries, or the entries. */
+  #part: 'start' | 'head' | 'entries' = 'start';
+  #head = '';
+  #hasEntries = false;
+  #chartIndent: number | undefined;
+  #versionIndent: number | undefined;
+  #chart: { readonly name: string; readonly versions: unknown[] } | undefined;
+  #chunk: string[] = [];
+  #chunkLength = 0;
+  #lines: Buffer[] = [];
+
+  /**
+   * @param indexUrl where the index comes from
+   * @param given the charts that were given already, when it is read as a whole
+   */
+  constructor(indexUrl: string, given?: ReadonlySet<string>) {
+    this.#indexUrl = indexUrl;
+    this.#whole = given !== undefined;
+    this.#given = given ?? new Set();
+  }
+
+  /** The charts that were given. */
+  get given(): ReadonlySet<string> {
+    return this.#names;
+  }
+
+  get summary(): IndexSummary {
+    return this.#count;
+  }
+
+  /**
+   * @returns the lines that are finished
+   * @throws ChartError | UnusualIndex
+   */
+  push(piece: Uint8Array): Buffer[] {
+    this.#size += piece.length;
+    this.#decoder ??= textDecoder(piece);
+    const text = this.#decode(piece, true);
+    if (this.#whole) this.#text.push(text);
+    else this.#split(text);
+    return this.#lines.splice(0);
+  }
+
+  /** The lines that are left. @throws ChartError | UnusualIndex */
+  *end(): Generator<Buffer> {
+    const text = this.#decode(new Uint8Array(), false);
+    if (this.#whole) {
+      this.#text.push(text);
+      yield* this.#readWhole(this.#text.splice(0).join(''));
+      return;
+    }
+    this.#split(`${text}\n`);
+    this.#closeChart();
+    yield* this.#lines.splice(0);
+    const head = this.#head.trim() === '' ? {} : parseYaml(this.#head, 'refuse');
+    checkHead(isFields(head) ? { ...head, entries: this.#hasEntries ? {} : undefined } : head);
+  }
+
+  #decode(piece: Uint8Array, stream: boolean): string {
+    try {
+      return this.#decoder?.decode(piece, { stream }) ?? '';
+    } catch {
+      throw new ChartError('expected an index in UTF-8');
+    }
+  }
+
+  *#readWhole(text: string): Generator<Buffer> {
+    const index = parseIndex(text);
+    checkHead(index);
+    for (const [name, versions] of Object.entries((index as Fields)['entries'] ?? {})) {
+      this.#give(name, versions ?? []);
+      const lines = this.#lines.splice(0);
+      if (!this.#given.has(name)) yield* lines;
+    }
+  }
+
+  #split(text: string): void {
+    const all = this.#rest + text;
+    let start = 0;
+    for (let end = all.indexOf('\n'); end !== -1; end = all.indexOf('\n', start)) {
+      this.#readLine(all.slice(start, all[end - 1] === '\r' ? end - 1 : end));
+      start = end + 1;
+    }
+    this.#rest = all.slice(start);
+    if (this.#rest.length > LARGEST_HEAD) throw new UnusualIndex();
+  }
+
+  #readLine(line: string): void {
+    const indent = line.search(/[^ ]/);
+    // Blank, or a comment: both may also be lines of a text, and belong to what is open.
+    if (indent === -1 || line[indent] === '#' || line[indent] === '\t') {
+      if (this.#part === 'entries' && this.#chart !== undefined) this.#add(line);
+      else this.#head += `${line}\n`;
+      return;
+    }
+    if (indent === 0) this.#readTopLine(line);
+    else if (this.#part === 'entries') this.#readEntryLine(line, indent);
+    else if (this.#part === 'head') this.#addHead(line);
+    else throw new UnusualIndex();
+  }
+
+  #readTopLine(line: string): void {
+    if (this.#part === 'start' && line === '---') return;
+    // Only a key can stand here: everything else is another document, another style, or the list of a key.
+    if (!/^[a-zA-Z]+:(?: |$)/.test(line)) throw new UnusualIndex();
+    if (this.#part === 'entries') this.#closeChart();
+    this.#part = 'head';
+    if (!line.startsWith('entries:')) return this.#addHead(line);
+    if (!/^entries: *(?:#.*)?$/.test(line)) throw new UnusualIndex();
+    if (this.#hasEntries) throw new ChartError('expected entries once in the index, found them twice');
+    this.#hasEntries = true;
+    this.#part = 'entries';
+  }
+
+  #addHead(line: string): void {
+    this.#head += `${line}\n`;
+    if (this.#head.length > LARGEST_HEAD) throw new UnusualIndex();
+  }
+
+  #readEntryLine(line: string, indent: number): void {
+    const item = line[indent] === '-' && (line.length === indent + 1 || line[indent + 1] === ' ');
+    this.#chartIndent ??= indent;
+    if (indent < this.#chartIndent) throw new UnusualIndex();
+    if (indent === this.#chartIndent && !item) {
+      this.#closeChart();
+      this.#openChart(line);
+      return;
+    }
+    if (this.#chart === undefined) throw new UnusualIndex();
+    this.#versionIndent ??= indent;
+    if (indent < this.#versionIndent) throw new UnusualIndex();
+    if (indent === this.#versionIndent && item && this.#chunkLength > CHUNK) this.#parseChunk();
+    this.#add(line);
+  }
+
+  #openChart(line: string): void {
+    const pairs = Object.entries(parseCut(line) as Fields);
+    const [name, value] = pairs[0] ?? [];
+    if (pairs.length !== 1 || name === undefined || (value !== null && !isEmptyList(value))) throw new UnusualIndex();
+    this.#chart = { name, versions: [] };
+    this.#versionIndent = undefined;
+  }
+
+  #add(line: string): void {
+    this.#chunk.push(line);
+    this.#chunkLength += line.length + 1;
+  }
+
+  #parseChunk(): void {
+    const value = parseCut(`${this.#chunk.splice(0).join('\n')}\n`);
+    this.#chunkLength = 0;
+    if (value === undefined) return;
+    if (!Array.isArray(value)) throw new UnusualIndex();
+    for (const version of value) this.#chart?.versions.push(version);
+  }
+
+  #closeChart(): void {
+    if (this.#chart === undefined) return;
+    this.#parseChunk();
+    const { name, versions } = this.#chart;
+    this.#chart = undefined;
+    this.#give(name, versions);
+  }
+
+  /** Makes the lines of one chart. */
+  #give(name: string, list: unknown): void {
+    if (!Array.isArray(list)) throw new ChartError(`${printed(name)}: expected a list of versions`);
+    if (this.#names.has(name)) throw new ChartError(`expected ${printed(name)} once in the index, found it twice`);
+    this.#names.add(name);
+    const entries: IndexEntry[] = [];
+    for (const member of list) {
+      const entry = this.#readVersion(name, member);
+      if (entry !== undefined) entries.push(entry);
+      if (this.#spent > EXPANSION.factor * this.#size + EXPANSION.besides) {
+        throw new ChartError('the index expands to more than is allowed');
+      }
+    }
+    const seen = new Set<string>();
+    let parts: string[] = [];
+    let size = 0;
+    let given = 0;
+    const close = (): void => {
+      if (parts.length > 0)
+        this.#lines.push(Buffer.from(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`));
+      parts = [];
+      size = 0;
+    };
+    for (const entry of newestFirst(entries)) {
+      const version = this.#place(entry, seen);
+      if (version === undefined) continue;
+      const part = JSON.stringify(version);
+      parts.push(part);
+      size += part.length;
+      given += 1;
+      if (size >= LINE) close();
+    }
+    close();
+    this.#count.charts += given > 0 ? 1 : 0;
+    this.#count.versions += given;
+    this.#count.skipped += list.length - given;
+  }
+
+  /** `undefined` for what helm passes over, and for an entry below another chart's name, whose rules it could evade. */
+  #readVersion(chart: string, member: unknown): IndexEntry | undefined {
+    if (!isFields(member)) return undefined;
+    const budget = new Budget(LARGEST_METADATA);
+    try {
+      const entry = readIndexEntry(member, budget);
+      return entry.name === chart ? entry : undefined;
+    } catch (error) {
+      if (error instanceof ChartError) return undefined;
+      throw error;
+    } finally {
+      this.#spent += budget.spent;
+    }
+  }
+
+  #place(entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
+    const { name, version } = entry;
+    const identity = entry.digest ?? entry.urls.join(' ');
+    const locations = entry.urls
+      .map((url) => locateChart(url, this.#indexUrl, version))
+      .filter((location) => location !== undefined);
+    if (locations.length === 0 || seen.has(`${version} ${identity}`)) return undefined;
+    seen.add(`${version} ${identity}`);
+    const path = this.#paths.assign(name, version, identity);
+    return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+  }
+}
+
+/** A part of the index. What is wrong with it may come from the cut: the whole decides. */
+function parseCut(text: string): unknown {
+  try {
+    return parseYaml(text, 'refuse');
+  } catch (error) {
+    throw error instanceof ChartError ? new UnusualIndex() : error;
+  }
+}
+
+/** As helm does: what is JSON is read as JSON, everything else as YAML. */
+function parseIndex(text: string): unknown {
+  if (/^\s*\{/.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // YAML in flow style begins so, too.
+    }
+  }
+  return parseYaml(text, 'refuse');
+}
+
+/** @throws ChartError for what helm does not take for an index: a login page, for one */
+function checkHead(index: unknown): void {
+  const entries = isFields(index) ? (index['entries'] ?? {}) : undefined;
+  if (!isFields(index) || !isFields(entries) || (index['apiVersion'] ?? '') === '') {
+    throw new ChartError('expected the index of a chart repository, with apiVersion and entries');
+  }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}

@@ -1,0 +1,64 @@
+import { ChartError } from './chart-error.js';
+import { IndexParser, UnusualIndex, type IndexSummary } from './index-parser.js';
+import { Budget, decodeYaml, parseYaml } from './yaml-text.js';
+
+/** What is asked of a thread that reads YAML. An index: `open`, `piece`s, `end`; `next` after each while there is `more`. */
+export type YamlQuestion =
+  | { readonly ask: 'json'; readonly bytes: Uint8Array }
+  | { readonly ask: 'open'; readonly indexUrl: string; readonly whole: boolean }
+  | { readonly ask: 'piece'; readonly bytes: Uint8Array }
+  | { readonly ask: 'end' | 'next' };
+
+/** What it answers: `refused` says what is wrong with the YAML. */
+export type YamlAnswer =
+  | { readonly json: string }
+  | { readonly lines: readonly Uint8Array[]; readonly more: boolean; readonly summary: IndexSummary }
+  | { readonly unusual: true }
+  | { readonly refused: string }
+  | { readonly failed: string };
+
+/** Nodes and characters of a document that is turned into JSON. */
+const LARGEST_JSON = 16 * 1024 * 1024;
+/** Bytes of one answer, about. */
+const ANSWER = 512 * 1024;
+
+/** Answers the questions of one task, one after the other. */
+export function answering(): (question: YamlQuestion) => YamlAnswer {
+  let parser: IndexParser | undefined;
+  let rest: Iterator<Buffer, unknown> = [].values();
+
+  function answer(question: YamlQuestion): YamlAnswer {
+    if (question.ask === 'json') return { json: yamlAsJson(question.bytes) };
+    if (question.ask === 'open') {
+      parser = new IndexParser(question.indexUrl, question.whole ? (parser?.given ?? new Set()) : undefined);
+      rest = [].values();
+    }
+    if (parser === undefined) throw new Error('no index is open');
+    if (question.ask === 'piece') rest = parser.push(question.bytes).values();
+    if (question.ask === 'end') rest = parser.end();
+    const { summary } = parser;
+    const lines: Uint8Array[] = [];
+    for (let size = 0; size < ANSWER;) {
+      const { done, value } = rest.next();
+      if (done === true) return { lines, more: false, summary };
+      lines.push(value);
+      size += value.length;
+    }
+    return { lines, more: true, summary };
+  }
+
+  return (question) => {
+    try {
+      return answer(question);
+    } catch (error) {
+      if (error instanceof UnusualIndex) return { unusual: true };
+      const { message } = error as Error;
+      return error instanceof ChartError ? { refused: message } : { failed: message };
+    }
+  };
+}
+
+/** YAML as JSON. @throws ChartError */
+export function yamlAsJson(bytes: Uint8Array): string {
+  return JSON.stringify(new Budget(LARGEST_JSON).plain(parseYaml(decodeYaml(bytes), 'last') ?? {}));
+}

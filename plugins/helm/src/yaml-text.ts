@@ -1,0 +1,177 @@
+import { TextDecoder } from 'node:util';
+import {
+  defineScalarTag,
+  FAILSAFE_SCHEMA,
+  loadAll,
+  mergeTag,
+  NOT_RESOLVED,
+  YAMLException,
+  type ScalarTagDefinition,
+} from 'js-yaml';
+import { ChartError } from './chart-error.js';
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...['y', 'Y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON'].map((word) => [word, true] as const),
+  ...['n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF'].map((word) => [word, false] as const),
+]);
+const NULLS: readonly string[] = ['', '~', 'null', 'Null', 'NULL'];
+const NUMBER_STARTS = ['+', '-', '.', ...'0123456789'];
+const INTEGER = /^[-+]?(?:0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]+|0|[1-9][0-9]*)$/;
+const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
+const LARGEST_INTEGER = 2n ** 64n;
+
+/**
+ * Scalars as go-yaml v2 reads them, and so helm: YAML 1.1 words, octal numbers, no dates, no numbers to base 60. Integers
+ * that a number cannot hold are bigints.
+ */
+const SCHEMA = FAILSAFE_SCHEMA.withTags(
+  scalar('null', [...new Set(NULLS.map((word) => word.charAt(0)))], (text) =>
+    NULLS.includes(text) ? null : NOT_RESOLVED,
+  ),
+  scalar(
+    'bool',
+    [...new Set([...BOOLEANS.keys()].map((word) => word.charAt(0)))],
+    (text) => BOOLEANS.get(text) ?? NOT_RESOLVED,
+  ),
+  scalar('int', NUMBER_STARTS, (text) => integer(text.replaceAll('_', '')) ?? NOT_RESOLVED),
+  scalar('float', NUMBER_STARTS, (text) => {
+    const plain = text.replaceAll('_', '');
+    return FLOAT.test(plain) ? new Float(Number(plain)) : NOT_RESOLVED;
+  }),
+  mergeTag,
+);
+
+/** A number that was not written as an integer: as text, Go prints `1e6` and `1000000` differently. */
+class Float {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** How deep a document may be nested. */
+const DEEPEST = 100;
+
+/**
+ * The first document of `text`, as helm reads it.
+ * @param duplicates what a key that is there twice does: `refuse` (indexes), or `last` wins (Chart.yaml)
+ * @returns `undefined` for a text without a document
+ * @throws ChartError
+ */
+export function parseYaml(text: string, duplicates: 'refuse' | 'last'): unknown {
+  try {
+    return loadAll(text, { schema: SCHEMA, json: duplicates === 'last', maxDepth: DEEPEST })[0];
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    const line = error.mark === undefined ? '' : ` in line ${error.mark.line + 1}`;
+    throw new ChartError(`malformed YAML${line}: ${error.reason.slice(0, 200)}`);
+  }
+}
+
+/**
+ * Bytes as text: UTF-8, or UTF-16 with a byte order mark, which YAML allows and helm reads.
+ * @throws ChartError for bytes that are neither
+ */
+export function decodeYaml(bytes: Uint8Array): string {
+  try {
+    return textDecoder(bytes).decode(bytes);
+  } catch {
+    throw new ChartError('expected text in UTF-8');
+  }
+}
+
+/** A decoder for a text that begins with `start`. It throws on bytes that are no text. */
+export function textDecoder(start: Uint8Array): TextDecoder {
+  const encoding =
+    start[0] === 0xff && start[1] === 0xfe ? 'utf-16le' : start[0] === 0xfe && start[1] === 0xff ? 'utf-16be' : 'utf-8';
+  return new TextDecoder(encoding, { fatal: true });
+}
+
+/** What helm makes of a scalar where it expects text (sigs.k8s.io/yaml): `1.10` is `1.1`. `undefined`: no scalar. */
+export function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (value instanceof Float) return floatText(value.value);
+  return typeof value === 'number' ? String(value) : undefined;
+}
+
+/** Counts what is read, since a few hundred bytes of aliases can stand for gigabytes. */
+export class Budget {
+  readonly #limit: number;
+  #spent = 0;
+
+  /** @param limit nodes and characters */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get spent(): number {
+    return this.#spent;
+  }
+
+  /** @throws ChartError when more was read than allowed */
+  spend(amount: number): void {
+    this.#spent += amount;
+    if (this.#spent > this.#limit) throw new ChartError('expands to more than is allowed');
+  }
+
+  /**
+   * A copy of `value` that JSON can print: a tree, without bigints.
+   * @throws ChartError
+   */
+  plain(value: unknown): unknown {
+    this.spend(1);
+    if (typeof value === 'string') this.spend(value.length);
+    if (typeof value === 'bigint') return Number(value);
+    if (value instanceof Float) return Number.isFinite(value.value) ? value.value : null;
+    if (Array.isArray(value)) return value.map((member) => this.plain(member));
+    if (typeof value !== 'object' || value === null) return value ?? null;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, member]) => {
+        this.spend(key.length);
+        return [key, this.plain(member)];
+      }),
+    );
+  }
+}
+
+function scalar<Result>(
+  name: string,
+  starts: readonly string[],
+  resolve: (text: string) => Result | typeof NOT_RESOLVED,
+): ScalarTagDefinition<Result> {
+  return defineScalarTag<Result>(`tag:yaml.org,2002:${name}`, {
+    implicit: true,
+    implicitFirstChars: starts,
+    resolve,
+    identify: () => false,
+  });
+}
+
+/** `undefined` where Go's `ParseInt` with base 0 and 64 bits fails. */
+function integer(text: string): number | bigint | undefined {
+  if (text.length > 80 || !INTEGER.test(text)) return undefined;
+  const negative = text.startsWith('-');
+  const digits = text.replace(/^[-+]/, '').replace(/^0(?=[0-7])/, '0o');
+  const value = negative ? -BigInt(digits) : BigInt(digits);
+  if (value >= LARGEST_INTEGER || value < -LARGEST_INTEGER / 2n) return undefined;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** Go's `FormatFloat(value, 'g', -1, 32)`: the fewest digits that are the same number in single precision. */
+function floatText(value: number): string {
+  const single = Math.fround(value);
+  if (!Number.isFinite(single)) return single > 0 ? '+Inf' : '-Inf';
+  let digits = 1;
+  while (digits < 9 && Math.fround(Number(single.toPrecision(digits))) !== single) digits += 1;
+  const [mantissa = '', power = ''] = single.toExponential(digits - 1).split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) {
+    return Object.is(single, -0)
+      ? '-0'
+      : Number(single.toPrecision(digits)).toFixed(Math.max(0, digits - 1 - exponent));
+  }
+  return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+}

@@ -1,0 +1,201 @@
+import { load, YAML11_SCHEMA } from 'js-yaml';
+import { describe, expect, it } from 'vitest';
+import { ChartError } from '../src/chart-error.js';
+import {
+  entryJson,
+  findVersion,
+  joinCharts,
+  joinJsonIndex,
+  joinYamlIndex,
+  jsonFragment,
+  pageOf,
+  readIndexEntry,
+  yamlFragment,
+  type IndexEntry,
+} from '../src/index-fragment.js';
+import { text } from './fixtures.js';
+
+const DIGEST = 'ab'.repeat(32);
+const GENERATED = '2024-05-01T12:34:56Z';
+
+function entry(version: string, more: Partial<IndexEntry> = {}): IndexEntry {
+  return { name: 'x', version, apiVersion: 'v2', urls: [`charts/x-${version}.tgz`], digest: DIGEST, ...more };
+}
+
+const NASTY = entry('1.0.0', {
+  appVersion: '1.10',
+  created: GENERATED,
+  deprecated: true,
+  description: 'a: "b" # c\u0085d\u2028e\u007f \ufeff é 😀 \\ yes',
+  keywords: ['no', 'null', '1e3', '', '- a', '*b', '2024-01-01'],
+  annotations: { y: 'on', 'a: b': 'x\ny\n', 'artifacthub.io/changes': '- kind: added\n  description: "x"\n' },
+  dependencies: [
+    {
+      name: 'redis',
+      repository: '',
+      version: '^17',
+      tags: ['a', 'b'],
+      enabled: true,
+      'import-values': ['data', { child: 'a', parent: { b: [] } }, [1]],
+    },
+    { name: 'common', repository: 'oci://registry.example.com' },
+  ],
+  maintainers: [{ name: 'A', email: 'a@example.com' }, { url: 'https://example.com' }],
+  removed: true,
+  type: 'library',
+});
+
+async function both(charts: Record<string, IndexEntry[]>, serverInfo?: { contextPath?: string }): Promise<unknown[]> {
+  const names = Object.keys(charts);
+  const head = { generated: GENERATED, serverInfo };
+  const json = joinJsonIndex(
+    names.map((name) => ({ name, bytes: jsonFragment(charts[name] ?? []) })),
+    head,
+  );
+  const yaml = joinYamlIndex(
+    names.map((name) => ({ name, bytes: yamlFragment(name, charts[name] ?? []) })),
+    head,
+  );
+  return [JSON.parse(await text(json)), load(await text(yaml), { schema: YAML11_SCHEMA })];
+}
+
+describe('an index', () => {
+  it('is the same as JSON and as YAML', async () => {
+    const charts = {
+      'a: b': [entry('0.1.0', { name: 'a: b' })],
+      empty: [],
+      x: [entry('0.9.0'), NASTY, entry('1.10.0')],
+    };
+    const wanted = {
+      apiVersion: 'v1',
+      entries: { 'a: b': charts['a: b'], x: [entry('1.10.0'), NASTY, entry('0.9.0')] },
+      generated: GENERATED,
+      serverInfo: { contextPath: '/charts' },
+    };
+    expect(await both(charts, { contextPath: '/charts' })).toEqual([wanted, wanted]);
+  });
+
+  it('may hold nothing', async () => {
+    const wanted = { apiVersion: 'v1', entries: {}, generated: GENERATED };
+    expect(await both({})).toEqual([wanted, wanted]);
+    expect(await both({}, {})).toEqual([
+      { ...wanted, serverInfo: {} },
+      { ...wanted, serverInfo: {} },
+    ]);
+  });
+
+  it('is printed as people know it', async () => {
+    expect(
+      yamlFragment('x', [
+        entry('1.0.0', { keywords: ['a'], maintainers: [{ name: 'A', url: 'https://a.example.com' }] }),
+      ]).toString(),
+    ).toBe(
+      `  "x":
+  - apiVersion: "v2"
+    digest: "${DIGEST}"
+    keywords:
+    - "a"
+    maintainers:
+    - "name": "A"
+      "url": "https://a.example.com"
+    name: "x"
+    urls:
+    - "charts/x-1.0.0.tgz"
+    version: "1.0.0"
+`
+        .replaceAll('"name": ', 'name: ')
+        .replaceAll('"url": ', 'url: '),
+    );
+  });
+
+  it('has the same bytes for the same entries', () => {
+    const fields = { ...NASTY };
+    const turned = Object.fromEntries(Object.entries(fields).reverse()) as unknown as IndexEntry;
+    expect(entryJson(turned)).toBe(entryJson(NASTY));
+    expect(jsonFragment([entry('1.0.0+a'), entry('1.0.0+b')])).toEqual(
+      jsonFragment([entry('1.0.0+b'), entry('1.0.0+a')]),
+    );
+    expect(yamlFragment('x', [turned])).toEqual(yamlFragment('x', [NASTY]));
+  });
+
+  it('has no field that helm does not know', () => {
+    const more = { ...entry('1.0.0'), score: 1, tillerVersion: '>2' } as IndexEntry;
+    expect(JSON.parse(entryJson(more))).toEqual(entry('1.0.0'));
+    expect(yamlFragment('x', [more]).toString()).not.toMatch(/score|tiller/);
+  });
+});
+
+describe('the lists of the API', () => {
+  it('join charts, and leave out those without versions', async () => {
+    const fragments = ['a', 'b', 'c'].map((name) => ({
+      name,
+      bytes: jsonFragment(name === 'b' ? [] : [entry('1.0.0', { name })]),
+    }));
+    expect(JSON.parse(await text(joinCharts(fragments)))).toEqual({
+      a: [entry('1.0.0', { name: 'a' })],
+      c: [entry('1.0.0', { name: 'c' })],
+    });
+    expect(await text(joinCharts([]))).toBe('{}');
+  });
+
+  it.each([
+    [0, undefined, ['a', 'b', 'c']],
+    [1, 1, ['b']],
+    [1, undefined, ['b', 'c']],
+    [3, 2, []],
+    [0, 9, ['a', 'b', 'c']],
+  ])('have pages: offset %s, limit %s', (offset, limit, names) => {
+    expect(pageOf(['c', 'a', 'b'], offset, limit)).toEqual(names);
+  });
+
+  it('find a version', () => {
+    const entries = [entry('2.0.0-rc.1'), entry('1.0.0'), entry('v1.1.0')];
+    expect(findVersion(entries, 'latest')?.version).toBe('v1.1.0');
+    expect(findVersion(entries, '2.0.0-rc.1')?.version).toBe('2.0.0-rc.1');
+    expect(findVersion(entries, '1.1.0')).toBeUndefined();
+    expect(findVersion([entry('1.0.0-1')], 'latest')).toBeUndefined();
+  });
+});
+
+describe('an entry of another server', () => {
+  const fields = { name: 'x', version: '1.0.0', urls: ['x-1.0.0.tgz'] };
+  const plain = { apiVersion: 'v1', name: 'x', version: '1.0.0', urls: ['x-1.0.0.tgz'] };
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['keeps what helm knows', { appVersion: 2, unknown: {} }, { appVersion: '2' }],
+    ['keeps a digest', { digest: DIGEST }, { digest: DIGEST }],
+    ['spells a digest as helm 4 wants it', { digest: `sha256:${DIGEST.toUpperCase()}` }, { digest: DIGEST }],
+    ['drops a digest that is none', { digest: 'abc' }, {}],
+    ['drops a digest that is no text', { digest: 12 }, {}],
+    [
+      'keeps a time',
+      { created: '2024-05-01T12:34:56.789012345+02:00' },
+      { created: '2024-05-01T12:34:56.789012345+02:00' },
+    ],
+    ['drops a date', { created: '2024-05-01' }, {}],
+    ['drops a time that never was', { created: '2024-13-01T00:00:00Z' }, {}],
+    ['has no urls without any', { urls: null }, { urls: [] }],
+    ['may be removed', { removed: true }, { removed: true }],
+    [
+      'may have a dependency twice',
+      { dependencies: [{ name: 'a' }, { name: 'a' }] },
+      {
+        dependencies: [
+          { name: 'a', repository: '' },
+          { name: 'a', repository: '' },
+        ],
+      },
+    ],
+    ['replaces half characters', { annotations: { a: 'x\ud800' } }, { annotations: { a: 'x\ufffd' } }],
+  ])('%s', (_, more, wanted) => expect(readIndexEntry({ ...fields, ...more })).toEqual({ ...plain, ...wanted }));
+
+  it.each([
+    { name: '../x' },
+    { version: 'one' },
+    { urls: 'x' },
+    { urls: [{}] },
+    { deprecated: 'yes' },
+    { annotations: [] },
+    { annotations: { ['k'.repeat(300)]: '' } },
+  ])('is refused with %j', (more) => expect(() => readIndexEntry({ ...fields, ...more })).toThrow(ChartError));
+});
