@@ -59,6 +59,10 @@ export class AddressedFlight implements SharedFlight {
     this.done.catch(() => {});
   }
 
+  get wanted(): boolean {
+    return true;
+  }
+
   retain(): void {
     this.#users += 1;
   }

@@ -47,6 +47,8 @@ export interface FlightPlan {
   describeAnew(): Promise<ArtifactDescription | undefined>;
   /** The bytes of another resource, for hooks that verify. */
   read: VerifyContext['read'];
+  /** Ends the reads that a hook which has failed no longer waits for. */
+  abandonReads(): void;
   /** Told when a document was read: its descriptions, for the digest that it will have. */
   described(digest: Digest, descriptions: Descriptions): void;
 }
@@ -86,8 +88,10 @@ export interface SharedFlight {
   /** Keeps what the flight brings readable until `release`. */
   retain(): void;
   release(): Promise<void>;
-  /** Ends the flight; all who follow it get an error. */
-  abort(): void;
+  /** Whether anybody but the flight itself works with it, or has seen its bytes. */
+  readonly wanted: boolean;
+  /** Ends the flight; all who follow it get an error: that the server is shutting down, unless there is another reason. */
+  abort(reason?: EntrepotError): void;
 }
 
 /** What a flight works with. */
@@ -147,8 +151,12 @@ export class Flight implements SharedFlight {
     if (this.#users === 0) await this.#spool?.release();
   }
 
-  abort(): void {
-    this.#abort.abort(shuttingDown());
+  get wanted(): boolean {
+    return this.#users > 1 || this.#spool?.followed === true;
+  }
+
+  abort(reason = shuttingDown()): void {
+    this.#abort.abort(reason);
   }
 
   async #run(): Promise<FlightResult> {
@@ -511,6 +519,7 @@ export class Flight implements SharedFlight {
       else if (protocol.describe !== undefined)
         this.#plan.described(digest, await protocol.describe(resource, content, context));
     } catch (error) {
+      this.#plan.abandonReads();
       throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);
     }
   }
@@ -651,6 +660,11 @@ export function tookTooLong({ key }: { readonly key: string }, milliseconds: num
     status: 504,
     code: 'UPSTREAM_TIMEOUT',
   });
+}
+
+/** The error of a fetch that was for a hook alone, which has failed meanwhile. */
+export function abandoned({ key }: { readonly key: string }): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `Nobody waits for ${key} any more`, { code: 'ABANDONED' });
 }
 
 /** The error of a fetch that is ended with the server. */

@@ -10,6 +10,7 @@ import { ByteLru } from './byte-lru.js';
 import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import {
+  abandoned,
   Flight,
   type FlightContext,
   type FlightPlan,
@@ -65,7 +66,9 @@ export class Flights {
     const view = this.#takeOff(resource, kept);
     this.#running.set(key, view);
     const flight = view(resource.key);
-    const landed = (): void => void this.#running.delete(key);
+    const landed = (): void => {
+      if (this.#running.get(key) === view) this.#running.delete(key);
+    };
     flight.done.then(landed, landed);
     return flight;
   }
@@ -142,10 +145,14 @@ export class Flights {
   /** A flight for one request only, whose bytes are verified but not kept. */
   alone(resource: ArtifactResource | DocumentResource): SharedFlight {
     const flight = this.#start(resource, undefined, 'nothing');
+    this.#setAside(flight);
+    return flight;
+  }
+
+  #setAside(flight: SharedFlight): void {
     this.#alone.add(flight);
     const landed = (): void => void this.#alone.delete(flight);
     flight.done.then(landed, landed);
-    return flight;
   }
 
   #start(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, keep: FlightPlan['keep']): Flight {
@@ -153,13 +160,15 @@ export class Flights {
   }
 
   #plan(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, keep: FlightPlan['keep']): FlightPlan {
+    const reads = new Set<() => void>();
     return {
       resource,
       rule: this.rule(resource),
       kept,
       keep,
       describe: () => this.#admitted(resource),
-      read: (other) => this.read(other),
+      read: (other) => this.read(other, reads),
+      abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
       described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
     };
@@ -247,15 +256,16 @@ export class Flights {
   /**
    * The bytes of `resource` for a hook that verifies another one: kept and fresh, else through a flight; stale when that
    * fails and the rule lets it.
+   * @param reads what the hook waits for, each with the way to wait no longer
    */
-  async read(resource: ArtifactResource | DocumentResource): Promise<Content> {
+  async read(resource: ArtifactResource | DocumentResource, reads?: Set<() => void>): Promise<Content> {
     const { definition, negative, services } = this.#context;
     const kept = await services.storage.entries.find(definition.name, resource.key);
     const state = kept && standing(kept, this.rule(resource), services.clock.now());
     if (kept !== undefined && state?.fresh === true) return this.storedContent(kept);
     try {
       await negative.check(resource.key);
-      return await this.#land(resource, kept, (result) => this.#ownContent(result));
+      return await this.#land(resource, kept, (result) => this.#ownContent(result), reads);
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
       if (failure.kind === 'not-found') await negative.remember(resource.key, failure, this.rule(resource));
@@ -276,14 +286,35 @@ export class Flights {
     resource: ArtifactResource | DocumentResource,
     kept: Entry | undefined,
     use: (result: FlightResult) => Promise<Result>,
+    reads?: Set<() => void>,
   ): Promise<Result> {
     const flight = this.join(resource, kept);
     flight.retain();
+    let held = true;
+    const release = async (): Promise<void> => {
+      if (!held) return;
+      held = false;
+      await flight.release();
+    };
+    const abandon = (): void => {
+      release().catch(() => {});
+      this.#endUnwanted(resource, flight);
+    };
+    reads?.add(abandon);
     try {
       return await use(await flight.done);
     } finally {
-      await flight.release();
+      reads?.delete(abandon);
+      await release();
     }
+  }
+
+  /** Ends a flight that was for a failed hook alone: who tries again must not join it, and fail on what it brings. */
+  #endUnwanted(resource: ArtifactResource | DocumentResource, flight: SharedFlight): void {
+    if (flight.wanted || this.running(resource) !== flight) return;
+    this.#running.delete(flightKey(resource));
+    this.#setAside(flight);
+    flight.abort(abandoned(resource));
   }
 
   /** The bytes of an entry, from the store. */

@@ -31,6 +31,13 @@ export class WholeFlight {
     done.catch(() => {});
     const head = done.then(() => undefined);
     head.catch(() => {});
-    return { head, done, retain: () => {}, release: async () => {}, abort: () => this.#abort.abort(shuttingDown()) };
+    return {
+      head,
+      done,
+      wanted: true,
+      retain: () => {},
+      release: async () => {},
+      abort: () => this.#abort.abort(shuttingDown()),
+    };
   }
 }

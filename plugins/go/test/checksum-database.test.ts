@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
+import { Readable } from 'node:stream';
 import { silentLogger, type ArtifactResource, type Content, type DocumentResource } from '@entrepot/core';
 import { afterAll, describe, expect, it } from 'vitest';
+import { Gate } from '@entrepot/core/testing';
 import { ChecksumDatabase } from '../src/checksum-database.js';
 import { parseDatabase } from '../src/database-setting.js';
 import { openNote, parseVerifierKey, ProofError } from '../src/note.js';
@@ -144,14 +145,44 @@ describe('tampering', () => {
     const record = setting.database.lookup('example.com/one@v1.0.0') as string;
     if (altered.status === 200) expect(altered.body.toString().split('\n\n')[0]).toBe(record.split('\n\n')[0]);
     else expect(altered.status).toBe(502);
-    // Proofs that failed with this one still have fetches to end.
-    while (setting.repository.engine.flights() > 0) await setImmediate();
     // Nothing bad was kept: with an honest upstream all is well.
     setting.tamper((_, answer) => answer);
     setting.repository.clock.advance(120_000);
     const honest = await setting.get(`/${ZIP}`);
     expect([honest.status, honest.error]).toEqual([200, undefined]);
     expect((await setting.get(`/${LOOKUP}`)).body.toString()).toBe(record);
+  });
+});
+
+/** The status of a reply, without waiting for what else is fetched. */
+async function statusAtOnce({ engine, baseUrl }: GoRepository['repository'], path: string): Promise<number> {
+  const request = { method: 'GET', rawPath: path, rawQuery: '', header: () => undefined, body: Readable.from([]) };
+  return (await engine.handle({ ...request, baseUrl, signal: new AbortController().signal })).status;
+}
+
+describe('a proof that fails', () => {
+  it.each(ROWS)('for %s says nothing of an immediate retry', async (_, tampering) => {
+    const setting = await openGo();
+    setting.tamper(tampering(setting));
+    expect(await statusAtOnce(setting.repository, `/${ZIP}`)).toBe(502);
+    setting.tamper((_path, answer) => answer);
+    expect(await statusAtOnce(setting.repository, `/${ZIP}`)).toBe(200);
+  });
+
+  it('leaves nothing behind that an immediate retry could fail on', async () => {
+    const { repository, tamper } = await openGo();
+    const slow = new Gate();
+    tamper(async (path, answer) => {
+      if (path.includes('tile/8/0/003')) return { status: 503, body: 'down' };
+      if (answer === undefined || !path.includes('tile/8/1/')) return answer;
+      await slow.pass();
+      return { ...answer, body: flipped(Buffer.from(answer.body), 3) };
+    });
+    expect(await statusAtOnce(repository, `/${ZIP}`)).toBe(502);
+    tamper((_, answer) => answer);
+    const retry = statusAtOnce(repository, `/${ZIP}`);
+    slow.open();
+    expect(await retry).toBe(200);
   });
 });
 

@@ -32,7 +32,7 @@ export interface GoRepository {
   /** The paths that the upstream was asked for, without its base. */
   readonly asked: string[];
   /** Replaces what the upstream answers; `undefined` passes on. */
-  tamper(change: (path: string, answer: Answer) => Answer): void;
+  tamper(change: (path: string, answer: Answer) => Answer | Promise<Answer>): void;
 }
 
 /** A database with 1,000 records around those of the modules, so that its tree has several tiles. */
@@ -62,12 +62,12 @@ export function fixture(): { database: GoDatabase; modules: GoModule[] } {
 /** Opens a repository for one test. */
 export async function openGo(options: Record<string, unknown> = {}, policy?: PolicyEngine): Promise<GoRepository> {
   const { database, modules } = fixture();
-  let change = (_path: string, answer: Answer): Answer => answer;
+  let change = (_path: string, answer: Answer): Answer | Promise<Answer> => answer;
   const asked: string[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const path = (request.url ?? '').slice('/base/'.length);
     asked.push(decodeURIComponent(path));
-    const found = change(decodeModule(path), proxyAnswer(modules, database, path));
+    const found = await change(decodeModule(path), proxyAnswer(modules, database, path));
     const { status = 200, mediaType = 'text/plain', body = '', headers } = found ?? { status: 404, body: 'not found' };
     response.writeHead(status, { 'content-type': mediaType, 'content-length': Buffer.byteLength(body), ...headers });
     response.end(request.method === 'HEAD' ? undefined : body);
