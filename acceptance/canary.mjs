@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export class Canary {
   #folder;
   #secrets;
-  #mayKnow;
+  #program;
   #stopped = false;
   /** @type {Promise<void> | undefined} */
   #watch;
@@ -18,12 +18,13 @@ export class Canary {
   /**
    * @param {string} folder all files below it are read
    * @param {() => Readonly<Record<string, string>>} secrets by the names under which they are reported
-   * @param {() => readonly (number | undefined)[]} mayKnow processes whose environment holds them, as they were given it
+   * @param {string} program what is in the arguments of the process that was given them in its environment: one that it
+   *   starts has the same for a moment
    */
-  constructor(folder, secrets, mayKnow) {
+  constructor(folder, secrets, program) {
     this.#folder = folder;
     this.#secrets = secrets;
-    this.#mayKnow = mayKnow;
+    this.#program = program;
   }
 
   /** Looks again and again until `stop`. */
@@ -59,8 +60,8 @@ export class Canary {
       const line = await read('cmdline');
       this.programs.add(line.toString().split('\0', 1)[0]?.split('/').at(-1) ?? '');
       this.check(`the arguments of ${line.toString().slice(0, 40)}`, line);
-      if (!this.#mayKnow().includes(Number(pid)))
-        this.check(`a variable of ${line.toString().slice(0, 40)}`, await read('environ'));
+      if (line.includes(this.#program)) continue;
+      this.check(`a variable of ${line.toString().slice(0, 40)}`, await read('environ'));
     }
   }
 

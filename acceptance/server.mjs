@@ -48,10 +48,6 @@ export class EntrepotServer {
     return this.#port;
   }
 
-  get pid() {
-    return this.#process?.pid;
-  }
-
   /** What the server wrote, from its last start; at most the end of it. */
   get log() {
     return this.#log;

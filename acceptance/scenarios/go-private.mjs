@@ -88,7 +88,7 @@ export async function goPrivate(tally, clients) {
       'private key': pem.split('\n')[5] ?? '',
       ...Object.fromEntries(github.tokens.map((token, at) => [`token ${at}`, token])),
     });
-    const canary = new Canary(place, secrets, () => [server.pid]);
+    const canary = new Canary(place, secrets, join('host', 'dist', 'cli', 'main.js'));
     const setting = { folder, database, url: `${server.url}/go` };
     try {
       await tally.check('go private: the server starts', () => server.start());
@@ -103,7 +103,11 @@ export async function goPrivate(tally, clients) {
           },
         );
         await tally.check(`${client.name} private: prints what is wrong`, async () => {
-          const missing = await run({ ...setting, client }, ['mod', 'download', `${LIB}@v9.9.${clients.indexOf(client)}`]);
+          const missing = await run({ ...setting, client }, [
+            'mod',
+            'download',
+            `${LIB}@v9.9.${clients.indexOf(client)}`,
+          ]);
           assert.match(missing.stderr, /404 Not Found[^]*unknown revision v9\.9\./);
           const accepts = git.accepts;
           git.accepts = () => false;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
 import { parseDatabase } from './database-setting.js';
 import { goEnvironment } from './go-environment.js';
+import { parseNetrc, type NetrcLogin } from './netrc.js';
 import { databaseScope } from './sources.js';
 
 /**
@@ -18,7 +19,7 @@ export async function discoverUpstreams(
   const environment = await goEnvironment(surroundings);
   if (environment === undefined) return [];
   const proxies = parseProxies(environment.GOPROXY);
-  const logins = useClientCredentials ? await readNetrc(surroundings) : new Map<string, string>();
+  const logins = useClientCredentials ? await readNetrc(surroundings) : new Map<string, NetrcLogin>();
   const found: DiscoveredUpstream[] = proxies.map(({ url, fallback }) => ({
     url: plain(url),
     fallback,
@@ -75,29 +76,16 @@ function plain(url: URL): string {
 }
 
 /** What `go` would send: only over https (golang.org/issue/42135), from the URL itself or from the netrc file. */
-function authorizationFor(url: URL, logins: ReadonlyMap<string, string>): string | undefined {
+function authorizationFor(url: URL, logins: ReadonlyMap<string, NetrcLogin>): string | undefined {
   if (url.protocol !== 'https:') return undefined;
-  const own =
-    url.username === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  const login = own ?? logins.get(url.host);
-  return login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`;
+  const own = { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
+  const login = url.username === '' ? logins.get(url.host) : own;
+  return login && `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
 }
 
-/** `login:password` by machine. */
-async function readNetrc(surroundings: Readonly<Record<string, string | undefined>>): Promise<Map<string, string>> {
+async function readNetrc(
+  surroundings: Readonly<Record<string, string | undefined>>,
+): Promise<ReadonlyMap<string, NetrcLogin>> {
   const path = surroundings['NETRC'] || join(surroundings['HOME'] || homedir(), '.netrc');
-  const logins = new Map<string, string>();
-  const words = (await readFile(path, 'utf8').catch(() => '')).split(/\s+/);
-  let machine = '';
-  let login = '';
-  for (let at = 0; at + 1 < words.length; at += 1) {
-    const value = words[at + 1] as string;
-    if (words[at] === 'machine') machine = value;
-    else if (words[at] === 'login') login = value;
-    else if (words[at] === 'password' && machine !== '' && !logins.has(machine))
-      logins.set(machine, `${login}:${value}`);
-    else continue;
-    at += 1;
-  }
-  return logins;
+  return parseNetrc(await readFile(path, 'utf8').catch(() => ''));
 }

@@ -126,20 +126,27 @@ function literalHosts({ text }: ModulePatterns): readonly string[] | undefined {
 
 /** The options of a Go module repository. What is left out is as `go env` of this machine says. */
 export const goOptions = z.strictObject({
-  /** The checksum database that modules are verified with, as in `GOSUMDB`: `off`, a name whose key `go` knows, or a verifier key. */
-  sumdb: database.optional(),
-  /** Modules that are verified with no database (`GONOSUMDB`): patterns, as a list or separated by commas. Their names are never sent to one. */
-  unverified: patterns.optional(),
-  /**
-   * Private modules (`GONOPROXY`): patterns. They are asked only of upstreams whose scope matches them, and verified with
-   * no database. Without such an upstream they are not found here, so that clients with `,direct` go where they are.
-   */
-  private: patterns.optional(),
-  /**
-   * Private modules that are fetched from their repositories: the first route that matches a module decides, before the
-   * scopes of upstreams. None of their names is sent to an upstream or a checksum database.
-   */
-  routes: z.array(route).default([]),
+  sumdb: database
+    .optional()
+    .describe(
+      'The checksum database that modules are verified with, as in `GOSUMDB`: `off`, a name whose key `go` knows, or a verifier key. Default: as `go env` says.',
+    ),
+  unverified: patterns
+    .optional()
+    .describe(
+      'Modules that are verified with no database (`GONOSUMDB`): patterns, as a list or separated by commas. Their names are never sent to one. Default: as `go env` says.',
+    ),
+  private: patterns
+    .optional()
+    .describe(
+      'Private modules (`GONOPROXY`): patterns. They are asked only of upstreams whose scope matches them, and verified with no database. Without such an upstream they are not found here, so that clients with `,direct` go where they are. Default: as `go env` says.',
+    ),
+  routes: z
+    .array(route)
+    .default([])
+    .describe(
+      'Private modules that are fetched from their repositories, by the `go` and `git` of this machine: `{ match, direct: true, credentials, insecure }`. The first route that matches a module decides, before the scopes of upstreams.',
+    ),
 });
 
 /** The parsed options. */

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -47,6 +47,13 @@ async function open(route: Record<string, unknown> = { credentials: { ...LOGIN, 
     await rm(folder, { recursive: true, force: true });
   });
   return { git, repository, warnings, get: (path) => repository.ask(path) };
+}
+
+/** The running commands with `text` in their arguments, where the machine shows them as files. */
+async function commandsWith(text: string): Promise<string[]> {
+  const names = await readdir('/proc').catch(() => []);
+  const lines = await Promise.all(names.map((name) => readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')));
+  return lines.filter((line) => line.includes(text));
 }
 
 async function commitLib(git: GitServer): Promise<string> {
@@ -182,8 +189,10 @@ describe('direct routes', () => {
     });
     const reply = get(`/${LIB}/@v/v1.0.0.zip`);
     await asked;
+    if (process.platform === 'linux') expect(await commandsWith(`${GIT_HOST}/team/lib`)).not.toEqual([]);
     await repository.engine.dispose(0);
     expect((await reply).status).toBeGreaterThanOrEqual(500);
+    expect(await commandsWith(`${GIT_HOST}/team/lib`)).toEqual([]);
     expect(await readdir(process.env['TMPDIR'] as string)).toEqual(
       expect.not.arrayContaining([expect.stringMatching(/^entrepot-go-/)]),
     );
