@@ -3,5 +3,6 @@ export const BUNDLED_PLUGINS: readonly string[] = [
   '@entrepot/plugin-npm',
   '@entrepot/plugin-files',
   '@entrepot/plugin-go',
+  '@entrepot/plugin-oci',
   '@entrepot/plugin-pypi',
 ];
