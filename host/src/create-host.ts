@@ -4,26 +4,31 @@ import type Koa from 'koa';
 import {
   ConfigurationError,
   printListenAddress,
+  type Config,
   type ConfigurationProblem,
   type ListenAddress,
   type LoadedConfig,
+  type TlsConfig,
 } from './config/index.js';
+import { TokenEndpoint } from './access/token-endpoint.js';
 import { createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
-import { BLOBS, ENGINE, ENTRIES, METRICS, ROOT_LOGGER, STORAGE } from './container/tokens.js';
+import { BLOBS, ENGINE, ENTRIES, METRICS, ROOT_LOGGER, STORAGE, TOKENS } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
 import type { ExchangeObserver } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
+import { readCertificates } from './http/certificates.js';
 import { Listener } from './http/listener.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
+import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
-import { mountRepositories, shownUrl, type Served } from './mount-repositories.js';
+import { mountRepositories, shownUrl, tokenRepositories, type Served } from './mount-repositories.js';
 import { loadPlugins } from './plugins/load.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
 
@@ -121,7 +126,28 @@ async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promis
     throw unexpected;
   }
   const refused = failures.flatMap((error) => (error as ConfigurationError).problems);
-  return { root, served, problems: [...plugins.problems, ...planned.problems, ...refused], deadline };
+  const problems = [
+    ...plugins.problems,
+    ...planned.problems,
+    ...certificateProblems(config, planned.plans),
+    ...refused,
+  ];
+  return { root, served, problems, deadline };
+}
+
+function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
+  const used = [
+    { path: 'server.tls', tls: server.tls },
+    ...plans.map(({ name, tls }) => ({ path: `repositories.${name}.tls`, tls: tls === server.tls ? undefined : tls })),
+  ];
+  return used.flatMap(({ path, tls }) => {
+    try {
+      if (tls !== undefined) readCertificates(tls);
+      return [];
+    } catch (error) {
+      return [{ path, message: (error as Error).message }];
+    }
+  });
 }
 
 async function abandon({ root }: Pick<Prepared, 'root'>): Promise<void> {
@@ -132,6 +158,7 @@ async function abandon({ root }: Pick<Prepared, 'root'>): Promise<void> {
 /** One listener and what is served on it. */
 interface Site {
   readonly address: ListenAddress;
+  readonly tls: TlsConfig | undefined;
   readonly served: Served[];
 }
 
@@ -150,11 +177,15 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   const common = { maxPathLength: server.maxPathLength, watch: { drain, observers }, proxies, logger };
 
   const sites: OpenSite[] = [];
-  for (const site of sitesOf(server.listen, served)) {
+  for (const site of sitesOf(server, served)) {
     const isMain = sites.length === 0;
     const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies);
-    const app = createApp({ ...common, repositories, routes: isMain ? addServerRoutes : undefined });
-    const listener = new Listener(app, { ...server, ...site.address }, logger);
+    const routes = (router: Router): void => {
+      if (isMain) addServerRoutes(router);
+      addTokenRoute(router, site);
+    };
+    const app = createApp({ ...common, repositories, routes });
+    const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
     sites.push({ ...site, app, listener });
   }
   const [main] = sites as [OpenSite];
@@ -164,6 +195,12 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   for (const { scope } of served) {
     const engine = scope.get(ENGINE);
     numbers.watch('flights', () => engine.flights());
+  }
+
+  function addTokenRoute(router: Router, site: Site): void {
+    const repositories = tokenRepositories(site.served);
+    if (repositories.some(({ access }) => access.knowsCallers))
+      tokenRoute(router, new TokenEndpoint(repositories, root.get(TOKENS)));
   }
 
   function addServerRoutes(router: Router): void {
@@ -220,14 +257,14 @@ function counting(metrics: PrometheusMetrics): ExchangeObserver {
 }
 
 /** The server's own listener first, then those that repositories have, each address once. */
-function sitesOf(main: ListenAddress, served: readonly Served[]): Site[] {
-  const sites: Site[] = [{ address: main, served: [] }];
+function sitesOf({ listen: address, tls }: Config['server'], served: readonly Served[]): Site[] {
+  const sites: Site[] = [{ address, tls, served: [] }];
   const separate = new Map<string, Site>();
   for (const one of served) {
-    const { listen } = one.plan;
+    const { listen, tls } = one.plan;
     let site = listen === undefined ? sites[0] : separate.get(printListenAddress(listen));
     if (site === undefined) {
-      site = { address: listen as ListenAddress, served: [] };
+      site = { address: listen as ListenAddress, tls, served: [] };
       separate.set(printListenAddress(site.address), site);
       sites.push(site);
     }

@@ -1,6 +1,7 @@
 import { createSharedMount } from '@entrepot/core/engine';
+import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
-import { ENGINE } from './container/tokens.js';
+import { ACCESS, ENGINE } from './container/tokens.js';
 import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
 import type { MountedRepository } from './http/koa-adapter.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
@@ -42,6 +43,13 @@ export function mountRepositories(
   }
 }
 
+/** Those of a listener for which clients get tokens: who is found at a mount that the ecosystem fixes. */
+export function tokenRepositories(served: readonly Served[]): TokenRepository[] {
+  return served
+    .filter(({ plan }) => plan.sharedMounts.length > 0)
+    .map(({ plan, scope }) => ({ name: plan.name, access: scope.get(ACCESS), plainNames: isExclusive(plan) }));
+}
+
 /** The URL that the start page shows; a repository with a listener of its own is on another port of the same host. */
 export function shownUrl(
   plan: RepositoryPlan,
@@ -55,7 +63,7 @@ export function shownUrl(
   if (plan.listen === undefined || own !== undefined) return baseUrlOf(own, mount, proxies);
   return (request, authority) => {
     const { hostname } = new URL(originOf(request, authority, proxies));
-    return `http://${hostname}:${port()}${mount}`;
+    return `${plan.tls === undefined ? 'http' : 'https'}://${hostname}:${port()}${mount}`;
   };
 }
 

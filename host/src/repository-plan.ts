@@ -10,6 +10,7 @@ import {
   type ListenAddress,
   type LoadedConfig,
   type RepositoryConfig,
+  type TlsConfig,
   type UpstreamAuth,
 } from './config/index.js';
 import type { LoadedPlugin } from './plugins/load.js';
@@ -40,6 +41,8 @@ export interface RepositoryPlan {
   readonly sharedMounts: readonly string[];
   /** Where it has a listener apart from the server's. */
   readonly listen: ListenAddress | undefined;
+  /** HTTPS on its listener. Absent: plain HTTP. */
+  readonly tls: TlsConfig | undefined;
   /** Nobody has to say who they are, so only this machine may upload. */
   readonly acceptsUploads: boolean;
   readonly upstreams: readonly PlannedUpstream[];
@@ -55,6 +58,8 @@ export interface RepositoryPlans {
   readonly problems: readonly ConfigurationProblem[];
 }
 
+type ServerConfig = LoadedConfig['config']['server'];
+
 const CONFIGURED = 'the configuration';
 
 /**
@@ -66,11 +71,11 @@ export async function planRepositories(
   plugins: readonly LoadedPlugin[],
 ): Promise<RepositoryPlans> {
   const configured = Object.entries(config.repositories ?? {});
-  const main = config.server.listen;
-  const results = await Promise.all(configured.map(([name, one]) => planRepository(name, one, plugins, main)));
+  const { server } = config;
+  const results = await Promise.all(configured.map(([name, one]) => planRepository(name, one, plugins, server)));
   if (addBundledRepositories) {
     const added = plugins.filter(({ bundled, plugin }) => bundled && config.repositories?.[plugin.id] === undefined);
-    results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, main)))));
+    results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, server)))));
   }
   const plans = withSharedMounts(results.flatMap(({ plan }) => (plan === undefined ? [] : [plan])));
   return { plans, problems: [...results.flatMap(({ problems }) => problems), ...mountProblems(plans)] };
@@ -85,8 +90,9 @@ async function planRepository(
   name: string,
   config: RepositoryConfig,
   plugins: readonly LoadedPlugin[],
-  main: ListenAddress,
+  server: ServerConfig,
 ): Promise<Planned> {
+  const main = server.listen;
   const path = `repositories.${name}`;
   const loaded = plugins.find(({ plugin }) => plugin.id === config.type);
   if (loaded === undefined) {
@@ -127,6 +133,7 @@ async function planRepository(
     mount: config.mount ?? (listen === undefined ? undefined : plugin.sharedMounts?.[0]) ?? `/${name}`,
     sharedMounts: plugin.sharedMounts ?? [],
     listen,
+    tls: listen === undefined || config.tls === undefined ? server.tls : config.tls || undefined,
     acceptsUploads: isLoopback(config.listen ?? main),
     upstreams: upstreams.upstreams,
     freshness: freshness.freshness,
@@ -137,7 +144,7 @@ async function planRepository(
 }
 
 /** The repository of a bundled plugin in a configuration that names none: there is one when its upstream is known. */
-async function planBundled(loaded: LoadedPlugin, main: ListenAddress): Promise<Planned> {
+async function planBundled(loaded: LoadedPlugin, server: ServerConfig): Promise<Planned> {
   const { plugin } = loaded;
   if (!plugin.kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { problems: [] };
   try {
@@ -146,7 +153,7 @@ async function planBundled(loaded: LoadedPlugin, main: ListenAddress): Promise<P
   } catch (error) {
     return { problems: [discoveryProblem(`repositories.${plugin.id}`, plugin, error)] };
   }
-  return await planRepository(plugin.id, repositoryConfig({ type: plugin.id }), [loaded], main);
+  return await planRepository(plugin.id, repositoryConfig({ type: plugin.id }), [loaded], server);
 }
 
 async function findUpstreams(
@@ -234,6 +241,11 @@ function mountProblems(plans: readonly RepositoryPlan[]): ConfigurationProblem[]
     } else if (sharing !== undefined) {
       const message = `${mount} is where repositories of type ${sharing.loaded.plugin.id} are found by their names`;
       problems.push({ path: `repositories.${name}.mount`, message });
+    }
+    const other = neighbours.find(({ tls }) => JSON.stringify(tls) !== JSON.stringify(plan.tls));
+    if (other !== undefined && plans.indexOf(other) < plans.indexOf(plan)) {
+      const message = `the repository ${other.name} says otherwise of ${listenerOf(plan)}`;
+      problems.push({ path: `repositories.${name}.tls`, message });
     }
     taken.set(place, name);
   }

@@ -16,6 +16,11 @@ export interface Caller {
   /** The name of the user, or the subject of the token; absent for somebody who did not say. For logs and audits. */
   readonly name?: string | undefined;
   may(need: AccessNeed): boolean;
+  /**
+   * Whether other credentials of the same caller would let them: these are a token that was made for something else. They are
+   * then asked for those, instead of being told that they may not. Absent: there are none.
+   */
+  mightYet?(need: AccessNeed): boolean;
 }
 
 /**

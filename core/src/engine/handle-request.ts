@@ -100,6 +100,11 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   };
 }
 
+/** Tells clients that know to ask for another token that this is what they have to do (RFC 6750 §3.1). */
+function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>): Record<string, string> {
+  return { 'WWW-Authenticate': value.startsWith('Bearer ') ? `${value},error="insufficient_scope"` : value };
+}
+
 /** What the request names. */
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
   const head = requestHead(request, plugin.dotSegments);
@@ -133,15 +138,21 @@ async function authorize(
   try {
     caller = await access.authenticate(request.header('authorization'));
   } catch (error) {
-    const { kind, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
-    if (kind !== 'unauthorized') throw error;
+    const { kind, status, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
+    if (kind !== 'unauthorized' || status !== 401) throw error;
     throw new EntrepotError(kind, message, { code, headers: challenge() });
   }
   if (caller.may(need)) return caller;
   const what = `${right === 'read' ? 'read from' : 'write to'} repository ${name}`;
-  if (caller.name !== undefined)
-    throw new EntrepotError('forbidden', `${caller.name} may not ${what}`, { code: 'ACCESS_DENIED' });
-  throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
+  const denied = (message: string): EntrepotError => new EntrepotError('forbidden', message, { code: 'ACCESS_DENIED' });
+  if (!access.knowsCallers) throw denied(`Nobody may ${what}`);
+  if (caller.name === undefined)
+    throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
+  if (caller.mightYet?.(need) !== true) throw denied(`${caller.name} may not ${what}`);
+  throw new EntrepotError('unauthorized', `The token was not made to ${what}`, {
+    code: 'TOKEN_INSUFFICIENT',
+    headers: insufficient(challenge()),
+  });
 }
 
 function requireReading({ method }: EngineRequest): void {

@@ -6,9 +6,12 @@ export { parseRepositoryOptions } from './plugin-options.js';
 export {
   authorizationHeader,
   repositoryConfig,
+  type AccessConfig,
   type Config,
   type FreshnessConfig,
+  type JwtConfig,
   type RepositoryConfig,
+  type TlsConfig,
   type TransportConfig,
   type UpstreamAuth,
   type UpstreamConfig,

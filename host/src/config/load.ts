@@ -5,7 +5,8 @@ import { ConfigurationError, type ConfigurationProblem } from './configuration-e
 import { applyEnvironment } from './environment.js';
 import { expandReferences } from './references.js';
 import { parseYaml } from './read-yaml.js';
-import type { Config, ParsedConfig } from './schema.js';
+import type { Config, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
+import { plainSecretProblems } from './plain-secrets.js';
 import { validateConfig } from './validate.js';
 
 /** The name of the configuration that holds without a file. */
@@ -54,7 +55,12 @@ export async function loadConfig({ file, env, cwd }: LoadConfigOptions): Promise
   const { tree, variables, problems } = applyEnvironment(written, env, bundledTypes());
   const expanded = expandReferences(tree, { env, directory });
   const validated = validateConfig(expanded.tree);
-  const all = [...problems, ...expanded.problems, ...withoutEchoes(validated.problems ?? [], expanded.problems)];
+  const all = [
+    ...problems,
+    ...plainSecretProblems(written),
+    ...expanded.problems,
+    ...withoutEchoes(validated.problems ?? [], expanded.problems),
+  ];
   if (all.length > 0 || validated.problems !== undefined) throw new ConfigurationError(nameVariables(all, variables));
 
   return {
@@ -118,14 +124,53 @@ function nameVariables(
 }
 
 function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
-  const { storage, metadata } = config;
+  const { storage, metadata, server, repositories } = config;
   const blobs = path.resolve(directory, storage.path);
   const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));
   return {
     ...config,
+    server: { ...server, tls: absoluteTls(server.tls, directory) },
     storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
     metadata: { ...metadata, path: path.resolve(directory, metadata.path) },
+    repositories: repositories && absoluteRepositories(repositories, directory),
   };
+}
+
+function absoluteRepositories(
+  repositories: Readonly<Record<string, RepositoryConfig>>,
+  directory: string,
+): Record<string, RepositoryConfig> {
+  const resolved = Object.entries(repositories).map(([name, repository]) => {
+    const { access, tls } = repository;
+    return [
+      name,
+      {
+        ...repository,
+        tls: tls === false ? tls : absoluteTls(tls, directory),
+        access: access && {
+          ...access,
+          htpasswd: absolute(access.htpasswd, directory),
+          jwt: access.jwt && { ...access.jwt, keyFile: absolute(access.jwt.keyFile, directory) },
+        },
+      },
+    ] as const;
+  });
+  return Object.fromEntries(resolved);
+}
+
+function absoluteTls(tls: TlsConfig | undefined, directory: string): TlsConfig | undefined {
+  if (tls === undefined) return undefined;
+  const { cert, key, ca } = tls;
+  return {
+    ...tls,
+    cert: path.resolve(directory, cert),
+    key: path.resolve(directory, key),
+    ca: absolute(ca, directory),
+  };
+}
+
+function absolute(file: string | undefined, directory: string): string | undefined {
+  return file === undefined ? undefined : path.resolve(directory, file);
 }
 
 function shortPath(file: string, cwd: string): string {

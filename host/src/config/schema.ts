@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { passwordHashProblem } from '../access/password-hash.js';
 import { parseListenAddress } from './listen-address.js';
 import { duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 
@@ -27,6 +28,23 @@ const publicUrl = httpUrl({ credentials: false }).transform((url) => url.replace
 
 const trustedProxy = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
 
+const tlsSchema = z
+  .strictObject({
+    cert: text.describe('The file with the certificate of the server and those between it and its authority, PEM.'),
+    key: text.describe('The file with its private key, PEM.'),
+    ca: text.optional().describe('The file with the authorities that client certificates are checked against, PEM.'),
+    clientCertificates: z
+      .enum(['none', 'require'])
+      .default('none')
+      .describe('`require`: only clients with a certificate of an authority in `ca` are let in.'),
+  })
+  .refine(({ ca, clientCertificates }) => (ca === undefined) === (clientCertificates === 'none'), {
+    error: 'expected ca and clientCertificates: require together',
+  });
+
+/** The certificates of a listener. Paths are absolute. */
+export type TlsConfig = z.output<typeof tlsSchema>;
+
 const serverSchema = z.strictObject({
   listen: listenAddress
     .prefault('127.0.0.1:8080')
@@ -35,6 +53,16 @@ const serverSchema = z.strictObject({
     .optional()
     .describe(
       'The URL under which clients reach the server, without a repository’s mount. Left out: what each request says (its `Host`, and `X-Forwarded-*` of trusted proxies).',
+    ),
+  tls: tlsSchema
+    .optional()
+    .describe('HTTPS, with certificates that are read again when their files change. Left out: plain HTTP.'),
+  tokenKey: z
+    .string()
+    .min(32, { error: 'expected a secret of at least 32 characters' })
+    .optional()
+    .describe(
+      'What the tokens of `/-/token` are signed with: the same secret on all replicas, `${env:…}` or `${file:…}`. Left out: one is made and kept beside the database.',
     ),
   trustProxy: z
     .array(trustedProxy)
@@ -259,6 +287,76 @@ const limitsSchema = z.strictObject({
     .describe('The largest body of a request that is passed on to an upstream, decompressed.'),
 });
 
+const passwordHash = z.string().superRefine((hash, context) => {
+  const problem = passwordHashProblem(hash);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
+
+const userSchema = z
+  .strictObject({
+    password: text.optional().describe('The password. A secret: `${env:…}` or `${file:…}`.'),
+    passwordHash: passwordHash
+      .optional()
+      .describe('Instead: its hash, as `entrepot password` prints it, or bcrypt (`$2y$…`).'),
+    may: z.enum(['read', 'write']).default('read').describe('`write` includes `read`, and removing.'),
+    names: z
+      .array(text)
+      .optional()
+      .describe(
+        'The names in the repository that this holds for (images, tenants of charts): `*` is anything but `/`, `**` anything. Left out: all.',
+      ),
+  })
+  .refine(({ password, passwordHash }) => (password === undefined) !== (passwordHash === undefined), {
+    error: 'expected either password or passwordHash',
+  });
+
+const jwtSchema = z
+  .strictObject({
+    keyFile: text.optional().describe('The file with the public key: PEM, a JWK or a JWK set.'),
+    keysUrl: httpUrl({ credentials: false })
+      .optional()
+      .describe(
+        'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
+      ),
+    issuer: text.describe('What `iss` must be.'),
+    audience: text.describe('What `aud` must be, or hold.'),
+    algorithms: z
+      .array(z.enum(['RS256', 'ES256', 'EdDSA']))
+      .min(1, { error: 'expected at least one algorithm' })
+      .default(['RS256', 'ES256', 'EdDSA'])
+      .describe('The algorithms that are taken. A PEM key is of one of them, whatever a token says.'),
+    clockTolerance: duration().prefault('30s').describe('How far the clock of the identity provider may be off.'),
+    claim: text
+      .default('scope')
+      .describe('The claim whose words `read` and `write` are looked for in: `scope`, `groups`.'),
+    read: z.array(text).default([]).describe('The words that let read.'),
+    write: z.array(text).default([]).describe('The words that let read and write.'),
+  })
+  .refine(({ keyFile, keysUrl }) => (keyFile === undefined) !== (keysUrl === undefined), {
+    error: 'expected either keyFile or keysUrl',
+  });
+
+/** Tokens of an identity provider. */
+export type JwtConfig = z.output<typeof jwtSchema>;
+
+const accessSchema = z.strictObject({
+  anonymous: z
+    .enum(['none', 'read', 'write'])
+    .default('none')
+    .describe('What everybody may without saying who they are.'),
+  users: z
+    .record(z.string().regex(/^[^:\s\p{Cc}]+$/u, { error: 'expected a user name without ":" and spaces' }), userSchema)
+    .prefault({})
+    .describe('Users with passwords, by name.'),
+  htpasswd: text
+    .optional()
+    .describe('A file of users with bcrypt hashes (`htpasswd -B`), who may write. Read again when it changes.'),
+  jwt: jwtSchema.optional().describe('Bearer tokens of an identity provider.'),
+});
+
+/** Who may do what in a repository. */
+export type AccessConfig = z.output<typeof accessSchema>;
+
 const repositoryKeys = {
   type: z
     .string()
@@ -280,6 +378,15 @@ const repositoryKeys = {
       'The path below which it is served. Left out: the one that its protocol fixes, else `/<name>`. The longest mount wins.',
     ),
   listen: listenAddress.optional().describe('A listener of its own. Several repositories may name the same one.'),
+  tls: z
+    .union([z.literal(false), tlsSchema])
+    .optional()
+    .describe('HTTPS on its own listener; `false`: plain HTTP. Left out: as `server.tls` says.'),
+  access: accessSchema
+    .optional()
+    .describe(
+      'Who may read and write. Left out: everybody may read, and whoever is on this machine may publish to a hosted one, where its listener is bound to loopback.',
+    ),
   publicUrl: publicUrl
     .optional()
     .describe(
@@ -298,6 +405,17 @@ const repositoryKeys = {
       'Several upstreams, tried in this order: URLs, or `{ url, scope, fallback, auth }`. Instead of `upstream`.',
     ),
   auth: authSchema.optional().describe('Credentials for every upstream that has none of its own.'),
+  trustedRealms: z
+    .array(
+      z
+        .string()
+        .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
+        .transform((host) => host.toLowerCase()),
+    )
+    .prefault([])
+    .describe(
+      'Hosts besides the upstream’s own site that may be asked for its tokens, credentials included (`auth.example.com`), where it answers with a `Bearer` challenge.',
+    ),
   useClientCredentials: z
     .boolean()
     .default(false)
@@ -328,7 +446,20 @@ const repositoryKeys = {
 export const COMMON_REPOSITORY_KEYS: readonly string[] = Object.keys(repositoryKeys);
 
 const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, upstreams, ...rest }) => {
-  const { type, kind, enabled, mount, listen, publicUrl, auth, useClientCredentials, ...others } = rest;
+  const {
+    type,
+    kind,
+    enabled,
+    mount,
+    listen,
+    tls,
+    access,
+    publicUrl,
+    auth,
+    trustedRealms,
+    useClientCredentials,
+    ...others
+  } = rest;
   const { transport, cache, coldRange, requireIntegrity, limits, ...options } = others;
   return {
     type,
@@ -336,6 +467,8 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     enabled,
     mount,
     listen,
+    tls,
+    access,
     publicUrl,
     /** In the order in which they are tried. Absent: none is configured, they have to be discovered (or it is hosted). */
     upstreams: (upstreams ?? (upstream === undefined ? undefined : [upstream]))?.map((one) =>
@@ -343,6 +476,7 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     ),
     /** For discovered upstreams; those in `upstreams` already have it. */
     auth,
+    trustedRealms,
     useClientCredentials,
     transport,
     /** What the configuration says of each class; `resolveFreshness` makes complete rules of it. */

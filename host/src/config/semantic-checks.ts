@@ -21,6 +21,7 @@ export function semanticProblems(raw: unknown): ConfigurationProblem[] {
   );
   return [
     ...repositories.flatMap(([name, repository]) => upstreamProblems(`repositories.${name}`, repository)),
+    ...repositories.flatMap(([name, repository]) => listenerProblems(`repositories.${name}`, repository)),
     ...mountProblems(root, repositories),
   ];
 }
@@ -41,6 +42,16 @@ function upstreamProblems(path: string, repository: Mapping): ConfigurationProbl
     if (hasCredentials(url) && auth !== undefined) problems.push(twice(`${path}.upstreams.${index}.auth`));
   }
   return problems;
+}
+
+function listenerProblems(path: string, { tls, listen }: Mapping): ConfigurationProblem[] {
+  if (tls === undefined || listen !== undefined) return [];
+  return [
+    {
+      path: `${path}.tls`,
+      message: 'expected listen beside it: without, the repository is on the listener of the server',
+    },
+  ];
 }
 
 function twice(path: string): ConfigurationProblem {

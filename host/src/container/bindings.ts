@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { allowAll, CLOCK, systemClock, type Logger } from '@entrepot/core';
 import { createSharedStorage } from '@entrepot/core/engine';
+import { readOrMakeTokenKey, RepositoryTokens } from '../access/repository-tokens.js';
 import type { Config } from '../config/index.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
@@ -7,10 +9,13 @@ import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Scope } from './scope.js';
-import { BLOBS, ENTRIES, HOT_CACHE, METRICS, POLICY, ROOT_LOGGER, STORAGE } from './tokens.js';
+import { BLOBS, ENTRIES, HOT_CACHE, METRICS, POLICY, ROOT_LOGGER, STORAGE, TOKENS } from './tokens.js';
 
 /** The services of which there is one for the process. Nothing is opened before `start`. */
-export function createRootScope({ storage, metadata, cache }: Config, logger: Logger): Scope {
+export function createRootScope(
+  { server, storage, metadata, cache, repositories = {} }: Config,
+  logger: Logger,
+): Scope {
   const root = new Scope('host');
   root.value(ROOT_LOGGER, logger);
   root.value(CLOCK, systemClock);
@@ -32,5 +37,13 @@ export function createRootScope({ storage, metadata, cache }: Config, logger: Lo
       maxEntries: cache.maxEntries,
     }),
   );
+  if (Object.values(repositories).some(({ access }) => access !== undefined)) {
+    const { tokenKey } = server;
+    const file = path.join(path.dirname(metadata.path), 'token.key');
+    root.open(TOKENS, { clock: CLOCK }, async ({ clock }) => {
+      const key = tokenKey === undefined ? await readOrMakeTokenKey(file) : Buffer.from(tokenKey);
+      return new RepositoryTokens(key, clock);
+    });
+  }
   return root;
 }

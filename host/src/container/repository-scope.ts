@@ -1,5 +1,6 @@
-import { anonymousAccess, CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
+import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
 import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
+import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem, type TransportConfig } from '../config/index.js';
 import { UndiciTransport } from '../drivers/upstream/undici.js';
 import { withFields } from '../logger.js';
@@ -7,7 +8,19 @@ import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
 import type { RepositoryPlan } from '../repository-plan.js';
 import type { Scope } from './scope.js';
-import { BLOBS, ENGINE, ENTRIES, HOT_CACHE, METRICS, POLICY, PROTOCOL, ROOT_LOGGER, STORAGE } from './tokens.js';
+import {
+  ACCESS,
+  BLOBS,
+  ENGINE,
+  ENTRIES,
+  HOT_CACHE,
+  METRICS,
+  POLICY,
+  PROTOCOL,
+  ROOT_LOGGER,
+  STORAGE,
+  TOKENS,
+} from './tokens.js';
 
 /**
  * The services of one repository, above those of the process. `start` makes the protocol, and rejects with a
@@ -26,10 +39,14 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
     (protocol) => (served ? undefined : protocol.dispose?.()),
   );
   scope.single(TRANSPORT, {}, () => openTransport(plan.config.transport));
+  scope.open(ACCESS, { clock: CLOCK, logger: LOGGER, transport: TRANSPORT }, (services) =>
+    openAccess(plan, { ...services, tokens: () => scope.get(TOKENS) }),
+  );
   scope.single(
     ENGINE,
     {
       protocol: PROTOCOL,
+      access: ACCESS,
       transport: TRANSPORT,
       logger: LOGGER,
       blobs: BLOBS,
@@ -40,8 +57,8 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       storage: STORAGE,
       observer: METRICS,
     },
-    ({ protocol, ...services }) => {
-      const engine = createRepository({ ...definitionOf(plan), protocol }, services);
+    ({ protocol, access, ...services }) => {
+      const engine = createRepository({ ...definitionOf(plan), protocol, access }, services);
       served = true;
       return engine;
     },
@@ -74,13 +91,12 @@ function refusalProblem(name: string, refusal: string): ConfigurationProblem {
 function definitionOf({
   name,
   kind,
-  acceptsUploads,
   loaded,
   upstreams,
   freshness,
   config,
-}: RepositoryPlan): Omit<RepositoryDefinition, 'protocol'> {
-  const { transport, limits, coldRange, requireIntegrity } = config;
+}: RepositoryPlan): Omit<RepositoryDefinition, 'protocol' | 'access'> {
+  const { transport, limits, coldRange, requireIntegrity, trustedRealms } = config;
   return {
     name,
     kind,
@@ -92,8 +108,7 @@ function definitionOf({
     allowPrivateHosts: transport.allowPrivateHosts,
     userAgent: transport.userAgent,
     limits: { ...limits, totalTimeout: transport.totalTimeout },
-    access: anonymousAccess(acceptsUploads ? ['read', 'write'] : ['read']),
-    trustedRealms: [],
+    trustedRealms,
   };
 }
 

@@ -36,7 +36,7 @@ export function baseUrlOf(publicUrl: string | undefined, mount: string, proxies:
  */
 export function originOf(request: IncomingMessage, authority: string | undefined, proxies: TrustedProxies): string {
   const { headers, socket } = request;
-  let scheme = 'http';
+  let scheme = 'encrypted' in socket ? 'https' : 'http';
   let host = authority ?? headers.host ?? `${bracketed(socket.localAddress)}:${socket.localPort}`;
   const forwardedProto = headers['x-forwarded-proto'];
   const forwardedHost = headers['x-forwarded-host'];

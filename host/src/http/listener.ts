@@ -1,7 +1,10 @@
 import { createServer, type Server } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '@entrepot/core';
 import type Koa from 'koa';
+import type { TlsConfig } from '../config/index.js';
+import { certificatesVersion, readCertificates } from './certificates.js';
 
 /** Bounds of one listener; times in milliseconds. */
 export interface ListenerOptions {
@@ -14,6 +17,8 @@ export interface ListenerOptions {
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
   readonly maxHeaderBytes: number;
+  /** Absent: plain HTTP. */
+  readonly tls?: TlsConfig | undefined;
 }
 
 /** A connection on which nothing moves for this long is given up: a client that stopped reading, and never said so. */
@@ -22,28 +27,37 @@ const IDLE_TIMEOUT = 600_000;
 const WRITE_BUFFER = 128 * 1024;
 /** How often connections that have become idle are looked for while draining. */
 const SWEEP_INTERVAL = 50;
+/** How often the files of certificates are looked at. */
+const CERTIFICATES_INTERVAL = 5_000;
 
 /** One address on which an app is served. */
 export class Listener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
+  readonly #certificates: NodeJS.Timeout | undefined;
 
-  constructor(app: Koa, options: ListenerOptions, logger: Logger) {
-    const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderBytes } = options;
+  /** @throws EntrepotError `configuration` for certificates that cannot be used */
+  constructor(app: Koa, options: ListenerOptions, logger: Logger, certificatesInterval = CERTIFICATES_INTERVAL) {
+    const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderBytes, tls } = options;
     this.#options = options;
-    this.#server = createServer(
-      {
-        headersTimeout,
-        // Node refuses one that is shorter than that of the head.
-        requestTimeout: Math.max(requestTimeout, headersTimeout),
-        keepAliveTimeout,
-        maxHeaderSize: maxHeaderBytes,
-        highWaterMark: WRITE_BUFFER,
-        insecureHTTPParser: false,
-        connectionsCheckingInterval: Math.min(30_000, headersTimeout),
-      },
-      app.callback(),
-    );
+    const bounds = {
+      headersTimeout,
+      // Node refuses one that is shorter than that of the head.
+      requestTimeout: Math.max(requestTimeout, headersTimeout),
+      keepAliveTimeout,
+      maxHeaderSize: maxHeaderBytes,
+      highWaterMark: WRITE_BUFFER,
+      insecureHTTPParser: false,
+      connectionsCheckingInterval: Math.min(30_000, headersTimeout),
+    };
+    if (tls === undefined) this.#server = createServer(bounds, app.callback());
+    else {
+      const requestCert = tls.clientCertificates === 'require';
+      const secure = { minVersion: 'TLSv1.2' as const, requestCert, handshakeTimeout: headersTimeout };
+      const server = createSecureServer({ ...bounds, ...secure, ...readCertificates(tls) }, app.callback());
+      this.#server = server;
+      this.#certificates = followCertificates(server, tls, certificatesInterval, logger);
+    }
     this.#server.setTimeout(IDLE_TIMEOUT);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       logger.debug({ err: error }, 'malformed request');
@@ -66,7 +80,7 @@ export class Listener {
       });
     });
     const shown = host ?? 'localhost';
-    return `http://${shown.includes(':') ? `[${shown}]` : shown}:${this.port}`;
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${shown.includes(':') ? `[${shown}]` : shown}:${this.port}`;
   }
 
   /** The port that is listened on; 0 before. */
@@ -76,6 +90,7 @@ export class Listener {
 
   /** Accepts nothing more, waits up to `timeout` milliseconds for what is running, then breaks it off. */
   async close(timeout: number): Promise<void> {
+    clearInterval(this.#certificates);
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP_INTERVAL);
@@ -87,6 +102,22 @@ export class Listener {
       clearTimeout(end);
     }
   }
+}
+
+/** Takes the certificates anew when their files change, for the connections that come then. */
+function followCertificates(server: SecureServer, tls: TlsConfig, interval: number, logger: Logger): NodeJS.Timeout {
+  let known = certificatesVersion(tls);
+  return setInterval(() => {
+    const version = certificatesVersion(tls);
+    if (version === known) return;
+    known = version;
+    try {
+      server.setSecureContext({ minVersion: 'TLSv1.2', ...readCertificates(tls) });
+      logger.info({ file: tls.cert }, 'certificates were read again');
+    } catch (error) {
+      logger.error({ err: error, file: tls.cert }, 'certificates cannot be used; those from before stay');
+    }
+  }, interval).unref();
 }
 
 /** Answers what is no HTTP request, and closes: what follows on the connection cannot be told apart any more. */

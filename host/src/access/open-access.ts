@@ -1,0 +1,68 @@
+import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, type Transport } from '@entrepot/core';
+import { ConfigurationError, type AccessConfig, type ConfigurationProblem } from '../config/index.js';
+import type { RepositoryPlan } from '../repository-plan.js';
+import { HtpasswdFile } from './htpasswd.js';
+import { JwtVerifier } from './jwt-verifier.js';
+import { namePatterns } from './name-pattern.js';
+import { hashPassword } from './password-hash.js';
+import { RepositoryAccess, type KnownUser } from './repository-access.js';
+import type { RepositoryTokens } from './repository-tokens.js';
+
+/** What access needs besides the configuration. */
+export interface AccessServices {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly transport: Transport;
+  readonly tokens: () => RepositoryTokens;
+}
+
+/**
+ * Who may do what in the repository of `plan`.
+ * @throws ConfigurationError for files that cannot be used
+ */
+export async function openAccess(plan: RepositoryPlan, services: AccessServices): Promise<Access> {
+  const { name, kind, config, acceptsUploads, sharedMounts, mount } = plan;
+  const { access } = config;
+  // A proxy takes no uploads anyway, and says so itself.
+  if (access === undefined) return anonymousAccess(kind === 'proxy' || acceptsUploads ? ['read', 'write'] : ['read']);
+  const problems: ConfigurationProblem[] = [];
+  const users = await knownUsers(access);
+  const { clock, logger, transport, tokens } = services;
+  const htpasswd =
+    access.htpasswd === undefined
+      ? undefined
+      : await opened('htpasswd', HtpasswdFile.open(access.htpasswd, clock, logger));
+  const verifier =
+    access.jwt === undefined ? undefined : await opened('jwt.keyFile', JwtVerifier.open(access.jwt, clock, transport));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return new RepositoryAccess({
+    repository: name,
+    plainNames: sharedMounts.includes(mount),
+    anonymous: access.anonymous,
+    users,
+    htpasswd,
+    jwt: access.jwt === undefined || verifier === undefined ? undefined : { verifier, config: access.jwt },
+    tokens,
+    clock,
+  });
+
+  async function opened<T>(key: string, opening: Promise<T>): Promise<T | undefined> {
+    try {
+      return await opening;
+    } catch (error) {
+      if (!(error instanceof EntrepotError)) throw error;
+      problems.push({ path: `repositories.${name}.access.${key}`, message: error.message });
+      return undefined;
+    }
+  }
+}
+
+async function knownUsers({ users }: AccessConfig): Promise<ReadonlyMap<string, KnownUser>> {
+  const known = new Map<string, KnownUser>();
+  for (const [name, { password, passwordHash, may, names }] of Object.entries(users)) {
+    // A password that is given plainly is kept and compared as the others are.
+    const hash = passwordHash ?? (await hashPassword(password as string));
+    known.set(name, { hash, may, fits: names === undefined ? () => true : namePatterns(names) });
+  }
+  return known;
+}

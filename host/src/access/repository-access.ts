@@ -1,0 +1,132 @@
+import { EntrepotError, type Access, type AccessNeed, type Caller, type Clock, type Right } from '@entrepot/core';
+import type { JwtConfig } from '../config/index.js';
+import { CallerMemo, type Checked } from './caller-memo.js';
+import type { HtpasswdFile } from './htpasswd.js';
+import type { JwtVerifier } from './jwt-verifier.js';
+import { verifyPassword } from './password-hash.js';
+import { RepositoryTokens } from './repository-tokens.js';
+import { rightsOfClaims } from './token-claims.js';
+
+/** A user who is named in the configuration. */
+export interface KnownUser {
+  readonly hash: string;
+  readonly may: Right;
+  /** Whether a name within the repository is among those that the user may see. */
+  readonly fits: (name: string | undefined) => boolean;
+}
+
+/** What access to one repository is made of. */
+export interface RepositoryAccessOptions {
+  readonly repository: string;
+  /** Whether names in tokens stand for names in this repository without its own in front. */
+  readonly plainNames: boolean;
+  /** What everybody may. `write` includes `read`. */
+  readonly anonymous: 'none' | Right;
+  readonly users: ReadonlyMap<string, KnownUser>;
+  readonly htpasswd?: HtpasswdFile | undefined;
+  readonly jwt?: { readonly verifier: JwtVerifier; readonly config: JwtConfig } | undefined;
+  /** The server's own; asked for when the first one is to be checked. */
+  readonly tokens: () => RepositoryTokens;
+  readonly clock: Clock;
+}
+
+const NOBODY_LIKE_THIS = 'Wrong user name or password';
+
+/** Access as the configuration of a repository says it: passwords, tokens of an identity provider, and our own. */
+export class RepositoryAccess implements Access {
+  readonly knowsCallers = true;
+  readonly #options: RepositoryAccessOptions;
+  readonly #memo: CallerMemo;
+  readonly #readsOpen: boolean;
+  readonly #writesOpen: boolean;
+  readonly #anyone: Caller = { may: (need) => this.isOpen(need) };
+
+  constructor(options: RepositoryAccessOptions) {
+    this.#options = options;
+    this.#memo = new CallerMemo(options.clock);
+    this.#readsOpen = options.anonymous !== 'none';
+    this.#writesOpen = options.anonymous === 'write';
+  }
+
+  isOpen({ right }: AccessNeed): boolean {
+    return right === 'read' ? this.#readsOpen : this.#writesOpen;
+  }
+
+  async authenticate(authorization: string | undefined): Promise<Caller> {
+    if (authorization === undefined) return this.#anyone;
+    if (await this.#options.htpasswd?.refresh()) this.#memo.clear();
+    return await this.#memo.get(authorization, () => this.#check(authorization));
+  }
+
+  challenge(): string {
+    const { users, htpasswd } = this.#options;
+    const passwords = users.size > 0 || htpasswd !== undefined;
+    return passwords ? 'Basic realm="Entrepot", charset="UTF-8"' : 'Bearer realm="Entrepot"';
+  }
+
+  async #check(authorization: string): Promise<Checked> {
+    const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +([^ ]+) *$/.exec(authorization) ?? [];
+    switch (scheme.toLowerCase()) {
+      case 'basic':
+        return await this.#checkPassword(credentials);
+      case 'bearer':
+        return RepositoryTokens.areOurs(credentials)
+          ? await this.#checkOwn(credentials)
+          : await this.#checkJwt(credentials);
+      default:
+        throw new EntrepotError('unauthorized', 'Authorization: expected Basic or Bearer credentials');
+    }
+  }
+
+  async #checkPassword(credentials: string): Promise<Checked> {
+    const text = Buffer.from(credentials, 'base64').toString('utf8');
+    const colon = text.indexOf(':');
+    const user = colon < 0 ? undefined : this.#userOf(text.slice(0, colon));
+    const hash = user?.hash ?? this.#anyHash();
+    if (hash === undefined) throw new EntrepotError('unauthorized', 'Passwords are not taken here');
+    // For a user whom nobody knows as well: how long it takes must not say who exists.
+    const right = await verifyPassword(text.slice(colon + 1), hash);
+    if (!right || user === undefined) throw new EntrepotError('unauthorized', NOBODY_LIKE_THIS);
+    return { caller: { name: text.slice(0, colon), may: (need) => this.#mayUser(user, need) } };
+  }
+
+  async #checkJwt(token: string): Promise<Checked> {
+    const { jwt, repository, plainNames } = this.#options;
+    if (jwt === undefined) throw new EntrepotError('unauthorized', 'Bearer tokens are not taken here');
+    const { subject, claims, expiresAt } = await jwt.verifier.verify(token);
+    const { claim, read, write } = jwt.config;
+    const allows = rightsOfClaims(claims, { repository, plainNames, claim, read, write });
+    return { caller: { name: subject, may: (need) => this.isOpen(need) || allows(need) }, expiresAt };
+  }
+
+  /** A token of ours gives what its user may still do, as far as it was asked for. */
+  async #checkOwn(token: string): Promise<Checked> {
+    const { subject, access, expiresAt } = await this.#options.tokens().verify(token);
+    if (subject === undefined) return { caller: this.#anyone, expiresAt };
+    const { repository } = this.#options;
+    const allows = rightsOfClaims({ access }, { repository, plainNames: false, claim: '', read: [], write: [] });
+    const user = this.#userOf(subject);
+    const mightYet = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
+    const may = (need: AccessNeed): boolean => this.isOpen(need) || (mightYet(need) && allows(need));
+    return { caller: { name: subject, may, mightYet }, expiresAt };
+  }
+
+  #mayUser({ may, fits }: KnownUser, need: AccessNeed): boolean {
+    return this.isOpen(need) || ((may === 'write' || need.right === 'read') && fits(need.name));
+  }
+
+  #userOf(name: string): KnownUser | undefined {
+    const { users, htpasswd } = this.#options;
+    const known = users.get(name);
+    if (known !== undefined) return known;
+    const hash = htpasswd?.users.get(name);
+    return hash === undefined ? undefined : { hash, may: 'write', fits: () => true };
+  }
+
+  #anyHash(): string | undefined {
+    const { users, htpasswd } = this.#options;
+    const [user] = users.values();
+    const [hash] = htpasswd?.users.values() ?? [];
+    return user?.hash ?? hash;
+  }
+}

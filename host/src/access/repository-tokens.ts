@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { EntrepotError, type Clock } from '@entrepot/core';
+import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
+import type { AccessEntry } from './token-claims.js';
+
+/** Of tokens that are made here, in seconds: a job logs in again by itself. */
+const LIFETIME = 300;
+/** How far the clocks of two replicas may be apart, in seconds. */
+const CLOCK_TOLERANCE = 30;
+const KEY_BYTES = 32;
+const NAME = 'entrepot';
+const TYPE = 'entrepot-token+jwt';
+
+/** What a token that was made here says. */
+export interface RepositoryToken {
+  /** Absent: of somebody who did not say who they are. */
+  readonly subject?: string | undefined;
+  /** Names begin with that of the repository. */
+  readonly access: readonly AccessEntry[];
+}
+
+/** A token as its owner gets it. */
+export interface IssuedToken {
+  /** A secret. */
+  readonly token: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+  /** RFC 3339. */
+  readonly issuedAt: string;
+}
+
+/** Makes and checks the short-lived tokens of the server's own token endpoint. */
+export class RepositoryTokens {
+  readonly #key: Uint8Array;
+  readonly #clock: Clock;
+
+  /** @param key a secret, the same on all replicas */
+  constructor(key: Uint8Array, clock: Clock) {
+    this.#key = key;
+    this.#clock = clock;
+  }
+
+  /** Whether `token` says that it was made here; whether that is true, `verify` says. */
+  static areOurs(token: string): boolean {
+    try {
+      return decodeProtectedHeader(token).typ === TYPE;
+    } catch {
+      return false;
+    }
+  }
+
+  async issue({ subject, access }: RepositoryToken): Promise<IssuedToken> {
+    const now = Math.floor(this.#clock.now() / 1000);
+    const token = new SignJWT({ access })
+      .setProtectedHeader({ alg: 'HS256', typ: TYPE })
+      .setIssuer(NAME)
+      .setAudience(NAME)
+      .setIssuedAt(now)
+      .setExpirationTime(now + LIFETIME);
+    if (subject !== undefined) token.setSubject(subject);
+    return {
+      token: await token.sign(this.#key),
+      expiresIn: LIFETIME,
+      issuedAt: new Date(now * 1000).toISOString(),
+    };
+  }
+
+  /** @throws EntrepotError `unauthorized` for one that was not made here, or has expired */
+  async verify(token: string): Promise<RepositoryToken & { readonly expiresAt: number }> {
+    try {
+      const { payload } = await jwtVerify(token, this.#key, {
+        algorithms: ['HS256'],
+        typ: TYPE,
+        issuer: NAME,
+        audience: NAME,
+        requiredClaims: ['exp'],
+        clockTolerance: CLOCK_TOLERANCE,
+        currentDate: new Date(this.#clock.now()),
+      });
+      const { sub, exp, access } = payload;
+      const expiresAt = ((exp as number) + CLOCK_TOLERANCE) * 1000;
+      return { subject: sub, access: access as readonly AccessEntry[], expiresAt };
+    } catch {
+      throw new EntrepotError('unauthorized', 'The token is refused: it has expired, or was not made here', {
+        code: 'TOKEN_REFUSED',
+      });
+    }
+  }
+}
+
+/**
+ * The key of the server, made at the first start and kept in `file`, which only its user may read.
+ * @throws Error when it can be neither read nor made
+ */
+export async function readOrMakeTokenKey(file: string): Promise<Uint8Array> {
+  const known = await readKey(file);
+  if (known !== undefined) return known;
+  await mkdir(path.dirname(file), { recursive: true });
+  const made = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    await writeFile(made, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+    // Whole or not at all; where two make one at a time, the first one's holds.
+    await link(made, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await unlink(made).catch(() => {});
+  }
+  return (await readKey(file)) as Uint8Array;
+}
+
+async function readKey(file: string): Promise<Uint8Array | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const key = Buffer.from(text.trim(), 'hex');
+  if (key.length !== KEY_BYTES) throw new Error(`${file} holds no token key; remove it to have one made`);
+  return key;
+}

@@ -1,0 +1,67 @@
+import type { AccessNeed, Right } from '@entrepot/core';
+
+/** What is looked at in the claims of a token that somebody else made. */
+export interface ClaimRules {
+  /** The repository that is asked about. */
+  readonly repository: string;
+  /** Whether names in it stand for themselves too (`nginx`), not only below the repository's name (`hub/nginx`). */
+  readonly plainNames: boolean;
+  /** A claim with a text of words or a list of texts: `scope`, `groups`. */
+  readonly claim: string;
+  /** The words in it that let read and write everything; those for `write` let read as well. */
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
+/** An entry of the `access` claim: of Docker's registry tokens, and of ChartMuseum. */
+export interface AccessEntry {
+  readonly type: string;
+  readonly name: string;
+  readonly actions: readonly string[];
+}
+
+/** What ChartMuseum calls the place of all charts where there is only one. */
+const ONLY_TENANT = 'repo';
+const ACTIONS: Readonly<Record<Right, string>> = { read: 'pull', write: 'push' };
+
+/**
+ * What `claims` let do, by any of three forms:
+ * - `access: [{ type: 'repository', name: 'hub/nginx', actions: ['pull', 'push'] }]`;
+ * - `access: [{ type: 'artifact-repository', name: 'org/repo', actions: [...] }]`, whose names are tenants;
+ * - words in the claim that the configuration names.
+ *
+ * Names are compared as a whole: `org` is not `org1`, nor `org/repo`.
+ */
+export function rightsOfClaims(
+  claims: Readonly<Record<string, unknown>>,
+  rules: ClaimRules,
+): (need: AccessNeed) => boolean {
+  const entries = accessEntries(claims['access']);
+  const words = new Set(wordsOf(claims[rules.claim]));
+  const writes = rules.write.some((word) => words.has(word));
+  const reads = writes || rules.read.some((word) => words.has(word));
+  return (need) => (need.right === 'write' ? writes : reads) || entries.some((entry) => allows(entry, need, rules));
+}
+
+function allows({ type, name, actions }: AccessEntry, need: AccessNeed, rules: ClaimRules): boolean {
+  if (!actions.includes(ACTIONS[need.right]) && !actions.includes('*')) return false;
+  if (type === 'artifact-repository') return name === (need.name ?? ONLY_TENANT);
+  if (type !== 'repository') return false;
+  if (need.name === undefined) return name === rules.repository;
+  return name === `${rules.repository}/${need.name}` || (rules.plainNames && name === need.name);
+}
+
+function accessEntries(claim: unknown): AccessEntry[] {
+  return Array.isArray(claim) ? claim.filter(isAccessEntry) : [];
+}
+
+function isAccessEntry(value: unknown): value is AccessEntry {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, name, actions } = value as Partial<Record<keyof AccessEntry, unknown>>;
+  return typeof type === 'string' && typeof name === 'string' && Array.isArray(actions);
+}
+
+function wordsOf(claim: unknown): unknown[] {
+  if (typeof claim === 'string') return claim.split(' ');
+  return Array.isArray(claim) ? claim : [];
+}

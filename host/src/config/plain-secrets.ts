@@ -1,0 +1,32 @@
+import type { ConfigurationProblem } from './configuration-error.js';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+const REFERENCE = /^\$\{(?:env|file):[^}]+\}$/;
+
+/**
+ * Passwords and keys of our own that the file holds as they are: a configuration is read by many, and kept in many places.
+ * @param written the file, its references not filled in
+ */
+export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
+  const problems: ConfigurationProblem[] = [];
+  look('server.tokenKey', mapping(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
+  for (const [name, repository] of Object.entries(mapping(written['repositories']))) {
+    const { users } = mapping(mapping(repository)['access']);
+    for (const [user, { password }] of Object.entries(mapping(users)).map(
+      ([key, one]) => [key, mapping(one)] as const,
+    )) {
+      const expected = 'expected ${env:NAME} or ${file:PATH}, or a passwordHash instead (entrepot password makes one)';
+      look(`repositories.${name}.access.users.${user}.password`, password, expected);
+    }
+  }
+  return problems;
+
+  function look(path: string, value: unknown, message: string): void {
+    if (typeof value === 'string' && !REFERENCE.test(value)) problems.push({ path, message });
+  }
+}
+
+function mapping(value: unknown): Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
+}
