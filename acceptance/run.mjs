@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { chooseClients } from './clients.mjs';
+import { chooseHelmClients } from './helm-clients.mjs';
+import { chooseOciClients, OCI_CLIENTS } from './oci-clients.mjs';
 import { choosePythonClients } from './python-clients.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
@@ -9,6 +11,8 @@ import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
+import { helmHermetic } from './scenarios/helm-hermetic.mjs';
+import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
@@ -25,8 +29,12 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python or go; may be given
-                       more than once
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python, go, oci or helm; may be
+                       given more than once
+  --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
+
+  A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
+  helm-4), or one of these. They need no registry of the machine.
 `;
 
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
@@ -41,6 +49,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
+    peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -52,7 +61,10 @@ if (values.help) {
   const started = performance.now();
   const python = choosePythonClients(values.client, { short: values.hermetic });
   const wantsGo = values.client.includes('go');
-  const others = values.client.filter((name) => name !== 'go' && !python.some((client) => client.name === name));
+  const images = values.client.filter((name) => name === 'oci' || OCI_CLIENTS.some((client) => client.name === name));
+  const charts = values.client.filter((name) => name === 'helm' || name === 'helm-3' || name === 'helm-4');
+  const apart = new Set(['go', ...images, ...charts, ...python.map(({ name }) => name)]);
+  const others = values.client.filter((name) => !apart.has(name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
@@ -69,6 +81,13 @@ if (values.help) {
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
+  }
+  const { peer } = values;
+  if (images.length > 0 || values.only.includes('oci')) {
+    await ociHermetic(tally, await chooseOciClients(images.length > 0 ? images : ['skopeo']), { peer });
+  }
+  if (charts.length > 0 || values.only.includes('helm')) {
+    await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
   if (!values.bytes && !values.crash && !values.consistency && !values.hermetic) {
     const small = values.client.length > 0 && !values.full;
