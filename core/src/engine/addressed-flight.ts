@@ -113,12 +113,14 @@ export class AddressedFlight implements SharedFlight {
   }
 
   async #fetch(): Promise<FlightResult> {
-    await this.#carrier?.release();
+    const left = this.#carrier;
     const flight = this.#plan.start();
     this.#board(flight);
     this.#ownsCarrier = true;
+    // Before anything is awaited: whoever looks next must find it.
     this.#context.services.storage.contentFlights.offer(this.#plan.digest, flight);
     flight.head.then(this.#resolveHead, this.#rejectHead);
+    await left?.release();
     return await flight.done;
   }
 

@@ -103,7 +103,7 @@ export class UpstreamTokens {
     // A token that the operator gave: there is no other.
     if (credentials !== undefined && !isBasic(credentials)) return undefined;
     const offered = parseChallenges(challenges);
-    const bearer = offered.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'));
+    const bearer = offered.find(({ scheme, parameters }) => scheme === 'bearer' && Boolean(parameters.get('realm')));
     if (bearer !== undefined) {
       this.#basic.delete(url.origin);
       const known = this.#tokens.get(tokenKey(place))?.authorization;
