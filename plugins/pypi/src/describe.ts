@@ -1,11 +1,12 @@
-import type { ArtifactDescription, Content, Descriptions, DocumentResource } from '@entrepot/core';
+import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
 import { malformed, PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
-import { derivedMetadataKey, fileKey, METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
+import { derivedMetadataKey, fileKey, METADATA_SUFFIX } from './keys.js';
 import { integrityOf, type PageFile } from './page-file.js';
 import { describeProject } from './project-document.js';
 import { checkProjectList } from './project-list.js';
 import type { PageHead } from './page.js';
+import { PageDescriptions, withSuffix } from './page-descriptions.js';
 import { readPage } from './simple-page.js';
 import { instantOf } from './instant.js';
 import { normaliseVersion } from './version.js';
@@ -45,7 +46,7 @@ export async function describe(
 }
 
 async function describePage(project: string, content: Content, deriveMetadata: boolean): Promise<Descriptions> {
-  const descriptions = new Map<string, ArtifactDescription>();
+  const descriptions = new PageDescriptions();
   let head: PageHead | undefined;
   for await (const part of readPage(content, project)) {
     head = part.head;
@@ -56,12 +57,7 @@ async function describePage(project: string, content: Content, deriveMetadata: b
   return descriptions;
 }
 
-function describeFile(
-  descriptions: Map<string, ArtifactDescription>,
-  project: string,
-  file: PageFile,
-  deriveMetadata: boolean,
-): void {
+function describeFile(descriptions: PageDescriptions, project: string, file: PageFile, deriveMetadata: boolean): void {
   const key = fileKey(project, file);
   // A page that lists a file twice: clients see the first one.
   if (descriptions.has(key)) return;
@@ -77,16 +73,7 @@ function describeFile(
   }
   if (deriveMetadata && (file.coreMetadata !== undefined || isWheel(file.filename)))
     descriptions.set(derivedMetadataKey(project, file), { ...common, integrity: [] });
-  if (file.signed === true) {
-    const location = withSuffix(file.url, SIGNATURE_SUFFIX);
-    descriptions.set(`${key}${SIGNATURE_SUFFIX}`, { ...common, integrity: [], location });
-  }
-}
-
-/** PEP 658: the suffix goes behind the path; a signed URL keeps its query. */
-function withSuffix(url: string, suffix: string): string {
-  const query = url.indexOf('?');
-  return query < 0 ? url + suffix : url.slice(0, query) + suffix + url.slice(query);
+  if (file.signed === false) descriptions.markUnsigned(key);
 }
 
 async function checkJson(content: Content): Promise<void> {

@@ -13,6 +13,7 @@ import { rewriteProjectList } from './project-list.js';
 import { createProvenanceUrl } from './provenance.js';
 import { rewritePage, type PageSettings } from './representation.js';
 import { CLASS, createRouter } from './routes.js';
+import { verify } from './verify.js';
 
 const DAY = 86_400_000;
 /** What the file host of the public index says of its files. */
@@ -76,6 +77,7 @@ export default defineProtocolPlugin({
       route: createRouter({ ownerOf, layoutOf, deriveMetadata: options.deriveMetadata }),
       describe: (document, content) => describe(document, content, options.deriveMetadata),
       produce: deriveMetadata,
+      verify,
       rewrite: (document, content, context) =>
         guarded(document.key, rewrite(document, content, context, ownerOf, settings)),
       renderError,
