@@ -4,6 +4,8 @@ import type { checkConfiguration, createHost } from '../create-host.js';
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** All of standard input, as text. */
+  readInput(): Promise<string>;
   /** Writes one line, or several, to standard output. */
   write(text: string): void;
   /** Writes one line, or several, to standard error. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.js';
 import { runCli } from './run-cli.js';
 
@@ -7,8 +8,9 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const context: CommandContext = {
   env: process.env,
   cwd: process.cwd(),
-  write: (text) => void process.stdout.write(`${text}\n`),
-  writeError: (text) => void process.stderr.write(`${text}\n`),
+  readInput: () => text(process.stdin),
+  write: (lines) => void process.stdout.write(`${lines}\n`),
+  writeError: (lines) => void process.stderr.write(`${lines}\n`),
   // Loaded when they are needed: most commands serve nothing.
   createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
   checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),

@@ -65,6 +65,10 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
       finish(await (await import('./init.js')).init(options, context)),
     );
   program
+    .command('password')
+    .description('print a hash of the password on standard input, for the users of a repository')
+    .action(async () => finish(await (await import('./password.js')).password(context)));
+  program
     .command('version')
     .description('print the versions of the server, its core and its plugins')
     .option(...FILE_OPTION)

@@ -57,13 +57,22 @@ function pluginPart({ id, kinds, options, classes }: DocumentedPlugin): string {
   ].join('\n\n');
 }
 
-/** A row for every key below `schema`; sections within it become dotted keys. */
+/** A row for every key below `schema`; sections within it become dotted keys. What may also be something else has a row of its own. */
 function rowsBelow(schema: JsonSchema, path: readonly string[]): Row[] {
   return knownKeys(schema).flatMap((key) => {
     const child = childSchema(schema, key) as JsonSchema;
-    const isSection = knownKeys(child).length > 0 && !isOneOfSeveral(child);
-    return isSection ? rowsBelow(child, [...path, key]) : [{ path: [...path, key], schema: child }];
+    const row = { path: [...path, key], schema: child };
+    // The classes of `cache` have a section of their own.
+    const record = key === 'cache' ? undefined : recordSchema(child);
+    if (record !== undefined && knownKeys(record).length > 0)
+      return rowsBelow(record, [...row.path, `<${singular(key)}>`]);
+    if (knownKeys(child).length === 0) return [row];
+    return isOneOfSeveral(child) ? [row, ...rowsBelow(child, row.path)] : rowsBelow(child, row.path);
   });
+}
+
+function singular(key: string): string {
+  return key.replace(/s$/, '');
 }
 
 function freshnessRows(rules: JsonSchema): Row[] {
@@ -193,6 +202,7 @@ Editors that know JSON Schema complete and check the file by \`entrepot.schema.j
 | \`entrepot validate [-c FILE]\` | checks everything that can be checked without serving, plugins and their options included | 0 |
 | \`entrepot init [-o FILE] [--force]\` | writes a commented file with what is found on this machine | 0; 1 when the file exists |
 | \`entrepot doctor [-c FILE] [--json]\` | checks configuration, plugins, storage, upstreams and clock, and prints what it found | 0; 1 when a check fails |
+| \`entrepot password\` | prints a hash of the password on standard input, for \`access.users.<user>.passwordHash\` | 0; 1 when there is none |
 | \`entrepot version [-c FILE] [--json]\` | prints the versions of server, core, Node and plugins | 0 |
 
 \`serve\` and \`validate\` exit with 78 for a wrong configuration; \`doctor\` reports it as failed checks. A command line that is not known ends with 64.

@@ -16,6 +16,7 @@ export class TestProcess {
   problems: { readonly path: string; readonly message: string }[] = [];
   loaded: LoadedConfig | undefined;
   env: Record<string, string> = {};
+  input = '';
   /** What `listen` of the host does. */
   listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
   readonly cwd: string;
@@ -37,6 +38,7 @@ export class TestProcess {
     return {
       env: this.env,
       cwd: this.cwd,
+      readInput: () => Promise.resolve(this.input),
       write: (text) => this.output.push(...text.split('\n')),
       writeError: (text) => this.errors.push(...text.split('\n')),
       createHost: (loaded) => {

@@ -79,6 +79,7 @@ function leavesBelow(schema: JsonSchema, keys: readonly string[]): string[][] {
   if (keys.at(-1) === 'cache' && keys.length === 3) {
     return leavesBelow(schema.additionalProperties as JsonSchema, [...keys, '<class>']);
   }
+  if (keys.at(-1) === 'users') return leavesBelow(schema.additionalProperties as JsonSchema, [...keys, '<user>']);
   if (known.length === 0) return [[...keys]];
   return known.flatMap((key) => leavesBelow(childSchema(schema, key) as JsonSchema, [...keys, key]));
 }

@@ -45,9 +45,12 @@ describe('defaults', () => {
       enabled: true,
       mount: undefined,
       listen: undefined,
+      tls: undefined,
+      access: undefined,
       publicUrl: undefined,
       upstreams: undefined,
       auth: undefined,
+      trustedRealms: [],
       useClientCredentials: false,
       transport: {
         userAgent: 'entrepot',
