@@ -15,6 +15,20 @@ export const GIT_HOST = 'git.example.test';
 /** Says where the repositories of the modules below it are, as vanity import paths do. */
 export const VANITY_HOST = 'corp.example.test';
 
+/** Whether this machine has what the server and its modules need: git, openssl, and a `go` that asks git for logins. */
+export async function hasGitTools() {
+  const options = { cwd: '/', env: { ...process.env, GOTOOLCHAIN: 'local' }, timeout: 20_000 };
+  const [go, ...others] = await Promise.all(
+    [
+      ['go', 'version'],
+      ['git', '--version'],
+      ['openssl', 'version'],
+    ].map((command) => runCommand(command, options).catch(() => undefined)),
+  );
+  const minor = /go1\.(\d+)/.exec(go?.stdout ?? '')?.[1];
+  return Number(minor ?? 0) >= 24 && others.every((result) => result !== undefined);
+}
+
 /**
  * @typedef {object} GitRequest
  * @property {string} host

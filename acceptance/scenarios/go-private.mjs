@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Canary } from '../canary.mjs';
-import { GIT_HOST, GitServer, VANITY_HOST } from '../git-server.mjs';
+import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '../git-server.mjs';
 import { GithubServer } from '../github-server.mjs';
 import { forget, runGo } from '../go-clients.mjs';
 import { GoDatabase, goModule, proxyAnswer } from '../go-database.mjs';
@@ -11,6 +11,7 @@ import { Origin } from '../origin.mjs';
 import { outputOf } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort, get } from '../server.mjs';
+import { note } from '../tally.mjs';
 
 /** @import { GoClient } from '../go-clients.mjs' */
 /** @import { Tally } from '../tally.mjs' */
@@ -27,6 +28,10 @@ const PASSWORDS = { team: 'canary-basic-5f1d7c', net: 'canary-netrc-93ab02' };
  * @param {Tally} tally @param {readonly GoClient[]} clients
  */
 export async function goPrivate(tally, clients) {
+  if (process.platform !== 'linux' || !(await hasGitTools())) {
+    note('no Linux with git, openssl and go 1.24 or newer: private modules are left out');
+    return;
+  }
   await withScratch('go-private', async (folder) => {
     const [place, gitFolder] = [join(folder, 'server'), join(folder, 'git')];
     for (const path of [place, gitFolder, join(place, 'home'), join(place, 'tmp')]) await mkdir(path);

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTestRepository, type TestRepository } from '@entrepot/core/testing';
-import { GIT_HOST, GitServer, VANITY_HOST } from '../../../acceptance/git-server.mjs';
+import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '../../../acceptance/git-server.mjs';
 import { GithubServer } from '../../../acceptance/github-server.mjs';
 import { goPlugin } from './fixtures.js';
 
+const hasTools = await hasGitTools();
 const LOGIN = { username: 'bot', password: 'canary-5Ecr3t' };
 const LIB = `${VANITY_HOST}/team/lib`;
 const HOSTS = [GIT_HOST, VANITY_HOST];
@@ -62,7 +63,7 @@ async function commitLib(git: GitServer): Promise<string> {
   return await git.commit('team/lib', { ...files, ...sub }, { tags: ['v1.0.0', 'v1.1.0', 'sub/v1.2.3'] });
 }
 
-describe('direct routes', () => {
+describe.runIf(hasTools)('direct routes', () => {
   it('serve tags, branches, pseudo-versions and modules in folders, and keep them', async () => {
     const { git, get, repository } = await open();
     await commitLib(git);
@@ -199,7 +200,7 @@ describe('direct routes', () => {
   }, 60_000);
 });
 
-describe('GitHub Apps', () => {
+describe.runIf(hasTools)('GitHub Apps', () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 
