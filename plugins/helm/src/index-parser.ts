@@ -35,6 +35,7 @@ export class UnusualIndex extends Error {}
 
 /** Characters of YAML that are parsed at once. */
 const CHUNK = 64 * 1024;
+const JSON_START = /^\s*\{/;
 /** Characters of what an index has besides its entries. */
 const LARGEST_HEAD = 1024 * 1024;
 /** Characters of one line of the result, about. */
@@ -68,10 +69,12 @@ export class IndexParser {
   #hasEntries = false;
   #chartIndent: number | undefined;
   #versionIndent: number | undefined;
-  #chart: { readonly name: string; readonly versions: unknown[] } | undefined;
+  #chart: { readonly name: string; readonly versions: unknown[]; readonly closed: boolean } | undefined;
   #chunk: string[] = [];
   #chunkLength = 0;
   #lines: Buffer[] = [];
+  /** The charts whose lines are in `#lines`. */
+  #pending: string[] = [];
 
   /**
    * @param indexUrl where the index comes from
@@ -83,9 +86,9 @@ export class IndexParser {
     this.#given = given ?? new Set();
   }
 
-  /** The charts that were given. */
+  /** The charts whose lines were handed out. */
   get given(): ReadonlySet<string> {
-    return this.#names;
+    return new Set([...this.#names].filter((name) => !this.#pending.includes(name)));
   }
 
   get summary(): IndexSummary {
@@ -102,7 +105,7 @@ export class IndexParser {
     const text = this.#decode(piece, true);
     if (this.#whole) this.#text.push(text);
     else this.#split(text);
-    return this.#lines.splice(0);
+    return this.#handOut();
   }
 
   /** The lines that are left. @throws ChartError | UnusualIndex */
@@ -115,9 +118,14 @@ export class IndexParser {
     }
     this.#split(`${text}\n`);
     this.#closeChart();
-    yield* this.#lines.splice(0);
-    const head = this.#head.trim() === '' ? {} : parseYaml(this.#head, 'refuse');
+    yield* this.#handOut();
+    const head = parseCut(this.#head) ?? {};
     checkHead(isFields(head) ? { ...head, entries: this.#hasEntries ? {} : undefined } : head);
+  }
+
+  #handOut(): Buffer[] {
+    this.#pending = [];
+    return this.#lines.splice(0);
   }
 
   #decode(piece: Uint8Array, stream: boolean): string {
@@ -133,13 +141,14 @@ export class IndexParser {
     checkHead(index);
     for (const [name, versions] of Object.entries((index as Fields)['entries'] ?? {})) {
       this.#give(name, versions ?? []);
-      const lines = this.#lines.splice(0);
+      const lines = this.#handOut();
       if (!this.#given.has(name)) yield* lines;
     }
   }
 
   #split(text: string): void {
     const all = this.#rest + text;
+    if (this.#part === 'start' && JSON_START.test(all)) throw new UnusualIndex();
     let start = 0;
     for (let end = all.indexOf('\n'); end !== -1; end = all.indexOf('\n', start)) {
       this.#readLine(all.slice(start, all[end - 1] === '\r' ? end - 1 : end));
@@ -154,7 +163,7 @@ export class IndexParser {
     // Blank, or a comment: both may also be lines of a text, and belong to what is open.
     if (indent === -1 || line[indent] === '#' || line[indent] === '\t') {
       if (this.#part === 'entries' && this.#chart !== undefined) this.#add(line);
-      else this.#head += `${line}\n`;
+      else this.#addHead(line);
       return;
     }
     if (indent === 0) this.#readTopLine(line);
@@ -198,10 +207,11 @@ export class IndexParser {
   }
 
   #openChart(line: string): void {
-    const pairs = Object.entries(parseCut(line) as Fields);
-    const [name, value] = pairs[0] ?? [];
-    if (pairs.length !== 1 || name === undefined || (value !== null && !isEmptyList(value))) throw new UnusualIndex();
-    this.#chart = { name, versions: [] };
+    const pair = parseCut(line);
+    const [name, value] = isFields(pair) ? (Object.entries(pair)[0] ?? []) : [];
+    const closed = Array.isArray(value) && value.length === 0;
+    if (name === undefined || (value !== null && !closed)) throw new UnusualIndex();
+    this.#chart = { name, versions: [], closed };
     this.#versionIndent = undefined;
   }
 
@@ -214,7 +224,7 @@ export class IndexParser {
     const value = parseCut(`${this.#chunk.splice(0).join('\n')}\n`);
     this.#chunkLength = 0;
     if (value === undefined) return;
-    if (!Array.isArray(value)) throw new UnusualIndex();
+    if (!Array.isArray(value) || this.#chart?.closed === true) throw new UnusualIndex();
     for (const version of value) this.#chart?.versions.push(version);
   }
 
@@ -231,6 +241,7 @@ export class IndexParser {
     if (!Array.isArray(list)) throw new ChartError(`${printed(name)}: expected a list of versions`);
     if (this.#names.has(name)) throw new ChartError(`expected ${printed(name)} once in the index, found it twice`);
     this.#names.add(name);
+    this.#pending.push(name);
     const entries: IndexEntry[] = [];
     for (const member of list) {
       const entry = this.#readVersion(name, member);
@@ -303,7 +314,7 @@ function parseCut(text: string): unknown {
 
 /** As helm does: what is JSON is read as JSON, everything else as YAML. */
 function parseIndex(text: string): unknown {
-  if (/^\s*\{/.test(text)) {
+  if (JSON_START.test(text)) {
     try {
       return JSON.parse(text);
     } catch {
@@ -319,8 +330,4 @@ function checkHead(index: unknown): void {
   if (!isFields(index) || !isFields(entries) || (index['apiVersion'] ?? '') === '') {
     throw new ChartError('expected the index of a chart repository, with apiVersion and entries');
   }
-}
-
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
 }

@@ -18,6 +18,7 @@ const NULLS: readonly string[] = ['', '~', 'null', 'Null', 'NULL'];
 const NUMBER_STARTS = ['+', '-', '.', ...'0123456789'];
 const INTEGER = /^[-+]?(?:0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]+|0|[1-9][0-9]*)$/;
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
+const INFINITE = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
 const LARGEST_INTEGER = 2n ** 64n;
 
 /**
@@ -36,7 +37,12 @@ const SCHEMA = FAILSAFE_SCHEMA.withTags(
   scalar('int', NUMBER_STARTS, (text) => integer(text.replaceAll('_', '')) ?? NOT_RESOLVED),
   scalar('float', NUMBER_STARTS, (text) => {
     const plain = text.replaceAll('_', '');
-    return FLOAT.test(plain) ? new Float(Number(plain)) : NOT_RESOLVED;
+    const value = FLOAT.test(plain) ? Number(plain) : Infinity;
+    // What is too large for a number stays text: `12e4567` is a commit.
+    if (Number.isFinite(value)) return new Float(value);
+    return INFINITE.test(text)
+      ? new Float(Number(text.replace(/\.inf/i, 'Infinity').replace(/\.nan/i, 'NaN')))
+      : NOT_RESOLVED;
   }),
   mergeTag,
 );
@@ -163,6 +169,7 @@ function integer(text: string): number | bigint | undefined {
 /** Go's `FormatFloat(value, 'g', -1, 32)`: the fewest digits that are the same number in single precision. */
 function floatText(value: number): string {
   const single = Math.fround(value);
+  if (Number.isNaN(single)) return 'NaN';
   if (!Number.isFinite(single)) return single > 0 ? '+Inf' : '-Inf';
   let digits = 1;
   while (digits < 9 && Math.fround(Number(single.toPrecision(digits))) !== single) digits += 1;

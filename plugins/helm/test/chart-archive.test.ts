@@ -77,6 +77,12 @@ type: application
     ['"1.10"', '1.10'],
     ['v1.0', 'v1.0'],
     ['.5', '0.5'],
+    ['12e4567', '12e4567'],
+    ['3.4e39', '+Inf'],
+    ['-.inf', '-Inf'],
+    ['.nan', 'NaN'],
+    ['999999.9', '999999.9'],
+    ['16777217.5', '1.6777218e+07'],
   ])('writes appVersion %s as %s', async (written, found) => {
     const yaml = `${CHART}appVersion: ${written}\n`;
     expect(await read(chart({ 'Chart.yaml': yaml }))).toMatchObject({ appVersion: found });

@@ -128,7 +128,7 @@ describe('an index', () => {
 
   it('with an anchor that another chart refers to is read, each chart once', async () => {
     const index = `apiVersion: v1\nentries:\n  a:\n  - {name: a, version: 1.0.0, urls: &u [a.tgz]}\n  b:\n  - {name: b, version: 1.0.0, urls: *u}\n`;
-    expect(await list(index, 5)).toEqual(['a 1.0.0', 'b 1.0.0']);
+    for (const piece of [5, 100, 1000]) expect(await list(index, piece)).toEqual(['a 1.0.0', 'b 1.0.0']);
     expect((await read(index, 5)).summary).toEqual({ charts: 2, versions: 2, skipped: 0 });
   });
 
@@ -183,6 +183,8 @@ entries:
     ['with a chart twice', 'apiVersion: v1\nentries:\n  x:\n  - null\n  x:\n  - null\n', /"x" once in the index/],
     ['with a field twice', 'apiVersion: v1\nentries:\n  x:\n  - name: x\n    name: y\n', /malformed YAML in line 5/],
     ['with tabs', 'apiVersion: v1\nentries:\n\tx:\n\t- name: x\n', /malformed YAML/],
+    ['with a chart without a name', 'apiVersion: v1\nentries:\n  ~\n  x: []\n', /malformed YAML/],
+    ['with a list behind a list', 'apiVersion: v1\nentries:\n  x: []\n  - {name: x}\n', /malformed YAML/],
     ['with entries in a list', 'apiVersion: v1\nentries:\n- x\n', /expected the index/],
     ['with a chart that is a mapping', 'apiVersion: v1\nentries:\n  x:\n    a: b\n', /"x": expected a list/],
     ['with a chart that is text', 'apiVersion: v1\nentries:\n  x: y\n', /"x": expected a list/],
