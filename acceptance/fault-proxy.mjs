@@ -24,6 +24,8 @@ export class FaultProxy extends Origin {
   fault;
   /** Which requests the fault is for. @type {(request: IncomingMessage) => boolean} */
   concerns = () => true;
+  /** The status of every answer of the server itself, by `METHOD path`. @type {Map<string, number[]>} */
+  statuses = new Map();
   /** How fast bodies come. @type {number} */
   bytesPerSecond = Infinity;
 
@@ -65,6 +67,8 @@ export class FaultProxy extends Origin {
     // An answer may come before the request is read to its end.
     pipeline(request, sent).catch(() => {});
     const upstream = await answered;
+    const name = `${request.method} ${request.url}`;
+    this.statuses.set(name, [...(this.statuses.get(name) ?? []), upstream.statusCode ?? 0]);
     const headers = Object.fromEntries(Object.entries(upstream.headers).filter(([name]) => !HOP_BY_HOP.has(name)));
     response.writeHead(upstream.statusCode ?? 502, headers);
     if (this.bytesPerSecond === Infinity) return pipeline(upstream, response);

@@ -335,8 +335,8 @@ function bearer(tenant, scope) {
 }
 
 const OPEN = { access: { anonymous: 'write' } };
-const USERS = { users: [{ name: USER.name, password: USER.password }] };
-const JWT = { audience: SERVICE, issuer: 'https://tokens.example.test', realm: REALM };
+const USERS = { users: { [USER.name]: { password: USER.password, may: 'write' } } };
+const JWT = { keyFile: 'KEY', issuer: 'https://tokens.example.test', audience: SERVICE };
 
 /** @type {readonly ScriptProfile[]} */
 export const PROFILES = [
