@@ -29,7 +29,10 @@ export async function pythonHermetic(tally, clients) {
   }
   await withScratch('python', async (folder) => {
     const upstream = await new PythonIndex().start();
-    const repositories = { pypi: upstream.repository({ cache: CACHE }) };
+    const repositories = {
+      pypi: upstream.repository({ cache: CACHE }),
+      derived: upstream.repository({ cache: CACHE, deriveMetadata: true }),
+    };
     const server = new EntrepotServer({ folder, port: await freePort(), repositories });
     try {
       await run({ tally, clients, folder, upstream, server });
@@ -132,6 +135,16 @@ async function resolve({ tally, folder, upstream, server }) {
       JSON.stringify(asked),
     );
     note(`uv: ${asked.length} requests for a wheel of ${LARGE_WHEEL >> 20} MiB, ${Math.round(result.milliseconds)} ms`);
+  });
+  await tally.check('uv: resolves with metadata that is read out of the wheel', async () => {
+    const own = { folder: join(folder, 'derived'), index: `${server.url}/derived/simple/`, requirements: '' };
+    const result = await compile(own, ['fixture-big']);
+    assert.equal(result.code, 0, outputOf(result));
+    const file = upstream.projects.get('fixture-big')?.files[0];
+    const path = `files/fixture-big/${file?.sha256.slice(0, 16)}/${file?.filename}.metadata`;
+    const { status, headers, body } = await get(`${server.url}/derived/${path}`);
+    assert.deepEqual([status, headers['x-cache']], [200, 'HIT'], 'metadata that uv has asked for was expected');
+    assert.match(body.toString('utf8'), /^Name: fixture-big$/im);
   });
   await tally.check('python: the large wheel is fetched to its end, once, and is what it was', async () => {
     const file = upstream.projects.get('fixture-big')?.files[0];
