@@ -45,11 +45,16 @@ export class Canary {
 
   async look() {
     await this.#lookAtProcesses();
-    for (const entry of await readdir(this.#folder, { recursive: true, withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name);
-      this.check(`the name of ${path}`, Buffer.from(path));
-      // Files come and go.
-      if (entry.isFile()) this.check(path, await readFile(path).catch(() => Buffer.alloc(0)));
+    await this.#lookAtFiles(this.#folder);
+  }
+
+  /** Files and folders come and go meanwhile. @param {string} folder */
+  async #lookAtFiles(folder) {
+    for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+      const path = join(folder, entry.name);
+      this.check('the name of a file', Buffer.from(entry.name));
+      if (entry.isDirectory()) await this.#lookAtFiles(path);
+      else if (entry.isFile()) this.check(path, await readFile(path).catch(() => Buffer.alloc(0)));
     }
   }
 
