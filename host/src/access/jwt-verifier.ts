@@ -97,7 +97,6 @@ export class JwtVerifier {
 }
 
 function refusal(error: unknown): EntrepotError {
-  if (error instanceof EntrepotError) return error;
   const said = error instanceof errors.JOSEError && error.code !== 'ERR_JOSE_GENERIC' ? error.code : undefined;
   if (said === undefined || said === 'ERR_JWKS_TIMEOUT' || said === 'ERR_JWKS_INVALID') {
     return new EntrepotError('upstream-unavailable', 'The keys that tokens are checked with cannot be fetched now', {

@@ -1,0 +1,58 @@
+import { hash } from 'bcryptjs';
+import { describe, expect, it } from 'vitest';
+import { hashPassword, passwordHashProblem, verifyPassword } from '../../src/access/password-hash.js';
+
+const SALT_AND_KEY = `${'A'.repeat(22)}$${'B'.repeat(43)}`;
+
+describe('verifyPassword', () => {
+  it.each(['s3cret', 'with:colon', 'pässwörd 🔑', 'x'.repeat(200)])('knows %j by its scrypt hash', async (password) => {
+    const made = await hashPassword(password);
+
+    expect(made).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$/);
+    expect(passwordHashProblem(made)).toBeUndefined();
+    expect(await verifyPassword(password, made)).toBe(true);
+    expect(await verifyPassword(`${password}x`, made)).toBe(false);
+    expect(await hashPassword(password)).not.toBe(made);
+  });
+
+  it('knows a password by the bcrypt hash that htpasswd writes', async () => {
+    const made = (await hash('s3cret', 4)).replace(/^\$2b/, '$2y');
+
+    expect(passwordHashProblem(made)).toBeUndefined();
+    expect(await verifyPassword('s3cret', made)).toBe(true);
+    expect(await verifyPassword('S3cret', made)).toBe(false);
+  });
+
+  it('refuses more at a time than it can check, and then goes on', async () => {
+    const made = await hash('s3cret', 4);
+
+    const checks = await Promise.allSettled(Array.from({ length: 100 }, () => verifyPassword('s3cret', made)));
+
+    expect(checks.filter(({ status }) => status === 'fulfilled')).toHaveLength(66);
+    expect(checks.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { status: 429, retryAfter: 5 },
+    });
+    expect(await verifyPassword('s3cret', made)).toBe(true);
+  });
+});
+
+describe('passwordHashProblem', () => {
+  it.each<[string, RegExp]>([
+    ['$apr1$salt$hashhashhash', /found an MD5 hash/],
+    ['$1$salt$hashhashhash', /found an MD5 hash/],
+    ['{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', /found a SHA-1 hash/],
+    ['$6$salt$hash', /found a SHA-2 crypt hash/],
+    ['s3cret', /found something else/],
+    ['', /found something else/],
+    ['$2y$31$' + '.'.repeat(53), /bcrypt hash that is malformed or too costly/],
+    ['$2y$10$short', /bcrypt hash that is malformed or too costly/],
+    [`$scrypt$ln=30,r=8,p=1$${SALT_AND_KEY}`, /at most 256 MiB/],
+    [`$scrypt$ln=0,r=8,p=1$${SALT_AND_KEY}`, /at most 256 MiB/],
+    [`$scrypt$ln=15,r=99,p=99$${SALT_AND_KEY}`, /at most 256 MiB/],
+  ])('says what is wrong with %s, and does not repeat it', (hashed, expected) => {
+    const problem = passwordHashProblem(hashed);
+
+    expect(problem).toMatch(expected);
+    if (hashed !== '') expect(problem).not.toContain(hashed);
+  });
+});
