@@ -8,9 +8,10 @@ import { parseDatabase } from '../src/database-setting.js';
 import { openNote, parseVerifierKey, ProofError } from '../src/note.js';
 import { hashInRecord } from '../src/record.js';
 import { edgeTiles, parseTilePath, rootFromEdge, tilePath, type Tile } from '../src/tile.js';
-import { fixture, GoDatabase, openGo, type Answer, type GoRepository } from './fixtures.js';
+import { fixture, GoDatabase, goModule, openGo, zipHash, type Answer, type GoRepository } from './fixtures.js';
 
 const ZIP = 'example.com/one/@v/v1.0.0.zip';
+const MOD = 'example.com/one/@v/v1.0.0.mod';
 const LOOKUP = 'sumdb/sumdb.test/lookup/example.com/one@v1.0.0';
 
 const TILE = { kind: 'artifact', class: 'checksum-tile', filename: 'tile', upstreamPath: 'tile' } as const;
@@ -31,13 +32,22 @@ const flipped = (body: Buffer, at: number): Buffer => {
 };
 const lines = (body: Buffer): string[] => body.toString().split('\n');
 
+const altered = (body: Buffer, before: string): Buffer => flipped(body, body.indexOf(before) + before.length + 8);
+const tileAt = (database: GoDatabase, path: string): Buffer => database.tile(path) as Buffer;
+
 /** A lookup that is made of any text, with a head that is signed by the right key. */
 const withText = (id: number, text: string, { database }: GoRepository): string => `${id}\n${text}\n${database.head()}`;
 const EVIL = 'h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
 const evilLines = `example.com/one v1.0.0 ${EVIL}\nexample.com/one v1.0.0/go.mod ${EVIL}\n`;
 
 /** What an attacker, or a broken mirror, may send in place of the truth. Every row must be refused, and keep nothing. */
-const ROWS: readonly (readonly [string, Tampering])[] = [
+const ROWS: readonly (readonly [string, Tampering, string?])[] = [
+  ['another go.mod', change(/one.*v1\.0\.0\.mod$/, (body) => Buffer.concat([body, Buffer.from('\n')])), MOD],
+  ['a page in place of the go.mod', change(/v1\.0\.0\.mod$/, () => '<html>Sign in</html>'), MOD],
+  ['an empty go.mod', change(/v1\.0\.0\.mod$/, () => ''), MOD],
+  ['a checksum altered for the go.mod alone', change(/lookup/, (body) => altered(body, 'v1.0.0/go.mod ')), MOD],
+  ['an empty zip', change(/v1\.0\.0\.zip$/, () => '')],
+  ['a page in place of the zip', change(/v1\.0\.0\.zip$/, () => '<html>Sign in</html>')],
   ['another zip', change(/one.*v1\.0\.0\.zip$/, (_, { modules }) => (modules[1] as { zip: Buffer }).zip)],
   ['a bit flipped in the zip', change(/v1\.0\.0\.zip$/, (body) => flipped(body, 60))],
   ['an unsigned record', change(/lookup/, (body) => lines(body).slice(0, -2).join('\n'))],
@@ -74,6 +84,17 @@ const ROWS: readonly (readonly [string, Tampering])[] = [
     'a record id beyond the tree',
     change(/lookup/, (body, { database }) => body.toString().replace(/^\d+/, String(database.size))),
   ],
+  [
+    'a record of the zip alone',
+    change(/lookup/, (_, setting) => withText(300, `example.com/one v1.0.0 ${EVIL}\n`, setting)),
+  ],
+  ['an id that is no number', change(/lookup/, (body) => body.toString().replace(/^\d+/, '0x12c'))],
+  ['an id beyond all numbers', change(/lookup/, (body) => body.toString().replace(/^\d+/, '9'.repeat(30)))],
+  [
+    'a note of more than a megabyte',
+    change(/lookup/, (body) => `${body.toString()}\u2014 x ${'A'.repeat(1_000_000)}\n`),
+  ],
+  ['a control character in the note', change(/lookup/, (body) => body.toString().replace('go.sum', 'go\u0001sum'))],
   ['the id of another record', change(/lookup/, (body) => body.toString().replace(/^\d+/, '3'))],
   ['a negative id', change(/lookup/, (body) => body.toString().replace(/^\d+/, '-1'))],
   [
@@ -108,6 +129,12 @@ const ROWS: readonly (readonly [string, Tampering])[] = [
       };
     },
   ],
+  [
+    'a tile with another one in its place',
+    change(/tile\/8\/0\/001/, (_, { database }) => tileAt(database, 'tile/8/0/002')),
+  ],
+  ['an empty tile', change(/tile/, () => '')],
+  ['a page in place of the tiles', change(/tile/, () => '<html>Sign in</html>')],
   ['a short tile', change(/tile\/8\/0\//, (body) => body.subarray(0, -32))],
   ['a tile with more than it should have', change(/tile/, (body) => Buffer.concat([body, body]))],
   [
@@ -125,6 +152,12 @@ const ROWS: readonly (readonly [string, Tampering])[] = [
           : answer;
     },
   ],
+  ['a page in place of head and record', change(/latest|lookup/, () => '<html>Sign in</html>')],
+  [
+    'a tree without a record',
+    (setting) => (path, answer) =>
+      path.includes('lookup') ? { body: `0\n${setting.database.records[300]}\n${setting.database.head(0)}` } : answer,
+  ],
   ['a head that is forged', change(/latest/, (body) => flipped(body, 25))],
 ];
 
@@ -132,11 +165,11 @@ describe('tampering', () => {
   const table: string[] = [];
   afterAll(() => console.log(`tampering                                    status  kept\n${table.join('\n')}`));
 
-  it.each(ROWS)('%s is refused and nothing of it is kept', async (name, tampering) => {
+  it.each(ROWS)('%s is refused and nothing of it is kept', async (name, tampering, wanted = ZIP) => {
     const setting = await openGo();
     setting.tamper(tampering(setting));
-    const reply = await setting.get(`/${ZIP}`);
-    const kept = await setting.repository.entries.find('test', ZIP);
+    const reply = await setting.get(`/${wanted}`);
+    const kept = await setting.repository.entries.find('test', wanted);
     table.push(`${name.padEnd(44)} ${reply.status}     ${kept === undefined ? 'no' : 'YES'}`);
     expect(reply.status).toBe(502);
     expect(kept).toBeUndefined();
@@ -148,7 +181,7 @@ describe('tampering', () => {
     // Nothing bad was kept: with an honest upstream all is well.
     setting.tamper((_, answer) => answer);
     setting.repository.clock.advance(120_000);
-    const honest = await setting.get(`/${ZIP}`);
+    const honest = await setting.get(`/${wanted}`);
     expect([honest.status, honest.error]).toEqual([200, undefined]);
     expect((await setting.get(`/${LOOKUP}`)).body.toString()).toBe(record);
   });
@@ -161,12 +194,12 @@ async function statusAtOnce({ engine, baseUrl }: GoRepository['repository'], pat
 }
 
 describe('a proof that fails', () => {
-  it.each(ROWS)('for %s says nothing of an immediate retry', async (_, tampering) => {
+  it.each(ROWS)('for %s says nothing of an immediate retry', async (_, tampering, wanted = ZIP) => {
     const setting = await openGo();
     setting.tamper(tampering(setting));
-    expect(await statusAtOnce(setting.repository, `/${ZIP}`)).toBe(502);
+    expect(await statusAtOnce(setting.repository, `/${wanted}`)).toBe(502);
     setting.tamper((_path, answer) => answer);
-    expect(await statusAtOnce(setting.repository, `/${ZIP}`)).toBe(200);
+    expect(await statusAtOnce(setting.repository, `/${wanted}`)).toBe(200);
   });
 
   it('leaves nothing behind that an immediate retry could fail on', async () => {
@@ -231,6 +264,54 @@ describe('the database', () => {
     const reply = await get('/sumdb/sumdb.test/latest');
     expect(reply).toMatchObject({ status: 200, outcome: 'stale' });
     expect(reply.body.toString()).toBe(database.head());
+  });
+
+  it('takes a record of a tree that is newer than the head that it has', async () => {
+    const { get, database, modules } = await openGo();
+    await get(`/${LOOKUP}`);
+    database.fill(300);
+    modules.push(goModule({ path: 'example.com/new', version: 'v1.0.0', database }));
+    const reply = await get('/sumdb/sumdb.test/lookup/example.com/new@v1.0.0');
+    expect(reply.body.toString()).toBe(database.lookup('example.com/new@v1.0.0'));
+    expect(await get('/example.com/new/@v/v1.0.0.zip')).toMatchObject({ status: 200 });
+  });
+
+  it('gives a record soon after it was published', async () => {
+    const { get, database, modules, repository } = await openGo();
+    const path = '/sumdb/sumdb.test/lookup/example.com/new@v1.0.0';
+    expect((await get(path)).status).toBe(404);
+    modules.push(goModule({ path: 'example.com/new', version: 'v1.0.0', database }));
+    repository.clock.advance(30_000);
+    expect((await get(path)).status).toBe(200);
+  });
+
+  it('takes a head with more signatures than its own, as while keys change', async () => {
+    const { get, database, tamper } = await openGo();
+    const other = new GoDatabase('other.test').sign('x\n').split('\n').at(-2);
+    tamper((path, answer) =>
+      /latest$|lookup/.test(path) && answer ? { body: `${answer.body.toString()}${other}\n` } : answer,
+    );
+    // Only what was verified is passed on.
+    expect((await get('/sumdb/sumdb.test/latest')).body.toString()).toBe(database.head());
+    expect((await get(`/${LOOKUP}`)).body.toString()).toBe(database.lookup('example.com/one@v1.0.0'));
+  });
+
+  it('refuses a zip with another go.mod than the record has, though the record has the zip', async () => {
+    const { get, database, modules } = await openGo();
+    const [name, version] = ['example.com/torn', 'v1.0.0'];
+    const torn = goModule({ path: name, version, files: { 'a.go': 'package a' } });
+    const sum = await zipHash(torn.zip, name, version);
+    database.add(`${name} ${version} ${sum}\n${name} ${version}/go.mod ${EVIL}\n`, `${name}@${version}`);
+    modules.push(torn);
+    expect((await get(`/${name}/@v/${version}.zip`)).body.toString()).toContain('the go.mod in the zip');
+    expect((await get(`/${name}/@v/${version}.mod`)).status).toBe(502);
+  });
+
+  it('keeps what the upstream has, where it has not all of a version', async () => {
+    const { get, tamper } = await openGo();
+    tamper((path, answer) => (path.endsWith('.zip') ? undefined : answer));
+    expect((await get(`/${MOD}`)).status).toBe(200);
+    expect((await get(`/${ZIP}`)).status).toBe(404);
   });
 
   it('refuses a fork of the tree', async () => {
@@ -302,7 +383,7 @@ describe('the database', () => {
     expect(reply.body.toString()).toContain('list it under "unverified" or "private"');
   });
 
-  it.each([1, 2, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 70_001])(
+  it.each([0, 1, 2, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 70_001])(
     'computes the root of %d records from its edge',
     (size) => {
       const database = new GoDatabase();

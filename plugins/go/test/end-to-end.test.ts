@@ -10,6 +10,7 @@ describe('modules', () => {
     const [one] = modules;
     const rows: [string, string, string | Buffer][] = [
       ['/example.com/one/@v/list', 'text/plain; charset=utf-8', 'v1.0.0\nv1.1.0\n'],
+      ['/example.com/one/@v/list?go-get=1', 'text/plain; charset=utf-8', 'v1.0.0\nv1.1.0\n'],
       ['/example.com/one/@latest', 'application/json', modules[1]?.info ?? ''],
       ['/example.com/one/@v/v1.0.0.info', 'application/json', one?.info ?? ''],
       ['/example.com/one/@v/v1.0.0.mod', 'text/plain; charset=utf-8', one?.goMod ?? ''],
@@ -23,6 +24,21 @@ describe('modules', () => {
       expect([path, reply.status, reply.headers['content-type'], reply.error]).toEqual([path, 200, type, undefined]);
       expect(reply.body.equals(Buffer.from(body))).toBe(true);
     }
+  });
+
+  it.each([
+    ['/example.com/one/@v/list', 'public, max-age=60'],
+    ['/example.com/one/@latest', 'public, max-age=60'],
+    ['/example.com/one/@v/v1.0.0.info', 'public, max-age=604800'],
+    ['/example.com/one/@v/v1.0.0.mod', 'public, max-age=31536000, immutable'],
+    ['/example.com/one/@v/v1.0.0.zip', 'public, max-age=31536000, immutable'],
+    [`${SUMDB}/supported`, 'public, max-age=86400'],
+    [`${SUMDB}/latest`, 'public, max-age=60'],
+    [`${SUMDB}/lookup/example.com/one@v1.0.0`, 'public, max-age=60'],
+    [`${SUMDB}/tile/8/0/001`, 'public, max-age=31536000, immutable'],
+  ])('says of %s that it may be kept as %s', async (path, wanted) => {
+    const { get } = await openGo();
+    expect(await get(path)).toMatchObject({ status: 200, headers: { 'cache-control': wanted } });
   });
 
   it('fetches no zip for a .mod', async () => {
@@ -152,6 +168,23 @@ describe('modules', () => {
     expect(reply.body.toString()).toContain(`more than the ${most} bytes`);
   });
 
+  it('takes an .info without a time, with more fields, and a pseudo-version of its own', async () => {
+    const infos: Record<string, string> = {
+      'v1.0.0': '{"Version":"v1.0.0"}',
+      'v1.1.0': '{"Version":"v1.1.0","Time":"2024-01-02T03:04:05.678+02:00","Origin":{"VCS":"git"}}',
+      'v1.1.1-0.20240102030405-abcdefabcdef': '{"Version":"v1.1.1-0.20240102030405-abcdefabcdef"}',
+    };
+    const { get, tamper } = await openGo();
+    tamper((path, answer) => {
+      const body = infos[/@v\/(.+)\.info$/.exec(path)?.[1] ?? ''];
+      return body === undefined ? answer : { body };
+    });
+    for (const [version, body] of Object.entries(infos)) {
+      const reply = await get(`/example.com/one/@v/${version}.info`);
+      expect([reply.status, reply.body.toString()]).toEqual([200, body]);
+    }
+  });
+
   it('resolves queries, and asks again for them', async () => {
     const { get, tamper, repository } = await openGo();
     tamper((path, answer) => (path.endsWith('main.info') ? { body: '{"Version":"v1.1.0"}' } : answer));
@@ -259,6 +292,19 @@ describe('paths', () => {
     '/example.com/one/@v/v1.0.0.zip.partial',
     '/example.com/one/@v/v1.0.0.zip.zip',
     '/example.com/one/@v/v1.0.0.mod.mod',
+    '/example.com/one/@v/list.info/list',
+    '/example.com/one/@v/.info',
+    '/example.com/one/@v/v1.0.0.INFO',
+    '/example.com/one@v1.0.0/@v/list',
+    '/@v/list',
+    '/@latest',
+    '/example.com/one/@latest/@v/list',
+    '/example.com/lpt1.txt/@v/list',
+    '/gopkg.in/x.v1.2/@v/list',
+    '/example.com/m/v2.0/@v/list',
+    '/-example.com/x/@v/list',
+    '/cached-only',
+    '/cached-only/cached-only/example.com/one/@v/list',
     '/example.com/one/@v/main.mod',
     '/example.com/one/@v/main.zip',
     '/example.com/one/@v/v2.0.0.zip',
@@ -298,6 +344,9 @@ describe('paths', () => {
     '/example.com//one/@v/list',
     '/example.com/%00/@v/list',
     '/example.com/%zz/@v/list',
+    '/example.com/one/@v/v1.0.0%00.zip',
+    '/example.com/./one/@v/list',
+    '/example.com\\\\one/@v/list',
     '/sumdb/sumdb.test/lookup/example.com/one',
     '/sumdb/sumdb.test/lookup/example.com/one@main',
   ])('%s is a bad request', async (path) => {

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { PolicyEngine, ProtocolPlugin } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '../../../acceptance/go-database.mjs';
+import { hashZip } from '../src/dirhash.js';
 import plugin from '../src/index.js';
 
 export { dirHash, GoDatabase, goModule, makeZip } from '../../../acceptance/go-database.mjs';
@@ -33,6 +37,17 @@ export interface GoRepository {
   readonly asked: string[];
   /** Replaces what the upstream answers; `undefined` passes on. */
   tamper(change: (path: string, answer: Answer) => Answer | Promise<Answer>): void;
+}
+
+/** The `h1:` of a module's zip. */
+export async function zipHash(zip: Buffer, path: string, version: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'entrepot-go-'));
+  try {
+    await writeFile(join(folder, 'module.zip'), zip);
+    return (await hashZip(join(folder, 'module.zip'), path, version)).hash;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 /** A database with 1,000 records around those of the modules, so that its tree has several tiles. */

@@ -57,7 +57,20 @@ describe('h1', () => {
     expect((await sums(makeZip([...odd].reverse()))).hash).toBe(dirHash(odd));
   });
 
-  it('takes more files than the old format can count', async () => {
+  it('takes a zip64, and one with data descriptors, as go writes it', async () => {
+    expect((await sums(zip64())).hash).toBe(dirHash(plain()));
+    expect((await sums(described())).hash).toBe(dirHash(plain()));
+  });
+
+  it.each(['module a.b/c', '\ufeffmodule a.b/c\r\n', '', 'module "a"\n\n// x'])(
+    'sums up the go.mod %j as it is',
+    async (text) => {
+      const goMod = Buffer.from(text);
+      expect((await sums(makeZip([[`${PREFIX}go.mod`, goMod]]))).goModHash).toBe(hashGoMod(goMod));
+    },
+  );
+
+  it('takes as many files as the old format can count', async () => {
     const many: Files = Array.from({ length: 65_534 }, (_, at) => [`${PREFIX}f${at}`, Buffer.of(at & 255)] as const);
     expect((await sums(makeZip(many))).hash).toBe(dirHash(many));
   });
@@ -120,11 +133,71 @@ describe('h1', () => {
     ['a go.mod beyond 16 MiB', () => makeZip([[`${PREFIX}go.mod`, Buffer.alloc(16 * 1024 * 1024 + 1)]])],
     ['a LICENSE beyond 16 MiB', () => makeZip([[`${PREFIX}LICENSE`, Buffer.alloc(16 * 1024 * 1024 + 1)]])],
     ['a size beyond 500 MiB', () => patched(CENTRAL, 24, 500 * 1024 * 1024 + 1, 4)],
+    ['a bomb', () => bomb(3)],
+    ['a large bomb', () => bomb(9 * 1024 * 1024)],
+    ['a name that is not UTF-8', () => renamed(Buffer.from([0xff, 0xfe]))],
+    ['a name beyond ASCII without its flag', () => patched(CENTRAL, 8, 0, 2, makeZip(files('\u00e9')))],
+    ['another count in the zip64 end', () => zip64({ count: 4 })],
+    ['a zip64 end that is elsewhere', () => zip64({ at: 3 })],
+    ['a part of a split zip', () => patched(END, 4, 1)],
   ];
 
   it.each(ROWS)('refuses %s', async (_, make) => {
     await expect(sums(make())).rejects.toThrow(ZipError);
   });
+
+  /** `plain` with the end that large zips have; `count` and `at` are off by so much. */
+  function zip64({ count = 0, at = 0 } = {}): Buffer {
+    const zip = makeZip(plain());
+    const end = Buffer.from(zip.subarray(-22));
+    const record = Buffer.alloc(56);
+    record.writeUInt32LE(0x06064b50, 0);
+    record.writeBigUInt64LE(44n, 4);
+    for (const place of [24, 32]) record.writeBigUInt64LE(BigInt(end.readUInt16LE(10) + count), place);
+    record.writeBigUInt64LE(BigInt(end.readUInt32LE(12)), 40);
+    record.writeBigUInt64LE(BigInt(end.readUInt32LE(16)), 48);
+    const locator = Buffer.alloc(20);
+    locator.writeUInt32LE(0x07064b50, 0);
+    locator.writeBigUInt64LE(BigInt(zip.length - 22 + at), 8);
+    locator.writeUInt32LE(1, 16);
+    end.fill(0xff, 8, 20);
+    return Buffer.concat([zip.subarray(0, -22), record, locator, end]);
+  }
+
+  /** `plain`, with sums and sizes behind the bytes of each file instead of before them. */
+  function described(): Buffer {
+    const parts: Buffer[] = [];
+    const directory: Buffer[] = [];
+    let offset = 0;
+    for (const file of plain()) {
+      const zip = makeZip([file]);
+      const start = zip.readUInt32LE(zip.length - 6);
+      const [local, central] = [zip.subarray(0, start), zip.subarray(start, -22)];
+      const descriptor = Buffer.concat([Buffer.from('PK\x07\x08'), local.subarray(14, 26)]);
+      local.fill(0, 14, 26);
+      local.writeUInt16LE(0x808, 6);
+      central.writeUInt16LE(0x808, 8);
+      central.writeUInt32LE(offset, 42);
+      parts.push(local, descriptor);
+      directory.push(central);
+      offset += local.length + descriptor.length;
+    }
+    const end = Buffer.from(makeZip(plain()).subarray(-22));
+    end.writeUInt32LE(offset, 16);
+    return Buffer.concat([...parts, ...directory, end]);
+  }
+
+  /** A file that says it has `size` bytes, and unpacks to 64 MiB. */
+  function bomb(size: number): Buffer {
+    return patched(CENTRAL, 24, size, 4, makeZip([[`${PREFIX}zeros`, Buffer.alloc(64 * 1024 * 1024)]]));
+  }
+
+  /** A file whose name ends in these bytes. */
+  function renamed(bytes: Buffer): Buffer {
+    const zip = makeZip(files('ab'));
+    for (const at of [zip.indexOf('ab'), zip.lastIndexOf('ab')]) bytes.copy(zip, at);
+    return zip;
+  }
 
   function overlap(): Buffer {
     const zip = makeZip(plain());
