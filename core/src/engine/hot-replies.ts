@@ -1,4 +1,5 @@
 import type { Entry } from '../api/entry-index.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { EngineReply, EngineRequest } from './repository.js';
 import { ByteLru } from './byte-lru.js';
 import { noneMatch } from './range.js';
@@ -18,6 +19,11 @@ interface HotReply {
   readonly reply: EngineReply;
   /** The answer for those who have it already. */
   readonly notModified: EngineReply;
+}
+
+/** What makes two replies of one entry differ, where it is sent as it is kept. */
+export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentResource): string {
+  return replyHeaders === undefined ? key : `${key}\n${JSON.stringify(replyHeaders)}`;
 }
 
 /**

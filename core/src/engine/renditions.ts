@@ -8,7 +8,7 @@ import type { DocumentBytes } from '../api/protocol.js';
 import { ByteLru } from './byte-lru.js';
 
 /** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
-const SMALL_RENDITION = 512 * 1024;
+export const SMALL_RENDITION = 512 * 1024;
 
 /** A content coding that renditions are made in. */
 export type Encoding = 'identity' | 'gzip';
@@ -26,6 +26,10 @@ export interface Rendition {
   readonly path?: string | undefined;
   /** When policy can change it by time alone; milliseconds since the epoch. */
   readonly changesAt?: number | undefined;
+  /** Headers that the protocol gave with it, as they are sent. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** What it was made from, where its key does not say that. */
+  readonly stamp: string;
 }
 
 /** What a rendition is made from. */
@@ -33,6 +37,7 @@ export interface RenditionSource {
   readonly bytes: DocumentBytes;
   /** Two representations with the same bytes and different types have different tags. */
   readonly mediaType: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Asked when all bytes were made. */
   changesAt(): number | undefined;
 }
@@ -63,24 +68,34 @@ export class Renditions {
     return this.#small.weight;
   }
 
-  /** The rendition under `key` if it is still right at `now`. */
-  peek(key: string, now: number): Rendition | undefined {
+  /** The rendition under `key` if it is still right at `now`, and was made from what `stamp` stands for. */
+  peek(key: string, now: number, stamp = ''): Rendition | undefined {
     const rendition = this.#small.get(key) ?? this.#large.get(key);
-    if (rendition?.changesAt !== undefined && rendition.changesAt <= now) return undefined;
+    if (rendition?.stamp !== stamp) return undefined;
+    if (rendition.changesAt !== undefined && rendition.changesAt <= now) return undefined;
     return rendition;
   }
 
-  /** Makes the rendition under `key`, once for all who ask meanwhile. */
-  make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>): Promise<Rendition> {
-    const running = this.#making.get(key);
+  /**
+   * Makes the rendition under `key`, once for all who ask meanwhile.
+   * @param stamp what it is made from, where `key` does not say that: the new one takes the place of the old one
+   */
+  make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>, stamp = ''): Promise<Rendition> {
+    const name = `${stamp} ${key}`;
+    const running = this.#making.get(name);
     if (running !== undefined) return running;
-    const making = this.#make(key, encoding, source).finally(() => this.#making.delete(key));
-    this.#making.set(key, making);
+    const making = this.#make(key, encoding, source, stamp).finally(() => this.#making.delete(name));
+    this.#making.set(name, making);
     return making;
   }
 
-  async #make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>): Promise<Rendition> {
-    const { bytes, mediaType, changesAt } = await source();
+  async #make(
+    key: string,
+    encoding: Encoding,
+    source: () => Promise<RenditionSource>,
+    stamp: string,
+  ): Promise<Rendition> {
+    const { bytes, mediaType, headers, changesAt } = await source();
     const hash = createHash('sha256').update(`${mediaType}\n`);
     const sink = new RenditionSink(join(this.#directory, randomUUID()));
     try {
@@ -93,7 +108,8 @@ export class Renditions {
       const body = await sink.close();
       const suffix = encoding === 'identity' ? '' : `-${encoding}`;
       const etag = `"${hash.digest('base64url').slice(0, 32)}${suffix}"`;
-      const rendition: Rendition = { etag, encoding, size: sink.size, changesAt: changesAt(), ...body };
+      const rendition: Rendition = { etag, encoding, size: sink.size, changesAt: changesAt(), headers, stamp, ...body };
+      this.forget(key);
       (rendition.bytes === undefined ? this.#large : this.#small).set(key, rendition);
       return rendition;
     } catch (error) {

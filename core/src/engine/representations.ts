@@ -3,7 +3,7 @@ import type { ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { DocumentBytes, RewriteContext } from '../api/protocol.js';
+import type { DocumentBytes, RenderedDocument, RewriteContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { SMALL_BLOB } from './blob-cache.js';
@@ -61,7 +61,7 @@ export class Representations {
     const open = await this.#opener(entry);
     if (open === undefined) return this.#missing(entry);
     return {
-      ...this.#base(resource, entry, facts),
+      ...this.base(resource, entry, facts),
       size: entry.size,
       etag: `"${entry.digest}"`,
       lastModified: entry.lastModified,
@@ -100,7 +100,7 @@ export class Representations {
   /** The representation of a body that is still coming. */
   coming(resource: ArtifactResource | DocumentResource, head: FlightHead, facts: CacheFacts): Representation {
     return {
-      ...this.#base(resource, head, facts),
+      ...this.base(resource, head, facts),
       size: head.size,
       etag: head.digest && `"${head.digest}"`,
       lastModified: head.lastModified,
@@ -131,17 +131,18 @@ export class Representations {
       (await services.storage.renditions.make(key, encoding, () =>
         this.#rewrite(request, resource, entry, kept.keys, content),
       ));
-    return this.#renditionOf(resource, { lastModified: undefined, ...stored }, rendition, facts);
+    return this.ofRendition(resource, { lastModified: undefined, ...stored }, rendition, facts);
   }
 
-  #renditionOf(
+  /** The representation of a document that was made before. */
+  ofRendition(
     resource: DocumentResource,
-    entry: Pick<Entry, 'mediaType' | 'headers' | 'lastModified'>,
+    entry: Pick<Entry, 'mediaType' | 'headers' | 'lastModified'> & { readonly digest?: string | undefined },
     rendition: Rendition,
     facts: CacheFacts,
   ): Representation {
     return {
-      ...this.#base(resource, entry, facts),
+      ...this.base(resource, entry, facts, rendition.headers),
       size: rendition.size,
       etag: rendition.etag,
       lastModified: entry.lastModified,
@@ -174,22 +175,23 @@ export class Representations {
       unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
     const descriptions =
       entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry.digest, content);
-    const { context, changesAt } = this.#rewriteContext(request, descriptions, entry?.headers ?? {}, keptKeys);
+    const { context, changesAt } = this.rewriteContext(request, descriptions, entry?.headers ?? {}, keptKeys);
     const { protocol, plugin } = definition;
     if (protocol.rewrite === undefined)
       throw new EntrepotError(
         'plugin',
         `Plugin ${plugin.id} says that ${resource.key} is rewritten, but has no rewrite`,
       );
-    const rewritten = await hook(
+    const { bytes, headers } = await made(
       plugin.id,
       'rewrite',
       () => protocol.rewrite?.(resource, content, context) as DocumentBytes,
     );
-    return { bytes: guarded(plugin.id, 'rewrite', rewritten), mediaType, changesAt };
+    return { bytes, headers, mediaType, changesAt };
   }
 
-  #rewriteContext(
+  /** What hooks that make documents are given, and when policy can change what they make by time alone. */
+  rewriteContext(
     request: EngineRequest,
     descriptions: RewriteContext['descriptions'],
     headers: RewriteContext['headers'],
@@ -211,66 +213,50 @@ export class Representations {
     };
   }
 
-  /** A document that is made from the entries of a hosted repository. Not memoised: entries change under it. */
-  async fromEntries(
-    request: EngineRequest,
-    resource: DocumentResource,
-    entries: AsyncIterable<Entry>,
-    key: string,
-  ): Promise<Representation> {
-    const { definition, services } = this.#context;
-    const { protocol, plugin } = definition;
-    const mediaType = resource.mediaType ?? 'application/octet-stream';
-    const encoding = chooseEncoding(request, mediaType, Infinity);
-    const { renditions } = services.storage;
-    const rendition = await renditions.make(key, encoding, async () => {
-      const { context, changesAt } = this.#rewriteContext(request, new Map(), {}, []);
-      const rendered = await hook(
-        plugin.id,
-        'render',
-        () =>
-          protocol.render?.(resource, entries, {
-            ...context,
-            content: (entry) => this.#context.flights.storedContent(entry),
-          }) as DocumentBytes,
-      );
-      return { bytes: guarded(plugin.id, 'render', rendered), mediaType, changesAt };
-    });
-    const made = { mediaType, headers: {}, lastModified: undefined };
-    const shown = this.#renditionOf(resource, made, rendition, { name: 'hit' });
-    async function open(): Promise<Buffer | Readable> {
-      const body = await shown.open();
-      renditions.forget(key);
-      return body;
-    }
-    return { ...shown, open };
-  }
-
-  #base(
+  /**
+   * What all representations of `stored` say.
+   * @param rendered headers that the protocol gave with what it made
+   */
+  base(
     resource: ArtifactResource | DocumentResource,
-    stored: Pick<Entry, 'mediaType' | 'headers'>,
+    stored: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
     facts: CacheFacts,
+    rendered?: Readonly<Record<string, string>>,
   ): Pick<Representation, 'repository' | 'resource' | 'mediaType' | 'cacheControl' | 'headers' | 'facts'> {
     const { definition } = this.#context;
-    const attachment =
-      resource.kind === 'artifact' &&
-      resource.attachment === true &&
-      stored.headers['content-disposition'] === undefined
-        ? { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }
-        : undefined;
     return {
       repository: definition.name,
       resource: resource.class,
       mediaType: resource.mediaType ?? stored.mediaType,
       cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
-      headers: attachment === undefined ? stored.headers : { ...stored.headers, ...attachment },
+      headers: headersOf(resource, stored, rendered),
       facts,
     };
   }
 }
 
-/** The coding for a document: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */
-function chooseEncoding(request: EngineRequest, mediaType: string, size: number): Encoding {
+/** The kept headers, and those that the resource and the protocol want instead or besides. */
+function headersOf(
+  resource: ArtifactResource | DocumentResource,
+  { headers: kept, digest }: { readonly headers: Entry['headers']; readonly digest?: string | undefined },
+  rendered: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const { replyHeaders, digestHeader } = resource;
+  const attached =
+    resource.kind === 'artifact' && resource.attachment === true && kept['content-disposition'] === undefined;
+  if (!attached && rendered === undefined && replyHeaders === undefined && digestHeader === undefined) return kept;
+  const own = {
+    ...(attached && { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }),
+    ...rendered,
+    ...(digestHeader !== undefined && digest !== undefined && digest !== NO_DOCUMENT && { [digestHeader]: digest }),
+    ...replyHeaders,
+  };
+  const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  return { ...Object.fromEntries(Object.entries(kept).filter(([name]) => !replaced.has(name))), ...own };
+}
+
+/** The coding for a document of `size` bytes: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */
+export function chooseEncoding(request: EngineRequest, mediaType: string, size: number): Encoding {
   if (size < MIN_COMPRESSED || !acceptsGzip(request)) return 'identity';
   return COMPRESSIBLE.test(bareMediaType(mediaType)) ? 'gzip' : 'identity';
 }
@@ -281,7 +267,24 @@ export function acceptsGzip(request: EngineRequest): boolean {
   return accepted?.includes('gzip') === true && !/gzip\s*;\s*q=0(?:\.0*)?(?:$|[\s,])/.test(accepted);
 }
 
-async function hook<Result>(plugin: string, name: string, call: () => Result | Promise<Result>): Promise<Result> {
+/** Calls a hook that makes a document; what fails in it, also later, is the plugin's. */
+export async function made(
+  plugin: string,
+  name: string,
+  call: () => DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>,
+): Promise<RenderedDocument> {
+  const result = await hook(plugin, name, call);
+  const isBytes = typeof result === 'string' || Symbol.asyncIterator in result || Symbol.iterator in result;
+  const { bytes, headers } = isBytes ? { bytes: result as DocumentBytes } : (result as RenderedDocument);
+  return { bytes: guarded(plugin, name, bytes), headers };
+}
+
+/** Calls a hook; what fails in it is the plugin's. */
+export async function hook<Result>(
+  plugin: string,
+  name: string,
+  call: () => Result | Promise<Result>,
+): Promise<Result> {
   try {
     return await call();
   } catch (error) {

@@ -20,11 +20,13 @@ export interface Representation {
   readonly cacheControl: string;
   readonly vary?: string | undefined;
   readonly encoding?: string | undefined;
-  /** Further headers, lower-case names. */
+  /** Further headers. Those that are kept have lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
   /** Seconds since the upstream confirmed it; absent for a reply that comes from the upstream now. */
   readonly age?: number | undefined;
   readonly ranges: boolean;
+  /** What clients are told that show warnings: why the copy is stale. */
+  readonly warning?: string | undefined;
   readonly facts: CacheFacts;
   /** Opens the bytes; called once at the most. */
   open(range?: ByteRange): Buffer | Readable | Promise<Buffer | Readable>;
@@ -32,6 +34,9 @@ export interface Representation {
 
 /** Media types that a browser would run on our origin. */
 const ACTIVE_CONTENT = new Set(['text/html', 'application/xhtml+xml', 'image/svg+xml', 'text/xml', 'application/xml']);
+
+/** The longest text of a `Warning`; clients may refuse more than 4096 bytes of them. */
+const MAX_WARNING = 1000;
 
 /** Answers GET or HEAD with `shown`: conditions, a range, or the whole (RFC 9110 §13.2.2, §14.2). */
 export async function respond(request: EngineRequest, shown: Representation): Promise<EngineReply> {
@@ -64,12 +69,19 @@ function representationHeaders(shown: Representation): Record<string, string> {
   if (shown.encoding !== undefined) headers['Content-Encoding'] = shown.encoding;
   if (shown.ranges) headers['Accept-Ranges'] = 'bytes';
   if (shown.age !== undefined) headers['Age'] = String(shown.age);
+  if (shown.warning !== undefined) headers['Warning'] = warningHeader(shown.warning);
   headers['X-Cache'] = xCache(shown.facts.name);
   headers['Cache-Status'] = cacheStatus(shown.facts);
   headers['X-Content-Type-Options'] = 'nosniff';
   // A page from an upstream must not act in the name of this server.
   if (ACTIVE_CONTENT.has(bareMediaType(shown.mediaType))) headers['Content-Security-Policy'] = 'sandbox';
   return headers;
+}
+
+/** A `Warning` of any kind (distribution-spec, "Warnings"). */
+function warningHeader(text: string): string {
+  const printable = text.replaceAll(/[^\u0020-\u007e]|["\\]/g, '?');
+  return `299 - "${printable.slice(0, MAX_WARNING)}"`;
 }
 
 /** `If-None-Match` wins over `If-Modified-Since` (RFC 9110 §13.1.3). */

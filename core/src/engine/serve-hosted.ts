@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import type { Entry } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { missing } from './hosted-changes.js';
+import { HostedDocuments } from './hosted-documents.js';
+import { HotReplies, plainHotKey } from './hot-replies.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import type { Representations } from './representations.js';
 import { respond } from './respond.js';
-
-/** Entries are read from the index in pages of this many. */
-const PAGE = 1_000;
 
 /** What hosted serving works with. */
 export interface HostedServingContext {
@@ -19,48 +17,62 @@ export interface HostedServingContext {
   readonly representations: Representations;
 }
 
-/** Serves a hosted repository: we are the origin. */
+/** Serves what a hosted repository has: we are the origin. */
 export class HostedServing {
   readonly #context: HostedServingContext;
+  readonly #documents: HostedDocuments;
+  readonly #hot = new HotReplies();
 
   constructor(context: HostedServingContext) {
     this.#context = context;
+    this.#documents = new HostedDocuments(context);
   }
 
   async serve(request: EngineRequest, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
-    const { definition, services, admission, representations } = this.#context;
+    const { definition, services, admission } = this.#context;
+    const known = services.storage.entries.revision(definition.name);
+    const revision = typeof known === 'number' ? known : await known;
+    const ready = this.#ready(request, resource);
+    if (ready !== undefined) return ready;
     if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
     if (resource.kind === 'document' && resource.fromEntries !== undefined)
-      return await this.#serveList(request, resource, resource.fromEntries.prefix);
+      return await this.#documents.serve(request, resource, resource.fromEntries, revision);
     const entry = await services.storage.entries.find(definition.name, resource.key);
     if (entry === undefined) throw missing(resource.key);
+    if (entry.coordinates !== undefined) admission.require('request', entry.coordinates);
+    return await this.#serveKept(request, resource, entry);
+  }
+
+  async #serveKept(
+    request: EngineRequest,
+    resource: ArtifactResource | DocumentResource,
+    entry: Entry,
+  ): Promise<EngineReply> {
+    const { services, representations } = this.#context;
+    const now = services.clock.now();
     const shown = await representations.kept(request, resource, entry, { name: 'hit' });
     if (shown === undefined)
       throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
-    return await respond(request, shown);
+    const reply = await respond(request, shown);
+    if (isPlain(resource) && HotReplies.suits(request))
+      this.#hot.set(plainHotKey(resource), entry, services.policy.revision(), now, Infinity, reply);
+    return reply;
   }
 
-  async #serveList(request: EngineRequest, resource: DocumentResource, prefix: string): Promise<EngineReply> {
-    const { definition, services, representations } = this.#context;
-    if (prefix !== '' && (await services.entries.list(definition.name, { prefix, limit: 1 })).length === 0)
-      throw missing(prefix);
-    const shown = await representations.fromEntries(
-      request,
-      resource,
-      this.#entriesBelow(prefix),
-      `list ${randomUUID()}`,
-    );
-    return await respond(request, shown);
-  }
-
-  async *#entriesBelow(prefix: string): AsyncGenerator<Entry> {
+  /** The reply that was given to others a moment ago. */
+  #ready(request: EngineRequest, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
     const { definition, services } = this.#context;
-    let after: string | undefined;
-    for (;;) {
-      const page = await services.entries.list(definition.name, { prefix, after, limit: PAGE });
-      yield* page;
-      if (page.length < PAGE) return;
-      after = page.at(-1)?.key;
-    }
+    if (!isPlain(resource) || !HotReplies.suits(request)) return undefined;
+    const entry = services.storage.entries.peek(definition.name, resource.key);
+    if (entry === undefined) return undefined;
+    const revision = services.policy.revision();
+    const reply = this.#hot.get(plainHotKey(resource), request, entry, revision, services.clock.now());
+    if (reply !== undefined) services.storage.entries.accessed(entry);
+    return reply;
   }
+}
+
+/** Whether the bytes are sent as they are kept. */
+function isPlain(resource: ArtifactResource | DocumentResource): boolean {
+  return resource.kind === 'artifact' || (resource.rewritten !== true && resource.fromEntries === undefined);
 }

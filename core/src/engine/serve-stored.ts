@@ -10,7 +10,7 @@ import { contentDigest } from './content-flights.js';
 import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
-import { HotReplies } from './hot-replies.js';
+import { HotReplies, plainHotKey } from './hot-replies.js';
 import { isUnsettled } from './media-type.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
@@ -89,7 +89,7 @@ export class StoredServing {
 
   /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
   #hotKey(request: EngineRequest, resource: Stored): string | undefined {
-    if (!isRewritten(resource)) return resource.key;
+    if (!isRewritten(resource)) return plainHotKey(resource);
     const { definition, services } = this.#context;
     const { keptBelow, variant = '' } = resource;
     const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);

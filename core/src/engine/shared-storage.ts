@@ -9,6 +9,7 @@ import { BlobCache } from './blob-cache.js';
 import { ByteLru } from './byte-lru.js';
 import { ContentFlights } from './content-flights.js';
 import { EntryCache } from './entry-cache.js';
+import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool.js';
 import { UploadSessions } from './upload-sessions.js';
@@ -41,6 +42,7 @@ export interface SharedStorage {
   readonly entries: EntryCache;
   readonly blobs: BlobCache;
   readonly renditions: Renditions;
+  readonly joined: JoinedDocuments;
   readonly contentFlights: ContentFlights;
   /** Bytes of bodies that are in memory now. */
   memoryBytes(): number;
@@ -57,17 +59,20 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,
     clock: options.clock,
   });
-  const renditions = new Renditions(folder, options.maxMemoryBytes / 2, options.maxSpoolBytes / 4);
+  const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new ByteLru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
+  const blobs = new BlobCache(options.blobs, memory);
+  const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
   return {
     spools,
     sessions,
     entries,
-    blobs: new BlobCache(options.blobs, memory),
+    blobs,
     renditions,
+    joined,
     contentFlights: new ContentFlights(),
-    memoryBytes: () => memory.weight + renditions.memoryBytes,
+    memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
     async dispose() {
       await entries.dispose();
       await rm(folder, { recursive: true, force: true });
