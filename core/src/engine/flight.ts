@@ -12,6 +12,7 @@ import type { ArtifactDescription, Descriptions, VerifyContext } from '../api/pr
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
 import { bareMediaType } from './content.js';
+import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
 import { isUnsettled, settledMediaType } from './media-type.js';
 import { isPinned, keptByDigest, namedNow, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
@@ -26,12 +27,6 @@ const MAX_IDLE_RESUMES = 3;
 
 /** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
 const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
-
-/** What a document says of an artifact, and which one it is. */
-export interface LocatedDescription extends ArtifactDescription {
-  /** The URL of the document, where it says a `location`. */
-  readonly namedBy?: string | undefined;
-}
 
 /** What a flight is asked to bring. */
 export interface FlightPlan {
@@ -188,7 +183,8 @@ export class Flight implements SharedFlight {
     const named = isPinned(resource) && kept !== undefined ? await this.#ofName(resource, kept, signal) : undefined;
     if (named !== undefined) return named;
     const description = await this.#plan.describe();
-    const promised = this.#promised(description);
+    const { place, integrity } = await describedPlace(this.#context.upstreams, resource, description, signal);
+    const promised = this.#promised(integrity);
     if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
       throw new EntrepotError(
         'integrity',
@@ -196,7 +192,7 @@ export class Flight implements SharedFlight {
         { code: 'INTEGRITY_MISSING' },
       );
     }
-    this.#place = { ...placeOf(resource), location: description?.location, namedBy: description?.namedBy };
+    this.#place = place;
     const reply = await this.#request(kept, signal);
     if (reply.status === 304) {
       drain(reply);
@@ -473,10 +469,10 @@ export class Flight implements SharedFlight {
   }
 
   /** What is promised of the bytes, by the request and by the document: only the strongest algorithm counts. */
-  #promised(description: ArtifactDescription | undefined): readonly Integrity[] {
+  #promised(described: readonly Integrity[]): readonly Integrity[] {
     const { resource } = this.#plan;
     const requested = (resource.kind === 'artifact' && resource.integrity) || [];
-    return strongest([...requested, ...(description?.integrity ?? [])]);
+    return strongest([...requested, ...described]);
   }
 
   /**
@@ -492,7 +488,8 @@ export class Flight implements SharedFlight {
   ): Promise<readonly Integrity[]> {
     const mismatch = mismatchOf(promised, (algorithm) => sumOf(algorithm, digest, sums));
     if (mismatch === undefined) return promised;
-    const renewed = this.#promised(await this.#plan.describeAnew().catch(() => undefined));
+    const anew = await this.#plan.describeAnew().catch(() => undefined);
+    const renewed = this.#promised(anew?.integrity ?? []);
     if (renewed.length > 0) {
       const hash = createHash((renewed[0] as Integrity).algorithm);
       for await (const bytes of content.stream()) hash.update(bytes);

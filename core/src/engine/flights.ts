@@ -15,17 +15,21 @@ import {
   type FlightContext,
   type FlightPlan,
   type FlightResult,
-  type LocatedDescription,
   type SharedFlight,
 } from './flight.js';
+import type { LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
+import { isPinned } from './pinned-document.js';
 import { produce } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import { WholeFlight } from './whole-flight.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
 const MAX_DESCRIPTIONS = 50_000;
+
+/** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
+const FRESH_LONGER = 10;
 
 /** A running flight as a request for one of its keys sees it. */
 type FlightView = (key: string) => SharedFlight;
@@ -54,8 +58,12 @@ export class Flights {
 
   /** The rule for a resource: its class's, with its own exceptions. */
   rule(resource: ArtifactResource | DocumentResource): FreshnessRule {
-    const rule = this.#context.definition.freshness[resource.class] ?? DEFAULT_FRESHNESS[resource.kind];
-    return resource.freshness === undefined ? rule : { ...rule, ...resource.freshness };
+    const { definition, upstreams } = this.#context;
+    const common = definition.freshness[resource.class] ?? DEFAULT_FRESHNESS[resource.kind];
+    const rule = resource.freshness === undefined ? common : { ...common, ...resource.freshness };
+    // What the upstream still takes is for what is not kept at all.
+    if (!isPinned(resource) || !upstreams.isShort(resource.upstreamScope)) return rule;
+    return { ...rule, freshFor: rule.freshFor * FRESH_LONGER };
   }
 
   /** Joins the flight for `resource`, or starts it. The caller retains it before it next awaits. */

@@ -5,8 +5,8 @@ import type { PassthroughResource } from '../api/resource.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import { drain } from './upstream-reply.js';
-import { placeOf, type UpstreamQuery, type UpstreamReply, type Upstreams } from './upstreams.js';
+import { readBody } from './upstream-reply.js';
+import { placeOf, type UpstreamQuery, type Upstreams } from './upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;
@@ -84,7 +84,7 @@ export class PassthroughServing {
     return {
       status: reply.status,
       mediaType: reply.headers['content-type'] ?? 'application/octet-stream',
-      body: await readReply(reply, this.#definition.limits.maxDocumentBytes),
+      body: await readBody(reply, reply.url, this.#definition.limits.maxDocumentBytes),
     };
   }
 
@@ -112,20 +112,4 @@ export class PassthroughServing {
       .digest('hex');
     return `passthrough:${this.#definition.name}:${name}:${hash}`;
   }
-}
-
-async function readReply(reply: UpstreamReply, limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of reply.body as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > limit) {
-      drain(reply);
-      throw new EntrepotError('upstream-unavailable', `The upstream sent more than ${limit} bytes`, {
-        code: 'UPSTREAM_TOO_LARGE',
-      });
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 }

@@ -5,8 +5,9 @@ import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { TransportReply } from '../api/transport.js';
 import type { Admission } from './admission.js';
 import { drain } from './upstream-reply.js';
-import { placeOf, type Upstreams } from './upstreams.js';
+import type { Upstreams } from './upstreams.js';
 import { contentDigest } from './content-flights.js';
+import { describedPlace } from './described-place.js';
 import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
@@ -27,6 +28,9 @@ const AWAITED_BYTES = 4 * 1024 * 1024;
 const LARGE_ARTIFACT = 64 * 1024 * 1024;
 /** "Far ahead": more than this many bytes are still to come before it. */
 const FAR_AHEAD = 16 * 1024 * 1024;
+
+/** Of an upstream that answers, but not this. */
+const REFUSALS = new Set(['UPSTREAM_FORBIDDEN', 'UPSTREAM_REFUSED']);
 
 type Stored = ArtifactResource | DocumentResource;
 
@@ -104,9 +108,10 @@ export class StoredServing {
     resource: Stored,
     entry: Entry,
     facts: CacheFacts,
+    warning?: string,
   ): Promise<EngineReply | undefined> {
     const shown = await this.#context.representations.kept(request, resource, entry, facts);
-    return shown && (await respond(request, shown));
+    return shown && (await respond(request, { ...shown, warning }));
   }
 
   async #serveThroughFlight(
@@ -315,12 +320,11 @@ export class StoredServing {
   async #headOfUpstream(request: EngineRequest, resource: Stored): Promise<EngineReply | undefined> {
     const { definition, flights, upstreams } = this.#context;
     const description = resource.kind === 'artifact' ? await flights.describe(resource) : undefined;
+    const described = await describedPlace(upstreams, resource, description, request.signal);
     try {
       const reply = await upstreams.fetch({
         method: 'HEAD',
-        ...placeOf(resource),
-        location: description?.location,
-        namedBy: description?.namedBy,
+        ...described.place,
         headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
         signal: request.signal,
         skipUnhealthy: false,
@@ -331,11 +335,11 @@ export class StoredServing {
     } catch (error) {
       if (error instanceof EntrepotError && (error.kind === 'not-found' || error.kind === 'upstream-unavailable'))
         throw error;
-      if (resource.kind !== 'artifact' || resource.size === undefined) return undefined;
-      return await respond(
-        request,
-        this.#headAlone(resource, { headers: { 'content-length': String(resource.size) } }),
-      );
+      // It refuses HEAD alone, as some do for everything; what a manifest says of the size is as good.
+      const isAnswer = error instanceof EntrepotError && REFUSALS.has(error.code);
+      const size = (resource.kind === 'artifact' ? resource.size : undefined) ?? described.size;
+      if (!isAnswer || size === undefined) return undefined;
+      return await respond(request, this.#headAlone(resource, { headers: { 'content-length': String(size) } }));
     }
   }
 
@@ -376,11 +380,12 @@ export class StoredServing {
     if (gone) await negative.remember(resource.key, failure, rule);
     const usable = gone ? rule.onGone === 'keep' : failure.staleAllowed && state?.ifError === true;
     if (kept !== undefined && usable) {
-      const reply = await this.#serveKept(request, resource, kept, {
-        name: 'stale',
-        ttl: state?.ttl,
-        detail: failure.code,
-      });
+      const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: failure.code };
+      const warning =
+        this.#context.definition.plugin.warnsStale === true
+          ? `This copy may be out of date: ${failure.message}`
+          : undefined;
+      const reply = await this.#serveKept(request, resource, kept, facts, warning);
       if (reply !== undefined) return reply;
     }
     if (gone || failure.staleAllowed) {

@@ -13,6 +13,22 @@ export function drain(reply: TransportReply): void {
   else reply.body.destroy();
 }
 
+/** The whole body of a reply that is read here. */
+export async function readBody(reply: TransportReply, url: URL | string, limit: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of reply.body as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) {
+      throw new EntrepotError('upstream-unavailable', `${printableUrl(url)} sent more than ${limit} bytes`, {
+        code: 'UPSTREAM_TOO_LARGE',
+      });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
 /** Whether a reply sends a request of this method elsewhere. */
 export function isRedirect(status: number, method: string): boolean {
   if (status === 307 || status === 308) return true;

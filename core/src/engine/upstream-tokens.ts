@@ -5,7 +5,7 @@ import { ByteLru } from './byte-lru.js';
 import { parseChallenges } from './challenge.js';
 import { requireTrustedRealm } from './realm-trust.js';
 import { untilAborted } from './until-aborted.js';
-import { drain, isRedirect, redirectTarget, refusal } from './upstream-reply.js';
+import { drain, isRedirect, readBody, redirectTarget, refusal } from './upstream-reply.js';
 
 /** How many tokens are kept. */
 const MAX_TOKENS = 1000;
@@ -146,7 +146,10 @@ export class UpstreamTokens {
       drain(reply);
       throw noToken(realm.url, place.scope, reply, this.#context.clock.now());
     }
-    const { text, lifetime, issuedAt } = parseToken(await readText(reply, realm.url), realm.url);
+    const { text, lifetime, issuedAt } = parseToken(
+      (await readBody(reply, realm.url, MAX_TOKEN_REPLY)).toString(),
+      realm.url,
+    );
     // A token may have been issued a while ago; a date that makes no sense is that of another clock.
     const isPlausible = issuedAt <= asked && issuedAt + lifetime > asked;
     const endsAt = (isPlausible ? issuedAt : asked) + lifetime;
@@ -206,23 +209,6 @@ function parseToken(json: string, realm: URL): { text: string; lifetime: number;
   const lifetime = 1000 * Math.min(Math.max(seconds || 0, LEAST_LIFETIME), MOST_LIFETIME);
   const issuedAt = typeof issued_at === 'string' ? Date.parse(issued_at) : NaN;
   return { text: text as string, lifetime, issuedAt };
-}
-
-async function readText(reply: TransportReply, realm: URL): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of reply.body as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MAX_TOKEN_REPLY) {
-      throw new EntrepotError(
-        'upstream-unavailable',
-        `${printableUrl(realm)} sent more than ${MAX_TOKEN_REPLY} bytes for a token`,
-        { code: 'UPSTREAM_PROTOCOL' },
-      );
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString();
 }
 
 function noToken(realm: URL, scope: string, reply: TransportReply, now: number): EntrepotError {

@@ -4,7 +4,8 @@ import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
 import type { AddressZone, TransportReply } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
-import { drain, isRedirect, redirectTarget, refusal } from './upstream-reply.js';
+import { RateLimits } from './rate-limits.js';
+import { drain, isRedirect, parseRetryAfter, redirectTarget, refusal } from './upstream-reply.js';
 import { type GuardedPlace, UpstreamTokens } from './upstream-tokens.js';
 
 const MAX_REDIRECTS = 5;
@@ -12,6 +13,8 @@ const MAX_REDIRECTS = 5;
 const FAILURES_TO_SKIP = 3;
 /** How long it is passed over; milliseconds. */
 const SKIP_FOR = 10_000;
+/** The longest that an upstream is left alone because it asks for that; seconds. */
+const MAX_LEFT_ALONE = 60;
 
 /** What is asked of the upstreams. */
 export interface UpstreamQuery {
@@ -68,6 +71,7 @@ export class Upstreams {
   /** Where the trusted hosts were when they last answered. */
   readonly #zones = new Map<string, AddressZone>();
   readonly #tokens: UpstreamTokens;
+  readonly #limits = new RateLimits();
   readonly #health = new Map<string, { failures: number; skipUntil: number }>();
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
@@ -150,7 +154,8 @@ export class Upstreams {
         this.#failed(upstream);
       throw error;
     });
-    if (reply.status >= 500) this.#failed(upstream);
+    this.#noteLimits(upstream, reply);
+    if (reply.status >= 500 || reply.status === 429) this.#failed(upstream, reply);
     else this.#answered(upstream);
     // A part that nobody asked for is not the whole: taken for an answer, it would be kept as a complete body.
     const isPart = reply.status === 206 && query.headers['range'] !== undefined;
@@ -261,11 +266,29 @@ export class Upstreams {
     }
   }
 
-  #failed(upstream: ConfiguredUpstream | undefined): void {
+  /** Whether an upstream of `scope` has said that it takes few more requests. */
+  isShort(scope: string | undefined): boolean {
+    const now = this.#services.clock.now();
+    return this.#definition.upstreams.some(
+      (upstream) => upstream.scope === scope && this.#limits.isShort(upstream.url, now),
+    );
+  }
+
+  #noteLimits(upstream: ConfiguredUpstream | undefined, { headers }: TransportReply): void {
     if (upstream === undefined) return;
+    const { clock, observer } = this.#services;
+    const remaining = this.#limits.note(upstream.url, headers, clock.now());
+    if (remaining !== undefined) observer?.upstreamRemaining?.(this.#definition.name, upstream.url, remaining);
+  }
+
+  /** @param reply the refusal, where it was one: it may say for how long the upstream wants to be left alone */
+  #failed(upstream: ConfiguredUpstream | undefined, reply?: TransportReply): void {
+    if (upstream === undefined) return;
+    const now = this.#services.clock.now();
     const failures = (this.#health.get(upstream.url)?.failures ?? 0) + 1;
-    const skipUntil = failures < FAILURES_TO_SKIP ? 0 : this.#services.clock.now() + SKIP_FOR;
-    this.#health.set(upstream.url, { failures, skipUntil });
+    const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], now) ?? 0, MAX_LEFT_ALONE) * 1000;
+    const wait = failures < FAILURES_TO_SKIP ? wanted : Math.max(wanted, SKIP_FOR);
+    this.#health.set(upstream.url, { failures, skipUntil: wait === 0 ? 0 : now + wait });
   }
 
   #answered(upstream: ConfiguredUpstream | undefined): void {

@@ -25,6 +25,7 @@ import {
   createRepository,
   createSharedStorage,
   DEFAULT_LIMITS,
+  type EngineObserver,
   type EngineReply,
   type RepositoryDefinition,
   type RepositoryEngine,
@@ -168,6 +169,7 @@ export interface HarnessOptions {
   readonly definition?: Partial<RepositoryDefinition>;
   /** The folder of another harness: this one is its server after a crash. */
   readonly directory?: string;
+  readonly observer?: EngineObserver;
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -258,6 +260,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       clock,
       logger: silentLogger,
       storage,
+      observer: options.observer,
     },
   );
   const bodies: Readable[] = [];

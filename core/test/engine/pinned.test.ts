@@ -305,3 +305,110 @@ describe('a media type that says nothing', () => {
     expect((await answer.bytes()).equals(body)).toBe(true);
   });
 });
+
+describe('a warning', () => {
+  const plugin = (harness: Harness): void => {
+    (harness.repository.definition as { plugin: unknown }).plugin = {
+      ...harness.repository.definition.plugin,
+      warnsStale: true,
+    };
+  };
+
+  it('says why a copy is stale, to clients that show it', async () => {
+    const harness = await openStale();
+    plugin(harness);
+    harness.upstream.serve(TAG, { fault: { kind: 'status', status: 503 } });
+    expect((await harness.get(TAG)).headers['Warning']).toMatch(
+      /^299 - "This copy may be out of date: http:[^"]* answered 503"$/,
+    );
+  });
+
+  it('is not sent with a copy that is right, or to others', async () => {
+    const harness = await openStale();
+    const { upstream, get, clock } = harness;
+    upstream.serve(TAG, { fault: { kind: 'status', status: 503 } });
+    expect((await get(TAG)).headers).not.toHaveProperty('Warning');
+    plugin(harness);
+    tag(upstream, ONE);
+    clock.advance(10_000);
+    expect((await get(TAG)).headers).not.toHaveProperty('Warning');
+    expect((await get(TAG)).headers).not.toHaveProperty('Warning');
+  });
+});
+
+describe('an upstream that is told to be left alone', () => {
+  it.each([429, 503])('by %i with Retry-After is not asked for what is kept until then', async (status) => {
+    const { upstream, get, clock } = await openStale();
+    upstream.serve(TAG, { fault: { kind: 'status', status, retryAfter: '30' } });
+    for (let round = 0; round < 3; round += 1) expect((await get(TAG)).headers['X-Cache']).toBe('STALE');
+    expect(upstream.requests).toHaveLength(1);
+    upstream.serve(byDigest(TWO), { body: TWO });
+    expect((await get(byDigest(TWO))).status).toBe(200);
+    clock.advance(30_001);
+    tag(upstream, ONE);
+    expect((await get(TAG)).headers['X-Cache']).toBe('REVALIDATED');
+  });
+});
+
+describe('rate limits of an upstream', () => {
+  it('are told to the observer', async () => {
+    const told: unknown[] = [];
+    const { upstream, get } = await openHarness({
+      protocol: addressedProtocol,
+      observer: {
+        upstreamAnswered: () => {},
+        integrityFailed: () => {},
+        upstreamRemaining: (...all) => told.push(all),
+      },
+    });
+    upstream.serve(TAG, {
+      body: ONE,
+      headers: { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '76;w=21600' },
+    });
+    await get(TAG);
+    expect(told).toEqual([['test', upstream.url, 76]]);
+  });
+
+  const remaining = (count: string) => ({ 'ratelimit-limit': '100;w=600', 'ratelimit-remaining': count });
+
+  it.each([
+    ['9;w=600', 9_999],
+    ['9', 9_999],
+    ['10;w=600', 999],
+    ['100;w=600', 999],
+    ['none', 999],
+  ])('with %s left, names stay fresh for %i ms', async (count, freshFor) => {
+    const { upstream, get, clock } = await open();
+    upstream.serve(TAG, { body: ONE, headers: remaining(count) });
+    await get(TAG);
+    clock.advance(freshFor);
+    expect((await get(TAG)).headers['X-Cache']).toBe('HIT');
+    clock.advance(2);
+    await get(TAG);
+    expect(upstream.requests.length).toBeGreaterThan(1);
+  });
+
+  it('are forgotten when their window is over, and when there is more again', async () => {
+    const { upstream, get, clock } = await open();
+    upstream.serve(TAG, { body: ONE, headers: { 'x-digest': digestOf(ONE), ...remaining('1;w=5') } });
+    await get(TAG);
+    clock.advance(5001);
+    upstream.serve(TAG, { body: ONE, headers: { 'x-digest': digestOf(ONE), ...remaining('1;w=600') } });
+    expect((await get(TAG)).headers['X-Cache']).toBe('REVALIDATED');
+    clock.advance(5000);
+    expect((await get(TAG)).headers['X-Cache']).toBe('HIT');
+    clock.advance(1001);
+    upstream.serve('/tags/app/other', { body: ONE, headers: remaining('100;w=600') });
+    await get('/tags/app/other');
+    expect((await get(TAG)).headers['X-Cache']).toBe('REVALIDATED');
+  });
+
+  it('do not lengthen what else is kept', async () => {
+    const { upstream, get, clock } = await open();
+    upstream.serve('/raw/list', { body: ONE, headers: remaining('1;w=600') });
+    await (await get('/raw/list')).bytes();
+    clock.advance(1001);
+    await (await get('/raw/list')).bytes();
+    expect(upstream.requests).toHaveLength(2);
+  });
+});

@@ -109,7 +109,7 @@ describe('an upstream that wants a token', () => {
 
   it('is out of order when its realm sends without end', async () => {
     const { get } = await openGuarded({ reply: () => JSON.stringify({ token: 'a'.repeat(300_000) }) });
-    expect(await get(PLACE)).toMatchObject({ status: 502, outcome: { code: 'UPSTREAM_PROTOCOL' } });
+    expect(await get(PLACE)).toMatchObject({ status: 502, outcome: { code: 'UPSTREAM_TOO_LARGE' } });
   });
 
   const start = Date.parse('2026-01-01T00:00:00Z');

@@ -1,0 +1,32 @@
+import type { Integrity } from '../api/integrity.js';
+import type { ArtifactDescription } from '../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { findOciLayer, isOciLocation } from './oci-location.js';
+import { placeOf, type QueryPlace, type Upstreams } from './upstreams.js';
+
+/** What a document says of an artifact, and which one it is. */
+export interface LocatedDescription extends ArtifactDescription {
+  /** The URL of the document, where it says a `location`. */
+  readonly namedBy?: string | undefined;
+}
+
+/** Where bytes are, and what is promised of them. */
+export interface DescribedPlace {
+  readonly place: QueryPlace;
+  readonly integrity: readonly Integrity[];
+  /** Bytes, where that is known. */
+  readonly size?: number | undefined;
+}
+
+/** Where the bytes of `resource` are, by its document or by itself. */
+export async function describedPlace(
+  upstreams: Upstreams,
+  resource: ArtifactResource | DocumentResource,
+  description: LocatedDescription | undefined,
+  signal: AbortSignal,
+): Promise<DescribedPlace> {
+  if (resource.kind === 'artifact' && description !== undefined && isOciLocation(description.location))
+    return await findOciLayer(upstreams, resource, description, signal);
+  const { location, namedBy, integrity = [] } = description ?? {};
+  return { place: { ...placeOf(resource), location, namedBy }, integrity };
+}
