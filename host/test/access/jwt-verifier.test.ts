@@ -165,7 +165,10 @@ describe('JwtVerifier', () => {
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    onTestFinished(() => void server.closeAllConnections() ?? void server.close());
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
     const keysUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
     const transport = new NodeTransport();
     onTestFinished(() => transport.dispose());

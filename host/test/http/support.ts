@@ -58,6 +58,7 @@ export async function serve(
     readonly logger?: Logger;
     readonly trusted?: readonly string[];
     readonly listener?: Partial<ListenerOptions>;
+    readonly certificatesInterval?: number;
   } = {},
 ): Promise<TestServer> {
   const drain = new Drain();
@@ -82,6 +83,7 @@ export async function serve(
       ...options.listener,
     },
     logger,
+    options.certificatesInterval,
   );
   const url = await listener.listen();
   onTestFinished(() => listener.close(0));
