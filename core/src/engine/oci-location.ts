@@ -7,7 +7,7 @@ import { readBody } from './upstream-reply.js';
 import type { QueryPlace, UpstreamReply, Upstreams } from './upstreams.js';
 
 /** `oci://host/name`, then a tag, a digest, or both. */
-const LOCATION = /^oci:\/\/([^/?#@\s]+)\/([a-z0-9][a-z0-9._/-]*)(?::([\w.+-]{1,128}))?(?:@(sha256:[0-9a-f]{64}))?$/i;
+const LOCATION = /^oci:\/\/([^/?#@\s]+)\/([a-z0-9][a-z0-9._/-]*)(?::([\w.+-]{1,128}))?(?:@(sha256:[0-9a-f]{64}))?$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 const MANIFESTS = 'application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json';
 /** The largest manifest that is read; bytes (distribution-spec, "Pushing manifests": at least 4 MiB). */

@@ -345,22 +345,18 @@ export class StoredServing {
 
   /** What is known from a head without a body. */
   #headAlone(resource: Stored, reply: Pick<TransportReply, 'headers'>): Representation {
-    const { definition } = this.#context;
+    const { definition, representations } = this.#context;
     const { headers } = reply;
     const size = headers['content-length'];
     const digest = contentDigest(resource);
+    const mediaType = headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
+    const stored = { mediaType, headers: keptHeaders(definition, resource, reply), digest };
     return {
-      repository: definition.name,
-      resource: resource.class,
-      mediaType:
-        resource.mediaType ?? headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream',
+      ...representations.base(resource, stored, { name: 'bypass' }),
       size: size === undefined ? undefined : Number(size),
       etag: digest && `"${digest}"`,
       lastModified: headers['last-modified'],
-      cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
-      headers: keptHeaders(definition, resource, reply),
       ranges: true,
-      facts: { name: 'bypass' },
       open: () => Buffer.alloc(0),
     };
   }

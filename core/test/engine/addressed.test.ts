@@ -159,6 +159,21 @@ describe('bytes that another name is bringing', () => {
     expect(await entries.find('second', place('one').slice(1))).toBeDefined();
   });
 
+  it('are followed by range', async () => {
+    const { upstream, get } = await open();
+    upstream.serve(place('one'), { body: BODY });
+    upstream.serve(place('two'), { body: BODY });
+    const gate = upstream.hold(place('one'), { afterBytes: 500_000 });
+    await get(place('one'));
+    const near = await get(place('two'), { range: 'bytes=1000-1999' });
+    expect(near).toMatchObject({ status: 206, headers: { 'Content-Range': 'bytes 1000-1999/1000000' } });
+    expect(await near.bytes()).toEqual(BODY.subarray(1000, 2000));
+    const last = await get(place('two'), { range: 'bytes=-10' });
+    gate.open();
+    expect(await last.bytes()).toEqual(BODY.subarray(-10));
+    expect((await get(place('two'), { range: 'bytes=1000000-' })).status).toBe(416);
+  });
+
   it('are followed by many', async () => {
     const { upstream, get } = await open();
     const names = Array.from({ length: 20 }, (_, number) => place(`name-${number}`));

@@ -39,7 +39,12 @@ describe('a cold name', () => {
     const { upstream, get, entries } = await open();
     tag(upstream, ONE);
     const cold = await get(TAG);
-    expect(cold.headers).toMatchObject({ 'X-Cache': 'MISS', 'Content-Type': TYPE, ETag: `"${digestOf(ONE)}"` });
+    expect(cold.headers).toMatchObject({
+      'X-Cache': 'MISS',
+      'Content-Type': TYPE,
+      ETag: `"${digestOf(ONE)}"`,
+      'X-Digest': digestOf(ONE),
+    });
     upstream.goOffline();
     const kept = await get(byDigest(ONE));
     expect(kept.headers).toMatchObject({ 'X-Cache': 'HIT', 'Content-Type': TYPE });
@@ -59,7 +64,10 @@ describe('a cold name', () => {
     const { upstream, ask, get } = await open();
     tag(upstream, ONE);
     const head = await ask('HEAD', TAG);
-    expect(head).toMatchObject({ status: 200, headers: { 'Content-Length': '9', ETag: `"${digestOf(ONE)}"` } });
+    expect(head).toMatchObject({
+      status: 200,
+      headers: { 'Content-Length': '9', ETag: `"${digestOf(ONE)}"`, 'X-Digest': digestOf(ONE) },
+    });
     expect(await (await get(byDigest(ONE))).text()).toBe(ONE);
     expect(await (await get(TAG)).text()).toBe(ONE);
     expect(asked(upstream)).toEqual([`GET ${TAG}`]);
@@ -77,7 +85,9 @@ describe('a cold name', () => {
   it.each(['md5:ab', 'sha256:xyz', '', 'sha512:00'])('is taken as it is with a digest of %j', async (digest) => {
     const { upstream, get } = await open();
     upstream.serve(TAG, { body: ONE, headers: { 'x-digest': digest } });
-    expect(await (await get(TAG)).text()).toBe(ONE);
+    const answer = await get(TAG);
+    expect(answer.headers['X-Digest']).toBe(digestOf(ONE));
+    expect(await answer.text()).toBe(ONE);
   });
 });
 
