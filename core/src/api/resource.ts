@@ -99,7 +99,8 @@ export interface ArtifactResource extends StoredResource {
   readonly together?: readonly ArtifactResource[] | undefined;
   /**
    * The bytes are named by their digest (`integrity` has it), and other repositories or names may have brought them
-   * already. Then the upstream is only asked by HEAD whether this name has them, too; they are not fetched again.
+   * already. Then the upstream is only asked by HEAD whether this name has them, too; they are not fetched again, and
+   * `verify` is not called for them again: the digest is all that there is to check.
    */
   readonly contentAddressed?: boolean | undefined;
   /** Bytes, where more is known than the upstream says on HEAD: the size in a manifest. */
@@ -128,7 +129,9 @@ export interface DocumentResource extends StoredResource {
   readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**
    * The document is a mutable name for bytes that are also found by their digest (the tag of an image). It is
-   * revalidated by HEAD, and what it names now is fetched by digest: so no name ever moves between two questions.
+   * revalidated by HEAD, and what it names now is fetched by digest: so no name ever moves between two questions. While
+   * its upstream says that it takes less than a tenth of the requests of its limit (`ratelimit-remaining`), it stays
+   * fresh ten times as long.
    */
   readonly pinned?: PinnedResource | undefined;
 }
