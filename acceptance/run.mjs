@@ -83,10 +83,10 @@ if (values.help) {
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
   }
   const { peer } = values;
-  if (images.length > 0 || values.only.includes('oci')) {
+  if (images.length > 0 || (values.hermetic && values.only.includes('oci'))) {
     await ociHermetic(tally, await chooseOciClients(images.length > 0 ? images : ['skopeo']), { peer });
   }
-  if (charts.length > 0 || values.only.includes('helm')) {
+  if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
   if (!values.bytes && !values.crash && !values.consistency && !values.hermetic) {
