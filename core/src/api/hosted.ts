@@ -27,6 +27,8 @@ export interface ReceivedEntry {
   /** The bytes of this entry again, under another key: a retag, a mount. */
   readonly sameAs?: Entry | undefined;
   readonly mediaType: string;
+  /** Headers that clients get with it, names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
   /** What the protocol keeps of its own with the entry (JSON). */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;

@@ -66,7 +66,7 @@ export interface StoredResource extends UpstreamLocation {
   readonly keptOnly?: boolean | undefined;
   /** Headers of every reply with this resource, errors excepted; names as they are sent. */
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
-  /** The name of a reply header that carries the digest of the bytes as kept: `Docker-Content-Digest`. */
+  /** The name of a reply header that carries the digest of the bytes, unless it is among the kept ones: `Docker-Content-Digest`. */
   readonly digestHeader?: string | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;

@@ -202,7 +202,7 @@ export class HostedChanges {
       digest,
       size,
       mediaType: part.mediaType,
-      headers: {},
+      headers: part.headers ?? {},
       lastModified: new Date(now).toUTCString(),
       fetchedAt: now,
       checkedAt: now,

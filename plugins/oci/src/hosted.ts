@@ -92,7 +92,7 @@ export class OciHosted implements Protocol {
               upstreamPath: '',
               filename: 'manifest.json',
               integrity,
-              replyHeaders: { [DIGEST_HEADER]: reference },
+              digestHeader: DIGEST_HEADER,
             }
           : { ...common, kind: 'document', class: 'tag', key, upstreamPath: '', digestHeader: DIGEST_HEADER };
       case 'PUT': {
@@ -135,7 +135,6 @@ export class OciHosted implements Protocol {
     const key = KEY.blob(name, digest);
     if (methodOf(head) === 'GET') {
       const filename = digest.replace(':', '-');
-      const replyHeaders = { [DIGEST_HEADER]: digest };
       return {
         kind: 'artifact',
         class: 'blob',
@@ -145,7 +144,7 @@ export class OciHosted implements Protocol {
         filename,
         integrity,
         mediaType: BLOB_TYPE,
-        replyHeaders,
+        digestHeader: DIGEST_HEADER,
       };
     }
     if (head.method !== 'DELETE') throw unsupported(head.method, 'GET, HEAD, DELETE');
@@ -285,13 +284,17 @@ export class OciHosted implements Protocol {
     const bytes = await content.bytes(this.#options.maxManifestSize);
     const manifest = parseManifest(bytes);
     const mediaType = requireMediaType(upload.mediaType, manifest);
-    await requireBlobs(name, manifest, context);
+    if (!this.#options.sparse) await requireBlobs(name, manifest, context);
     const { subject } = manifest;
     if (subject !== undefined) requireDigest(subject.digest);
     const canonical = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     const names = digest === undefined || digest === canonical ? [canonical] : [canonical, digest];
     const attributes = { ...(subject !== undefined && { subject: subject.digest }), names };
-    const entry = { mediaType, coordinates: { ecosystem: 'oci', name, version: digest ?? canonical } };
+    const entry = {
+      mediaType,
+      headers: digestHeaders(digest),
+      coordinates: { ecosystem: 'oci', name, version: digest ?? canonical },
+    };
     const kept = await Promise.all(tags.map((tag) => context.find(KEY.tag(name, tag))));
     const moved = tags.filter(
       (tag, index) =>
@@ -302,7 +305,7 @@ export class OciHosted implements Protocol {
         code: 'DENIED',
       });
     const replace: ReceivedEntry[] = [
-      ...names.map((one) => ({ ...entry, key: KEY.manifest(name, one), attributes })),
+      ...names.map((one) => ({ ...entry, key: KEY.manifest(name, one), headers: digestHeaders(one), attributes })),
       ...tags.map((tag) => ({
         ...entry,
         key: KEY.tag(name, tag),
@@ -356,7 +359,15 @@ function blobChange(
 ): HostedChange {
   const { name, digest } = attributes as { name: string; digest: string };
   const headers = { Location: `${pathOf(baseUrl)}/${name}/blobs/${digest}`, [DIGEST_HEADER]: digest };
-  return { replace: [{ key, mediaType: BLOB_TYPE, sameAs }], reply: { status: 201, headers } };
+  return {
+    replace: [{ key, mediaType: BLOB_TYPE, headers: digestHeaders(digest), sameAs }],
+    reply: { status: 201, headers },
+  };
+}
+
+/** Of bytes that are named by another algorithm than ours: kept with them, since core only knows its own. */
+function digestHeaders(digest: string | undefined): Readonly<Record<string, string>> | undefined {
+  return digest === undefined || digest.startsWith('sha256:') ? undefined : { [DIGEST_HEADER.toLowerCase()]: digest };
 }
 
 /** The bytes that another name has. A name that the caller may not read has none, so far as they are told. */

@@ -26,7 +26,7 @@ const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transfo
 const pattern = z.string().min(1);
 const patterns = z.array(pattern);
 
-const HOSTED_KEYS = ['immutableTags', 'deletes', 'maxManifestSize', 'maxBlobSize'] as const;
+const HOSTED_KEYS = ['immutableTags', 'deletes', 'sparse', 'maxManifestSize', 'maxBlobSize'] as const;
 const PROXY_KEYS = ['allow', 'deny', 'tags', 'namespaces', 'library'] as const;
 
 /** The options of an OCI repository. */
@@ -59,6 +59,12 @@ export const ociOptions = z
       .optional()
       .describe('Tags that are never moved once they were pushed: all (`true`), or those that match.'),
     deletes: z.boolean().optional().describe('Whether manifests, tags and blobs can be deleted. Default: `true`.'),
+    sparse: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether images are taken whose layers are not here. Default: `false`. Indexes may always name images that are elsewhere.',
+      ),
     maxManifestSize: size.optional().describe('The largest manifest that is taken. Default: `4MiB`.'),
     maxBlobSize: size.optional().describe('The largest blob that is taken. Default: `unlimited`.'),
   })
@@ -70,6 +76,7 @@ export const ociOptions = z
     library: written.library,
     isImmutableTag: tagRule(written.immutableTags ?? false),
     deletes: written.deletes ?? true,
+    sparse: written.sparse ?? false,
     maxManifestSize: written.maxManifestSize ?? 4 * 1024 * 1024,
     maxBlobSize: written.maxBlobSize ?? Infinity,
   }));

@@ -27,6 +27,11 @@ const LIST_TYPES = ['application/json', 'application/octet-stream', 'text/plain'
 
 const DIGEST_HEADER = 'Docker-Content-Digest';
 
+/** How a reply says its digest: core knows its own algorithm; the other stands in the request. */
+function named(digest: string): Pick<ArtifactResource, 'digestHeader' | 'replyHeaders'> {
+  return digest.startsWith('sha256:') ? { digestHeader: DIGEST_HEADER } : { replyHeaders: { [DIGEST_HEADER]: digest } };
+}
+
 /** A pull-through proxy of a registry. */
 export class OciProxy implements Protocol {
   readonly #options: OciOptions;
@@ -111,7 +116,7 @@ export class OciProxy implements Protocol {
         key: KEY.manifest(name, reference),
         filename: 'manifest.json',
         integrity: [requireDigest(reference)],
-        replyHeaders: { [DIGEST_HEADER]: reference },
+        ...named(reference),
       };
     }
     if (!isTag(reference))
@@ -148,7 +153,7 @@ export class OciProxy implements Protocol {
       contentAddressed: true,
       size: this.#sizes.get(digest),
       mediaType: BLOB_TYPE,
-      replyHeaders: { [DIGEST_HEADER]: digest },
+      ...named(digest),
     };
   }
 

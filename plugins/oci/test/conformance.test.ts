@@ -33,7 +33,6 @@ const cases: readonly ProtocolCase[] = [
     resource: { kind: 'document', class: 'referrers' },
     status: 200,
   },
-  { request: `/library/app/referrers/${none}`, resource: { kind: 'document', class: 'referrers' }, status: 200 },
   { request: '/_catalog?n=5', resource: { kind: 'document', class: 'catalog' }, status: 200 },
   { request: '/library/app/manifests/absent', resource: { kind: 'document', class: 'tag' }, status: 404 },
   { request: `/library/app/blobs/${none}`, resource: { kind: 'artifact', class: 'blob' }, status: 404 },
