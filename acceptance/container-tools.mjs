@@ -23,6 +23,7 @@ export const TOOLS = {
   podman: { from: 'debian', package: 'podman', binary: 'podman' },
   ctr: { from: 'debian', package: 'containerd', binary: 'ctr' },
   containerd: { from: 'debian', package: 'containerd', binary: 'containerd' },
+  openssl: { from: 'debian', package: 'openssl', binary: 'openssl' },
   gpg: { from: 'debian', package: 'gnupg', binary: 'gpg' },
   'docker-registry': { from: 'debian', package: 'docker-registry', binary: 'docker-registry' },
   crane: {

@@ -88,7 +88,7 @@ async function onPeer(scene) {
     }
   }
   const binary = await UpstreamRegistry.program();
-  if (binary === undefined) return;
+  if (binary === undefined || (await provideTool('openssl')) === undefined) return;
   const registry = new UpstreamRegistry(join(folder, 'registry'), { binary, tokens: false });
   try {
     await registry.start();

@@ -31,7 +31,7 @@ const READER = { username: 'reader', password: USERS.reader.password };
  */
 export async function ociHermetic(tally, clients, { peer = false } = {}) {
   const binary = await UpstreamRegistry.program();
-  if (binary === undefined) return;
+  if (binary === undefined || (await provideTool('openssl')) === undefined) return;
   await withScratch('oci', async (folder) => {
     const upstream = new UpstreamRegistry(join(folder, 'upstream'), { binary });
     const images = fixtureImages({ chart: chartArchive({ name: 'demo', version: '1.0.0+build.1' }) });
