@@ -62,6 +62,12 @@ export class PrometheusMetrics implements EngineObserver {
     'Fetched bytes that were not what the ecosystem promised.',
     ['repository'],
   );
+  readonly #upstreamRemaining = new Gauge({
+    name: 'entrepot_upstream_remaining_requests',
+    help: 'Requests that an upstream said it still takes.',
+    labelNames: ['repository', 'upstream'],
+    registers: [this.#registry],
+  });
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, RequestSeries>();
   readonly #upstreamSeries = new Map<string, UpstreamSeries>();
@@ -98,6 +104,10 @@ export class PrometheusMetrics implements EngineObserver {
     const series = this.#upstreamSeriesOf(repository, status);
     series.requests.inc();
     series.duration.observe(duration / 1000);
+  }
+
+  upstreamRemaining(repository: string, upstream: string, remaining: number): void {
+    this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
   }
 
   integrityFailed(repository: string): void {

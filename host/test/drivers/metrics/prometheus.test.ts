@@ -61,6 +61,15 @@ it('counts what upstreams answer, in seconds', async () => {
   ]);
 });
 
+it('shows what upstreams last said that they still take', async () => {
+  const metrics = new PrometheusMetrics();
+  metrics.upstreamRemaining('hub', 'https://registry.example.com/base', 76);
+  metrics.upstreamRemaining('hub', 'https://registry.example.com/base', 75);
+  expect(await samples(metrics, 'entrepot_upstream_remaining_requests')).toEqual([
+    'entrepot_upstream_remaining_requests{repository="hub",upstream="registry.example.com"} 75',
+  ]);
+});
+
 it('counts integrity failures', async () => {
   const metrics = new PrometheusMetrics();
   metrics.integrityFailed('npm');
