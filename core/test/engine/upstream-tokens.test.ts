@@ -1,6 +1,9 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DEFAULT_FRESHNESS } from '../../src/index.js';
-import { FakeUpstream } from '../../src/testing/index.js';
+import type { EngineServices, RepositoryDefinition } from '../../src/engine/index.js';
+import { Upstreams } from '../../src/engine/upstreams.js';
+import { type AddressZone, DEFAULT_FRESHNESS, EntrepotError, type Transport } from '../../src/index.js';
+import { FakeUpstream, ManualClock, NodeTransport } from '../../src/testing/index.js';
 import { addressedProtocol, digestOf } from './addressed-protocol.js';
 import { openHarness, type Harness, type HarnessOptions } from './harness.js';
 
@@ -298,6 +301,84 @@ describe('a realm', () => {
     realm.serve('/token', { fault: { kind: 'status', status, retryAfter: status === 503 ? '7' : undefined } as never });
     expect(await get(PLACE)).toMatchObject({ status: shown, outcome: { code } });
   });
+});
+
+describe('a realm at a private address', () => {
+  const REGISTRY = 'registry.example.com';
+  const REALM = 'auth.example.com';
+
+  /** What is asked, of hosts in these zones: the registry wants a token from the realm. */
+  async function ask(zones: Record<string, AddressZone>, more: Partial<RepositoryDefinition> = {}): Promise<string[]> {
+    const asked: string[] = [];
+    const transport: Transport = {
+      async send({ url, headers, allowPrivate, alsoZone }) {
+        const zone = zones[url.hostname] ?? 'public';
+        if (!allowPrivate && zone !== 'public' && zone !== alsoZone)
+          throw new EntrepotError('forbidden', 'refused', { code: 'PRIVATE_ADDRESS' });
+        asked.push(url.hostname);
+        const isRealm = url.hostname === REALM;
+        const status = isRealm || headers['authorization'] !== undefined ? 200 : 401;
+        const challenge = { 'www-authenticate': `Bearer realm="https://${REALM}/token"` };
+        const body = Readable.from([Buffer.from('{"token":"tok"}')]);
+        return { status, headers: status === 401 ? challenge : {}, body, zone };
+      },
+      async dispose() {},
+    };
+    const definition = { name: 'test', allowPrivateHosts: [], trustedRealms: [], userAgent: 'test', ...more };
+    const upstreams = new Upstreams(
+      { ...definition, upstreams: [{ url: `https://${REGISTRY}` }] } as unknown as RepositoryDefinition,
+      { clock: new ManualClock(), transport } as unknown as EngineServices,
+    );
+    const { signal } = new AbortController();
+    await upstreams.fetch({ method: 'GET', path: '', tokenScope: 'a', headers: {}, signal, skipUnhealthy: false });
+    return asked;
+  }
+
+  it.each<[string, Record<string, AddressZone>, Partial<RepositoryDefinition>?]>([
+    ['where the upstream is', { [REGISTRY]: 'private', [REALM]: 'private' }],
+    ['that is allowed', { [REALM]: 'private' }, { allowPrivateHosts: [REALM] }],
+    ['that is named', { [REALM]: 'loopback' }, { trustedRealms: [REALM] }],
+  ])('%s is asked', async (_name, zones, more) => {
+    expect(await ask(zones, more)).toEqual([REGISTRY, REALM, REGISTRY]);
+  });
+
+  it.each<[string, Record<string, AddressZone>]>([
+    ['of a public upstream', { [REALM]: 'private' }],
+    ['on this machine', { [REGISTRY]: 'private', [REALM]: 'loopback' }],
+  ])('%s is not asked', async (_name, zones) => {
+    await expect(ask(zones)).rejects.toMatchObject({ code: 'PRIVATE_ADDRESS' });
+  });
+});
+
+it('a token that one no longer waits for comes for the others', async () => {
+  const { realm, upstream, repository } = await openGuarded();
+  const transport = new NodeTransport();
+  onTestFinished(() => transport.dispose());
+  const upstreams = new Upstreams(repository.definition, {
+    clock: new ManualClock(),
+    transport,
+  } as unknown as EngineServices);
+  const leaving = new AbortController();
+  const staying = new AbortController();
+  const gate = realm.hold('/token');
+  const [gone, here] = [leaving, staying].map(({ signal }) =>
+    upstreams.fetch({
+      method: 'HEAD',
+      path: PLACE.slice(1),
+      tokenScope: 'pull:app',
+      headers: {},
+      signal,
+      skipUnhealthy: false,
+    }),
+  );
+  await gate.reached;
+  while (upstream.count(PLACE) < 2) await new Promise(setImmediate);
+  const left = expect(gone).rejects.toMatchObject({ code: 'LEFT' });
+  leaving.abort(new EntrepotError('upstream-unavailable', 'left', { code: 'LEFT' }));
+  await left;
+  gate.open();
+  expect(await here).toMatchObject({ status: 200 });
+  expect(realm.requests).toHaveLength(1);
 });
 
 describe('a redirect of a guarded place', () => {
