@@ -161,11 +161,13 @@ const ROWS: readonly (readonly [string, Tampering, string?])[] = [
   ['a head that is forged', change(/latest/, (body) => flipped(body, 25))],
 ];
 
+const CASES = ROWS.map(([name, tampering, wanted = ZIP]) => ({ name, tampering, wanted }));
+
 describe('tampering', () => {
   const table: string[] = [];
   afterAll(() => console.log(`tampering                                    status  kept\n${table.join('\n')}`));
 
-  it.each(ROWS)('%s is refused and nothing of it is kept', async (name, tampering, wanted = ZIP) => {
+  it.each(CASES)('$name is refused and nothing of it is kept', async ({ name, tampering, wanted }) => {
     const setting = await openGo();
     setting.tamper(tampering(setting));
     const reply = await setting.get(`/${wanted}`);
@@ -194,7 +196,7 @@ async function statusAtOnce({ engine, baseUrl }: GoRepository['repository'], pat
 }
 
 describe('a proof that fails', () => {
-  it.each(ROWS)('for %s says nothing of an immediate retry', async (_, tampering, wanted = ZIP) => {
+  it.each(CASES)('for $name says nothing of an immediate retry', async ({ tampering, wanted }) => {
     const setting = await openGo();
     setting.tamper(tampering(setting));
     expect(await statusAtOnce(setting.repository, `/${wanted}`)).toBe(502);
