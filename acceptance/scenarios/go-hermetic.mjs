@@ -29,7 +29,8 @@ function moduleGraph(database) {
     const source = `package m${at}\n\n${imports}\nconst Value = ${at}\n// ${'x'.repeat(at * 4000)}\n`;
     const requires = uses.map((other) => `${pathOf(other)} ${versionOf(other)}`);
     database.fill(37);
-    modules.push(goModule({ path: pathOf(at), version: versionOf(at), files: { 'm.go': source }, requires, database }));
+    const files = { 'm.go': source, 'deep/pkg/pkg.go': 'package pkg\n' };
+    modules.push(goModule({ path: pathOf(at), version: versionOf(at), files, requires, database }));
   }
   return modules;
 }
@@ -61,7 +62,15 @@ export async function goHermetic(tally) {
       response.end(tamper(decodeURIComponent(path), answer.body));
     }).start();
     const repositories = {
-      go: { type: 'go', upstream: upstream.url, sumdb: database.verifierKey, unverified: '', private: '' },
+      go: {
+        type: 'go',
+        upstream: upstream.url,
+        sumdb: database.verifierKey,
+        unverified: '',
+        private: '',
+        // What does not exist is asked for each time, as it is when half a minute has gone by.
+        cache: { list: { negativeFor: '0s' } },
+      },
     };
     const server = new EntrepotServer({ folder, port: await freePort(), repositories });
     const setting = { folder, database, url: `${server.url}/go` };
@@ -80,7 +89,17 @@ export async function goHermetic(tally) {
         const zips = [...upstream.requests.keys()].filter((name) => name.endsWith('.zip'));
         assert.equal(zips.length, MODULES);
       });
+      for (const client of clients) {
+        await tally.check(`${client.name}: finds a package in a folder of a module`, async () => {
+          sums.set(`${client.name} get`, await getPackage({ ...setting, client }));
+        });
+      }
       await upstream.stop();
+      for (const client of clients) {
+        await tally.check(`${client.name}: finds it with the upstream gone`, async () => {
+          assert.equal(await getPackage({ ...setting, client }), sums.get(`${client.name} get`));
+        });
+      }
       await tally.check('go: the server starts again', async () => {
         await server.stop();
         await server.start();
@@ -93,6 +112,15 @@ export async function goHermetic(tally) {
       await tally.check('go: the upstream was asked for nothing', async () => {
         assert.equal(await server.metric('entrepot_upstream_requests_total'), 0);
       });
+      for (const client of clients) {
+        await tally.check(`${client.name}: lists what was served, though the upstream never gave a list`, async () => {
+          const home = join(folder, `${client.name}-home`);
+          await forget(home);
+          const place = { project: folder, home, proxy: setting.url, settings: { GOSUMDB: database.verifierKey } };
+          const result = await runGo(client, ['list', '-m', '-versions', pathOf(4)], place);
+          assert.equal(result.stdout.trim(), `${pathOf(4)} ${versionOf(4)}`, outputOf(result));
+        });
+      }
       await server.stop();
       await upstream.start();
 
@@ -169,6 +197,21 @@ async function build({ client, folder, database, url }) {
     const result = await runGo(client, args, place);
     assert.equal(result.code, 0, outputOf(result));
   }
+  return await readFile(join(project, 'go.sum'), 'utf8');
+}
+
+/** Adds a package in a folder of a module to an empty project, and gives `go.sum`. @param {Setting} setting */
+async function getPackage({ client, folder, database, url }) {
+  const project = join(folder, `${client.name}-get`);
+  const home = join(folder, `${client.name}-home`);
+  await rm(project, { recursive: true, force: true });
+  await mkdir(project);
+  await forget(home);
+  await writeFile(join(project, 'go.mod'), 'module app.test/app\n\ngo 1.16\n');
+  const place = { project, home, proxy: url, settings: { GOSUMDB: database.verifierKey } };
+  const result = await runGo(client, ['get', `${pathOf(2)}/deep/pkg`], place);
+  assert.equal(result.code, 0, outputOf(result));
+  assert.match(await readFile(join(project, 'go.mod'), 'utf8'), new RegExp(`require ${pathOf(2)} ${versionOf(2)} `));
   return await readFile(join(project, 'go.sum'), 'utf8');
 }
 
