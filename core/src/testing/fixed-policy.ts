@@ -1,3 +1,4 @@
+import type { FactName } from '../api/facts.js';
 import {
   ACTIONS,
   type FiredRule,
@@ -6,6 +7,22 @@ import {
   type PolicyEngine,
   type PolicyInput,
 } from '../api/policy.js';
+
+/** Its rules may look at anything. */
+const ALL_FACTS: ReadonlySet<FactName> = new Set<FactName>([
+  'publishedAt',
+  'licenses',
+  'deprecated',
+  'yanked',
+  'upstream',
+  'installScripts',
+  'newInstallScripts',
+  'exoticDependencies',
+  'newDependencies',
+  'provenance',
+  'provenanceDowngraded',
+  'publisherChanged',
+]);
 
 /** A rule of a `FixedPolicy`. */
 export interface FixedRule {
@@ -27,6 +44,10 @@ export class FixedPolicy implements PolicyEngine {
 
   revision(): string {
     return String(this.#revision);
+  }
+
+  needs(): ReadonlySet<FactName> {
+    return ALL_FACTS;
   }
 
   evaluate(input: PolicyInput): PolicyDecision {

@@ -21,6 +21,12 @@ export * from './entry-index-suite.js';
 export * from './hot-cache-suite.js';
 export * from './policy-suite.js';
 export type { ProtocolCase, ProtocolSubject } from './protocol-subject.js';
+export {
+  hostedProtocolSuite,
+  type HostedProtocolCapabilities,
+  type HostedProtocolSubject,
+  type HostedUpload,
+} from './hosted-protocol-suite.js';
 export { protocolSuite, type ProtocolCapabilities } from './protocol-suite.js';
 export { routeRequest, routeTable, type Routed } from './route-table.js';
 export * from './scanner-suite.js';

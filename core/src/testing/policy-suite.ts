@@ -119,33 +119,38 @@ function madeUp(): PolicyInput[] {
   ];
   const bare: PolicyInput[] = names.map((name) => ({
     stage: 'request',
-    repository: 'npm',
+    repository: { name: 'npm', kind: 'proxy' as const },
     coordinates: { ecosystem: 'npm', name },
+    facts: {},
     now: NOW,
   }));
   const versions = ['1.0.0', '0.0.0-alpha.1+build', 'v2', 'latest', 'not a version', ''];
   const versioned: PolicyInput[] = versions.flatMap((version) =>
     (['request', 'content'] as const).map((stage) => ({
       stage,
-      repository: 'npm',
+      repository: { name: 'npm', kind: 'proxy' as const },
       coordinates: { ecosystem: 'npm', name: 'lodash', version },
+      facts: {},
       digest: digestOf(version),
       now: NOW,
     })),
   );
   const dated: PolicyInput[] = [0, 1000, 3 * 24 * 3_600_000, 10 * YEAR, -YEAR].map((age) => ({
     stage: 'request',
-    repository: 'npm',
+    repository: { name: 'npm', kind: 'proxy' as const },
     coordinates: { ecosystem: 'npm', name: 'lodash', version: '1.0.0' },
-    publishedAt: NOW - age,
-    licenses: ['MIT', 'GPL-3.0-only OR Apache-2.0', 'not a licence'],
-    deprecated: age > 1000,
+    facts: {
+      publishedAt: NOW - age,
+      licenses: ['MIT', 'GPL-3.0-only OR Apache-2.0', 'not a licence'],
+      deprecated: age > 1000,
+    },
     now: NOW,
   }));
   const reported: PolicyInput[] = [[], [CLEAN], [CLEAN, VULNERABLE]].map((reports) => ({
     stage: 'content',
-    repository: 'npm',
+    repository: { name: 'npm', kind: 'proxy' as const },
     coordinates: { ecosystem: 'npm', name: 'lodash', version: '1.0.0' },
+    facts: {},
     reports,
     now: NOW,
   }));

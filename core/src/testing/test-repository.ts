@@ -34,6 +34,8 @@ export interface TestRepositoryOptions {
   readonly protocol?: (made: Protocol) => Protocol;
   /** What differs from the defaults of a repository. */
   readonly definition?: Partial<RepositoryDefinition>;
+  /** The stores of another one: this is a replica of it, or the same after a restart. */
+  readonly stores?: Pick<TestRepository, 'blobs' | 'entries'> | undefined;
 }
 
 /** A request, as a client sends it. */
@@ -45,6 +47,8 @@ export interface TestRequest {
   /** Names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** The connection breaks after so many bytes of the body. */
+  readonly breaksAfter?: number;
 }
 
 /** A reply that was read to its end. */
@@ -90,8 +94,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
   const spoolPath = await mkdtemp(join(tmpdir(), 'entrepot-test-'));
   const upstreamUrl = upstream.url + UPSTREAM_PATH;
   const clock = new ManualClock();
-  const blobs = new MemoryBlobStore();
-  const entries = new MemoryEntryIndex();
+  const { blobs, entries } = given.stores ?? { blobs: new MemoryBlobStore(), entries: new MemoryEntryIndex() };
   const transport = new NodeTransport();
   const logger = silentLogger;
   const storage = await createSharedStorage({
@@ -198,7 +201,7 @@ export function freshnessOf(plugin: ProtocolPlugin): Readonly<Record<string, Fre
 
 async function ask(
   engine: RepositoryEngine,
-  { method = 'GET', path, headers = {}, body = '' }: TestRequest,
+  { method = 'GET', path, headers = {}, body = '', breaksAfter }: TestRequest,
 ): Promise<TestReply> {
   const split = path.indexOf('?');
   const reply = await engine.handle({
@@ -206,7 +209,7 @@ async function ask(
     rawPath: split < 0 ? path : path.slice(0, split),
     rawQuery: split < 0 ? '' : path.slice(split + 1),
     header: (name) => headers[name],
-    body: Readable.from([Buffer.from(body)]),
+    body: Readable.from(bodyOf(Buffer.from(body), breaksAfter), { objectMode: false }),
     baseUrl: BASE_URL,
     signal: new AbortController().signal,
   });
@@ -221,6 +224,11 @@ async function ask(
     outcome,
     ...received,
   };
+}
+
+function* bodyOf(body: Buffer, breaksAfter: number | undefined): Generator<Buffer> {
+  yield body.subarray(0, breaksAfter);
+  if (breaksAfter !== undefined) throw new Error('socket hang up');
 }
 
 async function receive(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, it } from 'vitest';
-import { protocolSuite } from '@entrepot/core/testing';
-import type { ProtocolCase } from '@entrepot/core/testing';
+import { hostedProtocolSuite, protocolSuite } from '@entrepot/core/testing';
+import type { HostedUpload, ProtocolCase } from '@entrepot/core/testing';
 import type { ProtocolPlugin } from '@entrepot/core';
 import plugin from '../src/index.js';
 
@@ -60,4 +60,28 @@ protocolSuite(
   },
   // Files are passed on as they are, and a path does not say which part of it is a version.
   { rewriting: false, policy: false },
+);
+
+const hostedUpload = (path: string, body: string): HostedUpload => ({
+  put: { method: 'PUT', path: `/${path}`, body },
+  get: `/${path}`,
+  bytes: body,
+  again: { method: 'PUT', path: `/${path}`, body: `other ${body}` },
+  againBytes: `other ${body}`,
+  remove: { method: 'DELETE', path: `/${path}` },
+  listed: { in: `/${path.slice(0, path.lastIndexOf('/') + 1)}`, as: `./${path.slice(path.lastIndexOf('/') + 1)}"` },
+});
+
+hostedProtocolSuite(
+  { describe, it },
+  {
+    plugin: plugin as unknown as ProtocolPlugin,
+    options: { allowDelete: true },
+    uploads: [
+      hostedUpload('top.txt', 'one'),
+      hostedUpload('v1/tool.tgz', 'two'),
+      hostedUpload('v1/other%20tool.tgz', 'three'),
+      hostedUpload('deep/er/still/empty', ''),
+    ],
+  },
 );

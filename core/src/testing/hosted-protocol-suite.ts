@@ -1,0 +1,391 @@
+import assert from 'node:assert/strict';
+import type { Access, AccessNeed } from '../api/access.js';
+import { asRequest, printRequest } from './route-table.js';
+import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
+import {
+  openTestRepository,
+  type TestReply,
+  type TestRepository,
+  type TestRepositoryOptions,
+  type TestRequest,
+} from './test-repository.js';
+
+/** Something that clients publish. */
+export interface HostedUpload {
+  /** What has to be there before: the layers of an image. Each must be taken. */
+  readonly before?: readonly TestRequest[];
+  /** The request that publishes it. */
+  readonly put: TestRequest;
+  /** The request that reads it back. */
+  readonly get: TestRequest | string;
+  /** What `get` gives. */
+  readonly bytes: string | Uint8Array;
+  /** For `conflicts`: a request that publishes other bytes under the same name. */
+  readonly again?: TestRequest;
+  /** For `conflicts`: those bytes. */
+  readonly againBytes?: string | Uint8Array;
+  /** For `deletes`: the request that removes it. */
+  readonly remove?: TestRequest;
+  /** For `lists`: a document, and a text that is in it only while this is there. */
+  readonly listed?: { readonly in: TestRequest | string; readonly as: string };
+}
+
+/** A protocol plugin with what the suite for hosted repositories needs. */
+export interface HostedProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 'options' | 'services'> {
+  /** One of each thing that can be published, with names that differ. Those that a capability needs come first. */
+  readonly uploads: readonly HostedUpload[];
+}
+
+/** What hosted repositories of the ecosystem do. Each is on unless it is switched off. */
+export interface HostedProtocolCapabilities {
+  /** With these options, a name that is taken stays as it is. */
+  readonly conflicts?: boolean;
+  /** What was published can be removed. */
+  readonly deletes?: boolean;
+  /** Documents list what is there. */
+  readonly lists?: boolean;
+}
+
+interface Fixture {
+  readonly subject: HostedProtocolSubject;
+  /** The uploads that have all of `fields`; at least one. */
+  having(...fields: (keyof HostedUpload)[]): readonly Required<HostedUpload>[];
+  open(options?: Partial<TestRepositoryOptions>): Promise<TestRepository>;
+  close(): Promise<void>;
+}
+
+const RACERS = 8;
+
+/** Runs a plugin as a hosted repository in the real pipeline and checks what every such protocol promises. */
+export function hostedProtocolSuite(
+  runner: SuiteRunner,
+  subject: HostedProtocolSubject,
+  { conflicts = true, deletes = true, lists = true }: HostedProtocolCapabilities = {},
+): void {
+  defineChecks(
+    runner,
+    `hosted protocol ${subject.plugin.id}`,
+    () => openFixture(subject),
+    (fixture) => fixture.close(),
+    (checks) => {
+      defineTaking(checks);
+      defineConflicts(checks, conflicts);
+      defineDeletes(checks, deletes);
+      defineLists(checks, lists, deletes);
+      defineAccess(checks);
+    },
+  );
+}
+
+function defineTaking({ check }: Checks<Fixture>): void {
+  check('gives back what it took, byte for byte', async ({ subject, open }) => {
+    const repository = await open();
+    for (const upload of subject.uploads) {
+      const missing = await repository.ask(upload.get);
+      assert.equal(missing.status, 404, `${labelOf(upload.get)}, before it was published`);
+      await publish(repository, upload);
+      await assertThere(repository, upload);
+    }
+    for (const upload of subject.uploads) await assertThere(repository, upload);
+  });
+
+  check('answers HEAD and If-None-Match without a body', async ({ subject, open }) => {
+    const repository = await open();
+    for (const upload of subject.uploads) {
+      await publish(repository, upload);
+      const request = asRequest(upload.get);
+      const label = printRequest(request);
+      const get = await repository.ask(request);
+      const head = await repository.ask({ ...request, method: 'HEAD' });
+      assert.deepEqual([head.status, head.body.length], [200, 0], `HEAD of ${label}`);
+      for (const name of ['content-length', 'content-type', 'etag'])
+        assert.equal(head.headers[name], get.headers[name], `${name} of HEAD ${label}`);
+      const etag = get.headers['etag'];
+      assert.ok(etag !== undefined, `${label}: expected an ETag, found none`);
+      const same = await repository.ask({ ...request, headers: { ...request.headers, 'if-none-match': etag } });
+      assert.deepEqual([same.status, same.body.length], [304, 0], `If-None-Match on ${label}`);
+    }
+  });
+
+  check('stores nothing of an upload that breaks off', async ({ subject, open }) => {
+    const repository = await open();
+    for (const upload of subject.uploads) {
+      await prepare(repository, upload);
+      const length = Buffer.from(upload.put.body ?? '').length;
+      const before = await keysOf(repository);
+      for (const breaksAfter of new Set([0, Math.floor(length / 2), length])) {
+        const broken = await repository.ask({ ...upload.put, breaksAfter });
+        const label = `${printRequest(upload.put)}, broken off after ${breaksAfter} bytes`;
+        assert.ok(broken.status >= 400, `${label}: expected a refusal, found ${broken.status}`);
+        assert.deepEqual(await keysOf(repository), before, label);
+      }
+      await publish(repository, upload);
+    }
+  });
+
+  check('has what it took after a restart, and on another replica', async ({ subject, open }) => {
+    const repository = await open();
+    const replica = await open({ stores: repository });
+    for (const upload of subject.uploads) await publish(repository, upload);
+    for (const upload of subject.uploads) await assertThere(replica, upload);
+    await repository.close();
+    const restarted = await open({ stores: repository });
+    for (const upload of subject.uploads) await assertThere(restarted, upload);
+  });
+}
+
+function defineConflicts({ checkIf }: Checks<Fixture>, conflicts: boolean): void {
+  const reason = 'conflicts is off';
+
+  checkIf(conflicts, reason, 'refuses what would replace something', async ({ having, open }) => {
+    for (const upload of having('again', 'againBytes')) {
+      const repository = await open();
+      await publish(repository, upload);
+      for (const request of [upload.again, upload.put]) {
+        const refused = await repository.ask(request);
+        const label = `${printRequest(request)}, again`;
+        // The same bytes once more may be called a success: nothing changes.
+        if (request === upload.again || refused.status >= 300)
+          assert.ok(refused.status >= 400 && refused.status < 500, `${label}: expected 4xx, found ${refused.status}`);
+        await assertThere(repository, upload);
+      }
+    }
+  });
+
+  checkIf(conflicts, reason, 'lets one of many uploads of one name win', async ({ having, open }) => {
+    for (const upload of having('again', 'againBytes')) {
+      const repository = await open();
+      await prepare(repository, upload);
+      const racers = Array.from({ length: RACERS }, (_, racer) => (racer % 2 === 0 ? upload.put : upload.again));
+      const replies = await Promise.all(racers.map((request) => repository.ask(request)));
+      const winners = racers.filter((_, racer) => isSuccess(replies[racer]));
+      const label = printRequest(upload.put);
+      const kinds = new Set(winners);
+      assert.equal(kinds.size, 1, `${label}: expected the uploads of one side to win, found ${kinds.size} sides`);
+      // Where the same bytes once more are no success, nobody else may be told that they have won.
+      if (!isSuccess(await repository.ask(winners[0] as TestRequest)))
+        assert.equal(winners.length, 1, `${label}: expected one of ${RACERS} uploads to win, found ${winners.length}`);
+      const bytes = winners[0] === upload.put ? upload.bytes : upload.againBytes;
+      await assertThere(repository, { ...upload, bytes });
+    }
+  });
+}
+
+function defineDeletes({ checkIf }: Checks<Fixture>, deletes: boolean): void {
+  checkIf(deletes, 'deletes is off', 'has no more what was removed, from that moment on', async ({ having, open }) => {
+    for (const upload of having('remove')) {
+      const repository = await open();
+      await publish(repository, upload);
+      await assertThere(repository, upload);
+      const label = printRequest(upload.remove);
+      const removed = await repository.ask(upload.remove);
+      assert.ok(isSuccess(removed), `${label}: expected 2xx, found ${removed.status}`);
+      for (const method of ['GET', 'HEAD']) {
+        const { status } = await repository.ask({ ...asRequest(upload.get), method });
+        assert.equal(status, 404, `${method} after ${label}`);
+      }
+      assert.equal((await repository.ask(upload.remove)).status, 404, `${label}, again`);
+      await publish(repository, upload);
+      await assertThere(repository, upload);
+    }
+  });
+}
+
+function defineLists({ checkIf }: Checks<Fixture>, lists: boolean, deletes: boolean): void {
+  checkIf(lists, 'lists is off', 'lists what is there, and nothing else', async ({ having, open }) => {
+    const uploads = having('listed');
+    const repository = await open();
+    for (const upload of uploads) {
+      await assertListed(repository, upload, false, 'before it was published');
+      await publish(repository, upload);
+      await assertListed(repository, upload, true, 'after it was published');
+    }
+    const there = new Set(uploads);
+    for (const upload of deletes ? uploads : []) {
+      if (upload.remove === undefined) continue;
+      await repository.ask(upload.remove);
+      there.delete(upload);
+      await assertListed(repository, upload, false, 'after it was removed');
+      for (const other of there) await assertListed(repository, other, true, 'after something else was removed');
+    }
+  });
+
+  checkIf(lists, 'lists is off', 'lists on every replica what any of them took', async ({ having, open }) => {
+    for (const upload of having('listed')) {
+      const repository = await open();
+      const replica = await open({ stores: repository });
+      await assertListed(replica, upload, false, 'on another replica, before it was published');
+      await publish(repository, upload);
+      // A replica may be a second behind.
+      replica.clock.advance(1_000);
+      await assertListed(replica, upload, true, 'on another replica');
+    }
+  });
+
+  checkIf(lists, 'lists is off', 'loses nothing when many publish at once', async ({ having, open }) => {
+    const uploads = having('listed');
+    const repository = await open();
+    for (const upload of uploads) await prepare(repository, upload);
+    const replies = await Promise.all(uploads.map(({ put }) => repository.ask(put)));
+    for (const [index, upload] of uploads.entries()) {
+      const label = printRequest(upload.put);
+      assert.ok(isSuccess(replies[index]), `${label}: expected 2xx, found ${replies[index]?.status}`);
+      await assertListed(repository, upload, true, 'after many were published at once');
+    }
+  });
+}
+
+function defineAccess({ check }: Checks<Fixture>): void {
+  check('changes nothing for those who may not', async ({ subject, open }) => {
+    const repository = await open({ definition: { access: guarded(['read']) } });
+    const owner = await open({ stores: repository });
+    for (const upload of subject.uploads) {
+      await prepare(owner, upload);
+      const requests = [upload.put, ...(upload.again === undefined ? [] : [upload.again])];
+      await assertDenied(repository, requests, 401, {});
+      await assertDenied(repository, requests, 403, { authorization: 'reader' });
+      await assertTold(repository, upload.get, 404, {});
+      await publish(owner, upload);
+      if (upload.remove !== undefined) await assertDenied(repository, [upload.remove], 401, {});
+      await assertThere(owner, upload);
+      if (upload.remove === undefined) continue;
+      const removed = await repository.ask(withHeaders(upload.remove, { authorization: 'writer' }));
+      assert.ok(isSuccess(removed), `${printRequest(upload.remove)} of a writer: found ${removed.status}`);
+    }
+  });
+
+  check('shows nothing to those who may not see it', async ({ subject, open }) => {
+    const repository = await open({ definition: { access: guarded([]) } });
+    const owner = await open({ stores: repository });
+    for (const upload of subject.uploads) {
+      await publish(owner, upload);
+      const reads = [upload.get, ...(upload.listed === undefined ? [] : [upload.listed.in])].map(asRequest);
+      for (const method of ['GET', 'HEAD']) {
+        const requests = reads.map((request) => ({ ...request, method }));
+        await assertDenied(repository, requests, 401, {});
+        for (const request of requests) await assertTold(repository, request, 200, { authorization: 'reader' });
+      }
+    }
+  });
+}
+
+/** Access for whoever says `reader` or `writer`, and for everybody as far as `open` says. */
+function guarded(open: readonly AccessNeed['right'][]): Access {
+  return {
+    knowsCallers: true,
+    isOpen: ({ right }) => open.includes(right),
+    authenticate: async (name) => ({
+      name,
+      may: ({ right }) => open.includes(right) || name === 'writer' || (name === 'reader' && right === 'read'),
+    }),
+    challenge: () => 'Basic realm="kit"',
+  };
+}
+
+async function assertDenied(
+  repository: TestRepository,
+  requests: readonly TestRequest[],
+  status: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  const before = await keysOf(repository);
+  for (const request of requests) {
+    const reply = await assertTold(repository, request, status, headers);
+    const challenge = reply.headers['www-authenticate'];
+    assert.equal(challenge !== undefined, status === 401, `WWW-Authenticate of ${printRequest(request)} (${status})`);
+  }
+  assert.deepEqual(await keysOf(repository), before, 'what is kept after a refusal');
+}
+
+async function assertTold(
+  repository: TestRepository,
+  request: TestRequest | string,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<TestReply> {
+  const reply = await repository.ask(withHeaders(asRequest(request), headers));
+  const who = headers['authorization'] ?? 'nobody';
+  assert.equal(reply.status, status, `${labelOf(request)} of ${who}: ${reply.body.toString('utf8', 0, 200)}`);
+  return reply;
+}
+
+async function prepare(repository: TestRepository, { before = [] }: HostedUpload): Promise<void> {
+  for (const request of before) {
+    const reply = await repository.ask(request);
+    assert.ok(isSuccess(reply), `${printRequest(request)}: expected 2xx, found ${describeReply(reply)}`);
+  }
+}
+
+async function publish(repository: TestRepository, upload: HostedUpload): Promise<void> {
+  await prepare(repository, upload);
+  const reply = await repository.ask(upload.put);
+  assert.ok(isSuccess(reply), `${printRequest(upload.put)}: expected 2xx, found ${describeReply(reply)}`);
+}
+
+async function assertThere(repository: TestRepository, { get, bytes }: HostedUpload): Promise<void> {
+  const reply = await repository.ask(get);
+  assert.equal(reply.status, 200, `${labelOf(get)}: ${describeReply(reply)}`);
+  assert.equal(reply.error, undefined, `${labelOf(get)}: the body broke off`);
+  assert.ok(reply.body.equals(Buffer.from(bytes)), `${labelOf(get)}: expected the bytes that were published`);
+}
+
+async function assertListed(
+  repository: TestRepository,
+  { listed }: Required<HostedUpload>,
+  expected: boolean,
+  when: string,
+): Promise<void> {
+  const reply = await repository.ask(listed.in);
+  const label = `${labelOf(listed.in)} ${when}`;
+  if (expected) assert.equal(reply.status, 200, `${label}: ${describeReply(reply)}`);
+  else assert.ok([200, 404].includes(reply.status), `${label}: expected 200 or 404, found ${describeReply(reply)}`);
+  const shown = reply.status === 200 && reply.body.includes(listed.as);
+  assert.equal(shown, expected, `${label}: whether ${JSON.stringify(listed.as)} is in it`);
+}
+
+async function keysOf({ entries }: TestRepository): Promise<readonly string[]> {
+  return (await entries.list('test', { prefix: '', limit: 100_000 })).map(({ key, digest }) => `${key} ${digest}`);
+}
+
+function isSuccess(reply: TestReply | undefined): boolean {
+  return reply !== undefined && reply.status >= 200 && reply.status < 300;
+}
+
+function describeReply({ status, body }: TestReply): string {
+  return `${status} ${body.toString('utf8', 0, 200)}`;
+}
+
+function labelOf(request: TestRequest | string): string {
+  return printRequest(asRequest(request));
+}
+
+function withHeaders(request: TestRequest, headers: Readonly<Record<string, string>>): TestRequest {
+  return { ...request, headers: { ...request.headers, ...headers } };
+}
+
+function openFixture(subject: HostedProtocolSubject): Fixture {
+  const opened: TestRepository[] = [];
+  const { plugin, options, services } = subject;
+  return {
+    subject,
+    having(...fields) {
+      const found = subject.uploads.filter((upload) => fields.every((field) => upload[field] !== undefined));
+      assert.ok(found.length > 0, `uploads: expected one with ${fields.join(' and ')}, found none`);
+      return found as readonly Required<HostedUpload>[];
+    },
+    async open({ definition, ...more } = {}) {
+      const repository = await openTestRepository({
+        plugin,
+        options,
+        ...(services !== undefined && { services }),
+        ...more,
+        definition: { kind: 'hosted', ...definition },
+      });
+      opened.push(repository);
+      return repository;
+    },
+    async close() {
+      for (const repository of opened) await repository.close();
+    },
+  };
+}
