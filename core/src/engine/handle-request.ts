@@ -81,7 +81,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       try {
         resource = route(definition, request);
         const caller = await authorize(definition, request, resource, nobody);
-        return withHeaders(await serve(request, resource, caller));
+        const reply = withHeaders(await serve(request, resource, caller));
+        return caller === nobody ? reply : forCallersOnly(reply);
       } catch (error) {
         const reply = withHeaders(errorReply(definition, request, resource, error));
         if (reply.status >= 500)
@@ -143,7 +144,8 @@ async function authorize(
     throw new EntrepotError(kind, message, { code, headers: challenge() });
   }
   if (caller.may(need)) return caller;
-  const what = `${right === 'read' ? 'read from' : 'write to'} repository ${name}`;
+  const place = need.name === undefined ? `repository ${name}` : `${need.name} in repository ${name}`;
+  const what = `${right === 'read' ? 'read from' : 'write to'} ${place}`;
   const denied = (message: string): EntrepotError => new EntrepotError('forbidden', message, { code: 'ACCESS_DENIED' });
   if (!access.knowsCallers) throw denied(`Nobody may ${what}`);
   if (caller.name === undefined)
@@ -153,6 +155,13 @@ async function authorize(
     code: 'TOKEN_INSUFFICIENT',
     headers: insufficient(challenge()),
   });
+}
+
+/** A cache between us and the clients must not give to everybody what only some may have (RFC 9111 §5.2.2.9). */
+function forCallersOnly(reply: EngineReply): EngineReply {
+  const { 'Cache-Control': control } = reply.headers;
+  if (control === undefined || !control.startsWith('public')) return reply;
+  return { ...reply, headers: { ...reply.headers, 'Cache-Control': control.replace('public', 'private') } };
 }
 
 function requireReading({ method }: EngineRequest): void {

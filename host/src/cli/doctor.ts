@@ -8,6 +8,7 @@ import {
 } from '../config/index.js';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
+import { checkCertificates } from './doctor-certificates.js';
 import { checkDatabase, checkFileSystems, checkFolder } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 
@@ -39,7 +40,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   }
   const { storage, metadata } = loaded.config;
   findings.push({ status: 'ok', check: 'configuration', detail: loaded.sources.join(', ') });
-  findings.push(...(await pluginFindings(loaded)));
+  findings.push(...(await pluginFindings(loaded)), ...checkCertificates(loaded, Date.now()));
   const folders = [
     await checkFolder('storage', storage.path),
     await checkFolder('spool', storage.spool.path),

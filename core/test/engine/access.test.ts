@@ -1,0 +1,106 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { defineProtocolPlugin, EntrepotError, type Access, type AccessNeed } from '../../src/index.js';
+import { openTestRepository, type TestRequest } from '../../src/testing/index.js';
+import { z } from 'zod';
+
+const images = defineProtocolPlugin({
+  id: 'images',
+  kinds: ['hosted'],
+  options: z.strictObject({}),
+  inject: {},
+  classes: { file: { kind: 'artifact', description: 'A file.', cacheControl: 'public, max-age=60' } },
+  create: () => ({
+    route({ segments: [name, file], method }) {
+      if (file === undefined) return { kind: 'local', status: 200, headers: {}, body: 'pong' };
+      const common = { key: `${name}/${file}`, class: 'file', filename: file, accessName: name };
+      if (method === 'GET') return { kind: 'artifact', upstreamPath: '', ...common };
+      return { kind: 'upload', action: 'put', overwrite: true, maxBytes: 100, ...common };
+    },
+    challenge: ({ right, name }, { baseUrl }) =>
+      `Bearer realm="${new URL(baseUrl).origin}/token",scope="${name}:${right}"`,
+  }),
+});
+
+/** `reader` may read `a`; `token` is one of `reader` that was made for nothing; `busy` cannot be told now. */
+function guarded(more: Partial<Access> = {}): Access {
+  const reads = ({ right, name }: AccessNeed): boolean => right === 'read' && name === 'a';
+  return {
+    knowsCallers: true,
+    isOpen: () => false,
+    authenticate: async (authorization) => {
+      switch (authorization) {
+        case undefined:
+          return { may: () => false };
+        case 'admin':
+          return { name: 'admin', may: () => true };
+        case 'reader':
+          return { name: 'reader', may: reads };
+        case 'token':
+          return { name: 'reader', may: () => false, mightYet: reads };
+        case 'busy':
+          throw new EntrepotError('unauthorized', 'Later', { status: 429, retryAfter: 5 });
+        default:
+          throw new EntrepotError('unauthorized', 'Wrong password');
+      }
+    },
+    challenge: () => 'Basic realm="x"',
+    ...more,
+  };
+}
+
+async function open(access: Access) {
+  const repository = await openTestRepository({ plugin: images, definition: { kind: 'hosted', access } });
+  onTestFinished(() => repository.close());
+  const ask = (request: TestRequest, authorization?: string) =>
+    repository.ask({ ...request, headers: authorization === undefined ? {} : { authorization } });
+  return { ask };
+}
+
+const WRITE: TestRequest = { method: 'PUT', path: '/a/f', body: 'x' };
+const READ: TestRequest = { path: '/a/f' };
+const CHALLENGE = (scope: string, more = ''): string =>
+  `Bearer realm="https://packages.example.com/token",scope="${scope}"${more}`;
+
+describe('authorize', () => {
+  it.each<
+    [who: string | undefined, request: TestRequest, status: number, challenge: string | undefined, message: RegExp]
+  >([
+    [undefined, READ, 401, CHALLENGE('a:read'), /Nobody may read from a in repository test without saying/],
+    [undefined, WRITE, 401, CHALLENGE('a:write'), /Nobody may write to a in repository test without saying/],
+    ['wrong', READ, 401, CHALLENGE('a:read'), /Wrong password/],
+    ['reader', READ, 200, undefined, /x/],
+    ['reader', { path: '/b/f' }, 403, undefined, /reader may not read from b in repository test/],
+    ['reader', WRITE, 403, undefined, /reader may not write to a in repository test/],
+    ['token', READ, 401, CHALLENGE('a:read', ',error="insufficient_scope"'), /was not made to read from a/],
+    ['token', WRITE, 403, undefined, /reader may not write/],
+    ['busy', READ, 429, undefined, /Later/],
+    [undefined, { path: '/ping' }, 200, undefined, /pong/],
+    ['wrong', { path: '/ping' }, 200, undefined, /pong/],
+  ])('%s, %j: %i', async (who, request, status, challenge, message) => {
+    const { ask } = await open(guarded());
+    await ask(WRITE, 'admin');
+
+    const reply = await ask(request, who);
+
+    expect([reply.status, reply.headers['www-authenticate']]).toEqual([status, challenge]);
+    expect(String(reply.body)).toMatch(message);
+  });
+
+  it('says that nobody may where saying who one is would not help', async () => {
+    const { ask } = await open(guarded({ knowsCallers: false }));
+
+    const reply = await ask(WRITE);
+
+    expect([reply.status, reply.headers['www-authenticate']]).toEqual([403, undefined]);
+  });
+
+  it('keeps what only some may have out of shared caches', async () => {
+    const closed = await open(guarded());
+    const free = await open(guarded({ isOpen: () => true }));
+    await closed.ask(WRITE, 'admin');
+    await free.ask(WRITE);
+
+    expect((await closed.ask(READ, 'reader')).headers['cache-control']).toBe('private, max-age=60');
+    expect((await free.ask(READ)).headers['cache-control']).toBe('public, max-age=60');
+  });
+});
