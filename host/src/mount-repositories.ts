@@ -38,8 +38,10 @@ export function mountRepositories(
       members: sharing.map(({ plan, scope }) => ({ engine: scope.get(ENGINE), facts: factsOf(plan) })),
       exclusive,
     });
-    const root = { ...mountAt(first, mount, mount), name: exclusive ? first.plan.name : mount, engine };
-    return exclusive ? [root] : [root, ...sharing.map((one) => mountAt(one, `${mount}/${one.plan.name}`, mount))];
+    if (exclusive) return [{ ...mountAt(first, mount, mount), engine }];
+    const url = serverUrl === undefined ? undefined : new URL(serverUrl).origin + mount;
+    const root = { name: mount, mount, sharedMount: mount, engine, baseUrl: baseUrlOf(url, mount, proxies) };
+    return [root, ...sharing.map((one) => mountAt(one, `${mount}/${one.plan.name}`, mount))];
   }
 }
 

@@ -22,7 +22,11 @@ export default {
   },
   create: ({ repository }) => ({
     renderError: (error) => ({ mediaType: 'application/json', body: JSON.stringify({ code: error.code }) }),
-    route: ({ segments, mount, method }) => json({ repository: repository.name, segments, mount, method }),
+    route: ({ segments, mount, method }) =>
+      segments[0] === 'closed'
+        ? { kind: 'upload', action: 'put', key: 'x', class: 'x', filename: 'x', overwrite: true, maxBytes: 1 }
+        : json({ repository: repository.name, segments, mount, method }),
+    challenge: (_need, { baseUrl }) => \`Bearer realm="\${baseUrl}"\`,
   }),
 };
 `;
@@ -103,6 +107,26 @@ describe('a mount that repositories share', () => {
     });
     expect(await ask(`${apart}/v2/`)).toMatchObject({ body: { names: [['alone', 'images']] } });
     expect((await ask(`${apart}/alone/x`)).status).toBe(404);
+  });
+
+  it.each<[where: string, path: string, publicUrl: string, expected: string]>([
+    ['its own mount', '/own/closed', '', '/own'],
+    ['the shared mount', '/v2/own/closed', '', '/v2/own'],
+    ['the shared mount, looked up', '/v2/closed?ns=docker.io', '', '/v2'],
+    ['its own mount', '/own/closed', 'https://a.example.com/b', 'https://a.example.com/b/own'],
+    ['the shared mount', '/v2/own/closed', 'https://a.example.com/b', 'https://a.example.com/v2/own'],
+    ['the shared mount, looked up', '/v2/closed?ns=docker.io', 'https://a.example.com/b', 'https://a.example.com/v2'],
+  ])('tells a repository its URL at %s: %s below %j is %s', async (_where, path, publicUrl, expected) => {
+    const [url] = await start(
+      `
+  first: { type: images, kind: hosted, publicUrl: "https://first.example.com" }
+  own: { type: images, kind: hosted, ns: docker.io, access: { users: { a: { passwordHash: "$2y$10$${'a'.repeat(53)}" } } } }`,
+      publicUrl === '' ? '' : `server: { publicUrl: "${publicUrl}" }`,
+    );
+
+    const { headers } = await ask(url + path, { method: 'PUT', body: 'x' });
+
+    expect(headers.get('www-authenticate')).toBe(`Bearer realm="${publicUrl === '' ? url : ''}${expected}"`);
   });
 
   it('is shown on the start page with the address that clients use', async () => {

@@ -67,7 +67,7 @@ export class JwtVerifier {
     // A key is of one algorithm: what a token says of it does not matter.
     const pinned = algorithms.filter((one) => one === algorithmOf(key));
     if (pinned.length === 0) {
-      const message = `${keyFile} holds no key for ${algorithms.join(', ')} (RSA, P-256 or Ed25519)`;
+      const message = `${keyFile} holds no key for ${algorithms.join(', ')} (RSA of at least 2048 bits, P-256 or Ed25519)`;
       throw new EntrepotError('configuration', message);
     }
     return new JwtVerifier(config, clock, async () => key, pinned);
@@ -124,7 +124,7 @@ function publicKey(pem: string, file: string): KeyObject {
 }
 
 function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
-  if (asymmetricKeyType === 'rsa') return 'RS256';
+  if (asymmetricKeyType === 'rsa') return (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? 'RS256' : undefined;
   if (asymmetricKeyType === 'ed25519') return 'EdDSA';
   return asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'ES256' : undefined;
 }
