@@ -92,7 +92,12 @@ const spoolSchema = z.strictObject({
     ),
   maxBytes: size({ least: 1024 * 1024 })
     .prefault('20GiB')
-    .describe('The most that downloads in flight may hold on disk; past it they are passed through, unstored.'),
+    .describe(
+      'The most that downloads in flight may hold on disk; past it they are passed through, unstored. Unfinished uploads may hold as much again; past it they are refused.',
+    ),
+  keepUploads: duration()
+    .prefault('24h')
+    .describe('How long an upload in several requests may be left alone before what has come of it is removed.'),
 });
 
 const filesystemStorageSchema = z.strictObject({

@@ -33,6 +33,7 @@ export function createRootScope(
       ...services,
       spoolPath: storage.spool.path,
       maxSpoolBytes: storage.spool.maxBytes,
+      maxSessionAge: storage.spool.keepUploads,
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
     }),

@@ -28,7 +28,7 @@ describe('defaults', () => {
         backend: 'filesystem',
         path: './data/blobs',
         durability: 'strict',
-        spool: { maxBytes: 21_474_836_480 },
+        spool: { maxBytes: 21_474_836_480, keepUploads: 86_400_000 },
       },
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
