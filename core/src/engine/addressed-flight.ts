@@ -72,9 +72,10 @@ export class AddressedFlight implements SharedFlight {
     if (this.#users === 0) await this.#carrier?.release();
   }
 
-  abort(): void {
-    if (this.#ownsCarrier) this.#carrier?.abort();
-    this.#abort.abort(shuttingDown());
+  abort(reason = shuttingDown()): void {
+    // Another one's fetch goes on for whoever else follows it.
+    if (this.#ownsCarrier) this.#carrier?.abort(reason);
+    this.#abort.abort(reason);
   }
 
   async #run(): Promise<FlightResult> {

@@ -157,6 +157,24 @@ describe('a stale name', () => {
     expect(asked(upstream)).toEqual([`HEAD ${TAG}`, `GET ${byDigest(TWO)}`, `GET ${TAG}`]);
   });
 
+  it.each([301, 302, 303, 307, 308])('is followed where HEAD and GET are redirected with %i', async (status) => {
+    const { upstream, get } = await openStale();
+    tag(upstream, TWO);
+    upstream.serve('/moved', { body: TWO, mediaType: TYPE, headers: { 'x-digest': digestOf(TWO) } });
+    for (const path of [TAG, byDigest(TWO)]) upstream.serve(path, { status, headers: { location: '/moved?sig=1' } });
+    expect(await (await get(TAG)).text()).toBe(TWO);
+    const moved = ['HEAD /moved?sig=1', 'GET /moved?sig=1'];
+    expect(asked(upstream)).toEqual([`HEAD ${TAG}`, moved[0], `GET ${byDigest(TWO)}`, moved[1]]);
+  });
+
+  it('is fetched itself where what HEAD leads to does not say a digest', async () => {
+    const { upstream, get } = await openStale();
+    upstream.serve('/moved', { body: TWO, mediaType: TYPE });
+    upstream.serve(TAG, { status: 307, headers: { location: '/moved' } });
+    expect(await (await get(TAG)).text()).toBe(TWO);
+    expect(asked(upstream)).toEqual([`HEAD ${TAG}`, 'HEAD /moved', `GET ${TAG}`, 'GET /moved']);
+  });
+
   it('never takes other bytes for what it names', async () => {
     const { upstream, get } = await openStale();
     tag(upstream, TWO);
