@@ -6,6 +6,7 @@ export * from './api/coordinates.js';
 export * from './api/digest.js';
 export * from './api/entry-index.js';
 export * from './api/errors.js';
+export * from './api/facts.js';
 export * from './api/freshness.js';
 export * from './api/hosted.js';
 export * from './api/hot-cache.js';

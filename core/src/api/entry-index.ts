@@ -1,5 +1,6 @@
 import type { PackageCoordinates } from './coordinates.js';
 import type { Digest } from './digest.js';
+import type { ArtifactFacts } from './facts.js';
 import type { Integrity } from './integrity.js';
 
 /** The row that ties (repository, key) to bytes. */
@@ -26,6 +27,8 @@ export interface Entry {
   /** What the bytes were verified against. Empty when nothing was promised. */
   readonly integrity: readonly Integrity[];
   readonly coordinates?: PackageCoordinates | undefined;
+  /** What its document said of it when it was stored. */
+  readonly facts?: ArtifactFacts | undefined;
   /** What a protocol keeps of its own with an entry that it made (JSON), for `render`. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }

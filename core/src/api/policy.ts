@@ -1,5 +1,7 @@
 import type { PackageCoordinates } from './coordinates.js';
 import type { Digest } from './digest.js';
+import type { ArtifactFacts, FactName } from './facts.js';
+import type { Integrity } from './integrity.js';
 import type { ScanReport } from './scanner.js';
 
 /** What policy says, strongest first. */
@@ -8,19 +10,25 @@ export const ACTIONS = ['deny', 'hold', 'hide', 'warn', 'allow'] as const;
 /** One of `ACTIONS`. `deny` and `hold` close every door, `hide` only leaves a version out of documents. */
 export type PolicyAction = (typeof ACTIONS)[number];
 
-/** What is known when a decision is asked for. Facts that are not known yet are absent, which is not the same as false. */
+/** What is known when a decision is asked for. */
 export interface PolicyInput {
   /** `request`: before any byte of the artifact; `content`: its bytes are here and verified. */
   readonly stage: 'request' | 'content';
-  readonly repository: string;
+  readonly repository: { readonly name: string; readonly kind: 'proxy' | 'hosted' };
   readonly coordinates: PackageCoordinates;
-  /** When the ecosystem says it was published; milliseconds since the epoch. */
-  readonly publishedAt?: number | undefined;
-  /** SPDX expressions. */
-  readonly licenses?: readonly string[] | undefined;
-  readonly deprecated?: boolean | undefined;
+  readonly facts: ArtifactFacts;
+  /** When its bytes were first stored here; absent when they are not. Milliseconds since the epoch. */
+  readonly storedAt?: number | undefined;
+  /** Absent as long as the bytes are not known. */
   readonly digest?: Digest | undefined;
+  /** Bytes. */
+  readonly size?: number | undefined;
+  /** What the ecosystem promised about the bytes, for indicators by hash. */
+  readonly integrity?: readonly Integrity[] | undefined;
+  /** What scanners said of these bytes; absent: nobody was asked yet. */
   readonly reports?: readonly ScanReport[] | undefined;
+  /** Who asks; absent where it is not known, and for documents, which are made for everybody. */
+  readonly caller?: string | undefined;
   /** The time of the decision; milliseconds since the epoch. */
   readonly now: number;
 }
@@ -31,12 +39,20 @@ export interface FiredRule {
   readonly action: PolicyAction;
   /** For people; names no secret. */
   readonly reason: string;
+  /** The advisories that made it fire. */
+  readonly findings?: readonly string[] | undefined;
 }
 
 /** What policy said: the strongest action of all rules that fired, and those rules. No rule: `allow`. */
 export interface PolicyDecision {
   readonly action: PolicyAction;
   readonly rules: readonly FiredRule[];
+  /** The exceptions that kept rules from firing. */
+  readonly exceptions?: readonly string[] | undefined;
+  /** What it would be if every rule were enforced; absent when that is the same (modes `off` and `audit`). */
+  readonly wouldBe?: PolicyAction | undefined;
+  /** A rule waits for the reports of scanners: the decision stands only when they are here. */
+  readonly pending?: boolean | undefined;
   /** The next instant at which the decision can change by time alone; milliseconds since the epoch. Absent: never. */
   readonly nextChangeAt?: number | undefined;
 }
@@ -46,10 +62,12 @@ export interface PolicyEngine {
   /** Changes whenever a decision could, other than by time. Part of the key of every rewritten document. */
   revision(): string;
   evaluate(input: PolicyInput): PolicyDecision;
+  /** The facts that some rule looks at. */
+  needs(): ReadonlySet<FactName>;
 }
 
 /** The decision that nothing spoke against. */
 export const ALLOWED: PolicyDecision = Object.freeze({ action: 'allow', rules: [] });
 
 /** The policy without rules. */
-export const allowAll: PolicyEngine = { revision: () => 'none', evaluate: () => ALLOWED };
+export const allowAll: PolicyEngine = { revision: () => 'none', evaluate: () => ALLOWED, needs: () => new Set() };

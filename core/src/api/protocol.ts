@@ -3,6 +3,7 @@ import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
 import type { Entry } from './entry-index.js';
 import type { EntrepotError } from './errors.js';
+import type { ArtifactFacts, FactName } from './facts.js';
 import type { FreshnessRule } from './freshness.js';
 import type { ChangeReply, HostedChange, HostedContext, SessionState } from './hosted.js';
 import type { Integrity } from './integrity.js';
@@ -36,17 +37,12 @@ export interface RequestHead {
 }
 
 /** What a document says of one artifact. */
-export interface ArtifactDescription {
+export interface ArtifactDescription extends ArtifactFacts {
   /** What the bytes are promised to be. Empty: the document promises nothing. */
   readonly integrity: readonly Integrity[];
   /** Where the bytes are when that is not the artifact's `upstreamPath`: absolute, or relative to the document's own URL. */
   readonly location?: string | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
-  /** Milliseconds since the epoch. */
-  readonly publishedAt?: number | undefined;
-  /** SPDX expressions. */
-  readonly licenses?: readonly string[] | undefined;
-  readonly deprecated?: boolean | undefined;
 }
 
 /** What a document says of its artifacts, by the artifact's `key`. */
@@ -68,10 +64,14 @@ export interface RewriteContext {
    * @param description what the document says of it, when there is one
    */
   admits(coordinates: PackageCoordinates, description?: ArtifactDescription): boolean;
+  /** Why a version is not listed, for people: rules and the way to an explanation. `undefined` when it is listed. */
+  refusal(coordinates: PackageCoordinates, description?: ArtifactDescription): string | undefined;
 }
 
 /** What `describe` and `verify` are given besides the bytes. */
 export interface VerifyContext {
+  /** The facts that policy looks at: others need not be looked for where that costs a request. */
+  readonly needs: ReadonlySet<FactName>;
   /** What the artifact's document says of it; absent where there is none, and for documents. */
   readonly description?: ArtifactDescription | undefined;
   /**
@@ -91,6 +91,8 @@ export interface RenderedError {
   readonly status?: number | undefined;
   readonly mediaType: string;
   readonly body: string;
+  /** Names as they are sent. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A request for the upstream made from one of a client. */

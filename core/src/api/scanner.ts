@@ -1,6 +1,7 @@
 import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
 import type { Digest } from './digest.js';
+import type { Integrity } from './integrity.js';
 import type { StandardSchema } from './options.js';
 import type { Injected, TokenRecord } from './token.js';
 import { API_VERSION } from './version.js';
@@ -12,13 +13,28 @@ export type Severity = 'critical' | 'high' | 'medium' | 'low' | 'none' | 'unknow
 export interface Finding {
   /** The advisory: `GHSA-…`, `CVE-…`, `MAL-…`. */
   readonly id: string;
-  /** Other names of the same advisory. */
+  /** Other names of the same advisory, transitively: one group is one finding. */
   readonly aliases: readonly string[];
+  /** The highest of the group. */
   readonly severity: Severity;
   /** CVSS base score, 0 to 10. */
   readonly cvss?: number | undefined;
+  /** It is not vulnerable but hostile: `MAL-…`, CWE-506. */
+  readonly malicious?: boolean | undefined;
+  /** It is known to be exploited (CISA KEV). */
+  readonly exploited?: boolean | undefined;
+  /** The probability that it will be exploited within 30 days, 0 to 1 (EPSS). */
+  readonly epss?: number | undefined;
   /** Versions that fix it; empty when there is none. */
   readonly fixedIn: readonly string[];
+  /** The part of the subject that it is about, where it is not the subject itself: a package URL. */
+  readonly component?: string | undefined;
+  /** `cpe`: matched by a name that may be another's. Absent: exact. */
+  readonly confidence?: 'exact' | 'cpe' | undefined;
+  /** When the advisory was published; milliseconds since the epoch. */
+  readonly publishedAt?: number | undefined;
+  readonly title?: string | undefined;
+  readonly url?: string | undefined;
   /** The database that it comes from. */
   readonly source: string;
 }
@@ -51,12 +67,26 @@ export interface Scanner {
   readonly needs: 'coordinates' | 'content';
   /**
    * @throws EntrepotError `scan-unavailable` when it cannot say, also for an ecosystem that it does not know and for
-   * content that it needs and did not get: an empty report always means "looked and found nothing".
+   * content that it needs and did not get (both with the code `SCAN_UNSUPPORTED`): an empty report always means "looked and found nothing".
    * Stops soon after `signal` is aborted, and then throws. Never changes the subject.
    */
   scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport>;
   /** Names the database in use; changes when its content does. */
   revision(): string;
+  /**
+   * Several at once, where that is cheaper: one result a subject, in order; what could not be judged is its error.
+   * Absent: `scan` is called for each.
+   */
+  scanAll?(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]>;
+  /**
+   * What the database says of a version, from memory or a local index, within microseconds: cheap enough for every
+   * version of a document. `undefined`: it does not know the ecosystem, or cannot compare its versions.
+   */
+  lookup?(coordinates: PackageCoordinates, integrity?: readonly Integrity[]): readonly Finding[] | undefined;
+  /** Takes a newer database in use where there is one. @returns whose findings may differ now; `undefined`: it is not known. */
+  update?(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined>;
+  /** For health and metrics: when the database was made; milliseconds since the epoch. */
+  databaseDate?(): number | undefined;
   /** @throws EntrepotError `scan-unavailable` when it could not scan now. */
   check(): Promise<void>;
   dispose?(): Promise<void>;

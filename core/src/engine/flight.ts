@@ -511,7 +511,8 @@ export class Flight implements SharedFlight {
     const { protocol, plugin } = this.#context.definition;
     const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
     try {
-      const context: VerifyContext = { description, read: this.#plan.read };
+      const needs = this.#context.services.policy.needs();
+      const context: VerifyContext = { description, needs, read: this.#plan.read };
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
         this.#plan.described(digest, await protocol.describe(resource, content, context));

@@ -253,7 +253,10 @@ export class Flights {
     const known = this.#descriptions.get(key);
     if (known !== undefined) return known;
     try {
-      const descriptions = await protocol.describe(document, content, { read: (other) => this.read(other) });
+      const descriptions = await protocol.describe(document, content, {
+        needs: this.#context.services.policy.needs(),
+        read: (other) => this.read(other),
+      });
       this.#descriptions.set(key, descriptions);
       return descriptions;
     } catch (error) {

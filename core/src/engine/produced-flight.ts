@@ -87,9 +87,11 @@ async function keep(
   }
   const digest: Digest = `sha256:${hash.digest('hex')}`;
   const content = contentOf(size, mediaType, () => createReadStream(path), path);
+  const needs = services.policy.needs();
   try {
-    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { read });
-    else if (protocol.describe !== undefined) described(digest, await protocol.describe(resource, content, { read }));
+    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, read });
+    else if (protocol.describe !== undefined)
+      described(digest, await protocol.describe(resource, content, { needs, read }));
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
   }

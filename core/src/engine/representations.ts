@@ -208,6 +208,7 @@ export class Representations {
         headers,
         keptKeys,
         admits: (coordinates, description) => this.#context.admission.lists(coordinates, description, notice),
+        refusal: (coordinates, description) => this.#context.admission.refusal(coordinates, description),
       },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
     };
@@ -244,11 +245,17 @@ function headersOf(
   const { replyHeaders, digestHeader } = resource;
   const attached =
     resource.kind === 'artifact' && resource.attachment === true && kept['content-disposition'] === undefined;
-  if (!attached && rendered === undefined && replyHeaders === undefined && digestHeader === undefined) return kept;
+  // What was kept may name the bytes by another algorithm.
+  const named =
+    digestHeader !== undefined &&
+    digest !== undefined &&
+    digest !== NO_DOCUMENT &&
+    kept[digestHeader.toLowerCase()] === undefined;
+  if (!attached && rendered === undefined && replyHeaders === undefined && !named) return kept;
   const own = {
     ...(attached && { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }),
     ...rendered,
-    ...(digestHeader !== undefined && digest !== undefined && digest !== NO_DOCUMENT && { [digestHeader]: digest }),
+    ...(named && { [digestHeader]: digest }),
     ...replyHeaders,
   };
   const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));

@@ -49,7 +49,7 @@ const RULES: readonly FixedRule[] = [
     matches: ({ coordinates }) => coordinates.version === 'latest',
   },
   { id: 'watch', action: 'warn', reason: 'watched', matches: ({ coordinates }) => coordinates.name === 'lodash' },
-  { id: 'old', action: 'hide', reason: 'deprecated', matches: ({ deprecated }) => deprecated === true },
+  { id: 'old', action: 'hide', reason: 'deprecated', matches: ({ facts: { deprecated } }) => deprecated === true },
 ];
 
 policySuite(
@@ -85,8 +85,9 @@ describe('manual clock', () => {
 describe('fixed policy', () => {
   const input: PolicyInput = {
     stage: 'request',
-    repository: 'npm',
+    repository: { name: 'npm', kind: 'proxy' },
     coordinates: { ecosystem: 'npm', name: 'lodash', version: 'latest' },
+    facts: {},
     now: 0,
   };
 

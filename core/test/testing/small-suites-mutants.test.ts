@@ -125,7 +125,7 @@ describe('policy suite', () => {
     return {
       evaluate(input) {
         const decision = policy.evaluate(input);
-        const until = (input.publishedAt ?? -Infinity) + week;
+        const until = (input.facts.publishedAt ?? -Infinity) + week;
         if (until <= input.now) return decision;
         const held = { id: 'age', action: 'hold', reason: 'younger than a week' } as const;
         const action = decision.action === 'deny' ? 'deny' : 'hold';

@@ -24,13 +24,14 @@ describe('the plugin', () => {
     const content = contentOf(
       '{"name":"pkg","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"dist":{"tarball":"x"}}}}',
     );
-    const nothing = { read: () => Promise.reject(new Error('nothing else is read')) };
+    const nothing = { needs: new Set<never>(), read: () => Promise.reject(new Error('nothing else is read')) };
     const descriptions = await protocol.describe?.(document, content, nothing);
     const context = {
       baseUrl: 'http://127.0.0.1/npm',
       descriptions: descriptions ?? new Map(),
       headers: {},
       keptKeys: [],
+      refusal: () => undefined,
       admits: () => true,
     };
     const pieces: string[] = [];

@@ -33,6 +33,7 @@ async function rewrite(
     descriptions: await describe(document, contentOf(text), []),
     headers: {},
     keptKeys: [],
+    refusal: () => undefined,
     admits: ({ version }) => !refused.includes(version ?? ''),
   };
   const pieces: Buffer[] = [];

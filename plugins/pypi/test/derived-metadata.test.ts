@@ -110,7 +110,7 @@ describe('metadata that the upstream does not have', () => {
   });
 
   it('is denied as its wheel is', async () => {
-    const isOld = ({ publishedAt }: PolicyInput): boolean => (publishedAt ?? Infinity) < Date.UTC(2021);
+    const isOld = ({ facts }: PolicyInput): boolean => (facts.publishedAt ?? Infinity) < Date.UTC(2021);
     const denied = new FixedPolicy([{ id: 'old', action: 'deny', reason: 'too old', matches: isOld }]);
     const guarded = await open(true, denied);
     const path = publish(zipOf(GOOD), { 'upload-time': '2020-01-01T00:00:00Z' }, NAME, guarded);

@@ -195,7 +195,7 @@ describe('a metadata sidecar', () => {
 });
 
 describe('policy', () => {
-  const isOld = ({ coordinates, publishedAt }: PolicyInput): boolean =>
+  const isOld = ({ coordinates, facts: { publishedAt } }: PolicyInput): boolean =>
     coordinates.version === '1.0' && (publishedAt === undefined || publishedAt < Date.UTC(2021));
   const denied = new FixedPolicy([{ id: 'old', action: 'deny', reason: 'too old', matches: isOld }]);
 

@@ -68,7 +68,14 @@ export async function contextFor(
   admits: RewriteContext['admits'] = () => true,
   baseUrl = 'http://127.0.0.1:8080/pypi',
 ): Promise<RewriteContext> {
-  return { baseUrl, descriptions: await describe(document, content), headers: {}, keptKeys: [], admits };
+  return {
+    baseUrl,
+    descriptions: await describe(document, content),
+    headers: {},
+    keptKeys: [],
+    refusal: () => undefined,
+    admits,
+  };
 }
 
 /** The text that pieces make. */

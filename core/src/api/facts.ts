@@ -1,0 +1,33 @@
+/**
+ * What an ecosystem's documents say of one version, before any of its bytes is here. A fact that is absent is not known,
+ * which is not the same as false. Plain data: it is kept with the entry, so that a rule of tomorrow can judge what was
+ * fetched today.
+ */
+export interface ArtifactFacts {
+  /** When the ecosystem says it was published; milliseconds since the epoch. A claim of the upstream. */
+  readonly publishedAt?: number | undefined;
+  /** SPDX expressions. */
+  readonly licenses?: readonly string[] | undefined;
+  readonly deprecated?: boolean | undefined;
+  /** Withdrawn by its publisher, but still to be had by who pins it (PEP 592, `yanked` of Cargo, `retract` of Go). */
+  readonly yanked?: boolean | undefined;
+  /** What became of it upstream: it is gone from the document that listed it, or its index holds it back (PEP 792). */
+  readonly upstream?: 'removed' | 'quarantined' | undefined;
+  /** It runs code of its own when it is installed. */
+  readonly installScripts?: boolean | undefined;
+  /** It runs code when it is installed, and the version before it did not. */
+  readonly newInstallScripts?: boolean | undefined;
+  /** Dependencies that come from elsewhere than the registry: git, a URL, a file. As they are written. */
+  readonly exoticDependencies?: readonly string[] | undefined;
+  /** Names that it depends on and the version before it did not. */
+  readonly newDependencies?: readonly string[] | undefined;
+  /** How it says that it was published. Not verified: for rules on changes, not as a pass. */
+  readonly provenance?: 'none' | 'attested' | 'trusted-publisher' | undefined;
+  /** The version before it was published in a better way. */
+  readonly provenanceDowngraded?: boolean | undefined;
+  /** Somebody else published the version before it. */
+  readonly publisherChanged?: boolean | undefined;
+}
+
+/** The name of a fact. */
+export type FactName = keyof ArtifactFacts;
