@@ -7,7 +7,7 @@ import { FixtureRegistry } from '../fixture-registry.mjs';
 import { outputOf } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
-import { npmCommands } from './npm-commands.mjs';
+import { npmCommands, TEAM_PASSWORD } from './npm-commands.mjs';
 
 /** @import { Client } from '../clients.mjs' */
 /** @import { Tally } from '../tally.mjs' */
@@ -24,8 +24,13 @@ export async function clientsHermetic(tally, clients) {
     const registry = await new FixtureRegistry(application).start();
     // Longer than any run, so that "nothing was asked" can be counted.
     const cache = { packument: { freshFor: '1d' } };
-    const repositories = { npm: { type: 'npm', upstream: registry.url, cache } };
-    const server = new EntrepotServer({ folder, port: await freePort(), repositories });
+    const access = { users: { team: { password: '${env:TEAM_PASSWORD}' } } };
+    const repositories = {
+      npm: { type: 'npm', upstream: registry.url, cache },
+      guarded: { type: 'npm', upstream: registry.url, cache, access },
+    };
+    const env = { TEAM_PASSWORD };
+    const server = new EntrepotServer({ folder, port: await freePort(), repositories, env });
     try {
       await run({ tally, clients, folder, application, registry, server });
     } finally {

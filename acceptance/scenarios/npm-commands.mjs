@@ -9,6 +9,9 @@ import { outputOf } from '../run-command.mjs';
 /** @import { FixtureRegistry } from '../fixture-registry.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
+/** Of the user `team` of the repository `guarded`. */
+export const TEAM_PASSWORD = 'only:for the team';
+
 /**
  * What npm does besides installing, and how it shows refusals.
  * @param {object} setting
@@ -90,5 +93,22 @@ export async function npmCommands({ tally, folder, application, registry, url })
     assert.notEqual(result.code, 0, outputOf(result));
     assert.match(result.stderr, /E40[35]/, outputOf(result));
     assert.doesNotMatch(result.stderr, /E5\d\d/);
+  });
+  await tally.check('npm installs from a guarded repository with a password, and says that it needs one', async () => {
+    const guarded = url.replace(/npm$/, 'guarded');
+    const place = { home: join(folder, 'npm-login-home'), project: join(folder, 'npm-login'), registry: guarded };
+    await mkdir(place.project, { recursive: true });
+    const manifest = { name: 'login', version: '1.0.0', dependencies: { 'leaf-01': '*' } };
+    await writeFile(join(place.project, 'package.json'), JSON.stringify(manifest));
+    const login = (/** @type {string} */ password) =>
+      `--//${new URL(url).host}/guarded/:_auth=${Buffer.from(`team:${password}`).toString('base64')}`;
+    for (const words of [[], [login('another')]]) {
+      const refused = await runClient(npm, ['install', ...words], place);
+      assert.notEqual(refused.code, 0);
+      assert.match(refused.stderr, /E401/, outputOf(refused));
+    }
+    const installed = await runClient(npm, ['install', login(TEAM_PASSWORD)], place);
+    assert.equal(installed.code, 0, outputOf(installed));
+    await readFile(join(place.project, 'node_modules/leaf-01/package.json'));
   });
 }

@@ -32,8 +32,10 @@ export async function pythonHermetic(tally, clients) {
     const repositories = {
       pypi: upstream.repository({ cache: CACHE }),
       derived: upstream.repository({ cache: CACHE, deriveMetadata: true }),
+      guarded: upstream.repository({ cache: CACHE, access: { users: { team: { password: '${env:TEAM_PASSWORD}' } } } }),
     };
-    const server = new EntrepotServer({ folder, port: await freePort(), repositories });
+    const env = { TEAM_PASSWORD };
+    const server = new EntrepotServer({ folder, port: await freePort(), repositories, env });
     try {
       await run({ tally, clients, folder, upstream, server });
     } finally {
@@ -42,6 +44,9 @@ export async function pythonHermetic(tally, clients) {
     }
   });
 }
+
+/** Of the user `team` of the repository `guarded`. */
+const TEAM_PASSWORD = 'only-for-the-team';
 
 /**
  * @typedef {object} Setting
@@ -74,6 +79,13 @@ async function run(setting) {
   );
   await resolve(setting);
   await poison(setting);
+  for (const client of clients.filter(({ name }) => name === 'pip' || name === 'uv')) {
+    await tally.check(`${client.name}: installs from a guarded repository with a password only`, async () => {
+      const guarded = `${server.url.replace('://', `://team:${TEAM_PASSWORD}@`)}/guarded/simple/`;
+      await installOnce(client, { ...install, index: guarded });
+      await assert.rejects(installOnce(client, { ...install, index: guarded.replace(TEAM_PASSWORD, 'another') }));
+    });
+  }
 
   await upstream.stop();
   await tally.check('python: the server stops with 0 and starts again', async () => {
