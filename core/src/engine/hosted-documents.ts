@@ -3,7 +3,7 @@ import type { DocumentBytes } from '../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../api/resource.js';
 import { missing } from './hosted-changes.js';
 import type { JoinedDocument } from './joined-documents.js';
-import { SMALL_RENDITION, type Encoding, type Rendition } from './renditions.js';
+import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from './renditions.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import { chooseEncoding, hook, made, type Representations } from './representations.js';
 import { respond, type Representation } from './respond.js';
@@ -135,7 +135,7 @@ export class HostedDocuments {
     return document;
   }
 
-  #rendition({ key, stamp, encoding }: Wanted, source: Parameters<RenditionsMake>[2]): Promise<Rendition> {
+  #rendition({ key, stamp, encoding }: Wanted, source: () => Promise<RenditionSource>): Promise<Rendition> {
     return this.#context.services.storage.renditions.make(renditionKey(key, encoding), encoding, source, stamp);
   }
 
@@ -174,8 +174,6 @@ export class HostedDocuments {
     };
   }
 }
-
-type RenditionsMake = EngineServices['storage']['renditions']['make'];
 
 function renditionKey(key: string, encoding: Encoding): string {
   return `${encoding} ${key}`;

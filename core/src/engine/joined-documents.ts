@@ -35,7 +35,7 @@ export interface JoinedDocument {
   /** When policy can change it by time alone; milliseconds since the epoch. */
   readonly changesAt: number | undefined;
   readonly pieces: readonly Piece[];
-  /** What `made` stands for, at the time when it was made. */
+  /** What it was made from, where its key does not say that. */
   readonly stamp: string;
 }
 
@@ -72,7 +72,7 @@ export class JoinedDocuments {
     return this.#known.weight + this.#deflated.weight;
   }
 
-  /** The document under `key`, if it was made of what `stamp` stands for and is still right at `now`. */
+  /** The document under `key`, if it was made from what `stamp` stands for and is still right at `now`. */
   peek(key: string, stamp: string, now: number): JoinedDocument | undefined {
     const known = this.#known.get(key);
     if (known?.stamp !== stamp || (known.changesAt !== undefined && known.changesAt <= now)) return undefined;

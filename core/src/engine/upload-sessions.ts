@@ -234,16 +234,19 @@ export class UploadSessions {
     this.#used += bytes.length;
     let done = 0;
     try {
-      while (done < bytes.length)
-        done += (await file.write(bytes, done, bytes.length - done, session.size + done)).bytesWritten;
+      while (done < bytes.length) {
+        const writing = file.write(bytes, done, bytes.length - done, session.size + done);
+        // Meanwhile: the write is another thread's.
+        if (done === 0) session.hash?.update(bytes);
+        done += (await writing).bytesWritten;
+      }
     } catch (error) {
+      session.hash = undefined;
       throw storageError(error);
     } finally {
       this.#used -= bytes.length - done;
       if (session.gone) this.#used -= done;
       else session.size += done;
-      if (done === bytes.length) session.hash?.update(bytes);
-      else session.hash = undefined;
     }
     if (session.gone) throw unknown(session.id);
   }
