@@ -89,7 +89,7 @@ async function onEntrepot(scene) {
       // Every tag is asked for again, so that an outage shows.
       cache: { tag: { freshFor: '0s' } },
     },
-    local: { type: 'oci', kind: 'hosted', access: { anonymous: 'write' } },
+    local: { type: 'oci', kind: 'hosted', sparse: true, access: { anonymous: 'write' } },
   };
   const server = new EntrepotServer({ folder, port: await freePort(), repositories });
   const host = `127.0.0.1:${server.port}`;

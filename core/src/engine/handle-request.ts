@@ -1,6 +1,6 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
@@ -62,8 +62,24 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     try {
       return await serving.serve(request, resource);
     } catch (error) {
-      if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
-      return await serve(request, resource.otherwise, caller);
+      const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
+      return await serveOtherwise(request, resource.otherwise, caller, failure);
+    }
+  }
+
+  /** The other form of a document. While nobody can say which form there is, the one that is kept stands in. */
+  async function serveOtherwise(
+    request: EngineRequest,
+    otherwise: DocumentResource | LocalResource,
+    caller: Caller,
+    failure: EntrepotError,
+  ): Promise<EngineReply> {
+    if (failure.kind === 'not-found') return await serve(request, otherwise, caller);
+    if (!failure.staleAllowed || otherwise.kind === 'local') throw failure;
+    try {
+      return await serveKept(request, { ...otherwise, otherwise: undefined, keptOnly: true }, caller);
+    } catch {
+      throw failure;
     }
   }
 

@@ -1,7 +1,7 @@
 import {
   defineProtocolPlugin,
   EntrepotError,
-  type AccessNeed,
+  type Protocol,
   type RequestHead,
   type SharedAnswer,
   type SharedRepository,
@@ -64,7 +64,7 @@ export default defineProtocolPlugin({
       throw new EntrepotError('configuration', `repositories.${name}.${strange}: not an option of kind: ${kind}`);
     }
     const protocol = kind === 'proxy' ? new OciProxy(options, repository) : new OciHosted(options);
-    return Object.assign(protocol, { challenge });
+    return Object.assign(protocol, { challenge: challengeOf(name) });
   },
 });
 
@@ -94,13 +94,15 @@ function namespacesOf({ type, kind, options, upstreams }: SharedRepository): (st
   return (namespaces ?? upstreams.map(({ url }) => url)).map(namespaceOf);
 }
 
-/** Sends a client to our token endpoint (distribution specification, "Token Authentication"). */
-function challenge({ right, name }: AccessNeed, { baseUrl }: { readonly baseUrl: string }): string {
-  const { origin, host, pathname } = new URL(baseUrl);
-  const repository = pathname.replace(/^\/v2(?=\/|$)/, '').replace(/^\/|\/$/g, '');
-  const scope =
-    name === undefined
-      ? ''
-      : `,scope="repository:${[repository, name].filter((part) => part !== '').join('/')}:${right === 'read' ? 'pull' : 'pull,push'}"`;
-  return `Bearer realm="${origin}/-/token",service="${host}"${scope}`;
+/**
+ * Sends a client to our token endpoint (distribution specification, "Token Authentication"). Its scopes begin with the
+ * name of the repository, whichever way the request came in.
+ */
+function challengeOf(repository: string): NonNullable<Protocol['challenge']> {
+  return ({ right, name }, { baseUrl }) => {
+    const { origin, host } = new URL(baseUrl);
+    const actions = right === 'read' ? 'pull' : 'pull,push';
+    const scope = name === undefined ? '' : `,scope="repository:${repository}/${name}:${actions}"`;
+    return `Bearer realm="${origin}/-/token",service="${host}"${scope}`;
+  };
 }

@@ -9,6 +9,7 @@ import {
 } from '@entrepot/core';
 import { z } from 'zod';
 import { INDEX_TYPE } from './media-types.js';
+import { KEY } from './reference.js';
 
 /** The largest list of an upstream that is read. Bytes. */
 const MAX_LIST = 32 * 1024 * 1024;
@@ -55,7 +56,10 @@ const upstreamList = z.looseObject({
   repositories: z.array(z.string()).nullish(),
 });
 
-/** A list of the upstream as clients of ours get it: with the name that they use, links that lead to us, and what policy admits. */
+/**
+ * A list of the upstream as clients of ours get it: with the name that they use, links that lead to us, and what policy
+ * admits. Where the upstream gives none, the tags that are kept are the list.
+ */
 export async function rewriteList(
   document: DocumentResource,
   content: Content,
@@ -63,19 +67,57 @@ export async function rewriteList(
 ): Promise<RenderedDocument> {
   const bytes = await content.bytes(MAX_LIST);
   const next = nextQuery(context.headers['link']);
-  const path = document.upstreamPath.replace(/^v2\//, '').replace(/\?.*$/, '');
-  const clientPath =
-    document.variant === undefined
-      ? path
-      : path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${document.variant}/`);
-  const headers = next === undefined ? {} : linkTo(context.baseUrl, `${clientPath}${next}`);
-  if (document.class === 'referrers') return { bytes: [bytes], headers };
-  const list = readList(bytes);
-  if (document.class === 'catalog')
-    return { bytes: [JSON.stringify({ repositories: list.repositories ?? [] })], headers };
-  const name = document.coordinates?.name ?? (document.variant as string);
-  const tags = (list.tags ?? []).filter((version) => context.admits({ ecosystem: 'oci', name, version }));
-  return { bytes: [JSON.stringify({ name: document.variant, tags })], headers };
+  switch (document.class) {
+    case 'referrers':
+      return { bytes: [bytes], headers: nextLink(context.baseUrl, clientPath(document), next) };
+    case 'catalog': {
+      const { repositories } = readList(bytes);
+      return {
+        bytes: [JSON.stringify({ repositories: repositories ?? [] })],
+        headers: nextLink(context.baseUrl, '_catalog', next),
+      };
+    }
+    default:
+      return tagList(document, bytes.length === 0 ? undefined : (readList(bytes).tags ?? []), next, context);
+  }
+}
+
+function tagList(
+  document: DocumentResource,
+  listed: readonly string[] | undefined,
+  next: string | undefined,
+  context: RewriteContext,
+): RenderedDocument {
+  const { keptKeys, baseUrl } = context;
+  const prefix = document.keptBelow ?? '';
+  const name = prefix.slice('tag/'.length, -':/'.length);
+  const { n, last } = pageOf(new URLSearchParams(/\?.*$/.exec(document.upstreamPath)?.[0] ?? ''));
+  const all = listed ?? keptKeys.map((key) => key.slice(prefix.length));
+  const admitted = all.filter((version) => context.admits({ ecosystem: 'oci', name, version }));
+  // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut.
+  const rest = next === undefined && last !== undefined ? admitted.filter((tag) => compare(tag, last) > 0) : admitted;
+  const cut = next === undefined && n !== undefined && rest.length > n;
+  const tags = cut ? rest.toSorted(compare).slice(0, n) : rest;
+  const following = cut && n > 0 ? queryOf(n, tags.at(-1)) : next;
+  const body = JSON.stringify({ name: clientName(baseUrl, document.variant as string), tags });
+  return { bytes: [body], headers: nextLink(baseUrl, clientPath(document), following) };
+}
+
+/** Tags are ASCII: their order is that of their bytes. */
+function compare(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
+}
+
+/** The path below the repository as the client spells it. */
+function clientPath({ upstreamPath, variant }: DocumentResource): string {
+  const path = upstreamPath.replace(/^v2\//, '').replace(/\?.*$/, '');
+  return path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${variant ?? ''}/`);
+}
+
+/** The name as the client spells it: at a mount that repositories share, it begins with the name of the repository. */
+function clientName(baseUrl: string, name: string): string {
+  const [, repository] = /^\/v2\/(.+)$/.exec(new URL(baseUrl).pathname.replace(/\/$/, '')) ?? [];
+  return repository === undefined ? name : `${repository}/${name}`;
 }
 
 function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
@@ -100,6 +142,10 @@ function nextQuery(link: string | undefined): string | undefined {
   return target === undefined || at < 0 ? undefined : target.slice(at);
 }
 
+function nextLink(baseUrl: string, path: string, query: string | undefined): Record<string, string> {
+  return query === undefined ? {} : linkTo(baseUrl, path + query);
+}
+
 function linkTo(baseUrl: string, target: string): Record<string, string> {
   return { Link: `<${new URL(baseUrl).pathname.replace(/\/$/, '')}/${target}>; rel="next"` };
 }
@@ -115,7 +161,7 @@ function indexOf(manifests: readonly unknown[]): string {
 
 /** The tags of a name, sorted by code points. */
 export function tagsDocument(name: string, { n, last, query }: Page): DocumentResource {
-  const prefix = `tag/${name}:`;
+  const prefix = KEY.tag(name, '');
   return {
     kind: 'document',
     class: 'tags',
@@ -130,7 +176,7 @@ export function tagsDocument(name: string, { n, last, query }: Page): DocumentRe
       after: last === undefined ? undefined : prefix + last,
       limit: n === undefined ? undefined : n + 1,
       orEmpty: true,
-      requires: `name/${name}`,
+      requires: KEY.name(name),
     },
   };
 }
@@ -146,8 +192,8 @@ export function catalogDocument({ n: asked, last }: Page): DocumentResource {
     mediaType: 'application/json',
     variant: String(n),
     fromEntries: {
-      prefix: 'name/',
-      after: last === undefined ? undefined : `name/${last}`,
+      prefix: KEY.name(''),
+      after: last === undefined ? undefined : KEY.name(last),
       limit: n + 1,
       orEmpty: true,
     },
@@ -198,11 +244,11 @@ export async function renderList(
     case 'tags': {
       const name = document.accessName as string;
       const headers = more ? linkTo(baseUrl, `${name}/tags/list${queryOf(page.length, last)}`) : {};
-      return { bytes: [JSON.stringify({ name, tags: names })], headers };
+      return { bytes: [JSON.stringify({ name: clientName(baseUrl, name), tags: names })], headers };
     }
     case 'catalog': {
       const headers = more ? linkTo(baseUrl, `_catalog${queryOf(page.length, last)}`) : {};
-      return { bytes: [JSON.stringify({ repositories: names })], headers };
+      return { bytes: [JSON.stringify({ repositories: names.map((name) => clientName(baseUrl, name)) })], headers };
     }
     default: {
       const descriptors = page.map(({ attributes }) => attributes as { artifactType?: string });

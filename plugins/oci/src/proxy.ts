@@ -164,6 +164,8 @@ export class OciProxy implements Protocol {
       class: 'tags',
       key: `tags/${name}${query}`,
       upstreamPath: `v2/${name}/tags/list${query}`,
+      // What was pulled can be listed while the upstream is down.
+      keptBelow: KEY.tag(name, ''),
       tokenScope: `repository:${name}:pull`,
       accessName: clientName,
       accept: 'application/json',

@@ -81,11 +81,11 @@ export function parseEndpoint(segments: readonly string[]): Endpoint | undefined
   return undefined;
 }
 
-/** The keys of entries. Names hold no `:` and no `@`, so no two things have one key. */
+/** The keys of entries. Names hold no `:` and no `@`, so no two things have one key, and no prefix is that of another name. */
 export const KEY = {
   blob: (name: string, digest: string) => `blob/${name}@${digest}`,
   manifest: (name: string, digest: string) => `manifest/${name}@${digest}`,
-  tag: (name: string, tag: string) => `tag/${name}:${tag}`,
+  tag: (name: string, tag: string) => `tag/${name}:/${tag}`,
   /** Says that something was pushed under the name. */
   name: (name: string) => `name/${name}`,
   referrer: (name: string, subject: string, digest: string) => `referrer/${name}@${subject}/${digest}`,

@@ -13,7 +13,7 @@ const none = digestOf('nothing');
 const cases: readonly ProtocolCase[] = [
   {
     request: '/library/app/manifests/1.0',
-    resource: { kind: 'document', class: 'tag', key: 'tag/library/app:1.0' },
+    resource: { kind: 'document', class: 'tag', key: 'tag/library/app:/1.0' },
     status: 200,
   },
   {
