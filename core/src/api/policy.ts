@@ -19,6 +19,8 @@ export interface PolicyInput {
   readonly facts: ArtifactFacts;
   /** When its bytes were first stored here; absent when they are not. Milliseconds since the epoch. */
   readonly storedAt?: number | undefined;
+  /** When a document that names it was first stored here, or its bytes were. Milliseconds since the epoch. */
+  readonly firstSeenAt?: number | undefined;
   /** Absent as long as the bytes are not known. */
   readonly digest?: Digest | undefined;
   /** Bytes. */
@@ -27,16 +29,28 @@ export interface PolicyInput {
   readonly integrity?: readonly Integrity[] | undefined;
   /** What scanners said of these bytes; absent: nobody was asked yet. */
   readonly reports?: readonly ScanReport[] | undefined;
+  /** Scanners that were asked and could not say; what they cannot judge is not clean. */
+  readonly scanFailures?: readonly ScanFailure[] | undefined;
   /** Who asks; absent where it is not known, and for documents, which are made for everybody. */
   readonly caller?: string | undefined;
   /** The time of the decision; milliseconds since the epoch. */
   readonly now: number;
 }
 
+/** A scanner that could not say. */
+export interface ScanFailure {
+  readonly scanner: string;
+  /** `unsupported`: it does not judge such things; `error`: it failed for good; `stale`: its database is too old. */
+  readonly status: 'unsupported' | 'error' | 'stale';
+}
+
 /** A rule that fired. */
 export interface FiredRule {
   readonly id: string;
+  /** What follows from it: `allow` for a rule that is only watched (mode `audit`) or that another one overrides. */
   readonly action: PolicyAction;
+  /** What would follow if it were enforced; only for one that is watched. */
+  readonly wouldBe?: PolicyAction | undefined;
   /** For people; names no secret. */
   readonly reason: string;
   /** The advisories that made it fire. */
@@ -67,7 +81,7 @@ export interface PolicyEngine {
 }
 
 /** The decision that nothing spoke against. */
-export const ALLOWED: PolicyDecision = Object.freeze({ action: 'allow', rules: [] });
+export const ALLOWED: PolicyDecision = Object.freeze({ action: 'allow', rules: Object.freeze([]) });
 
 /** The policy without rules. */
 export const allowAll: PolicyEngine = { revision: () => 'none', evaluate: () => ALLOWED, needs: () => new Set() };

@@ -80,7 +80,8 @@ export interface Scanner {
   scanAll?(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]>;
   /**
    * What the database says of a version, from memory or a local index, within microseconds: cheap enough for every
-   * version of a document. `undefined`: it does not know the ecosystem, or cannot compare its versions.
+   * version of a document. `undefined`: it does not know the ecosystem, or cannot compare its versions. Without a version:
+   * every advisory of the name, so that `fixedIn` tells which versions fix something.
    */
   lookup?(coordinates: PackageCoordinates, integrity?: readonly Integrity[]): readonly Finding[] | undefined;
   /** Takes a newer database in use where there is one. @returns whose findings may differ now; `undefined`: it is not known. */

@@ -12,3 +12,4 @@ export {
   type RepositoryLimits,
 } from './repository.js';
 export { createSharedMount, type SharedMountMember, type SharedMountOptions } from './shared-mount.js';
+export * from '../policy/index.js';

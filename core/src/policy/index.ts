@@ -1,0 +1,3 @@
+export * from './document.js';
+export * from './exception.js';
+export * from './policy.js';
