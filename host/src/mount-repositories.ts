@@ -41,7 +41,11 @@ export function mountRepositories(
     if (exclusive) return [{ ...mountAt(first, mount, mount), engine }];
     const url = serverUrl === undefined ? undefined : new URL(serverUrl).origin + mount;
     const root = { name: mount, mount, sharedMount: mount, engine, baseUrl: baseUrlOf(url, mount, proxies) };
-    return [root, ...sharing.map((one) => mountAt(one, `${mount}/${one.plan.name}`, mount))];
+    const below = sharing.map((one) => {
+      const { name } = one.plan;
+      return { ...mountAt(one, `${mount}/${name}`, mount), engine: engine.below(name) };
+    });
+    return [root, ...below];
   }
 }
 

@@ -14,11 +14,11 @@ export default {
   kind: 'protocol', apiVersion: 1, id: 'images', kinds: ['hosted'], options, inject: {}, classes: {},
   sharedMounts: ['/v2'],
   replyHeaders: { 'X-Images': 'yes' },
-  select({ segments, query, mount }, repositories) {
+  select({ segments, query, mount }, repositories, named) {
     if (segments.length === 0) return { reply: json({ mount, names: repositories.map(({ name, type }) => [name, type]) }), guarded: true };
     if (segments[0] === 'throws') throw new Error('select is broken');
     const found = repositories.find(({ options }) => options.ns === query.get('ns'));
-    return found && { repository: found.name };
+    return found && found.name !== named ? { repository: found.name } : undefined;
   },
   create: ({ repository }) => ({
     renderError: (error) => ({ mediaType: 'application/json', body: JSON.stringify({ code: error.code }) }),
@@ -59,6 +59,10 @@ describe('a mount that repositories share', () => {
     ['/v2/own/a', { repository: 'own', segments: ['a'], mount: '/v2' }],
     ['/v2/hub', { repository: 'hub', segments: [], mount: '/v2' }],
     ['/v2/library/x?ns=docker.io', { repository: 'hub', segments: ['library', 'x'], mount: '/v2' }],
+    ['/v2/own/x?ns=docker.io', { repository: 'hub', segments: ['own', 'x'], mount: '/v2' }],
+    ['/v2/own?ns=docker.io', { repository: 'hub', segments: ['own'], mount: '/v2' }],
+    ['/v2/hub/x?ns=docker.io', { repository: 'hub', segments: ['x'], mount: '/v2' }],
+    ['/v2/hub/x?n=1', { repository: 'hub', segments: ['x'], mount: '/v2' }],
     ['/v2/hub/x?ns=quay.io', { repository: 'hub', segments: ['x'], mount: '/v2' }],
     ['/hub/a', { repository: 'hub', segments: ['a'] }],
     ['/elsewhere/a', { repository: 'own', segments: ['a'] }],
@@ -86,6 +90,7 @@ describe('a mount that repositories share', () => {
     ['/v2/library/x?ns=quay.io', 404, 'NO_ROUTE'],
     ['/v2/nothing/../hub', 400, 'UNSAFE_PATH'],
     ['/v2/throws', 500, 'PLUGIN'],
+    ['/v2/throws/x?ns=docker.io', 500, 'PLUGIN'],
   ])('%s is answered %i, as the clients expect it', async (path, status, code) => {
     const [url] = await start(TWO);
     // fetch would resolve the dots.

@@ -42,6 +42,8 @@ export interface ArtifactDescription extends ArtifactFacts {
   readonly integrity: readonly Integrity[];
   /** Where the bytes are when that is not the artifact's `upstreamPath`: absolute, or relative to the document's own URL. */
   readonly location?: string | undefined;
+  /** Other places that have the same bytes, for when `location` does not: absolute http URLs, best first. */
+  readonly mirrors?: readonly string[] | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
 }
 
@@ -215,7 +217,7 @@ export interface Protocol {
   render?(
     document: DocumentResource,
     entries: AsyncIterable<Entry>,
-    context: RewriteContext & Pick<HostedContext, 'content'>,
+    context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>;
   /**
    * For a large hosted document that is kept in pieces: what stands around and between the bytes of the selected entries.
@@ -318,8 +320,10 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   /**
    * Which repository a request at a shared mount is for, when its first segment names none: the root of the mount, a name
    * that is looked up (`?ns=`). Pure. `undefined`: nothing is there.
+   * @param named the repository that the first segment names; then it is only asked where there is a query, and
+   * `undefined` leaves the request to that one
    */
-  select?(head: RequestHead, repositories: readonly SharedRepository[]): SharedAnswer | undefined;
+  select?(head: RequestHead, repositories: readonly SharedRepository[], named?: string): SharedAnswer | undefined;
   /** Whether a reply with a stale copy says so in a `Warning: 299` header, which its clients show. */
   readonly warnsStale?: boolean | undefined;
   /** Headers of every reply, errors included; names as they are sent. */

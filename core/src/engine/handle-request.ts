@@ -67,7 +67,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     }
   }
 
-  /** The other form of a document. While nobody can say which form there is, the one that is kept stands in. */
+  /** The other form of a document. While nobody can say which form there is, the first one that is kept stands in. */
   async function serveOtherwise(
     request: EngineRequest,
     otherwise: DocumentResource | LocalResource,
@@ -75,12 +75,16 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     failure: EntrepotError,
   ): Promise<EngineReply> {
     if (failure.kind === 'not-found') return await serve(request, otherwise, caller);
-    if (!failure.staleAllowed || otherwise.kind === 'local') throw failure;
-    try {
-      return await serveKept(request, { ...otherwise, otherwise: undefined, keptOnly: true }, caller);
-    } catch {
-      throw failure;
+    if (!failure.staleAllowed) throw failure;
+    let form: DocumentResource | LocalResource | undefined = otherwise;
+    for (; form?.kind === 'document'; form = form.otherwise) {
+      try {
+        return await serveKept(request, { ...form, otherwise: undefined, keptOnly: true }, caller);
+      } catch {
+        // What is not kept says less than the outage does.
+      }
     }
+    throw failure;
   }
 
   /** Who asks where nobody has to say so. */

@@ -11,5 +11,10 @@ export {
   type RepositoryEngine,
   type RepositoryLimits,
 } from './repository.js';
-export { createSharedMount, type SharedMountMember, type SharedMountOptions } from './shared-mount.js';
+export {
+  createSharedMount,
+  type SharedMount,
+  type SharedMountMember,
+  type SharedMountOptions,
+} from './shared-mount.js';
 export * from '../policy/index.js';

@@ -26,8 +26,16 @@ export interface SharedMountOptions {
   readonly exclusive: boolean;
 }
 
-/** Answers the requests at a shared mount whose path names no repository. Never rejects, as a repository does not. */
-export function createSharedMount({ mount, members, exclusive }: SharedMountOptions): Pick<RepositoryEngine, 'handle'> {
+type Answering = Pick<RepositoryEngine, 'handle'>;
+
+/** A shared mount. What answers never rejects, as a repository does not. */
+export interface SharedMount extends Answering {
+  /** What answers below the name of one of its members: that one, unless its plugin selects another. */
+  below(name: string): Answering;
+}
+
+/** Answers the requests at a shared mount whose path names no repository, or whose query names another one. */
+export function createSharedMount({ mount, members, exclusive }: SharedMountOptions): SharedMount {
   const [first] = members as readonly [SharedMountMember, ...SharedMountMember[]];
   const facts = members.map((member) => member.facts);
   const plugins = [...new Set(members.map(({ engine }) => engine.definition.plugin))];
@@ -37,25 +45,49 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
     async handle(request) {
       if (exclusive && request.rawPath !== '/') return await first.engine.handle(request);
       try {
-        const answer = select(request);
-        if (answer !== undefined && 'reply' in answer) {
-          if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, request);
-          return ofMount(mount, first, localReply(mount, request, answer.reply));
-        }
-        const chosen = exclusive ? first : members.find((member) => member.facts.name === answer?.repository);
-        if (chosen !== undefined) return await chosen.engine.handle(request);
+        const reply = await answered(request, select(request));
+        if (reply !== undefined) return reply;
+        if (exclusive) return await first.engine.handle(request);
         throw new EntrepotError('not-found', 'No repository is served under this name', { code: 'NO_ROUTE' });
       } catch (error) {
-        return ofMount(mount, first, errorReply(first.engine.definition, request, undefined, error));
+        return failed(request, error);
       }
+    },
+    below(name) {
+      const { engine } = members.find(({ facts }) => facts.name === name) as SharedMountMember;
+      if (plugins.every((plugin) => plugin.select === undefined)) return engine;
+      return {
+        async handle(request) {
+          if (request.rawQuery === '') return await engine.handle(request);
+          const whole = fromMount(request, name);
+          try {
+            return (await answered(whole, select(whole, name))) ?? (await engine.handle(request));
+          } catch (error) {
+            return failed(whole, error);
+          }
+        },
+      };
     },
   };
 
-  function select(request: EngineRequest): SharedAnswer | undefined {
+  async function answered(request: EngineRequest, answer: SharedAnswer | undefined): Promise<EngineReply | undefined> {
+    if (answer === undefined) return undefined;
+    if ('repository' in answer) {
+      return await members.find(({ facts }) => facts.name === answer.repository)?.engine.handle(request);
+    }
+    if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, request);
+    return ofMount(mount, first, localReply(mount, request, answer.reply));
+  }
+
+  function failed(request: EngineRequest, error: unknown): EngineReply {
+    return ofMount(mount, first, errorReply(first.engine.definition, request, undefined, error));
+  }
+
+  function select(request: EngineRequest, named?: string): SharedAnswer | undefined {
     for (const plugin of plugins) {
       const head = requestHead(request, plugin.dotSegments);
       try {
-        const answer = plugin.select?.(head, facts);
+        const answer = plugin.select?.(head, facts, named);
         if (answer !== undefined) return answer;
       } catch (error) {
         throw asEntrepotError(error, 'plugin', `select of plugin ${plugin.id} failed`);
@@ -63,6 +95,23 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
     }
     return undefined;
   }
+}
+
+/** A request below the name of a repository as one below the mount. */
+function fromMount(request: EngineRequest, name: string): EngineRequest {
+  const { method, rawPath, rawQuery, body, baseUrl, mount } = request;
+  return {
+    method,
+    rawPath: `/${name}${rawPath}`,
+    rawQuery,
+    body,
+    baseUrl: baseUrl.slice(0, -`/${name}`.length),
+    mount,
+    header: (header) => request.header(header),
+    get signal() {
+      return request.signal;
+    },
+  };
 }
 
 /** Whether somebody who says who they are may do more here than everybody may. */

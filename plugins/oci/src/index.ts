@@ -17,6 +17,9 @@ export type { OciOptions } from './options.js';
 /** Headers by which docker knows a registry, also in errors (oldest clients look for it in the 401 of `/v2/`). */
 const REPLY_HEADERS = { 'Docker-Distribution-API-Version': 'registry/2.0' };
 
+/** A host with its port; what else stands in a URL is none of `?ns=`. */
+const HOST = /^[\w.:[\]-]+$/;
+
 /** OCI images and artifacts: a pull-through proxy of any registry, and hosted registries. */
 export default defineProtocolPlugin({
   id: 'oci',
@@ -69,19 +72,28 @@ export default defineProtocolPlugin({
 });
 
 /**
- * The repository that a request means that names none. `?ns=` of containerd says which registry it believes to talk to:
- * it is looked up among ours, and never dialled.
+ * The repository that a request means. `?ns=` of containerd says which registry it believes to talk to: it is looked up
+ * among ours, and never dialled. A name that begins as one of our repositories is called is still a name of that registry,
+ * unless the repository mirrors it, too: then the client was given that path (`override_path`).
  */
-function select(head: RequestHead, repositories: readonly SharedRepository[]): SharedAnswer | undefined {
+function select(
+  head: RequestHead,
+  repositories: readonly SharedRepository[],
+  named?: string,
+): SharedAnswer | undefined {
   const headers = { ...REPLY_HEADERS, 'Content-Type': 'application/json' };
   if (head.segments.length === 0) return { reply: { kind: 'local', status: 200, headers, body: '{}' }, guarded: true };
   const asked = head.query.getAll('ns');
   if (asked.length === 0) return undefined;
-  const namespace = asked.length === 1 ? namespaceOf(asked[0] as string) : undefined;
-  const found = repositories.find(
+  const [host = ''] = asked;
+  const namespace = asked.length === 1 && HOST.test(host) ? namespaceOf(host) : undefined;
+  const mirrors = repositories.filter(
     (repository) => namespace !== undefined && namespacesOf(repository).includes(namespace),
   );
+  if (mirrors.some(({ name }) => name === named)) return undefined;
+  const [found] = mirrors;
   if (found !== undefined) return { repository: found.name };
+  if (named !== undefined) return undefined;
   const body = JSON.stringify({
     errors: [{ code: 'NAME_UNKNOWN', message: 'No repository here is a mirror of the registry that ns names' }],
   });

@@ -1,9 +1,13 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   EntrepotError,
+  type ArtifactResource,
   type Content,
   type DocumentResource,
   type Entry,
-  type LocalResource,
+  type ProduceContext,
+  type ProducedFile,
   type RenderedDocument,
   type RewriteContext,
 } from '@entrepot/core';
@@ -150,9 +154,30 @@ function linkTo(baseUrl: string, target: string): Record<string, string> {
   return { Link: `<${new URL(baseUrl).pathname.replace(/\/$/, '')}/${target}>; rel="next"` };
 }
 
-/** The answer where nothing refers to a manifest: an empty index, never 404 (distribution specification, "Listing Referrers"). */
-export function noReferrers(): LocalResource {
-  return { kind: 'local', status: 200, headers: { 'Content-Type': INDEX_TYPE }, body: indexOf([]) };
+/**
+ * What nothing refers to: an empty index, never 404 (distribution specification, "Listing Referrers"). Kept as any other
+ * list, so that it is known while the upstream is down.
+ */
+export function noReferrers(name: string, digest: string): DocumentResource {
+  return {
+    kind: 'document',
+    class: 'referrers',
+    key: `referrers/${name}@${digest}/none`,
+    upstreamPath: '',
+    mediaType: INDEX_TYPE,
+    freshness: { policy: 'immutable', expireAfter: Infinity },
+    produced: true,
+  };
+}
+
+/** Makes the body of `noReferrers`. */
+export async function produceNoReferrers(
+  { key }: ArtifactResource | DocumentResource,
+  { folder }: ProduceContext,
+): Promise<readonly ProducedFile[]> {
+  const path = join(folder, 'index.json');
+  await writeFile(path, indexOf([]));
+  return [{ key, path, mediaType: INDEX_TYPE }];
 }
 
 function indexOf(manifests: readonly unknown[]): string {

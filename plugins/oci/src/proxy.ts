@@ -10,7 +10,7 @@ import {
   type Resource,
 } from '@entrepot/core';
 import { renderError } from './errors.js';
-import { noReferrers, pageOf, rewriteList, type Page } from './lists.js';
+import { noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
 import { mediaTypeIn, parseManifest } from './manifest.js';
 import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
 import { namespaceOf } from './namespaces.js';
@@ -216,7 +216,7 @@ export class OciProxy implements Protocol {
         accessName: clientName,
         accept: INDEX_TYPE,
         mediaType: INDEX_TYPE,
-        otherwise: noReferrers(),
+        otherwise: noReferrers(name, digest),
       },
     };
   }
@@ -249,5 +249,6 @@ export class OciProxy implements Protocol {
   }
 
   rewrite = rewriteList;
+  produce = produceNoReferrers;
   renderError = renderError;
 }
