@@ -138,10 +138,10 @@ function ordered(value, base) {
   if (typeof value === 'string') return withoutPlace(value, base);
   if (Array.isArray(value)) return value.map((member) => ordered(member, base));
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, member]) => [
-    key,
-    key === 'created' || key === 'generated' ? '(time)' : ordered(member, base),
-  ]);
+  const entries = Object.entries(value)
+    .map(([key, member]) => [key, key === 'created' || key === 'generated' ? '(time)' : ordered(member, base)])
+    // A server at the root of its host says nothing of its path.
+    .filter(([key, member]) => key !== 'contextPath' || member !== '');
   return Object.fromEntries(entries.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)));
 }
 

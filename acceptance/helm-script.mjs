@@ -32,6 +32,8 @@ import { chartArchive } from './helm-charts.mjs';
  */
 
 const USER = { name: 'curator', password: 'curator-secret' };
+/** What the configurations of the script need in the environment. */
+export const ENVIRONMENT = { CURATOR_PASSWORD: USER.password };
 export const SERVICE = 'charts.example.test';
 export const REALM = 'https://tokens.example.test/oauth/token';
 /** Keys of one run: what they sign is not recorded. */
@@ -127,6 +129,8 @@ const JSON_ERROR = {
 };
 const NO_PATH = { reason: 'a message shows no path of the server' };
 const NOT_WELCOME = { reason: 'what is no tenant is not found, instead of a page of welcome', status: 404 };
+const WRONG_METHOD = { reason: 'the method is what is wrong', status: 405 };
+const BOTH_CHARTS = { reason: 'of two charts of a form, both are in the index' };
 const BETTER_STATUS = { reason: 'a wrong request is the fault of the client, not of the server' };
 
 /** @type {ScriptRequest[]} */
@@ -146,8 +150,8 @@ const EMPTY = [
   ask('GET', '/nothing'),
   ask('GET', '/api/nothing'),
   ask('GET', '/tenant/index.yaml'),
-  ask('PUT', '/api/charts', { body: first, differs: { reason: 'the method is what is wrong', status: 405 } }),
-  ask('POST', '/index.yaml', { body: '', differs: { reason: 'the method is what is wrong', status: 405 } }),
+  ask('PUT', '/api/charts', { body: first, differs: WRONG_METHOD }),
+  ask('POST', '/index.yaml', { body: '', differs: WRONG_METHOD }),
 ];
 
 /** @type {ScriptRequest[]} */
@@ -214,7 +218,7 @@ const DESCRIPTIONS = [
 const DELETIONS = [
   ask('DELETE', '/api/charts/mychart/9.9.9', { differs: NO_PATH }),
   ask('DELETE', '/api/charts/none/0.1.0', { differs: NO_PATH }),
-  ask('DELETE', '/api/charts/mychart'),
+  ask('DELETE', '/api/charts/mychart', { differs: WRONG_METHOD }),
   ask('DELETE', '/api/charts/mychart/0.1.0'),
   ask('DELETE', '/api/charts/mychart/0.1.0', { name: 'delete it once more', differs: NO_PATH }),
   ask('GET', '/charts/mychart-0.1.0.tgz', { name: 'the deleted archive' }),
@@ -244,9 +248,18 @@ function forms(chart, prov) {
     send('a form with a wrong field', form({ ...archive, field: 'other' })),
     send('a form with no part', form()),
     { ...send('a form with a bad chart', form({ ...archive, body: 'no archive' })), differs: PLAIN_MESSAGE },
-    send('a form with a bad provenance', form({ ...proven, body: 'no provenance' })),
-    send('a form with a good and a bad file', form({ ...archive, body: built }, { ...proven, body: 'no provenance' })),
-    ask('GET', '/index.yaml', { name: 'the index of the forms' }),
+    {
+      ...send('a form with a bad provenance', form({ ...proven, body: 'no provenance' })),
+      differs: PLAIN_MESSAGE,
+    },
+    {
+      ...send(
+        'a form with a good and a bad file',
+        form({ ...archive, body: built }, { ...proven, body: 'no provenance' }),
+      ),
+      differs: PLAIN_MESSAGE,
+    },
+    ask('GET', '/index.yaml', { name: 'the index of the forms', differs: BOTH_CHARTS }),
     ask('GET', '/charts/mychart-0.1.0.tgz.prov', { name: 'the provenance of the form' }),
   ];
 }
@@ -335,7 +348,8 @@ function bearer(tenant, scope) {
 }
 
 const OPEN = { access: { anonymous: 'write' } };
-const USERS = { users: { [USER.name]: { password: USER.password, may: 'write' } } };
+const USERS = { users: { [USER.name]: { password: '${env:CURATOR_PASSWORD}', may: 'write' } } };
+const ASKING = { tokenRealm: REALM, tokenService: SERVICE };
 const JWT = { keyFile: 'KEY', issuer: 'https://tokens.example.test', audience: SERVICE };
 
 /** @type {readonly ScriptProfile[]} */
@@ -582,13 +596,13 @@ export const PROFILES = [
   {
     name: 'bearer',
     flags: ['--bearer-auth', `--auth-realm=${REALM}`, `--auth-service=${SERVICE}`, '--auth-cert-path=KEY'],
-    configuration: { access: { anonymous: 'none', jwt: JWT } },
+    configuration: { ...ASKING, access: { anonymous: 'none', jwt: JWT } },
     requests: bearer('', 'repo'),
   },
   {
     name: 'bearer-depth-2',
     flags: ['--depth=2', '--bearer-auth', `--auth-realm=${REALM}`, `--auth-service=${SERVICE}`, '--auth-cert-path=KEY'],
-    configuration: { depth: 2, access: { anonymous: 'none', jwt: JWT } },
+    configuration: { depth: 2, ...ASKING, access: { anonymous: 'none', jwt: JWT } },
     requests: bearer('/org1/team1', 'org1/team1'),
   },
 ];

@@ -113,7 +113,7 @@ export class HelmUpstream {
       lines.push(`  ${name}:`, '  - apiVersion: v2', `    name: ${name}`, `    version: ${JSON.stringify(version)}`);
       lines.push("    created: '2024-01-01T00:00:00Z'", `    digest: ${sum}`, '    urls:');
       for (const url of urls) {
-        const place = url.replace('HERE', this.here.url).replace('ELSEWHERE', this.elsewhere.url);
+        const place = url.replace('ELSEWHERE', this.elsewhere.url).replace('HERE', this.here.url);
         lines.push(`    - ${JSON.stringify(place)}`);
       }
     }

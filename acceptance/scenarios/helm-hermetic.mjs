@@ -8,7 +8,7 @@ import { provideTool } from '../container-tools.mjs';
 import { chartFiles } from '../helm-charts.mjs';
 import { helm, installCmPush, packageChart, signingKey, tryHelm, writeChart } from '../helm-clients.mjs';
 import { differences, playProfile, readRecording, recordChartMuseum } from '../helm-differential.mjs';
-import { form, PROFILES, TOKEN_KEY } from '../helm-script.mjs';
+import { ENVIRONMENT, form, PROFILES, TOKEN_KEY } from '../helm-script.mjs';
 import { HelmUpstream } from '../helm-upstream.mjs';
 import { KubernetesApi } from '../kubernetes-api.mjs';
 import { UpstreamRegistry } from '../oci-registry.mjs';
@@ -114,7 +114,7 @@ async function onEntrepot(scene) {
     images: { type: 'oci', kind: 'hosted', access: { anonymous: 'write' } },
     ...Object.fromEntries(played),
   };
-  const server = new EntrepotServer({ folder, port: await freePort(), repositories });
+  const server = new EntrepotServer({ folder, port: await freePort(), repositories, env: ENVIRONMENT });
   try {
     if (!(await tally.check('helm: the server starts', () => server.start()))) return;
     const recorded = await readRecording();

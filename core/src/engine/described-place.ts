@@ -27,6 +27,6 @@ export async function describedPlace(
 ): Promise<DescribedPlace> {
   if (resource.kind === 'artifact' && description !== undefined && isOciLocation(description.location))
     return await findOciLayer(upstreams, resource, description, signal);
-  const { location, namedBy, integrity = [] } = description ?? {};
-  return { place: { ...placeOf(resource), location, namedBy }, integrity };
+  const { location, mirrors, namedBy, integrity = [] } = description ?? {};
+  return { place: { ...placeOf(resource), location, mirrors, namedBy }, integrity };
 }

@@ -107,10 +107,11 @@ export class HostedDocuments {
     return await this.#rendition(wanted, async () => {
       const { context, changesAt } = representations.rewriteContext(request, new Map(), {}, []);
       const content = services.storage.blobs.content.bind(services.storage.blobs);
+      const find = (key: string): Promise<Entry | undefined> => services.storage.entries.find(definition.name, key);
       const rendered = await made(
         plugin.id,
         'render',
-        () => protocol.render?.(resource, entries, { ...context, content }) as DocumentBytes,
+        () => protocol.render?.(resource, entries, { ...context, content, find }) as DocumentBytes,
       );
       return { ...rendered, mediaType: mediaTypeOf(resource), changesAt };
     });

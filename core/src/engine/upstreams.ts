@@ -25,6 +25,8 @@ export interface UpstreamQuery {
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
   readonly location?: string | undefined;
+  /** Others that are tried after it. */
+  readonly mirrors?: readonly string[] | undefined;
   /** The URL of the document that named `location`. */
   readonly namedBy?: string | undefined;
   /** The scope of the token that the place may want. */
@@ -40,7 +42,10 @@ export interface UpstreamQuery {
 }
 
 /** Which place is asked, as a part of a query. */
-export type QueryPlace = Pick<UpstreamQuery, 'path' | 'scope' | 'upstreamsAre' | 'location' | 'namedBy' | 'tokenScope'>;
+export type QueryPlace = Pick<
+  UpstreamQuery,
+  'path' | 'scope' | 'upstreamsAre' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
+>;
 
 /** A reply that is an answer: 200, 206 or 304. */
 export interface UpstreamReply extends TransportReply {
@@ -126,7 +131,7 @@ export class Upstreams {
 
   /** Who is asked, in order; and one that is left alone for the time being, because it has been failing. */
   #candidates(query: UpstreamQuery): { candidates: readonly Candidate[]; skipped?: ConfiguredUpstream | undefined } {
-    const { path, scope, location, skipUnhealthy } = query;
+    const { path, scope, location, mirrors = [], skipUnhealthy } = query;
     const upstreams =
       path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.now();
@@ -142,10 +147,11 @@ export class Upstreams {
     const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
     if (location === undefined) return { candidates, skipped };
-    const url = locate(location);
-    const upstream = this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url));
-    const others = candidates.filter((candidate) => candidate.url.href !== url.href);
-    return { candidates: [{ url, upstream }, ...others], skipped };
+    const named = [location, ...mirrors].map(locate).map((url): Candidate => {
+      return { url, upstream: this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url)) };
+    });
+    const others = candidates.filter((candidate) => !named.some(({ url }) => url.href === candidate.url.href));
+    return { candidates: [...named, ...others], skipped };
   }
 
   async #ask(url: URL, upstream: ConfiguredUpstream | undefined, query: UpstreamQuery): Promise<UpstreamReply> {

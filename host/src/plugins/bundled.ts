@@ -3,6 +3,7 @@ export const BUNDLED_PLUGINS: readonly string[] = [
   '@entrepot/plugin-npm',
   '@entrepot/plugin-files',
   '@entrepot/plugin-go',
+  '@entrepot/plugin-helm',
   '@entrepot/plugin-oci',
   '@entrepot/plugin-pypi',
 ];

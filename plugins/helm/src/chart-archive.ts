@@ -83,16 +83,21 @@ async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Cha
         if (seen.has(path)) throw new ChartError(`expected one ${path} in the chart, found two`);
         seen.add(path);
       }
-      yield { path, size, content: () => tar.content() };
+      yield { path, size, content: () => tar.content().catch(throwFault) };
     }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code?.startsWith('Z_') !== true) throw error;
-    throw new ChartError(`expected a gzipped archive that is whole (${code})`);
+    throwFault(error);
   } finally {
     packed.destroy();
     gunzip.destroy();
   }
+}
+
+/** What zlib finds is the fault of the archive. */
+function throwFault(error: unknown): never {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code?.startsWith('Z_') !== true) throw error;
+  throw new ChartError(`expected a gzipped archive that is whole (${code})`);
 }
 
 /** Zlib says little about what is no gzip at all. */

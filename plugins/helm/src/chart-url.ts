@@ -34,6 +34,11 @@ export function relativeUrl(path: readonly string[]): string {
   return path.map((segment) => encodeURIComponent(segment).replaceAll('%2B', '+')).join('/');
 }
 
+/** A tenant, segments with `/` between them, as a part of a URL. */
+export function encodedTenant(tenant: string): string {
+  return relativeUrl(tenant.split('/'));
+}
+
 /**
  * Where a URL of an index leads.
  * @param reference as the index has it: absolute, or relative to the index

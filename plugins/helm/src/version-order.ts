@@ -37,8 +37,8 @@ export function compareParts(one: ChartVersionParts, other: ChartVersionParts): 
 }
 
 /**
- * `entries` from the newest version to the oldest. Versions that differ in their build metadata alone are ordered by their
- * text, so that one set has one order; what is no version comes last.
+ * `entries` from the newest version to the oldest. Of versions that differ in their build metadata alone the one without any
+ * comes first, and the others are ordered by their text, so that one set has one order; what is no version comes last.
  */
 export function newestFirst<Entry extends { readonly version: string }>(entries: Iterable<Entry>): Entry[] {
   const parsed = [...entries].map((entry) => ({ entry, parts: parseChartVersion(entry.version) }));
@@ -71,8 +71,9 @@ function comparePrereleases(one: readonly string[], other: readonly string[]): n
   return one.length - other.length;
 }
 
-function byText(one: { readonly version: string }, other: { readonly version: string }): number {
-  return compareText(other.version, one.version);
+function byText({ version }: { readonly version: string }, other: { readonly version: string }): number {
+  const [built, otherBuilt] = [version.includes('+'), other.version.includes('+')];
+  return Number(built) - Number(otherBuilt) || compareText(other.version, version);
 }
 
 /** Numbers of any size, without leading zeros: the longer one is the larger one. */

@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto';
 import { createGzip, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readChart, readValues, templatesJson } from '../src/chart-archive.js';
 import { ChartError } from '../src/chart-error.js';
 import { chart, paxRecord, stream, tar, text, type TarMember } from './fixtures.js';
+
+/** Bytes that gzip cannot make smaller. */
+const NOISE = Buffer.concat(Array.from({ length: 200 }, (_, at) => createHash('sha256').update(`${at}`).digest()));
 
 const CHART = 'apiVersion: v2\nname: x\nversion: 1.0.0\n';
 const LONG = `x/templates/${'long/'.repeat(30)}a.yaml`;
@@ -193,6 +197,7 @@ describe('an archive', () => {
     ['no gzip', Buffer.from('<html>login</html>'), /expected a gzipped archive$/],
     ['nothing', Buffer.alloc(0), /expected a gzipped archive$/],
     ['cut off', packed(good).subarray(0, 100), /gzipped archive that is whole/],
+    ['cut off in its Chart.yaml', chart({ 'Chart.yaml': NOISE }).subarray(0, 2000), /gzipped archive that is whole/],
     ['a cut archive', gzipSync(tar([good]).subarray(0, 520)), /ends too early/],
     ['without an end', gzipSync(tar([good], Buffer.alloc(0))), /ends too early/],
     ['no tar', gzipSync(Buffer.alloc(2000, 'x')), /malformed header/],

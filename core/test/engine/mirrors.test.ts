@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import type { ArtifactDescription, Protocol } from '../../src/index.js';
+import { openHarness, testProtocol, type Harness } from './harness.js';
+import { digestOf } from './addressed-protocol.js';
+
+const BYTES = 'the bytes';
+const HEX = digestOf(BYTES).slice('sha256:'.length);
+
+/** A repository whose document says that `app.tgz` is at the first of these places, and at the others too. */
+async function open(...places: string[]): Promise<Harness> {
+  let description: ArtifactDescription = { integrity: [] };
+  const protocol: Protocol = {
+    ...testProtocol,
+    route: ({ segments }) => ({
+      kind: 'artifact',
+      key: segments.join('/'),
+      class: 'artifact',
+      upstreamPath: 'own/app.tgz',
+      filename: 'app.tgz',
+      describedBy: { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' },
+    }),
+    describe: async () => new Map([['app.tgz', description]]),
+  };
+  const harness = await openHarness({ protocol });
+  const [location, ...mirrors] = places.map((path) => new URL(path, harness.upstream.url).href);
+  description = { integrity: [{ algorithm: 'sha256', hex: HEX }], location, mirrors };
+  harness.upstream.serve('/index', { body: '{}' });
+  return harness;
+}
+
+const asked = ({ upstream }: Harness): string[] =>
+  upstream.requests.map(({ path }) => path).filter((path) => path !== '/index');
+
+describe('an artifact that is in several places', () => {
+  it.each([
+    ['is not at the first', 404],
+    ['cannot be had from the first', 503],
+  ])('is fetched from the next one when it %s', async (_how, status) => {
+    const harness = await open('/one', '/two', '/three');
+    harness.upstream.serve('/one', { status, body: '' });
+    harness.upstream.serve('/two', { body: BYTES });
+    const reply = await harness.get('/app.tgz');
+    expect([reply.status, await reply.text()]).toEqual([200, BYTES]);
+    expect(asked(harness)).toEqual(['/one', '/two']);
+  });
+
+  it('is asked for once at each place, and last where it would be without the document', async () => {
+    const elsewhere = await open('/one', '/two');
+    expect((await elsewhere.get('/app.tgz')).status).toBe(404);
+    expect(asked(elsewhere)).toEqual(['/one', '/two', '/own/app.tgz']);
+    const here = await open('/one', '/own/app.tgz');
+    expect((await here.get('/app.tgz')).status).toBe(404);
+    expect(asked(here)).toEqual(['/one', '/own/app.tgz']);
+  });
+
+  it('is not taken from a place that has other bytes', async () => {
+    const harness = await open('/one', '/two');
+    harness.upstream.serve('/one', { status: 404, body: '' });
+    harness.upstream.serve('/two', { body: 'other bytes' });
+    expect((await harness.get('/app.tgz')).status).toBe(502);
+  });
+});

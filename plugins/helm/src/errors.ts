@@ -1,0 +1,48 @@
+import { EntrepotError, type RenderedError, type Resource } from '@entrepot/core';
+import { ChartError } from './chart-error.js';
+
+/** The classes of resources below `/v2`, with what the distribution specification calls their absence. */
+const IMAGE_CODES: Readonly<Record<string, string>> = {
+  manifest: 'MANIFEST_UNKNOWN',
+  tag: 'MANIFEST_UNKNOWN',
+  blob: 'BLOB_UNKNOWN',
+  tags: 'NAME_UNKNOWN',
+};
+
+const IMAGE_KINDS: Readonly<Record<string, string>> = { unauthorized: 'UNAUTHORIZED', forbidden: 'DENIED' };
+
+/** An error as ChartMuseum prints it, in its words where clients may look for them; below `/v2` as registries do. */
+export function renderError(error: EntrepotError, resource?: Resource): RenderedError {
+  const absence = resource !== undefined && 'class' in resource ? IMAGE_CODES[resource.class] : undefined;
+  if (absence !== undefined) {
+    const code = error.kind === 'not-found' ? absence : (IMAGE_KINDS[error.kind] ?? 'UNKNOWN');
+    return rendered({ errors: [{ code, message: error.message }] });
+  }
+  return rendered({ error: messageOf(error, resource) });
+}
+
+/** A fault of an upload, or of what a client asks for. */
+export function refused(error: unknown): unknown {
+  return error instanceof ChartError
+    ? new EntrepotError('bad-request', error.message, { code: 'CHART_INVALID' })
+    : error;
+}
+
+/** A fault of the index of an upstream. */
+export function upstreamFault(error: unknown): unknown {
+  if (!(error instanceof ChartError)) return error;
+  return new EntrepotError('upstream-unavailable', `The upstream's index cannot be used: ${error.message}`, {
+    code: 'UPSTREAM_MALFORMED',
+  });
+}
+
+function messageOf({ kind, code, message }: EntrepotError, resource: Resource | undefined): string {
+  if (kind === 'unauthorized') return 'unauthorized';
+  if (code === 'NO_ROUTE') return 'not found';
+  if (kind === 'not-found' && resource?.kind === 'artifact') return 'object not found';
+  return message;
+}
+
+function rendered(body: unknown): RenderedError {
+  return { mediaType: 'application/json', body: JSON.stringify(body) };
+}

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import type { Digest, Entry, ReceivedEntry } from '@entrepot/core';
+import { KEY } from './keys.js';
+
+/** The media type of an archive in a registry (helm.sh/docs/topics/registries). */
+export const IMAGE_CHART_TYPE = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
+
+/** Those of everything that the image of a chart has. */
+const TYPES = {
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.cncf.helm.config.v1+json',
+  chart: IMAGE_CHART_TYPE,
+  provenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
+};
+
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+
+/** Bytes by their digest. */
+export interface Blob {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Bytes, and where they are: here, at an entry, or (neither) in the body of the upload. */
+export interface Part extends Blob, Pick<ReceivedEntry, 'bytes' | 'sameAs'> {}
+
+/** What the image of a chart is made of. */
+export interface ImageParts {
+  readonly chart: Part;
+  /** A part, or what is kept of an earlier one. */
+  readonly config: Part | Blob;
+  readonly provenance: Part | undefined;
+}
+
+/** A chart as registries have it. */
+export interface Image {
+  /** Those that are to be put. */
+  readonly entries: readonly ReceivedEntry[];
+  /** The keys of all of it. */
+  readonly keys: readonly string[];
+}
+
+/** The image of a chart, as `helm push` makes it, but without the time: the same parts are the same bytes. */
+export function imageOf(
+  { tenant, name, version }: { readonly tenant: string; readonly name: string; readonly version: string },
+  { chart, config, provenance }: ImageParts,
+): Image {
+  const layers = [descriptor(TYPES.chart, chart), ...(provenance ? [descriptor(TYPES.provenance, provenance)] : [])];
+  const manifest = partOf(
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: TYPES.manifest,
+        config: descriptor(TYPES.config, config),
+        layers,
+        annotations: { 'org.opencontainers.image.title': name, 'org.opencontainers.image.version': version },
+      }),
+    ),
+  );
+  const coordinates = { ecosystem: 'helm', name, version };
+  const entryOf = (key: string, mediaType: string, { bytes, sameAs }: Partial<Part>): ReceivedEntry => ({
+    key,
+    mediaType,
+    bytes,
+    sameAs,
+    coordinates,
+  });
+  const blob = ({ digest }: Blob): string => KEY.blob(tenant, name, digest);
+  const tag = version.replaceAll('+', '_');
+  const entries = [
+    entryOf(blob(chart), TYPES.chart, chart),
+    entryOf(KEY.manifest(tenant, name, manifest.digest), TYPES.manifest, manifest),
+  ];
+  if (TAG.test(tag)) entries.push(entryOf(KEY.tag(tenant, name, tag), TYPES.manifest, manifest));
+  if (provenance !== undefined) entries.push(entryOf(blob(provenance), TYPES.provenance, provenance));
+  if ('bytes' in config) entries.push(entryOf(blob(config), TYPES.config, config));
+  return { entries, keys: [...new Set([...entries.map(({ key }) => key), blob(config)])] };
+}
+
+/** Bytes as a part. */
+export function partOf(bytes: Buffer): Part {
+  return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, size: bytes.length, bytes };
+}
+
+/** The bytes of an entry as a part. */
+export function partAt(entry: Entry): Part {
+  return { digest: entry.digest, size: entry.size, sameAs: entry };
+}
+
+function descriptor(mediaType: string, { digest, size }: Blob): { mediaType: string; digest: string; size: number } {
+  return { mediaType, digest, size };
+}
