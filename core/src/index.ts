@@ -18,6 +18,7 @@ export * from './api/policy.js';
 export * from './api/protocol.js';
 export * from './api/quantities.js';
 export * from './api/resource.js';
+export * from './api/scan-desk.js';
 export * from './api/scanner.js';
 export * from './api/services.js';
 export * from './api/token.js';

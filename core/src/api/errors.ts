@@ -57,6 +57,8 @@ export interface ErrorDetails {
   readonly retryAfter?: number | undefined;
   /** Response headers that belong to the error (`WWW-Authenticate`, `Allow`, `Content-Range`). */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The reason phrase of the status line, for clients that print nothing else. Absent: that of the status. */
+  readonly reasonPhrase?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -83,6 +85,7 @@ export class EntrepotError extends Error {
   readonly expose: boolean;
   readonly retryAfter: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly reasonPhrase: string | undefined;
 
   constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -93,6 +96,7 @@ export class EntrepotError extends Error {
     this.expose = KINDS[kind].expose;
     this.retryAfter = details.retryAfter;
     this.headers = details.headers ?? {};
+    this.reasonPhrase = details.reasonPhrase;
   }
 
   /** Whether a kept copy may be served instead of this error. */

@@ -55,6 +55,18 @@ export interface FiredRule {
   readonly reason: string;
   /** The advisories that made it fire. */
   readonly findings?: readonly string[] | undefined;
+  /** One of them says that it is hostile. */
+  readonly malicious?: boolean | undefined;
+}
+
+/** What happens while the reports on new bytes are not here. */
+export interface FirstFetch {
+  /** `hold`: their client waits; `allow`: it is served meanwhile; `deny`: it is refused meanwhile. */
+  readonly action: 'allow' | 'hold' | 'deny';
+  /** How long `hold` waits, in milliseconds. */
+  readonly deadline: number;
+  /** What follows when the reports are not here by then. `hold`: its client is told to come back. */
+  readonly then: 'allow' | 'hold' | 'deny';
 }
 
 /** What policy said: the strongest action of all rules that fired, and those rules. No rule: `allow`. */
@@ -78,6 +90,8 @@ export interface PolicyEngine {
   evaluate(input: PolicyInput): PolicyDecision;
   /** The facts that some rule looks at. */
   needs(): ReadonlySet<FactName>;
+  /** For a decision that is `pending` at the stage `content`. Absent: it is allowed. */
+  firstFetch?(repository: string): FirstFetch;
 }
 
 /** The decision that nothing spoke against. */

@@ -72,6 +72,16 @@ export interface StoredResource extends UpstreamLocation {
   readonly keepHeaders?: readonly string[] | undefined;
   /** The largest body that is taken from an upstream, in bytes: a larger one is an upstream fault. Absent: the repository's bound alone. */
   readonly maxBytes?: number | undefined;
+  /**
+   * The document that says what this is: policy judges by it, and an artifact's integrity and place come from it. Of a
+   * document it is only looked at while it is kept.
+   */
+  readonly describedBy?: DocumentResource | undefined;
+  /**
+   * What policy refuses is refused here only where it is hostile: builds with other versions need these bytes, too
+   * (`go.mod` files). Absent: always.
+   */
+  readonly refusedOnlyIfMalicious?: boolean | undefined;
   /** Exceptions from the class's rule for this one resource. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
   /** Media types that an upstream may answer with, lower-case. Another one is an outage, not a document (captive portals). */
@@ -84,8 +94,6 @@ export interface ArtifactResource extends StoredResource {
   readonly filename: string;
   /** What is known about the bytes from the request alone, for example a digest in the URL. */
   readonly integrity?: readonly Integrity[] | undefined;
-  /** The document whose `describe` promises this artifact's integrity (and may say where its bytes are). */
-  readonly describedBy?: DocumentResource | undefined;
   /**
    * Whether the artifact may be kept when `describedBy` does not exist upstream, or says nothing of it. `false` or
    * absent: it may not, the artifact is not found.
@@ -125,6 +133,8 @@ export interface DocumentResource extends StoredResource {
   readonly vary?: readonly string[] | undefined;
   /** In a hosted repository: the document is made by `render`, or `join`, from these entries. */
   readonly fromEntries?: EntrySelection | undefined;
+  /** The answer where policy refuses the whole name, and clients would hide why: an empty list. Absent: the refusal. */
+  readonly whenRefused?: LocalResource | undefined;
   /** What is served instead when this is not found: another form of it, or nothing in the form that clients want. */
   readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**

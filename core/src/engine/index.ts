@@ -3,6 +3,7 @@ export { createSharedStorage, type SharedStorage, type SharedStorageOptions } fr
 export {
   DEFAULT_LIMITS,
   type ConfiguredUpstream,
+  type DecisionRecord,
   type EngineObserver,
   type EngineReply,
   type EngineRequest,

@@ -2,13 +2,16 @@ import type { Readable } from 'node:stream';
 import type { Access } from '../api/access.js';
 import type { BlobStore } from '../api/blob-store.js';
 import type { Clock } from '../api/clock.js';
+import type { PackageCoordinates } from '../api/coordinates.js';
+import type { Digest } from '../api/digest.js';
 import type { EntryIndex } from '../api/entry-index.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { HotCache } from '../api/hot-cache.js';
 import type { Logger } from '../api/logger.js';
 import type { Outcome } from '../api/outcome.js';
-import type { PolicyEngine } from '../api/policy.js';
+import type { PolicyDecision, PolicyEngine, PolicyInput } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
+import type { ScanDesk } from '../api/scan-desk.js';
 import type { Transport } from '../api/transport.js';
 import type { SharedStorage } from './shared-storage.js';
 
@@ -72,8 +75,33 @@ export interface EngineServices {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly storage: SharedStorage;
+  /** Absent: nothing is scanned, and what waits for reports goes on without them, as its rule says. */
+  readonly scanDesk?: ScanDesk | undefined;
+  /**
+   * When a version was first asked for or listed here, for those that no document dates; milliseconds since the epoch.
+   * `undefined`: never yet. Quick: from memory.
+   */
+  readonly firstSeen?: ((repository: string, coordinates: PackageCoordinates) => number | undefined) | undefined;
   /** Told of what metrics count and no reply shows. */
   readonly observer?: EngineObserver | undefined;
+}
+
+/** What policy said when somebody asked for an artifact, or for what belongs to one. */
+export interface DecisionRecord {
+  readonly repository: string;
+  readonly coordinates: PackageCoordinates;
+  readonly stage: PolicyInput['stage'];
+  readonly decision: PolicyDecision;
+  /** Whether the client was refused: also where a scan is not done in time. */
+  readonly refused: boolean;
+  /** The revision of policy, with those of the databases that it looks at. */
+  readonly revision: string;
+  /** Of the bytes, where they are known. */
+  readonly digest?: Digest | undefined;
+  /** Who asks, where that is known. */
+  readonly caller?: string | undefined;
+  /** As it was asked for: the object that `handle` was given. */
+  readonly request: EngineRequest;
 }
 
 /** Hears what the pipeline does behind replies. Must be quick and must not throw. */
@@ -84,6 +112,8 @@ export interface EngineObserver {
   upstreamRemaining?(repository: string, upstream: string, remaining: number): void;
   /** Bytes were not what the ecosystem promised. */
   integrityFailed(repository: string): void;
+  /** Policy decided on a request for an artifact. Called for each of them, before the reply. */
+  decided?(record: DecisionRecord): void;
 }
 
 /** A request for one repository, without its mount. */
@@ -108,6 +138,8 @@ export interface EngineRequest {
 /** The answer for a client. */
 export interface EngineReply {
   readonly status: number;
+  /** The reason phrase of the status line: printable ASCII. Absent: that of the status. */
+  readonly statusMessage?: string | undefined;
   /** Names as they are sent. */
   readonly headers: Readonly<Record<string, string>>;
   /**

@@ -1,9 +1,11 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { ArtifactFacts } from '../api/facts.js';
-import type { PolicyAction, PolicyEngine, PolicyInput } from '../api/policy.js';
+import type { FirstFetch, PolicyAction, PolicyEngine, PolicyInput } from '../api/policy.js';
 import type { Finding, Scanner } from '../api/scanner.js';
 import type { PolicyDocument, PolicyMode } from './document.js';
 import type { PolicyException } from './exception.js';
+
+export type { FirstFetch };
 
 /** A scanner that policy may ask while it decides. */
 export interface PolicyScanner {
@@ -38,14 +40,6 @@ export interface PolicyOptions {
   readonly exceptions?: (() => readonly PolicyException[]) | undefined;
   /** Absent: expressions are a problem of the document. */
   readonly compileExpression?: CompileExpression | undefined;
-}
-
-/** What happens while the reports on new bytes are not here. */
-export interface FirstFetch {
-  readonly action: 'allow' | 'hold' | 'deny';
-  /** How long `hold` waits, in milliseconds. */
-  readonly deadline: number;
-  readonly then: 'allow' | 'hold' | 'deny';
 }
 
 /** What became of one rule in a decision. */

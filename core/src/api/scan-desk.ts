@@ -1,0 +1,33 @@
+import type { ScanFailure } from './policy.js';
+import type { ScanReport, ScanSubject } from './scanner.js';
+
+/** What all scanners that know the ecosystem of a subject said of it. */
+export interface ScanAnswer {
+  readonly reports: readonly ScanReport[];
+  /** Those that could not say. */
+  readonly failures: readonly ScanFailure[];
+}
+
+/** How much somebody wants an answer. */
+export interface ScanWish {
+  /** `waiting`: a client holds the line; `background`: nobody does. */
+  readonly priority: 'waiting' | 'background';
+  /** When it is of no more use; milliseconds since the epoch. Absent: never. */
+  readonly deadline?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Has content that is kept scanned, and knows what was said of it. Shared by all who ask for the same. */
+export interface ScanDesk {
+  /**
+   * What is in memory; `undefined`: ask. The same object as long as nothing has changed. Called for every request: quick,
+   * and does not throw.
+   */
+  peek(subject: ScanSubject): ScanAnswer | undefined;
+  /**
+   * The answer of all scanners: what is stored, else by a scan.
+   * @throws EntrepotError `scan-unavailable` when there is none by the deadline; the reason of the signal when it is aborted.
+   * The scan goes on either way.
+   */
+  request(subject: ScanSubject, wish: ScanWish): Promise<ScanAnswer>;
+}
