@@ -66,7 +66,7 @@ export interface FirstFetch {
   /** How long `hold` waits, in milliseconds. */
   readonly deadline: number;
   /** What follows when the reports are not here by then. `hold`: its client is told to come back. */
-  readonly then: 'allow' | 'hold' | 'deny';
+  readonly onTimeout: 'allow' | 'hold' | 'deny';
 }
 
 /** What policy said: the strongest action of all rules that fired, and those rules. No rule: `allow`. */
