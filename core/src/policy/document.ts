@@ -56,7 +56,7 @@ export interface FirstFetchRule {
   /** How long `hold` waits. Default: `25s`. */
   readonly deadline?: DurationText | undefined;
   /** What follows when the reports are not here by then. Default: `allow`. */
-  readonly then?: 'allow' | 'hold' | 'deny' | undefined;
+  readonly onTimeout?: 'allow' | 'hold' | 'deny' | undefined;
 }
 
 /** What is different in one repository. */

@@ -1,0 +1,428 @@
+import type { FactName } from '../api/facts.js';
+import { parseDuration, parseSize, printDuration, printSize } from '../api/quantities.js';
+import type { Finding } from '../api/scanner.js';
+import type {
+  Condition,
+  LicenseCondition,
+  OneOrMore,
+  ProvenanceCondition,
+  SizeText,
+  VulnerabilityCondition,
+} from './document.js';
+import type { Matcher } from './patterns.js';
+import type { CompileExpression } from './policy.js';
+import { groupFindings, isMalicious, many, parseSeverities } from './severities.js';
+import { compileLicenses, isLicenseExpression, isSatisfied } from './spdx.js';
+import type { Subject } from './subject.js';
+import { isTruth, negate, truth, type Truth } from './truth.js';
+
+/** Why a rule fired, for people and for machines. */
+export interface Evidence {
+  readonly reasons: string[];
+  readonly findings: Finding[];
+}
+
+/** A condition that can be asked. */
+export interface CompiledCondition {
+  test(subject: Subject): Truth;
+  /** Adds why it is so; asked only when it is. */
+  explain(subject: Subject, evidence: Evidence): void;
+}
+
+/** The names of all facts, with nothing forgotten. */
+const FACT_NAMES = Object.keys({
+  publishedAt: true,
+  licenses: true,
+  deprecated: true,
+  yanked: true,
+  upstream: true,
+  installScripts: true,
+  newInstallScripts: true,
+  exoticDependencies: true,
+  newDependencies: true,
+  provenance: true,
+  provenanceDowngraded: true,
+  publisherChanged: true,
+} satisfies Record<FactName, true>) as FactName[];
+
+const FACT_WORDS = {
+  deprecated: ['deprecated', 'not deprecated'],
+  yanked: ['withdrawn by its publisher', 'not withdrawn by its publisher'],
+  installScripts: ['runs code when it is installed', 'runs no code when it is installed'],
+  newInstallScripts: ['first version that runs code when it is installed', 'no new install script'],
+  provenanceDowngraded: ['published in a less trusted way than before', 'published as before'],
+  publisherChanged: ['published by somebody else than before', 'same publisher as before'],
+} as const;
+
+/** What a condition is compiled with. */
+export interface Compilation {
+  /** Absent only where the document has no expression. */
+  readonly compileExpression: CompileExpression | undefined;
+  /** Takes down the facts that it looks at. */
+  readonly facts: Set<FactName>;
+}
+
+/** A condition whose document was checked. Cheap tests come first. */
+export function compileCondition(condition: Condition, compilation: Compilation): CompiledCondition {
+  const { facts } = compilation;
+  const parts: CompiledCondition[] = [];
+  const nested = (inner: Condition): CompiledCondition => compileCondition(inner, compilation);
+
+  function flag(name: keyof typeof FACT_WORDS, wanted: boolean | undefined): void {
+    if (wanted === undefined) return;
+    facts.add(name);
+    parts.push({
+      test: ({ input }) => equals(input.facts[name], wanted),
+      explain: (_, { reasons }) => void reasons.push(FACT_WORDS[name][wanted ? 0 : 1]),
+    });
+  }
+  function listed(name: 'exoticDependencies' | 'newDependencies', words: string, wanted: boolean | undefined): void {
+    if (wanted === undefined) return;
+    facts.add(name);
+    parts.push({
+      test: ({ input }) => {
+        const found = input.facts[name];
+        return found === undefined ? truth.unknown : isTruth(found.length > 0 === wanted);
+      },
+      explain: ({ input }, { reasons }) =>
+        void reasons.push(wanted ? `${words} ${first(input.facts[name] ?? [])}` : `no ${words}`),
+    });
+  }
+
+  flag('deprecated', condition.deprecated);
+  flag('yanked', condition.yanked);
+  flag('installScripts', condition.installScripts);
+  flag('newInstallScripts', condition.newInstallScripts);
+  listed('exoticDependencies', 'depends on what comes from elsewhere:', condition.exoticDependencies);
+  listed('newDependencies', 'new dependencies:', condition.newDependencies);
+  if (condition.upstream !== undefined) {
+    facts.add('upstream');
+    parts.push(
+      oneOf(
+        condition.upstream,
+        ({ input }) => input.facts.upstream,
+        (found) => `${found} upstream`,
+      ),
+    );
+  }
+  if (condition.provenance !== undefined) compileProvenance(condition.provenance, parts, facts, flag);
+  if (condition.age !== undefined) {
+    facts.add('publishedAt');
+    parts.push(compileAge(condition.age));
+  }
+  if (condition.size !== undefined) parts.push(compileSize(condition.size));
+  if (condition.licenses !== undefined) {
+    facts.add('licenses');
+    parts.push(compileLicenseCondition(condition.licenses));
+  }
+  if (condition.scan !== undefined) parts.push(compileScan(new Set(many(condition.scan.status))));
+  if (condition.malicious !== undefined) {
+    const some = someFinding(isMalicious, 'malicious: ');
+    parts.push(condition.malicious ? some : negation(some, 'not malicious'));
+  }
+  if (condition.vuln !== undefined) {
+    parts.push(compileVulnerability(condition.vuln));
+  }
+  if (condition.fixes !== undefined) parts.push(compileFixes(condition.fixes.severity));
+  if (condition.not !== undefined) parts.push(negation(nested(condition.not), undefined));
+  if (condition.allOf !== undefined) parts.push(...condition.allOf.map(nested));
+  if (condition.anyOf !== undefined) parts.push(disjunction(condition.anyOf.map(nested)));
+  if (condition.cel !== undefined) parts.push(compileCel(condition.cel, compilation));
+  return conjunction(parts);
+}
+
+function conjunction(parts: readonly CompiledCondition[]): CompiledCondition {
+  if (parts.length === 1) return parts[0] as CompiledCondition;
+  return {
+    test(subject) {
+      let least: Truth = truth.yes;
+      for (const part of parts) {
+        const value = part.test(subject);
+        if (value === truth.no) return value;
+        if (value < least) least = value;
+      }
+      return least;
+    },
+    explain(subject, evidence) {
+      for (const part of parts) part.explain(subject, evidence);
+    },
+  };
+}
+
+function disjunction(parts: readonly CompiledCondition[]): CompiledCondition {
+  return {
+    test(subject) {
+      let greatest: Truth = truth.no;
+      for (const part of parts) {
+        const value = part.test(subject);
+        if (value === truth.yes) return value;
+        if (value > greatest) greatest = value;
+      }
+      return greatest;
+    },
+    explain(subject, evidence) {
+      for (const part of parts) if (part.test(subject) === truth.yes) part.explain(subject, evidence);
+    },
+  };
+}
+
+function negation(part: CompiledCondition, words: string | undefined): CompiledCondition {
+  return {
+    test: (subject) => negate(part.test(subject)),
+    explain: (_, { reasons }) => void (words !== undefined && reasons.push(words)),
+  };
+}
+
+function equals<T>(found: T | undefined, wanted: T): Truth {
+  return found === undefined ? truth.unknown : isTruth(found === wanted);
+}
+
+function oneOf<T extends string>(
+  wanted: OneOrMore<T>,
+  find: (subject: Subject) => T | undefined,
+  words: (found: T) => string,
+): CompiledCondition {
+  const set: ReadonlySet<T> = new Set(many(wanted));
+  return {
+    test(subject) {
+      const found = find(subject);
+      return found === undefined ? truth.unknown : isTruth(set.has(found));
+    },
+    explain: (subject, { reasons }) => void reasons.push(words(find(subject) as T)),
+  };
+}
+
+function compileProvenance(
+  { level, downgraded, publisherChanged }: ProvenanceCondition,
+  parts: CompiledCondition[],
+  facts: Set<FactName>,
+  flag: (name: 'provenanceDowngraded' | 'publisherChanged', wanted: boolean | undefined) => void,
+): void {
+  flag('provenanceDowngraded', downgraded);
+  flag('publisherChanged', publisherChanged);
+  if (level === undefined) return;
+  facts.add('provenance');
+  parts.push(
+    oneOf(
+      level,
+      ({ input }) => input.facts.provenance,
+      (found) => `provenance: ${found}`,
+    ),
+  );
+}
+
+function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledCondition {
+  const below = lt === undefined ? undefined : (parseDuration(lt) as number);
+  const from = gte === undefined ? undefined : (parseDuration(gte) as number);
+  return {
+    test(subject) {
+      const { input } = subject;
+      if (input.coordinates.version === undefined) return truth.unknown;
+      const start = subject.ageStart();
+      for (const age of [below, from]) if (age !== undefined && start !== undefined) subject.note(start + age);
+      const { now } = input;
+      const began = start ?? now;
+      return isTruth((below === undefined || now < began + below) && (from === undefined || now >= began + from));
+    },
+    explain(subject, { reasons }) {
+      const start = subject.ageStart();
+      if (start === undefined) return void reasons.push('first seen now');
+      if (start === Infinity) return void reasons.push('no date of release');
+      const released = `released ${printInstant(start)}`;
+      if (below === undefined) reasons.push(`${released}, ${printDuration(from ?? 0)} ago or more`);
+      else reasons.push(`${released}, younger than ${printDuration(below)} (until ${printInstant(start + below)})`);
+    },
+  };
+}
+
+function compileSize({ gt, lte }: { readonly gt?: SizeText | undefined; readonly lte?: SizeText | undefined }) {
+  const above = gt === undefined ? -1 : (parseSize(gt) as number);
+  const most = lte === undefined ? Infinity : (parseSize(lte) as number);
+  return {
+    test({ input }: Subject): Truth {
+      if (input.size === undefined) return input.stage === 'request' ? truth.pending : truth.unknown;
+      return isTruth(input.size > above && input.size <= most);
+    },
+    explain: ({ input }: Subject, { reasons }: Evidence): void =>
+      void reasons.push(
+        `${printSize(input.size ?? 0)}, ${gt === undefined ? 'at most' : 'more than'} ${printSize(gt === undefined ? most : above)}`,
+      ),
+  };
+}
+
+function compileLicenseCondition({ allow, deny, unknown }: LicenseCondition): CompiledCondition {
+  const allowed = allow && compileLicenses(allow);
+  const denied = deny && compileLicenses(deny);
+  const refused = (text: string): boolean =>
+    (allowed !== undefined && !isSatisfied(text, allowed)) ||
+    (denied !== undefined && !isSatisfied(text, (names) => !denied(names)));
+  const isUnknown = (licenses: readonly string[] = []): boolean =>
+    licenses.length === 0 || !licenses.every(isLicenseExpression);
+  return {
+    test({ input }) {
+      const { licenses } = input.facts;
+      if (unknown !== undefined && isUnknown(licenses) === unknown) return truth.yes;
+      if (allowed === undefined && denied === undefined) return truth.no;
+      if (licenses === undefined || licenses.length === 0) return truth.unknown;
+      return isTruth(licenses.some(refused));
+    },
+    explain({ input }, { reasons }) {
+      const { licenses = [] } = input.facts;
+      const named = licenses.filter(refused);
+      reasons.push(
+        licenses.length === 0 ? 'no licence named' : `licence ${first(named.length > 0 ? named : licenses)}`,
+      );
+    },
+  };
+}
+
+function compileScan(wanted: ReadonlySet<string>): CompiledCondition {
+  return {
+    test(subject) {
+      const { states, undecided } = subject.scanStates();
+      if ([...states].some((state) => wanted.has(state))) return truth.yes;
+      return undecided ? truth.pending : truth.no;
+    },
+    explain(subject, { reasons }) {
+      const found = [...subject.scanStates().states].filter((state) => wanted.has(state));
+      reasons.push(`scan: ${found.join(', ')}`);
+    },
+  };
+}
+
+function someFinding(matches: Matcher<Finding>, words: string): CompiledCondition {
+  return {
+    test: (subject) => (subject.findings.some(matches) ? truth.yes : subject.absence),
+    explain(subject, evidence) {
+      const found = groupFindings(subject.findings.filter(matches));
+      evidence.findings.push(...found);
+      evidence.reasons.push(`${words}${printFindings(found)}`);
+    },
+  };
+}
+
+function compileVulnerability({ counts, ...filter }: VulnerabilityCondition): CompiledCondition {
+  const matches = compileFilter(filter);
+  if (counts === undefined) return someFinding(matches, '');
+  const limits = new Map(Object.entries(counts));
+  const over = (subject: Subject): Finding[] => {
+    const groups = groupFindings(subject.findings.filter(matches));
+    return groups.filter(({ severity }) => {
+      const limit = limits.get(severity);
+      return limit !== undefined && groups.filter((group) => group.severity === severity).length > limit;
+    });
+  };
+  return {
+    test: (subject) => (over(subject).length > 0 ? truth.yes : subject.absence),
+    explain(subject, evidence) {
+      const found = over(subject);
+      const levels = [...new Set(found.map(({ severity }) => severity))];
+      const numbers = levels.map((level) => {
+        const count = found.filter(({ severity }) => severity === level).length;
+        return `${count} ${level} (at most ${String(limits.get(level))})`;
+      });
+      evidence.findings.push(...found);
+      evidence.reasons.push(`${numbers.join(', ')}: ${printFindings(found)}`);
+    },
+  };
+}
+
+function compileFilter(condition: Omit<VulnerabilityCondition, 'counts'>): Matcher<Finding> {
+  const { severity, fixAvailable, kev, epss, cvss, direct, exact, anyOf, allOf, not } = condition;
+  const tests: Matcher<Finding>[] = [];
+  const severities = severity === undefined ? undefined : parseSeverities(severity);
+  if (severities !== undefined) tests.push((finding) => severities.has(finding.severity));
+  if (fixAvailable !== undefined) tests.push(({ fixedIn }) => fixedIn.length > 0 === fixAvailable);
+  if (kev !== undefined) tests.push(({ exploited = false }) => exploited === kev);
+  if (epss !== undefined) tests.push((finding) => (finding.epss ?? -1) >= epss.gte);
+  if (cvss !== undefined) tests.push((finding) => (finding.cvss ?? -1) >= cvss.gte);
+  if (direct !== undefined) tests.push(({ component }) => (component === undefined) === direct);
+  if (exact !== undefined) tests.push(({ confidence = 'exact' }) => (confidence === 'exact') === exact);
+  if (allOf !== undefined) tests.push(...allOf.map(compileFilter));
+  if (anyOf !== undefined) {
+    const any = anyOf.map(compileFilter);
+    tests.push((finding) => any.some((matches) => matches(finding)));
+  }
+  if (not !== undefined) {
+    const matches = compileFilter(not);
+    tests.push((finding) => !matches(finding));
+  }
+  return (finding) => tests.every((test) => test(finding));
+}
+
+function compileFixes(severity: OneOrMore<string>): CompiledCondition {
+  const severities = parseSeverities(severity);
+  const fixed = (subject: Subject): Finding[] | undefined => {
+    const version = bareVersion(subject.input.coordinates.version ?? '');
+    return subject
+      .advisoriesOfName()
+      ?.filter(
+        (finding) =>
+          severities?.has(finding.severity) === true &&
+          !isMalicious(finding) &&
+          finding.fixedIn.some((other) => bareVersion(other) === version),
+      );
+  };
+  return {
+    test(subject) {
+      if (subject.input.coordinates.version === undefined) return truth.unknown;
+      const found = fixed(subject);
+      return found === undefined ? truth.unknown : isTruth(found.length > 0);
+    },
+    explain(subject, { reasons }) {
+      reasons.push(`fixes ${printFindings(groupFindings(fixed(subject) ?? []))}`);
+    },
+  };
+}
+
+function compileCel(text: string, { compileExpression, facts }: Compilation): CompiledCondition {
+  if (compileExpression === undefined) throw new TypeError('expected a compiler for the expressions of a policy');
+  const evaluate = compileExpression(text);
+  const mentions = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(text);
+  const [findings, size, known] = [mentions('findings'), mentions('size'), mentions('known')];
+  // `known` may hold any of them.
+  for (const name of FACT_NAMES) if (known || mentions(name)) facts.add(name);
+  return {
+    test(subject) {
+      const { input } = subject;
+      try {
+        const result: unknown = evaluate(subject.scope());
+        if (typeof result !== 'boolean') throw new TypeError('expected true or false');
+        if (result) return truth.yes;
+      } catch {
+        subject.expressionFailed = true;
+        return truth.unknown;
+      }
+      if (size && input.size === undefined && input.stage === 'request') return truth.pending;
+      return findings ? subject.absence : truth.no;
+    },
+    explain: (_, { reasons }) => void reasons.push(`expression: ${text}`),
+  };
+}
+
+/** Go writes `v1.2.3`, its advisories `1.2.3`. */
+function bareVersion(version: string): string {
+  return version.replace(/^v/, '');
+}
+
+function printFindings(found: readonly Finding[]): string {
+  const [worst] = found;
+  if (worst === undefined) return 'no advisory';
+  const { id, severity, fixedIn } = worst;
+  const details = [
+    ...(isMalicious(worst) ? [] : [severity]),
+    ...(fixedIn.length > 0 ? [`fixed in ${first(fixedIn)}`] : []),
+  ];
+  const more = found.length > 1 ? ` and ${found.length - 1} more` : '';
+  return `${id}${details.length > 0 ? ` (${details.join(', ')})` : ''}${more}`;
+}
+
+function first(texts: readonly string[]): string {
+  const [text = ''] = texts;
+  return texts.length > 1 ? `${text} and ${texts.length - 1} more` : text;
+}
+
+/** To the minute, in UTC. */
+export function printInstant(at: number): string {
+  return Math.abs(at) <= 8.64e15 ? `${new Date(at).toISOString().slice(0, 16)}Z` : 'long ago';
+}

@@ -1,0 +1,329 @@
+import { createHash } from 'node:crypto';
+import { EntrepotError } from '../api/errors.js';
+import type { FactName } from '../api/facts.js';
+import {
+  ACTIONS,
+  type FiredRule,
+  type PolicyAction,
+  type PolicyDecision,
+  type PolicyInput,
+  type ScanFailure,
+} from '../api/policy.js';
+import { parseDuration } from '../api/quantities.js';
+import type { Finding } from '../api/scanner.js';
+import { checkPolicy } from './check-policy.js';
+import { type CompiledRule, compileRule } from './compiled-rule.js';
+import { type Evidence, printInstant } from './conditions.js';
+import { POLICY_MODES, type PolicyDocument, type PolicyMode, type RepositoryPolicy } from './document.js';
+import type { PolicyException } from './exception.js';
+import { ExceptionsInForce } from './exceptions-in-force.js';
+import type { FirstFetch, Policy, PolicyOptions, PolicyScanner, RuleOutcome } from './policy.js';
+import { resolvePolicy } from './presets.js';
+import { isMalicious } from './severities.js';
+import { Subject } from './subject.js';
+import { isTruth, truth } from './truth.js';
+
+const LONGEST_REASON = 160;
+const MOST_FINDINGS = 100;
+const MOST_PLACES = 1000;
+const DEFAULT_DEADLINE = '25s';
+
+/** Nothing fired. Frozen whole: it is given to everybody. */
+const NOTHING_FIRED: PolicyDecision = Object.freeze({ action: 'allow', rules: Object.freeze([]) });
+
+/** A rule with the weakest mode of file, repository and rule. */
+interface PlacedRule {
+  readonly rule: CompiledRule;
+  readonly mode: PolicyMode;
+}
+
+/** What became of a rule. */
+interface Judgement extends Pick<RuleOutcome, 'state' | 'exceptions'>, Partial<Grounds> {}
+
+/** Why a rule fired, as a decision tells it. */
+type Grounds = Pick<FiredRule, 'reason' | 'findings' | 'malicious'>;
+
+/** A rule that did something, and what. */
+interface Outcome extends PlacedRule {
+  readonly judgement: Judgement;
+}
+
+const SILENT: Judgement = { state: 'silent' };
+const UNKNOWN: Judgement = { state: 'unknown' };
+const PENDING: Judgement = { state: 'pending' };
+const OFF: Judgement = { state: 'off' };
+const UNMATCHED: Judgement = { state: 'unmatched' };
+
+/**
+ * A policy from a document.
+ * @throws EntrepotError `configuration` with every problem of the document
+ */
+export function createPolicy(options: PolicyOptions): Policy {
+  const problems = checkPolicy(options.document, options.compileExpression);
+  if (problems.length > 0) {
+    const lines = problems.map(({ path, message }) => `${path === '' ? 'policy' : path}: ${message}`);
+    throw new EntrepotError('configuration', `the policy cannot be used:\n  ${lines.join('\n  ')}`, {
+      code: 'POLICY_INVALID',
+    });
+  }
+  return new DocumentPolicy(options);
+}
+
+class DocumentPolicy implements Policy {
+  readonly document: PolicyDocument;
+  readonly #rules: readonly PlacedRule[];
+  readonly #scanners: readonly PolicyScanner[];
+  readonly #exceptions: () => readonly PolicyException[];
+  readonly #documentRevision: string;
+  readonly #needs = new Set<FactName>();
+  readonly #places = new Map<string, readonly PlacedRule[]>();
+  #inForce: { readonly from: readonly PolicyException[]; readonly compiled: ExceptionsInForce } | undefined;
+
+  constructor({ document, scanners = [], exceptions, compileExpression }: PolicyOptions) {
+    this.document = deepFreeze(structuredClone(resolvePolicy(document)));
+    this.#scanners = [...scanners];
+    const none: readonly PolicyException[] = [];
+    this.#exceptions = exceptions ?? (() => none);
+    const { mode: fileMode = 'enforce', rules = [] } = this.document;
+    this.#rules = rules.map((rule) => {
+      const mode = weakest(fileMode, rule.mode);
+      const facts = mode === 'off' ? new Set<FactName>() : this.#needs;
+      return { rule: compileRule(rule, { compileExpression, facts }), mode };
+    });
+    this.#documentRevision = createHash('sha256').update(JSON.stringify(this.document)).digest('hex').slice(0, 16);
+  }
+
+  revision(): string {
+    const scanners = this.#scanners.map(({ id, scanner }) => `${id}=${scanner.revision()}`);
+    return [this.#documentRevision, this.#exceptionsInForce().revision, ...scanners].join(',');
+  }
+
+  needs(): ReadonlySet<FactName> {
+    return this.#needs;
+  }
+
+  firstFetch(repository: string): FirstFetch {
+    const rule = { ...this.document.defaults?.firstFetch, ...this.#repository(repository)?.firstFetch };
+    const { action = 'hold', deadline = DEFAULT_DEADLINE, onTimeout = 'allow' } = rule;
+    return { action, deadline: parseDuration(deadline) as number, onTimeout };
+  }
+
+  evaluate(input: PolicyInput): PolicyDecision {
+    const subject = this.#subject(input);
+    const outcomes: Outcome[] = [];
+    for (const { rule, mode } of this.#rulesAt(input)) {
+      if (!rule.matchesName(input)) continue;
+      const judgement = this.#judge(rule, subject);
+      if (judgement.state !== 'silent' && judgement.state !== 'unknown') outcomes.push({ rule, mode, judgement });
+    }
+    const { nextChangeAt } = subject;
+    return outcomes.length === 0 && nextChangeAt === undefined ? NOTHING_FIRED : decide(outcomes, nextChangeAt);
+  }
+
+  explain(input: PolicyInput): readonly RuleOutcome[] {
+    const subject = this.#subject(input);
+    const judged = this.#rulesIn(input.repository.name).map(({ rule, mode }) => {
+      const matches = rule.matchesPlace(input.repository, input.coordinates.ecosystem) && rule.matchesName(input);
+      if (mode === 'off' || !matches) return { rule, mode, judgement: mode === 'off' ? OFF : UNMATCHED };
+      return { rule, mode, judgement: this.#judge(rule, subject) };
+    });
+    const beaten = overridden(judged.filter(({ mode }) => mode === 'enforce'));
+    return judged.map(({ rule: { id, action }, mode, judgement }) => {
+      const state = judgement.state === 'fired' && beaten.has(id) ? 'overridden' : judgement.state;
+      const { reason, findings, exceptions } = judgement;
+      return { id, action, mode, state, reason, findings, exceptions };
+    });
+  }
+
+  #judge(rule: CompiledRule, subject: Subject): Judgement {
+    const { input } = subject;
+    subject.leaveOut(undefined);
+    let value = rule.test(subject);
+    if (value < truth.pending) return value === truth.no ? SILENT : UNKNOWN;
+    const exceptions = this.#exceptionsInForce().find(rule, input);
+    for (const { expiresAt } of exceptions) subject.note(expiresAt);
+    const found = value === truth.yes ? evidenceOf(rule, subject) : undefined;
+    const whole = exceptions.filter(({ covers }) => covers === undefined);
+    if (whole.length > 0) return { state: 'excepted', exceptions: whole.map(({ id }) => id), ...found };
+    const covering = exceptions.filter(({ covers }) => covers !== undefined && subject.findings.some(covers));
+    const isCovered = (finding: Finding): boolean => covering.some(({ covers }) => covers?.(finding) === true);
+    if (covering.length > 0) {
+      subject.leaveOut(isCovered);
+      value = rule.test(subject);
+      if (value < truth.pending) return { state: 'excepted', exceptions: covering.map(({ id }) => id), ...found };
+    }
+    if (value === truth.pending) return PENDING;
+    const remaining = covering.length > 0 ? evidenceOf(rule, subject) : found;
+    return judgeGrace(rule, subject, isCovered) ?? { state: 'fired', ...remaining };
+  }
+
+  #subject(input: PolicyInput): Subject {
+    return new Subject(input, this.#scanners, this.document.defaults ?? {});
+  }
+
+  /** Those that may fire on an ecosystem in a repository. */
+  #rulesAt({ repository, coordinates: { ecosystem } }: PolicyInput): readonly PlacedRule[] {
+    const key = `${repository.kind} ${ecosystem} ${repository.name}`;
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    const rules = this.#rulesIn(repository.name).filter(
+      ({ rule, mode }) => mode !== 'off' && rule.matchesPlace(repository, ecosystem),
+    );
+    if (this.#places.size >= MOST_PLACES) this.#places.clear();
+    this.#places.set(key, rules);
+    return rules;
+  }
+
+  /** All rules with their modes in a repository, and the one for scans that failed. */
+  #rulesIn(repository: string): readonly PlacedRule[] {
+    const { mode: fileMode = 'enforce', defaults } = this.document;
+    const own = this.#repository(repository);
+    const action = own?.onScanFailure ?? defaults?.onScanFailure ?? 'allow';
+    const rules =
+      action === 'allow' ? this.#rules : [...this.#rules, { rule: scanFailureRule(action), mode: fileMode }];
+    return rules.map(({ rule, mode }) => ({ rule, mode: weakest(mode, own?.mode) }));
+  }
+
+  #repository(name: string): RepositoryPolicy | undefined {
+    const { repositories = {} } = this.document;
+    return Object.hasOwn(repositories, name) ? repositories[name] : undefined;
+  }
+
+  #exceptionsInForce(): ExceptionsInForce {
+    const from = this.#exceptions();
+    if (this.#inForce?.from !== from) this.#inForce = { from, compiled: new ExceptionsInForce(from) };
+    return this.#inForce.compiled;
+  }
+}
+
+/** Whether a rule only warns of what was kept before its advisories were published. */
+function judgeGrace(
+  rule: CompiledRule,
+  subject: Subject,
+  isCovered: (finding: Finding) => boolean,
+): Judgement | undefined {
+  const { storedAt, now } = subject.input;
+  if (rule.grace === 0 || storedAt === undefined) return undefined;
+  const endOf = ({ publishedAt }: Finding): number =>
+    publishedAt === undefined || storedAt >= publishedAt ? -Infinity : publishedAt + rule.grace;
+  const graced = subject.findings.filter((finding) => now < endOf(finding));
+  if (graced.length === 0) return undefined;
+  for (const finding of graced) subject.note(endOf(finding));
+  const found = collect(rule, subject);
+  const { findings } = found;
+  subject.leaveOut((finding) => isCovered(finding) || now < endOf(finding));
+  if (rule.test(subject) >= truth.pending) return undefined;
+  const end = Math.min(...findings.map(endOf).filter((at) => at > now));
+  const until = Number.isFinite(end) ? `kept copies work until ${printInstant(end)}: ` : '';
+  return { state: 'grace', ...printEvidence(found, until) };
+}
+
+function evidenceOf(rule: CompiledRule, subject: Subject): Grounds {
+  return printEvidence(collect(rule, subject), '');
+}
+
+function collect(rule: CompiledRule, subject: Subject): Evidence {
+  const evidence: Evidence = { reasons: [], findings: [] };
+  rule.explain(subject, evidence);
+  return evidence;
+}
+
+function printEvidence({ reasons, findings }: Evidence, before: string): Grounds {
+  const text = `${before}${reasons.join('; ')}`.replace(/[^\x20-\x7e]+/g, '?').slice(0, LONGEST_REASON);
+  const reason = text === '' ? 'as the rule says' : text;
+  const ids = [...new Set(findings.map(({ id }) => id))].slice(0, MOST_FINDINGS);
+  return ids.length === 0
+    ? { reason }
+    : { reason, findings: ids, ...(findings.some(isMalicious) && { malicious: true }) };
+}
+
+/** What follows from some outcomes, were they all enforced. */
+interface Settlement {
+  readonly action: PolicyAction;
+  readonly beaten: ReadonlySet<string>;
+  /** A stronger action may follow once the reports are here. */
+  readonly pending: boolean;
+}
+
+function settle(outcomes: readonly Outcome[]): Settlement {
+  const beaten = overridden(outcomes);
+  let action: PolicyAction = 'allow';
+  let awaited: PolicyAction = 'allow';
+  for (const { rule, judgement } of outcomes) {
+    if (beaten.has(rule.id)) continue;
+    if (judgement.state === 'pending') awaited = stronger(awaited, rule.action);
+    else action = stronger(action, effectOf(rule, judgement));
+  }
+  const closes = awaited === 'deny' || awaited === 'hold';
+  return { action, beaten, pending: closes && stronger(awaited, action) !== action };
+}
+
+function decide(outcomes: readonly Outcome[], nextChangeAt: number | undefined): PolicyDecision {
+  const enforced = settle(outcomes.filter(({ mode }) => mode === 'enforce'));
+  const all = settle(outcomes);
+  const rules = outcomes.flatMap((outcome) => firedRules(outcome, enforced.beaten));
+  const exceptions = [...new Set(outcomes.flatMap(({ judgement }) => judgement.exceptions ?? []))];
+  return {
+    action: enforced.action,
+    rules: rules.sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action)),
+    ...(exceptions.length > 0 && { exceptions }),
+    ...(all.action !== enforced.action && { wouldBe: all.action }),
+    ...(enforced.pending && { pending: true }),
+    ...(nextChangeAt !== undefined && { nextChangeAt }),
+  };
+}
+
+function firedRules({ rule, mode, judgement }: Outcome, beaten: ReadonlySet<string>): readonly FiredRule[] {
+  const { state, reason = '', findings, malicious } = judgement;
+  if (state !== 'fired' && state !== 'grace') return [];
+  const fired = { id: rule.id, reason, ...(findings && { findings }), ...(malicious && { malicious }) };
+  const effect = effectOf(rule, judgement);
+  if (mode !== 'enforce') return [{ ...fired, action: 'allow', wouldBe: effect }];
+  if (!beaten.has(rule.id)) return [{ ...fired, action: effect }];
+  return [{ ...fired, action: 'allow', reason: `overridden: ${reason}`.slice(0, LONGEST_REASON) }];
+}
+
+function effectOf({ action }: CompiledRule, { state }: Judgement): PolicyAction {
+  if (state === 'fired') return action;
+  return state === 'grace' ? 'warn' : 'allow';
+}
+
+/** The ids of the rules that those which fired beat. */
+function overridden(outcomes: readonly Outcome[]): ReadonlySet<string> {
+  return new Set(outcomes.filter(({ judgement }) => judgement.state === 'fired').flatMap(({ rule }) => rule.override));
+}
+
+/** What `onScanFailure` says, as a rule. */
+function scanFailureRule(action: PolicyAction): CompiledRule {
+  const failures = ({ input }: Subject): readonly ScanFailure[] =>
+    (input.scanFailures ?? []).filter(({ status }) => status !== 'unsupported');
+  return {
+    id: 'scan-failure',
+    action,
+    override: [],
+    grace: 0,
+    matchesPlace: () => true,
+    matchesName: () => true,
+    test: (subject) => isTruth(failures(subject).length > 0),
+    explain(subject, { reasons }) {
+      const printed = failures(subject).map(({ scanner, status }) =>
+        status === 'stale' ? `the database of ${scanner} is too old` : `${scanner} could not scan it`,
+      );
+      reasons.push(printed.join(', '));
+    },
+  };
+}
+
+function stronger(a: PolicyAction, b: PolicyAction): PolicyAction {
+  return ACTIONS.indexOf(a) < ACTIONS.indexOf(b) ? a : b;
+}
+
+function weakest(a: PolicyMode, b: PolicyMode = 'enforce'): PolicyMode {
+  return POLICY_MODES.indexOf(a) < POLICY_MODES.indexOf(b) ? a : b;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
+}
