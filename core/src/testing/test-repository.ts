@@ -34,6 +34,8 @@ export interface TestRepositoryOptions {
   readonly protocol?: (made: Protocol) => Protocol;
   /** What differs from the defaults of a repository. */
   readonly definition?: Partial<RepositoryDefinition>;
+  /** What uploads and flights may take on disk, in bytes. Default: 1 GiB. */
+  readonly maxSpoolBytes?: number;
   /** The stores of another one: this is a replica of it, or the same after a restart. */
   readonly stores?: Pick<TestRepository, 'blobs' | 'entries'> | undefined;
 }
@@ -47,6 +49,8 @@ export interface TestRequest {
   /** Names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** The shared mount that it comes in by. Default: the repository's own. */
+  readonly mount?: string;
   /** The connection breaks after so many bytes of the body. */
   readonly breaksAfter?: number;
 }
@@ -103,7 +107,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
     clock,
     logger,
     spoolPath,
-    maxSpoolBytes: 1024 * MEBIBYTE,
+    maxSpoolBytes: given.maxSpoolBytes ?? 1024 * MEBIBYTE,
     maxMemoryBytes: 64 * MEBIBYTE,
     maxEntries: 10_000,
   });
@@ -201,7 +205,7 @@ export function freshnessOf(plugin: ProtocolPlugin): Readonly<Record<string, Fre
 
 async function ask(
   engine: RepositoryEngine,
-  { method = 'GET', path, headers = {}, body = '', breaksAfter }: TestRequest,
+  { method = 'GET', path, headers = {}, body = '', breaksAfter, mount }: TestRequest,
 ): Promise<TestReply> {
   const split = path.indexOf('?');
   const reply = await engine.handle({
@@ -211,6 +215,7 @@ async function ask(
     header: (name) => headers[name],
     body: Readable.from(bodyOf(Buffer.from(body), breaksAfter), { objectMode: false }),
     baseUrl: BASE_URL,
+    mount,
     signal: new AbortController().signal,
   });
   const received = await receive(reply.body);

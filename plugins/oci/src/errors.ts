@@ -28,6 +28,7 @@ const BY_KIND: Partial<Readonly<Record<ErrorKind, string>>> = {
   conflict: 'DENIED',
   'range-not-satisfiable': 'BLOB_UPLOAD_INVALID',
   'bad-request': 'BLOB_UPLOAD_INVALID',
+  'uri-too-long': 'SIZE_INVALID',
   'upstream-unavailable': 'UNAVAILABLE',
   'scan-unavailable': 'UNAVAILABLE',
   integrity: 'UNAVAILABLE',
