@@ -263,12 +263,12 @@ async function withContainerd({ home }, use) {
 }
 
 /** Writes a hosts.toml as containerd reads it, and gives its flags. @param {OciSetting} setting @param {string} origin @param {string} server @param {string} [more] */
-async function hostsFlags({ home }, origin, server, more = '') {
+async function hostsFlags({ home, from }, origin, server, more = '') {
   const folder = join(home, 'hosts', origin);
   await mkdir(folder, { recursive: true });
   const text = `server = "http://127.0.0.1:9"\n\n[host."${server}"]\n  capabilities = ["pull", "resolve"]\n${more}`;
   await writeFile(join(folder, 'hosts.toml'), text);
-  return ['--hosts-dir', join(home, 'hosts')];
+  return ['--hosts-dir', join(home, 'hosts'), ...userFlags(from)];
 }
 
 /** @param {ImagePlace} place */

@@ -91,7 +91,8 @@ async function onEntrepot(scene) {
     },
     local: { type: 'oci', kind: 'hosted', sparse: true, access: { anonymous: 'write' } },
   };
-  const server = new EntrepotServer({ folder, port: await freePort(), repositories });
+  const env = { READER_PASSWORD: READER.password, WRITER_PASSWORD: WRITER.password };
+  const server = new EntrepotServer({ folder, port: await freePort(), repositories, env });
   const host = `127.0.0.1:${server.port}`;
   const from = { host, prefix: 'hub/', namespace: NAMESPACE };
   const to = { host, prefix: 'local/' };
@@ -154,11 +155,62 @@ async function onEntrepot(scene) {
       },
     );
     upstream.proxy.fault = undefined;
+    noteErrors(server);
+    await withAccess(scene, server, repositories);
     await tally.check('oci: the server stops with 0', () => server.stop());
   } finally {
     noteErrors(server);
     await server.kill();
   }
+}
+
+/**
+ * The same where nobody may do anything who does not say who they are.
+ * @param {Scene} scene @param {EntrepotServer} server @param {Record<string, Record<string, unknown>>} repositories
+ */
+async function withAccess(scene, server, repositories) {
+  const { tally, clients, folder, images } = scene;
+  const users = {
+    reader: { password: '${env:READER_PASSWORD}' },
+    writer: { password: '${env:WRITER_PASSWORD}', may: 'write' },
+  };
+  const guarded = Object.entries(repositories).map(([name, one]) => [name, { ...one, access: { users } }]);
+  // What is pushed comes from where everybody may pull, so that pushing alone is refused.
+  server.repositories = { ...Object.fromEntries(guarded), open: { ...repositories.hub, namespaces: [] } };
+  const isThere = await tally.check('oci: the server starts with users', async () => {
+    await server.stop();
+    await server.start();
+  });
+  if (!isThere) return;
+  const host = `127.0.0.1:${server.port}`;
+  const from = { host, prefix: 'hub/', namespace: NAMESPACE, credentials: WRITER };
+  const to = { host, prefix: 'local/', credentials: WRITER };
+  for (const client of clients) {
+    await tally.check(`oci: ${client.name} pulls, lists, inspects and pushes as a user`, async () => {
+      await client.read({ home: await emptied(join(folder, `${client.name}-read`)), from, to, images });
+      await client.write({ home: await emptied(join(folder, `${client.name}-write`)), from, to, images });
+    });
+    for (const [who, credentials] of Object.entries({ nobody: undefined, 'somebody who may only read': READER })) {
+      await tally.check(`oci: ${client.name} does not push as ${who}`, async () => {
+        const place = { host, credentials };
+        const setting = { from: { ...place, prefix: 'open/' }, to: { ...place, prefix: 'local/refused/' } };
+        const home = await emptied(join(folder, `${client.name}-write`));
+        await assert.rejects(client.write({ ...setting, home, images }), /unauthorized|denied|insufficient|401|403/i);
+        const listed = await get(`${server.url}/v2/local/_catalog`, { headers: basic(WRITER) });
+        assert.ok(!listed.body.includes('local/refused/'), listed.body.toString());
+      });
+    }
+  }
+  const login = { USERNAME: WRITER.username, PASSWORD: WRITER.password };
+  const place = { ...to, prefix: 'local/conformance-users/' };
+  await conformHosted(scene, place, { version: '1.1', settings: login });
+  await conformHosted(scene, place, { version: '1.1', settings: { ...login, CACHE_AUTH: 'false' } });
+  await conformReadOnly(scene, 'of a proxied repository, as a user', from, login);
+}
+
+/** @param {{ username: string, password: string }} credentials */
+function basic({ username, password }) {
+  return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
 }
 
 /** What the server logged of its own failures since its last start. @param {EntrepotServer} server */
