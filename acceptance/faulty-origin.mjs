@@ -11,7 +11,7 @@ import { drained, Origin } from './origin.mjs';
  * @property {ServerResponse} response
  * @property {Buffer} body the right one
  * @property {string} type the right media type
- * @property {string} elsewhere a URL of another origin on a private address
+ * @property {string} elsewhere a URL of another origin, on a private address that is not loopback
  */
 
 /** @typedef {'file' | 'pinned' | 'tarball' | 'document'} Door how the faulty body is reached: see `FaultyOrigin` */
@@ -149,10 +149,9 @@ export const FAULTS = {
     doors: ALL,
     play: ({ request, response, elsewhere }) => response.writeHead(302, { location: elsewhere + request.url }).end(),
   },
-  'redirect-to-localhost': {
+  'redirect-to-link-local': {
     doors: ALL,
-    play: ({ request, response, elsewhere }) =>
-      response.writeHead(307, { location: elsewhere.replace('127.0.0.1', 'localhost') + request.url }).end(),
+    play: ({ response }) => response.writeHead(307, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
   },
   'redirect-to-a-file': {
     doors: ALL,

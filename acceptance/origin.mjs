@@ -3,18 +3,20 @@ import { createServer } from 'node:http';
 
 /** @import { IncomingMessage, Server, ServerResponse } from 'node:http' */
 
-/** An HTTP server on loopback that counts its requests and can refuse connections for a while on the same port. */
+/** An HTTP server, on loopback unless another address is named, that counts its requests and can refuse connections for a while on the same port. */
 export class Origin {
   #handler;
+  #host;
   /** @type {Server | undefined} */
   #server;
   #port = 0;
   /** How often each `METHOD path` was asked for. @type {Map<string, number>} */
   requests = new Map();
 
-  /** @param {(request: IncomingMessage, response: ServerResponse) => unknown} handler */
-  constructor(handler) {
+  /** @param {(request: IncomingMessage, response: ServerResponse) => unknown} handler @param {string} [host] */
+  constructor(handler, host = '127.0.0.1') {
     this.#handler = handler;
+    this.#host = host;
   }
 
   get port() {
@@ -22,7 +24,7 @@ export class Origin {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
 
   /** Starts to listen: on any free port the first time, on the same one after `stop`. */
@@ -35,7 +37,7 @@ export class Origin {
         .catch((error) => response.destroy(error));
     });
     server.keepAliveTimeout = 60_000;
-    server.listen(this.#port, '127.0.0.1');
+    server.listen(this.#port, this.#host);
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('a TCP address was expected');

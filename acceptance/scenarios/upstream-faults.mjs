@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FAULTS, FaultyOrigin, rightBody } from '../faulty-origin.mjs';
 import { Origin } from '../origin.mjs';
@@ -17,8 +18,11 @@ export async function upstreamFaults(tally) {
   await withScratch('faults', async (folder) => {
     const origin = new FaultyOrigin();
     await origin.start();
-    const elsewhere = await new Origin((_, response) => response.end('a private place')).start();
-    origin.elsewhere = elsewhere.url;
+    // An upstream on loopback may lead to loopback; it must not lead into the network that the machine is in.
+    const host = privateAddress();
+    const elsewhere = new Origin((_, response) => response.end('a private place'), host);
+    if (host !== undefined) await elsewhere.start();
+    origin.elsewhere = host === undefined ? 'http://10.255.255.1' : elsewhere.url;
     const transport = { connectTimeout: '1s', headersTimeout: '1s', idleTimeout: '1s', totalTimeout: '3s' };
     const common = { transport, limits: { maxDocumentBytes: '4MiB', maxArtifactBytes: '8MiB' } };
     const pinned = { match: 'pinned/**', policy: 'immutable', checksum: { sidecar: '.sha256' } };
@@ -50,6 +54,16 @@ export async function upstreamFaults(tally) {
       await elsewhere.stop();
     }
   });
+}
+
+/** Documentation networks count as private ones: some machines are in one. */
+const PRIVATE = /^(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01])|192\.0\.2|198\.51\.100|203\.0\.113)\./;
+
+/** An address of this machine in a private network; `undefined` when it is in none. */
+function privateAddress() {
+  const addresses = Object.values(networkInterfaces()).flatMap((found) => found ?? []);
+  return addresses.find(({ family, internal, address }) => family === 'IPv4' && !internal && PRIVATE.test(address))
+    ?.address;
 }
 
 /**
