@@ -98,7 +98,7 @@ export class Flights {
     return new AddressedFlight(this.#context, {
       resource,
       digest,
-      admit: () => this.#admitted(resource),
+      admit: () => this.admitted(resource),
       start: () => this.#start(resource, undefined, 'entry'),
     });
   }
@@ -174,7 +174,7 @@ export class Flights {
       rule: this.rule(resource),
       kept,
       keep,
-      describe: () => this.#admitted(resource),
+      describe: () => this.admitted(resource),
       read: (other) => this.read(other, reads),
       abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
@@ -182,8 +182,11 @@ export class Flights {
     };
   }
 
-  /** What is known of `resource` before its bytes, once policy has seen it. */
-  async #admitted(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
+  /**
+   * What is known of `resource` before its bytes, once policy has seen it.
+   * @throws EntrepotError as `describe`; `policy-denied`
+   */
+  async admitted(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
     if (resource.kind !== 'artifact') return undefined;
     const description = await this.describe(resource);
     // The document knows what a file is, also under a name that does not say so.

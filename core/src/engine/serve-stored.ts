@@ -319,7 +319,7 @@ export class StoredServing {
    */
   async #headOfUpstream(request: EngineRequest, resource: Stored): Promise<EngineReply | undefined> {
     const { definition, flights, upstreams } = this.#context;
-    const description = resource.kind === 'artifact' ? await flights.describe(resource) : undefined;
+    const description = await flights.admitted(resource);
     const described = await describedPlace(upstreams, resource, description, request.signal);
     try {
       const reply = await upstreams.fetch({

@@ -17,7 +17,8 @@ export interface Provenance {
 /** The largest provenance file, in bytes: it repeats the chart's metadata. */
 export const LARGEST_PROVENANCE = 256 * 1024;
 
-const MESSAGE = '-----BEGIN PGP SIGNED MESSAGE-----';
+/** What a provenance file begins with. */
+export const SIGNED_MESSAGE = '-----BEGIN PGP SIGNED MESSAGE-----';
 const SIGNATURE = '-----BEGIN PGP SIGNATURE-----';
 const END = '-----END PGP SIGNATURE-----';
 /** Parts the metadata from the sums: `---` would be read as armor. */
@@ -85,7 +86,7 @@ function signedText(file: string): string {
   const start = lines.indexOf(SIGNATURE);
   const headers = lines.slice(1, Math.max(blank, 1));
   const good =
-    lines[0] === MESSAGE &&
+    lines[0] === SIGNED_MESSAGE &&
     blank > 0 &&
     headers.every((line) => /^Hash: [A-Za-z0-9-]+(?:, ?[A-Za-z0-9-]+)*$/.test(line)) &&
     start > blank &&

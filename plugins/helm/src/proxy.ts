@@ -20,7 +20,7 @@ import { IndexJoiner, JSON_INDEX, jsonFragment, YAML_INDEX, yamlFragment } from 
 import { LARGEST_INDEX, parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
 import type { UpstreamVersion } from './index-parser.js';
 import type { HelmOptions } from './options.js';
-import { LARGEST_PROVENANCE } from './provenance.js';
+import { LARGEST_PROVENANCE, SIGNED_MESSAGE } from './provenance.js';
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
@@ -78,6 +78,14 @@ export class HelmProxy implements Protocol {
     } catch (error) {
       throw upstreamFault(error);
     }
+  }
+
+  /** Whether a provenance is good is for clients to find out, who have the keys; but a login page is none. */
+  async verify(artifact: ArtifactResource, content: Content): Promise<void> {
+    if (artifact.class !== 'provenance') return;
+    const start = Buffer.from(await content.bytes(LARGEST_PROVENANCE)).subarray(0, SIGNED_MESSAGE.length);
+    if (start.toString() === SIGNED_MESSAGE) return;
+    throw new EntrepotError('integrity', `${artifact.key}: expected a clear-signed PGP message`);
   }
 
   #describe({ locations, entry }: UpstreamVersion): ArtifactDescription {
