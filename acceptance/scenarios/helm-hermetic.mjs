@@ -128,6 +128,7 @@ async function onEntrepot(scene) {
       );
     }
     await hosted(scene, `${server.url}/charts`);
+    await secondDoor(scene, `${server.url}/charts`, `127.0.0.1:${server.port}/charts`);
     await asImages(scene, `127.0.0.1:${server.port}/images/charts`);
     await proxied(scene, upstream, `${server.url}/proxied`, 'from an empty store');
     if (clients.length === 0) return;
@@ -241,6 +242,28 @@ async function hosted({ tally, clients, folder, key }, url) {
       await run('repo', 'update');
       const result = await tryHelm(client, home, ['pull', `museum/${name}`, '--version', '1.0.0']);
       assert.notEqual(result.code, 0, outputOf(result));
+    });
+  }
+}
+
+/**
+ * The charts of `hosted`, read as images. @param {Scene} scene @param {string} url @param {string} place host, port and name of the repository
+ */
+async function secondDoor({ tally, clients, folder, key }, url, place) {
+  for (const client of clients) {
+    const home = await emptied(join(folder, `${client.name}-home`));
+    const name = `demo-${client.name}`;
+    await tally.check(`helm: ${client.name} pulls from a hosted repository as from a registry`, async () => {
+      const expected = (await get(`${url}/charts/${name}-1.1.0.tgz`)).body;
+      const verify = key === undefined ? [] : ['--verify', '--keyring', key.public];
+      for (const version of ['1.1.0', '~1.1']) {
+        const out = await emptied(join(home, 'out'));
+        const where = ['--version', version, '--plain-http', '--destination', out];
+        await helm(client, home, ['pull', `oci://${place}/${name}`, ...where, ...verify]);
+        assert.ok((await readFile(join(out, `${name}-1.1.0.tgz`))).equals(expected), `other bytes for ${version}`);
+      }
+      const shown = ['show', 'values', `oci://${place}/${name}`, '--version', '1.1.0', '--plain-http'];
+      assert.match(await helm(client, home, shown), new RegExp(`name: ${name}`));
     });
   }
 }
