@@ -139,7 +139,7 @@ export type JoinedPiece = Uint8Array | Entry;
 /** A document with headers of its own: a `Link` to the next page. */
 export interface RenderedDocument {
   readonly bytes: DocumentBytes;
-  /** Names as they are sent; they replace those that were kept. */
+  /** Names as they are sent; they replace those that were kept. Empty: it is left out. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

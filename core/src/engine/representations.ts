@@ -148,6 +148,7 @@ export class Representations {
       lastModified: entry.lastModified,
       vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
+      changesAt: rendition.changesAt,
       ranges: false,
       open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
     };
@@ -207,8 +208,7 @@ export class Representations {
         descriptions,
         headers,
         keptKeys,
-        admits: (coordinates, description) => this.#context.admission.lists(coordinates, description, notice),
-        refusal: (coordinates, description) => this.#context.admission.refusal(coordinates, description),
+        ...this.#context.admission.lister(notice, request.baseUrl),
       },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
     };
@@ -259,7 +259,8 @@ function headersOf(
     ...replyHeaders,
   };
   const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));
-  return { ...Object.fromEntries(Object.entries(kept).filter(([name]) => !replaced.has(name))), ...own };
+  const others = Object.entries(kept).filter(([name]) => !replaced.has(name));
+  return Object.fromEntries([...others, ...Object.entries(own).filter(([, value]) => value !== '')]);
 }
 
 /** The coding for a document of `size` bytes: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */

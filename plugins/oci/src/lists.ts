@@ -98,10 +98,14 @@ function tagList(
   const { n, last } = pageOf(new URLSearchParams(/\?.*$/.exec(document.upstreamPath)?.[0] ?? ''));
   const all = listed ?? keptKeys.map((key) => key.slice(prefix.length));
   const admitted = all.filter((version) => context.admits({ ecosystem: 'oci', name, version }));
-  // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut.
-  const rest = next === undefined && last !== undefined ? admitted.filter((tag) => compare(tag, last) > 0) : admitted;
-  const cut = next === undefined && n !== undefined && rest.length > n;
-  const tags = cut ? rest.toSorted(compare).slice(0, n) : rest;
+  // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut. The order
+  // of those that do is their own.
+  const isWhole = listed === undefined || (last !== undefined && listed.includes(last));
+  const isOurs = next === undefined && (isWhole || (n !== undefined && listed.length > n));
+  const sorted = isOurs ? admitted.toSorted(compare) : admitted;
+  const rest = isOurs && isWhole && last !== undefined ? sorted.filter((tag) => compare(tag, last) > 0) : sorted;
+  const cut = isOurs && n !== undefined && rest.length > n;
+  const tags = cut ? rest.slice(0, n) : rest;
   const following = cut && n > 0 ? queryOf(n, tags.at(-1)) : next;
   const body = JSON.stringify({ name: clientName(baseUrl, document.variant as string), tags });
   return { bytes: [body], headers: nextLink(baseUrl, clientPath(document), following) };
@@ -147,7 +151,8 @@ function nextQuery(link: string | undefined): string | undefined {
 }
 
 function nextLink(baseUrl: string, path: string, query: string | undefined): Record<string, string> {
-  return query === undefined ? {} : linkTo(baseUrl, path + query);
+  // That of the upstream leads to the upstream.
+  return query === undefined ? { Link: '' } : linkTo(baseUrl, path + query);
 }
 
 function linkTo(baseUrl: string, target: string): Record<string, string> {

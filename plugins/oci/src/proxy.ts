@@ -130,7 +130,8 @@ export class OciProxy implements Protocol {
       class: 'tag',
       key: KEY.tag(name, reference),
       digestHeader: DIGEST_HEADER,
-      freshness: freshFor === undefined ? undefined : { freshFor },
+      // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
+      freshness: freshFor === undefined ? undefined : { freshFor, expireAfter: Infinity },
       pinned: {
         key: KEY.manifest(name, '{digest}'),
         upstreamPath: `v2/${name}/manifests/{digest}`,

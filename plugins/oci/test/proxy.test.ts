@@ -1,0 +1,477 @@
+import type { ProtocolPlugin } from '@entrepot/core';
+import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import { afterEach, describe, expect, it } from 'vitest';
+import plugin from '../src/index.js';
+import { digestOf, INDEX, indexOf, describeBytes, MANIFEST, manifestOf } from './images.js';
+
+const CONFIG = '{"architecture":"amd64","os":"linux"}';
+const LAYER = 'a layer';
+const IMAGE = manifestOf(CONFIG, LAYER);
+const MINUTE = 60_000;
+/** Of the URL of the upstream. */
+const UPSTREAM_PATH = '/upstream/base';
+
+let opened: TestRepository | undefined;
+
+afterEach(async () => {
+  await opened?.close();
+  opened = undefined;
+});
+
+async function open(options: Readonly<Record<string, unknown>> = {}): Promise<TestRepository> {
+  opened = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, options });
+  return opened;
+}
+
+/** The path of a request to the upstream. */
+function at(path: string): string {
+  return `${UPSTREAM_PATH}/v2/${path}`;
+}
+
+/** Has the upstream name `body` by `tag` and by its digest. */
+function tag({ upstream }: TestRepository, name: string, reference: string, body = IMAGE, mediaType = MANIFEST): void {
+  const fixture = { body, mediaType, headers: { 'docker-content-digest': digestOf(body) } };
+  upstream.serve(at(`${name}/manifests/${reference}`), fixture);
+  upstream.serve(at(`${name}/manifests/${digestOf(body)}`), fixture);
+}
+
+function codeOf({ body }: TestReply): string {
+  return (JSON.parse(body.toString()) as { errors: { code: string }[] }).errors[0]?.code as string;
+}
+
+function tagsOf({ body }: TestReply): unknown {
+  return JSON.parse(body.toString());
+}
+
+describe('names', () => {
+  it.each<[library: boolean | undefined, name: string, upstream: string]>([
+    [true, 'alpine', 'library/alpine'],
+    [true, 'library/alpine', 'library/alpine'],
+    [true, 'library', 'library/library'],
+    [true, 'team/app', 'team/app'],
+    [false, 'alpine', 'alpine'],
+    [undefined, 'alpine', 'alpine'],
+  ])('with library: %s, %s is %s upstream', async (library, name, upstream) => {
+    const repository = await open(library === undefined ? {} : { library });
+    tag(repository, upstream, 'latest');
+    repository.upstream.serve(at(`${upstream}/blobs/${digestOf(LAYER)}`), { body: LAYER });
+    repository.upstream.serve(at(`${upstream}/tags/list`), {
+      body: JSON.stringify({ name: upstream, tags: ['latest'] }),
+      mediaType: 'application/json',
+      headers: { link: `</v2/${upstream}/tags/list?last=latest&n=1>; rel="next"` },
+    });
+    const { ask } = repository;
+    expect((await ask(`/${name}/manifests/latest`)).body.toString()).toBe(IMAGE);
+    expect((await ask(`/${name}/blobs/${digestOf(LAYER)}`)).body.toString()).toBe(LAYER);
+    const listed = await ask(`/${name}/tags/list?n=1`);
+    expect(tagsOf(listed)).toEqual({ name, tags: ['latest'] });
+    expect(listed.headers['link']).toBe(`</mount/${name}/tags/list?last=latest&n=1>; rel="next"`);
+  });
+
+  it('of Docker Hub are known by its address', async () => {
+    const { create } = plugin;
+    const of = (url: string) =>
+      create({
+        services: {},
+        options:
+          plugin.options['~standard'] && ({ mayPull: () => true, freshForTag: () => undefined, written: [] } as never),
+        repository: { name: 'hub', kind: 'proxy', upstreams: [{ url }] },
+      });
+    const head = { method: 'GET', segments: ['alpine', 'manifests', '3'], query: new URLSearchParams() };
+    for (const [url, path] of [
+      ['https://registry-1.docker.io', 'v2/library/alpine/manifests/3'],
+      ['https://quay.io', 'v2/alpine/manifests/3'],
+    ] as const) {
+      expect((await of(url)).route(head as never)).toMatchObject({ upstreamPath: path });
+    }
+  });
+
+  it.each<[name: string, status: number]>([
+    ['team/app', 200],
+    ['team/deep/app', 200],
+    ['team/secret/app', 403],
+    ['other/app', 403],
+    ['alpine', 200],
+    ['library/alpine', 200],
+  ])('that patterns let through are pulled: %s is %i', async (name, status) => {
+    const repository = await open({ allow: ['team/**', 'library/*'], deny: ['team/secret/**'], library: true });
+    for (const known of ['team/app', 'team/deep/app', 'team/secret/app', 'other/app', 'library/alpine'])
+      tag(repository, known, '1');
+    const { ask, upstream } = repository;
+    for (const path of [`/${name}/manifests/1`, `/${name}/manifests/${digestOf(IMAGE)}`]) {
+      const reply = await ask(path);
+      expect(reply.status).toBe(status);
+      if (status === 403) expect(codeOf(reply)).toBe('DENIED');
+    }
+    if (status === 200) return;
+    for (const path of [`blobs/${digestOf(LAYER)}`, 'tags/list', `referrers/${digestOf(IMAGE)}`])
+      expect((await ask(`/${name}/${path}`)).status).toBe(403);
+    expect(upstream.requests).toEqual([]);
+  });
+});
+
+describe('tags', () => {
+  it('are fresh as long as the first rule that matches says', async () => {
+    const rules = [
+      { match: 'latest', freshFor: '0' },
+      { match: 'v*', freshFor: 'forever' },
+    ];
+    const repository = await open({ tags: rules });
+    const { ask, upstream, clock } = repository;
+    const asked = (reference: string) => upstream.count(at(`app/manifests/${reference}`));
+    for (const reference of ['latest', 'v1', 'other']) tag(repository, 'app', reference);
+    const pullAll = async () => {
+      for (const reference of ['latest', 'v1', 'other'])
+        expect((await ask(`/app/manifests/${reference}`)).status).toBe(200);
+    };
+    await pullAll();
+    const before = asked('latest');
+    clock.advance(1);
+    await pullAll();
+    expect(asked('latest')).toBeGreaterThan(before);
+    const [v1, other] = [asked('v1'), asked('other')];
+    clock.advance(4 * MINUTE);
+    await pullAll();
+    expect([asked('v1'), asked('other')]).toEqual([v1, other]);
+    clock.advance(365 * 24 * 60 * MINUTE);
+    await pullAll();
+    expect(asked('v1')).toBe(v1);
+    expect(asked('other')).toBeGreaterThan(other);
+  });
+
+  it('have one digest, whatever a client accepts', async () => {
+    const repository = await open();
+    const { ask, upstream } = repository;
+    const index = indexOf(describeBytes(MANIFEST, IMAGE));
+    tag(repository, 'app', '1', index, INDEX);
+    for (const accept of [MANIFEST, INDEX, '*/*', 'application/vnd.docker.distribution.manifest.v1+json', '']) {
+      const reply = await ask({ path: '/app/manifests/1', headers: accept === '' ? {} : { accept } });
+      expect([reply.body.toString(), reply.headers['content-type'], reply.headers['docker-content-digest']]).toEqual([
+        index,
+        INDEX,
+        digestOf(index),
+      ]);
+    }
+    const accepted = new Set(upstream.requests.map(({ headers }) => headers['accept']));
+    expect(accepted.size).toBe(1);
+    expect([...accepted][0]).not.toMatch(/v1\+prettyjws|\*/);
+  });
+
+  it('are asked for by HEAD alone while they stay, and moved by digest', async () => {
+    const repository = await open();
+    const { ask, upstream, clock } = repository;
+    tag(repository, 'app', '1');
+    await ask('/app/manifests/1');
+    const seen = upstream.requests.length;
+    clock.advance(6 * MINUTE);
+    expect((await ask('/app/manifests/1')).outcome).toBe('revalidated');
+    expect(upstream.requests.slice(seen).map(({ method }) => method)).toEqual(['HEAD']);
+    tag(repository, 'app', '1', indexOf(), INDEX);
+    clock.advance(6 * MINUTE);
+    expect((await ask('/app/manifests/1')).body.toString()).toBe(indexOf());
+    expect(upstream.requests.slice(seen + 1).map(({ method, path }) => [method, path])).toEqual([
+      ['HEAD', at('app/manifests/1')],
+      ['GET', at(`app/manifests/${digestOf(indexOf())}`)],
+    ]);
+    expect((await ask(`/app/manifests/${digestOf(IMAGE)}`)).outcome).toBe('hit');
+  });
+
+  it.each([
+    ['application/vnd.docker.distribution.manifest.v1+prettyjws', '{"schemaVersion":1,"signatures":[{"x":1}]}'],
+    ['application/vnd.docker.distribution.manifest.v1+json', '{"schemaVersion":1}'],
+  ])('of the first schema (%s) are passed on as they are', async (mediaType, body) => {
+    const repository = await open();
+    repository.upstream.serve(at('old/manifests/1'), { body, mediaType });
+    const reply = await repository.ask('/old/manifests/1');
+    expect([reply.status, reply.body.toString(), reply.headers['content-type']]).toEqual([200, body, mediaType]);
+  });
+
+  it.each<[sent: string | undefined, body: string, expected: string]>([
+    ['application/json', IMAGE, MANIFEST],
+    ['text/plain; charset=utf-8', indexOf(), INDEX],
+    [undefined, IMAGE, MANIFEST],
+    ['application/octet-stream', '{"schemaVersion":2,"manifests":[],"layers":[]}', MANIFEST],
+  ])('are of the type that they say themselves where the upstream says %s', async (sent, body, expected) => {
+    const { ask, upstream } = await open();
+    upstream.serve(at('app/manifests/1'), { body, ...(sent !== undefined && { mediaType: sent }) });
+    expect((await ask('/app/manifests/1')).headers['content-type']).toBe(expected);
+  });
+
+  it('that turn out to be a page of HTML are an outage', async () => {
+    const { ask, upstream, entries } = await open();
+    upstream.serve(at('app/manifests/1'), { body: '<!doctype html>', mediaType: 'text/html' });
+    const reply = await ask('/app/manifests/1');
+    expect([reply.status, codeOf(reply)]).toEqual([502, 'UNAVAILABLE']);
+    expect(await entries.list('test', { prefix: '', limit: 1 })).toEqual([]);
+  });
+});
+
+describe('what the upstream refuses', () => {
+  it.each<[status: number, told: number, code: string]>([
+    [401, 404, 'MANIFEST_UNKNOWN'],
+    [403, 404, 'MANIFEST_UNKNOWN'],
+    [404, 404, 'MANIFEST_UNKNOWN'],
+    [429, 429, 'TOOMANYREQUESTS'],
+    [500, 502, 'UNAVAILABLE'],
+    [503, 502, 'UNAVAILABLE'],
+  ])('%i is told as %i %s, and never as a challenge of ours', async (status, told, code) => {
+    const { ask, upstream } = await open();
+    const headers = { 'www-authenticate': 'Basic realm="upstream"' };
+    for (const reference of ['1', digestOf(IMAGE)])
+      upstream.serve(at(`app/manifests/${reference}`), { status, headers, body: 'refused' });
+    for (const reference of ['1', digestOf(IMAGE)]) {
+      const reply = await ask(`/app/manifests/${reference}`);
+      expect([reply.status, codeOf(reply)]).toEqual([told, code]);
+      expect(reply.headers['www-authenticate']).toBeUndefined();
+      expect(reply.body.toString()).toContain(String(status));
+    }
+  });
+
+  it.each<[status: number, told: number]>([
+    [401, 404],
+    [403, 404],
+    [404, 404],
+    [429, 200],
+    [500, 200],
+  ])('%i of a tag that is kept is told as %i', async (status, told) => {
+    const repository = await open();
+    const { ask, upstream, clock } = repository;
+    tag(repository, 'app', '1');
+    await ask('/app/manifests/1');
+    upstream.serve(at('app/manifests/1'), { status, body: 'refused' });
+    clock.advance(6 * MINUTE);
+    const reply = await ask('/app/manifests/1');
+    expect(reply.status).toBe(told);
+    expect(reply.headers['warning']?.startsWith('299 ') ?? false).toBe(told === 200);
+    expect((await ask(`/app/manifests/${digestOf(IMAGE)}`)).outcome).toBe('hit');
+  });
+
+  it('HEAD of a blob is answered with the size in its manifest, also by digest', async () => {
+    const repository = await open();
+    const { ask, upstream } = repository;
+    tag(repository, 'app', '1', indexOf(describeBytes(MANIFEST, IMAGE)), INDEX);
+    tag(repository, 'app', '1-amd64');
+    upstream.handle(at(`app/blobs/${digestOf(LAYER)}`), (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(401).end();
+      else response.end(LAYER);
+    });
+    for (const reference of ['1', digestOf(IMAGE)]) await ask(`/app/manifests/${reference}`);
+    const head = await ask({ method: 'HEAD', path: `/app/blobs/${digestOf(LAYER)}` });
+    expect(head).toMatchObject({ status: 200, headers: { 'content-length': `${LAYER.length}` } });
+    expect(head.headers['docker-content-digest']).toBe(digestOf(LAYER));
+    expect((await ask(`/app/blobs/${digestOf(LAYER)}`)).body.toString()).toBe(LAYER);
+  });
+
+  it('is a push', async () => {
+    const { ask, upstream } = await open();
+    for (const [method, path] of [
+      ['POST', '/app/blobs/uploads/'],
+      ['PUT', '/app/manifests/1'],
+      ['DELETE', '/app/manifests/1'],
+      ['PATCH', '/app/blobs/uploads/1'],
+      ['GET', '/app/blobs/uploads/1'],
+    ] as const) {
+      const reply = await ask({ method, path });
+      expect([reply.status, codeOf(reply), reply.headers['allow']]).toEqual([405, 'UNSUPPORTED', 'GET, HEAD']);
+    }
+    expect(upstream.requests).toEqual([]);
+  });
+});
+
+describe('?ns=', () => {
+  it('is said again in replies, and not sent on', async () => {
+    const repository = await open();
+    tag(repository, 'app', '1');
+    const reply = await repository.ask('/app/manifests/1?ns=registry.example.com');
+    expect([reply.status, reply.headers['oci-namespace']]).toEqual([200, 'registry.example.com']);
+    expect(repository.upstream.requests.every(({ path }) => !path.includes('?'))).toBe(true);
+  });
+});
+
+describe('bytes', () => {
+  it('that are others than the digest says are not passed on whole, and not kept', async () => {
+    const { ask, upstream, entries } = await open();
+    const digest = digestOf('x'.repeat(200_000));
+    upstream.serve(at(`app/blobs/${digest}`), { body: 'y'.repeat(200_000) });
+    const broken = await ask(`/app/blobs/${digest}`);
+    expect(broken.error ?? broken.status).not.toBe(200);
+    expect(await entries.list('test', { prefix: '', limit: 1 })).toEqual([]);
+    upstream.serve(at(`app/blobs/${digest}`), { body: 'x'.repeat(200_000) });
+    expect((await ask(`/app/blobs/${digest}`)).body.toString()).toBe('x'.repeat(200_000));
+  });
+
+  it('are checked by SHA-512 where they are named by it', async () => {
+    const { ask, upstream } = await open();
+    const digest = digestOf(LAYER, 'sha512');
+    upstream.serve(at(`app/blobs/${digest}`), { body: LAYER });
+    const pulled = await ask(`/app/blobs/${digest}`);
+    expect([pulled.body.toString(), pulled.headers['docker-content-digest']]).toEqual([LAYER, digest]);
+    const other = digestOf('other', 'sha512');
+    upstream.serve(at(`app/blobs/${other}`), { body: LAYER });
+    expect((await ask(`/app/blobs/${other}`)).status).toBe(502);
+  });
+
+  it('that another name brought are given only where the upstream has them under this one, too', async () => {
+    const { ask, upstream } = await open();
+    const digest = digestOf(LAYER);
+    upstream.serve(at(`one/blobs/${digest}`), { body: LAYER });
+    upstream.serve(at(`two/blobs/${digest}`), { body: LAYER });
+    for (const name of ['one', 'two']) expect((await ask(`/${name}/blobs/${digest}`)).status).toBe(200);
+    expect((await ask(`/three/blobs/${digest}`)).status).toBe(404);
+    const fetched = upstream.requests.filter(({ method, path }) => method === 'GET' && path.includes(digest));
+    expect(fetched.map(({ path }) => path)).toEqual([at(`one/blobs/${digest}`)]);
+  });
+});
+
+describe('lists of tags', () => {
+  const json = 'application/json';
+
+  it.each<[link: string, expected: string | undefined]>([
+    ['</v2/app/tags/list?last=b&n=2>; rel="next"', '</mount/app/tags/list?last=b&n=2>; rel="next"'],
+    [
+      '<https://elsewhere.example.com/v2/x/tags/list?last=b&n=2>; rel=next',
+      '</mount/app/tags/list?last=b&n=2>; rel="next"',
+    ],
+    ['<?last=b&n=2>; rel="next"', '</mount/app/tags/list?last=b&n=2>; rel="next"'],
+    ['</v2/app/tags/list?last=b>; rel="prev"', undefined],
+    ['nonsense', undefined],
+  ])('lead on to us: %s', async (link, expected) => {
+    const { ask, upstream } = await open();
+    upstream.serve(at('app/tags/list?n=2'), {
+      body: '{"name":"x","tags":["a","b"]}',
+      mediaType: json,
+      headers: { link },
+    });
+    const reply = await ask('/app/tags/list?n=2');
+    expect([tagsOf(reply), reply.headers['link']]).toEqual([{ name: 'app', tags: ['a', 'b'] }, expected]);
+  });
+
+  it('are cut here where the upstream takes no notice of n and last', async () => {
+    const { ask, upstream } = await open();
+    upstream.serve(at('app/tags/list'), {
+      body: '{"name":"app","tags":["c","a","b","1","1.2","1-rc"]}',
+      mediaType: json,
+    });
+    const seen: string[] = [];
+    for (let next: string | undefined = '/app/tags/list?n=2'; next !== undefined;) {
+      const reply = await ask(next);
+      seen.push(...(tagsOf(reply) as { tags: string[] }).tags);
+      next = /<\/mount([^>]*)>/.exec(reply.headers['link'] ?? '')?.[1];
+    }
+    expect(seen).toEqual(['1', '1-rc', '1.2', 'a', 'b', 'c']);
+    const none = await ask('/app/tags/list?n=0');
+    expect([tagsOf(none), none.headers['link']]).toEqual([{ name: 'app', tags: [] }, undefined]);
+  });
+
+  it('keep the order of an upstream that pages', async () => {
+    const { ask, upstream } = await open();
+    const link = '</v2/app/tags/list?last=b&n=2>; rel="next"';
+    upstream.serve(at('app/tags/list?n=2'), { body: '{"tags":["A","b"]}', mediaType: json, headers: { link } });
+    upstream.serve(at('app/tags/list?n=2&last=b'), { body: '{"tags":["C","d"]}', mediaType: json });
+    expect(tagsOf(await ask('/app/tags/list?n=2'))).toMatchObject({ tags: ['A', 'b'] });
+    const last = await ask('/app/tags/list?last=b&n=2');
+    expect([tagsOf(last), last.headers['link']]).toEqual([{ name: 'app', tags: ['C', 'd'] }, undefined]);
+  });
+
+  it.each(['{"name":"app","tags":null}', '{"name":"app"}'])(
+    'hold an array also where the upstream says %s',
+    async (body) => {
+      const { ask, upstream } = await open();
+      upstream.serve(at('app/tags/list'), { body, mediaType: json });
+      expect(tagsOf(await ask('/app/tags/list'))).toEqual({ name: 'app', tags: [] });
+    },
+  );
+
+  it('that are none are an outage, and what is kept is listed in one', async () => {
+    const repository = await open();
+    const { ask, upstream } = repository;
+    upstream.serve(at('app/tags/list'), { body: '["a"]', mediaType: json });
+    expect((await ask('/app/tags/list')).status).toBe(502);
+    for (const reference of ['2', '1']) {
+      tag(repository, 'app', reference);
+      await ask(`/app/manifests/${reference}`);
+    }
+    upstream.goOffline();
+    expect(tagsOf(await ask('/app/tags/list?n=10'))).toEqual({ name: 'app', tags: ['1', '2'] });
+    expect((await ask('/none/tags/list')).status).toBe(502);
+  });
+
+  it.each(['-1', 'abc', '1e3', ''])('of n=%s are refused before the upstream is asked', async (n) => {
+    const { ask, upstream } = await open();
+    const reply = await ask(`/app/tags/list?n=${n}`);
+    expect([reply.status, codeOf(reply)]).toEqual([400, 'PAGINATION_NUMBER_INVALID']);
+    expect(upstream.requests).toEqual([]);
+  });
+});
+
+describe('referrers', () => {
+  const subject = digestOf(IMAGE);
+  const list = indexOf(describeBytes(MANIFEST, 'a signature'));
+  const schema = `sha256-${subject.slice('sha256:'.length)}`;
+  const bodyOf = async ({ ask }: TestRepository, query = '') => {
+    const reply = await ask(`/app/referrers/${subject}${query}`);
+    return [reply.status, reply.headers['content-type'], reply.body.toString()];
+  };
+
+  it('are those of the API, with its filter and its pages', async () => {
+    const repository = await open();
+    const { ask, upstream } = repository;
+    upstream.serve(at(`app/referrers/${subject}?artifactType=a%2Fb%2Bc`), {
+      body: list,
+      mediaType: INDEX,
+      headers: { 'oci-filters-applied': 'artifactType', link: '<?artifactType=a%2Fb%2Bc&last=x>; rel="next"' },
+    });
+    const reply = await ask(`/app/referrers/${subject}?artifactType=a%2Fb%2Bc`);
+    expect(reply.body.toString()).toBe(list);
+    expect(reply.headers).toMatchObject({
+      'content-type': INDEX,
+      'oci-filters-applied': 'artifactType',
+      link: `</mount/app/referrers/${subject}?artifactType=a%2Fb%2Bc&last=x>; rel="next"`,
+    });
+  });
+
+  it('are those of the tag where there is no API, and none where there is no tag', async () => {
+    const repository = await open();
+    expect(await bodyOf(repository)).toEqual([200, INDEX, indexOf()]);
+    repository.upstream.serve(at(`app/manifests/${schema}`), { body: list, mediaType: INDEX });
+    repository.clock.advance(6_000);
+    expect(await bodyOf(repository)).toEqual([200, INDEX, list]);
+  });
+
+  it('appear soon after they were not there', async () => {
+    const repository = await open();
+    expect(await bodyOf(repository)).toEqual([200, INDEX, indexOf()]);
+    repository.upstream.serve(at(`app/referrers/${subject}`), { body: list, mediaType: INDEX });
+    expect(await bodyOf(repository)).toEqual([200, INDEX, indexOf()]);
+    repository.clock.advance(6_000);
+    expect(await bodyOf(repository)).toEqual([200, INDEX, list]);
+  });
+
+  it.each<[what: string, serve: (repository: TestRepository) => void, expected: string]>([
+    [
+      'of the API',
+      ({ upstream }) => upstream.serve(at(`app/referrers/${subject}`), { body: list, mediaType: INDEX }),
+      list,
+    ],
+    [
+      'of the tag',
+      ({ upstream }) => upstream.serve(at(`app/manifests/${schema}`), { body: list, mediaType: INDEX }),
+      list,
+    ],
+    ['that there are none', () => {}, indexOf()],
+  ])('are known in an outage, also after a restart: %s', async (_what, serve, expected) => {
+    const repository = await open();
+    serve(repository);
+    expect(await bodyOf(repository)).toEqual([200, INDEX, expected]);
+    const restarted = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, stores: repository });
+    try {
+      restarted.upstream.goOffline();
+      restarted.clock.advance(60 * MINUTE);
+      expect(await bodyOf(restarted)).toEqual([200, INDEX, expected]);
+      const unknown = await restarted.ask(`/app/referrers/${digestOf('other')}`);
+      expect(unknown.status).toBe(502);
+    } finally {
+      await restarted.close();
+    }
+  });
+});
