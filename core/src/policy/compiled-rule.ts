@@ -38,7 +38,7 @@ export function compileRule(rule: PolicyRule, compilation: Compilation): Compile
       if (reason !== undefined) evidence.reasons.push(reason);
       if (subject.expressionFailed) evidence.reasons.push('its expression failed');
       else if (when !== undefined) when.explain(subject, evidence);
-      else if (reason === undefined) evidence.reasons.push(match.purl === undefined ? 'always' : 'listed');
+      else if (reason === undefined) evidence.reasons.push(rule.match === undefined ? 'always' : 'listed');
     },
   };
 }

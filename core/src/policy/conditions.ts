@@ -217,7 +217,7 @@ function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledConditi
   return {
     test(subject) {
       const { input } = subject;
-      if (input.coordinates.version === undefined) return truth.unknown;
+      if (subject.isName) return truth.unknown;
       const start = subject.ageStart();
       for (const age of [below, from]) if (age !== undefined && start !== undefined) subject.note(start + age);
       const { now } = input;
@@ -259,8 +259,9 @@ function compileLicenseCondition({ allow, deny, unknown }: LicenseCondition): Co
   const isUnknown = (licenses: readonly string[] = []): boolean =>
     licenses.length === 0 || !licenses.every(isLicenseExpression);
   return {
-    test({ input }) {
+    test({ input, isName }) {
       const { licenses } = input.facts;
+      if (isName) return truth.unknown;
       if (unknown !== undefined && isUnknown(licenses) === unknown) return truth.yes;
       if (allowed === undefined && denied === undefined) return truth.no;
       if (licenses === undefined || licenses.length === 0) return truth.unknown;
@@ -279,6 +280,7 @@ function compileLicenseCondition({ allow, deny, unknown }: LicenseCondition): Co
 function compileScan(wanted: ReadonlySet<string>): CompiledCondition {
   return {
     test(subject) {
+      if (subject.isName) return truth.unknown;
       const { states, undecided } = subject.scanStates();
       if ([...states].some((state) => wanted.has(state))) return truth.yes;
       return undecided ? truth.pending : truth.no;
@@ -408,9 +410,10 @@ function bareVersion(version: string): string {
 function printFindings(found: readonly Finding[]): string {
   const [worst] = found;
   if (worst === undefined) return 'no advisory';
-  const { id, severity, fixedIn } = worst;
+  const { id, severity, fixedIn, exploited } = worst;
   const details = [
     ...(isMalicious(worst) ? [] : [severity]),
+    ...(exploited === true ? ['exploited'] : []),
     ...(fixedIn.length > 0 ? [`fixed in ${first(fixedIn)}`] : []),
   ];
   const more = found.length > 1 ? ` and ${found.length - 1} more` : '';

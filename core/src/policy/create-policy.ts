@@ -150,7 +150,8 @@ class DocumentPolicy implements Policy {
     if (covering.length > 0) {
       subject.leaveOut(isCovered);
       value = rule.test(subject);
-      if (value < truth.pending) return { state: 'excepted', exceptions: covering.map(({ id }) => id), ...found };
+      const kept = { exceptions: covering.map(({ id }) => id), ...found };
+      if (value !== truth.yes) return { state: value === truth.pending ? 'pending' : 'excepted', ...kept };
     }
     if (value === truth.pending) return PENDING;
     const remaining = covering.length > 0 ? evidenceOf(rule, subject) : found;

@@ -65,6 +65,12 @@ export class Subject {
     if (this.nextChangeAt === undefined || at < this.nextChangeAt) this.nextChangeAt = at;
   }
 
+  /** It is a name as a whole, not one of its versions: documents are asked for by it. */
+  get isName(): boolean {
+    const { coordinates, stage, storedAt } = this.input;
+    return coordinates.version === undefined && stage === 'request' && storedAt === undefined;
+  }
+
   /** When its age began; infinite: always old enough, or never. `undefined`: this is the first that is known of it. */
   ageStart(): number | undefined {
     const { facts, firstSeenAt, storedAt } = this.input;
@@ -127,7 +133,9 @@ export class Subject {
     // Without a version, a database speaks of all of them: that judges none.
     if (coordinates.version === undefined)
       return { findings: [], answered: false, awaited: false, absence: truth.unknown };
-    const answers = this.#scanners.map(({ id, scanner }) => ({ id, found: ask(scanner, coordinates, integrity) }));
+    // Without a version, a database speaks of all of them: that judges none.
+    const askable = coordinates.version === undefined ? [] : this.#scanners;
+    const answers = askable.map(({ id, scanner }) => ({ id, found: ask(scanner, coordinates, integrity) }));
     const asked = new Set(answers.filter(({ found }) => found !== undefined).map(({ id }) => id));
     const counted = (reports ?? []).filter(({ scanner }) => !asked.has(scanner));
     const findings = [...answers.flatMap(({ found }) => found ?? []), ...counted.flatMap((report) => report.findings)];

@@ -118,7 +118,6 @@ const conditions: Readonly<Record<string, Condition>> = {
   big: { size: { gt: '100MB' } },
   small: { size: { lte: '1KiB' } },
   expression: { cel: 'installScripts && !deprecated' },
-  'failing-expression': { cel: 'throw' },
   'not-deprecated': { not: { deprecated: true } },
 };
 const actions = ['deny', 'hold', 'hide', 'warn', 'allow'] as const;
@@ -129,6 +128,7 @@ export const everything: PolicyDocument = {
   repositories: { watched: { mode: 'audit', firstFetch: { action: 'deny' }, onScanFailure: 'deny' } },
   rules: [
     ...Object.entries(conditions).map(([id, when], index) => ({ id, when, action: actions[index % 5] ?? 'deny' })),
+    { id: 'failing-expression', match: { versions: ['latest'] }, when: { cel: 'throw' }, action: 'hold' },
     { id: 'listed', match: { purl: ['pkg:npm/@scope/*'], except: ['pkg:npm/@scope/ok'] }, action: 'deny' },
     { id: 'listed-versions', match: { ecosystems: ['npm'], versions: ['<0.1.0', 'v2'] }, action: 'hold' },
     { id: 'grace', when: { vuln: { severity: '>=high' } }, action: 'deny', grace: { kept: '14d' } },
