@@ -1,2 +1,14 @@
 /** The folders of everything that is published, in the order in which it depends on each other. */
-export const PUBLISHED = ['core', 'plugins/npm', 'plugins/files', 'plugins/pypi', 'plugins/go', 'plugins/oci', 'plugins/helm', 'host'];
+export const PUBLISHED = [
+  'core',
+  'plugins/npm',
+  'plugins/files',
+  'plugins/pypi',
+  'plugins/go',
+  'plugins/oci',
+  'plugins/helm',
+  'plugins/scanner-osv',
+  'plugins/scanner-trivy',
+  'plugins/scanner-grype',
+  'host',
+];

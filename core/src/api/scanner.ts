@@ -55,15 +55,44 @@ export interface ScanReport {
 export interface ScanSubject {
   readonly coordinates: PackageCoordinates;
   readonly digest?: Digest | undefined;
+  /** What the ecosystem promised about its bytes, for indicators by hash. */
+  readonly integrity?: readonly Integrity[] | undefined;
   readonly content?: Content | undefined;
   /** A file with the content, where the store has one. Read-only. */
   readonly path?: string | undefined;
+  /** Qualifiers of its package URL: for packages of a distribution `distro` (`debian-12`), `upstream` (the source) and `arch`. */
+  readonly qualifiers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Other bytes of its repository that it names, by digest: the manifests, configuration and layers of an image. As long as
+   * the scan runs. `undefined`: they are not to be had.
+   */
+  readonly part?: ((digest: Digest) => Promise<Content | undefined>) | undefined;
+}
+
+/** A request of a client to an API of the database itself, such as `POST /v1/query` of OSV or the bulk audit of npm. */
+export interface ScannerQuestion {
+  readonly method: 'GET' | 'POST';
+  /** From the root of that API: `/v1/query`, `/-/npm/v1/security/advisories/bulk`. Without a query. */
+  readonly path: string;
+  /** Decompressed. */
+  readonly body?: Uint8Array | undefined;
+}
+
+/** The reply to a `ScannerQuestion`, errors of the API included. */
+export interface ScannerAnswer {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly body: string | Uint8Array;
 }
 
 /** Judges subjects by a database of advisories. */
 export interface Scanner {
   /** Ecosystems (package URL types) that it knows. */
-  readonly subjects: { readonly ecosystems: readonly string[] };
+  readonly subjects: {
+    readonly ecosystems: readonly string[];
+    /** Those of them whose content it needs (with `digest` and `part`) although it needs none of the others. */
+    readonly withContent?: readonly string[] | undefined;
+  };
   readonly needs: 'coordinates' | 'content';
   /**
    * @throws EntrepotError `scan-unavailable` when it cannot say, also for an ecosystem that it does not know and for
@@ -84,6 +113,11 @@ export interface Scanner {
    * every advisory of the name, so that `fixedIn` tells which versions fix something.
    */
   lookup?(coordinates: PackageCoordinates, integrity?: readonly Integrity[]): readonly Finding[] | undefined;
+  /**
+   * Answers clients from the database, without any other server. `undefined`: it has no such API; the path is not found.
+   * @throws EntrepotError `scan-unavailable` when there is no database to ask
+   */
+  answer?(question: ScannerQuestion): ScannerAnswer | undefined;
   /** Takes a newer database in use where there is one. @returns whose findings may differ now; `undefined`: it is not known. */
   update?(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined>;
   /** For health and metrics: when the database was made; milliseconds since the epoch. */

@@ -1,12 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
+import { pick, runTool, ToolFailure, type ToolOutput } from '@entrepot/core/tool';
 import type { CredentialsSocket } from './credentials-socket.js';
 
-/** How much of what `go` prints is read, in bytes: a list of versions, and the end of its complaints. */
+/** How much of what `go` prints is read, in bytes: a list of versions. */
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
-const KEPT_COMPLAINTS = 16 * 1024;
 /** Seconds after which git gives up a transfer that stands still. */
 const STALLED = '60';
 
@@ -35,14 +34,6 @@ export interface DirectPlace {
   readonly credentials: CredentialsSocket;
   /** Patterns of modules that may be asked for by plain http; absent: none. */
   readonly insecure: string | undefined;
-}
-
-/** What a run printed. */
-export interface CommandOutput {
-  readonly code: number;
-  readonly stdout: string;
-  /** The end of it. */
-  readonly stderr: string;
 }
 
 /** The environment of a run: that of nobody, but for the network. */
@@ -96,68 +87,24 @@ async function environmentOf(
     env[`GIT_CONFIG_KEY_${at}`] = key;
     env[`GIT_CONFIG_VALUE_${at}`] = value;
   }
-  for (const name of PASSED_ON) {
-    const value = surroundings[name];
-    if (value !== undefined) env[name] = value;
-  }
-  return { env, work };
+  return { env: { ...env, ...pick(surroundings, PASSED_ON) }, work };
 }
 
 /**
- * Runs `go` in a place of its own, without a shell, in a process group that ends with it: at its end, when `signal` is
- * aborted, and when it prints too much.
- * @throws the reason of `signal`; EntrepotError `upstream-unavailable` when it cannot be run
+ * Runs `go` in a place of its own.
+ * @throws the reason of `signal`; EntrepotError `upstream-unavailable` when it cannot be run, or prints too much
  */
 export async function runDirect(
   args: readonly string[],
   place: DirectPlace,
   signal: AbortSignal,
   surroundings: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<CommandOutput> {
+): Promise<ToolOutput> {
   const { env, work } = await environmentOf(place, surroundings);
-  signal.throwIfAborted();
-  const child = spawn('go', args, { cwd: work, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = (): void => endGroup(child);
-  signal.addEventListener('abort', end, { once: true });
   try {
-    return await collect(child);
-  } finally {
-    signal.removeEventListener('abort', end);
-    end();
-    signal.throwIfAborted();
-  }
-}
-
-async function collect(child: ChildProcess): Promise<CommandOutput> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  let stderr = '';
-  child.stdout?.on('data', (piece: Buffer) => {
-    size += piece.length;
-    if (size <= LARGEST_OUTPUT) pieces.push(piece);
-    else endGroup(child);
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-KEPT_COMPLAINTS)));
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new EntrepotError('upstream-unavailable', 'go cannot be run', { code: 'GO_FAILED', cause })),
-    );
-    child.once('close', (status) => resolve(status ?? -1));
-  });
-  if (size > LARGEST_OUTPUT) {
-    throw new EntrepotError('upstream-unavailable', `go printed more than ${LARGEST_OUTPUT} bytes`, {
-      code: 'GO_FAILED',
-    });
-  }
-  return { code, stdout: Buffer.concat(pieces).toString(), stderr };
-}
-
-/** Ends `go` and what it started. */
-function endGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // Nothing of it is left.
+    return await runTool({ command: 'go', args, cwd: work, env, signal, largestOutput: LARGEST_OUTPUT });
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) throw error;
+    throw new EntrepotError('upstream-unavailable', error.message, { code: 'GO_FAILED', cause: error });
   }
 }

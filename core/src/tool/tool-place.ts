@@ -1,0 +1,77 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runTool, type ToolOutput } from './run-tool.js';
+
+/** What a tool that may use the network gets of the environment of this process. */
+const NETWORK = [
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+];
+
+/** What a run in a place may have beyond an empty environment. */
+export interface PlaceRun {
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** It may reach the network: it is told of proxies and certificates. */
+  readonly network?: boolean | undefined;
+  readonly signal: AbortSignal;
+  /** Bytes. */
+  readonly largestOutput: number;
+}
+
+/** A folder of one run of a tool. */
+export interface ToolPlace {
+  /** For what the tool reads and writes. It does not run in here. */
+  readonly folder: string;
+  /**
+   * Runs `command` in an empty folder, with the environment of nobody: settings of the tool that this process has, or that lie
+   * about in what is scanned, have no effect.
+   */
+  run(command: string, args: readonly string[], options: PlaceRun): Promise<ToolOutput>;
+}
+
+/** Gives `use` a place, and removes it with all that is in it. */
+export async function withToolPlace<Result>(use: (place: ToolPlace) => Promise<Result>): Promise<Result> {
+  const root = await mkdtemp(join(tmpdir(), 'entrepot-tool-'));
+  try {
+    const [work, home, temporary, folder] = ['work', 'home', 'tmp', 'files'].map((name) => join(root, name)) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await Promise.all([work, home, temporary, folder].map((path) => mkdir(path)));
+    const own = { HOME: home, TMPDIR: temporary, LC_ALL: 'C' };
+    return await use({
+      folder,
+      run(command, args, { env, network = false, signal, largestOutput }) {
+        const passed = pick(process.env, network ? ['PATH', ...NETWORK] : ['PATH']);
+        return runTool({ command, args, cwd: work, env: { ...passed, ...own, ...env }, signal, largestOutput });
+      },
+    });
+  } finally {
+    // What has left its group may still be writing.
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Those variables of `environment` that are set. */
+export function pick(
+  environment: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = environment[name];
+    if (value !== undefined) picked[name] = value;
+  }
+  return picked;
+}

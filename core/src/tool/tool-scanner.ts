@@ -1,0 +1,330 @@
+import type { Clock } from '../api/clock.js';
+import type { PackageCoordinates } from '../api/coordinates.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { printDuration } from '../api/quantities.js';
+import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
+import { Batches } from './batches.js';
+import { DatabaseFolder } from './database-folder.js';
+import { writeImageLayout } from './image-layout.js';
+import { mergeFindings } from './merge-findings.js';
+import { ToolFailure, type ToolOutput } from './run-tool.js';
+import { subjectUrl } from './software-list.js';
+import { withToolPlace, type ToolPlace } from './tool-place.js';
+
+/** The most that a tool may print, in bytes: 500 packages with everything that is known of them are a few MB. */
+export const LARGEST_OUTPUT = 50_000_000;
+const BATCH = 500;
+const GATHER = 250;
+const IMAGES = 'oci';
+
+/** The database that a tool uses. */
+export interface ToolDatabase {
+  /** Names its content, the same on every machine. */
+  readonly revision: string;
+  /** Milliseconds since the epoch; absent: it is not known. */
+  readonly builtAt?: number | undefined;
+}
+
+/** One run of a tool, for the methods of a `ScannerTool`. */
+export interface ToolContext {
+  readonly place: ToolPlace;
+  /** Where the database is. Not to be changed. */
+  readonly database: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a tool said of an image. `covered`: `none`, it has not recognised anything that it could judge. */
+export interface ImageJudgement {
+  readonly covered: 'full' | 'partial' | 'none';
+  readonly findings: readonly Finding[];
+}
+
+/** A scanner that is a program of others. What `createToolScanner` needs to know of it. */
+export interface ScannerTool {
+  /** Names the scanner in reports. */
+  readonly id: string;
+  /** Package URL types whose packages it judges by name and version. What it lists and never finds anything in is none of them. */
+  readonly ecosystems: readonly string[];
+  /** @throws when there is none, or none that it can use */
+  database(context: ToolContext): Promise<ToolDatabase>;
+  /** The groups in which `subjects` can be judged together. Left out are those that it cannot judge. Default: one group. */
+  group?(subjects: readonly ScanSubject[]): readonly (readonly ScanSubject[])[];
+  /** What it found in each of `subjects`, in order; `undefined`: it has not looked at it. */
+  judge(subjects: readonly ScanSubject[], context: ToolContext): Promise<readonly (readonly Finding[] | undefined)[]>;
+  /** Judges the image in `layout`, a folder with an OCI image layout. */
+  judgeImage(layout: string, context: ToolContext): Promise<ImageJudgement>;
+  /**
+   * Downloads a newer database into the empty `folder`. @returns whether there was one. Absent: others keep the database.
+   */
+  download?(folder: string, context: ToolContext): Promise<boolean>;
+}
+
+/** How a tool is used. Times in milliseconds. */
+export interface ToolScannerOptions {
+  readonly clock: Clock;
+  /** Where its database is. */
+  readonly folder: string;
+  /** How old the database may be. */
+  readonly maxAge: number;
+  /** How long one run may take. */
+  readonly timeout: number;
+  /** How long a download may take. */
+  readonly updateTimeout: number;
+  /** Which image of an index is judged: `linux/amd64`. */
+  readonly platform: string;
+  /** The largest image, in bytes. */
+  readonly largestImage: number;
+  /** How long single subjects are gathered. Default: 250. */
+  readonly gather?: number | undefined;
+}
+
+/**
+ * The scanner that a tool is: gathers subjects, because its start is what costs; keeps its word apart from its failures; knows how
+ * old its database is. Asks for the database first, so that what is wrong with it shows at once and not with the first subject.
+ */
+export async function createToolScanner(tool: ScannerTool, options: ToolScannerOptions): Promise<Scanner> {
+  const scanner = new ToolScanner(tool, options);
+  // A scanner without a database cannot say anything yet, but `update` may bring one.
+  await scanner.check().catch(() => {});
+  return scanner;
+}
+
+class ToolScanner implements Scanner {
+  readonly subjects: { readonly ecosystems: readonly string[]; readonly withContent: readonly string[] };
+  readonly needs = 'coordinates';
+  readonly #tool: ScannerTool;
+  readonly #options: ToolScannerOptions;
+  readonly #folder: DatabaseFolder;
+  readonly #packages: Batches<ScanSubject, ScanReport>;
+  readonly #images: Batches<ScanSubject, ScanReport>;
+  readonly #disposed = new AbortController();
+  #database: ToolDatabase | undefined;
+
+  constructor(tool: ScannerTool, options: ToolScannerOptions) {
+    this.subjects = { ecosystems: [...tool.ecosystems, IMAGES], withContent: [IMAGES] };
+    this.#tool = tool;
+    this.#options = options;
+    this.#folder = new DatabaseFolder(options.folder);
+    const { timeout, gather = GATHER } = options;
+    this.#packages = new Batches({
+      size: BATCH,
+      gather,
+      timeout,
+      run: (subjects, signal) => this.#run(signal, (context, database) => this.#judge(subjects, context, database)),
+    });
+    this.#images = new Batches({
+      size: 1,
+      gather: 0,
+      timeout,
+      run: async ([subject], signal) => [
+        await this.#run(signal, (context, database) => this.#judgeImage(subject as ScanSubject, context, database)),
+      ],
+    });
+  }
+
+  async scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport> {
+    const name = subjectUrl(subject);
+    const { ecosystem, version } = subject.coordinates;
+    if (!this.subjects.ecosystems.includes(ecosystem)) {
+      throw unsupported(name, `expected one of ${this.subjects.ecosystems.join(', ')}`);
+    }
+    const [queue, missing] =
+      ecosystem === IMAGES
+        ? ([this.#images, subject.content === undefined && 'the content'] as const)
+        : ([this.#packages, version === undefined && 'a version'] as const);
+    if (missing !== false) throw unsupported(name, `expected ${missing}`);
+    try {
+      return await queue.add(subject, AbortSignal.any([signal, this.#disposed.signal]));
+    } catch (error) {
+      if (!signal.aborted) throw asFailure(this.#tool.id, error);
+      throw new EntrepotError('scan-unavailable', `${name}: the scan was interrupted`, {
+        code: 'SCAN_INTERRUPTED',
+        cause: error,
+      });
+    }
+  }
+
+  scanAll(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]> {
+    return Promise.all(subjects.map((subject) => this.scan(subject, signal).catch((error: Error) => error)));
+  }
+
+  revision(): string {
+    return this.#database?.revision ?? 'none';
+  }
+
+  databaseDate(): number | undefined {
+    return this.#database?.builtAt;
+  }
+
+  async check(): Promise<void> {
+    await this.#run(
+      AbortSignal.any([AbortSignal.timeout(this.#options.timeout), this.#disposed.signal]),
+      async () => {},
+    );
+  }
+
+  async update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
+    const before = this.revision();
+    const limited = AbortSignal.any([signal, this.#disposed.signal, AbortSignal.timeout(this.#options.updateTimeout)]);
+    try {
+      await withToolPlace(async (place) => {
+        const { download } = this.#tool;
+        const context = { place, database: await this.#folder.current(), signal: limited };
+        if (download !== undefined) {
+          await this.#folder.replace((folder) => download.call(this.#tool, folder, context));
+        }
+        await this.#refresh({ ...context, database: await this.#folder.current() });
+      });
+    } catch (error) {
+      throw asFailure(this.#tool.id, error);
+    }
+    return this.revision() === before ? [] : undefined;
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed.abort(new Error('the scanner is no longer in use'));
+  }
+
+  /** Gives `use` a place and the database, once that is known to be fit. */
+  async #run<Result>(
+    signal: AbortSignal,
+    use: (context: ToolContext, database: ToolDatabase) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await withToolPlace(async (place) => {
+        const context = { place, database: await this.#folder.current(), signal };
+        const database = await this.#refresh(context);
+        this.#demandFresh(database);
+        return await use(context, database);
+      });
+    } catch (error) {
+      throw asFailure(this.#tool.id, error);
+    }
+  }
+
+  /** Keeps what there is while it is looked up: the revision is part of what others remember. */
+  async #refresh(context: ToolContext): Promise<ToolDatabase> {
+    try {
+      this.#database = await this.#tool.database(context);
+      return this.#database;
+    } catch (error) {
+      if (!context.signal.aborted) this.#database = undefined;
+      throw error;
+    }
+  }
+
+  #demandFresh({ builtAt }: ToolDatabase): void {
+    const { clock, maxAge } = this.#options;
+    if (builtAt === undefined || clock.now() - builtAt <= maxAge) return;
+    throw new EntrepotError(
+      'scan-unavailable',
+      `${this.#tool.id}: expected a database of the last ${printDuration(maxAge)}, found one of ${new Date(builtAt).toISOString()}`,
+      { code: 'SCAN_STALE' },
+    );
+  }
+
+  async #judge(
+    subjects: readonly ScanSubject[],
+    context: ToolContext,
+    database: ToolDatabase,
+  ): Promise<readonly (ScanReport | Error)[]> {
+    const names = subjects.map(subjectUrl);
+    const apart = [...new Map(subjects.map((subject, at) => [names[at], subject])).values()];
+    const results = new Map<string, ScanReport | Error>();
+    for (const group of this.#tool.group?.(apart) ?? [apart]) {
+      for (const [at, found] of (await this.#judgeApart(group, context)).entries()) {
+        const name = subjectUrl(group[at] as ScanSubject);
+        if (found instanceof Error) results.set(name, found);
+        else if (found !== undefined) results.set(name, this.#report(database, found, 'full'));
+      }
+    }
+    return names.map((name) => results.get(name) ?? unsupported(name, `${this.#tool.id} has not looked at it`));
+  }
+
+  /**
+   * What the tool says, without what it stumbles over: when it fails, each half is tried, and so on in the half that failed.
+   * When both do, it is not one of the subjects.
+   */
+  async #judgeApart(
+    subjects: readonly ScanSubject[],
+    context: ToolContext,
+    known?: EntrepotError,
+  ): Promise<readonly (readonly Finding[] | Error | undefined)[]> {
+    const whole = known ?? (await this.#tryJudge(subjects, context));
+    if (!(whole instanceof Error)) return whole;
+    if (subjects.length === 1) return [whole];
+    const middle = Math.ceil(subjects.length / 2);
+    const [left, right] = [subjects.slice(0, middle), subjects.slice(middle)];
+    const first = await this.#tryJudge(left, context);
+    const second = await this.#tryJudge(right, context);
+    if (first instanceof Error && second instanceof Error) throw whole;
+    return [
+      ...(first instanceof Error ? await this.#judgeApart(left, context, first) : first),
+      ...(second instanceof Error ? await this.#judgeApart(right, context, second) : second),
+    ];
+  }
+
+  async #tryJudge(
+    subjects: readonly ScanSubject[],
+    context: ToolContext,
+  ): Promise<readonly (readonly Finding[] | undefined)[] | EntrepotError> {
+    try {
+      return await this.#tool.judge(subjects, context);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      return asFailure(this.#tool.id, error);
+    }
+  }
+
+  async #judgeImage(subject: ScanSubject, context: ToolContext, database: ToolDatabase): Promise<ScanReport> {
+    const { platform, largestImage: largest } = this.#options;
+    const { folder } = context.place;
+    const whole = await writeImageLayout(folder, subject, { signal: context.signal, platform, largest });
+    const { covered, findings } = await this.#tool.judgeImage(folder, context);
+    if (covered === 'none') {
+      throw unsupported(subjectUrl(subject), `${this.#tool.id} has recognised nothing in it`);
+    }
+    return this.#report(database, findings, whole ? covered : 'partial');
+  }
+
+  #report({ revision }: ToolDatabase, findings: readonly Finding[], coverage: 'full' | 'partial'): ScanReport {
+    const scannedAt = this.#options.clock.now();
+    return { scanner: this.#tool.id, revision, scannedAt, coverage, findings: mergeFindings(findings) };
+  }
+}
+
+function unsupported(name: string, reason: string): EntrepotError {
+  return new EntrepotError('scan-unavailable', `${name}: ${reason}`, { code: 'SCAN_UNSUPPORTED' });
+}
+
+function asFailure(id: string, error: unknown): EntrepotError {
+  if (error instanceof ToolFailure) {
+    const code = error.reason === 'missing' ? 'SCAN_UNAVAILABLE' : 'SCAN_FAILED';
+    return new EntrepotError('scan-unavailable', `${id}: ${error.message}`, { code, cause: error });
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new EntrepotError('scan-unavailable', `${id}: ${error.message}`, { code: 'SCAN_TIMEOUT', cause: error });
+  }
+  return asEntrepotError(error, 'scan-unavailable', `${id}: the scan failed`);
+}
+
+/**
+ * What a run of a tool printed, as JSON.
+ * @throws EntrepotError `scan-unavailable` with the code `SCAN_FAILED` when the run failed, or printed something else
+ */
+export function toolJson(id: string, { code, stdout, stderr }: ToolOutput): object {
+  // The complaints are for the log: they may name files of this machine.
+  const cause = new Error(stderr.trim() || 'it said nothing');
+  if (code !== 0) throw failed(`${id}: expected the exit code 0, found ${code}`, cause);
+  try {
+    const value: unknown = JSON.parse(stdout);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw failed(`${id}: expected a report as JSON, found something else`, cause);
+}
+
+function failed(message: string, cause: unknown): EntrepotError {
+  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_FAILED', cause });
+}

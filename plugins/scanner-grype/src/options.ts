@@ -1,0 +1,55 @@
+import { parseDuration, parseSize } from '@entrepot/core';
+import { z } from 'zod';
+
+const DURATION_EXPECTED = 'expected a duration such as 90s, 7d or forever';
+
+const duration = z.string({ error: DURATION_EXPECTED }).transform((text, context) => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined && milliseconds > 0) return milliseconds;
+  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
+  return z.NEVER;
+});
+
+/** Timers end at 2^31 ms. */
+const timeout = duration.refine((milliseconds) => milliseconds < 2 ** 31, { error: 'expected at most 24d' });
+
+const SIZE_EXPECTED = 'expected a size such as 5GiB or unlimited';
+
+const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transform((text, context) => {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  context.addIssue({ code: 'custom', message: SIZE_EXPECTED });
+  return z.NEVER;
+});
+
+/** The options of the scanner. */
+export const grypeOptions = z.strictObject({
+  command: z.string().min(1).default('grype').describe('The program: a name on the PATH, or a path.'),
+  directory: z
+    .string()
+    .min(1)
+    .default('data/grype')
+    .describe('Where the database is: `6/vulnerability.db`, or what updates have brought.'),
+  updates: z
+    .boolean()
+    .default(true)
+    .describe('Whether newer databases are downloaded. `false`: others keep `directory` up to date.'),
+  databaseUrl: z
+    .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+    .optional()
+    .describe(
+      'The `latest.json` of the databases: one in a repository of Entrepot itself, for example. Left out: that of the program.',
+    ),
+  maxAge: duration.prefault('5d').describe('A database that is older says nothing any more.'),
+  timeout: timeout.prefault('2m').describe('How long one run may take.'),
+  updateTimeout: timeout.prefault('15m').describe('How long a download may take.'),
+  platform: z
+    .string()
+    .regex(/^[a-z0-9]+\/[a-z0-9]+$/, { error: 'expected a platform such as linux/amd64' })
+    .default('linux/amd64')
+    .describe('Which image of an index is judged with the index. Each is judged by itself when it is pulled.'),
+  maxImageSize: size.prefault('10GiB').describe('Larger images are not judged.'),
+});
+
+/** The options, parsed: times in milliseconds, sizes in bytes. */
+export type GrypeOptions = z.output<typeof grypeOptions>;

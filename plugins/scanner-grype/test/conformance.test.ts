@@ -1,0 +1,27 @@
+import { rm } from 'node:fs/promises';
+import { scannerSuite } from '@entrepot/core/testing';
+import { describe, it } from 'vitest';
+import { DAY, FakeGrype, NOW, npm } from './fixtures.js';
+
+scannerSuite(
+  { describe, it },
+  async () => {
+    const fake = await FakeGrype.create();
+    fake.advise('pkg:npm/vulnerable@1.0.0', 'CVE-2026-0001');
+    const scanner = await fake.scanner();
+    return {
+      scanner,
+      clean: npm('clean'),
+      vulnerable: npm('vulnerable'),
+      findingId: 'CVE-2026-0001',
+      breakDown: () => rm(fake.database, { recursive: true }),
+      async change() {
+        await fake.writeDatabase(NOW - DAY / 2);
+        fake.behave('good', { newest: NOW - DAY / 2 });
+        await scanner.update?.(new AbortController().signal);
+      },
+      close: () => fake.remove(),
+    };
+  },
+  { outage: true, change: true },
+);

@@ -1,0 +1,57 @@
+import type { ScanSubject } from '@entrepot/core';
+import { distributionOf, type ComponentProperty, type Distribution } from '@entrepot/core/tool';
+
+/**
+ * What Trivy calls the distributions that it has advisories of. It lists the packages of others, too, and finds nothing in them.
+ * Source: aquasecurity/trivy, pkg/fanal/types/const.go and pkg/detector/ospkg.
+ */
+const FAMILIES: Readonly<Record<string, string>> = {
+  alma: 'alma',
+  almalinux: 'alma',
+  alpine: 'alpine',
+  amazon: 'amazon',
+  amzn: 'amazon',
+  azurelinux: 'azurelinux',
+  'cbl-mariner': 'cbl-mariner',
+  centos: 'centos',
+  chainguard: 'chainguard',
+  debian: 'debian',
+  mariner: 'cbl-mariner',
+  ol: 'oracle',
+  'opensuse-leap': 'opensuse.leap',
+  'opensuse.leap': 'opensuse.leap',
+  oracle: 'oracle',
+  photon: 'photon',
+  redhat: 'redhat',
+  rhel: 'redhat',
+  rocky: 'rocky',
+  sles: 'sles',
+  ubuntu: 'ubuntu',
+  wolfi: 'wolfi',
+};
+
+/** Package URL types of distributions. */
+export const SYSTEM_TYPES: readonly string[] = ['apk', 'deb', 'rpm'];
+
+/** Whether Trivy has advisories of the distribution that it calls `family`. */
+export function isKnownFamily(family: string): boolean {
+  return Object.values(FAMILIES).includes(family);
+}
+
+/** The distribution of `subject` as Trivy names it; absent: Trivy cannot judge its packages. */
+export function systemOf(subject: ScanSubject): Distribution | undefined {
+  const distribution = distributionOf(subject);
+  const name = distribution && FAMILIES[distribution.name];
+  return name === undefined ? undefined : { name, version: (distribution as Distribution).version };
+}
+
+/** What Trivy wants to know of a package of a distribution: its advisories are about source packages. */
+export function systemProperties(subject: ScanSubject): readonly ComponentProperty[] {
+  const system = systemOf(subject);
+  if (system === undefined || !SYSTEM_TYPES.includes(subject.coordinates.ecosystem)) return [];
+  const { coordinates, qualifiers = {} } = subject;
+  const [name, version = coordinates.version ?? ''] = (qualifiers.upstream ?? '').split('@') as [string, string?];
+  const own = coordinates.name.split('/').at(-1) as string;
+  const facts = { PkgType: system.name, SrcName: name === '' ? own : name, SrcVersion: version };
+  return Object.entries(facts).map(([key, value]) => ({ name: `aquasecurity:trivy:${key}`, value }));
+}

@@ -1,0 +1,258 @@
+import { access, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EntrepotError, type Finding, type ScanSubject } from '@entrepot/core';
+import {
+  componentReference,
+  findTool,
+  LARGEST_OUTPUT,
+  softwareList,
+  subjectUrl,
+  toolJson,
+  type ImageJudgement,
+  type ScannerTool,
+  type ToolContext,
+  type ToolDatabase,
+} from '@entrepot/core/tool';
+import type { TrivyOptions } from './options.js';
+import { readReport, type ReportedPackage, type TrivyReport } from './report.js';
+import { SYSTEM_TYPES, systemOf, systemProperties } from './systems.js';
+
+/** Languages that Trivy has advisories of. It lists the packages of others, too, and finds nothing in them. */
+const LANGUAGES: readonly string[] = [
+  'cargo',
+  'cocoapods',
+  'composer',
+  'conan',
+  'gem',
+  'golang',
+  'hex',
+  'maven',
+  'npm',
+  'nuget',
+  'pub',
+  'pypi',
+  'swift',
+];
+
+/** Without these, what is scanned could silence its scanner, or nothing would prove that it was looked at. */
+const NEEDED = ['--config', '--ignorefile', '--list-all-pkgs', '--skip-db-update'];
+/** What some builds have. */
+const WHERE_KNOWN = [
+  ['--scanners', 'vuln'],
+  ['--skip-java-db-update'],
+  ['--skip-version-check'],
+  ['--disable-telemetry'],
+  ['--skip-vex-repo-update'],
+];
+const LARGEST_ANSWER = 64 * 1024;
+
+interface Metadata {
+  readonly Version?: unknown;
+  readonly UpdatedAt?: unknown;
+  readonly NextUpdate?: unknown;
+}
+
+/** Runs Trivy, over a database in a folder or over a `trivy server`. */
+export class TrivyTool implements ScannerTool {
+  readonly id = 'trivy';
+  readonly ecosystems = [...LANGUAGES, ...SYSTEM_TYPES];
+  readonly #options: TrivyOptions;
+  /** The flags of each command, by the program that said so. */
+  readonly #flags = new Map<string, readonly string[]>();
+
+  constructor(options: TrivyOptions) {
+    this.#options = options;
+  }
+
+  async database(context: ToolContext): Promise<ToolDatabase> {
+    await this.#flagsOf('sbom', context);
+    if (this.#options.server !== undefined) return askServer(this.#options.server, context.signal);
+    const metadata = await readMetadata(context.database);
+    if (metadata === undefined) throw unavailable(`expected a database in ${this.#options.directory}, found none`);
+    return databaseOf(metadata);
+  }
+
+  group(subjects: readonly ScanSubject[]): readonly (readonly ScanSubject[])[] {
+    const groups = new Map<string, ScanSubject[]>();
+    for (const subject of subjects) {
+      const isSystem = SYSTEM_TYPES.includes(subject.coordinates.ecosystem);
+      const system = isSystem ? systemOf(subject) : undefined;
+      if (isSystem && system === undefined) continue;
+      // One list says of one distribution only that its packages are of it.
+      const name = system === undefined ? '' : `${system.name} ${system.version}`;
+      const group = groups.get(name) ?? [];
+      group.push(subject);
+      groups.set(name, group);
+    }
+    return [...groups.values()];
+  }
+
+  async judge(
+    subjects: readonly ScanSubject[],
+    context: ToolContext,
+  ): Promise<readonly (readonly Finding[] | undefined)[]> {
+    const list = join(context.place.folder, 'packages.json');
+    const [first] = subjects;
+    const distribution = first && SYSTEM_TYPES.includes(first.coordinates.ecosystem) ? systemOf(first) : undefined;
+    await writeFile(list, softwareList(subjects, { distribution, propertiesOf: systemProperties }));
+    const { packages, found } = await this.#scan('sbom', [list], context);
+    const locate = locator(subjects);
+    const results: (Finding[] | undefined)[] = subjects.map(() => undefined);
+    for (const each of packages) for (const at of locate(each)) results[at] ??= [];
+    for (const { in: place, finding } of found) {
+      const places = locate(place);
+      if (places.length === 0) throw failed(`expected findings in what was asked for, found one in ${place.name}`);
+      for (const at of places) (results[at] ??= []).push(finding);
+    }
+    return results;
+  }
+
+  async judgeImage(layout: string, context: ToolContext): Promise<ImageJudgement> {
+    const { packages, found, system } = await this.#scan('image', ['--input', layout], context);
+    const findings = found.map(({ in: { url, name, version }, finding }) => ({
+      ...finding,
+      component: url ?? `${name}@${version}`,
+    }));
+    if (packages.length === 0) return { covered: 'none', findings };
+    return { covered: system === undefined ? 'partial' : 'full', findings };
+  }
+
+  async download(folder: string, { place, database, signal }: ToolContext): Promise<boolean> {
+    const { updates, server, databaseRepository, javaDatabaseRepository } = this.#options;
+    if (!updates || server !== undefined) return false;
+    const present = await readMetadata(database);
+    if (present !== undefined && Date.parse(String(present.NextUpdate)) > Date.now()) return false;
+    await this.#fetch(['--download-db-only', '--db-repository', databaseRepository], { folder, place, signal });
+    if (javaDatabaseRepository !== undefined) {
+      const args = ['--download-java-db-only', '--java-db-repository', javaDatabaseRepository];
+      await this.#fetch(args, { folder, place, signal });
+    }
+    const brought = await readMetadata(folder);
+    if (brought === undefined) throw failed('expected a database from the download, found none');
+    return present === undefined || databaseOf(brought).revision !== databaseOf(present).revision;
+  }
+
+  async #fetch(
+    [what, flag, repository]: readonly [string, string, string | undefined] | readonly (string | undefined)[],
+    { folder, place, signal }: Omit<ToolContext, 'database'> & { readonly folder: string },
+  ): Promise<void> {
+    const { command, username, password, insecure } = this.#options;
+    const args = ['--cache-dir', folder, 'image', what as string, '--quiet', '--no-progress'];
+    if (repository !== undefined) args.push(flag as string, repository);
+    if (insecure) args.push('--insecure');
+    const env = username === undefined ? {} : { TRIVY_USERNAME: username, TRIVY_PASSWORD: password as string };
+    const options = { env, network: true, signal, largestOutput: LARGEST_OUTPUT };
+    const { code, stderr } = await place.run(command, args, options);
+    if (code !== 0) throw failed(`expected the exit code 0 from a download, found ${code}`, new Error(stderr.trim()));
+  }
+
+  async #scan(command: 'sbom' | 'image', what: readonly string[], context: ToolContext): Promise<TrivyReport> {
+    const { place, database, signal } = context;
+    const { server, token } = this.#options;
+    const flags = await this.#flagsOf(command, context);
+    // The cache of a run is its own: builds without `--cache-backend memory` lock it, and would wait for each other.
+    const cache = join(place.folder, 'cache');
+    const [config, ignored] = [join(place.folder, 'config.yaml'), join(place.folder, 'ignored')];
+    await mkdir(cache, { recursive: true });
+    await Promise.all([config, ignored].map((path) => writeFile(path, '')));
+    if (server === undefined) {
+      for (const name of ['db', 'java-db']) await symlink(join(database, name), join(cache, name)).catch(allowExisting);
+    }
+    const args = ['--cache-dir', cache, '--config', config, command, ...flags];
+    args.push('--format', 'json', '--list-all-pkgs', '--offline-scan', '--quiet', '--skip-db-update');
+    args.push('--ignorefile', ignored, ...(server === undefined ? [] : ['--server', server]), ...what);
+    const env = token === undefined ? {} : { TRIVY_TOKEN: token };
+    const output = await place.run(this.#options.command, args, { env, signal, largestOutput: LARGEST_OUTPUT });
+    return readReport(toolJson(this.id, output));
+  }
+
+  /** The flags that this build has of those that not every one has. @throws when it has not those that it must */
+  async #flagsOf(command: 'sbom' | 'image', { place, signal }: ToolContext): Promise<readonly string[]> {
+    const key = `${command} ${(await findTool(this.#options.command)).stamp}`;
+    const known = this.#flags.get(key);
+    if (known !== undefined) return known;
+    const { stdout } = await place.run(this.#options.command, [command, '--help'], {
+      signal,
+      largestOutput: LARGEST_OUTPUT,
+    });
+    const all = new Set(stdout.match(/--[a-z][a-z-]*/g) ?? []);
+    const missing = NEEDED.find((flag) => !all.has(flag));
+    if (missing !== undefined) throw unavailable(`expected a build of Trivy with ${missing}, found one without`);
+    const flags = WHERE_KNOWN.filter(([flag]) => all.has(flag as string)).flat();
+    this.#flags.set(key, flags);
+    return flags;
+  }
+}
+
+/** Finds the subjects that a package of a report is. Its `bom-ref` says so; builds that keep none are told by URL or by name. */
+function locator(subjects: readonly ScanSubject[]): (each: ReportedPackage) => readonly number[] {
+  const places = new Map<string, number[]>();
+  const add = (key: string, at: number): void => {
+    places.set(key, [...(places.get(key) ?? []), at]);
+  };
+  for (const [at, subject] of subjects.entries()) {
+    add(`reference ${componentReference(at)}`, at);
+    add(`url ${subjectUrl(subject)}`, at);
+    add(`name ${subject.coordinates.name} ${subject.coordinates.version}`, at);
+  }
+  return ({ reference, url, name, version }) => {
+    if (reference !== undefined) return places.get(`reference ${reference}`) ?? [];
+    if (url !== undefined) return places.get(`url ${url}`) ?? [];
+    return places.get(`name ${name} ${version}`) ?? [];
+  };
+}
+
+/** What `trivy` says of the database in the cache folder `folder`; absent: there is none. */
+async function readMetadata(folder: string): Promise<Metadata | undefined> {
+  try {
+    await access(join(folder, 'db', 'trivy.db'));
+    return JSON.parse(await readFile(join(folder, 'db', 'metadata.json'), 'utf8')) as Metadata;
+  } catch {
+    return undefined;
+  }
+}
+
+function databaseOf({ Version: version, UpdatedAt: updatedAt }: Metadata): ToolDatabase {
+  const builtAt = Date.parse(String(updatedAt));
+  if (Number.isNaN(builtAt)) throw unavailable('expected a database that says when it was made');
+  return { revision: `${String(version)}@${new Date(builtAt).toISOString()}`, builtAt };
+}
+
+/** What a server says of its database. Old builds do not. */
+async function askServer(server: string, signal: AbortSignal): Promise<ToolDatabase> {
+  const ask = async (path: string): Promise<Response> => {
+    const url = new URL(server);
+    url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
+    try {
+      return await fetch(url, { signal, redirect: 'error' });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw unavailable('expected an answer of the server, found none', cause);
+    }
+  };
+  const response = await ask('version');
+  if (response.status === 404) {
+    const { ok, status } = await ask('healthz');
+    if (!ok) throw unavailable(`expected a healthy server, found the status ${status}`);
+    return { revision: 'server' };
+  }
+  const text = await response.text();
+  if (!response.ok || text.length > LARGEST_ANSWER) throw unavailable(`expected a version, found ${response.status}`);
+  try {
+    return databaseOf(((JSON.parse(text) as { VulnerabilityDB?: Metadata }).VulnerabilityDB ?? {}) as Metadata);
+  } catch (cause) {
+    throw unavailable('expected a server that says when its database was made', cause);
+  }
+}
+
+function allowExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
+}
+
+function unavailable(message: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('scan-unavailable', `trivy: ${message}`, { code: 'SCAN_UNAVAILABLE', cause });
+}
+
+function failed(message: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('scan-unavailable', `trivy: ${message}`, { code: 'SCAN_FAILED', cause });
+}
