@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+/** The program. */
+export const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
 const KEPT_LOG = 16 * 1024 * 1024;
 
 /** A running `entrepot serve`: a process of its own, as a user has it. */

@@ -12,9 +12,9 @@ import { ENVIRONMENT, form, PROFILES, TOKEN_KEY } from '../helm-script.mjs';
 import { HelmUpstream } from '../helm-upstream.mjs';
 import { KubernetesApi } from '../kubernetes-api.mjs';
 import { UpstreamRegistry } from '../oci-registry.mjs';
-import { outputOf } from '../run-command.mjs';
+import { outputOf, runCommand } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { EntrepotServer, freePort, get, MAIN } from '../server.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { HelmClient } from '../helm-clients.mjs' */
@@ -128,6 +128,16 @@ async function onEntrepot(scene) {
       );
     }
     await hosted(scene, `${server.url}/charts`);
+    await tally.check('helm: gen-index prints the index that is served', async () => {
+      const served = await get(`${server.url}/charts/index.yaml`);
+      const result = await runCommand([process.execPath, MAIN, 'gen-index', 'charts'], {
+        cwd: folder,
+        env: { ...process.env, ...ENVIRONMENT },
+        timeout: 30_000,
+        kept: 4_000_000,
+      });
+      assert.equal(result.stdout.trimEnd(), served.body.toString().trimEnd(), outputOf(result));
+    });
     await secondDoor(scene, `${server.url}/charts`, `127.0.0.1:${server.port}/charts`);
     await asImages(scene, `127.0.0.1:${server.port}/images/charts`);
     await proxied(scene, upstream, `${server.url}/proxied`, 'from an empty store');

@@ -77,6 +77,15 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
       finish(await (await import('./version.js')).version(options, context)),
     );
   program
+    .command('gen-index')
+    .description('print the index of a hosted Helm repository')
+    .argument('<repository>', 'its name in the configuration')
+    .option(...FILE_OPTION)
+    .option('--tenant <tenant>', 'the index of this tenant')
+    .action(async (repository: string, options: { config?: string; tenant?: string }) =>
+      finish(await (await import('./gen-index.js')).genIndex(repository, options, context)),
+    );
+  program
     .command('doctor')
     .description('check configuration, plugins, storage, upstreams and clock; exit 1 when a check fails')
     .option(...FILE_OPTION)

@@ -202,6 +202,7 @@ Editors that know JSON Schema complete and check the file by \`entrepot.schema.j
 | \`entrepot validate [-c FILE]\` | checks everything that can be checked without serving, plugins and their options included | 0 |
 | \`entrepot init [-o FILE] [--force]\` | writes a commented file with what is found on this machine | 0; 1 when the file exists |
 | \`entrepot doctor [-c FILE] [--json]\` | checks configuration, plugins, storage, upstreams and clock, and prints what it found | 0; 1 when a check fails |
+| \`entrepot gen-index <repository>\` | prints the index of a hosted Helm repository, with \`--tenant\` that of a tenant; its server may run meanwhile | 0; 1 when there is none |
 | \`entrepot password\` | prints a hash of the password on standard input, for \`access.users.<user>.passwordHash\` | 0; 1 when there is none |
 | \`entrepot version [-c FILE] [--json]\` | prints the versions of server, core, Node and plugins | 0 |
 

@@ -19,6 +19,8 @@ export class TestProcess {
   input = '';
   /** What `listen` of the host does. */
   listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
+  /** Makes the host; absent: one that serves nothing. */
+  createHost: CommandContext['createHost'] | undefined;
   readonly cwd: string;
 
   constructor(cwd: string) {
@@ -41,10 +43,10 @@ export class TestProcess {
       readInput: () => Promise.resolve(this.input),
       write: (text) => this.output.push(...text.split('\n')),
       writeError: (text) => this.errors.push(...text.split('\n')),
-      createHost: (loaded) => {
+      createHost: (loaded, options) => {
         this.loaded = loaded;
         this.events.push('create');
-        return Promise.resolve(this.#host());
+        return this.createHost?.(loaded, options) ?? Promise.resolve(this.#host());
       },
       checkConfiguration: (loaded) => {
         this.loaded = loaded;

@@ -1,0 +1,46 @@
+import { silentLogger } from '@entrepot/core';
+import { loadConfig } from '../config/index.js';
+import { EXIT, type CommandContext } from './context.js';
+
+/** What the command is told. */
+export interface GenIndexOptions {
+  readonly config?: string;
+  readonly tenant?: string;
+}
+
+/**
+ * Prints the index of a hosted Helm repository, as clients get it. Its server may run meanwhile, or not: the index is read
+ * out of the storage, by a server of this command alone that listens on this machine for as long as that takes.
+ */
+export async function genIndex(
+  repository: string,
+  { config: file, tenant = '' }: GenIndexOptions,
+  context: CommandContext,
+): Promise<number> {
+  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const { config } = loaded;
+  const chosen = config.repositories?.[repository];
+  if (chosen?.type !== 'helm' || chosen.kind !== 'hosted') {
+    context.writeError(`entrepot: ${JSON.stringify(repository)} is not a hosted repository of type helm`);
+    return EXIT.failed;
+  }
+  // Who may run this command may read the storage: nobody is asked who they are.
+  const repositories = {
+    [repository]: { ...chosen, enabled: true, listen: undefined, tls: undefined, access: undefined },
+  };
+  const server = { ...config.server, listen: { host: '127.0.0.1', port: 0 }, tls: undefined };
+  const alone = { ...loaded, addBundledRepositories: false, config: { ...config, server, repositories } };
+  const host = await context.createHost(alone, { logger: silentLogger });
+  try {
+    const [listener] = await host.listen();
+    const mount = host.repositories[0]?.mount.replace(/\/$/, '') ?? '';
+    const path = tenant === '' ? '' : `/${tenant.split('/').map(encodeURIComponent).join('/')}`;
+    const reply = await fetch(`${listener?.url}${mount}${path}/index.yaml`);
+    const text = (await reply.text()).trimEnd();
+    if (reply.ok) context.write(text);
+    else context.writeError(`entrepot: ${text}`);
+    return reply.ok ? EXIT.ok : EXIT.failed;
+  } finally {
+    await host.close();
+  }
+}
