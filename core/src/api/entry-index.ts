@@ -27,18 +27,19 @@ export interface Entry {
   /** What the bytes were verified against. Empty when nothing was promised. */
   readonly integrity: readonly Integrity[];
   readonly coordinates?: PackageCoordinates | undefined;
-  /** What its document said of it when it was stored. */
+  /** What its document said of it when it was last looked at. */
   readonly facts?: ArtifactFacts | undefined;
   /** What a protocol keeps of its own with an entry that it made (JSON), for `render`. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What a confirmation by the upstream (304, or 200 with the same bytes) changes in an entry. */
+/** What a confirmation by the upstream (304, or 200 with the same bytes), or by its document, changes in an entry. */
 export interface EntryRenewal {
   readonly checkedAt: number;
   readonly etag?: string | undefined;
   readonly lastModified?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly facts?: ArtifactFacts | undefined;
 }
 
 /** A change to one repository, made up from what was read before. */

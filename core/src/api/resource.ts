@@ -73,10 +73,15 @@ export interface StoredResource extends UpstreamLocation {
   /** The largest body that is taken from an upstream, in bytes: a larger one is an upstream fault. Absent: the repository's bound alone. */
   readonly maxBytes?: number | undefined;
   /**
-   * The document that says what this is: policy judges by it, and an artifact's integrity and place come from it. Of a
-   * document it is only looked at while it is kept.
+   * The document that says what this is: policy judges by it, and an artifact's integrity and place come from it. Its key
+   * there is that of this resource.
    */
   readonly describedBy?: DocumentResource | undefined;
+  /**
+   * It says something of an artifact with the same coordinates (metadata, signatures), and is judged as that is before its
+   * bytes are here. Nobody scans it.
+   */
+  readonly sidecar?: boolean | undefined;
   /**
    * What policy refuses is refused here only where it is hostile: builds with other versions need these bytes, too
    * (`go.mod` files). Absent: always.

@@ -1,7 +1,10 @@
+import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { ArtifactDescription } from '../api/protocol.js';
 import type { ArtifactResource } from '../api/resource.js';
+import { factsOf } from './admission.js';
 import { contentOf } from './content.js';
 import {
   keptHeaders,
@@ -22,8 +25,8 @@ export interface AddressedPlan {
   readonly resource: ArtifactResource;
   /** Names the bytes. */
   readonly digest: Digest;
-  /** Asks policy. */
-  admit(): Promise<unknown>;
+  /** Asks policy. @returns what the document says of the artifact */
+  admit(): Promise<ArtifactDescription | undefined>;
   /** Starts a fetch of its own. */
   start(): SharedFlight;
 }
@@ -42,6 +45,7 @@ export class AddressedFlight implements SharedFlight {
   /** The flight that brings the bytes. */
   #carrier: SharedFlight | undefined;
   #ownsCarrier = false;
+  #description: ArtifactDescription | undefined;
   /** The flight itself, and every request that works with it. */
   #users = 1;
   #resolveHead: (head: FlightHead | undefined) => void = () => {};
@@ -94,7 +98,7 @@ export class AddressedFlight implements SharedFlight {
   async #bring(signal: AbortSignal): Promise<FlightResult> {
     const { storage } = this.#context.services;
     const { digest, admit } = this.#plan;
-    await admit();
+    this.#description = await admit();
     const stored = await storage.blobs.store.stat(digest);
     signal.throwIfAborted();
     const running = storage.contentFlights.get(digest);
@@ -164,7 +168,8 @@ export class AddressedFlight implements SharedFlight {
         headers: keptHeaders(definition, resource, proof),
         lastModified: proof.headers['last-modified'],
         place: { ...placeOf(resource), location: proof.url },
-        coordinates: resource.coordinates,
+        coordinates: this.#coordinates,
+        description: this.#description,
       },
     );
     const result = await untilAborted(carrier.done, signal);
@@ -204,8 +209,13 @@ export class AddressedFlight implements SharedFlight {
       fetchedAt: now,
       checkedAt: now,
       integrity: [{ algorithm: 'sha256', hex: digest.slice('sha256:'.length) }],
-      coordinates: resource.coordinates,
+      coordinates: this.#coordinates,
+      facts: factsOf(this.#description),
     };
+  }
+
+  get #coordinates(): PackageCoordinates | undefined {
+    return this.#description?.coordinates ?? this.#plan.resource.coordinates;
   }
 }
 

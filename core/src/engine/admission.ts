@@ -1,63 +1,363 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
-import { packageUrl } from '../api/coordinates.js';
-import { EntrepotError } from '../api/errors.js';
+import type { Digest } from '../api/digest.js';
+import type { Entry } from '../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactFacts } from '../api/facts.js';
-import type { PolicyAction, PolicyDecision, PolicyInput } from '../api/policy.js';
-import type { EngineServices, RepositoryDefinition } from './repository.js';
+import type { Integrity } from '../api/integrity.js';
+import type { FirstFetch, FiredRule, PolicyDecision, PolicyInput } from '../api/policy.js';
+import type { ArtifactDescription, RewriteContext } from '../api/protocol.js';
+import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
+import type { ScanAnswer } from '../api/scan-desk.js';
+import type { ScanSubject } from '../api/scanner.js';
+import { Denial, denialText } from './denial.js';
+import { isPinned } from './pinned-document.js';
+import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
+import { untilAborted } from './until-aborted.js';
+
+/** What follows where a policy does not say. */
+const SERVED_MEANWHILE: FirstFetch = { action: 'allow', deadline: 0, onTimeout: 'allow' };
+/** When a client that was sent away for a scan may come back; seconds. */
+const RETRY_AFTER = 2;
+
+/** What policy said of something. */
+export interface Judgement {
+  readonly coordinates: PackageCoordinates;
+  readonly stage: PolicyInput['stage'];
+  readonly decision: PolicyDecision;
+  readonly digest?: Digest | undefined;
+}
+
+/** What is judged. */
+interface Subject {
+  readonly coordinates: PackageCoordinates;
+  readonly facts?: ArtifactFacts | undefined;
+  readonly integrity?: readonly Integrity[] | undefined;
+  /** Where the bytes are here. */
+  readonly entry?: Entry | undefined;
+  readonly storedAt?: number | undefined;
+  readonly caller?: string | undefined;
+  readonly now?: number | undefined;
+}
+
+/** What of a resource decides how it is judged. */
+type Judged = Pick<ArtifactResource | DocumentResource, 'coordinates' | 'refusedOnlyIfMalicious'>;
+
+/** A judgement that holds as long as all of this does. */
+interface Memo {
+  readonly revision: string;
+  /** Of the document that described it; `undefined`: none did. */
+  readonly document: Digest | undefined;
+  readonly answer: ScanAnswer | undefined;
+  readonly caller: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly judgement: Judgement;
+}
+
+/** What the document in force says of kept bytes; `removed`: it no longer lists them. */
+export type DescriptionNow = ArtifactDescription | 'removed' | undefined;
 
 /** The one place where policy is asked (architecture §6.8). */
 export class Admission {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
+  /** The newest judgement of each entry. Entries are replaced, never changed: they leave with what is said of them. */
+  readonly #memos = new WeakMap<Entry, Memo>();
+  readonly #callers = new WeakMap<EngineRequest, string>();
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
     this.#services = services;
   }
 
+  /** Notes who sent `request`. */
+  noteCaller(request: EngineRequest, caller: string): void {
+    this.#callers.set(request, caller);
+  }
+
+  callerOf(request: EngineRequest): string | undefined {
+    return this.#callers.get(request);
+  }
+
   /**
-   * Asks policy before a resource is looked at, or when its bytes are here.
-   * @throws EntrepotError `policy-denied` for `deny` and `hold`
+   * Asks policy about something of which no byte is here.
+   * @param description what its document says of it
+   * @param request of the one who asks; absent where several may
+   * @throws Denial for `deny` and `hold`
    */
-  require(stage: PolicyInput['stage'], coordinates: PackageCoordinates, facts: ArtifactFacts = {}): PolicyDecision {
-    const decision = this.#evaluate(stage, coordinates, facts);
-    if (decision.action !== 'deny' && decision.action !== 'hold') return decision;
-    throw new EntrepotError('policy-denied', reasonOf(coordinates, decision));
+  require(
+    resource: Judged,
+    coordinates: PackageCoordinates,
+    description?: Partial<ArtifactDescription>,
+    request?: EngineRequest,
+  ): Judgement {
+    const caller = request && this.callerOf(request);
+    return this.#passed(
+      resource,
+      this.#judge({ coordinates, facts: description, integrity: description?.integrity, caller }),
+    );
   }
 
-  /** Whether a version may be listed; `notice` is told the next instant at which that can change. */
-  lists(coordinates: PackageCoordinates, facts: ArtifactFacts = {}, notice: (at: number) => void): boolean {
-    const decision = this.#evaluate('request', coordinates, facts);
-    if (decision.nextChangeAt !== undefined) notice(decision.nextChangeAt);
-    return isListed(decision);
+  /** Asks policy about a name as a whole, before anybody is asked for what is under it. */
+  requireName({ coordinates }: Judged): void {
+    if (coordinates === undefined) return;
+    const { ecosystem, name } = coordinates;
+    this.#passed({}, this.#judge({ coordinates: { ecosystem, name } }));
   }
 
-  /** Why a version is not listed; `undefined` when it is. */
-  refusal(coordinates: PackageCoordinates, facts: ArtifactFacts = {}): string | undefined {
-    const decision = this.#evaluate('request', coordinates, facts);
-    return isListed(decision) ? undefined : reasonOf(coordinates, decision);
+  /**
+   * What was said of kept bytes, while it holds.
+   * @param document that describes them, as memory knows it
+   * @throws Denial for `deny` and `hold`
+   */
+  known(request: EngineRequest, resource: Judged, entry: Entry, document: Digest | undefined): Judgement | undefined {
+    const memo = this.#memos.get(entry);
+    if (memo === undefined) return undefined;
+    const { clock, policy, scanDesk } = this.#services;
+    const { judgement } = memo;
+    const holds =
+      memo.revision === policy.revision() &&
+      (document === undefined || memo.document === document) &&
+      memo.caller === this.callerOf(request) &&
+      clock.now() < memo.until &&
+      (judgement.stage === 'request' ||
+        memo.answer === scanDesk?.peek({ coordinates: judgement.coordinates, digest: entry.digest }));
+    return holds ? this.#passed(resource, judgement) : undefined;
   }
 
-  #evaluate(stage: PolicyInput['stage'], coordinates: PackageCoordinates, facts: ArtifactFacts): PolicyDecision {
-    const { name, kind } = this.#definition;
+  /**
+   * Asks policy about kept bytes. Where a rule waits for the reports on them, so does the client, as long as the rule says.
+   * @param document that `description` is from
+   * @returns `undefined` for what policy has no name for
+   * @throws Denial for `deny` and `hold`; EntrepotError `scan-unavailable` when the reports are late
+   */
+  async admit(
+    request: EngineRequest,
+    resource: Judged,
+    entry: Entry,
+    description: DescriptionNow,
+    document: Digest | undefined,
+  ): Promise<Judgement | undefined> {
+    const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
+    if (coordinates === undefined) return undefined;
+    const { scanDesk } = this.#services;
+    const caller = this.callerOf(request);
+    const answer = scanDesk?.peek({ coordinates, digest: entry.digest });
+    const subject: Subject = { coordinates, entry, caller, facts: factsNow(entry, description) };
+    const judgement = this.#judge(subject, answer);
+    if (judgement.decision.pending === true) {
+      this.#passed(resource, judgement);
+      return await this.#afterScan(request, resource, subject, judgement);
+    }
+    this.#remember(entry, { document, answer, caller, judgement });
+    if (scanDesk !== undefined && answer === undefined) this.#scanLater(subject);
+    return this.#passed(resource, judgement);
+  }
+
+  /** The same for what nobody scans: it is judged as if its bytes were not here. */
+  admitUnscanned(
+    request: EngineRequest,
+    resource: Judged,
+    entry: Entry,
+    description: DescriptionNow,
+    document: Digest | undefined,
+  ): Judgement | undefined {
+    const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
+    if (coordinates === undefined) return undefined;
+    const caller = this.callerOf(request);
+    const facts = factsNow(entry, description);
+    const judgement = this.#judge({ coordinates, caller, facts, storedAt: entry.fetchedAt });
+    this.#remember(entry, { document, answer: undefined, caller, judgement });
+    return this.#passed(resource, judgement);
+  }
+
+  #remember(entry: Entry, memo: Omit<Memo, 'revision' | 'until'>): void {
+    const until = memo.judgement.decision.nextChangeAt ?? Infinity;
+    this.#memos.set(entry, { ...memo, revision: this.#services.policy.revision(), until });
+  }
+
+  /** For bytes that are not kept, and so are scanned by nobody: what the rule says of reports that are late. */
+  withoutScan(judgement: Judgement): Judgement {
+    if (judgement.decision.pending !== true) return judgement;
+    const { onTimeout } = this.#services.policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    if (onTimeout === 'allow') return judgement;
+    if (onTimeout === 'deny') throw new Denial({ ...judgement, decision: unscanned(judgement.decision) });
+    throw new ScanPending(judgement);
+  }
+
+  /** Judges the versions of one document, all at the same instant. `notice` is told when that can change. */
+  lister(notice: (at: number) => void, baseUrl: string): Pick<RewriteContext, 'admits' | 'refusal'> {
     const now = this.#services.clock.now();
-    return this.#services.policy.evaluate({ stage, repository: { name, kind }, coordinates, facts, now });
+    const decide = (coordinates: PackageCoordinates, description?: ArtifactDescription): PolicyDecision =>
+      this.#judge({ coordinates, facts: description, integrity: description?.integrity, now }).decision;
+    return {
+      admits(coordinates, description) {
+        const decision = decide(coordinates, description);
+        if (decision.nextChangeAt !== undefined) notice(decision.nextChangeAt);
+        return isListed(decision);
+      },
+      refusal(coordinates, description) {
+        const decision = decide(coordinates, description);
+        return isListed(decision) ? undefined : denialText(coordinates, decision, baseUrl);
+      },
+    };
   }
+
+  /** Tells who keeps the log. */
+  record(
+    request: EngineRequest,
+    resource: ArtifactResource | DocumentResource,
+    judgement: Judgement | undefined,
+    refused = false,
+  ): void {
+    const { observer, policy } = this.#services;
+    if (observer?.decided === undefined || judgement === undefined || !isArtifact(resource)) return;
+    const { name: repository } = this.#definition;
+    const caller = this.callerOf(request);
+    observer.decided({ ...judgement, refused, repository, revision: policy.revision(), caller, request });
+  }
+
+  /** The same of a request that failed, if it was policy. */
+  recordRefusal(request: EngineRequest, resource: Resource | undefined, error: unknown): void {
+    if (resource?.kind !== 'artifact' && resource?.kind !== 'document') return;
+    if (!(error instanceof EntrepotError) || !('judgement' in error)) return;
+    this.record(request, resource, error.judgement as Judgement, true);
+  }
+
+  #judge(subject: Subject, answer?: ScanAnswer): Judgement {
+    const { coordinates, facts = {}, integrity, entry, caller } = subject;
+    const { name, kind } = this.#definition;
+    const { policy, clock, firstSeen } = this.#services;
+    const stage = entry === undefined ? 'request' : 'content';
+    const { now = clock.now(), storedAt = entry?.fetchedAt } = subject;
+    const decision = policy.evaluate({
+      stage,
+      repository: { name, kind },
+      coordinates,
+      facts,
+      storedAt,
+      firstSeenAt: facts.publishedAt === undefined ? (firstSeen?.(name, coordinates) ?? storedAt) : undefined,
+      digest: entry?.digest,
+      size: entry?.size,
+      integrity: entry?.integrity ?? integrity,
+      reports: answer?.reports,
+      scanFailures: answer?.failures,
+      caller,
+      now,
+    });
+    return { coordinates, stage, decision, digest: entry?.digest };
+  }
+
+  #passed({ refusedOnlyIfMalicious = false }: Judged, judgement: Judgement): Judgement {
+    const { action, rules } = judgement.decision;
+    if (action !== 'deny' && action !== 'hold') return judgement;
+    if (refusedOnlyIfMalicious && !rules.some(isForMalice)) return judgement;
+    throw new Denial(judgement);
+  }
+
+  /** The judgement when the reports are here; what the rule says when they are late. */
+  async #afterScan(
+    { signal }: EngineRequest,
+    resource: Judged,
+    subject: Subject,
+    before: Judgement,
+  ): Promise<Judgement> {
+    const { clock, policy, scanDesk } = this.#services;
+    const { deadline } = policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    if (scanDesk !== undefined && deadline > 0) {
+      const tooLate = AbortSignal.timeout(deadline);
+      const both = AbortSignal.any([signal, tooLate]);
+      const wish = { priority: 'waiting', deadline: clock.now() + deadline, signal: both } as const;
+      try {
+        const answer = await untilAborted(scanDesk.request(scanned(subject), wish), both);
+        const after = this.#passed(resource, this.#judge(subject, answer));
+        if (after.decision.pending !== true) return after;
+      } catch (error) {
+        signal.throwIfAborted();
+        const failure = asEntrepotError(error, 'scan-unavailable', 'The scan failed');
+        if (!tooLate.aborted && failure.kind !== 'scan-unavailable') throw failure;
+      }
+    }
+    return this.withoutScan(before);
+  }
+
+  /** Nobody waits for it; the next one will know. */
+  #scanLater(subject: Subject): void {
+    const { scanDesk, logger } = this.#services;
+    const wish = { priority: 'background', signal: new AbortController().signal } as const;
+    scanDesk?.request(scanned(subject), wish).catch((error: unknown) => {
+      logger.warn({ error, repository: this.#definition.name, key: subject.entry?.key }, 'a scan failed');
+    });
+  }
+}
+
+/** The bytes are here, and wait for somebody who looks at them. */
+export class ScanPending extends EntrepotError {
+  readonly judgement: Judgement;
+
+  constructor(judgement: Judgement) {
+    super('scan-unavailable', 'Scan pending: retry in a moment', { code: 'SCAN_PENDING', retryAfter: RETRY_AFTER });
+    this.judgement = judgement;
+  }
+}
+
+/** What is judged of a resource before its bytes are here: a document that is rewritten stands for a name, not for one version of it. */
+export function isJudgedByName(resource: ArtifactResource | DocumentResource): boolean {
+  return resource.kind === 'document' && resource.rewritten === true;
+}
+
+/** Whether a request for `resource` is one for an artifact, or for what belongs to one. */
+export function isArtifact(resource: ArtifactResource | DocumentResource): boolean {
+  return resource.kind === 'artifact' || isPinned(resource);
 }
 
 function isListed({ action }: PolicyDecision): boolean {
   return action === 'allow' || action === 'warn';
 }
 
-const DONE: Readonly<Record<PolicyAction, string>> = {
-  deny: 'denied',
-  hold: 'held',
-  hide: 'hidden',
-  warn: 'allowed with a warning',
-  allow: 'allowed',
-};
+function isForMalice({ action, malicious, findings = [] }: FiredRule): boolean {
+  if (action !== 'deny' && action !== 'hold') return false;
+  return malicious === true || findings.some((id) => id.startsWith('MAL-'));
+}
 
-function reasonOf(coordinates: PackageCoordinates, { action, rules }: PolicyDecision): string {
-  const reasons = rules.filter((rule) => rule.action === action).map(({ id, reason }) => `${reason} (rule ${id})`);
-  return `${packageUrl(coordinates)} is ${DONE[action]}: ${reasons.join('; ')}`;
+/** What is known of kept bytes now: what the document in force says goes over what it said when they were fetched. */
+function factsNow({ facts }: Entry, description: DescriptionNow): ArtifactFacts {
+  if (description === 'removed') return { ...facts, upstream: 'removed' };
+  return description ?? facts ?? {};
+}
+
+function describedCoordinates(description: DescriptionNow): PackageCoordinates | undefined {
+  return description === 'removed' ? undefined : description?.coordinates;
+}
+
+/** The facts of a description alone: what is kept with an entry. `undefined` where it says nothing. */
+export function factsOf(description: ArtifactDescription | undefined): ArtifactFacts | undefined {
+  if (description === undefined) return undefined;
+  const { publishedAt, licenses, deprecated, yanked, upstream, installScripts, newInstallScripts } = description;
+  const { exoticDependencies, newDependencies, provenance, provenanceDowngraded, publisherChanged } = description;
+  const facts = {
+    publishedAt,
+    licenses,
+    deprecated,
+    yanked,
+    upstream,
+    installScripts,
+    newInstallScripts,
+    exoticDependencies,
+    newDependencies,
+    provenance,
+    provenanceDowngraded,
+    publisherChanged,
+  } satisfies Required<ArtifactFacts>;
+  const known = Object.entries(facts).filter(([, value]) => value !== undefined);
+  return known.length === 0 ? undefined : (Object.fromEntries(known) as ArtifactFacts);
+}
+
+function scanned({ coordinates, entry }: Subject): ScanSubject {
+  return { coordinates, digest: entry?.digest };
+}
+
+function unscanned(decision: PolicyDecision): PolicyDecision {
+  const rule: FiredRule = { id: 'first-fetch', action: 'deny', reason: 'it was not scanned in time' };
+  return { ...decision, action: 'deny', rules: [rule, ...decision.rules] };
 }

@@ -93,6 +93,7 @@ export class EntryCache {
       etag: renewal.etag ?? entry.etag,
       lastModified: renewal.lastModified ?? entry.lastModified,
       headers: renewal.headers ?? entry.headers,
+      facts: renewal.facts ?? entry.facts,
     };
     this.#remember(renewed);
     return renewed;

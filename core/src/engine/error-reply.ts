@@ -2,6 +2,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { OutcomeName } from '../api/outcome.js';
 import type { RenderedError } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
+import { Denial, phraseOf } from './denial.js';
 import { cacheStatus, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
 
@@ -13,12 +14,14 @@ export function errorReply(
   error: unknown,
 ): EngineReply {
   const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
-  const shown = failure.expose ? failure : hidden(failure);
+  const exposed = failure.expose ? failure : hidden(failure);
+  const shown = Denial.in(failure)?.toldTo(request.baseUrl) ?? exposed;
   const rendered = render(definition, shown, resource);
   const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
   const body = Buffer.from(rendered.body);
   return {
     status: rendered.status ?? failure.status,
+    statusMessage: reasonPhrase(shown),
     headers: {
       'Content-Type': rendered.mediaType,
       'Content-Length': String(body.length),
@@ -27,6 +30,7 @@ export function errorReply(
       'X-Cache': xCache(name),
       'Cache-Status': cacheStatus({ name, detail: failure.code }),
       ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),
+      ...rendered.headers,
       ...failure.headers,
     },
     body: request.method === 'HEAD' ? undefined : body,
@@ -38,6 +42,11 @@ export function errorReply(
       detail: failure.message,
     },
   };
+}
+
+/** A document that policy has emptied has no phrase of its own: its message says why. */
+function reasonPhrase({ kind, message, reasonPhrase: phrase }: EntrepotError): string | undefined {
+  return phrase ?? (kind === 'policy-denied' ? phraseOf(message) : undefined);
 }
 
 /** What metrics and logs call `resource`. */

@@ -10,7 +10,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
 import type { ArtifactDescription, Descriptions, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
-import type { Admission } from './admission.js';
+import { factsOf, type Admission } from './admission.js';
 import { bareMediaType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
@@ -64,6 +64,8 @@ export interface FlightHead {
   readonly place: QueryPlace;
   /** What the artifact is by its document, else by its request. */
   readonly coordinates: PackageCoordinates | undefined;
+  /** What its document says of it. */
+  readonly description?: ArtifactDescription | undefined;
 }
 
 /** What a flight brought. */
@@ -319,6 +321,7 @@ export class Flight implements SharedFlight {
       lastModified: reply.headers['last-modified'],
       place: { ...this.#place, location: reply.url, namedBy: reply.namedBy },
       coordinates,
+      description,
     });
     const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
     const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
@@ -327,7 +330,8 @@ export class Flight implements SharedFlight {
     if (unsettled) this.#checkMediaType(mediaType, reply);
     await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
-    const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates });
+    const facts = factsOf(description);
+    const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates, facts });
     spool.seal();
     return result;
   }
@@ -525,7 +529,7 @@ export class Flight implements SharedFlight {
   async #publish(
     reply: UpstreamReply,
     spool: Spool,
-    known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates'>,
+    known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts'>,
   ): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, rule } = this.#plan;

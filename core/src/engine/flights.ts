@@ -1,11 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
 import { AddressedFlight } from './addressed-flight.js';
+import { factsOf, isJudgedByName, type DescriptionNow, type Judgement } from './admission.js';
 import { ByteLru } from './byte-lru.js';
 import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
@@ -21,8 +23,9 @@ import type { LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
 import { isPinned } from './pinned-document.js';
-import { produce } from './produced-flight.js';
+import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
+import type { EngineRequest } from './repository.js';
 import { WholeFlight } from './whole-flight.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
@@ -30,6 +33,10 @@ const MAX_DESCRIPTIONS = 50_000;
 
 /** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
 const FRESH_LONGER = 10;
+
+/** What a document may describe. */
+type Described = Pick<StoredResource, 'key' | 'describedBy'> &
+  Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
 
 /** A running flight as a request for one of its keys sees it. */
 type FlightView = (key: string) => SharedFlight;
@@ -124,12 +131,9 @@ export class Flights {
     members: readonly (ArtifactResource | DocumentResource)[],
     signal: AbortSignal,
   ): Promise<readonly Entry[]> {
-    for (const member of members) {
-      const description = member.kind === 'artifact' ? await this.describe(member) : undefined;
-      const coordinates = description?.coordinates ?? member.coordinates;
-      if (coordinates !== undefined) this.#context.admission.require('request', coordinates, description);
-    }
-    return await produce(this.#context, this.#plan(resource, undefined, 'blob'), members, signal);
+    const admitted: ProducedMember[] = [];
+    for (const member of members) admitted.push({ resource: member, description: await this.admitted(member) });
+    return await produce(this.#context, this.#plan(resource, undefined, 'blob'), admitted, signal);
   }
 
   async #fetchAll(
@@ -183,16 +187,82 @@ export class Flights {
   }
 
   /**
-   * What is known of `resource` before its bytes, once policy has seen it.
-   * @throws EntrepotError as `describe`; `policy-denied`
+   * What is known of `resource` before its bytes, once policy has seen it. A document promises nothing of another one.
+   * @throws EntrepotError as `describe`; Denial
    */
   async admitted(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
-    if (resource.kind !== 'artifact') return undefined;
-    const description = await this.describe(resource);
+    const { description } = await this.judged(resource);
+    return resource.kind === 'artifact' ? description : undefined;
+  }
+
+  /**
+   * Has policy judge `resource` before its bytes are here.
+   * @param request of the one who asks; absent where several may
+   * @throws EntrepotError as `describe`; Denial when it is refused
+   */
+  async judged(
+    resource: ArtifactResource | DocumentResource,
+    request?: EngineRequest,
+  ): Promise<{ description?: LocatedDescription | undefined; judgement?: Judgement | undefined }> {
+    const { admission } = this.#context;
+    if (isJudgedByName(resource)) {
+      admission.requireName(resource);
+      return {};
+    }
+    const description = resource.kind === 'artifact' ? await this.describe(resource) : await this.#about(resource);
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
-    if (coordinates !== undefined) this.#context.admission.require('request', coordinates, description);
-    return description;
+    if (coordinates === undefined) return { description };
+    return { description, judgement: admission.require(resource, coordinates, description, request) };
+  }
+
+  /** What a document says of another one that only policy looks at; `undefined` while it cannot be had. */
+  async #about(resource: DocumentResource): Promise<LocatedDescription | undefined> {
+    if (resource.describedBy === undefined) return undefined;
+    try {
+      return await this.describe({ key: resource.key, describedBy: resource.describedBy, descriptionOptional: true });
+    } catch (error) {
+      if (error instanceof EntrepotError && error.staleAllowed) return undefined;
+      throw error;
+    }
+  }
+
+  /** The digest of the document that describes `resource`, as far as memory knows. */
+  documentOf({ describedBy }: ArtifactResource | DocumentResource): Digest | undefined {
+    if (describedBy === undefined) return undefined;
+    return this.#context.services.storage.entries.peek(this.#context.definition.name, describedBy.key)?.digest;
+  }
+
+  /**
+   * What the document in force says of the kept bytes of `resource`: from memory. It is read again only where nothing else
+   * tells what policy wants to know; and what has changed is noted with the entry, for when memory has forgotten it.
+   */
+  async descriptionNow(resource: ArtifactResource | DocumentResource, entry: Entry): Promise<DescriptionNow> {
+    const { definition, services } = this.#context;
+    const { describedBy } = resource;
+    if (describedBy === undefined || services.policy.needs().size === 0) return undefined;
+    const kept = await services.storage.entries.find(definition.name, describedBy.key);
+    if (kept === undefined) return undefined;
+    const known = this.#descriptions.get(descriptionKey(describedBy.key, kept.digest));
+    if (known === undefined && entry.facts !== undefined) return undefined;
+    try {
+      const descriptions = known ?? (await this.descriptionsOf(describedBy, kept.digest, this.storedContent(kept)));
+      const found = descriptions.get(resource.key);
+      const isListed = found !== undefined || resource.kind === 'document' || resource.descriptionOptional === true;
+      const now = isListed ? found : 'removed';
+      await this.#noteFacts(entry, now);
+      return now;
+    } catch (error) {
+      services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
+      return undefined;
+    }
+  }
+
+  async #noteFacts(entry: Entry, description: DescriptionNow): Promise<void> {
+    if (description === undefined) return;
+    const facts = description === 'removed' ? { ...entry.facts, upstream: 'removed' as const } : factsOf(description);
+    if (isDeepStrictEqual(facts ?? {}, entry.facts ?? {})) return;
+    await this.#context.services.storage.entries.touch(entry, { checkedAt: entry.checkedAt, facts: facts ?? {} });
   }
 
   /**
@@ -200,7 +270,7 @@ export class Flights {
    * the artifact is enough, however old: what was promised of immutable bytes does not change, and this works offline.
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
-  async describe(artifact: ArtifactResource): Promise<LocatedDescription | undefined> {
+  async describe(artifact: Described): Promise<LocatedDescription | undefined> {
     const { describedBy } = artifact;
     if (describedBy === undefined) return undefined;
     const { entries } = this.#context.services.storage;
@@ -215,7 +285,7 @@ export class Flights {
         return undefined;
       throw error;
     }
-    throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename}`, {
+    throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename ?? artifact.key}`, {
       code: 'ARTIFACT_NOT_DESCRIBED',
     });
   }

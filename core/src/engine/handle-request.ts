@@ -58,12 +58,16 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     caller: Caller,
   ): Promise<EngineReply> {
     const serving = definition.kind === 'hosted' ? hosted : stored;
-    if (resource.kind === 'artifact' || resource.otherwise === undefined) return await serving.serve(request, resource);
+    if (resource.kind === 'artifact') return await serving.serve(request, resource);
     try {
       return await serving.serve(request, resource);
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
-      return await serveOtherwise(request, resource.otherwise, caller, failure);
+      const { otherwise, whenRefused } = resource;
+      if (failure.kind === 'policy-denied' && whenRefused !== undefined)
+        return localReply(definition.name, request, whenRefused);
+      if (otherwise === undefined) throw failure;
+      return await serveOtherwise(request, otherwise, caller, failure);
     }
   }
 
@@ -101,9 +105,11 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       try {
         resource = route(definition, request);
         const caller = await authorize(definition, request, resource, nobody);
+        if (caller.name !== undefined) admission.noteCaller(request, caller.name);
         const reply = withHeaders(await serve(request, resource, caller));
         return caller === nobody ? reply : forCallersOnly(reply);
       } catch (error) {
+        admission.recordRefusal(request, resource, error);
         const reply = withHeaders(errorReply(definition, request, resource, error));
         if (reply.status >= 500)
           services.logger.warn(

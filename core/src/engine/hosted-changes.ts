@@ -80,7 +80,7 @@ export class HostedChanges {
         headers: { Allow: 'GET, HEAD' },
       });
     }
-    if (upload?.coordinates !== undefined) admission.require('request', upload.coordinates);
+    if (upload?.coordinates !== undefined) admission.require({}, upload.coordinates);
   }
 
   async #carryOut(wanted: Wanted): Promise<EngineReply> {
@@ -181,7 +181,7 @@ export class HostedChanges {
       keys.add(key);
     }
     for (const { coordinates } of [...create, ...replace])
-      if (coordinates !== undefined) admission.require('request', coordinates);
+      if (coordinates !== undefined) admission.require({}, coordinates);
   }
 
   /** Keeps the bytes of all `parts`. @returns the entries that will point at them. */

@@ -164,7 +164,7 @@ export class HostedDocuments {
       ? await joined.gzip(document)
       : { ...document, open: () => joined.open(document) };
     return {
-      ...representations.base(resource, stored, HIT),
+      ...representations.base(resource, stored, HIT, { changesAt: document.changesAt }),
       size,
       etag,
       lastModified: undefined,

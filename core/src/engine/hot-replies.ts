@@ -1,5 +1,6 @@
 import type { Entry } from '../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import type { Judgement } from './admission.js';
 import type { EngineReply, EngineRequest } from './repository.js';
 import { ByteLru } from './byte-lru.js';
 import { noneMatch } from './range.js';
@@ -19,11 +20,25 @@ interface HotReply {
   readonly reply: EngineReply;
   /** The answer for those who have it already. */
   readonly notModified: EngineReply;
+  readonly judgement: Judgement | undefined;
+}
+
+/** A reply, and what policy said of it. */
+export interface JudgedReply {
+  readonly reply: EngineReply;
+  readonly judgement: Judgement | undefined;
+}
+
+/** When a reply was made, and until when it is right; milliseconds since the epoch. */
+export interface HotTime {
+  readonly now: number;
+  readonly until: number;
 }
 
 /** What makes two replies of one entry differ, where it is sent as it is kept. */
-export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentResource): string {
-  return replyHeaders === undefined ? key : `${key}\n${JSON.stringify(replyHeaders)}`;
+export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentResource, caller = ''): string {
+  if (replyHeaders === undefined && caller === '') return key;
+  return `${key}\n${caller}\n${JSON.stringify(replyHeaders ?? {})}`;
 }
 
 /**
@@ -41,21 +56,24 @@ export class HotReplies {
     return request.header('if-none-match') !== undefined || request.header('if-modified-since') === undefined;
   }
 
-  get(key: string, request: EngineRequest, entry: Entry, revision: string, now: number): EngineReply | undefined {
+  get(key: string, request: EngineRequest, entry: Entry, revision: string, now: number): JudgedReply | undefined {
     const hot = this.#replies.get(key);
     // The entry itself, not one like it: whatever changes an entry makes another object.
     if (hot?.entry !== entry || hot.revision !== revision || now >= hot.until) return undefined;
     const wanted = request.header('if-none-match');
     const etag = hot.reply.headers['ETag'];
-    return wanted !== undefined && etag !== undefined && noneMatch(wanted, etag) ? hot.notModified : hot.reply;
+    const has = wanted !== undefined && etag !== undefined && noneMatch(wanted, etag);
+    return { reply: has ? hot.notModified : hot.reply, judgement: hot.judgement };
   }
 
-  /** Keeps `reply` ready until the second is over, or until `freshUntil`. Only bodies that are in memory anyway. */
-  set(key: string, entry: Entry, revision: string, now: number, freshUntil: number, reply: EngineReply): void {
+  /** Keeps `reply` ready until the second is over, or it is no longer right. Only bodies that are in memory anyway. */
+  set(key: string, entry: Entry, revision: string, time: HotTime, { reply, judgement }: JudgedReply): void {
     if (reply.status !== 200 || !Buffer.isBuffer(reply.body)) return;
-    const until = Math.min(now - (now % 1000) + 1000, freshUntil);
+    const changesAt = judgement?.decision.nextChangeAt ?? Infinity;
+    const until = Math.min(time.now - (time.now % 1000) + 1000, time.until, changesAt);
     const { 'Content-Length': _length, ...headers } = reply.headers;
     const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
-    this.#replies.set(key, { entry, revision, until, size: reply.body.length + HEAD_BYTES, reply, notModified });
+    const size = reply.body.length + HEAD_BYTES;
+    this.#replies.set(key, { entry, revision, until, size, reply, notModified, judgement });
   }
 }

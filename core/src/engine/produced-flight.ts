@@ -5,11 +5,18 @@ import { sep } from 'node:path';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ProducedFile } from '../api/protocol.js';
+import type { ArtifactDescription, ProducedFile } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
+import { factsOf } from './admission.js';
 import { contentOf } from './content.js';
 import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';
 import { putBlob } from './publish.js';
+
+/** Something that is made, and what its document says of it. */
+export interface ProducedMember {
+  readonly resource: ArtifactResource | DocumentResource;
+  readonly description: ArtifactDescription | undefined;
+}
 
 /**
  * Has the protocol make the bytes of `members`, all in one go, and keeps them as blobs.
@@ -18,11 +25,11 @@ import { putBlob } from './publish.js';
 export async function produce(
   context: FlightContext,
   plan: Pick<FlightPlan, 'read' | 'described'>,
-  members: readonly (ArtifactResource | DocumentResource)[],
+  members: readonly ProducedMember[],
   signal: AbortSignal,
 ): Promise<readonly Entry[]> {
   const { definition, services } = context;
-  const [first] = members as [ArtifactResource | DocumentResource];
+  const [{ resource: first }] = members as [ProducedMember];
   const folder = services.storage.spools.newPath();
   await mkdir(folder);
   try {
@@ -30,9 +37,10 @@ export async function produce(
     const inside = `${await realpath(folder)}${sep}`;
     return await Promise.all(
       members.map(async (member) => {
-        const file = files.find(({ key }) => key === member.key);
+        const { key } = member.resource;
+        const file = files.find((found) => found.key === key);
         if (file === undefined) {
-          throw new EntrepotError('plugin', `produce of plugin ${definition.plugin.id} made nothing for ${member.key}`);
+          throw new EntrepotError('plugin', `produce of plugin ${definition.plugin.id} made nothing for ${key}`);
         }
         await requireFileInside(inside, file.path);
         return await keep(context, plan, member, file);
@@ -75,7 +83,7 @@ async function requireFileInside(inside: string, path: string): Promise<void> {
 async function keep(
   { definition, services }: FlightContext,
   { read, described }: Pick<FlightPlan, 'read' | 'described'>,
-  resource: ArtifactResource | DocumentResource,
+  { resource, description }: ProducedMember,
   { path, mediaType, attributes }: ProducedFile,
 ): Promise<Entry> {
   const { protocol, plugin } = definition;
@@ -107,7 +115,8 @@ async function keep(
     fetchedAt: now,
     checkedAt: now,
     integrity: [],
-    coordinates: resource.coordinates,
+    coordinates: description?.coordinates ?? resource.coordinates,
+    facts: factsOf(description),
     ...(attributes !== undefined && { attributes }),
   };
   await putBlob(services, entry, path);

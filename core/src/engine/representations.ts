@@ -5,7 +5,7 @@ import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { DocumentBytes, RenderedDocument, RewriteContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
-import type { Admission } from './admission.js';
+import type { Admission, Judgement } from './admission.js';
 import { SMALL_BLOB } from './blob-cache.js';
 import { bareMediaType, contentOf } from './content.js';
 import type { FlightHead } from './flight.js';
@@ -14,7 +14,7 @@ import type { KeptKeys } from './kept-keys.js';
 import type { CacheFacts } from './outcome.js';
 import { type Encoding, type Rendition, type RenditionSource } from './renditions.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import type { Representation } from './respond.js';
+import { cacheControlUntil, type Representation } from './respond.js';
 
 /** A document below this size is not worth compressing. Bytes. */
 const MIN_COMPRESSED = 1024;
@@ -40,12 +40,13 @@ export class Representations {
     this.#context = context;
   }
 
-  /** The representation of a kept entry, or `undefined` when its blob turns out to be missing. */
+  /** The representation of a kept entry that was judged, or `undefined` when its blob turns out to be missing. */
   async kept(
     request: EngineRequest,
     resource: ArtifactResource | DocumentResource,
     entry: Entry,
     facts: CacheFacts,
+    judgement: Judgement | undefined,
   ): Promise<Representation | undefined> {
     const { services } = this.#context;
     const age = Math.max(0, Math.floor((services.clock.now() - entry.checkedAt) / 1000));
@@ -61,7 +62,7 @@ export class Representations {
     const open = await this.#opener(entry);
     if (open === undefined) return this.#missing(entry);
     return {
-      ...this.base(resource, entry, facts),
+      ...this.base(resource, entry, facts, { changesAt: judgement?.decision.nextChangeAt }),
       size: entry.size,
       etag: `"${entry.digest}"`,
       lastModified: entry.lastModified,
@@ -142,13 +143,12 @@ export class Representations {
     facts: CacheFacts,
   ): Representation {
     return {
-      ...this.base(resource, entry, facts, rendition.headers),
+      ...this.base(resource, entry, facts, rendition),
       size: rendition.size,
       etag: rendition.etag,
       lastModified: entry.lastModified,
       vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
-      changesAt: rendition.changesAt,
       ranges: false,
       open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
     };
@@ -216,21 +216,26 @@ export class Representations {
 
   /**
    * What all representations of `stored` say.
-   * @param rendered headers that the protocol gave with what it made
+   * @param made what the protocol made of it, with headers of its own
    */
   base(
     resource: ArtifactResource | DocumentResource,
     stored: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
     facts: CacheFacts,
-    rendered?: Readonly<Record<string, string>>,
-  ): Pick<Representation, 'repository' | 'resource' | 'mediaType' | 'cacheControl' | 'headers' | 'facts'> {
-    const { definition } = this.#context;
+    made: Pick<Rendition, 'headers' | 'changesAt'> = {},
+  ): Pick<
+    Representation,
+    'repository' | 'resource' | 'mediaType' | 'cacheControl' | 'changesAt' | 'headers' | 'facts'
+  > {
+    const { definition, services } = this.#context;
+    const cacheControl = definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache';
     return {
       repository: definition.name,
       resource: resource.class,
       mediaType: resource.mediaType ?? stored.mediaType,
-      cacheControl: definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache',
-      headers: headersOf(resource, stored, rendered),
+      cacheControl: cacheControlUntil(cacheControl, made.changesAt, services.clock.now()),
+      changesAt: made.changesAt,
+      headers: headersOf(resource, stored, made.headers),
       facts,
     };
   }

@@ -18,6 +18,8 @@ export interface Representation {
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly cacheControl: string;
+  /** When policy can change it by time alone; milliseconds since the epoch. */
+  readonly changesAt?: number | undefined;
   readonly vary?: string | undefined;
   readonly encoding?: string | undefined;
   /** Further headers. Those that are kept have lower-case names. */
@@ -76,6 +78,18 @@ function representationHeaders(shown: Representation): Record<string, string> {
   // A page from an upstream must not act in the name of this server.
   if (ACTIVE_CONTENT.has(bareMediaType(shown.mediaType))) headers['Content-Security-Policy'] = 'sandbox';
   return headers;
+}
+
+/** `control` for what is right until `changesAt` only (milliseconds since the epoch): no cache may keep it for longer. */
+export function cacheControlUntil(control: string, changesAt: number | undefined, now: number): string {
+  if (changesAt === undefined) return control;
+  const left = Math.max(0, Math.floor((changesAt - now) / 1000));
+  let capped = false;
+  const text = control.replace(/max-age=(\d+)/, (directive, seconds: string) => {
+    capped = Number(seconds) > left;
+    return capped ? `max-age=${left}` : directive;
+  });
+  return capped ? text.replace(/, *immutable\b/, '') : text;
 }
 
 /** A `Warning` of any kind (distribution-spec, "Warnings"). */

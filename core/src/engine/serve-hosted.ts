@@ -5,6 +5,7 @@ import type { Admission } from './admission.js';
 import { missing } from './hosted-changes.js';
 import { HostedDocuments } from './hosted-documents.js';
 import { HotReplies, plainHotKey } from './hot-replies.js';
+import { judgeKept } from './judge-kept.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import type { Representations } from './representations.js';
 import { respond } from './respond.js';
@@ -34,12 +35,12 @@ export class HostedServing {
     const revision = typeof known === 'number' ? known : await known;
     const ready = this.#ready(request, resource);
     if (ready !== undefined) return ready;
-    if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
-    if (resource.kind === 'document' && resource.fromEntries !== undefined)
+    if (resource.kind === 'document' && resource.fromEntries !== undefined) {
+      admission.requireName(resource);
       return await this.#documents.serve(request, resource, resource.fromEntries, revision);
+    }
     const entry = await services.storage.entries.find(definition.name, resource.key);
     if (entry === undefined) throw missing(resource.key);
-    if (entry.coordinates !== undefined) admission.require('request', entry.coordinates);
     return await this.#serveKept(request, resource, entry);
   }
 
@@ -48,27 +49,35 @@ export class HostedServing {
     resource: ArtifactResource | DocumentResource,
     entry: Entry,
   ): Promise<EngineReply> {
-    const { services, representations } = this.#context;
+    const { admission, services, representations } = this.#context;
+    const revision = services.policy.revision();
+    const judgement = await judgeKept({ admission }, request, resource, entry);
     const now = services.clock.now();
-    const shown = await representations.kept(request, resource, entry, { name: 'hit' });
+    const shown = await representations.kept(request, resource, entry, { name: 'hit' }, judgement);
     if (shown === undefined)
       throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
     const reply = await respond(request, shown);
-    if (isPlain(resource) && HotReplies.suits(request))
-      this.#hot.set(plainHotKey(resource), entry, services.policy.revision(), now, Infinity, reply);
+    admission.record(request, resource, judgement);
+    if (isPlain(resource) && HotReplies.suits(request)) {
+      const key = plainHotKey(resource, admission.callerOf(request));
+      this.#hot.set(key, entry, revision, { now, until: Infinity }, { reply, judgement });
+    }
     return reply;
   }
 
   /** The reply that was given to others a moment ago. */
   #ready(request: EngineRequest, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
-    const { definition, services } = this.#context;
+    const { admission, definition, services } = this.#context;
     if (!isPlain(resource) || !HotReplies.suits(request)) return undefined;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined) return undefined;
     const revision = services.policy.revision();
-    const reply = this.#hot.get(plainHotKey(resource), request, entry, revision, services.clock.now());
-    if (reply !== undefined) services.storage.entries.accessed(entry);
-    return reply;
+    const key = plainHotKey(resource, admission.callerOf(request));
+    const hot = this.#hot.get(key, request, entry, revision, services.clock.now());
+    if (hot === undefined) return undefined;
+    services.storage.entries.accessed(entry);
+    admission.record(request, resource, hot.judgement);
+    return hot.reply;
   }
 }
 

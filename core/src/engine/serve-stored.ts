@@ -3,7 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { TransportReply } from '../api/transport.js';
-import type { Admission } from './admission.js';
+import { isJudgedByName, type Admission, type Judgement } from './admission.js';
 import { drain } from './upstream-reply.js';
 import type { Upstreams } from './upstreams.js';
 import { contentDigest } from './content-flights.js';
@@ -11,7 +11,8 @@ import { describedPlace } from './described-place.js';
 import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
-import { HotReplies, plainHotKey } from './hot-replies.js';
+import { HotReplies, plainHotKey, type JudgedReply } from './hot-replies.js';
+import { isJudgedUnscanned, judgeKept } from './judge-kept.js';
 import { isUnsettled } from './media-type.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
@@ -58,43 +59,46 @@ export class StoredServing {
     const { definition, services, flights, admission } = this.#context;
     const ready = this.#ready(request, resource);
     if (ready !== undefined) return ready;
-    if (resource.coordinates !== undefined) admission.require('request', resource.coordinates);
+    if (isJudgedByName(resource)) admission.requireName(resource);
     const rule = flights.rule(resource);
     if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#serveAlone(request, resource);
     const { entries } = services.storage;
     const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
-    if (entry.coordinates !== undefined) admission.require('request', entry.coordinates);
-    const now = services.clock.now();
-    const state = standing(entry, rule, now);
-    if (state.fresh) {
-      // Before the reply is made: what is kept meanwhile makes another one.
-      const key = HotReplies.suits(request) ? this.#hotKey(request, resource) : undefined;
-      const reply = await this.#serveKept(request, resource, entry, { name: 'hit', ttl: state.ttl });
-      if (reply === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
-      if (key !== undefined) this.#hot.set(key, entry, services.policy.revision(), now, state.freshUntil, reply);
-      return reply;
+    const state = standing(entry, rule, services.clock.now());
+    if (!state.fresh) {
+      await judgeKept(this.#context, request, resource, entry);
+      return await this.#serveThroughFlight(request, resource, rule, entry, state);
     }
-    return await this.#serveThroughFlight(request, resource, rule, entry, state);
+    // Before the reply is made: what is kept meanwhile makes another one.
+    const key = HotReplies.suits(request) ? this.#hotKey(request, resource) : undefined;
+    const revision = services.policy.revision();
+    const served = await this.#serveJudged(request, resource, entry, { name: 'hit', ttl: state.ttl });
+    if (served === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
+    const now = services.clock.now();
+    const until = Math.min(state.freshUntil, served.changesAt ?? Infinity);
+    if (key !== undefined) this.#hot.set(key, entry, revision, { now, until }, served);
+    return served.reply;
   }
 
   /** The reply that was given to others a moment ago. */
   #ready(request: EngineRequest, resource: Stored): EngineReply | undefined {
-    const { definition, services } = this.#context;
+    const { admission, definition, services } = this.#context;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined || !HotReplies.suits(request)) return undefined;
     const key = this.#hotKey(request, resource);
     if (key === undefined) return undefined;
-    const now = services.clock.now();
-    const reply = this.#hot.get(key, request, entry, services.policy.revision(), now);
-    if (reply !== undefined) services.storage.entries.accessed(entry);
-    return reply;
+    const hot = this.#hot.get(key, request, entry, services.policy.revision(), services.clock.now());
+    if (hot === undefined) return undefined;
+    services.storage.entries.accessed(entry);
+    admission.record(request, resource, hot.judgement);
+    return hot.reply;
   }
 
   /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
   #hotKey(request: EngineRequest, resource: Stored): string | undefined {
-    if (!isRewritten(resource)) return plainHotKey(resource);
-    const { definition, services } = this.#context;
+    const { admission, definition, services } = this.#context;
+    if (!isRewritten(resource)) return plainHotKey(resource, admission.callerOf(request));
     const { keptBelow, variant = '' } = resource;
     const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
     if (keptBelow !== undefined && kept === undefined) return undefined;
@@ -110,8 +114,23 @@ export class StoredServing {
     facts: CacheFacts,
     warning?: string,
   ): Promise<EngineReply | undefined> {
-    const shown = await this.#context.representations.kept(request, resource, entry, facts);
-    return shown && (await respond(request, { ...shown, warning }));
+    return (await this.#serveJudged(request, resource, entry, facts, warning))?.reply;
+  }
+
+  async #serveJudged(
+    request: EngineRequest,
+    resource: Stored,
+    entry: Entry,
+    facts: CacheFacts,
+    warning?: string,
+  ): Promise<(JudgedReply & { readonly changesAt: number | undefined }) | undefined> {
+    const { admission, representations } = this.#context;
+    const judgement = await judgeKept(this.#context, request, resource, entry);
+    const shown = await representations.kept(request, resource, entry, facts, judgement);
+    if (shown === undefined) return undefined;
+    const reply = await respond(request, { ...shown, warning });
+    admission.record(request, resource, judgement);
+    return { reply, judgement, changesAt: shown.changesAt };
   }
 
   async #serveThroughFlight(
@@ -122,7 +141,7 @@ export class StoredServing {
     state: Standing | undefined,
   ): Promise<EngineReply> {
     if (resource.keptOnly === true) return await this.#serveOnlyKept(request, resource, kept, state);
-    const { flights, negative } = this.#context;
+    const { admission, flights, negative } = this.#context;
     const running = flights.running(resource);
     if (kept !== undefined && state !== undefined) {
       const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
@@ -135,6 +154,8 @@ export class StoredServing {
     if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
       return await this.#serveAlone(request, resource);
     try {
+      // Nobody is asked for what is under a name that policy refuses.
+      if (kept === undefined) admission.requireName(resource);
       await negative.check(resource.key);
       if (
         request.method === 'HEAD' &&
@@ -203,12 +224,14 @@ export class StoredServing {
     try {
       if (isRewritten(resource)) return await this.#serveResult(request, resource, await flight.done, collapsed);
       const head = await flight.head;
-      // Policy may have changed since the flight that is joined began.
-      if (head?.coordinates !== undefined) this.#context.admission.require('request', head.coordinates);
-      if (head === undefined || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
+      const judgement = head && this.#judgeComing(request, resource, head);
+      const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
+      if (head === undefined || waits || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await flight.done, collapsed, head);
       }
-      return await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
+      const reply = await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
+      this.#context.admission.record(request, resource, judgement);
+      return reply;
     } finally {
       await flight.release();
     }
@@ -221,7 +244,7 @@ export class StoredServing {
     collapsed: boolean,
     head?: FlightHead,
   ): Promise<EngineReply> {
-    const { representations } = this.#context;
+    const { admission, representations } = this.#context;
     if (result.kind === 'unstored') {
       const facts: CacheFacts = { name: 'miss', collapsed };
       if (isRewritten(resource)) {
@@ -230,8 +253,11 @@ export class StoredServing {
           await representations.rewritten(request, resource, result.entry, result.content, facts),
         );
       }
-      if (head?.spool.canFollow(0) === true) return await this.#serveComing(request, resource, head, facts);
-      return await this.#serveAlone(request, resource);
+      if (head?.spool.canFollow(0) !== true) return await this.#serveAlone(request, resource);
+      const judgement = this.#judgeComing(request, resource, head);
+      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
+      admission.record(request, resource, judgement);
+      return await this.#serveComing(request, resource, head, facts);
     }
     const facts: CacheFacts = {
       name: result.kind === 'renewed' ? 'revalidated' : 'miss',
@@ -246,6 +272,15 @@ export class StoredServing {
       return await this.#serveFlight(request, resource, undefined, flight, false);
     }
     throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
+  }
+
+  /** What policy says of bytes that are coming to this client: it may have changed since the flight that is joined began. */
+  #judgeComing(
+    request: EngineRequest,
+    resource: Stored,
+    { coordinates, description }: FlightHead,
+  ): Judgement | undefined {
+    return coordinates && this.#context.admission.require(resource, coordinates, description, request);
   }
 
   async #serveComing(
@@ -287,7 +322,7 @@ export class StoredServing {
 
   /** A flight of its own: verified, not kept. */
   async #serveAlone(request: EngineRequest, resource: Stored): Promise<EngineReply> {
-    const { flights, representations } = this.#context;
+    const { admission, flights, representations } = this.#context;
     if (!fliesAlone(resource)) {
       return await this.#serveFlight(request, resource, undefined, flights.join(resource, undefined), false);
     }
@@ -307,6 +342,9 @@ export class StoredServing {
       const head = await flight.head;
       if (head === undefined)
         throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
+      const judgement = this.#judgeComing(request, resource, head);
+      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
+      admission.record(request, resource, judgement);
       return await this.#serveComing(request, resource, head, facts);
     } finally {
       await flight.release();
@@ -318,9 +356,11 @@ export class StoredServing {
    * `undefined` when the upstream does not answer HEAD; then a flight finds out.
    */
   async #headOfUpstream(request: EngineRequest, resource: Stored): Promise<EngineReply | undefined> {
-    const { definition, flights, upstreams } = this.#context;
-    const description = await flights.admitted(resource);
-    const described = await describedPlace(upstreams, resource, description, request.signal);
+    const { admission, definition, flights, upstreams } = this.#context;
+    const { description, judgement } = await flights.judged(resource, request);
+    const promised = resource.kind === 'artifact' ? description : undefined;
+    const described = await describedPlace(upstreams, resource, promised, request.signal);
+    admission.record(request, resource, judgement);
     try {
       const reply = await upstreams.fetch({
         method: 'HEAD',
