@@ -208,6 +208,7 @@ function defineTouch({ check }: Checks<OpenFixture>): void {
       etag: '"2"',
       lastModified: 'Fri, 02 Jan 2026 00:00:00 GMT',
       headers: { b: '2' },
+      facts: { deprecated: true },
     };
     assert.equal(await index.touch('npm', FULL.key, FULL.digest, renewal), true);
     assertSame(await index.find('npm', FULL.key), { ...FULL, ...renewal });
@@ -509,6 +510,7 @@ const FULL: Entry = {
     { algorithm: 'sha1', hex: 'cd'.repeat(20) },
   ],
   coordinates: { ecosystem: 'npm', name: '@scope/name', version: '1.0.0' },
+  facts: { publishedAt: T0 - 1, licenses: ['MIT OR "x"'], deprecated: false, exoticDependencies: ['git+ssh://é'] },
   attributes: { nested: { list: [1, 'two', false, { three: 3 }], text: "it's %_😀" }, empty: {} },
 };
 

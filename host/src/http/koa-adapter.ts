@@ -103,7 +103,7 @@ function signalOf(response: ServerResponse): AbortSignal {
 function send(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, headers, body }: EngineReply,
+  { status, statusMessage, headers, body }: EngineReply,
   exchange: Exchange,
   logger: Logger,
 ): void {
@@ -112,6 +112,7 @@ function send(
     return;
   }
   response.statusCode = status;
+  if (statusMessage !== undefined) response.statusMessage = statusMessage;
   for (const name in headers) response.setHeader(name, headers[name] as string);
   if (body === undefined || request.method === 'HEAD') {
     discard(body);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
+import type { ArtifactFacts, Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
 import { asEntrepotError, EntrepotError } from '@entrepot/core';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { prefixRange } from './prefix-range.js';
@@ -28,6 +28,7 @@ const COLUMNS = [
   'name',
   'version',
   'attributes',
+  'facts',
 ] as const satisfies readonly (keyof EntryTable)[];
 
 /** A row without its access time: that is recorded apart, and survives a replacement. */
@@ -109,6 +110,7 @@ export class SqlEntryIndex implements EntryIndex {
           ...(renewal.etag === undefined ? {} : { etag: renewal.etag }),
           ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
           ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
+          ...(renewal.facts === undefined ? {} : { facts: JSON.stringify(renewal.facts) }),
         })
         .where('repository', '=', repository)
         .where('key', '=', key)
@@ -284,6 +286,7 @@ function toRow(entry: Entry): EntryRow {
     name: entry.coordinates?.name ?? null,
     version: entry.coordinates?.version ?? null,
     attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
+    facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
   };
 }
 
@@ -312,5 +315,6 @@ function toEntry(row: EntryRow): Entry {
           },
         }),
     ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
+    ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
   };
 }

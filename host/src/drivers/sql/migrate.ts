@@ -3,12 +3,14 @@ import { type Kysely, type Migration, Migrator } from 'kysely';
 import type { SqlDialect } from './dialect.js';
 import { initial } from './migrations/0001-initial.js';
 import { revisions } from './migrations/0002-revisions.js';
+import { facts } from './migrations/0003-facts.js';
 import type { Schema } from './schema.js';
 
 /** Forward only: a migration that was released is never changed, and none goes back. */
 const MIGRATIONS: Readonly<Record<string, (dialect: SqlDialect) => Migration>> = {
   '0001-initial': initial,
   '0002-revisions': revisions,
+  '0003-facts': facts,
 };
 
 /**

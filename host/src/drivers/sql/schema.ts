@@ -16,6 +16,7 @@ export interface EntryTable {
   name: string | null;
   version: string | null;
   attributes: string | null;
+  facts: string | null;
   /** When it was last served; NULL: not since it was stored. */
   accessed_at: number | null;
 }
