@@ -52,13 +52,15 @@ function testRule(
   subject.expressionFailed = false;
   const value = when?.test(subject) ?? truth.yes;
   // An expression that fails must not switch a rule off, nor let anything through.
-  const fires = value === truth.unknown && subject.expressionFailed && action !== 'allow' ? truth.yes : value;
-  if (unless === undefined || fires < truth.pending) return fires;
-  const failed = subject.expressionFailed;
-  const excuse = unless.test(subject);
+  const failed = value === truth.unknown && subject.expressionFailed && action !== 'allow';
+  const fires = failed ? truth.yes : value;
+  if (unless !== undefined && fires >= truth.pending) {
+    const excuse = unless.test(subject);
+    if (excuse === truth.yes) return truth.no;
+    if (excuse === truth.pending) return truth.pending;
+  }
   subject.expressionFailed = failed;
-  if (excuse === truth.yes) return truth.no;
-  return excuse === truth.pending ? truth.pending : fires;
+  return fires;
 }
 
 function compileMatch(match: RuleMatch): Pick<CompiledRule, 'matchesPlace' | 'matchesName'> {

@@ -85,7 +85,7 @@ export function compileCondition(condition: Condition, compilation: Compilation)
         return found === undefined ? truth.unknown : isTruth(found.length > 0 === wanted);
       },
       explain: ({ input }, { reasons }) =>
-        void reasons.push(wanted ? `${words} ${first(input.facts[name] ?? [])}` : `no ${words}`),
+        void reasons.push(wanted ? `${words}: ${first(input.facts[name] ?? [])}` : `no ${words}`),
     });
   }
 
@@ -93,8 +93,8 @@ export function compileCondition(condition: Condition, compilation: Compilation)
   flag('yanked', condition.yanked);
   flag('installScripts', condition.installScripts);
   flag('newInstallScripts', condition.newInstallScripts);
-  listed('exoticDependencies', 'depends on what comes from elsewhere:', condition.exoticDependencies);
-  listed('newDependencies', 'new dependencies:', condition.newDependencies);
+  listed('exoticDependencies', 'dependencies from elsewhere', condition.exoticDependencies);
+  listed('newDependencies', 'new dependencies', condition.newDependencies);
   if (condition.upstream !== undefined) {
     facts.add('upstream');
     parts.push(
@@ -120,9 +120,7 @@ export function compileCondition(condition: Condition, compilation: Compilation)
     const some = someFinding(isMalicious, 'malicious: ');
     parts.push(condition.malicious ? some : negation(some, 'not malicious'));
   }
-  if (condition.vuln !== undefined) {
-    parts.push(compileVulnerability(condition.vuln));
-  }
+  if (condition.vuln !== undefined) parts.push(compileVulnerability(condition.vuln));
   if (condition.fixes !== undefined) parts.push(compileFixes(condition.fixes.severity));
   if (condition.not !== undefined) parts.push(negation(nested(condition.not), undefined));
   if (condition.allOf !== undefined) parts.push(...condition.allOf.map(nested));

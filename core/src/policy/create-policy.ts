@@ -3,6 +3,7 @@ import { EntrepotError } from '../api/errors.js';
 import type { FactName } from '../api/facts.js';
 import {
   ACTIONS,
+  ALLOWED,
   type FiredRule,
   type PolicyAction,
   type PolicyDecision,
@@ -27,9 +28,6 @@ const LONGEST_REASON = 160;
 const MOST_FINDINGS = 100;
 const MOST_PLACES = 1000;
 const DEFAULT_DEADLINE = '25s';
-
-/** Nothing fired. Frozen whole: it is given to everybody. */
-const NOTHING_FIRED: PolicyDecision = Object.freeze({ action: 'allow', rules: Object.freeze([]) });
 
 /** A rule with the weakest mode of file, repository and rule. */
 interface PlacedRule {
@@ -103,9 +101,13 @@ class DocumentPolicy implements Policy {
   }
 
   firstFetch(repository: string): FirstFetch {
-    const rule = { ...this.document.defaults?.firstFetch, ...this.#repository(repository)?.firstFetch };
-    const { action = 'hold', deadline = DEFAULT_DEADLINE, onTimeout = 'allow' } = rule;
-    return { action, deadline: parseDuration(deadline) as number, onTimeout };
+    const base = this.document.defaults?.firstFetch;
+    const own = this.#repository(repository)?.firstFetch;
+    return {
+      action: own?.action ?? base?.action ?? 'hold',
+      deadline: parseDuration(own?.deadline ?? base?.deadline ?? DEFAULT_DEADLINE) as number,
+      onTimeout: own?.onTimeout ?? base?.onTimeout ?? 'allow',
+    };
   }
 
   evaluate(input: PolicyInput): PolicyDecision {
@@ -117,7 +119,7 @@ class DocumentPolicy implements Policy {
       if (judgement.state !== 'silent' && judgement.state !== 'unknown') outcomes.push({ rule, mode, judgement });
     }
     const { nextChangeAt } = subject;
-    return outcomes.length === 0 && nextChangeAt === undefined ? NOTHING_FIRED : decide(outcomes, nextChangeAt);
+    return outcomes.length === 0 && nextChangeAt === undefined ? ALLOWED : decide(outcomes, nextChangeAt);
   }
 
   explain(input: PolicyInput): readonly RuleOutcome[] {
@@ -140,7 +142,8 @@ class DocumentPolicy implements Policy {
     subject.leaveOut(undefined);
     let value = rule.test(subject);
     if (value < truth.pending) return value === truth.no ? SILENT : UNKNOWN;
-    const exceptions = this.#exceptionsInForce().find(rule, input);
+    // An exception lets through: it does not take away what lets through.
+    const exceptions = rule.action === 'allow' ? [] : this.#exceptionsInForce().find(rule, input);
     for (const { expiresAt } of exceptions) subject.note(expiresAt);
     const found = value === truth.yes ? evidenceOf(rule, subject) : undefined;
     const whole = exceptions.filter(({ covers }) => covers === undefined);

@@ -162,15 +162,20 @@ export function resolvePolicy(document: PolicyDocument): PolicyDocument {
   if (preset === undefined) return document;
   const base = PRESETS[preset];
   const rules = new Map((base.rules ?? []).map((rule) => [rule.id, rule]));
-  for (const rule of own.rules ?? []) rules.set(rule.id, { ...rules.get(rule.id), ...rule });
+  for (const rule of own.rules ?? []) rules.set(rule.id, { ...rules.get(rule.id), ...given(rule) });
   return {
     ...base,
-    ...own,
+    ...given(own),
     defaults: {
       ...base.defaults,
-      ...own.defaults,
-      firstFetch: { ...base.defaults?.firstFetch, ...own.defaults?.firstFetch },
+      ...given(own.defaults ?? {}),
+      firstFetch: { ...base.defaults?.firstFetch, ...given(own.defaults?.firstFetch ?? {}) },
     },
     rules: [...rules.values()],
   };
+}
+
+/** Without the keys that are there but say nothing, which would hide those of the preset. */
+function given<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
 }

@@ -22,7 +22,7 @@ interface Findings {
 /** What is decided on: an input, and what has been found out about it so far. */
 export class Subject {
   readonly input: PolicyInput;
-  /** An expression failed while the present rule was evaluated. */
+  /** An expression failed in the present rule; once that is evaluated: it fires for this alone. */
   expressionFailed = false;
   /** The next instant after `input.now` at which something may be otherwise. */
   nextChangeAt: number | undefined;
@@ -54,6 +54,7 @@ export class Subject {
 
   /** Evaluates as if some findings were not there. `undefined`: all are. */
   leaveOut(leftOut: ((finding: Finding) => boolean) | undefined): void {
+    if (leftOut === this.#leftOut) return;
     this.#leftOut = leftOut;
     this.#counted = undefined;
     this.#scope = undefined;
@@ -130,9 +131,7 @@ export class Subject {
 
   #askScanners(): Findings {
     const { coordinates, integrity, reports, scanFailures } = this.input;
-    // Without a version, a database speaks of all of them: that judges none.
-    if (coordinates.version === undefined)
-      return { findings: [], answered: false, awaited: false, absence: truth.unknown };
+    if (this.isName) return { findings: [], answered: false, awaited: false, absence: truth.unknown };
     // Without a version, a database speaks of all of them: that judges none.
     const askable = coordinates.version === undefined ? [] : this.#scanners;
     const answers = askable.map(({ id, scanner }) => ({ id, found: ask(scanner, coordinates, integrity) }));

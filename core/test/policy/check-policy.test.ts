@@ -83,6 +83,11 @@ describe('presets', () => {
     expect(written).toEqual(PRESETS[name]);
   });
 
+  it('is not hidden by keys that say nothing', () => {
+    const document = { version: 1, preset: 'observe', mode: undefined, defaults: undefined, rules: undefined } as const;
+    expect(resolvePolicy(document)).toEqual(PRESETS.observe);
+  });
+
   it('gives its rules, with what the document says over them, before those of the document', () => {
     const {
       preset,

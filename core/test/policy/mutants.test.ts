@@ -18,7 +18,7 @@ const cases = readdirSync(folder).flatMap((file) => readCases(readFileSync(new U
 
 /** A way to be wrong: in what the policy is made from, what it is asked, or what it answers. */
 interface Mutant {
-  readonly options?: (options: PolicyOptions) => PolicyOptions;
+  readonly options?: ((options: PolicyOptions) => PolicyOptions) | undefined;
   readonly input?: (input: PolicyInput) => PolicyInput;
   readonly decision?: (decision: PolicyDecision) => PolicyDecision;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compareVersions, createPolicy, type PolicyException, PRESETS } from '@entrepot/core/engine';
-import { compileForTests, contentScanner, database, everything, finding, request } from './fixtures.js';
+import { type Condition, compareVersions, createPolicy, type PolicyException, PRESETS } from '@entrepot/core/engine';
+import { compileForTests, contentScanner, database, everything, finding, report, request } from './fixtures.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -140,6 +140,41 @@ describe('a policy', () => {
     });
     expect(policy.evaluate(request(NOW)).pending).toBe(true);
     expect(policy.explain(request(NOW)).find(({ id }) => id === 'malicious')?.state).toBe('pending');
+  });
+
+  it('lets what overrides do so also under an exception', () => {
+    const policy = createPolicy({
+      document: {
+        version: 1,
+        rules: [
+          { id: 'no', action: 'deny', exceptions: 'none' },
+          { id: 'yes', action: 'allow', override: ['no'] },
+        ],
+      },
+      exceptions: () => [{ id: 'e', scope: {}, approvedBy: [], expiresAt: Infinity, active: true }],
+    });
+    expect(policy.evaluate(request(NOW)).action).toBe('allow');
+  });
+
+  it('blames an expression that fails only where the rule fires for it', () => {
+    const reasonOf = (when: Condition) =>
+      createPolicy({
+        document: { version: 1, rules: [{ id: 'r', when, action: 'deny' }] },
+        compileExpression: compileForTests,
+      }).evaluate(request(NOW, { facts: { deprecated: true } })).rules[0]?.reason;
+    expect(reasonOf({ cel: 'throw' })).toBe('its expression failed');
+    expect(reasonOf({ anyOf: [{ cel: 'throw' }, { deprecated: true }] })).toBe('deprecated');
+    expect(reasonOf({ allOf: [{ deprecated: false }, { cel: 'throw' }] })).toBeUndefined();
+  });
+
+  it('judges the bytes of what has no version, but not a name', () => {
+    const policy = createPolicy({
+      document: { version: 1, rules: [{ id: 'r', when: { vuln: {} }, action: 'deny' }] },
+      scanners: [database({ lodash: [finding('GHSA-1')] })],
+    });
+    const file = request(NOW, { coordinates: { ecosystem: 'npm', name: 'lodash' } });
+    expect(policy.evaluate(file).action).toBe('allow');
+    expect(policy.evaluate({ ...file, stage: 'content', reports: [report([finding('CVE-1')])] }).action).toBe('deny');
   });
 
   it('says that a finding is hostile', () => {
