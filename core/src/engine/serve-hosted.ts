@@ -36,7 +36,8 @@ export class HostedServing {
     const ready = this.#ready(request, resource);
     if (ready !== undefined) return ready;
     if (resource.kind === 'document' && resource.fromEntries !== undefined) {
-      admission.requireName(resource);
+      const { coordinates } = resource;
+      if (coordinates !== undefined) admission.require(resource, coordinates, undefined, request);
       return await this.#documents.serve(request, resource, resource.fromEntries, revision);
     }
     const entry = await services.storage.entries.find(definition.name, resource.key);
