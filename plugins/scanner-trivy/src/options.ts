@@ -24,7 +24,7 @@ const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transfo
 
 const reference = z
   .string()
-  .regex(/^[^\s-]\S*$/, { error: 'expected a repository such as registry.example.com/trivy-db:2' });
+  .regex(/^[^\s-]\S*$/, { error: 'expected a repository such as registry.example.com/trivy-db' });
 const secret = z.string().regex(/^[^\0\r\n]+$/, { error: 'expected one line of text' });
 
 /** The options of the scanner. */
