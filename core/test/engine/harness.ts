@@ -19,6 +19,7 @@ import {
   type ProtocolPlugin,
   type RequestHead,
   type Resource,
+  type ScanDesk,
   silentLogger,
 } from '../../src/index.js';
 import {
@@ -170,6 +171,7 @@ export interface HarnessOptions {
   /** The folder of another harness: this one is its server after a crash. */
   readonly directory?: string;
   readonly observer?: EngineObserver;
+  readonly scanDesk?: ScanDesk;
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -261,6 +263,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       logger: silentLogger,
       storage,
       observer: options.observer,
+      scanDesk: options.scanDesk,
     },
   );
   const bodies: Readable[] = [];

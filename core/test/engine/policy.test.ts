@@ -1,0 +1,459 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type ArtifactDescription,
+  type ArtifactFacts,
+  EntrepotError,
+  type FirstFetch,
+  parseSri,
+  type PolicyDecision,
+  type PolicyEngine,
+  type PolicyInput,
+  type Protocol,
+  type RequestHead,
+  type Resource,
+  type ScanAnswer,
+  type ScanDesk,
+  type ScanReport,
+} from '../../src/index.js';
+import type { DecisionRecord } from '../../src/engine/index.js';
+import { cacheControlUntil } from '../../src/engine/respond.js';
+import { FixedPolicy } from '../../src/testing/index.js';
+import { openHarness, patterned, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+
+const HOUR = 3_600_000;
+const NAMED = 'packages/tool-1.0.0';
+const SUFFIX = /\.(?:sig|prov)$/;
+
+/** A protocol whose index (lines `key sri facts`) says what policy wants to know, and which has sidecars. */
+const protocol: Protocol = {
+  ...testProtocol,
+  route(head: RequestHead): Resource | undefined {
+    const [area, file = ''] = head.segments;
+    const path = head.segments.join('/');
+    const index = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' } as const;
+    const [name = '', version] = file.replace(SUFFIX, '').split('-');
+    const common = { key: path, upstreamPath: path, coordinates: { ecosystem: 'test', name, version } };
+    if (area === 'index') return { ...index, rewritten: true, coordinates: { ecosystem: 'test', name: 'tool' } };
+    if (area === 'name') {
+      const whenRefused = { kind: 'local', status: 200, body: 'nothing' } as const;
+      return { kind: 'document', class: 'document', rewritten: true, whenRefused, ...common };
+    }
+    if (area !== 'packages') return undefined;
+    if (file.endsWith('.prov')) return { kind: 'document', class: 'document', describedBy: index, ...common };
+    const sidecar = file.endsWith('.sig');
+    const refusedOnlyIfMalicious = head.query.has('needed');
+    return {
+      kind: 'artifact',
+      class: 'artifact',
+      filename: file,
+      describedBy: index,
+      sidecar,
+      refusedOnlyIfMalicious,
+      ...common,
+    };
+  },
+  async describe(document, content) {
+    const found = new Map<string, ArtifactDescription>();
+    if (document.key !== 'index') return found;
+    for (const line of Buffer.from(await content.bytes(1e6))
+      .toString()
+      .split('\n')
+      .filter(Boolean)) {
+      const [key = '', integrity = '', facts = '{}'] = line.split(' ');
+      const [name = '', version] = key.replace('packages/', '').replace(SUFFIX, '').split('-');
+      const coordinates = { ecosystem: 'test', name, version };
+      found.set(key, { integrity: parseSri(integrity), coordinates, ...(JSON.parse(facts) as ArtifactFacts) });
+    }
+    return found;
+  },
+  async *rewrite(_document, _content, { descriptions, admits, refusal }) {
+    for (const description of descriptions.values()) {
+      const { coordinates } = description;
+      if (coordinates === undefined) continue;
+      yield `${coordinates.version} ${admits(coordinates, description) ? 'listed' : refusal(coordinates, description)}\n`;
+    }
+  },
+};
+
+/** A policy from a function that says what fires. */
+function policyOf(decide: (input: PolicyInput) => Partial<PolicyDecision> | undefined, firstFetch?: FirstFetch) {
+  const inputs: PolicyInput[] = [];
+  let revision = 1;
+  const policy: PolicyEngine & { inputs: PolicyInput[]; renew(): void } = {
+    inputs,
+    renew: () => void (revision += 1),
+    revision: () => String(revision),
+    needs: () => new Set(['publishedAt', 'upstream']),
+    evaluate(input) {
+      inputs.push(input);
+      return { action: 'allow', rules: [], ...decide(input) };
+    },
+    ...(firstFetch && { firstFetch: () => firstFetch }),
+  };
+  return policy;
+}
+
+const COOLDOWN = policyOf.bind(undefined, ({ coordinates, facts, now }) => {
+  if (coordinates.version === undefined) return undefined;
+  const ripe = (facts.publishedAt ?? now) + 72 * HOUR;
+  if (now >= ripe) return undefined;
+  return { action: 'hold', rules: [{ id: 'cooldown', action: 'hold', reason: 'too new' }], nextChangeAt: ripe };
+});
+
+async function open(options: HarnessOptions, body: string | Buffer = 'tool'): Promise<Harness> {
+  const harness = await openHarness({ protocol, document: { freshFor: HOUR }, ...options });
+  harness.upstream.serve(`/${NAMED}`, { body });
+  return harness;
+}
+
+function publish(
+  { upstream, clock }: Harness,
+  facts: ArtifactFacts = { publishedAt: clock.now() },
+  body: string | Buffer = 'tool',
+): void {
+  upstream.serve('/index', {
+    body: `${NAMED} ${sri(body)} ${JSON.stringify(facts)}\n${NAMED}.sig  ${JSON.stringify(facts)}\n${NAMED}.prov  ${JSON.stringify(facts)}`,
+  });
+}
+
+describe('facts', () => {
+  it('reach policy before the first byte, are kept with the entry, and decide when nothing else is at hand', async () => {
+    const first = await open({ policy: policyOf(() => undefined) });
+    publish(first, { publishedAt: 17, licenses: ['MIT'] });
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    expect((await first.entries.find('test', NAMED))?.facts).toEqual({ publishedAt: 17, licenses: ['MIT'] });
+    // Another process, without the document.
+    await first.entries.remove('test', 'index');
+    const policy = policyOf(
+      ({ facts }) =>
+        (facts.licenses?.includes('MIT') && {
+          action: 'deny',
+          rules: [{ id: 'no-mit', action: 'deny', reason: 'MIT' }],
+        }) ||
+        undefined,
+    );
+    const replica = await open({ policy, shared: first });
+    const refused = await replica.get(`/${NAMED}`);
+    expect(refused.status).toBe(403);
+    expect(replica.upstream.requests).toEqual([]);
+    expect(policy.inputs.at(-1)).toMatchObject({
+      stage: 'content',
+      coordinates: { ecosystem: 'test', name: 'tool', version: '1.0.0' },
+      facts: { publishedAt: 17 },
+      storedAt: first.clock.now(),
+      size: 4,
+      integrity: [{ algorithm: 'sha512' }],
+    });
+    expect(policy.inputs.at(-1)?.digest).toMatch(/^sha256:/);
+  });
+
+  it('of the document in force go over those that were kept, and are noted', async () => {
+    const policy = policyOf(({ facts }) =>
+      facts.deprecated === true ? { action: 'deny', rules: [{ id: 'r', action: 'deny', reason: 'x' }] } : undefined,
+    );
+    const harness = await open({ policy });
+    publish(harness);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    publish(harness, { deprecated: true });
+    harness.clock.advance(2 * HOUR);
+    await (await harness.get('/index')).text();
+    expect((await harness.get(`/${NAMED}`)).status).toBe(403);
+    expect((await harness.entries.find('test', NAMED))?.facts).toMatchObject({ deprecated: true });
+    publish(harness, {});
+    harness.clock.advance(2 * HOUR);
+    await (await harness.get('/index')).text();
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+  });
+
+  it('say what has gone from its document: kept bytes are served, unless a rule says otherwise', async () => {
+    let strict = false;
+    const policy = policyOf(({ facts }) =>
+      strict && facts.upstream === 'removed'
+        ? { action: 'deny', rules: [{ id: 'gone', action: 'deny', reason: 'removed' }] }
+        : undefined,
+    );
+    const harness = await open({ policy });
+    publish(harness);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    harness.upstream.serve('/index', { body: 'packages/tool-2.0.0 ' });
+    harness.clock.advance(2 * HOUR);
+    await (await harness.get('/index')).text();
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    expect((await harness.entries.find('test', NAMED))?.facts?.upstream).toBe('removed');
+    strict = true;
+    policy.renew();
+    expect((await harness.get(`/${NAMED}`)).status).toBe(403);
+  });
+
+  it('are read anew for what was kept before there were any', async () => {
+    const first = await open({});
+    publish(first, { publishedAt: first.clock.now() });
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    const { facts: _facts, ...bare } = (await first.entries.find('test', NAMED)) ?? expect.fail();
+    await first.entries.replace(bare);
+    const later = await open({ policy: COOLDOWN(), shared: first });
+    later.clock.advance(HOUR);
+    expect((await later.get(`/${NAMED}`)).status).toBe(403);
+    later.clock.advance(80 * HOUR);
+    expect((await later.get(`/${NAMED}`)).status).toBe(200);
+    expect(later.upstream.count(`/${NAMED}`)).toBe(0);
+  });
+});
+
+describe('a refusal', () => {
+  const rules = [
+    {
+      id: 'no-tool',
+      action: 'deny' as const,
+      reason: 'it is\r\nSet-Cookie: évil',
+      matches: ({ coordinates }: PolicyInput) => coordinates.version === '1.0.0',
+    },
+  ];
+
+  it('says the rule and the way to the explanation in the status line, the body and the headers', async () => {
+    const harness = await open({
+      policy: new FixedPolicy(rules),
+      protocol: {
+        ...protocol,
+        renderError: ({ message }) => ({ mediaType: 'text/plain', body: message, headers: { 'npm-notice': 'x' } }),
+      },
+    });
+    publish(harness);
+    const { status, statusMessage, headers, text, outcome } = await harness.get(`/${NAMED}`);
+    expect(status).toBe(403);
+    expect(statusMessage).toBe(
+      'Forbidden: denied by no-tool. See https://packages.example.com/-/explain/pkg:test/tool@1.0.0',
+    );
+    expect(headers).toMatchObject({ 'Cache-Control': 'no-store', 'npm-notice': 'x' });
+    expect(await text()).toContain('(rule no-tool). See https://packages.example.com/-/explain/pkg:test/tool@1.0.0');
+    expect(outcome.name).toBe('denied');
+  });
+
+  it('has a status line of printable ASCII that is not too long', async () => {
+    const found = Array.from({ length: 40 }, (_, at) => ({
+      id: `rule-${at}\r\nX: y`,
+      action: 'deny' as const,
+      reason: 'é',
+      findings: ['GHSA-\r\n1'],
+    }));
+    const policy = policyOf(({ coordinates }) =>
+      coordinates.version === undefined ? undefined : { action: 'deny', rules: found },
+    );
+    const harness = await open({ policy });
+    publish(harness);
+    const { statusMessage = '' } = await harness.get(`/${NAMED}`);
+    expect(statusMessage).toMatch(/^Forbidden: denied by rule-0[ -~]{1,150}$/);
+    expect(statusMessage).toMatch(/ https:\/\/packages\.example\.com\/-\/explain\/pkg:test\/tool@1\.0\.0$/);
+    expect(statusMessage.length).toBeLessThanOrEqual(160);
+  });
+
+  it.each(['kept', 'cold'])(
+    'meets every method, range, sidecar and document of a version that is %s',
+    async (state) => {
+      const harness = await open({ policy: new FixedPolicy([]) });
+      const { upstream, ask } = harness;
+      publish(harness);
+      for (const suffix of ['', '.sig', '.prov']) upstream.serve(`/${NAMED}${suffix}`, { body: 'tool' });
+      if (state === 'kept')
+        for (const suffix of ['', '.sig', '.prov']) expect((await ask('GET', `/${NAMED}${suffix}`)).status).toBe(200);
+      const denied = await open({ policy: new FixedPolicy(rules), shared: harness });
+      publish(denied);
+      for (const method of ['GET', 'HEAD'])
+        for (const suffix of ['', '.sig', '.prov'])
+          for (const headers of [{}, { range: 'bytes=0-1' }, { 'if-none-match': '*' }]) {
+            const reply = await denied.ask(method, `/${NAMED}${suffix}`, headers);
+            expect([method, suffix, headers, reply.status]).toEqual([method, suffix, headers, 403]);
+          }
+      expect(denied.upstream.requests.every(({ path }) => path === '/index')).toBe(true);
+    },
+  );
+
+  it('of a name as a whole asks nobody, and is an empty list where clients would hide it', async () => {
+    const policy = policyOf(({ coordinates: { name, version } }) =>
+      name === 'ours' && version === undefined
+        ? { action: 'deny', rules: [{ id: 'private', action: 'deny', reason: 'ours' }] }
+        : undefined,
+    );
+    const { upstream, get } = await open({ policy });
+    const listed = await get('/name/ours');
+    expect([listed.status, await listed.text()]).toEqual([200, 'nothing']);
+    expect((await get('/packages/ours-1.0.0')).status).toBe(403);
+    expect((await get('/packages/ours-1.0.0.prov')).status).toBe(403);
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it('spares what other builds need, unless it is hostile', async () => {
+    let malicious = false;
+    const policy = policyOf(({ coordinates }) =>
+      coordinates.version === undefined
+        ? undefined
+        : { action: 'deny', rules: [{ id: 'r', action: 'deny', reason: 'x', malicious }] },
+    );
+    const harness = await open({ policy });
+    publish(harness);
+    expect((await harness.get(`/${NAMED}?needed`)).status).toBe(200);
+    malicious = true;
+    policy.renew();
+    expect((await harness.get(`/${NAMED}?needed`)).status).toBe(403);
+  });
+});
+
+describe('time', () => {
+  it('ends a hold, in documents and on artifacts, and no cache outlives it', async () => {
+    const harness = await open({ policy: COOLDOWN() });
+    publish(harness);
+    harness.clock.advance(71.5 * HOUR);
+    const { text, headers } = await harness.get('/index');
+    expect(await text()).toContain('1.0.0 pkg:test/tool@1.0.0 is held: too new (rule cooldown). See https://');
+    expect((await harness.get(`/${NAMED}`)).status).toBe(403);
+    harness.clock.advance(0.5 * HOUR);
+    const ripe = await harness.get('/index');
+    expect(await ripe.text()).toContain('1.0.0 listed');
+    expect(ripe.headers['ETag']).not.toBe(headers['ETag']);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+  });
+
+  it.each([
+    ['public, max-age=60', 30_500, 'public, max-age=30'],
+    ['public, max-age=60', 90_000, 'public, max-age=60'],
+    ['public, max-age=31536000, immutable', 5000, 'public, max-age=5'],
+    ['max-age=60', -1, 'max-age=0'],
+    ['no-cache', 10, 'no-cache'],
+    ['public, max-age=60', undefined, 'public, max-age=60'],
+  ])('bounds how long caches may keep what changes: %s for %s ms', (control, left, expected) => {
+    expect(cacheControlUntil(control, left === undefined ? undefined : 1000 + left, 1000)).toBe(expected);
+  });
+});
+
+const REPORT: ScanReport = { scanner: 's', revision: '1', scannedAt: 0, coverage: 'full', findings: [] };
+
+/** A desk with an answer that a test gives. */
+class FakeDesk implements ScanDesk {
+  answer: ScanAnswer | undefined;
+  readonly wishes: string[] = [];
+  #waiting: ((answer: ScanAnswer) => void)[] = [];
+
+  peek(): ScanAnswer | undefined {
+    return this.answer;
+  }
+
+  request(_subject: unknown, { priority }: { priority: string }): Promise<ScanAnswer> {
+    this.wishes.push(priority);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(answer: ScanAnswer): void {
+    this.answer = answer;
+    for (const resolve of this.#waiting) resolve(answer);
+  }
+}
+
+describe('a scan that is not done', () => {
+  const waiting = (deadline: number, onTimeout: FirstFetch['onTimeout']): ReturnType<typeof policyOf> =>
+    policyOf(
+      ({ reports, coordinates }) => {
+        if (coordinates.version === undefined) return undefined;
+        if (reports === undefined) return { pending: true };
+        return reports[0]?.findings.length === 0
+          ? undefined
+          : { action: 'deny', rules: [{ id: 'scan', action: 'deny', reason: 'found' }] };
+      },
+      { action: 'hold', deadline, onTimeout },
+    );
+  const evil = {
+    ...REPORT,
+    findings: [{ id: 'X-1', aliases: [], severity: 'high' as const, fixedIn: [], source: 's' }],
+  };
+
+  it.each([
+    ['is clean', REPORT, 200],
+    ['has findings', evil, 403],
+  ])('keeps its client waiting, who then hears that it %s', async (_, report, status) => {
+    const desk = new FakeDesk();
+    const harness = await open({ policy: waiting(60_000, 'deny'), scanDesk: desk }, patterned(300_000));
+    publish(harness, {}, patterned(300_000));
+    const answers = Promise.all([harness.get(`/${NAMED}`), harness.get(`/${NAMED}`)]);
+    while (desk.wishes.length < 2) await new Promise(setImmediate);
+    desk.give({ reports: [report], failures: [] });
+    expect((await answers).map((answer) => answer.status)).toEqual([status, status]);
+    expect(desk.wishes).toEqual(['waiting', 'waiting']);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(status);
+    expect(desk.wishes.length).toBe(2);
+  });
+
+  it.each([
+    ['allow', 200, undefined],
+    ['hold', 503, '2'],
+    ['deny', 403, undefined],
+  ] as const)('in time leads to what the rule says: %s', async (onTimeout, status, retryAfter) => {
+    const records: DecisionRecord[] = [];
+    const observer = {
+      upstreamAnswered() {},
+      integrityFailed() {},
+      decided: (record: DecisionRecord) => void records.push(record),
+    };
+    const harness = await open({ policy: waiting(5, onTimeout), scanDesk: new FakeDesk(), observer });
+    publish(harness);
+    const { status: found, headers } = await harness.get(`/${NAMED}`);
+    expect([found, headers['Retry-After']]).toEqual([status, retryAfter]);
+    expect(records.at(-1)).toMatchObject({ refused: status !== 200, stage: 'content' });
+  });
+
+  it('is not waited for by sidecars, nor where nobody scans', async () => {
+    const desk = new FakeDesk();
+    const harness = await open({ policy: waiting(60_000, 'deny'), scanDesk: desk });
+    publish(harness);
+    harness.upstream.serve(`/${NAMED}.sig`, { body: 'sig' });
+    expect((await harness.get(`/${NAMED}.sig`)).status).toBe(200);
+    expect((await harness.get(`/${NAMED}.sig`)).status).toBe(200);
+    expect(desk.wishes).toEqual([]);
+    const alone = await open({ policy: waiting(60_000, 'hold') });
+    publish(alone);
+    expect((await alone.get(`/${NAMED}`)).status).toBe(503);
+  });
+
+  it('is asked for in the background where no rule waits for it', async () => {
+    const desk = new FakeDesk();
+    const harness = await open({ policy: policyOf(() => undefined), scanDesk: desk });
+    publish(harness);
+    await (await harness.get(`/${NAMED}`)).bytes();
+    await (await harness.get(`/${NAMED}`)).bytes();
+    expect(desk.wishes).toEqual(['background']);
+  });
+
+  it('does not hide a failure of the desk itself', async () => {
+    const desk = new FakeDesk();
+    desk.request = async () => {
+      throw new EntrepotError('storage', 'broken');
+    };
+    const harness = await open({ policy: waiting(60_000, 'allow'), scanDesk: desk });
+    publish(harness);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(500);
+  });
+});
+
+describe('whoever keeps the log', () => {
+  it('hears of each request for an artifact, and of no document', async () => {
+    const records: DecisionRecord[] = [];
+    const observer = {
+      upstreamAnswered() {},
+      integrityFailed() {},
+      decided: (record: DecisionRecord) => void records.push(record),
+    };
+    const harness = await open({ policy: COOLDOWN(), observer });
+    publish(harness);
+    await (await harness.get('/index')).text();
+    expect(records).toEqual([]);
+    await harness.get(`/${NAMED}`);
+    harness.clock.advance(80 * HOUR);
+    for (let time = 0; time < 3; time += 1) await (await harness.get(`/${NAMED}`)).bytes();
+    expect(records.map(({ decision, refused, stage }) => [decision.action, refused, stage])).toEqual([
+      ['hold', true, 'request'],
+      ['allow', false, 'content'],
+      ['allow', false, 'content'],
+      ['allow', false, 'content'],
+    ]);
+    expect(records[0]).toMatchObject({ repository: 'test', revision: '1', coordinates: { version: '1.0.0' } });
+    expect(records[3]?.digest).toMatch(/^sha256:/);
+  });
+});
