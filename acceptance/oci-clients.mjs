@@ -203,6 +203,21 @@ const podman = {
     assert.equal(id.trim(), imageId(images.app, 'arm64', '1.0'));
     const docker = await run(setting, 'podman', [...store, ...pull, at(from, 'library/docker')]);
     assert.equal(docker.trim(), imageId(images.docker, 'arm64', '1'));
+    if (from.namespace === undefined) return;
+    // A mirror of a whole registry: names stay as they are.
+    const mirror = [
+      '[[registry]]',
+      `prefix = "${from.namespace}"`,
+      `location = "${from.namespace}"`,
+      '[[registry.mirror]]',
+      `location = "${from.host}/${from.prefix.replace(/\/$/, '')}"`,
+      'insecure = true',
+    ];
+    const file = join(home, 'registries.conf');
+    await writeFile(file, `${mirror.join('\n')}\n`);
+    const mirrored = `${from.namespace}/team/signed:1.0`;
+    const signed = await run(setting, 'podman', ['--registries-conf', file, ...store, ...pull, mirrored]);
+    assert.equal(signed.trim(), imageId(images.signed, 'arm64', 'signed'));
   },
   async write(setting) {
     const { home, from, to } = setting;

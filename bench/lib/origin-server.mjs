@@ -6,7 +6,8 @@ const RANGE = /^bytes=(\d*)-(\d*)$/;
 
 /**
  * The upstream of a suite, for a process of its own (`launchOrigin` starts it). `answer(path, request, origin)` says what is
- * there: `{ bytes, mediaType, compressed }`, or `undefined` for 404; the same object every time, so that its coding and
+ * there: `{ bytes, mediaType, compressed, headers }`, or `{ respond }` for one that answers by itself and says what it sent, or
+ * `undefined` for 404; the same object every time, so that its coding and
  * its tag are made once. Every answer waits for `roundTrip` milliseconds; requests and bytes are counted by path. What the
  * run itself prepares (`x-prepare`) neither waits nor counts. `facts` are passed on to the run.
  * @returns the listener, for a server besides the one on loopback that this opens
@@ -36,6 +37,7 @@ export function serveOrigin({ answer, roundTrip, facts = {} }) {
     const headers = {
       'content-type': found.mediaType,
       'cache-control': 'public, max-age=3600',
+      ...found.headers,
       etag: coded ? `"${tag}-gz"` : `"${tag}"`,
       ...(found.compressed ? { vary: 'Accept, Accept-Encoding' } : { 'accept-ranges': 'bytes' }),
     };
@@ -72,7 +74,8 @@ export function serveOrigin({ answer, roundTrip, facts = {} }) {
     if (!isPreparing) add(requests, path, 1);
     const found = answer(path, request, origin);
     const finish = () => {
-      if (found) send(request, response, path, found);
+      if (found?.respond) found.respond(request, response, (sent) => add(bytes, path, sent));
+      else if (found) send(request, response, path, found);
       else response.writeHead(404, { 'content-type': 'text/plain' }).end('not found');
     };
     if (isPreparing) finish();
