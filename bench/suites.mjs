@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { scenarios as goScenarios } from './go/scenarios.mjs';
 import * as goServers from './go/servers.mjs';
+import { scenarios as ociScenarios } from './oci/scenarios.mjs';
+import * as ociServers from './oci/servers.mjs';
 import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
 import * as pypiServers from './pypi/servers.mjs';
 import { makeCertificate } from './lib/install.mjs';
@@ -59,5 +61,14 @@ export const SUITES = {
     runs: 3,
     deadline: 11 * MINUTE,
     results: 'RESULTS-go.md',
+  },
+  oci: {
+    servers: Object.values(ociServers),
+    scenarios: ociScenarios,
+    launchOrigin: () => launchOrigin(programAt('oci/origin.mjs'), [String(ROUND_TRIP)]),
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS-oci.md',
   },
 };
