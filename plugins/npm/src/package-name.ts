@@ -40,6 +40,11 @@ export function tarballKey(name: string, file: string): string {
   return `tarball/${name}/-/${file}`;
 }
 
+/** The key of the attestations of a version. */
+export function attestationsKey(name: string, version: string): string {
+  return `attestations/${name}@${version}`;
+}
+
 /** The path of a tarball below a registry, percent-encoded, the `/` of a scope left as it is. */
 export function tarballPath(name: string, file: string): string {
   return `${name}/-/${encodeSegment(file)}`;

@@ -12,7 +12,8 @@ import {
 import { malformed } from './errors.js';
 import { JsonFormatError, SKIP, type ObjectVisitor } from './json-scanner.js';
 import { scanJson, Turns } from './json-stream.js';
-import { tarballFile, tarballKey, tarballPath } from './package-name.js';
+import { createManifestReader, emptyManifest, manifestFacts, type ManifestFacts } from './manifest-facts.js';
+import { attestationsKey, tarballFile, tarballKey, tarballPath } from './package-name.js';
 
 /** More versions than any package has; a bound for the memory that one packument can take. */
 const VERSION_LIMIT = 100_000;
@@ -21,6 +22,8 @@ const VERSION_LIMIT = 100_000;
  * be something else than what a client reads. Elsewhere the last one counts, as it does for `JSON.parse`.
  */
 const STRUCTURE: ReadonlySet<string> = new Set(['name', 'versions', 'time', 'dist-tags']);
+/** What the registry puts in the place of what it took down. */
+const PLACEHOLDER = '0.0.1-security';
 /** The longest licence expression that is kept, in characters. */
 const LICENSE_LIMIT = 256;
 /** The largest signature or attestation document, in bytes. */
@@ -33,11 +36,13 @@ interface VersionFacts {
   tarball: unknown;
   license: unknown;
   deprecated: unknown;
+  readonly manifest: ManifestFacts;
 }
 
-/** One version, but for its date, which comes from elsewhere in the packument. */
+/** One version, but for what the rest of the packument says of it: its date, and what was before it. */
 interface VersionSummary {
   readonly description: ArtifactDescription;
+  readonly manifest: ManifestFacts;
   /** The upstream's own name of the tarball where it is not ours. */
   readonly alias: string | undefined;
 }
@@ -74,15 +79,19 @@ async function describePackument(
       if (key === 'integrity') return (value) => void (facts.integrity = value);
       if (key === 'shasum') return (value) => void (facts.shasum = value);
       if (key === 'tarball') return (value) => void (facts.tarball = value);
-      return SKIP;
+      return readManifest.dist(key);
     },
   };
+  const readManifest = createManifestReader();
   const manifest: ObjectVisitor = {
     member(key) {
       if (key === 'dist') {
         facts.integrity = facts.shasum = facts.tarball = undefined;
+        facts.manifest.attested = false;
         return dist;
       }
+      const instruction = readManifest.member(key);
+      if (instruction !== undefined) return instruction;
       if (key === 'license' || key === 'licenses') return (value) => void (facts.license = value ?? facts.license);
       if (key === 'deprecated') return (value) => void (facts.deprecated = value);
       return SKIP;
@@ -98,6 +107,7 @@ async function describePackument(
       if (summaries.has(key)) throw new JsonFormatError('it has a version twice');
       version = key;
       facts = emptyFacts();
+      readManifest.into(facts.manifest);
       return manifest;
     },
     otherwise() {
@@ -151,11 +161,17 @@ async function collect(
   summaries: ReadonlyMap<string, VersionSummary>,
   published: ReadonlyMap<string, number>,
 ): Promise<Descriptions> {
-  const descriptions = new Map<string, ArtifactDescription>();
+  const descriptions = new PackumentDescriptions(name);
   const aliases: [string, ArtifactDescription][] = [];
   const turns = new Turns();
+  const before = previousVersions(summaries, published);
   for (const [version, summary] of summaries) {
-    const description = { ...summary.description, publishedAt: published.get(version) };
+    const previous = summaries.get(before.get(version) ?? '')?.manifest;
+    const description = {
+      ...summary.description,
+      publishedAt: published.get(version),
+      ...manifestFacts(summary.manifest, previous),
+    };
     descriptions.set(tarballKey(name, tarballFile(name, version)), description);
     if (summary.alias !== undefined) aliases.push([tarballKey(name, summary.alias), description]);
     if (descriptions.size % 256 === 0 && turns.over) await turns.next();
@@ -167,8 +183,42 @@ async function collect(
   return descriptions;
 }
 
+/** For each version the one that was published just before it. */
+function previousVersions(
+  summaries: ReadonlyMap<string, VersionSummary>,
+  published: ReadonlyMap<string, number>,
+): ReadonlyMap<string, string> {
+  const dated = [...summaries.keys()].filter((version) => published.has(version));
+  dated.sort((one, other) => (published.get(one) as number) - (published.get(other) as number));
+  return new Map(dated.slice(1).map((version, at) => [version, dated[at] as string]));
+}
+
+/** What a packument says of its tarballs, and of the attestations beside them. */
+class PackumentDescriptions extends Map<string, ArtifactDescription> {
+  readonly #name: string;
+
+  constructor(name: string) {
+    super();
+    this.#name = name;
+  }
+
+  override get(key: string): ArtifactDescription | undefined {
+    const prefix = attestationsKey(this.#name, '');
+    return super.get(
+      key.startsWith(prefix) ? tarballKey(this.#name, tarballFile(this.#name, key.slice(prefix.length))) : key,
+    );
+  }
+}
+
 function emptyFacts(): VersionFacts {
-  return { integrity: undefined, shasum: undefined, tarball: undefined, license: undefined, deprecated: undefined };
+  return {
+    integrity: undefined,
+    shasum: undefined,
+    tarball: undefined,
+    license: undefined,
+    deprecated: undefined,
+    manifest: emptyManifest(),
+  };
 }
 
 function createSummariser(
@@ -177,7 +227,7 @@ function createSummariser(
 ): (version: string, facts: VersionFacts) => VersionSummary {
   // Thousands of versions have the same licence: they share one array.
   const known = new Map<string, readonly string[]>();
-  return (version, { integrity, shasum, tarball, license, deprecated }) => {
+  return (version, { integrity, shasum, tarball, license, deprecated, manifest }) => {
     const file = tarballFile(name, version);
     const url = tarballUrl(tarball);
     const ownFile = url === undefined ? undefined : fileOf(url);
@@ -185,6 +235,7 @@ function createSummariser(
     const licenses = known.get(found.join('\0')) ?? found;
     known.set(found.join('\0'), licenses);
     return {
+      manifest,
       alias: ownFile === file ? undefined : ownFile,
       description: {
         integrity: integrityOf(integrity, shasum),
@@ -193,6 +244,7 @@ function createSummariser(
         coordinates: { ecosystem: 'npm', name, version },
         licenses: licenses.length === 0 ? undefined : licenses,
         deprecated: deprecated === true || (typeof deprecated === 'string' && deprecated !== ''),
+        ...(version === PLACEHOLDER && { upstream: 'quarantined' as const }),
       },
     };
   };

@@ -11,6 +11,7 @@ import { malformed } from './errors.js';
 import { JsonFormatError, SKIP, type Instruction, type ObjectVisitor } from './json-scanner.js';
 import { createOutput, rewriteJson, scanJson, Turns } from './json-stream.js';
 import { JsonWriter } from './json-writer.js';
+import { INSTALL_SCRIPTS } from './manifest-facts.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { createTagMover, type Candidate } from './tags.js';
 
@@ -45,13 +46,15 @@ const ABBREVIATED: ReadonlySet<string> = new Set([
   'libc',
 ]);
 
-const INSTALL_SCRIPTS: ReadonlySet<string> = new Set(['preinstall', 'install', 'postinstall']);
-
 /** What policy leaves of a packument. */
 interface Listing {
   isRefused(version: string): boolean;
   /** Whether the packument has the version, refused or not. */
   has(version: string): boolean;
+  /** Why `version` is refused. */
+  reason(version: string): string | undefined;
+  /** Why versions are gone, where some are: npm prints it to who asks for one of them. */
+  readonly restrictions: { readonly message: string; readonly versions: Readonly<Record<string, object>> } | undefined;
   /** Where `tag` points, given where the upstream points it; `undefined` when nowhere. */
   target(tag: string, version: string): string | undefined;
 }
@@ -80,7 +83,7 @@ export async function rewritePackument(
   const version = listing.has(wanted) ? wanted : await resolveTag(content, wanted, listing);
   if (version === undefined) throw new EntrepotError('not-found', `version not found: ${name}@${wanted}`);
   if (listing.isRefused(version)) {
-    throw new EntrepotError('policy-denied', `policy refuses ${name}@${version}`);
+    throw new EntrepotError('policy-denied', listing.reason(version) ?? `policy refuses ${name}@${version}`);
   }
   parts.setVersion(version);
   const manifest = noting(parts.manifest);
@@ -100,9 +103,15 @@ async function listVersions(name: string, context: RewriteContext): Promise<List
     if (!context.admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
     if (turns.over) await turns.next();
   }
+  const reason = (version: string): string | undefined =>
+    context.refusal({ ecosystem: 'npm', name, version }, versions.get(version));
   if (refused.size > 0 && refused.size === versions.size) {
     const subject = refused.size === 1 ? 'the only version' : `all ${refused.size} versions`;
-    throw new EntrepotError('policy-denied', `policy refuses ${subject} of ${name}`);
+    const why = reason([...refused].at(-1) as string);
+    throw new EntrepotError(
+      'policy-denied',
+      `policy refuses ${subject} of ${name}${why === undefined ? '' : `: ${why}`}`,
+    );
   }
   const left: Candidate[] = [];
   for (const [version, { deprecated }] of versions) {
@@ -112,8 +121,31 @@ async function listVersions(name: string, context: RewriteContext): Promise<List
   return {
     isRefused: (version) => refused.has(version),
     has: (version) => versions.has(version),
+    reason,
+    restrictions: refused.size === 0 ? undefined : restrictionsOf(name, [...refused], reason),
     target: (tag, version) => (refused.has(version) ? move(tag, version) : version),
   };
+}
+
+/** Of how many refused versions npm prints the reason. The newest ones stand last. */
+const EXPLAINED = 3;
+
+/**
+ * What npm knows of versions that it may not have (npm-pick-manifest): it takes others, and where only these would do, it
+ * prints the message instead of "no matching version". Other clients do not look at it.
+ */
+function restrictionsOf(
+  name: string,
+  refused: readonly string[],
+  reason: (version: string) => string | undefined,
+): NonNullable<Listing['restrictions']> {
+  const reasons = refused.slice(-EXPLAINED).map((version) => reason(version) ?? `policy refuses ${name}@${version}`);
+  const others = refused.length - reasons.length;
+  const message = [...reasons.toReversed(), ...(others > 0 ? [`and ${others} older versions`] : [])].join('\n');
+  // A map without a prototype: a version may be called anything.
+  const versions: Record<string, object> = Object.create(null) as Record<string, object>;
+  for (const version of refused) versions[version] = { name, version };
+  return { message, versions };
 }
 
 /** The parts of a packument that several representations have. */
@@ -124,6 +156,9 @@ interface Parts {
   /** Says which version the next `manifest` or `dist` is of. */
   setVersion(version: string): void;
   versions(manifest: ObjectVisitor): ObjectVisitor;
+  readonly isRestricted: boolean;
+  /** Writes what is refused, where anything is. */
+  restrictions(): void;
   time(member?: (key: string) => Instruction): ObjectVisitor;
 }
 
@@ -151,6 +186,10 @@ function createParts(json: JsonWriter, name: string, baseUrl: string, listing: L
     setVersion(version) {
       current = version;
     },
+    isRestricted: listing.restrictions !== undefined,
+    restrictions() {
+      if (listing.restrictions !== undefined) json.member('policyRestrictions', listing.restrictions);
+    },
     versions: (manifest) =>
       json.object((version) => {
         if (listing.isRefused(version)) return SKIP;
@@ -168,8 +207,8 @@ function fullVisitor(json: JsonWriter, parts: Parts): ObjectVisitor {
     if (key === 'versions') return json.visit(key, versions);
     if (key === 'time') return json.visit(key, time);
     if (key === 'dist-tags') return json.visit(key, parts.tags);
-    return json.copy(key);
-  });
+    return key === 'policyRestrictions' && parts.isRestricted ? SKIP : json.copy(key);
+  }, parts.restrictions);
 }
 
 function abbreviatedVisitor(json: JsonWriter, parts: Parts): ObjectVisitor {
@@ -227,6 +266,7 @@ function abbreviatedVisitor(json: JsonWriter, parts: Parts): ObjectVisitor {
     },
     () => {
       if (!knowsModified && typeof modified === 'string') json.member('modified', modified);
+      parts.restrictions();
     },
   );
 }

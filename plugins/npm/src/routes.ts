@@ -10,6 +10,7 @@ import {
 } from '@entrepot/core';
 import type { NpmOptions } from './options.js';
 import {
+  attestationsKey,
   encodeSegment,
   escapedName,
   isPackageName,
@@ -99,7 +100,9 @@ export function createRouter(
     if (!isPackageName(name) || !VERSION.test(version)) return undefined;
     return {
       kind: 'document',
-      key: `attestations/${name}@${version}`,
+      key: attestationsKey(name, version),
+      describedBy: packument(name, 'full'),
+      sidecar: true,
       class: 'attestations',
       coordinates: coordinates(name, version),
       upstreamPath: `-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`,

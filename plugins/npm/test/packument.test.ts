@@ -59,9 +59,82 @@ suite('what a packument says of its tarballs', () => {
           publishedAt: Date.parse('2020-01-02T03:04:05.678Z'),
           licenses: ['MIT'],
           deprecated: true,
+          installScripts: false,
+          exoticDependencies: [],
+          provenance: 'none',
         },
       ],
     ]);
+  });
+
+  it('compares a version with the one that was published before it', async () => {
+    const trusted = { name: 'GitHub Actions', email: 'x', trustedPublisher: { id: 'github' } };
+    const described = await read('pkg', {
+      name: 'pkg',
+      versions: {
+        '2.0.0': {
+          _npmUser: { name: 'mallory' },
+          scripts: { postinstall: 'node x.js', test: 'x' },
+          dependencies: { a: '^1.0.0', evil: 'github:mallory/evil', alias: 'npm:other@1' },
+          optionalDependencies: { b: 'https://x.example.com/b.tgz' },
+          dist: { integrity: SHA512 },
+        },
+        '0.9.1': { _npmUser: { name: 'alice' }, dist: { attestations: { url: 'x' } } },
+        '1.0.0': {
+          _npmUser: trusted,
+          dependencies: { a: '1.0.0' },
+          scripts: { postinstall: '' },
+          dist: { attestations: {} },
+        },
+        '3.0.0': {},
+      },
+      time: { '1.0.0': '2026-01-01T00:00:00Z', '2.0.0': '2026-01-02T00:00:00Z', '0.9.1': '2026-01-03T00:00:00Z' },
+    });
+    const of = (version: string): object => described.get(`tarball/pkg/-/pkg-${version}.tgz`) ?? {};
+    expect(of('2.0.0')).toMatchObject({
+      installScripts: true,
+      newInstallScripts: true,
+      exoticDependencies: ['evil@github:mallory/evil', 'b@https://x.example.com/b.tgz'],
+      newDependencies: ['evil', 'alias', 'b'],
+      provenance: 'none',
+      provenanceDowngraded: true,
+      publisherChanged: true,
+    });
+    expect(of('1.0.0')).toMatchObject({ installScripts: false, provenance: 'trusted-publisher' });
+    expect(of('1.0.0')).not.toHaveProperty('newInstallScripts');
+    expect(of('0.9.1')).toMatchObject({
+      newInstallScripts: false,
+      provenance: 'attested',
+      provenanceDowngraded: false,
+    });
+    // No date: nothing to compare with.
+    expect(of('3.0.0')).not.toHaveProperty('provenanceDowngraded');
+    expect(described.get('attestations/pkg@2.0.0')).toBe(of('2.0.0'));
+  });
+
+  it.each([
+    ['git+ssh://git@x.example.com/a.git', true],
+    ['git://x.example.com/a', true],
+    ['git@x.example.com:a/b.git', true],
+    ['mallory/evil', true],
+    ['mallory/evil#semver:^1', true],
+    ['http://x.example.com/a.tgz', true],
+    ['file:../a', true],
+    ['./a', true],
+    ['^1.0.0 || >=2', false],
+    ['latest', false],
+    ['npm:@scope/other@^1', false],
+    ['workspace:*', false],
+    ['*', false],
+    ['', false],
+  ])('knows whether %s comes from elsewhere', async (specifier, exotic) => {
+    const described = await readVersion({ dependencies: { a: specifier } });
+    expect((described?.exoticDependencies ?? []).length > 0).toBe(exotic);
+  });
+
+  it('knows the placeholder of what was taken down', async () => {
+    const described = await read('pkg', { name: 'pkg', versions: { '0.0.1-security': {} } });
+    expect(described.get('tarball/pkg/-/pkg-0.0.1-security.tgz')).toMatchObject({ upstream: 'quarantined' });
   });
 
   it.each([

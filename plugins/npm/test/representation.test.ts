@@ -10,13 +10,15 @@ interface Asked {
   readonly name?: string;
   readonly pieceSize?: number;
   readonly refused?: readonly string[];
+  /** Whether policy says why. */
+  readonly explained?: boolean;
 }
 
 /** What a client gets of `body`. */
 async function rewrite(
   body: unknown,
   variant: PackumentVariant,
-  { name = 'pkg', pieceSize, refused = [] }: Asked = {},
+  { name = 'pkg', pieceSize, refused = [], explained = false }: Asked = {},
 ): Promise<string> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const document: DocumentResource = {
@@ -33,7 +35,7 @@ async function rewrite(
     descriptions: await describe(document, contentOf(text), []),
     headers: {},
     keptKeys: [],
-    refusal: () => undefined,
+    refusal: ({ version }) => (explained && refused.includes(version ?? '') ? `${version} is held` : undefined),
     admits: ({ version }) => !refused.includes(version ?? ''),
   };
   const pieces: Buffer[] = [];
@@ -243,6 +245,17 @@ suite('versions that policy refuses', () => {
     },
   );
 
+  it.each(['full', 'abbreviated'] as const)('are told with the reason to npm in the %s form', async (variant) => {
+    const body = { ...packument('1.0.0', '1.1.0', '2.0.0'), policyRestrictions: { message: 'theirs', versions: {} } };
+    const refused = ['1.1.0', '2.0.0'];
+    expect((await rewriteJson(body, variant, { refused, explained: true }))['policyRestrictions']).toStrictEqual({
+      message: '2.0.0 is held\n1.1.0 is held',
+      versions: { '1.1.0': { name: 'pkg', version: '1.1.0' }, '2.0.0': { name: 'pkg', version: '2.0.0' } },
+    });
+    const failure = rewrite(body, 'version:2.0.0', { refused, explained: true });
+    await expect(failure).rejects.toMatchObject({ kind: 'policy-denied', message: '2.0.0 is held' });
+  });
+
   it('are no error when there never was one', async () => {
     const body = { name: 'pkg', versions: {}, time: { unpublished: { name: 'x' } } };
     expect(await rewriteJson(body, 'full')).toStrictEqual(body);
@@ -311,6 +324,14 @@ suite('every form', () => {
     return changed;
   }
 
+  function restrictions(refused: readonly string[]): Json {
+    const versions: Json = Object.create(null) as Json;
+    for (const number of refused) versions[number] = { name: 'pkg', version: number };
+    const named = refused.slice(-3).map((number) => `policy refuses pkg@${number}`);
+    const others = refused.length > 3 ? [`and ${refused.length - 3} older versions`] : [];
+    return { message: [...named.reverse(), ...others].join('\n'), versions };
+  }
+
   /** The same by parsing the whole. */
   function oracle(body: Json, variant: 'full' | 'abbreviated', refused: readonly string[]): Json {
     const isFull = variant === 'full';
@@ -347,6 +368,7 @@ suite('every form', () => {
       return isFull || ['name', 'dist-tags', 'time', 'modified'].includes(key) ? value : undefined;
     });
     if (!isFull && !('modified' in found) && typeof modified === 'string') found['modified'] = modified;
+    if (refused.length > 0) found['policyRestrictions'] = restrictions(refused);
     return found;
   }
 

@@ -1,0 +1,143 @@
+import type { ArtifactFacts } from '@entrepot/core';
+import { SKIP, type Instruction, type ObjectVisitor } from './json-scanner.js';
+
+/** What npm runs when a package is installed. A `gypfile` is an `install` that npm makes up. */
+export const INSTALL_SCRIPTS: ReadonlySet<string> = new Set(['preinstall', 'install', 'postinstall']);
+/** What is fetched along with a package. */
+const DEPENDENCIES: ReadonlySet<string> = new Set(['dependencies', 'optionalDependencies', 'peerDependencies']);
+/** How many of a kind are named in the facts of a version, and how much of each; characters. */
+const NAMED = 20;
+const NAMED_LENGTH = 200;
+/** More dependencies of one version are not looked at. */
+const DEPENDENCY_LIMIT = 5_000;
+
+/** A specifier that leads past the registry: git in all its spellings, an archive, a folder. (npm-package-arg) */
+const EXOTIC =
+  /^(?:git(?:\+\w+)?:|git@|https?:|ssh:|file:|link:|github:|gitlab:|bitbucket:|gist:|[~.]{0,2}\/|[\w.-]+\/[\w.-]+(?:#|$))/i;
+
+/** What the manifest of one version says, as far as policy cares. */
+export interface ManifestFacts {
+  readonly scripts: Set<string>;
+  buildsAddon: boolean;
+  saysInstallScript: boolean;
+  readonly dependencies: Set<string>;
+  readonly exotic: string[];
+  attested: boolean;
+  publisher: string | undefined;
+  trustedPublisher: boolean;
+}
+
+/** Of a manifest that says nothing. */
+export function emptyManifest(): ManifestFacts {
+  return {
+    scripts: new Set(),
+    buildsAddon: false,
+    saysInstallScript: false,
+    dependencies: new Set(),
+    exotic: [],
+    attested: false,
+    publisher: undefined,
+    trustedPublisher: false,
+  };
+}
+
+/** Reads manifests, one after the other. */
+export interface ManifestReader {
+  /** The next members are of this one. */
+  into(facts: ManifestFacts): void;
+  /** Of a manifest; `undefined` for what is nothing of this. */
+  member(key: string): Instruction | undefined;
+  /** Of its `dist`. */
+  dist(key: string): Instruction;
+}
+
+/** One reader serves all versions of a packument. */
+export function createManifestReader(): ManifestReader {
+  let facts = emptyManifest();
+  const scripts: ObjectVisitor = {
+    enter: () => facts.scripts.clear(),
+    member(key) {
+      if (!INSTALL_SCRIPTS.has(key)) return SKIP;
+      return (script) => {
+        // Undefined: too long to be read, but there.
+        if (script === undefined || (typeof script === 'string' && script !== '')) facts.scripts.add(key);
+        else facts.scripts.delete(key);
+      };
+    },
+  };
+  const dependencies: ObjectVisitor = {
+    member(name) {
+      if (facts.dependencies.size >= DEPENDENCY_LIMIT) return SKIP;
+      facts.dependencies.add(name);
+      return (specifier) => {
+        if (typeof specifier !== 'string' || !EXOTIC.test(specifier.trim()) || facts.exotic.length >= NAMED) return;
+        facts.exotic.push(`${name}@${specifier}`.slice(0, NAMED_LENGTH));
+      };
+    },
+  };
+  const publisher: ObjectVisitor = {
+    enter() {
+      facts.publisher = undefined;
+      facts.trustedPublisher = false;
+    },
+    member(key) {
+      if (key === 'name')
+        return (name) => void (facts.publisher = typeof name === 'string' ? name.slice(0, NAMED_LENGTH) : undefined);
+      if (key !== 'trustedPublisher') return SKIP;
+      return (value) => void (facts.trustedPublisher = value !== null && value !== false);
+    },
+  };
+  return {
+    into: (next) => void (facts = next),
+    member(key) {
+      if (key === 'scripts') return scripts;
+      if (DEPENDENCIES.has(key)) return dependencies;
+      if (key === '_npmUser') return publisher;
+      if (key === 'gypfile') return (value) => void (facts.buildsAddon = value === true);
+      if (key === 'hasInstallScript') return (value) => void (facts.saysInstallScript = value === true);
+      return undefined;
+    },
+    dist(key) {
+      if (key !== 'attestations') return SKIP;
+      return (value) => void (facts.attested = value !== null && value !== false);
+    },
+  };
+}
+
+const LEVELS = ['none', 'attested', 'trusted-publisher'] as const;
+
+/**
+ * The facts of a version.
+ * @param previous the one that was published just before it, where there is one
+ */
+export function manifestFacts(found: ManifestFacts, previous: ManifestFacts | undefined): ArtifactFacts {
+  const provenance = levelOf(found);
+  const facts: ArtifactFacts = {
+    installScripts: runsScripts(found),
+    exoticDependencies: found.exotic,
+    provenance,
+  };
+  if (previous === undefined) return facts;
+  return {
+    ...facts,
+    newInstallScripts: runsScripts(found) && !runsScripts(previous),
+    newDependencies: [...found.dependencies]
+      .filter((name) => !previous.dependencies.has(name))
+      .slice(0, NAMED)
+      .map((name) => name.slice(0, NAMED_LENGTH)),
+    provenanceDowngraded: LEVELS.indexOf(provenance) < LEVELS.indexOf(levelOf(previous)),
+    publisherChanged:
+      found.publisher === undefined || previous.publisher === undefined
+        ? undefined
+        : found.publisher !== previous.publisher,
+  };
+}
+
+function levelOf({ attested, trustedPublisher }: ManifestFacts): (typeof LEVELS)[number] {
+  if (trustedPublisher) return 'trusted-publisher';
+  return attested ? 'attested' : 'none';
+}
+
+function runsScripts({ scripts, buildsAddon, saysInstallScript }: ManifestFacts): boolean {
+  return saysInstallScript || buildsAddon || scripts.size > 0;
+}
