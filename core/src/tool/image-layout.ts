@@ -148,7 +148,8 @@ function listOf(value: unknown): readonly unknown[] {
 
 function descriptorOf(value: unknown): Descriptor {
   const { mediaType, digest, size, platform } = (value ?? {}) as Record<keyof Descriptor, unknown>;
-  if (typeof mediaType !== 'string' || typeof digest !== 'string' || !isDigest(digest) || typeof size !== 'number') {
+  const isSize = typeof size === 'number' && Number.isSafeInteger(size) && size >= 0;
+  if (typeof mediaType !== 'string' || typeof digest !== 'string' || !isDigest(digest) || !isSize) {
     throw unsupported('expected descriptors with a media type, a size and a SHA-256 digest');
   }
   return { mediaType, digest, size, platform: (platform ?? undefined) as Descriptor['platform'] };

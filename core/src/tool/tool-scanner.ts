@@ -30,6 +30,8 @@ export interface ToolContext {
   readonly place: ToolPlace;
   /** Where the database is. Not to be changed. */
   readonly database: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
   readonly signal: AbortSignal;
 }
 
@@ -169,11 +171,11 @@ class ToolScanner implements Scanner {
     try {
       await withToolPlace(async (place) => {
         const { download } = this.#tool;
-        const context = { place, database: await this.#folder.current(), signal: limited };
+        const context = await this.#contextOf(place, limited);
         if (download !== undefined) {
           await this.#folder.replace((folder) => download.call(this.#tool, folder, context));
         }
-        await this.#refresh({ ...context, database: await this.#folder.current() });
+        await this.#refresh(await this.#contextOf(place, limited));
       });
     } catch (error) {
       throw asFailure(this.#tool.id, error);
@@ -192,7 +194,7 @@ class ToolScanner implements Scanner {
   ): Promise<Result> {
     try {
       return await withToolPlace(async (place) => {
-        const context = { place, database: await this.#folder.current(), signal };
+        const context = await this.#contextOf(place, signal);
         const database = await this.#refresh(context);
         this.#demandFresh(database);
         return await use(context, database);
@@ -202,15 +204,15 @@ class ToolScanner implements Scanner {
     }
   }
 
-  /** Keeps what there is while it is looked up: the revision is part of what others remember. */
+  async #contextOf(place: ToolPlace, signal: AbortSignal): Promise<ToolContext> {
+    return { place, database: await this.#folder.current(), now: this.#options.clock.now(), signal };
+  }
+
+  /** Where there is an outage, the last one that was known stays: the revision is part of what others remember. */
   async #refresh(context: ToolContext): Promise<ToolDatabase> {
-    try {
-      this.#database = await this.#tool.database(context);
-      return this.#database;
-    } catch (error) {
-      if (!context.signal.aborted) this.#database = undefined;
-      throw error;
-    }
+    const database = await this.#tool.database(context);
+    this.#database = database;
+    return database;
   }
 
   #demandFresh({ builtAt }: ToolDatabase): void {
@@ -243,7 +245,7 @@ class ToolScanner implements Scanner {
 
   /**
    * What the tool says, without what it stumbles over: when it fails, each half is tried, and so on in the half that failed.
-   * When both do, it is not one of the subjects.
+   * When both do, it is not one of the subjects, or too many of them are.
    */
   async #judgeApart(
     subjects: readonly ScanSubject[],
@@ -257,7 +259,7 @@ class ToolScanner implements Scanner {
     const [left, right] = [subjects.slice(0, middle), subjects.slice(middle)];
     const first = await this.#tryJudge(left, context);
     const second = await this.#tryJudge(right, context);
-    if (first instanceof Error && second instanceof Error) throw whole;
+    if (first instanceof Error && second instanceof Error) return subjects.map(() => whole);
     return [
       ...(first instanceof Error ? await this.#judgeApart(left, context, first) : first),
       ...(second instanceof Error ? await this.#judgeApart(right, context, second) : second),

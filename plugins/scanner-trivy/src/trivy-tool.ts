@@ -117,15 +117,15 @@ export class TrivyTool implements ScannerTool {
     return { covered: system === undefined ? 'partial' : 'full', findings };
   }
 
-  async download(folder: string, { place, database, signal }: ToolContext): Promise<boolean> {
+  async download(folder: string, { place, database, now, signal }: ToolContext): Promise<boolean> {
     const { updates, server, databaseRepository, javaDatabaseRepository } = this.#options;
     if (!updates || server !== undefined) return false;
     const present = await readMetadata(database);
-    if (present !== undefined && Date.parse(String(present.NextUpdate)) > Date.now()) return false;
+    if (present !== undefined && Date.parse(String(present.NextUpdate)) > now) return false;
     await this.#fetch(['--download-db-only', '--db-repository', databaseRepository], { folder, place, signal });
     if (javaDatabaseRepository !== undefined) {
-      const args = ['--download-java-db-only', '--java-db-repository', javaDatabaseRepository];
-      await this.#fetch(args, { folder, place, signal });
+      const what = ['--download-java-db-only', '--java-db-repository', javaDatabaseRepository] as const;
+      await this.#fetch(what, { folder, place, signal });
     }
     const brought = await readMetadata(folder);
     if (brought === undefined) throw failed('expected a database from the download, found none');
@@ -133,12 +133,12 @@ export class TrivyTool implements ScannerTool {
   }
 
   async #fetch(
-    [what, flag, repository]: readonly [string, string, string | undefined] | readonly (string | undefined)[],
-    { folder, place, signal }: Omit<ToolContext, 'database'> & { readonly folder: string },
+    [what, flag, repository]: readonly [string, string, string | undefined],
+    { folder, place, signal }: Pick<ToolContext, 'place' | 'signal'> & { readonly folder: string },
   ): Promise<void> {
     const { command, username, password, insecure } = this.#options;
-    const args = ['--cache-dir', folder, 'image', what as string, '--quiet', '--no-progress'];
-    if (repository !== undefined) args.push(flag as string, repository);
+    const args = ['--cache-dir', folder, 'image', what, '--quiet', '--no-progress'];
+    if (repository !== undefined) args.push(flag, repository);
     if (insecure) args.push('--insecure');
     const env = username === undefined ? {} : { TRIVY_USERNAME: username, TRIVY_PASSWORD: password as string };
     const options = { env, network: true, signal, largestOutput: LARGEST_OUTPUT };

@@ -230,10 +230,19 @@ describe('a database', () => {
   it('is not downloaded before its next one is due, nor where others keep it', async () => {
     const keeping = await fake.scanner({ updates: false });
     await keeping.update?.(live());
-    await fake.writeDatabase(NOW, Date.now() + DAY);
+    await fake.writeDatabase(NOW, NOW + DAY);
     await scanner.update?.(live());
 
     expect(fake.calls()).toEqual([]);
+  });
+
+  it('that is gone keeps its revision, which others remember', async () => {
+    const before = scanner.revision();
+    await rm(fake.database, { recursive: true });
+
+    await expect(scanner.check()).rejects.toMatchObject({ code: 'SCAN_UNAVAILABLE' });
+
+    expect(scanner.revision()).toBe(before);
   });
 
   it('that is gone, like the program, is an error of the health check', async () => {
