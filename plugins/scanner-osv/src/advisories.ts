@@ -1,0 +1,254 @@
+import type { Finding, Severity } from '@entrepot/core';
+import { normalName, normalVersion, versionOrder } from './ecosystems.js';
+import type { OsvAffected, OsvEvent, OsvRange, OsvRecord } from './osv-record.js';
+import { Candidate, compileRange, type CompiledRange, evaluateRange } from './ranges.js';
+import { type Rating, ratingOf, worse } from './severity.js';
+
+/** What records with a common alias say together. */
+export interface AdvisoryGroup {
+  /** Every id and alias, sorted. */
+  readonly ids: readonly string[];
+  readonly severity: Severity;
+  readonly cvss?: number | undefined;
+  readonly malicious?: boolean | undefined;
+}
+
+type PackedEvent = readonly [kind: OsvEvent['kind'], version: string];
+
+/** What a finding says of the record behind it. */
+export interface PackedRecord {
+  readonly id: string;
+  readonly published?: number | undefined;
+  readonly title?: string | undefined;
+  readonly url?: string | undefined;
+}
+
+/** What one record says of one package, as it is kept. */
+export interface PackedAffected extends PackedRecord {
+  /** `SEMVER` where the first is true. */
+  readonly ranges: readonly (readonly [isSemver: 0 | 1, events: readonly PackedEvent[]])[];
+  /** Versions that are in none of the ranges. */
+  readonly versions: readonly string[];
+  /** Its group in the list of the package. */
+  readonly group: number;
+}
+
+/** All that is kept of one package, or under one content hash (then without ranges). */
+export interface PackedPackage {
+  readonly ecosystem: string;
+  readonly name: string;
+  readonly groups: readonly AdvisoryGroup[];
+  readonly affected: readonly PackedAffected[];
+}
+
+/** A packed package, ready to be asked. */
+export interface CompiledPackage {
+  readonly ecosystem: string;
+  readonly groups: readonly AdvisoryGroup[];
+  readonly affected: readonly CompiledAffected[];
+}
+
+/** What one record says of one package, ready to be asked. */
+export interface CompiledAffected extends PackedRecord {
+  readonly ranges: readonly CompiledRange[];
+  readonly versions: ReadonlySet<string>;
+  readonly group: number;
+}
+
+/** Exploitation of a vulnerability, by its ids. */
+export interface Enrichment {
+  isExploited(id: string): boolean;
+  /** The probability of EPSS, 0 to 1. */
+  epss(id: string): number | undefined;
+}
+
+/** What is found of one version. */
+export interface PackageVerdict {
+  readonly findings: readonly Finding[];
+  /** Advisories that could not be compared with the version. */
+  readonly undecided: boolean;
+}
+
+const LONGEST_TITLE = 200;
+const MOST_FIXES = 10;
+
+/** What a record says by itself of the group that it is in. */
+export function groupOf(record: OsvRecord): AdvisoryGroup {
+  const severities = [...record.severity, ...record.affected.flatMap(({ severity }) => severity)];
+  const rating = ratingOf(severities, record.severityWord);
+  return {
+    ids: [record.id, ...record.aliases].sort(),
+    severity: rating.severity,
+    cvss: rating.cvss,
+    malicious: record.malicious || undefined,
+  };
+}
+
+/** The group of several records: the worst of what they say. `ids` are those of the whole group. */
+export function mergeGroups(ids: readonly string[], groups: readonly AdvisoryGroup[]): AdvisoryGroup {
+  const rating = groups.reduce<Rating>(worse, { severity: 'unknown' });
+  return {
+    ids: [...ids].sort(),
+    severity: rating.severity,
+    cvss: rating.cvss,
+    malicious: groups.some(({ malicious }) => malicious === true) || undefined,
+  };
+}
+
+/** The part of `record` that findings repeat. */
+export function packRecord({ id, published, summary, url }: OsvRecord): PackedRecord {
+  const time = published === undefined ? NaN : Date.parse(published);
+  return {
+    id,
+    published: Number.isNaN(time) ? undefined : time,
+    title: summary?.slice(0, LONGEST_TITLE),
+    url,
+  };
+}
+
+/** What `affected` says of its package, without the number of its group; `undefined` where it says nothing. */
+export function packAffected(record: PackedRecord, affected: OsvAffected): Omit<PackedAffected, 'group'> | undefined {
+  const { ecosystem, ranges } = affected;
+  const compiled = ranges.map((range) => compileRange(ecosystem, range));
+  const versions = [...new Set(affected.versions.map((version) => normalVersion(ecosystem, version)))].filter(
+    (version) => !isInRanges(compiled, version),
+  );
+  const packed = ranges
+    .filter(({ events }) => events.length > 0)
+    .map(({ type, events }): PackedAffected['ranges'][number] => [
+      type === 'SEMVER' ? 1 : 0,
+      events.map(({ kind, version }) => [kind, version] as const),
+    ]);
+  return packed.length === 0 && versions.length === 0 ? undefined : { ...record, ranges: packed, versions };
+}
+
+function isInRanges(ranges: readonly CompiledRange[], version: string): boolean {
+  const candidate = new Candidate(version);
+  return ranges.some((range) => evaluateRange(range, candidate)?.affected === true);
+}
+
+/** Makes what is kept of a package ready to be asked. */
+export function compilePackage({ ecosystem, groups, affected }: PackedPackage): CompiledPackage {
+  return {
+    ecosystem,
+    groups,
+    affected: affected.map(({ ranges, versions, ...rest }) => ({
+      ...rest,
+      ranges: ranges.map(([isSemver, events]) => compileRange(ecosystem, unpackRange(isSemver, events))),
+      versions: new Set(versions),
+    })),
+  };
+}
+
+function unpackRange(isSemver: 0 | 1, events: readonly PackedEvent[]): OsvRange {
+  return {
+    type: isSemver === 1 ? 'SEMVER' : 'ECOSYSTEM',
+    events: events.map(([kind, version]) => ({ kind, version })),
+  };
+}
+
+/** One record that is about a version, or may be. */
+export interface Match {
+  readonly record: PackedRecord;
+  readonly group: number;
+  readonly fixedIn: readonly string[];
+  /** Nobody here can compare the version with the record. */
+  readonly isUndecided: boolean;
+}
+
+/** The records that are about `version`; `undefined`: those about any version. */
+export function matchesOf({ ecosystem, affected }: CompiledPackage, version: string | undefined): Match[] {
+  const candidate = version === undefined ? undefined : new Candidate(normalVersion(ecosystem, version));
+  const matches: Match[] = [];
+  for (const record of affected) {
+    const verdict = candidate === undefined ? EVERY_VERSION : verdictOf(record, candidate);
+    if (verdict?.affected === false) continue;
+    matches.push({ record, group: record.group, fixedIn: verdict?.fixedIn ?? [], isUndecided: verdict === undefined });
+  }
+  return matches;
+}
+
+/** What `found` says of `version`: one finding a group. `undefined` as version: of every version. */
+export function judge(found: CompiledPackage, version: string | undefined, enrichment: Enrichment): PackageVerdict {
+  const hits = new Map<number, { records: PackedRecord[]; fixedIn: string[] }>();
+  let undecided = false;
+  for (const { record, group, fixedIn, isUndecided } of matchesOf(found, version)) {
+    undecided ||= isUndecided;
+    if (isUndecided) continue;
+    const hit = hits.get(group) ?? { records: [], fixedIn: [] };
+    hits.set(group, hit);
+    hit.records.push(record);
+    hit.fixedIn.push(...fixedIn);
+  }
+  if (hits.size === 0) return undecided ? UNDECIDED : CLEAN;
+  const findings = [...hits].map(([group, { records, fixedIn }]) =>
+    findingOf(found.groups[group] as AdvisoryGroup, records, sortFixes(found.ecosystem, fixedIn), enrichment),
+  );
+  return { findings, undecided };
+}
+
+const EVERY_VERSION = { affected: true, fixedIn: [] };
+const CLEAN: PackageVerdict = { findings: [], undecided: false };
+const UNDECIDED: PackageVerdict = { findings: [], undecided: true };
+
+/** An exact version of the list, or one in a range: `undefined` when neither is known. */
+function verdictOf({ ranges, versions }: CompiledAffected, candidate: Candidate): ReturnType<typeof evaluateRange> {
+  let undecided = false;
+  for (const range of ranges) {
+    const verdict = evaluateRange(range, candidate);
+    if (verdict?.affected === true) return verdict;
+    undecided ||= verdict === undefined;
+  }
+  if (versions.has(candidate.version)) return EVERY_VERSION;
+  return undecided ? undefined : { affected: false, fixedIn: [] };
+}
+
+/** The finding of a group, by those of its records that hit. */
+export function findingOf(
+  { ids, severity, cvss, malicious }: AdvisoryGroup,
+  records: readonly PackedRecord[],
+  fixedIn: readonly string[],
+  enrichment: Enrichment,
+): Finding {
+  const sorted = records.toSorted((one, other) => rank(one.id) - rank(other.id) || (one.id < other.id ? -1 : 1));
+  const { id } = sorted[0] as PackedRecord;
+  const dates = sorted.flatMap(({ published }) => published ?? []);
+  const probabilities = ids.flatMap((each) => enrichment.epss(each) ?? []);
+  return {
+    id,
+    aliases: ids.filter((each) => each !== id),
+    severity,
+    cvss,
+    malicious,
+    exploited: ids.some((each) => enrichment.isExploited(each)) || undefined,
+    epss: probabilities.length === 0 ? undefined : Math.max(...probabilities),
+    fixedIn,
+    publishedAt: dates.length === 0 ? undefined : Math.min(...dates),
+    title: sorted.find(({ title }) => title !== undefined)?.title,
+    url: sorted.find(({ url }) => url !== undefined)?.url,
+    source: 'osv',
+  };
+}
+
+/** Which id a finding is called by: what clients and people know first. */
+function rank(id: string): number {
+  if (id.startsWith('MAL-')) return 0;
+  return id.startsWith('GHSA-') ? 1 : 2;
+}
+
+/** In their order where there is one; without repetition. */
+export function sortFixes(ecosystem: string, versions: readonly string[]): string[] {
+  const order = versionOrder(ecosystem);
+  const unique = [...new Set(versions)];
+  if (order === undefined || unique.length < 2) return unique.slice(0, MOST_FIXES);
+  return unique
+    .map((version) => ({ version, key: order.parse(version) }))
+    .sort((one, other) => (one.key === undefined || other.key === undefined ? 0 : order.compare(one.key, other.key)))
+    .slice(0, MOST_FIXES)
+    .map(({ version }) => version);
+}
+
+/** The key under which a package is kept. */
+export function packageKey(ecosystem: string, name: string): string {
+  return `p:${ecosystem}\0${normalName(ecosystem, name)}`;
+}

@@ -1,0 +1,295 @@
+import {
+  type Clock,
+  EntrepotError,
+  type Finding,
+  packageUrl,
+  type PackageCoordinates,
+  type Scanner,
+  type ScanReport,
+  type ScanSubject,
+} from '@entrepot/core';
+import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
+import { AliasGroups } from './alias-groups.js';
+import type { Downloads } from './download.js';
+import { coordinatesOf, normalName, normalVersion, registryTypes } from './ecosystems.js';
+import type { ListKeeper } from './list-keeper.js';
+import { type OsvRecord, readRecord } from './osv-record.js';
+import { Candidate, compileRange, evaluateRange } from './ranges.js';
+import { reportOf, throwIfAborted, unsupported } from './scan-report.js';
+
+/** So many queries the API takes at once. */
+const MOST_QUERIES = 1000;
+/** A query that has more pages is given up: its answers lead in a circle. */
+const MOST_PAGES = 1000;
+/** Records that are fetched at a time, and that are kept. */
+const FETCHES = 8;
+const MOST_RECORDS = 10_000;
+const DAY = 86_400_000;
+/** A package that every ecosystem's database can be asked for. */
+const PROBE = { package: { purl: 'pkg:npm/left-pad' }, version: '1.0.0' };
+
+/** A record as a batch names it. */
+interface NamedRecord {
+  readonly id: string;
+  readonly modified: string;
+}
+
+interface Query {
+  readonly package: { readonly purl: string };
+  readonly version?: string | undefined;
+  readonly page_token?: string | undefined;
+}
+
+/** Judges by an OSV API. It has no `lookup`: a question takes a request. */
+export class ApiScanner implements Scanner {
+  readonly needs = 'coordinates';
+  readonly subjects = { ecosystems: registryTypes() };
+  readonly #base: URL;
+  readonly #downloads: Downloads;
+  readonly #clock: Clock;
+  readonly #lists: ListKeeper;
+  /** By id and time, the least recently used first. */
+  readonly #records = new Map<string, OsvRecord>();
+  #day: string;
+
+  /** @param base the URL to which `/v1/…` is added */
+  constructor(base: URL, downloads: Downloads, clock: Clock, lists: ListKeeper) {
+    this.#base = base;
+    this.#downloads = downloads;
+    this.#clock = clock;
+    this.#lists = lists;
+    this.#day = this.#today();
+  }
+
+  /** The API does not say when its database changes: what was asked yesterday is asked again. */
+  revision(): string {
+    return `${this.#day}${this.#lists.revision()}`;
+  }
+
+  async update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
+    const isListed = await this.#lists.update(signal);
+    const today = this.#today();
+    if (today === this.#day && !isListed) return [];
+    this.#day = today;
+    return undefined;
+  }
+
+  async check(): Promise<void> {
+    await this.#ask('/v1/query', new AbortController().signal, PROBE);
+  }
+
+  async scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport> {
+    const [report] = await this.scanAll([subject], signal);
+    if (report === undefined || report instanceof Error) throw report as Error;
+    return report;
+  }
+
+  async scanAll(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]> {
+    throwIfAborted(signal);
+    const results = subjects.map((subject): ScanReport | Error =>
+      unsupported(subject.coordinates, 'its ecosystem is not known'),
+    );
+    const known = [...subjects.keys()].filter((index) => this.#isKnown((subjects[index] as ScanSubject).coordinates));
+    for (let start = 0; start < known.length; start += MOST_QUERIES) {
+      const batch = known.slice(start, start + MOST_QUERIES);
+      const reports = await this.#scanBatch(
+        batch.map((index) => (subjects[index] as ScanSubject).coordinates),
+        signal,
+      );
+      for (const [position, index] of batch.entries()) results[index] = reports[position] as ScanReport | Error;
+    }
+    return results;
+  }
+
+  #isKnown({ ecosystem }: PackageCoordinates): boolean {
+    return this.subjects.ecosystems.includes(ecosystem);
+  }
+
+  /** What one subject does wrong must not fail the others: a refused batch is asked in halves. */
+  async #scanBatch(batch: readonly PackageCoordinates[], signal: AbortSignal): Promise<(ScanReport | Error)[]> {
+    try {
+      const named = await this.#query(batch, signal);
+      const records = await this.#fetch(named.flat(), signal);
+      return batch.map((coordinates, index) => this.#report(coordinates, named[index] as NamedRecord[], records));
+    } catch (error) {
+      if (batch.length > 1 && error instanceof EntrepotError && error.code === BAD_QUERY) {
+        const middle = batch.length >> 1;
+        return [
+          ...(await this.#scanBatch(batch.slice(0, middle), signal)),
+          ...(await this.#scanBatch(batch.slice(middle), signal)),
+        ];
+      }
+      throwIfAborted(signal);
+      const failure = asScanError(error);
+      return batch.map(() => failure);
+    }
+  }
+
+  /** The records of each of `batch`, over as many pages as there are: a page may hold nothing but the token of the next. */
+  async #query(batch: readonly PackageCoordinates[], signal: AbortSignal): Promise<NamedRecord[][]> {
+    const found: NamedRecord[][] = batch.map(() => []);
+    let open = batch.map((coordinates, index) => ({ index, query: queryOf(coordinates) }));
+    for (let page = 0; open.length > 0; page += 1) {
+      if (page >= MOST_PAGES) throw unreadable('an end of its pages');
+      const reply = await this.#ask('/v1/querybatch', signal, { queries: open.map(({ query }) => query) });
+      const results = listOf(reply, 'results');
+      if (results.length !== open.length) throw unreadable(`${open.length} results`);
+      const next: typeof open = [];
+      for (const [position, { index, query }] of open.entries()) {
+        const result = objectOf(results[position]);
+        for (const named of listOf(result, 'vulns', [])) (found[index] as NamedRecord[]).push(readName(named));
+        const token = result['next_page_token'];
+        if (typeof token === 'string' && token !== '') next.push({ index, query: { ...query, page_token: token } });
+      }
+      open = next;
+    }
+    return found;
+  }
+
+  /** The records that a batch needs, by their keys. */
+  async #fetch(named: readonly NamedRecord[], signal: AbortSignal): Promise<ReadonlyMap<string, OsvRecord>> {
+    const records = new Map<string, OsvRecord>();
+    const waiting = new Map(named.map((each) => [keyOf(each), each])).entries();
+    const fetchNext = async (): Promise<void> => {
+      for (const [key, { id }] of waiting) {
+        const record =
+          this.#records.get(key) ?? readRecord(await this.#ask(`/v1/vulns/${encodeURIComponent(id)}`, signal));
+        if (record === undefined) throw unreadable(`the record ${id}`);
+        records.set(key, record);
+        this.#keep(key, record);
+      }
+    };
+    await Promise.all(Array.from({ length: FETCHES }, fetchNext));
+    return records;
+  }
+
+  #keep(key: string, record: OsvRecord): void {
+    this.#records.delete(key);
+    this.#records.set(key, record);
+    const oldest = this.#records.keys().next();
+    if (this.#records.size > MOST_RECORDS && oldest.done !== true) this.#records.delete(oldest.value);
+  }
+
+  #report(
+    coordinates: PackageCoordinates,
+    named: readonly NamedRecord[],
+    records: ReadonlyMap<string, OsvRecord>,
+  ): ScanReport {
+    const current = named.flatMap((each) => records.get(keyOf(each)) ?? []).filter(({ withdrawn }) => !withdrawn);
+    return reportOf(findingsOf(coordinates, current, this.#lists), false, this.revision(), this.#clock.now());
+  }
+
+  /** The JSON of a reply. @throws EntrepotError */
+  async #ask(path: string, signal: AbortSignal, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
+    const url = new URL(this.#base);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+    let reply;
+    try {
+      reply = await this.#downloads.json(url, signal, body);
+    } catch (error) {
+      throwIfAborted(signal);
+      throw asScanError(error);
+    }
+    const { status, value, retryAfter } = reply;
+    if (status === 200 && value !== undefined) return objectOf(value);
+    throw new EntrepotError(
+      'scan-unavailable',
+      `the OSV API: expected JSON with status 200 for ${path}, found ${status}`,
+      {
+        code: status === 400 ? BAD_QUERY : 'SCAN_UNAVAILABLE',
+        retryAfter: retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined,
+      },
+    );
+  }
+
+  #today(): string {
+    return `api ${new Date(Math.floor(this.#clock.now() / DAY) * DAY).toISOString().slice(0, 10)}`;
+  }
+}
+
+const BAD_QUERY = 'SCAN_REFUSED';
+
+function keyOf({ id, modified }: NamedRecord): string {
+  return `${id} ${modified}`;
+}
+
+/** The version stands beside the package URL: in both places it would be refused. */
+function queryOf({ ecosystem, name, version }: PackageCoordinates): Query {
+  const purl = packageUrl({ ecosystem, name: ecosystem === 'maven' ? name.replace(':', '/') : name });
+  return { package: { purl }, version };
+}
+
+/** One finding a group of aliases, among the records that the API named. */
+function findingsOf(
+  coordinates: PackageCoordinates,
+  records: readonly OsvRecord[],
+  enrichment: Enrichment,
+): readonly Finding[] {
+  const aliases = new AliasGroups();
+  for (const record of records) {
+    aliases.add(record.id);
+    for (const alias of record.aliases) aliases.join(record.id, alias);
+  }
+  const groups = new Map<number, OsvRecord[]>();
+  for (const record of records) {
+    const root = aliases.root(aliases.add(record.id));
+    groups.set(root, [...(groups.get(root) ?? []), record]);
+  }
+  const ids = aliases.groups();
+  return [...groups].map(([root, members]) => {
+    const group = mergeGroups(ids.get(root) ?? members.map(({ id }) => id), members.map(groupOf));
+    const heads = members.map(packRecord);
+    return findingOf(group, heads, fixesOf(coordinates, members), enrichment);
+  });
+}
+
+/** What fixes `coordinates`, by the ranges of `records` that they are in. */
+function fixesOf({ ecosystem: type, name, version }: PackageCoordinates, records: readonly OsvRecord[]): string[] {
+  if (version === undefined) return [];
+  const fixes: string[] = [];
+  let order = '';
+  for (const { ecosystem, name: affectedName, ranges } of records.flatMap(({ affected }) => affected)) {
+    if (coordinatesOf(ecosystem, normalName(ecosystem, affectedName))?.ecosystem !== type) continue;
+    if (normalName(ecosystem, affectedName).replace(':', '/') !== normalName(ecosystem, name).replace(':', '/'))
+      continue;
+    order = ecosystem;
+    const candidate = new Candidate(normalVersion(ecosystem, version));
+    for (const range of ranges)
+      fixes.push(...(evaluateRange(compileRange(ecosystem, range), candidate)?.fixedIn ?? []));
+  }
+  return sortFixes(order, fixes);
+}
+
+function readName(value: unknown): NamedRecord {
+  const { id, modified } = objectOf(value);
+  if (typeof id !== 'string') throw unreadable('ids of records');
+  return { id, modified: typeof modified === 'string' ? modified : '' };
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw unreadable('a JSON object');
+}
+
+function listOf(
+  from: Readonly<Record<string, unknown>>,
+  name: string,
+  absent?: readonly unknown[],
+): readonly unknown[] {
+  const value = from[name] ?? absent;
+  if (Array.isArray(value)) return value as readonly unknown[];
+  throw unreadable(`a list "${name}"`);
+}
+
+function unreadable(expected: string): EntrepotError {
+  return new EntrepotError('scan-unavailable', `the OSV API: expected ${expected}, found none`, {
+    code: 'SCAN_FAILED',
+  });
+}
+
+/** An outage of the API is an inability of the scanner. */
+function asScanError(error: unknown): EntrepotError {
+  if (error instanceof EntrepotError && error.kind === 'scan-unavailable') return error as EntrepotError;
+  const message = error instanceof Error ? error.message : String(error);
+  return new EntrepotError('scan-unavailable', `the OSV API: ${message}`, { code: 'SCAN_UNAVAILABLE', cause: error });
+}

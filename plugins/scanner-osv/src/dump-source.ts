@@ -1,0 +1,32 @@
+import type { DumpFile, Origin } from './import-task.js';
+
+/** What a source has that the database does not: everything, or single records. */
+export type SourceChanges =
+  | { readonly kind: 'none'; readonly origin: Origin }
+  | { readonly kind: 'full'; readonly dumps: readonly DumpFile[]; readonly origin: Origin }
+  | {
+      readonly kind: 'delta';
+      readonly changed: readonly string[];
+      readonly removed: readonly string[];
+      readonly origin: Origin;
+    };
+
+/** What is known of the database in force. */
+export interface KnownState {
+  /** What the source called itself when it was last read; `undefined`: there is no database. */
+  readonly origin: Origin | undefined;
+  /** Everything is wanted, whatever the source says of changes. */
+  readonly isFullDue: boolean;
+  /** `modified` of the record `id` as it is kept. */
+  modified(id: string): string | undefined;
+}
+
+/** Where dumps come from. */
+export interface DumpSource {
+  /**
+   * Brings what is new as files.
+   * @param staging an empty folder for them
+   * @throws EntrepotError `scan-unavailable` or `upstream-unavailable`
+   */
+  changes(known: KnownState, staging: string, signal: AbortSignal): Promise<SourceChanges>;
+}

@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs';
+import { type AdvisoryGroup, groupOf, mergeGroups, type PackedPackage } from './advisories.js';
+import { AliasGroups } from './alias-groups.js';
+import { uniqueName, writeGroup } from './import-full.js';
+import {
+  keysOf,
+  type PackagePart,
+  packPackage,
+  parseRecord,
+  partsOf,
+  splitKey,
+  type StoredGroup,
+} from './import-parts.js';
+import type { ChangedPackage, DeltaImport, ImportResult } from './import-task.js';
+import { readManifest, writeManifest } from './manifest.js';
+import type { OsvRecord } from './osv-record.js';
+import { Snapshot, SnapshotWriter } from './snapshot.js';
+import { recordText, storeRecord } from './stored-record.js';
+
+/**
+ * Takes changed records into a new snapshot, which shares everything else with the one in force: their groups of aliases, old and
+ * new, are made anew, and every package of a record in one of those.
+ * @throws Error when there is no database, or a file cannot be read; what was in force stays so
+ */
+export function importDelta(task: DeltaImport): ImportResult {
+  const manifest = readManifest(task.directory);
+  if (manifest === undefined) throw new Error('expected a database to change, found none');
+  const base = Snapshot.open(task.directory, manifest.files);
+  const name = uniqueName(task.now);
+  const writer = new SnapshotWriter(task.directory, name, base);
+  try {
+    const importer = new DeltaImporter(base, writer);
+    let refused = 0;
+    for (const path of task.changed) if (!importer.change(readFileSync(path))) refused += 1;
+    for (const id of task.removed) importer.remove(id);
+    const changed = importer.write();
+    const files = writer.finish();
+    const ecosystems = [...new Set([...manifest.ecosystems, ...importer.ecosystems])].sort();
+    const records = manifest.records + importer.added;
+    const { origin, now: at } = task;
+    writeManifest(task.directory, { ...manifest, revision: name, files, ecosystems, records, at, origin });
+    return { records, refused, changed };
+  } catch (error) {
+    writer.abandon();
+    throw error;
+  } finally {
+    base.close();
+  }
+}
+
+class DeltaImporter {
+  readonly ecosystems = new Set<string>();
+  /** How many records there are more than before. */
+  added = 0;
+  readonly #base: Snapshot;
+  readonly #writer: SnapshotWriter;
+  /** The changed records; `undefined`: gone. */
+  readonly #records = new Map<string, OsvRecord | undefined>();
+
+  constructor(base: Snapshot, writer: SnapshotWriter) {
+    this.#base = base;
+    this.#writer = writer;
+  }
+
+  /** @returns whether it is a record */
+  change(content: Buffer): boolean {
+    const record = parseRecord(content.toString('utf8'));
+    if (record === undefined) return false;
+    if (this.#records.has(record.id)) return true;
+    this.#records.set(record.id, record);
+    if (this.#base.placeOf(`r:${record.id}`) === undefined) this.added += 1;
+    this.#writer.set(`r:${record.id}`, storeRecord(content));
+    for (const { ecosystem } of record.affected) this.ecosystems.add(ecosystem);
+    return true;
+  }
+
+  remove(id: string): void {
+    if (this.#records.has(id) || this.#base.placeOf(`r:${id}`) === undefined) return;
+    this.#records.set(id, undefined);
+    this.added -= 1;
+    this.#writer.delete(`r:${id}`);
+  }
+
+  /** Writes groups and packages. @returns the packages that are not what they were; `undefined` when that is not known */
+  write(): readonly ChangedPackage[] | undefined {
+    const groups = this.#regroup();
+    const parts = new Map<string, [PackagePart, AdvisoryGroup][]>();
+    const keys = new Set<string>();
+    for (const id of groups.keys()) {
+      const record = this.#current(id);
+      for (const each of [record, this.#before(id)])
+        if (each !== undefined) for (const key of keysOf(each)) keys.add(key);
+      if (record === undefined || record.withdrawn) continue;
+      for (const [key, part] of partsOf(record)) {
+        const known = parts.get(key) ?? [];
+        parts.set(key, known);
+        known.push([part, groups.get(id) as AdvisoryGroup]);
+      }
+    }
+    const changed: ChangedPackage[] = [];
+    let isKnown = true;
+    for (const key of keys) {
+      const before = this.#base.get(key);
+      const kept = before === undefined ? [] : keptParts(before, groups);
+      const all = [...kept, ...(parts.get(key) ?? [])];
+      const after = all.length === 0 ? undefined : packPackage(key, all);
+      if (after === undefined ? before === undefined : before?.equals(after) === true) continue;
+      if (after === undefined) this.#writer.delete(key);
+      else this.#writer.set(key, after);
+      if (key.startsWith('p:')) changed.push(splitKey(key));
+      // Whose bytes a hash names is not known.
+      else isKnown = false;
+    }
+    return isKnown ? changed : undefined;
+  }
+
+  /** The groups of every record that a change can touch, by the id of the record; ids that are no record have one too. */
+  #regroup(): Map<string, AdvisoryGroup> {
+    const touched = new Set<string>();
+    const open = [...this.#records].flatMap(([id, record]) => [id, ...(record?.aliases ?? [])]);
+    for (let id = open.pop(); id !== undefined; id = open.pop()) {
+      if (touched.has(id)) continue;
+      touched.add(id);
+      open.push(...(this.#groupBefore(id)?.ids ?? []));
+    }
+    const aliases = new AliasGroups();
+    const own = new Map<string, AdvisoryGroup>();
+    for (const id of touched) {
+      aliases.add(id);
+      const record = this.#current(id);
+      if (record === undefined || record.withdrawn) continue;
+      own.set(id, groupOf(record));
+      for (const alias of record.aliases) aliases.join(id, alias);
+    }
+    for (const id of touched) this.#writer.delete(`g:${id}`);
+    const groups = new Map<string, AdvisoryGroup>();
+    for (const id of touched) groups.set(id, { ...(own.get(id) ?? { severity: 'unknown' }), ids: [id] });
+    for (const ids of aliases.groups().values()) {
+      const records = ids.filter((id) => own.has(id)).sort();
+      const group = mergeGroups(
+        ids,
+        records.map((id) => own.get(id) as AdvisoryGroup),
+      );
+      for (const id of ids) groups.set(id, group);
+      writeGroup(this.#writer, { ...group, records });
+    }
+    return groups;
+  }
+
+  #groupBefore(id: string): StoredGroup | undefined {
+    const stored = parseGroup(this.#base.get(`g:${id}`));
+    const group = typeof stored === 'string' ? parseGroup(this.#base.get(`g:${stored}`)) : stored;
+    return typeof group === 'string' ? undefined : group;
+  }
+
+  #current(id: string): OsvRecord | undefined {
+    return this.#records.has(id) ? this.#records.get(id) : this.#before(id);
+  }
+
+  #before(id: string): OsvRecord | undefined {
+    const stored = this.#base.get(`r:${id}`);
+    return stored === undefined ? undefined : parseRecord(recordText(stored));
+  }
+}
+
+/** What other records say of the package. */
+function keptParts(stored: Buffer, groups: ReadonlyMap<string, AdvisoryGroup>): [PackagePart, AdvisoryGroup][] {
+  const kept = JSON.parse(stored.toString('utf8')) as PackedPackage;
+  return kept.affected
+    .filter(({ id }) => !groups.has(id))
+    .map(({ group, ...part }) => [part, kept.groups[group] as AdvisoryGroup]);
+}
+
+function parseGroup(stored: Buffer | undefined): StoredGroup | string | undefined {
+  return stored === undefined ? undefined : (JSON.parse(stored.toString('utf8')) as StoredGroup | string);
+}

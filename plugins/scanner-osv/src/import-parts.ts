@@ -1,0 +1,70 @@
+import {
+  type AdvisoryGroup,
+  packAffected,
+  type PackedAffected,
+  type PackedPackage,
+  packageKey,
+  packRecord,
+} from './advisories.js';
+import { type OsvRecord, readRecord } from './osv-record.js';
+
+/** A longer name is no package's. */
+const LONGEST_NAME = 1000;
+
+/** What stands under `g:` and the first id of a group of several. Its other ids lead there. */
+export interface StoredGroup extends AdvisoryGroup {
+  /** Those of `ids` that are records here, withdrawn ones left out. */
+  readonly records: readonly string[];
+}
+
+/** A part of a package: what one record says of it. */
+export type PackagePart = Omit<PackedAffected, 'group'>;
+
+/** A record from its JSON text; `undefined`: it is none. */
+export function parseRecord(text: string): OsvRecord | undefined {
+  try {
+    return readRecord(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The keys under which `record` has something to say, and what. Several for one key are one after the other. */
+export function* partsOf(record: OsvRecord): Generator<[key: string, part: PackagePart]> {
+  const head = packRecord(record);
+  const hashes = new Set<string>();
+  for (const affected of record.affected) {
+    for (const hash of affected.hashes) hashes.add(hash);
+    const part = affected.name.length > LONGEST_NAME ? undefined : packAffected(head, affected);
+    if (part !== undefined) yield [packageKey(affected.ecosystem, affected.name), part];
+  }
+  for (const hash of hashes) yield [`h:${hash}`, { ...head, ranges: [], versions: [] }];
+}
+
+/** The keys of every package that `record` names, also where it says nothing of it. */
+export function keysOf(record: OsvRecord): string[] {
+  const names = record.affected.map(({ ecosystem, name }) => packageKey(ecosystem, name));
+  return [...new Set([...names, ...record.affected.flatMap(({ hashes }) => hashes.map((hash) => `h:${hash}`))])];
+}
+
+/** A package of its parts: in one order, whatever they were read in, so that equal packages have equal bytes. */
+export function packPackage(key: string, parts: readonly (readonly [PackagePart, AdvisoryGroup])[]): Buffer {
+  const groups: AdvisoryGroup[] = [];
+  const numbers = new Map<string, number>();
+  const sorted = parts.toSorted(([one], [other]) => (one.id < other.id ? -1 : Number(one.id > other.id)));
+  const affected = sorted.map(([part, group]) => {
+    const name = group.ids[0] as string;
+    const number = numbers.get(name) ?? groups.length;
+    if (number === groups.length) groups.push(group);
+    numbers.set(name, number);
+    const { id, published, title, url, ranges, versions } = part;
+    return { id, published, title, url, ranges, versions, group: number };
+  });
+  return Buffer.from(JSON.stringify({ ...splitKey(key), groups, affected } satisfies PackedPackage));
+}
+
+/** The package of a `p:` key; for a hash both parts are empty. */
+export function splitKey(key: string): { ecosystem: string; name: string } {
+  const end = key.indexOf('\0');
+  return end === -1 ? { ecosystem: '', name: '' } : { ecosystem: key.slice(2, end), name: key.slice(end + 1) };
+}

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Enrichment } from './advisories.js';
+import type { Downloads } from './download.js';
+import { type EnrichmentSources, NO_ENRICHMENT, readLists } from './enrichment.js';
+
+/** The lists of exploitation in use. */
+export class ListKeeper implements Enrichment {
+  readonly #sources: EnrichmentSources;
+  readonly #downloads: Downloads;
+  #lists: Enrichment = NO_ENRICHMENT;
+  /** What they looked like when they were read. */
+  #looks: string | undefined;
+
+  constructor(sources: EnrichmentSources, downloads: Downloads) {
+    this.#sources = sources;
+    this.#downloads = downloads;
+  }
+
+  isExploited(id: string): boolean {
+    return this.#lists.isExploited(id);
+  }
+
+  epss(id: string): number | undefined {
+    return this.#lists.epss(id);
+  }
+
+  /** Differs when the lists do; empty as long as there are none. */
+  revision(): string {
+    return this.#looks === undefined ? '' : `+${createHash('sha256').update(this.#looks).digest('hex').slice(0, 8)}`;
+  }
+
+  /** @returns whether they are others than before. @throws EntrepotError when one cannot be had; those in use stay */
+  async update(signal: AbortSignal): Promise<boolean> {
+    const staging = await mkdtemp(join(tmpdir(), 'entrepot-lists-'));
+    try {
+      const read = await readLists(this.#sources, this.#downloads, staging, this.#looks, signal);
+      if (read === undefined) return false;
+      this.#lists = read.lists;
+      this.#looks = read.looks;
+      return true;
+    } finally {
+      await rm(staging, { recursive: true, force: true });
+    }
+  }
+}

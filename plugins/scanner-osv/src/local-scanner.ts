@@ -1,0 +1,210 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  asEntrepotError,
+  type Clock,
+  EntrepotError,
+  type Finding,
+  type Integrity,
+  type Logger,
+  type PackageCoordinates,
+  type Scanner,
+  type ScannerAnswer,
+  type ScannerQuestion,
+  type ScanReport,
+  type ScanSubject,
+} from '@entrepot/core';
+import type { PackageVerdict } from './advisories.js';
+import { answer } from './answer.js';
+import { Database } from './database.js';
+import type { DumpSource } from './dump-source.js';
+import { coordinatesOf } from './ecosystems.js';
+import { importAside } from './import-thread.js';
+import type { ChangedPackage, ImportTask } from './import-task.js';
+import type { ListKeeper } from './list-keeper.js';
+import { type Manifest, readManifest, writeManifest } from './manifest.js';
+import { readRecord } from './osv-record.js';
+import { advisoryCoordinates, reportOf, throwIfAborted, unsupported } from './scan-report.js';
+import { MOST_LOGS } from './snapshot.js';
+
+/** Deltas before everything is imported again: each is a file that is kept open. */
+const MOST_DELTAS = MOST_LOGS / 2;
+
+/** What a `LocalScanner` is made of. */
+export interface LocalScannerParts {
+  readonly directory: string;
+  readonly source: DumpSource;
+  readonly lists: ListKeeper;
+  /** Milliseconds. */
+  readonly fullImportEvery: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Judges by a database of OSV records on this machine. */
+export class LocalScanner implements Scanner {
+  readonly needs = 'coordinates';
+  readonly #parts: LocalScannerParts;
+  #database: Database | undefined;
+  #updating: Promise<readonly PackageCoordinates[] | undefined> | undefined;
+
+  constructor(parts: LocalScannerParts) {
+    this.#parts = parts;
+    mkdirSync(parts.directory, { recursive: true });
+    this.#open();
+  }
+
+  /** Those of the database; none before there is one. */
+  get subjects(): { readonly ecosystems: readonly string[] } {
+    return { ecosystems: this.#database?.types ?? [] };
+  }
+
+  revision(): string {
+    return `${this.#database?.manifest.revision ?? 'none'}${this.#parts.lists.revision()}`;
+  }
+
+  databaseDate(): number | undefined {
+    return this.#database?.manifest.at;
+  }
+
+  async check(): Promise<void> {
+    this.#demand();
+  }
+
+  async scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport> {
+    throwIfAborted(signal);
+    return this.#scan(subject);
+  }
+
+  async scanAll(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]> {
+    throwIfAborted(signal);
+    return subjects.map((subject) => {
+      try {
+        return this.#scan(subject);
+      } catch (error) {
+        return asEntrepotError(error, 'scan-unavailable', 'the database could not be read');
+      }
+    });
+  }
+
+  lookup(coordinates: PackageCoordinates, integrity: readonly Integrity[] = []): readonly Finding[] | undefined {
+    const verdict = this.#lookup(coordinates, integrity);
+    return verdict === undefined || (verdict.undecided && verdict.findings.length === 0) ? undefined : verdict.findings;
+  }
+
+  answer(question: ScannerQuestion): ScannerAnswer | undefined {
+    return answer(question, () => this.#demand());
+  }
+
+  update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
+    // One at a time: who comes meanwhile gets what that one brings.
+    this.#updating ??= this.#update(signal).finally(() => {
+      this.#updating = undefined;
+    });
+    return this.#updating;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#updating?.catch(() => {});
+    this.#database?.close();
+    this.#database = undefined;
+  }
+
+  #scan(subject: ScanSubject): ScanReport {
+    this.#demand();
+    const coordinates = advisoryCoordinates(subject);
+    const verdict = this.#lookup(coordinates, subject.integrity ?? []);
+    if (verdict === undefined) throw unsupported(coordinates, 'the database is not about its ecosystem');
+    if (verdict.undecided && verdict.findings.length === 0) {
+      throw unsupported(coordinates, 'there are advisories on it, and its version cannot be compared with theirs');
+    }
+    return reportOf(verdict.findings, verdict.undecided, this.revision(), this.#parts.clock.now());
+  }
+
+  #lookup(coordinates: PackageCoordinates, integrity: readonly Integrity[]): PackageVerdict | undefined {
+    return this.#database?.lookup(coordinates, integrity, this.#parts.lists);
+  }
+
+  async #update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
+    const { directory } = this.#parts;
+    const staging = mkdtempSync(join(directory, 'staging-'));
+    try {
+      const changed = await this.#updateDatabase(staging, signal);
+      const isListed = await this.#parts.lists.update(signal);
+      return isListed ? undefined : changed;
+    } catch (error) {
+      throw asEntrepotError(error, 'scan-unavailable', `the OSV database could not be updated: ${messageOf(error)}`);
+    } finally {
+      rmSync(staging, { recursive: true, force: true });
+    }
+  }
+
+  /** Another process may have brought it: what is on disk is taken first. */
+  async #updateDatabase(staging: string, signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
+    const { directory, source, clock, fullImportEvery, logger } = this.#parts;
+    const before = this.#database?.manifest.revision;
+    this.#open();
+    const isForeign = this.#database?.manifest.revision !== before;
+    const manifest = this.#database?.manifest;
+    const now = clock.now();
+    const isFullDue =
+      manifest === undefined || now - manifest.fullAt >= fullImportEvery || manifest.files.logs.length > MOST_DELTAS;
+    const modified = (id: string): string | undefined => this.#modified(id);
+    const changes = await source.changes({ origin: manifest?.origin, isFullDue, modified }, staging, signal);
+    if (changes.kind === 'none') {
+      if (manifest !== undefined) this.#renew({ ...manifest, origin: changes.origin, at: now });
+      return isForeign ? undefined : [];
+    }
+    const task: ImportTask = { ...changes, directory, now };
+    const start = clock.monotonic();
+    const { records, refused, changed } = await importAside(task, signal);
+    this.#open();
+    const milliseconds = Math.round(clock.monotonic() - start);
+    logger.info(
+      { import: task.kind, records, refused, changed: changed?.length, milliseconds },
+      'OSV database updated',
+    );
+    return isForeign || changed === undefined ? undefined : changed.flatMap(coordinates);
+  }
+
+  /** The same content, known to be up to date. */
+  #renew(manifest: Manifest): void {
+    writeManifest(this.#parts.directory, manifest);
+    this.#open();
+  }
+
+  #modified(id: string): string | undefined {
+    const text = this.#database?.record(id);
+    return text === undefined ? undefined : readRecord(JSON.parse(text))?.modified;
+  }
+
+  /** Takes what the manifest names in use, if it is another one. What is in use stays when that cannot be read. */
+  #open(): void {
+    const { directory, logger } = this.#parts;
+    const manifest = readManifest(directory);
+    if (manifest === undefined) return;
+    const { revision, at } = this.#database?.manifest ?? {};
+    if (manifest.revision === revision && manifest.at === at) return;
+    try {
+      const next = Database.open(directory, manifest);
+      this.#database?.close();
+      this.#database = next;
+    } catch (error) {
+      logger.error({ directory, error: messageOf(error) }, 'OSV database cannot be read');
+    }
+  }
+
+  #demand(): Database {
+    if (this.#database !== undefined) return this.#database;
+    throw new EntrepotError('scan-unavailable', 'the OSV database was not imported yet', { code: 'SCAN_DATABASE' });
+  }
+}
+
+function coordinates({ ecosystem, name }: ChangedPackage): PackageCoordinates[] {
+  const found = coordinatesOf(ecosystem, name);
+  return found === undefined ? [] : [found];
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,46 @@
+import { parseDuration } from '@entrepot/core';
+import { z } from 'zod';
+
+const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), {
+  message: 'expected an http or https URL',
+});
+
+const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+  const milliseconds = parseDuration(value);
+  if (milliseconds !== undefined) return milliseconds;
+  context.addIssue({ code: 'custom', message: 'expected a duration such as 12h or 7d' });
+  return z.NEVER;
+});
+
+/** The options of the OSV scanner. */
+export const osvOptions = z
+  .strictObject({
+    /**
+     * Where dumps come from, for a database on this machine: the URL of the public dumps or of a mirror (`<ECOSYSTEM>/all.zip`,
+     * `<ECOSYSTEM>/modified_id.csv`), or a folder.
+     */
+    from: z.string().min(1).optional(),
+    /** OSV names of the ecosystems to take. Default: all that are known. */
+    ecosystems: z.array(z.string().min(1)).nonempty().optional(),
+    /** The folder of the database, with room for two copies. */
+    directory: z.string().min(1).default('data/scanner-osv'),
+    /** How often everything is imported again, which finds records that were deleted. */
+    fullImportEvery: duration.default(7 * 86_400_000),
+    /** Instead of `from`: the base URL of an OSV API, to which `/v1/…` is added. */
+    api: httpUrl.optional(),
+    /** CISA's catalogue of known exploited vulnerabilities (JSON): a URL or a file. */
+    kev: z.string().min(1).optional(),
+    /** The daily list of EPSS (CSV, compressed where the name ends in `.gz`): a URL or a file. */
+    epss: z.string().min(1).optional(),
+  })
+  .superRefine(({ from, api, ecosystems }, context) => {
+    if ((from === undefined) === (api === undefined)) {
+      context.addIssue({ code: 'custom', message: 'expected one of "from" (dumps) and "api"' });
+    }
+    if (api !== undefined && ecosystems !== undefined) {
+      context.addIssue({ code: 'custom', path: ['ecosystems'], message: 'only dumps are chosen by ecosystem' });
+    }
+  });
+
+/** The parsed options. */
+export type OsvOptions = z.output<typeof osvOptions>;

@@ -1,0 +1,157 @@
+import type { OsvEvent, OsvRange } from './osv-record.js';
+import { versionOrder } from './ecosystems.js';
+import { semverOrder } from './versions/semver.js';
+import type { VersionOrder } from './versions/version-order.js';
+
+/** Versions from `from` on, up to `to`. */
+export interface Interval {
+  /** `undefined`: from the beginning. */
+  readonly from: unknown;
+  /** `undefined`: to the end. */
+  readonly to: unknown;
+  readonly includesEnd: boolean;
+  /** As the record has them. */
+  readonly fromText: string | undefined;
+  readonly toText: string | undefined;
+}
+
+/** A range, ready to be asked many times. */
+export interface CompiledRange {
+  /** `undefined`: nobody here can compare these versions. */
+  readonly order: VersionOrder | undefined;
+  readonly intervals: readonly Interval[];
+  /** Only versions before one of these; empty: all. */
+  readonly limits: readonly unknown[];
+  /** It could not be read in part: what is outside of the intervals may be affected as well. */
+  readonly broken: boolean;
+}
+
+/** Whether a version is in a range: `undefined` when that cannot be said. */
+export type Verdict = { readonly affected: boolean; readonly fixedIn: readonly string[] } | undefined;
+
+const NOT_AFFECTED: Verdict = { affected: false, fixedIn: [] };
+
+interface Step {
+  readonly kind: 'introduced' | 'fixed' | 'last_affected';
+  readonly key: unknown;
+  readonly version: string;
+}
+
+/**
+ * Makes intervals of the events of a range (OSV schema, "Evaluation"): sorted by version, `introduced` opens one, `fixed`
+ * ends it before itself, `last_affected` after itself. What cannot be read never makes a version safe.
+ */
+export function compileRange(ecosystem: string, { type, events }: OsvRange): CompiledRange {
+  const order = versionOrder(ecosystem) ?? (type === 'SEMVER' ? semverOrder : undefined);
+  const always = events.length > 0 && events.every(isFromBeginning);
+  if (always)
+    return { order, intervals: [{ ...NO_END, from: undefined, fromText: undefined }], limits: [], broken: false };
+  if (order === undefined) return { order, intervals: [], limits: [], broken: events.length > 0 };
+  let broken = false;
+  const steps: Step[] = [];
+  const limits: unknown[] = [];
+  let isLimited = false;
+  let isUnlimited = false;
+  for (const { kind, version } of events) {
+    const isZero = kind === 'introduced' && version === '0';
+    const key = isZero ? undefined : order.parse(version);
+    if (kind === 'limit') {
+      isLimited = true;
+      if (key === undefined) isUnlimited = true;
+      else limits.push(key);
+    } else if (isZero || key !== undefined) steps.push({ kind, key, version });
+    // An end that cannot be read is none; a beginning could be anywhere.
+    else if (kind === 'introduced') broken = true;
+  }
+  const intervals = intervalsOf(steps, order);
+  return { order, intervals, limits: isLimited && !isUnlimited ? limits : [], broken };
+}
+
+const NO_END = { to: undefined, includesEnd: false, toText: undefined } as const;
+
+function isFromBeginning({ kind, version }: OsvEvent): boolean {
+  return (kind === 'introduced' && version === '0') || (kind === 'limit' && version === '*');
+}
+
+function intervalsOf(steps: Step[], order: VersionOrder): Interval[] {
+  const compare = (one: Step, other: Step): number => {
+    if (one.key === undefined || other.key === undefined) {
+      return Number(one.key !== undefined) - Number(other.key !== undefined);
+    }
+    return order.compare(one.key, other.key);
+  };
+  steps.sort(compare);
+  const intervals: Interval[] = [];
+  let open: Step | undefined;
+  const close = (end: Step | undefined): void => {
+    if (open === undefined || end === undefined) return;
+    const includesEnd = end.kind === 'last_affected';
+    intervals.push({ ...beginning(open), to: end.key, includesEnd, toText: end.version });
+    open = undefined;
+  };
+  for (let start = 0; start < steps.length;) {
+    const at = new Map<Step['kind'], Step>();
+    const first = steps[start] as Step;
+    for (; start < steps.length && compare(steps[start] as Step, first) === 0; start += 1) {
+      at.set((steps[start] as Step).kind, steps[start] as Step);
+    }
+    // At one version: an end comes first where something is open, a beginning where nothing is.
+    if (open !== undefined) {
+      close(at.get('fixed') ?? at.get('last_affected'));
+      open ??= at.get('introduced');
+    } else {
+      open = at.get('introduced');
+      close(at.get('last_affected') ?? at.get('fixed'));
+    }
+  }
+  if (open !== undefined) intervals.push({ ...NO_END, ...beginning(open) });
+  return intervals;
+}
+
+function beginning({ key, version }: Step): Pick<Interval, 'from' | 'fromText'> {
+  return { from: key, fromText: key === undefined ? undefined : version };
+}
+
+/** A version that is parsed once for all ranges of its package. */
+export class Candidate {
+  readonly version: string;
+  #order: VersionOrder | undefined;
+  #key: unknown;
+
+  constructor(version: string) {
+    this.version = version;
+  }
+
+  key(order: VersionOrder): unknown {
+    if (order !== this.#order) {
+      this.#order = order;
+      this.#key = order.parse(this.version);
+    }
+    return this.#key;
+  }
+}
+
+/** Whether a version is in `range`, and what fixes it. */
+export function evaluateRange({ order, intervals, limits, broken }: CompiledRange, candidate: Candidate): Verdict {
+  const only = intervals[0];
+  if (only !== undefined && only.from === undefined && only.to === undefined && limits.length === 0) {
+    return { affected: true, fixedIn: [] };
+  }
+  const key = order === undefined ? undefined : candidate.key(order);
+  if (order === undefined || key === undefined) return intervals.length > 0 || broken ? undefined : NOT_AFFECTED;
+  const hit = intervals.findIndex((interval) => contains(interval, key, order));
+  if (hit === -1) return broken ? undefined : NOT_AFFECTED;
+  if (limits.length > 0 && !limits.some((limit) => order.compare(key, limit) < 0)) {
+    return broken ? undefined : NOT_AFFECTED;
+  }
+  // Later branches have fixes of their own; those of earlier ones are older than this version.
+  const fixedIn = intervals.slice(hit).flatMap(({ toText, includesEnd }) => (includesEnd ? [] : (toText ?? [])));
+  return { affected: true, fixedIn };
+}
+
+function contains({ from, to, includesEnd }: Interval, key: unknown, order: VersionOrder): boolean {
+  if (from !== undefined && order.compare(key, from) < 0) return false;
+  if (to === undefined) return true;
+  const distance = order.compare(key, to);
+  return includesEnd ? distance <= 0 : distance < 0;
+}

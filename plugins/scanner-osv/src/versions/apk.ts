@@ -1,0 +1,49 @@
+import { compareDigits, compareLists, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+
+interface ApkKey {
+  readonly numbers: readonly string[];
+  readonly letter: string;
+  readonly suffixes: readonly (readonly [rank: number, digits: string])[];
+  readonly revision: string;
+}
+
+const FORM = /^(\d+(?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?$/;
+const SUFFIXES = ['alpha', 'beta', 'pre', 'rc', '', 'cvs', 'svn', 'git', 'hg', 'p'];
+const NO_SUFFIX = [SUFFIXES.indexOf(''), '0'] as const;
+
+/** Alpine, Wolfi, Chainguard: apk-package(5), "pkgver". */
+export const apkOrder: VersionOrder<ApkKey> = {
+  parse(text) {
+    const match = text.length > LONGEST_VERSION ? null : FORM.exec(text);
+    if (match === null) return undefined;
+    return {
+      numbers: (match[1] as string).split('.'),
+      letter: match[2] ?? '',
+      suffixes: [...(match[3] ?? '').matchAll(/_([a-z]+)(\d*)/g)].map(
+        ([, word, digits]) => [SUFFIXES.indexOf(word as string), digits as string] as const,
+      ),
+      revision: match[4] ?? '0',
+    };
+  },
+  compare: (one, other) =>
+    compareNumbers(one.numbers, other.numbers) ||
+    compareText(one.letter, other.letter) ||
+    compareLists(one.suffixes, other.suffixes, NO_SUFFIX, compareSuffixes) ||
+    compareDigits(one.revision, other.revision),
+};
+
+/** From the second one on, numbers with a leading zero are fractions, and compare as text. */
+function compareNumbers(one: readonly string[], other: readonly string[]): number {
+  for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
+    const first = one[index] as string;
+    const second = other[index] as string;
+    const isFraction = index > 0 && (first.startsWith('0') || second.startsWith('0'));
+    const order = isFraction ? compareText(first, second) : compareDigits(first, second);
+    if (order !== 0) return order;
+  }
+  return one.length - other.length;
+}
+
+function compareSuffixes(one: readonly [number, string], other: readonly [number, string]): number {
+  return one[0] - other[0] || compareDigits(one[1], other[1]);
+}

@@ -1,0 +1,44 @@
+/** The order of versions in one ecosystem. A version is parsed once and compared often. */
+export interface VersionOrder<Key = unknown> {
+  /** `undefined`: it is no version of this ecosystem. Never throws. */
+  parse(text: string): Key | undefined;
+  /** Negative, zero or positive, as `one` is before, the same as, or after `other`. */
+  compare(one: Key, other: Key): number;
+}
+
+/** Longer ones are no versions: what is compared comes from anybody. */
+export const LONGEST_VERSION = 512;
+
+/** The order of two sequences by their elements; what is missing in the shorter one is `absent`. */
+export function compareLists<Element>(
+  one: readonly Element[],
+  other: readonly Element[],
+  absent: Element,
+  compare: (one: Element, other: Element) => number,
+): number {
+  const length = Math.max(one.length, other.length);
+  for (let index = 0; index < length; index += 1) {
+    const order = compare(one[index] ?? absent, other[index] ?? absent);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** The order of two decimal numbers of any length, with or without leading zeros. */
+export function compareDigits(one: string, other: string): number {
+  const first = trimZeros(one);
+  const second = trimZeros(other);
+  return first.length - second.length || compareText(first, second);
+}
+
+/** The order by code units. */
+export function compareText(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+function trimZeros(digits: string): string {
+  let start = 0;
+  while (start < digits.length && digits.charCodeAt(start) === 48) start += 1;
+  return start === 0 ? digits : digits.slice(start);
+}
