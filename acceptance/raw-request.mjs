@@ -10,10 +10,11 @@ import { connect } from 'node:net';
  * Sends bytes as they are, which no HTTP client would, and reads until the server closes or is silent.
  * @param {number} port
  * @param {string | Buffer} bytes text is sent as latin1
- * @param {{ silence?: number, hangUp?: boolean }} [options] `silence` in milliseconds; `hangUp`: ends the connection at once
+ * @param {{ silence?: number, hangUp?: boolean, halfClose?: boolean }} [options] `silence` in milliseconds; `hangUp`: ends the
+ *   connection at once; `halfClose`: says that nothing more comes, and waits for the answer
  * @returns {Promise<RawAnswer>}
  */
-export function rawRequest(port, bytes, { silence = 1500, hangUp = false } = {}) {
+export function rawRequest(port, bytes, { silence = 1500, hangUp = false, halfClose = false } = {}) {
   return new Promise((resolve) => {
     let text = '';
     const socket = connect({ port, host: '127.0.0.1' });
@@ -28,6 +29,7 @@ export function rawRequest(port, bytes, { silence = 1500, hangUp = false } = {})
     });
     socket.write(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'latin1'), () => {
       if (hangUp) socket.destroy();
+      else if (halfClose) socket.end();
     });
   });
 }

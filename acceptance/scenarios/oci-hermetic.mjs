@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { provideTool } from '../container-tools.mjs';
 import { chartArchive } from '../helm-charts.mjs';
 import { runConformance } from '../oci-conformance.mjs';
-import { digestOf, fixtureImages, ImageSet } from '../oci-images.mjs';
+import { digestOf, fixtureImages, ImageSet, noise } from '../oci-images.mjs';
 import { UpstreamRegistry, USERS } from '../oci-registry.mjs';
+import { rawRequest } from '../raw-request.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort, get } from '../server.mjs';
 import { note } from '../tally.mjs';
@@ -122,12 +124,14 @@ async function onEntrepot(scene) {
       await conformHosted(scene, { ...to, prefix: `local/conformance-${version.replace('.', '-')}/` }, { version });
     }
 
+    const upload = await beginUpload(scene, server);
     await upstream.proxy.stop();
     await tally.check('oci: the server starts again', async () => {
       noteErrors(server);
       await server.stop();
       await server.start();
     });
+    if (upload !== undefined) await finishUpload(scene, server, upload);
     await readAll(scene, 'with the upstream gone', from, to);
     await conformReadOnly(scene, 'of a proxied repository, with the upstream gone', from, {}, UNKNOWABLE);
     await staleTag(scene, server, 'gone');
@@ -329,6 +333,57 @@ async function coldBlob({ tally, upstream, images }, server) {
     } finally {
       upstream.proxy.bytesPerSecond = Infinity;
     }
+  });
+}
+
+const UPLOADED = noise('a layer that comes in parts', 3_000_000);
+const HALF = 1_000_000;
+
+/**
+ * Sends the first part of a layer over connections that end too early.
+ * @param {Scene} scene @param {EntrepotServer} server
+ * @returns {Promise<string | undefined>} the path of the upload
+ */
+async function beginUpload({ tally }, server) {
+  let path;
+  await tally.check('oci: an upload whose connections break, or are closed by half, keeps what came', async () => {
+    const opened = await get(`${server.url}/v2/local/parts/blobs/uploads/`, { method: 'POST' });
+    assert.equal(opened.status, 202);
+    const place = opened.headers.location ?? '';
+    const head = `PATCH ${place} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${UPLOADED.length}\r\n\r\n`;
+    const first = Buffer.concat([Buffer.from(head), UPLOADED.subarray(0, HALF / 2)]);
+    await rawRequest(server.port, first, { halfClose: true });
+    await expectRange(server, place, HALF / 2);
+    const rest = UPLOADED.length - HALF / 2;
+    const next = head.replace(`Content-Length: ${UPLOADED.length}`, `Content-Length: ${rest}`);
+    await rawRequest(server.port, Buffer.concat([Buffer.from(next), UPLOADED.subarray(HALF / 2, HALF)]), {
+      silence: 300,
+    });
+    await expectRange(server, place, HALF);
+    path = place;
+  });
+  return path;
+}
+
+/** A connection that broke is seen a moment later. @param {EntrepotServer} server @param {string} path @param {number} size */
+async function expectRange(server, path, size) {
+  let found;
+  for (let attempt = 0; attempt < 50 && found !== `0-${size - 1}`; attempt += 1) {
+    await delay(20);
+    found = (await get(server.url + path)).headers.range;
+  }
+  assert.equal(found, `0-${size - 1}`);
+}
+
+/** @param {Scene} scene @param {EntrepotServer} server @param {string} path */
+async function finishUpload({ tally }, server, path) {
+  await tally.check('oci: an upload goes on after a restart', async () => {
+    await expectRange(server, path, HALF);
+    const digest = digestOf(UPLOADED);
+    const late = await get(`${server.url}${path}?digest=${digest}`, { method: 'PUT', body: UPLOADED.subarray(HALF) });
+    assert.equal(late.status, 201, late.body.toString());
+    const pulled = await get(`${server.url}/v2/local/parts/blobs/${digest}`);
+    assert.ok(pulled.body.equals(UPLOADED), 'other bytes');
   });
 }
 
