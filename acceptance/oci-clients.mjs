@@ -17,7 +17,7 @@ import { outputOf, runCommand } from './run-command.mjs';
  * @typedef {object} ImagePlace
  * @property {string} host with its port
  * @property {string} prefix empty, or the repository and a slash
- * @property {{ username: string, password: string }} [credentials]
+ * @property {{ username: string, password: string } | undefined} [credentials]
  * @property {string} [namespace] what `?ns=` names this place by, for containerd
  */
 
