@@ -14,7 +14,7 @@ import { TokenEndpoint } from './access/token-endpoint.js';
 import { createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
-import { BLOBS, ENGINE, ENTRIES, METRICS, ROOT_LOGGER, STORAGE, TOKENS } from './container/tokens.js';
+import { BLOBS, ENGINE, ENTRIES, GOVERNANCE, METRICS, ROOT_LOGGER, STORAGE, TOKENS } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
@@ -22,6 +22,7 @@ import type { ExchangeObserver } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
+import { clientOf } from './http/koa-adapter.js';
 import { Listener } from './http/listener.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
@@ -30,7 +31,10 @@ import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, type Served } from './mount-repositories.js';
 import { loadPlugins } from './plugins/load.js';
+import { watchGovernance } from './policy/governance-metrics.js';
+import { policiesOf, policyProblems } from './policy/policy-document.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
+import { planScanners, scannerPackages } from './scanning/open-scanners.js';
 
 /** A repository as a host serves it. Holds no secret. */
 export interface HostRepository {
@@ -110,9 +114,16 @@ interface Deadline {
 /** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */
 async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promise<Prepared> {
   const { config, directory } = loaded;
-  const plugins = await loadPlugins({ plugins: config.plugins, folder: directory });
+  const plugins = await loadPlugins({
+    plugins: config.plugins,
+    scanners: scannerPackages(config.scanners, config.plugins),
+    folder: directory,
+  });
+  const failed = new Set(plugins.problems.map((problem) => problem.package));
+  const scanners = await planScanners(config.scanners, plugins.scanners, failed);
   const planned = await planRepositories(loaded, plugins.plugins);
-  const root = createRootScope(config, options.logger ?? createLogger(config.log.level));
+  const governed = { scanners: scanners.plans, addressOf: clientOf };
+  const root = createRootScope(config, governed, options.logger ?? createLogger(config.log.level));
   const deadline: Deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
     plan,
@@ -129,6 +140,8 @@ async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promis
   const problems = [
     ...plugins.problems,
     ...planned.problems,
+    ...scanners.problems,
+    ...policyProblems(config.policy, policiesOf(config.repositories ?? {})),
     ...certificateProblems(config, planned.plans),
     ...refused,
   ];
@@ -192,6 +205,8 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   const storage = root.get(STORAGE);
   numbers.watch('memoryCacheBytes', () => storage.memoryBytes());
   numbers.watch('spoolBytes', () => storage.spools.used);
+  const governance = root.get(GOVERNANCE);
+  watchGovernance(numbers, governance, root.get(CLOCK));
   for (const { scope } of served) {
     const engine = scope.get(ENGINE);
     numbers.watch('flights', () => engine.flights());

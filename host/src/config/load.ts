@@ -124,7 +124,7 @@ function nameVariables(
 }
 
 function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
-  const { storage, metadata, server, repositories } = config;
+  const { storage, metadata, server, policy, repositories } = config;
   const blobs = path.resolve(directory, storage.path);
   const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));
   return {
@@ -132,6 +132,7 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
     server: { ...server, tls: absoluteTls(server.tls, directory) },
     storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
     metadata: { ...metadata, path: path.resolve(directory, metadata.path) },
+    policy: policy && { ...policy, file: absolute(policy.file, directory) },
     repositories: repositories && absoluteRepositories(repositories, directory),
   };
 }

@@ -11,6 +11,11 @@ const REFERENCE = /^\$\{(?:env|file):[^}]+\}$/;
 export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   look('server.tokenKey', mapping(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
+  look('admin.token', mapping(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
+  const { webhooks } = mapping(written['policy']);
+  for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
+    look(`policy.webhooks.${index}.secret`, mapping(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
+  }
   for (const [name, repository] of Object.entries(mapping(written['repositories']))) {
     const { users } = mapping(mapping(repository)['access']);
     for (const [user, { password }] of Object.entries(mapping(users)).map(

@@ -16,11 +16,28 @@ export async function parseRepositoryOptions<Output>(
   | { readonly options: Output; readonly problems?: undefined }
   | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] }
 > {
+  return parsePluginOptions(['repositories', repository], schema, options, COMMON_REPOSITORY_KEYS);
+}
+
+/**
+ * Options validated by their plugin.
+ * @param path of the section that they stand in
+ * @param common keys of that section that are not the plugin's
+ */
+export async function parsePluginOptions<Output>(
+  path: readonly string[],
+  schema: StandardSchema<Output>,
+  options: unknown,
+  common: readonly string[],
+): Promise<
+  | { readonly options: Output; readonly problems?: undefined }
+  | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] }
+> {
   const result = await schema['~standard'].validate(options);
   if (result.issues === undefined) return { options: result.value };
   const json = optionsJsonSchema(schema);
-  const known = [...knownKeys(json ?? {}), ...COMMON_REPOSITORY_KEYS];
-  return { problems: result.issues.flatMap((issue) => issueProblems(['repositories', repository], issue, known)) };
+  const known = [...knownKeys(json ?? {}), ...common];
+  return { problems: result.issues.flatMap((issue) => issueProblems(path, issue, known)) };
 }
 
 function issueProblems(

@@ -1,3 +1,4 @@
+import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { passwordHashProblem } from '../access/password-hash.js';
@@ -362,6 +363,136 @@ const accessSchema = z.strictObject({
 /** Who may do what in a repository. */
 export type AccessConfig = z.output<typeof accessSchema>;
 
+const firstFetchSchema = z.strictObject({
+  action: z
+    .enum(['hold', 'allow', 'deny'])
+    .optional()
+    .describe(
+      '`hold`: its client waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile.',
+    ),
+  deadline: text.optional().describe('How long `hold` waits, such as `25s`.'),
+  onTimeout: z
+    .enum(['allow', 'hold', 'deny'])
+    .optional()
+    .describe('What follows when the reports are not here by then.'),
+});
+
+const repositoryPolicySchema = z.strictObject({
+  mode: z
+    .enum(POLICY_MODES)
+    .optional()
+    .describe(
+      '`off`, `audit` (decided and recorded, but served) or `enforce`. The weakest of policy, repository and rule counts.',
+    ),
+  preset: z.enum(PRESET_NAMES).optional().describe('Another preset than the policy’s own; its rules go over it.'),
+  onScanFailure: z
+    .enum(['allow', 'warn', 'hold', 'deny'])
+    .optional()
+    .describe('What follows when a scanner failed, or its database is too old.'),
+  firstFetch: firstFetchSchema
+    .optional()
+    .describe('What happens to bytes that no scanner has judged yet, where a rule asks for their reports.'),
+});
+
+/** What is different for policy in one repository. */
+export type RepositoryPolicyConfig = z.output<typeof repositoryPolicySchema>;
+
+const webhookSchema = z.strictObject({
+  url: httpUrl({ credentials: false }).describe('Where events are posted to, as JSON.'),
+  secret: z
+    .string()
+    .min(16, { error: 'expected a secret of at least 16 characters' })
+    .optional()
+    .describe('What `Entrepot-Signature` is made with (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.'),
+  events: z
+    .array(z.enum(['denied', 'held', 'newly-vulnerable']))
+    .min(1, { error: 'expected at least one event' })
+    .default(['denied', 'held', 'newly-vulnerable'])
+    .describe('Which events are posted.'),
+  allowPrivate: z
+    .boolean()
+    .default(false)
+    .describe('Whether its address may be one of this machine or of a private network.'),
+});
+
+/** Where events are posted to. */
+export type WebhookConfig = z.output<typeof webhookSchema>;
+
+const policySchema = z
+  .strictObject({
+    file: text
+      .optional()
+      .describe('The file with the policy, instead of `defaults` and `rules`. Read again when it changes.'),
+    preset: z
+      .enum(PRESET_NAMES)
+      .optional()
+      .describe('Rules to start from (`entrepot policy show <preset>` prints them). Goes over that of the file.'),
+    mode: z
+      .enum(POLICY_MODES)
+      .optional()
+      .describe('`off`, `audit` (decided and recorded, but served) or `enforce`. Goes over that of the file.'),
+    defaults: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('What holds where no rule says otherwise: `onScanFailure`, `firstFetch`, `unknownDate`, `ageSource`.'),
+    rules: z
+      .array(z.record(z.string(), z.unknown()))
+      .optional()
+      .describe('Rules; one with the id of a rule of the preset goes over it, key by key.'),
+    longestException: duration().prefault('90d').describe('How long an exception may hold.'),
+    keepDecisions: duration().prefault('30d').describe('How long decisions that clients met are kept.'),
+    keepDownloads: duration().prefault('180d').describe('How long it is kept who was served what.'),
+    webhooks: z.array(webhookSchema).max(10).default([]).describe('Who is told of what policy did.'),
+  })
+  .refine(({ file, defaults, rules }) => file === undefined || (defaults === undefined && rules === undefined), {
+    error: 'expected either file, or defaults and rules here',
+  });
+
+/** Where the policy is, and what is kept of what it did. */
+export type PolicyConfig = z.output<typeof policySchema>;
+
+const scannerKeys = {
+  type: text.describe('The scanner: the id of a scanner plugin (`osv`), or its package.'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED })
+    .optional()
+    .describe('What it is called in reports and metrics. Left out: its id.'),
+  scanTimeout: timeout()
+    .prefault('10m')
+    .describe('How long one scan, or one batch of them, may take before it is given up and tried again.'),
+  updateInterval: timeout().prefault('1h').describe('How often it is asked to look for a newer database.'),
+  transport: transportSchema.prefault({}).describe('How it reaches others, where it does not leave that to a program.'),
+};
+
+const scannerSchema = z
+  .looseObject(scannerKeys)
+  .transform(({ type, name, scanTimeout, updateInterval, transport, ...options }) => ({
+    type,
+    name,
+    scanTimeout,
+    updateInterval,
+    transport,
+    /** Every other key: the plugin's, not yet validated. */
+    options: options as Readonly<Record<string, unknown>>,
+  }));
+
+/** A scanner of the configuration. */
+export type ScannerConfig = z.output<typeof scannerSchema>;
+
+/** The keys that every scanner has. The other ones are options of its plugin. */
+export const COMMON_SCANNER_KEYS: readonly string[] = Object.keys(scannerKeys);
+
+const adminSchema = z.strictObject({
+  token: z
+    .string()
+    .min(16, { error: 'expected a secret of at least 16 characters' })
+    .optional()
+    .describe(
+      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Left out: it answers this machine alone.',
+    ),
+});
+
 const repositoryKeys = {
   type: z
     .string()
@@ -445,6 +576,7 @@ const repositoryKeys = {
     .default(false)
     .describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
   limits: limitsSchema.prefault({}).describe('Bounds of what is taken.'),
+  policy: repositoryPolicySchema.optional().describe('What is different for policy in this repository.'),
 };
 
 /** The keys that every repository has. The other ones are options of its plugin. */
@@ -465,7 +597,7 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     useClientCredentials,
     ...others
   } = rest;
-  const { transport, cache, coldRange, requireIntegrity, limits, ...options } = others;
+  const { transport, cache, coldRange, requireIntegrity, limits, policy, ...options } = others;
   return {
     type,
     kind,
@@ -489,6 +621,7 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     coldRange,
     requireIntegrity,
     limits,
+    policy,
     /** Every other key: the plugin's, not yet validated. */
     options: options as Readonly<Record<string, unknown>>,
   };
@@ -510,6 +643,9 @@ export const configSchema = z.strictObject({
     .describe('The cache for what is asked most. It may be lost at any time.'),
   metrics: metricsSchema.prefault({}).describe('Metrics for Prometheus.'),
   log: logSchema.prefault({}).describe('Logging to standard output, one JSON object a line.'),
+  admin: adminSchema.prefault({}).describe('Who may administer the server.'),
+  policy: policySchema.optional().describe('Which versions are let in. Left out: all.'),
+  scanners: z.array(scannerSchema).max(20).default([]).describe('Who is asked about versions and their bytes.'),
   plugins: z
     .array(
       z.string().refine(isPluginReference, {
@@ -542,6 +678,9 @@ export type FreshnessConfig = z.output<typeof freshnessSchema>;
 
 /** How the upstreams of a repository are reached. */
 export type TransportConfig = z.output<typeof transportSchema>;
+
+/** How others are reached where the configuration says nothing of it. */
+export const DEFAULT_TRANSPORT: TransportConfig = transportSchema.parse({});
 
 /**
  * The configuration of a repository that names nothing but its type (and what else `input` says, in the file's form).

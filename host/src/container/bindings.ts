@@ -1,33 +1,61 @@
 import path from 'node:path';
-import { allowAll, CLOCK, systemClock, type Logger } from '@entrepot/core';
-import { createSharedStorage } from '@entrepot/core/engine';
+import { CLOCK, systemClock, type Logger } from '@entrepot/core';
+import { createSharedStorage, type EngineObserver, type EngineRequest } from '@entrepot/core/engine';
 import { readOrMakeTokenKey, RepositoryTokens } from '../access/repository-tokens.js';
 import type { Config } from '../config/index.js';
+import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
+import { openTransport } from '../drivers/upstream/open-transport.js';
+import { Governance } from '../policy/governance.js';
+import { policiesOf } from '../policy/policy-document.js';
+import { Webhooks } from '../policy/webhooks.js';
+import { openScanners, type ScannerPlan } from '../scanning/open-scanners.js';
 import { Scope } from './scope.js';
-import { BLOBS, ENTRIES, HOT_CACHE, METRICS, POLICY, ROOT_LOGGER, STORAGE, TOKENS } from './tokens.js';
+import {
+  BLOBS,
+  DATABASE,
+  ENTRIES,
+  GOVERNANCE,
+  HOT_CACHE,
+  METRICS,
+  OBSERVER,
+  POLICY,
+  ROOT_LOGGER,
+  STORAGE,
+  TOKENS,
+} from './tokens.js';
+
+/** What policy is made with, besides the configuration. */
+export interface Governed {
+  readonly scanners: readonly ScannerPlan[];
+  /** Where a request came from. */
+  readonly addressOf: (request: EngineRequest) => string | undefined;
+}
 
 /** The services of which there is one for the process. Nothing is opened before `start`. */
 export function createRootScope(
-  { server, storage, metadata, cache, repositories = {} }: Config,
+  { server, storage, metadata, cache, policy, repositories = {} }: Config,
+  governed: Governed,
   logger: Logger,
 ): Scope {
   const root = new Scope('host');
   root.value(ROOT_LOGGER, logger);
   root.value(CLOCK, systemClock);
-  root.value(POLICY, allowAll);
   root.single(METRICS, {}, () => new PrometheusMetrics());
   root.single(HOT_CACHE, { logger: ROOT_LOGGER }, ({ logger }) => new KeyvHotCache(memoryKeyv(), logger));
   root.open(BLOBS, {}, () => FilesystemBlobStore.open({ path: storage.path, durability: storage.durability }));
   root.open(
-    ENTRIES,
+    DATABASE,
     {},
-    async () => new SqlEntryIndex(await openSqlite({ path: metadata.path, durability: storage.durability })),
+    () => openSqlite({ path: metadata.path, durability: storage.durability }),
+    // The index of entries ends it.
+    () => {},
   );
+  root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   root.open(STORAGE, { blobs: BLOBS, entries: ENTRIES, clock: CLOCK, logger: ROOT_LOGGER }, (services) =>
     createSharedStorage({
       ...services,
@@ -38,6 +66,38 @@ export function createRootScope(
       maxEntries: cache.maxEntries,
     }),
   );
+  root.open(
+    GOVERNANCE,
+    { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER },
+    async ({ database, blobs, clock, logger }) => {
+      const scanners = await openScanners(root, governed.scanners);
+      const transport = openTransport(DEFAULT_TRANSPORT);
+      const webhooks = new Webhooks({ webhooks: policy?.webhooks ?? [], transport, clock, logger });
+      const governance = new Governance({
+        config: { policy },
+        repositories: policiesOf(repositories),
+        scanners,
+        database,
+        blobs,
+        clock,
+        logger,
+        events: webhooks,
+        addressOf: governed.addressOf,
+      });
+      await governance.start();
+      return governance;
+    },
+  );
+  root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
+  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }): EngineObserver => ({
+    upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
+    upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
+    integrityFailed: (repository) => metrics.integrityFailed(repository),
+    decided: (record) => {
+      metrics.decided(record);
+      governance.journal.note(record);
+    },
+  }));
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
     const file = path.join(path.dirname(metadata.path), 'token.key');

@@ -1,8 +1,8 @@
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
 import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
-import { ConfigurationError, type ConfigurationProblem, type TransportConfig } from '../config/index.js';
-import { UndiciTransport } from '../drivers/upstream/undici.js';
+import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
+import { openTransport } from '../drivers/upstream/open-transport.js';
 import { withFields } from '../logger.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
@@ -14,7 +14,8 @@ import {
   ENGINE,
   ENTRIES,
   HOT_CACHE,
-  METRICS,
+  GOVERNANCE,
+  OBSERVER,
   POLICY,
   PROTOCOL,
   ROOT_LOGGER,
@@ -55,10 +56,12 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       policy: POLICY,
       clock: CLOCK,
       storage: STORAGE,
-      observer: METRICS,
+      observer: OBSERVER,
+      governance: GOVERNANCE,
     },
-    ({ protocol, access, ...services }) => {
-      const engine = createRepository({ ...definitionOf(plan), protocol, access }, services);
+    ({ protocol, access, governance, ...services }) => {
+      const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
+      const engine = createRepository({ ...definitionOf(plan), protocol, access }, { ...services, scanDesk });
       served = true;
       return engine;
     },
@@ -71,8 +74,8 @@ async function openProtocol(plan: RepositoryPlan, scope: Scope) {
   const { name, kind, upstreams, options, loaded } = plan;
   const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
   const result = await createProtocol({ plugin: loaded.plugin, scope, options, repository });
-  if ('protocol' in result) return result.protocol;
-  if ('refusal' in result) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
+  if (result.made !== undefined) return result.made;
+  if (result.refusal !== undefined) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
   throw new ConfigurationError(
     result.mismatches.map((mismatch) =>
       pluginProblem(`repositories.${name}`, loaded.package, loaded.location, mismatch),
@@ -110,15 +113,4 @@ function definitionOf({
     limits: { ...limits, totalTimeout: transport.totalTimeout },
     trustedRealms,
   };
-}
-
-function openTransport({
-  proxy,
-  connections,
-  connectTimeout,
-  headersTimeout,
-  idleTimeout,
-}: TransportConfig): UndiciTransport {
-  const timeouts = { connect: connectTimeout, headers: headersTimeout, body: idleTimeout };
-  return new UndiciTransport({ proxy, connections, timeouts });
 }

@@ -5,19 +5,26 @@ import {
   type EntryIndex,
   type HotCache,
   type Logger,
-  type PolicyEngine,
   type Protocol,
 } from '@entrepot/core';
-import type { RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
+import type { EngineObserver, RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
+import type { Kysely } from 'kysely';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import type { Schema } from '../drivers/sql/schema.js';
+import type { Governance } from '../policy/governance.js';
+import type { PolicyInForce } from '../policy/policy-in-force.js';
 
 // The services of the host that plugins do not get. Those that they may name are in @entrepot/core.
 
 /** The logger of the process; that of a repository is LOGGER. */
 export const ROOT_LOGGER = createToken<Logger, 'root'>('host-logger', 'root');
 export const METRICS = createToken<PrometheusMetrics, 'root'>('host-metrics', 'root');
-export const POLICY = createToken<PolicyEngine, 'root'>('host-policy', 'root');
+export const DATABASE = createToken<Kysely<Schema>, 'root'>('host-database', 'root');
+export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'root');
+/** What the engines tell: metrics and the journal of policy hear it. */
+export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');
+export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');

@@ -77,6 +77,11 @@ class KoaEngineRequest implements EngineRequest {
     this.#response = response;
   }
 
+  /** The client's address. */
+  get client(): string | undefined {
+    return exchangeOf(this.#response).client;
+  }
+
   header(name: string): string | undefined {
     const value = this.#request.headers[name];
     return typeof value === 'object' ? value.join(', ') : value;
@@ -87,6 +92,11 @@ class KoaEngineRequest implements EngineRequest {
     this.#signal ??= signalOf(this.#response);
     return this.#signal;
   }
+}
+
+/** Where a request that came in by Koa came from. */
+export function clientOf(request: EngineRequest): string | undefined {
+  return request instanceof KoaEngineRequest ? request.client : undefined;
 }
 
 function signalOf(response: ServerResponse): AbortSignal {

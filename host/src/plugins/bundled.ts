@@ -7,3 +7,10 @@ export const BUNDLED_PLUGINS: readonly string[] = [
   '@entrepot/plugin-oci',
   '@entrepot/plugin-pypi',
 ];
+
+/** The packages of the scanners that come with every installation, by the id that the configuration names. */
+export const BUNDLED_SCANNERS: Readonly<Record<string, string>> = {
+  osv: '@entrepot/plugin-scanner-osv',
+  trivy: '@entrepot/plugin-scanner-trivy',
+  grype: '@entrepot/plugin-scanner-grype',
+};

@@ -1,4 +1,11 @@
-import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Protocol, type ProtocolPlugin } from '@entrepot/core';
+import {
+  isCompatible,
+  API_VERSION,
+  OLDEST_API_VERSION,
+  type Protocol,
+  type ProtocolPlugin,
+  type Scanner,
+} from '@entrepot/core';
 import { satisfies, validRange } from 'semver';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
@@ -24,6 +31,15 @@ const OPTIONAL_HOOKS = [
   'dispose',
 ] as const satisfies readonly (keyof Protocol)[];
 
+const SCANNER_HOOKS = [
+  'answer',
+  'scanAll',
+  'lookup',
+  'update',
+  'databaseDate',
+  'dispose',
+] as const satisfies readonly (keyof Scanner)[];
+
 /** Level one of the handshake: the package says which versions of core it was made for. */
 export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: string): Mismatch[] {
   const range = manifest?.peerDependencies?.['@entrepot/core'];
@@ -47,18 +63,46 @@ export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: str
  */
 export function checkPlugin(plugin: unknown): Mismatch[] {
   if (!isRecord(plugin)) {
-    return [{ found: printed(plugin), wanted: 'a default export made by defineProtocolPlugin' }];
+    return [{ found: printed(plugin), wanted: 'a default export made by defineProtocolPlugin or defineScannerPlugin' }];
   }
   if (typeof plugin['apiVersion'] !== 'number' || !isCompatible(plugin['apiVersion'])) {
     return [{ found: `apiVersion ${printed(plugin['apiVersion'])}`, wanted: `apiVersion ${acceptedVersions()}` }];
   }
-  if (plugin['kind'] !== 'protocol') return [{ found: `kind ${printed(plugin['kind'])}`, wanted: 'kind "protocol"' }];
-  return [
-    ...checkIdentity(plugin),
-    ...checkClasses(plugin['classes']),
-    ...checkInject(plugin['inject']),
-    ...checkMembers(plugin),
-  ];
+  switch (plugin['kind']) {
+    case 'protocol':
+      return [
+        ...checkIdentity(plugin),
+        ...checkKinds(plugin),
+        ...checkClasses(plugin['classes']),
+        ...checkInject(plugin['inject']),
+        ...checkMembers(plugin, ['discoverUpstreams', 'clientSetup', 'select']),
+      ];
+    case 'scanner':
+      return [...checkIdentity(plugin), ...checkInject(plugin['inject']), ...checkMembers(plugin, [])];
+    default:
+      return [{ found: `kind ${printed(plugin['kind'])}`, wanted: 'kind "protocol" or "scanner"' }];
+  }
+}
+
+/** Whether what a plugin's `create` made is a scanner. */
+export function checkScanner(scanner: unknown): Mismatch[] {
+  if (!isRecord(scanner)) return [{ found: printed(scanner), wanted: 'create to make an object' }];
+  const { subjects, needs } = scanner;
+  const mismatches: Mismatch[] = [];
+  if (!isRecord(subjects) || !areTexts(subjects['ecosystems'])) {
+    mismatches.push({ found: `subjects ${printed(subjects)}`, wanted: 'subjects with a list of ecosystems' });
+  }
+  if (needs !== 'coordinates' && needs !== 'content') {
+    mismatches.push({ found: `needs ${printed(needs)}`, wanted: 'needs "coordinates" or "content"' });
+  }
+  for (const name of ['scan', 'revision', 'check'])
+    mismatches.push(...checkFunction(scanner, name, 'required', 'scanner'));
+  for (const hook of SCANNER_HOOKS) mismatches.push(...checkFunction(scanner, hook, 'optional', 'scanner'));
+  return mismatches;
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 /** Whether what a plugin's `create` made is a protocol. */
@@ -70,14 +114,14 @@ export function checkProtocol(protocol: unknown): Mismatch[] {
 }
 
 function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  const { id } = plugin;
+  if (typeof id === 'string' && ID.test(id)) return [];
+  return [{ found: `id ${printed(id)}`, wanted: 'an id of lower-case letters, digits and -, beginning with a letter' }];
+}
+
+function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const mismatches: Mismatch[] = [];
-  const { id, kinds, sharedMounts = [], dotSegments } = plugin;
-  if (typeof id !== 'string' || !ID.test(id)) {
-    mismatches.push({
-      found: `id ${printed(id)}`,
-      wanted: 'an id of lower-case letters, digits and -, beginning with a letter',
-    });
-  }
+  const { kinds, sharedMounts = [], dotSegments } = plugin;
   const known =
     Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
   if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
@@ -120,15 +164,13 @@ function checkInject(inject: unknown): Mismatch[] {
     }));
 }
 
-function checkMembers(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+function checkMembers(plugin: Readonly<Record<string, unknown>>, hooks: readonly string[]): Mismatch[] {
   const schema = plugin['options'] as ProtocolPlugin['options'] | undefined;
   // Some libraries' schemas are functions, so only the marker counts.
   const standard = schema === undefined || schema === null ? undefined : schema['~standard'];
   const mismatches = [
     ...checkFunction(plugin, 'create', 'required', 'plugin'),
-    ...checkFunction(plugin, 'discoverUpstreams', 'optional', 'plugin'),
-    ...checkFunction(plugin, 'clientSetup', 'optional', 'plugin'),
-    ...checkFunction(plugin, 'select', 'optional', 'plugin'),
+    ...hooks.flatMap((hook) => checkFunction(plugin, hook, 'optional', 'plugin')),
   ];
   if (standard?.version !== 1 || typeof standard.validate !== 'function') {
     mismatches.push({ found: `options ${printed(schema)}`, wanted: 'options: a schema of Standard Schema version 1' });

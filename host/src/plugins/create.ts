@@ -1,6 +1,13 @@
-import { EntrepotError, type Protocol, type ProtocolPlugin, type RepositoryFacts } from '@entrepot/core';
+import {
+  EntrepotError,
+  type Protocol,
+  type ProtocolPlugin,
+  type RepositoryFacts,
+  type Scanner,
+  type ScannerPlugin,
+} from '@entrepot/core';
 import type { Scope } from '../container/scope.js';
-import { checkProtocol } from './check.js';
+import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
 const CREATE_TIMEOUT = 30_000;
@@ -17,9 +24,11 @@ export interface CreateProtocolOptions {
   readonly timeout?: number | undefined;
 }
 
-/** The protocol, or why there is none: `mismatches` are faults of the plugin, `refusal` is what it says of its options. */
-export type CreateProtocolResult =
-  { readonly protocol: Protocol } | { readonly mismatches: readonly Mismatch[] } | { readonly refusal: string };
+/** What was made, or why there is none: `mismatches` are faults of the plugin, `refusal` is what it says of its options. */
+export type CreateResult<Made> =
+  | { readonly made: Made }
+  | { readonly made?: undefined; readonly mismatches: readonly Mismatch[]; readonly refusal?: undefined }
+  | { readonly made?: undefined; readonly mismatches?: undefined; readonly refusal: string };
 
 /** Makes a plugin's protocol for one repository, or says why it could not. */
 export async function createProtocol({
@@ -28,22 +37,43 @@ export async function createProtocol({
   options,
   repository,
   timeout = CREATE_TIMEOUT,
-}: CreateProtocolOptions): Promise<CreateProtocolResult> {
-  const services = Object.fromEntries(Object.entries(plugin.inject).map(([name, token]) => [name, scope.get(token)]));
+}: CreateProtocolOptions): Promise<CreateResult<Protocol>> {
+  const services = servicesOf(plugin, scope);
+  return create('protocol', checkProtocol, timeout, async () => plugin.create({ services, options, repository }));
+}
+
+/** Makes a plugin's scanner, or says why it could not. */
+export async function createScanner(
+  plugin: ScannerPlugin,
+  scope: Scope,
+  options: unknown,
+  timeout: number = CREATE_TIMEOUT,
+): Promise<CreateResult<Scanner>> {
+  const services = servicesOf(plugin, scope);
+  return create('scanner', checkScanner, timeout, async () => plugin.create({ services, options }));
+}
+
+function servicesOf({ inject }: Pick<ProtocolPlugin, 'inject'>, scope: Scope): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(inject).map(([name, token]) => [name, scope.get(token)]));
+}
+
+/** @param make in a promise, so that a throw and a rejection are one thing */
+async function create<Made>(
+  what: string,
+  check: (made: unknown) => Mismatch[],
+  timeout: number,
+  make: () => Promise<Made>,
+): Promise<CreateResult<Made>> {
   try {
-    const protocol = await within(
-      timeout,
-      // Called in a promise, so that a throw and a rejection are one thing.
-      Promise.resolve().then(() => plugin.create({ services, options, repository })),
-      () => new PluginFault({ found: `create still running after ${timeout} ms`, wanted: 'create to make a protocol' }),
-    );
-    const mismatches = checkProtocol(protocol);
-    return mismatches.length > 0 ? { mismatches } : { protocol };
+    const late = { found: `create still running after ${timeout} ms`, wanted: `create to make a ${what}` };
+    const made = await within(timeout, make(), () => new PluginFault(late));
+    const mismatches = check(made);
+    return mismatches.length > 0 ? { mismatches } : { made };
   } catch (error) {
     if (error instanceof PluginFault) return { mismatches: [error] };
     if (error instanceof EntrepotError && (error as EntrepotError).kind === 'configuration') {
       return { refusal: (error as EntrepotError).message };
     }
-    return { mismatches: [{ found: `an error from create: ${oneLine(error)}`, wanted: 'create to make a protocol' }] };
+    return { mismatches: [{ found: `an error from create: ${oneLine(error)}`, wanted: `create to make a ${what}` }] };
   }
 }

@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module';
-import type { ProtocolPlugin } from '@entrepot/core';
+import type { ProtocolPlugin, ScannerPlugin } from '@entrepot/core';
 import { BUNDLED_PLUGINS } from './bundled.js';
 import { checkPeer, checkPlugin } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';
 
 /** A plugin that passed the handshake. */
-export interface LoadedPlugin {
+export interface LoadedPlugin<Plugin = ProtocolPlugin> {
   /** As the configuration or the list of bundled plugins names it. */
   readonly package: string;
   /** The package's version. Absent for a file that belongs to no package. */
@@ -14,13 +14,18 @@ export interface LoadedPlugin {
   /** The folder or file it comes from. */
   readonly location: string;
   readonly bundled: boolean;
-  readonly plugin: ProtocolPlugin;
+  readonly plugin: Plugin;
 }
+
+/** A scanner plugin that passed the handshake. */
+export type LoadedScanner = LoadedPlugin<ScannerPlugin>;
 
 /** Which plugins to load. */
 export interface LoadPluginsOptions {
   /** The configuration's `plugins`: full package names, paths or file URLs. */
   readonly plugins: readonly string[];
+  /** Packages of scanners, besides those among `plugins`. */
+  readonly scanners?: readonly string[] | undefined;
   /** Where names and paths are looked for first: the folder of the configuration file. */
   readonly folder: string;
   /** How long one plugin may take to be imported, in milliseconds. */
@@ -34,6 +39,7 @@ export interface LoadPluginsOptions {
 /** Plugins in the order of the configuration, the bundled ones last, and everything that is wrong with the others. */
 export interface LoadPluginsResult {
   readonly plugins: readonly LoadedPlugin[];
+  readonly scanners: readonly LoadedScanner[];
   readonly problems: readonly PluginProblem[];
 }
 
@@ -51,12 +57,13 @@ interface Candidate {
  */
 export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPluginsResult> {
   const results = await Promise.all(candidates(options).map((candidate) => loadPlugin(candidate, options)));
-  const plugins: LoadedPlugin[] = [];
+  const plugins: LoadedPlugin<ProtocolPlugin | ScannerPlugin>[] = [];
   const problems: PluginProblem[] = [];
   for (const { candidate, loaded, problems: found } of results) {
     problems.push(...found);
     if (loaded === undefined) continue;
-    const rival = plugins.find(({ plugin }) => plugin.id === loaded.plugin.id);
+    const { id, kind } = loaded.plugin;
+    const rival = plugins.find(({ plugin }) => plugin.id === id && plugin.kind === kind);
     if (rival === undefined) {
       plugins.push(loaded);
     } else if (rival.location !== loaded.location) {
@@ -66,7 +73,15 @@ export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPlug
       );
     }
   }
-  return { plugins, problems };
+  return { plugins: plugins.filter(isProtocol), scanners: plugins.filter(isScanner), problems };
+}
+
+function isProtocol(loaded: LoadedPlugin<ProtocolPlugin | ScannerPlugin>): loaded is LoadedPlugin {
+  return loaded.plugin.kind === 'protocol';
+}
+
+function isScanner(loaded: LoadedPlugin<ProtocolPlugin | ScannerPlugin>): loaded is LoadedScanner {
+  return loaded.plugin.kind === 'scanner';
 }
 
 /** The version of `@entrepot/core` that this host runs on. */
@@ -74,9 +89,11 @@ export function runningCoreVersion(): string {
   return (createRequire(import.meta.url)('@entrepot/core/package.json') as { version: string }).version;
 }
 
-function candidates({ plugins, bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
+function candidates({ plugins, scanners = [], bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
   const listed = [...new Set(plugins)];
+  const others = [...new Set(scanners)].filter((name) => !listed.includes(name));
   return [
+    ...others.map((name) => ({ name, path: 'scanners', bundled: false })),
     ...listed.map((name) => ({ name, path: `plugins.${plugins.indexOf(name)}`, bundled: bundled.includes(name) })),
     ...bundled.filter((name) => !listed.includes(name)).map((name) => ({ name, path: 'plugins', bundled: true })),
   ];
@@ -94,7 +111,13 @@ async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
     const mismatches = peer.length > 0 ? peer : checkPlugin(plugin);
     const problems = mismatches.map((mismatch) => pluginProblem(path, name, location, mismatch));
     if (problems.length > 0) return { candidate, problems };
-    const loaded = { package: name, version: manifest?.version, location, bundled, plugin: plugin as ProtocolPlugin };
+    const loaded = {
+      package: name,
+      version: manifest?.version,
+      location,
+      bundled,
+      plugin: plugin as ProtocolPlugin | ScannerPlugin,
+    };
     return { candidate, loaded, problems };
   } catch (error) {
     if (!(error instanceof PluginFault)) throw error;
@@ -123,7 +146,7 @@ async function importPlugin({ importable, location }: PluginLocation, timeout: n
     const names = Object.keys(module).join(', ');
     throw new PluginFault({
       found: names === '' ? 'no exports' : `only the exports ${names}`,
-      wanted: 'a default export made by defineProtocolPlugin',
+      wanted: 'a default export made by defineProtocolPlugin or defineScannerPlugin',
     });
   }
   // What a compiler makes of `export default` for CommonJS.

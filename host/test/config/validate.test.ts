@@ -34,6 +34,8 @@ describe('defaults', () => {
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { path: '/metrics' },
       log: { level: 'info', access: true },
+      admin: {},
+      scanners: [],
       plugins: [],
     });
   });

@@ -17,7 +17,10 @@ export async function bundleProgram(entry: URL): Promise<{ readonly path: string
     configFile: false,
     logLevel: 'error',
     resolve: {
-      alias: [{ find: /^@entrepot\/core$/, replacement: join(HOST, '../core/src/index.ts') }],
+      alias: [
+        { find: /^@entrepot\/core$/, replacement: join(HOST, '../core/src/index.ts') },
+        { find: /^@entrepot\/core\/(engine|testing)$/, replacement: join(HOST, '../core/src/$1/index.ts') },
+      ],
     },
     build: {
       ssr: fileURLToPath(entry),

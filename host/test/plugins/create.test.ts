@@ -39,7 +39,7 @@ describe('createProtocol', () => {
       ),
     );
 
-    expect(result).toEqual({ protocol: PROTOCOL });
+    expect(result).toEqual({ made: PROTOCOL });
     expect(seen).toEqual({ log: silentLogger });
   });
 

@@ -42,7 +42,7 @@ function load(
 
 describe('the broken-plugin zoo', () => {
   const API = 'apiVersion 1';
-  const DEFAULT_EXPORT = 'a default export made by defineProtocolPlugin';
+  const DEFAULT_EXPORT = 'a default export made by defineProtocolPlugin or defineScannerPlugin';
   const IMPORTABLE = 'a module that can be imported';
   const PEER = 'a peerDependency on @entrepot/core in package.json that allows 0.1.0';
 
@@ -67,7 +67,7 @@ describe('the broken-plugin zoo', () => {
     ['no-default', ['only the exports plugin', DEFAULT_EXPORT]],
     ['no-exports', ['no exports', DEFAULT_EXPORT]],
     ['not-an-object', ['"zoo"', DEFAULT_EXPORT]],
-    ['wrong-kind', ['kind "scanner"', 'kind "protocol"']],
+    ['wrong-kind', ['kind "storage"', 'kind "protocol" or "scanner"']],
     // Its id is wrong too, but nothing else of a plugin for another API is looked at.
     ['api-too-old', ['apiVersion 0', API]],
     ['api-too-new', ['apiVersion 99', API]],

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Outcome } from '@entrepot/core';
-import type { EngineObserver } from '@entrepot/core/engine';
+import type { DecisionRecord, EngineObserver } from '@entrepot/core/engine';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Seconds. A hit takes well under a millisecond, a large cold artifact minutes. */
@@ -14,6 +14,12 @@ const GAUGES = {
   flights: ['entrepot_flights', 'Fetches from upstreams that are running.'],
   spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.'],
   memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.'],
+  waitingForScans: ['entrepot_scan_waiting_clients', 'Clients that wait for the reports of scanners.'],
+  policyFileInvalid: [
+    'entrepot_policy_file_invalid',
+    '1 while the policy file is refused and the one before is in force.',
+  ],
+  policySince: ['entrepot_policy_since_seconds', 'When the policy in force was put there, seconds since the epoch.'],
 } as const satisfies Record<string, readonly [name: string, help: string]>;
 
 /** What `watch` can show. */
@@ -68,6 +74,11 @@ export class PrometheusMetrics implements EngineObserver {
     labelNames: ['repository', 'upstream'],
     registers: [this.#registry],
   });
+  readonly #decisions = this.#counter(
+    'entrepot_policy_decisions_total',
+    'Requests for artifacts on which a rule fired, by rule and by what became of it.',
+    ['repository', 'rule', 'action'],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, RequestSeries>();
   readonly #upstreamSeries = new Map<string, UpstreamSeries>();
@@ -75,6 +86,9 @@ export class PrometheusMetrics implements EngineObserver {
     flights: [],
     spoolBytes: [],
     memoryCacheBytes: [],
+    waitingForScans: [],
+    policyFileInvalid: [],
+    policySince: [],
   };
 
   constructor() {
@@ -112,6 +126,35 @@ export class PrometheusMetrics implements EngineObserver {
 
   integrityFailed(repository: string): void {
     this.#integrityFailures.inc({ repository });
+  }
+
+  decided({ repository, decision }: DecisionRecord): void {
+    for (const { id, action, wouldBe } of decision.rules) {
+      this.#decisions.inc({ repository, rule: id, action: wouldBe === undefined ? action : `would-${wouldBe}` });
+    }
+  }
+
+  /**
+   * Shows what `read` gives whenever the metrics are read: a series for each set of labels. What it rejects with is left to
+   * the reader: these numbers are then missing.
+   */
+  watchSeries<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+    read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
+  ): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.#registry],
+      async collect() {
+        const series = await read().catch(() => []);
+        gauge.reset();
+        for (const { labels, value } of series) gauge.set(labels, value);
+      },
+    });
   }
 
   /** Shows what `read` gives whenever the metrics are read; several of one name add up. Must be quick and must not throw. */

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ArtifactFacts, Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
-import { asEntrepotError, EntrepotError } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import { prefixRange } from './prefix-range.js';
 import type { EntryTable, Schema } from './schema.js';
+import { stored } from './stored.js';
 
 /** How many digests or keys one query names. Databases bound the number of parameters. */
 const KEYS_WIDTH = 500;
@@ -257,15 +258,6 @@ async function insertAll(transaction: Kysely<Schema>, entries: readonly Entry[])
     if (numInsertedOrUpdatedRows === 0n) throw LOST;
   }
   return entries.map((entry) => toEntry(rows.get(JSON.stringify([entry.repository, entry.key])) as EntryRow));
-}
-
-/** Runs `work`; what fails in it is an `EntrepotError` of kind `storage`. */
-async function stored<T>(action: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw asEntrepotError(error, 'storage', `cannot ${action}`);
-  }
 }
 
 function toRow(entry: Entry): EntryRow {

@@ -33,9 +33,113 @@ export interface ProbeTable {
   written: string;
 }
 
+/** What a scanner said last of one subject: bytes under a name, or a name. */
+export interface ReportTable {
+  subject: string;
+  scanner: string;
+  digest: string | null;
+  revision: string;
+  state: string;
+  coverage: string | null;
+  findings: string;
+  detail: string | null;
+  scanned_at: number;
+  /** The count of changes of reports at which it was put. */
+  change: number;
+  ecosystem: string;
+  name: string;
+  version: string | null;
+}
+
+/** A scan that is still to be done. Whoever holds the lease does it; the generation grows with each lease. */
+export interface ScanJobTable {
+  id: string;
+  subject: string;
+  scanner: string;
+  revision: string;
+  digest: string | null;
+  ecosystem: string;
+  name: string;
+  version: string | null;
+  /** Smaller is sooner. */
+  priority: number;
+  attempts: number;
+  not_before: number;
+  lease_owner: string | null;
+  /** 0: nobody has it. */
+  lease_until: number;
+  generation: number;
+  asked_at: number;
+}
+
+/** The database with which everything kept was last judged. */
+export interface ScannerRevisionTable {
+  scanner: string;
+  revision: string;
+}
+
+/** An exception, as JSON. */
+export interface ExceptionTable {
+  id: string;
+  body: string;
+  expires_at: number;
+  last_used_at: number | null;
+}
+
+/** A version that policy holds, or that somebody decided on. */
+export interface QuarantineTable {
+  repository: string;
+  ecosystem: string;
+  name: string;
+  version: string;
+  state: string;
+  rules: string;
+  held_at: number;
+  asked_at: number;
+  until: number | null;
+  decided_at: number | null;
+  decided_by: string | null;
+  note: string | null;
+}
+
+/** A decision that a client met, as JSON. */
+export interface DecisionTable {
+  id: string;
+  at: number;
+  repository: string;
+  ecosystem: string;
+  name: string;
+  version: string | null;
+  action: string;
+  body: string;
+}
+
+/** What somebody was served, a row a day. Absence is `''`: it is part of the key. */
+export interface DownloadTable {
+  repository: string;
+  ecosystem: string;
+  name: string;
+  version: string;
+  digest: string;
+  caller: string;
+  address: string;
+  /** Days since the epoch. */
+  day: number;
+  first_at: number;
+  last_at: number;
+  times: number;
+}
+
 /** The tables as the newest migration leaves them. */
 export interface Schema {
   entries: EntryTable;
   probes: ProbeTable;
   revisions: RevisionTable;
+  reports: ReportTable;
+  scan_jobs: ScanJobTable;
+  scanner_revisions: ScannerRevisionTable;
+  exceptions: ExceptionTable;
+  quarantine: QuarantineTable;
+  decisions: DecisionTable;
+  downloads: DownloadTable;
 }

@@ -1,0 +1,38 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.js';
+import { stored } from './stored.js';
+
+/** What processes on one database tell each other of. No repository has a name like these. */
+const NAMES = { exceptions: '-/exceptions', quarantine: '-/quarantine', reports: '-/reports' } as const;
+
+/** What can have changed. */
+export type Changed = keyof typeof NAMES;
+
+/** How often each of them was changed. */
+export type ChangeCounts = Readonly<Record<Changed, number>>;
+
+/** Counts a change, in the transaction that makes it. @returns the new count */
+export async function countChange(transaction: Kysely<Schema>, changed: Changed): Promise<number> {
+  const { revision } = await transaction
+    .insertInto('revisions')
+    .values({ repository: NAMES[changed], revision: 1 })
+    .onConflict((conflict) =>
+      conflict.column('repository').doUpdateSet((row) => ({ revision: row('revisions.revision', '+', 1) })),
+    )
+    .returning('revision')
+    .executeTakeFirstOrThrow();
+  return Number(revision);
+}
+
+/** How often each was changed, by any process. */
+export async function readChanges(database: Kysely<Schema>): Promise<ChangeCounts> {
+  const rows = await stored('read what has changed', () =>
+    database.selectFrom('revisions').selectAll().where('repository', 'in', Object.values(NAMES)).execute(),
+  );
+  const counts = new Map(rows.map(({ repository, revision }) => [repository, Number(revision)]));
+  return {
+    exceptions: counts.get(NAMES.exceptions) ?? 0,
+    quarantine: counts.get(NAMES.quarantine) ?? 0,
+    reports: counts.get(NAMES.reports) ?? 0,
+  };
+}

@@ -1,0 +1,172 @@
+import type { PackageCoordinates } from '@entrepot/core';
+import type { Kysely, Selectable } from 'kysely';
+import { countChange } from './changes.js';
+import type { QuarantineTable, Schema } from './schema.js';
+import { stored } from './stored.js';
+
+/** `held`: policy holds it; `released` and `denied`: somebody decided. */
+export type QuarantineState = 'held' | 'released' | 'denied';
+
+/** A version in one repository. */
+export interface QuarantineSubject {
+  readonly repository: string;
+  readonly coordinates: PackageCoordinates;
+}
+
+/** A version that policy holds, or that somebody decided on. Times are milliseconds since the epoch. */
+export interface Quarantined extends QuarantineSubject {
+  readonly state: QuarantineState;
+  /** The ids of the rules that held it when it was last asked for. */
+  readonly rules: readonly string[];
+  readonly heldAt: number;
+  /** When somebody last asked for it. */
+  readonly askedAt: number;
+  /** When it is released by itself; absent: not by time. */
+  readonly until?: number | undefined;
+  readonly decidedAt?: number | undefined;
+  readonly decidedBy?: string | undefined;
+  readonly note?: string | undefined;
+}
+
+/** That policy held a version when somebody asked for it. */
+export interface Hold extends QuarantineSubject {
+  readonly rules: readonly string[];
+  readonly at: number;
+  readonly until?: number | undefined;
+}
+
+/** What people decide. */
+export interface QuarantineVerdict {
+  readonly state: 'released' | 'denied';
+  readonly by: string;
+  readonly at: number;
+  readonly note: string;
+}
+
+/** What is held, and what somebody decided on, shared by all processes on one database. */
+export class SqlQuarantineStore {
+  readonly #database: Kysely<Schema>;
+
+  /** @param database with the tables of the newest migration; somebody else closes it. */
+  constructor(database: Kysely<Schema>) {
+    this.#database = database;
+  }
+
+  /** The newest first, at most `limit`. */
+  async list(limit: number, state?: QuarantineState): Promise<readonly Quarantined[]> {
+    const rows = await stored('read the quarantine', () => {
+      const query = this.#database.selectFrom('quarantine').selectAll();
+      return (state === undefined ? query : query.where('state', '=', state))
+        .orderBy('asked_at', 'desc')
+        .limit(limit)
+        .execute();
+    });
+    return rows.map(toQuarantined);
+  }
+
+  async find(subject: QuarantineSubject): Promise<Quarantined | undefined> {
+    const row = await stored('read the quarantine', () =>
+      this.#database
+        .selectFrom('quarantine')
+        .selectAll()
+        .where((where) => where.and(keyOf(subject)))
+        .executeTakeFirst(),
+    );
+    return row === undefined ? undefined : toQuarantined(row);
+  }
+
+  /** Records holds. What somebody decided stays as it is. @returns those that are new */
+  async hold(holds: readonly Hold[]): Promise<readonly Hold[]> {
+    const fresh: Hold[] = [];
+    await stored('record what is held', () =>
+      this.#database.transaction().execute(async (transaction) => {
+        for (const hold of holds) {
+          const { rules, at, until } = hold;
+          const row = { rules: JSON.stringify(rules), asked_at: at, until: until ?? null };
+          const { numUpdatedRows } = await transaction
+            .updateTable('quarantine')
+            .set(row)
+            .where((where) => where.and(keyOf(hold)))
+            .executeTakeFirst();
+          if (numUpdatedRows > 0n) continue;
+          await transaction
+            .insertInto('quarantine')
+            .values({
+              ...keyOf(hold),
+              ...row,
+              state: 'held',
+              held_at: at,
+              decided_at: null,
+              decided_by: null,
+              note: null,
+            })
+            .onConflict((conflict) => conflict.columns(['repository', 'ecosystem', 'name', 'version']).doNothing())
+            .execute();
+          fresh.push(hold);
+        }
+      }),
+    );
+    return fresh;
+  }
+
+  /** Records what somebody decided, also of what is not held now. */
+  async decide(subject: QuarantineSubject, { state, by, at, note }: QuarantineVerdict): Promise<void> {
+    const verdict = { state, decided_at: at, decided_by: by, note };
+    await stored('record a decision', () =>
+      this.#database.transaction().execute(async (transaction) => {
+        await countChange(transaction, 'quarantine');
+        await transaction
+          .insertInto('quarantine')
+          .values({ ...keyOf(subject), ...verdict, rules: '[]', held_at: at, asked_at: at, until: null })
+          .onConflict((conflict) =>
+            conflict.columns(['repository', 'ecosystem', 'name', 'version']).doUpdateSet(verdict),
+          )
+          .execute();
+      }),
+    );
+  }
+
+  /** Forgets a row. @returns whether there was one */
+  async remove(subject: QuarantineSubject): Promise<boolean> {
+    return stored('remove from the quarantine', () =>
+      this.#database.transaction().execute(async (transaction) => {
+        await countChange(transaction, 'quarantine');
+        const { numDeletedRows } = await transaction
+          .deleteFrom('quarantine')
+          .where((where) => where.and(keyOf(subject)))
+          .executeTakeFirst();
+        return numDeletedRows > 0n;
+      }),
+    );
+  }
+
+  /** Forgets what is held and was not asked for since `before`, and what has been released by time. */
+  async prune(before: number, now: number): Promise<void> {
+    await stored('tidy the quarantine', () =>
+      this.#database
+        .deleteFrom('quarantine')
+        .where('state', '=', 'held')
+        .where((where) => where.or([where('asked_at', '<', before), where('until', '<=', now)]))
+        .execute(),
+    );
+  }
+}
+
+function keyOf({ repository, coordinates: { ecosystem, name, version = '' } }: QuarantineSubject) {
+  return { repository, ecosystem, name, version };
+}
+
+function toQuarantined(row: Selectable<QuarantineTable>): Quarantined {
+  return {
+    repository: row.repository,
+    coordinates: { ecosystem: row.ecosystem, name: row.name, ...(row.version === '' ? {} : { version: row.version }) },
+    state: row.state as QuarantineState,
+    rules: JSON.parse(row.rules) as string[],
+    heldAt: Number(row.held_at),
+    askedAt: Number(row.asked_at),
+    ...(row.until === null ? {} : { until: Number(row.until) }),
+    ...(row.decided_at === null ? {} : { decidedAt: Number(row.decided_at) }),
+    ...(row.decided_by === null ? {} : { decidedBy: row.decided_by }),
+    ...(row.note === null ? {} : { note: row.note }),
+  };
+}

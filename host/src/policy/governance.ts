@@ -1,0 +1,160 @@
+import type { BlobStore, Clock, Logger } from '@entrepot/core';
+import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
+import type { Kysely } from 'kysely';
+import type { Config } from '../config/schema.js';
+import { readChanges } from '../drivers/sql/changes.js';
+import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
+import { SqlDownloadHistory } from '../drivers/sql/download-history.js';
+import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
+import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
+import { SqlScanStore } from '../drivers/sql/scan-store.js';
+import type { Schema } from '../drivers/sql/schema.js';
+import { JobScanDesk } from '../scanning/job-scan-desk.js';
+import { policyScanners } from '../scanning/open-scanners.js';
+import { ScannerUpdates } from '../scanning/scanner-updates.js';
+import { ScanWorker, type HostScanner } from '../scanning/scan-worker.js';
+import type { RepositoryPolicies } from './policy-document.js';
+import { PolicyInForce } from './policy-in-force.js';
+import { PolicyJournal } from './policy-journal.js';
+import { StandingDecisions } from './standing-decisions.js';
+import type { PolicyEvents } from './webhooks.js';
+
+/** What governance stands on. */
+export interface GovernanceOptions {
+  readonly config: Pick<Config, 'policy'>;
+  readonly repositories: RepositoryPolicies;
+  readonly scanners: readonly HostScanner[];
+  readonly database: Kysely<Schema>;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: PolicyEvents;
+  readonly addressOf: (request: EngineDecision['request']) => string | undefined;
+}
+
+/** How often it is looked for what other processes changed, and for a new policy file; milliseconds. */
+const REFRESH = 1_000;
+/** How often the journal is written; milliseconds. */
+const FLUSH = 5_000;
+const DAY = 86_400_000;
+
+/** Policy, scanners, and what people decided: everything that says which versions are let in, and what became of it. */
+export class Governance {
+  readonly policy: PolicyInForce;
+  readonly scanners: readonly HostScanner[];
+  readonly desk: JobScanDesk;
+  readonly reports: SqlScanStore;
+  readonly exceptions: SqlExceptionStore;
+  readonly quarantine: SqlQuarantineStore;
+  readonly decisions: SqlDecisionLog;
+  readonly downloads: SqlDownloadHistory;
+  readonly journal: PolicyJournal;
+  readonly #standing: StandingDecisions;
+  readonly #worker: ScanWorker;
+  readonly #updates: ScannerUpdates;
+  readonly #options: GovernanceOptions;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #last: Promise<void> = Promise.resolve();
+
+  /** @throws ConfigurationError with everything that is wrong with the policy */
+  constructor(options: GovernanceOptions) {
+    const { config, repositories, scanners, database, blobs, clock, logger, events, addressOf } = options;
+    this.#options = options;
+    this.scanners = scanners;
+    this.reports = new SqlScanStore(database);
+    this.exceptions = new SqlExceptionStore(database);
+    this.quarantine = new SqlQuarantineStore(database);
+    this.decisions = new SqlDecisionLog(database);
+    this.downloads = new SqlDownloadHistory(database);
+    this.#standing = new StandingDecisions(this.exceptions, this.quarantine, clock);
+    this.policy = new PolicyInForce({
+      config: config.policy,
+      repositories,
+      scanners: policyScanners(scanners),
+      decisions: this.#standing,
+      clock,
+      logger,
+    });
+    const wake = (): void => this.#worker.wake();
+    this.desk = new JobScanDesk({ scanners, store: this.reports, clock, logger, wake });
+    this.#updates = new ScannerUpdates({
+      scanners,
+      store: this.reports,
+      clock,
+      logger,
+      wake,
+      onNewFindings: (found) => events.newlyVulnerable(found),
+    });
+    this.#worker = new ScanWorker({
+      scanners,
+      store: this.reports,
+      blobs,
+      clock,
+      logger,
+      onReport: (report) => {
+        this.desk.take(report);
+        this.#updates
+          .reported(report)
+          .catch((error: unknown) => logger.warn({ err: error }, 'new findings are not told'));
+      },
+    });
+    this.journal = new PolicyJournal({
+      decisions: this.decisions,
+      downloads: this.downloads,
+      quarantine: this.quarantine,
+      clock,
+      logger,
+      addressOf,
+      onRefusal: (event, decision) => events.refused(event, decision),
+      keepDecisions: config.policy?.keepDecisions ?? 30 * DAY,
+      keepDownloads: config.policy?.keepDownloads ?? 180 * DAY,
+    });
+  }
+
+  /** Reads what people decided, and begins to scan, to update and to write down. */
+  async start(): Promise<void> {
+    await this.refresh();
+    this.#worker.start();
+    this.#updates.start();
+    this.#timers.push(
+      this.#repeat(REFRESH, () => this.refresh()),
+      this.#repeat(FLUSH, () => this.flush()),
+    );
+  }
+
+  /** Takes in what has changed: the policy file, and what other processes and the administration did. */
+  async refresh(): Promise<void> {
+    this.policy.refresh();
+    const changes = await readChanges(this.#options.database);
+    await this.#standing.refresh(changes);
+    await this.desk.look(changes.reports);
+  }
+
+  /** Writes down what is only in memory. */
+  async flush(): Promise<void> {
+    await this.journal.flush();
+    await this.#standing.flush();
+  }
+
+  async dispose(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#last;
+    this.desk.dispose();
+    await this.#updates.stop();
+    await this.#worker.stop();
+    await this.flush().catch((error: unknown) =>
+      this.#options.logger.error({ err: error }, 'the journal is not written'),
+    );
+    this.#options.events.dispose();
+  }
+
+  #repeat(interval: number, work: () => Promise<void>): NodeJS.Timeout {
+    const timer = setInterval(() => {
+      this.#last = this.#last.then(work).catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'policy cannot be brought up to date');
+      });
+    }, interval);
+    timer.unref();
+    return timer;
+  }
+}

@@ -1,0 +1,178 @@
+import {
+  ALLOWED,
+  type Clock,
+  type FactName,
+  type FiredRule,
+  type FirstFetch,
+  type Logger,
+  type PolicyDecision,
+  type PolicyEngine,
+  type PolicyInput,
+} from '@entrepot/core';
+import {
+  createPolicy,
+  type Policy,
+  type PolicyDocument,
+  type PolicyScanner,
+  type RuleOutcome,
+} from '@entrepot/core/engine';
+import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
+import type { PolicyConfig } from '../config/schema.js';
+import { compileExpression } from './compile-expression.js';
+import { policyFileVersion, readConfiguredPolicy, type RepositoryPolicies } from './policy-document.js';
+import type { StandingDecisions } from './standing-decisions.js';
+
+/** What a policy is put in force with. */
+export interface PolicyInForceOptions {
+  /** Absent: no rules. */
+  readonly config: PolicyConfig | undefined;
+  readonly repositories: RepositoryPolicies;
+  readonly scanners: readonly PolicyScanner[];
+  readonly decisions: Pick<StandingDecisions, 'exceptions' | 'denial' | 'used' | 'revision'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The policy that holds, for people. */
+export interface PolicyStatus {
+  readonly revision: string;
+  /** With its preset. Absent: there is none. */
+  readonly document?: PolicyDocument | undefined;
+  readonly file?: string | undefined;
+  /** When it was put in force; milliseconds since the epoch. */
+  readonly since: number;
+  /** Why the file as it is now is not in force. */
+  readonly problems: readonly ConfigurationProblem[];
+}
+
+interface Revision {
+  readonly policy: Policy;
+  /** Those of repositories that have another preset. */
+  readonly own: ReadonlyMap<string, Policy>;
+  readonly since: number;
+}
+
+/** The rule that fires when somebody has denied a version. */
+export const QUARANTINE_RULE = 'quarantine';
+const NO_RULES: PolicyDocument = { version: 1, rules: [] };
+
+/**
+ * The policy of the configuration. Its file is read again when it has changed; one that is not valid is refused, and what was
+ * in force stays. What somebody denied is denied whatever the rules say.
+ */
+export class PolicyInForce implements PolicyEngine {
+  readonly #options: PolicyInForceOptions;
+  #inForce: Revision;
+  #problems: readonly ConfigurationProblem[] = [];
+  #fileVersion = '';
+
+  /** @throws ConfigurationError with everything that is wrong with the policy */
+  constructor(options: PolicyInForceOptions) {
+    this.#options = options;
+    const { file } = options.config ?? {};
+    if (file !== undefined) this.#fileVersion = policyFileVersion(file);
+    const read = this.#read();
+    if (read.problems !== undefined) throw new ConfigurationError(read.problems);
+    this.#inForce = read.revision;
+  }
+
+  revision(): string {
+    const { policy, own } = this.#inForce;
+    const others = [...own.values()].map((each) => each.revision());
+    return [policy.revision(), ...others, this.#options.decisions.revision].join(',');
+  }
+
+  needs(): ReadonlySet<FactName> {
+    const { policy, own } = this.#inForce;
+    if (own.size === 0) return policy.needs();
+    return new Set([policy, ...own.values()].flatMap((each) => [...each.needs()]));
+  }
+
+  firstFetch(repository: string): FirstFetch {
+    return this.#policyOf(repository).firstFetch(repository);
+  }
+
+  evaluate(input: PolicyInput): PolicyDecision {
+    const { config, decisions } = this.#options;
+    const denial = this.#denial(input);
+    if (config === undefined && denial === undefined) return ALLOWED;
+    const decision = this.#policyOf(input.repository.name).evaluate(input);
+    if (decision.exceptions !== undefined) decisions.used(decision.exceptions);
+    if (denial === undefined) return decision;
+    const { wouldBe: _weaker, ...rest } = decision;
+    return { ...rest, action: 'deny', rules: [denial, ...decision.rules], pending: undefined };
+  }
+
+  /** What became of every rule. */
+  explain(input: PolicyInput): readonly RuleOutcome[] {
+    const outcomes = this.#policyOf(input.repository.name).explain(input);
+    const denial = this.#denial(input);
+    if (denial === undefined) return outcomes;
+    const { id, action, reason } = denial;
+    return [{ id, action, mode: 'enforce', state: 'fired', reason }, ...outcomes];
+  }
+
+  status(): PolicyStatus {
+    const { config } = this.#options;
+    return {
+      revision: this.revision(),
+      document: config === undefined ? undefined : this.#inForce.policy.document,
+      file: config?.file,
+      since: this.#inForce.since,
+      problems: this.#problems,
+    };
+  }
+
+  /** A policy that is not in force, with the same scanners and exceptions. @throws EntrepotError `configuration` */
+  candidate(document: PolicyDocument): Policy {
+    const { scanners, decisions } = this.#options;
+    return createPolicy({ document, scanners, exceptions: decisions.exceptions, compileExpression });
+  }
+
+  /** Takes the file as it is now, if it has changed and is valid. */
+  refresh(): void {
+    const { config, logger } = this.#options;
+    if (config?.file === undefined) return;
+    const version = policyFileVersion(config.file);
+    if (version === this.#fileVersion) return;
+    this.#fileVersion = version;
+    const read = this.#read();
+    this.#problems = read.problems ?? [];
+    if (read.problems !== undefined) {
+      logger.error(
+        { file: config.file, problems: read.problems },
+        'the policy file is refused; the one before stays in force',
+      );
+      return;
+    }
+    this.#inForce = read.revision;
+    logger.info({ file: config.file, revision: this.revision() }, 'the policy file is in force');
+  }
+
+  #policyOf(repository: string): Policy {
+    const { policy, own } = this.#inForce;
+    return own.get(repository) ?? policy;
+  }
+
+  #denial({ repository, coordinates }: PolicyInput): FiredRule | undefined {
+    const denied = this.#options.decisions.denial(repository.name, coordinates);
+    if (denied === undefined) return undefined;
+    const { decidedBy = 'somebody', note = '' } = denied;
+    return { id: QUARANTINE_RULE, action: 'deny', reason: `denied by ${decidedBy}${note === '' ? '' : `: ${note}`}` };
+  }
+
+  #read():
+    | { readonly revision: Revision; readonly problems?: undefined }
+    | { readonly problems: readonly ConfigurationProblem[] } {
+    const { config, repositories, clock } = this.#options;
+    const since = clock.now();
+    if (config === undefined) return { revision: { policy: this.candidate(NO_RULES), own: new Map(), since } };
+    const read = readConfiguredPolicy(config, repositories);
+    if (read.problems !== undefined) return { problems: read.problems };
+    const own = new Map<string, Policy>();
+    for (const [name, { preset }] of Object.entries(repositories)) {
+      if (preset !== undefined) own.set(name, this.candidate({ ...read.document, preset }));
+    }
+    return { revision: { policy: this.candidate(read.document), own, since } };
+  }
+}

@@ -1,0 +1,131 @@
+import { packageUrl, type Clock, type Logger } from '@entrepot/core';
+import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
+import type { DecisionRecord, SqlDecisionLog } from '../drivers/sql/decision-log.js';
+import type { Download, SqlDownloadHistory } from '../drivers/sql/download-history.js';
+import type { Hold, SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
+
+/** What a journal writes to. */
+export interface PolicyJournalOptions {
+  readonly decisions: SqlDecisionLog;
+  readonly downloads: SqlDownloadHistory;
+  readonly quarantine: SqlQuarantineStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where a request came from. */
+  readonly addressOf: (request: EngineDecision['request']) => string | undefined;
+  /** Is told of versions that were not held or denied when they were last asked for. */
+  readonly onRefusal: (event: 'denied' | 'held', decision: DecisionRecord) => void;
+  /** How long decisions and downloads are kept; milliseconds. */
+  readonly keepDecisions: number;
+  readonly keepDownloads: number;
+}
+
+/** What is held in memory until it is written. What is more than that is counted and lost. */
+const MAX_PENDING = 20_000;
+/** The most decisions that are kept. */
+const MAX_DECISIONS = 200_000;
+/** A refusal that is repeated within this time is one, in milliseconds. */
+const REPEATED = 60_000;
+const MAX_REMEMBERED = 20_000;
+const HOUR = 3_600_000;
+/** What is held and was not asked for in so long is forgotten; milliseconds. */
+const KEEP_HOLDS = 30 * 24 * HOUR;
+
+/** Writes down what policy decided for clients, and who was served what: in memory at once, in the store by and by. */
+export class PolicyJournal {
+  readonly #options: PolicyJournalOptions;
+  #decisions: DecisionRecord[] = [];
+  #holds = new Map<string, Hold>();
+  #downloads = new Map<string, Download>();
+  /** When each refusal was last written down. */
+  readonly #refused = new Map<string, number>();
+  #lost = 0;
+  #prunedAt = -Infinity;
+
+  constructor(options: PolicyJournalOptions) {
+    this.#options = options;
+  }
+
+  /** A request for an artifact was decided on. Called for each of them. */
+  note(record: EngineDecision): void {
+    const { decision, refused } = record;
+    if (refused) this.#noteDecision(record);
+    else {
+      this.#noteDownload(record);
+      if (decision.rules.length > 0 || decision.wouldBe !== undefined) this.#noteDecision(record);
+    }
+  }
+
+  /** Writes what is in memory to the store. */
+  async flush(): Promise<void> {
+    const { decisions, downloads, quarantine, clock, logger } = this.#options;
+    const [made, served, held] = [this.#decisions, this.#downloads, this.#holds];
+    const lost = this.#lost;
+    this.#decisions = [];
+    this.#downloads = new Map();
+    this.#holds = new Map();
+    this.#lost = 0;
+    if (lost > 0) logger.warn({ lost }, 'decisions and downloads came faster than they could be written down');
+    await decisions.record(made);
+    if (held.size > 0) await quarantine.hold([...held.values()]);
+    await downloads.record([...served.values()]);
+    const now = clock.now();
+    if (now - this.#prunedAt < HOUR) return;
+    this.#prunedAt = now;
+    await decisions.prune(now - this.#options.keepDecisions, MAX_DECISIONS);
+    await downloads.prune(now - this.#options.keepDownloads);
+    await quarantine.prune(now - KEEP_HOLDS, now);
+  }
+
+  #noteDownload({ repository, coordinates, digest, caller, request }: EngineDecision): void {
+    if (request.method !== 'GET') return;
+    const { clock, addressOf } = this.#options;
+    const at = clock.now();
+    const address = addressOf(request);
+    const key = [
+      repository,
+      coordinates.ecosystem,
+      coordinates.name,
+      coordinates.version,
+      digest,
+      caller,
+      address,
+    ].join('\n');
+    const known = this.#downloads.get(key);
+    if (known !== undefined) this.#downloads.set(key, { ...known, lastAt: at, times: known.times + 1 });
+    else if (this.#downloads.size >= MAX_PENDING) this.#lost += 1;
+    else
+      this.#downloads.set(key, { repository, coordinates, digest, caller, address, firstAt: at, lastAt: at, times: 1 });
+  }
+
+  #noteDecision({ repository, coordinates, stage, decision, caller, revision, refused }: EngineDecision): void {
+    const { action, wouldBe, rules, exceptions, nextChangeAt } = decision;
+    const at = this.#options.clock.now();
+    const key = [repository, packageUrl(coordinates), action, wouldBe, caller].join('\n');
+    const last = this.#refused.get(key);
+    if (last !== undefined && at - last < REPEATED) return;
+    this.#remember(key, at);
+    if (this.#decisions.length >= MAX_PENDING) {
+      this.#lost += 1;
+      return;
+    }
+    const record = { at, repository, coordinates, stage, action, wouldBe, rules, exceptions, caller, policy: revision };
+    this.#decisions.push(record);
+    if (!refused) return;
+    if (action === 'hold') {
+      const ids = rules.filter((rule) => rule.action === 'hold').map(({ id }) => id);
+      this.#holds.set(key, { repository, coordinates, rules: ids, at, until: nextChangeAt });
+    }
+    if (last === undefined && (action === 'deny' || action === 'hold')) {
+      this.#options.onRefusal(action === 'deny' ? 'denied' : 'held', record);
+    }
+  }
+
+  #remember(key: string, at: number): void {
+    this.#refused.delete(key);
+    this.#refused.set(key, at);
+    if (this.#refused.size <= MAX_REMEMBERED) return;
+    const [oldest] = this.#refused.keys();
+    this.#refused.delete(oldest as string);
+  }
+}

@@ -1,0 +1,77 @@
+import { packageUrl, type Clock, type PackageCoordinates } from '@entrepot/core';
+import type { ChangeCounts } from '../drivers/sql/changes.js';
+import type { KeptException, SqlExceptionStore } from '../drivers/sql/exception-store.js';
+import type { Quarantined, SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
+
+/** The most denials by people that are in force. */
+const MAX_DENIALS = 50_000;
+/** In place of the name of a repository: all of them. */
+export const EVERYWHERE = '*';
+
+/** What people decided, in memory: exceptions, and versions that somebody denied. Kept up to date with what other processes do. */
+export class StandingDecisions {
+  readonly #exceptions: SqlExceptionStore;
+  readonly #quarantine: SqlQuarantineStore;
+  readonly #clock: Clock;
+  readonly #used = new Map<string, number>();
+  #list: readonly KeptException[] = [];
+  #denied: ReadonlyMap<string, Quarantined> = new Map();
+  #seen: Pick<ChangeCounts, 'exceptions' | 'quarantine'> | undefined;
+  #denials = 0;
+
+  constructor(exceptions: SqlExceptionStore, quarantine: SqlQuarantineStore, clock: Clock) {
+    this.#exceptions = exceptions;
+    this.#quarantine = quarantine;
+    this.#clock = clock;
+  }
+
+  /** All exceptions, those that have ended too: the same array as long as nothing has changed. */
+  readonly exceptions = (): readonly KeptException[] => this.#list;
+
+  /** Changes with what is denied. */
+  get revision(): string {
+    return String(this.#denials);
+  }
+
+  /** What somebody decided against a version. */
+  denial(repository: string, { ecosystem, name, version }: PackageCoordinates): Quarantined | undefined {
+    if (this.#denied.size === 0) return undefined;
+    for (const place of [repository, EVERYWHERE]) {
+      const denied =
+        this.#denied.get(keyOf(place, { ecosystem, name, version })) ??
+        this.#denied.get(keyOf(place, { ecosystem, name }));
+      if (denied !== undefined) return denied;
+    }
+    return undefined;
+  }
+
+  /** Notes that exceptions kept rules from firing. */
+  used(ids: readonly string[]): void {
+    const now = this.#clock.now();
+    for (const id of ids) this.#used.set(id, now);
+  }
+
+  /** Reads what has changed since the last time. @param counts what is known of changes */
+  async refresh({ exceptions, quarantine }: Pick<ChangeCounts, 'exceptions' | 'quarantine'>): Promise<void> {
+    const seen = this.#seen;
+    if (seen?.exceptions !== exceptions) this.#list = await this.#exceptions.list();
+    if (seen?.quarantine !== quarantine) {
+      const denied = await this.#quarantine.list(MAX_DENIALS, 'denied');
+      this.#denied = new Map(denied.map((one) => [keyOf(one.repository, one.coordinates), one]));
+      this.#denials += 1;
+    }
+    this.#seen = { exceptions, quarantine };
+  }
+
+  /** Stores which exceptions were used. */
+  async flush(): Promise<void> {
+    if (this.#used.size === 0) return;
+    const uses = new Map(this.#used);
+    this.#used.clear();
+    await this.#exceptions.recordUse(uses);
+  }
+}
+
+function keyOf(repository: string, coordinates: PackageCoordinates): string {
+  return `${repository}\n${packageUrl(coordinates)}`;
+}

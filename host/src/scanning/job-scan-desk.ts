@@ -1,0 +1,247 @@
+import {
+  EntrepotError,
+  packageUrl,
+  type Clock,
+  type Digest,
+  type Logger,
+  type ScanAnswer,
+  type ScanDesk,
+  type ScanFailure,
+  type ScanReport,
+  type ScanSubject,
+  type ScanWish,
+} from '@entrepot/core';
+import { type KeptReport, type ScanTarget, type SqlScanStore } from '../drivers/sql/scan-store.js';
+import { needsContent, type HostScanner } from './scan-worker.js';
+
+/** What a desk stands on. */
+export interface JobScanDeskOptions {
+  readonly scanners: readonly HostScanner[];
+  readonly store: SqlScanStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Is told that there is work. */
+  readonly wake: () => void;
+  /** How often it looks for reports of other processes while somebody waits, in milliseconds. */
+  readonly pollInterval?: number | undefined;
+}
+
+interface Waiter {
+  readonly subject: ScanSubject;
+  readonly resolve: (answer: ScanAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Names whose answers are kept in memory, and digests of each. */
+const MAX_NAMES = 50_000;
+const MAX_DIGESTS = 100;
+/** After so long an `error` is worth another attempt; milliseconds. */
+const RETRY_ERRORS = 900_000;
+const POLL_INTERVAL = 250;
+/** Reports of other processes that one look takes. */
+const LOOK = 1_000;
+const NOTHING_TO_ASK: ScanAnswer = Object.freeze({ reports: Object.freeze([]), failures: Object.freeze([]) });
+
+/** A scan desk over the jobs in the store: whoever does them, in this process or in another, the answer comes here. */
+export class JobScanDesk implements ScanDesk {
+  readonly #options: JobScanDeskOptions;
+  /** By package URL, then by digest: a report is of a name, or of bytes under a name. */
+  readonly #answers = new Map<string, Map<string, ScanAnswer>>();
+  /** By package URL. */
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  /** The count of changes up to which reports of others are known. */
+  #seen: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: JobScanDeskOptions) {
+    this.#options = options;
+  }
+
+  /** How many clients wait for reports. */
+  get waiting(): number {
+    let count = 0;
+    for (const waiters of this.#waiters.values()) count += waiters.size;
+    return count;
+  }
+
+  peek(subject: ScanSubject): ScanAnswer | undefined {
+    const known = this.#answers.get(packageUrl(subject.coordinates))?.get(subject.digest ?? '');
+    if (known !== undefined) return known;
+    return this.#asked(subject).length === 0 ? NOTHING_TO_ASK : undefined;
+  }
+
+  async request(subject: ScanSubject, { priority, deadline, signal }: ScanWish): Promise<ScanAnswer> {
+    signal.throwIfAborted();
+    if (this.#asked(subject).length === 0) return NOTHING_TO_ASK;
+    // Before the store is read: what comes in between is then seen.
+    this.#seen ??= (await this.#options.store.changes()).reports;
+    const kept = await this.#read(subject);
+    if (kept !== undefined) return kept;
+    const { store, clock, wake } = this.#options;
+    const reports = await store.reports(targetOf(subject));
+    const now = clock.now();
+    for (const { id, scanner } of this.#asked(subject)) {
+      if (reports.some((report) => report.scanner === id && !isWorthRetry(report, now))) continue;
+      const target = this.#targetFor(id, subject);
+      const urgency = priority === 'waiting' ? 'waiting' : 'first';
+      await store.ask([target], id, scanner.revision(), urgency, { now, retryAfter: RETRY_ERRORS });
+    }
+    wake();
+    return await this.#wait(subject, deadline, signal);
+  }
+
+  /** Takes in a report of this process. */
+  take(report: KeptReport): void {
+    void this.#renew(report).catch((error: unknown) => this.#complain(error));
+  }
+
+  /** Takes in what other processes have reported. @param change the count of changes, where it is known: nothing is read for one that was seen */
+  async look(change?: number): Promise<void> {
+    if (change !== undefined && change === this.#seen) return;
+    this.#looking ??= this.#lookOnce().finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  /** Nobody is answered any more. */
+  dispose(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const error = new EntrepotError('scan-unavailable', 'the server is stopping', { retryAfter: 5 });
+    for (const waiters of this.#waiters.values()) for (const { reject } of waiters) reject(error);
+    this.#waiters.clear();
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { store } = this.#options;
+    this.#seen ??= (await store.changes()).reports;
+    for (;;) {
+      const { reports, change } = await store.reportsAfter(this.#seen, LOOK);
+      this.#seen = change;
+      for (const report of reports) await this.#renew(report);
+      if (reports.length < LOOK) return;
+    }
+  }
+
+  /** The scanners that say something which policy cannot look up by itself. */
+  #asked({ coordinates }: ScanSubject): readonly HostScanner[] {
+    return this.#options.scanners.filter(({ scanner }) => {
+      if (!scanner.subjects.ecosystems.includes(coordinates.ecosystem)) return false;
+      return scanner.lookup?.(coordinates) === undefined;
+    });
+  }
+
+  #targetFor(id: string, { coordinates, digest }: ScanSubject): ScanTarget {
+    const found = this.#options.scanners.find((scanner) => scanner.id === id) as HostScanner;
+    return needsContent(found.scanner, coordinates.ecosystem) ? { coordinates, digest } : { coordinates };
+  }
+
+  /** The answer from the store, if it is all there. */
+  async #read(subject: ScanSubject): Promise<ScanAnswer | undefined> {
+    const reports = await this.#options.store.reports(targetOf(subject));
+    const answer = answerOf(this.#asked(subject), reports);
+    if (answer === undefined) return undefined;
+    const now = this.#options.clock.now();
+    // What kept it from being judged may have passed. Nobody waits for that.
+    if (!reports.some((report) => isWorthRetry(report, now))) this.#remember(subject, answer);
+    return answer;
+  }
+
+  #remember({ coordinates, digest = '' as Digest }: ScanSubject, answer: ScanAnswer): void {
+    const name = packageUrl(coordinates);
+    const answers = this.#answers.get(name) ?? new Map<string, ScanAnswer>();
+    this.#answers.delete(name);
+    this.#answers.set(name, answers.set(digest, answer));
+    if (this.#answers.size <= MAX_NAMES && answers.size <= MAX_DIGESTS) return;
+    const [oldest] = answers.size > MAX_DIGESTS ? [name] : this.#answers.keys();
+    this.#answers.delete(oldest as string);
+  }
+
+  /** There is a report: what was known of its name is no longer, and who waits for it may have all now. */
+  async #renew({ coordinates }: KeptReport): Promise<void> {
+    const name = packageUrl(coordinates);
+    this.#answers.delete(name);
+    for (const { subject, resolve } of this.#waiters.get(name) ?? []) {
+      const answer = this.#answers.get(name)?.get(subject.digest ?? '') ?? (await this.#read(subject));
+      if (answer !== undefined) resolve(answer);
+    }
+  }
+
+  async #wait(subject: ScanSubject, deadline: number | undefined, signal: AbortSignal): Promise<ScanAnswer> {
+    signal.throwIfAborted();
+    const key = packageUrl(subject.coordinates);
+    let waiter: Waiter | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    let giveUp = (): void => {};
+    try {
+      const waiting = new Promise<ScanAnswer>((resolve, reject) => {
+        waiter = { subject, resolve, reject };
+        const waiters = this.#waiters.get(key) ?? new Set();
+        this.#waiters.set(key, waiters.add(waiter));
+        giveUp = () => reject(signal.reason);
+        signal.addEventListener('abort', giveUp, { once: true });
+        if (deadline === undefined) return;
+        const left = Math.max(0, deadline - this.#options.clock.now());
+        timer = setTimeout(() => reject(pending(subject)), left);
+      });
+      waiting.catch(() => {});
+      this.#poll();
+      // It may have come in while it was asked for.
+      const kept = await this.#read(subject);
+      return kept ?? (await waiting);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+      const waiters = this.#waiters.get(key);
+      if (waiter !== undefined) waiters?.delete(waiter);
+      if (waiters?.size === 0) this.#waiters.delete(key);
+    }
+  }
+
+  /** Looks again and again as long as somebody waits. */
+  #poll(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.look()
+        .catch((error: unknown) => this.#complain(error))
+        .finally(() => {
+          this.#timer = undefined;
+          if (this.#waiters.size > 0) this.#poll();
+        })
+        .catch(() => {});
+    }, this.#options.pollInterval ?? POLL_INTERVAL);
+  }
+
+  #complain(error: unknown): void {
+    this.#options.logger.warn({ err: error }, 'reports of scanners cannot be read');
+  }
+}
+
+function pending({ coordinates }: ScanSubject): EntrepotError {
+  const message = `${packageUrl(coordinates)} is being scanned`;
+  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_PENDING', retryAfter: 2 });
+}
+
+function targetOf({ coordinates, digest }: ScanSubject): ScanTarget {
+  return { coordinates, digest };
+}
+
+function isWorthRetry({ state, scannedAt }: KeptReport, now: number): boolean {
+  return (state === 'error' || state === 'stale') && now - scannedAt > RETRY_ERRORS;
+}
+
+/** What `scanners` said, once all of them have. */
+function answerOf(scanners: readonly HostScanner[], kept: readonly KeptReport[]): ScanAnswer | undefined {
+  const reports: ScanReport[] = [];
+  const failures: ScanFailure[] = [];
+  for (const { id } of scanners) {
+    const found = kept.find((report) => report.scanner === id);
+    if (found === undefined) return undefined;
+    const { state, revision, scannedAt, coverage, findings } = found;
+    if (state === 'clean' || state === 'findings')
+      reports.push({ scanner: id, revision, scannedAt, coverage, findings });
+    else failures.push({ scanner: id, status: state });
+  }
+  return { reports, failures };
+}

@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import {
+  asEntrepotError,
+  EntrepotError,
+  type BlobStore,
+  type Clock,
+  type Content,
+  type Digest,
+  type Logger,
+  type Scanner,
+  type ScanReport,
+  type ScanSubject,
+} from '@entrepot/core';
+import { buffer } from 'node:stream/consumers';
+import type { KeptReport, ReportState, ScanJob, SqlScanStore } from '../drivers/sql/scan-store.js';
+
+/** A scanner of the configuration. */
+export interface HostScanner {
+  /** As in its reports. */
+  readonly id: string;
+  readonly scanner: Scanner;
+  /** How long one scan, or one batch of them, may take; milliseconds. */
+  readonly timeout: number;
+  /** How often it is asked whether there is a newer database; milliseconds. */
+  readonly updateInterval: number;
+}
+
+/** What a worker stands on. */
+export interface ScanWorkerOptions {
+  readonly scanners: readonly HostScanner[];
+  readonly store: SqlScanStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Is told of each report that this worker has put. */
+  readonly onReport?: ((report: KeptReport) => void) | undefined;
+  /** How often it looks for work that others ask for, in milliseconds. */
+  readonly pollInterval?: number | undefined;
+}
+
+/** How long a worker may be silent before another takes its work, in milliseconds. */
+export const LEASE = 60_000;
+const HEARTBEAT = 20_000;
+/** A scan that failed so often has failed. */
+export const MAX_ATTEMPTS = 5;
+const FIRST_BACKOFF = 2_000;
+const MAX_BACKOFF = 300_000;
+/** Scans of one scanner that run at once, where it takes no batches. */
+const PARALLEL = 2;
+/** The most of one batch. */
+const BATCH = 500;
+const POLL_INTERVAL = 250;
+/** Failures that another attempt would not cure, by their codes. */
+const FINAL: Readonly<Record<string, ReportState>> = {
+  SCAN_UNSUPPORTED: 'unsupported',
+  SCANNER_UNSUPPORTED: 'unsupported',
+  SCAN_STALE: 'stale',
+};
+
+/**
+ * Does the scans that are asked for in the store, as long as it runs. Several workers, in one process or in many, share them:
+ * each scan is leased, and taken over by another when its worker has been silent for a minute.
+ */
+export class ScanWorker {
+  readonly #options: ScanWorkerOptions;
+  readonly #owner = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #end = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  readonly #alarms = new Set<() => void>();
+
+  constructor(options: ScanWorkerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    for (const scanner of this.#options.scanners) this.#loops.push(this.#work(scanner));
+  }
+
+  /** Looks for work now: somebody of this process has asked for some. */
+  wake(): void {
+    for (const ring of this.#alarms) ring();
+  }
+
+  /** Ends after what runs is given back. */
+  async stop(): Promise<void> {
+    this.#end.abort();
+    this.wake();
+    await Promise.all(this.#loops);
+  }
+
+  async #work(scanner: HostScanner): Promise<void> {
+    const { store, clock, logger } = this.#options;
+    const batch = scanner.scanner.scanAll === undefined ? PARALLEL : BATCH;
+    while (!this.#end.signal.aborted) {
+      let found = 0;
+      try {
+        const now = clock.now();
+        const jobs = await store.claim(scanner.id, { owner: this.#owner, limit: batch, now, lease: LEASE });
+        found = jobs.length;
+        if (found > 0) await this.#scan(scanner, jobs);
+      } catch (error) {
+        logger.error({ err: error, scanner: scanner.id }, 'scans cannot be taken or stored');
+      }
+      // A batch that was full is followed by the next one.
+      if (found === 0) await this.#rest();
+    }
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const ring = (): void => {
+        clearTimeout(timer);
+        this.#alarms.delete(ring);
+        resolve();
+      };
+      const timer = setTimeout(ring, this.#options.pollInterval ?? POLL_INTERVAL);
+      this.#alarms.add(ring);
+    });
+  }
+
+  async #scan(scanner: HostScanner, jobs: readonly ScanJob[]): Promise<void> {
+    const held = new Map(jobs.map((job) => [job.id, job]));
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(scanner.timeout)]);
+    const heartbeat = setInterval(() => void this.#keep(held), HEARTBEAT);
+    try {
+      const exhausted = jobs.filter(({ attempts }) => attempts > MAX_ATTEMPTS);
+      // Its worker ended every time before it could say why.
+      for (const job of exhausted) await this.#settle(scanner, job, new Error('the scan never came to an end'), held);
+      const rest = jobs.filter((job) => !exhausted.includes(job));
+      if (scanner.scanner.scanAll !== undefined && rest.length > 1) await this.#scanBatch(scanner, rest, held, signal);
+      else await Promise.all(rest.map((job) => this.#scanOne(scanner, job, held, signal)));
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  async #scanOne(scanner: HostScanner, job: ScanJob, held: Map<string, ScanJob>, signal: AbortSignal): Promise<void> {
+    let result: ScanReport | Error;
+    try {
+      result = await scanner.scanner.scan(await this.#subjectOf(scanner, job), signal);
+    } catch (error) {
+      result = asEntrepotError(error, 'scan-unavailable', 'the scan failed');
+    }
+    await this.#settle(scanner, job, result, held);
+  }
+
+  async #scanBatch(
+    scanner: HostScanner,
+    jobs: readonly ScanJob[],
+    held: Map<string, ScanJob>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let results: readonly (ScanReport | Error)[];
+    try {
+      const subjects = await Promise.all(jobs.map((job) => this.#subjectOf(scanner, job)));
+      results = (await scanner.scanner.scanAll?.(subjects, signal)) ?? [];
+    } catch (error) {
+      results = jobs.map(() => asEntrepotError(error, 'scan-unavailable', 'the scan failed'));
+    }
+    for (const [index, job] of jobs.entries()) {
+      const result = results[index] ?? new EntrepotError('scan-unavailable', 'the scanner said nothing of it');
+      await this.#settle(scanner, job, result, held);
+    }
+  }
+
+  async #settle(
+    scanner: HostScanner,
+    job: ScanJob,
+    result: ScanReport | Error,
+    held: Map<string, ScanJob>,
+  ): Promise<void> {
+    const { store, clock, logger, onReport } = this.#options;
+    held.delete(job.id);
+    const now = clock.now();
+    if (!(result instanceof Error)) {
+      const report = reportOf(job, result);
+      if (await store.finish(job, report)) onReport?.(report);
+      return;
+    }
+    if (this.#end.signal.aborted) {
+      await store.giveBack(job, 0, true);
+      return;
+    }
+    const final = result instanceof EntrepotError ? FINAL[(result as EntrepotError).code] : undefined;
+    const fields = { err: result, scanner: scanner.id, subject: job.coordinates, attempt: job.attempts };
+    if (final === undefined && job.attempts < MAX_ATTEMPTS) {
+      logger.warn(fields, 'a scan failed; it is tried again');
+      await store.giveBack(job, now + Math.min(MAX_BACKOFF, FIRST_BACKOFF * 4 ** (job.attempts - 1)));
+      return;
+    }
+    if (final === undefined) logger.error(fields, 'a scan failed');
+    const report = failureOf(job, final ?? 'error', result, now);
+    if (await store.finish(job, report)) onReport?.(report);
+  }
+
+  async #keep(held: ReadonlyMap<string, ScanJob>): Promise<void> {
+    const { store, clock, logger } = this.#options;
+    try {
+      for (const job of held.values()) await store.renew(job, clock.now() + LEASE);
+    } catch (error) {
+      logger.warn({ err: error }, 'leases of scans cannot be renewed');
+    }
+  }
+
+  async #subjectOf({ scanner }: HostScanner, { coordinates, digest }: ScanJob): Promise<ScanSubject> {
+    if (digest === undefined || !needsContent(scanner, coordinates.ecosystem)) return { coordinates };
+    const content = await this.#contentOf(digest);
+    if (content === undefined) {
+      throw new EntrepotError('scan-unavailable', 'its bytes are no longer here', { code: 'SCAN_UNSUPPORTED' });
+    }
+    const { path } = content;
+    return {
+      coordinates,
+      digest,
+      content,
+      ...(path === undefined ? {} : { path }),
+      part: (other) => this.#contentOf(other),
+    };
+  }
+
+  async #contentOf(digest: Digest): Promise<Content | undefined> {
+    const { blobs } = this.#options;
+    const info = await blobs.stat(digest);
+    return info === undefined ? undefined : contentOf(blobs, digest, info.size);
+  }
+}
+
+/** Whether `scanner` looks at the bytes of what is in `ecosystem`. */
+export function needsContent({ needs, subjects }: Scanner, ecosystem: string): boolean {
+  return needs === 'content' || subjects.withContent?.includes(ecosystem) === true;
+}
+
+function reportOf(job: ScanJob, { revision, scannedAt, coverage, findings }: ScanReport): KeptReport {
+  const { coordinates, digest, scanner } = job;
+  const state: ReportState = findings.length > 0 ? 'findings' : 'clean';
+  return { coordinates, digest, scanner, revision, scannedAt, coverage, findings, state };
+}
+
+function failureOf(job: ScanJob, state: ReportState, { message }: Error, now: number): KeptReport {
+  const { coordinates, digest, scanner, revision } = job;
+  const detail = message.slice(0, 500);
+  return { coordinates, digest, scanner, revision, state, scannedAt: now, coverage: 'partial', findings: [], detail };
+}
+
+function contentOf(blobs: BlobStore, digest: Digest, size: number): Content {
+  async function* stream(): AsyncIterable<Uint8Array> {
+    const body = await blobs.open(digest);
+    if (body === undefined) throw new EntrepotError('storage', `the blob ${digest} is gone`);
+    try {
+      yield* body as AsyncIterable<Uint8Array>;
+    } finally {
+      body.destroy();
+    }
+  }
+  return {
+    size,
+    mediaType: 'application/octet-stream',
+    stream,
+    async bytes(limit) {
+      if (size > limit) throw new EntrepotError('too-large', `expected at most ${limit} bytes, found ${size}`);
+      return buffer(stream());
+    },
+  };
+}
