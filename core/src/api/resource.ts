@@ -140,7 +140,10 @@ export interface DocumentResource extends StoredResource {
   readonly fromEntries?: EntrySelection | undefined;
   /** The answer where policy refuses the whole name, and clients would hide why: an empty list. Absent: the refusal. */
   readonly whenRefused?: LocalResource | undefined;
-  /** What is served instead when this is not found: another form of it, or nothing in the form that clients want. */
+  /**
+   * What is served instead when this is not found: another form of it, or nothing in the form that clients want. During an
+   * outage, where this is not kept: the first of the forms that is.
+   */
   readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**
    * The document is a mutable name for bytes that are also found by their digest (the tag of an image). It is
