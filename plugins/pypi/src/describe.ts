@@ -1,7 +1,7 @@
 import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
 import { malformed, PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
-import { derivedMetadataKey, fileKey, METADATA_SUFFIX } from './keys.js';
+import { derivedMetadataKey, fileKey, METADATA_SUFFIX, provenanceKey } from './keys.js';
 import { integrityOf, type PageFile } from './page-file.js';
 import { describeProject } from './project-document.js';
 import { checkProjectList } from './project-list.js';
@@ -52,8 +52,7 @@ async function describePage(project: string, content: Content, deriveMetadata: b
     head = part.head;
     for (const file of part.files) describeFile(descriptions, project, file, deriveMetadata);
   }
-  // PEP 792: nothing of a project in quarantine is offered.
-  if (head?.status?.status === 'quarantined') descriptions.clear();
+  descriptions.settle(head?.status?.status);
   return descriptions;
 }
 
@@ -64,7 +63,8 @@ function describeFile(descriptions: PageDescriptions, project: string, file: Pag
   const common = {
     coordinates: { ecosystem: 'pypi', name: project, version: normaliseVersion(file.version) },
     publishedAt: instantOf(file.uploadTime),
-    deprecated: file.yanked === false ? undefined : true,
+    yanked: file.yanked !== false,
+    provenance: file.provenance === undefined ? ('none' as const) : ('attested' as const),
   };
   descriptions.set(key, { ...common, integrity: integrityOf(file.hashes), location: file.url });
   if (file.coreMetadata !== undefined) {
@@ -73,6 +73,7 @@ function describeFile(descriptions: PageDescriptions, project: string, file: Pag
   }
   if (deriveMetadata && (file.coreMetadata !== undefined || isWheel(file.filename)))
     descriptions.set(derivedMetadataKey(project, file), { ...common, integrity: [] });
+  descriptions.setProvenance(provenanceKey(project, file), { ...common, integrity: [] });
   if (file.signed === false) descriptions.markUnsigned(key);
 }
 

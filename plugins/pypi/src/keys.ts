@@ -7,6 +7,7 @@ export const SIGNATURE_SUFFIX = '.asc';
 /** What the keys of files begin with, and those of metadata that may be read out of them. */
 export const FILE_PREFIX = 'file/';
 export const DERIVED_PREFIX = 'metadata/';
+const PROVENANCE_PREFIX = 'integrity/';
 
 /** Under which key the page of a project is kept. */
 export function pageKey(project: string): string {
@@ -31,6 +32,11 @@ export function filePath(project: string, { tag, filename }: Pick<PageFile, 'tag
 /** The path of a provenance object below an index (PEP 740, as the public index serves it), encoded. */
 export function provenancePath(project: string, version: string, filename: string): string {
   return `integrity/${project}/${encodeSegment(version)}/${encodeSegment(filename)}/provenance`;
+}
+
+/** Under which key a provenance object is kept, and described: it is of a file by its name, whatever its tag. */
+export function provenanceKey(project: string, { version, filename }: Pick<PageFile, 'version' | 'filename'>): string {
+  return `${PROVENANCE_PREFIX}${project}/${version}/${filename}`;
 }
 
 /** One segment of a path. */

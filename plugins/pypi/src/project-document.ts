@@ -37,7 +37,7 @@ export async function describeProject(project: string, content: Content): Promis
           integrity: integrityOf(file.hashes),
           coordinates: { ecosystem: 'pypi', name: project, version: file.version },
           publishedAt: instantOf(file.uploadTime),
-          deprecated: file.yanked === false ? undefined : true,
+          yanked: file.yanked !== false,
         });
       }
     }
@@ -119,11 +119,13 @@ async function outlineOf(content: Content, project: string, context: RewriteCont
   let about = '';
   let newest: ListedFile[] = [];
   let newestAt = -Infinity;
+  let described: ArtifactDescription | undefined;
   for await (const members of readJsonMembers(content, readFilesAndInfo)) {
     for (const member of members) {
       if (member.key === 'info' && isRecord(member.value)) about = String(member.value['version'] ?? '');
       const left = filesOf(project, member).filter(({ file }) => {
         const admitted = admits(project, file, context);
+        if (!admitted) described = context.descriptions.get(fileKey(project, file));
         const identity = versionIdentity(file.version);
         versions.set(identity, admitted || versions.get(identity) === true);
         return admitted && file.yanked === false;
@@ -138,7 +140,9 @@ async function outlineOf(content: Content, project: string, context: RewriteCont
     versions.get(versionIdentity(version)) ?? context.admits({ ecosystem: 'pypi', name: project, version });
   const moved = about !== '' && !keeps(about);
   if (moved && newest.length === 0) {
-    throw new EntrepotError('policy-denied', `no version of ${project} that is described here may be used`);
+    const why = context.refusal({ ecosystem: 'pypi', name: project, version: about }, described);
+    const text = `no version of ${project} that is described here may be used`;
+    throw new EntrepotError('policy-denied', why === undefined ? text : `${text}: ${why}`);
   }
   const { file } = newest[0] ?? {};
   return {

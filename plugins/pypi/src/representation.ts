@@ -4,7 +4,8 @@ import { escapeHtml } from './html-text.js';
 import { fileKey, filePath } from './keys.js';
 import type { PageForm } from './negotiation.js';
 import type { Hashes, PageFile } from './page-file.js';
-import { NEWEST_MINOR, type PageHead } from './page.js';
+import { HTML_END, htmlHead, jsonHead } from './page-text.js';
+import type { PageHead } from './page.js';
 import { readFiles, readHead } from './simple-page.js';
 import { normaliseVersion, versionIdentity } from './version.js';
 
@@ -52,7 +53,7 @@ export async function* rewritePage(
     yield batch;
     batch = '';
   }
-  yield batch + (isJson ? jsonEnd(head, listing) : '  </body>\n</html>\n');
+  yield batch + (isJson ? jsonEnd(head, listing) : HTML_END);
 }
 
 /** Metadata that is read out of a wheel is offered without a hash: it is known once somebody has asked for it. */
@@ -79,7 +80,10 @@ class Listing {
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
     const admitted =
-      description?.coordinates !== undefined && this.#context.admits(description.coordinates, description);
+      description?.coordinates !== undefined &&
+      // PEP 792: nothing of a project in quarantine is offered.
+      description.upstream !== 'quarantined' &&
+      this.#context.admits(description.coordinates, description);
     const identity = versionIdentity(file.version);
     this.#versions.set(identity, admitted || this.#versions.get(identity) === true);
     return admitted;
@@ -91,13 +95,6 @@ class Listing {
     if (listed !== undefined) return listed;
     return this.#context.admits({ ecosystem: 'pypi', name: this.#project, version: normaliseVersion(version) });
   }
-}
-
-function jsonHead(project: string, head: PageHead): string {
-  // PEP 700: 1.1 promises versions and sizes, which an HTML page does not have.
-  const minor = head.versions === undefined ? 0 : Math.min(head.minor, NEWEST_MINOR);
-  const status = head.status === undefined ? '' : `"project-status":${JSON.stringify(head.status)},`;
-  return `{"meta":{"api-version":"1.${minor}"},"name":${JSON.stringify(project)},${status}"files":[`;
 }
 
 function jsonFile(file: PageFile, url: string, provenance: string | undefined): string {
@@ -125,22 +122,6 @@ function jsonMetadata(hashes: Hashes): true | Record<string, string> {
 function jsonEnd(head: PageHead, listing: Listing): string {
   if (head.versions === undefined) return ']}';
   return `],"versions":${JSON.stringify(head.versions.filter((version) => listing.keeps(version)))}}`;
-}
-
-function htmlHead(project: string, head: PageHead): string {
-  const minor = Math.min(head.minor, NEWEST_MINOR);
-  const meta = [['pypi:repository-version', `1.${minor}`]];
-  if (head.status !== undefined) meta.push(['pypi:project-status', head.status.status]);
-  if (head.status?.reason !== undefined) meta.push(['pypi:project-status-reason', head.status.reason]);
-  const tags = meta.map(([name = '', text = '']) => `    <meta name="${name}" content="${escapeHtml(text)}">\n`);
-  return `<!DOCTYPE html>
-<html>
-  <head>
-${tags.join('')}    <title>Links for ${project}</title>
-  </head>
-  <body>
-    <h1>Links for ${project}</h1>
-`;
 }
 
 function htmlFile(file: PageFile, url: string, provenance: string | undefined): string {

@@ -14,12 +14,14 @@ import {
   filePath,
   METADATA_SUFFIX,
   pageKey,
+  provenanceKey,
   provenancePath,
   SIGNATURE_SUFFIX,
 } from './keys.js';
 import type { Layout } from './layout.js';
 import { chooseForm, PAGE_ACCEPT, PAGE_TYPES } from './negotiation.js';
 import type { OwnerOf } from './owners.js';
+import { emptyPage } from './page-text.js';
 import { isProjectName, normalise } from './project-name.js';
 import { normaliseVersion } from './version.js';
 
@@ -69,6 +71,13 @@ export function createRouter({
       variant: form,
       vary: ['Accept'],
       rewritten: true,
+      // pip hides the reason of any refusal: what is refused as a whole is a project without files.
+      whenRefused: {
+        kind: 'local',
+        status: 200,
+        headers: { 'Content-Type': PAGE_TYPES[form], Vary: 'Accept' },
+        body: emptyPage(project, form),
+      },
     };
   }
 
@@ -119,6 +128,7 @@ export function createRouter({
       upstreamsAre: 'origins',
       mediaType: suffix === '' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
       describedBy: page(project, undefined),
+      sidecar: suffix !== '',
     };
     if (suffix !== METADATA_SUFFIX || !deriveMetadata) return artifact;
     return { ...artifact, key: derivedMetadataKey(project, file), produced: true };
@@ -163,7 +173,9 @@ export function createRouter({
     const upstreamPath = provenancePath(project, version, filename);
     return {
       kind: 'document',
-      key: `integrity/${project}/${version}/${filename}`,
+      key: provenanceKey(project, { version, filename }),
+      describedBy: page(project, undefined),
+      sidecar: true,
       class: CLASS.provenance,
       // What the file is, not what the path says of it.
       coordinates: {

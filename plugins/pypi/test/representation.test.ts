@@ -258,10 +258,13 @@ group('a JSON page', () => {
     });
   });
 
-  it('in quarantine has no files, and describes none', async () => {
+  it('in quarantine has no files, and says so of each', async () => {
     for (const status of [{ status: 'quarantined' }, { state: 'quarantined', reason: 'malware' }]) {
       const content = page({ files: [file('demo-1.0.tar.gz')], versions: ['1.0'], 'project-status': status });
-      expect((await describe(pageOf('demo'), content)).size).toBe(0);
+      const described = [...(await describe(pageOf('demo'), content)).values()];
+      expect(described).toMatchObject([{ upstream: 'quarantined' }]);
+      // Nowhere to fetch it from.
+      expect(described[0]).not.toHaveProperty('location');
       const rendered = await renderJson(content);
       expect(rendered).toMatchObject({ files: [], 'project-status': { status: 'quarantined' } });
     }
@@ -289,15 +292,43 @@ group('descriptions', () => {
       publishedAt,
       integrity: [{ algorithm: 'sha256', hex: HASH }],
       location: 'https://f.example.com/demo-1.0-py3-none-any.whl.metadata?sig=1',
+      provenance: 'none',
+      yanked: false,
     });
     expect(found.get(`${key('demo-1.0-py3-none-any.whl')}.asc`)).toMatchObject({ integrity: [] });
     expect(found.get(`${key('demo-2.0-py3-none-any.whl')}.metadata`)).toMatchObject({
       integrity: [],
-      deprecated: true,
+      yanked: true,
     });
     expect(found.get(key('demo-2.0-py3-none-any.whl'))?.publishedAt).toBe(Date.UTC(2020, 0, 2, 3, 4, 5));
     expect(found.get(key('demo-3.0-py3-none-any.whl', TAG))?.integrity).toEqual([{ algorithm: 'sha256', hex: HASH }]);
     expect(found.has(`${key('demo-3.0-py3-none-any.whl', TAG)}.metadata`)).toBe(false);
+  });
+
+  it('compare a version with the one that was published before it', async () => {
+    const at = (day: number): string => `2026-01-0${day}T00:00:00Z`;
+    const files = [
+      file('demo-2.0.tar.gz', { 'upload-time': at(2) }),
+      file('demo-1.0.tar.gz', { 'upload-time': at(1), provenance: 'https://p.example.com/x' }),
+      file('demo-1.0-py3-none-any.whl', { 'upload-time': at(1) }),
+      file('demo-3.0.tar.gz', { 'upload-time': at(3) }),
+      file('demo-4.0.tar.gz', {}),
+    ];
+    const found = await describe(pageOf('demo'), page({ files, 'project-status': { status: 'archived' } }));
+    const facts = [...found.values()].map((description) => [
+      description.coordinates?.version,
+      description.provenance,
+      description.provenanceDowngraded,
+      description.deprecated,
+    ]);
+    expect(facts).toEqual([
+      ['2.0', 'none', true, true],
+      ['1.0', 'attested', undefined, true],
+      ['1.0', 'none', undefined, true],
+      ['3.0', 'none', false, true],
+      ['4.0', 'none', undefined, true],
+    ]);
+    expect(found.get('integrity/demo/2.0/demo-2.0.tar.gz')).toMatchObject({ provenanceDowngraded: true });
   });
 
   it('keep files of one name apart by their hash, else by their place', async () => {
