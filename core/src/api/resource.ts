@@ -1,5 +1,6 @@
 import type { ByteRange } from './blob-store.js';
 import type { PackageCoordinates } from './coordinates.js';
+import type { FactName } from './facts.js';
 import type { FreshnessRule } from './freshness.js';
 import type { Integrity } from './integrity.js';
 
@@ -77,6 +78,8 @@ export interface StoredResource extends UpstreamLocation {
    * there is that of this resource.
    */
   readonly describedBy?: DocumentResource | undefined;
+  /** It is only asked for what it says where policy looks at one of these facts. Absent: always. */
+  readonly describedFor?: readonly FactName[] | undefined;
   /**
    * It says something of an artifact with the same coordinates (metadata, signatures), and is judged as that is before its
    * bytes are here. Nobody scans it.

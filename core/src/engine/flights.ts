@@ -3,6 +3,7 @@ import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { FactName } from '../api/facts.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
@@ -35,7 +36,7 @@ const MAX_DESCRIPTIONS = 50_000;
 const FRESH_LONGER = 10;
 
 /** What a document may describe. */
-type Described = Pick<StoredResource, 'key' | 'describedBy'> &
+type Described = Pick<StoredResource, 'key' | 'describedBy' | 'describedFor'> &
   Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
 
 /** A running flight as a request for one of its keys sees it. */
@@ -131,9 +132,9 @@ export class Flights {
     members: readonly (ArtifactResource | DocumentResource)[],
     signal: AbortSignal,
   ): Promise<readonly Entry[]> {
-    const admitted: ProducedMember[] = [];
-    for (const member of members) admitted.push({ resource: member, description: await this.admitted(member) });
-    return await produce(this.#context, this.#plan(resource, undefined, 'blob'), admitted, signal);
+    const described: ProducedMember[] = [];
+    for (const member of members) described.push({ resource: member, description: await this.#described(member) });
+    return await produce(this.#context, this.#plan(resource, undefined, 'blob'), described, signal);
   }
 
   async #fetchAll(
@@ -178,7 +179,8 @@ export class Flights {
       rule: this.rule(resource),
       kept,
       keep,
-      describe: () => this.admitted(resource),
+      // Of what flies together, each is judged for who asks for it: one that is refused must not keep back the others.
+      describe: () => (keep === 'blob' ? this.#described(resource) : this.admitted(resource)),
       read: (other) => this.read(other, reads),
       abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
@@ -209,22 +211,33 @@ export class Flights {
       admission.requireName(resource);
       return {};
     }
-    const description = resource.kind === 'artifact' ? await this.describe(resource) : await this.#about(resource);
+    const description = await this.#described(resource);
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
     return { description, judgement: admission.require(resource, coordinates, description, request) };
   }
 
+  async #described(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
+    return resource.kind === 'artifact' ? await this.describe(resource) : await this.#about(resource);
+  }
+
   /** What a document says of another one that only policy looks at; `undefined` while it cannot be had. */
   async #about(resource: DocumentResource): Promise<LocatedDescription | undefined> {
     if (resource.describedBy === undefined) return undefined;
     try {
-      return await this.describe({ key: resource.key, describedBy: resource.describedBy, descriptionOptional: true });
+      const { key, describedBy, describedFor } = resource;
+      return await this.describe({ key, describedBy, describedFor, descriptionOptional: true });
     } catch (error) {
       if (error instanceof EntrepotError && error.staleAllowed) return undefined;
       throw error;
     }
+  }
+
+  #isWanted(facts: readonly FactName[] | undefined): boolean {
+    if (facts === undefined) return true;
+    const needs = this.#context.services.policy.needs();
+    return facts.some((name) => needs.has(name));
   }
 
   /** The digest of the document that describes `resource`, as far as memory knows. */
@@ -271,8 +284,8 @@ export class Flights {
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
   async describe(artifact: Described): Promise<LocatedDescription | undefined> {
-    const { describedBy } = artifact;
-    if (describedBy === undefined) return undefined;
+    const { describedBy, describedFor } = artifact;
+    if (describedBy === undefined || !this.#isWanted(describedFor)) return undefined;
     const { entries } = this.#context.services.storage;
     const kept = await entries.find(this.#context.definition.name, describedBy.key);
     const known = kept === undefined ? undefined : await this.#describedBy(describedBy, kept, artifact.key);

@@ -157,6 +157,7 @@ export class StoredServing {
       // Nobody is asked for what is under a name that policy refuses.
       if (kept === undefined) admission.requireName(resource);
       await negative.check(resource.key);
+      if (kept === undefined && !fliesAlone(resource)) await flights.judged(resource, request);
       if (
         request.method === 'HEAD' &&
         running === undefined &&

@@ -29,6 +29,8 @@ export interface FixedRule {
   readonly id: string;
   readonly action: PolicyAction;
   readonly reason: string;
+  /** As in `FiredRule`. */
+  readonly malicious?: boolean;
   /** Whether the rule fires. Pure. */
   matches(input: PolicyInput): boolean;
 }
@@ -63,6 +65,6 @@ export class FixedPolicy implements PolicyEngine {
   }
 }
 
-function toFiredRule({ id, action, reason }: FixedRule): FiredRule {
-  return { id, action, reason };
+function toFiredRule({ id, action, reason, malicious }: FixedRule): FiredRule {
+  return { id, action, reason, ...(malicious !== undefined && { malicious }) };
 }

@@ -455,7 +455,8 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
         const label = printRequest(request);
         const path = (await asked(request)).at(-1);
         const matches = (input: PolicyInput): boolean => packageUrl(input.coordinates) === packageUrl(coordinates);
-        const rule = { id: 'kit', action: 'deny', reason: 'denied by the kit', matches } as const;
+        const { refusedOnlyIfMalicious: malicious = false } = resource;
+        const rule = { id: 'kit', action: 'deny', reason: 'denied by the kit', malicious, matches } as const;
         const repository = await open({ policy: new FixedPolicy([rule]) });
         const reply = await repository.ask(request);
         assert.equal(reply.outcome, 'denied', label);

@@ -1,4 +1,11 @@
-import { EntrepotError, type Content, type RewriteContext } from '@entrepot/core';
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type Content,
+  type PackageCoordinates,
+  type RewriteContext,
+} from '@entrepot/core';
+import { descriptionIn, versionOf } from './dates.js';
 import { malformed } from './errors.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
@@ -29,12 +36,14 @@ export async function readList(path: string, content: Content): Promise<string[]
 export async function rewriteList(
   path: string,
   content: Content,
-  { admits, keptKeys }: RewriteContext,
+  { admits, descriptions, keptKeys }: RewriteContext,
 ): Promise<string[]> {
   const kept = keptVersions(path, keptKeys).filter((version) => !isPseudoVersion(version));
   const versions = [...new Set([...(await readList(path, content)), ...kept])].sort(compareVersions);
   return versions
-    .filter((version) => admits({ ecosystem: 'golang', name: path, version }))
+    .filter((version) =>
+      admits({ ecosystem: 'golang', name: path, version }, descriptionIn(descriptions, path, version)),
+    )
     .map((version) => `${version}\n`);
 }
 
@@ -45,20 +54,31 @@ export async function rewriteList(
 export async function rewriteLatest(
   path: string,
   content: Content,
-  { admits, keptKeys }: RewriteContext,
+  { admits, descriptions, keptKeys, refusal }: RewriteContext,
 ): Promise<AsyncIterable<Uint8Array> | string[]> {
-  const own = content.size === 0 ? undefined : await readInfo(`${path}/@latest`, content);
+  const info = content.size === 0 ? undefined : await readInfo(`${path}/@latest`, content);
+  const own = info?.version;
   // A version from before modules is none that `go` would take where there is another one.
   const takesAny = own === undefined || own.endsWith('+incompatible');
   const kept = keptVersions(path, keptKeys).filter((version) => takesAny || !version.endsWith('+incompatible'));
   const known = own === undefined ? kept : [own, ...kept];
+  const described = (
+    version: string,
+  ): { coordinates: PackageCoordinates; description?: ArtifactDescription | undefined } => {
+    if (info !== undefined && version === info.version) return versionOf(path, info);
+    const description = descriptionIn(descriptions, path, version);
+    return { coordinates: { ecosystem: 'golang', name: path, version }, description };
+  };
   const latest = known
-    .filter((version) => admits({ ecosystem: 'golang', name: path, version }))
+    .filter((version) => admits(described(version).coordinates, described(version).description))
     .sort(compareLatest)
     .at(-1);
   if (latest !== undefined) return latest === own ? content.stream() : [JSON.stringify({ Version: latest })];
   if (known.length === 0) throw new EntrepotError('not-found', `no version of ${path} is kept`);
-  throw new EntrepotError('policy-denied', `${known.at(0)} and other versions of ${path} are not admitted here`);
+  const first = described(known[0] as string);
+  const why = refusal(first.coordinates, first.description);
+  const text = `${known.at(0)} and other versions of ${path} are not admitted here`;
+  throw new EntrepotError('policy-denied', why === undefined ? text : `${text}: ${why}`);
 }
 
 /** The versions of which a file is kept. */
@@ -81,11 +101,18 @@ function rank(version: string): number {
   return parseVersion(version)?.prerelease === '' ? 2 : 1;
 }
 
+/** What an `.info` says. */
+export interface Info {
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly publishedAt: number | undefined;
+}
+
 /**
- * The version that an `.info` names.
+ * What an `.info` says.
  * @throws EntrepotError `upstream-unavailable` when it is none
  */
-export async function readInfo(subject: string, content: Content): Promise<string> {
+export async function readInfo(subject: string, content: Content): Promise<Info> {
   const text = Buffer.from(await content.bytes(LARGEST_INFO)).toString('utf8');
   let info: unknown;
   try {
@@ -100,5 +127,6 @@ export async function readInfo(subject: string, content: Content): Promise<strin
   if (time !== undefined && (typeof time !== 'string' || !TIME.test(time))) {
     throw malformed(subject, 'expected a "Time" as RFC 3339 has it');
   }
-  return version;
+  const publishedAt = Date.parse(time ?? '');
+  return { version, publishedAt: Number.isNaN(publishedAt) ? undefined : publishedAt };
 }

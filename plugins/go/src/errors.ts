@@ -12,7 +12,9 @@ export function renderError(error: EntrepotError): RenderedError {
   const message = error.expose ? error.message : 'the module proxy failed; its log says why';
   const line = message.replace(/[^\x20-\x7e]+/g, ' ').slice(0, LONGEST_LINE);
   const prefix = error.kind === 'not-found' && !line.startsWith('not found') ? 'not found: ' : '';
-  return { mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
+  // `go` gives up at a 503 as it does at a 403, but prints the reason of the latter.
+  const status = error.code === 'SCAN_PENDING' ? 403 : undefined;
+  return { status, mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
 }
 
 /** The error for an answer of the upstream that is not what the route gives: an outage, so that a kept copy is served. */

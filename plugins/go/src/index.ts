@@ -4,6 +4,7 @@ import { clientSetup } from './client-setup.js';
 import { DEFAULT_DATABASE, parseDatabase, type DatabaseSetting } from './database-setting.js';
 import { DirectModules, requireDirectTools } from './direct.js';
 import { discoverUpstreams } from './discover.js';
+import { describeDated, describeVersions, versionOf } from './dates.js';
 import { readInfo, readList, rewriteLatest, rewriteList } from './documents.js';
 import { renderError } from './errors.js';
 import { goEnvironment } from './go-environment.js';
@@ -12,7 +13,7 @@ import { LARGEST_PROOF, LARGEST_TILE } from './limits.js';
 import { modulePatterns } from './module-match.js';
 import { verifyModuleFile } from './module-verifier.js';
 import { goOptions, type GoOptions } from './options.js';
-import { CLASS, createRoutes } from './routes.js';
+import { CLASS, createRoutes, datedVersion } from './routes.js';
 import { createSources } from './sources.js';
 import { parseTilePath } from './tile.js';
 
@@ -140,13 +141,19 @@ export default defineProtocolPlugin({
         if (route === undefined) throw new EntrepotError('not-found', `no direct route is for ${resource.key}`);
         return await direct.produce(route, resource, context);
       },
-      async describe(document, content, { read }) {
+      async describe(document, content, context) {
+        const { read } = context;
         const { name: path = '', version = '' } = document.coordinates ?? {};
         if (document.class === CLASS.head) await database?.checkHead(await content.bytes(LARGEST_PROOF), read);
         else if (document.class === CLASS.record) {
           await database?.checkLookup(await content.bytes(LARGEST_PROOF), path, version, read);
-        } else if (document.key.endsWith('/@v/list')) await readList(path, content);
-        else await readInfo(document.key, content);
+        } else if (document.key.endsWith('/@v/list')) {
+          return await describeVersions(path, await readList(path, content), context, routes.date);
+        } else {
+          const info = await readInfo(document.key, content);
+          const dated = datedVersion(document.key);
+          if (dated !== undefined) return describeDated(path, dated, info);
+        }
         return new Map();
       },
       async rewrite(document, content, context) {
@@ -159,9 +166,11 @@ export default defineProtocolPlugin({
         }
         if (document.key.endsWith('/@v/list')) return await rewriteList(path, content, context);
         if (document.key.endsWith('/@latest')) return await rewriteLatest(path, content, context);
-        const version = await readInfo(document.key, content);
-        if (!context.admits({ ecosystem: 'golang', name: path, version })) {
-          throw new EntrepotError('policy-denied', `${path}@${version} is not admitted here`);
+        const info = await readInfo(document.key, content);
+        const { coordinates, description } = versionOf(path, info);
+        if (!context.admits(coordinates, description)) {
+          const why = context.refusal(coordinates, description);
+          throw new EntrepotError('policy-denied', why ?? `${path}@${info.version} is not admitted here`);
         }
         return content.stream();
       },

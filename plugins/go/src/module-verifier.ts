@@ -51,7 +51,7 @@ export async function verifyModuleFile(
   }
 
   if (artifact.filename.endsWith('.info')) {
-    const found = await readInfo(`${subject}.info`, content);
+    const { version: found } = await readInfo(`${subject}.info`, content);
     if (found !== version) throw malformed(`${subject}.info`, `it is of version ${found}`);
     return;
   }

@@ -49,6 +49,8 @@ export interface Routes {
   readonly record: (path: string, version: string) => DocumentResource;
   readonly tile: (tile: Tile) => ArtifactResource;
   readonly head: () => DocumentResource;
+  /** What says when a version was published; `undefined` where nothing does. */
+  readonly date: (path: string, version: string) => DocumentResource | undefined;
 }
 
 /** What a request for one repository names (Go Modules Reference, "GOPROXY protocol"). */
@@ -150,6 +152,10 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     record,
     tile,
     head,
+    date(path, version) {
+      const source = sourceOf(path);
+      return source === undefined || source.direct !== undefined ? undefined : dateDocument(source, path, version);
+    },
     route(request) {
       requireReading(request);
       const cachedOnly = request.segments[0] === 'cached-only';
@@ -197,12 +203,8 @@ function moduleFile(source: ModuleSource, path: string, version: string, extensi
   return { ...one(extension), together: [one('info'), one('mod'), one('zip')] };
 }
 
-function fileOf(
-  { scope, confidential, direct }: ModuleSource,
-  path: string,
-  version: string,
-  extension: Extension,
-): ArtifactResource {
+function fileOf(source: ModuleSource, path: string, version: string, extension: Extension): ArtifactResource {
+  const { scope, confidential, direct } = source;
   const file = `${version}.${extension}`;
   return {
     kind: 'artifact',
@@ -216,7 +218,29 @@ function fileOf(
     produced: direct !== undefined,
     mediaType: MEDIA_TYPES[extension],
     maxBytes: LARGEST[extension],
+    ...(extension === 'zip' ? dated(source, path, version) : NEEDED_BY_OTHERS),
   };
+}
+
+/** Whoever builds with another version needs them for the graph of modules (Go Modules Reference, "Graph pruning"). */
+const NEEDED_BY_OTHERS = { sidecar: true, refusedOnlyIfMalicious: true } as const;
+
+/** Where policy reads when a version was published. What comes from its origin by itself has been seen nowhere before. */
+function dated(source: ModuleSource, path: string, version: string): Partial<ArtifactResource> {
+  if (source.direct !== undefined) return {};
+  const describedBy = dateDocument(source, path, version);
+  return { describedBy, describedFor: ['publishedAt'], descriptionOptional: true };
+}
+
+/** The `.info` of a version as a document that describes its zip. Kept apart from the one that clients get. */
+export function dateDocument(source: ModuleSource, path: string, version: string): DocumentResource {
+  const { rewritten: _rewritten, ...info } = document(source, path, `@v/${version}.info`, CLASS.query, JSON_TYPE);
+  return { ...info, key: `${path}/@v/${version}.date`, maxBytes: LARGEST_INFO, freshness: { policy: 'immutable' } };
+}
+
+/** The version whose date a document with this key has. */
+export function datedVersion(key: string): string | undefined {
+  return /\/@v\/([^/]+)\.date$/.exec(key)?.[1];
 }
 
 function coordinatesOf(name: string, version: string): PackageCoordinates {

@@ -1,0 +1,93 @@
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type Descriptions,
+  type DocumentResource,
+  type PackageCoordinates,
+  type VerifyContext,
+} from '@entrepot/core';
+import { readInfo, type Info } from './documents.js';
+import { compareVersions } from './version.js';
+
+/** How many versions of a list are asked for their date, newest first. One that is so much older than another ends it. */
+const NEWEST = 8;
+const SETTLED = 30 * 86_400_000;
+
+/**
+ * What a list tells policy of its versions: it has no dates, so the newest are asked for theirs. The others are taken for
+ * as old as the oldest of those; their zips are judged by their own.
+ * @param dateOf what says when a version was published
+ */
+export async function describeVersions(
+  path: string,
+  versions: readonly string[],
+  { needs, read }: VerifyContext,
+  dateOf: (path: string, version: string) => DocumentResource | undefined,
+): Promise<Descriptions> {
+  const descriptions = new Map<string, ArtifactDescription>();
+  if (!needs.has('publishedAt')) return descriptions;
+  const newestFirst = versions.toSorted(compareVersions).reverse();
+  let oldest = Infinity;
+  let newest = -Infinity;
+  for (const version of newestFirst.slice(0, NEWEST)) {
+    const document = dateOf(path, version);
+    const info = document && (await infoOf(document, read));
+    if (info?.publishedAt === undefined) continue;
+    describe(descriptions, path, version, info.publishedAt);
+    oldest = Math.min(oldest, info.publishedAt);
+    newest = Math.max(newest, info.publishedAt);
+    if (newest - oldest > SETTLED) break;
+  }
+  if (oldest === Infinity) return descriptions;
+  for (const version of versions)
+    if (!descriptions.has(zipKey(path, version))) describe(descriptions, path, version, oldest);
+  return descriptions;
+}
+
+/** What is gone or out of reach has no date. */
+async function infoOf(document: DocumentResource, read: VerifyContext['read']): Promise<Info | undefined> {
+  try {
+    return await readInfo(document.key, await read(document));
+  } catch (error) {
+    if (error instanceof EntrepotError) return undefined;
+    throw error;
+  }
+}
+
+/** What the `.info` of a version says of its zip: nothing, where it is of another one. */
+export function describeDated(path: string, version: string, info: Info): Descriptions {
+  const descriptions = new Map<string, ArtifactDescription>();
+  if (info.version === version) describe(descriptions, path, version, info.publishedAt);
+  return descriptions;
+}
+
+/** A version as its own document names it. */
+export function versionOf(
+  path: string,
+  { version, publishedAt }: Info,
+): { readonly coordinates: PackageCoordinates; readonly description: ArtifactDescription } {
+  const coordinates = { ecosystem: 'golang', name: path, version };
+  return { coordinates, description: { integrity: [], coordinates, publishedAt } };
+}
+
+/** What is known of a version by its list. */
+export function descriptionIn(
+  descriptions: Descriptions,
+  path: string,
+  version: string,
+): ArtifactDescription | undefined {
+  return descriptions.get(zipKey(path, version));
+}
+
+function describe(
+  descriptions: Map<string, ArtifactDescription>,
+  path: string,
+  version: string,
+  publishedAt: number | undefined,
+): void {
+  descriptions.set(zipKey(path, version), versionOf(path, { version, publishedAt }).description);
+}
+
+function zipKey(path: string, version: string): string {
+  return `${path}/@v/${version}.zip`;
+}
