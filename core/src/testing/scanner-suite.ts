@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Content } from '../api/content.js';
+import { EntrepotError } from '../api/errors.js';
 import type { Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
 import { assertFails, defineChecks, failureOf, type SuiteRunner } from './suite.js';
 
@@ -25,6 +26,10 @@ export interface ScannerCapabilities {
   readonly change?: boolean;
   /** Whether the scanner needs the content. Must be what the scanner says of itself. */
   readonly content?: boolean;
+  /** It has `lookup`, and says there of the two subjects what its scans find. */
+  readonly lookup?: boolean;
+  /** It has `scanAll`. */
+  readonly batch?: boolean;
 }
 
 const SEVERITIES = ['critical', 'high', 'medium', 'low', 'none', 'unknown'];
@@ -34,7 +39,7 @@ const UNKNOWN_ECOSYSTEM = 'no-such-ecosystem';
 export function scannerSuite(
   runner: SuiteRunner,
   factory: () => Promise<ScannerFixture> | ScannerFixture,
-  { outage = false, change = false, content = false }: ScannerCapabilities = {},
+  { outage = false, change = false, content = false, lookup = false, batch = false }: ScannerCapabilities = {},
 ): void {
   const close = async (fixture: ScannerFixture): Promise<void> => {
     try {
@@ -125,6 +130,41 @@ export function scannerSuite(
     checkIf(content, noContent, 'cannot say anything of a content that breaks off', async ({ scanner, clean }) => {
       const subject = withContent(clean, brokenContent(clean));
       await assertFails(scanner.scan(subject, live()), 'scan-unavailable', 'a content that breaks off');
+    });
+
+    checkIf(
+      lookup,
+      'lookup is off',
+      'says at once of a version what a scan finds',
+      async ({ scanner, ...subjects }) => {
+        for (const subject of [subjects.clean, subjects.vulnerable]) {
+          const { findings } = await scanner.scan(subject, live());
+          assert.deepEqual(scanner.lookup?.(subject.coordinates, subject.integrity), findings);
+        }
+      },
+    );
+
+    checkIf(lookup, 'lookup is off', 'does not take what it does not know for clean', async ({ scanner, clean }) => {
+      const found = scanner.lookup?.({ ...clean.coordinates, ecosystem: UNKNOWN_ECOSYSTEM });
+      assert.equal(found, undefined);
+    });
+
+    checkIf(batch, 'batch is off', 'judges several subjects as it does each of them', async (fixture) => {
+      const { scanner, clean, vulnerable } = fixture;
+      const unknown = { ...clean, coordinates: { ...clean.coordinates, ecosystem: UNKNOWN_ECOSYSTEM } };
+      const subjects = [vulnerable, unknown, clean, vulnerable];
+      const results = await scanner.scanAll?.(subjects, live());
+      assert.equal(results?.length, subjects.length);
+      for (const [index, subject] of subjects.entries()) {
+        const result: ScanReport | Error | undefined = results[index];
+        if (subject === unknown) {
+          assert.ok(result instanceof EntrepotError, 'expected an error for an unknown ecosystem, found a report');
+          continue;
+        }
+        assert.ok(result !== undefined && !(result instanceof Error), `expected a report, found ${String(result)}`);
+        assertReport(result, scanner);
+        assert.deepEqual(result.findings, (await scanner.scan(subject, live())).findings);
+      }
     });
 
     checkIf(outage, 'outage is off', 'calls an outage an error, never a clean report', async (fixture) => {

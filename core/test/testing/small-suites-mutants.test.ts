@@ -3,6 +3,7 @@ import {
   EntrepotError,
   type Finding,
   type HotCache,
+  packageUrl,
   type PolicyEngine,
   type PolicyInput,
   type Scanner,
@@ -11,6 +12,7 @@ import {
   FixedPolicy,
   type FixedRule,
   FixedScanner,
+  type FixedScannerOptions,
   type HotCacheFixture,
   hotCacheSuite,
   ManualClock,
@@ -231,11 +233,21 @@ describe('policy suite', () => {
 });
 
 describe('scanner suite', () => {
+  /** A fixed scanner that looks up and scans in batches too. */
+  const withAll = (right: FixedScanner, { findings = {} }: FixedScannerOptions): Scanner =>
+    mutate<Scanner>(right, () => ({
+      lookup: (coordinates) =>
+        right.subjects.ecosystems.includes(coordinates.ecosystem)
+          ? (findings[packageUrl(coordinates)] ?? [])
+          : undefined,
+      scanAll: (subjects, signal) =>
+        Promise.all(subjects.map((subject) => right.scan(subject, signal).catch((error: unknown) => error as Error))),
+    }));
   const factory =
     (wrong: (right: Scanner) => Partial<Scanner> = () => ({})) =>
     (): ScannerFixture =>
       scannerFixture((options) => {
-        const right = new FixedScanner(options);
+        const right = withAll(new FixedScanner(options), options);
         return mutate<Scanner>(right, () => wrong(right));
       }, 'content');
   const mutant = (
@@ -251,7 +263,7 @@ describe('scanner suite', () => {
   const empty = (right: Scanner) =>
     ({ scanner: 'empty', revision: right.revision(), scannedAt: 0, coverage: 'full', findings: [] }) as const;
 
-  testMutants(scannerSuite, factory(), { outage: true, change: true, content: true }, [
+  testMutants(scannerSuite, factory(), { outage: true, change: true, content: true, lookup: true, batch: true }, [
     mutant('needs nothing, it says', ['says what it judges and what it needs'], () => ({ needs: 'coordinates' })),
     mutant('does not judge what it judges', ['says what it judges and what it needs'], () => ({
       subjects: { ecosystems: ['pypi'] },
@@ -324,6 +336,23 @@ describe('scanner suite', () => {
     }),
     mutant('never changes its revision', ['has another revision when the database changes'], () => ({
       revision: () => '1',
+    })),
+    mutant('looks up nothing', ['says at once of a version what a scan finds'], () => ({ lookup: () => [] })),
+    mutant('looks up later', ['says at once of a version what a scan finds'], (right) => ({
+      lookup: (coordinates) => Promise.resolve(right.lookup?.(coordinates)) as never,
+    })),
+    mutant('looks up everything as clean', ['does not take what it does not know for clean'], (right) => ({
+      lookup: (coordinates) => right.lookup?.(coordinates) ?? [],
+    })),
+    mutant('answers out of order', ['judges several subjects as it does each of them'], (right) => ({
+      scanAll: async (subjects, signal) => ((await right.scanAll?.(subjects, signal)) ?? []).toReversed().slice(1),
+    })),
+    mutant('fails for all where one fails', ['judges several subjects as it does each of them'], (right) => ({
+      scanAll: (subjects, signal) => Promise.all(subjects.map((subject) => right.scan(subject, signal))),
+    })),
+    mutant('calls one clean that it could not judge', ['judges several subjects as it does each of them'], (right) => ({
+      scanAll: (subjects, signal) =>
+        Promise.all(subjects.map((subject) => right.scan(subject, signal).catch(() => empty(right)))),
     })),
     mutant('is never ready', ['is ready'], () => ({
       check: async () => {

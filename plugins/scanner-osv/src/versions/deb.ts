@@ -6,7 +6,7 @@ interface DebKey {
   readonly revision: string;
 }
 
-const FORM = /^(?:(\d+):)?([A-Za-z0-9.+~:-]+?)(?:-([A-Za-z0-9.+~]+))?$/;
+const FORM = /^(?:(\d+):)?([A-Za-z0-9.+~-]+?)(?:-([A-Za-z0-9.+~]+))?$/;
 
 /** Debian and Ubuntu: deb-version(7), Debian Policy §5.6.12. */
 export const debOrder: VersionOrder<DebKey> = {
