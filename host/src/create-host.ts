@@ -14,8 +14,23 @@ import { TokenEndpoint } from './access/token-endpoint.js';
 import { createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
-import { BLOBS, ENGINE, ENTRIES, GOVERNANCE, METRICS, ROOT_LOGGER, STORAGE, TOKENS } from './container/tokens.js';
+import {
+  ACCESS,
+  BLOBS,
+  DATABASE,
+  ENGINE,
+  ENTRIES,
+  GOVERNANCE,
+  METRICS,
+  ROOT_LOGGER,
+  STORAGE,
+  TOKENS,
+} from './container/tokens.js';
+import { adminAccess } from './http/admin-access.js';
+import { adminRoutes } from './http/admin-routes.js';
 import { createApp } from './http/app.js';
+import { advisoryRoutes, npmAudits } from './http/audit-routes.js';
+import { explainPage } from './http/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
 import type { ExchangeObserver } from './http/exchange.js';
@@ -31,6 +46,7 @@ import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, type Served } from './mount-repositories.js';
 import { loadPlugins } from './plugins/load.js';
+import { Inquiry } from './policy/inquiry.js';
 import { watchGovernance } from './policy/governance-metrics.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
@@ -181,8 +197,15 @@ interface OpenSite extends Site {
 }
 
 function assemble({ config, sources }: LoadedConfig, { root, served, deadline }: Prepared): Host {
-  const { server, metrics, log } = config;
+  const { server, metrics, log, admin, policy } = config;
   const logger = root.get(ROOT_LOGGER);
+  const clock = root.get(CLOCK);
+  const governance = root.get(GOVERNANCE);
+  const asked = served.map(({ plan, scope }) => {
+    const isOpen = scope.get(ACCESS).isOpen({ right: 'read' });
+    return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen };
+  });
+  const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
   const proxies = trustedProxies(server.trustProxy);
   const numbers = root.get(METRICS);
   const drain = new Drain();
@@ -197,7 +220,9 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
       if (isMain) addServerRoutes(router);
       addTokenRoute(router, site);
     };
-    const app = createApp({ ...common, repositories, routes });
+    const audits = governance.scanners.filter(({ scanner }) => scanner.answer !== undefined);
+    const before = audits.length === 0 ? undefined : npmAudits(audits, npmMounts(site.served));
+    const app = createApp({ ...common, repositories, routes, before });
     const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
     sites.push({ ...site, app, listener });
   }
@@ -205,8 +230,7 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   const storage = root.get(STORAGE);
   numbers.watch('memoryCacheBytes', () => storage.memoryBytes());
   numbers.watch('spoolBytes', () => storage.spools.used);
-  const governance = root.get(GOVERNANCE);
-  watchGovernance(numbers, governance, root.get(CLOCK));
+  watchGovernance(numbers, governance, clock);
   for (const { scope } of served) {
     const engine = scope.get(ENGINE);
     numbers.watch('flights', () => engine.flights());
@@ -223,8 +247,19 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
       { name: 'blobs', check: () => root.get(BLOBS).check() },
       { name: 'entries', check: () => root.get(ENTRIES).check() },
     ];
-    healthRoutes(router, { checks, isDraining: () => drain.draining, clock: root.get(CLOCK), logger });
+    healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
     metricsRoute(router, { ...metrics, source: numbers });
+    const access = adminAccess(admin.token);
+    adminRoutes(router, {
+      governance,
+      inquiry,
+      access,
+      hasToken: admin.token !== undefined,
+      clock,
+      longestException: policy?.longestException ?? 90 * 86_400_000,
+    });
+    explainPage(router, inquiry, governance, access);
+    advisoryRoutes(router, governance.scanners);
     homePage(
       router,
       served.map((one) => ({
@@ -262,6 +297,11 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
     await root.dispose();
     logger.info({}, 'closed');
   }
+}
+
+function npmMounts(served: readonly Served[]): string[] {
+  const npm = served.filter(({ plan }) => plan.loaded.plugin.id === 'npm');
+  return npm.map(({ plan }) => (plan.mount === '/' ? '' : plan.mount));
 }
 
 /** Counts what repositories answered; probes and the metrics themselves are not of interest. */

@@ -486,7 +486,7 @@ export const COMMON_SCANNER_KEYS: readonly string[] = Object.keys(scannerKeys);
 const adminSchema = z.strictObject({
   token: z
     .string()
-    .min(16, { error: 'expected a secret of at least 16 characters' })
+    .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' })
     .optional()
     .describe(
       'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Left out: it answers this machine alone.',

@@ -13,6 +13,8 @@ export interface AppOptions {
   readonly repositories: readonly MountedRepository[];
   /** Adds the routes of the server itself: health, metrics, the start page. */
   readonly routes?: ((router: Router) => void) | undefined;
+  /** What is looked at before the repositories are. */
+  readonly before?: Koa.Middleware | undefined;
   /** The longest path with its query, in characters. */
   readonly maxPathLength: number;
   readonly watch: ExchangeWatch;
@@ -21,7 +23,7 @@ export interface AppOptions {
 }
 
 /** Puts the parts of one listener in order. */
-export function createApp({ repositories, routes, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
+export function createApp({ repositories, routes, before, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
   const router = new Router({ exclusive: false });
   routes?.(router);
   const reserved = reservedPaths(router, repositories);
@@ -30,6 +32,7 @@ export function createApp({ repositories, routes, maxPathLength, watch, proxies,
   app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
   app.use(requestContext(watch, proxies));
   app.use(errorBoundary(logger));
+  if (before !== undefined) app.use(before);
   app.use(repositoryRoutes({ repositories, reserved, maxPathLength, logger }));
   app.use(notFound);
   app.use(router.routes());
@@ -37,11 +40,13 @@ export function createApp({ repositories, routes, maxPathLength, watch, proxies,
   return app;
 }
 
-/** The server's own paths; but a repository that is mounted at `/` has its root to itself. */
-function reservedPaths(router: Router, repositories: readonly MountedRepository[]): ReadonlySet<string> {
+/** Whether a path is the server's own; but a repository that is mounted at `/` has its root to itself. */
+function reservedPaths(router: Router, repositories: readonly MountedRepository[]): (path: string) => boolean {
   const paths = new Set(router.stack.map(({ path }) => String(path)));
   if (repositories.some(({ mount }) => mount === '')) paths.delete('/');
-  return paths;
+  // Of a route with parameters everything below what comes before them.
+  const prefixes = [...paths].flatMap((path) => /^(.*?\/)[:*]/.exec(path)?.[1] ?? []);
+  return (path) => paths.has(path) || prefixes.some((prefix) => path.startsWith(prefix));
 }
 
 const notFound: Koa.Middleware = async (ctx, next) => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
 import { printableUrl, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
+import { escapeHtml as escape } from './escape-html.js';
 
 /** A repository as the start page shows it. */
 export interface HomeRepository {
@@ -99,16 +100,4 @@ ${upstreamLines.join('\n')}
 </dl>
 ${setups.join('\n')}
 </article>`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string);
 }

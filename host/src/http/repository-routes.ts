@@ -11,7 +11,7 @@ const SLASH = 47;
 export interface RepositoryRoutesOptions {
   readonly repositories: readonly MountedRepository[];
   /** Paths that are not for a repository, even when one is mounted above them. */
-  readonly reserved: ReadonlySet<string>;
+  readonly reserved: (path: string) => boolean;
   /** The longest path with its query that is looked at, in characters. */
   readonly maxPathLength: number;
   readonly logger: Logger;
@@ -38,7 +38,7 @@ export function repositoryRoutes({
     }
     const target = parseRequestTarget(url);
     if (target === undefined) throw new EntrepotError('bad-request', 'Request target: expected a path or an http URL');
-    if (reserved.has(target.path)) return next();
+    if (reserved(target.path)) return next();
     const repository = longestFirst.find(({ mount }) => isBelow(mount, target));
     if (repository === undefined) return next();
     if (!METHODS.has(ctx.req.method ?? '')) {

@@ -50,7 +50,8 @@ export interface ScanJob extends ScanTarget {
 }
 
 /** An artifact that is kept. */
-export interface KeptArtifact extends Required<ScanTarget> {
+export interface KeptArtifact extends ScanTarget {
+  readonly digest: Digest;
   readonly repository: string;
   /** When it was stored; milliseconds since the epoch. */
   readonly fetchedAt: number;
@@ -118,6 +119,21 @@ export class SqlScanStore {
         .execute(),
     );
     return { reports: rows.map(toReport), change: Number(rows.at(-1)?.change ?? change) };
+  }
+
+  /** The reports in whose findings `text` occurs, at most `limit`. Reads all of them: for questions that people ask. */
+  async mentioning(text: string, limit: number): Promise<readonly KeptReport[]> {
+    const pattern = `%${text.replace(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
+    const rows = await stored('search reports', () =>
+      this.#database
+        .selectFrom('reports')
+        .selectAll()
+        .where('state', '=', 'findings')
+        .where(sql<boolean>`findings like ${pattern} escape '\\'`)
+        .limit(limit)
+        .execute(),
+    );
+    return rows.map(toReport);
   }
 
   /** The newest reports in one of `states`. */

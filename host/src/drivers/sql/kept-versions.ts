@@ -1,0 +1,48 @@
+import type { ArtifactFacts, Digest, Integrity, PackageCoordinates } from '@entrepot/core';
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.js';
+import { stored } from './stored.js';
+
+/** An artifact that is kept, as policy judges it. */
+export interface KeptVersion {
+  readonly repository: string;
+  readonly key: string;
+  readonly coordinates: PackageCoordinates;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** When it was stored; milliseconds since the epoch. */
+  readonly fetchedAt: number;
+  readonly integrity: readonly Integrity[];
+  readonly facts: ArtifactFacts;
+}
+
+/** What is kept under a name, or of one of its versions. */
+export async function readKeptVersions(
+  database: Kysely<Schema>,
+  { ecosystem, name, version }: PackageCoordinates,
+): Promise<readonly KeptVersion[]> {
+  const rows = await stored('read kept versions', () => {
+    const query = database
+      .selectFrom('entries')
+      .select(['repository', 'key', 'version', 'digest', 'size', 'fetched_at', 'integrity', 'facts'])
+      .where('ecosystem', '=', ecosystem)
+      .where('name', '=', name)
+      .where('version', 'is not', null);
+    return (version === undefined ? query : query.where('version', '=', version))
+      .orderBy('repository')
+      .orderBy('key')
+      .limit(10_000)
+      .execute();
+  });
+  return rows.map((row) => ({
+    repository: row.repository,
+    key: row.key,
+    coordinates: { ecosystem, name, version: row.version as string },
+    digest: row.digest as Digest,
+    size: Number(row.size),
+    fetchedAt: Number(row.fetched_at),
+    integrity: JSON.parse(row.integrity) as Integrity[],
+    facts: row.facts === null ? {} : (JSON.parse(row.facts) as ArtifactFacts),
+  }));
+}

@@ -1,0 +1,303 @@
+import { EntrepotError, packageUrl, type Clock } from '@entrepot/core';
+import type Router from '@koa/router';
+import type { Context } from 'koa';
+import { checkDocument } from '../policy/policy-document.js';
+import { billOfMaterials } from '../policy/bill-of-materials.js';
+import { exceptionOf, expiryOf } from '../policy/exception-form.js';
+import type { Governance } from '../policy/governance.js';
+import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js';
+import { exceptionFormsOf, vexOf } from '../policy/vex.js';
+import { PRIORITIES } from '../drivers/sql/scan-store.js';
+import { adminGuard, type AdminAccess } from './admin-access.js';
+import { readValue } from './read-body.js';
+import { severityCounts } from './severity-counts.js';
+
+/** What administration is about. */
+export interface AdminOptions {
+  readonly governance: Governance;
+  readonly inquiry: Inquiry;
+  readonly access: AdminAccess;
+  readonly hasToken: boolean;
+  readonly clock: Clock;
+  /** How long an exception may hold; milliseconds. */
+  readonly longestException: number;
+}
+
+const ROOT = '/-/api/v1';
+const DAY = 86_400_000;
+const MAX_LIMIT = 10_000;
+
+/** What operators ask and decide, as JSON. */
+export function adminRoutes(router: Router, options: AdminOptions): void {
+  const { governance, inquiry, access, hasToken, clock, longestException } = options;
+  const { policy, exceptions, quarantine, reports, decisions, downloads } = governance;
+  const guard = adminGuard(access, hasToken);
+  const get = (path: string, answer: (ctx: Context) => Promise<unknown> | unknown): void =>
+    void router.get(ROOT + path, guard, reply(answer));
+  const post = (path: string, answer: (ctx: Context) => Promise<unknown>): void =>
+    void router.post(ROOT + path, guard, reply(answer));
+
+  get('/policy', () => policy.status());
+  post('/policy/simulate', async (ctx) => {
+    const { document, problems } = checkDocument(await readValue(ctx.req), 'policy');
+    if (problems !== undefined) {
+      throw new EntrepotError('bad-request', problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+    }
+    return inquiry.simulate(document, numberOf(ctx, 'days', 30, 3650));
+  });
+
+  get('/exceptions', async () => ({ exceptions: await exceptions.list() }));
+  post('/exceptions', async (ctx) => {
+    const exception = exceptionOf(await readValue(ctx.req), clock.now(), longestException);
+    await exceptions.add(exception);
+    await governance.refresh();
+    ctx.status = 201;
+    return exception;
+  });
+  post('/exceptions/:id/approve', async (ctx) => {
+    const { by } = fieldsOf(await readValue(ctx.req), ['by']);
+    const found = await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({
+      ...one,
+      approvedBy: [...new Set([...one.approvedBy, by as string])],
+    }));
+    if (found === undefined) throw new EntrepotError('not-found', 'There is no such exception');
+    await governance.refresh();
+    return found;
+  });
+  router.delete(
+    `${ROOT}/exceptions/:id`,
+    guard,
+    reply(async (ctx) => {
+      if (!(await exceptions.remove(parameterOf(ctx, 'id'))))
+        throw new EntrepotError('not-found', 'There is no such exception');
+      await governance.refresh();
+      return {};
+    }),
+  );
+
+  get('/quarantine', async (ctx) => {
+    const state = ctx.query['state'];
+    if (state !== undefined && state !== 'held' && state !== 'released' && state !== 'denied') {
+      throw new EntrepotError('bad-request', 'state: expected held, released or denied');
+    }
+    const now = clock.now();
+    const found = await quarantine.list(numberOf(ctx, 'limit', 1_000, MAX_LIMIT), state);
+    return {
+      quarantine: found
+        // Released by time, and not asked for since.
+        .filter((one) => one.state !== 'held' || one.until === undefined || one.until > now)
+        .map((one) => ({ ...one, purl: packageUrl(one.coordinates) })),
+    };
+  });
+  post('/quarantine/release', async (ctx) => {
+    const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl', 'by', 'reason'], ['expires', 'rules']);
+    const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
+    const held = await quarantine.find(subject);
+    const now = clock.now();
+    const rules = form['rules'] === undefined ? held?.rules : String(form['rules']).split(',');
+    if (rules === undefined || rules.length === 0) {
+      throw new EntrepotError('bad-request', 'rules: expected the ids of rules; it is not held, so they are not known');
+    }
+    const { by, reason, expires } = form;
+    const exception = exceptionOf(
+      {
+        repositories: [subject.repository],
+        purl: [packageUrl(subject.coordinates)],
+        rules,
+        reason: `released from quarantine: ${reason as string}`.slice(0, 500),
+        by,
+        expires: expires ?? new Date(now + longestException).toISOString(),
+      },
+      now,
+      longestException,
+    );
+    await exceptions.add(exception);
+    await quarantine.decide(subject, { state: 'released', by: by as string, at: now, note: reason as string });
+    await governance.refresh();
+    return { exception };
+  });
+  post('/quarantine/deny', async (ctx) => {
+    const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl', 'by', 'reason']);
+    const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
+    await quarantine.decide(subject, {
+      state: 'denied',
+      by: form['by'] as string,
+      at: clock.now(),
+      note: form['reason'] as string,
+    });
+    await governance.refresh();
+    return {};
+  });
+  post('/quarantine/forget', async (ctx) => {
+    const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl']);
+    const coordinates = parsePackageUrl(form['purl'] as string);
+    if (!(await quarantine.remove({ repository: form['repository'] as string, coordinates }))) {
+      throw new EntrepotError('not-found', 'There is no such row in the quarantine');
+    }
+    await governance.refresh();
+    return {};
+  });
+
+  get('/scans', async (ctx) => {
+    const names = Object.keys(PRIORITIES);
+    const jobs = await reports.jobs(numberOf(ctx, 'limit', 100, MAX_LIMIT));
+    return {
+      scanners: governance.scanners.map(({ id, scanner }) => ({
+        id,
+        ecosystems: scanner.subjects.ecosystems,
+        revision: scanner.revision(),
+        databaseDate: scanner.databaseDate?.(),
+      })),
+      waitingClients: governance.desk.waiting,
+      ...(await reports.counts()),
+      jobs: jobs.map((job) => ({ ...job, priority: names[job.priority], purl: packageUrl(job.coordinates) })),
+    };
+  });
+  get('/advisories', async (ctx) => {
+    const found = await reports.newest(['findings'], numberOf(ctx, 'limit', 100, MAX_LIMIT));
+    return { reports: found.map((report) => ({ ...report, purl: packageUrl(report.coordinates) })) };
+  });
+  get('/decisions', async (ctx) => {
+    const purl = textOf(ctx, 'purl');
+    await governance.flush();
+    return {
+      decisions: await decisions.list({
+        coordinates: purl === undefined ? undefined : parsePackageUrl(purl),
+        repository: textOf(ctx, 'repository'),
+        limit: numberOf(ctx, 'limit', 100, MAX_LIMIT),
+      }),
+    };
+  });
+  get('/explain', async (ctx) => {
+    await governance.flush();
+    const coordinates = parsePackageUrl(textOf(ctx, 'purl') ?? '');
+    return { explanations: await inquiry.explain(coordinates, { repository: textOf(ctx, 'repository') }) };
+  });
+  get('/impact', async (ctx) => {
+    await governance.flush();
+    const [purl, advisory] = [textOf(ctx, 'purl'), textOf(ctx, 'advisory') ?? textOf(ctx, 'vuln')];
+    if ((purl === undefined) === (advisory === undefined)) {
+      throw new EntrepotError('bad-request', 'expected either purl or advisory');
+    }
+    const impact = await inquiry.impact(
+      purl === undefined ? { advisory: advisory as string } : { coordinates: parsePackageUrl(purl) },
+    );
+    if (textOf(ctx, 'format') !== 'csv') {
+      return { ...impact, downloads: impact.downloads.map((one) => ({ ...one, purl: packageUrl(one.coordinates) })) };
+    }
+    ctx.type = 'text/csv; charset=utf-8';
+    return csvOf(impact);
+  });
+  get('/vex', async () => vexOf(await exceptions.list(), clock.now()));
+  post('/vex', async (ctx) => {
+    const expires = textOf(ctx, 'expires') ?? new Date(clock.now() + longestException).toISOString();
+    expiryOf(expires, clock.now(), longestException);
+    const forms = exceptionFormsOf(await readValue(ctx.req), expires);
+    const made = forms.map((form) => exceptionOf(form, clock.now(), longestException));
+    for (const exception of made) await exceptions.add(exception);
+    await governance.refresh();
+    ctx.status = 201;
+    return { exceptions: made };
+  });
+  get('/sbom', async (ctx) => {
+    await governance.flush();
+    const days = numberOf(ctx, 'days', 30, 3650);
+    const found = await downloads.list({
+      repository: textOf(ctx, 'repository'),
+      caller: textOf(ctx, 'user'),
+      since: clock.now() - days * DAY,
+      limit: 100_000,
+    });
+    return billOfMaterials(found, clock.now());
+  });
+  // Names have slashes: what comes before the version and after the type is the name.
+  get('/packages/:type/*name', async (ctx) => {
+    const [, ecosystem = '', name = '', version = ''] =
+      /^\/-\/api\/v1\/packages\/([^/]+)\/(.+)\/([^/]+)\/vulnerabilities$/.exec(ctx.path) ?? [];
+    if (ecosystem === '')
+      throw new EntrepotError('not-found', 'expected packages/<type>/<name>/<version>/vulnerabilities');
+    const decode = (part: string): string => decoded(part);
+    const coordinates = { ecosystem: decode(ecosystem), name: decode(name), version: decode(version) };
+    const found = await inquiry.findings(coordinates);
+    const now = clock.now();
+    const inForce = (await exceptions.list()).filter(({ active, expiresAt }) => active && expiresAt > now);
+    return {
+      ...severityCounts(coordinates, found, inForce),
+      scanned: (await reports.reportsOf(coordinates)).length > 0,
+    };
+  });
+}
+
+function reply(answer: (ctx: Context) => Promise<unknown> | unknown): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
+    ctx.body = await answer(ctx);
+  };
+}
+
+function textOf({ query }: Context, name: string): string | undefined {
+  const value = query[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function numberOf(ctx: Context, name: string, fallback: number, most: number): number {
+  const text = textOf(ctx, name);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+  throw new EntrepotError('bad-request', `${name}: expected a whole number from 1 to ${most}`);
+}
+
+function parameterOf(ctx: Context, name: string): string {
+  return (ctx as Context & { readonly params: Readonly<Record<string, string>> }).params[name] ?? '';
+}
+
+/** Texts that a form must, or may, have. @throws EntrepotError `bad-request` */
+function fieldsOf(
+  value: unknown,
+  required: readonly string[],
+  optional: readonly string[] = [],
+): Readonly<Record<string, string | undefined>> {
+  const form = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  const entries = Object.entries(form);
+  const unknown = entries.find(([key]) => !required.includes(key) && !optional.includes(key));
+  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown[0]}: unknown key`);
+  const missing = required.find((key) => (form as Record<string, unknown>)[key] === undefined);
+  if (missing !== undefined) throw new EntrepotError('bad-request', `${missing}: expected a text`);
+  for (const [key, one] of entries) {
+    if (typeof one === 'string' && one !== '' && one.length <= 500) continue;
+    throw new EntrepotError('bad-request', `${key}: expected a text of at most 500 characters`);
+  }
+  return form as Readonly<Record<string, string>>;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new EntrepotError('bad-request', 'expected a path whose escapes can be decoded');
+  }
+}
+
+function csvOf({ downloads }: Impact): string {
+  const lines = downloads.map(({ repository, coordinates, digest, caller, address, firstAt, lastAt, times }) =>
+    [
+      repository,
+      packageUrl(coordinates),
+      digest ?? '',
+      caller ?? '',
+      address ?? '',
+      new Date(firstAt).toISOString(),
+      new Date(lastAt).toISOString(),
+      String(times),
+    ]
+      .map(cell)
+      .join(','),
+  );
+  return `${['repository,purl,digest,caller,address,first,last,times', ...lines].join('\r\n')}\r\n`;
+}
+
+/** RFC 4180; and what a spreadsheet would take for a formula is text. */
+function cell(text: string): string {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

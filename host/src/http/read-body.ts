@@ -1,0 +1,22 @@
+import type { IncomingMessage } from 'node:http';
+import { EntrepotError } from '@entrepot/core';
+import { parseYamlValue } from '../config/read-yaml.js';
+
+/** The body of a request, which may have `limit` bytes. @throws EntrepotError `too-large` */
+export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) throw new EntrepotError('too-large', `Body: expected at most ${limit} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** What a JSON or YAML body holds. @throws EntrepotError `bad-request` */
+export async function readValue(request: IncomingMessage): Promise<unknown> {
+  const read = parseYamlValue((await readBody(request, 1024 * 1024)).toString('utf8'));
+  if (read.fault !== undefined) throw new EntrepotError('bad-request', `Body: ${read.fault}`);
+  return read.value;
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { EntrepotError, parseDuration, printDuration } from '@entrepot/core';
+import { parsePackagePattern } from '@entrepot/core/engine';
+import { z } from 'zod';
+import type { KeptException } from '../drivers/sql/exception-store.js';
+
+const text = z.string().trim().min(1).max(500);
+const texts = z.array(text).min(1).max(100);
+const DAY = 86_400_000;
+
+/** What somebody sends who wants an exception. */
+export const exceptionForm = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+      .optional(),
+    repositories: texts.optional(),
+    purl: z
+      .array(text.refine((one) => parsePackagePattern(one) !== undefined, 'expected package URLs'))
+      .min(1)
+      .max(100)
+      .optional(),
+    versions: texts.optional(),
+    rules: texts.optional(),
+    advisories: texts.optional(),
+    kind: z.enum(['risk-accepted', 'false-positive']).default('risk-accepted'),
+    reason: text,
+    ticket: text.optional(),
+    by: text,
+    /** A date, or a duration from now on: `30d`. */
+    expires: text,
+  })
+  .refine(({ purl, advisories }) => purl !== undefined || advisories !== undefined, {
+    error: 'expected purl, advisories or both: an exception from everything is none',
+  });
+
+/**
+ * The exception that a form asks for.
+ * @param longest how long it may hold, in milliseconds
+ * @throws EntrepotError `bad-request` with everything that is wrong
+ */
+export function exceptionOf(form: unknown, now: number, longest: number): KeptException {
+  const parsed = exceptionForm.safeParse(form);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'exception'}: ${message}`);
+    throw new EntrepotError('bad-request', lines.join('; '));
+  }
+  const {
+    id = randomUUID(),
+    repositories,
+    purl,
+    versions,
+    rules,
+    advisories,
+    kind,
+    reason,
+    ticket,
+    by,
+    expires,
+  } = parsed.data;
+  return {
+    id,
+    scope: { repositories, purl, versions },
+    rules,
+    advisories,
+    kind,
+    reason,
+    ticket,
+    requestedBy: [by],
+    approvedBy: [by],
+    createdAt: now,
+    expiresAt: expiryOf(expires, now, longest),
+    active: true,
+  };
+}
+
+/** When something ends that ends at a date, or after a duration. @throws EntrepotError `bad-request` */
+export function expiryOf(expires: string, now: number, longest: number): number {
+  const span = parseDuration(expires);
+  const at = span === undefined ? Date.parse(expires) : now + span;
+  if (Number.isNaN(at)) throw new EntrepotError('bad-request', 'expires: expected a date or a duration such as 30d');
+  if (at <= now) throw new EntrepotError('bad-request', 'expires: expected a time to come');
+  if (at > now + longest) {
+    throw new EntrepotError(
+      'bad-request',
+      `expires: expected at most ${printDuration(Math.floor(longest / DAY) * DAY || longest)} from now`,
+    );
+  }
+  return Math.floor(at);
+}

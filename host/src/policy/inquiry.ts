@@ -1,0 +1,295 @@
+import {
+  EntrepotError,
+  packageUrl,
+  type ArtifactFacts,
+  type Clock,
+  type Finding,
+  type PackageCoordinates,
+  type PolicyDecision,
+  type PolicyInput,
+  type ScanFailure,
+  type ScanReport,
+} from '@entrepot/core';
+import { parsePackagePattern, type PolicyDocument, type RuleOutcome } from '@entrepot/core/engine';
+import type { Kysely } from 'kysely';
+import type { DecisionRecord } from '../drivers/sql/decision-log.js';
+import type { Download } from '../drivers/sql/download-history.js';
+import { readKeptVersions, type KeptVersion } from '../drivers/sql/kept-versions.js';
+import type { Quarantined } from '../drivers/sql/quarantine-store.js';
+import type { KeptArtifact, KeptReport } from '../drivers/sql/scan-store.js';
+import type { Schema } from '../drivers/sql/schema.js';
+import type { Governance } from './governance.js';
+
+/** A repository of the server. */
+export interface AskedRepository {
+  readonly name: string;
+  readonly kind: 'proxy' | 'hosted';
+  /** The id of its protocol. */
+  readonly type: string;
+  /** Whether everybody may read it. */
+  readonly isOpen: boolean;
+}
+
+/** Why a version is let in or not, in one repository. */
+export interface Explanation {
+  readonly repository: string;
+  readonly purl: string;
+  readonly decision: PolicyDecision;
+  /** What became of every rule. */
+  readonly rules: readonly RuleOutcome[];
+  readonly facts: ArtifactFacts;
+  /** Absent: its bytes are not here, and what its document says of it is not known. */
+  readonly kept?: Pick<KeptVersion, 'key' | 'digest' | 'size' | 'fetchedAt'> | undefined;
+  readonly reports: readonly KeptReport[];
+  readonly findings: readonly Finding[];
+  readonly quarantine?: Quarantined | undefined;
+  /** What clients met, the newest first. */
+  readonly lastDecisions: readonly DecisionRecord[];
+}
+
+/** What a candidate policy would refuse that was served. */
+export interface Simulated {
+  /** How many different downloads were looked at. */
+  readonly judged: number;
+  readonly refused: readonly {
+    readonly repository: string;
+    readonly purl: string;
+    readonly action: PolicyDecision['action'];
+    readonly rules: PolicyDecision['rules'];
+    readonly callers: readonly string[];
+    readonly addresses: readonly string[];
+    readonly times: number;
+  }[];
+}
+
+/** Who has what an advisory or a package URL is about. */
+export interface Impact {
+  readonly kept: readonly {
+    readonly repository: string;
+    readonly purl: string;
+    readonly digest: string;
+    readonly fetchedAt: number;
+  }[];
+  readonly downloads: readonly Download[];
+}
+
+/** The package URL type of what a protocol serves, where it is not its id. */
+const ECOSYSTEMS: Readonly<Record<string, string>> = { go: 'golang', files: 'generic' };
+const MAX_DOWNLOADS = 100_000;
+const MAX_IMPACT = 10_000;
+
+/** Answers questions on what policy does, did and would do. */
+export class Inquiry {
+  readonly #governance: Governance;
+  readonly #database: Kysely<Schema>;
+  readonly #repositories: readonly AskedRepository[];
+  readonly #clock: Clock;
+
+  constructor(
+    governance: Governance,
+    database: Kysely<Schema>,
+    repositories: readonly AskedRepository[],
+    clock: Clock,
+  ) {
+    this.#governance = governance;
+    this.#database = database;
+    this.#repositories = repositories;
+    this.#clock = clock;
+  }
+
+  /** @param openOnly leaves out repositories that not everybody may read */
+  async explain(
+    coordinates: PackageCoordinates,
+    { repository, openOnly = false }: { readonly repository?: string | undefined; readonly openOnly?: boolean } = {},
+  ): Promise<readonly Explanation[]> {
+    const { decisions } = this.#governance;
+    const kept = await readKeptVersions(this.#database, coordinates);
+    const explanations: Explanation[] = [];
+    for (const place of this.#repositories) {
+      if ((repository !== undefined && place.name !== repository) || (openOnly && !place.isOpen)) continue;
+      const own = kept.filter((one) => one.repository === place.name);
+      if (own.length === 0 && (ECOSYSTEMS[place.type] ?? place.type) !== coordinates.ecosystem) continue;
+      const versions = [...new Set(own.map((one) => one.coordinates.version))];
+      const asked = coordinates.version === undefined && versions.length > 0 ? versions : [coordinates.version];
+      for (const version of asked) {
+        const subject = { ...coordinates, version };
+        const found = own.find((one) => one.coordinates.version === version);
+        const lastDecisions = await decisions.list({ coordinates: subject, repository: place.name, limit: 10 });
+        explanations.push(await this.#explainOne(place, subject, found, lastDecisions));
+      }
+    }
+    return explanations;
+  }
+
+  /** Judges what was served in the last `days` by `document`. */
+  async simulate(document: PolicyDocument, days: number): Promise<Simulated> {
+    const { policy, downloads } = this.#governance;
+    const candidate = policy.candidate({ ...document, mode: 'enforce' });
+    const since = this.#clock.now() - days * 86_400_000;
+    const served = new Map<string, Download[]>();
+    for (const download of await downloads.list({ since, limit: MAX_DOWNLOADS })) {
+      const key = `${download.repository}\n${packageUrl(download.coordinates)}\n${download.digest ?? ''}`;
+      served.set(key, [...(served.get(key) ?? []), download]);
+    }
+    const refused: Simulated['refused'][number][] = [];
+    for (const group of served.values()) {
+      const [{ repository, coordinates, digest }] = group as [Download];
+      const kept = (await readKeptVersions(this.#database, coordinates)).find(
+        (one) => one.repository === repository && (digest === undefined || one.digest === digest),
+      );
+      const place = this.#placeOf(repository);
+      const { action, rules } = candidate.evaluate((await this.#input(place, coordinates, kept)).input);
+      if (action !== 'deny' && action !== 'hold') continue;
+      refused.push({
+        repository,
+        purl: packageUrl(coordinates),
+        action,
+        rules,
+        callers: distinct(group.map(({ caller }) => caller)),
+        addresses: distinct(group.map(({ address }) => address)),
+        times: group.reduce((sum, { times }) => sum + times, 0),
+      });
+    }
+    return { judged: served.size, refused };
+  }
+
+  /** Who has a version, or anything that an advisory is about. */
+  async impact(of: { readonly coordinates: PackageCoordinates } | { readonly advisory: string }): Promise<Impact> {
+    const kept =
+      'coordinates' in of ? await readKeptVersions(this.#database, of.coordinates) : await this.#affected(of.advisory);
+    const packages =
+      'coordinates' in of
+        ? [of.coordinates]
+        : [...new Map(kept.map(({ coordinates }) => [packageUrl(coordinates), coordinates])).values()];
+    const downloads: Download[] = [];
+    for (let start = 0; start < packages.length && downloads.length < MAX_IMPACT; start += 100) {
+      const limit = MAX_IMPACT - downloads.length;
+      downloads.push(
+        ...(await this.#governance.downloads.list({ packages: packages.slice(start, start + 100), limit })),
+      );
+    }
+    return {
+      kept: kept.map(({ repository, coordinates, digest, fetchedAt }) => ({
+        repository,
+        purl: packageUrl(coordinates),
+        digest,
+        fetchedAt,
+      })),
+      downloads,
+    };
+  }
+
+  /** All findings in one version, aliases once. */
+  async findings(coordinates: PackageCoordinates): Promise<readonly Finding[]> {
+    return findingsOf(this.#governance, coordinates, await this.#governance.reports.reportsOf(coordinates));
+  }
+
+  /** What is kept and named by an advisory: by what can be looked up, and by kept reports. */
+  async #affected(advisory: string): Promise<readonly KeptArtifact[]> {
+    const { reports, scanners } = this.#governance;
+    const wanted = advisory.toUpperCase();
+    const names = (finding: Finding): boolean =>
+      [finding.id, ...finding.aliases].some((id) => id.toUpperCase() === wanted);
+    const found = new Map<string, KeptArtifact>();
+    const add = (artifact: KeptArtifact): void => {
+      if (found.size < MAX_IMPACT) found.set(`${artifact.repository}\n${artifact.digest}`, artifact);
+    };
+    for (const report of await reports.mentioning(advisory, MAX_IMPACT)) {
+      const { ecosystem, name, version } = report.coordinates;
+      if (!report.findings.some(names)) continue;
+      for (const artifact of await reports.keptOf(ecosystem, [name])) {
+        if (artifact.coordinates.version === version) add(artifact);
+      }
+    }
+    for (const { scanner } of scanners) {
+      if (scanner.lookup === undefined) continue;
+      for await (const page of reports.kept(scanner.subjects.ecosystems)) {
+        for (const artifact of page) if (scanner.lookup(artifact.coordinates)?.some(names) === true) add(artifact);
+      }
+    }
+    return [...found.values()];
+  }
+
+  async #explainOne(
+    place: AskedRepository,
+    coordinates: PackageCoordinates,
+    kept: KeptVersion | undefined,
+    lastDecisions: readonly DecisionRecord[],
+  ): Promise<Explanation> {
+    const { policy, quarantine } = this.#governance;
+    const { input, reports } = await this.#input(place, coordinates, kept);
+    return {
+      repository: place.name,
+      purl: packageUrl(coordinates),
+      decision: policy.evaluate(input),
+      rules: policy.explain(input),
+      facts: input.facts,
+      kept: kept && { key: kept.key, digest: kept.digest, size: kept.size, fetchedAt: kept.fetchedAt },
+      reports,
+      findings: findingsOf(this.#governance, coordinates, reports),
+      quarantine: await quarantine.find({ repository: place.name, coordinates }),
+      lastDecisions,
+    };
+  }
+
+  async #input(
+    { name, kind }: Pick<AskedRepository, 'name' | 'kind'>,
+    coordinates: PackageCoordinates,
+    kept: KeptVersion | undefined,
+  ): Promise<{ readonly input: PolicyInput; readonly reports: readonly KeptReport[] }> {
+    const reports = await this.#governance.reports.reports({ coordinates, digest: kept?.digest });
+    const failures = reports.flatMap(({ scanner, state }): ScanFailure[] =>
+      state === 'clean' || state === 'findings' ? [] : [{ scanner, status: state }],
+    );
+    const said = reports.filter(({ state }) => state === 'clean' || state === 'findings');
+    return {
+      reports,
+      input: {
+        stage: kept === undefined ? 'request' : 'content',
+        repository: { name, kind },
+        coordinates,
+        facts: kept?.facts ?? {},
+        storedAt: kept?.fetchedAt,
+        firstSeenAt: kept?.fetchedAt,
+        digest: kept?.digest,
+        size: kept?.size,
+        integrity: kept?.integrity,
+        reports: said.length === 0 ? undefined : said.map((report): ScanReport => report),
+        scanFailures: failures,
+        now: this.#clock.now(),
+      },
+    };
+  }
+
+  #placeOf(name: string): Pick<AskedRepository, 'name' | 'kind'> {
+    return this.#repositories.find((one) => one.name === name) ?? { name, kind: 'proxy' };
+  }
+}
+
+/** The coordinates of a package URL that somebody asks for. @throws EntrepotError `bad-request` */
+export function parsePackageUrl(text: string): PackageCoordinates {
+  const parsed = text.includes('*') ? undefined : parsePackagePattern(text);
+  if (parsed !== undefined) return parsed;
+  throw new EntrepotError('bad-request', 'expected a package URL such as pkg:npm/lodash@4.17.20');
+}
+
+function findingsOf(
+  { scanners }: Governance,
+  coordinates: PackageCoordinates,
+  reports: readonly KeptReport[],
+): readonly Finding[] {
+  const all = [
+    ...scanners.flatMap(({ scanner }) => scanner.lookup?.(coordinates) ?? []),
+    ...reports.flatMap(({ findings }) => findings),
+  ];
+  const seen = new Set<string>();
+  return all.filter(({ id, aliases }) => {
+    const known = [id, ...aliases].some((name) => seen.has(name));
+    for (const name of [id, ...aliases]) seen.add(name);
+    return !known;
+  });
+}
+
+function distinct(values: readonly (string | undefined)[]): string[] {
+  return [...new Set(values.filter((value) => value !== undefined))];
+}

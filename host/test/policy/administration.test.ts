@@ -1,0 +1,282 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createHmac } from 'node:crypto';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { serve, until, type PolicyServer } from './support.js';
+
+const API = '/-/api/v1';
+const TARBALL = '/npm/demo/-/demo-2.0.0.tgz';
+const PURL = 'pkg:npm/demo@2.0.0';
+const DENY = '{ id: not-two, match: { purl: ["pkg:npm/demo@2.0.0"] }, action: deny, reason: it is broken }';
+const HOLD = '{ id: wait, match: { purl: ["pkg:npm/demo@2.0.0"] }, action: hold, reason: it is new }';
+
+function exception(more: object = {}): object {
+  return { id: 'e1', purl: [PURL], reason: 'we need it', by: 'ann', expires: '30d', ...more };
+}
+
+async function release(server: PolicyServer): Promise<void> {
+  expect((await server.get(TARBALL)).status).toBe(403);
+  await until(async () => (await server.get(`${API}/quarantine`)).json.quarantine.length === 1);
+}
+
+describe('exceptions', () => {
+  it('let in at once what a rule refuses, are seen to be used, and end when they are removed', async () => {
+    const { get, send } = await serve(`policy: { rules: [${DENY}] }`);
+    expect((await get(TARBALL)).status).toBe(403);
+    expect((await send('POST', `${API}/exceptions`, exception())).status).toBe(201);
+    expect((await get(TARBALL)).status).toBe(200);
+    const { json } = await get(`${API}/explain?purl=${encodeURIComponent(PURL)}`);
+    expect(json.explanations).toMatchObject([
+      {
+        repository: 'npm',
+        decision: { action: 'allow' },
+        rules: [{ id: 'not-two', state: 'excepted', exceptions: ['e1'] }],
+      },
+    ]);
+    await until(async () => (await get(`${API}/exceptions`)).json.exceptions[0].lastUsedAt !== undefined);
+    expect((await send('DELETE', `${API}/exceptions/e1`)).status).toBe(200);
+    expect((await get(TARBALL)).status).toBe(403);
+    expect((await send('DELETE', `${API}/exceptions/e1`)).status).toBe(404);
+  });
+
+  it.each([
+    [{ reason: undefined }, 'reason'],
+    [{ expires: undefined }, 'expires'],
+    [{ expires: '91d' }, 'expires: expected at most 90d from now'],
+    [{ expires: '2020-01-01' }, 'expires: expected a time to come'],
+    [{ purl: undefined }, 'expected purl, advisories or both'],
+    [{ purl: ['demo'] }, 'purl.0: expected package URLs'],
+    [{ colour: 'red' }, 'colour'],
+  ])('are refused with %j', async (more, message) => {
+    const { send } = await serve(`policy: { rules: [${DENY}] }`);
+    const answer = await send('POST', `${API}/exceptions`, exception(more));
+    expect(answer).toMatchObject({ status: 400, text: expect.stringContaining(message) });
+  });
+
+  it('need a second person where the rule asks for two', async () => {
+    const { get, send } = await serve(
+      `policy: { rules: [${DENY.replace('action:', 'exceptions: two-approvers, action:')}] }`,
+    );
+    await send('POST', `${API}/exceptions`, exception());
+    expect((await get(TARBALL)).status).toBe(403);
+    await send('POST', `${API}/exceptions/e1/approve`, { by: 'ann' });
+    expect((await get(TARBALL)).status).toBe(403);
+    await send('POST', `${API}/exceptions/e1/approve`, { by: 'bob' });
+    expect((await get(TARBALL)).status).toBe(200);
+  });
+
+  it('come from a VEX document, and go into one', async () => {
+    const { get, send } = await serve(`policy: { rules: [${DENY}] }`);
+    const vex = {
+      author: 'upstream',
+      statements: [
+        {
+          vulnerability: { name: 'CVE-1' },
+          products: [{ '@id': PURL }],
+          status: 'not_affected',
+          justification: 'component_not_present',
+        },
+        { vulnerability: { name: 'CVE-2' }, products: [{ '@id': PURL }], status: 'affected' },
+      ],
+    };
+    const made = await send('POST', `${API}/vex`, vex);
+    expect(made.json.exceptions).toMatchObject([
+      { advisories: ['CVE-1'], kind: 'false-positive', requestedBy: ['upstream'] },
+    ]);
+    expect((await get(`${API}/vex`)).json.statements).toMatchObject([
+      { vulnerability: { name: 'CVE-1' }, products: [{ '@id': PURL }], status: 'not_affected' },
+    ]);
+  });
+});
+
+describe('the quarantine', () => {
+  it('lists what is held, and lets it go when somebody says so', async () => {
+    const server = await serve(`policy: { rules: [${HOLD}] }`);
+    await release(server);
+    expect((await server.get(`${API}/quarantine?state=held`)).json.quarantine).toMatchObject([
+      { repository: 'npm', purl: PURL, state: 'held', rules: ['wait'] },
+    ]);
+    const form = { repository: 'npm', purl: PURL, by: 'ann', reason: 'looked at it' };
+    const { json } = await server.send('POST', `${API}/quarantine/release`, form);
+    expect(json.exception).toMatchObject({ scope: { repositories: ['npm'], purl: [PURL] }, rules: ['wait'] });
+    expect((await server.get(TARBALL)).status).toBe(200);
+    expect((await server.get(`${API}/quarantine`)).json.quarantine).toMatchObject([
+      { state: 'released', decidedBy: 'ann' },
+    ]);
+  });
+
+  it('denies what somebody denies, whatever the rules say, in documents too', async () => {
+    const { get, send } = await serve('');
+    expect((await get(TARBALL)).status).toBe(200);
+    const form = { repository: 'npm', purl: PURL, by: 'ann', reason: 'it phones home' };
+    expect((await send('POST', `${API}/quarantine/deny`, form)).status).toBe(200);
+    expect((await get(TARBALL)).json.error).toContain('denied by ann: it phones home (rule quarantine)');
+    expect(Object.keys((await get('/npm/demo')).json.versions)).toEqual(['1.0.0']);
+    await send('POST', `${API}/quarantine/forget`, { repository: 'npm', purl: PURL });
+    expect((await get(TARBALL)).status).toBe(200);
+  });
+});
+
+describe('what happened', () => {
+  it('is found again: who was served what, and what was refused', async () => {
+    const { get } = await serve(`policy: { rules: [${DENY}] }`);
+    await get('/npm/demo/-/demo-1.0.0.tgz');
+    await get('/npm/demo/-/demo-1.0.0.tgz');
+    await get(TARBALL);
+    const impact = (await get(`${API}/impact?purl=pkg:npm/demo`)).json;
+    expect(impact.kept).toMatchObject([{ repository: 'npm', purl: 'pkg:npm/demo@1.0.0' }]);
+    expect(impact.downloads).toMatchObject([
+      { purl: 'pkg:npm/demo@1.0.0', address: expect.stringContaining('127.0.0.1'), times: 2 },
+    ]);
+    const csv = await get(`${API}/impact?purl=pkg:npm/demo&format=csv`);
+    expect(csv.headers.get('content-type')).toContain('text/csv');
+    expect(csv.text.split('\r\n')).toHaveLength(3);
+    expect((await get(`${API}/decisions`)).json.decisions).toMatchObject([
+      { action: 'deny', coordinates: { version: '2.0.0' }, rules: [{ id: 'not-two' }] },
+    ]);
+    expect((await get(`${API}/sbom`)).json).toMatchObject({
+      bomFormat: 'CycloneDX',
+      components: [{ purl: 'pkg:npm/demo@1.0.0' }],
+    });
+  });
+
+  it('is judged by a candidate policy, which is what it would do', async () => {
+    const { get, send } = await serve('');
+    await get(TARBALL);
+    await get('/npm/demo/-/demo-1.0.0.tgz');
+    await until(async () => (await get(`${API}/impact?purl=pkg:npm/demo`)).json.downloads.length === 2);
+    const { json } = await send('POST', `${API}/policy/simulate?days=1`, `version: 1\nrules:\n  - ${DENY}\n`);
+    expect(json).toMatchObject({
+      judged: 2,
+      refused: [{ purl: PURL, action: 'deny', rules: [{ id: 'not-two' }], times: 1 }],
+    });
+    expect((await get(TARBALL)).status).toBe(200);
+    const wrong = await send('POST', `${API}/policy/simulate`, 'version: 1\nrules: [{ id: a, acton: deny }]');
+    expect(wrong).toMatchObject({ status: 400, text: expect.stringContaining('rules[0].acton') });
+  });
+
+  it('is told to webhooks, signed, and again when they fail', async () => {
+    const got: { body: string; signature: string | undefined }[] = [];
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        got.push({
+          body: Buffer.concat(chunks).toString(),
+          signature: request.headers['entrepot-signature'] as string,
+        });
+        response.statusCode = got.length === 1 ? 500 : 204;
+        response.end();
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    });
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+    const hook = `{ url: "${url}", secret: "\${env:HOOK}", allowPrivate: true, events: [denied] }`;
+    const { get } = await serve(
+      `policy: { rules: [${DENY}], webhooks: [${hook}] }`,
+      {},
+      { HOOK: 'a secret of some length' },
+    );
+    await get(TARBALL);
+    await get(TARBALL);
+    await until(() => got.length === 2);
+    const [first, second] = got;
+    expect(second).toEqual(first);
+    expect(JSON.parse(first?.body ?? '')).toMatchObject({
+      event: 'denied',
+      repository: 'npm',
+      purl: PURL,
+      rules: [{ id: 'not-two' }],
+    });
+    const signature = createHmac('sha256', 'a secret of some length')
+      .update(first?.body ?? '')
+      .digest('hex');
+    expect(first?.signature).toBe(`sha256=${signature}`);
+  });
+});
+
+describe('the explanation', () => {
+  it('is a page for people and JSON for programs, and holds no markup of others', async () => {
+    const rule = DENY.replace('it is broken', '"<script>alert(1)</script>"');
+    const { get } = await serve(`policy: { rules: [${rule}] }`);
+    const refused = await get(TARBALL);
+    const url = /See (\S+)/.exec(refused.json.error)?.[1] as string;
+    const page = await get(new URL(url).pathname, { accept: 'text/html' });
+    expect(page.status).toBe(200);
+    expect(page.text).toContain('&lt;script&gt;alert(1)');
+    expect(page.text).not.toContain('<script');
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const json = (await get(`/-/explain/${PURL}`, { accept: 'application/json' })).json;
+    expect(json.explanations).toMatchObject([
+      { repository: 'npm', decision: { action: 'deny' }, lastDecisions: [{ action: 'deny' }] },
+    ]);
+    expect((await get('/-/explain/demo')).status).toBe(400);
+    expect((await get('/-/explain/pkg:npm/@acme/tool@1.0.0', { accept: 'text/html' })).text).toContain(
+      'pkg:npm/%40acme/tool@1.0.0',
+    );
+  });
+});
+
+describe('administration', () => {
+  it('needs the token, on every path', async () => {
+    const { send } = await serve('admin: { token: "${env:ADMIN}" }', {}, { ADMIN: 'a-token-of-some-length' });
+    const paths = [
+      'GET /policy',
+      'GET /exceptions',
+      'POST /exceptions',
+      'POST /exceptions/e1/approve',
+      'DELETE /exceptions/e1',
+      'GET /quarantine',
+      'POST /quarantine/release',
+      'POST /quarantine/deny',
+      'POST /quarantine/forget',
+      'POST /policy/simulate',
+      'GET /scans',
+      'GET /advisories',
+      'GET /decisions',
+      'GET /explain',
+      'GET /impact',
+      'GET /vex',
+      'POST /vex',
+      'GET /sbom',
+      'GET /packages/npm/demo/1.0.0/vulnerabilities',
+    ];
+    for (const path of paths) {
+      const [method = '', rest = ''] = path.split(' ');
+      const body = method === 'POST' ? {} : undefined;
+      const without = await send(method, API + rest, body);
+      expect([path, without.status]).toEqual([path, 401]);
+      expect(without.headers.get('www-authenticate')).toContain('Bearer');
+      const wrong = await send(method, API + rest, body, { authorization: 'Bearer something-else' });
+      expect([path, wrong.status]).toEqual([path, 401]);
+      const given = await send(method, API + rest, body, { authorization: 'Bearer a-token-of-some-length' });
+      expect([path, [200, 201, 400, 404].includes(given.status)]).toEqual([path, true]);
+    }
+  });
+
+  it.each([
+    ['through a proxy', { 'x-forwarded-for': '192.0.2.1' }],
+    ['for a page of another site', { origin: 'https://example.com' }],
+  ])('does not answer without a token %s', async (_what, headers) => {
+    const { get } = await serve('');
+    expect((await get(`${API}/policy`)).status).toBe(200);
+    expect((await get(`${API}/policy`, headers)).status).toBe(403);
+  });
+
+  it('counts the findings of a version, and says which an exception is for', async () => {
+    const { get } = await serve('');
+    expect((await get(`${API}/packages/npm/@acme/tool/1.0.0/vulnerabilities`)).json).toMatchObject({
+      purl: 'pkg:npm/%40acme/tool@1.0.0',
+      severity_counts: { critical: 0, high: 0 },
+      total: 0,
+      scanned: false,
+    });
+  });
+});
