@@ -119,6 +119,11 @@ export interface ArtifactResource extends StoredResource {
    * `verify` is not called for them again: the digest is all that there is to check.
    */
   readonly contentAddressed?: boolean | undefined;
+  /**
+   * Kept documents whose key begins with that of this one are names of these bytes, or (by what `describe` says) of what
+   * they are a part of. Bytes that policy refuses under all their names are refused by their digest, too.
+   */
+  readonly namedBelow?: DocumentResource | undefined;
   /** Bytes, where more is known than the upstream says on HEAD: the size in a manifest. */
   readonly size?: number | undefined;
   /** `attachment; filename=…` is sent when the upstream gave no `Content-Disposition` of its own. */

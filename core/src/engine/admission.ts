@@ -16,6 +16,8 @@ import { untilAborted } from './until-aborted.js';
 
 /** What follows where a policy does not say. */
 const SERVED_MEANWHILE: FirstFetch = { action: 'allow', deadline: 0, onTimeout: 'allow' };
+/** What bytes are called can change: then another judgement follows within this time; milliseconds. */
+const LONGEST_MEMO = 60_000;
 /** When a client that was sent away for a scan may come back; seconds. */
 const RETRY_AFTER = 2;
 
@@ -172,8 +174,16 @@ export class Admission {
   }
 
   #remember(entry: Entry, memo: Omit<Memo, 'revision' | 'until'>): void {
-    const until = memo.judgement.decision.nextChangeAt ?? Infinity;
+    const { decision } = memo.judgement;
+    const until = Math.min(decision.nextChangeAt ?? Infinity, this.#services.clock.now() + LONGEST_MEMO);
     this.#memos.set(entry, { ...memo, revision: this.#services.policy.revision(), until });
+  }
+
+  /** What policy says of a kept document that names bytes. Nobody waits for its reports. */
+  judgeName(entry: Entry): Judgement | undefined {
+    const { coordinates, facts, digest } = entry;
+    const answer = coordinates && this.#services.scanDesk?.peek({ coordinates, digest });
+    return coordinates && this.#judge({ coordinates, entry, facts }, answer);
   }
 
   /** For bytes that are not kept, and so are scanned by nobody: what the rule says of reports that are late. */
@@ -212,6 +222,7 @@ export class Admission {
   ): void {
     const { observer, policy } = this.#services;
     if (observer?.decided === undefined || judgement === undefined || !isArtifact(resource)) return;
+    if (resource.sidecar === true && !refused) return;
     const { name: repository } = this.#definition;
     const caller = this.callerOf(request);
     observer.decided({ ...judgement, refused, repository, revision: policy.revision(), caller, request });
@@ -249,9 +260,8 @@ export class Admission {
   }
 
   #passed({ refusedOnlyIfMalicious = false }: Judged, judgement: Judgement): Judgement {
-    const { action, rules } = judgement.decision;
-    if (action !== 'deny' && action !== 'hold') return judgement;
-    if (refusedOnlyIfMalicious && !rules.some(isForMalice)) return judgement;
+    if (!isRefused(judgement)) return judgement;
+    if (refusedOnlyIfMalicious && !judgement.decision.rules.some(isForMalice)) return judgement;
     throw new Denial(judgement);
   }
 
@@ -309,6 +319,11 @@ export function isJudgedByName(resource: ArtifactResource | DocumentResource): b
 /** Whether a request for `resource` is one for an artifact, or for what belongs to one. */
 export function isArtifact(resource: ArtifactResource | DocumentResource): boolean {
   return resource.kind === 'artifact' || isPinned(resource);
+}
+
+/** Whether a client is turned away. */
+export function isRefused({ decision: { action } }: Judgement): boolean {
+  return action === 'deny' || action === 'hold';
 }
 
 function isListed({ action }: PolicyDecision): boolean {

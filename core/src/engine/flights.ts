@@ -8,10 +8,11 @@ import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
 import { AddressedFlight } from './addressed-flight.js';
-import { factsOf, isJudgedByName, type DescriptionNow, type Judgement } from './admission.js';
+import { factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
 import { ByteLru } from './byte-lru.js';
 import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
+import { Denial } from './denial.js';
 import {
   abandoned,
   Flight,
@@ -31,6 +32,9 @@ import { WholeFlight } from './whole-flight.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
 const MAX_DESCRIPTIONS = 50_000;
+
+/** How many names of bytes are looked at. */
+const MAX_NAMES = 500;
 
 /** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
 const FRESH_LONGER = 10;
@@ -211,6 +215,7 @@ export class Flights {
       admission.requireName(resource);
       return {};
     }
+    await this.requireNames(resource);
     const description = await this.#described(resource);
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
@@ -238,6 +243,39 @@ export class Flights {
     if (facts === undefined) return true;
     const needs = this.#context.services.policy.needs();
     return facts.some((name) => needs.has(name));
+  }
+
+  /** @throws Denial when every name under which these bytes are kept is refused */
+  async requireNames(resource: ArtifactResource | DocumentResource): Promise<void> {
+    const namedBelow = resource.kind === 'artifact' ? resource.namedBelow : undefined;
+    if (namedBelow === undefined) return;
+    const { admission, definition, services } = this.#context;
+    const names = await services.entries.list(definition.name, { prefix: namedBelow.key, limit: MAX_NAMES });
+    let refusal: Judgement | undefined;
+    for (const entry of names) {
+      if (!(await this.#names(namedBelow, entry, resource))) continue;
+      const judgement = admission.judgeName(entry);
+      if (judgement === undefined || !isRefused(judgement)) return;
+      refusal ??= judgement;
+    }
+    if (refusal !== undefined) throw new Denial(refusal);
+  }
+
+  /** Whether the kept document `entry` is a name of `resource`, or of what it is a part of. */
+  async #names(
+    namedBelow: DocumentResource,
+    entry: Entry,
+    resource: ArtifactResource | DocumentResource,
+  ): Promise<boolean> {
+    if (askedDigest(resource) === entry.digest) return true;
+    const document = { ...namedBelow, key: entry.key };
+    try {
+      return (await this.descriptionsOf(document, entry.digest, this.storedContent(entry))).has(resource.key);
+    } catch (error) {
+      const { repository, key } = entry;
+      this.#context.services.logger.warn({ error, repository, key }, 'a document cannot be read');
+      return false;
+    }
   }
 
   /** The digest of the document that describes `resource`, as far as memory knows. */
@@ -442,6 +480,13 @@ function located(description: ArtifactDescription | undefined, document: Entry):
   const namedBy = document.upstreamUrl;
   if (description?.location === undefined || !URL.canParse(description.location, namedBy)) return description;
   return { ...description, location: new URL(description.location, namedBy).href, namedBy };
+}
+
+/** The digest that `resource` is asked for by. */
+function askedDigest(resource: ArtifactResource | DocumentResource): Digest | undefined {
+  const sum =
+    resource.kind === 'artifact' ? resource.integrity?.find(({ algorithm }) => algorithm === 'sha256') : undefined;
+  return sum && `sha256:${sum.hex}`;
 }
 
 /** What flies together is one flight. */

@@ -26,6 +26,7 @@ export async function judgeKept(
   const document = flights?.documentOf(resource);
   const known = admission.known(request, resource, entry, document);
   if (known !== undefined) return known;
+  await flights?.requireNames(resource);
   const description = await flights?.descriptionNow(resource, entry);
   if (!isJudgedUnscanned(resource)) return await admission.admit(request, resource, entry, description, document);
   return admission.admitUnscanned(request, resource, entry, description, document);

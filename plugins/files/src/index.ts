@@ -1,5 +1,5 @@
 import { defineProtocolPlugin, EntrepotError } from '@entrepot/core';
-import type { RequestHead } from '@entrepot/core';
+import type { Entry, RequestHead, RewriteContext } from '@entrepot/core';
 import { describeSums } from './checksum.js';
 import { clientSetup } from './client-setup.js';
 import { renderListing } from './listing.js';
@@ -62,8 +62,14 @@ export default defineProtocolPlugin({
     if (kind === 'hosted') {
       return {
         route: (head) => routeHosted(head, options),
-        render: (document, entries) =>
-          renderListing(document.fromEntries?.prefix ?? '', entries, document.variant === 'json' ? 'json' : 'html'),
+        render: (document, entries, { admits }) => {
+          const listed = admitted(entries, admits);
+          return renderListing(
+            document.fromEntries?.prefix ?? '',
+            listed,
+            document.variant === 'json' ? 'json' : 'html',
+          );
+        },
       };
     }
     const route = (head: RequestHead) => routeProxy(head, options);
@@ -77,3 +83,8 @@ export default defineProtocolPlugin({
     };
   },
 });
+
+/** The entries that policy lets be listed. */
+async function* admitted(entries: AsyncIterable<Entry>, admits: RewriteContext['admits']): AsyncGenerator<Entry> {
+  for await (const entry of entries) if (entry.coordinates === undefined || admits(entry.coordinates)) yield entry;
+}

@@ -43,6 +43,7 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
     kind: 'document',
     class: CLASS.document,
     ...locate(path, query),
+    coordinates: coordinatesOf(path),
     keepHeaders: options.passHeaders,
     freshness: { ...rule.freshness, policy: rule.policy === 'bypass' ? 'bypass' : 'revalidate' },
   };
@@ -86,10 +87,14 @@ function artifact(path: FilePath, query: string, rule: Rule, options: FilesOptio
 /** The sum file at `path`. Its own rule may say how long it is fresh; it is kept in any case. */
 function checksumDocument(path: FilePath, query: string, table: RuleTable): DocumentResource {
   const { policy, freshness } = ruleFor(table, path.text);
+  const subject = table.sidecars.map((sidecar) => subjectPath(path, sidecar)).find((found) => found !== undefined);
   return {
     kind: 'document',
     class: CLASS.checksum,
     ...locate(path, query),
+    // The sum of one file goes with that file.
+    coordinates: coordinatesOf(subject ?? path),
+    sidecar: true,
     ...(policy === 'revalidate' ? { freshness } : {}),
   };
 }

@@ -116,6 +116,13 @@ export class OciProxy implements Protocol {
         key: KEY.manifest(name, reference),
         filename: 'manifest.json',
         integrity: [requireDigest(reference)],
+        namedBelow: {
+          kind: 'document',
+          class: 'tag',
+          key: KEY.tag(name, ''),
+          upstreamPath: '',
+          coordinates: { ecosystem: 'oci', name },
+        },
         ...named(reference),
       };
     }
@@ -151,6 +158,9 @@ export class OciProxy implements Protocol {
       tokenScope: `repository:${name}:pull`,
       accessName: clientName,
       integrity: [requireDigest(digest)],
+      // Layers are shared by many images: only a name that is refused as a whole takes its own with it.
+      coordinates: { ecosystem: 'oci', name },
+      sidecar: true,
       contentAddressed: true,
       size: this.#sizes.get(digest),
       mediaType: BLOB_TYPE,
@@ -164,6 +174,7 @@ export class OciProxy implements Protocol {
       kind: 'document',
       class: 'tags',
       key: `tags/${name}${query}`,
+      coordinates: { ecosystem: 'oci', name },
       upstreamPath: `v2/${name}/tags/list${query}`,
       // What was pulled can be listed while the upstream is down.
       keptBelow: KEY.tag(name, ''),
@@ -223,8 +234,10 @@ export class OciProxy implements Protocol {
   }
 
   async describe(document: DocumentResource, content: Content): Promise<ReadonlyMap<string, ArtifactDescription>> {
-    if (document.class === 'tag') this.#learnSizes(await content.bytes(MAX_MANIFEST));
-    return new Map();
+    if (document.class !== 'tag') return new Map();
+    const bytes = await content.bytes(MAX_MANIFEST);
+    this.#learnSizes(bytes);
+    return partsOf(document.coordinates?.name ?? '', bytes);
   }
 
   async verify(artifact: ArtifactResource, content: Content): Promise<void> {
@@ -252,4 +265,15 @@ export class OciProxy implements Protocol {
   rewrite = rewriteList;
   produce = produceNoReferrers;
   renderError = renderError;
+}
+
+/** The manifests that an index brings along, by their keys: they go by its name. */
+function partsOf(name: string, bytes: Uint8Array): ReadonlyMap<string, ArtifactDescription> {
+  try {
+    const { manifests } = parseManifest(bytes);
+    return new Map(manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
+  } catch {
+    // What is no manifest of a form that we know brings nothing along.
+    return new Map();
+  }
 }
