@@ -1,0 +1,422 @@
+import { createHash } from 'node:crypto';
+import { gunzipSync as gunzip, gzipSync } from 'node:zlib';
+import type { PolicyInput, ProtocolPlugin } from '@entrepot/core';
+import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import files from '@entrepot/plugin-files';
+import go from '@entrepot/plugin-go';
+import helm from '@entrepot/plugin-helm';
+import npm from '@entrepot/plugin-npm';
+import oci from '@entrepot/plugin-oci';
+import pypi from '@entrepot/plugin-pypi';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { GoDatabase, goModule, proxyAnswer } from '../../../acceptance/go-database.mjs';
+
+const BASE = '/upstream/base';
+const BAD = 'what nobody may have';
+const JSON_TYPE = 'application/json';
+
+/** One way to ask for something of a denied version. */
+interface Way {
+  /** What it is called in the table. */
+  readonly form: string;
+  /** Below the mount, as it is sent. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For a document: whether a body still offers the denied version. Absent: nothing may come at all. */
+  readonly offers?: (body: string) => boolean;
+  /** It is served on purpose, unless the version is hostile: other builds need it. */
+  readonly exempt?: true;
+}
+
+/** An ecosystem with a version that is denied, and all ways to it. */
+interface Ecosystem {
+  readonly name: string;
+  readonly plugin: ProtocolPlugin;
+  readonly options?: unknown;
+  readonly isDenied: (input: PolicyInput) => boolean;
+  readonly serve?: (repository: TestRepository) => void | Promise<void>;
+  /** What its upstream answers, for those that answer by a path. */
+  readonly handler?: (path: string) => { body: Buffer | string; mediaType: string } | undefined;
+  readonly ways: readonly Way[];
+  /** Forms that are known to be of the version only once it is kept. */
+  readonly keptOnly?: RegExp;
+}
+
+const METHODS = {
+  GET: {},
+  HEAD: {},
+  'GET with Range': { range: 'bytes=0-1' },
+  'GET with If-None-Match': { 'if-none-match': '"sha256:0"' },
+  'GET with If-Modified-Since': { 'if-modified-since': 'Thu, 01 Jan 2099 00:00:00 GMT' },
+  'GET with gzip': { 'accept-encoding': 'gzip' },
+} as const;
+
+const hash = (bytes: string | Buffer, algorithm = 'sha256', encoding: 'hex' | 'base64' = 'hex'): string =>
+  createHash(algorithm).update(bytes).digest(encoding);
+const is =
+  (name: RegExp, version: string) =>
+  (input: PolicyInput): boolean =>
+    name.test(input.coordinates.name) && input.coordinates.version === version;
+
+const PACKUMENT_TYPE = 'application/vnd.npm.install-v1+json';
+const offersNpm = (body: string): boolean => {
+  const { policyRestrictions: _reason, ...shown } = JSON.parse(body) as Record<string, unknown>;
+  return JSON.stringify(shown).includes('1.1.0');
+};
+const npmWays = (name: string): Way[] => {
+  const spellings = name.startsWith('@')
+    ? [name, name.replace('/', '%2f'), name.replace('@', '%40')]
+    : [name, `%${hex(name)}${name.slice(1)}`];
+  const bare = name.slice(name.indexOf('/') + 1);
+  return spellings.flatMap((path): Way[] => [
+    { form: 'packument', path: `/${path}`, offers: offersNpm },
+    { form: 'abbreviated packument', path: `/${path}`, headers: { accept: PACKUMENT_TYPE }, offers: offersNpm },
+    { form: 'version document', path: `/${path}/1.1.0` },
+    { form: 'document of a tag', path: `/${path}/latest`, offers: offersNpm },
+    { form: 'document of a tag', path: `/${path}/next`, offers: offersNpm },
+    { form: 'dist-tags', path: `/-/package/${path}/dist-tags`, offers: offersNpm },
+    { form: 'tarball', path: `/${path}/-/${bare}-1.1.0.tgz` },
+    { form: 'tarball', path: `/${path}/-/${bare}-1%2E1.0.tgz` },
+    { form: 'tarball by the name of its upstream', path: `/${path}/-/upstream-name.tgz` },
+    { form: 'attestations', path: `/-/npm/v1/attestations/${path}@1.1.0` },
+    ...(name.startsWith('@') ? [{ form: 'tarball', path: `/${path}/-/${name}-1.1.0.tgz` }] : []),
+  ]);
+};
+const hex = (text: string): string => text.charCodeAt(0).toString(16);
+
+const NPM: Ecosystem = {
+  name: 'npm',
+  plugin: npm as unknown as ProtocolPlugin,
+  isDenied: is(/tool$/, '1.1.0'),
+  serve({ upstream, upstreamUrl }) {
+    for (const name of ['tool', '@acme/tool']) {
+      const version = (number: string, file: string): object => ({
+        name,
+        version: number,
+        dist: {
+          integrity: `sha512-${hash(BAD, 'sha512', 'base64')}`,
+          tarball: `${upstreamUrl}/${name}/-/${file}`,
+          attestations: { url: `${upstreamUrl}/-/npm/v1/attestations/${name}@${number}` },
+        },
+      });
+      const body = JSON.stringify({
+        name,
+        'dist-tags': { latest: '1.1.0', next: '1.1.0' },
+        versions: { '1.0.0': version('1.0.0', 'tool-1.0.0.tgz'), '1.1.0': version('1.1.0', 'upstream-name.tgz') },
+        time: { '1.0.0': '2020-01-01T00:00:00Z', '1.1.0': '2020-02-01T00:00:00Z' },
+      });
+      upstream.serve(`${BASE}/${name.replace('/', '%2f')}`, { body, mediaType: JSON_TYPE });
+      for (const file of ['tool-1.0.0.tgz', 'tool-1.1.0.tgz', 'upstream-name.tgz'])
+        upstream.serve(`${BASE}/${name}/-/${file}`, { body: BAD });
+      upstream.serve(`${BASE}/-/npm/v1/attestations/${name.replace('/', '%2f')}@1.1.0`, {
+        body: JSON.stringify({ attestations: [BAD] }),
+        mediaType: JSON_TYPE,
+      });
+    }
+  },
+  ways: [...npmWays('tool'), ...npmWays('@acme/tool')],
+};
+
+const WHEEL = 'demo-1.1-py3-none-any.whl';
+const offersPython = (body: string): boolean => /1\.1/.test(body.replace(/"api-version":"1\.\d"|content="1\.\d"/g, ''));
+const fileOf = (name: string): string => `/files/demo/${hash(BAD).slice(0, 16)}/${name}`;
+const PYPI: Ecosystem = {
+  name: 'pypi',
+  plugin: pypi as unknown as ProtocolPlugin,
+  options: { deriveMetadata: false },
+  isDenied: is(/^demo$/, '1.1'),
+  serve({ upstream, upstreamUrl }) {
+    const entry = (filename: string): object => ({
+      filename,
+      url: `${upstreamUrl}/f/${filename}`,
+      hashes: { sha256: hash(BAD) },
+      digests: { sha256: hash(BAD) },
+      'core-metadata': { sha256: hash(BAD) },
+      'upload-time': '2020-01-01T00:00:00Z',
+      upload_time_iso_8601: '2020-01-01T00:00:00Z',
+      ...(filename === WHEEL && { provenance: `${upstreamUrl}/integrity/demo/1.1/${WHEEL}/provenance` }),
+    });
+    const names = ['demo-1.0.tar.gz', 'demo-1.1.tar.gz', WHEEL];
+    const page = { meta: { 'api-version': '1.1' }, name: 'demo', versions: ['1.0', '1.1'], files: names.map(entry) };
+    upstream.serve(`${BASE}/simple/demo/`, {
+      body: JSON.stringify(page),
+      mediaType: 'application/vnd.pypi.simple.v1+json',
+    });
+    for (const name of names) {
+      for (const suffix of ['', '.metadata']) upstream.serve(`${BASE}/f/${name}${suffix}`, { body: BAD });
+      upstream.serve(`${BASE}/f/${name}.asc`, {
+        body: `-----BEGIN PGP SIGNATURE-----
+${BAD}`,
+      });
+    }
+    const releases = { '1.0': [entry('demo-1.0.tar.gz')], '1.1': [entry('demo-1.1.tar.gz')] };
+    const body = JSON.stringify({ info: { name: 'demo', version: '1.1' }, releases, urls: [entry('demo-1.1.tar.gz')] });
+    for (const path of ['demo/json', 'demo/1.1/json'])
+      upstream.serve(`${BASE}/pypi/${path}`, { body, mediaType: JSON_TYPE });
+    upstream.serve(`${BASE}/integrity/demo/1.1/${WHEEL}/provenance`, {
+      body: JSON.stringify({ bundles: [BAD] }),
+      mediaType: JSON_TYPE,
+    });
+  },
+  ways: [
+    ...['application/vnd.pypi.simple.v1+json', 'application/vnd.pypi.simple.v1+html', 'text/html', '*/*'].map(
+      (accept) => ({
+        form: `project page (${accept})`,
+        path: '/simple/demo/',
+        headers: { accept },
+        offers: offersPython,
+      }),
+    ),
+    ...['/pypi/demo/json', '/pypi/demo/1.1/json'].map((path) => ({ form: 'legacy JSON', path, offers: offersPython })),
+    ...[WHEEL, 'demo-1.1.tar.gz', WHEEL.replace('-py3', '%2Dpy3')].flatMap((name): Way[] => [
+      { form: 'file', path: fileOf(name) },
+      { form: 'metadata of a file', path: fileOf(`${name}.metadata`) },
+      { form: 'signature of a file', path: fileOf(`${name}.asc`) },
+    ]),
+    { form: 'provenance', path: `/integrity/demo/1.1/${WHEEL}/provenance` },
+  ],
+};
+
+const database = new GoDatabase();
+const modules = ['v1.0.0', 'v1.1.0'].map((version) =>
+  goModule({ path: 'example.com/Tool', version, files: { 'a.go': `package a // ${BAD}` }, database }),
+);
+database.fill(20);
+const offersGo = (body: string): boolean => body.includes('v1.1.0');
+const goEcosystem = (name: string, options: object): Ecosystem => ({
+  name,
+  plugin: go as unknown as ProtocolPlugin,
+  options: { unverified: '', private: '', ...options },
+  isDenied: is(/Tool$/, 'v1.1.0'),
+  handler(path) {
+    const found = proxyAnswer(modules, database, path.replace('@v/main.info', '@v/v1.1.0.info'));
+    return found && { body: found.body, mediaType: found.mediaType ?? 'text/plain' };
+  },
+  ways: ['/example.com/!tool', '/cached-only/example.com/!tool', '/example.com/%21tool'].flatMap((path): Way[] => [
+    { form: 'list', path: `${path}/@v/list`, offers: offersGo },
+    { form: '@latest', path: `${path}/@latest`, offers: offersGo },
+    { form: 'query', path: `${path}/@v/main.info`, offers: offersGo },
+    { form: 'zip', path: `${path}/@v/v1.1.0.zip` },
+    { form: '.info (exempt)', path: `${path}/@v/v1.1.0.info`, exempt: true },
+    { form: '.mod (exempt)', path: `${path}/@v/v1.1.0.mod`, exempt: true },
+  ]),
+});
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const imageOf = (layer: string): string => {
+  const part = (mediaType: string, bytes: string): object => ({
+    mediaType,
+    digest: `sha256:${hash(bytes)}`,
+    size: bytes.length,
+  });
+  const layers = [part('application/vnd.oci.image.layer.v1.tar+gzip', layer)];
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST,
+    config: part('application/vnd.oci.image.config.v1+json', '{}'),
+    layers,
+  });
+};
+const child = imageOf(BAD);
+const image = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: INDEX,
+  manifests: [{ mediaType: MANIFEST, digest: `sha256:${hash(child)}`, size: child.length }],
+});
+const OCI: Ecosystem = {
+  name: 'oci',
+  plugin: oci as unknown as ProtocolPlugin,
+  isDenied: is(/^team\/app$/, '1.1.0'),
+  serve({ upstream }) {
+    const at = `${BASE}/v2/team/app`;
+    upstream.serve(`${at}/tags/list`, { body: '{"name":"team/app","tags":["1.0.0","1.1.0"]}', mediaType: JSON_TYPE });
+    const named = { '1.1.0': image, [`sha256:${hash(image)}`]: image, [`sha256:${hash(child)}`]: child };
+    for (const [reference, body] of Object.entries(named))
+      upstream.serve(`${at}/manifests/${reference}`, {
+        body,
+        mediaType: body === image ? INDEX : MANIFEST,
+        headers: { 'docker-content-digest': `sha256:${hash(body)}` },
+      });
+  },
+  ways: ['/team/app', '/team%2fapp'].flatMap((path): Way[] => [
+    { form: 'list of tags', path: `${path}/tags/list`, offers: (body) => body.includes('1.1.0') },
+    { form: 'list of tags, a page', path: `${path}/tags/list?n=10`, offers: (body) => body.includes('1.1.0') },
+    { form: 'manifest by tag', path: `${path}/manifests/1.1.0` },
+    { form: 'manifest by tag, ?ns=', path: `${path}/manifests/1.1.0?ns=registry.example.com` },
+    { form: 'manifest by digest (kept)', path: `${path}/manifests/sha256:${hash(image)}` },
+    { form: 'manifest of an index by digest (kept)', path: `${path}/manifests/sha256:${hash(child)}` },
+  ]),
+  // A tag that was refused was never looked at: nobody here knows what it stands for.
+  keptOnly: /by digest/,
+};
+
+const FILES: Ecosystem = {
+  name: 'files',
+  plugin: files as unknown as ProtocolPlugin,
+  options: { rules: [{ match: '**/*.zip', policy: 'immutable', checksum: { sidecar: '.sha256' } }] },
+  isDenied: ({ coordinates: { name } }) => /tool-1\.1\.0\.(?:zip|txt)$/.test(name),
+  serve({ upstream }) {
+    upstream.serve(`${BASE}/dl/tool-1.1.0.zip`, { body: BAD });
+    upstream.serve(`${BASE}/dl/tool-1.1.0.txt`, { body: BAD });
+    upstream.serve(`${BASE}/dl/tool-1.1.0.zip.sha256`, { body: `${hash(BAD)}  tool-1.1.0.zip\n` });
+  },
+  ways: [
+    { form: 'immutable file', path: '/dl/tool-1.1.0.zip' },
+    { form: 'immutable file', path: '/dl/tool-1%2E1.0.zip' },
+    { form: 'file that may change', path: '/dl/tool-1.1.0.txt' },
+    { form: 'checksum file', path: '/dl/tool-1.1.0.zip.sha256' },
+  ],
+};
+
+const chart = gzipSync(BAD);
+const HELM: Ecosystem = {
+  name: 'helm',
+  plugin: helm as unknown as ProtocolPlugin,
+  isDenied: is(/^app$/, '1.1.0'),
+  serve({ upstream }) {
+    const version = (number: string): string =>
+      `  - apiVersion: v2\n    name: app\n    version: ${number}\n    urls: ["charts/app-${number}.tgz"]\n    digest: ${hash(chart)}\n`;
+    const body = `apiVersion: v1\nentries:\n  app:\n${version('1.1.0')}${version('1.0.0')}generated: "2024-01-01T00:00:00Z"\n`;
+    upstream.serve(`${BASE}/index.yaml`, { body, mediaType: 'text/yaml' });
+    upstream.serve(`${BASE}/charts/app-1.1.0.tgz`, { body: chart });
+    upstream.serve(`${BASE}/charts/app-1.1.0.tgz.prov`, { body: `-----BEGIN PGP SIGNED MESSAGE-----\n${BAD}` });
+  },
+  ways: [
+    { form: 'index', path: '/index.yaml', offers: (body) => body.includes('1.1.0') },
+    { form: 'chart', path: '/charts/app-1.1.0.tgz' },
+    { form: 'provenance of a chart', path: '/charts/app-1.1.0.tgz.prov' },
+  ],
+};
+
+const ECOSYSTEMS = [
+  NPM,
+  PYPI,
+  goEcosystem('go', { sumdb: database.verifierKey }),
+  goEcosystem('go without a checksum database', { sumdb: 'off' }),
+  OCI,
+  FILES,
+  HELM,
+];
+
+/** What became of the requests of one form. */
+interface Row {
+  readonly forms: Map<
+    string,
+    { requests: number; refused: number; filtered: number; exempt: number; allowed: string[] }
+  >;
+}
+
+const table = new Map<string, Row['forms']>();
+
+function note(ecosystem: string, form: string, became: 'refused' | 'filtered' | 'exempt' | { allowed: string }): void {
+  const forms: Row['forms'] = table.get(ecosystem) ?? new Map();
+  const row = forms.get(form) ?? { requests: 0, refused: 0, filtered: 0, exempt: 0, allowed: [] };
+  row.requests += 1;
+  if (typeof became === 'string') row[became] += 1;
+  else row.allowed.push(became.allowed);
+  table.set(ecosystem, forms.set(form, row));
+}
+
+/** What came of a request for a denied version. */
+function judge(
+  { form, path, offers, exempt }: Way,
+  reply: TestReply,
+  method: string,
+  bytes: Buffer,
+): 'refused' | 'filtered' | 'exempt' | { allowed: string } {
+  // What is not kept is not there for who asks for nothing else.
+  if (reply.status === 403 || (reply.status === 404 && path.startsWith('/cached-only/'))) return 'refused';
+  if (exempt === true)
+    return reply.status < 400 ? 'exempt' : { allowed: `${form}: ${reply.status}, although it is exempt` };
+  // A head says nothing of a version, and a part of a filtered document is a part of it.
+  if (offers !== undefined && (method === 'HEAD' || reply.status === 304 || !offers(bytes.toString())))
+    return 'filtered';
+  return { allowed: `${method} ${form}: ${reply.status}` };
+}
+
+async function open(ecosystem: Ecosystem, policy: FixedPolicy): Promise<TestRepository> {
+  const { plugin, options, handler } = ecosystem;
+  const repository = await openTestRepository({ plugin, options: options ?? {}, policy });
+  onTestFinished(() => repository.close());
+  await ecosystem.serve?.(repository);
+  if (handler !== undefined) {
+    const paths = new Set(ecosystem.ways.map(({ path }) => decodeURIComponent(path).replace('/cached-only', '')));
+    for (const path of [...paths, ...sumPaths()]) {
+      const found = handler(path.slice(1));
+      if (found !== undefined) repository.upstream.serve(BASE + path.replaceAll('!', '%21'), found);
+    }
+  }
+  return repository;
+}
+
+/** Everything of the checksum database that the few records of these tests need. */
+function sumPaths(): string[] {
+  const root = `/sumdb/${database.name}`;
+  const tiles = ['0', '1', '2'].flatMap((level) =>
+    Array.from({ length: 64 }, (_, width) => `${root}/tile/8/${level}/000${width === 0 ? '' : `.p/${width}`}`),
+  );
+  const data = Array.from({ length: 64 }, (_, width) => `${root}/tile/8/data/000${width === 0 ? '' : `.p/${width}`}`);
+  return [
+    `${root}/latest`,
+    ...modules.map(({ version }) => `${root}/lookup/example.com/!tool@${version}`),
+    ...tiles,
+    ...data,
+  ];
+}
+
+describe('a denied version', () => {
+  const cases = ECOSYSTEMS.flatMap((ecosystem) =>
+    (['cold', 'kept'] as const).map((state) => ({ name: ecosystem.name, state, ecosystem })),
+  );
+
+  it.each(cases)('of $name is to be had in no way: $state', async ({ ecosystem, state }) => {
+    const rule = { id: 'denied', action: 'deny', reason: 'it is denied', matches: ecosystem.isDenied } as const;
+    const policy = new FixedPolicy(state === 'cold' ? [rule] : []);
+    const repository = await open(ecosystem, policy);
+    const ways = ecosystem.ways.filter(({ form }) => state === 'kept' || ecosystem.keptOnly?.test(form) !== true);
+    if (state === 'kept') {
+      for (const { path, headers = {}, form } of ecosystem.ways) {
+        if (path.startsWith('/cached-only')) continue;
+        const { status, body } = await repository.ask({ path, headers });
+        expect([form, path, status], body.toString('utf8', 0, 200)).toEqual([form, path, 200]);
+      }
+      policy.setRules([rule]);
+    }
+    for (const way of ways)
+      for (const [method, headers] of Object.entries(METHODS)) {
+        const isHead = method === 'HEAD';
+        const reply = await repository.ask({
+          method: isHead ? 'HEAD' : 'GET',
+          path: way.path,
+          headers: { ...headers, ...way.headers },
+        });
+        const bytes = reply.headers['content-encoding'] === 'gzip' ? gunzip(reply.body) : reply.body;
+        const became = judge(way, reply, method, bytes);
+        note(ecosystem.name, way.form, became);
+        if (way.exempt !== true && way.offers === undefined) expect(bytes.includes(BAD)).toBe(false);
+        expect([way.path, became]).not.toEqual([
+          way.path,
+          expect.objectContaining({ allowed: expect.anything() as string }),
+        ]);
+      }
+  });
+
+  afterAll(() => {
+    const lines = [...table].flatMap(([ecosystem, forms]) =>
+      [...forms].map(([form, { requests, refused, filtered, exempt, allowed }]) =>
+        [ecosystem.padEnd(32), form.padEnd(52), requests, refused, filtered, exempt, allowed.length].join(' | '),
+      ),
+    );
+    const head = [
+      'ecosystem'.padEnd(32),
+      'form'.padEnd(52),
+      'requests',
+      'refused',
+      'filtered',
+      'exempt',
+      'allowed',
+    ].join(' | ');
+    process.stdout.write(`\n${[head, ...lines].join('\n')}\n`);
+  });
+});
