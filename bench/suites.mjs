@@ -3,6 +3,8 @@ import { scenarios as goScenarios } from './go/scenarios.mjs';
 import * as goServers from './go/servers.mjs';
 import { scenarios as ociScenarios } from './oci/scenarios.mjs';
 import * as ociServers from './oci/servers.mjs';
+import { scenarios as helmScenarios } from './helm/scenarios.mjs';
+import * as helmServers from './helm/servers.mjs';
 import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
 import * as pypiServers from './pypi/servers.mjs';
 import { makeCertificate } from './lib/install.mjs';
@@ -61,6 +63,15 @@ export const SUITES = {
     runs: 3,
     deadline: 11 * MINUTE,
     results: 'RESULTS-go.md',
+  },
+  helm: {
+    servers: Object.values(helmServers),
+    scenarios: helmScenarios,
+    launchOrigin: () => launchOrigin(programAt('helm/origin.mjs')),
+    remarks: [],
+    runs: 3,
+    deadline: 20 * MINUTE,
+    results: 'RESULTS-helm.md',
   },
   oci: {
     servers: Object.values(ociServers),
