@@ -250,7 +250,7 @@ export class Admission {
       firstSeenAt: facts.publishedAt === undefined ? (firstSeen?.(name, coordinates) ?? storedAt) : undefined,
       digest: entry?.digest,
       size: entry?.size,
-      integrity: entry?.integrity ?? integrity,
+      integrity: entry === undefined ? integrity : sumsOf(entry),
       reports: answer?.reports,
       scanFailures: answer?.failures,
       caller,
@@ -366,6 +366,12 @@ export function factsOf(description: ArtifactDescription | undefined): ArtifactF
   } satisfies Required<ArtifactFacts>;
   const known = Object.entries(facts).filter(([, value]) => value !== undefined);
   return known.length === 0 ? undefined : (Object.fromEntries(known) as ArtifactFacts);
+}
+
+/** What is known of kept bytes: their digest, too, whatever was promised. */
+function sumsOf({ digest, integrity }: Entry): readonly Integrity[] {
+  const hex = digest.slice('sha256:'.length);
+  return integrity.some((sum) => sum.hex === hex) ? integrity : [...integrity, { algorithm: 'sha256', hex }];
 }
 
 function scanned({ coordinates, entry }: Subject): ScanSubject {

@@ -142,7 +142,7 @@ describe('facts', () => {
       facts: { publishedAt: 17 },
       storedAt: first.clock.now(),
       size: 4,
-      integrity: [{ algorithm: 'sha512' }],
+      integrity: [{ algorithm: 'sha512' }, { algorithm: 'sha256' }],
     });
     expect(policy.inputs.at(-1)?.digest).toMatch(/^sha256:/);
   });
