@@ -1,8 +1,8 @@
 import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, type Transport } from '@entrepot/core';
-import { ConfigurationError, type AccessConfig, type ConfigurationProblem } from '../config/index.js';
+import { ConfigurationError, type AccessConfig, type ConfigurationProblem, type JwtConfig } from '../config/index.js';
 import type { RepositoryPlan } from '../repository-plan.js';
 import { HtpasswdFile } from './htpasswd.js';
-import { JwtVerifier } from './jwt-verifier.js';
+import type { JwtVerifier } from './jwt-verifier.js';
 import { namePatterns } from './name-pattern.js';
 import { hashPassword } from './password-hash.js';
 import { RepositoryAccess, type KnownUser } from './repository-access.js';
@@ -14,6 +14,12 @@ export interface AccessServices {
   readonly logger: Logger;
   readonly transport: Transport;
   readonly tokens: () => RepositoryTokens;
+}
+
+/** The library behind it takes ten megabytes that only servers with such tokens need. */
+async function openVerifier(config: JwtConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
+  const { JwtVerifier } = await import('./jwt-verifier.js');
+  return await JwtVerifier.open(config, clock, transport);
 }
 
 /**
@@ -33,7 +39,7 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
       ? undefined
       : await opened('htpasswd', HtpasswdFile.open(access.htpasswd, clock, logger));
   const verifier =
-    access.jwt === undefined ? undefined : await opened('jwt.keyFile', JwtVerifier.open(access.jwt, clock, transport));
+    access.jwt === undefined ? undefined : await opened('jwt.keyFile', openVerifier(access.jwt, clock, transport));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return new RepositoryAccess({
     repository: name,
