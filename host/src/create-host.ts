@@ -11,7 +11,7 @@ import {
   type TlsConfig,
 } from './config/index.js';
 import { TokenEndpoint } from './access/token-endpoint.js';
-import { createRootScope } from './container/bindings.js';
+import { createRootScope, createScanScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import {
@@ -125,6 +125,40 @@ interface Prepared {
 /** When everything has to be closed; milliseconds of the monotonic clock. */
 interface Deadline {
   at: number;
+}
+
+/**
+ * Starts a process that does the scans that servers on the same database ask for, and updates the databases of scanners.
+ * @returns what ends it: what it is doing is given back
+ * @throws ConfigurationError with everything that is wrong
+ */
+export async function startScanWorker(
+  { config, directory }: LoadedConfig,
+  options: CreateHostOptions = {},
+): Promise<() => Promise<void>> {
+  const { plans, problems } = await scannersOf(config, directory);
+  const wrong = [...problems, ...policyProblems(config.policy, policiesOf(config.repositories ?? {}))];
+  if (plans.length === 0 && wrong.length === 0)
+    wrong.push({ path: 'scanners', message: 'expected at least one scanner' });
+  if (wrong.length > 0) throw new ConfigurationError(wrong);
+  const logger = options.logger ?? createLogger(config.log.level);
+  const root = createScanScope(config, { scanners: plans, addressOf: () => undefined }, logger);
+  try {
+    await root.start();
+  } catch (error) {
+    await abandon({ root });
+    throw error;
+  }
+  logger.info({ scanners: plans.map(({ id }) => id), database: config.metadata.path }, 'scanning');
+  return () => root.dispose();
+}
+
+async function scannersOf(config: Config, folder: string): Promise<Awaited<ReturnType<typeof planScanners>>> {
+  const packages = scannerPackages(config.scanners, config.plugins);
+  const loaded = await loadPlugins({ plugins: config.plugins, scanners: packages, bundled: [], folder });
+  const failed = new Set(loaded.problems.map((problem) => problem.package));
+  const { plans, problems } = await planScanners(config.scanners, loaded.scanners, failed);
+  return { plans, problems: [...loaded.problems, ...problems] };
 }
 
 /** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */

@@ -1,4 +1,4 @@
-import type { checkConfiguration, createHost } from '../create-host.js';
+import type { checkConfiguration, createHost, startScanWorker } from '../create-host.js';
 
 /** What a command stands on: the process, or what a test puts in its place. */
 export interface CommandContext {
@@ -12,6 +12,7 @@ export interface CommandContext {
   writeError(text: string): void;
   readonly createHost: typeof createHost;
   readonly checkConfiguration: typeof checkConfiguration;
+  readonly startScanWorker: typeof startScanWorker;
   /**
    * Calls `listener` for every SIGTERM and SIGINT, instead of what they usually do.
    * @returns a function that ends this

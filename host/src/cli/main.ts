@@ -14,6 +14,7 @@ const context: CommandContext = {
   // Loaded when they are needed: most commands serve nothing.
   createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
   checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
+  startScanWorker: async (...options) => (await import('../create-host.js')).startScanWorker(...options),
   onSignal: (listener) => {
     for (const signal of SIGNALS) process.on(signal, listener);
     return () => {

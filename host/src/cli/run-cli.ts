@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printListenAddress, printProblem } from '../config/index.js';
 import { nearest } from '../config/did-you-mean.js';
+import type { ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
+import type { ExceptionOptions, VerdictOptions } from './decide.js';
 import { hostVersion } from './host-version.js';
 
 const FILE_OPTION = [
@@ -93,7 +95,122 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
     .action(async (options: { config?: string; json?: boolean }) =>
       finish(await (await import('./doctor.js')).doctor(options, context)),
     );
+  governanceCommands(program, context, finish);
   return program;
+}
+
+const SERVER_OPTION = [
+  '-s, --server <url>',
+  'the server (default: where the configuration says that it listens)',
+] as const;
+const BY_OPTION = ['--by <name>', 'who says so (default: the user of this machine)'] as const;
+
+/** What asks and decides on policy, most of it at a running server. */
+function governanceCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+  program
+    .command('scan-worker')
+    .description('scan what servers on the same database ask for, until SIGTERM or SIGINT')
+    .option(...FILE_OPTION)
+    .action(async (options: { config?: string }) =>
+      finish(await (await import('./scan-worker.js')).scanWorker(options, context)),
+    );
+  const policy = program.command('policy').description('look at policies').exitOverride();
+  policy
+    .command('show [preset]')
+    .description('print a preset, or the policy of the configuration')
+    .option(...FILE_OPTION)
+    .action(async (preset: string | undefined, options: { config?: string }) =>
+      finish(await (await import('./policy.js')).policyShow(preset, options, context)),
+    );
+  policy
+    .command('check <file>')
+    .description('say what is wrong with a policy file; exit 78 when something is')
+    .action(async (file: string) => finish(await (await import('./policy.js')).policyCheck(file, context)));
+  onServer(program.command('explain <purl>'))
+    .description('say why a version is let in or not; also takes the URL of an explanation')
+    .option('--repository <name>', 'in one repository')
+    .option('--json', 'as JSON')
+    .action(async (purl: string, options: Record<string, never>) =>
+      finish(await (await import('./inquire.js')).explain(purl, options, context)),
+    );
+  onServer(program.command('simulate <file>'))
+    .description('try a policy file on what was served')
+    .option('--days <days>', 'what was served in so many days', '30')
+    .option('--json', 'as JSON')
+    .action(async (file: string, options: Record<string, never>) =>
+      finish(await (await import('./inquire.js')).simulate(file, options, context)),
+    );
+  onServer(program.command('impact <what>'))
+    .description('say who has a version (a package URL), or what an advisory is about')
+    .option('--csv', 'downloads as CSV')
+    .option('--json', 'as JSON')
+    .action(async (what: string, options: Record<string, never>) =>
+      finish(await (await import('./inquire.js')).impact(what, options, context)),
+    );
+  exceptionCommands(program, context, finish);
+  quarantineCommands(program, context, finish);
+}
+
+function exceptionCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+  const exceptions = program.command('exceptions').description('decide what rules do not apply to').exitOverride();
+  onServer(exceptions.command('list'))
+    .description('list exceptions, with their ends and last uses')
+    .action(async (options: ServerOptions) =>
+      finish(await (await import('./decide.js')).exceptionsList(options, context)),
+    );
+  onServer(exceptions.command('add'))
+    .description('add one')
+    .requiredOption('--reason <text>', 'why')
+    .requiredOption('--expires <when>', 'a date, or a duration such as 30d')
+    .option('--purl <purls...>', 'package URLs, with * for any characters')
+    .option('--repository <names...>', 'only in these repositories')
+    .option('--rule <ids...>', 'only from these rules')
+    .option('--advisory <ids...>', 'only findings of these advisories')
+    .option('--false-positive', 'it is none; otherwise the risk is accepted')
+    .option('--ticket <text>', 'where it was talked about')
+    .option('--id <id>', 'what it is called')
+    .option(...BY_OPTION)
+    .action(async (options: ExceptionOptions) =>
+      finish(await (await import('./decide.js')).exceptionsAdd(options, context)),
+    );
+  onServer(exceptions.command('approve <id>'))
+    .description('approve one that somebody else has asked for')
+    .option(...BY_OPTION)
+    .action(async (id: string, options: ServerOptions) =>
+      finish(await (await import('./decide.js')).exceptionsApprove(id, options, context)),
+    );
+  onServer(exceptions.command('remove <id>'))
+    .description('remove one')
+    .action(async (id: string, options: ServerOptions) =>
+      finish(await (await import('./decide.js')).exceptionsRemove(id, options, context)),
+    );
+}
+
+function quarantineCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+  const quarantine = program.command('quarantine').description('decide on what is held').exitOverride();
+  onServer(quarantine.command('list'))
+    .description('list what is held, and what somebody decided on')
+    .option('--state <state>', 'held, released or denied')
+    .action(async (options: ServerOptions) =>
+      finish(await (await import('./decide.js')).quarantineList(options, context)),
+    );
+  for (const verdict of ['release', 'deny'] as const) {
+    const command = onServer(quarantine.command(`${verdict} <purl>`))
+      .description(
+        verdict === 'release' ? 'let a version in that rules hold' : 'deny a version, whatever the rules say',
+      )
+      .requiredOption('--repository <name>', verdict === 'release' ? 'where' : 'where; * is everywhere')
+      .requiredOption('--reason <text>', 'why')
+      .option(...BY_OPTION)
+      .action(async (purl: string, options: VerdictOptions) =>
+        finish(await (await import('./decide.js')).quarantineDecide(verdict, purl, options, context)),
+      );
+    if (verdict === 'release') command.option('--expires <when>', 'a date, or a duration such as 30d');
+  }
+}
+
+function onServer(command: Command): Command {
+  return command.option(...FILE_OPTION).option(...SERVER_OPTION);
 }
 
 /** Without this, a misspelt command would be an argument too many for the default one. */

@@ -1,6 +1,6 @@
-import { constants } from 'node:os';
 import { loadConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
+import { stopSignal } from './stop-signal.js';
 
 /**
  * Serves until a signal comes, then lets running requests end. A second signal ends the process at once. The host itself
@@ -21,19 +21,4 @@ export async function serve({ config: file }: { readonly config?: string }, cont
     stop.forget();
   }
   return EXIT.ok;
-}
-
-/** A promise of the first signal. The second one does not wait for anything. */
-function stopSignal(context: CommandContext): { readonly first: Promise<void>; forget(): void } {
-  let stop = (): void => {};
-  const first = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
-  let count = 0;
-  const forget = context.onSignal((signal) => {
-    count += 1;
-    if (count > 1) context.exit(128 + constants.signals[signal]);
-    stop();
-  });
-  return { first, forget };
 }

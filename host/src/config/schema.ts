@@ -458,6 +458,10 @@ const scannerKeys = {
     .regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED })
     .optional()
     .describe('What it is called in reports and metrics. Left out: its id.'),
+  where: z
+    .enum(['server', 'worker'])
+    .default('server')
+    .describe('Who scans, and updates the database: the server and `entrepot scan-worker`, or workers alone.'),
   scanTimeout: timeout()
     .prefault('10m')
     .describe('How long one scan, or one batch of them, may take before it is given up and tried again.'),
@@ -467,9 +471,10 @@ const scannerKeys = {
 
 const scannerSchema = z
   .looseObject(scannerKeys)
-  .transform(({ type, name, scanTimeout, updateInterval, transport, ...options }) => ({
+  .transform(({ type, name, where, scanTimeout, updateInterval, transport, ...options }) => ({
     type,
     name,
+    where,
     scanTimeout,
     updateInterval,
     transport,

@@ -10,7 +10,7 @@ import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
-import { Governance } from '../policy/governance.js';
+import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import { openScanners, type ScannerPlan } from '../scanning/open-scanners.js';
@@ -34,6 +34,51 @@ export interface Governed {
   readonly scanners: readonly ScannerPlan[];
   /** Where a request came from. */
   readonly addressOf: (request: EngineRequest) => string | undefined;
+}
+
+/** What a process that scans and serves nothing needs: the stores, the scanners, and the work between them. */
+export function createScanScope(
+  { storage, metadata, policy, repositories = {} }: Config,
+  governed: Governed,
+  logger: Logger,
+): Scope {
+  const root = new Scope('scan-worker');
+  root.value(ROOT_LOGGER, logger);
+  root.value(CLOCK, systemClock);
+  root.open(BLOBS, {}, () => FilesystemBlobStore.open({ path: storage.path, durability: storage.durability }));
+  root.open(
+    DATABASE,
+    {},
+    () => openSqlite({ path: metadata.path, durability: storage.durability }),
+    (database) => database.destroy(),
+  );
+  root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>
+    openGovernance(root, { policy, repositories }, { ...governed, role: 'worker' }, services),
+  );
+  return root;
+}
+
+async function openGovernance(
+  root: Scope,
+  { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
+  { scanners, addressOf, role }: Governed & Pick<GovernanceOptions, 'role'>,
+  services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
+): Promise<Governance> {
+  const opened = await openScanners(root, scanners);
+  const transport = openTransport(DEFAULT_TRANSPORT);
+  const events = new Webhooks({ ...services, webhooks: policy?.webhooks ?? [], transport });
+  const places = policiesOf(repositories);
+  const governance = new Governance({
+    ...services,
+    config: { policy },
+    repositories: places,
+    scanners: opened,
+    events,
+    addressOf,
+    role,
+  });
+  await governance.start();
+  return governance;
 }
 
 /** The services of which there is one for the process. Nothing is opened before `start`. */
@@ -66,27 +111,8 @@ export function createRootScope(
       maxEntries: cache.maxEntries,
     }),
   );
-  root.open(
-    GOVERNANCE,
-    { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER },
-    async ({ database, blobs, clock, logger }) => {
-      const scanners = await openScanners(root, governed.scanners);
-      const transport = openTransport(DEFAULT_TRANSPORT);
-      const webhooks = new Webhooks({ webhooks: policy?.webhooks ?? [], transport, clock, logger });
-      const governance = new Governance({
-        config: { policy },
-        repositories: policiesOf(repositories),
-        scanners,
-        database,
-        blobs,
-        clock,
-        logger,
-        events: webhooks,
-        addressOf: governed.addressOf,
-      });
-      await governance.start();
-      return governance;
-    },
+  root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>
+    openGovernance(root, { policy, repositories }, governed, services),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }): EngineObserver => ({

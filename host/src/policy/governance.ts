@@ -30,6 +30,8 @@ export interface GovernanceOptions {
   readonly logger: Logger;
   readonly events: PolicyEvents;
   readonly addressOf: (request: EngineDecision['request']) => string | undefined;
+  /** `worker`: a process that scans and serves nothing. Default: `server`. */
+  readonly role?: 'server' | 'worker' | undefined;
 }
 
 /** How often it is looked for what other processes changed, and for a new policy file; milliseconds. */
@@ -59,6 +61,7 @@ export class Governance {
   /** @throws ConfigurationError with everything that is wrong with the policy */
   constructor(options: GovernanceOptions) {
     const { config, repositories, scanners, database, blobs, clock, logger, events, addressOf } = options;
+    const { role = 'server' } = options;
     this.#options = options;
     this.scanners = scanners;
     this.reports = new SqlScanStore(database);
@@ -76,9 +79,10 @@ export class Governance {
       logger,
     });
     const wake = (): void => this.#worker.wake();
+    const own = scanners.filter(({ where }) => role === 'worker' || where === 'server');
     this.desk = new JobScanDesk({ scanners, store: this.reports, clock, logger, wake });
     this.#updates = new ScannerUpdates({
-      scanners,
+      scanners: own,
       store: this.reports,
       clock,
       logger,
@@ -86,7 +90,7 @@ export class Governance {
       onNewFindings: (found) => events.newlyVulnerable(found),
     });
     this.#worker = new ScanWorker({
-      scanners,
+      scanners: own,
       store: this.reports,
       blobs,
       clock,
@@ -142,6 +146,7 @@ export class Governance {
     this.desk.dispose();
     await this.#updates.stop();
     await this.#worker.stop();
+    for (const { scanner } of this.scanners) await scanner.dispose?.();
     await this.flush().catch((error: unknown) =>
       this.#options.logger.error({ err: error }, 'the journal is not written'),
     );

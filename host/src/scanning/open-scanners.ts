@@ -89,7 +89,8 @@ export async function openScanners(root: Scope, plans: readonly ScannerPlan[]): 
       continue;
     }
     const scanner: Scanner = result.made;
-    scanners.push({ id, scanner, timeout: config.scanTimeout, updateInterval: config.updateInterval });
+    const { where, scanTimeout, updateInterval } = config;
+    scanners.push({ id, scanner, where, timeout: scanTimeout, updateInterval });
   }
   if (problems.length > 0) {
     for (const { scanner } of scanners) await scanner.dispose?.();

@@ -20,6 +20,8 @@ export interface HostScanner {
   /** As in its reports. */
   readonly id: string;
   readonly scanner: Scanner;
+  /** `worker`: the server leaves scans and updates to processes that do nothing else. */
+  readonly where: 'server' | 'worker';
   /** How long one scan, or one batch of them, may take; milliseconds. */
   readonly timeout: number;
   /** How often it is asked whether there is a newer database; milliseconds. */

@@ -53,6 +53,11 @@ export class TestProcess {
         this.events.push('check');
         return Promise.resolve({ repositories: this.repositories, problems: this.problems });
       },
+      startScanWorker: (loaded) => {
+        this.loaded = loaded;
+        this.events.push('listen');
+        return Promise.resolve(() => Promise.resolve(void this.events.push('close')));
+      },
       onSignal: (listener) => {
         this.signals.on('signal', listener);
         return () => this.signals.off('signal', listener);

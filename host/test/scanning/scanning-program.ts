@@ -22,7 +22,7 @@ const scanner: Scanner = {
 };
 
 const worker = new ScanWorker({
-  scanners: [{ id: 'counting', scanner, timeout: 60_000, updateInterval: 3_600_000 }],
+  scanners: [{ id: 'counting', scanner, where: 'server', timeout: 60_000, updateInterval: 3_600_000 }],
   store: new SqlScanStore(await openSqlite({ path, durability: 'relaxed' })),
   blobs: new MemoryBlobStore(),
   clock,

@@ -43,10 +43,11 @@ export class ScriptedScanner implements Scanner {
   readonly scanned: string[] = [];
   current = '1';
   date: number | undefined = undefined;
+  /** What happens when it is updated. */
+  onUpdate: () => void = () => {};
   changed: readonly PackageCoordinates[] | undefined = undefined;
   /** What it does with a subject; absent: it is clean. */
-  says: (subject: ScanSubject, signal: AbortSignal) => Promise<Partial<ScanReport>> | Partial<ScanReport> =
-    () => ({});
+  says: (subject: ScanSubject, signal: AbortSignal) => Promise<Partial<ScanReport>> | Partial<ScanReport> = () => ({});
   readonly #clock: Clock;
 
   constructor(clock: Clock, needs: 'coordinates' | 'content' = 'coordinates') {
@@ -70,6 +71,7 @@ export class ScriptedScanner implements Scanner {
   }
 
   async update(): Promise<readonly PackageCoordinates[] | undefined> {
+    this.onUpdate();
     return this.changed;
   }
 
@@ -77,7 +79,7 @@ export class ScriptedScanner implements Scanner {
 }
 
 export function host(scanner: Scanner, settings: Partial<HostScanner> = {}): HostScanner {
-  return { id: 'scripted', scanner, timeout: 60_000, updateInterval: 3_600_000, ...settings };
+  return { id: 'scripted', scanner, where: 'server', timeout: 60_000, updateInterval: 3_600_000, ...settings };
 }
 
 export function failure(code: string): EntrepotError {

@@ -123,13 +123,13 @@ export class SqlScanStore {
 
   /** The reports in whose findings `text` occurs, at most `limit`. Reads all of them: for questions that people ask. */
   async mentioning(text: string, limit: number): Promise<readonly KeptReport[]> {
-    const pattern = `%${text.replace(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
+    const pattern = `%${text.toLowerCase().replace(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
     const rows = await stored('search reports', () =>
       this.#database
         .selectFrom('reports')
         .selectAll()
         .where('state', '=', 'findings')
-        .where(sql<boolean>`findings like ${pattern} escape '\\'`)
+        .where(sql<boolean>`lower(findings) like ${pattern} escape '\\'`)
         .limit(limit)
         .execute(),
     );

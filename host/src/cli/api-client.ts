@@ -1,0 +1,83 @@
+import { ConfigurationError, loadConfig } from '../config/index.js';
+import type { CommandContext } from './context.js';
+
+/** Which server a command talks to. */
+export interface ServerOptions {
+  readonly config?: string;
+  readonly server?: string;
+}
+
+/** The administration of a running server. */
+export interface ApiClient {
+  /** @throws Error with what the server said */
+  ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  /** The same as text. */
+  askText(path: string): Promise<string>;
+}
+
+const TIMEOUT = 120_000;
+
+/**
+ * Finds the server: `--server`, else where the configuration says that it listens; with the token of the configuration, else of
+ * `ENTREPOT_ADMIN_TOKEN`.
+ */
+export async function apiClient(
+  { config: file, server }: ServerOptions,
+  { env, cwd }: CommandContext,
+): Promise<ApiClient> {
+  const { base, token } = await placeOf(file, server, { env, cwd });
+  return {
+    async ask(method, path, body) {
+      const text = await send(method, path, body);
+      return JSON.parse(text === '' ? '{}' : text) as unknown;
+    },
+    askText: (path) => send('GET', path),
+  };
+
+  async function send(method: string, path: string, body?: unknown): Promise<string> {
+    const url = `${base}/-/api/v1${path}`;
+    let answer: Response;
+    try {
+      answer = await fetch(url, {
+        method,
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT),
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+    } catch (error) {
+      const cause = (error as { readonly cause?: NodeJS.ErrnoException }).cause;
+      throw new Error(`no server answers at ${base} (${cause?.code ?? 'no answer'}); --server names another`, {
+        cause: error,
+      });
+    }
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(text.trim() || `the server answered with ${answer.status}`);
+    return text;
+  }
+}
+
+async function placeOf(
+  file: string | undefined,
+  server: string | undefined,
+  place: Pick<CommandContext, 'env' | 'cwd'>,
+): Promise<{ readonly base: string; readonly token: string | undefined }> {
+  const given = place.env['ENTREPOT_ADMIN_TOKEN'] || undefined;
+  try {
+    const { config } = await loadConfig({ file, ...place });
+    const { listen, tls } = config.server;
+    const host =
+      listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
+    const base = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
+    return { base: trimmed(server ?? base), token: config.admin.token ?? given };
+  } catch (error) {
+    // Who names a server need not have its configuration.
+    if (server === undefined || file !== undefined || !(error instanceof ConfigurationError)) throw error;
+    return { base: trimmed(server), token: given };
+  }
+}
+
+function trimmed(url: string): string {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new Error('--server: expected an http:// or https:// URL');
+  return url.replace(/\/+$/, '');
+}

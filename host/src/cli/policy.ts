@@ -1,0 +1,39 @@
+import path from 'node:path';
+import { PRESET_NAMES, PRESETS, resolvePolicy, type PresetName } from '@entrepot/core/engine';
+import { stringify } from 'yaml';
+import { ConfigurationError, loadConfig } from '../config/index.js';
+import { policiesOf, readConfiguredPolicy, readPolicy } from '../policy/policy-document.js';
+import { EXIT, type CommandContext } from './context.js';
+
+/** Prints a preset, or the policy of the configuration with its preset in it. */
+export async function policyShow(
+  preset: string | undefined,
+  { config: file }: { readonly config?: string },
+  context: CommandContext,
+): Promise<number> {
+  if (preset !== undefined) {
+    if (!(PRESET_NAMES as readonly string[]).includes(preset)) {
+      context.writeError(`entrepot: expected one of ${PRESET_NAMES.join(', ')}`);
+      return EXIT.usage;
+    }
+    context.write(stringify(PRESETS[preset as PresetName]).trimEnd());
+    return EXIT.ok;
+  }
+  const { config } = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  if (config.policy === undefined) {
+    context.write('# there is no policy: everything is let in');
+    return EXIT.ok;
+  }
+  const { document, problems } = readConfiguredPolicy(config.policy, policiesOf(config.repositories ?? {}));
+  if (problems !== undefined) throw new ConfigurationError(problems);
+  context.write(stringify(resolvePolicy(document)).trimEnd());
+  return EXIT.ok;
+}
+
+/** Says what is wrong with a policy file. */
+export async function policyCheck(file: string, context: CommandContext): Promise<number> {
+  const { problems } = readPolicy(path.resolve(context.cwd, file));
+  if (problems !== undefined) throw new ConfigurationError(problems);
+  context.write('policy is valid');
+  return EXIT.ok;
+}

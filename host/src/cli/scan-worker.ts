@@ -1,0 +1,20 @@
+import { loadConfig } from '../config/index.js';
+import { EXIT, type CommandContext } from './context.js';
+import { stopSignal } from './stop-signal.js';
+
+/** Scans what servers on the same database ask for, until a signal comes; then gives back what it is doing. */
+export async function scanWorker(
+  { config: file }: { readonly config?: string },
+  context: CommandContext,
+): Promise<number> {
+  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const stop = stopSignal(context);
+  try {
+    const end = await context.startScanWorker(loaded);
+    await stop.first;
+    await end();
+  } finally {
+    stop.forget();
+  }
+  return EXIT.ok;
+}
