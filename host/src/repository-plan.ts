@@ -130,7 +130,7 @@ async function planRepository(
     name,
     kind: config.kind,
     loaded,
-    mount: config.mount ?? (listen === undefined ? undefined : plugin.sharedMounts?.[0]) ?? `/${name}`,
+    mount: config.mount ?? (listen === undefined ? undefined : plugin.mountAlone) ?? `/${name}`,
     sharedMounts: plugin.sharedMounts ?? [],
     listen,
     tls: listen === undefined || config.tls === undefined ? server.tls : config.tls || undefined,

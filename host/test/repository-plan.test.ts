@@ -21,7 +21,7 @@ function plugin(id: string, more: Partial<ProtocolPlugin> = {}, bundled = false)
 const FOUND: DiscoveredUpstream = { url: 'https://found.example.com/', source: 'the settings of zoo' };
 const zoo = plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) });
 const plain = plugin('plain');
-const fixed = plugin('fixed', { sharedMounts: ['/v2'] });
+const fixed = plugin('fixed', { sharedMounts: ['/v2'], mountAlone: '/v2' });
 
 type Repositories = Readonly<Record<string, Parameters<typeof repositoryConfig>[0]>>;
 

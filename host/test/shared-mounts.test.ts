@@ -13,6 +13,7 @@ const json = (body, status = 200) => ({ kind: 'local', status, headers: { 'Conte
 export default {
   kind: 'protocol', apiVersion: 1, id: 'images', kinds: ['hosted'], options, inject: {}, classes: {},
   sharedMounts: ['/v2'],
+  mountAlone: '/v2',
   replyHeaders: { 'X-Images': 'yes' },
   select({ segments, query, mount }, repositories, named) {
     if (segments.length === 0) return { reply: json({ mount, names: repositories.map(({ name, type }) => [name, type]) }), guarded: true };

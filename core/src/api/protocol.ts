@@ -313,10 +313,11 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   readonly classes: Readonly<Record<string, ResourceClass>>;
   /**
    * Paths that the ecosystem fixes (`/v2`) and that all repositories share which name them. A repository is found there
-   * below its own name (`/v2/<repository>/…`), and at its own mount as ever; one with a listener of its own has the
-   * first of them to itself. `RequestHead.mount` says which it was.
+   * below its own name (`/v2/<repository>/…`), and at its own mount as ever. `RequestHead.mount` says which it was.
    */
   readonly sharedMounts?: readonly string[] | undefined;
+  /** The mount of a repository that has a listener to itself, where the configuration names none. Absent: `/<name>`. */
+  readonly mountAlone?: string | undefined;
   /**
    * Which repository a request at a shared mount is for, when its first segment names none: the root of the mount, a name
    * that is looked up (`?ns=`). Pure. `undefined`: nothing is there.

@@ -121,7 +121,7 @@ function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
 
 function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const mismatches: Mismatch[] = [];
-  const { kinds, sharedMounts = [], dotSegments } = plugin;
+  const { kinds, sharedMounts = [], mountAlone = '/', dotSegments } = plugin;
   const known =
     Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
   if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
@@ -129,6 +129,9 @@ function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
     Array.isArray(sharedMounts) && sharedMounts.every((mount) => typeof mount === 'string' && MOUNT.test(mount));
   if (!areMounts) {
     mismatches.push({ found: `sharedMounts ${printed(sharedMounts)}`, wanted: 'mounts such as /v2, or none' });
+  }
+  if (mountAlone !== '/' && (typeof mountAlone !== 'string' || !MOUNT.test(mountAlone))) {
+    mismatches.push({ found: `mountAlone ${printed(mountAlone)}`, wanted: 'a mount such as /v2, / or none' });
   }
   if (dotSegments !== undefined && dotSegments !== 'refuse' && dotSegments !== 'collapse') {
     mismatches.push({

@@ -14,6 +14,8 @@ export default defineProtocolPlugin({
   inject: { clock: CLOCK },
   // Charts of hosted repositories are images, too.
   sharedMounts: ['/v2'],
+  // Charts are fetched by the classic URLs first; images of them are the second door.
+  mountAlone: '/',
   classes: {
     chart: {
       kind: 'artifact',

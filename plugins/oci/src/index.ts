@@ -27,6 +27,7 @@ export default defineProtocolPlugin({
   options: ociOptions,
   inject: {},
   sharedMounts: ['/v2'],
+  mountAlone: '/v2',
   replyHeaders: REPLY_HEADERS,
   warnsStale: true,
   classes: {
