@@ -82,6 +82,15 @@ describe('an error', () => {
   });
 });
 
+describe('a refusal', () => {
+  it('is a notice, too, which npm prints', async () => {
+    const protocol = await plugin.create({ services: {}, options: { audit: 'forward' }, repository });
+    const refusal = new EntrepotError('policy-denied', 'a@1 is héld\r\nX: y');
+    expect(protocol.renderError?.(refusal)?.headers).toStrictEqual({ 'npm-notice': 'a@1 is h ld X: y' });
+    expect(protocol.renderError?.(new EntrepotError('not-found', 'x'))).not.toHaveProperty('headers');
+  });
+});
+
 describe('the set-up of clients', () => {
   it('is a line to copy for each', () => {
     const setup = plugin.clientSetup?.({ baseUrl: 'http://127.0.0.1:8080/npm', repository });

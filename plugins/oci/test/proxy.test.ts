@@ -1,5 +1,5 @@
 import type { ProtocolPlugin } from '@entrepot/core';
-import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
 import { digestOf, INDEX, indexOf, describeBytes, MANIFEST, manifestOf } from './images.js';
@@ -473,5 +473,44 @@ describe('referrers', () => {
     } finally {
       await restarted.close();
     }
+  });
+});
+
+describe('policy', () => {
+  it('refuses a digest only when all names under which it is kept are refused', async () => {
+    const refused = new Set<string>();
+    const policy = new FixedPolicy();
+    const repository = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, policy });
+    opened = repository;
+    const body = indexOf(describeBytes(MANIFEST, IMAGE));
+    tag(repository, 'app', 'bad', body, INDEX);
+    tag(repository, 'app', 'good', body, INDEX);
+    repository.upstream.serve(at(`app/manifests/${digestOf(IMAGE)}`), { body: IMAGE, mediaType: MANIFEST });
+    const statuses = async (...names: string[]): Promise<number[]> => {
+      refused.clear();
+      for (const name of names) refused.add(name);
+      policy.setRules([
+        { id: 'r', action: 'deny', reason: 'x', matches: ({ coordinates: { version = '' } }) => refused.has(version) },
+      ]);
+      const paths = [digestOf(body), digestOf(IMAGE)].map((reference) => `/app/manifests/${reference}`);
+      return (await Promise.all(paths.map((path) => repository.ask(path)))).map(({ status }) => status);
+    };
+    for (const name of ['bad', 'good']) expect((await repository.ask(`/app/manifests/${name}`)).status).toBe(200);
+    expect(await statuses('bad')).toEqual([200, 200]);
+    expect(await statuses('bad', 'good')).toEqual([403, 403]);
+    expect(await statuses(digestOf(IMAGE))).toEqual([200, 403]);
+    expect(await statuses()).toEqual([200, 200]);
+  });
+
+  it('refuses all that is under a name that it refuses', async () => {
+    const matches = ({ coordinates: { name } }: { coordinates: { name: string } }): boolean => name === 'ours/app';
+    const policy = new FixedPolicy([{ id: 'r', action: 'deny', reason: 'x', matches }]);
+    const { ask, upstream } = (opened = await openTestRepository({
+      plugin: plugin as unknown as ProtocolPlugin,
+      policy,
+    }));
+    for (const path of ['tags/list', 'manifests/latest', `manifests/${digestOf(IMAGE)}`, `blobs/${digestOf(LAYER)}`])
+      expect([path, (await ask(`/ours/app/${path}`)).status]).toEqual([path, 403]);
+    expect(upstream.requests).toEqual([]);
   });
 });

@@ -208,6 +208,21 @@ describe('policy', () => {
     await guarded.close();
   });
 
+  it.each([
+    [JSON_TYPE, '{"meta":{"api-version":"1.0"},"name":"demo","files":[]}'],
+    ['text/html', '<title>Links for demo</title>'],
+  ])('that refuses a name gives a page without files, and asks nobody: %s', async (accept, text) => {
+    const matches = ({ coordinates }: PolicyInput): boolean => coordinates.name === 'demo';
+    const guarded = await open(new FixedPolicy([{ id: 'ours', action: 'deny', reason: 'ours', matches }]));
+    const reply = await guarded.ask({ path: '/simple/demo/', headers: { accept } });
+    expect([reply.status, reply.headers['cache-control']]).toEqual([200, 'no-store']);
+    expect(reply.body.toString()).toContain(text);
+    expect(reply.body.toString()).not.toContain('.whl');
+    expect((await guarded.ask(PATH)).status).toBe(403);
+    expect(guarded.upstream.requests).toEqual([]);
+    await guarded.close();
+  });
+
   it('that denies everything leaves an empty page', async () => {
     const guarded = await open(denied);
     const { body } = await guarded.ask({ path: '/simple/demo/', headers: { accept: JSON_TYPE } });
