@@ -57,6 +57,7 @@ export class Governance {
   readonly #options: GovernanceOptions;
   readonly #timers: NodeJS.Timeout[] = [];
   #last: Promise<void> = Promise.resolve();
+  #refreshed: Promise<void> = Promise.resolve();
 
   /** @throws ConfigurationError with everything that is wrong with the policy */
   constructor(options: GovernanceOptions) {
@@ -127,11 +128,13 @@ export class Governance {
   }
 
   /** Takes in what has changed: the policy file, and what other processes and the administration did. */
-  async refresh(): Promise<void> {
-    this.policy.refresh();
-    const changes = await readChanges(this.#options.database);
-    await this.#standing.refresh(changes);
-    await this.desk.look(changes.reports);
+  refresh(): Promise<void> {
+    // One after another: what was read first must not come last.
+    this.#refreshed = this.#refreshed.then(
+      () => this.#refresh(),
+      () => this.#refresh(),
+    );
+    return this.#refreshed;
   }
 
   /** Writes down what is only in memory. */
@@ -150,7 +153,14 @@ export class Governance {
     await this.flush().catch((error: unknown) =>
       this.#options.logger.error({ err: error }, 'the journal is not written'),
     );
-    this.#options.events.dispose();
+    await this.#options.events.dispose();
+  }
+
+  async #refresh(): Promise<void> {
+    this.policy.refresh();
+    const changes = await readChanges(this.#options.database);
+    await this.#standing.refresh(changes);
+    await this.desk.look(changes.reports);
   }
 
   #repeat(interval: number, work: () => Promise<void>): NodeJS.Timeout {

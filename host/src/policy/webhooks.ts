@@ -10,7 +10,7 @@ export interface PolicyEvents {
   refused(event: 'denied' | 'held', decision: DecisionRecord): void;
   newlyVulnerable(found: NewFindings): void;
   /** Nothing is told any more; what waits is lost. */
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 /** What webhooks stand on. */
@@ -57,8 +57,9 @@ export class Webhooks implements PolicyEvents {
     this.#tell('newly-vulnerable', { repository, purl: packageUrl(coordinates), digest, scanner, findings });
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.#end.abort();
+    await this.#options.transport.dispose();
   }
 
   #tell(event: EventName, fields: object): void {

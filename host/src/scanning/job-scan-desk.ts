@@ -51,6 +51,8 @@ export class JobScanDesk implements ScanDesk {
   readonly #waiters = new Map<string, Set<Waiter>>();
   /** The count of changes up to which reports of others are known. */
   #seen: number | undefined;
+  /** The revisions with which the answers in memory were made. */
+  #databases = '';
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #closed = false;
@@ -69,7 +71,9 @@ export class JobScanDesk implements ScanDesk {
   peek(subject: ScanSubject): ScanAnswer | undefined {
     const known = this.#answers.get(packageUrl(subject.coordinates))?.get(subject.digest ?? '');
     if (known !== undefined) return known;
-    return this.#asked(subject).length === 0 ? NOTHING_TO_ASK : undefined;
+    if (this.#asked(subject).length > 0) return undefined;
+    this.#remember(subject, NOTHING_TO_ASK);
+    return NOTHING_TO_ASK;
   }
 
   async request(subject: ScanSubject, { priority, deadline, signal }: ScanWish): Promise<ScanAnswer> {
@@ -99,6 +103,10 @@ export class JobScanDesk implements ScanDesk {
 
   /** Takes in what other processes have reported. @param change the count of changes, where it is known: nothing is read for one that was seen */
   async look(change?: number): Promise<void> {
+    const databases = this.#options.scanners.map(({ scanner }) => scanner.revision()).join('\n');
+    // What can be looked up, and so need not be asked, is another matter in another database.
+    if (databases !== this.#databases) this.#answers.clear();
+    this.#databases = databases;
     if (change !== undefined && change === this.#seen) return;
     this.#looking ??= this.#lookOnce().finally(() => (this.#looking = undefined));
     await this.#looking;
