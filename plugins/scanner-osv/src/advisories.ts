@@ -46,6 +46,8 @@ export interface CompiledPackage {
   readonly ecosystem: string;
   readonly groups: readonly AdvisoryGroup[];
   readonly affected: readonly CompiledAffected[];
+  /** What was said before, by the records that were about the version: most versions of a package are alike. */
+  readonly said: Map<string, PackageVerdict>;
 }
 
 /** What one record says of one package, ready to be asked. */
@@ -57,6 +59,8 @@ export interface CompiledAffected extends PackedRecord {
 
 /** Exploitation of a vulnerability, by its ids. */
 export interface Enrichment {
+  /** Changes when an answer does. */
+  revision(): string;
   isExploited(id: string): boolean;
   /** The probability of EPSS, 0 to 1. */
   epss(id: string): number | undefined;
@@ -132,6 +136,7 @@ export function compilePackage({ ecosystem, groups, affected }: PackedPackage): 
   return {
     ecosystem,
     groups,
+    said: new Map(),
     affected: affected.map(({ ranges, versions, ...rest }) => ({
       ...rest,
       ranges: ranges.map(([isSemver, events]) => compileRange(ecosystem, unpackRange(isSemver, events))),
@@ -149,6 +154,8 @@ function unpackRange(isSemver: 0 | 1, events: readonly PackedEvent[]): OsvRange 
 
 /** One record that is about a version, or may be. */
 export interface Match {
+  /** Its place among the records of the package. */
+  readonly index: number;
   readonly record: PackedRecord;
   readonly group: number;
   readonly fixedIn: readonly string[];
@@ -160,36 +167,68 @@ export interface Match {
 export function matchesOf({ ecosystem, affected }: CompiledPackage, version: string | undefined): Match[] {
   const candidate = version === undefined ? undefined : new Candidate(normalVersion(ecosystem, version));
   const matches: Match[] = [];
-  for (const record of affected) {
+  for (const [index, record] of affected.entries()) {
     const verdict = candidate === undefined ? EVERY_VERSION : verdictOf(record, candidate);
     if (verdict?.affected === false) continue;
-    matches.push({ record, group: record.group, fixedIn: verdict?.fixedIn ?? [], isUndecided: verdict === undefined });
+    matches.push({
+      index,
+      record,
+      group: record.group,
+      fixedIn: verdict?.fixedIn ?? [],
+      isUndecided: verdict === undefined,
+    });
   }
   return matches;
 }
 
 /** What `found` says of `version`: one finding a group. `undefined` as version: of every version. */
 export function judge(found: CompiledPackage, version: string | undefined, enrichment: Enrichment): PackageVerdict {
-  const hits = new Map<number, { records: PackedRecord[]; fixedIn: string[] }>();
-  let undecided = false;
-  for (const { record, group, fixedIn, isUndecided } of matchesOf(found, version)) {
-    undecided ||= isUndecided;
-    if (isUndecided) continue;
-    const hit = hits.get(group) ?? { records: [], fixedIn: [] };
-    hits.set(group, hit);
-    hit.records.push(record);
-    hit.fixedIn.push(...fixedIn);
-  }
-  if (hits.size === 0) return undecided ? UNDECIDED : CLEAN;
-  const findings = [...hits].map(([group, { records, fixedIn }]) =>
-    findingOf(found.groups[group] as AdvisoryGroup, records, sortFixes(found.ecosystem, fixedIn), enrichment),
+  const matches = matchesOf(found, version);
+  if (matches.length === 0) return CLEAN;
+  const { said } = found;
+  const key = matches.reduce(
+    (text, match) => `${text} ${match.index}${match.isUndecided ? '?' : ':'}${match.fixedIn.join()}`,
+    enrichment.revision(),
   );
-  return { findings, undecided };
+  const known = said.get(key);
+  if (known !== undefined) return known;
+  const verdict = combine(found, matches, enrichment);
+  if (said.size >= MOST_SAID) said.clear();
+  said.set(key, verdict);
+  return verdict;
 }
 
+function combine(
+  { ecosystem, groups }: CompiledPackage,
+  matches: readonly Match[],
+  enrichment: Enrichment,
+): PackageVerdict {
+  const hits = new Map<number, Match[]>();
+  for (const match of matches) {
+    if (match.isUndecided) continue;
+    const hit = hits.get(match.group);
+    if (hit === undefined) hits.set(match.group, [match]);
+    else hit.push(match);
+  }
+  const findings = [...hits].map(([group, hit]) => {
+    const fixedIn = sortFixes(
+      ecosystem,
+      hit.flatMap((match) => match.fixedIn),
+    );
+    return findingOf(
+      groups[group] as AdvisoryGroup,
+      hit.map(({ record }) => record),
+      fixedIn,
+      enrichment,
+    );
+  });
+  return { findings, undecided: matches.some(({ isUndecided }) => isUndecided) };
+}
+
+/** Different verdicts that are kept of one package. */
+const MOST_SAID = 64;
 const EVERY_VERSION = { affected: true, fixedIn: [] };
 const CLEAN: PackageVerdict = { findings: [], undecided: false };
-const UNDECIDED: PackageVerdict = { findings: [], undecided: true };
 
 /** An exact version of the list, or one in a range: `undefined` when neither is known. */
 function verdictOf({ ranges, versions }: CompiledAffected, candidate: Candidate): ReturnType<typeof evaluateRange> {

@@ -2,14 +2,20 @@ import type { DumpFile, Origin } from './import-task.js';
 
 /** What a source has that the database does not: everything, or single records. */
 export type SourceChanges =
-  | { readonly kind: 'none'; readonly origin: Origin }
-  | { readonly kind: 'full'; readonly dumps: readonly DumpFile[]; readonly origin: Origin }
-  | {
+  | ({ readonly kind: 'none' } & SourceState)
+  | ({ readonly kind: 'full'; readonly dumps: readonly DumpFile[] } & SourceState)
+  | ({
       readonly kind: 'delta';
       readonly changed: readonly string[];
       readonly removed: readonly string[];
-      readonly origin: Origin;
-    };
+    } & SourceState);
+
+/** A source as it is now. */
+export interface SourceState {
+  readonly origin: Origin;
+  /** When it was last changed; milliseconds since the epoch. */
+  readonly date: number;
+}
 
 /** What is known of the database in force. */
 export interface KnownState {

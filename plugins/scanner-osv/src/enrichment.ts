@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -21,11 +20,14 @@ const LARGEST_LIST = 256 * 1024 * 1024;
 const CVE = /^CVE-(\d{4})-(\d{4,12})$/;
 const FIRST_CAPACITY = 1 << 12;
 
+/** What lists say, without a revision of their own. */
+export type ListContent = Omit<Enrichment, 'revision'>;
+
 /** Nothing is known of exploitation. */
-export const NO_ENRICHMENT: Enrichment = { isExploited: () => false, epss: () => undefined };
+export const NO_LISTS: ListContent = { isExploited: () => false, epss: () => undefined };
 
 /** Probabilities of several hundred thousand CVEs in a few MB: sorted numbers beside each other. */
-export class ExploitLists implements Enrichment {
+export class ExploitLists implements ListContent {
   readonly #exploited: ReadonlySet<string>;
   readonly #cves: Float64Array;
   readonly #probabilities: Float32Array;
@@ -95,7 +97,7 @@ export async function readLists(
   staging: string,
   known: string | undefined,
   signal: AbortSignal,
-): Promise<{ lists: Enrichment; looks: string } | undefined> {
+): Promise<{ lists: ListContent; looks: string } | undefined> {
   if (kev === undefined && epss === undefined) return undefined;
   const files = [await fetched(kev, join(staging, 'kev'), downloads, signal)];
   files.push(await fetched(epss, join(staging, 'epss'), downloads, signal));
@@ -123,14 +125,14 @@ async function fetched(
   signal: AbortSignal,
 ): Promise<{ path: string; looks: string } | undefined> {
   if (source === undefined) return undefined;
-  if (!isUrl(source)) {
-    const { size, mtimeMs } = await stat(source).catch((error: unknown) => {
-      throw unreadable(source, 'a file', error);
-    });
-    return { path: source, looks: `${size} ${mtimeMs}` };
+  if (isUrl(source)) {
+    await downloads.save(new URL(source), path, signal, LARGEST_LIST);
+    return { path, looks: await sumOf(path) };
   }
-  const size = await downloads.save(new URL(source), path, signal, LARGEST_LIST);
-  return { path, looks: `${size} ${await sumOf(path)}` };
+  const looks = await sumOf(source).catch((error: unknown) => {
+    throw unreadable(source, 'a file', error);
+  });
+  return { path: source, looks };
 }
 
 async function sumOf(path: string): Promise<string> {

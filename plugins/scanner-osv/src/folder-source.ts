@@ -25,12 +25,14 @@ export class FolderSource implements DumpSource {
       throw unavailable(`${this.#path}: expected <ECOSYSTEM>/all.zip, a .zip or a .json file, found none`);
     }
     const looks: Record<string, string> = {};
+    let date = 0;
     for (const { path } of dumps) {
       const { size, mtimeMs } = await stat(path);
       looks[path] = `${size} ${mtimeMs}`;
+      date = Math.max(date, mtimeMs);
     }
     const isSame = known !== undefined && !isFullDue && sameOrigin(known, looks);
-    return isSame ? { kind: 'none', origin: looks } : { kind: 'full', dumps, origin: looks };
+    return isSame ? { kind: 'none', origin: looks, date } : { kind: 'full', dumps, origin: looks, date };
   }
 
   async #dumps(): Promise<DumpFile[]> {

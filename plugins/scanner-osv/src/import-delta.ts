@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type AdvisoryGroup, groupOf, mergeGroups, type PackedPackage } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
+import { ContentSum } from './content-sum.js';
 import { uniqueName, writeGroup } from './import-full.js';
 import {
   keysOf,
@@ -26,10 +27,11 @@ export function importDelta(task: DeltaImport): ImportResult {
   const manifest = readManifest(task.directory);
   if (manifest === undefined) throw new Error('expected a database to change, found none');
   const base = Snapshot.open(task.directory, manifest.files);
+  const sum = new ContentSum(manifest.revision);
   const name = uniqueName(task.now);
   const writer = new SnapshotWriter(task.directory, name, base);
   try {
-    const importer = new DeltaImporter(base, writer);
+    const importer = new DeltaImporter(base, writer, sum);
     let refused = 0;
     for (const path of task.changed) if (!importer.change(readFileSync(path))) refused += 1;
     for (const id of task.removed) importer.remove(id);
@@ -37,8 +39,8 @@ export function importDelta(task: DeltaImport): ImportResult {
     const files = writer.finish();
     const ecosystems = [...new Set([...manifest.ecosystems, ...importer.ecosystems])].sort();
     const records = manifest.records + importer.added;
-    const { origin, now: at } = task;
-    writeManifest(task.directory, { ...manifest, revision: name, files, ecosystems, records, at, origin });
+    const { origin, date } = task;
+    writeManifest(task.directory, { ...manifest, revision: sum.toString(), files, ecosystems, records, date, origin });
     return { records, refused, changed };
   } catch (error) {
     writer.abandon();
@@ -54,12 +56,14 @@ class DeltaImporter {
   added = 0;
   readonly #base: Snapshot;
   readonly #writer: SnapshotWriter;
+  readonly #sum: ContentSum;
   /** The changed records; `undefined`: gone. */
   readonly #records = new Map<string, OsvRecord | undefined>();
 
-  constructor(base: Snapshot, writer: SnapshotWriter) {
+  constructor(base: Snapshot, writer: SnapshotWriter, sum: ContentSum) {
     this.#base = base;
     this.#writer = writer;
+    this.#sum = sum;
   }
 
   /** @returns whether it is a record */
@@ -105,6 +109,8 @@ class DeltaImporter {
       const all = [...kept, ...(parts.get(key) ?? [])];
       const after = all.length === 0 ? undefined : packPackage(key, all);
       if (after === undefined ? before === undefined : before?.equals(after) === true) continue;
+      if (before !== undefined) this.#sum.remove(key, before);
+      if (after !== undefined) this.#sum.add(key, after);
       if (after === undefined) this.#writer.delete(key);
       else this.#writer.set(key, after);
       if (key.startsWith('p:')) changed.push(splitKey(key));

@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync, readSync, rmSync, writeSync } from '
 import { join } from 'node:path';
 import { type AdvisoryGroup, groupOf, mergeGroups } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
+import { ContentSum } from './content-sum.js';
 import { differences } from './differences.js';
 import { baseEcosystem } from './ecosystems.js';
 import { type PackagePart, packPackage, parseRecord, partsOf, type StoredGroup } from './import-parts.js';
@@ -22,7 +23,7 @@ export function importFull(task: FullImport): ImportResult {
   const spill = new Spill(spillPath);
   const writer = new SnapshotWriter(task.directory, name);
   try {
-    return new FullImporter(task, name, spill, writer).run();
+    return new FullImporter(task, spill, writer).run();
   } catch (error) {
     writer.abandon();
     throw error;
@@ -42,7 +43,6 @@ type OwnRating = Omit<AdvisoryGroup, 'ids'>;
 
 class FullImporter {
   readonly #task: FullImport;
-  readonly #name: string;
   readonly #spill: Spill;
   readonly #writer: SnapshotWriter;
   readonly #aliases = new AliasGroups();
@@ -56,30 +56,30 @@ class FullImporter {
   readonly #keys = new Map<string, number>();
   readonly #covered = new Set<string>();
   readonly #ecosystems = new Set<string>();
+  readonly #sum = new ContentSum();
   #refused = 0;
 
-  constructor(task: FullImport, name: string, spill: Spill, writer: SnapshotWriter) {
+  constructor(task: FullImport, spill: Spill, writer: SnapshotWriter) {
     this.#task = task;
-    this.#name = name;
     this.#spill = spill;
     this.#writer = writer;
   }
 
   run(): ImportResult {
-    const { directory, dumps, origin, now } = this.#task;
+    const { directory, dumps, origin, date, now } = this.#task;
     for (const dump of dumps) this.#read(dump);
     this.#writePackages(this.#writeGroups());
     const files = this.#writer.finish();
     const before = readManifest(directory);
     const changed = before === undefined ? undefined : differences(directory, before.files, files);
     writeManifest(directory, {
-      revision: this.#name,
+      revision: this.#sum.toString(),
       files,
       covered: [...this.#covered].sort(),
       ecosystems: [...this.#ecosystems].sort(),
       records: this.#records,
       fullAt: now,
-      at: now,
+      date,
       origin,
     });
     return { records: this.#records, refused: this.#refused, changed };
@@ -146,7 +146,9 @@ class FullImporter {
         const own = this.#ratings[number] as OwnRating;
         return [part, merged.get(this.#aliases.root(number)) ?? { ids: [part.id], ...own }];
       });
-      this.#writer.set(key, packPackage(key, parts));
+      const value = packPackage(key, parts);
+      this.#sum.add(key, value);
+      this.#writer.set(key, value);
     }
   }
 }

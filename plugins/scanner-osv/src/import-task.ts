@@ -15,6 +15,8 @@ export interface FullImport {
   readonly directory: string;
   readonly dumps: readonly DumpFile[];
   readonly origin: Origin;
+  /** When the source was last changed; milliseconds since the epoch. */
+  readonly date: number;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -28,6 +30,7 @@ export interface DeltaImport {
   /** Ids of records that are gone. */
   readonly removed: readonly string[];
   readonly origin: Origin;
+  readonly date: number;
   readonly now: number;
 }
 

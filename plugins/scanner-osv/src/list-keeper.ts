@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Enrichment } from './advisories.js';
 import type { Downloads } from './download.js';
-import { type EnrichmentSources, NO_ENRICHMENT, readLists } from './enrichment.js';
+import { type EnrichmentSources, type ListContent, NO_LISTS, readLists } from './enrichment.js';
 
 /** The lists of exploitation in use. */
 export class ListKeeper implements Enrichment {
   readonly #sources: EnrichmentSources;
   readonly #downloads: Downloads;
-  #lists: Enrichment = NO_ENRICHMENT;
+  #lists: ListContent = NO_LISTS;
   /** What they looked like when they were read. */
   #looks: string | undefined;
+  #revision = '';
 
   constructor(sources: EnrichmentSources, downloads: Downloads) {
     this.#sources = sources;
@@ -29,7 +30,7 @@ export class ListKeeper implements Enrichment {
 
   /** Differs when the lists do; empty as long as there are none. */
   revision(): string {
-    return this.#looks === undefined ? '' : `+${createHash('sha256').update(this.#looks).digest('hex').slice(0, 8)}`;
+    return this.#revision;
   }
 
   /** @returns whether they are others than before. @throws EntrepotError when one cannot be had; those in use stay */
@@ -40,6 +41,7 @@ export class ListKeeper implements Enrichment {
       if (read === undefined) return false;
       this.#lists = read.lists;
       this.#looks = read.looks;
+      this.#revision = `+${createHash('sha256').update(read.looks).digest('hex').slice(0, 8)}`;
       return true;
     } finally {
       await rm(staging, { recursive: true, force: true });

@@ -17,7 +17,7 @@ import {
 import type { PackageVerdict } from './advisories.js';
 import { answer } from './answer.js';
 import { Database } from './database.js';
-import type { DumpSource } from './dump-source.js';
+import type { DumpSource, SourceState } from './dump-source.js';
 import { coordinatesOf } from './ecosystems.js';
 import { importAside } from './import-thread.js';
 import type { ChangedPackage, ImportTask } from './import-task.js';
@@ -50,7 +50,7 @@ export class LocalScanner implements Scanner {
 
   constructor(parts: LocalScannerParts) {
     this.#parts = parts;
-    mkdirSync(parts.directory, { recursive: true });
+    makeFolder(parts.directory);
     this.#open();
   }
 
@@ -64,7 +64,7 @@ export class LocalScanner implements Scanner {
   }
 
   databaseDate(): number | undefined {
-    return this.#database?.manifest.at;
+    return this.#database?.manifest.date;
   }
 
   async check(): Promise<void> {
@@ -152,7 +152,7 @@ export class LocalScanner implements Scanner {
     const modified = (id: string): string | undefined => this.#modified(id);
     const changes = await source.changes({ origin: manifest?.origin, isFullDue, modified }, staging, signal);
     if (changes.kind === 'none') {
-      if (manifest !== undefined) this.#renew({ ...manifest, origin: changes.origin, at: now });
+      if (manifest !== undefined) this.#renew(manifest, changes);
       return isForeign ? undefined : [];
     }
     const task: ImportTask = { ...changes, directory, now };
@@ -167,9 +167,10 @@ export class LocalScanner implements Scanner {
     return isForeign || changed === undefined ? undefined : changed.flatMap(coordinates);
   }
 
-  /** The same content, known to be up to date. */
-  #renew(manifest: Manifest): void {
-    writeManifest(this.#parts.directory, manifest);
+  /** The same records, of a source that has moved on. */
+  #renew(manifest: Manifest, { origin, date }: SourceState): void {
+    if (manifest.date === date && JSON.stringify(manifest.origin) === JSON.stringify(origin)) return;
+    writeManifest(this.#parts.directory, { ...manifest, origin, date });
     this.#open();
   }
 
@@ -183,8 +184,8 @@ export class LocalScanner implements Scanner {
     const { directory, logger } = this.#parts;
     const manifest = readManifest(directory);
     if (manifest === undefined) return;
-    const { revision, at } = this.#database?.manifest ?? {};
-    if (manifest.revision === revision && manifest.at === at) return;
+    const inUse = this.#database?.manifest;
+    if (manifest.files.index === inUse?.files.index && manifest.date === inUse.date) return;
     try {
       const next = Database.open(directory, manifest);
       this.#database?.close();
@@ -203,6 +204,16 @@ export class LocalScanner implements Scanner {
 function coordinates({ ecosystem, name }: ChangedPackage): PackageCoordinates[] {
   const found = coordinatesOf(ecosystem, name);
   return found === undefined ? [] : [found];
+}
+
+/** @throws EntrepotError `configuration` */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const message = `${path}: expected a folder that can be written, found none: ${messageOf(error)}`;
+    throw new EntrepotError('configuration', message, { cause: error });
+  }
 }
 
 function messageOf(error: unknown): string {

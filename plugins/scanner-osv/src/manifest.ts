@@ -21,6 +21,7 @@ const ABANDONED = 3_600_000;
 
 /** Which snapshot is in force, and what it was made from. Replaced as a whole, by a rename. */
 export interface Manifest {
+  /** Of what findings are made of; see `ContentSum`. */
   readonly revision: string;
   readonly files: SnapshotFiles;
   /** OSV ecosystems whose records are here as a whole, without releases. */
@@ -30,8 +31,8 @@ export interface Manifest {
   readonly records: number;
   /** When everything was last imported from the beginning; milliseconds since the epoch. */
   readonly fullAt: number;
-  /** When it was last known to be what the source has; milliseconds since the epoch. */
-  readonly at: number;
+  /** When the source was last changed, as far as it says so; milliseconds since the epoch. */
+  readonly date: number;
   /** By dump: how far its list of changes was read, or what it looked like. */
   readonly origin: Origin;
 }
@@ -63,9 +64,10 @@ export function writeManifest(directory: string, manifest: Manifest): void {
 function removeAbandoned(directory: string, { index, logs }: SnapshotFiles): void {
   const named = new Set([index, ...logs]);
   for (const name of readdirSync(directory)) {
-    if (!/^(?:log|index|manifest\.json\.|spill)-?/.test(name) || name === NAME || named.has(name)) continue;
+    if (!/^(?:(?:log|index|spill|staging)-|manifest\.json\.)/.test(name) || named.has(name)) continue;
     try {
-      if (Date.now() - statSync(join(directory, name)).mtimeMs > ABANDONED) rmSync(join(directory, name));
+      if (Date.now() - statSync(join(directory, name)).mtimeMs > ABANDONED)
+        rmSync(join(directory, name), { recursive: true });
     } catch {
       // Another process was faster.
     }

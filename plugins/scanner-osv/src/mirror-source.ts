@@ -3,7 +3,7 @@ import { EntrepotError } from '@entrepot/core';
 import { type Downloads, linesOf } from './download.js';
 import type { DumpSource, KnownState, SourceChanges } from './dump-source.js';
 import { purlType } from './ecosystems.js';
-import type { DumpFile } from './import-task.js';
+import type { DumpFile, Origin } from './import-task.js';
 
 /** Lists of changes are not strictly in order: so far back they are read again, in milliseconds. */
 const OVERLAP = 5 * 60_000;
@@ -44,9 +44,9 @@ export class MirrorSource implements DumpSource {
       for (const id of ids) records.set(id, ecosystem);
       if (records.size > MOST_RECORDS) return this.#full(ecosystems, staging, signal);
     }
-    if (records.size === 0) return { kind: 'none', origin };
+    if (records.size === 0) return { kind: 'none', origin, date: dateOf(origin) };
     const fetched = await this.#records(records, staging, signal);
-    return { kind: 'delta', ...fetched, origin };
+    return { kind: 'delta', ...fetched, origin, date: dateOf(origin) };
   }
 
   /** Names of the list that mean something here, without releases. */
@@ -71,7 +71,7 @@ export class MirrorSource implements DumpSource {
       await this.#downloads.save(this.#url(ecosystem, 'all.zip'), path, signal, LARGEST_DUMP);
       dumps.push({ ecosystem, path });
     }
-    return { kind: 'full', dumps, origin };
+    return { kind: 'full', dumps, origin, date: dateOf(origin) };
   }
 
   async #newest(ecosystem: string, signal: AbortSignal): Promise<string> {
@@ -140,4 +140,9 @@ export class MirrorSource implements DumpSource {
     url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.map(encodeURIComponent).join('/')}`;
     return url;
   }
+}
+
+/** When the last record of any ecosystem changed: the lists go on every day, so a mirror that stands still is seen by it. */
+function dateOf(cursors: Origin): number {
+  return Math.max(0, ...Object.values(cursors).map((time) => Date.parse(time) || 0));
 }

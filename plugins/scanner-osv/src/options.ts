@@ -1,5 +1,6 @@
 import { parseDuration } from '@entrepot/core';
 import { z } from 'zod';
+import { purlType } from './ecosystems.js';
 
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), {
   message: 'expected an http or https URL',
@@ -12,6 +13,10 @@ const duration = z.union([z.string(), z.number()]).transform((value, context) =>
   return z.NEVER;
 });
 
+const ecosystem = z.string().refine((name) => !name.includes(':') && purlType(name) !== undefined, {
+  message: 'expected the OSV name of an ecosystem that is known here, without a release: npm, PyPI, Go, Debian …',
+});
+
 /** The options of the OSV scanner. */
 export const osvOptions = z
   .strictObject({
@@ -21,7 +26,7 @@ export const osvOptions = z
      */
     from: z.string().min(1).optional(),
     /** OSV names of the ecosystems to take. Default: all that are known. */
-    ecosystems: z.array(z.string().min(1)).nonempty().optional(),
+    ecosystems: z.array(ecosystem).nonempty().optional(),
     /** The folder of the database, with room for two copies. */
     directory: z.string().min(1).default('data/scanner-osv'),
     /** How often everything is imported again, which finds records that were deleted. */
@@ -38,7 +43,11 @@ export const osvOptions = z
       context.addIssue({ code: 'custom', message: 'expected one of "from" (dumps) and "api"' });
     }
     if (api !== undefined && ecosystems !== undefined) {
-      context.addIssue({ code: 'custom', path: ['ecosystems'], message: 'only dumps are chosen by ecosystem' });
+      context.addIssue({
+        code: 'custom',
+        path: ['ecosystems'],
+        message: 'expected none beside "api": only dumps are chosen by ecosystem',
+      });
     }
   });
 

@@ -22,14 +22,19 @@ export interface CompiledRange {
   readonly intervals: readonly Interval[];
   /** Only versions before one of these; empty: all. */
   readonly limits: readonly unknown[];
+  /** What is said of a version in each of the intervals. */
+  readonly verdicts: readonly Verdict[];
   /** It could not be read in part: what is outside of the intervals may be affected as well. */
   readonly broken: boolean;
 }
 
-/** Whether a version is in a range: `undefined` when that cannot be said. */
+/** Whether a version is in a range: `undefined` when that cannot be said. The same object for the same interval. */
 export type Verdict = { readonly affected: boolean; readonly fixedIn: readonly string[] } | undefined;
 
 const NOT_AFFECTED: Verdict = { affected: false, fixedIn: [] };
+const AFFECTED: Verdict = { affected: true, fixedIn: [] };
+/** So many fixes are named: that of the version's own branch, and of some later ones. */
+const MOST_FIXES = 10;
 
 interface Step {
   readonly kind: 'introduced' | 'fixed' | 'last_affected';
@@ -43,10 +48,16 @@ interface Step {
  */
 export function compileRange(ecosystem: string, { type, events }: OsvRange): CompiledRange {
   const order = versionOrder(ecosystem) ?? (type === 'SEMVER' ? semverOrder : undefined);
-  const always = events.length > 0 && events.every(isFromBeginning);
+  const always = events.every(isFromBeginning) && events.some(({ kind }) => kind === 'introduced');
   if (always)
-    return { order, intervals: [{ ...NO_END, from: undefined, fromText: undefined }], limits: [], broken: false };
-  if (order === undefined) return { order, intervals: [], limits: [], broken: events.length > 0 };
+    return {
+      order,
+      intervals: [{ ...NO_END, from: undefined, fromText: undefined }],
+      verdicts: [AFFECTED],
+      limits: [],
+      broken: false,
+    };
+  if (order === undefined) return { order, intervals: [], verdicts: [], limits: [], broken: events.length > 0 };
   let broken = false;
   const steps: Step[] = [];
   const limits: unknown[] = [];
@@ -64,10 +75,22 @@ export function compileRange(ecosystem: string, { type, events }: OsvRange): Com
     else if (kind === 'introduced') broken = true;
   }
   const intervals = intervalsOf(steps, order);
-  return { order, intervals, limits: isLimited && !isUnlimited ? limits : [], broken };
+  return {
+    order,
+    intervals,
+    verdicts: intervals.map((_, index) => ({ affected: true, fixedIn: fixesFrom(intervals, index) })),
+    limits: isLimited && !isUnlimited ? limits : [],
+    broken,
+  };
 }
 
 const NO_END = { to: undefined, includesEnd: false, toText: undefined } as const;
+
+/** Later branches have fixes of their own; those of earlier ones are older than the version. */
+function fixesFrom(intervals: readonly Interval[], index: number): string[] {
+  const later = intervals.slice(index, index + MOST_FIXES);
+  return later.flatMap(({ toText, includesEnd }) => (includesEnd || toText === undefined ? [] : [toText]));
+}
 
 function isFromBeginning({ kind, version }: OsvEvent): boolean {
   return (kind === 'introduced' && version === '0') || (kind === 'limit' && version === '*');
@@ -132,10 +155,13 @@ export class Candidate {
 }
 
 /** Whether a version is in `range`, and what fixes it. */
-export function evaluateRange({ order, intervals, limits, broken }: CompiledRange, candidate: Candidate): Verdict {
+export function evaluateRange(
+  { order, intervals, verdicts, limits, broken }: CompiledRange,
+  candidate: Candidate,
+): Verdict {
   const only = intervals[0];
   if (only !== undefined && only.from === undefined && only.to === undefined && limits.length === 0) {
-    return { affected: true, fixedIn: [] };
+    return AFFECTED;
   }
   const key = order === undefined ? undefined : candidate.key(order);
   if (order === undefined || key === undefined) return intervals.length > 0 || broken ? undefined : NOT_AFFECTED;
@@ -144,9 +170,7 @@ export function evaluateRange({ order, intervals, limits, broken }: CompiledRang
   if (limits.length > 0 && !limits.some((limit) => order.compare(key, limit) < 0)) {
     return broken ? undefined : NOT_AFFECTED;
   }
-  // Later branches have fixes of their own; those of earlier ones are older than this version.
-  const fixedIn = intervals.slice(hit).flatMap(({ toText, includesEnd }) => (includesEnd ? [] : (toText ?? [])));
-  return { affected: true, fixedIn };
+  return verdicts[hit];
 }
 
 function contains({ from, to, includesEnd }: Interval, key: unknown, order: VersionOrder): boolean {

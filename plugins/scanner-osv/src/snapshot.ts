@@ -114,9 +114,7 @@ export class Snapshot {
 
   /** The value of `key`, valid until the next call; `undefined` when there is none. */
   get(key: string): Buffer | undefined {
-    const slot = this.#slotOf(key);
-    if (slot === -1) return undefined;
-    return this.#valueAt(slot)[1];
+    return this.#find(key)?.value;
   }
 
   /** Every key that begins with `prefix` and its value, which is valid until the next call. In the order of the files. */
@@ -139,19 +137,21 @@ export class Snapshot {
 
   /** Where the value of `key` stands; `undefined` when there is none. */
   placeOf(key: string): number | undefined {
-    const slot = this.#slotOf(key);
-    return slot === -1 ? undefined : this.#table.places[slot];
+    const slot = this.#find(key)?.slot;
+    return slot === undefined ? undefined : this.#table.places[slot];
   }
 
   close(): void {
     for (const log of this.#logs.splice(0)) closeSync(log);
   }
 
-  #slotOf(key: string): number {
+  #find(key: string): { readonly slot: number; readonly value: Buffer } | undefined {
     const hash = hashOf(key);
-    let slot = this.#table.next(hash, hash);
-    while (slot !== -1 && this.#valueAt(slot)[0] !== key) slot = this.#table.next(hash, slot + 1);
-    return slot;
+    for (let slot = this.#table.next(hash, hash); slot !== -1; slot = this.#table.next(hash, slot + 1)) {
+      const [found, value] = this.#valueAt(slot);
+      if (found === key) return { slot, value };
+    }
+    return undefined;
   }
 
   #valueAt(slot: number): [key: string, value: Buffer] {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { ScanReport, ScanSubject } from '@entrepot/core';
+import { scannerSuite } from '@entrepot/core/testing';
 import { bodyOf, idsOf, live, openScanner, record, type RecordFixture, serve } from './fixtures.js';
 
 const FROM_START = [{ introduced: '0' }];
@@ -71,6 +72,19 @@ const records = [
   record('CVE-2026-1', 'npm', '@acme/tool', FROM_START),
   record('MAL-2026-1', 'npm', '@acme/tool', FROM_START),
 ];
+
+scannerSuite(
+  { describe, it },
+  async () => {
+    const api = new FakeOsv(records);
+    const { scanner } = await api.scanner();
+    const breakDown = (): void => {
+      api.trouble = (reply) => void reply.writeHead(503).end();
+    };
+    return { scanner, clean: subject('good'), vulnerable: subject('@acme/tool'), findingId: 'CVE-2026-1', breakDown };
+  },
+  { outage: true, batch: true },
+);
 
 describe('by API', () => {
   it.each([false, true])('groups what is named, over all pages (paged: %s)', async (paged) => {

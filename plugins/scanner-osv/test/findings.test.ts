@@ -305,6 +305,34 @@ describe('findings', () => {
     expect(idsOf(report.findings)).toEqual(['X-1']);
   });
 
+  it('does not take what it said of one version for what is to be said of another', async () => {
+    const { scanner } = await scannerOf({
+      npm: [
+        record('X-1', 'npm', 'tool', [], {
+          affected: [
+            {
+              package: { ecosystem: 'npm', name: 'tool' },
+              ranges: [{ type: 'SEMVER', events: [{ introduced: 'soon' }] }],
+              versions: ['1.0.0'],
+            },
+          ],
+        }),
+        record('X-2', 'npm', 'tool', [
+          { introduced: '2.0.0' },
+          { fixed: '2.5.0' },
+          { introduced: '3.0.0' },
+          { fixed: '3.1.0' },
+        ]),
+      ],
+    });
+    const found = (version: string) => scanner.lookup?.({ ecosystem: 'npm', name: 'tool', version });
+    expect(found('1.1.0')).toBeUndefined();
+    expect(idsOf(found('1.0.0'))).toEqual(['X-1']);
+    expect(found('2.1.0')).toMatchObject([{ id: 'X-2', fixedIn: ['2.5.0', '3.1.0'] }]);
+    expect(found('3.0.0')).toMatchObject([{ id: 'X-2', fixedIn: ['3.1.0'] }]);
+    expect(found('1.1.0')).toBeUndefined();
+  });
+
   it('survives records of any shape', async () => {
     const strange = [null, 1, [], { affected: 'x' }, { package: null }, { package: { name: 5, ecosystem: 'npm' } }].map(
       (affected, index) => ({ id: `X-${index}`, aliases: 'x', severity: {}, affected: [affected] }),

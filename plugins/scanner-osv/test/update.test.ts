@@ -119,7 +119,7 @@ describe('updates from a mirror', () => {
       record('X-4', 'npm', 'four', FROM_START, { withdrawn: '2026-03-01T00:00:00Z', ...later }),
       record('X-5', 'npm', 'five', FROM_START, { aliases: ['X-3'], ...later }),
     ];
-    const { mirror, scanner } = await mirrored(before);
+    const { mirror, scanner, clock } = await mirrored(before);
     await scanner.update?.(live());
     mirror.set('npm', after);
     const changed = await scanner.update?.(live());
@@ -131,6 +131,10 @@ describe('updates from a mirror', () => {
       expect(scanner.lookup?.(coordinates), name).toEqual(fresh.scanner.lookup?.(coordinates));
     }
     expect(changed?.map(({ name }) => name).sort()).toEqual(['five', 'one', 'three', 'two']);
+    expect(scanner.revision()).toBe(fresh.scanner.revision());
+    clock.advance(8 * 86_400_000);
+    expect(await scanner.update?.(live())).toEqual([]);
+    expect(scanner.revision()).toBe(fresh.scanner.revision());
     expect(scanner.lookup?.({ ecosystem: 'npm', name: 'five', version: '1.0.0' })).toMatchObject([
       { severity: 'critical' },
     ]);
@@ -266,5 +270,38 @@ describe('updates from a folder', () => {
     writeFileSync(kev, 'nonsense!');
     await expect(scanner.update?.(live())).rejects.toMatchObject({ kind: 'scan-unavailable' });
     expect(scanner.lookup?.(tool)).toHaveLength(1);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{}],
+    [{ from: 'x', api: 'https://osv.example.com' }],
+    [{ api: 'ftp://osv.example.com' }],
+    [{ from: 'x', ecosystems: ['NPM'] }],
+    [{ from: 'x', ecosystems: ['Debian:12'] }],
+    [{ from: 'x', ecosystems: [] }],
+    [{ api: 'https://osv.example.com', ecosystems: ['npm'] }],
+    [{ from: 'x', fullImportEvery: 'often' }],
+    [{ from: 'x', url: 'y' }],
+  ])('refuse %j', async (options) => {
+    await expect(openScanner(options)).rejects.toThrow(/expected|Unrecognized|Too small/);
+  });
+
+  it('name a folder that can be made', async () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    await expect(openScanner({ from: 'x', directory: join(file, 'database') })).rejects.toMatchObject({
+      kind: 'configuration',
+    });
+  });
+
+  it('leave the date of the source to be seen', async () => {
+    const { scanner } = await mirrored([
+      record('X-1', 'npm', 'tool', FROM_START, { modified: '2026-05-06T07:08:09Z' }),
+    ]);
+    expect(scanner.databaseDate?.()).toBeUndefined();
+    await scanner.update?.(live());
+    expect(scanner.databaseDate?.()).toBe(Date.UTC(2026, 4, 6, 7, 8, 9));
   });
 });
