@@ -18,6 +18,7 @@ import { untilAborted } from './until-aborted.js';
 const SERVED_MEANWHILE: FirstFetch = { action: 'allow', deadline: 0, onTimeout: 'allow' };
 /** What bytes are called can change: then another judgement follows within this time; milliseconds. */
 const LONGEST_MEMO = 60_000;
+const NOT_SCANNED: ScanAnswer = { reports: [], failures: [] };
 /** When a client that was sent away for a scan may come back; seconds. */
 const RETRY_AFTER = 2;
 
@@ -168,7 +169,8 @@ export class Admission {
     if (coordinates === undefined) return undefined;
     const caller = this.callerOf(request);
     const facts = factsNow(entry, description);
-    const judgement = this.#judge({ coordinates, caller, facts, storedAt: entry.fetchedAt });
+    // Kept since then, which graces look at; and nobody will say more of it.
+    const judgement = this.#judge({ coordinates, caller, facts, storedAt: entry.fetchedAt }, NOT_SCANNED);
     this.#remember(entry, { document, answer: undefined, caller, judgement });
     return this.#passed(resource, judgement);
   }
@@ -272,23 +274,26 @@ export class Admission {
     subject: Subject,
     before: Judgement,
   ): Promise<Judgement> {
-    const { clock, policy, scanDesk } = this.#services;
-    const { deadline } = policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
-    if (scanDesk !== undefined && deadline > 0) {
-      const tooLate = AbortSignal.timeout(deadline);
-      const both = AbortSignal.any([signal, tooLate]);
-      const wish = { priority: 'waiting', deadline: clock.now() + deadline, signal: both } as const;
-      try {
-        const answer = await untilAborted(scanDesk.request(scanned(subject), wish), both);
-        const after = this.#passed(resource, this.#judge(subject, answer));
-        if (after.decision.pending !== true) return after;
-      } catch (error) {
-        signal.throwIfAborted();
-        const failure = asEntrepotError(error, 'scan-unavailable', 'The scan failed');
-        if (!tooLate.aborted && failure.kind !== 'scan-unavailable') throw failure;
-      }
+    const { deadline } = this.#services.policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    const answer = await this.#waitForScan(signal, subject, deadline);
+    const after = this.#passed(resource, answer === undefined ? before : this.#judge(subject, answer));
+    return this.withoutScan(after);
+  }
+
+  /** The reports on kept bytes; `undefined` when they are not here in time, or nobody can say. */
+  async #waitForScan(signal: AbortSignal, subject: Subject, deadline: number): Promise<ScanAnswer | undefined> {
+    const { clock, scanDesk } = this.#services;
+    if (scanDesk === undefined || deadline <= 0) return undefined;
+    const tooLate = AbortSignal.timeout(deadline);
+    const both = AbortSignal.any([signal, tooLate]);
+    const wish = { priority: 'waiting', deadline: clock.now() + deadline, signal: both } as const;
+    try {
+      return await untilAborted(scanDesk.request(scanned(subject), wish), both);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (tooLate.aborted || asEntrepotError(error, 'plugin', '').kind === 'scan-unavailable') return undefined;
+      throw error;
     }
-    return this.withoutScan(before);
   }
 
   /** Nobody waits for it; the next one will know. */

@@ -354,7 +354,7 @@ describe('a scan that is not done', () => {
       ({ reports, coordinates }) => {
         if (coordinates.version === undefined) return undefined;
         if (reports === undefined) return { pending: true };
-        return reports[0]?.findings.length === 0
+        return reports.every(({ findings }) => findings.length === 0)
           ? undefined
           : { action: 'deny', rules: [{ id: 'scan', action: 'deny', reason: 'found' }] };
       },
@@ -410,6 +410,20 @@ describe('a scan that is not done', () => {
     const alone = await open({ policy: waiting(60_000, 'hold') });
     publish(alone);
     expect((await alone.get(`/${NAMED}`)).status).toBe(503);
+  });
+
+  it('leaves sidecars to what is known without it, also of kept ones', async () => {
+    const policy = policyOf(({ coordinates, storedAt, reports }) =>
+      coordinates.version !== undefined && storedAt !== undefined && reports === undefined
+        ? { action: 'deny', rules: [{ id: 'first-fetch', action: 'deny', reason: 'not scanned' }] }
+        : undefined,
+    );
+    const harness = await open({ policy });
+    publish(harness);
+    harness.upstream.serve(`/${NAMED}.sig`, { body: 'sig' });
+    expect((await harness.get(`/${NAMED}.sig`)).status).toBe(200);
+    expect((await harness.get(`/${NAMED}.sig`)).status).toBe(200);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(403);
   });
 
   it('is asked for in the background where no rule waits for it', async () => {

@@ -61,6 +61,19 @@ describe('a buffer', () => {
     });
   });
 
+  it('has the reason phrase of the reply', async () => {
+    const server = await start(() => ({
+      ...reply(Buffer.from('no')),
+      status: 403,
+      statusMessage: 'Forbidden: held by r',
+    }));
+
+    const answer = await get(`${server.url}/files/a`);
+
+    expect([answer.statusCode, answer.statusMessage]).toEqual([403, 'Forbidden: held by r']);
+    answer.resume();
+  });
+
   it('replaces a request id that is not sane', async () => {
     const server = await start(() => reply(Buffer.from('x')));
 
