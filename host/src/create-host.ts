@@ -45,6 +45,7 @@ import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, type Served } from './mount-repositories.js';
+import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
 import { loadPlugins } from './plugins/load.js';
 import { Inquiry } from './policy/inquiry.js';
 import { watchGovernance } from './policy/governance-metrics.js';
@@ -161,12 +162,22 @@ async function scannersOf(config: Config, folder: string): Promise<Awaited<Retur
   return { plans, problems: [...loaded.problems, ...problems] };
 }
 
+/** What nobody uses is not loaded: each format takes megabytes of its own. */
+function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): readonly string[] {
+  if (addBundledRepositories) return BUNDLED_PLUGINS;
+  const types = new Set(Object.values(config.repositories ?? {}).map(({ type }) => type));
+  const wanted = BUNDLED_PLUGINS.filter((name) => types.delete(bundledType(name)));
+  // What is left is another package's, or a mistake: then the message names all that there are.
+  return types.size === 0 ? wanted : BUNDLED_PLUGINS;
+}
+
 /** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */
 async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promise<Prepared> {
   const { config, directory } = loaded;
   const plugins = await loadPlugins({
     plugins: config.plugins,
     scanners: scannerPackages(config.scanners, config.plugins),
+    bundled: bundledPluginsFor(loaded),
     folder: directory,
   });
   const failed = new Set(plugins.problems.map((problem) => problem.package));

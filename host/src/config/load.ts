@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { BUNDLED_PLUGINS } from '../plugins/bundled.js';
+import { BUNDLED_PLUGINS, bundledType } from '../plugins/bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 import { applyEnvironment } from './environment.js';
 import { expandReferences } from './references.js';
@@ -52,7 +52,7 @@ export async function loadConfig({ file, env, cwd }: LoadConfigOptions): Promise
   const directory = found === undefined ? cwd : path.dirname(found);
   const written = found === undefined ? {} : readConfiguration(found, cwd);
 
-  const { tree, variables, problems } = applyEnvironment(written, env, bundledTypes());
+  const { tree, variables, problems } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
   const expanded = expandReferences(tree, { env, directory });
   const validated = validateConfig(expanded.tree);
   const all = [
@@ -70,11 +70,6 @@ export async function loadConfig({ file, env, cwd }: LoadConfigOptions): Promise
     directory,
     addBundledRepositories: written['repositories'] === undefined && !variables.has('repositories'),
   };
-}
-
-/** The types of the bundled plugins, by the names of their packages. */
-function bundledTypes(): string[] {
-  return BUNDLED_PLUGINS.map((name) => name.replace(/^.*\/plugin-/, ''));
 }
 
 function configurationFile({ file, env, cwd }: LoadConfigOptions): string | undefined {

@@ -8,6 +8,11 @@ export const BUNDLED_PLUGINS: readonly string[] = [
   '@entrepot/plugin-pypi',
 ];
 
+/** The type of a bundled plugin, by the name of its package. */
+export function bundledType(name: string): string {
+  return name.replace(/^.*\/plugin-/, '');
+}
+
 /** The packages of the scanners that come with every installation, by the id that the configuration names. */
 export const BUNDLED_SCANNERS: Readonly<Record<string, string>> = {
   osv: '@entrepot/plugin-scanner-osv',
