@@ -67,13 +67,14 @@ function denialPhrase(coordinates: PackageCoordinates, decision: PolicyDecision,
   );
 }
 
-/** `text` within a status line. A URL at its end stays whole, if it leaves room for anything else. */
+/** `text` within a status line. The rule and the URL at its end stay whole, if they leave room for anything else. */
 export function phraseOf(text: string): string {
   const line = printable(text);
   if (line.length <= LONGEST_PHRASE) return line;
-  const [, before = line, url = ''] = /^(.*?)\.? See (\S+)$/.exec(line) ?? [];
+  const [, before = line, rule = '', url = ''] = /^(.*?)( \(rule [^()]*\))?\.? See (\S+)$/.exec(line) ?? [];
   if (url === '' || url.length > LONGEST_URL) return before.slice(0, LONGEST_PHRASE);
-  return `${before.slice(0, LONGEST_PHRASE - url.length - 1)} ${url}`;
+  const end = rule.length + url.length > LONGEST_URL ? ` ${url}` : `${rule} ${url}`;
+  return `${before.slice(0, LONGEST_PHRASE - end.length)}${end}`;
 }
 
 /** What a header or a status line can hold. */
