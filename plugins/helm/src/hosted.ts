@@ -416,7 +416,13 @@ function fileResource({ tenant, file }: Endpoint & { readonly kind: 'file' }): A
   const archive = file.replace(/\.prov$/, '');
   return archive === file
     ? { ...common, class: 'chart', key: KEY.chart(tenant, file), mediaType: CHART_TYPE }
-    : { ...common, class: 'provenance', key: KEY.provenance(tenant, archive), mediaType: PROVENANCE_TYPE };
+    : {
+        ...common,
+        class: 'provenance',
+        key: KEY.provenance(tenant, archive),
+        mediaType: PROVENANCE_TYPE,
+        sidecar: true,
+      };
 }
 
 /** All that indexes of a tenant are made from. */

@@ -194,7 +194,7 @@ function artifact(segments: readonly string[], file: string, index: DocumentReso
   const isProvenance = /.\.tgz\.prov$/.test(file);
   if (!isProvenance && !/.\.tgz$/.test(file)) return undefined;
   const kind = isProvenance
-    ? { class: 'provenance', mediaType: PROVENANCE_TYPE, maxBytes: LARGEST_PROVENANCE }
+    ? { class: 'provenance', mediaType: PROVENANCE_TYPE, maxBytes: LARGEST_PROVENANCE, sidecar: true }
     : { class: 'chart', mediaType: CHART_TYPE, accept: IMAGE_CHART_TYPE };
   return {
     kind: 'artifact',
