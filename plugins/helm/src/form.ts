@@ -39,6 +39,8 @@ export async function readForm(mediaType: string, content: Pick<Content, 'stream
       const pieces: Buffer[] = [];
       file.on('data', (piece: Buffer) => pieces.push(piece));
       file.on('end', () => files.push({ field, bytes: Buffer.concat(pieces) }));
+      // A form that ends inside of a file says so twice; nobody listening here would end the process.
+      file.on('error', () => {});
     });
     await pipeline(Readable.from(content.stream(), { objectMode: false }), form);
   } catch (error) {

@@ -220,6 +220,16 @@ describe('an upload', () => {
     ['no provenance', post('junk', '/api/prov'), 400, /PGP/],
     ['too large a provenance', post(Buffer.alloc(300_000), '/api/prov'), 413, /at most/],
     ['a form that is cut', post('--b\r\nContent-Disp', '/api/charts', 'multipart/form-data; boundary=b'), 400, /form/],
+    [
+      'a form that is cut in a file',
+      post(
+        '--b\r\nContent-Disposition: form-data; name="chart"; filename="f"\r\n\r\nabc',
+        '/api/charts',
+        'multipart/form-data; boundary=b',
+      ),
+      400,
+      /form/,
+    ],
     ['a form without a boundary', post('--b--', '/api/charts', 'multipart/form-data'), 400, /form/],
     ['a form of other things', form({ other: first }), 400, /no package or provenance/],
     ['a provenance of other bytes', form({ chart: first, prov: provenance('app', '1.0.0', other) }), 400, /speaks of/],
