@@ -249,7 +249,11 @@ export class Admission {
       coordinates,
       facts,
       storedAt,
-      firstSeenAt: facts.publishedAt === undefined ? (firstSeen?.(name, coordinates) ?? storedAt) : undefined,
+      // Asked only where a rule counts from it: being asked for is what makes a version seen.
+      get firstSeenAt() {
+        const seen = firstSeen?.(name, coordinates);
+        return seen === undefined ? storedAt : Math.min(seen, storedAt ?? seen);
+      },
       digest: entry?.digest,
       size: entry?.size,
       integrity: entry === undefined ? integrity : sumsOf(entry),

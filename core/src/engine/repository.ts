@@ -78,8 +78,8 @@ export interface EngineServices {
   /** Absent: nothing is scanned, and what waits for reports goes on without them, as its rule says. */
   readonly scanDesk?: ScanDesk | undefined;
   /**
-   * When a version was first asked for or listed here, for those that no document dates; milliseconds since the epoch.
-   * `undefined`: never yet. Quick: from memory.
+   * When a version was first asked for or listed here, this time at the latest; milliseconds since the epoch. Called where a
+   * rule counts an age from it. `undefined`: it is not known. Quick: from memory.
    */
   readonly firstSeen?: ((repository: string, coordinates: PackageCoordinates) => number | undefined) | undefined;
   /** Told of what metrics count and no reply shows. */

@@ -74,14 +74,14 @@ export class Subject {
 
   /** When its age began; infinite: always old enough, or never. `undefined`: this is the first that is known of it. */
   ageStart(): number | undefined {
-    const { facts, firstSeenAt, storedAt } = this.input;
+    const { facts, storedAt } = this.input;
     if (this.#defaults.ageSource !== 'first-seen') {
       const { publishedAt } = facts;
       if (publishedAt !== undefined && Math.abs(publishedAt) <= LAST_INSTANT) return publishedAt;
       if (this.#defaults.unknownDate === 'allow') return -Infinity;
       if (this.#defaults.unknownDate === 'deny') return Infinity;
     }
-    return firstSeenAt ?? storedAt;
+    return this.input.firstSeenAt ?? storedAt;
   }
 
   /** The states of the reports on it. `undecided`: there will be others once its bytes are here. */

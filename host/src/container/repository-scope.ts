@@ -61,7 +61,10 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
     },
     ({ protocol, access, governance, ...services }) => {
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
-      const engine = createRepository({ ...definitionOf(plan), protocol, access }, { ...services, scanDesk });
+      const engine = createRepository(
+        { ...definitionOf(plan), protocol, access },
+        { ...services, scanDesk, firstSeen: (_repository, coordinates) => governance.firstSeen.meet(coordinates) },
+      );
       served = true;
       return engine;
     },

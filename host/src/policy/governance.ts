@@ -6,6 +6,7 @@ import { readChanges } from '../drivers/sql/changes.js';
 import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import { SqlDownloadHistory } from '../drivers/sql/download-history.js';
 import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
+import { SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
 import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 import { SqlScanStore } from '../drivers/sql/scan-store.js';
 import type { Schema } from '../drivers/sql/schema.js';
@@ -13,6 +14,7 @@ import { JobScanDesk } from '../scanning/job-scan-desk.js';
 import { policyScanners } from '../scanning/open-scanners.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
 import { ScanWorker, type HostScanner } from '../scanning/scan-worker.js';
+import { FirstSeen } from './first-seen.js';
 import type { RepositoryPolicies } from './policy-document.js';
 import { PolicyInForce } from './policy-in-force.js';
 import { PolicyJournal } from './policy-journal.js';
@@ -51,6 +53,7 @@ export class Governance {
   readonly decisions: SqlDecisionLog;
   readonly downloads: SqlDownloadHistory;
   readonly journal: PolicyJournal;
+  readonly firstSeen: FirstSeen;
   readonly #standing: StandingDecisions;
   readonly #worker: ScanWorker;
   readonly #updates: ScannerUpdates;
@@ -70,12 +73,14 @@ export class Governance {
     this.quarantine = new SqlQuarantineStore(database);
     this.decisions = new SqlDecisionLog(database);
     this.downloads = new SqlDownloadHistory(database);
+    this.firstSeen = new FirstSeen(new SqlFirstSeenStore(database), clock);
     this.#standing = new StandingDecisions(this.exceptions, this.quarantine, clock);
     this.policy = new PolicyInForce({
       config: config.policy,
       repositories,
       scanners: policyScanners(scanners),
       decisions: this.#standing,
+      firstSeen: this.firstSeen,
       clock,
       logger,
     });
@@ -118,6 +123,7 @@ export class Governance {
 
   /** Reads what people decided, and begins to scan, to update and to write down. */
   async start(): Promise<void> {
+    await this.firstSeen.load();
     await this.refresh();
     this.#worker.start();
     this.#updates.start();
@@ -141,6 +147,7 @@ export class Governance {
   async flush(): Promise<void> {
     await this.journal.flush();
     await this.#standing.flush();
+    await this.firstSeen.flush();
   }
 
   async dispose(): Promise<void> {
@@ -158,6 +165,7 @@ export class Governance {
 
   async #refresh(): Promise<void> {
     this.policy.refresh();
+    await this.firstSeen.flush();
     const changes = await readChanges(this.#options.database);
     await this.#standing.refresh(changes);
     await this.desk.look(changes.reports);

@@ -250,7 +250,7 @@ export class Inquiry {
         coordinates,
         facts: kept?.facts ?? {},
         storedAt: kept?.fetchedAt,
-        firstSeenAt: kept?.fetchedAt,
+        firstSeenAt: earliest(this.#governance.firstSeen.peek(coordinates), kept?.fetchedAt),
         digest: kept?.digest,
         size: kept?.size,
         integrity: kept?.integrity,
@@ -288,6 +288,11 @@ function findingsOf(
     for (const name of [id, ...aliases]) seen.add(name);
     return !known;
   });
+}
+
+function earliest(...instants: readonly (number | undefined)[]): number | undefined {
+  const known = instants.filter((instant) => instant !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function distinct(values: readonly (string | undefined)[]): string[] {

@@ -19,6 +19,7 @@ import {
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { PolicyConfig } from '../config/schema.js';
 import { compileExpression } from './compile-expression.js';
+import type { FirstSeen } from './first-seen.js';
 import { policyFileVersion, readConfiguredPolicy, type RepositoryPolicies } from './policy-document.js';
 import type { StandingDecisions } from './standing-decisions.js';
 
@@ -29,6 +30,7 @@ export interface PolicyInForceOptions {
   readonly repositories: RepositoryPolicies;
   readonly scanners: readonly PolicyScanner[];
   readonly decisions: Pick<StandingDecisions, 'exceptions' | 'denial' | 'used' | 'revision'>;
+  readonly firstSeen: Pick<FirstSeen, 'revision'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -79,7 +81,8 @@ export class PolicyInForce implements PolicyEngine {
   revision(): string {
     const { policy, own } = this.#inForce;
     const others = [...own.values()].map((each) => each.revision());
-    return [policy.revision(), ...others, this.#options.decisions.revision].join(',');
+    const { decisions, firstSeen } = this.#options;
+    return [policy.revision(), ...others, decisions.revision, firstSeen.revision].join(',');
   }
 
   needs(): ReadonlySet<FactName> {

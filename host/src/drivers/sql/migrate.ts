@@ -5,6 +5,7 @@ import { initial } from './migrations/0001-initial.js';
 import { revisions } from './migrations/0002-revisions.js';
 import { facts } from './migrations/0003-facts.js';
 import { policy } from './migrations/0004-policy.js';
+import { firstSeen } from './migrations/0005-first-seen.js';
 import type { Schema } from './schema.js';
 
 /** Forward only: a migration that was released is never changed, and none goes back. */
@@ -13,6 +14,7 @@ const MIGRATIONS: Readonly<Record<string, (dialect: SqlDialect) => Migration>> =
   '0002-revisions': revisions,
   '0003-facts': facts,
   '0004-policy': policy,
+  '0005-first-seen': firstSeen,
 };
 
 /**

@@ -130,6 +130,14 @@ export interface DownloadTable {
   times: number;
 }
 
+/** When a version that no document dates was first met here, in milliseconds since the epoch. */
+export interface FirstSeenTable {
+  ecosystem: string;
+  name: string;
+  version: string;
+  seen_at: number;
+}
+
 /** The tables as the newest migration leaves them. */
 export interface Schema {
   entries: EntryTable;
@@ -142,4 +150,5 @@ export interface Schema {
   quarantine: QuarantineTable;
   decisions: DecisionTable;
   downloads: DownloadTable;
+  first_seen: FirstSeenTable;
 }

@@ -1,0 +1,86 @@
+import type { PackageCoordinates } from '@entrepot/core';
+import type { Kysely } from 'kysely';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { FirstSeenTable, Schema } from './schema.js';
+import { stored } from './stored.js';
+
+/** Rows of one statement. */
+const BATCH = 500;
+
+/** A version, and when it was first met here; milliseconds since the epoch. */
+export interface Sight {
+  readonly coordinates: PackageCoordinates & { readonly version: string };
+  readonly at: number;
+}
+
+/** When versions were first met, shared by all repositories and all processes on one database. */
+export class SqlFirstSeenStore {
+  readonly #database: Kysely<Schema>;
+
+  /** @param database with the tables of the newest migration; somebody else closes it. */
+  constructor(database: Kysely<Schema>) {
+    this.#database = database;
+  }
+
+  /** The newest `limit` of them, the oldest of these first. */
+  async newest(limit: number): Promise<readonly Sight[]> {
+    const rows = await stored('read when versions were first met', () =>
+      this.#database.selectFrom('first_seen').selectAll().orderBy('seen_at', 'desc').limit(limit).execute(),
+    );
+    return rows.reverse().map(sightOf);
+  }
+
+  /** Notes versions that are not known. @returns since when each of them is known */
+  async record(sights: readonly Sight[]): Promise<readonly Sight[]> {
+    const known: Sight[] = [];
+    for (let start = 0; start < sights.length; start += BATCH) {
+      const batch = sights.slice(start, start + BATCH);
+      const rows = await stored('note when versions were first met', () => this.#record(batch));
+      known.push(...rows.map(sightOf));
+      await turn();
+    }
+    return known;
+  }
+
+  /** Forgets the oldest of those that are more than `limit`. */
+  async prune(limit: number): Promise<void> {
+    await stored('tidy when versions were first met', async () => {
+      const last = await this.#database
+        .selectFrom('first_seen')
+        .select('seen_at')
+        .orderBy('seen_at', 'desc')
+        .offset(limit)
+        .limit(1)
+        .executeTakeFirst();
+      if (last === undefined) return;
+      await this.#database.deleteFrom('first_seen').where('seen_at', '<=', last.seen_at).execute();
+    });
+  }
+
+  #record(sights: readonly Sight[]): Promise<readonly FirstSeenTable[]> {
+    return (
+      this.#database
+        .insertInto('first_seen')
+        .values(
+          sights.map(({ coordinates: { ecosystem, name, version }, at }) => ({
+            ecosystem,
+            name,
+            version,
+            seen_at: at,
+          })),
+        )
+        // Changes nothing, so that the row comes back.
+        .onConflict((conflict) =>
+          conflict
+            .columns(['ecosystem', 'name', 'version'])
+            .doUpdateSet((kept) => ({ seen_at: kept.ref('first_seen.seen_at') })),
+        )
+        .returningAll()
+        .execute()
+    );
+  }
+}
+
+function sightOf({ ecosystem, name, version, seen_at: at }: FirstSeenTable): Sight {
+  return { coordinates: { ecosystem, name, version }, at: Number(at) };
+}
