@@ -35,7 +35,17 @@ export interface Representation {
 }
 
 /** Media types that a browser would run on our origin. */
-const ACTIVE_CONTENT = new Set(['text/html', 'application/xhtml+xml', 'image/svg+xml', 'text/xml', 'application/xml']);
+const ACTIVE_CONTENT = new Set(['text/html', 'text/xml', 'application/xml']);
+const SANDBOX = { 'Content-Security-Policy': 'sandbox' };
+const NO_HEADERS = {};
+
+/** Keeps a page that others wrote from acting in the name of this server. */
+export function sandboxFor(mediaType: string): Readonly<Record<string, string>> {
+  const type = bareMediaType(mediaType);
+  // Any XML may hold scripts, and of several types in one header browsers take the last.
+  const isActive = ACTIVE_CONTENT.has(type) || type.endsWith('+xml') || mediaType.includes(',');
+  return isActive ? SANDBOX : NO_HEADERS;
+}
 
 /** The longest text of a `Warning`; clients may refuse more than 4096 bytes of them. */
 const MAX_WARNING = 1000;
@@ -75,9 +85,7 @@ function representationHeaders(shown: Representation): Record<string, string> {
   headers['X-Cache'] = xCache(shown.facts.name);
   headers['Cache-Status'] = cacheStatus(shown.facts);
   headers['X-Content-Type-Options'] = 'nosniff';
-  // A page from an upstream must not act in the name of this server.
-  if (ACTIVE_CONTENT.has(bareMediaType(shown.mediaType))) headers['Content-Security-Policy'] = 'sandbox';
-  return headers;
+  return Object.assign(headers, sandboxFor(shown.mediaType));
 }
 
 /** `control` for what is right until `changesAt` only (milliseconds since the epoch): no cache may keep it for longer. */

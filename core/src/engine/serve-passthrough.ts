@@ -5,6 +5,7 @@ import type { PassthroughResource } from '../api/resource.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
+import { sandboxFor } from './respond.js';
 import { readBody } from './upstream-reply.js';
 import { placeOf, type UpstreamQuery, type Upstreams } from './upstreams.js';
 
@@ -99,6 +100,7 @@ export class PassthroughServing {
         'X-Cache': xCache(facts.name),
         'Cache-Status': cacheStatus(facts),
         'X-Content-Type-Options': 'nosniff',
+        ...sandboxFor(reply.mediaType),
       },
       body: request.method === 'HEAD' ? undefined : body,
       outcome: outcomeOf(this.#definition.name, name, facts),
