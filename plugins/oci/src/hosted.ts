@@ -17,7 +17,7 @@ import {
 import { renderError } from './errors.js';
 import { catalogDocument, pageOf, referrersDocument, renderList, tagsDocument } from './lists.js';
 import { invalid, parseManifest, type Manifest } from './manifest.js';
-import { BLOB_TYPE, isForeign } from './media-types.js';
+import { BLOB_TYPE, isForeign, isMediaType } from './media-types.js';
 import type { OciOptions } from './options.js';
 import {
   isTag,
@@ -400,6 +400,8 @@ async function everythingOf(name: string, manifest: Entry, context: HostedContex
 /** The type of a manifest is what it was pushed as; where it says one of its own, both agree. */
 function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }: Manifest): string {
   const bare = pushedAs?.split(';', 1)[0]?.trim();
+  for (const type of [bare, mediaType])
+    if (type && !isMediaType(type)) throw invalid(`${JSON.stringify(type)} is no media type`);
   if (bare === undefined || bare === '') {
     if (mediaType !== undefined) return mediaType;
     throw invalid('expected a Content-Type, or a mediaType in the manifest');

@@ -8,7 +8,7 @@ import {
 } from '@entrepot/core';
 import { clientSetup } from './client-setup.js';
 import { OciHosted } from './hosted.js';
-import { namespaceOf } from './namespaces.js';
+import { isNamespace, namespaceOf } from './namespaces.js';
 import { ociOptions, strangeOptions, type OciOptions } from './options.js';
 import { OciProxy } from './proxy.js';
 
@@ -16,9 +16,6 @@ export type { OciOptions } from './options.js';
 
 /** Headers by which docker knows a registry, also in errors (oldest clients look for it in the 401 of `/v2/`). */
 const REPLY_HEADERS = { 'Docker-Distribution-API-Version': 'registry/2.0' };
-
-/** A host with its port; what else stands in a URL is none of `?ns=`. */
-const HOST = /^[\w.:[\]-]+$/;
 
 /** OCI images and artifacts: a pull-through proxy of any registry, and hosted registries. */
 export default defineProtocolPlugin({
@@ -87,7 +84,7 @@ function select(
   const asked = head.query.getAll('ns');
   if (asked.length === 0) return undefined;
   const [host = ''] = asked;
-  const namespace = asked.length === 1 && HOST.test(host) ? namespaceOf(host) : undefined;
+  const namespace = asked.length === 1 && isNamespace(host) ? namespaceOf(host) : undefined;
   const mirrors = repositories.filter(
     (repository) => namespace !== undefined && namespacesOf(repository).includes(namespace),
   );

@@ -1,5 +1,6 @@
 import { EntrepotError } from '@entrepot/core';
 import { z } from 'zod';
+import { isMediaType } from './media-types.js';
 
 const descriptor = z.looseObject({
   mediaType: z.string().min(1),
@@ -72,7 +73,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
 export function mediaTypeIn(bytes: Uint8Array): string | undefined {
   try {
     const { mediaType, manifests } = parseManifest(bytes);
-    if (mediaType !== undefined) return mediaType;
+    if (mediaType !== undefined) return isMediaType(mediaType) ? mediaType : undefined;
     // An OCI index or manifest need not say it; docker's forms always do.
     return manifests.length > 0
       ? 'application/vnd.oci.image.index.v1+json'

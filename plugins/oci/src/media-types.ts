@@ -25,3 +25,8 @@ export const BLOB_TYPE = 'application/octet-stream';
 export function isForeign(mediaType: string): boolean {
   return mediaType.includes('.nondistributable.') || mediaType.includes('.foreign.');
 }
+
+/** A media type without parameters (RFC 6838 §4.2), and nothing else: it is said in a header. */
+export function isMediaType(text: string): boolean {
+  return /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i.test(text);
+}

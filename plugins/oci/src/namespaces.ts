@@ -19,3 +19,11 @@ export function namespaceOf(registry: string): string | undefined {
   const plain = protocol === 'http:' ? host : host.replace(/:(?:443|80)$/, '');
   return DOCKER_HUB.has(plain) ? 'docker.io' : plain;
 }
+
+/** A host with its port; what else stands in a URL is none of `?ns=`. */
+const HOST = /^[\w.:[\]-]+$/;
+
+/** Whether `text` has the form of a registry in `?ns=`. It may be said in a header then. */
+export function isNamespace(text: string): boolean {
+  return HOST.test(text);
+}

@@ -13,7 +13,7 @@ import { renderError } from './errors.js';
 import { noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
 import { mediaTypeIn, parseManifest } from './manifest.js';
 import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
-import { namespaceOf } from './namespaces.js';
+import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
 import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } from './reference.js';
 
@@ -57,7 +57,7 @@ export class OciProxy implements Protocol {
     }
     const namespace = head.query.get('ns');
     const resource = this.#resourceOf(endpoint, head);
-    return namespace === null
+    return namespace === null || !isNamespace(namespace)
       ? resource
       : { ...resource, replyHeaders: { 'OCI-Namespace': namespace, ...resource.replyHeaders } };
   }

@@ -101,6 +101,8 @@ describe('names and digests that are none', () => {
     [put('app', '1', indexOf(), ''), 201, ''],
     [put('app', '1', indexOf(), `${INDEX}; charset=utf-8`), 201, ''],
     [put('app', '1', indexOf(), 'text/html'), 400, 'MANIFEST_INVALID'],
+    [put('app', '1', '{"schemaVersion":2,"manifests":[]}', 'application/json, text/html'), 400, 'MANIFEST_INVALID'],
+    [put('app', '1', '{"schemaVersion":2,"mediaType":"a\\nb/c"}', ''), 400, 'MANIFEST_INVALID'],
     [{ method: 'POST', path: `/app/blobs/uploads/?digest=${DIGEST}`, body: 'others' }, 400, 'DIGEST_INVALID'],
     [{ method: 'POST', path: '/app/blobs/uploads/?digest=md5:1', body: 'x' }, 400, 'DIGEST_INVALID'],
     [{ method: 'POST', path: '/app/blobs/uploads/?mount=md5:1&from=b' }, 400, 'DIGEST_INVALID'],

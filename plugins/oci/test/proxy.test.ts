@@ -286,6 +286,13 @@ describe('?ns=', () => {
     expect([reply.status, reply.headers['oci-namespace']]).toEqual([200, 'registry.example.com']);
     expect(repository.upstream.requests.every(({ path }) => !path.includes('?'))).toBe(true);
   });
+
+  it.each(['a%0D%0Ab', '%C4%80', 'a%20b', ''])('is not said again where it is no registry (%s)', async (namespace) => {
+    const repository = await open();
+    tag(repository, 'app', '1');
+    const reply = await repository.ask(`/app/manifests/1?ns=${namespace}`);
+    expect([reply.status, reply.headers['oci-namespace']]).toEqual([200, undefined]);
+  });
 });
 
 describe('bytes', () => {
