@@ -208,24 +208,25 @@ export class ScanWorker {
 
   async #subjectOf({ scanner }: HostScanner, { coordinates, digest }: ScanJob): Promise<ScanSubject> {
     if (digest === undefined || !needsContent(scanner, coordinates.ecosystem)) return { coordinates };
-    const content = await this.#contentOf(digest);
+    const { store } = this.#options;
+    const places = await store.placesOf({ coordinates, digest });
+    const content = await this.#contentOf(digest, places[0]?.mediaType);
     if (content === undefined) {
       throw new EntrepotError('scan-unavailable', 'its bytes are no longer here', { code: 'SCAN_UNSUPPORTED' });
     }
-    const { path } = content;
-    return {
-      coordinates,
-      digest,
-      content,
-      ...(path === undefined ? {} : { path }),
-      part: (other) => this.#contentOf(other),
+    // What another repository has may not be for who reads this one.
+    const repositories = [...new Set(places.map(({ repository }) => repository))];
+    const part = async (other: Digest): Promise<Content | undefined> => {
+      const mediaType = await store.mediaTypeIn(repositories, other);
+      return mediaType === undefined ? undefined : this.#contentOf(other, mediaType);
     };
+    return { coordinates, digest, content, part };
   }
 
-  async #contentOf(digest: Digest): Promise<Content | undefined> {
+  async #contentOf(digest: Digest, mediaType = 'application/octet-stream'): Promise<Content | undefined> {
     const { blobs } = this.#options;
     const info = await blobs.stat(digest);
-    return info === undefined ? undefined : contentOf(blobs, digest, info.size);
+    return info === undefined ? undefined : contentOf(blobs, digest, info.size, mediaType);
   }
 }
 
@@ -246,7 +247,7 @@ function failureOf(job: ScanJob, state: ReportState, { message }: Error, now: nu
   return { coordinates, digest, scanner, revision, state, scannedAt: now, coverage: 'partial', findings: [], detail };
 }
 
-function contentOf(blobs: BlobStore, digest: Digest, size: number): Content {
+function contentOf(blobs: BlobStore, digest: Digest, size: number, mediaType: string): Content {
   async function* stream(): AsyncIterable<Uint8Array> {
     const body = await blobs.open(digest);
     if (body === undefined) throw new EntrepotError('storage', `the blob ${digest} is gone`);
@@ -258,7 +259,7 @@ function contentOf(blobs: BlobStore, digest: Digest, size: number): Content {
   }
   return {
     size,
-    mediaType: 'application/octet-stream',
+    mediaType,
     stream,
     async bytes(limit) {
       if (size > limit) throw new EntrepotError('too-large', `expected at most ${limit} bytes, found ${size}`);

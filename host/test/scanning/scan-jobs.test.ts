@@ -1,8 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { silentLogger, type Finding } from '@entrepot/core';
+import { Readable } from 'node:stream';
+import { silentLogger, type Finding, type PackageCoordinates } from '@entrepot/core';
 import { ManualClock, MemoryBlobStore } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
 import type { KeptReport, ScanJob } from '../../src/drivers/sql/scan-store.js';
 import { JobScanDesk } from '../../src/scanning/job-scan-desk.js';
 import { LEASE, MAX_ATTEMPTS, ScanWorker, type HostScanner } from '../../src/scanning/scan-worker.js';
@@ -257,7 +259,6 @@ describe('a scan worker', () => {
       return {};
     };
     const bytes = Buffer.from('the bytes');
-    const { Readable } = await import('node:stream');
     await blobs.put(digest('the bytes'), bytes.length, { open: () => Readable.from([bytes]) });
     const workers = new ScanWorker({
       scanners: [host(scanner)],
@@ -315,5 +316,55 @@ describe('scan workers in processes of their own', () => {
     expect(scanned.size).toBe(1_000);
     expect(twice).toBeLessThanOrEqual(2);
     expect(Math.max(...scanned.values())).toBeLessThanOrEqual(2);
+  });
+
+  it('gives an image the parts that its own repository has, as what they were stored', async () => {
+    const clock = new ManualClock();
+    const { store, database: opened } = await database();
+    const entries = new SqlEntryIndex(opened);
+    const blobs = new MemoryBlobStore();
+    const image = { ecosystem: 'oci', name: 'demo', version: 'latest' };
+    const put = async (repository: string, text: string, mediaType: string, coordinates?: PackageCoordinates) => {
+      await blobs.put(digest(text), text.length, { open: () => Readable.from([Buffer.from(text)]) });
+      const times = { fetchedAt: clock.now(), checkedAt: clock.now() };
+      const entry = {
+        repository,
+        key: text,
+        digest: digest(text),
+        size: text.length,
+        mediaType,
+        coordinates,
+        ...times,
+      };
+      await entries.putIfAbsent([{ ...entry, headers: {}, integrity: [] }]);
+    };
+    await put('images', 'manifest', 'application/vnd.oci.image.manifest.v1+json', image);
+    await put('images', 'layer', 'application/vnd.oci.image.layer.v1.tar');
+    await put('secret', 'other', 'application/vnd.oci.image.layer.v1.tar');
+    const scanner = new ScriptedScanner(clock, 'content');
+    const seen: (string | undefined)[] = [];
+    scanner.says = async ({ content, part }) => {
+      for (const one of [content, await part?.(digest('layer')), await part?.(digest('other'))])
+        seen.push(one?.mediaType);
+      return {};
+    };
+    const workers = new ScanWorker({
+      scanners: [host(scanner)],
+      store,
+      blobs,
+      clock,
+      logger: silentLogger,
+      pollInterval: 5,
+    });
+    onTestFinished(() => workers.stop());
+    const target = { coordinates: image, digest: digest('manifest') };
+    await store.ask([target], 'scripted', '1', 'first', { now: clock.now(), retryAfter: 1 });
+    workers.start();
+    await until(async () => (await store.jobs(1)).length === 0);
+    expect(seen).toEqual([
+      'application/vnd.oci.image.manifest.v1+json',
+      'application/vnd.oci.image.layer.v1.tar',
+      undefined,
+    ]);
   });
 });

@@ -345,6 +345,39 @@ export class SqlScanStore {
     return found;
   }
 
+  /** Where the bytes of a target are kept under its name, and as what. */
+  async placesOf({
+    coordinates: { ecosystem, name },
+    digest,
+  }: ScanTarget): Promise<readonly { readonly repository: string; readonly mediaType: string }[]> {
+    if (digest === undefined) return [];
+    return await stored('read where something is kept', () =>
+      this.#database
+        .selectFrom('entries')
+        .select(['repository', 'media_type as mediaType'])
+        .distinct()
+        .where('digest', '=', digest)
+        .where('ecosystem', '=', ecosystem)
+        .where('name', '=', name)
+        .execute(),
+    );
+  }
+
+  /** What the bytes with `digest` are to one of `repositories`; `undefined` when none has them. */
+  async mediaTypeIn(repositories: readonly string[], digest: Digest): Promise<string | undefined> {
+    if (repositories.length === 0) return undefined;
+    const row = await stored('read whether something is kept', () =>
+      this.#database
+        .selectFrom('entries')
+        .select('media_type')
+        .where('digest', '=', digest)
+        .where('repository', 'in', [...repositories])
+        .limit(1)
+        .executeTakeFirst(),
+    );
+    return row?.media_type;
+  }
+
   /** All versions of `ecosystems` that are kept, in pages. */
   async *kept(ecosystems: readonly string[]): AsyncGenerator<readonly KeptArtifact[]> {
     let last: { readonly name: string; readonly ecosystem: string } | undefined;
