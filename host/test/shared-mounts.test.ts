@@ -32,11 +32,20 @@ export default {
 };
 `;
 
+/** Another ecosystem that is found at the same mount. */
+const GUEST = PLUGIN.replace("id: 'images'", "id: 'guests'")
+  .replace("mountAlone: '/v2',", '')
+  .replace('Bearer realm', 'Basic realm');
+
 async function start(repositories: string, server = '') {
   const cwd = mkdtempSync(join(tmpdir(), 'entrepot-shared-'));
   onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
   writeFileSync(join(cwd, 'images.mjs'), PLUGIN);
-  writeFileSync(join(cwd, 'entrepot.yaml'), `plugins: [./images.mjs]\n${server}\nrepositories:\n${repositories}`);
+  writeFileSync(join(cwd, 'guests.mjs'), GUEST);
+  writeFileSync(
+    join(cwd, 'entrepot.yaml'),
+    `plugins: [./images.mjs, ./guests.mjs]\n${server}\nrepositories:\n${repositories}`,
+  );
   const loaded = await loadConfig({ env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0' }, cwd });
   const host = await createHost(loaded, { logger: silentLogger });
   onTestFinished(() => host.close());
@@ -133,6 +142,16 @@ describe('a mount that repositories share', () => {
     const { headers } = await ask(url + path, { method: 'PUT', body: 'x' });
 
     expect(headers.get('www-authenticate')).toBe(`Bearer realm="${publicUrl === '' ? url : ''}${expected}"`);
+  });
+
+  it('asks who somebody is as its own ecosystem does it, also for another one that is found there', async () => {
+    const [url] = await start(`
+  guest: { type: guests, kind: hosted, access: { users: { a: { passwordHash: "$2y$10$${'a'.repeat(53)}" } } } }
+  own: { type: images, kind: hosted }`);
+
+    const { status, headers } = await ask(`${url}/v2/`);
+
+    expect([status, headers.get('www-authenticate')]).toEqual([401, `Bearer realm="${url}/v2"`]);
   });
 
   it('is shown on the start page with the address that clients use', async () => {

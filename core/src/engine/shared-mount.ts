@@ -40,6 +40,8 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
   const facts = members.map((member) => member.facts);
   const plugins = [...new Set(members.map(({ engine }) => engine.definition.plugin))];
   const guarded = members.filter(({ engine }) => isGuarded(engine));
+  // Who asks at the mount is a client of the ecosystem that fixed it, whoever else is found there.
+  const owner = members.find(({ engine }) => engine.definition.plugin.mountAlone === mount) ?? first;
 
   return {
     async handle(request) {
@@ -75,12 +77,12 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
     if ('repository' in answer) {
       return await members.find(({ facts }) => facts.name === answer.repository)?.engine.handle(request);
     }
-    if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, request);
-    return ofMount(mount, first, localReply(mount, request, answer.reply));
+    if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, owner, request);
+    return ofMount(mount, owner, localReply(mount, request, answer.reply));
   }
 
   function failed(request: EngineRequest, error: unknown): EngineReply {
-    return ofMount(mount, first, errorReply(first.engine.definition, request, undefined, error));
+    return ofMount(mount, owner, errorReply(owner.engine.definition, request, undefined, error));
   }
 
   function select(request: EngineRequest, named?: string): SharedAnswer | undefined {
@@ -120,17 +122,19 @@ function isGuarded({ definition: { access, kind } }: RepositoryEngine): boolean 
 }
 
 /** @throws EntrepotError `unauthorized` for somebody whom none of the repositories knows */
-async function requireCaller(guarded: readonly SharedMountMember[], request: EngineRequest): Promise<void> {
+async function requireCaller(
+  guarded: readonly SharedMountMember[],
+  { engine: { definition } }: SharedMountMember,
+  request: EngineRequest,
+): Promise<void> {
   const authorization = request.header('authorization');
   for (const { engine } of guarded) {
     const caller = await engine.definition.access.authenticate(authorization).catch(unknownCaller);
     if (caller?.name !== undefined) return;
   }
   const [{ engine }] = guarded as readonly [SharedMountMember];
-  const { protocol, access } = engine.definition;
-  throw new EntrepotError('unauthorized', 'Say who you are', {
-    headers: { 'WWW-Authenticate': protocol.challenge?.(READ, request) ?? access.challenge(READ) },
-  });
+  const challenge = definition.protocol.challenge?.(READ, request) ?? engine.definition.access.challenge(READ);
+  throw new EntrepotError('unauthorized', 'Say who you are', { headers: { 'WWW-Authenticate': challenge } });
 }
 
 function unknownCaller(error: unknown): Caller | undefined {
