@@ -15,7 +15,7 @@ import {
   type UploadResource,
 } from '@entrepot/core';
 import { renderError } from './errors.js';
-import { catalogDocument, pageOf, referrersDocument, renderList, tagsDocument } from './lists.js';
+import { catalogDocument, lastOf, pageOf, referrersDocument, renderList, tagsDocument } from './lists.js';
 import { invalid, parseManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, isForeign, isMediaType } from './media-types.js';
 import type { OciOptions } from './options.js';
@@ -59,7 +59,7 @@ export class OciHosted implements Protocol {
           endpoint.name,
           endpoint.digest,
           head.query.get('artifactType') ?? undefined,
-          head.query.get('last') ?? undefined,
+          lastOf(head.query),
         );
       case 'manifest':
         return this.#manifest(endpoint, head);

@@ -44,8 +44,17 @@ export function pageOf(query: URLSearchParams): Page {
   }
   // Too large a number is no error: the client goes on by the link.
   const n = asked === null ? undefined : Math.min(Number(asked), MAX_PAGE);
-  const last = query.get('last') ?? undefined;
+  const last = lastOf(query);
   return { n, last, query: queryOf(n, last) };
+}
+
+/** @throws EntrepotError `bad-request` when it is the name of nothing */
+export function lastOf(query: URLSearchParams): string | undefined {
+  const last = query.get('last') ?? undefined;
+  if (last === undefined || !last.includes('\0')) return last;
+  throw new EntrepotError('bad-request', 'last: expected an entry of the list, found a NUL character', {
+    code: 'PAGINATION_NUMBER_INVALID',
+  });
 }
 
 function queryOf(n: number | undefined, last: string | undefined): string {

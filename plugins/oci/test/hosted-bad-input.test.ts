@@ -76,6 +76,9 @@ describe('names and digests that are none', () => {
     [`/app/blobs/sha256:${HEX}`, 404, 'BLOB_UNKNOWN'],
     ['/app/blobs/uploads/nothing', 404, 'BLOB_UPLOAD_UNKNOWN'],
     ['/app/tags/list', 404, 'NAME_UNKNOWN'],
+    ['/app/tags/list?last=%00', 400, 'PAGINATION_NUMBER_INVALID'],
+    ['/_catalog?last=a%00', 400, 'PAGINATION_NUMBER_INVALID'],
+    [`/app/referrers/sha256:${HEX}?last=%00`, 400, 'PAGINATION_NUMBER_INVALID'],
   ])('GET %s is %i %s', async (path, status, code) => {
     const { ask } = await open();
     const reply = await ask(path);
