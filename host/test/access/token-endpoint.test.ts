@@ -11,6 +11,7 @@ export default {
   kind: 'protocol', apiVersion: 1, id: 'images', kinds: ['hosted'], options, inject: {},
   classes: { file: { kind: 'artifact', description: 'A file.' } },
   sharedMounts: ['/v2'],
+  mountAlone: '/v2',
   select: ({ segments }) =>
     segments.length === 0 ? { reply: { kind: 'local', status: 200, headers: {}, body: '{}' }, guarded: true } : undefined,
   create: ({ repository: { name } }) => ({
