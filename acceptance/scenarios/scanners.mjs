@@ -15,6 +15,7 @@ import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
 import { tarball } from '../tar.mjs';
 import { writeTrivyDatabase } from '../trivy-database.mjs';
+import { scanningHost } from './scanning-host.mjs';
 
 /** @import { Content, Digest, Scanner, ScannerPlugin, ScanReport, ScanSubject } from '@entrepot/core' */
 /** @import { FixtureAdvisory } from '../trivy-database.mjs' */
@@ -60,7 +61,9 @@ const SILENCERS = {
 export async function scanners(tally) {
   for (const name of /** @type {const} */ (['trivy', 'trivy-old'])) {
     const command = await provideTool(name);
-    if (command !== undefined) await withScratch('trivy', (folder) => trivyScenario({ tally, name, command, folder }));
+    if (command === undefined) continue;
+    await withScratch('trivy', (folder) => trivyScenario({ tally, name, command, folder }));
+    await withScratch('scanning', (folder) => scanningHost({ tally, name, command, folder, image: imageSet() }));
   }
   const command = await provideTool('grype');
   if (command !== undefined) await withScratch('grype', (folder) => grypeScenario({ tally, command, folder }));

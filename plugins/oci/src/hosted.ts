@@ -94,7 +94,16 @@ export class OciHosted implements Protocol {
               integrity,
               digestHeader: DIGEST_HEADER,
             }
-          : { ...common, kind: 'document', class: 'tag', key, upstreamPath: '', digestHeader: DIGEST_HEADER };
+          : {
+              ...common,
+              kind: 'document',
+              class: 'tag',
+              key,
+              upstreamPath: '',
+              digestHeader: DIGEST_HEADER,
+              // What a tag names is an image: it is scanned and decided on as one.
+              pinned: { key: KEY.manifest(name, '{digest}'), upstreamPath: '', digestHeader: 'docker-content-digest' },
+            };
       case 'PUT': {
         const tags = byDigest ? head.query.getAll('tag') : [reference];
         if (tags.length > MAX_TAGS)
