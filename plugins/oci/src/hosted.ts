@@ -424,7 +424,8 @@ function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }
 /** An image without its layers can be pulled by nobody; an index may name platforms that are elsewhere. */
 async function requireBlobs(name: string, { blobs }: Manifest, context: HostedContext): Promise<void> {
   const needed = blobs.filter(({ mediaType }) => !isForeign(mediaType));
-  for (const { digest } of needed) {
+  // Each once: 4 MiB have room for the same layer ten thousands of times.
+  for (const digest of new Set(needed.map((blob) => blob.digest))) {
     requireDigest(digest);
     if ((await context.find(KEY.blob(name, digest))) !== undefined) continue;
     throw new EntrepotError('bad-request', `The manifest needs the blob ${digest}, which ${name} does not have`, {

@@ -7,7 +7,7 @@ import {
   type TestRepositoryOptions,
   type TestRequest,
 } from '@entrepot/core/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import plugin from '../src/index.js';
 import { describeBytes, digestOf, INDEX, indexOf, LAYER, MANIFEST, manifestOf } from './images.js';
 
@@ -351,6 +351,17 @@ describe('a manifest', () => {
     const deep = `{"schemaVersion":2,"mediaType":"${MANIFEST}","x":${'['.repeat(half)}${']'.repeat(half)}}`;
     expect((await ask(put('app', '1', deep, MANIFEST))).status).toBe(201);
     expect((await ask('/app/manifests/1')).body.toString()).toBe(deep);
+  });
+
+  it('with one layer thousands of times asks for it once', async () => {
+    const repository = await open();
+    const { ask, entries } = repository;
+    await pushBlob(repository, 'app', LAYER_BYTES);
+    const layers = Array.from({ length: 10_000 }, () => ({ mediaType: LAYER, digest: DIGEST, size: 7 }));
+    const image = JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, layers });
+    const find = vi.spyOn(entries, 'find');
+    expect((await ask(put('app', '1', image, MANIFEST))).status).toBe(201);
+    expect(find.mock.calls.filter(([, key]) => key.startsWith('blob/'))).toHaveLength(1);
   });
 
   it('with keys of its own, and twice the same one, is kept byte for byte', async () => {
