@@ -1,6 +1,7 @@
 import { CLOCK, defineScannerPlugin, LOGGER, TRANSPORT } from '@entrepot/core';
 import { ApiScanner } from './api-scanner.js';
 import { Downloads } from './download.js';
+import { purlType, registryTypes } from './ecosystems.js';
 import { isUrl } from './enrichment.js';
 import { FolderSource } from './folder-source.js';
 import { ListKeeper } from './list-keeper.js';
@@ -22,7 +23,8 @@ export default defineScannerPlugin({
     const source = isUrl(path)
       ? new MirrorSource(new URL(path), downloads, ecosystems)
       : new FolderSource(path, ecosystems);
-    return new LocalScanner({ directory, source, lists, fullImportEvery, clock, logger });
+    const expected = ecosystems?.flatMap((ecosystem) => purlType(ecosystem) ?? []) ?? registryTypes();
+    return new LocalScanner({ directory, source, expected, lists, fullImportEvery, clock, logger });
   },
 });
 

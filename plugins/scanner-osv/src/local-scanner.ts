@@ -34,6 +34,8 @@ const MOST_DELTAS = MOST_LOGS / 2;
 export interface LocalScannerParts {
   readonly directory: string;
   readonly source: DumpSource;
+  /** The package URL types that the database will have, as far as that is known before there is one. */
+  readonly expected: readonly string[];
   readonly lists: ListKeeper;
   /** Milliseconds. */
   readonly fullImportEvery: number;
@@ -54,9 +56,9 @@ export class LocalScanner implements Scanner {
     this.#open();
   }
 
-  /** Those of the database; none before there is one. */
+  /** Those of the database. Before there is one, those that it is for: not to be able to judge is another thing than to have no say. */
   get subjects(): { readonly ecosystems: readonly string[] } {
-    return { ecosystems: this.#database?.types ?? [] };
+    return { ecosystems: this.#database?.types ?? this.#parts.expected };
   }
 
   revision(): string {

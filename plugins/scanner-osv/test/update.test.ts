@@ -209,6 +209,18 @@ describe('updates from a mirror', () => {
   });
 });
 
+describe('before there is a database', () => {
+  it('has a say in what its database will be about, and cannot judge it yet', async () => {
+    const options = { from: temporaryFolder(), directory: temporaryFolder() };
+    const all = await openScanner(options);
+    expect(all.scanner.subjects.ecosystems).toEqual(expect.arrayContaining(['npm', 'pypi', 'golang']));
+    expect(all.scanner.lookup?.(tool)).toBeUndefined();
+    const some = await openScanner({ ...options, directory: temporaryFolder(), ecosystems: ['Go', 'Debian'] });
+    expect(some.scanner.subjects.ecosystems).toEqual(['golang', 'deb']);
+    await expect(some.scanner.scan({ coordinates: tool }, live())).rejects.toMatchObject({ code: 'SCAN_DATABASE' });
+  });
+});
+
 describe('updates from a folder', () => {
   it('imports when a file changes, and says whose findings differ', async () => {
     const { scanner, from } = await scannerOf({
