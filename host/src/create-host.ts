@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { CLOCK, type ClientSetup, type Logger } from '@entrepot/core';
+import type { RepositoryEngine } from '@entrepot/core/engine';
 import type Koa from 'koa';
 import {
   ConfigurationError,
@@ -248,7 +249,8 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
   const governance = root.get(GOVERNANCE);
   const asked = served.map(({ plan, scope }) => {
     const isOpen = scope.get(ACCESS).isOpen({ right: 'read' });
-    return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen };
+    const describe: RepositoryEngine['describe'] = (name) => scope.get(ENGINE).describe(name);
+    return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen, describe };
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
   const proxies = trustedProxies(server.trustProxy);

@@ -161,6 +161,11 @@ export interface Protocol {
    */
   describe?(document: DocumentResource, content: Content, context: VerifyContext): Promise<Descriptions>;
   /**
+   * The path below the repository, as a client sends it, of the document that describes all versions of a name: for people who
+   * ask what is known of one. Absent, or `undefined`: there is none.
+   */
+  documentPath?(name: PackageCoordinates): string | undefined;
+  /**
    * Makes the bytes of a resource that says `produced`; for one with `together` those of all its members. Called once for
    * all who ask meanwhile.
    * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`, as an upstream would have answered

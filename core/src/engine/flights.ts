@@ -369,6 +369,18 @@ export class Flights {
     });
   }
 
+  /** What `document` says of its artifacts: the kept one, else it is fetched. @throws EntrepotError when it cannot be had */
+  async descriptionsIn(document: DocumentResource): Promise<Descriptions> {
+    const { definition, negative, services } = this.#context;
+    const kept = await services.storage.entries.find(definition.name, document.key);
+    if (kept !== undefined) return await this.descriptionsOf(document, kept.digest, this.storedContent(kept));
+    await negative.check(document.key);
+    return await this.#land(document, undefined, async (result) => {
+      const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
+      return await this.descriptionsOf(document, result.entry.digest, content);
+    });
+  }
+
   /** What the document with `digest` says of its artifacts; read once. */
   async descriptionsOf(document: DocumentResource, digest: Digest, content: Content): Promise<Descriptions> {
     const { protocol, plugin } = this.#context.definition;

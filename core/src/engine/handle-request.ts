@@ -2,6 +2,7 @@ import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
+import { describeVersions } from './describe-versions.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
 import { HostedChanges } from './hosted-changes.js';
@@ -119,6 +120,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         return reply;
       }
     },
+    describe: (name) => describeVersions({ definition, flights, admission }, name),
     flights: () => flights.count,
     async dispose(grace) {
       await flights.dispose(grace);

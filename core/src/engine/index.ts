@@ -4,6 +4,7 @@ export {
   DEFAULT_LIMITS,
   type ConfiguredUpstream,
   type DecisionRecord,
+  type DescribedVersion,
   type EngineObserver,
   type EngineReply,
   type EngineRequest,

@@ -5,8 +5,10 @@ import type { Clock } from '../api/clock.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { EntryIndex } from '../api/entry-index.js';
+import type { ArtifactFacts } from '../api/facts.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { HotCache } from '../api/hot-cache.js';
+import type { Integrity } from '../api/integrity.js';
 import type { Logger } from '../api/logger.js';
 import type { Outcome } from '../api/outcome.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../api/policy.js';
@@ -150,11 +152,24 @@ export interface EngineReply {
   readonly outcome: Outcome;
 }
 
+/** What a document says of one version. */
+export interface DescribedVersion {
+  readonly coordinates: PackageCoordinates;
+  readonly facts: ArtifactFacts;
+  readonly integrity: readonly Integrity[];
+}
+
 /** A repository that answers requests. */
 export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
   handle(request: EngineRequest): Promise<EngineReply>;
+  /**
+   * What the document of a name says of its versions: the kept one, else it is fetched. Only facts that policy looks at. Empty
+   * where there is no such document; a hosted repository keeps the facts with what it has.
+   * @throws EntrepotError as a request for it would be answered
+   */
+  describe(name: PackageCoordinates): Promise<readonly DescribedVersion[]>;
   /** How many fetches are running. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */

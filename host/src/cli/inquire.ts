@@ -7,7 +7,12 @@ import { EXIT, type CommandContext } from './context.js';
 interface Explained {
   readonly repository: string;
   readonly purl: string;
-  readonly decision: { readonly action: string; readonly wouldBe?: string; readonly nextChangeAt?: number };
+  readonly decision: {
+    readonly action: string;
+    readonly wouldBe?: string;
+    readonly nextChangeAt?: number;
+    readonly rules: readonly { readonly id: string; readonly reason: string }[];
+  };
   readonly rules: readonly {
     readonly id: string;
     readonly action: string;
@@ -19,6 +24,7 @@ interface Explained {
     readonly action: string;
     readonly rules: readonly { readonly id: string; readonly reason: string }[];
   }[];
+  readonly hidden?: readonly Pick<Explained, 'purl' | 'decision'>[];
 }
 
 /** Says why a version is let in or not. @param subject a package URL, or the URL of an explanation */
@@ -39,13 +45,18 @@ export async function explain(
     return EXIT.ok;
   }
   if (answer.explanations.length === 0) context.write('no repository of this server serves it');
-  for (const { repository, purl: name, decision, rules, lastDecisions } of answer.explanations) {
+  for (const { repository, purl: name, decision, rules, lastDecisions, hidden = [] } of answer.explanations) {
     const until = decision.nextChangeAt === undefined ? '' : `, until ${instant(decision.nextChangeAt)}`;
     const watched = decision.wouldBe === undefined ? '' : ` (${decision.wouldBe} if it were enforced)`;
     context.write(`${repository}: ${name}: ${decision.action}${watched}${until}`);
     for (const { id, action, state, reason = '' } of rules) {
       if (state === 'silent' || state === 'unmatched' || state === 'off') continue;
       context.write(`  ${id} (${action}): ${state}${reason === '' ? '' : `: ${reason}`}`);
+    }
+    for (const { purl: version, decision: left } of hidden) {
+      context.write(
+        `  left out: ${version}: ${left.action}: ${left.rules.map(({ id, reason }) => `${id}: ${reason}`).join('; ')}`,
+      );
     }
     for (const { at, action, rules: fired } of lastDecisions.slice(0, 3)) {
       context.write(`  at ${instant(at)}: ${action}: ${fired.map(({ id, reason }) => `${id}: ${reason}`).join('; ')}`);

@@ -85,6 +85,7 @@ function renderOne({
   findings,
   lastDecisions,
   quarantine,
+  hidden = [],
 }: Explanation): string {
   const shown = rules.filter(({ state }) => state !== 'silent' && state !== 'unmatched' && state !== 'off');
   const rows = shown.map(
@@ -102,12 +103,16 @@ function renderOne({
     ({ at, action, rules: fired }) =>
       `<tr><td>${escape(instant(at))}</td><td class="${escape(action)}">${escape(action)}</td><td>${escape(fired.map(({ id, reason }) => `${id}: ${reason}`).join('; '))}</td></tr>`,
   );
+  const left = hidden.map(
+    ({ purl: version, decision: { action: what, rules: fired } }) =>
+      `<tr><td><code>${escape(version)}</code></td><td class="${escape(what)}">${escape(what)}</td><td>${escape(fired.map(({ id, reason }) => `${id}: ${reason}`).join('; '))}</td></tr>`,
+  );
   const change =
     decision.nextChangeAt === undefined ? '' : ` It can change by itself at ${escape(instant(decision.nextChangeAt))}.`;
   return `<article>
 <h2>${escape(repository)}: <span class="${escape(decision.action)}">${escape(decision.action)}</span></h2>
-<p><code>${escape(purl)}</code> ${kept === undefined ? 'Its bytes are not here: what only its document or its bytes tell is not known.' : `Kept since ${escape(instant(kept.fetchedAt))}.`}${change}${quarantine === undefined ? '' : ` In quarantine: ${escape(quarantine.state)}.`}</p>
-${table('Rules', rows)}${table('Advisories', advisories)}${table('Facts', known)}${table('What clients met last', last)}
+<p><code>${escape(purl)}</code> ${kept === undefined ? 'Its bytes are not here: what only they tell is not known.' : `Kept since ${escape(instant(kept.fetchedAt))}.`}${change}${quarantine === undefined ? '' : ` In quarantine: ${escape(quarantine.state)}.`}</p>
+${table('Rules', rows)}${table('Advisories', advisories)}${table('Facts', known)}${table('Versions that documents leave out', left)}${table('What clients met last', last)}
 </article>`;
 }
 

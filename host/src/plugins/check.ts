@@ -15,6 +15,7 @@ const ID = /^[a-z][a-z0-9-]*$/;
 const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
 const OPTIONAL_HOOKS = [
   'describe',
+  'documentPath',
   'produce',
   'rewrite',
   'mediaTypeOf',

@@ -10,7 +10,13 @@ import {
   type ScanFailure,
   type ScanReport,
 } from '@entrepot/core';
-import { parsePackagePattern, type PolicyDocument, type RuleOutcome } from '@entrepot/core/engine';
+import {
+  parsePackagePattern,
+  type DescribedVersion,
+  type PolicyDocument,
+  type RepositoryEngine,
+  type RuleOutcome,
+} from '@entrepot/core/engine';
 import type { Kysely } from 'kysely';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
 import type { Download } from '../drivers/sql/download-history.js';
@@ -28,6 +34,14 @@ export interface AskedRepository {
   readonly type: string;
   /** Whether everybody may read it. */
   readonly isOpen: boolean;
+  /** What the document of a name says of its versions. */
+  readonly describe: RepositoryEngine['describe'];
+}
+
+/** A version that documents leave out. */
+export interface HiddenVersion {
+  readonly purl: string;
+  readonly decision: PolicyDecision;
 }
 
 /** Why a version is let in or not, in one repository. */
@@ -38,11 +52,13 @@ export interface Explanation {
   /** What became of every rule. */
   readonly rules: readonly RuleOutcome[];
   readonly facts: ArtifactFacts;
-  /** Absent: its bytes are not here, and what its document says of it is not known. */
+  /** Absent: its bytes are not here. */
   readonly kept?: Pick<KeptVersion, 'key' | 'digest' | 'size' | 'fetchedAt'> | undefined;
   readonly reports: readonly KeptReport[];
   readonly findings: readonly Finding[];
   readonly quarantine?: Quarantined | undefined;
+  /** Of a name as a whole: the versions that its document lists, and clients do not see. */
+  readonly hidden?: readonly HiddenVersion[] | undefined;
   /** What clients met, the newest first. */
   readonly lastDecisions: readonly DecisionRecord[];
 }
@@ -110,12 +126,16 @@ export class Inquiry {
       const own = kept.filter((one) => one.repository === place.name);
       if (own.length === 0 && (ECOSYSTEMS[place.type] ?? place.type) !== coordinates.ecosystem) continue;
       const versions = [...new Set(own.map((one) => one.coordinates.version))];
-      const asked = coordinates.version === undefined && versions.length > 0 ? versions : [coordinates.version];
+      const described = await this.#describe(place, coordinates);
+      const asked = coordinates.version === undefined ? [undefined, ...versions] : [coordinates.version];
       for (const version of asked) {
         const subject = { ...coordinates, version };
         const found = own.find((one) => one.coordinates.version === version);
         const lastDecisions = await decisions.list({ coordinates: subject, repository: place.name, limit: 10 });
-        explanations.push(await this.#explainOne(place, subject, found, lastDecisions));
+        const listed = described.find((one) => one.coordinates.version === version);
+        const hidden = version === undefined ? this.#hidden(place, described) : undefined;
+        const known = { kept: found, listed };
+        explanations.push({ ...(await this.#explainOne(place, subject, known, lastDecisions)), hidden });
       }
     }
     return explanations;
@@ -210,14 +230,42 @@ export class Inquiry {
     return [...found.values()];
   }
 
+  /** What documents say, where they are here or can be had. */
+  async #describe(
+    { describe }: AskedRepository,
+    coordinates: PackageCoordinates,
+  ): Promise<readonly DescribedVersion[]> {
+    try {
+      return await describe(coordinates);
+    } catch {
+      // Refused, not there, or out of reach: what is kept has to do.
+      return [];
+    }
+  }
+
+  #hidden(place: AskedRepository, described: readonly DescribedVersion[]): readonly HiddenVersion[] {
+    const { policy } = this.#governance;
+    return described.flatMap(({ coordinates, facts, integrity }) => {
+      const decision = policy.evaluate(this.#listedInput(place, { coordinates, facts, integrity }));
+      if (decision.action === 'allow' || decision.action === 'warn') return [];
+      return [{ purl: packageUrl(coordinates), decision }];
+    });
+  }
+
+  #listedInput({ name, kind }: AskedRepository, { coordinates, facts, integrity }: DescribedVersion): PolicyInput {
+    const firstSeenAt = this.#governance.firstSeen.peek(coordinates);
+    const repository = { name, kind };
+    return { stage: 'request', repository, coordinates, facts, integrity, firstSeenAt, now: this.#clock.now() };
+  }
+
   async #explainOne(
     place: AskedRepository,
     coordinates: PackageCoordinates,
-    kept: KeptVersion | undefined,
+    { kept, listed }: { readonly kept: KeptVersion | undefined; readonly listed: DescribedVersion | undefined },
     lastDecisions: readonly DecisionRecord[],
   ): Promise<Explanation> {
     const { policy, quarantine } = this.#governance;
-    const { input, reports } = await this.#input(place, coordinates, kept);
+    const { input, reports } = await this.#input(place, coordinates, kept, listed);
     return {
       repository: place.name,
       purl: packageUrl(coordinates),
@@ -236,6 +284,7 @@ export class Inquiry {
     { name, kind }: Pick<AskedRepository, 'name' | 'kind'>,
     coordinates: PackageCoordinates,
     kept: KeptVersion | undefined,
+    listed?: DescribedVersion,
   ): Promise<{ readonly input: PolicyInput; readonly reports: readonly KeptReport[] }> {
     const reports = await this.#governance.reports.reports({ coordinates, digest: kept?.digest });
     const failures = reports.flatMap(({ scanner, state }): ScanFailure[] =>
@@ -248,12 +297,13 @@ export class Inquiry {
         stage: kept === undefined ? 'request' : 'content',
         repository: { name, kind },
         coordinates,
-        facts: kept?.facts ?? {},
+        // What its document says now goes over what it said when the bytes came.
+        facts: listed?.facts ?? kept?.facts ?? {},
         storedAt: kept?.fetchedAt,
         firstSeenAt: earliest(this.#governance.firstSeen.peek(coordinates), kept?.fetchedAt),
         digest: kept?.digest,
         size: kept?.size,
-        integrity: kept?.integrity,
+        integrity: kept?.integrity ?? listed?.integrity,
         reports: said.length === 0 ? undefined : said.map((report): ScanReport => report),
         scanFailures: failures,
         now: this.#clock.now(),

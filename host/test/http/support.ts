@@ -29,6 +29,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
   const engine: RepositoryEngine = {
     definition: {} as RepositoryDefinition,
     handle: async (request) => handler(request),
+    describe: async () => [],
     flights: () => 0,
     dispose: () => Promise.resolve(),
   };

@@ -20,6 +20,31 @@ async function release(server: PolicyServer): Promise<void> {
   await until(async () => (await server.get(`${API}/quarantine`)).json.quarantine.length === 1);
 }
 
+describe('explanations', () => {
+  it('have the facts of what was never fetched, and the versions that a document leaves out', async () => {
+    const { get } = await serve('policy: { preset: balanced }');
+    const { json: version } = await get(`${API}/explain?purl=pkg:npm/demo@2.0.0`);
+    expect(version.explanations).toMatchObject([
+      { decision: { action: 'hold', rules: [{ id: 'cooldown' }] }, facts: { publishedAt: expect.any(Number) } },
+    ]);
+    const { json: name } = await get(`${API}/explain?purl=pkg:npm/demo`);
+    expect(name.explanations).toMatchObject([
+      { hidden: [{ purl: 'pkg:npm/demo@2.0.0', decision: { action: 'hold', rules: [{ id: 'cooldown' }] } }] },
+    ]);
+    const page = await get('/-/explain/pkg:npm/demo', { accept: 'text/html' });
+    expect(page.text).toContain('<code>pkg:npm/demo@2.0.0</code></td><td class="hold">hold</td><td>cooldown: ');
+  });
+
+  it('ask no upstream for a name that nobody may have, and do without what cannot be had', async () => {
+    const { get } = await serve(`policy: { rules: [{ id: ours, match: { purl: ["pkg:npm/demo"] }, action: deny }] }`);
+    const { json } = await get(`${API}/explain?purl=pkg:npm/demo`);
+    expect(json.explanations).toMatchObject([{ decision: { action: 'deny' }, hidden: [], facts: {} }]);
+    expect((await get('/metrics')).text).not.toContain('entrepot_upstream_requests_total{');
+    const { json: other } = await get(`${API}/explain?purl=pkg:npm/..%2Fother`);
+    expect(other.explanations).toMatchObject([{ hidden: [] }]);
+  });
+});
+
 describe('exceptions', () => {
   it('let in at once what a rule refuses, are seen to be used, and end when they are removed', async () => {
     const { get, send } = await serve(`policy: { rules: [${DENY}] }`);

@@ -69,6 +69,10 @@ export class HelmProxy implements Protocol {
     };
   }
 
+  documentPath(): string {
+    return '/index.yaml';
+  }
+
   async describe(_document: DocumentResource, content: Content): Promise<ChartDescriptions> {
     const [first = ''] = this.#upstreams;
     // As for helm, what is relative is so to the repository, wherever its index was redirected to.

@@ -47,6 +47,7 @@ export default defineProtocolPlugin({
   clientSetup,
   create: ({ options, repository }) => ({
     route: createRouter(repository, options),
+    documentPath: ({ name }) => `/${encodeURIComponent(name)}`,
     describe: (document, content) => describe(document, content, repository.upstreams),
     rewrite: rewritePackument,
     renderError,

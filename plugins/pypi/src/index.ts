@@ -75,6 +75,7 @@ export default defineProtocolPlugin({
     const settings = { provenanceUrl, deriveMetadata: options.deriveMetadata };
     return {
       route: createRouter({ ownerOf, layoutOf, deriveMetadata: options.deriveMetadata }),
+      documentPath: ({ name }) => `/simple/${encodeURIComponent(name)}/`,
       describe: (document, content) => describe(document, content, options.deriveMetadata),
       produce: deriveMetadata,
       verify,
