@@ -2,7 +2,7 @@ import { EntrepotError, packageUrl, type Clock } from '@entrepot/core';
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { checkDocument } from '../policy/policy-document.js';
-import { billOfMaterials } from '../policy/bill-of-materials.js';
+import { BILLS } from '../policy/bill-of-materials.js';
 import { exceptionOf, expiryOf } from '../policy/exception-form.js';
 import type { Governance } from '../policy/governance.js';
 import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js';
@@ -202,13 +202,15 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   get('/sbom', async (ctx) => {
     await governance.flush();
     const days = numberOf(ctx, 'days', 30, 3650);
+    const format = textOf(ctx, 'format') ?? 'cyclonedx';
+    if (!Object.hasOwn(BILLS, format)) throw new EntrepotError('bad-request', 'format: expected cyclonedx or spdx');
     const found = await downloads.list({
       repository: textOf(ctx, 'repository'),
       caller: textOf(ctx, 'user'),
       since: clock.now() - days * DAY,
       limit: 100_000,
     });
-    return billOfMaterials(found, clock.now());
+    return BILLS[format as keyof typeof BILLS](found, clock.now());
   });
   // Names have slashes: what comes before the version and after the type is the name.
   get('/packages/:type/*name', async (ctx) => {

@@ -164,6 +164,18 @@ describe('what happened', () => {
       bomFormat: 'CycloneDX',
       components: [{ purl: 'pkg:npm/demo@1.0.0' }],
     });
+    expect((await get(`${API}/sbom?format=spdx`)).json).toMatchObject({
+      spdxVersion: 'SPDX-2.3',
+      packages: [
+        {
+          versionInfo: '1.0.0',
+          externalRefs: [{ referenceType: 'purl', referenceLocator: 'pkg:npm/demo@1.0.0' }],
+          checksums: [{ algorithm: 'SHA256', checksumValue: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+        },
+      ],
+      relationships: [{ relationshipType: 'DESCRIBES', relatedSpdxElement: 'SPDXRef-Package-0' }],
+    });
+    expect((await get(`${API}/sbom?format=csv`)).status).toBe(400);
   });
 
   it('is judged by a candidate policy, which is what it would do', async () => {
