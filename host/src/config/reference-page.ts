@@ -35,13 +35,28 @@ export function configurationPage(plugins: readonly DocumentedPlugin[]): string 
   for (const section of knownKeys(root)) {
     const schema = childSchema(root, section) as JsonSchema;
     if (section === 'repositories') continue;
-    const rows = rowsBelow(schema, [section]);
-    parts.push(`## \`${section}\`\n\n${schema.description}`);
-    parts.push(rows.length === 0 ? table([{ path: [section], schema }], 0) : table(rows, 1));
+    const below = rowsBelow(schema, [section]);
+    const rows = below.length === 0 ? [{ path: [section], schema }] : below;
+    parts.push(
+      `## \`${section}\`\n\n${schema.description}`,
+      table(rows, below.length === 0 ? 0 : 1),
+      ...listParts(rows),
+    );
   }
   parts.push(REPOSITORIES, table(rowsBelow(repository, REPOSITORY_PATH), 2));
   parts.push(FRESHNESS, table(freshnessRows(rules), 4), ...plugins.map(pluginPart));
   return `${parts.join('\n\n')}\n`;
+}
+
+/** A table for the members of every list of mappings. No variable names a key of one: the list is one variable. */
+function listParts(rows: readonly Row[]): string[] {
+  return rows.flatMap(({ path, schema }) => {
+    const member = schema.type === 'array' ? schema.items : undefined;
+    const own = member === undefined ? [] : rowsBelow(member, []);
+    if (own.length === 0) return [];
+    const lines = own.map((row) => [`\`${row.path.join('.')}\``, ...describeValue(row)]);
+    return [`### \`${path.join('.')}[]\``, markdownTable(['key', 'type', 'default', 'meaning'], lines)];
+  });
 }
 
 function pluginPart({ id, kinds, options, classes }: DocumentedPlugin): string {
@@ -106,16 +121,21 @@ function printRuleValue(value: FreshnessRule[keyof FreshnessRule]): string {
 
 /** @param hidden how many keys at the start of each path the heading already says */
 function table(rows: readonly Row[], hidden: number): string {
-  const lines = rows.map(({ path, schema, fallback }) => {
-    return [
-      `\`${path.slice(hidden).join('.')}\``,
-      `\`${variableName(path)}\``,
-      typeName(schema),
-      fallback ?? (schema.default === undefined ? '' : `\`${printDefault(schema.default)}\``),
-      schema.description ?? '',
-    ];
-  });
+  const lines = rows.map((row) => [
+    `\`${row.path.slice(hidden).join('.')}\``,
+    `\`${variableName(row.path)}\``,
+    ...describeValue(row),
+  ]);
   return markdownTable(['key', 'variable', 'type', 'default', 'meaning'], lines);
+}
+
+/** Type, default and meaning. */
+function describeValue({ schema, fallback }: Row): readonly string[] {
+  return [
+    typeName(schema),
+    fallback ?? (schema.default === undefined ? '' : `\`${printDefault(schema.default)}\``),
+    schema.description ?? '',
+  ];
 }
 
 function markdownTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
