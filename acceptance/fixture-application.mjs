@@ -8,6 +8,7 @@ import { tarball } from './tar.mjs';
  * @property {() => Buffer} tarball
  * @property {string | undefined} integrity absent: only the sha1 sum is published
  * @property {string} shasum
+ * @property {string} [published] an instant; left out: years ago
  */
 
 /**
@@ -132,30 +133,10 @@ export class FixtureApplication {
    *   sha1Only?: boolean, tarballPath?: string }} options
    */
   #publish(name, version, { fields = {}, size = 1500, sha1Only = false, tarballPath, ...dependencies }) {
-    const base = name.slice(name.indexOf('/') + 1);
-    const manifest = {
-      name,
-      version,
-      license: 'MIT',
-      main: 'index.js',
-      description: `Fixture ${name}`,
-      ...fields,
-      ...dependencies,
-    };
-    const bytes = tarball({
-      'package/package.json': { body: `${JSON.stringify(manifest, undefined, 2)}\n` },
-      'package/index.js': { body: `module.exports = ${JSON.stringify(filler(`${name}@${version}`, size))};\n` },
-      'package/bin.js': { body: `#!/usr/bin/env node\nconsole.log('ran ${name}@${version}');\n`, executable: true },
-      'package/README.md': { body: `# ${name}\n` },
-    });
+    const manifest = { ...fields, ...dependencies };
+    const published = fixtureVersion(name, version, { manifest, size, tarballPath });
     const found = this.packages.get(name) ?? { name, versions: new Map(), tags: {} };
-    found.versions.set(version, {
-      manifest,
-      tarballPath: tarballPath ?? `${name}/-/${base}-${version}.tgz`,
-      tarball: () => bytes,
-      integrity: sha1Only ? undefined : sri(bytes),
-      shasum: createHash('sha1').update(bytes).digest('hex'),
-    });
+    found.versions.set(version, { ...published, ...(sha1Only && { integrity: undefined }) });
     found.tags = { latest: version };
     this.packages.set(name, found);
   }
@@ -166,6 +147,32 @@ export class FixtureApplication {
     if (found === undefined) throw new Error(`a published package was expected, found ${name}`);
     found.tags = tags;
   }
+}
+
+/**
+ * One version as it is published.
+ * @param {string} name
+ * @param {string} version
+ * @param {{ manifest?: Record<string, unknown>, size?: number, tarballPath?: string | undefined }} [options] `manifest`: more
+ *   of it; `size`: of something that does not compress, in characters
+ * @returns {FixtureVersion}
+ */
+export function fixtureVersion(name, version, { manifest: more = {}, size = 1500, tarballPath } = {}) {
+  const base = name.slice(name.indexOf('/') + 1);
+  const manifest = { name, version, license: 'MIT', main: 'index.js', description: `Fixture ${name}`, ...more };
+  const bytes = tarball({
+    'package/package.json': { body: `${JSON.stringify(manifest, undefined, 2)}\n` },
+    'package/index.js': { body: `module.exports = ${JSON.stringify(filler(`${name}@${version}`, size))};\n` },
+    'package/bin.js': { body: `#!/usr/bin/env node\nconsole.log('ran ${name}@${version}');\n`, executable: true },
+    'package/README.md': { body: `# ${name}\n` },
+  });
+  return {
+    manifest,
+    tarballPath: tarballPath ?? `${name}/-/${base}-${version}.tgz`,
+    tarball: () => bytes,
+    integrity: sri(bytes),
+    shasum: createHash('sha1').update(bytes).digest('hex'),
+  };
 }
 
 /** @param {Buffer} bytes */

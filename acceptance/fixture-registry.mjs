@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { Origin } from './origin.mjs';
 
 /** @import { IncomingMessage, ServerResponse } from 'node:http' */
-/** @import { FixtureApplication, FixturePackage } from './fixture-application.mjs' */
+/** @import { FixturePackage } from './fixture-application.mjs' */
 
 const PUBLISHED = Date.parse('2024-03-01T12:00:00.000Z');
 
@@ -20,7 +20,7 @@ export class FixtureRegistry extends Origin {
   /** Names that the last audit asked about. */
   audited = /** @type {string[]} */ ([]);
 
-  /** @param {FixtureApplication} application */
+  /** @param {{ packages: ReadonlyMap<string, FixturePackage> }} application */
   constructor(application) {
     super((request, response) => this.#answer(request, response));
     this.#application = application;
@@ -58,9 +58,9 @@ export class FixtureRegistry extends Origin {
     /** @type {Record<string, unknown>} */
     const listed = {};
     let index = 0;
-    for (const [version, { manifest, tarballPath, integrity, shasum }] of versions) {
+    for (const [version, { manifest, tarballPath, integrity, shasum, published }] of versions) {
       index += 1;
-      time[version] = date(index);
+      time[version] = published ?? date(index);
       const promised = integrity === undefined ? {} : { integrity };
       listed[version] = {
         ...manifest,

@@ -58,6 +58,7 @@ export function runGo({ command }, args, { project, home, proxy, settings = {}, 
 
 /** Empties what `go` keeps. @param {string} home */
 export async function forget(home) {
-  await rm(home, { recursive: true, force: true });
+  // What it started in the background may still be writing.
+  await rm(home, { recursive: true, force: true, maxRetries: 5 });
   await mkdir(home, { recursive: true });
 }

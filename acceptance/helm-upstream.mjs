@@ -10,6 +10,7 @@ import { Origin } from './origin.mjs';
  * @property {readonly string[]} urls as they stand in the index; `ELSEWHERE` is another host
  * @property {string} path where the archive is
  * @property {'here' | 'elsewhere'} host
+ * @property {string} [created] an instant; left out: years ago
  */
 
 /** Every form of a URL that indexes have. */
@@ -108,10 +109,16 @@ export class HelmUpstream {
 
   #index() {
     const lines = ['apiVersion: v1', 'entries:'];
-    for (const { name, version, archive, urls } of this.charts) {
+    let previous = '';
+    for (const chart of this.charts.toSorted((one, other) =>
+      one.name < other.name ? -1 : Number(one.name > other.name),
+    )) {
+      const { name, version, archive, urls, created = '2024-01-01T00:00:00Z' } = chart;
       const sum = createHash('sha256').update(archive).digest('hex');
-      lines.push(`  ${name}:`, '  - apiVersion: v2', `    name: ${name}`, `    version: ${JSON.stringify(version)}`);
-      lines.push("    created: '2024-01-01T00:00:00Z'", `    digest: ${sum}`, '    urls:');
+      if (name !== previous) lines.push(`  ${name}:`);
+      previous = name;
+      lines.push('  - apiVersion: v2', `    name: ${name}`, `    version: ${JSON.stringify(version)}`);
+      lines.push(`    created: '${created}'`, `    digest: ${sum}`, '    urls:');
       for (const url of urls) {
         const place = url.replace('ELSEWHERE', this.elsewhere.url).replace('HERE', this.here.url);
         lines.push(`    - ${JSON.stringify(place)}`);

@@ -20,6 +20,7 @@ import { outputOf, runCommand } from './run-command.mjs';
  * @property {string} requirements the text of `requirements.txt`, with hashes
  * @property {string} index the URL of the Simple API
  * @property {number} [timeout]
+ * @property {boolean} [unhashed] whether the requirements have no hashes
  */
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'entrepot-acceptance');
@@ -136,7 +137,7 @@ async function installByPip(place, own) {
   const python = await prepare(place);
   const pip = [await pythonOfMachine(), '-m', 'pip', '--python', python, 'install', '--no-input'];
   const env = { ...(await environment(place)), ...own };
-  const command = [...pip, '--require-hashes', '-r', 'requirements.txt'];
+  const command = [...pip, ...hashFlags(place), '-r', 'requirements.txt'];
   return runCommand(command, { cwd: place.folder, env, timeout: place.timeout ?? TIMEOUT });
 }
 
@@ -155,7 +156,12 @@ export async function runUv(place, args) {
 /** @param {PythonPlace} place */
 async function installByUv(place) {
   const python = await prepare(place);
-  return runUv(place, ['pip', 'install', '--python', python, '--require-hashes', '-r', 'requirements.txt']);
+  return runUv(place, ['pip', 'install', '--python', python, ...hashFlags(place), '-r', 'requirements.txt']);
+}
+
+/** @param {PythonPlace} place */
+function hashFlags({ unhashed = false }) {
+  return unhashed ? [] : ['--require-hashes'];
 }
 
 /**

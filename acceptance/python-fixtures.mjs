@@ -12,6 +12,7 @@ import { tarball } from './tar.mjs';
  * @property {string | undefined} metadata absent: there is no sidecar
  * @property {boolean | string} yanked
  * @property {string | undefined} requiresPython
+ * @property {string} [uploaded] an instant; left out: years ago
  */
 
 /** @typedef {{ name: string, form: 'json' | 'html', files: PythonFile[] }} PythonProject */
@@ -76,7 +77,11 @@ export function hashedRequirements(projects) {
  *   size?: number }} more `size`: of something that does not compress, in bytes
  * @returns {PythonFile}
  */
-function wheel(project, version, { requires = [], requiresPython, yanked = false, hasSidecar = true, size = 0 }) {
+export function wheel(
+  project,
+  version,
+  { requires = [], requiresPython, yanked = false, hasSidecar = true, size = 0 },
+) {
   const module = project.replaceAll('-', '_');
   const info = `${module}-${version}.dist-info`;
   const metadata = metadataOf(project, version, requires, requiresPython);

@@ -67,7 +67,7 @@ export class PythonIndex {
       ...(file.requiresPython !== undefined && { 'requires-python': file.requiresPython }),
       ...(file.metadata !== undefined && { 'core-metadata': { sha256: sha256(file.metadata) } }),
       size: file.bytes.length,
-      'upload-time': UPLOADED,
+      'upload-time': file.uploaded ?? UPLOADED,
       yanked: file.yanked,
     }));
     const versions = [...new Set(files.map(({ version }) => version))];

@@ -13,6 +13,7 @@ import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
+import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { scanners } from './scenarios/scanners.mjs';
@@ -30,8 +31,10 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python, go, oci or helm; may be
-                       given more than once
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python, go, policy, oci or helm;
+                       may be given more than once
+  --policy             policy with all clients, instead of the few of --hermetic
+  --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
@@ -51,6 +54,8 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
+    policy: { type: 'boolean', default: false },
+    'write-docs': { type: 'boolean', default: false },
     scanners: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -73,6 +78,14 @@ if (values.help) {
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
   if (values.scanners) await scanners(tally);
+  if (values.policy) {
+    const families = {
+      npm: chooseClients([]),
+      python: choosePythonClients([], { short: false }),
+      helm: await chooseHelmClients(['helm']),
+    };
+    await policyClients(tally, families, { writeDocs: values['write-docs'] });
+  }
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
@@ -85,6 +98,7 @@ if (values.help) {
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
+    if (wants('policy')) await policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false });
   }
   const { peer } = values;
   if (images.length > 0 || (values.hermetic && values.only.includes('oci'))) {
@@ -93,7 +107,10 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  if (!values.scanners && !values.bytes && !values.crash && !values.consistency && !values.hermetic) {
+  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'consistency', 'hermetic'].some(
+    (name) => values[/** @type {'policy'} */ (name)],
+  );
+  if (!isChosen) {
     const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
