@@ -321,6 +321,11 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    * below its own name (`/v2/<repository>/…`), and at its own mount as ever. `RequestHead.mount` says which it was.
    */
   readonly sharedMounts?: readonly string[] | undefined;
+  /**
+   * The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format:
+   * `artifact-repository` of ChartMuseum. In other repositories such entries say nothing.
+   */
+  readonly claimTypes?: readonly string[] | undefined;
   /** The mount of a repository that has a listener to itself, where the configuration names none. Absent: `/<name>`. */
   readonly mountAlone?: string | undefined;
   /**

@@ -44,6 +44,7 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
   return new RepositoryAccess({
     repository: name,
     plainNames: sharedMounts.includes(mount),
+    claimTypes: plan.loaded.plugin.claimTypes ?? [],
     anonymous: access.anonymous,
     users,
     htpasswd,

@@ -20,6 +20,8 @@ export interface RepositoryAccessOptions {
   readonly repository: string;
   /** Whether names in tokens stand for names in this repository without its own in front. */
   readonly plainNames: boolean;
+  /** The types of entries in the `access` claim that the format has besides `repository`. */
+  readonly claimTypes: readonly string[];
   /** What everybody may. `write` includes `read`. */
   readonly anonymous: 'none' | Right;
   readonly users: ReadonlyMap<string, KnownUser>;
@@ -91,11 +93,11 @@ export class RepositoryAccess implements Access {
   }
 
   async #checkJwt(token: string): Promise<Checked> {
-    const { jwt, repository, plainNames } = this.#options;
+    const { jwt, repository, plainNames, claimTypes: types } = this.#options;
     if (jwt === undefined) throw new EntrepotError('unauthorized', 'Bearer tokens are not taken here');
     const { subject, claims, expiresAt } = await jwt.verifier.verify(token);
     const { claim, read, write } = jwt.config;
-    const allows = rightsOfClaims(claims, { repository, plainNames, claim, read, write });
+    const allows = rightsOfClaims(claims, { repository, plainNames, types, claim, read, write });
     return { caller: { name: subject, may: (need) => this.isOpen(need) || allows(need) }, expiresAt };
   }
 
@@ -104,7 +106,10 @@ export class RepositoryAccess implements Access {
     const { subject, access, expiresAt } = await this.#options.tokens().verify(token);
     if (subject === undefined) return { caller: this.#anyone, expiresAt };
     const { repository } = this.#options;
-    const allows = rightsOfClaims({ access }, { repository, plainNames: false, claim: '', read: [], write: [] });
+    const allows = rightsOfClaims(
+      { access },
+      { repository, plainNames: false, types: [], claim: '', read: [], write: [] },
+    );
     const user = this.#userOf(subject);
     const mightYet = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
     const may = (need: AccessNeed): boolean => this.isOpen(need) || (mightYet(need) && allows(need));

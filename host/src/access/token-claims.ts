@@ -6,6 +6,8 @@ export interface ClaimRules {
   readonly repository: string;
   /** Whether names in it stand for themselves too (`nginx`), not only below the repository's name (`hub/nginx`). */
   readonly plainNames: boolean;
+  /** The types of entries that are taken besides `repository`: their names are those of the format itself. */
+  readonly types: readonly string[];
   /** A claim with a text of words or a list of texts: `scope`, `groups`. */
   readonly claim: string;
   /** The words in it that let read and write everything; those for `write` let read as well. */
@@ -27,7 +29,8 @@ const ACTIONS: Readonly<Record<Right, string>> = { read: 'pull', write: 'push' }
 /**
  * What `claims` let do, by any of three forms:
  * - `access: [{ type: 'repository', name: 'hub/nginx', actions: ['pull', 'push'] }]`;
- * - `access: [{ type: 'artifact-repository', name: 'org/repo', actions: [...] }]`, whose names are tenants;
+ * - `access: [{ type: 'artifact-repository', name: 'org/repo', actions: [...] }]`, whose names are tenants, where the
+ *   format has that type: elsewhere a tenant's name could be that of anything;
  * - words in the claim that the configuration names.
  *
  * Names are compared as a whole: `org` is not `org1`, nor `org/repo`.
@@ -45,7 +48,7 @@ export function rightsOfClaims(
 
 function allows({ type, name, actions }: AccessEntry, need: AccessNeed, rules: ClaimRules): boolean {
   if (!actions.includes(ACTIONS[need.right]) && !actions.includes('*')) return false;
-  if (type === 'artifact-repository') return name === (need.name ?? ONLY_TENANT);
+  if (rules.types.includes(type)) return name === (need.name ?? ONLY_TENANT);
   if (type !== 'repository') return false;
   if (need.name === undefined) return name === rules.repository;
   return name === `${rules.repository}/${need.name}` || (rules.plainNames && name === need.name);

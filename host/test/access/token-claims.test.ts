@@ -2,7 +2,14 @@ import type { AccessNeed } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { rightsOfClaims } from '../../src/access/token-claims.js';
 
-const RULES = { repository: 'hub', plainNames: false, claim: 'groups', read: ['developers'], write: ['ci'] };
+const RULES = {
+  repository: 'hub',
+  plainNames: false,
+  types: ['artifact-repository'],
+  claim: 'groups',
+  read: ['developers'],
+  write: ['ci'],
+};
 
 const docker = (name: string, ...actions: string[]) => ({ access: [{ type: 'repository', name, actions }] });
 const chart = (name: string, ...actions: string[]) => ({ access: [{ type: 'artifact-repository', name, actions }] });
@@ -53,5 +60,10 @@ describe('rightsOfClaims', () => {
 
     expect(rights({ right: 'read', name: 'nginx' })).toBe(true);
     expect(rights({ right: 'read' })).toBe(false);
+  });
+
+  it('takes no entries of a type that the format does not have', () => {
+    const rights = rightsOfClaims(chart('repo', 'pull', 'push'), { ...RULES, types: [] });
+    expect([rights({ right: 'read' }), rights({ right: 'write', name: 'repo' })]).toEqual([false, false]);
   });
 });

@@ -14,6 +14,7 @@ export default defineProtocolPlugin({
   inject: { clock: CLOCK },
   // Charts of hosted repositories are images, too.
   sharedMounts: ['/v2'],
+  claimTypes: ['artifact-repository'],
   // Charts are fetched by the classic URLs first; images of them are the second door.
   mountAlone: '/',
   classes: {

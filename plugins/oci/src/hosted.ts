@@ -4,6 +4,7 @@ import {
   type ChangeReply,
   type Content,
   type Entry,
+  type Expectation,
   type HostedChange,
   type HostedContext,
   type Protocol,
@@ -34,6 +35,8 @@ const DIGEST_HEADER = 'Docker-Content-Digest';
 /** `?tag=` of one push (distribution specification, "Pushing Manifests": at least ten are to be taken). */
 const MAX_TAGS = 100;
 const PAGE = 1_000;
+/** Images have some hundred layers at the most; each costs a look. */
+const MAX_BLOBS = 2_000;
 
 /** A registry of our own. */
 export class OciHosted implements Protocol {
@@ -293,7 +296,7 @@ export class OciHosted implements Protocol {
     const bytes = await content.bytes(this.#options.maxManifestSize);
     const manifest = parseManifest(bytes);
     const mediaType = requireMediaType(upload.mediaType, manifest);
-    if (!this.#options.sparse) await requireBlobs(name, manifest, context);
+    const blobs = this.#options.sparse ? [] : await requireBlobs(name, manifest, context);
     const { subject } = manifest;
     if (subject !== undefined) requireDigest(subject.digest);
     const canonical = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -326,7 +329,8 @@ export class OciHosted implements Protocol {
       const attributes = referrerOf(manifest, mediaType, digest ?? canonical, bytes.length);
       replace.push({ ...entry, key: KEY.referrer(name, subject.digest, digest ?? canonical), attributes });
     }
-    const expect = tags.map((tag, index) => ({ key: KEY.tag(name, tag), digest: kept[index]?.digest }));
+    // A blob that is deleted meanwhile must not leave an image without it.
+    const expect = [...blobs, ...tags.map((tag, index) => ({ key: KEY.tag(name, tag), digest: kept[index]?.digest }))];
     return {
       replace,
       expect,
@@ -422,16 +426,29 @@ function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }
 }
 
 /** An image without its layers can be pulled by nobody; an index may name platforms that are elsewhere. */
-async function requireBlobs(name: string, { blobs }: Manifest, context: HostedContext): Promise<void> {
+async function requireBlobs(
+  name: string,
+  { blobs }: Manifest,
+  context: HostedContext,
+): Promise<readonly Expectation[]> {
   const needed = blobs.filter(({ mediaType }) => !isForeign(mediaType));
   // Each once: 4 MiB have room for the same layer ten thousands of times.
-  for (const digest of new Set(needed.map((blob) => blob.digest))) {
+  const digests = new Set(needed.map((blob) => blob.digest));
+  if (digests.size > MAX_BLOBS) throw invalid(`it names ${digests.size} blobs; expected ${MAX_BLOBS} at the most`);
+  const found: Expectation[] = [];
+  for (const digest of digests) {
     requireDigest(digest);
-    if ((await context.find(KEY.blob(name, digest))) !== undefined) continue;
+    const key = KEY.blob(name, digest);
+    const entry = await context.find(key);
+    if (entry !== undefined) {
+      found.push({ key, digest: entry.digest });
+      continue;
+    }
     throw new EntrepotError('bad-request', `The manifest needs the blob ${digest}, which ${name} does not have`, {
       code: 'MANIFEST_BLOB_UNKNOWN',
     });
   }
+  return found;
 }
 
 /** The descriptor of a referrer in the list of its subject. */

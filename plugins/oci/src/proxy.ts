@@ -19,6 +19,8 @@ import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } f
 
 /** The largest manifest that is looked into. Larger ones are passed on unread. Bytes. */
 const MAX_MANIFEST = 16 * 1024 * 1024;
+/** A name and a digest. What is longer names no blob that could be asked for. */
+const LONGEST_KEY = 512;
 /** How many sizes of blobs are remembered from manifests. */
 const MAX_SIZES = 20_000;
 
@@ -36,7 +38,7 @@ function named(digest: string): Pick<ArtifactResource, 'digestHeader' | 'replyHe
 export class OciProxy implements Protocol {
   readonly #options: OciOptions;
   readonly #isDockerHub: boolean;
-  /** The sizes of blobs by digest, as manifests said: some registries refuse HEAD for blobs. The oldest go first. */
+  /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. The oldest go first. */
   readonly #sizes = new Map<string, number>();
 
   constructor(options: OciOptions, { upstreams }: RepositoryFacts) {
@@ -162,7 +164,7 @@ export class OciProxy implements Protocol {
       coordinates: { ecosystem: 'oci', name },
       sidecar: true,
       contentAddressed: true,
-      size: this.#sizes.get(digest),
+      size: this.#sizes.get(KEY.blob(name, digest)),
       mediaType: BLOB_TYPE,
       ...named(digest),
     };
@@ -236,20 +238,23 @@ export class OciProxy implements Protocol {
   async describe(document: DocumentResource, content: Content): Promise<ReadonlyMap<string, ArtifactDescription>> {
     if (document.class !== 'tag') return new Map();
     const bytes = await content.bytes(MAX_MANIFEST);
-    this.#learnSizes(bytes);
+    this.#learnSizes(document.coordinates?.name ?? '', bytes);
     return partsOf(document.coordinates?.name ?? '', bytes);
   }
 
   async verify(artifact: ArtifactResource, content: Content): Promise<void> {
-    if (artifact.class === 'manifest') this.#learnSizes(await content.bytes(MAX_MANIFEST));
+    if (artifact.class === 'manifest')
+      this.#learnSizes(artifact.coordinates?.name ?? '', await content.bytes(MAX_MANIFEST));
   }
 
   /** What is no manifest of a form that we know is passed on all the same: its digest says that it is right. */
-  #learnSizes(bytes: Uint8Array): void {
+  #learnSizes(name: string, bytes: Uint8Array): void {
     try {
       for (const { digest, size } of parseManifest(bytes).blobs) {
-        this.#sizes.delete(digest);
-        this.#sizes.set(digest, size);
+        const key = KEY.blob(name, digest);
+        if (key.length > LONGEST_KEY) continue;
+        this.#sizes.delete(key);
+        this.#sizes.set(key, size);
       }
     } catch {
       return;
