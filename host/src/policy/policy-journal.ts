@@ -1,4 +1,4 @@
-import { packageUrl, type Clock, type Logger } from '@entrepot/core';
+import { packageUrl, type Clock, type Logger, type PackageCoordinates } from '@entrepot/core';
 import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
 import type { DecisionRecord, SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import type { Download, SqlDownloadHistory } from '../drivers/sql/download-history.js';
@@ -27,7 +27,12 @@ const MAX_DECISIONS = 200_000;
 /** A refusal that is repeated within this time is one, in milliseconds. */
 const REPEATED = 60_000;
 const MAX_REMEMBERED = 20_000;
+/** Rows of one version that are searched for a client. */
+const MAX_COUNTED = 32;
 const HOUR = 3_600_000;
+
+/** A download that is still counted. */
+type Counted = Download & { lastAt: number; times: number };
 /** What is held and was not asked for in so long is forgotten; milliseconds. */
 const KEEP_HOLDS = 30 * 24 * HOUR;
 
@@ -36,7 +41,10 @@ export class PolicyJournal {
   readonly #options: PolicyJournalOptions;
   #decisions: DecisionRecord[] = [];
   #holds = new Map<string, Hold>();
-  #downloads = new Map<string, Download>();
+  /** By the very object that names them: the pipeline keeps it with what it decided. The store adds up equal rows. */
+  #downloads = new Map<PackageCoordinates, Counted[]>();
+  #more: Download[] = [];
+  #downloadRows = 0;
   /** When each refusal was last written down. */
   readonly #refused = new Map<string, number>();
   #lost = 0;
@@ -59,16 +67,19 @@ export class PolicyJournal {
   /** Writes what is in memory to the store. */
   async flush(): Promise<void> {
     const { decisions, downloads, quarantine, clock, logger } = this.#options;
-    const [made, served, held] = [this.#decisions, this.#downloads, this.#holds];
+    const [made, held] = [this.#decisions, this.#holds];
+    const served: Download[] = [...this.#more, ...[...this.#downloads.values()].flat()];
     const lost = this.#lost;
     this.#decisions = [];
     this.#downloads = new Map();
+    this.#more = [];
+    this.#downloadRows = 0;
     this.#holds = new Map();
     this.#lost = 0;
     if (lost > 0) logger.warn({ lost }, 'decisions and downloads came faster than they could be written down');
     await decisions.record(made);
     if (held.size > 0) await quarantine.hold([...held.values()]);
-    await downloads.record([...served.values()]);
+    await downloads.record(served);
     const now = clock.now();
     if (now - this.#prunedAt < HOUR) return;
     this.#prunedAt = now;
@@ -77,25 +88,35 @@ export class PolicyJournal {
     await quarantine.prune(now - KEEP_HOLDS, now);
   }
 
+  /** Counts, for every hit: no text is put together, and nothing is made for what was counted before. */
   #noteDownload({ repository, coordinates, digest, caller, request }: EngineDecision): void {
     if (request.method !== 'GET') return;
     const { clock, addressOf } = this.#options;
     const at = clock.now();
     const address = addressOf(request);
-    const key = [
-      repository,
-      coordinates.ecosystem,
-      coordinates.name,
-      coordinates.version,
-      digest,
-      caller,
-      address,
-    ].join('\n');
-    const known = this.#downloads.get(key);
-    if (known !== undefined) this.#downloads.set(key, { ...known, lastAt: at, times: known.times + 1 });
-    else if (this.#downloads.size >= MAX_PENDING) this.#lost += 1;
-    else
-      this.#downloads.set(key, { repository, coordinates, digest, caller, address, firstAt: at, lastAt: at, times: 1 });
+    const counted = this.#downloads.get(coordinates);
+    const known = counted?.find(
+      (one) =>
+        one.address === address && one.caller === caller && one.digest === digest && one.repository === repository,
+    );
+    if (known !== undefined) {
+      known.lastAt = at;
+      known.times += 1;
+      return;
+    }
+    if (this.#downloadRows >= MAX_PENDING) {
+      this.#lost += 1;
+      return;
+    }
+    this.#downloadRows += 1;
+    const first = { repository, coordinates, digest, caller, address, firstAt: at, lastAt: at, times: 1 };
+    if (counted === undefined) this.#downloads.set(coordinates, [first]);
+    // What many clients ask for has many rows: the newest are found first, and old ones end up apart.
+    else if (counted.length < MAX_COUNTED) counted.unshift(first);
+    else {
+      this.#more.push(...counted);
+      this.#downloads.set(coordinates, [first]);
+    }
   }
 
   #noteDecision({ repository, coordinates, stage, decision, caller, revision, refused }: EngineDecision): void {
