@@ -71,7 +71,7 @@ describe('opening', () => {
     await expect(open()).rejects.toMatchObject({
       kind: 'configuration',
       message: expect.stringMatching(
-        /entrepot\.db was made by a newer version of Entrepot: expected \d{4}-\w+ as its last migration, found 9999-future$/,
+        /entrepot\.db was made by a newer version of Entrepot: expected \d{4}-[\w-]+ as its last migration, found 9999-future$/,
       ),
     });
   });
