@@ -31,3 +31,19 @@ export interface ArtifactFacts {
 
 /** The name of a fact. */
 export type FactName = keyof ArtifactFacts;
+
+/** The names of all facts, with nothing forgotten. */
+export const FACT_NAMES: readonly FactName[] = Object.keys({
+  publishedAt: true,
+  licenses: true,
+  deprecated: true,
+  yanked: true,
+  upstream: true,
+  installScripts: true,
+  newInstallScripts: true,
+  exoticDependencies: true,
+  newDependencies: true,
+  provenance: true,
+  provenanceDowngraded: true,
+  publisherChanged: true,
+} satisfies Record<FactName, true>) as FactName[];

@@ -1,4 +1,4 @@
-import type { FactName } from '../api/facts.js';
+import { FACT_NAMES, type FactName } from '../api/facts.js';
 import { parseDuration, parseSize, printDuration, printSize } from '../api/quantities.js';
 import type { Finding } from '../api/scanner.js';
 import type {
@@ -28,22 +28,6 @@ export interface CompiledCondition {
   /** Adds why it is so; asked only when it is. */
   explain(subject: Subject, evidence: Evidence): void;
 }
-
-/** The names of all facts, with nothing forgotten. */
-const FACT_NAMES = Object.keys({
-  publishedAt: true,
-  licenses: true,
-  deprecated: true,
-  yanked: true,
-  upstream: true,
-  installScripts: true,
-  newInstallScripts: true,
-  exoticDependencies: true,
-  newDependencies: true,
-  provenance: true,
-  provenanceDowngraded: true,
-  publisherChanged: true,
-} satisfies Record<FactName, true>) as FactName[];
 
 const FACT_WORDS = {
   deprecated: ['deprecated', 'not deprecated'],

@@ -1,4 +1,4 @@
-import type { FactName } from '../api/facts.js';
+import { FACT_NAMES, type FactName } from '../api/facts.js';
 import {
   ACTIONS,
   type FiredRule,
@@ -9,20 +9,7 @@ import {
 } from '../api/policy.js';
 
 /** Its rules may look at anything. */
-const ALL_FACTS: ReadonlySet<FactName> = new Set<FactName>([
-  'publishedAt',
-  'licenses',
-  'deprecated',
-  'yanked',
-  'upstream',
-  'installScripts',
-  'newInstallScripts',
-  'exoticDependencies',
-  'newDependencies',
-  'provenance',
-  'provenanceDowngraded',
-  'publisherChanged',
-]);
+const ALL_FACTS: ReadonlySet<FactName> = new Set(FACT_NAMES);
 
 /** A rule of a `FixedPolicy`. */
 export interface FixedRule {

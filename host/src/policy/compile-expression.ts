@@ -1,4 +1,5 @@
 import { Environment, type ASTNode } from '@marcbachmann/cel-js';
+import { FACT_NAMES, type FactName } from '@entrepot/core';
 import type { ExpressionScope } from '@entrepot/core/engine';
 
 /** The longest expression, in characters. */
@@ -12,29 +13,17 @@ const MAX_COMPREHENSIONS = 8;
 
 const COMPREHENSIONS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 
-/** What an expression may name: `ExpressionScope`, whose keys these have to be. */
+/** What an expression may name besides the facts: the other keys of `ExpressionScope`, with nothing forgotten. */
 const VARIABLES = {
   purl: true,
   repository: true,
   known: true,
   findings: true,
   size: true,
-  publishedAt: true,
-  licenses: true,
-  deprecated: true,
-  yanked: true,
-  upstream: true,
-  installScripts: true,
-  newInstallScripts: true,
-  exoticDependencies: true,
-  newDependencies: true,
-  provenance: true,
-  provenanceDowngraded: true,
-  publisherChanged: true,
-} as const satisfies Record<keyof ExpressionScope, true>;
+} as const satisfies Record<Exclude<keyof ExpressionScope, FactName>, true>;
 
 const environment = new Environment({ limits: LIMITS, homogeneousAggregateLiterals: false });
-for (const name of Object.keys(VARIABLES)) environment.registerVariable(name, 'dyn');
+for (const name of [...Object.keys(VARIABLES), ...FACT_NAMES]) environment.registerVariable(name, 'dyn');
 
 /**
  * Compiles a CEL expression (github.com/google/cel-spec) over an `ExpressionScope`. The library has no bound on the cost of an
