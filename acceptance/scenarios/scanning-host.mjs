@@ -10,7 +10,6 @@ import { PythonIndex } from '../python-index.mjs';
 import { wheel } from '../python-fixtures.mjs';
 import { outputOf } from '../run-command.mjs';
 import { EntrepotServer, freePort, get } from '../server.mjs';
-import { writeTrivyDatabase } from '../trivy-database.mjs';
 
 /** @import { ImageSet } from '../oci-images.mjs' */
 /** @import { FixtureAdvisory } from '../trivy-database.mjs' */
@@ -24,18 +23,26 @@ const POLICY = {
 const AGE = 3_600_000;
 
 /**
- * Scanners behind a server: what they find is refused before anybody has it, and clients can ask what was found.
- * @param {{ tally: Tally, name: string, command: string, folder: string, image: ImageSet }} scene `image`: its tag `amd64` has findings, `arm64` none
+ * The scanner that a program is, and how a database is made for it.
+ * @typedef {object} ProgramScanner
+ * @property {string} type
+ * @property {string} command
+ * @property {(directory: string, advisories: readonly FixtureAdvisory[], options: { builtAt: number }) => Promise<void>} writeDatabase
  */
-export async function scanningHost({ tally, name, command, folder, image }) {
-  const directory = join(folder, 'trivy');
-  /** @type {readonly FixtureAdvisory[]} Trivy alone knows of the wheel, OSV alone of `osv-only`. */
+
+/**
+ * Scanners behind a server: what they find is refused before anybody has it, and clients can ask what was found.
+ * @param {{ tally: Tally, name: string, scanner: ProgramScanner, folder: string, image: ImageSet }} scene `image`: its tag `amd64` has findings, `arm64` none
+ */
+export async function scanningHost({ tally, name, scanner: { type, command, writeDatabase }, folder, image }) {
+  const directory = join(folder, type);
+  /** @type {readonly FixtureAdvisory[]} The program alone knows of the wheel, OSV alone of `osv-only`. */
   const advisories = [
     { id: 'CVE-2026-0001', ecosystem: 'npm', name: 'lodash', vulnerable: '<4.17.21', fixed: '4.17.21' },
     { id: 'CVE-2026-0002', ecosystem: 'pypi', name: 'requests', vulnerable: '<2.31.0', fixed: '2.31.0' },
     { id: 'CVE-2026-0004', release: 'debian 12', name: 'openssl', fixed: '3.0.11-1~deb12u2' },
   ];
-  await writeTrivyDatabase(directory, advisories, { builtAt: Date.now() - AGE });
+  await writeDatabase(directory, advisories, { builtAt: Date.now() - AGE });
   const records = join(folder, 'osv', 'npm');
   await mkdir(records, { recursive: true });
   await writeFile(join(records, 'GHSA-test-0000-0001.json'), JSON.stringify(osvRecord()));
@@ -61,7 +68,7 @@ export async function scanningHost({ tally, name, command, folder, image }) {
       policy: POLICY,
       scanners: [
         { type: 'osv', from: join(folder, 'osv'), ecosystems: ['npm'], directory: join(folder, 'osv-database') },
-        { type: 'trivy', command, directory, updates: false },
+        { type, command, directory, updates: false },
       ],
     },
   });
@@ -118,10 +125,12 @@ export async function scanningHost({ tally, name, command, folder, image }) {
     });
     await tally.check(`${name}, behind a server: tells of scans and databases`, async () => {
       const metrics = await text('/metrics');
-      assert.match(metrics, /^entrepot_scan_reports\{scanner="trivy",state="findings"\} [2-9]/m);
-      assert.match(metrics, /^entrepot_scan_reports\{scanner="trivy",state="clean"\} [2-9]/m);
-      assert.match(metrics, /^entrepot_scan_queue\{scanner="trivy"\} 0$/m);
-      const age = /^entrepot_scan_database_age_seconds\{scanner="trivy"\} (\S+)$/m.exec(metrics)?.[1];
+      assert.match(metrics, new RegExp(`^entrepot_scan_reports\\{scanner="${type}",state="findings"\\} [2-9]`, 'm'));
+      assert.match(metrics, new RegExp(`^entrepot_scan_reports\\{scanner="${type}",state="clean"\\} [2-9]`, 'm'));
+      assert.match(metrics, new RegExp(`^entrepot_scan_queue\\{scanner="${type}"\\} 0$`, 'm'));
+      const age = new RegExp(`^entrepot_scan_database_age_seconds\\{scanner="${type}"\\} (\\S+)$`, 'm').exec(
+        metrics,
+      )?.[1];
       assert.ok(
         Number(age) * 1000 >= AGE && Number(age) * 1000 < AGE + 600_000,
         `expected about an hour, found ${age} s`,
