@@ -10,7 +10,7 @@ export interface ScanAnswer {
 
 /** How much somebody wants an answer. */
 export interface ScanWish {
-  /** `waiting`: a client holds the line; `background`: nobody does. */
+  /** `waiting`: a client does not get it before, and mostly holds the line; `background`: nobody minds. */
   readonly priority: 'waiting' | 'background';
   /** When it is of no more use; milliseconds since the epoch. Absent: never. */
   readonly deadline?: number | undefined;

@@ -7,7 +7,7 @@ import type { Integrity } from '../api/integrity.js';
 import type { FirstFetch, FiredRule, PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { ArtifactDescription, RewriteContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
-import type { ScanAnswer } from '../api/scan-desk.js';
+import type { ScanAnswer, ScanWish } from '../api/scan-desk.js';
 import type { ScanSubject } from '../api/scanner.js';
 import { Denial, denialText } from './denial.js';
 import { isPinned } from './pinned-document.js';
@@ -191,7 +191,7 @@ export class Admission {
   /** For bytes that are not kept, and so are scanned by nobody: what the rule says of reports that are late. */
   withoutScan(judgement: Judgement): Judgement {
     if (judgement.decision.pending !== true) return judgement;
-    const { onTimeout } = this.#services.policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    const { onTimeout } = this.#firstFetch();
     if (onTimeout === 'allow') return judgement;
     if (onTimeout === 'deny') throw new Denial({ ...judgement, decision: unscanned(judgement.decision) });
     throw new ScanPending(judgement);
@@ -274,6 +274,12 @@ export class Admission {
     throw new Denial(judgement);
   }
 
+  /** How long a client waits for reports, and what follows then. What does not hold it leads to that at once. */
+  #firstFetch(): Pick<FirstFetch, 'deadline' | 'onTimeout'> {
+    const rule = this.#services.policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    return rule.action === 'hold' ? rule : { deadline: 0, onTimeout: rule.action };
+  }
+
   /** The judgement when the reports are here; what the rule says when they are late. */
   async #afterScan(
     { signal }: EngineRequest,
@@ -281,7 +287,12 @@ export class Admission {
     subject: Subject,
     before: Judgement,
   ): Promise<Judgement> {
-    const { deadline } = this.#services.policy.firstFetch?.(this.#definition.name) ?? SERVED_MEANWHILE;
+    const { deadline, onTimeout } = this.#firstFetch();
+    if (deadline <= 0) {
+      // Whoever is turned away wants it as much as one who holds the line.
+      this.#scanLater(subject, onTimeout === 'allow' ? 'background' : 'waiting');
+      return this.withoutScan(before);
+    }
     const answer = await this.#waitForScan(signal, subject, deadline);
     const after = this.#passed(resource, answer === undefined ? before : this.#judge(subject, answer));
     return this.withoutScan(after);
@@ -290,7 +301,7 @@ export class Admission {
   /** The reports on kept bytes; `undefined` when they are not here in time, or nobody can say. */
   async #waitForScan(signal: AbortSignal, subject: Subject, deadline: number): Promise<ScanAnswer | undefined> {
     const { clock, scanDesk } = this.#services;
-    if (scanDesk === undefined || deadline <= 0) return undefined;
+    if (scanDesk === undefined) return undefined;
     const tooLate = AbortSignal.timeout(deadline);
     const both = AbortSignal.any([signal, tooLate]);
     const wish = { priority: 'waiting', deadline: clock.now() + deadline, signal: both } as const;
@@ -304,9 +315,9 @@ export class Admission {
   }
 
   /** Nobody waits for it; the next one will know. */
-  #scanLater(subject: Subject): void {
+  #scanLater(subject: Subject, priority: ScanWish['priority'] = 'background'): void {
     const { scanDesk, logger } = this.#services;
-    const wish = { priority: 'background', signal: new AbortController().signal } as const;
+    const wish = { priority, signal: new AbortController().signal };
     scanDesk?.request(scanned(subject), wish).catch((error: unknown) => {
       logger.warn({ error, repository: this.#definition.name, key: subject.entry?.key }, 'a scan failed');
     });

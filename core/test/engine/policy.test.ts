@@ -349,7 +349,11 @@ class FakeDesk implements ScanDesk {
 }
 
 describe('a scan that is not done', () => {
-  const waiting = (deadline: number, onTimeout: FirstFetch['onTimeout']): ReturnType<typeof policyOf> =>
+  const waiting = (
+    deadline: number,
+    onTimeout: FirstFetch['onTimeout'],
+    action: FirstFetch['action'] = 'hold',
+  ): ReturnType<typeof policyOf> =>
     policyOf(
       ({ reports, coordinates }) => {
         if (coordinates.version === undefined) return undefined;
@@ -358,7 +362,7 @@ describe('a scan that is not done', () => {
           ? undefined
           : { action: 'deny', rules: [{ id: 'scan', action: 'deny', reason: 'found' }] };
       },
-      { action: 'hold', deadline, onTimeout },
+      { action, deadline, onTimeout },
     );
   const evil = {
     ...REPORT,
@@ -397,6 +401,19 @@ describe('a scan that is not done', () => {
     const { status: found, headers } = await harness.get(`/${NAMED}`);
     expect([found, headers['Retry-After']]).toEqual([status, retryAfter]);
     expect(records.at(-1)).toMatchObject({ refused: status !== 200, stage: 'content' });
+  });
+
+  it.each([
+    ['allow', 'deny', 200, 'background'],
+    ['deny', 'allow', 403, 'waiting'],
+  ] as const)('is waited for by nobody where the first fetch is to %s', async (action, onTimeout, status, wish) => {
+    const desk = new FakeDesk();
+    const harness = await open({ policy: waiting(60_000, onTimeout, action), scanDesk: desk });
+    publish(harness);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(status);
+    expect(desk.wishes).toEqual([wish]);
+    desk.give({ reports: [REPORT], failures: [] });
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
   });
 
   it('is not waited for by sidecars, nor where nobody scans', async () => {
