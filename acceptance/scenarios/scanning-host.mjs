@@ -56,13 +56,18 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
   const files = [wheel('requests', '2.30.0', {}), wheel('requests', '2.31.0', {})];
   index.projects = new Map([['requests', { name: 'requests', form: /** @type {const} */ ('json'), files }]]);
   await index.start();
+  const port = await freePort();
+  const write = { anonymous: 'write' };
   const server = new EntrepotServer({
     folder,
-    port: await freePort(),
+    port,
     repositories: {
       npm: { type: 'npm', upstream: registry.url },
       pypi: index.repository(),
-      images: { type: 'oci', kind: 'hosted', access: { anonymous: 'write' } },
+      images: { type: 'oci', kind: 'hosted', access: write },
+      // The upstream of the next one: whatever it has is given out.
+      origin: { type: 'oci', kind: 'hosted', access: write, policy: { mode: 'off' } },
+      mirror: { type: 'oci', upstream: `http://127.0.0.1:${port}` },
     },
     more: {
       policy: POLICY,
@@ -122,6 +127,15 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
       assert.match(refused.body.toString(), /CVE-2026-000[14]/);
       assert.equal(await status(manifest('arm64')), 200);
       assert.equal(await status(manifest(image.tagged('amd64').descriptor.digest)), 403);
+    });
+    await tally.check(`${name}, behind a server: judges an image of an upstream before anybody has it`, async () => {
+      await pushSet(server.url, image, undefined, `origin/${image.name}`);
+      const manifest = (/** @type {string} */ tag) => `/v2/mirror/origin/${image.name}/manifests/${tag}`;
+      const refused = await get(`${server.url}${manifest('amd64')}`);
+      assert.equal(refused.status, 403, refused.body.toString());
+      assert.match(refused.body.toString(), /CVE-2026-000[14]/);
+      assert.equal(await status(manifest('latest')), 403);
+      assert.equal(await status(manifest('arm64')), 200);
     });
     await tally.check(`${name}, behind a server: tells of scans and databases`, async () => {
       const metrics = await text('/metrics');

@@ -12,7 +12,7 @@ import {
   type TlsConfig,
 } from './config/index.js';
 import { TokenEndpoint } from './access/token-endpoint.js';
-import { createRootScope, createScanScope } from './container/bindings.js';
+import { createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import {
@@ -53,6 +53,7 @@ import { watchGovernance } from './policy/governance-metrics.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
 import { planScanners, scannerPackages } from './scanning/open-scanners.js';
+import type { FetchPart } from './scanning/scan-worker.js';
 
 /** A repository as a host serves it. Holds no secret. */
 export interface HostRepository {
@@ -100,6 +101,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
   try {
     if (prepared.problems.length > 0) throw new ConfigurationError(prepared.problems);
     await prepared.root.start();
+    openEngines(prepared);
     return assemble(loaded, prepared);
   } catch (error) {
     await abandon(prepared);
@@ -120,6 +122,8 @@ export async function checkConfiguration(
 interface Prepared {
   readonly root: Scope;
   readonly served: readonly Served[];
+  /** By repository; empty until the root has started. */
+  readonly engines: Map<string, RepositoryEngine>;
   readonly problems: readonly ConfigurationProblem[];
   readonly deadline: Deadline;
 }
@@ -130,37 +134,36 @@ interface Deadline {
 }
 
 /**
- * Starts a process that does the scans that servers on the same database ask for, and updates the databases of scanners.
+ * Starts a process that does the scans that servers on the same database ask for, and updates the databases of scanners. What
+ * is scanned may have to be fetched first, so it has the repositories, too; but it serves nothing.
  * @returns what ends it: what it is doing is given back
  * @throws ConfigurationError with everything that is wrong
  */
 export async function startScanWorker(
-  { config, directory }: LoadedConfig,
+  loaded: LoadedConfig,
   options: CreateHostOptions = {},
 ): Promise<() => Promise<void>> {
-  const { plans, problems } = await scannersOf(config, directory);
-  const wrong = [...problems, ...policyProblems(config.policy, policiesOf(config.repositories ?? {}))];
-  if (plans.length === 0 && wrong.length === 0)
-    wrong.push({ path: 'scanners', message: 'expected at least one scanner' });
-  if (wrong.length > 0) throw new ConfigurationError(wrong);
-  const logger = options.logger ?? createLogger(config.log.level);
-  const root = createScanScope(config, { scanners: plans, addressOf: () => undefined }, logger);
+  const { config } = loaded;
+  const prepared = await prepare(loaded, options, 'worker');
+  const { root, problems } = prepared;
   try {
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    if (config.scanners.length === 0)
+      throw new ConfigurationError([{ path: 'scanners', message: 'expected at least one scanner' }]);
     await root.start();
+    openEngines(prepared);
   } catch (error) {
-    await abandon({ root });
+    await abandon(prepared);
     throw error;
   }
-  logger.info({ scanners: plans.map(({ id }) => id), database: config.metadata.path }, 'scanning');
+  const scanners = root.get(GOVERNANCE).scanners.map(({ id }) => id);
+  root.get(ROOT_LOGGER).info({ scanners, database: config.metadata.path }, 'scanning');
   return () => root.dispose();
 }
 
-async function scannersOf(config: Config, folder: string): Promise<Awaited<ReturnType<typeof planScanners>>> {
-  const packages = scannerPackages(config.scanners, config.plugins);
-  const loaded = await loadPlugins({ plugins: config.plugins, scanners: packages, bundled: [], folder });
-  const failed = new Set(loaded.problems.map((problem) => problem.package));
-  const { plans, problems } = await planScanners(config.scanners, loaded.scanners, failed);
-  return { plans, problems: [...loaded.problems, ...problems] };
+/** From now on what scanners need of repositories can be fetched. */
+function openEngines({ served, engines }: Prepared): void {
+  for (const { plan, scope } of served) engines.set(plan.name, scope.get(ENGINE));
 }
 
 /** What nobody uses is not loaded: each format takes megabytes of its own. */
@@ -173,7 +176,11 @@ function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): re
 }
 
 /** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */
-async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promise<Prepared> {
+async function prepare(
+  loaded: LoadedConfig,
+  options: CreateHostOptions,
+  role: 'server' | 'worker' = 'server',
+): Promise<Prepared> {
   const { config, directory } = loaded;
   const plugins = await loadPlugins({
     plugins: config.plugins,
@@ -184,7 +191,9 @@ async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promis
   const failed = new Set(plugins.problems.map((problem) => problem.package));
   const scanners = await planScanners(config.scanners, plugins.scanners, failed);
   const planned = await planRepositories(loaded, plugins.plugins);
-  const governed = { scanners: scanners.plans, addressOf: clientOf };
+  const engines = new Map<string, RepositoryEngine>();
+  const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
+  const governed = { scanners: scanners.plans, addressOf: clientOf, fetchPart, role };
   const root = createRootScope(config, governed, options.logger ?? createLogger(config.log.level));
   const deadline: Deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
@@ -204,10 +213,10 @@ async function prepare(loaded: LoadedConfig, options: CreateHostOptions): Promis
     ...planned.problems,
     ...scanners.problems,
     ...policyProblems(config.policy, policiesOf(config.repositories ?? {})),
-    ...certificateProblems(config, planned.plans),
+    ...(role === 'server' ? certificateProblems(config, planned.plans) : []),
     ...refused,
   ];
-  return { root, served, problems, deadline };
+  return { root, served, engines, problems, deadline };
 }
 
 function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {

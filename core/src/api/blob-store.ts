@@ -58,6 +58,11 @@ export interface BlobStore {
   /** @throws EntrepotError `storage` when the store cannot be read and written now. */
   check(): Promise<void>;
   dispose(): Promise<void>;
+  /**
+   * Where the bytes are a file of this machine: for tools, which must not change it. It may go when the blob is deleted.
+   * `undefined` when there is no such blob. A driver that cannot do this leaves it out.
+   */
+  pathOf?(digest: Digest): Promise<string | undefined>;
   /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */
   signedUrl?(digest: Digest, ttl: number): Promise<URL>;
 }

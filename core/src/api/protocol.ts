@@ -1,6 +1,7 @@
 import type { AccessNeed } from './access.js';
 import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
+import type { Digest } from './digest.js';
 import type { Entry } from './entry-index.js';
 import type { EntrepotError } from './errors.js';
 import type { ArtifactFacts, FactName } from './facts.js';
@@ -68,6 +69,13 @@ export interface RewriteContext {
   admits(coordinates: PackageCoordinates, description?: ArtifactDescription): boolean;
   /** Why a version is not listed, for people: rules and the way to an explanation. `undefined` when it is listed. */
   refusal(coordinates: PackageCoordinates, description?: ArtifactDescription): string | undefined;
+}
+
+/** What something that is made of several pieces of bytes says of one of them. */
+export interface PartReference {
+  readonly digest: Digest;
+  /** Absent: it does not say. */
+  readonly mediaType?: string | undefined;
 }
 
 /** What `describe` and `verify` are given besides the bytes. */
@@ -162,9 +170,15 @@ export interface Protocol {
   describe?(document: DocumentResource, content: Content, context: VerifyContext): Promise<Descriptions>;
   /**
    * The path below the repository, as a client sends it, of the document that describes all versions of a name: for people who
-   * ask what is known of one. Absent, or `undefined`: there is none.
+   * ask what is known of one. Where each version has a document of its own, and `subject` is one: the path of the artifact that it
+   * describes. Pure. Absent, or `undefined`: there is none.
    */
-  documentPath?(name: PackageCoordinates): string | undefined;
+  documentPath?(subject: PackageCoordinates): string | undefined;
+  /**
+   * The path below the repository, as a client sends it, of other bytes that something of this name is made of: the manifests,
+   * configuration and layers of an image. For scans of what no client has brought whole. Pure. Absent, or `undefined`: there are none.
+   */
+  partPath?(whole: PackageCoordinates, part: PartReference): string | undefined;
   /**
    * Makes the bytes of a resource that says `produced`; for one with `together` those of all its members. Called once for
    * all who ask meanwhile.

@@ -65,8 +65,9 @@ export interface ScanSubject {
   /**
    * Other bytes of its repository that it names, by digest: the manifests, configuration and layers of an image. As long as
    * the scan runs. `undefined`: they are not to be had.
+   * @param mediaType what they are said to be, where that is said
    */
-  readonly part?: ((digest: Digest) => Promise<Content | undefined>) | undefined;
+  readonly part?: ((digest: Digest, mediaType?: string) => Promise<Content | undefined>) | undefined;
 }
 
 /** A request of a client to an API of the database itself, such as `POST /v1/query` of OSV or the bulk audit of npm. */

@@ -3,6 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
 import { describeVersions } from './describe-versions.js';
+import { readPart } from './read-part.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
 import { HostedChanges } from './hosted-changes.js';
@@ -120,7 +121,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         return reply;
       }
     },
-    describe: (name) => describeVersions({ definition, flights, admission }, name),
+    describe: (subject) => describeVersions({ definition, flights, admission }, subject),
+    part: (whole, part) => readPart({ definition, flights }, whole, part),
     flights: () => flights.count,
     async dispose(grace) {
       await flights.dispose(grace);

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Access } from '../api/access.js';
 import type { BlobStore } from '../api/blob-store.js';
 import type { Clock } from '../api/clock.js';
+import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { EntryIndex } from '../api/entry-index.js';
@@ -12,7 +13,7 @@ import type { Integrity } from '../api/integrity.js';
 import type { Logger } from '../api/logger.js';
 import type { Outcome } from '../api/outcome.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../api/policy.js';
-import type { Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
+import type { PartReference, Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
 import type { ScanDesk } from '../api/scan-desk.js';
 import type { Transport } from '../api/transport.js';
 import type { SharedStorage } from './shared-storage.js';
@@ -165,11 +166,17 @@ export interface RepositoryEngine {
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
   handle(request: EngineRequest): Promise<EngineReply>;
   /**
-   * What the document of a name says of its versions: the kept one, else it is fetched. Only facts that policy looks at. Empty
-   * where there is no such document; a hosted repository keeps the facts with what it has.
+   * What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. Only facts that
+   * policy looks at. Empty where there is no such document; a hosted repository keeps the facts with what it has.
    * @throws EntrepotError as a request for it would be answered
    */
-  describe(name: PackageCoordinates): Promise<readonly DescribedVersion[]>;
+  describe(subject: PackageCoordinates): Promise<readonly DescribedVersion[]>;
+  /**
+   * Other bytes that something of the name `whole` is made of: kept, else fetched and kept as for a client. No policy is asked: it
+   * is for those who judge the whole. `undefined`: the protocol knows no such part, or its upstream has none.
+   * @throws EntrepotError as a request for it would be answered
+   */
+  part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
   /** How many fetches are running. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */

@@ -25,6 +25,7 @@ export interface BlobStoreFixture {
 /** What a driver can do besides the contract. Each is off unless it is named. */
 export interface BlobStoreCapabilities {
   readonly signedUrl?: boolean;
+  readonly pathOf?: boolean;
   readonly replicas?: boolean;
   readonly outage?: boolean;
 }
@@ -324,10 +325,19 @@ function defineDeletion({ check }: Checks<OpenFixture>): void {
 
 function defineCapabilities(
   { check, checkIf }: Checks<OpenFixture>,
-  { signedUrl = false, replicas = false, outage = false }: BlobStoreCapabilities,
+  { signedUrl = false, pathOf = false, replicas = false, outage = false }: BlobStoreCapabilities,
 ): void {
-  check('says truthfully whether it signs URLs', async ({ store }) => {
+  check('says truthfully whether it signs URLs, and whether blobs are files', async ({ store }) => {
     assert.equal(typeof store.signedUrl, signedUrl ? 'function' : 'undefined');
+    assert.equal(typeof store.pathOf, pathOf ? 'function' : 'undefined');
+  });
+
+  checkIf(pathOf, 'pathOf is off', 'says where the file of a blob is', async ({ store }) => {
+    const bytes = sampleBytes(RANGED);
+    const digest = await put(store, bytes);
+    assertSame(await readFile((await store.pathOf?.(digest)) as string), bytes);
+    await store.delete(digest);
+    assert.equal(await store.pathOf?.(digest), undefined);
   });
 
   checkIf(signedUrl, 'signedUrl is off', 'serves a blob by a signed URL', async ({ store }) => {

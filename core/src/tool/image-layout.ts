@@ -1,6 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { constants, createWriteStream } from 'node:fs';
+import { copyFile, link, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Content } from '../api/content.js';
@@ -121,8 +121,9 @@ function chooseImage({ manifests }: Manifest, wanted: string): Descriptor {
   return found;
 }
 
-async function partOf({ part }: ScanSubject, { digest }: Descriptor, signal: AbortSignal): Promise<Content> {
-  const found = await (part === undefined ? undefined : untilAborted(part(digest), signal));
+async function partOf({ part }: ScanSubject, place: Descriptor, signal: AbortSignal): Promise<Content> {
+  const { digest, mediaType } = place;
+  const found = await (part === undefined ? undefined : untilAborted(part(digest, mediaType), signal));
   if (found !== undefined) return found;
   throw new EntrepotError('scan-unavailable', `${digest}: a part of the image is not to be had`, {
     code: 'SCAN_FAILED',
@@ -130,7 +131,10 @@ async function partOf({ part }: ScanSubject, { digest }: Descriptor, signal: Abo
 }
 
 async function writePart(path: string, content: Content, { size }: Descriptor, signal: AbortSignal): Promise<void> {
-  if (content.path !== undefined) return symlink(resolve(content.path), path);
+  if (content.path !== undefined) {
+    // Tools take no symbolic links in a layout. Where the place is on another file system, there is no other.
+    return link(content.path, path).catch(() => copyFile(content.path as string, path, constants.COPYFILE_FICLONE));
+  }
   let left = size;
   const bound = new Transform({
     transform(piece: Uint8Array, _, done) {

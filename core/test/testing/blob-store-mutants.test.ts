@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -15,6 +18,7 @@ type Factory = () => Promise<BlobStoreFixture>;
 function factory(wrong: Wrong = () => ({}), apart: 'shared' | 'apart' = 'shared'): Factory {
   return async () => {
     const shared = new MemoryBlobStore();
+    const file = join(tmpdir(), `entrepot-blob-${randomUUID()}`);
     let down = false;
     const server = createServer((request, response) => {
       void shared.open(`sha256:${request.url?.slice(1)}`).then((stream) => stream?.pipe(response));
@@ -24,6 +28,12 @@ function factory(wrong: Wrong = () => ({}), apart: 'shared' | 'apart' = 'shared'
       const signing = mutate(right, () => ({
         signedUrl: async (digest: Digest) =>
           new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${digest.slice(7)}`),
+        async pathOf(digest: Digest) {
+          const stream = await right.open(digest);
+          if (stream === undefined) return undefined;
+          await writeFile(file, stream);
+          return file;
+        },
         dispose: async () => {},
       }));
       const breakable = new Proxy(signing, {
@@ -46,6 +56,7 @@ function factory(wrong: Wrong = () => ({}), apart: 'shared' | 'apart' = 'shared'
       close: async () => {
         server.closeAllConnections();
         server.close();
+        await rm(file, { force: true });
       },
     };
   };
@@ -336,11 +347,15 @@ const mutants: Mutant<Factory>[] = [
   }),
   mutant(
     'does not sign although it says so',
-    ['says truthfully whether it signs URLs', 'serves a blob by a signed URL'],
+    ['says truthfully whether it signs URLs, and whether blobs are files', 'serves a blob by a signed URL'],
     () => ({
       signedUrl: undefined as never,
     }),
   ),
+  mutant('names a file whether there is a blob or not', ['says where the file of a blob is'], (right) => {
+    let last: string | undefined;
+    return { pathOf: async (digest) => (last = (await right.pathOf?.(digest)) ?? last) };
+  }),
   mutant('calls an outage an absence', ['calls an outage an error, never an absence'], (right) => ({
     stat: (digest) => right.stat(digest).catch(() => undefined),
   })),
@@ -356,5 +371,5 @@ function mutant(name: string, caughtBy: readonly string[], wrong: Wrong): Mutant
 }
 
 describe('blob store suite', () => {
-  testMutants(blobStoreSuite, factory(), { signedUrl: true, replicas: true, outage: true }, mutants);
+  testMutants(blobStoreSuite, factory(), { signedUrl: true, pathOf: true, replicas: true, outage: true }, mutants);
 });

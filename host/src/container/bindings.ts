@@ -14,6 +14,7 @@ import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import { openScanners, type ScannerPlan } from '../scanning/open-scanners.js';
+import type { FetchPart } from '../scanning/scan-worker.js';
 import { Scope } from './scope.js';
 import {
   BLOBS,
@@ -34,34 +35,14 @@ export interface Governed {
   readonly scanners: readonly ScannerPlan[];
   /** Where a request came from. */
   readonly addressOf: (request: EngineRequest) => string | undefined;
-}
-
-/** What a process that scans and serves nothing needs: the stores, the scanners, and the work between them. */
-export function createScanScope(
-  { storage, metadata, policy, repositories = {} }: Config,
-  governed: Governed,
-  logger: Logger,
-): Scope {
-  const root = new Scope('scan-worker');
-  root.value(ROOT_LOGGER, logger);
-  root.value(CLOCK, systemClock);
-  root.open(BLOBS, {}, () => FilesystemBlobStore.open({ path: storage.path, durability: storage.durability }));
-  root.open(
-    DATABASE,
-    {},
-    () => openSqlite({ path: metadata.path, durability: storage.durability }),
-    (database) => database.destroy(),
-  );
-  root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>
-    openGovernance(root, { policy, repositories }, { ...governed, role: 'worker' }, services),
-  );
-  return root;
+  readonly fetchPart: FetchPart;
+  readonly role: 'server' | 'worker';
 }
 
 async function openGovernance(
   root: Scope,
   { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
-  { scanners, addressOf, role }: Governed & Pick<GovernanceOptions, 'role'>,
+  { scanners, ...governed }: Governed,
   services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
@@ -72,10 +53,9 @@ async function openGovernance(
     ...services,
     config: { policy },
     repositories: places,
+    ...governed,
     scanners: opened,
     events,
-    addressOf,
-    role,
   });
   await governance.start();
   return governance;

@@ -16,6 +16,7 @@ const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
 const OPTIONAL_HOOKS = [
   'describe',
   'documentPath',
+  'partPath',
   'produce',
   'rewrite',
   'mediaTypeOf',

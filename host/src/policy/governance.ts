@@ -13,7 +13,7 @@ import type { Schema } from '../drivers/sql/schema.js';
 import { JobScanDesk } from '../scanning/job-scan-desk.js';
 import { policyScanners } from '../scanning/open-scanners.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
-import { ScanWorker, type HostScanner } from '../scanning/scan-worker.js';
+import { ScanWorker, type FetchPart, type HostScanner } from '../scanning/scan-worker.js';
 import { FirstSeen } from './first-seen.js';
 import type { RepositoryPolicies } from './policy-document.js';
 import { PolicyInForce } from './policy-in-force.js';
@@ -32,6 +32,7 @@ export interface GovernanceOptions {
   readonly logger: Logger;
   readonly events: PolicyEvents;
   readonly addressOf: (request: EngineDecision['request']) => string | undefined;
+  readonly fetchPart?: FetchPart | undefined;
   /** `worker`: a process that scans and serves nothing. Default: `server`. */
   readonly role?: 'server' | 'worker' | undefined;
 }
@@ -64,7 +65,7 @@ export class Governance {
 
   /** @throws ConfigurationError with everything that is wrong with the policy */
   constructor(options: GovernanceOptions) {
-    const { config, repositories, scanners, database, blobs, clock, logger, events, addressOf } = options;
+    const { config, repositories, scanners, database, blobs, clock, logger, events, addressOf, fetchPart } = options;
     const { role = 'server' } = options;
     this.#options = options;
     this.scanners = scanners;
@@ -101,6 +102,7 @@ export class Governance {
       blobs,
       clock,
       logger,
+      fetchPart,
       onReport: (report) => {
         this.desk.take(report);
         this.#updates

@@ -8,12 +8,20 @@ import {
   type Content,
   type Digest,
   type Logger,
+  type PackageCoordinates,
+  type PartReference,
   type Scanner,
   type ScanReport,
   type ScanSubject,
 } from '@entrepot/core';
 import { buffer } from 'node:stream/consumers';
-import type { KeptReport, ReportState, ScanJob, SqlScanStore } from '../drivers/sql/scan-store.js';
+import {
+  PRIORITIES,
+  type KeptReport,
+  type ReportState,
+  type ScanJob,
+  type SqlScanStore,
+} from '../drivers/sql/scan-store.js';
 
 /** A scanner of the configuration. */
 export interface HostScanner {
@@ -28,6 +36,13 @@ export interface HostScanner {
   readonly updateInterval: number;
 }
 
+/** Fetches other bytes that something in `repository` is made of, and keeps them. `undefined`: they are not to be had. */
+export type FetchPart = (
+  repository: string,
+  whole: PackageCoordinates,
+  part: PartReference,
+) => Promise<Content | undefined>;
+
 /** What a worker stands on. */
 export interface ScanWorkerOptions {
   readonly scanners: readonly HostScanner[];
@@ -35,6 +50,7 @@ export interface ScanWorkerOptions {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly fetchPart?: FetchPart | undefined;
   /** Is told of each report that this worker has put. */
   readonly onReport?: ((report: KeptReport) => void) | undefined;
   /** How often it looks for work that others ask for, in milliseconds. */
@@ -206,9 +222,9 @@ export class ScanWorker {
     }
   }
 
-  async #subjectOf({ scanner }: HostScanner, { coordinates, digest }: ScanJob): Promise<ScanSubject> {
+  async #subjectOf({ scanner }: HostScanner, { coordinates, digest, priority }: ScanJob): Promise<ScanSubject> {
     if (digest === undefined || !needsContent(scanner, coordinates.ecosystem)) return { coordinates };
-    const { store } = this.#options;
+    const { store, fetchPart } = this.#options;
     const places = await store.placesOf({ coordinates, digest });
     const content = await this.#contentOf(digest, places[0]?.mediaType);
     if (content === undefined) {
@@ -216,9 +232,16 @@ export class ScanWorker {
     }
     // What another repository has may not be for who reads this one.
     const repositories = [...new Set(places.map(({ repository }) => repository))];
-    const part = async (other: Digest): Promise<Content | undefined> => {
+    const part = async (other: Digest, named?: string): Promise<Content | undefined> => {
       const mediaType = await store.mediaTypeIn(repositories, other);
-      return mediaType === undefined ? undefined : this.#contentOf(other, mediaType);
+      if (mediaType !== undefined) return await this.#contentOf(other, mediaType);
+      // A client waits who cannot bring it before it is scanned. Where none does, one may bring it yet.
+      if (priority !== PRIORITIES.waiting || fetchPart === undefined) return undefined;
+      for (const repository of repositories) {
+        const fetched = await fetchPart(repository, coordinates, { digest: other, mediaType: named });
+        if (fetched !== undefined) return (await this.#contentOf(other, fetched.mediaType)) ?? fetched;
+      }
+      return undefined;
     };
     return { coordinates, digest, content, part };
   }
@@ -226,7 +249,8 @@ export class ScanWorker {
   async #contentOf(digest: Digest, mediaType = 'application/octet-stream'): Promise<Content | undefined> {
     const { blobs } = this.#options;
     const info = await blobs.stat(digest);
-    return info === undefined ? undefined : contentOf(blobs, digest, info.size, mediaType);
+    if (info === undefined) return undefined;
+    return { ...contentOf(blobs, digest, info.size, mediaType), path: await blobs.pathOf?.(digest) };
   }
 }
 

@@ -30,6 +30,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
     definition: {} as RepositoryDefinition,
     handle: async (request) => handler(request),
     describe: async () => [],
+    part: async () => undefined,
     flights: () => 0,
     dispose: () => Promise.resolve(),
   };

@@ -25,6 +25,7 @@ export async function describeVersions(
   dateOf: (path: string, version: string) => DocumentResource | undefined,
 ): Promise<Descriptions> {
   const descriptions = new Map<string, ArtifactDescription>();
+  for (const version of versions) describe(descriptions, path, version, undefined);
   if (!needs.has('publishedAt')) return descriptions;
   const newestFirst = versions.toSorted(compareVersions).reverse();
   let oldest = Infinity;
@@ -39,8 +40,10 @@ export async function describeVersions(
     if (newest - oldest > SETTLED) break;
   }
   if (oldest === Infinity) return descriptions;
-  for (const version of versions)
-    if (!descriptions.has(zipKey(path, version))) describe(descriptions, path, version, oldest);
+  for (const version of versions) {
+    if (descriptionIn(descriptions, path, version)?.publishedAt === undefined)
+      describe(descriptions, path, version, oldest);
+  }
   return descriptions;
 }
 

@@ -11,6 +11,7 @@ import { goEnvironment } from './go-environment.js';
 import { HashPool } from './hash-pool.js';
 import { LARGEST_PROOF, LARGEST_TILE } from './limits.js';
 import { modulePatterns } from './module-match.js';
+import { urlPath } from './module-path.js';
 import { verifyModuleFile } from './module-verifier.js';
 import { goOptions, type GoOptions } from './options.js';
 import { CLASS, createRoutes, datedVersion } from './routes.js';
@@ -130,6 +131,8 @@ export default defineProtocolPlugin({
     }
     return {
       route: routes.route,
+      documentPath: ({ name, version }) =>
+        `/${urlPath(name)}/@v/${version === undefined ? 'list' : `${urlPath(version)}.zip`}`,
       async verify(artifact, content, context) {
         const tile = parseTilePath(artifact.key.slice(`sumdb/${name}/`.length));
         if (artifact.class === CLASS.tile && tile !== undefined) {

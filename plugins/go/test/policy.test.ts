@@ -53,6 +53,21 @@ describe('versions that are too new', () => {
     expect((await get(`${PATH}/@v/v1.2.0.zip`)).status).toBe(403);
   });
 
+  it('are known to who asks why, one by one and all of a module', async () => {
+    const { repository, asked } = await open({ 'v1.0.0': 400, 'v1.1.0': 1 });
+    const { engine, clock } = repository;
+    const subject = { ecosystem: 'golang', name: 'example.com/dated' };
+    const [one, ...others] = await engine.describe({ ...subject, version: 'v1.1.0' });
+    expect([one?.coordinates.version, one?.facts.publishedAt]).toEqual(['v1.1.0', clock.now() - DAY]);
+    expect(others).toEqual([]);
+    expect(asked.filter((path) => path.endsWith('.zip'))).toEqual([]);
+    const all = await engine.describe(subject);
+    expect(all.map(({ coordinates, facts }) => [coordinates.version, facts.publishedAt])).toEqual([
+      ['v1.0.0', clock.now() - 400 * DAY],
+      ['v1.1.0', clock.now() - DAY],
+    ]);
+  });
+
   it('ripen', async () => {
     const { get, repository } = await open({ 'v1.0.0': 400, 'v1.1.0': 1 });
     expect((await get(`${PATH}/@v/v1.1.0.zip`)).status).toBe(403);
@@ -74,9 +89,12 @@ describe('versions that are too new', () => {
   });
 
   it('cost nothing where no rule looks at dates', async () => {
-    const { get, asked } = await openGo();
+    const { get, asked, repository } = await openGo();
     expect((await get('/example.com/one/@v/list')).status).toBe(200);
     expect((await get('/example.com/one/@v/v1.0.0.zip')).status).toBe(200);
+    expect(asked.filter((path) => path.endsWith('.info'))).toEqual([]);
+    const described = await repository.engine.describe({ ecosystem: 'golang', name: 'example.com/one' });
+    expect(described.map(({ coordinates }) => coordinates.version)).toContain('v1.0.0');
     expect(asked.filter((path) => path.endsWith('.info'))).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   EntrepotError,
+  type ArtifactDescription,
   type ArtifactResource,
   type Content,
   type DocumentResource,
@@ -93,6 +94,21 @@ export async function rewriteList(
     default:
       return tagList(document, bytes.length === 0 ? undefined : (readList(bytes).tags ?? []), next, context);
   }
+}
+
+/** The tags of a list, as far as it goes: of a tag nothing else is known. */
+export async function describeTags(
+  { coordinates }: DocumentResource,
+  content: Content,
+): Promise<ReadonlyMap<string, ArtifactDescription>> {
+  const name = coordinates?.name ?? '';
+  const { tags } = readList(await content.bytes(MAX_LIST));
+  return new Map(
+    (tags ?? []).map((version) => [
+      KEY.tag(name, version),
+      { integrity: [], coordinates: { ecosystem: 'oci', name, version } },
+    ]),
+  );
 }
 
 function tagList(

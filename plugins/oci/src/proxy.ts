@@ -4,15 +4,17 @@ import {
   type ArtifactResource,
   type Content,
   type DocumentResource,
+  type PackageCoordinates,
+  type PartReference,
   type Protocol,
   type RepositoryFacts,
   type RequestHead,
   type Resource,
 } from '@entrepot/core';
 import { renderError } from './errors.js';
-import { noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
+import { describeTags, noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
 import { mediaTypeIn, parseManifest } from './manifest.js';
-import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
+import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT, MANIFEST_TYPES } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
 import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } from './reference.js';
@@ -235,7 +237,17 @@ export class OciProxy implements Protocol {
     };
   }
 
+  partPath({ name }: PackageCoordinates, { digest, mediaType }: PartReference): string {
+    const isManifest = mediaType !== undefined && MANIFEST_TYPES.includes(mediaType);
+    return `/${name}/${isManifest ? 'manifests' : 'blobs'}/${digest}`;
+  }
+
+  documentPath({ name }: PackageCoordinates): string {
+    return `/${name}/tags/list`;
+  }
+
   async describe(document: DocumentResource, content: Content): Promise<ReadonlyMap<string, ArtifactDescription>> {
+    if (document.class === 'tags') return describeTags(document, content);
     if (document.class !== 'tag') return new Map();
     const bytes = await content.bytes(MAX_MANIFEST);
     this.#learnSizes(document.coordinates?.name ?? '', bytes);

@@ -1,4 +1,4 @@
-import type { ProtocolPlugin } from '@entrepot/core';
+import type { Digest, ProtocolPlugin } from '@entrepot/core';
 import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
@@ -42,6 +42,32 @@ function codeOf({ body }: TestReply): string {
 function tagsOf({ body }: TestReply): unknown {
   return JSON.parse(body.toString());
 }
+
+describe('for who judges', () => {
+  it('the tags of a name are known', async () => {
+    const { upstream, engine } = await open();
+    const body = JSON.stringify({ name: 'app', tags: ['1', 'latest'] });
+    upstream.serve(at('app/tags/list'), { body, mediaType: 'application/json' });
+    const described = await engine.describe({ ecosystem: 'oci', name: 'app' });
+    expect(described.map(({ coordinates: { version } }) => version)).toEqual(['1', 'latest']);
+  });
+
+  it('images are to be had piece by piece', async () => {
+    const repository = await open();
+    const { upstream, engine } = repository;
+    tag(repository, 'team/app', 'latest');
+    upstream.serve(at(`team/app/blobs/${digestOf(LAYER)}`), { body: LAYER });
+    const whole = { ecosystem: 'oci', name: 'team/app' };
+    const part = async (text: string, mediaType?: string): Promise<string | undefined> => {
+      const content = await engine.part(whole, { digest: digestOf(text) as Digest, mediaType });
+      return content && Buffer.from(await content.bytes(10_000)).toString();
+    };
+    expect(await part(LAYER, 'application/vnd.oci.image.layer.v1.tar')).toBe(LAYER);
+    expect(await part(LAYER)).toBe(LAYER);
+    expect(await part(IMAGE, MANIFEST)).toBe(IMAGE);
+    expect(await part('nowhere')).toBeUndefined();
+  });
+});
 
 describe('names', () => {
   it.each<[library: boolean | undefined, name: string, upstream: string]>([

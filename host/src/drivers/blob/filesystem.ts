@@ -95,6 +95,10 @@ export class FilesystemBlobStore implements BlobStore {
     return size === undefined ? undefined : { digest, size };
   }
 
+  async pathOf(digest: Digest): Promise<string | undefined> {
+    return (await this.stat(digest)) && this.#blobPath(digest);
+  }
+
   async open(
     digest: Digest,
     options: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined } = {},

@@ -22,7 +22,7 @@ async function fixture(durability: Durability): Promise<BlobStoreFixture> {
 
 for (const durability of ['strict', 'relaxed'] as const) {
   describe(durability, () => {
-    blobStoreSuite({ describe, it }, () => fixture(durability), { replicas: true, outage: true });
+    blobStoreSuite({ describe, it }, () => fixture(durability), { pathOf: true, replicas: true, outage: true });
   });
 }
 
