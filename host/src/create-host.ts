@@ -12,11 +12,13 @@ import {
   type TlsConfig,
 } from './config/index.js';
 import { TokenEndpoint } from './access/token-endpoint.js';
+import { createAdministrationScope } from './container/administration-scope.js';
 import { createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import {
   ACCESS,
+  ADMINISTRATION,
   BLOBS,
   DATABASE,
   ENGINE,
@@ -27,7 +29,7 @@ import {
   STORAGE,
   TOKENS,
 } from './container/tokens.js';
-import { adminAccess } from './http/admin-access.js';
+import { AdminAccess } from './http/admin-access.js';
 import { adminRoutes } from './http/admin-routes.js';
 import { createApp } from './http/app.js';
 import { advisoryRoutes, npmAudits } from './http/audit-routes.js';
@@ -121,6 +123,7 @@ export async function checkConfiguration(
 
 interface Prepared {
   readonly root: Scope;
+  readonly administration: Scope;
   readonly served: readonly Served[];
   /** By repository; empty until the root has started. */
   readonly engines: Map<string, RepositoryEngine>;
@@ -200,7 +203,11 @@ async function prepare(
     plan,
     scope: createRepositoryScope(root, plan, () => Math.max(0, deadline.at - performance.now())),
   }));
-  const starts = await Promise.allSettled(served.map(({ scope }) => scope.start()));
+  const administration = createAdministrationScope(root, config.admin);
+  const scopes = served.map(({ scope }) => scope);
+  // A worker asks nobody who may administer it.
+  if (role === 'server') scopes.push(administration);
+  const starts = await Promise.allSettled(scopes.map((scope) => scope.start()));
   const failures = starts.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
   const unexpected = failures.find((error) => !(error instanceof ConfigurationError));
   if (unexpected !== undefined) {
@@ -216,7 +223,7 @@ async function prepare(
     ...(role === 'server' ? certificateProblems(config, planned.plans) : []),
     ...refused,
   ];
-  return { root, served, engines, problems, deadline };
+  return { root, administration, served, engines, problems, deadline };
 }
 
 function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
@@ -251,8 +258,8 @@ interface OpenSite extends Site {
   readonly listener: Listener;
 }
 
-function assemble({ config, sources }: LoadedConfig, { root, served, deadline }: Prepared): Host {
-  const { server, metrics, log, admin, policy } = config;
+function assemble({ config, sources }: LoadedConfig, { root, administration, served, deadline }: Prepared): Host {
+  const { server, metrics, log, policy } = config;
   const logger = root.get(ROOT_LOGGER);
   const clock = root.get(CLOCK);
   const governance = root.get(GOVERNANCE);
@@ -305,13 +312,13 @@ function assemble({ config, sources }: LoadedConfig, { root, served, deadline }:
     ];
     healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
     metricsRoute(router, { ...metrics, source: numbers });
-    const access = adminAccess(admin.token);
+    const access = new AdminAccess(administration.get(ADMINISTRATION));
     adminRoutes(router, {
       governance,
       inquiry,
       access,
-      hasToken: admin.token !== undefined,
       clock,
+      logger,
       longestException: policy?.longestException ?? 90 * 86_400_000,
     });
     explainPage(router, inquiry, governance, access);

@@ -11,7 +11,7 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
 } from 'jose';
-import type { JwtConfig } from '../config/index.js';
+import type { IssuerConfig } from '../config/index.js';
 
 /** A set of keys that is larger is none, in bytes. */
 const MAX_KEYS_BYTES = 1024 * 1024;
@@ -30,12 +30,12 @@ export interface VerifiedToken {
 
 /** Checks tokens that an identity provider made. */
 export class JwtVerifier {
-  readonly #config: JwtConfig;
+  readonly #config: IssuerConfig;
   readonly #clock: Clock;
   readonly #keyOf: JWTVerifyGetKey;
   readonly #algorithms: string[];
 
-  private constructor(config: JwtConfig, clock: Clock, keyOf: JWTVerifyGetKey, algorithms: readonly string[]) {
+  private constructor(config: IssuerConfig, clock: Clock, keyOf: JWTVerifyGetKey, algorithms: readonly string[]) {
     this.#config = config;
     this.#clock = clock;
     this.#keyOf = keyOf;
@@ -47,7 +47,7 @@ export class JwtVerifier {
    * @param transport fetches the keys where they are at a URL
    * @throws EntrepotError `configuration` for a key file that cannot be used
    */
-  static async open(config: JwtConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
+  static async open(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
     const { keyFile, keysUrl, algorithms } = config;
     if (keyFile === undefined) {
       const url = new URL(keysUrl as string);

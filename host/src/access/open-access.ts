@@ -1,10 +1,15 @@
 import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, type Transport } from '@entrepot/core';
-import { ConfigurationError, type AccessConfig, type ConfigurationProblem, type JwtConfig } from '../config/index.js';
+import {
+  ConfigurationError,
+  type AccessConfig,
+  type ConfigurationProblem,
+  type IssuerConfig,
+} from '../config/index.js';
 import type { RepositoryPlan } from '../repository-plan.js';
+import { hashOf } from './check-password.js';
 import { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
 import { namePatterns } from './name-pattern.js';
-import { hashPassword } from './password-hash.js';
 import { RepositoryAccess, type KnownUser } from './repository-access.js';
 import type { RepositoryTokens } from './repository-tokens.js';
 
@@ -16,8 +21,11 @@ export interface AccessServices {
   readonly tokens: () => RepositoryTokens;
 }
 
-/** The library behind it takes ten megabytes that only servers with such tokens need. */
-async function openVerifier(config: JwtConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
+/**
+ * The library behind it takes ten megabytes that only servers with such tokens need.
+ * @throws EntrepotError `configuration` for a key file that cannot be used
+ */
+export async function openVerifier(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
   const { JwtVerifier } = await import('./jwt-verifier.js');
   return await JwtVerifier.open(config, clock, transport);
 }
@@ -66,10 +74,9 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
 
 async function knownUsers({ users }: AccessConfig): Promise<ReadonlyMap<string, KnownUser>> {
   const known = new Map<string, KnownUser>();
-  for (const [name, { password, passwordHash, may, names }] of Object.entries(users)) {
-    // A password that is given plainly is kept and compared as the others are.
-    const hash = passwordHash ?? (await hashPassword(password as string));
-    known.set(name, { hash, may, fits: names === undefined ? () => true : namePatterns(names) });
+  for (const [name, user] of Object.entries(users)) {
+    const { may, names } = user;
+    known.set(name, { hash: await hashOf(user), may, fits: names === undefined ? () => true : namePatterns(names) });
   }
   return known;
 }

@@ -1,9 +1,9 @@
 import { EntrepotError, type Access, type AccessNeed, type Caller, type Clock, type Right } from '@entrepot/core';
 import type { JwtConfig } from '../config/index.js';
 import { CallerMemo, type Checked } from './caller-memo.js';
+import { checkPassword, parseAuthorization } from './check-password.js';
 import type { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
-import { verifyPassword } from './password-hash.js';
 import { RepositoryTokens } from './repository-tokens.js';
 import { rightsOfClaims } from './token-claims.js';
 
@@ -31,8 +31,6 @@ export interface RepositoryAccessOptions {
   readonly tokens: () => RepositoryTokens;
   readonly clock: Clock;
 }
-
-const NOBODY_LIKE_THIS = 'Wrong user name or password';
 
 /** Access as the configuration of a repository says it: passwords, tokens of an identity provider, and our own. */
 export class RepositoryAccess implements Access {
@@ -67,8 +65,8 @@ export class RepositoryAccess implements Access {
   }
 
   async #check(authorization: string): Promise<Checked> {
-    const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +([^ ]+) *$/.exec(authorization) ?? [];
-    switch (scheme.toLowerCase()) {
+    const { scheme, credentials } = parseAuthorization(authorization);
+    switch (scheme) {
       case 'basic':
         return await this.#checkPassword(credentials);
       case 'bearer':
@@ -81,15 +79,8 @@ export class RepositoryAccess implements Access {
   }
 
   async #checkPassword(credentials: string): Promise<Checked> {
-    const text = Buffer.from(credentials, 'base64').toString('utf8');
-    const colon = text.indexOf(':');
-    const user = colon < 0 ? undefined : this.#userOf(text.slice(0, colon));
-    const hash = user?.hash ?? this.#anyHash();
-    if (hash === undefined) throw new EntrepotError('unauthorized', 'Passwords are not taken here');
-    // For a user whom nobody knows as well: how long it takes must not say who exists.
-    const right = await verifyPassword(text.slice(colon + 1), hash);
-    if (!right || user === undefined) throw new EntrepotError('unauthorized', NOBODY_LIKE_THIS);
-    return { caller: { name: text.slice(0, colon), may: (need) => this.#mayUser(user, need) } };
+    const { name, user } = await checkPassword(credentials, (asked) => this.#userOf(asked), this.#anyHash());
+    return { caller: { name, may: (need) => this.#mayUser(user, need) } };
   }
 
   async #checkJwt(token: string): Promise<Checked> {

@@ -64,7 +64,8 @@ function isAccessEntry(value: unknown): value is AccessEntry {
   return typeof type === 'string' && typeof name === 'string' && Array.isArray(actions);
 }
 
-function wordsOf(claim: unknown): unknown[] {
+/** The words of a claim: a text of them, or a list. */
+export function wordsOf(claim: unknown): unknown[] {
   if (typeof claim === 'string') return claim.split(' ');
   return Array.isArray(claim) ? claim : [];
 }

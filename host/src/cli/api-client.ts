@@ -5,6 +5,8 @@ import type { CommandContext } from './context.js';
 export interface ServerOptions {
   readonly config?: string;
   readonly server?: string;
+  /** An administrator, whose password is on standard input. */
+  readonly user?: string;
 }
 
 /** The administration of a running server. */
@@ -18,14 +20,16 @@ export interface ApiClient {
 const TIMEOUT = 120_000;
 
 /**
- * Finds the server: `--server`, else where the configuration says that it listens; with the token of the configuration, else of
- * `ENTREPOT_ADMIN_TOKEN`.
+ * Finds the server: `--server`, else where the configuration says that it listens; with the password of `--user`, else the token of
+ * the configuration, else that of `ENTREPOT_ADMIN_TOKEN`.
  */
 export async function apiClient(
-  { config: file, server }: ServerOptions,
-  { env, cwd }: CommandContext,
+  { config: file, server, user }: ServerOptions,
+  { env, cwd, readInput }: CommandContext,
 ): Promise<ApiClient> {
   const { base, token } = await placeOf(file, server, { env, cwd });
+  const authorization =
+    user === undefined ? token && `Bearer ${token}` : basicCredentials(user, firstLine(await readInput()));
   return {
     async ask(method, path, body) {
       const text = await send(method, path, body);
@@ -42,7 +46,7 @@ export async function apiClient(
         method,
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT),
-        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        headers: authorization === undefined ? {} : { authorization },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
     } catch (error) {
@@ -55,6 +59,17 @@ export async function apiClient(
     if (!answer.ok) throw new Error(text.trim() || `the server answered with ${answer.status}`);
     return text;
   }
+}
+
+function basicCredentials(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+}
+
+/** What was typed, or is in a file, without the line's end. @throws Error when there is none */
+export function firstLine(input: string): string {
+  const [line = ''] = input.split(/\r?\n/);
+  if (line === '') throw new Error('expected a password on standard input');
+  return line;
 }
 
 async function placeOf(

@@ -103,7 +103,14 @@ const SERVER_OPTION = [
   '-s, --server <url>',
   'the server (default: where the configuration says that it listens)',
 ] as const;
-const BY_OPTION = ['--by <name>', 'who says so (default: the user of this machine)'] as const;
+const USER_OPTION = [
+  '-u, --user <name>',
+  'an administrator, whose password is on standard input (default: the token of the configuration)',
+] as const;
+const BY_OPTION = [
+  '--by <name>',
+  'who says so, where the server does not know it (default: the user of this machine)',
+] as const;
 
 /** What asks and decides on policy, most of it at a running server. */
 function governanceCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
@@ -210,7 +217,10 @@ function quarantineCommands(program: Command, context: CommandContext, finish: (
 }
 
 function onServer(command: Command): Command {
-  return command.option(...FILE_OPTION).option(...SERVER_OPTION);
+  return command
+    .option(...FILE_OPTION)
+    .option(...SERVER_OPTION)
+    .option(...USER_OPTION);
 }
 
 /** Without this, a misspelt command would be an argument too many for the default one. */

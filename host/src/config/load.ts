@@ -5,7 +5,7 @@ import { ConfigurationError, type ConfigurationProblem } from './configuration-e
 import { applyEnvironment } from './environment.js';
 import { expandReferences } from './references.js';
 import { parseYaml } from './read-yaml.js';
-import type { Config, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
+import type { Config, IssuerConfig, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
 import { plainSecretProblems } from './plain-secrets.js';
 import { validateConfig } from './validate.js';
 
@@ -119,7 +119,7 @@ function nameVariables(
 }
 
 function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
-  const { storage, metadata, server, policy, repositories } = config;
+  const { admin, storage, metadata, server, policy, repositories } = config;
   const blobs = path.resolve(directory, storage.path);
   const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));
   return {
@@ -127,6 +127,7 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
     server: { ...server, tls: absoluteTls(server.tls, directory) },
     storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
     metadata: { ...metadata, path: path.resolve(directory, metadata.path) },
+    admin: { ...admin, ...(admin.jwt && { jwt: absoluteKey(admin.jwt, directory) }) },
     policy: policy && { ...policy, file: absolute(policy.file, directory) },
     repositories: repositories && absoluteRepositories(repositories, directory),
   };
@@ -146,7 +147,7 @@ function absoluteRepositories(
         access: access && {
           ...access,
           htpasswd: absolute(access.htpasswd, directory),
-          jwt: access.jwt && { ...access.jwt, keyFile: absolute(access.jwt.keyFile, directory) },
+          jwt: absoluteKey(access.jwt, directory),
         },
       },
     ] as const;
@@ -163,6 +164,10 @@ function absoluteTls(tls: TlsConfig | undefined, directory: string): TlsConfig |
     key: path.resolve(directory, key),
     ca: absolute(ca, directory),
   };
+}
+
+function absoluteKey<Issuer extends IssuerConfig>(issuer: Issuer | undefined, directory: string): Issuer | undefined {
+  return issuer && { ...issuer, keyFile: absolute(issuer.keyFile, directory) };
 }
 
 function absolute(file: string | undefined, directory: string): string | undefined {

@@ -16,16 +16,16 @@ export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
   for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
     look(`policy.webhooks.${index}.secret`, mapping(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
   }
-  for (const [name, repository] of Object.entries(mapping(written['repositories']))) {
-    const { users } = mapping(mapping(repository)['access']);
-    for (const [user, { password }] of Object.entries(mapping(users)).map(
-      ([key, one]) => [key, mapping(one)] as const,
-    )) {
-      const expected = 'expected ${env:NAME} or ${file:PATH}, or a passwordHash instead (entrepot password makes one)';
-      look(`repositories.${name}.access.users.${user}.password`, password, expected);
-    }
-  }
+  lookAtUsers('admin.users', written['admin']);
+  for (const [name, repository] of Object.entries(mapping(written['repositories'])))
+    lookAtUsers(`repositories.${name}.access.users`, mapping(repository)['access']);
   return problems;
+
+  function lookAtUsers(path: string, access: unknown): void {
+    const expected = 'expected ${env:NAME} or ${file:PATH}, or a passwordHash instead (entrepot password makes one)';
+    for (const [user, one] of Object.entries(mapping(mapping(access)['users'])))
+      look(`${path}.${user}.password`, mapping(one)['password'], expected);
+  }
 
   function look(path: string, value: unknown, message: string): void {
     if (typeof value === 'string' && !REFERENCE.test(value)) problems.push({ path, message });

@@ -298,12 +298,30 @@ const passwordHash = z.string().superRefine((hash, context) => {
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
 
+/** A password, or its hash. */
+const passwordKeys = {
+  password: text.optional().describe('The password. A secret: `${env:…}` or `${file:…}`.'),
+  passwordHash: passwordHash
+    .optional()
+    .describe('Instead: its hash, as `entrepot password` prints it, or bcrypt (`$2y$…`).'),
+};
+
+const ONE_PASSWORD = 'expected either password or passwordHash';
+
+function hasOnePassword({ password, passwordHash: hash }: { password?: unknown; passwordHash?: unknown }): boolean {
+  return (password === undefined) !== (hash === undefined);
+}
+
+/** By their names. */
+function usersOf<User extends z.ZodType>(user: User) {
+  return z
+    .record(z.string().regex(/^[^:\s\p{Cc}]+$/u, { error: 'expected a user name without ":" and spaces' }), user)
+    .prefault({});
+}
+
 const userSchema = z
   .strictObject({
-    password: text.optional().describe('The password. A secret: `${env:…}` or `${file:…}`.'),
-    passwordHash: passwordHash
-      .optional()
-      .describe('Instead: its hash, as `entrepot password` prints it, or bcrypt (`$2y$…`).'),
+    ...passwordKeys,
     may: z.enum(['read', 'write']).default('read').describe('`write` includes `read`, and removing.'),
     names: z
       .array(text)
@@ -312,35 +330,47 @@ const userSchema = z
         'The names in the repository that this holds for (images, tenants of charts): `*` is anything but `/`, `**` anything. Left out: all.',
       ),
   })
-  .refine(({ password, passwordHash }) => (password === undefined) !== (passwordHash === undefined), {
-    error: 'expected either password or passwordHash',
-  });
+  .refine(hasOnePassword, { error: ONE_PASSWORD });
+
+/** Whose tokens are taken, and what they are checked with. */
+const issuerKeys = {
+  keyFile: text.optional().describe('The file with the public key: PEM, a JWK or a JWK set.'),
+  keysUrl: httpUrl({ credentials: false })
+    .optional()
+    .describe(
+      'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
+    ),
+  issuer: text.describe('What `iss` must be.'),
+  audience: text.describe('What `aud` must be, or hold.'),
+  algorithms: z
+    .array(z.enum(['RS256', 'ES256', 'EdDSA']))
+    .min(1, { error: 'expected at least one algorithm' })
+    .default(['RS256', 'ES256', 'EdDSA'])
+    .describe('The algorithms that are taken. A PEM key is of one of them, whatever a token says.'),
+  clockTolerance: duration().prefault('30s').describe('How far the clock of the identity provider may be off.'),
+  claim: text
+    .default('scope')
+    .describe('The claim in whose words it is looked for what a token lets do: `scope`, `groups`.'),
+};
+
+const ONE_KEY_SOURCE = 'expected either keyFile or keysUrl';
+
+function hasOneKeySource({ keyFile, keysUrl }: { keyFile?: unknown; keysUrl?: unknown }): boolean {
+  return (keyFile === undefined) !== (keysUrl === undefined);
+}
+
+const issuerSchema = z.strictObject(issuerKeys);
+
+/** Whose tokens are taken. */
+export type IssuerConfig = z.output<typeof issuerSchema>;
 
 const jwtSchema = z
   .strictObject({
-    keyFile: text.optional().describe('The file with the public key: PEM, a JWK or a JWK set.'),
-    keysUrl: httpUrl({ credentials: false })
-      .optional()
-      .describe(
-        'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
-      ),
-    issuer: text.describe('What `iss` must be.'),
-    audience: text.describe('What `aud` must be, or hold.'),
-    algorithms: z
-      .array(z.enum(['RS256', 'ES256', 'EdDSA']))
-      .min(1, { error: 'expected at least one algorithm' })
-      .default(['RS256', 'ES256', 'EdDSA'])
-      .describe('The algorithms that are taken. A PEM key is of one of them, whatever a token says.'),
-    clockTolerance: duration().prefault('30s').describe('How far the clock of the identity provider may be off.'),
-    claim: text
-      .default('scope')
-      .describe('The claim whose words `read` and `write` are looked for in: `scope`, `groups`.'),
+    ...issuerKeys,
     read: z.array(text).default([]).describe('The words that let read.'),
     write: z.array(text).default([]).describe('The words that let read and write.'),
   })
-  .refine(({ keyFile, keysUrl }) => (keyFile === undefined) !== (keysUrl === undefined), {
-    error: 'expected either keyFile or keysUrl',
-  });
+  .refine(hasOneKeySource, { error: ONE_KEY_SOURCE });
 
 /** Tokens of an identity provider. */
 export type JwtConfig = z.output<typeof jwtSchema>;
@@ -350,10 +380,7 @@ const accessSchema = z.strictObject({
     .enum(['none', 'read', 'write'])
     .default('none')
     .describe('What everybody may without saying who they are.'),
-  users: z
-    .record(z.string().regex(/^[^:\s\p{Cc}]+$/u, { error: 'expected a user name without ":" and spaces' }), userSchema)
-    .prefault({})
-    .describe('Users with passwords, by name.'),
+  users: usersOf(userSchema).describe('Users with passwords, by name.'),
   htpasswd: text
     .optional()
     .describe('A file of users with bcrypt hashes (`htpasswd -B`), who may write. Read again when it changes.'),
@@ -494,9 +521,27 @@ const adminSchema = z.strictObject({
     .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' })
     .optional()
     .describe(
-      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Left out: it answers this machine alone.',
+      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without it, users and jwt the administration answers this machine alone.',
     ),
+  users: usersOf(z.strictObject(passwordKeys).refine(hasOnePassword, { error: ONE_PASSWORD })).describe(
+    'Who may administer with a password, by name. What they decide is decided under that name.',
+  ),
+  jwt: z
+    .strictObject({
+      ...issuerKeys,
+      admin: z
+        .array(text)
+        .min(1, { error: 'expected at least one word' })
+        .default(['admin'])
+        .describe('The words that let administer.'),
+    })
+    .refine(hasOneKeySource, { error: ONE_KEY_SOURCE })
+    .optional()
+    .describe('Bearer tokens of an identity provider. What their subjects decide is decided under that name.'),
 });
+
+/** Who may administer the server. */
+export type AdminConfig = z.output<typeof adminSchema>;
 
 const repositoryKeys = {
   type: z

@@ -9,6 +9,7 @@ import {
 } from '@entrepot/core';
 import type { EngineObserver, RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
 import type { Kysely } from 'kysely';
+import type { Administration } from '../access/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Schema } from '../drivers/sql/schema.js';
@@ -31,6 +32,9 @@ export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root')
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 /** There only where a repository has `access` configured. */
 export const TOKENS = createToken<RepositoryTokens, 'root'>('host-tokens', 'root');
+
+/** In a scope of its own. */
+export const ADMINISTRATION = createToken<Administration, 'repository'>('host-administration', 'repository');
 
 export const ACCESS = createToken<Access, 'repository'>('host-access', 'repository');
 export const PROTOCOL = createToken<Protocol, 'repository'>('host-protocol', 'repository');

@@ -1,4 +1,4 @@
-import { EntrepotError, packageUrl, type Clock } from '@entrepot/core';
+import { EntrepotError, packageUrl, type Clock, type Logger } from '@entrepot/core';
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { checkDocument } from '../policy/policy-document.js';
@@ -8,7 +8,7 @@ import type { Governance } from '../policy/governance.js';
 import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js';
 import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
-import { adminGuard, type AdminAccess } from './admin-access.js';
+import type { AdminAccess } from './admin-access.js';
 import { readValue } from './read-body.js';
 import { severityCounts } from './severity-counts.js';
 
@@ -17,8 +17,8 @@ export interface AdminOptions {
   readonly governance: Governance;
   readonly inquiry: Inquiry;
   readonly access: AdminAccess;
-  readonly hasToken: boolean;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** How long an exception may hold; milliseconds. */
   readonly longestException: number;
 }
@@ -29,13 +29,20 @@ const MAX_LIMIT = 10_000;
 
 /** What operators ask and decide, as JSON. */
 export function adminRoutes(router: Router, options: AdminOptions): void {
-  const { governance, inquiry, access, hasToken, clock, longestException } = options;
+  const { governance, inquiry, access, clock, logger, longestException } = options;
   const { policy, exceptions, quarantine, reports, decisions, downloads } = governance;
-  const guard = adminGuard(access, hasToken);
+  const guard = access.guard(logger);
   const get = (path: string, answer: (ctx: Context) => Promise<unknown> | unknown): void =>
     void router.get(ROOT + path, guard, reply(answer));
   const post = (path: string, answer: (ctx: Context) => Promise<unknown>): void =>
     void router.post(ROOT + path, guard, reply(answer));
+
+  /** A form that somebody answers for: under their own name, where they had to say who they are. */
+  async function formOf(ctx: Context): Promise<unknown> {
+    const form = await readValue(ctx.req);
+    const { name } = access.administratorOf(ctx);
+    return name === undefined || typeof form !== 'object' || form === null ? form : { ...form, by: name };
+  }
 
   get('/policy', () => policy.status());
   post('/policy/simulate', async (ctx) => {
@@ -48,14 +55,14 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
 
   get('/exceptions', async () => ({ exceptions: await exceptions.list() }));
   post('/exceptions', async (ctx) => {
-    const exception = exceptionOf(await readValue(ctx.req), clock.now(), longestException);
+    const exception = exceptionOf(await formOf(ctx), clock.now(), longestException);
     await exceptions.add(exception);
     await governance.refresh();
     ctx.status = 201;
     return exception;
   });
   post('/exceptions/:id/approve', async (ctx) => {
-    const { by } = fieldsOf(await readValue(ctx.req), ['by']);
+    const { by } = fieldsOf(await formOf(ctx), ['by']);
     const found = await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({
       ...one,
       approvedBy: [...new Set([...one.approvedBy, by as string])],
@@ -90,7 +97,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     };
   });
   post('/quarantine/release', async (ctx) => {
-    const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl', 'by', 'reason'], ['expires', 'rules']);
+    const form = fieldsOf(await formOf(ctx), ['repository', 'purl', 'by', 'reason'], ['expires', 'rules']);
     const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
     const held = await quarantine.find(subject);
     const now = clock.now();
@@ -117,7 +124,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     return { exception };
   });
   post('/quarantine/deny', async (ctx) => {
-    const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl', 'by', 'reason']);
+    const form = fieldsOf(await formOf(ctx), ['repository', 'purl', 'by', 'reason']);
     const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
     await quarantine.decide(subject, {
       state: 'denied',
@@ -192,7 +199,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   post('/vex', async (ctx) => {
     const expires = textOf(ctx, 'expires') ?? new Date(clock.now() + longestException).toISOString();
     expiryOf(expires, clock.now(), longestException);
-    const forms = exceptionFormsOf(await readValue(ctx.req), expires);
+    const forms = exceptionFormsOf(await readValue(ctx.req), expires, access.administratorOf(ctx).name);
     const made = forms.map((form) => exceptionOf(form, clock.now(), longestException));
     for (const exception of made) await exceptions.add(exception);
     await governance.refresh();

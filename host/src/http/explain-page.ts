@@ -24,7 +24,7 @@ export function explainPage(router: Router, inquiry: Inquiry, governance: Govern
   router.get(`${PREFIX}*purl`, async (ctx) => {
     const coordinates = coordinatesOf(ctx.req.url ?? '');
     await governance.flush();
-    const explanations = await inquiry.explain(coordinates, { openOnly: !access(ctx.req) });
+    const explanations = await inquiry.explain(coordinates, { openOnly: !(await access.isAllowed(ctx.req)) });
     ctx.set('Cache-Control', 'no-store');
     ctx.set('X-Content-Type-Options', 'nosniff');
     ctx.set('Vary', 'Accept');

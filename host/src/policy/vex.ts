@@ -32,8 +32,11 @@ const vexDocument = z.looseObject({
     .max(10_000),
 });
 
-/** The forms of exceptions that a VEX document asks for: one for each statement that something is not affected, or fixed. */
-export function exceptionFormsOf(value: unknown, expires: string): readonly object[] {
+/**
+ * The forms of exceptions that a VEX document asks for: one for each statement that something is not affected, or fixed.
+ * @param by who answers for them; absent: the author of the document
+ */
+export function exceptionFormsOf(value: unknown, expires: string, by?: string): readonly object[] {
   const parsed = vexDocument.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -42,7 +45,7 @@ export function exceptionFormsOf(value: unknown, expires: string): readonly obje
       `expected an OpenVEX document: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
     );
   }
-  const { author = 'VEX', statements } = parsed.data;
+  const { author = 'nobody', statements } = parsed.data;
   return statements.flatMap(({ vulnerability, products = [], status, justification, impact_statement: impact }) => {
     if (status !== 'not_affected' && status !== 'fixed') return [];
     const purl = products
@@ -51,11 +54,11 @@ export function exceptionFormsOf(value: unknown, expires: string): readonly obje
     if (purl.length === 0) return [];
     const name = typeof vulnerability === 'string' ? vulnerability : vulnerability.name;
     const aliases = typeof vulnerability === 'string' ? [] : (vulnerability.aliases ?? []);
-    const reason = [`VEX: ${status}`, justification, impact]
+    const reason = [`VEX of ${author}: ${status}`, justification, impact]
       .filter((part) => part !== undefined)
       .join(': ')
       .slice(0, 500);
-    return [{ purl, advisories: [name, ...aliases], kind: 'false-positive', reason, by: author, expires }];
+    return [{ purl, advisories: [name, ...aliases], kind: 'false-positive', reason, by: by ?? author, expires }];
   });
 }
 

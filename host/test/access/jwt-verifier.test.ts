@@ -8,7 +8,7 @@ import { ManualClock, NodeTransport } from '@entrepot/core/testing';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { JwtVerifier } from '../../src/access/jwt-verifier.js';
-import type { JwtConfig } from '../../src/config/index.js';
+import type { IssuerConfig } from '../../src/config/index.js';
 
 const RSA = await generateKeyPair('RS256', { extractable: true });
 const OTHER = await generateKeyPair('RS256');
@@ -19,15 +19,13 @@ const PEM = await exportSPKI(RSA.publicKey);
 const clock = new ManualClock();
 const NOW = Math.floor(clock.now() / 1000);
 
-function config(more: Partial<JwtConfig>): JwtConfig {
+function config(more: Partial<IssuerConfig>): IssuerConfig {
   return {
     issuer: 'https://id.example.com',
     audience: 'entrepot',
     algorithms: ['RS256', 'ES256', 'EdDSA'],
     clockTolerance: 30_000,
     claim: 'scope',
-    read: [],
-    write: [],
     ...more,
   };
 }
@@ -39,7 +37,7 @@ function file(content: string): string {
   return join(folder, 'key');
 }
 
-async function open(content: string, more: Partial<JwtConfig> = {}): Promise<JwtVerifier> {
+async function open(content: string, more: Partial<IssuerConfig> = {}): Promise<JwtVerifier> {
   return await JwtVerifier.open(config({ keyFile: file(content), ...more }), clock, new NodeTransport());
 }
 
@@ -147,7 +145,7 @@ describe('JwtVerifier', () => {
     await expect(verifier.verify(await sign({}))).rejects.toMatchObject({ status: 401 });
   });
 
-  it.each<[string, string, Partial<JwtConfig>, RegExp]>([
+  it.each<[string, string, Partial<IssuerConfig>, RegExp]>([
     ['no key', 'hello', {}, /is no public key/],
     ['half a JWK set', '{"keys":', {}, /is no JWK/],
     ['a key for another algorithm', PEM, { algorithms: ['ES256'] }, /holds no key for ES256/],

@@ -34,7 +34,7 @@ describe('defaults', () => {
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { path: '/metrics' },
       log: { level: 'info', access: true },
-      admin: {},
+      admin: { users: {} },
       scanners: [],
       plugins: [],
     });

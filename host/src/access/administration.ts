@@ -1,0 +1,102 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { EntrepotError, type Caller, type Clock, type Transport } from '@entrepot/core';
+import { ConfigurationError, type AdminConfig } from '../config/index.js';
+import { CallerMemo, type Checked } from './caller-memo.js';
+import { checkPassword, hashOf, parseAuthorization } from './check-password.js';
+import type { JwtVerifier } from './jwt-verifier.js';
+import { openVerifier } from './open-access.js';
+import { wordsOf } from './token-claims.js';
+
+/** Somebody who may administer. */
+export interface Administrator {
+  /** Under which they decide. Absent: whoever holds the token, or is on this machine; they say themselves who they are. */
+  readonly name?: string | undefined;
+}
+
+const ADMIN: Caller = { may: () => true };
+
+/** Who may administer, as the configuration says it: a token, users, tokens of an identity provider. */
+export class Administration {
+  readonly #config: AdminConfig;
+  readonly #token: Buffer | undefined;
+  /** Hashes by user name. */
+  readonly #users: ReadonlyMap<string, string>;
+  readonly #verifier: JwtVerifier | undefined;
+  readonly #memo: CallerMemo;
+
+  /** @throws ConfigurationError for a key file that cannot be used */
+  static async open(
+    config: AdminConfig,
+    { clock, transport }: { clock: Clock; transport: Transport },
+  ): Promise<Administration> {
+    const users = new Map<string, string>();
+    for (const [name, user] of Object.entries(config.users)) users.set(name, await hashOf(user));
+    try {
+      const verifier = config.jwt && (await openVerifier(config.jwt, clock, transport));
+      return new Administration(config, users, verifier, clock);
+    } catch (error) {
+      if (!(error instanceof EntrepotError)) throw error;
+      throw new ConfigurationError([{ path: 'admin.jwt.keyFile', message: error.message }]);
+    }
+  }
+
+  private constructor(
+    config: AdminConfig,
+    users: ReadonlyMap<string, string>,
+    verifier: JwtVerifier | undefined,
+    clock: Clock,
+  ) {
+    this.#config = config;
+    this.#token = config.token === undefined ? undefined : fingerprint(config.token);
+    this.#users = users;
+    this.#verifier = verifier;
+    this.#memo = new CallerMemo(clock);
+  }
+
+  /** Whether anybody is named who may: otherwise it is whoever is on this machine. */
+  get isConfigured(): boolean {
+    return this.#token !== undefined || this.#users.size > 0 || this.#verifier !== undefined;
+  }
+
+  /** The `WWW-Authenticate` value for those who must say who they are. */
+  get challenge(): string {
+    const bearer = 'Bearer realm="administration"';
+    return this.#users.size > 0 ? `${bearer}, Basic realm="administration", charset="UTF-8"` : bearer;
+  }
+
+  /**
+   * Who sent these credentials.
+   * @throws EntrepotError `unauthorized` when they are wrong, `forbidden` when they are somebody's who may not; `upstream-unavailable` when
+   * that cannot be found out now
+   */
+  async authenticate(authorization: string): Promise<Administrator> {
+    const { scheme, credentials } = parseAuthorization(authorization);
+    if (scheme === 'bearer' && this.#token !== undefined && timingSafeEqual(fingerprint(credentials), this.#token))
+      return {};
+    return await this.#memo.get(authorization, () => this.#check(scheme, credentials));
+  }
+
+  async #check(scheme: string, credentials: string): Promise<Checked> {
+    if (scheme === 'basic') {
+      const userOf = (name: string): { hash: string } | undefined => {
+        const hash = this.#users.get(name);
+        return hash === undefined ? undefined : { hash };
+      };
+      const [anyHash] = this.#users.values();
+      const { name } = await checkPassword(credentials, userOf, anyHash);
+      return { caller: { ...ADMIN, name } };
+    }
+    const { jwt } = this.#config;
+    if (scheme !== 'bearer' || this.#verifier === undefined || jwt === undefined)
+      throw new EntrepotError('unauthorized', 'Administration: wrong credentials');
+    const { subject: name, claims, expiresAt } = await this.#verifier.verify(credentials);
+    const words = wordsOf(claims[jwt.claim]);
+    if (jwt.admin.some((word) => words.includes(word))) return { caller: { ...ADMIN, name }, expiresAt };
+    throw new EntrepotError('forbidden', `Administration: ${name} may not administer`);
+  }
+}
+
+/** Of one length, so that comparing says nothing of the token's own. */
+function fingerprint(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

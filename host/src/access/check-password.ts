@@ -1,0 +1,42 @@
+import { EntrepotError } from '@entrepot/core';
+import { hashPassword, verifyPassword } from './password-hash.js';
+
+/** What the configuration says of a password: one of the two. */
+export interface PasswordConfig {
+  readonly password?: string | undefined;
+  readonly passwordHash?: string | undefined;
+}
+
+/** The hash to compare with. A password that is given plainly is kept and compared as the others are. */
+export async function hashOf({ password, passwordHash }: PasswordConfig): Promise<string> {
+  return passwordHash ?? (await hashPassword(password as string));
+}
+
+/**
+ * Whose user name and password these are (RFC 7617, section 2).
+ * @param credentials what stands behind `Basic`
+ * @param anyHash of any user; `undefined` when there are none
+ * @throws EntrepotError `unauthorized`
+ */
+export async function checkPassword<User extends { readonly hash: string }>(
+  credentials: string,
+  userOf: (name: string) => User | undefined,
+  anyHash: string | undefined,
+): Promise<{ readonly name: string; readonly user: User }> {
+  const text = Buffer.from(credentials, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  const name = text.slice(0, Math.max(colon, 0));
+  const user = colon < 0 ? undefined : userOf(name);
+  const hash = user?.hash ?? anyHash;
+  if (hash === undefined) throw new EntrepotError('unauthorized', 'Passwords are not taken here');
+  // For a user whom nobody knows as well: how long it takes must not say who exists.
+  const isRight = await verifyPassword(text.slice(colon + 1), hash);
+  if (isRight && user !== undefined) return { name, user };
+  throw new EntrepotError('unauthorized', 'Wrong user name or password');
+}
+
+/** The two parts of `Authorization` (RFC 9110, section 11.4), the scheme in lower case; empty where it is something else. */
+export function parseAuthorization(authorization: string): { readonly scheme: string; readonly credentials: string } {
+  const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +([^ ]+) *$/.exec(authorization) ?? [];
+  return { scheme: scheme.toLowerCase(), credentials };
+}
