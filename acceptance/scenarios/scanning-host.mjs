@@ -157,10 +157,33 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
     await tally.check('osv, behind a server: answers npm audit without the upstream', () =>
       audit(folder, server.url, registry),
     );
+    await tally.check('osv, behind a server: judges the bills of materials that npm writes', () =>
+      judgeBills(folder, server.url),
+    );
   } finally {
     await server.stop();
     await index.stop();
     await registry.stop();
+  }
+}
+
+/**
+ * What `npm sbom` says of the lockfile that `audit` has written.
+ * @param {string} folder
+ * @param {string} url
+ */
+async function judgeBills(folder, url) {
+  const [npm] = chooseClients(['npm']);
+  const place = { home: join(folder, 'home'), project: join(folder, 'project'), registry: `${url}/npm` };
+  for (const format of ['cyclonedx', 'spdx']) {
+    const bill = await runClient(npm, ['sbom', '--package-lock-only', '--sbom-format', format], place);
+    assert.equal(bill.code, 0, outputOf(bill));
+    const response = await fetch(`${url}/-/api/v1/sbom`, { method: 'POST', body: bill.stdout });
+    /** @type {{ refused: number, parts: { purl: string, action?: string, findings: { id: string }[] }[] }} */
+    const { refused, parts } = JSON.parse(await response.text());
+    assert.equal(refused, 1, format);
+    const found = parts.map(({ purl, action, findings }) => [purl, action, ...findings.map(({ id }) => id)]);
+    assert.deepEqual(found, [['pkg:npm/osv-only@1.0.0', 'deny', 'GHSA-test-0000-0001']]);
   }
 }
 

@@ -265,7 +265,7 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
   const governance = root.get(GOVERNANCE);
   const asked = served.map(({ plan, scope }) => {
     const isOpen = scope.get(ACCESS).isOpen({ right: 'read' });
-    const describe: RepositoryEngine['describe'] = (name) => scope.get(ENGINE).describe(name);
+    const describe: RepositoryEngine['describe'] = (...asked) => scope.get(ENGINE).describe(...asked);
     return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen, describe };
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);

@@ -3,15 +3,23 @@ import { asEntrepotError } from '../api/errors.js';
 import { factsOf, type Admission } from './admission.js';
 import type { Flights } from './flights.js';
 import type { ArtifactDescription } from '../api/protocol.js';
-import type { DescribedVersion, RepositoryDefinition } from './repository.js';
+import type { DescribedVersion, EngineServices, RepositoryDefinition } from './repository.js';
 import { resourceAt } from './resource-at.js';
+
+interface DescribeContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly flights: Flights;
+  readonly admission: Admission;
+}
 
 const NOTHING: ArtifactDescription = { integrity: [] };
 
 /** What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. */
 export async function describeVersions(
-  { definition, flights, admission }: { definition: RepositoryDefinition; flights: Flights; admission: Admission },
+  { definition, services, flights, admission }: DescribeContext,
   subject: PackageCoordinates,
+  keptOnly: boolean,
 ): Promise<readonly DescribedVersion[]> {
   const { protocol, kind } = definition;
   const { ecosystem, name } = subject;
@@ -22,6 +30,9 @@ export async function describeVersions(
     if (resource?.kind !== 'document' && resource?.kind !== 'artifact') return [];
     // A name that nobody may have is not told to an upstream.
     admission.requireName({ coordinates: { ecosystem, name } });
+    const document = resource.kind === 'document' ? resource : resource.describedBy;
+    if (document === undefined) return [];
+    if (keptOnly && (await services.storage.entries.find(definition.name, document.key)) === undefined) return [];
     const descriptions =
       resource.kind === 'document'
         ? (await flights.descriptionsIn(resource)).values()

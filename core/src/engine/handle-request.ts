@@ -121,7 +121,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         return reply;
       }
     },
-    describe: (subject) => describeVersions({ definition, flights, admission }, subject),
+    describe: (subject, { keptOnly = false } = {}) =>
+      describeVersions({ definition, services, flights, admission }, subject, keptOnly),
     part: (whole, part) => readPart({ definition, flights }, whole, part),
     flights: () => flights.count,
     async dispose(grace) {

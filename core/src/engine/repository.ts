@@ -168,9 +168,13 @@ export interface RepositoryEngine {
   /**
    * What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. Only facts that
    * policy looks at. Empty where there is no such document; a hosted repository keeps the facts with what it has.
+   * @param keptOnly no upstream is asked for what is not kept
    * @throws EntrepotError as a request for it would be answered
    */
-  describe(subject: PackageCoordinates): Promise<readonly DescribedVersion[]>;
+  describe(
+    subject: PackageCoordinates,
+    options?: { readonly keptOnly?: boolean | undefined },
+  ): Promise<readonly DescribedVersion[]>;
   /**
    * Other bytes that something of the name `whole` is made of: kept, else fetched and kept as for a client. No policy is asked: it
    * is for those who judge the whole. `undefined`: the protocol knows no such part, or its upstream has none.

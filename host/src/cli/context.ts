@@ -26,6 +26,8 @@ export interface CommandContext {
 export const EXIT = {
   ok: 0,
   failed: 1,
+  /** Policy would not let something in that was asked about. */
+  refused: 3,
   /** A command line that nobody understands (EX_USAGE of sysexits.h). */
   usage: 64,
   /** The configuration is wrong (EX_CONFIG of sysexits.h). */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Simulated } from '../policy/inquiry.js';
+import type { JudgedBill } from '../policy/judge-bill.js';
 import { apiClient, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 
@@ -86,6 +87,37 @@ export async function simulate(
     context.write(`${action}  ${repository}  ${purl}  ${by.join('; ')}; served ${times} times${whom}`);
   }
   return EXIT.ok;
+}
+
+/** Judges a bill of materials by the policy of a server. @returns `EXIT.refused` when some of its parts would not be let in */
+export async function check(
+  file: string,
+  options: ServerOptions & { readonly repository?: string; readonly json?: boolean },
+  context: CommandContext,
+): Promise<number> {
+  const text = readFileSync(path.resolve(context.cwd, file), 'utf8');
+  const client = await apiClient(options, context);
+  const query = options.repository === undefined ? '' : `?${new URLSearchParams({ repository: options.repository })}`;
+  const answer = (await client.ask('POST', `/sbom${query}`, text)) as JudgedBill;
+  const { judged, refused, parts, unjudged } = answer;
+  const code = refused > 0 ? EXIT.refused : EXIT.ok;
+  if (options.json === true) {
+    context.write(JSON.stringify(answer, undefined, 2));
+    return code;
+  }
+  for (const { purl, repository, action = 'not judged', wouldBe, rules, findings } of parts) {
+    const watched = wouldBe === undefined ? '' : ` (${wouldBe} if it were enforced)`;
+    const place = repository === undefined ? '' : `  ${repository}`;
+    const why = rules.length > 0 ? rules.map(({ id, reason }) => `${reason} (rule ${id})`) : findings.map(printFinding);
+    context.write(`${action}${watched}${place}  ${purl}  ${why.join('; ')}`);
+  }
+  for (const name of unjudged) context.write(`not judged  ${name}`);
+  context.write(`${judged} parts were judged; ${refused} of them would be refused`);
+  return code;
+}
+
+function printFinding({ id, severity, fixedIn }: JudgedBill['parts'][number]['findings'][number]): string {
+  return `${id} (${severity}${fixedIn.length === 0 ? '' : `, fixed in ${fixedIn.join(', ')}`})`;
 }
 
 /** Says who has a version, or what an advisory is about. @param subject a package URL or the id of an advisory */

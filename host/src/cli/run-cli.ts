@@ -147,6 +147,15 @@ function governanceCommands(program: Command, context: CommandContext, finish: (
     .action(async (file: string, options: Record<string, never>) =>
       finish(await (await import('./inquire.js')).simulate(file, options, context)),
     );
+  onServer(program.command('check <file>'))
+    .description(
+      'judge the parts of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when some would be refused',
+    )
+    .option('--repository <name>', 'in one repository')
+    .option('--json', 'as JSON')
+    .action(async (file: string, options: Record<string, never>) =>
+      finish(await (await import('./inquire.js')).check(file, options, context)),
+    );
   onServer(program.command('impact <what>'))
     .description('say who has a version (a package URL), or what an advisory is about')
     .option('--csv', 'downloads as CSV')

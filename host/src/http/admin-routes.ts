@@ -5,11 +5,12 @@ import { checkDocument } from '../policy/policy-document.js';
 import { BILLS } from '../policy/bill-of-materials.js';
 import { exceptionOf, expiryOf } from '../policy/exception-form.js';
 import type { Governance } from '../policy/governance.js';
+import { judgeBill, readBill } from '../policy/judge-bill.js';
 import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js';
 import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
 import type { AdminAccess } from './admin-access.js';
-import { readValue } from './read-body.js';
+import { readBody, readJson, readValue } from './read-body.js';
 import { severityCounts } from './severity-counts.js';
 
 /** What administration is about. */
@@ -26,6 +27,8 @@ export interface AdminOptions {
 const ROOT = '/-/api/v1';
 const DAY = 86_400_000;
 const MAX_LIMIT = 10_000;
+/** Of a bill of materials that is to be judged, in bytes: one of ten thousand parts has a few million. */
+const LARGEST_BILL = 16 * 1024 * 1024;
 
 /** What operators ask and decide, as JSON. */
 export function adminRoutes(router: Router, options: AdminOptions): void {
@@ -218,6 +221,10 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
       limit: 100_000,
     });
     return BILLS[format as keyof typeof BILLS](found, clock.now());
+  });
+  post('/sbom', async (ctx) => {
+    const value = readJson(await readBody(ctx.req, LARGEST_BILL));
+    return await judgeBill(inquiry, readBill(value), textOf(ctx, 'repository'));
   });
   // Names have slashes: what comes before the version and after the type is the name.
   get('/packages/:type/*name', async (ctx) => {

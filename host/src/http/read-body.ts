@@ -14,6 +14,15 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return Buffer.concat(parts);
 }
 
+/** What a JSON body holds. @throws EntrepotError `bad-request` */
+export function readJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch (cause) {
+    throw new EntrepotError('bad-request', 'Body: expected JSON', { cause });
+  }
+}
+
 /** What a JSON or YAML body holds. @throws EntrepotError `bad-request` */
 export async function readValue(request: IncomingMessage): Promise<unknown> {
   const read = parseYamlValue((await readBody(request, 1024 * 1024)).toString('utf8'));

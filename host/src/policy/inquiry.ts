@@ -63,6 +63,15 @@ export interface Explanation {
   readonly lastDecisions: readonly DecisionRecord[];
 }
 
+/** What policy says of a version in one repository, from what is here. */
+export interface Judged {
+  readonly repository: string;
+  readonly decision: PolicyDecision;
+  readonly findings: readonly Finding[];
+  /** Whether its bytes are here. */
+  readonly kept: boolean;
+}
+
 /** What a candidate policy would refuse that was served. */
 export interface Simulated {
   /** How many different downloads were looked at. */
@@ -199,6 +208,34 @@ export class Inquiry {
     };
   }
 
+  /**
+   * What policy says of a version in each repository that keeps it; where none does, in each that may serve it. From what is here: no upstream
+   * is asked, so that names of one's own are told to nobody. Empty: no repository serves such things.
+   */
+  async judge(coordinates: PackageCoordinates, repository?: string): Promise<readonly Judged[]> {
+    const kept = await readKeptVersions(this.#database, coordinates);
+    const places = this.#repositories.filter(
+      (place) =>
+        (repository === undefined || place.name === repository) &&
+        (ECOSYSTEMS[place.type] ?? place.type) === coordinates.ecosystem,
+    );
+    const keeping = places.filter(({ name }) => kept.some((one) => one.repository === name));
+    const judged: Judged[] = [];
+    for (const place of keeping.length > 0 ? keeping : places) {
+      const found = kept.find((one) => one.repository === place.name);
+      const described = found === undefined ? await this.#describe(place, coordinates, { keptOnly: true }) : [];
+      const listed = described.find((one) => one.coordinates.version === coordinates.version);
+      const { input, reports } = await this.#input(place, coordinates, found, listed);
+      const findings = findingsOf(this.#governance, coordinates, reports);
+      // Where nothing is known of it, that is not held against it: it may be years old.
+      const isUnknown = found === undefined && listed === undefined;
+      const firstSeenAt = input.firstSeenAt ?? (isUnknown ? 0 : undefined);
+      const decision = this.#governance.policy.evaluate({ ...input, firstSeenAt });
+      judged.push({ repository: place.name, decision, findings, kept: found !== undefined });
+    }
+    return judged;
+  }
+
   /** All findings in one version, aliases once. */
   async findings(coordinates: PackageCoordinates): Promise<readonly Finding[]> {
     return findingsOf(this.#governance, coordinates, await this.#governance.reports.reportsOf(coordinates));
@@ -234,9 +271,10 @@ export class Inquiry {
   async #describe(
     { describe }: AskedRepository,
     coordinates: PackageCoordinates,
+    options?: { readonly keptOnly: boolean },
   ): Promise<readonly DescribedVersion[]> {
     try {
-      return await describe(coordinates);
+      return await describe(coordinates, options);
     } catch {
       // Refused, not there, or out of reach: what is kept has to do.
       return [];

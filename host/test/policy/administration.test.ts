@@ -283,6 +283,7 @@ describe('administration', () => {
       'GET /vex',
       'POST /vex',
       'GET /sbom',
+      'POST /sbom',
       'GET /packages/npm/demo/1.0.0/vulnerabilities',
     ];
     for (const path of paths) {

@@ -1,0 +1,154 @@
+import {
+  EntrepotError,
+  packageUrl,
+  type Finding,
+  type FiredRule,
+  type PackageCoordinates,
+  type PolicyAction,
+} from '@entrepot/core';
+import { parsePackagePattern } from '@entrepot/core/engine';
+import { z } from 'zod';
+import type { Inquiry } from './inquiry.js';
+
+/** The most parts that are judged. */
+const MAX_PARTS = 20_000;
+/** Parts may hold parts; deeper than this they are not looked for. */
+const MAX_DEPTH = 16;
+
+interface Component {
+  readonly name?: string | undefined;
+  readonly purl?: string | undefined;
+  readonly components?: readonly Component[] | undefined;
+}
+
+const component: z.ZodType<Component> = z.looseObject({
+  name: z.string().optional(),
+  purl: z.string().optional(),
+  get components() {
+    return z.array(component).optional();
+  },
+});
+
+/** CycloneDX 1.x as JSON (ECMA-424). */
+const cycloneDx = z.looseObject({ bomFormat: z.literal('CycloneDX'), components: z.array(component).default([]) });
+
+/** SPDX 2.x as JSON (ISO/IEC 5962). */
+const spdx = z.looseObject({
+  spdxVersion: z.string().startsWith('SPDX-2.'),
+  packages: z
+    .array(
+      z.looseObject({
+        name: z.string().optional(),
+        externalRefs: z.array(z.looseObject({ referenceType: z.string(), referenceLocator: z.string() })).default([]),
+      }),
+    )
+    .default([]),
+});
+
+/** What a bill of materials lists. */
+export interface Bill {
+  /** Each once. */
+  readonly parts: readonly PackageCoordinates[];
+  /** The names of those that have no package URL with a version: nobody can judge them. */
+  readonly unnamed: readonly string[];
+}
+
+/**
+ * Reads a bill of materials: CycloneDX or SPDX 2, as JSON.
+ * @throws EntrepotError `bad-request` for anything else
+ */
+export function readBill(value: unknown): Bill {
+  const { bomFormat } = (value ?? {}) as { readonly bomFormat?: unknown };
+  const listed = bomFormat === undefined ? spdxParts(value) : cycloneDxParts(value);
+  if (listed.length > MAX_PARTS) throw refused(`expected at most ${MAX_PARTS} parts, found ${listed.length}`);
+  const parts = new Map<string, PackageCoordinates>();
+  const unnamed = new Set<string>();
+  for (const { name = '', purl = '' } of listed) {
+    // Qualifiers and a path inside of it say nothing that rules look at.
+    const coordinates = parsePackagePattern(purl.replace(/[?#].*$/s, '').replaceAll('*', '%2A'));
+    if (coordinates?.version === undefined) unnamed.add(name === '' ? purl : name);
+    else parts.set(packageUrl(coordinates), coordinates);
+  }
+  return { parts: [...parts.values()], unnamed: [...unnamed] };
+}
+
+function cycloneDxParts(value: unknown): Component[] {
+  const parsed = cycloneDx.safeParse(value);
+  if (!parsed.success) throw unreadable('CycloneDX', parsed.error);
+  const all: Component[] = [];
+  let level: readonly Component[] = parsed.data.components;
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
+    all.push(...level);
+    level = level.flatMap(({ components = [] }) => components);
+  }
+  return all;
+}
+
+function spdxParts(value: unknown): Component[] {
+  const parsed = spdx.safeParse(value);
+  if (!parsed.success) throw unreadable('CycloneDX or SPDX 2', parsed.error);
+  return parsed.data.packages.map(({ name, externalRefs }) => ({
+    name,
+    purl: externalRefs.find(({ referenceType }) => referenceType === 'purl')?.referenceLocator,
+  }));
+}
+
+/** A part that policy would not just let in, or that has findings. */
+export interface JudgedPart {
+  readonly purl: string;
+  /** Absent: no repository serves such things; its findings are all that is known. */
+  readonly repository?: string | undefined;
+  readonly action?: PolicyAction | undefined;
+  /** What would follow if every rule were enforced; absent when that is the same. */
+  readonly wouldBe?: PolicyAction | undefined;
+  readonly rules: readonly FiredRule[];
+  readonly findings: readonly Finding[];
+  readonly kept: boolean;
+}
+
+/** What policy says of a bill of materials. */
+export interface JudgedBill {
+  /** How many different parts were judged. */
+  readonly judged: number;
+  /** How many of them are denied or held. */
+  readonly refused: number;
+  readonly parts: readonly JudgedPart[];
+  /** Those that nobody can judge: package URLs of which no repository serves the like, and names of what has none. */
+  readonly unjudged: readonly string[];
+}
+
+/** Judges each part of a bill of materials, where it is kept or could be had from. */
+export async function judgeBill(inquiry: Inquiry, { parts, unnamed }: Bill, repository?: string): Promise<JudgedBill> {
+  const found: JudgedPart[] = [];
+  const unjudged: string[] = [];
+  const refused = new Set<string>();
+  for (const coordinates of parts) {
+    const purl = packageUrl(coordinates);
+    const judged = await inquiry.judge(coordinates, repository);
+    if (judged.length === 0) {
+      unjudged.push(purl);
+      const findings = await inquiry.findings(coordinates);
+      if (findings.length > 0) found.push({ purl, rules: [], findings, kept: false });
+    }
+    for (const { decision, ...rest } of judged) {
+      const { action, wouldBe, rules } = decision;
+      if (action === 'deny' || action === 'hold') refused.add(purl);
+      if (action !== 'allow' || wouldBe !== undefined || rest.findings.length > 0)
+        found.push({ purl, action, wouldBe, rules, ...rest });
+    }
+  }
+  return {
+    judged: parts.length - unjudged.length,
+    refused: refused.size,
+    parts: found,
+    unjudged: [...unjudged, ...unnamed],
+  };
+}
+
+function unreadable(expected: string, { issues: [issue] }: z.ZodError): EntrepotError {
+  return refused(`expected ${expected} as JSON: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
+
+function refused(message: string): EntrepotError {
+  return new EntrepotError('bad-request', `Bill of materials: ${message}`);
+}
