@@ -309,6 +309,7 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
     const checks = [
       { name: 'blobs', check: () => root.get(BLOBS).check() },
       { name: 'entries', check: () => root.get(ENTRIES).check() },
+      { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
     ];
     healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
     metricsRoute(router, { ...metrics, source: numbers });

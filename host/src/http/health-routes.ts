@@ -5,8 +5,8 @@ import type { Clock, Logger } from '@entrepot/core';
 export interface ReadinessCheck {
   /** Shown to whoever asks: `blobs`, `entries`. */
   readonly name: string;
-  /** Rejects when it does not work now. */
-  check(): Promise<void>;
+  /** Rejects when it does not work now. `starting`: it does not work yet, and nothing is wrong with that. */
+  check(): Promise<'starting' | void>;
 }
 
 /** What readiness depends on. */
@@ -23,7 +23,8 @@ const REMEMBER = 2_000;
 /** A check that takes longer counts as failed, in milliseconds. */
 const CHECK_TIMEOUT = 5_000;
 
-type Verdicts = Readonly<Record<string, 'ok' | 'failed'>>;
+type Verdict = 'ok' | 'starting' | 'failed';
+type Verdicts = Readonly<Record<string, Verdict>>;
 
 /** `/-/livez`: the process answers. `/-/readyz`: it can serve, and more requests may be sent. */
 export function healthRoutes(router: Router, options: HealthOptions): void {
@@ -34,10 +35,9 @@ export function healthRoutes(router: Router, options: HealthOptions): void {
   });
   router.get('/-/readyz', async (ctx) => {
     const checks = await readiness();
-    const draining = options.isDraining();
-    const ready = !draining && Object.values(checks).every((verdict) => verdict === 'ok');
-    ctx.status = ready ? 200 : 503;
-    ctx.body = { status: draining ? 'draining' : ready ? 'ok' : 'failed', checks };
+    const status = options.isDraining() ? 'draining' : worst(Object.values(checks));
+    ctx.status = status === 'ok' ? 200 : 503;
+    ctx.body = { status, checks };
     ctx.set('Cache-Control', 'no-store');
   });
 }
@@ -49,8 +49,7 @@ function createReadiness({ checks, clock, logger }: HealthOptions): () => Promis
     const verdicts = await Promise.all(
       checks.map(async (each) => {
         try {
-          await inTime(each.check());
-          return [each.name, 'ok'] as const;
+          return [each.name, (await inTime(each.check())) ?? 'ok'] as const;
         } catch (error) {
           logger.error({ err: error, check: each.name }, 'readiness check failed');
           return [each.name, 'failed'] as const;
@@ -69,10 +68,15 @@ function createReadiness({ checks, clock, logger }: HealthOptions): () => Promis
   };
 }
 
-async function inTime(check: Promise<void>): Promise<void> {
+function worst(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes('failed')) return 'failed';
+  return verdicts.includes('starting') ? 'starting' : 'ok';
+}
+
+async function inTime(check: Promise<'starting' | void>): Promise<'starting' | void> {
   let timer: NodeJS.Timeout | undefined;
   try {
-    await Promise.race([
+    return await Promise.race([
       check,
       new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new Error(`still running after ${CHECK_TIMEOUT} ms`)), CHECK_TIMEOUT);

@@ -123,6 +123,11 @@ export class Governance {
     });
   }
 
+  /** The scanners that wait for their first database: until then rules that need them do not work. */
+  get starting(): readonly string[] {
+    return this.#updates.starting;
+  }
+
   /** Reads what people decided, and begins to scan, to update and to write down. */
   async start(): Promise<void> {
     await this.firstSeen.load();

@@ -38,15 +38,27 @@ export class ScannerUpdates {
   readonly #end = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #starting = new Set<string>();
 
   constructor(options: ScannerUpdatesOptions) {
     this.#options = options;
   }
 
+  /** The scanners that had no database when this started, and whose first attempt to get one goes on. */
+  get starting(): readonly string[] {
+    return [...this.#starting];
+  }
+
   /** Looks for newer databases now, and then as often as each scanner is to be asked. */
   start(): void {
     for (const scanner of this.#options.scanners) {
-      this.#begin(scanner);
+      const { id } = scanner;
+      this.#starting.add(id);
+      const first = this.#begin(scanner);
+      void scanner.scanner
+        .check()
+        .catch(() => first)
+        .then(() => this.#starting.delete(id));
       const timer = setInterval(() => this.#begin(scanner), scanner.updateInterval);
       timer.unref();
       this.#timers.push(timer);
@@ -75,7 +87,8 @@ export class ScannerUpdates {
     if (!this.#end.signal.aborted) await store.setJudgedWith(scanner.id, revision);
   }
 
-  #begin(scanner: HostScanner): void {
+  /** Does not reject. */
+  #begin(scanner: HostScanner): Promise<void> {
     const { logger } = this.#options;
     const work = this.update(scanner)
       .catch((error: unknown) => {
@@ -84,6 +97,7 @@ export class ScannerUpdates {
       })
       .finally(() => this.#running.delete(work));
     this.#running.add(work);
+    return work;
   }
 
   async *#touched(changed: readonly PackageCoordinates[]): AsyncGenerator<readonly KeptArtifact[]> {

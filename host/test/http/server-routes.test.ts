@@ -48,6 +48,14 @@ describe('health', () => {
     expect(await ready(url)).toEqual([503, { status: 'failed', checks: { blobs: 'failed', entries: 'ok' } }]);
   });
 
+  it('is not ready while something starts, and failed only when something has', async () => {
+    const starting: ReadinessCheck = { name: 'scanners', check: async () => 'starting' };
+    const { url } = await start([starting, { name: 'blobs', check: () => Promise.resolve() }]).server;
+    expect(await ready(url)).toEqual([503, { status: 'starting', checks: { scanners: 'starting', blobs: 'ok' } }]);
+    const broken = start([starting, { name: 'blobs', check: () => Promise.reject(new Error('full')) }]);
+    expect((await ready((await broken.server).url))[1]).toMatchObject({ status: 'failed' });
+  });
+
   it('asks storage once for many probes', async () => {
     let asked = 0;
     const check = () => {

@@ -3,7 +3,7 @@ import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
 import { ScannerUpdates, type NewFindings } from '../../src/scanning/scanner-updates.js';
-import { database, digest, host, npm, ScriptedScanner } from './support.js';
+import { database, digest, host, npm, ScriptedScanner, until } from './support.js';
 
 const NOW = new ManualClock().now();
 
@@ -42,12 +42,51 @@ async function updates(kept: readonly PackageCoordinates[]) {
     onNewFindings: (found) => told.push(found),
   });
   onTestFinished(() => updating.stop());
-  return { store, scanner, told, update: () => updating.update(one) };
+  return {
+    updating,
+    store,
+    scanner,
+    told,
+    update: () => updating.update(one),
+  };
 }
 
 function finding(id: string, publishedAt = NOW): Finding {
   return { id, aliases: [], severity: 'high', fixedIn: [], source: 'test', publishedAt };
 }
+
+describe('the first database', () => {
+  it.each([
+    ['comes', undefined],
+    ['cannot be had', new Error('there is none')],
+  ])('is waited for until it %s', async (_, fault) => {
+    const { scanner, updating } = await updates([]);
+    let open = (): void => {};
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    scanner.check = async () => {
+      throw new Error('without a database');
+    };
+    scanner.update = async () => {
+      await opened;
+      if (fault !== undefined) throw fault;
+      return undefined;
+    };
+    updating.start();
+    await new Promise(setImmediate);
+    expect(updating.starting).toEqual(['scripted']);
+    open();
+    await until(() => updating.starting.length === 0);
+  });
+
+  it('is not waited for where there is one', async () => {
+    const { scanner, updating } = await updates([]);
+    let end: (changed: readonly PackageCoordinates[]) => void = () => {};
+    scanner.update = () => new Promise((resolve) => (end = resolve));
+    updating.start();
+    await until(() => updating.starting.length === 0);
+    end([]);
+  });
+});
 
 describe('a newer database', () => {
   it('has everything that is kept scanned where it is the first one, and nothing when it is the same', async () => {
