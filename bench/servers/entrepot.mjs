@@ -15,8 +15,8 @@ export async function prepare() {
   return found ? { version: `Node ${process.version}` } : { missing: `${MAIN} is not built (npx tsc -b)` };
 }
 
-/** Entrepot with these repositories. `nodeArguments`: for a profiler. */
-export async function launchEntrepot({ folder, repositories, nodeArguments = [] }) {
+/** Entrepot with these repositories. `more`: other keys of its configuration; `nodeArguments`: for a profiler. */
+export async function launchEntrepot({ folder, repositories, more = {}, nodeArguments = [] }) {
   const port = await freePort();
   const configuration = join(folder, 'entrepot.yaml');
   const settings = {
@@ -25,6 +25,7 @@ export async function launchEntrepot({ folder, repositories, nodeArguments = [] 
     metadata: { backend: 'sqlite', path: join(folder, 'entrepot.db') },
     log: { access: false, level: 'warn' },
     repositories,
+    ...more,
   };
   // JSON is YAML.
   await writeFile(configuration, JSON.stringify(settings, null, 2));

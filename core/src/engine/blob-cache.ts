@@ -4,7 +4,7 @@ import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { contentOf } from './content.js';
 
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */

@@ -2,7 +2,7 @@ import type { Clock } from '../api/clock.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { KeptKeysCache } from './kept-keys.js';
 
 /** Accesses are written together, this often or this many; milliseconds and rows. */

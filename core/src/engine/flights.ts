@@ -9,7 +9,7 @@ import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
 import { AddressedFlight } from './addressed-flight.js';
 import { factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import { Denial } from './denial.js';

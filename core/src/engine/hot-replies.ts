@@ -2,7 +2,7 @@ import type { Entry } from '../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Judgement } from './admission.js';
 import type { EngineReply, EngineRequest } from './repository.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { noneMatch } from './range.js';
 
 /** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */

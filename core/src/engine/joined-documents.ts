@@ -6,7 +6,7 @@ import type { Digest } from '../api/digest.js';
 import { EntrepotError } from '../api/errors.js';
 import type { JoinedPiece } from '../api/protocol.js';
 import { SMALL_BLOB, type BlobCache } from './blob-cache.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { combineCrc32 } from './crc32.js';
 
 const deflate = promisify(deflateRaw);

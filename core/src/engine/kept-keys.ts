@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 
 /** How long another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
 const FRESH_FOR = 60_000;

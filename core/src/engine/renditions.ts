@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { DocumentBytes } from '../api/protocol.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 
 /** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
 export const SMALL_RENDITION = 512 * 1024;

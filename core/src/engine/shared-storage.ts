@@ -6,7 +6,7 @@ import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { BlobCache } from './blob-cache.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { ContentFlights } from './content-flights.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';

@@ -1,7 +1,7 @@
 import type { Clock } from '../api/clock.js';
 import { EntrepotError, printableUrl } from '../api/errors.js';
 import type { AddressZone, TransportReply } from '../api/transport.js';
-import { ByteLru } from './byte-lru.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { parseChallenges } from './challenge.js';
 import { requireTrustedRealm } from './realm-trust.js';
 import { untilAborted } from './until-aborted.js';

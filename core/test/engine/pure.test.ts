@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FRESHNESS, type Entry } from '../../src/index.js';
-import { ByteLru } from '../../src/engine/byte-lru.js';
+import { ByteLru } from '../../src/index.js';
 import { forbidsStoring, standing } from '../../src/engine/freshness.js';
 import { cacheStatus } from '../../src/engine/outcome.js';
 import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/range.js';

@@ -1,4 +1,4 @@
-import type { Finding, Integrity, PackageCoordinates } from '@entrepot/core';
+import { ByteLru, type Finding, type Integrity, type PackageCoordinates } from '@entrepot/core';
 import {
   compilePackage,
   type CompiledPackage,
@@ -15,9 +15,9 @@ import type { Manifest } from './manifest.js';
 import { Snapshot } from './snapshot.js';
 import { recordText } from './stored-record.js';
 
-/** Packages that are kept ready, by their number and by what they weigh: one distribution's kernel has thousands of advisories. */
-const MOST_PACKAGES = 5000;
+/** What packages that are kept ready may weigh, and what each weighs at the least: one distribution's kernel has thousands of advisories. */
 const MOST_BYTES = 32 * 1024 * 1024;
+const LEAST_BYTES = 64 * 1024;
 
 interface Kept {
   readonly compiled: CompiledPackage;
@@ -32,9 +32,7 @@ export class Database {
   readonly #types: ReadonlySet<string>;
   /** OSV ecosystems by the type of their package URLs. */
   readonly #byType = new Map<string, string[]>();
-  /** By key, the least recently used first. */
-  readonly #packages = new Map<string, Kept>();
-  #bytes = 0;
+  readonly #packages = new ByteLru<Kept>(MOST_BYTES, ({ size }) => Math.max(size, LEAST_BYTES));
 
   private constructor(manifest: Manifest, snapshot: Snapshot) {
     this.manifest = manifest;
@@ -124,35 +122,14 @@ export class Database {
 
   #package(key: string): CompiledPackage | undefined {
     const kept = this.#packages.get(key);
-    if (kept !== undefined) {
-      // The last one asked for needs no move: that is every version of a document but the first.
-      if (key !== this.#lastKey) {
-        this.#packages.delete(key);
-        this.#packages.set(key, kept);
-        this.#lastKey = key;
-      }
-      return kept.compiled;
-    }
+    if (kept !== undefined) return kept.compiled;
     // A name without advisories costs a look into the index in memory; it is not kept.
     const stored = this.#snapshot.get(key);
     if (stored === undefined) return undefined;
     const size = stored.length;
     const compiled = compilePackage(JSON.parse(stored.toString('utf8')) as PackedPackage);
     this.#packages.set(key, { compiled, size });
-    this.#lastKey = key;
-    this.#bytes += size;
-    this.#evict();
     return compiled;
-  }
-
-  #lastKey: string | undefined;
-
-  #evict(): void {
-    for (const [key, { size }] of this.#packages) {
-      if (this.#packages.size <= 1 || (this.#packages.size <= MOST_PACKAGES && this.#bytes <= MOST_BYTES)) return;
-      this.#packages.delete(key);
-      this.#bytes -= size;
-    }
   }
 }
 

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AdvisoryGroup, groupOf, mergeGroups } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
+import { AppendFile } from './append-file.js';
 import { ContentSum } from './content-sum.js';
 import { differences } from './differences.js';
 import { baseEcosystem } from './ecosystems.js';
@@ -160,60 +161,41 @@ export function writeGroup(writer: Pick<SnapshotWriter, 'set'>, group: StoredGro
   for (const id of others) writer.set(`g:${id}`, Buffer.from(JSON.stringify(first)));
 }
 
-const FLUSH = 1024 * 1024;
-
 /** Texts that belong to numbered places, each the work of a numbered record, in a file. */
 class Spill {
-  readonly #file: number;
+  readonly #file: AppendFile;
   /** By place: the last text that was added to it. */
   readonly #last: number[] = [];
   readonly #offsets: number[] = [];
   readonly #lengths: number[] = [];
   readonly #records: number[] = [];
   readonly #previous: number[] = [];
-  #pending: Buffer[] = [];
-  #pendingSize = 0;
-  #size = 0;
 
   constructor(path: string) {
-    this.#file = openSync(path, 'w+');
+    this.#file = new AppendFile(path);
   }
 
   add(place: number, record: number, text: string): void {
-    const bytes = Buffer.from(text);
     const number = this.#offsets.length;
-    this.#offsets.push(this.#size);
-    this.#lengths.push(bytes.length);
+    this.#offsets.push(this.#file.size);
+    this.#lengths.push(this.#file.appendText(text));
     this.#records.push(record);
     this.#previous.push(this.#last[place] ?? -1);
     this.#last[place] = number;
-    this.#pending.push(bytes);
-    this.#pendingSize += bytes.length;
-    this.#size += bytes.length;
-    if (this.#pendingSize >= FLUSH) this.#flush();
   }
 
   /** In the order in which they were added. */
   parts(place: number): [record: number, text: string][] {
-    this.#flush();
+    this.#file.flush();
     const parts: [number, string][] = [];
     for (let number = this.#last[place] ?? -1; number !== -1; number = this.#previous[number] as number) {
-      const bytes = Buffer.allocUnsafe(this.#lengths[number] as number);
-      readSync(this.#file, bytes, 0, bytes.length, this.#offsets[number] as number);
-      parts.push([this.#records[number] as number, bytes.toString('utf8')]);
+      const text = this.#file.readText(this.#offsets[number] as number, this.#lengths[number] as number);
+      parts.push([this.#records[number] as number, text]);
     }
     return parts.reverse();
   }
 
   close(): void {
-    closeSync(this.#file);
-  }
-
-  #flush(): void {
-    const bytes = Buffer.concat(this.#pending);
-    let done = 0;
-    while (done < bytes.length) done += writeSync(this.#file, bytes, done);
-    this.#pending = [];
-    this.#pendingSize = 0;
+    this.#file.close();
   }
 }

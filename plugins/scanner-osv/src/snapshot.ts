@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { AppendFile, writeAll } from './append-file.js';
 
 /*
  * A snapshot is an immutable table from text keys to bytes. The values stand in log files, the places of all values in one index
@@ -15,7 +16,6 @@ const LOG_SIZE = 2 ** 44;
 /** So many logs one snapshot can have. */
 export const MOST_LOGS = 2 ** 9;
 const LONGEST_KEY = 0xff_ff;
-const FLUSH = 1024 * 1024;
 const SMALLEST_TABLE = 1024;
 /** A length that means: deleted. No value is that long. */
 const DELETED = 0xff_ff_ff_ff;
@@ -182,13 +182,9 @@ export class SnapshotWriter {
   readonly #name: string;
   readonly #files: SnapshotFiles;
   readonly #base: Snapshot | undefined;
-  readonly #log: number;
+  readonly #log: AppendFile;
   readonly #place: number;
   #table: Table;
-  #pending: Buffer[] = [];
-  #pendingSize = 0;
-  #offset = 0;
-  #isClosed = false;
 
   /**
    * @param name makes the files unique
@@ -203,7 +199,7 @@ export class SnapshotWriter {
     this.#place = (this.#files.logs.length - 1) * LOG_SIZE;
     if (this.#files.logs.length > MOST_LOGS) throw new Error(`expected at most ${MOST_LOGS} logs`);
     this.#table = base?.copyTable() ?? new Table(SMALLEST_TABLE);
-    this.#log = openSync(join(directory, log), 'w');
+    this.#log = new AppendFile(join(directory, log));
   }
 
   /** Sets `key`, which this writer has not set yet. */
@@ -216,9 +212,9 @@ export class SnapshotWriter {
     keyBytes.copy(head, 2);
     // Long runs of used slots make every look-up slow.
     if (this.#table.used * 3 >= this.#table.capacity * 2) this.#table = this.#table.copy(this.#table.capacity * 2);
-    this.#table.insert(hashOf(key), head.length + value.length, this.#place + this.#offset);
-    this.#append(head);
-    this.#append(Buffer.from(value));
+    this.#table.insert(hashOf(key), head.length + value.length, this.#place + this.#log.size);
+    this.#log.append(head);
+    this.#log.append(value);
   }
 
   /** Deletes what the base has under `key`. */
@@ -233,32 +229,15 @@ export class SnapshotWriter {
 
   /** Writes what is left, down to the disk. */
   finish(): SnapshotFiles {
-    this.#flush();
-    fsyncSync(this.#log);
-    closeSync(this.#log);
-    this.#isClosed = true;
+    this.#log.finish();
     writeTable(join(this.#directory, this.#files.index), this.#table);
     return this.#files;
   }
 
   /** Ends the work and leaves nothing. */
   abandon(): void {
-    if (!this.#isClosed) closeSync(this.#log);
-    this.#isClosed = true;
+    this.#log.close();
     for (const name of [this.#files.index, `log-${this.#name}`]) rmSync(join(this.#directory, name), { force: true });
-  }
-
-  #append(bytes: Buffer): void {
-    this.#pending.push(bytes);
-    this.#pendingSize += bytes.length;
-    this.#offset += bytes.length;
-    if (this.#pendingSize >= FLUSH) this.#flush();
-  }
-
-  #flush(): void {
-    writeAll(this.#log, Buffer.concat(this.#pending));
-    this.#pending = [];
-    this.#pendingSize = 0;
   }
 }
 
@@ -290,9 +269,4 @@ function writeTable(path: string, table: Table): void {
   } finally {
     closeSync(file);
   }
-}
-
-function writeAll(file: number, bytes: Buffer): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done);
 }

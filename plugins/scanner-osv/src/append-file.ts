@@ -1,0 +1,79 @@
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+
+const PENDING = 1024 * 1024;
+
+/** A new file that grows at its end. Synchronous: for threads that do nothing else. */
+export class AppendFile {
+  readonly #file: number;
+  /** Reused: what is appended is mostly small, and much of it. */
+  readonly #pending = Buffer.allocUnsafe(PENDING);
+  #pendingSize = 0;
+  #size = 0;
+  #isOpen = true;
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'w+');
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  append(bytes: Uint8Array): void {
+    if (this.#pendingSize + bytes.length > PENDING) this.flush();
+    if (bytes.length > PENDING) writeAll(this.#file, bytes);
+    else {
+      this.#pending.set(bytes, this.#pendingSize);
+      this.#pendingSize += bytes.length;
+    }
+    this.#size += bytes.length;
+  }
+
+  /** The same of text; @returns how many bytes it has. */
+  appendText(text: string): number {
+    // A code unit has at most three bytes.
+    if (text.length * 3 > PENDING) {
+      const bytes = Buffer.from(text);
+      this.append(bytes);
+      return bytes.length;
+    }
+    if (this.#pendingSize + text.length * 3 > PENDING) this.flush();
+    const length = this.#pending.write(text, this.#pendingSize);
+    this.#pendingSize += length;
+    this.#size += length;
+    return length;
+  }
+
+  /** Hands over what is pending. */
+  flush(): void {
+    writeAll(this.#file, this.#pending.subarray(0, this.#pendingSize));
+    this.#pendingSize = 0;
+  }
+
+  /** The text at `offset`, of what is flushed. */
+  readText(offset: number, length: number): string {
+    const bytes = Buffer.allocUnsafe(length);
+    readSync(this.#file, bytes, 0, length, offset);
+    return bytes.toString('utf8');
+  }
+
+  /** Writes what is pending, down to the disk, and closes. */
+  finish(): void {
+    this.flush();
+    fsyncSync(this.#file);
+    this.close();
+  }
+
+  /** Closes, and leaves what is pending. Idempotent. */
+  close(): void {
+    if (this.#isOpen) closeSync(this.#file);
+    this.#isOpen = false;
+  }
+}
+
+/** Writes all of `bytes` at the end of `file`. */
+export function writeAll(file: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done);
+}
