@@ -262,29 +262,43 @@ function settle(outcomes: readonly Outcome[]): Settlement {
   return { action, beaten, pending: closes && stronger(awaited, action) !== action };
 }
 
+/** Made for every version of a document: only what is there costs. */
 function decide(outcomes: readonly Outcome[], nextChangeAt: number | undefined): PolicyDecision {
-  const enforced = settle(outcomes.filter(({ mode }) => mode === 'enforce'));
-  const all = settle(outcomes);
-  const rules = outcomes.flatMap((outcome) => firedRules(outcome, enforced.beaten));
-  const exceptions = [...new Set(outcomes.flatMap(({ judgement }) => judgement.exceptions ?? []))];
-  return {
-    action: enforced.action,
-    rules: rules.sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action)),
-    ...(exceptions.length > 0 && { exceptions }),
-    ...(all.action !== enforced.action && { wouldBe: all.action }),
-    ...(enforced.pending && { pending: true }),
-    ...(nextChangeAt !== undefined && { nextChangeAt }),
-  };
+  const isWatched = outcomes.some(({ mode }) => mode !== 'enforce');
+  const enforced = settle(isWatched ? outcomes.filter(({ mode }) => mode === 'enforce') : outcomes);
+  const rules: FiredRule[] = [];
+  for (const outcome of outcomes) {
+    const fired = firedRule(outcome, enforced.beaten);
+    if (fired !== undefined) rules.push(fired);
+  }
+  if (rules.length > 1) rules.sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action));
+  const decision: { -readonly [Key in keyof PolicyDecision]: PolicyDecision[Key] } = { action: enforced.action, rules };
+  const exceptions = new Set(outcomes.flatMap(({ judgement }) => judgement.exceptions ?? []));
+  if (exceptions.size > 0) decision.exceptions = [...exceptions];
+  if (isWatched) {
+    const { action } = settle(outcomes);
+    if (action !== enforced.action) decision.wouldBe = action;
+  }
+  if (enforced.pending) decision.pending = true;
+  if (nextChangeAt !== undefined) decision.nextChangeAt = nextChangeAt;
+  return decision;
 }
 
-function firedRules({ rule, mode, judgement }: Outcome, beaten: ReadonlySet<string>): readonly FiredRule[] {
+function firedRule({ rule, mode, judgement }: Outcome, beaten: ReadonlySet<string>): FiredRule | undefined {
   const { state, reason = '', findings, malicious } = judgement;
-  if (state !== 'fired' && state !== 'grace') return [];
-  const fired = { id: rule.id, reason, ...(findings && { findings }), ...(malicious && { malicious }) };
+  if (state !== 'fired' && state !== 'grace') return undefined;
   const effect = effectOf(rule, judgement);
-  if (mode !== 'enforce') return [{ ...fired, action: 'allow', wouldBe: effect }];
-  if (!beaten.has(rule.id)) return [{ ...fired, action: effect }];
-  return [{ ...fired, action: 'allow', reason: `overridden: ${reason}`.slice(0, LONGEST_REASON) }];
+  const fired: { -readonly [Key in keyof FiredRule]: FiredRule[Key] } = { id: rule.id, action: effect, reason };
+  if (mode !== 'enforce') {
+    fired.action = 'allow';
+    fired.wouldBe = effect;
+  } else if (beaten.has(rule.id)) {
+    fired.action = 'allow';
+    fired.reason = `overridden: ${reason}`.slice(0, LONGEST_REASON);
+  }
+  if (findings !== undefined) fired.findings = findings;
+  if (malicious === true) fired.malicious = true;
+  return fired;
 }
 
 function effectOf({ action }: CompiledRule, { state }: Judgement): PolicyAction {
@@ -294,8 +308,15 @@ function effectOf({ action }: CompiledRule, { state }: Judgement): PolicyAction 
 
 /** The ids of the rules that those which fired beat. */
 function overridden(outcomes: readonly Outcome[]): ReadonlySet<string> {
-  return new Set(outcomes.filter(({ judgement }) => judgement.state === 'fired').flatMap(({ rule }) => rule.override));
+  let beaten: Set<string> | undefined;
+  for (const { rule, judgement } of outcomes) {
+    if (judgement.state !== 'fired') continue;
+    for (const id of rule.override) (beaten ??= new Set()).add(id);
+  }
+  return beaten ?? NOTHING_BEATEN;
 }
+
+const NOTHING_BEATEN: ReadonlySet<string> = new Set();
 
 /** What `onScanFailure` says, as a rule. */
 function scanFailureRule(action: PolicyAction): CompiledRule {
