@@ -324,8 +324,7 @@ export class Flights {
   async describe(artifact: Described): Promise<LocatedDescription | undefined> {
     const { describedBy, describedFor } = artifact;
     if (describedBy === undefined || !this.#isWanted(describedFor)) return undefined;
-    const { entries } = this.#context.services.storage;
-    const kept = await entries.find(this.#context.definition.name, describedBy.key);
+    const kept = await this.#keptCopy(describedBy);
     const known = kept === undefined ? undefined : await this.#describedBy(describedBy, kept, artifact.key);
     if (known !== undefined) return known;
     try {
@@ -369,10 +368,19 @@ export class Flights {
     });
   }
 
+  /** The kept copy of `resource`; `undefined` also where its bytes are lost: then it is fetched again. */
+  async #keptCopy({ key }: ArtifactResource | DocumentResource): Promise<Entry | undefined> {
+    const { definition, services } = this.#context;
+    const kept = await services.storage.entries.find(definition.name, key);
+    if (kept === undefined || services.storage.blobs.peek(kept.digest) !== undefined) return kept;
+    if (this.#descriptions.get(descriptionKey(key, kept.digest)) !== undefined) return kept;
+    return (await services.blobs.stat(kept.digest)) === undefined ? undefined : kept;
+  }
+
   /** What `document` says of its artifacts: the kept one, else it is fetched. @throws EntrepotError when it cannot be had */
   async descriptionsIn(document: DocumentResource): Promise<Descriptions> {
-    const { definition, negative, services } = this.#context;
-    const kept = await services.storage.entries.find(definition.name, document.key);
+    const { negative } = this.#context;
+    const kept = await this.#keptCopy(document);
     if (kept !== undefined) return await this.descriptionsOf(document, kept.digest, this.storedContent(kept));
     await negative.check(document.key);
     return await this.#land(document, undefined, async (result) => {
@@ -406,8 +414,8 @@ export class Flights {
    * @param reads what the hook waits for, each with the way to wait no longer
    */
   async read(resource: ArtifactResource | DocumentResource, reads?: Set<() => void>): Promise<Content> {
-    const { definition, negative, services } = this.#context;
-    const kept = await services.storage.entries.find(definition.name, resource.key);
+    const { negative, services } = this.#context;
+    const kept = await this.#keptCopy(resource);
     const state = kept && standing(kept, this.rule(resource), services.clock.now());
     if (kept !== undefined && state?.fresh === true) return this.storedContent(kept);
     try {

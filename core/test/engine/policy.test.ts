@@ -200,6 +200,22 @@ describe('facts', () => {
   });
 });
 
+describe('a document whose bytes are lost', () => {
+  it('is fetched again by whoever needs what it says', async () => {
+    const first = await open({});
+    publish(first);
+    await (await first.get('/index')).text();
+    const { digest } = (await first.entries.find('test', 'index')) ?? expect.fail();
+    await first.blobs.delete(digest);
+    const later = await open({ policy: COOLDOWN(), shared: first });
+    publish(later);
+    expect((await later.get(`/${NAMED}`)).status).toBe(403);
+    later.clock.advance(80 * HOUR);
+    expect((await later.get(`/${NAMED}`)).status).toBe(200);
+    expect(later.upstream.count('/index')).toBe(1);
+  });
+});
+
 describe('a refusal', () => {
   const rules = [
     {
