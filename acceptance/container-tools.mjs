@@ -26,6 +26,8 @@ export const TOOLS = {
   containerd: { from: 'debian', package: 'containerd', binary: 'containerd' },
   openssl: { from: 'debian', package: 'openssl', binary: 'openssl' },
   gpg: { from: 'debian', package: 'gnupg', binary: 'gpg' },
+  /** For the unit tests. Debian keeps the server itself out of the PATH. */
+  postgres: { from: 'debian', package: 'postgresql', binary: 'psql' },
   'docker-registry': { from: 'debian', package: 'docker-registry', binary: 'docker-registry' },
   crane: {
     from: 'go',

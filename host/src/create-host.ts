@@ -160,7 +160,7 @@ export async function startScanWorker(
     throw error;
   }
   const scanners = root.get(GOVERNANCE).scanners.map(({ id }) => id);
-  root.get(ROOT_LOGGER).info({ scanners, database: config.metadata.path }, 'scanning');
+  root.get(ROOT_LOGGER).info({ scanners }, 'scanning');
   return () => root.dispose();
 }
 

@@ -9,7 +9,7 @@ import {
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
-import { checkDatabase, checkFileSystems, checkFolder } from './doctor-storage.js';
+import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 
 /** What one check found. */
@@ -44,7 +44,9 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   const folders = [
     await checkFolder('storage', storage.path),
     await checkFolder('spool', storage.spool.path),
-    await checkDatabase('metadata', metadata.path),
+    metadata.backend === 'sqlite'
+      ? await checkDatabase('metadata', metadata.path)
+      : await checkPostgres('metadata', metadata.url),
   ];
   findings.push(...folders, ...(await checkFileSystems(storage.path, storage.spool.path)));
   return [...findings, ...(await repositoryFindings(loaded, context))];

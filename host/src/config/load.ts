@@ -126,7 +126,7 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
     ...config,
     server: { ...server, tls: absoluteTls(server.tls, directory) },
     storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
-    metadata: { ...metadata, path: path.resolve(directory, metadata.path) },
+    metadata: metadata.backend === 'sqlite' ? { ...metadata, path: path.resolve(directory, metadata.path) } : metadata,
     admin: { ...admin, ...(admin.jwt && { jwt: absoluteKey(admin.jwt, directory) }) },
     policy: policy && { ...policy, file: absolute(policy.file, directory) },
     repositories: repositories && absoluteRepositories(repositories, directory),

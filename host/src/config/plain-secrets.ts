@@ -12,6 +12,9 @@ export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   look('server.tokenKey', mapping(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
   look('admin.token', mapping(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
+  const { url } = mapping(written['metadata']);
+  if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
+    look('metadata.url', url, 'expected ${env:NAME} or ${file:PATH}, for it has a password');
   const { webhooks } = mapping(written['policy']);
   for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
     look(`policy.webhooks.${index}.secret`, mapping(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');

@@ -129,12 +129,15 @@ function table(rows: readonly Row[], hidden: number): string {
   return markdownTable(['key', 'variable', 'type', 'default', 'meaning'], lines);
 }
 
-/** Type, default and meaning. */
+/** Type, default and meaning. What each of several drivers says of a key of its own stands one after another. */
 function describeValue({ schema, fallback }: Row): readonly string[] {
+  const { anyOf = [], oneOf = [] } = schema;
+  const all = [schema, ...anyOf, ...oneOf];
+  const standard = all.find((each) => each.default !== undefined)?.default;
   return [
     typeName(schema),
-    fallback ?? (schema.default === undefined ? '' : `\`${printDefault(schema.default)}\``),
-    schema.description ?? '',
+    fallback ?? (standard === undefined ? '' : `\`${printDefault(standard)}\``),
+    schema.description ?? all.flatMap(({ description = [] }) => description).join(' '),
   ];
 }
 

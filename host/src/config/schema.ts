@@ -122,8 +122,17 @@ const sqliteMetadataSchema = z.strictObject({
     .literal('sqlite')
     .optional()
     .default('sqlite')
-    .describe('The driver: `sqlite` is embedded and needs no service.'),
+    .describe('The driver. `sqlite`: embedded, no service, the servers and workers of one machine.'),
   path: text.default('./data/entrepot.db').describe('The database file. Made when it is not there.'),
+});
+
+const postgresMetadataSchema = z.strictObject({
+  backend: z.literal('postgres').describe('`postgres`: servers and workers on any machines.'),
+  url: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'expected postgres://user:password@host/database' })
+    .describe('The database, as libpq writes it. A secret where it has a password: `${env:…}` or `${file:…}`.'),
+  maxConnections: z.int().min(1).max(1000).default(10).describe('The most connections of this process.'),
 });
 
 const memoryCacheSchema = z.strictObject({
@@ -684,7 +693,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('Where the bytes are kept.'),
   metadata: z
-    .discriminatedUnion('backend', [sqliteMetadataSchema])
+    .discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema])
     .prefault({})
     .describe('Where it is kept what the bytes are, and since when.'),
   cache: z

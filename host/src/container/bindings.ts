@@ -8,6 +8,7 @@ import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
+import { openPostgres } from '../drivers/sql/postgres.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
@@ -75,8 +76,11 @@ export function createRootScope(
   root.open(BLOBS, {}, () => FilesystemBlobStore.open({ path: storage.path, durability: storage.durability }));
   root.open(
     DATABASE,
-    {},
-    () => openSqlite({ path: metadata.path, durability: storage.durability }),
+    { logger: ROOT_LOGGER },
+    async ({ logger }) =>
+      metadata.backend === 'sqlite'
+        ? await openSqlite({ path: metadata.path, durability: storage.durability })
+        : await openPostgres({ ...metadata, logger }),
     // The index of entries ends it.
     () => {},
   );
@@ -106,7 +110,7 @@ export function createRootScope(
   }));
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
-    const file = path.join(path.dirname(metadata.path), 'token.key');
+    const file = path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : storage.path), 'token.key');
     root.open(TOKENS, { clock: CLOCK }, async ({ clock }) => {
       const key = tokenKey === undefined ? await readOrMakeTokenKey(file) : Buffer.from(tokenKey);
       return new RepositoryTokens(key, clock);

@@ -82,7 +82,7 @@ describe('the file', () => {
       path: path.join(cwd, 'blobs'),
       spool: { path: path.join(cwd, 'etc/tmp') },
     });
-    expect(config.metadata.path).toBe('/var/lib/e.db');
+    expect(config.metadata).toMatchObject({ path: '/var/lib/e.db' });
   });
 
   it('must be there when it is named', async () => {

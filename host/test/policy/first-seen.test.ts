@@ -2,14 +2,14 @@ import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it } from 'vitest';
 import { SqlFirstSeenStore } from '../../src/drivers/sql/first-seen-store.js';
 import { FirstSeen } from '../../src/policy/first-seen.js';
-import { database, npm } from '../scanning/support.js';
+import { npm, openDatabase } from '../scanning/support.js';
 import { serve } from './support.js';
 
 const DAY = 86_400_000;
 
 describe('first seen', () => {
   it('is once, also in another process and after a restart', async () => {
-    const { database: opened } = await database();
+    const { database: opened } = await openDatabase();
     const clock = new ManualClock();
     const store = new SqlFirstSeenStore(opened);
     const one = new FirstSeen(store, clock);
@@ -31,7 +31,7 @@ describe('first seen', () => {
   });
 
   it('is of versions, and only of those that were met', async () => {
-    const { database: opened } = await database();
+    const { database: opened } = await openDatabase();
     const seen = new FirstSeen(new SqlFirstSeenStore(opened), new ManualClock());
     expect(seen.meet({ ecosystem: 'npm', name: 'demo' })).toBeUndefined();
     expect(seen.peek(npm('demo'))).toBeUndefined();
@@ -41,7 +41,7 @@ describe('first seen', () => {
   });
 
   it('is bounded in memory, in what waits and in the store', async () => {
-    const { database: opened } = await database();
+    const { database: opened } = await openDatabase();
     const clock = new ManualClock();
     const store = new SqlFirstSeenStore(opened);
     const seen = new FirstSeen(store, clock, { memory: 2, pending: 3, stored: 1 });
@@ -55,7 +55,7 @@ describe('first seen', () => {
   });
 
   it('is written in batches', async () => {
-    const { database: opened } = await database();
+    const { database: opened } = await openDatabase();
     const store = new SqlFirstSeenStore(opened);
     const seen = new FirstSeen(store, new ManualClock());
     for (let index = 0; index < 1_234; index += 1) seen.meet(npm(`p${index}`));

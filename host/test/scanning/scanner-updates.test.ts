@@ -3,7 +3,7 @@ import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
 import { ScannerUpdates, type NewFindings } from '../../src/scanning/scanner-updates.js';
-import { database, digest, host, npm, ScriptedScanner, until } from './support.js';
+import { digest, host, npm, openDatabase, ScriptedScanner, until } from './support.js';
 
 const NOW = new ManualClock().now();
 
@@ -24,7 +24,7 @@ function entry(coordinates: PackageCoordinates): Entry {
 }
 
 async function updates(kept: readonly PackageCoordinates[]) {
-  const { store, database: opened } = await database();
+  const { store, database: opened } = await openDatabase();
   const index = new SqlEntryIndex(opened);
   for (let start = 0; start < kept.length; start += 5_000) {
     await index.change({ repository: 'npm', expect: [], put: kept.slice(start, start + 5_000).map(entry), remove: [] });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   EntrepotError,
+  silentLogger,
   type Clock,
   type Digest,
   type PackageCoordinates,
@@ -11,21 +12,38 @@ import {
   type ScanSubject,
 } from '@entrepot/core';
 import { digestOf } from '@entrepot/core/testing';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
+import { openPostgres } from '../../src/drivers/sql/postgres.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import { SqlScanStore } from '../../src/drivers/sql/scan-store.js';
+import { POSTGRES_MISSING, postgresPrograms, PostgresServer } from '../drivers/sql/postgres-server.js';
 import type { HostScanner } from '../../src/scanning/scan-worker.js';
 
-/** A database of its own for one test. */
-export async function database() {
+const programs = postgresPrograms();
+if (programs === undefined) console.log(POSTGRES_MISSING);
+
+/** What a test can be run on, on this machine. */
+export const DATABASES = programs === undefined ? (['sqlite'] as const) : (['sqlite', 'postgres'] as const);
+
+let postgres: Promise<PostgresServer> | undefined;
+afterAll(async () => await (await postgres)?.stop());
+
+/** A database of its own for one test. `place`: what another process opens it by. */
+export async function openDatabase(kind: (typeof DATABASES)[number] = 'sqlite') {
+  if (kind === 'postgres') {
+    const url = await (await (postgres ??= PostgresServer.start(programs as string))).database();
+    const opened = await openPostgres({ url, maxConnections: 4, logger: silentLogger });
+    onTestFinished(() => opened.destroy());
+    return { place: url, database: opened, store: new SqlScanStore(opened) };
+  }
   const root = await mkdtemp(join(tmpdir(), 'entrepot-scan-'));
-  const path = join(root, 'entrepot.db');
-  const opened = await openSqlite({ path, durability: 'relaxed' });
+  const place = join(root, 'entrepot.db');
+  const opened = await openSqlite({ path: place, durability: 'relaxed' });
   onTestFinished(async () => {
     await opened.destroy();
     await rm(root, { recursive: true, force: true });
   });
-  return { root, path, database: opened, store: new SqlScanStore(opened) };
+  return { place, database: opened, store: new SqlScanStore(opened) };
 }
 
 export function npm(name: string, version = '1.0.0'): PackageCoordinates {

@@ -231,13 +231,26 @@ async function find(database: Kysely<Schema>, repository: string, key: string): 
   return row === undefined ? undefined : toEntry(row);
 }
 
+/** Those of `entries` that are there. All keys of a repository in one query: what was put at once is seen as a whole, or not at all. */
 async function findAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
-  const found: Entry[] = [];
-  for (const { repository, key } of entries) {
-    const entry = await find(database, repository, key);
-    if (entry !== undefined) found.push(entry);
+  const found = new Map<string, Entry>();
+  for (const repository of new Set(entries.map((entry) => entry.repository))) {
+    const keys = entries.filter((entry) => entry.repository === repository).map(({ key }) => key);
+    for (let start = 0; start < keys.length; start += KEYS_WIDTH) {
+      const rows = await database
+        .selectFrom('entries')
+        .select(COLUMNS)
+        .where('repository', '=', repository)
+        .where('key', 'in', keys.slice(start, start + KEYS_WIDTH))
+        .execute();
+      for (const row of rows) found.set(nameOf(row), toEntry(row));
+    }
   }
-  return found;
+  return entries.flatMap((entry) => found.get(nameOf(entry)) ?? []);
+}
+
+function nameOf({ repository, key }: Pick<Entry, 'repository' | 'key'>): string {
+  return JSON.stringify([repository, key]);
 }
 
 /**
@@ -248,7 +261,7 @@ async function insertAll(transaction: Kysely<Schema>, entries: readonly Entry[])
   const present = await findAll(transaction, entries);
   if (present.length > 0) return present;
   // One row a key, and in one order for everybody: two transactions that wait for each other never end.
-  const rows = new Map(entries.map((entry) => [JSON.stringify([entry.repository, entry.key]), toRow(entry)]));
+  const rows = new Map(entries.map((entry) => [nameOf(entry), toRow(entry)]));
   for (const name of [...rows.keys()].sort()) {
     const { numInsertedOrUpdatedRows } = await transaction
       .insertInto('entries')
@@ -257,7 +270,7 @@ async function insertAll(transaction: Kysely<Schema>, entries: readonly Entry[])
       .executeTakeFirst();
     if (numInsertedOrUpdatedRows === 0n) throw LOST;
   }
-  return entries.map((entry) => toEntry(rows.get(JSON.stringify([entry.repository, entry.key])) as EntryRow));
+  return entries.map((entry) => toEntry(rows.get(nameOf(entry)) as EntryRow));
 }
 
 function toRow(entry: Entry): EntryRow {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Digest, Finding, PackageCoordinates, ScanReport } from '@entrepot/core';
 import { packageUrl } from '@entrepot/core';
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Kysely, PostgresAdapter, type Selectable, sql } from 'kysely';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
 import type { ReportTable, ScanJobTable, Schema } from './schema.js';
 import { stored } from './stored.js';
@@ -71,10 +71,12 @@ const WIDTH = 200;
 /** The reports of all scanners, and the scans that are still to be done, shared by all processes on one database. */
 export class SqlScanStore {
   readonly #database: Kysely<Schema>;
+  readonly #skipsLocked: boolean;
 
   /** @param database with the tables of the newest migration; somebody else closes it. */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
+    this.#skipsLocked = database.getExecutor().adapter instanceof PostgresAdapter;
   }
 
   /** What all scanners said of `target`: of its bytes, and of its coordinates. */
@@ -219,8 +221,8 @@ export class SqlScanStore {
           attempts: row('attempts', '+', 1),
           generation: row('generation', '+', 1),
         }))
-        .where('id', 'in', (select) =>
-          select
+        .where('id', 'in', (select) => {
+          const free = select
             .selectFrom('scan_jobs')
             .select('id')
             .where('scanner', '=', scanner)
@@ -228,8 +230,10 @@ export class SqlScanStore {
             .where('not_before', '<=', now)
             .orderBy('priority')
             .orderBy('asked_at')
-            .limit(limit),
-        )
+            .limit(limit);
+          // Where several write at once: not those that another one is just taking.
+          return this.#skipsLocked ? free.forUpdate().skipLocked() : free;
+        })
         // Where several may write at once, another one may have taken it between the two.
         .where('lease_until', '<=', now)
         .returningAll()

@@ -1,0 +1,67 @@
+import { EntrepotError, type Logger } from '@entrepot/core';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import type { SqlDialect } from './dialect.js';
+import { migrate } from './migrate.js';
+import type { Schema } from './schema.js';
+
+/** Where the database is. */
+export interface PostgresOptions {
+  /** `postgres://user:password@host/database`; as libpq has it, `PG…` variables complete it. A secret. */
+  readonly url: string;
+  readonly maxConnections: number;
+  readonly logger: Logger;
+}
+
+/** How long a caller waits for a connection, and a statement for its answer; milliseconds. */
+export const CONNECT_TIMEOUT = 10_000;
+const QUERY_TIMEOUT = 60_000;
+/** Names this program in `pg_stat_activity`. */
+const NAME = 'entrepot';
+
+/** Text is compared by its bytes, which sort as code points do, whatever the locale of the database is. */
+export const POSTGRES_TYPES = { text: sql`text collate "C"`, integer: sql`bigint` } satisfies Partial<SqlDialect>;
+
+/**
+ * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.
+ * @throws EntrepotError `configuration` when it cannot be reached or used, or is of a newer version of Entrepot.
+ */
+export async function openPostgres({ url, maxConnections, logger }: PostgresOptions): Promise<Kysely<Schema>> {
+  // Three megabytes that only servers with such a database need.
+  const { default: pg } = await import('pg');
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    application_name: NAME,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    query_timeout: QUERY_TIMEOUT,
+  });
+  // Of a connection that nobody uses; who asks next gets another one.
+  pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
+  const where = nameOf(url);
+  const dialect: SqlDialect = { ...POSTGRES_TYPES, kysely: new PostgresDialect({ pool }) };
+  const database = new Kysely<Schema>({ dialect: dialect.kysely });
+  try {
+    await sql`select 1`.execute(database).catch((error: unknown) => {
+      throw new EntrepotError('configuration', `cannot open the database ${where}: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    });
+    await migrate(database, dialect, where);
+  } catch (error) {
+    await database.destroy();
+    throw error;
+  }
+  return database;
+}
+
+/** The URL without what is secret in it. */
+export function nameOf(url: string): string {
+  if (!URL.canParse(url)) return 'of PostgreSQL';
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

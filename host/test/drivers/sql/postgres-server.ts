@@ -1,0 +1,109 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** Where Debian and others put the programs of PostgreSQL, by version. */
+const PLACES = '/usr/lib/postgresql';
+
+/** Said where tests are left out for it. */
+export const POSTGRES_MISSING =
+  '# PostgreSQL is not on this machine (apt-get install postgresql): the tests on it are left out';
+
+/** The folder with `initdb` and `postgres`; `undefined` when this machine has none. */
+export function postgresPrograms(): string | undefined {
+  const versions = existsSync(PLACES) ? readdirSync(PLACES).sort((one, other) => Number(other) - Number(one)) : [];
+  const folders = [...versions.map((version) => join(PLACES, version, 'bin')), ...(process.env.PATH ?? '').split(':')];
+  return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')));
+}
+
+/** A server of PostgreSQL for tests, with an empty database for each that asks. */
+export class PostgresServer {
+  readonly #folder: string;
+  readonly #port: number;
+  readonly #server: ChildProcess;
+  #databases = 0;
+
+  private constructor(folder: string, port: number, server: ChildProcess) {
+    this.#folder = folder;
+    this.#port = port;
+    this.#server = server;
+  }
+
+  static async start(programs: string): Promise<PostgresServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'entrepot-postgres-'));
+    // It refuses to run as root.
+    const owner = process.getuid?.() === 0 ? ownerOf('postgres', 'nobody') : undefined;
+    if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);
+    const cluster = join(folder, 'cluster');
+    const options = { ...owner, cwd: folder, env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } };
+    const init = ['-D', cluster, '-U', 'test', '-A', 'trust', '-E', 'UTF8', '--no-sync'];
+    const made = spawnSync(join(programs, 'initdb'), init, { ...options, encoding: 'utf8' });
+    if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+    const port = await freePort();
+    const settings = ['fsync=off', 'listen_addresses=127.0.0.1', `port=${port}`, `unix_socket_directories=${folder}`];
+    const args = ['-D', cluster, ...settings.flatMap((setting) => ['-c', setting])];
+    const server = spawn(join(programs, 'postgres'), args, { ...options, stdio: 'ignore' });
+    const started = new PostgresServer(folder, port, server);
+    await started.#reached();
+    return started;
+  }
+
+  /** The URL of an empty database. */
+  async database(): Promise<string> {
+    this.#databases += 1;
+    const name = `test${this.#databases}`;
+    const client = new pg.Client({ connectionString: this.#url('postgres') });
+    await client.connect();
+    await client.query(`create database ${name}`);
+    await client.end();
+    return this.#url(name);
+  }
+
+  async stop(): Promise<void> {
+    const ended = this.#server.exitCode === null && once(this.#server, 'exit');
+    this.#server.kill('SIGINT');
+    await ended;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #url(name: string): string {
+    return `postgres://test@127.0.0.1:${this.#port}/${name}`;
+  }
+
+  async #reached(): Promise<void> {
+    for (let left = 100; ; left -= 1) {
+      const client = new pg.Client({ connectionString: this.#url('postgres') });
+      try {
+        await client.connect();
+        return;
+      } catch (error) {
+        if (left === 0 || this.#server.exitCode !== null) throw error;
+        // A real process: nothing tells when it is there.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      } finally {
+        await client.end().catch(() => {});
+      }
+    }
+  }
+}
+
+function ownerOf(...users: readonly string[]): { readonly uid: number; readonly gid: number } {
+  for (const user of users) {
+    const [uid, gid] = ['-u', '-g'].map((flag) => spawnSync('id', [flag, user], { encoding: 'utf8' }));
+    if (uid?.status === 0 && gid?.status === 0) return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  }
+  throw new Error(`expected one of the users ${users.join(', ')} on this machine`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,68 @@
+import { silentLogger } from '@entrepot/core';
+import { type EntryIndexFixture, entryIndexSuite } from '@entrepot/core/testing';
+import { sql } from 'kysely';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { openPostgres } from '../../../src/drivers/sql/postgres.js';
+import { POSTGRES_MISSING, postgresPrograms, PostgresServer } from './postgres-server.js';
+
+const programs = postgresPrograms();
+if (programs === undefined) console.log(POSTGRES_MISSING);
+
+let starting: Promise<PostgresServer> | undefined;
+const server = (): Promise<PostgresServer> => (starting ??= PostgresServer.start(programs as string));
+const open = (url: string) => openPostgres({ url, maxConnections: 4, logger: silentLogger });
+
+afterAll(async () => await (await starting)?.stop());
+
+async function fixture(): Promise<EntryIndexFixture> {
+  const url = await (await server()).database();
+  const database = await open(url);
+  return {
+    index: new SqlEntryIndex(database),
+    async lastAccess(repository, key) {
+      const row = await database
+        .selectFrom('entries')
+        .select('accessed_at')
+        .where('repository', '=', repository)
+        .where('key', '=', key)
+        .executeTakeFirst();
+      return row?.accessed_at === null || row?.accessed_at === undefined ? undefined : Number(row.accessed_at);
+    },
+    reopen: async () => new SqlEntryIndex(await open(url)),
+    breakDown: () => database.destroy(),
+  };
+}
+
+describe.skipIf(programs === undefined)('PostgreSQL', { timeout: 60_000 }, () => {
+  entryIndexSuite({ describe, it }, fixture, { lastAccess: true, replicas: true, outage: true });
+
+  it('is brought up to date by several processes at once', async () => {
+    const url = await (await server()).database();
+    const all = await Promise.all([open(url), open(url), open(url)]);
+    onTestFinished(async () => {
+      for (const database of all) await database.destroy();
+    });
+    const { rows } = await sql<{ count: string }>`select count(*) from kysely_migration`.execute(all[0]);
+    expect(Number(rows[0]?.count)).toBeGreaterThan(0);
+  });
+
+  it('is refused where it cannot be reached, without its password', async () => {
+    const url = 'postgres://somebody:secret@127.0.0.1:1/none';
+    await expect(open(url)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(/^cannot open the database postgres:\/\/127\.0\.0\.1:1\/none: .*ECONNREFUSED/),
+    });
+  });
+
+  it('is refused when a newer version has been there', async () => {
+    const url = await (await server()).database();
+    const database = await open(url);
+    await sql`insert into kysely_migration values ('9999-later', '2099-01-01')`.execute(database);
+    await database.destroy();
+    await expect(open(url)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('9999-later'),
+    });
+  });
+});
