@@ -3,12 +3,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { chooseClients, runClient } from '../clients.mjs';
+import { provideTool } from '../container-tools.mjs';
 import { fixtureVersion } from '../fixture-application.mjs';
 import { FixtureRegistry } from '../fixture-registry.mjs';
 import { pushSet } from '../oci-registry.mjs';
 import { PythonIndex } from '../python-index.mjs';
 import { wheel } from '../python-fixtures.mjs';
-import { outputOf } from '../run-command.mjs';
+import { outputOf, runCommand } from '../run-command.mjs';
 import { EntrepotServer, freePort, get } from '../server.mjs';
 
 /** @import { ImageSet } from '../oci-images.mjs' */
@@ -137,6 +138,30 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
       assert.equal(await status(manifest('latest')), 403);
       assert.equal(await status(manifest('arm64')), 200);
     });
+    const skopeo = await provideTool('skopeo');
+    if (skopeo !== undefined) {
+      await tally.check(
+        `${name}, behind a server: skopeo gets the good image of an upstream, and not the bad one`,
+        async () => {
+          const copy = (/** @type {string} */ tag) =>
+            runCommand(
+              [
+                ...[skopeo, '--insecure-policy', '--override-arch', tag, 'copy', '--src-tls-verify=false'],
+                ...[
+                  `docker://127.0.0.1:${port}/mirror/origin/${image.name}:${tag}`,
+                  `dir:${join(folder, `copy-${tag}`)}`,
+                ],
+              ],
+              { cwd: folder, env: { PATH: process.env.PATH, HOME: folder }, timeout: 60_000 },
+            );
+          const good = await copy('arm64');
+          assert.equal(good.code, 0, outputOf(good));
+          const bad = await copy('amd64');
+          assert.notEqual(bad.code, 0);
+          assert.match(outputOf(bad), /CVE-2026-000[14].*rule vulnerable/s);
+        },
+      );
+    }
     await tally.check(`${name}, behind a server: tells of scans and databases`, async () => {
       const metrics = await text('/metrics');
       assert.match(metrics, new RegExp(`^entrepot_scan_reports\\{scanner="${type}",state="findings"\\} [2-9]`, 'm'));
