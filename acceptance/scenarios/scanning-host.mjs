@@ -143,17 +143,13 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
       await tally.check(
         `${name}, behind a server: skopeo gets the good image of an upstream, and not the bad one`,
         async () => {
-          const copy = (/** @type {string} */ tag) =>
-            runCommand(
-              [
-                ...[skopeo, '--insecure-policy', '--override-arch', tag, 'copy', '--src-tls-verify=false'],
-                ...[
-                  `docker://127.0.0.1:${port}/mirror/origin/${image.name}:${tag}`,
-                  `dir:${join(folder, `copy-${tag}`)}`,
-                ],
-              ],
-              { cwd: folder, env: { PATH: process.env.PATH, HOME: folder }, timeout: 60_000 },
-            );
+          const copy = (/** @type {string} */ tag) => {
+            const source = `docker://127.0.0.1:${port}/mirror/origin/${image.name}:${tag}`;
+            const flags = ['--insecure-policy', '--override-arch', tag];
+            const words = ['copy', '--src-tls-verify=false', source, `dir:${join(folder, `copy-${tag}`)}`];
+            const env = { PATH: process.env.PATH, HOME: folder };
+            return runCommand([skopeo, ...flags, ...words], { cwd: folder, env, timeout: 60_000 });
+          };
           const good = await copy('arm64');
           assert.equal(good.code, 0, outputOf(good));
           const bad = await copy('amd64');

@@ -1,4 +1,5 @@
 import {
+  ByteLru,
   EntrepotError,
   type ArtifactResource,
   type DocumentResource,
@@ -65,7 +66,7 @@ export class ChecksumDatabase {
   /** Signed trees by size, proven or about to be. */
   readonly #trees = new Map<number, SignedTree>();
   readonly #edges = new Map<number, EdgeProof>();
-  readonly #tiles = new Map<string, Uint8Array>();
+  readonly #tiles = new ByteLru<Uint8Array>(TILES_IN_MEMORY, () => 1);
   readonly #waiting = new Set<() => void>();
 
   constructor(verifier: NoteVerifier, resources: DatabaseResources, logger: Logger) {
@@ -253,7 +254,7 @@ export class ChecksumDatabase {
     const known = this.#tiles.get(path);
     if (known !== undefined) return known;
     const bytes = await this.#readTile(tile, read);
-    this.#remember(path, bytes);
+    this.#tiles.set(path, bytes);
     return bytes;
   }
 
@@ -271,13 +272,6 @@ export class ChecksumDatabase {
         cause: error,
       });
     }
-  }
-
-  #remember(path: string, bytes: Uint8Array): void {
-    this.#tiles.set(path, bytes);
-    if (this.#tiles.size <= TILES_IN_MEMORY) return;
-    const [oldest] = this.#tiles.keys();
-    this.#tiles.delete(oldest as string);
   }
 
   /** A signed tree that has `tile`; one in which it is no part of a wider tile where there is one. */

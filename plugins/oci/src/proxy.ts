@@ -1,4 +1,5 @@
 import {
+  ByteLru,
   EntrepotError,
   type ArtifactDescription,
   type ArtifactResource,
@@ -40,8 +41,8 @@ function named(digest: string): Pick<ArtifactResource, 'digestHeader' | 'replyHe
 export class OciProxy implements Protocol {
   readonly #options: OciOptions;
   readonly #isDockerHub: boolean;
-  /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. The oldest go first. */
-  readonly #sizes = new Map<string, number>();
+  /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. */
+  readonly #sizes = new ByteLru<number>(MAX_SIZES, () => 1);
 
   constructor(options: OciOptions, { upstreams }: RepositoryFacts) {
     this.#options = options;
@@ -264,14 +265,11 @@ export class OciProxy implements Protocol {
     try {
       for (const { digest, size } of parseManifest(bytes).blobs) {
         const key = KEY.blob(name, digest);
-        if (key.length > LONGEST_KEY) continue;
-        this.#sizes.delete(key);
-        this.#sizes.set(key, size);
+        if (key.length <= LONGEST_KEY) this.#sizes.set(key, size);
       }
     } catch {
-      return;
+      // There is nothing to learn.
     }
-    while (this.#sizes.size > MAX_SIZES) this.#sizes.delete(this.#sizes.keys().next().value as string);
   }
 
   async mediaTypeOf(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 import {
+  ByteLru,
   type Clock,
   EntrepotError,
   type Finding,
@@ -49,7 +50,7 @@ export class ApiScanner implements Scanner {
   readonly #clock: Clock;
   readonly #lists: ListKeeper;
   /** By id and time, the least recently used first. */
-  readonly #records = new Map<string, OsvRecord>();
+  readonly #records = new ByteLru<OsvRecord>(MOST_RECORDS, () => 1);
   #day: string;
 
   /** @param base the URL to which `/v1/…` is added */
@@ -156,18 +157,11 @@ export class ApiScanner implements Scanner {
           this.#records.get(key) ?? readRecord(await this.#ask(`/v1/vulns/${encodeURIComponent(id)}`, signal));
         if (record === undefined) throw unreadable(`the record ${id}`);
         records.set(key, record);
-        this.#keep(key, record);
+        this.#records.set(key, record);
       }
     };
     await Promise.all(Array.from({ length: FETCHES }, fetchNext));
     return records;
-  }
-
-  #keep(key: string, record: OsvRecord): void {
-    this.#records.delete(key);
-    this.#records.set(key, record);
-    const oldest = this.#records.keys().next();
-    if (this.#records.size > MOST_RECORDS && oldest.done !== true) this.#records.delete(oldest.value);
   }
 
   #report(

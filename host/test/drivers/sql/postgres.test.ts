@@ -1,9 +1,9 @@
 import { silentLogger } from '@entrepot/core';
-import { type EntryIndexFixture, entryIndexSuite } from '@entrepot/core/testing';
+import { entryIndexSuite } from '@entrepot/core/testing';
 import { sql } from 'kysely';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import { openPostgres } from '../../../src/drivers/sql/postgres.js';
+import { entryIndexFixture } from './entry-index-fixture.js';
 import { POSTGRES_MISSING, postgresPrograms, PostgresServer } from './postgres-server.js';
 
 const programs = postgresPrograms();
@@ -15,23 +15,9 @@ const open = (url: string) => openPostgres({ url, maxConnections: 4, logger: sil
 
 afterAll(async () => await (await starting)?.stop());
 
-async function fixture(): Promise<EntryIndexFixture> {
+async function fixture() {
   const url = await (await server()).database();
-  const database = await open(url);
-  return {
-    index: new SqlEntryIndex(database),
-    async lastAccess(repository, key) {
-      const row = await database
-        .selectFrom('entries')
-        .select('accessed_at')
-        .where('repository', '=', repository)
-        .where('key', '=', key)
-        .executeTakeFirst();
-      return row?.accessed_at === null || row?.accessed_at === undefined ? undefined : Number(row.accessed_at);
-    },
-    reopen: async () => new SqlEntryIndex(await open(url)),
-    breakDown: () => database.destroy(),
-  };
+  return entryIndexFixture(() => open(url));
 }
 
 describe.skipIf(programs === undefined)('PostgreSQL', { timeout: 60_000 }, () => {

@@ -1,0 +1,27 @@
+import type { EntryIndexFixture } from '@entrepot/core/testing';
+import type { Kysely } from 'kysely';
+import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import type { Schema } from '../../../src/drivers/sql/schema.js';
+
+/** What `entryIndexSuite` needs of a database. @param open opens the same one, as another process does */
+export async function entryIndexFixture(
+  open: () => Promise<Kysely<Schema>>,
+  close: () => Promise<void> = async () => {},
+): Promise<EntryIndexFixture> {
+  const database = await open();
+  return {
+    index: new SqlEntryIndex(database),
+    async lastAccess(repository, key) {
+      const row = await database
+        .selectFrom('entries')
+        .select('accessed_at')
+        .where('repository', '=', repository)
+        .where('key', '=', key)
+        .executeTakeFirst();
+      return row?.accessed_at === null || row === undefined ? undefined : Number(row.accessed_at);
+    },
+    reopen: async () => new SqlEntryIndex(await open()),
+    breakDown: () => database.destroy(),
+    close,
+  };
+}
