@@ -15,22 +15,18 @@ const MAX_PARTS = 20_000;
 /** Parts may hold parts; deeper than this they are not looked for. */
 const MAX_DEPTH = 16;
 
-interface Component {
-  readonly name?: string | undefined;
-  readonly purl?: string | undefined;
-  readonly components?: readonly Component[] | undefined;
-}
-
-const component: z.ZodType<Component> = z.looseObject({
+/** What it holds is looked at afterwards, a level at a time: a document may nest deeper than a stack is. */
+const component = z.looseObject({
   name: z.string().optional(),
   purl: z.string().optional(),
-  get components() {
-    return z.array(component).optional();
-  },
+  components: z.array(z.unknown()).optional(),
 });
+const components = z.array(component);
+
+type Component = z.output<typeof component>;
 
 /** CycloneDX 1.x as JSON (ECMA-424). */
-const cycloneDx = z.looseObject({ bomFormat: z.literal('CycloneDX'), components: z.array(component).default([]) });
+const cycloneDx = z.looseObject({ bomFormat: z.literal('CycloneDX'), components: components.default([]) });
 
 /** SPDX 2.x as JSON (ISO/IEC 5962). */
 const spdx = z.looseObject({
@@ -78,13 +74,15 @@ function cycloneDxParts(value: unknown): Component[] {
   const all: Component[] = [];
   let level: readonly Component[] = parsed.data.components;
   for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
-    all.push(...level);
-    level = level.flatMap(({ components = [] }) => components);
+    for (const each of level) all.push(each);
+    const below = components.safeParse(level.flatMap((each) => each.components ?? []));
+    if (!below.success) throw unreadable('CycloneDX', below.error);
+    level = below.data;
   }
   return all;
 }
 
-function spdxParts(value: unknown): Component[] {
+function spdxParts(value: unknown): Pick<Component, 'name' | 'purl'>[] {
   const parsed = spdx.safeParse(value);
   if (!parsed.success) throw unreadable('CycloneDX or SPDX 2', parsed.error);
   return parsed.data.packages.map(({ name, externalRefs }) => ({

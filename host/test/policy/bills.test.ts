@@ -117,6 +117,10 @@ describe('a bill of materials', () => {
     let deep: object = part('pkg:npm/deepest@1.0.0');
     for (let depth = 0; depth < 200; depth += 1) deep = part(`pkg:npm/at-${depth}@1.0.0`, { components: [deep] });
     expect(readBill(cycloneDx(deep)).parts).toHaveLength(16);
+    const depth = 200_000;
+    const deepest = `${'{"components":['.repeat(depth)}${']}'.repeat(depth)}`;
+    const bottomless: unknown = JSON.parse(`{"bomFormat":"CycloneDX","components":[${deepest}]}`);
+    expect(readBill(bottomless).parts).toEqual([]);
     expect(readBill(cycloneDx(part('pkg:npm/a*@1.0.0'))).parts).toMatchObject([{ name: 'a*' }]);
     expect(readBill(cycloneDx(part('pkg:npm/%zz@1'))).unnamed).toEqual(['pkg:npm/%zz@1']);
   });
