@@ -2,11 +2,12 @@ import { strict as assert } from 'node:assert';
 import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { forget, goClients, runGo } from '../go-clients.mjs';
-import { outputOf } from '../run-command.mjs';
+import { outputOf, runCommand } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
 import { EntrepotServer, freePort } from '../server.mjs';
 import { note } from '../tally.mjs';
 
+/** @import { GoClient } from '../go-clients.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /**
@@ -45,6 +46,15 @@ const PROJECTS = [
   },
   { client: 'go-1.19', name: 'hugo', module: 'github.com/gohugoio/hugo', version: 'v0.104.3', command: '.' },
 ];
+
+/** Modules whose versions are commits. */
+const UNTAGGED = ['golang.org/x/exp', 'k8s.io/utils', 'gopkg.in/check.v1'];
+
+/** What this machine's `go` is set up with. */
+async function stockProxy() {
+  const result = await runCommand(['go', 'env', 'GOPROXY'], { cwd: '/', env: process.env, timeout: 20_000 });
+  return result.stdout.trim();
+}
 
 /**
  * Real projects through Entrepot, from the proxies and the checksum database that this machine's `go` is set up with: cold,
@@ -124,6 +134,20 @@ export async function goReal(tally) {
           sums.set(project.title, sum);
           const differing = [...sumsByFile(sum)].filter(([file, hash]) => (shipped.get(file) ?? hash) !== hash);
           assert.deepEqual(differing, [], 'other checksums than the project itself has');
+        });
+      }
+      for (const module of UNTAGGED) {
+        await tally.check(`${module}, which has no tags: its latest version is the upstream's`, async () => {
+          const [client] = clients;
+          const home = join(folder, 'untagged-home');
+          const latest = async (/** @type {string} */ proxy) => {
+            await forget(home);
+            const place = { project: folder, home, proxy };
+            const result = await runGo(/** @type {GoClient} */ (client), ['list', '-m', `${module}@latest`], place);
+            assert.equal(result.code, 0, outputOf(result));
+            return result.stdout;
+          };
+          assert.equal(await latest(url), await latest(await stockProxy()));
         });
       }
       note(`${await server.metric('entrepot_upstream_requests_total')} upstream requests`);

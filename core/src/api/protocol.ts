@@ -61,6 +61,8 @@ export interface RewriteContext {
   readonly headers: Readonly<Record<string, string>>;
   /** The keys of what is kept below the document's `keptBelow`, in code-point order; empty where it names none. */
   readonly keptKeys: readonly string[];
+  /** Whether there is no document, only what is kept below its `keptBelow`: what is rewritten is empty. */
+  readonly isAbsent?: boolean | undefined;
   /**
    * Whether policy lets this version be listed. A version for which it is `false` is left out, and every pointer to it is moved.
    * @param coordinates of the version

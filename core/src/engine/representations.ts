@@ -186,7 +186,7 @@ export class Representations {
     const { bytes, headers } = await made(
       plugin.id,
       'rewrite',
-      () => protocol.rewrite?.(resource, content, context) as DocumentBytes,
+      () => protocol.rewrite?.(resource, content, { ...context, isAbsent: entry === undefined }) as DocumentBytes,
     );
     return { bytes, headers, mediaType, changesAt };
   }

@@ -7,15 +7,15 @@ import {
   type VerifyContext,
 } from '@entrepot/core';
 import { readInfo, type Info } from './documents.js';
-import { compareVersions } from './version.js';
+import { compareVersions, isPseudoVersion, pseudoVersionTime } from './version.js';
 
 /** How many versions of a list are asked for their date, newest first. One that is so much older than another ends it. */
 const NEWEST = 8;
 const SETTLED = 30 * 86_400_000;
 
 /**
- * What a list tells policy of its versions: it has no dates, so the newest are asked for theirs. The others are taken for
- * as old as the oldest of those; their zips are judged by their own.
+ * What a list tells policy of its versions: it has no dates, so the newest tags are asked for theirs. The others are taken for
+ * as old as the oldest of those; their zips are judged by their own. A pseudo-version has the time of its commit in its name.
  * @param dateOf what says when a version was published
  */
 export async function describeVersions(
@@ -25,9 +25,10 @@ export async function describeVersions(
   dateOf: (path: string, version: string) => DocumentResource | undefined,
 ): Promise<Descriptions> {
   const descriptions = new Map<string, ArtifactDescription>();
-  for (const version of versions) describe(descriptions, path, version, undefined);
+  for (const version of versions) describe(descriptions, path, version, pseudoVersionTime(version));
   if (!needs.has('publishedAt')) return descriptions;
-  const newestFirst = versions.toSorted(compareVersions).reverse();
+  const tags = versions.filter((version) => !isPseudoVersion(version));
+  const newestFirst = tags.toSorted(compareVersions).reverse();
   let oldest = Infinity;
   let newest = -Infinity;
   for (const version of newestFirst.slice(0, NEWEST)) {

@@ -15,52 +15,65 @@ import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion } fr
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 
 /**
- * The versions of a list, in order: those that `go` would take, without commits that have no tag. Some proxies write a
- * time behind a version.
+ * The versions of a list in order, each with its line: those that `go` would take. A time that the upstream writes behind a
+ * version stays. Commits without a tag stay too: `go` takes the newest of them where there is no tag and no `@latest`
+ * (cmd/go/internal/modfetch, latestFromList).
  * @throws EntrepotError `upstream-unavailable` for a body of lines that are none: `go` would take an error page for a module without versions
  */
-export async function readList(path: string, content: Content): Promise<string[]> {
+export async function readList(path: string, content: Content): Promise<ReadonlyMap<string, string>> {
   const lines = Buffer.from(await content.bytes(LARGEST_LIST))
     .toString('utf8')
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '');
-  const names = lines.map((line) => line.split(/\s+/, 1)[0] as string);
-  if (names.length > 0 && !names.some(isCanonicalVersion))
+    .filter((line) => line !== '')
+    .map((line) => line.split(/\s+/, 2) as [string, string?]);
+  if (lines.length > 0 && !lines.some(([version]) => isCanonicalVersion(version)))
     throw malformed(`${path}/@v/list`, 'expected a list of versions');
-  const versions = names.filter((name) => isVersionOf(path, name) && !isPseudoVersion(name));
-  return [...new Set(versions)].sort(compareVersions);
+  const listed = lines
+    .filter(([version]) => isVersionOf(path, version))
+    .map(([version, time = '']): [string, string] => [version, TIME.test(time) ? `${version} ${time}` : version]);
+  return inOrder(listed);
 }
 
-/** The list for clients: what policy lets them have of the upstream's, and of what was served before. */
-export async function rewriteList(
-  path: string,
-  content: Content,
-  { admits, descriptions, keptKeys }: RewriteContext,
-): Promise<string[]> {
-  const kept = keptVersions(path, keptKeys).filter((version) => !isPseudoVersion(version));
-  const versions = [...new Set([...(await readList(path, content)), ...kept])].sort(compareVersions);
-  return versions
-    .filter((version) =>
-      admits({ ecosystem: 'golang', name: path, version }, descriptionIn(descriptions, path, version)),
-    )
-    .map((version) => `${version}\n`);
+function inOrder(lines: Iterable<[string, string]>): ReadonlyMap<string, string> {
+  return new Map([...new Map(lines)].sort(([one], [other]) => compareVersions(one, other)));
 }
 
 /**
- * The latest version for clients: the upstream's, or one that was served before and is later.
+ * The list for clients: what policy lets them have of the upstream's, and of the tags that were served before.
+ * @throws EntrepotError `not-found` when there is no list, and no tag was served
+ */
+export async function rewriteList(
+  path: string,
+  content: Content,
+  { admits, descriptions, isAbsent, keptKeys }: RewriteContext,
+): Promise<string[]> {
+  const kept = keptTags(path, keptKeys);
+  if (isAbsent === true && kept.length === 0) throw new EntrepotError('not-found', `no tag of ${path} is kept`);
+  const own = await readList(path, content);
+  const known = inOrder([...kept.map((version): [string, string] => [version, version]), ...own]);
+  return [...known]
+    .filter(([version]) =>
+      admits({ ecosystem: 'golang', name: path, version }, descriptionIn(descriptions, path, version)),
+    )
+    .map(([, line]) => `${line}\n`);
+}
+
+/**
+ * The latest version for clients: the upstream's, or a tag that was served before and is later. A commit that somebody
+ * fetched says nothing of the latest one.
  * @throws EntrepotError `not-found` when there is none; `policy-denied` when policy admits none
  */
 export async function rewriteLatest(
   path: string,
   content: Content,
-  { admits, descriptions, keptKeys, refusal }: RewriteContext,
+  { admits, descriptions, isAbsent, keptKeys, refusal }: RewriteContext,
 ): Promise<AsyncIterable<Uint8Array> | string[]> {
-  const info = content.size === 0 ? undefined : await readInfo(`${path}/@latest`, content);
+  const info = isAbsent === true ? undefined : await readInfo(`${path}/@latest`, content);
   const own = info?.version;
   // A version from before modules is none that `go` would take where there is another one.
   const takesAny = own === undefined || own.endsWith('+incompatible');
-  const kept = keptVersions(path, keptKeys).filter((version) => takesAny || !version.endsWith('+incompatible'));
+  const kept = keptTags(path, keptKeys).filter((version) => takesAny || !version.endsWith('+incompatible'));
   const known = own === undefined ? kept : [own, ...kept];
   const described = (
     version: string,
@@ -81,12 +94,12 @@ export async function rewriteLatest(
   throw new EntrepotError('policy-denied', why === undefined ? text : `${text}: ${why}`);
 }
 
-/** The versions of which a file is kept. */
-function keptVersions(path: string, keys: readonly string[]): string[] {
+/** The tags of which a file is kept. */
+function keptTags(path: string, keys: readonly string[]): string[] {
   const versions = new Set<string>();
   for (const key of keys) {
     const version = /^\/@v\/(.+)\.(?:info|mod|zip)$/.exec(key.slice(path.length))?.[1];
-    if (version !== undefined && isVersionOf(path, version)) versions.add(version);
+    if (version !== undefined && isVersionOf(path, version) && !isPseudoVersion(version)) versions.add(version);
   }
   return [...versions];
 }

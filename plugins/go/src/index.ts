@@ -151,7 +151,8 @@ export default defineProtocolPlugin({
         else if (document.class === CLASS.record) {
           await database?.checkLookup(await content.bytes(LARGEST_PROOF), path, version, read);
         } else if (document.key.endsWith('/@v/list')) {
-          return await describeVersions(path, await readList(path, content), context, routes.date);
+          const versions = [...(await readList(path, content)).keys()];
+          return await describeVersions(path, versions, context, routes.date);
         } else {
           const info = await readInfo(document.key, content);
           const dated = datedVersion(document.key);

@@ -17,7 +17,7 @@ const VERSION = new RegExp(
 
 /** The three forms of a pseudo-version (Go Modules Reference, "Pseudo-versions"). */
 const PSEUDO =
-  /^v[0-9]+\.(?:0\.0-|[0-9]+\.[0-9]+-(?:[0-9A-Za-z.-]*\.)?0\.)[0-9]{14}-[A-Za-z0-9]+(?:\+[0-9A-Za-z.-]+)?$/;
+  /^v[0-9]+\.(?:0\.0-|[0-9]+\.[0-9]+-(?:[0-9A-Za-z.-]*\.)?0\.)([0-9]{14})-[A-Za-z0-9]+(?:\+[0-9A-Za-z.-]+)?$/;
 
 const LONGEST = 256;
 
@@ -39,6 +39,14 @@ export function isCanonicalVersion(text: string): boolean {
 /** Whether `text` names a commit that has no tag. */
 export function isPseudoVersion(text: string): boolean {
   return text.length <= LONGEST && PSEUDO.test(text);
+}
+
+/** When the commit of a pseudo-version was made, in milliseconds since the epoch; `undefined` for another version. */
+export function pseudoVersionTime(text: string): number | undefined {
+  const digits = text.length <= LONGEST ? PSEUDO.exec(text)?.[1] : undefined;
+  if (digits === undefined) return undefined;
+  const time = Date.parse(digits.replace(/(....)(..)(..)(..)(..)(..)/, '$1-$2-$3T$4:$5:$6Z'));
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** Below zero when `one` comes before `other` (semver.org, §11); by their text where they are equal but for the build. */

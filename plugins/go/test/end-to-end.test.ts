@@ -76,7 +76,9 @@ describe('modules', () => {
       '',
     ];
     tamper((path, answer) => (path.endsWith('/list') ? { body: lines.join('\n') } : answer));
-    expect((await get('/example.com/one/@v/list')).body.toString()).toBe('v1.9.0-rc.1\nv1.9.0\nv1.10.0\n');
+    expect((await get('/example.com/one/@v/list')).body.toString()).toBe(
+      'v0.0.0-20240102030405-abcdefabcdef\nv1.9.0-rc.1\nv1.9.0 2024-01-02T03:04:05Z\nv1.10.0\n',
+    );
     tamper((path, answer) =>
       path.endsWith('/list') ? { body: '<html>Sign in</html>', mediaType: 'text/html' } : answer,
     );
