@@ -26,7 +26,7 @@ import { outputOf, runCommand } from './run-command.mjs';
  * @property {(text: string) => Map<string, string>} readIntegrity from the lockfile: `name@version` to integrity
  * @property {(place: ClientPlace) => Promise<Record<string, string>>} settings writes the client's settings below
  *   `home` and gives the environment that it needs
- * @property {() => Promise<{ command: readonly string[], node?: string }>} prepare installs the client once on this machine
+ * @property {() => Promise<{ command: readonly string[] }>} prepare installs the client once on this machine
  */
 
 /**
@@ -38,7 +38,6 @@ import { outputOf, runCommand } from './run-command.mjs';
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'entrepot-acceptance');
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64';
-const NODE_24 = [`node-linux-${ARCHITECTURE}`, '24.21.0'];
 const BUN = `@oven/bun-linux-${ARCHITECTURE === 'arm64' ? 'aarch64' : 'x64'}`;
 const PNPM = `@pnpm/exe.linux-${ARCHITECTURE}`;
 
@@ -68,11 +67,6 @@ async function provide(name, version) {
     await rm(draft, { recursive: true, force: true });
   }
   return installed;
-}
-
-async function provideNode24() {
-  const [name = '', version = ''] = NODE_24;
-  return join(await provide(name, version), 'bin', 'node');
 }
 
 /** @param {ClientPlace} place */
@@ -159,10 +153,7 @@ export const CLIENTS = [
     ...NPM,
     name: 'npm-12',
     version: '12.2.0',
-    prepare: async () => {
-      const node = await provideNode24();
-      return { command: [node, join(await provide('npm', '12.2.0'), 'bin/npm-cli.js')], node };
-    },
+    prepare: async () => ({ command: [process.execPath, join(await provide('npm', '12.2.0'), 'bin/npm-cli.js')] }),
   },
   {
     ...PNPM_FAMILY,
@@ -237,9 +228,9 @@ export function chooseClients(names) {
 export async function runClient(client, args, place, { timeout = 180_000 } = {}) {
   await mkdir(place.home, { recursive: true });
   await mkdir(place.project, { recursive: true });
-  const { command, node } = await client.prepare();
+  const { command } = await client.prepare();
   const settings = await client.settings(place);
-  const path = [...(node === undefined ? [] : [dirname(node)]), dirname(process.execPath), process.env.PATH ?? ''];
+  const path = [dirname(process.execPath), process.env.PATH ?? ''];
   const env = {
     PATH: path.join(delimiter),
     HOME: place.home,

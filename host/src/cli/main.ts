@@ -1,34 +1,16 @@
 #!/usr/bin/env node
-import { text } from 'node:stream/consumers';
-import type { CommandContext } from './context.js';
-import { runCli } from './run-cli.js';
+// The entry of the program. It imports nothing by itself: an older Node would fail on what the rest imports before it could
+// say why.
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** The oldest Node that runs this, as `engines` of the package says. */
+const OLDEST = [22, 19] as const;
 
-const context: CommandContext = {
-  env: process.env,
-  cwd: process.cwd(),
-  readInput: () => text(process.stdin),
-  write: (lines) => void process.stdout.write(`${lines}\n`),
-  writeError: (lines) => void process.stderr.write(`${lines}\n`),
-  // Loaded when they are needed: most commands serve nothing.
-  createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
-  checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
-  startScanWorker: async (...options) => (await import('../create-host.js')).startScanWorker(...options),
-  onSignal: (listener) => {
-    for (const signal of SIGNALS) process.on(signal, listener);
-    return () => {
-      for (const signal of SIGNALS) process.off(signal, listener);
-    };
-  },
-  exit: (code) => process.exit(code),
-};
-
-const code = await runCli(process.argv.slice(2), context);
-// Pipes are written asynchronously: what has been said must be out before the process ends.
-for (const stream of [process.stdout, process.stderr]) {
-  await new Promise<void>((resolve) => {
-    stream.write('', () => resolve());
-  });
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+  const found = process.versions.node;
+  process.stderr.write(
+    `Entrepot needs Node ${OLDEST.join('.')} or newer, found ${found}: install a maintained version of Node\n`,
+  );
+  process.exit(1);
 }
-process.exit(code);
+await import('./command-line.js');

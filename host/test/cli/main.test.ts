@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,4 +103,19 @@ it('names the plugins that are bundled', async () => {
   const { plugins } = JSON.parse(stdout) as { readonly plugins: readonly { readonly id: string }[] };
   expect(code).toBe(0);
   expect(plugins.map(({ id }) => id)).toEqual(expect.arrayContaining(['npm', 'files']));
+});
+
+it('says in one sentence which Node it needs, and is what the package asks for', async () => {
+  const { engines } = JSON.parse(readFileSync(path.resolve(MAIN, '../../../package.json'), 'utf8')) as {
+    engines: { node: string };
+  };
+  const older = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.18.0' } })";
+  const started = spawn(process.execPath, ['--import', `data:text/javascript,${older}`, MAIN, 'version'], { cwd });
+  child = started;
+  let stderr = '';
+  started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [code] = await once(started, 'close');
+  const needed = engines.node.replace('>=', '');
+  expect(stderr).toBe(`Entrepot needs Node ${needed} or newer, found 22.18.0: install a maintained version of Node\n`);
+  expect(code).toBe(1);
 });

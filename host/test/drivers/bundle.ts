@@ -24,7 +24,7 @@ export async function bundleProgram(entry: URL): Promise<{ readonly path: string
     },
     build: {
       ssr: fileURLToPath(entry),
-      target: 'node20',
+      target: 'node22',
       outDir: directory,
       minify: false,
       rollupOptions: { output: { entryFileNames: 'program.mjs' } },

@@ -158,7 +158,7 @@ export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter): Jso
 
 /**
  * Where a scan stands. A plain record and functions, not a class: with `#private` fields the compiled loop below ran at
- * half the speed (Node 20, several visitors in one process).
+ * half the speed (several visitors in one process).
  *
  *     depth     containers that are open
  *     watched   how many of them are visited: always the outermost ones

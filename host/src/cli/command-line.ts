@@ -1,0 +1,33 @@
+import { text } from 'node:stream/consumers';
+import type { CommandContext } from './context.js';
+import { runCli } from './run-cli.js';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+const context: CommandContext = {
+  env: process.env,
+  cwd: process.cwd(),
+  readInput: () => text(process.stdin),
+  write: (lines) => void process.stdout.write(`${lines}\n`),
+  writeError: (lines) => void process.stderr.write(`${lines}\n`),
+  // Loaded when they are needed: most commands serve nothing.
+  createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
+  checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
+  startScanWorker: async (...options) => (await import('../create-host.js')).startScanWorker(...options),
+  onSignal: (listener) => {
+    for (const signal of SIGNALS) process.on(signal, listener);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener);
+    };
+  },
+  exit: (code) => process.exit(code),
+};
+
+const code = await runCli(process.argv.slice(2), context);
+// Pipes are written asynchronously: what has been said must be out before the process ends.
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise<void>((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
+process.exit(code);
