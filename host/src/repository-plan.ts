@@ -13,6 +13,7 @@ import {
   type TlsConfig,
   type UpstreamAuth,
 } from './config/index.js';
+import { didYouMean } from './config/faults.js';
 import type { LoadedPlugin } from './plugins/load.js';
 
 /** An upstream of a plan. */
@@ -97,7 +98,7 @@ async function planRepository(
   const loaded = plugins.find(({ plugin }) => plugin.id === config.type);
   if (loaded === undefined) {
     const known = plugins.map(({ plugin }) => plugin.id).sort();
-    const message = `unknown type ${JSON.stringify(config.type)}; known types: ${known.join(', ') || 'none'}`;
+    const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}`;
     return { problems: [{ path: `${path}.type`, message }] };
   }
   const { plugin } = loaded;

@@ -95,7 +95,7 @@ describe('planRepositories', () => {
       'an unknown type',
       { a: { type: 'zo' } },
       'repositories.a.type',
-      /unknown type "zo"; known types: fixed, plain, zoo/,
+      /unknown type "zo"; did you mean zoo\? known types: fixed, plain, zoo/,
     ],
     [
       'a kind that the plugin has not',

@@ -20,3 +20,4 @@ export {
   type SharedMountOptions,
 } from './shared-mount.js';
 export * from '../policy/index.js';
+export { nearest } from '../api/nearest.js';

@@ -1,3 +1,4 @@
+import { nearest } from '../api/nearest.js';
 import { ACTIONS } from '../api/policy.js';
 import { parseDuration, parseSize } from '../api/quantities.js';
 import { POLICY_MODES, type PolicyDocument, type PolicyRule, PRESET_NAMES } from './document.js';
@@ -30,7 +31,10 @@ const DEEPEST = 12;
 export function checkPolicy(value: unknown, compileExpression?: CompileExpression): readonly PolicyProblem[] {
   const check = new Check(compileExpression);
   documentShape(check, value, '');
-  if (check.problems.length === 0) checkWhole(check, value as PolicyDocument);
+  // Without a list of rules or its preset there is no whole.
+  if (!check.problems.some(({ path }) => path === '' || path === 'preset' || path === 'rules')) {
+    checkWhole(check, value as PolicyDocument);
+  }
   return check.problems;
 }
 
@@ -59,9 +63,14 @@ function object(shapes: Readonly<Record<string, Shape>>, required: readonly stri
     for (const [name, part] of Object.entries(value)) {
       if (part === undefined) continue;
       if (Object.hasOwn(shapes, name)) shapes[name]?.(check, part, join(path, name));
-      else check.add(join(path, name), `unknown key; expected one of ${names.join(', ')}`);
+      else check.add(join(path, name), `unknown key; ${meantOf(name, names)}`);
     }
   };
+}
+
+function meantOf(name: string, names: readonly string[]): string {
+  const meant = nearest(name, names);
+  return meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
 }
 
 function recordOf(shape: Shape): Shape {
@@ -91,7 +100,9 @@ function someOf(shape: Shape): Shape {
 function oneOf(values: readonly (string | number)[]): Shape {
   return (check, value, path) => {
     if (!(values as readonly unknown[]).includes(value)) {
-      check.add(path, `expected one of ${values.join(', ')}, found ${print(value)}`);
+      const meant = typeof value === 'string' ? nearest(value, values.map(String)) : undefined;
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+      check.add(path, `expected one of ${values.join(', ')}, found ${print(value)}${hint}`);
     }
   };
 }
@@ -279,12 +290,16 @@ const documentShape = object(
   ['version'],
 );
 
-/** What only shows when the document is seen together with its preset. */
-function checkWhole(check: Check, document: PolicyDocument): void {
-  const rules = new Map((resolvePolicy(document).rules ?? []).map((resolved) => [resolved.id, resolved]));
+/** What only shows when the document is seen together with its preset. Rules that are wrong by themselves are left out. */
+function checkWhole(check: Check, { version, preset, rules: own = [] }: PolicyDocument): void {
+  const faulty = new Set(check.problems.map(({ path }) => /^rules\[\d+\]/.exec(path)?.[0]));
+  const named = own.filter((one) => isRecord(one) && typeof one.id === 'string');
+  const whole = resolvePolicy({ version, preset, rules: named });
+  const rules = new Map((whole.rules ?? []).map((resolved) => [resolved.id, resolved]));
   const seen = new Set<string>();
-  for (const [index, { id }] of (document.rules ?? []).entries()) {
+  for (const [index, { id }] of own.entries()) {
     const path = `rules[${index}]`;
+    if (faulty.has(path)) continue;
     if (seen.has(id)) check.add(`${path}.id`, `the id ${id} is used twice`);
     if ((BUILT_IN_RULES as readonly string[]).includes(id)) check.add(`${path}.id`, `the id ${id} is reserved`);
     seen.add(id);

@@ -12,7 +12,7 @@ describe('checkPolicy', () => {
     [[], '', 'expected an object, found []'],
     [{}, 'version', 'missing'],
     [{ version: 2 }, 'version', 'expected one of 1, found 2'],
-    [{ version: 1, rule: [] }, 'rule', 'unknown key; expected one of version, preset, mode'],
+    [{ version: 1, rule: [] }, 'rule', 'unknown key; did you mean rules?'],
     [{ version: 1, preset: 'lax' }, 'preset', 'observe, balanced, strict, airgap'],
     [{ version: 1, mode: 'on' }, 'mode', 'off, audit, enforce'],
     [{ version: 1, rules: {} }, 'rules', 'expected a list, found {}'],

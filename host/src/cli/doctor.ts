@@ -1,16 +1,11 @@
 import { silentLogger } from '@entrepot/core';
-import {
-  ConfigurationError,
-  loadConfig,
-  printProblem,
-  type ConfigurationProblem,
-  type LoadedConfig,
-} from '../config/index.js';
+import { ConfigurationError, printProblem, type ConfigurationProblem, type LoadedConfig } from '../config/index.js';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
+import { loadWhole } from './load-whole.js';
 
 /** What one check found. */
 export interface Finding {
@@ -34,7 +29,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   const findings: Finding[] = [];
   let loaded: LoadedConfig;
   try {
-    loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+    loaded = await loadWhole(file, context);
   } catch (error) {
     return configurationFindings(error);
   }

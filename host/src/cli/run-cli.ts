@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printListenAddress, printProblem } from '../config/index.js';
-import { nearest } from '../config/did-you-mean.js';
+import { nearest } from '@entrepot/core/engine';
 import type { ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 import type { ExceptionOptions, VerdictOptions } from './decide.js';

@@ -1,5 +1,5 @@
-import { loadConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
+import { loadWhole } from './load-whole.js';
 import { stopSignal } from './stop-signal.js';
 
 /** Scans what servers on the same database ask for, until a signal comes; then gives back what it is doing. */
@@ -7,7 +7,7 @@ export async function scanWorker(
   { config: file }: { readonly config?: string },
   context: CommandContext,
 ): Promise<number> {
-  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const loaded = await loadWhole(file, context);
   const stop = stopSignal(context);
   try {
     const end = await context.startScanWorker(loaded);

@@ -1,5 +1,5 @@
-import { loadConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
+import { loadWhole } from './load-whole.js';
 import { stopSignal } from './stop-signal.js';
 
 /**
@@ -7,7 +7,7 @@ import { stopSignal } from './stop-signal.js';
  * logs where it listens, which repositories there are and where their upstreams come from.
  */
 export async function serve({ config: file }: { readonly config?: string }, context: CommandContext): Promise<number> {
-  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const loaded = await loadWhole(file, context);
   const stop = stopSignal(context);
   try {
     const host = await context.createHost(loaded);

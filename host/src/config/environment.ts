@@ -1,5 +1,5 @@
 import type { ConfigurationProblem } from './configuration-error.js';
-import { nearest } from './did-you-mean.js';
+import { nearest } from '@entrepot/core/engine';
 import {
   childSchema,
   configJsonSchema,

@@ -1,7 +1,14 @@
 export { ConfigurationError, printProblem, type ConfigurationProblem } from './configuration-error.js';
 export { resolveFreshness } from './freshness.js';
 export { parseListenAddress, printListenAddress, type ListenAddress } from './listen-address.js';
-export { BUILT_IN, loadConfig, type LoadConfigOptions, type LoadedConfig } from './load.js';
+export {
+  BUILT_IN,
+  loadConfig,
+  readConfig,
+  type LoadConfigOptions,
+  type LoadedConfig,
+  type ReadConfig,
+} from './load.js';
 export { parseRepositoryOptions } from './plugin-options.js';
 export {
   authorizationHeader,

@@ -119,13 +119,6 @@ export function childSchema(schema: JsonSchema, key: string): JsonSchema | undef
   return found.length > 1 ? { anyOf: found } : found[0];
 }
 
-/** The schema that describes the value at `path`, as far as it is known. */
-export function schemaAt(path: readonly PropertyKey[]): JsonSchema | undefined {
-  let schema: JsonSchema | undefined = configJsonSchema();
-  for (const step of path) schema = schema && childSchema(schema, String(step));
-  return schema;
-}
-
 /** Whether a mapping may hold any key (`repositories`, `cache` of a repository), and what its values are. */
 export function recordSchema(schema: JsonSchema): JsonSchema | undefined {
   const { additionalProperties, propertyNames } = schema;

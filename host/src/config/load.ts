@@ -43,33 +43,58 @@ export interface LoadedConfig {
   readonly addBundledRepositories: boolean;
 }
 
+/** A configuration as it was read, and everything that is wrong with it by itself. */
+export interface ReadConfig {
+  /** Without what is wrong, for further checks. Absent: nothing could be read. */
+  readonly loaded?: LoadedConfig | undefined;
+  readonly problems: readonly ConfigurationProblem[];
+}
+
 /**
  * Reads the configuration: the file, overridden by the environment, references to secrets filled in, validated.
  * @throws ConfigurationError with everything that is wrong.
  */
-export async function loadConfig({ file, env, cwd }: LoadConfigOptions): Promise<LoadedConfig> {
+export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConfig> {
+  const { loaded, problems } = readConfig(options);
+  if (loaded === undefined || problems.length > 0) throw new ConfigurationError(problems);
+  return loaded;
+}
+
+/** Reads the configuration as `loadConfig` does, and what is right of it also where something is wrong. */
+export function readConfig(options: LoadConfigOptions): ReadConfig {
+  try {
+    return read(options);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return { problems: error.problems };
+    throw error;
+  }
+}
+
+function read({ file, env, cwd }: LoadConfigOptions): ReadConfig {
   const found = configurationFile({ file, env, cwd });
   const directory = found === undefined ? cwd : path.dirname(found);
   const written = found === undefined ? {} : readConfiguration(found, cwd);
 
-  const { tree, variables, problems } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
+  const { tree, variables, problems: unknown } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
   const expanded = expandReferences(tree, { env, directory });
   const validated = validateConfig(expanded.tree);
   const all = [
-    ...problems,
+    ...unknown,
     ...plainSecretProblems(written),
     ...expanded.problems,
     ...withoutEchoes(validated.problems ?? [], expanded.problems),
   ];
-  if (all.length > 0 || validated.problems !== undefined) throw new ConfigurationError(nameVariables(all, variables));
-
-  return {
-    config: withAbsolutePaths(validated.config, directory),
+  const config = validated.config ?? validated.rest;
+  const problems = nameVariables(all, variables);
+  if (config === undefined) return { problems };
+  const loaded = {
+    config: withAbsolutePaths(config, directory),
     sources: [found ?? BUILT_IN, ...new Set(variables.values())],
     file: found,
     directory,
     addBundledRepositories: written['repositories'] === undefined && !variables.has('repositories'),
   };
+  return { loaded, problems };
 }
 
 function configurationFile({ file, env, cwd }: LoadConfigOptions): string | undefined {

@@ -1,8 +1,16 @@
 import type { StandardIssue, StandardSchema } from '@entrepot/core';
 import type { ConfigurationProblem } from './configuration-error.js';
+import { dotted, faultsOf, unknownKey, withoutEchoes, withoutFaulty, type Fault } from './faults.js';
 import { knownKeys, optionsJsonSchema } from './json-schema.js';
 import { COMMON_REPOSITORY_KEYS } from './schema.js';
-import { dotted, unknownKey } from './validate.js';
+
+/** What a fault hides is looked for so often, without it. */
+const MOST_ROUNDS = 3;
+
+/** Options as their plugin's schema returned them, or everything that is wrong with them. */
+export type ParsedOptions<Output> =
+  | { readonly options: Output; readonly problems?: undefined }
+  | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] };
 
 /**
  * The options of a repository, validated by its plugin. Problems are prefixed with `repositories.<name>.`; an unknown key
@@ -12,10 +20,7 @@ export async function parseRepositoryOptions<Output>(
   repository: string,
   schema: StandardSchema<Output>,
   options: unknown,
-): Promise<
-  | { readonly options: Output; readonly problems?: undefined }
-  | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] }
-> {
+): Promise<ParsedOptions<Output>> {
   return parsePluginOptions(['repositories', repository], schema, options, COMMON_REPOSITORY_KEYS);
 }
 
@@ -29,34 +34,41 @@ export async function parsePluginOptions<Output>(
   schema: StandardSchema<Output>,
   options: unknown,
   common: readonly string[],
-): Promise<
-  | { readonly options: Output; readonly problems?: undefined }
-  | { readonly options?: undefined; readonly problems: readonly ConfigurationProblem[] }
-> {
-  const result = await schema['~standard'].validate(options);
-  if (result.issues === undefined) return { options: result.value };
-  const json = optionsJsonSchema(schema);
-  const known = [...knownKeys(json ?? {}), ...common];
-  return { problems: result.issues.flatMap((issue) => issueProblems(path, issue, known)) };
+): Promise<ParsedOptions<Output>> {
+  const problems: ConfigurationProblem[] = [];
+  let tree = options;
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const result = await schema['~standard'].validate(tree);
+    if (result.issues === undefined) {
+      if (problems.length > 0) break;
+      return { options: result.value };
+    }
+    const faults = result.issues.flatMap((issue) => optionFaults(issue, tree, schema, common));
+    const found = faults.map((fault) => ({ path: dotted([...path, ...fault.path]), message: fault.message }));
+    problems.push(...withoutEchoes(found, [...problems]));
+    tree = withoutFaulty(
+      tree,
+      faults.map((fault) => fault.path),
+    );
+  }
+  return { problems };
 }
 
-function issueProblems(
-  prefix: readonly string[],
+function optionFaults(
   issue: StandardIssue,
-  known: readonly string[],
-): ConfigurationProblem[] {
-  const steps = (issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step));
-  const path = [...prefix, ...steps];
-  const keys = unrecognizedKeys(issue);
-  if (keys === undefined) return [{ path: dotted(path), message: issue.message }];
-  return keys.map((key) => ({
-    path: dotted([...path, key]),
-    message: steps.length === 0 ? unknownKey(key, known) : 'unknown key',
-  }));
+  options: unknown,
+  schema: StandardSchema,
+  common: readonly string[],
+): Fault[] {
+  const path = (issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step));
+  const json = optionsJsonSchema(schema) ?? {};
+  if (!isZodIssue(issue)) return [{ path, message: issue.message }];
+  if (issue.code !== 'unrecognized_keys' || path.length > 0) return faultsOf([{ ...issue, path }], options, json);
+  const known = [...knownKeys(json), ...common];
+  return issue.keys.map((key) => ({ path: [key], message: unknownKey(key, known) }));
 }
 
-/** What zod says beyond the Standard Schema when keys are unknown. */
-function unrecognizedKeys(issue: StandardIssue): readonly string[] | undefined {
-  const { code, keys } = issue as StandardIssue & { readonly code?: unknown; readonly keys?: unknown };
-  return code === 'unrecognized_keys' && Array.isArray(keys) ? (keys as string[]) : undefined;
+/** Whether an issue says more than the Standard Schema asks for, as those of zod do. */
+function isZodIssue(issue: StandardIssue): issue is StandardIssue & Parameters<typeof faultsOf>[0][number] {
+  return typeof (issue as { readonly code?: unknown }).code === 'string';
 }

@@ -1,6 +1,7 @@
 import { LOGGER, TRANSPORT, type Scanner } from '@entrepot/core';
 import type { PolicyScanner } from '@entrepot/core/engine';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
+import { didYouMean } from '../config/faults.js';
 import { parsePluginOptions } from '../config/plugin-options.js';
 import { COMMON_SCANNER_KEYS, type ScannerConfig } from '../config/schema.js';
 import type { Scope } from '../container/scope.js';
@@ -47,7 +48,7 @@ export async function planScanners(
     if (plugin === undefined) {
       if (!failed.has(BUNDLED_SCANNERS[config.type] ?? config.type)) {
         const known = [...new Set([...Object.keys(BUNDLED_SCANNERS), ...loaded.map((one) => one.plugin.id)])];
-        const message = `unknown type ${JSON.stringify(config.type)}; known types: ${known.join(', ')}, and packages of scanners`;
+        const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}, or the package of a scanner`;
         problems.push({ path: `${path}.type`, message });
       }
       continue;

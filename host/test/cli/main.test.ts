@@ -73,7 +73,7 @@ it('exits with 78 and one line for each problem', async () => {
   const { code, stdout, stderr } = await run({ servr: {}, log: { level: 'loud' } }, 'validate').ended;
   expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
   expect(stderr.trimEnd().split('\n')).toEqual([
-    'log.level: expected debug, info, warn, error or silent, found a text',
+    'log.level: expected debug, info, warn, error or silent',
     'servr: unknown key; did you mean server?',
   ]);
 });

@@ -51,7 +51,7 @@ describe('serve', () => {
     expect(await terminal.run('serve')).toBe(78);
     expect(terminal.errors).toEqual([
       'server.listn: unknown key; did you mean listen?',
-      'log.level: expected debug, info, warn, error or silent, found a text',
+      'log.level: expected debug, info, warn, error or silent',
     ]);
     expect(terminal.output).toEqual([]);
   });

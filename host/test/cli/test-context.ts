@@ -21,6 +21,8 @@ export class TestProcess {
   listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
   /** Makes the host; absent: one that serves nothing. */
   createHost: CommandContext['createHost'] | undefined;
+  /** Holds the configuration against plugins; absent: says `repositories` and `problems`. */
+  checkConfiguration: CommandContext['checkConfiguration'] | undefined;
   readonly cwd: string;
 
   constructor(cwd: string) {
@@ -48,10 +50,11 @@ export class TestProcess {
         this.events.push('create');
         return this.createHost?.(loaded, options) ?? Promise.resolve(this.#host());
       },
-      checkConfiguration: (loaded) => {
+      checkConfiguration: (loaded, options) => {
         this.loaded = loaded;
         this.events.push('check');
-        return Promise.resolve({ repositories: this.repositories, problems: this.problems });
+        const checked = { repositories: this.repositories, problems: this.problems };
+        return this.checkConfiguration?.(loaded, options) ?? Promise.resolve(checked);
       },
       startScanWorker: (loaded) => {
         this.loaded = loaded;

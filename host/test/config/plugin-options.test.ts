@@ -42,3 +42,42 @@ it('takes schemas of any vendor', async () => {
     problems: [{ path: 'repositories.one.a.0', message: 'no good' }],
   });
 });
+
+it('says in words what zod says with its own, and looks past what was wrong', async () => {
+  const strict = z
+    .strictObject({
+      size: z.union([z.string(), z.array(z.string())]),
+      policy: z.enum(['immutable', 'revalidate']).optional(),
+      name: z
+        .string()
+        .regex(/^[a-z]+$/)
+        .optional(),
+      list: z
+        .array(z.strictObject({ match: z.string().min(1) }))
+        .min(1)
+        .optional(),
+      own: z
+        .string()
+        .refine(() => false)
+        .optional(),
+    })
+    .refine(({ policy }) => policy !== undefined, { error: 'expected a policy', path: ['policy'] });
+  const { problems } = await parseRepositoryOptions('one', strict, {
+    size: 5,
+    policy: 'imutable',
+    name: 'A',
+    list: [{ match: '', mtach: 'x' }],
+    own: 'x',
+  });
+  expect(problems).toEqual([
+    { path: 'repositories.one.size', message: 'expected a text or a list, found a number' },
+    { path: 'repositories.one.policy', message: 'expected immutable or revalidate; did you mean immutable?' },
+    { path: 'repositories.one.name', message: 'expected a text that matches /^[a-z]+$/' },
+    { path: 'repositories.one.list.0.match', message: 'expected at least 1 character' },
+    { path: 'repositories.one.list.0.mtach', message: 'unknown key; did you mean match?' },
+    {
+      path: 'repositories.one.own',
+      message: 'not a value that is allowed here; docs/configuration.md says which are',
+    },
+  ]);
+});

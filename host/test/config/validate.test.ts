@@ -174,11 +174,7 @@ describe('problems', () => {
       { server: { publicUrl: 'https://example.com/?a' } },
       ['server.publicUrl: expected an http:// or https:// URL without a query and a fragment'],
     ],
-    [
-      'a bad choice',
-      { log: { level: 'loud' } },
-      ['log.level: expected debug, info, warn, error or silent, found a text'],
-    ],
+    ['a bad choice', { log: { level: 'loud' } }, ['log.level: expected debug, info, warn, error or silent']],
     [
       'a plugin that cannot be named so',
       { plugins: ['Npm Plugin', './x', '@acme/entrepot-plugin-x'] },
@@ -198,7 +194,7 @@ describe('problems', () => {
       repository({ type: 'N P M' }),
       ['repositories.one.type: expected the id of a protocol plugin, such as npm'],
     ],
-    ['a bad kind', repository({ kind: 'group' }), ['repositories.one.kind: expected proxy or hosted, found a text']],
+    ['a bad kind', repository({ kind: 'group' }), ['repositories.one.kind: expected proxy or hosted']],
     [
       'an upstream that is no URL',
       repository({ upstream: 'registry.example.com' }),
@@ -220,7 +216,7 @@ describe('problems', () => {
       [
         'repositories.one.upstreams.0.url: expected a text, found nothing',
         'repositories.one.upstreams.0.uri: unknown key; did you mean url?',
-        'repositories.one.upstreams.1: expected a text, found a number (put it in quotes)',
+        'repositories.one.upstreams.1: expected a text or a mapping of keys, found a number',
         'repositories.one.upstreams.2: expected an http:// or https:// URL',
         'repositories.one.upstreams.3.url: expected an http:// or https:// URL',
       ],
@@ -249,7 +245,7 @@ describe('problems', () => {
       'a misspelt key of a cache class',
       repository({ cache: { packument: { freshfor: '5m', policy: 'immutabel' } } }),
       [
-        'repositories.one.cache.packument.policy: expected immutable, revalidate or bypass, found a text',
+        'repositories.one.cache.packument.policy: expected immutable, revalidate or bypass; did you mean immutable?',
         'repositories.one.cache.packument.freshfor: unknown key; did you mean freshFor?',
       ],
     ],

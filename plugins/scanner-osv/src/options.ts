@@ -1,15 +1,19 @@
+import { existsSync } from 'node:fs';
 import { parseDuration } from '@entrepot/core';
 import { z } from 'zod';
 import { purlType } from './ecosystems.js';
+import { isUrl } from './enrichment.js';
 
 const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), {
   message: 'expected an http or https URL',
 });
 
-const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+const DURATION_EXPECTED = 'expected a duration such as 12h or 7d';
+
+const duration = z.union([z.string(), z.number()], { error: DURATION_EXPECTED }).transform((value, context) => {
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({ code: 'custom', message: 'expected a duration such as 12h or 7d' });
+  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
   return z.NEVER;
 });
 
@@ -38,9 +42,18 @@ export const osvOptions = z
     /** The daily list of EPSS (CSV, compressed where the name ends in `.gz`): a URL or a file. */
     epss: z.string().min(1).optional(),
   })
-  .superRefine(({ from, api, ecosystems }, context) => {
+  .superRefine(({ from, api, ecosystems, directory }, context) => {
     if ((from === undefined) === (api === undefined)) {
       context.addIssue({ code: 'custom', message: 'expected one of "from" (dumps) and "api"' });
+    }
+    // With a database that is kept the scanner goes on, and asks for a newer one later.
+    if (from !== undefined && !isUrl(from) && !existsSync(from) && !existsSync(directory)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['from'],
+        message:
+          'expected a folder with OSV dumps or the URL of a mirror; there is no such folder, and no database yet',
+      });
     }
     if (api !== undefined && ecosystems !== undefined) {
       context.addIssue({

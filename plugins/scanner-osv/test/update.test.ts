@@ -303,7 +303,7 @@ describe('options', () => {
   it('name a folder that can be made', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    await expect(openScanner({ from: 'x', directory: join(file, 'database') })).rejects.toMatchObject({
+    await expect(openScanner({ from: temporaryFolder(), directory: join(file, 'database') })).rejects.toMatchObject({
       kind: 'configuration',
     });
   });

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import { nearest } from '../../src/config/did-you-mean.js';
+import { nearest } from '../../src/api/nearest.js';
 
 it.each([
   ['listn', ['listen', 'publicUrl'], 'listen'],
+  ['dney', ['deny', 'hide'], 'deny'],
   ['publicURL', ['listen', 'publicUrl'], 'publicUrl'],
   ['upstreem', ['upstream', 'upstreams'], 'upstream'],
   ['upsteams', ['upstream', 'upstreams'], 'upstreams'],

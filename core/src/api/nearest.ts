@@ -11,17 +11,23 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** The insertions, deletions and replacements between two words (Levenshtein); `bound` when there are at least that many. */
+/**
+ * The insertions, deletions, replacements and swaps of two neighbours between two words (the optimal string alignment of
+ * Damerau and Levenshtein); `bound` when there are at least that many.
+ */
 function editDistance(from: string, to: string, bound: number): number {
   if (Math.abs(from.length - to.length) >= bound) return bound;
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let line = 1; line <= from.length; line += 1) {
     const next = [line];
     for (let column = 1; column <= to.length; column += 1) {
       const replaced = (row[column - 1] as number) + (from[line - 1] === to[column - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[column] as number) + 1, (next[column - 1] as number) + 1));
+      const isSwap = from[line - 1] === to[column - 2] && from[line - 2] === to[column - 1];
+      const swapped = isSwap ? (before[column - 2] as number) + 1 : replaced;
+      next.push(Math.min(replaced, swapped, (row[column] as number) + 1, (next[column - 1] as number) + 1));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return Math.min(row[to.length] as number, bound);
 }
