@@ -176,6 +176,26 @@ function definePutIfAbsent({ check }: Checks<OpenFixture>): void {
     await assertWholeSets([index]);
   });
 
+  check('gives each of many at once its own answer', async ({ index }) => {
+    const kept = makeEntry({ key: 'crowd/kept', digest: digestOf('kept') });
+    await index.putIfAbsent([kept]);
+    const mine = (key: string): Entry => makeEntry({ key: `crowd/${key}`, digest: digestOf(`crowd ${key}`) });
+    const alone = Array.from({ length: 40 }, (_, n) => mine(`${n}`));
+    const pair = [mine('left'), mine('right')];
+    const [pairOf, lost, ...each] = await Promise.all([
+      index.putIfAbsent(pair),
+      index.putIfAbsent([mine('none'), { ...kept, digest: digestOf('late') }]),
+      ...alone.map((entry) => index.putIfAbsent([entry])),
+      index.replace(mine('replaced')),
+    ]);
+    assertSame(pairOf, pair);
+    assertSame(lost, [kept]);
+    alone.forEach((entry, n) => assertSame(each[n], [entry]));
+    assert.equal(await index.find('npm', 'crowd/none'), undefined);
+    for (const entry of [kept, ...pair, ...alone, mine('replaced')])
+      assertSame(await index.find('npm', entry.key), entry);
+  });
+
   check('putIfAbsent puts again what was removed', async ({ index }) => {
     await index.putIfAbsent([makeEntry({ key: 'a', digest: digestOf('first') })]);
     await index.remove('npm', 'a');

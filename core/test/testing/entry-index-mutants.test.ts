@@ -193,6 +193,23 @@ const mutants: Mutant<Factory>[] = [
       },
     }),
   ),
+  mutant('answers a crowd in another order', ['gives each of many at once its own answer'], (right) => {
+    const waiting: { entries: readonly Entry[]; resolve(found: readonly Entry[]): void }[] = [];
+    return {
+      putIfAbsent: (entries) =>
+        new Promise((resolve) => {
+          waiting.push({ entries, resolve });
+          if (waiting.length > 1) return;
+          setImmediate(async () => {
+            const group = waiting.splice(0);
+            const results: (readonly Entry[])[] = [];
+            for (const one of group) results.push(await right.putIfAbsent(one.entries));
+            results.reverse();
+            group.forEach((one, at) => one.resolve(results[at] as readonly Entry[]));
+          });
+        }),
+    };
+  }),
   mutant('overwrites instead', ['putIfAbsent puts none of a set when one of its keys exists'], (right) => ({
     async putIfAbsent(entries) {
       for (const entry of entries) await right.replace(entry);

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ArtifactFacts, Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
+import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { COLUMNS, toEntry } from './entry-row.js';
+import { GroupCommit } from './group-commit.js';
 import { prefixRange } from './prefix-range.js';
-import type { EntryTable, Schema } from './schema.js';
+import { type EntryPut, findAll, LOST, putEntries, upsertAll } from './put-entries.js';
+import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
 /** How many digests or keys one query names. Databases bound the number of parameters. */
@@ -12,39 +15,18 @@ const KEYS_WIDTH = 500;
 /** How many accesses are recorded in one turn of the event loop. */
 const ACCESS_WIDTH = 100;
 
-const COLUMNS = [
-  'repository',
-  'key',
-  'digest',
-  'size',
-  'media_type',
-  'headers',
-  'etag',
-  'last_modified',
-  'upstream_url',
-  'fetched_at',
-  'checked_at',
-  'integrity',
-  'ecosystem',
-  'name',
-  'version',
-  'attributes',
-  'facts',
-] as const satisfies readonly (keyof EntryTable)[];
-
-/** A row without its access time: that is recorded apart, and survives a replacement. */
-type EntryRow = Pick<Selectable<EntryTable>, (typeof COLUMNS)[number]>;
-
-/** Something is not as the transaction needs it: it must leave no trace. */
-const LOST = Symbol('lost');
+/** How many puts are committed together. */
+const GROUP = 100;
 
 /** An `EntryIndex` in a SQL database. It says nothing that SQLite and PostgreSQL do not share. */
 export class SqlEntryIndex implements EntryIndex {
   readonly #database: Kysely<Schema>;
+  readonly #puts: GroupCommit<EntryPut, readonly Entry[]>;
 
   /** @param database with the tables of the newest migration. The index closes it. */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
+    this.#puts = new GroupCommit(GROUP, (puts) => putEntries(database, puts));
   }
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
@@ -55,7 +37,7 @@ export class SqlEntryIndex implements EntryIndex {
     if (entries.length === 0) return [];
     return stored('store entries', async () => {
       try {
-        return await this.#database.transaction().execute((transaction) => insertAll(transaction, entries));
+        return await this.#puts.add({ absent: entries });
       } catch (error) {
         if (error !== LOST) throw error;
       }
@@ -73,7 +55,7 @@ export class SqlEntryIndex implements EntryIndex {
             const found = await find(transaction, repository, key);
             if (found?.digest !== digest) throw LOST;
           }
-          for (const entry of put) await upsert(transaction, entry);
+          await upsertAll(transaction, [...new Map(put.map((entry) => [entry.key, entry])).values()]);
           for (let start = 0; start < remove.length; start += KEYS_WIDTH) {
             const keys = remove.slice(start, start + KEYS_WIDTH);
             await transaction
@@ -99,7 +81,7 @@ export class SqlEntryIndex implements EntryIndex {
   }
 
   async replace(entry: Entry): Promise<void> {
-    await stored('store an entry', () => upsert(this.#database, entry));
+    await stored('store an entry', () => this.#puts.add({ replacing: entry }));
   }
 
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
@@ -199,15 +181,6 @@ export class SqlEntryIndex implements EntryIndex {
   }
 }
 
-async function upsert(database: Kysely<Schema>, entry: Entry): Promise<void> {
-  const { repository, key, ...rest } = toRow(entry);
-  await database
-    .insertInto('entries')
-    .values({ repository, key, ...rest })
-    .onConflict((conflict) => conflict.columns(['repository', 'key']).doUpdateSet(rest))
-    .execute();
-}
-
 /** @returns the new revision. */
 async function grow(database: Kysely<Schema>, repository: string): Promise<number> {
   const row = await database
@@ -229,97 +202,4 @@ async function find(database: Kysely<Schema>, repository: string, key: string): 
     .where('key', '=', key)
     .executeTakeFirst();
   return row === undefined ? undefined : toEntry(row);
-}
-
-/** Those of `entries` that are there. All keys of a repository in one query: what was put at once is seen as a whole, or not at all. */
-async function findAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
-  const found = new Map<string, Entry>();
-  for (const repository of new Set(entries.map((entry) => entry.repository))) {
-    const keys = entries.filter((entry) => entry.repository === repository).map(({ key }) => key);
-    for (let start = 0; start < keys.length; start += KEYS_WIDTH) {
-      const rows = await database
-        .selectFrom('entries')
-        .select(COLUMNS)
-        .where('repository', '=', repository)
-        .where('key', 'in', keys.slice(start, start + KEYS_WIDTH))
-        .execute();
-      for (const row of rows) found.set(nameOf(row), toEntry(row));
-    }
-  }
-  return entries.flatMap((entry) => found.get(nameOf(entry)) ?? []);
-}
-
-function nameOf({ repository, key }: Pick<Entry, 'repository' | 'key'>): string {
-  return JSON.stringify([repository, key]);
-}
-
-/**
- * @returns the entries in force.
- * @throws LOST when another transaction commits one of the keys meanwhile, which a database with several writers allows.
- */
-async function insertAll(transaction: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
-  const present = await findAll(transaction, entries);
-  if (present.length > 0) return present;
-  // One row a key, and in one order for everybody: two transactions that wait for each other never end.
-  const rows = new Map(entries.map((entry) => [nameOf(entry), toRow(entry)]));
-  for (const name of [...rows.keys()].sort()) {
-    const { numInsertedOrUpdatedRows } = await transaction
-      .insertInto('entries')
-      .values(rows.get(name) as EntryRow)
-      .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing())
-      .executeTakeFirst();
-    if (numInsertedOrUpdatedRows === 0n) throw LOST;
-  }
-  return entries.map((entry) => toEntry(rows.get(nameOf(entry)) as EntryRow));
-}
-
-function toRow(entry: Entry): EntryRow {
-  return {
-    repository: entry.repository,
-    key: entry.key,
-    digest: entry.digest,
-    size: entry.size,
-    media_type: entry.mediaType,
-    headers: JSON.stringify(entry.headers),
-    etag: entry.etag ?? null,
-    last_modified: entry.lastModified ?? null,
-    upstream_url: entry.upstreamUrl ?? null,
-    fetched_at: entry.fetchedAt,
-    checked_at: entry.checkedAt,
-    integrity: JSON.stringify(entry.integrity),
-    ecosystem: entry.coordinates?.ecosystem ?? null,
-    name: entry.coordinates?.name ?? null,
-    version: entry.coordinates?.version ?? null,
-    attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
-    facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
-  };
-}
-
-/** 64-bit integers come as text from some databases, hence `Number`. */
-function toEntry(row: EntryRow): Entry {
-  return {
-    repository: row.repository,
-    key: row.key,
-    digest: row.digest as Digest,
-    size: Number(row.size),
-    mediaType: row.media_type,
-    headers: JSON.parse(row.headers) as Entry['headers'],
-    ...(row.etag === null ? {} : { etag: row.etag }),
-    ...(row.last_modified === null ? {} : { lastModified: row.last_modified }),
-    ...(row.upstream_url === null ? {} : { upstreamUrl: row.upstream_url }),
-    fetchedAt: Number(row.fetched_at),
-    checkedAt: Number(row.checked_at),
-    integrity: JSON.parse(row.integrity) as Entry['integrity'],
-    ...(row.ecosystem === null || row.name === null
-      ? {}
-      : {
-          coordinates: {
-            ecosystem: row.ecosystem,
-            name: row.name,
-            ...(row.version === null ? {} : { version: row.version }),
-          },
-        }),
-    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
-    ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
-  };
 }

@@ -3,29 +3,37 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kys
 import { CompiledQuery as Query } from 'kysely';
 import type Database from 'libsql';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** How long a call waits for another process that writes, in milliseconds. */
 const BUSY_PATIENCE = 10_000;
 /** Prepared statements that are kept. Each differs by its text only; values are parameters. */
 const STATEMENTS = 200;
+const WRITING = /^\s*(?:insert|update|delete|replace)\b/i;
 
 /**
- * Runs Kysely's queries on a synchronous SQLite binding. Kysely's own driver is not used for three reasons:
+ * Runs Kysely's queries on a synchronous SQLite binding. Kysely's own driver is not used for four reasons:
  * - transactions begin IMMEDIATE, so that two processes never meet in the upgrade of a read to a write (SQLITE_BUSY that no wait cures);
  * - statements are prepared once: the binding frees one only when the garbage collector finds it, and memory grows meanwhile;
- * - a call that finds the database locked by another process waits off the event loop.
+ * - a call that finds the database locked by another process waits off the event loop;
+ * - so does a commit for the disk, and whoever reads next waits with it: what is not durable yet is seen by nobody here.
  */
 export class SqliteDriver implements Driver {
   readonly #database: Database.Database;
   readonly #connection: SqliteConnection;
+  readonly #log: WriteAheadLog | undefined;
   /** Settles when the last caller in the queue is done with the connection. */
   #turn: Promise<void> = Promise.resolve();
   #release: () => void = () => {};
 
-  /** @param path names the database in messages. */
-  constructor(database: Database.Database, path: string) {
+  /**
+   * @param path names the database in messages.
+   * @param log what makes commits durable, where they have to be
+   */
+  constructor(database: Database.Database, path: string, log?: WriteAheadLog) {
     this.#database = database;
-    this.#connection = new SqliteConnection(database, path);
+    this.#log = log;
+    this.#connection = new SqliteConnection(database, path, log);
   }
 
   async init(): Promise<void> {}
@@ -51,6 +59,7 @@ export class SqliteDriver implements Driver {
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(Query.raw('commit'));
+    await this.#log?.sync();
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
@@ -67,21 +76,31 @@ export class SqliteDriver implements Driver {
     }
     this.#connection.close();
     this.#database.close();
+    await this.#log?.close();
   }
 }
 
 class SqliteConnection implements DatabaseConnection {
   readonly #database: Database.Database;
   readonly #path: string;
+  readonly #log: WriteAheadLog | undefined;
   /** By text, the least recently used first. */
   readonly #statements = new Map<string, Database.Statement>();
 
-  constructor(database: Database.Database, path: string) {
+  constructor(database: Database.Database, path: string, log: WriteAheadLog | undefined) {
     this.#database = database;
     this.#path = path;
+    this.#log = log;
   }
 
-  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const result = await this.#run<Row>(query);
+    // A statement outside of a transaction is one by itself.
+    if (this.#log !== undefined && WRITING.test(query.sql) && !this.#database.inTransaction) await this.#log.sync();
+    return result;
+  }
+
+  #run<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     assertBindable(parameters);
     return retryWhileBusy(this.#path, () => {
       const statement = this.#prepare(sql);

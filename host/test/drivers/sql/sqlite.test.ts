@@ -27,13 +27,11 @@ async function pragma(database: Awaited<ReturnType<typeof open>>, name: string):
 }
 
 describe('opening', () => {
-  it.each([
-    ['strict', 2],
-    ['relaxed', 1],
-  ] as const)('makes the folders and the file, %s', async (durability, synchronous) => {
+  it.each(['strict', 'relaxed'] as const)('makes the folders and the file, %s', async (durability) => {
     const database = await openSqlite({ path, durability });
     expect(await pragma(database, 'journal_mode')).toBe('wal');
-    expect(await pragma(database, 'synchronous')).toBe(synchronous);
+    // Normal: for what is strict the driver syncs the log after a commit.
+    expect(await pragma(database, 'synchronous')).toBe(1);
     expect(await pragma(database, 'encoding')).toBe('UTF-8');
     await database.destroy();
     expect((await readFile(path)).subarray(0, 15).toString()).toBe('SQLite format 3');

@@ -1,0 +1,79 @@
+import type { ArtifactFacts, Digest, Entry } from '@entrepot/core';
+import type { Selectable } from 'kysely';
+import type { EntryTable } from './schema.js';
+
+/** The columns of an entry. */
+export const COLUMNS = [
+  'repository',
+  'key',
+  'digest',
+  'size',
+  'media_type',
+  'headers',
+  'etag',
+  'last_modified',
+  'upstream_url',
+  'fetched_at',
+  'checked_at',
+  'integrity',
+  'ecosystem',
+  'name',
+  'version',
+  'attributes',
+  'facts',
+] as const satisfies readonly (keyof EntryTable)[];
+
+/** A row without its access time: that is recorded apart, and survives a replacement. */
+export type EntryRow = Pick<Selectable<EntryTable>, (typeof COLUMNS)[number]>;
+
+/** The row of `entry`. */
+export function toRow(entry: Entry): EntryRow {
+  return {
+    repository: entry.repository,
+    key: entry.key,
+    digest: entry.digest,
+    size: entry.size,
+    media_type: entry.mediaType,
+    headers: JSON.stringify(entry.headers),
+    etag: entry.etag ?? null,
+    last_modified: entry.lastModified ?? null,
+    upstream_url: entry.upstreamUrl ?? null,
+    fetched_at: entry.fetchedAt,
+    checked_at: entry.checkedAt,
+    integrity: JSON.stringify(entry.integrity),
+    ecosystem: entry.coordinates?.ecosystem ?? null,
+    name: entry.coordinates?.name ?? null,
+    version: entry.coordinates?.version ?? null,
+    attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
+    facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
+  };
+}
+
+/** The entry of `row`. 64-bit integers come as text from some databases, hence `Number`. */
+export function toEntry(row: EntryRow): Entry {
+  return {
+    repository: row.repository,
+    key: row.key,
+    digest: row.digest as Digest,
+    size: Number(row.size),
+    mediaType: row.media_type,
+    headers: JSON.parse(row.headers) as Entry['headers'],
+    ...(row.etag === null ? {} : { etag: row.etag }),
+    ...(row.last_modified === null ? {} : { lastModified: row.last_modified }),
+    ...(row.upstream_url === null ? {} : { upstreamUrl: row.upstream_url }),
+    fetchedAt: Number(row.fetched_at),
+    checkedAt: Number(row.checked_at),
+    integrity: JSON.parse(row.integrity) as Entry['integrity'],
+    ...(row.ecosystem === null || row.name === null
+      ? {}
+      : {
+          coordinates: {
+            ecosystem: row.ecosystem,
+            name: row.name,
+            ...(row.version === null ? {} : { version: row.version }),
+          },
+        }),
+    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
+    ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
+  };
+}

@@ -1,0 +1,129 @@
+import type { Entry } from '@entrepot/core';
+import type { Kysely } from 'kysely';
+import { COLUMNS, type EntryRow, toEntry, toRow } from './entry-row.js';
+import type { Schema } from './schema.js';
+
+/** How many keys one query names. Databases bound the number of parameters. */
+const KEYS_WIDTH = 500;
+/** How many rows one statement puts. */
+const ROWS_WIDTH = 50;
+
+/** Something is not as the transaction needs it: it must leave no trace. */
+export const LOST = Symbol('lost');
+
+/** What is put: entries that must all be absent, or one whatever is there. */
+export type EntryPut = { readonly absent: readonly Entry[] } | { readonly replacing: Entry };
+
+/**
+ * Puts all of `puts` in one transaction.
+ * @returns for each the entries in force
+ * @throws LOST when another process commits one of the keys meanwhile: then nothing was put
+ */
+export async function putEntries(
+  database: Kysely<Schema>,
+  puts: readonly EntryPut[],
+): Promise<readonly (readonly Entry[])[]> {
+  const [first] = puts;
+  if (puts.length === 1 && first !== undefined) {
+    if ('replacing' in first) {
+      await upsertAll(database, [first.replacing]);
+      return [[first.replacing]];
+    }
+    const [entry] = first.absent;
+    if (entry !== undefined && first.absent.length === 1) return [await putOne(database, entry)];
+  }
+  return await database.transaction().execute((transaction) => putTogether(transaction, puts));
+}
+
+/** One statement is a transaction of its own. */
+async function putOne(database: Kysely<Schema>, entry: Entry): Promise<readonly Entry[]> {
+  const row = toRow(entry);
+  return (await insertNew(database, [row])) === 1 ? [toEntry(row)] : await findAll(database, [entry]);
+}
+
+async function putTogether(
+  transaction: Kysely<Schema>,
+  puts: readonly EntryPut[],
+): Promise<readonly (readonly Entry[])[]> {
+  const wanted = puts.flatMap((put) => ('absent' in put ? put.absent : []));
+  const present = new Map((await findAll(transaction, wanted)).map((entry) => [nameOf(entry), entry]));
+  const added = new Map<string, EntryRow>();
+  const replaced = new Map<string, Entry>();
+  const results = puts.map((put): readonly Entry[] => {
+    if ('replacing' in put) {
+      replaced.set(nameOf(put.replacing), put.replacing);
+      return [put.replacing];
+    }
+    const found = put.absent.flatMap((entry) => present.get(nameOf(entry)) ?? []);
+    if (found.length > 0) return found;
+    for (const entry of put.absent) {
+      const row = toRow(entry);
+      added.set(nameOf(entry), row);
+      present.set(nameOf(entry), toEntry(row));
+    }
+    return put.absent.map((entry) => present.get(nameOf(entry)) as Entry);
+  });
+  if ((await insertNew(transaction, inOrder(added))) < added.size) throw LOST;
+  await upsertAll(transaction, inOrder(replaced));
+  return results;
+}
+
+/** One order for everybody: two transactions that wait for each other never end. */
+function inOrder<Value>(byName: ReadonlyMap<string, Value>): readonly Value[] {
+  return [...byName.keys()].sort().map((name) => byName.get(name) as Value);
+}
+
+/** @returns how many of `rows` were not there. */
+async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): Promise<number> {
+  let inserted = 0;
+  for (let start = 0; start < rows.length; start += ROWS_WIDTH) {
+    const { numInsertedOrUpdatedRows = 0n } = await database
+      .insertInto('entries')
+      .values(rows.slice(start, start + ROWS_WIDTH))
+      .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing())
+      .executeTakeFirst();
+    inserted += Number(numInsertedOrUpdatedRows);
+  }
+  return inserted;
+}
+
+/** Puts `entries`, each with a key of its own, whatever is there. */
+export async function upsertAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<void> {
+  for (let start = 0; start < entries.length; start += ROWS_WIDTH) {
+    await database
+      .insertInto('entries')
+      .values(entries.slice(start, start + ROWS_WIDTH).map(toRow))
+      .onConflict((conflict) =>
+        conflict
+          .columns(['repository', 'key'])
+          .doUpdateSet(({ ref }) =>
+            Object.fromEntries(REPLACED.map((column) => [column, ref(`excluded.${column}`)] as const)),
+          ),
+      )
+      .execute();
+  }
+}
+
+const REPLACED = COLUMNS.filter((column) => column !== 'repository' && column !== 'key');
+
+/** Those of `entries` that are there. All keys of a repository in one query: what was put at once is seen as a whole, or not at all. */
+export async function findAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  const found = new Map<string, Entry>();
+  for (const repository of new Set(entries.map((entry) => entry.repository))) {
+    const keys = entries.filter((entry) => entry.repository === repository).map(({ key }) => key);
+    for (let start = 0; start < keys.length; start += KEYS_WIDTH) {
+      const rows = await database
+        .selectFrom('entries')
+        .select(COLUMNS)
+        .where('repository', '=', repository)
+        .where('key', 'in', keys.slice(start, start + KEYS_WIDTH))
+        .execute();
+      for (const row of rows) found.set(nameOf(row), toEntry(row));
+    }
+  }
+  return entries.flatMap((entry) => found.get(nameOf(entry)) ?? []);
+}
+
+function nameOf({ repository, key }: Pick<Entry, 'repository' | 'key'>): string {
+  return JSON.stringify([repository, key]);
+}
