@@ -55,7 +55,6 @@ function summary(sums: readonly (readonly [string, Hash])[]): string {
 }
 
 function checkFiles(files: readonly ZipFile[], prefix: string): void {
-  if (files.length === 0) throw new ZipError('the zip has no files');
   const folded = new Map<string, string>();
   let total = 0;
   for (const { name, size } of files) {

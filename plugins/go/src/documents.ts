@@ -133,13 +133,20 @@ export async function readInfo(subject: string, content: Content): Promise<Info>
   } catch {
     throw malformed(subject, 'expected JSON');
   }
-  const { Version: version, Time: time } = (info ?? {}) as { Version?: unknown; Time?: unknown };
+  const { version, time } = membersOf(info);
   if (typeof version !== 'string' || !isCanonicalVersion(version)) {
     throw malformed(subject, 'expected a canonical "Version"');
   }
-  if (time !== undefined && (typeof time !== 'string' || !TIME.test(time))) {
+  if (time !== null && (typeof time !== 'string' || !TIME.test(time))) {
     throw malformed(subject, 'expected a "Time" as RFC 3339 has it');
   }
   const publishedAt = Date.parse(time ?? '');
   return { version, publishedAt: Number.isNaN(publishedAt) ? undefined : publishedAt };
+}
+
+/** The members by their names in lower case, as encoding/json takes them; `null` where one is absent. */
+function membersOf(info: unknown): { version: unknown; time: unknown } {
+  const members = typeof info === 'object' && info !== null ? Object.entries(info) : [];
+  const named = new Map(members.map(([name, value]) => [name.toLowerCase(), value as unknown]));
+  return { version: named.get('version') ?? null, time: named.get('time') ?? null };
 }

@@ -58,9 +58,12 @@ function isPathElement(element: string): boolean {
   return !DEVICE.test(short) && !/~[0-9]+$/.test(short);
 }
 
-/** A version, or what asks for one: a branch, a commit. Those with `/` never reach a proxy. */
+/**
+ * A version, or what asks for one: a branch, a commit. One element of a file's path, as for golang.org/x/mod/module,
+ * UnescapeVersion; those with `/` never reach a proxy.
+ */
 function isVersionText(version: string): boolean {
-  return version.length <= LONGEST_VERSION && /^[A-Za-z0-9_~+-](?:[A-Za-z0-9._~+=,-]*[A-Za-z0-9_~+-])?$/.test(version);
+  return version.length <= LONGEST_VERSION && isFileElement(version);
 }
 
 /**
@@ -91,11 +94,10 @@ export function isVersionOf(path: string, version: string): boolean {
 
 /** Whether `path` may be a file's inside a module (golang.org/x/mod/module, CheckFilePath). */
 export function isFilePath(path: string): boolean {
-  if (path.startsWith('-')) return false;
-  return path.split('/').every((element) => {
-    if (/^\.*$/.test(element) || element.endsWith('.')) return false;
-    return (
-      /^[-!#$%&()+,.=@[\]^_{}~ A-Za-z0-9\p{L}]+$/u.test(element) && !DEVICE.test(element.split('.', 1)[0] as string)
-    );
-  });
+  return path.split('/').every(isFileElement);
+}
+
+function isFileElement(element: string): boolean {
+  if (/^\.*$/.test(element) || element.endsWith('.')) return false;
+  return /^[-!#$%&()+,.=@[\]^_{}~ A-Za-z0-9\p{L}]+$/u.test(element) && !DEVICE.test(element.split('.', 1)[0] as string);
 }

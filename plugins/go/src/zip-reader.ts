@@ -30,11 +30,11 @@ const AT_ONCE = 8 * 1024 * 1024;
 const PIECE = 256 * 1024;
 /** Flags: encrypted, strong encryption, masked headers, patch data. */
 const REFUSED_FLAGS = 0x2061;
-const UTF8_FLAG = 0x0800;
 
 /**
  * Reads a zip by its central directory (PKWARE APPNOTE 6.3.10), and nothing that is open to interpretation: every byte
- * belongs to one file or to the directory, local headers say what the directory says, names are unique UTF-8.
+ * belongs to one file or to the directory, local headers say what the directory says, names are unique UTF-8, with or
+ * without the flag that says so (archive/zip does not ask for it either).
  */
 export class ZipReader {
   readonly files: readonly ZipFile[];
@@ -196,7 +196,8 @@ function parseDirectory(bytes: Buffer, count: number): ZipFile[] {
     at = end;
   }
   if (files.length !== count) throw new ZipError(`expected ${count} files, found ${files.length}`);
-  if (new Set(files.map(({ name }) => name)).size !== files.length) throw new ZipError('two files have one name');
+  const names = files.map(({ name }) => name).filter((name) => !name.endsWith('/'));
+  if (new Set(names).size !== names.length) throw new ZipError('two files have one name');
   return files;
 }
 
@@ -205,8 +206,6 @@ function parseEntry(head: Buffer, extra: Buffer): ZipFile {
   const flags = head.readUInt16LE(8);
   const method = head.readUInt16LE(10);
   if ((flags & REFUSED_FLAGS) !== 0) throw new ZipError(`${printed(name)} is encrypted`);
-  // oxlint-disable-next-line no-control-regex -- names beyond ASCII need the flag, or their encoding is anybody's guess
-  if ((flags & UTF8_FLAG) === 0 && /[^\u0000-\u007f]/.test(name)) throw new ZipError('a name of unknown encoding');
   if (method !== 0 && method !== 8)
     throw new ZipError(`${printed(name)} is packed with method ${method}; expected 0 or 8`);
   const wide = {

@@ -187,6 +187,25 @@ describe('modules', () => {
     }
   });
 
+  it.each(['{"Version":"v1.0.0","Time":null}', '{"version":"v1.0.0","TIME":"2024-01-02T03:04:05Z"}'])(
+    'takes the .info %s, as encoding/json does',
+    async (body) => {
+      const { get, tamper } = await openGo();
+      tamper((path, answer) => (path.endsWith('.info') ? { body } : answer));
+      const reply = await get('/example.com/one/@v/v1.0.0.info');
+      expect([reply.status, reply.body.toString()]).toEqual([200, body]);
+    },
+  );
+
+  it('asks for branches with every sign that go lets through', async () => {
+    const { get, tamper, asked } = await openGo();
+    tamper((path, answer) => (path.endsWith('.info') ? { body: '{"Version":"v1.1.0"}' } : answer));
+    const encoded = encodeURIComponent('-a#b%c&(d)=e@f[g]^h{i}~,$_+').replaceAll("'", '%27');
+    expect(await get(`/example.com/one/@v/${encoded}.info`)).toMatchObject({ status: 200 });
+    expect(asked.at(-1)).toBe('example.com/one/@v/-a#b%c&(d)=e@f[g]^h{i}~,$_+.info');
+    expect((await get('/example.com/one/@v/con.txt.info')).status).toBe(404);
+  });
+
   it('resolves queries, and asks again for them', async () => {
     const { get, tamper, repository } = await openGo();
     tamper((path, answer) => (path.endsWith('main.info') ? { body: '{"Version":"v1.1.0"}' } : answer));
@@ -311,7 +330,6 @@ describe('paths', () => {
     '/example.com/one/@v/main.zip',
     '/example.com/one/@v/v2.0.0.zip',
     '/example.com/one/@v/v1.0.0+meta.zip',
-    '/example.com/one/@v/v1@v2.info',
     '/example.com/one/@v/latest.info',
     '/example.com/one/@v/upgrade.info',
     '/example.com/one/@v/patch.info',

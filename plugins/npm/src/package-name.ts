@@ -1,18 +1,18 @@
-/** The longest package name that npm takes. */
-const NAME_LIMIT = 214;
-/** The characters of npm's "URL-friendly" rule, which holds for the oldest packages too. */
-const PART = /^[A-Za-z0-9!~*'()-][A-Za-z0-9!~*'()._-]*$/;
-const RESERVED = new Set(['node_modules', 'favicon.ico']);
+/** The longest name that is taken. npm's own limit of 214 does not hold for the oldest packages; some are a little longer. */
+const NAME_LIMIT = 512;
+/** What `encodeURIComponent` leaves as it is: npm's "URL-friendly" rule. */
+const PART = /^[A-Za-z0-9!~*'()._-]+$/;
+const RESERVED = new Set(['node_modules', 'favicon.ico', '-']);
 
 /**
  * Whether `name` can be a package: `lodash`, `@babel/core`. Names are case-sensitive; `JSONStream` and `jsonstream` are two packages.
- * Source: validate-npm-package-name, the rules for legacy packages.
+ * Source: validate-npm-package-name, the rules for old packages of any of its releases.
  */
 export function isPackageName(name: string): boolean {
   if (name.length > NAME_LIMIT) return false;
-  if (!name.startsWith('@')) return PART.test(name) && !name.startsWith('-') && !RESERVED.has(name.toLowerCase());
-  const parts = name.slice(1).split('/');
-  return parts.length === 2 && parts.every((part) => PART.test(part));
+  if (!name.startsWith('@')) return PART.test(name) && !/^[._]/.test(name) && !RESERVED.has(name.toLowerCase());
+  const [scope = '', unscopedName = '', ...others] = name.slice(1).split('/');
+  return others.length === 0 && [scope, unscopedName].every((part) => PART.test(part) && !/^\.{1,2}$/.test(part));
 }
 
 /** The scope of `name` with its `@`; `undefined` when it has none. */

@@ -30,7 +30,7 @@ const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance
 /** How long the answer to one audit body may be given again, in milliseconds. */
 const AUDIT_SHARED_FOR = 300_000;
 const VERSION_OR_TAG_LIMIT = 256;
-const FILE = /^[A-Za-z0-9!~*'()@._+-]{1,470}\.tgz$/;
+const FILE = /^[A-Za-z0-9!~*'()@._+-]{1,800}\.tgz$/;
 const VERSION = /^[A-Za-z0-9._+~-]{1,256}$/;
 
 const READ_ONLY = 'this repository is a read-only proxy: publish, tag and unpublish at the registry behind it';
