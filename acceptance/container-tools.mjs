@@ -25,6 +25,8 @@ export const TOOLS = {
   ctr: { from: 'debian', package: 'containerd', binary: 'ctr' },
   containerd: { from: 'debian', package: 'containerd', binary: 'containerd' },
   openssl: { from: 'debian', package: 'openssl', binary: 'openssl' },
+  nginx: { from: 'debian', package: 'nginx-light', binary: 'nginx' },
+  python: { from: 'debian', package: 'python3', binary: 'python3' },
   gpg: { from: 'debian', package: 'gnupg', binary: 'gpg' },
   /** For the unit tests. Debian keeps the server itself out of the PATH. */
   postgres: { from: 'debian', package: 'postgresql', binary: 'psql' },

@@ -14,7 +14,7 @@ the cache folder. What cannot be had is named, and is no error: the tests leave 
 `;
 
 /** @type {readonly ToolName[]} */
-const SHORT = ['skopeo', 'docker-registry', 'openssl', 'gpg', 'postgres', 'helm-3'];
+const SHORT = ['skopeo', 'docker-registry', 'openssl', 'gpg', 'nginx', 'postgres', 'helm-3'];
 
 const { values } = parseArgs({
   options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },

@@ -5,6 +5,7 @@ import { chooseOciClients, OCI_CLIENTS } from './oci-clients.mjs';
 import { choosePythonClients } from './python-clients.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
+import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { consistency } from './scenarios/consistency.mjs';
@@ -30,8 +31,9 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        \`npm test\` runs); with --client, those
   --bytes              the byte path in its full size
   --crash              100 crashes instead of the few of --hermetic
+  --closing            10,000 requests of each kind to upstreams that close connections, instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, python, go, policy, oci or helm;
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -53,6 +55,7 @@ const { values } = parseArgs({
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
+    closing: { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
@@ -88,10 +91,12 @@ if (values.help) {
   }
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
+  if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
+    if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
@@ -107,7 +112,7 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'consistency', 'hermetic'].some(
+  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'closing', 'consistency', 'hermetic'].some(
     (name) => values[/** @type {'policy'} */ (name)],
   );
   if (!isChosen) {

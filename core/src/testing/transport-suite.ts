@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '../api/transport.js';
 import { FakeUpstream, type Fault } from './fake-upstream.js';
@@ -193,6 +194,22 @@ function defineFailures({ check }: Checks<OpenFixture>): void {
     const { signal } = new AbortController();
     const sending = transport.send({ method: 'GET', url, headers: {}, allowPrivate: true, signal });
     await assertFails(sending, 'upstream-unavailable', 'a closed port');
+  });
+
+  check('gives a body that is read slowly, of an upstream that closes the connection behind it', async (fixture) => {
+    const { upstream, send } = fixture;
+    // Enough that the end of the connection arrives while the driver has stopped reading.
+    const body = sampleBytes(1024 * 1024);
+    upstream.serve('/a', { body, headers: { connection: 'close' } });
+    const read = async (): Promise<void> => {
+      const pieces: Buffer[] = [];
+      for await (const piece of (await send('/a')).body) {
+        pieces.push(piece as Buffer);
+        for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+      }
+      assert.ok(Buffer.concat(pieces).equals(body), 'expected the bytes as they were served');
+    };
+    await Promise.all(Array.from({ length: 20 }, read));
   });
 
   check('fails when the reply is not HTTP', async ({ upstream, send }) => {
