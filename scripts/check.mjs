@@ -10,6 +10,7 @@ const STEPS = [
   { name: 'types', program: 'node_modules/typescript/bin/tsc', args: ['-b'] },
   { name: 'types of the tests', program: 'node_modules/typescript/bin/tsc', args: ['-p', 'tsconfig.tests.json'] },
   { name: 'types of the acceptance', program: 'node_modules/typescript/bin/tsc', args: ['-p', 'acceptance'] },
+  { name: 'regular expressions', program: 'scripts/check-regular-expressions.mjs', args: [] },
   { name: 'packages', program: 'scripts/check-packages.mjs', args: [] },
 ];
 

@@ -1,4 +1,10 @@
-import { EntrepotError, type DiscoveredUpstream, type FreshnessRule, type ProtocolPlugin } from '@entrepot/core';
+import {
+  withoutTrailingSlashes,
+  EntrepotError,
+  type DiscoveredUpstream,
+  type FreshnessRule,
+  type ProtocolPlugin,
+} from '@entrepot/core';
 import ipaddr from 'ipaddr.js';
 import {
   authorizationHeader,
@@ -193,7 +199,7 @@ async function findUpstreams(
   }
   return {
     upstreams: found.map(({ url, scope, fallback, authorization, source }) => ({
-      url: url.replace(/\/+$/, ''),
+      url: withoutTrailingSlashes(url),
       scope,
       fallback,
       authorization: authorization ?? headerOf(auth),

@@ -362,7 +362,8 @@ function compileFixes(severity: OneOrMore<string>): CompiledCondition {
 function compileCel(text: string, { compileExpression, facts }: Compilation): CompiledCondition {
   if (compileExpression === undefined) throw new TypeError('expected a compiler for the expressions of a policy');
   const evaluate = compileExpression(text);
-  const mentions = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(text);
+  const words = new Set(text.match(/\w+/g));
+  const mentions = (name: string): boolean => words.has(name);
   const [findings, size, known] = [mentions('findings'), mentions('size'), mentions('known')];
   // `known` may hold any of them.
   for (const name of FACT_NAMES) if (known || mentions(name)) facts.add(name);

@@ -94,9 +94,11 @@ function holds(operator: string, order: number | undefined): boolean {
 
 function parse(ecosystem: string, text: string): ParsedVersion | undefined {
   if (text.length > LONGEST_VERSION || OTHER_ORDERS.has(ecosystem)) return undefined;
-  const match = /^v?(?:(\d+)!)?(\d+(?:\.\d+)*)([^+]*)(?:\+.*)?$/i.exec(text);
+  const [plain] = text.split('+', 1) as [string];
+  const match = /^v?(?:(\d+)!)?(\d+(?:\.\d+)*)/i.exec(plain);
   if (match === null) return undefined;
-  const [, epoch, numbers, rest] = match as unknown as [string, string | undefined, string, string];
+  const [start, epoch, numbers] = match as unknown as [string, string | undefined, string];
+  const rest = plain.slice(start.length);
   const release = [Number(epoch ?? 0), ...numbers.split('.').map(Number)];
   const suffix = ecosystem === 'pypi' ? pythonSuffix(rest) : prerelease(rest);
   return suffix && { release, suffix };
@@ -105,7 +107,7 @@ function parse(ecosystem: string, text: string): ParsedVersion | undefined {
 /** `rc1.dev2` as `[-1, 1, -4, 2]`. */
 function pythonSuffix(text: string): number[] | undefined {
   const lower = text.toLowerCase();
-  if (!/^(?:[-_.]?(?:[a-z]+|\d+))*$/.test(lower)) return undefined;
+  if (!/^[a-z0-9]*(?:[-_.][a-z0-9]+)*$/.test(lower)) return undefined;
   // `1.0-1` is the first post-release of 1.0.
   const words = (/^-\d/.test(lower) ? `post${lower}` : lower).match(/[a-z]+|\d+/g) ?? [];
   const ranks = words.map((word) => PYTHON_RANKS[word] ?? Number(word));

@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { ConfigurationError, loadConfig } from '../config/index.js';
 import type { CommandContext } from './context.js';
 
@@ -94,5 +95,5 @@ async function placeOf(
 
 function trimmed(url: string): string {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new Error('--server: expected an http:// or https:// URL');
-  return url.replace(/\/+$/, '');
+  return withoutTrailingSlashes(url);
 }

@@ -276,5 +276,5 @@ interface ListenError extends NodeJS.ErrnoException {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/\s*\n\s*/g, ' ') : String(error);
+  return error instanceof Error ? error.message.replace(/(?<!\s)\s*\n\s*/g, ' ') : String(error);
 }

@@ -27,5 +27,5 @@ export class ConfigurationError extends EntrepotError {
 /** `path: message`, on one line. */
 export function printProblem({ path, message }: ConfigurationProblem): string {
   const line = path === '' ? message : `${path}: ${message}`;
-  return line.replace(/\s*\n\s*/g, ' ');
+  return line.replace(/(?<!\s)\s*\n\s*/g, ' ');
 }

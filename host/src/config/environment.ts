@@ -16,7 +16,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const PREFIX = 'ENTREPOT_';
 
 /** What Kubernetes sets in every container for a service whose name begins with `entrepot`. */
-const KUBERNETES = /^ENTREPOT_(.+_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+const KUBERNETES = /^ENTREPOT_(.+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+const KUBERNETES_NAMED_PORT = /^ENTREPOT_(.+_)?SERVICE_PORT_/;
 const KUBERNETES_OF_ENTREPOT = /^ENTREPOT_(SERVICE_.*|PORT(_.*)?)$/;
 const KUBERNETES_PORT = /^ENTREPOT_(.+_)?PORT$/;
 
@@ -82,7 +83,7 @@ export function variableName(path: readonly string[]): string {
 
 function isOurs(name: string, env: Environment): boolean {
   if (!name.startsWith(PREFIX) || name === `${PREFIX}CONFIG`) return false;
-  if (KUBERNETES_OF_ENTREPOT.test(name) || KUBERNETES.test(name)) return false;
+  if ([KUBERNETES_OF_ENTREPOT, KUBERNETES, KUBERNETES_NAMED_PORT].some((form) => form.test(name))) return false;
   return !(KUBERNETES_PORT.test(name) && /^(tcp|udp|sctp):\/\//.test(env[name] ?? ''));
 }
 
@@ -245,7 +246,7 @@ function snakeCase(key: string): string {
 }
 
 function camelCase(name: string): string {
-  return name.toLowerCase().replace(/_+([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+  return name.toLowerCase().replace(/(?<!_)_+([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
 /** A name that a person chose, as a variable spells it. */

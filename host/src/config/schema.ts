@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
@@ -25,7 +26,7 @@ const listenAddress = z
   })
   .meta({ form: 'address' });
 
-const publicUrl = httpUrl({ credentials: false }).transform((url) => url.replace(/\/+$/, ''));
+const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
 
 const trustedProxy = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
 
@@ -792,7 +793,7 @@ function withoutCredentials(text: string): UpstreamConfig {
   const password = decodeURIComponent(url.password);
   url.username = '';
   url.password = '';
-  const plain = url.href.replace(/\/+$/, '');
+  const plain = withoutTrailingSlashes(url.href);
   return username === '' && password === '' ? { url: plain } : { url: plain, auth: { username, password } };
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { EntrepotError } from '@entrepot/core';
+import { withoutTrailingSlashes, EntrepotError } from '@entrepot/core';
 import type { TrustedProxies } from './trusted-proxies.js';
 
 /** A host name or a bracketed IPv6 address, with or without a port: nothing that could change a URL around it. */
@@ -14,7 +14,7 @@ export type BaseUrl = (request: IncomingMessage, authority: string | undefined) 
  */
 export function baseUrlOf(publicUrl: string | undefined, mount: string, proxies: TrustedProxies): BaseUrl {
   if (publicUrl !== undefined) {
-    const fixed = publicUrl.replace(/\/+$/, '');
+    const fixed = withoutTrailingSlashes(publicUrl);
     return () => fixed;
   }
   // Clients of a repository nearly always name it alike, so the last answer is the next one.

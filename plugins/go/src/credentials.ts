@@ -49,7 +49,7 @@ export function createCredentialSource(
     async find({ host, path }, signal) {
       const [owner, name] = path.split('/');
       if (!settings.hosts.includes(host) || owner === undefined || name === undefined) return undefined;
-      const repository = name.replace(/[?#].*$/, '').replace(/\.git$/, '');
+      const repository = (name.split(/[?#]/, 1)[0] as string).replace(/\.git$/, '');
       return { username: 'x-access-token', password: await app.token(owner, repository, signal) };
     },
     rejected: ({ password }) => app.forget(password),

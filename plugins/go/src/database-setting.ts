@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { parseVerifierKey, type NoteVerifier } from './note.js';
 
 /** A checksum database, as `GOSUMDB` names one. */
@@ -24,5 +25,5 @@ export function parseDatabase(text: string): DatabaseSetting | undefined {
   // `go` knows this one as another address of the default.
   if (key === 'sum.golang.google.cn') return parseDatabase(`${DEFAULT_DATABASE} ${url ?? `https://${key}`}`);
   const verifier = parseVerifierKey(KNOWN_KEYS[key] ?? key);
-  return { verifier, url: (url ?? `https://${verifier.name}`).replace(/\/+$/, '') };
+  return { verifier, url: withoutTrailingSlashes(url ?? `https://${verifier.name}`) };
 }

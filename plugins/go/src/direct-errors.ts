@@ -11,6 +11,9 @@ const REFUSED =
 /** What `go` says around the answer of another program or a server. */
 const FROM_OUTSIDE = /exit status \d+|https? fetch|reading https?:|secure protocol found/;
 
+/** Longer output is cut: the words that matter are at its end, and it may be of a server that wants to keep us busy. */
+const LONGEST = 4096;
+
 /** What is known of a failed run besides what it printed. */
 export interface DirectFailure {
   readonly subject: string;
@@ -26,9 +29,10 @@ export interface DirectFailure {
 
 /** The error for a run of `go` that failed. Only what does not exist is told in its own words. */
 export function directError(failure: DirectFailure): EntrepotError {
-  const { subject, text, cause, rejected } = failure;
+  const { subject, cause, rejected } = failure;
   if (cause instanceof EntrepotError) return cause as EntrepotError;
-  const detail = printable(failure);
+  const text = failure.text.slice(-LONGEST);
+  const detail = printable({ ...failure, text });
   const newer = /requires go >= (\S+) \(running go (\S+?);/.exec(text);
   if (newer !== null) {
     const message = `${subject} requires go ${newer[1]}, and the server has ${newer[2]}`;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import { withoutTrailingSlashes, EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
 import { parseDatabase } from './database-setting.js';
 import { goEnvironment } from './go-environment.js';
 import { parseNetrc, type NetrcLogin } from './netrc.js';
@@ -72,7 +72,7 @@ function readDatabase(text: string): ReturnType<typeof parseDatabase> {
 }
 
 function plain(url: URL): string {
-  return printableUrl(url).replace(/\/+$/, '');
+  return withoutTrailingSlashes(printableUrl(url));
 }
 
 /** What `go` would send: only over https (golang.org/issue/42135), from the URL itself or from the netrc file. */

@@ -1,3 +1,4 @@
+import { anyStep, type GlobStep, literalStep, matchesGlob, withoutTrailingSlashes } from '@entrepot/core';
 /** A list of patterns as `GOPRIVATE` has it: `corp.example.com/*,*.internal.example`. */
 export interface ModulePatterns {
   /** As they were written. */
@@ -14,41 +15,47 @@ export interface ModulePatterns {
 export function modulePatterns(text: string): ModulePatterns {
   const globs = text
     .split(',')
-    .map((glob) => glob.trim().replace(/\/+$/, ''))
+    .map((glob) => withoutTrailingSlashes(glob.trim()))
     .filter((glob) => glob !== '')
-    .map((glob) => glob.split('/').map(elementRegex));
+    .map((glob) => glob.split('/').map(elementSteps));
   return {
     text,
     matches(path) {
       const elements = path.split('/');
       return globs.some(
-        (glob) => glob.length <= elements.length && glob.every((regex, index) => regex.test(elements[index] as string)),
+        (glob) =>
+          glob.length <= elements.length && glob.every((steps, index) => matchesGlob(steps, elements[index] as string)),
       );
     },
   };
 }
 
-function elementRegex(glob: string): RegExp {
-  let regex = '';
+function elementSteps(glob: string): GlobStep[] {
+  const steps: GlobStep[] = [];
   for (let at = 0; at < glob.length; at += 1) {
     const sign = glob[at] as string;
-    if (sign === '*') regex += regex.endsWith('[^/]*') ? '' : '[^/]*';
-    else if (sign === '?') regex += '[^/]';
+    if (sign === '*') steps.push(anyStep());
+    else if (sign === '?') steps.push({ repeats: false, takes: () => true });
     else if (sign === '\\') {
       at += 1;
       if (at === glob.length) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} ends in a backslash`);
-      regex += literal(glob[at] as string);
+      steps.push(literalStep(glob[at] as string));
     } else if (sign === '[') {
-      const end = glob.indexOf(']', at + 2);
-      if (end === -1) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} has an unclosed "["`);
-      const body = glob.slice(at + 1, end).replace(/[\\\]]/g, '\\$&');
-      regex += `[${body}]`;
-      at = end;
-    } else regex += literal(sign);
+      CLASS.lastIndex = at;
+      const [found, negation, members] = CLASS.exec(glob) ?? [];
+      if (found === undefined) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} has an unclosed "["`);
+      steps.push(classStep(members as string, negation === '^'));
+      at = CLASS.lastIndex - 1;
+    } else steps.push(literalStep(sign));
   }
-  return new RegExp(`^${regex}$`);
+  return steps;
 }
 
-function literal(sign: string): string {
-  return sign.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+/** The members of a class, in which `\` takes the meaning of the sign behind it. */
+const CLASS = /\[(\^?)((?:\\[^]|[^\]\\])+)\]/y;
+
+function classStep(members: string, isNegated: boolean): GlobStep {
+  const ranges = [...members.matchAll(/\\?([^])(?:-\\?([^]))?/gu)];
+  const has = (sign: string): boolean => ranges.some(([, low = '', high = low]) => low <= sign && sign <= high);
+  return { repeats: false, takes: (sign) => has(sign) !== isNegated };
 }

@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { CredentialSettings } from './credentials.js';
@@ -48,7 +49,7 @@ const privateKey = z.string().transform((text, context): KeyObject => {
 
 const apiUrl = z
   .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
-  .transform((text) => text.replace(/\/+$/, ''));
+  .transform(withoutTrailingSlashes);
 
 const githubApp = z.strictObject({
   /** The id or client id of the app. */

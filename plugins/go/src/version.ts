@@ -9,11 +9,10 @@ export interface Version {
   readonly build: string;
 }
 
-const NUMBER = '(?:0|[1-9][0-9]*)';
-const PRERELEASE = '(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)';
-const VERSION = new RegExp(
-  `^v(${NUMBER})\\.(${NUMBER})\\.(${NUMBER})(?:-(${PRERELEASE}(?:\\.${PRERELEASE})*))?(?:\\+([0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*))?$`,
-);
+const VERSION =
+  /^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?$/;
+/** A number of a prerelease that begins with a zero, which is none (semver.org, §9). */
+const LEADING_ZERO = /(?:^|\.)0[0-9]+(?:\.|$)/;
 
 /** The three forms of a pseudo-version (Go Modules Reference, "Pseudo-versions"). */
 const PSEUDO =
@@ -27,6 +26,7 @@ export function parseVersion(text: string): Version | undefined {
   const match = VERSION.exec(text);
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '', prerelease = '', build = ''] = match;
+  if (LEADING_ZERO.test(prerelease)) return undefined;
   return { major, minor, patch, prerelease, build };
 }
 

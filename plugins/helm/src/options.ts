@@ -1,4 +1,4 @@
-import { parseSize } from '@entrepot/core';
+import { withoutTrailingSlashes, parseSize } from '@entrepot/core';
 import { z } from 'zod';
 
 const SIZE_EXPECTED = 'expected a size such as 20MiB';
@@ -80,7 +80,7 @@ export const helmOptions = z
     written: Object.keys(written),
     index: written.index ?? 'yaml',
     depth: written.depth ?? 0,
-    chartUrl: written.chartUrl?.replace(/\/+$/, ''),
+    chartUrl: written.chartUrl && withoutTrailingSlashes(written.chartUrl),
     allowOverwrite: written.allowOverwrite ?? false,
     forceOverwrite: written.forceOverwrite ?? true,
     api: written.api ?? true,

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import {
+  withoutTrailingSlashes,
   EntrepotError,
   type ArtifactDescription,
   type ArtifactResource,
@@ -37,7 +38,7 @@ export class HelmProxy implements Protocol {
 
   constructor({ index }: HelmOptions, { upstreams }: RepositoryFacts) {
     this.#isYaml = index === 'yaml';
-    this.#upstreams = upstreams.map(({ url }) => `${url.replace(/\/+$/, '')}/`);
+    this.#upstreams = upstreams.map(({ url }) => `${withoutTrailingSlashes(url)}/`);
   }
 
   route({ mount, method, segments, trailingSlash }: RequestHead): Resource | undefined {

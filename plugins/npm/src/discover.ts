@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import { withoutTrailingSlashes, EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
 import type Config from '@npmcli/config';
 
 /** Where npm's configuration is looked for. */
@@ -29,7 +29,7 @@ export async function discoverUpstreams(
     const source = `npm's configuration (${key}, ${originOf(config, key)})`;
     const url = parseRegistry(value, source);
     found.push({
-      url: printableUrl(url).replace(/\/+$/, ''),
+      url: withoutTrailingSlashes(printableUrl(url)),
       scope: key === 'registry' ? undefined : key.slice(0, key.indexOf(':')),
       source,
       authorization: useClientCredentials ? authorizationFor(config, url) : undefined,
@@ -102,7 +102,8 @@ function authorizationFor(config: Config, registry: URL): string | undefined {
     if (user !== undefined && password !== undefined) {
       return basicAuthorization(user, Buffer.from(password, 'base64').toString());
     }
-    place = place.replace(/(?:[^/]+|\/)$/, '');
+    // One element less, or the slash behind it.
+    place = place.slice(0, place.endsWith('/') ? -1 : place.lastIndexOf('/') + 1);
   }
   if (registry.username === '') return undefined;
   return basicAuthorization(decodeURIComponent(registry.username), decodeURIComponent(registry.password));

@@ -1,4 +1,5 @@
 import {
+  withoutTrailingSlashes,
   parseHex,
   parseSri,
   strongest,
@@ -280,7 +281,7 @@ function locate(tarball: URL, path: string, upstreams: readonly Upstream[]): str
   if (url.protocol === 'http:' && url.port === '' && upstreams.some((upstream) => isSecureHost(upstream, url.host))) {
     url.protocol = 'https:';
   }
-  const usual = upstreams.some((upstream) => `${upstream.url.replace(/\/+$/, '')}/${path}` === url.href);
+  const usual = upstreams.some((upstream) => `${withoutTrailingSlashes(upstream.url)}/${path}` === url.href);
   return usual ? undefined : url.href;
 }
 

@@ -120,7 +120,7 @@ function tagList(
   const { keptKeys, baseUrl } = context;
   const prefix = document.keptBelow ?? '';
   const name = prefix.slice('tag/'.length, -':/'.length);
-  const { n, last } = pageOf(new URLSearchParams(/\?.*$/.exec(document.upstreamPath)?.[0] ?? ''));
+  const { n, last } = pageOf(new URLSearchParams(document.upstreamPath.split('?', 2)[1]));
   const all = listed ?? keptKeys.map((key) => key.slice(prefix.length));
   const admitted = all.filter((version) => context.admits({ ecosystem: 'oci', name, version }));
   // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut. The order
@@ -143,7 +143,7 @@ function compare(one: string, other: string): number {
 
 /** The path below the repository as the client spells it. */
 function clientPath({ upstreamPath, variant }: DocumentResource): string {
-  const path = upstreamPath.replace(/^v2\//, '').replace(/\?.*$/, '');
+  const path = (upstreamPath.split('?', 1)[0] as string).replace(/^v2\//, '');
   return path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${variant ?? ''}/`);
 }
 
@@ -170,7 +170,7 @@ function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
 
 /** The query of the next page, from a `Link` (RFC 8288) that may be absolute, relative, or only a query. */
 function nextQuery(link: string | undefined): string | undefined {
-  const target = /<([^>]*)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  const target = /<([^<>]*)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
   const at = target?.indexOf('?') ?? -1;
   return target === undefined || at < 0 ? undefined : target.slice(at);
 }

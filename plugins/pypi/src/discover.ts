@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import { withoutTrailingSlashes, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
 import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
 import { readUvIndexes } from './uv-settings.js';
@@ -56,7 +56,7 @@ export async function discoverUpstreams(
 function upstreamOf({ url: text, source }: FoundIndex, useClientCredentials: boolean): DiscoveredUpstream | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined;
-  const index = printableUrl(url).replace(/\/+$/, '');
+  const index = withoutTrailingSlashes(printableUrl(url));
   if (!isSimpleUrl(index)) return undefined;
   const authorization = useClientCredentials ? authorizationOf(url) : undefined;
   // The root of the index, where it has one: the legacy JSON and provenance lie beside the Simple API.

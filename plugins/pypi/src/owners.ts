@@ -1,4 +1,4 @@
-import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
+import { EntrepotError, type GlobStep, matchesGlob, type RepositoryFacts, starGlob } from '@entrepot/core';
 import type { OwnerRule } from './options.js';
 
 /** The scope whose upstreams alone are asked for a project; `undefined`: those without a scope. */
@@ -23,16 +23,11 @@ export function createOwners({ name, upstreams }: RepositoryFacts, rules: readon
     if (rules.some(({ upstream }) => upstream === scope)) continue;
     throw new EntrepotError('configuration', `repositories.${name}.owners: no rule gives names to the scope ${scope}`);
   }
-  const compiled = rules.map(({ match, upstream }) => ({ expressions: match.map(toExpression), upstream }));
-  return (project) =>
-    compiled.find(({ expressions }) => expressions.some((expression) => expression.test(project)))?.upstream;
+  const compiled = rules.map(({ match, upstream }) => ({ globs: match.map(toGlob), upstream }));
+  return (project) => compiled.find(({ globs }) => globs.some((glob) => matchesGlob(glob, project)))?.upstream;
 }
 
 /** `*` stands for any characters. The rest is compared as names are: normalised. */
-function toExpression(pattern: string): RegExp {
-  const parts = pattern
-    .toLowerCase()
-    .replace(/[-_.]+/g, '-')
-    .split(/\*+/);
-  return new RegExp(`^${parts.join('.*')}$`);
+function toGlob(pattern: string): GlobStep[] {
+  return starGlob(pattern.toLowerCase().replace(/[-_.]+/g, '-'));
 }

@@ -1,4 +1,4 @@
-import type { Content, RewriteContext } from '@entrepot/core';
+import { withoutTrailingSlashes, type Content, type RewriteContext } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
 import { escapeHtml } from './html-text.js';
 import { readAnchors, requireIndex } from './html-page.js';
@@ -89,7 +89,7 @@ async function* readHtmlNames(content: Content): AsyncGenerator<readonly string[
 
 /** The last segment of a link: the name in its normal form. */
 function nameOf(href: string): string[] {
-  const path = (href.split(/[?#]/, 1)[0] as string).replace(/\/+$/, '');
+  const path = withoutTrailingSlashes(href.split(/[?#]/, 1)[0] as string);
   const name = path.slice(path.lastIndexOf('/') + 1);
   return isProjectName(name) ? [name] : [];
 }

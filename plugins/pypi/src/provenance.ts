@@ -1,4 +1,4 @@
-import type { Upstream } from '@entrepot/core';
+import { withoutTrailingSlashes, type Upstream } from '@entrepot/core';
 import { provenancePath } from './keys.js';
 import type { Layout } from './layout.js';
 import type { ProvenanceUrl } from './representation.js';
@@ -11,7 +11,7 @@ export function createProvenanceUrl(
   upstreams: readonly Upstream[],
   layoutOf: (scope: string | undefined) => Layout,
 ): ProvenanceUrl {
-  const roots = upstreams.filter(({ scope }) => layoutOf(scope).isRoot).map(({ url }) => url.replace(/\/+$/, ''));
+  const roots = upstreams.filter(({ scope }) => layoutOf(scope).isRoot).map(({ url }) => withoutTrailingSlashes(url));
   return (url, file, baseUrl) => {
     if (!baseUrl.startsWith('https:')) return url;
     for (const root of roots) {

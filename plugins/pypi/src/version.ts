@@ -24,6 +24,7 @@ export function normaliseVersion(text: string): string {
 
 /** The same text for versions that are equal by PEP 440: `1.0` and `1.0.0` are. */
 export function versionIdentity(text: string): string {
+  if (text.length > LONGEST) return text;
   return normaliseVersion(text).replace(/^((?:\d+!)?\d+(?:\.\d+)*?)(?:\.0)+(?=$|[^.\d]|\.[a-z])/, '$1');
 }
 

@@ -25,7 +25,7 @@ const MODEL = '6';
 /** What `db check` says of a newer database. */
 const UPDATE_AVAILABLE = 100;
 /** How old a database may be is for us to say, by our own clock; but a build might not be told so. */
-const TOO_OLD = /built .* ago \(max allowed age/;
+const TOO_OLD = 'ago (max allowed age';
 
 interface Scan {
   readonly matches: readonly GrypeMatch[];
@@ -109,7 +109,7 @@ export class GrypeTool implements ScannerTool {
   async #scan(what: string, context: ToolContext): Promise<Scan> {
     const list = join(context.place.folder, 'listed.json');
     const output = await this.#run([what, '--quiet', '-o', 'json', '-o', `cyclonedx-json=${list}`], context);
-    if (output.code !== 0 && TOO_OLD.test(output.stderr)) {
+    if (output.code !== 0 && output.stderr.includes(TOO_OLD)) {
       throw new EntrepotError('scan-unavailable', 'grype: the database is older than the program allows', {
         code: 'SCAN_STALE',
       });

@@ -168,7 +168,7 @@ const ORDERS: readonly (readonly [string, VersionOrder, readonly string[], reado
       '1.0.1',
       '1.10.0',
     ],
-    ['', 'dev-main'],
+    ['', 'dev-main', `3.0${'a'.repeat(60)}~`, '1.0.', '1..0'],
   ],
   ['numbers', numbersOrder, ['1', '1.0', '1.0-1', '1.2', '1.10'], ['', '1.0a']],
 ];

@@ -1,6 +1,6 @@
 import { access, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EntrepotError, type Finding, type ScanSubject } from '@entrepot/core';
+import { withoutTrailingSlashes, EntrepotError, type Finding, type ScanSubject } from '@entrepot/core';
 import {
   componentReference,
   findTool,
@@ -222,7 +222,7 @@ function databaseOf({ Version: version, UpdatedAt: updatedAt }: Metadata): ToolD
 async function askServer(server: string, signal: AbortSignal): Promise<ToolDatabase> {
   const ask = async (path: string): Promise<Response> => {
     const url = new URL(server);
-    url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
+    url.pathname = `${withoutTrailingSlashes(url.pathname)}/${path}`;
     try {
       return await fetch(url, { signal, redirect: 'error' });
     } catch (cause) {

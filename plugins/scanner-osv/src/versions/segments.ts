@@ -64,7 +64,7 @@ function compareLabels(one: string, other: string): number {
   return isNumeric ? compareDigits(one, other) : compareText(one, other);
 }
 
-const COMPOSER = /^v?\d+(?:[.\-_+]?(?:\d+|[a-z]+|#))*$/i;
+const COMPOSER = /^v?\d[0-9a-z#]*(?:[.\-_+][0-9a-z#]+)*$/i;
 const COMPOSER_PART = /\d+|[a-z]+|#/gi;
 /** PHP's `version_compare`: any other word, `dev`, `alpha`, `beta`, `RC`, `#`, a number, `pl`. */
 const COMPOSER_WORDS: Readonly<Record<string, number>> = {
