@@ -1,12 +1,6 @@
 import { EntrepotError, printableUrl, printDuration } from '@entrepot/core';
-import {
-  authorizationHeader,
-  repositoryConfig,
-  type LoadedConfig,
-  type RepositoryConfig,
-  type TransportConfig,
-} from '../config/index.js';
-import { UndiciTransport } from '../drivers/upstream/undici.js';
+import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
+import { openTransport } from '../drivers/upstream/open-transport.js';
 import type { Finding } from './doctor.js';
 
 const TIMEOUT = 10_000;
@@ -20,12 +14,13 @@ export async function checkUpstream(
   repository: string,
   { url, source }: { readonly url: string; readonly source: string },
   { config }: LoadedConfig,
+  env: Readonly<Record<string, string | undefined>>,
 ): Promise<Finding[]> {
   const check = `upstream of ${repository}`;
   const shown = `${printableUrl(url)} (${source})`;
   // A repository of the built-in default is in no file.
   const settings = config.repositories?.[repository] ?? repositoryConfig({ type: 'any' });
-  const transport = openTransport(settings.transport);
+  const transport = openTransport(settings.transport, env);
   try {
     const begun = Date.now();
     const { status, headers, body } = await transport.send({
@@ -47,13 +42,6 @@ export async function checkUpstream(
   } finally {
     await transport.dispose();
   }
-}
-
-function openTransport({ proxy, connectTimeout, headersTimeout, idleTimeout }: TransportConfig): UndiciTransport {
-  return new UndiciTransport({
-    proxy,
-    timeouts: { connect: connectTimeout, headers: headersTimeout, body: idleTimeout },
-  });
 }
 
 function requestHeaders(url: string, { upstreams, auth, transport }: RepositoryConfig): Record<string, string> {

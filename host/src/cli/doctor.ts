@@ -74,7 +74,7 @@ async function repositoryFindings(loaded: LoadedConfig, context: CommandContext)
   // Plugins have been reported one by one.
   const others = problems.filter(({ path }) => path !== 'plugins' && !path.startsWith('plugins.'));
   const asked = repositories.flatMap((repository) =>
-    repository.upstreams.map((upstream) => checkUpstream(repository.name, upstream, loaded)),
+    repository.upstreams.map((upstream) => checkUpstream(repository.name, upstream, loaded, context.env)),
   );
   const findings = [...others.map(problemFinding), ...(await Promise.all(asked)).flat()];
   if (repositories.length > 0 || problems.length > 0) return findings;

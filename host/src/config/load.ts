@@ -7,6 +7,7 @@ import { expandReferences } from './references.js';
 import { parseYaml } from './read-yaml.js';
 import type { Config, IssuerConfig, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
 import { plainSecretProblems } from './plain-secrets.js';
+import { proxyProblems } from './proxy-variables.js';
 import { validateConfig } from './validate.js';
 
 /** The name of the configuration that holds without a file. */
@@ -80,6 +81,7 @@ function read({ file, env, cwd }: LoadConfigOptions): ReadConfig {
   const validated = validateConfig(expanded.tree);
   const all = [
     ...unknown,
+    ...proxyProblems(env),
     ...plainSecretProblems(written),
     ...expanded.problems,
     ...withoutEchoes(validated.problems ?? [], expanded.problems),

@@ -226,9 +226,14 @@ const upstreamSchema = z.union([
 ]);
 
 const transportSchema = z.strictObject({
-  proxy: httpUrl({ credentials: true })
+  proxy: z
+    .union([z.literal('none'), httpUrl({ credentials: true })], {
+      error: 'expected the http:// or https:// URL of a proxy, or none',
+    })
     .optional()
-    .describe('The HTTP proxy through which the upstreams are reached; may hold credentials.'),
+    .describe(
+      'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say, in capitals or small letters.',
+    ),
   userAgent: z
     .string()
     .regex(HEADER_TEXT, { error: 'expected printable ASCII text' })

@@ -1,14 +1,13 @@
+import { proxyVariables } from '../../config/proxy-variables.js';
 import type { TransportConfig } from '../../config/schema.js';
 import { UndiciTransport } from './undici.js';
 
-/** The transport that the configuration means. */
-export function openTransport({
-  proxy,
-  connections,
-  connectTimeout,
-  headersTimeout,
-  idleTimeout,
-}: TransportConfig): UndiciTransport {
+/** The transport that the configuration means; where it names no proxy, the variables of `env` do. */
+export function openTransport(
+  { proxy, connections, connectTimeout, headersTimeout, idleTimeout }: TransportConfig,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): UndiciTransport {
   const timeouts = { connect: connectTimeout, headers: headersTimeout, body: idleTimeout };
-  return new UndiciTransport({ proxy, connections, timeouts });
+  const chosen = proxy === 'none' ? undefined : (proxy ?? proxyVariables(env));
+  return new UndiciTransport({ proxy: chosen, connections, timeouts });
 }

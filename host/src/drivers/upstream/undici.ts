@@ -4,6 +4,7 @@ import type { AddressZone, Transport, TransportReply, TransportRequest } from '@
 import { EntrepotError } from '@entrepot/core';
 import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
 import { addressRefused, literalAddress, lookupIn, OtherZoneError, zoneOf } from './address-zone.js';
+import type { ProxyFor } from '../../config/proxy-variables.js';
 import { Agent, buildConnector, Pool, ProxyAgent } from './undici-parts.js';
 import { UpstreamBody } from './upstream-body.js';
 import { failureCode, upstreamError } from './upstream-error.js';
@@ -20,10 +21,10 @@ const ZONES = ['public', 'private', 'test', 'loopback', 'other'] as const satisf
 /** How requests leave the machine. */
 export interface UndiciTransportOptions {
   /**
-   * The URL of an HTTP proxy, which may hold its user and password. Names are then resolved by the proxy and count as
-   * public: only hosts that are addresses, or `localhost`, can be refused here.
+   * The URL of an HTTP proxy, which may hold its user and password, or which one each URL is reached through. Names are
+   * then resolved by the proxy and count as public: only hosts that are addresses, or `localhost`, can be refused here.
    */
-  readonly proxy?: string | undefined;
+  readonly proxy?: string | ProxyFor | undefined;
   /** Milliseconds: to connect, for the head of a reply, between two pieces of a body that somebody reads. */
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly body: number };
   /** Connections to one origin at the most; requests beyond that wait for one of them. Default: 128. */
@@ -39,17 +40,22 @@ export class UndiciTransport implements Transport {
   readonly #dispatchers: Readonly<Record<AddressZone, Dispatcher>>;
   /** Where names were found last: only where to look first. */
   readonly #lastZones = new Map<string, AddressZone>();
-  readonly #proxied: boolean;
+  readonly #proxyFor: ProxyFor;
+  /** By the URL of the proxy. */
+  readonly #proxies = new Map<string, Dispatcher>();
+  readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
     this.#timeouts = options.timeouts;
-    this.#proxied = options.proxy !== undefined;
+    const { proxy } = options;
     const pool = poolOptions(options);
     const tls = tlsOptions(options);
-    const proxied = options.proxy === undefined ? undefined : proxyAgent(options.proxy, pool, tls);
+    this.#openProxy = (url) => proxyAgent(url, pool, tls);
+    this.#proxyFor = typeof proxy === 'function' ? proxy : () => proxy;
+    if (typeof proxy === 'string') this.#proxies.set(proxy, this.#openProxy(proxy));
     const dispatchers = ZONES.map((zone) => {
       const connect = marking(buildConnector({ ...tls, lookup: lookupIn(zone) }));
-      return [zone, proxied ?? new Agent({ ...pool, connect })];
+      return [zone, new Agent({ ...pool, connect })];
     });
     this.#dispatchers = Object.fromEntries(dispatchers) as Record<AddressZone, Dispatcher>;
   }
@@ -71,13 +77,14 @@ export class UndiciTransport implements Transport {
 
   /** Ends every exchange that is under way. */
   async dispose(): Promise<void> {
-    await Promise.all([...new Set(Object.values(this.#dispatchers))].map((dispatcher) => dispatcher.destroy()));
+    const all = [...Object.values(this.#dispatchers), ...this.#proxies.values()];
+    await Promise.all(all.map((dispatcher) => dispatcher.destroy()));
   }
 
   /** Sends the request in the zone where its host is, if that is allowed. */
   async #find(request: TransportRequest): Promise<readonly [AddressZone, Dispatcher.ResponseData]> {
     const { hostname } = request.url;
-    const fixed = this.#fixedZone(hostname);
+    const fixed = this.#fixedZone(request.url);
     if (fixed !== undefined) {
       const address = literalAddress(hostname);
       if (!isAllowed(request, fixed)) throw addressRefused(address ?? hostname, address ?? fixed);
@@ -98,10 +105,11 @@ export class UndiciTransport implements Transport {
   }
 
   /** The zone of a host that is not looked up here. */
-  #fixedZone(hostname: string): AddressZone | undefined {
+  #fixedZone(url: URL): AddressZone | undefined {
+    const { hostname } = url;
     const address = literalAddress(hostname);
     if (address !== undefined) return zoneOf(address);
-    if (!this.#proxied) return undefined;
+    if (this.#proxyFor(url) === undefined) return undefined;
     return /(^|\.)localhost\.?$/i.test(hostname) ? 'loopback' : 'public';
   }
 
@@ -116,8 +124,16 @@ export class UndiciTransport implements Transport {
     }
   }
 
+  #dispatcher(url: URL, zone: AddressZone): Dispatcher {
+    const proxy = this.#proxyFor(url);
+    if (proxy === undefined) return this.#dispatchers[zone];
+    const open = this.#proxies.get(proxy) ?? this.#openProxy(proxy);
+    this.#proxies.set(proxy, open);
+    return open;
+  }
+
   #once({ method, url, headers, body, signal }: TransportRequest, zone: AddressZone): Promise<Dispatcher.ResponseData> {
-    return this.#dispatchers[zone].request({
+    return this.#dispatcher(url, zone).request({
       // Not the URL as a whole: it may hold credentials.
       origin: url.origin,
       path: `${url.pathname}${url.search}`,

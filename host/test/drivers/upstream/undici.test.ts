@@ -12,6 +12,8 @@ import {
 import { EntrepotError, type TransportRequest } from '@entrepot/core';
 import { FakeUpstream, readStream, sampleBytes, transportSuite } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
+import { DEFAULT_TRANSPORT } from '../../../src/config/schema.js';
+import { openTransport } from '../../../src/drivers/upstream/open-transport.js';
 import { UndiciTransport, type UndiciTransportOptions } from '../../../src/drivers/upstream/undici.js';
 
 const timeouts = { connect: 5000, headers: 10_000, body: 10_000 };
@@ -331,6 +333,43 @@ describe('a proxy', () => {
       expect(seen).toEqual([`GET ${target}`]);
     },
   );
+
+  it.each(['http', 'https'])('is the one of the variables where the configuration names none (%s)', async (scheme) => {
+    const { url, seen } = await proxy({ refuse: true });
+    const transport = openTransport(DEFAULT_TRANSPORT, { [`${scheme.toUpperCase()}_PROXY`]: url });
+    cleanups.push(() => transport.dispose());
+    await expect(transport.send(get(`${scheme}://packages.example.com/a`))).rejects.toMatchObject({
+      code: 'UPSTREAM_PROXY',
+    });
+    expect(seen).toEqual([
+      scheme === 'http' ? 'GET http://packages.example.com/a' : 'CONNECT packages.example.com:443',
+    ]);
+  });
+
+  it.each([
+    ['a variable that exempts the host', undefined, { no_proxy: '.invalid' }],
+    ['a configuration that wants none', 'none' as const, {}],
+  ])('is left out by %s', async (_why, configured, env) => {
+    const { url, seen } = await proxy();
+    const config = { ...DEFAULT_TRANSPORT, ...(configured && { proxy: configured }) };
+    const transport = openTransport(config, { http_proxy: url, ...env });
+    cleanups.push(() => transport.dispose());
+    await expect(transport.send(get('http://packages.invalid/a'))).rejects.toMatchObject({
+      code: expect.stringMatching(/^UPSTREAM_(?!PROXY)/) as string,
+    });
+    expect(seen).toEqual([]);
+  });
+
+  it('of the configuration goes before the variables, for what is on this machine too', async () => {
+    const upstream = await fakeUpstream();
+    upstream.serve('/a', { body: 'a' });
+    const [own, other] = [await proxy(), await proxy()];
+    const transport = openTransport({ ...DEFAULT_TRANSPORT, proxy: own.url }, { http_proxy: other.url, no_proxy: '*' });
+    cleanups.push(() => transport.dispose());
+    const reply = await transport.send(get(`${upstream.url}/a`));
+    expect((await readStream(reply.body)).toString()).toBe('a');
+    expect([own.seen, other.seen]).toEqual([[`GET ${upstream.url}/a`], []]);
+  });
 
   it.each(['socks5://user:hush@127.0.0.1:1080', 'hush'])('must be an HTTP proxy', (url) => {
     expect(() => new UndiciTransport({ timeouts, proxy: url })).toThrow(
