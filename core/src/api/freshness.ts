@@ -13,6 +13,11 @@ export interface FreshnessRule {
   readonly busy: 'wait' | 'stale' | 'bypass';
   /** How long after it went stale a copy may be served while the upstream is failing. */
   readonly staleIfError: number;
+  /**
+   * How long a request waits for the upstream where a kept copy could stand in for it by `staleIfError`; then it gets that, and the
+   * refresh goes on behind. Bounds `busy: wait`.
+   */
+  readonly staleAfter: number;
   /** How long after it went stale a copy is served at once while a refresh runs in the background (RFC 5861 §3). */
   readonly staleWhileRevalidate: number;
   /** How long a 404 or 410 of the upstream is remembered. 0 remembers nothing. */
@@ -36,6 +41,7 @@ export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', Freshne
     expireAfter: 720 * 3_600_000,
     busy: 'wait',
     staleIfError: Infinity,
+    staleAfter: 2000,
     staleWhileRevalidate: 0,
     negativeFor: 60_000,
     negativeIfError: 0,
@@ -48,6 +54,7 @@ export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', Freshne
     expireAfter: 720 * 3_600_000,
     busy: 'wait',
     staleIfError: Infinity,
+    staleAfter: 2000,
     staleWhileRevalidate: 0,
     negativeFor: 60_000,
     negativeIfError: 0,

@@ -24,6 +24,7 @@ import {
 import type { LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
 import type { NegativeCache } from './negative-cache.js';
+import { Patience, type Waiting } from './patience.js';
 import { isPinned } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
@@ -49,6 +50,8 @@ type FlightView = (key: string) => SharedFlight;
 /** The running fetches of one repository, and what documents say of artifacts. */
 export class Flights {
   readonly #context: FlightContext & { readonly negative: NegativeCache };
+  /** How long those who could be given a kept copy wait. */
+  readonly patience = new Patience();
   readonly #running = new Map<string, FlightView>();
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
@@ -416,14 +419,16 @@ export class Flights {
   async read(resource: ArtifactResource | DocumentResource, reads?: Set<() => void>): Promise<Content> {
     const { negative, services } = this.#context;
     const kept = await this.#keptCopy(resource);
-    const state = kept && standing(kept, this.rule(resource), services.clock.now());
+    const rule = this.rule(resource);
+    const state = kept && standing(kept, rule, services.clock.now());
     if (kept !== undefined && state?.fresh === true) return this.storedContent(kept);
     try {
       await negative.check(resource.key);
-      return await this.#land(resource, kept, (result) => this.#ownContent(result), reads);
+      const staleAfter = state?.ifError === true ? rule.staleAfter : Infinity;
+      return await this.#land(resource, kept, (result) => this.#ownContent(result), { reads, staleAfter });
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
-      if (failure.kind === 'not-found') await negative.remember(resource.key, failure, this.rule(resource));
+      if (failure.kind === 'not-found') await negative.remember(resource.key, failure, rule);
       if (kept !== undefined && failure.staleAllowed && state?.ifError === true) return this.storedContent(kept);
       throw failure;
     }
@@ -441,7 +446,7 @@ export class Flights {
     resource: ArtifactResource | DocumentResource,
     kept: Entry | undefined,
     use: (result: FlightResult) => Promise<Result>,
-    reads?: Set<() => void>,
+    { reads, staleAfter = Infinity }: { reads?: Set<() => void> | undefined; staleAfter?: number } = {},
   ): Promise<Result> {
     const flight = this.join(resource, kept);
     flight.retain();
@@ -457,7 +462,8 @@ export class Flights {
     };
     reads?.add(abandon);
     try {
-      return await use(await flight.done);
+      const waiting: Waiting = { key: resource.key, staleAfter };
+      return await use(await this.patience.within(flight, flight.done, waiting));
     } finally {
       reads?.delete(abandon);
       await release();

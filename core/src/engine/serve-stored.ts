@@ -8,7 +8,7 @@ import { drain } from './upstream-reply.js';
 import type { Upstreams } from './upstreams.js';
 import { contentDigest } from './content-flights.js';
 import { describedPlace } from './described-place.js';
-import { keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
+import { abandoned, keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
 import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
 import { HotReplies, plainHotKey, type JudgedReply } from './hot-replies.js';
@@ -16,6 +16,7 @@ import { isJudgedUnscanned, judgeKept } from './judge-kept.js';
 import { isUnsettled } from './media-type.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
+import type { Waiting } from './patience.js';
 import { isPinned } from './pinned-document.js';
 import { parseRange } from './range.js';
 import { HELD_TAIL } from './spool.js';
@@ -151,9 +152,11 @@ export class StoredServing {
         if (reply !== undefined) return reply;
       }
     }
-    if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
-      return await this.#serveAlone(request, resource);
+    const staleAfter = kept !== undefined && state?.ifError === true ? rule.staleAfter : Infinity;
+    const waiting: Waiting = { key: resource.key, staleAfter };
     try {
+      if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
+        return await this.#serveAlone(request, resource, waiting);
       // Nobody is asked for what is under a name that policy refuses.
       if (kept === undefined) admission.requireName(resource);
       await negative.check(resource.key);
@@ -170,7 +173,7 @@ export class StoredServing {
         if (reply !== undefined) return reply;
       }
       const flight = flights.join(resource, kept);
-      return await this.#serveFlight(request, resource, kept, flight, running !== undefined);
+      return await this.#serveFlight(request, resource, kept, flight, running !== undefined, waiting);
     } catch (error) {
       return await this.#serveInstead(request, resource, rule, kept, state, error);
     }
@@ -220,15 +223,21 @@ export class StoredServing {
     kept: Entry | undefined,
     flight: SharedFlight,
     collapsed: boolean,
+    waiting: Waiting = { key: resource.key, staleAfter: Infinity },
   ): Promise<EngineReply> {
+    const { patience } = this.#context.flights;
+    const landed = (): Promise<FlightResult> => patience.within(flight, flight.done, waiting);
     flight.retain();
     try {
-      if (isRewritten(resource)) return await this.#serveResult(request, resource, await flight.done, collapsed);
-      const head = await flight.head;
+      if (isRewritten(resource)) return await this.#serveResult(request, resource, await landed(), collapsed);
+      const head = await patience.within(flight, flight.head, waiting);
       const judgement = head && this.#judgeComing(request, resource, head);
       const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
-      if (head === undefined || waits || mustBeAwaited(resource, kept, head) || !head.spool.canFollow(0)) {
-        return await this.#serveResult(request, resource, await flight.done, collapsed, head);
+      const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
+      // From the first byte on there is no way back to the kept copy.
+      if (!awaited && kept !== undefined) await patience.within(flight, head.spool.flowing(), waiting);
+      if (awaited || !head.spool.canFollow(0)) {
+        return await this.#serveResult(request, resource, await landed(), collapsed, head);
       }
       const reply = await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
       this.#context.admission.record(request, resource, judgement);
@@ -322,31 +331,42 @@ export class StoredServing {
   }
 
   /** A flight of its own: verified, not kept. */
-  async #serveAlone(request: EngineRequest, resource: Stored): Promise<EngineReply> {
+  async #serveAlone(
+    request: EngineRequest,
+    resource: Stored,
+    waiting: Waiting = { key: resource.key, staleAfter: Infinity },
+  ): Promise<EngineReply> {
     const { admission, flights, representations } = this.#context;
     if (!fliesAlone(resource)) {
-      return await this.#serveFlight(request, resource, undefined, flights.join(resource, undefined), false);
+      const flight = flights.join(resource, undefined);
+      return await this.#serveFlight(request, resource, undefined, flight, false, waiting);
     }
-    if (request.method === 'HEAD' && !isRewritten(resource)) {
+    if (request.method === 'HEAD' && !isRewritten(resource) && waiting.staleAfter === Infinity) {
       const reply = await this.#headOfUpstream(request, resource);
       if (reply !== undefined) return reply;
     }
     const flight = flights.alone(resource);
     const facts: CacheFacts = { name: 'bypass' };
+    const { patience } = flights;
     flight.retain();
     try {
       if (isRewritten(resource)) {
-        const result = await flight.done;
+        const result = await patience.within(flight, flight.done, waiting);
         const content = result.kind === 'unstored' ? result.content : undefined;
         return await respond(request, await representations.rewritten(request, resource, result.entry, content, facts));
       }
-      const head = await flight.head;
+      const head = await patience.within(flight, flight.head, waiting);
       if (head === undefined)
         throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
       const judgement = this.#judgeComing(request, resource, head);
       if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
       admission.record(request, resource, judgement);
+      if (waiting.staleAfter !== Infinity) await patience.within(flight, head.spool.flowing(), waiting);
       return await this.#serveComing(request, resource, head, facts);
+    } catch (error) {
+      // Nobody else can join it.
+      flight.abort(abandoned(resource));
+      throw error;
     } finally {
       await flight.release();
     }
@@ -424,6 +444,11 @@ export class StoredServing {
           : undefined;
       const reply = await this.#serveKept(request, resource, kept, facts, warning);
       if (reply !== undefined) return reply;
+    }
+    // The bytes of the copy are lost: there is nothing but what the flight brings.
+    if (failure.code === 'UPSTREAM_SLOW') {
+      const flight = this.#context.flights.join(resource, undefined);
+      return await this.#serveFlight(request, resource, undefined, flight, true);
     }
     if (gone || failure.staleAllowed) {
       const reply = await this.#serveFromKeys(request, resource, { name: 'stale', detail: failure.code });

@@ -180,6 +180,14 @@ export class Spool {
     }
   }
 
+  /** Resolves when a first byte can be read. @throws EntrepotError when none will come */
+  async flowing(): Promise<void> {
+    while (!this.#sealed && this.#written <= HELD_TAIL) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await this.#change;
+    }
+  }
+
   /** Everything was verified: the held tail is released. */
   seal(): void {
     this.#sealed = true;

@@ -241,8 +241,9 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       protocol,
       upstreams: options.kind === 'hosted' ? [] : [{ url: upstream.url }],
       freshness: {
-        artifact: { ...DEFAULT_FRESHNESS.artifact, ...options.artifact },
-        document: { ...DEFAULT_FRESHNESS.document, ...options.document },
+        // No real time decides what a test sees.
+        artifact: { ...DEFAULT_FRESHNESS.artifact, staleAfter: Infinity, ...options.artifact },
+        document: { ...DEFAULT_FRESHNESS.document, staleAfter: Infinity, ...options.document },
       },
       coldRange: 'auto',
       requireIntegrity: false,

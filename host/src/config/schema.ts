@@ -279,6 +279,11 @@ const freshnessSchema = z.strictObject({
   staleIfError: endlessDuration()
     .optional()
     .describe('How long after it went stale a copy may be served while the upstream is failing.'),
+  staleAfter: endlessDuration()
+    .optional()
+    .describe(
+      'How long a request waits for the upstream where a kept copy may be served instead of an error; then it gets that, and the refresh goes on behind. `forever`: to the end of the refresh.',
+    ),
   staleWhileRevalidate: endlessDuration()
     .optional()
     .describe('How long after it went stale a copy is served at once while a refresh runs in the background.'),
