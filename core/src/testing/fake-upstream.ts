@@ -308,7 +308,8 @@ async function sendBody(response: ServerResponse, body: Buffer, fault: Fault | u
       return;
     case 'endless': {
       const piece = body.length === 0 ? Buffer.alloc(64 * 1024) : body;
-      while (!response.destroyed) await write(response, piece);
+      // Writing to a socket that has gone fails without a turn of the event loop, which is what tells the response of it.
+      while (response.socket?.destroyed === false) await write(response, piece);
       return;
     }
     default:
