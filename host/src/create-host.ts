@@ -11,6 +11,7 @@ import {
   type LoadedConfig,
   type TlsConfig,
 } from './config/index.js';
+import { adminTokenFileOf } from './access/secret-file.js';
 import { TokenEndpoint } from './access/token-endpoint.js';
 import { createAdministrationScope } from './container/administration-scope.js';
 import { createRootScope } from './container/bindings.js';
@@ -44,6 +45,7 @@ import { clientOf } from './http/koa-adapter.js';
 import { Listener } from './http/listener.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
+import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
@@ -270,6 +272,13 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
   const proxies = trustedProxies(server.trustProxy);
+  const senderOf = createSenderOf({
+    publicUrls: [server.publicUrl, ...served.map(({ plan }) => plan.config.publicUrl)].filter(
+      (url) => url !== undefined,
+    ),
+    proxies,
+    hasProxies: server.trustProxy.length > 0,
+  });
   const numbers = root.get(METRICS);
   const drain = new Drain();
   const observers = log.access ? [counting(numbers), accessLog(logger)] : [counting(numbers)];
@@ -278,7 +287,7 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
   const sites: OpenSite[] = [];
   for (const site of sitesOf(server, served)) {
     const isMain = sites.length === 0;
-    const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies);
+    const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
     const routes = (router: Router): void => {
       if (isMain) addServerRoutes(router);
       addTokenRoute(router, site);
@@ -313,7 +322,7 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
     ];
     healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
     metricsRoute(router, { ...metrics, source: numbers });
-    const access = new AdminAccess(administration.get(ADMINISTRATION));
+    const access = new AdminAccess(administration.get(ADMINISTRATION), senderOf);
     adminRoutes(router, {
       governance,
       inquiry,
@@ -344,6 +353,11 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
       for (const { name, ...rest } of repositories) logger.info({ repository: name, ...rest }, 'repository');
       if (repositories.length === 0)
         logger.warn({}, 'there is no repository: none is configured, or no upstream was found');
+      if (administration.get(ADMINISTRATION).trustsLocal)
+        logger.info(
+          { token: adminTokenFileOf(config) },
+          'administration: users of this machine need no credentials; from elsewhere the token in this file is expected',
+        );
       logger.info({ listen: listeners.map(({ url }) => url), configuration: sources }, 'serving');
       return listeners;
     },

@@ -4,6 +4,7 @@ import type { Scope } from './container/scope.js';
 import { ACCESS, ENGINE } from './container/tokens.js';
 import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
 import type { MountedRepository } from './http/koa-adapter.js';
+import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
 import type { RepositoryPlan } from './repository-plan.js';
 
@@ -18,6 +19,7 @@ export function mountRepositories(
   served: readonly Served[],
   serverUrl: string | undefined,
   proxies: TrustedProxies,
+  senderOf: SenderOf,
 ): MountedRepository[] {
   const own = served.filter(({ plan }) => !isExclusive(plan)).map((one) => mountAt(one, one.plan.mount));
   const shared = new Set(served.flatMap(({ plan }) => plan.sharedMounts));
@@ -26,7 +28,7 @@ export function mountRepositories(
   function mountAt({ plan, scope }: Served, path: string, sharedMount?: string): MountedRepository {
     const mount = path === '/' ? '' : path;
     const baseUrl = baseUrlOf(publicUrl(plan, path, serverUrl), mount, proxies);
-    return { name: plan.name, mount, sharedMount, engine: scope.get(ENGINE), baseUrl };
+    return { name: plan.name, mount, sharedMount, engine: scope.get(ENGINE), baseUrl, senderOf };
   }
 
   function mountShared(mount: string): MountedRepository[] {
@@ -40,7 +42,8 @@ export function mountRepositories(
     });
     if (exclusive) return [{ ...mountAt(first, mount, mount), engine }];
     const url = serverUrl === undefined ? undefined : new URL(serverUrl).origin + mount;
-    const root = { name: mount, mount, sharedMount: mount, engine, baseUrl: baseUrlOf(url, mount, proxies) };
+    const baseUrl = baseUrlOf(url, mount, proxies);
+    const root = { name: mount, mount, sharedMount: mount, engine, baseUrl, senderOf };
     const below = sharing.map((one) => {
       const { name } = one.plan;
       return { ...mountAt(one, `${mount}/${name}`, mount), engine: engine.below(name) };

@@ -161,7 +161,7 @@ async function authorize(
 ): Promise<Caller> {
   if (resource.kind === 'local') return nobody;
   const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
-  const need: AccessNeed = { right, name: resource.accessName };
+  const need: AccessNeed = { right, name: resource.accessName, ...(right === 'write' && ofChange(request)) };
   if (access.isOpen(need)) return nobody;
   const challenge = (): Record<string, string> => ({
     'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need),
@@ -178,6 +178,8 @@ async function authorize(
   const place = need.name === undefined ? `repository ${name}` : `${need.name} in repository ${name}`;
   const what = `${right === 'read' ? 'read from' : 'write to'} ${place}`;
   const denied = (message: string): EntrepotError => new EntrepotError('forbidden', message, { code: 'ACCESS_DENIED' });
+  if (!access.knowsCallers && access.isOpen({ ...need, isLocal: true }))
+    throw denied(`Only users of this machine may ${what}, as long as no access to it is configured`);
   if (!access.knowsCallers) throw denied(`Nobody may ${what}`);
   if (caller.name === undefined)
     throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
@@ -186,6 +188,19 @@ async function authorize(
     code: 'TOKEN_INSUFFICIENT',
     headers: insufficient(challenge()),
   });
+}
+
+/**
+ * What counts besides of somebody who wants to change something.
+ * @throws EntrepotError `forbidden` for a page of another site: a browser sends passwords along by itself
+ */
+function ofChange({ sender }: EngineRequest): Pick<AccessNeed, 'isLocal'> {
+  if (sender !== 'foreign-page') return { isLocal: sender === 'this-machine' };
+  throw new EntrepotError(
+    'forbidden',
+    'A browser sent this for a page of another site, or of a name that is not in server.publicUrl: nothing is changed',
+    { code: 'FOREIGN_PAGE' },
+  );
 }
 
 /** A cache between us and the clients must not give to everybody what only some may have (RFC 9111 §5.2.2.9). */

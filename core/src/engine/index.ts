@@ -12,6 +12,7 @@ export {
   type RepositoryDefinition,
   type RepositoryEngine,
   type RepositoryLimits,
+  type Sender,
 } from './repository.js';
 export {
   createSharedMount,

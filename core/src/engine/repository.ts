@@ -119,6 +119,11 @@ export interface EngineObserver {
   decided?(record: DecisionRecord): void;
 }
 
+/**
+ * Where a request was sent from: by a user of this machine, by a browser for a page of another site, or from anywhere else.
+ */
+export type Sender = 'this-machine' | 'foreign-page' | 'elsewhere';
+
 /** A request for one repository, without its mount. */
 export interface EngineRequest {
   readonly method: string;
@@ -134,6 +139,8 @@ export interface EngineRequest {
   readonly baseUrl: string;
   /** The shared mount that it came in by; absent: the repository's own. */
   readonly mount?: string | undefined;
+  /** Where it was sent from. Absent: it is not known, which is as from elsewhere. */
+  readonly sender?: Sender | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
 }

@@ -110,6 +110,9 @@ function fromMount(request: EngineRequest, name: string): EngineRequest {
     baseUrl: baseUrl.slice(0, -`/${name}`.length),
     mount,
     header: (header) => request.header(header),
+    get sender() {
+      return request.sender;
+    },
     get signal() {
       return request.signal;
     },

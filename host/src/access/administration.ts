@@ -13,27 +13,38 @@ export interface Administrator {
   readonly name?: string | undefined;
 }
 
+/** Whether the configuration says who may administer. */
+export function isAdministrationNamed({ token, users, jwt }: AdminConfig): boolean {
+  return token !== undefined || jwt !== undefined || Object.keys(users).length > 0;
+}
+
 const ADMIN: Caller = { may: () => true };
 
 /** Who may administer, as the configuration says it: a token, users, tokens of an identity provider. */
 export class Administration {
   readonly #config: AdminConfig;
-  readonly #token: Buffer | undefined;
+  /** Whether nobody is named who may: then users of this machine may, and whoever has the token that was made. */
+  readonly trustsLocal: boolean;
+  readonly #token: () => string | undefined;
   /** Hashes by user name. */
   readonly #users: ReadonlyMap<string, string>;
   readonly #verifier: JwtVerifier | undefined;
   readonly #memo: CallerMemo;
 
-  /** @throws ConfigurationError for a key file that cannot be used */
+  /**
+   * @param services `madeToken` gives the token that holds where the configuration names nobody; not asked before the first request
+   * @throws ConfigurationError for a key file that cannot be used
+   */
   static async open(
     config: AdminConfig,
-    { clock, transport }: { clock: Clock; transport: Transport },
+    { clock, transport, madeToken }: { clock: Clock; transport: Transport; madeToken: () => string },
   ): Promise<Administration> {
     const users = new Map<string, string>();
     for (const [name, user] of Object.entries(config.users)) users.set(name, await hashOf(user));
     try {
       const verifier = config.jwt && (await openVerifier(config.jwt, clock, transport));
-      return new Administration(config, users, verifier, clock);
+      const token = isAdministrationNamed(config) ? () => config.token : madeToken;
+      return new Administration(config, users, verifier, clock, token);
     } catch (error) {
       if (!(error instanceof EntrepotError)) throw error;
       throw new ConfigurationError([{ path: 'admin.jwt.keyFile', message: error.message }]);
@@ -45,17 +56,14 @@ export class Administration {
     users: ReadonlyMap<string, string>,
     verifier: JwtVerifier | undefined,
     clock: Clock,
+    token: () => string | undefined,
   ) {
     this.#config = config;
-    this.#token = config.token === undefined ? undefined : fingerprint(config.token);
+    this.trustsLocal = !isAdministrationNamed(config);
+    this.#token = token;
     this.#users = users;
     this.#verifier = verifier;
     this.#memo = new CallerMemo(clock);
-  }
-
-  /** Whether anybody is named who may: otherwise it is whoever is on this machine. */
-  get isConfigured(): boolean {
-    return this.#token !== undefined || this.#users.size > 0 || this.#verifier !== undefined;
   }
 
   /** The `WWW-Authenticate` value for those who must say who they are. */
@@ -71,8 +79,8 @@ export class Administration {
    */
   async authenticate(authorization: string): Promise<Administrator> {
     const { scheme, credentials } = parseAuthorization(authorization);
-    if (scheme === 'bearer' && this.#token !== undefined && timingSafeEqual(fingerprint(credentials), this.#token))
-      return {};
+    const token = scheme === 'bearer' ? this.#token() : undefined;
+    if (token !== undefined && timingSafeEqual(fingerprint(credentials), fingerprint(token))) return {};
     return await this.#memo.get(authorization, () => this.#check(scheme, credentials));
   }
 

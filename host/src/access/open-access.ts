@@ -38,7 +38,8 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
   const { name, kind, config, acceptsUploads, sharedMounts, mount } = plan;
   const { access } = config;
   // A proxy takes no uploads anyway, and says so itself.
-  if (access === undefined) return anonymousAccess(kind === 'proxy' || acceptsUploads ? ['read', 'write'] : ['read']);
+  if (access === undefined && kind === 'proxy') return anonymousAccess(['read', 'write']);
+  if (access === undefined) return acceptsUploads ? localAccess() : anonymousAccess(['read']);
   const problems: ConfigurationProblem[] = [];
   const users = await knownUsers(access);
   const { clock, logger, transport, tokens } = services;
@@ -70,6 +71,11 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
       return undefined;
     }
   }
+}
+
+/** Everybody may read, and users of this machine may write. */
+function localAccess(): Access {
+  return { ...anonymousAccess(['read']), isOpen: ({ right, isLocal }) => right === 'read' || isLocal === true };
 }
 
 async function knownUsers({ users }: AccessConfig): Promise<ReadonlyMap<string, KnownUser>> {

@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { EntrepotError, type Clock } from '@entrepot/core';
 import type { AccessEntry } from './token-claims.js';
 
@@ -8,7 +5,6 @@ import type { AccessEntry } from './token-claims.js';
 const LIFETIME = 300;
 /** How far the clocks of two replicas may be apart, in seconds. */
 const CLOCK_TOLERANCE = 30;
-const KEY_BYTES = 32;
 const NAME = 'entrepot';
 const TYPE = 'entrepot-token+jwt';
 
@@ -95,38 +91,4 @@ export class RepositoryTokens {
       });
     }
   }
-}
-
-/**
- * The key of the server, made at the first start and kept in `file`, which only its user may read.
- * @throws Error when it can be neither read nor made
- */
-export async function readOrMakeTokenKey(file: string): Promise<Uint8Array> {
-  const known = await readKey(file);
-  if (known !== undefined) return known;
-  await mkdir(path.dirname(file), { recursive: true });
-  const made = `${file}.${randomBytes(6).toString('hex')}`;
-  try {
-    await writeFile(made, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
-    // Whole or not at all; where two make one at a time, the first one's holds.
-    await link(made, file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  } finally {
-    await unlink(made).catch(() => {});
-  }
-  return (await readKey(file)) as Uint8Array;
-}
-
-async function readKey(file: string): Promise<Uint8Array | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const key = Buffer.from(text.trim(), 'hex');
-  if (key.length !== KEY_BYTES) throw new Error(`${file} holds no token key; remove it to have one made`);
-  return key;
 }

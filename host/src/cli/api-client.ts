@@ -1,5 +1,7 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
-import { ConfigurationError, loadConfig } from '../config/index.js';
+import { isAdministrationNamed } from '../access/administration.js';
+import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
+import { ConfigurationError, loadConfig, type Config } from '../config/index.js';
 import type { CommandContext } from './context.js';
 
 /** Which server a command talks to. */
@@ -22,7 +24,7 @@ const TIMEOUT = 120_000;
 
 /**
  * Finds the server: `--server`, else where the configuration says that it listens; with the password of `--user`, else the token of
- * the configuration, else that of `ENTREPOT_ADMIN_TOKEN`.
+ * the configuration, else that of `ENTREPOT_ADMIN_TOKEN`, else the one that the server made.
  */
 export async function apiClient(
   { config: file, server, user }: ServerOptions,
@@ -85,12 +87,19 @@ async function placeOf(
     const host =
       listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
     const base = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${listen.port}`;
-    return { base: trimmed(server ?? base), token: config.admin.token ?? given };
+    return { base: trimmed(server ?? base), token: config.admin.token ?? given ?? (await madeToken(config, server)) };
   } catch (error) {
     // Who names a server need not have its configuration.
     if (server === undefined || file !== undefined || !(error instanceof ConfigurationError)) throw error;
     return { base: trimmed(server), token: given };
   }
+}
+
+/** The token that the server made, where this is its machine and it had to: it goes to no other server. */
+async function madeToken(config: Config, server: string | undefined): Promise<string | undefined> {
+  if (server !== undefined || isAdministrationNamed(config.admin)) return undefined;
+  // Without it users of this machine may administer, too.
+  return await readSecret(adminTokenFileOf(config)).catch(() => undefined);
 }
 
 function trimmed(url: string): string {

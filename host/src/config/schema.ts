@@ -541,7 +541,7 @@ const adminSchema = z.strictObject({
     .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' })
     .optional()
     .describe(
-      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without it, users and jwt the administration answers this machine alone.',
+      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without it, users and jwt the administration answers users of this machine, and whoever has the token that is made at the first start (`admin.token` beside the database).',
     ),
   users: usersOf(z.strictObject(passwordKeys).refine(hasOnePassword, { error: ONE_PASSWORD })).describe(
     'Who may administer with a password, by name. What they decide is decided under that name.',
@@ -591,7 +591,7 @@ const repositoryKeys = {
   access: accessSchema
     .optional()
     .describe(
-      'Who may read and write. Left out: everybody may read, and whoever is on this machine may publish to a hosted one, where its listener is bound to loopback.',
+      'Who may read and write. Left out: everybody may read, and users of this machine may publish to a hosted one, where its listener is bound to loopback.',
     ),
   publicUrl: publicUrl
     .optional()

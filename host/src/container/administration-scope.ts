@@ -4,14 +4,14 @@ import type { AdminConfig } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import type { Scope } from './scope.js';
-import { ADMINISTRATION } from './tokens.js';
+import { ADMIN_TOKEN, ADMINISTRATION } from './tokens.js';
 
 /** Who may administer, and what that is checked with. `start` rejects with a `ConfigurationError` when it cannot be. */
 export function createAdministrationScope(root: Scope, config: AdminConfig): Scope {
   const scope = root.child('administration');
   scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));
   scope.open(ADMINISTRATION, { clock: CLOCK, transport: TRANSPORT }, (services) =>
-    Administration.open(config, services),
+    Administration.open(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
   );
   return scope;
 }

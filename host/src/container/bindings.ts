@@ -1,7 +1,8 @@
-import path from 'node:path';
 import { CLOCK, systemClock, type Logger } from '@entrepot/core';
 import { createSharedStorage, type EngineObserver, type EngineRequest } from '@entrepot/core/engine';
-import { readOrMakeTokenKey, RepositoryTokens } from '../access/repository-tokens.js';
+import { RepositoryTokens } from '../access/repository-tokens.js';
+import { isAdministrationNamed } from '../access/administration.js';
+import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import type { Config } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
@@ -18,6 +19,7 @@ import { openScanners, type ScannerPlan } from '../scanning/open-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
 import { Scope } from './scope.js';
 import {
+  ADMIN_TOKEN,
   BLOBS,
   DATABASE,
   ENTRIES,
@@ -64,7 +66,7 @@ async function openGovernance(
 
 /** The services of which there is one for the process. Nothing is opened before `start`. */
 export function createRootScope(
-  { server, storage, metadata, cache, policy, repositories = {} }: Config,
+  { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
   governed: Governed,
   logger: Logger,
 ): Scope {
@@ -110,11 +112,13 @@ export function createRootScope(
   }));
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
-    const file = path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : storage.path), 'token.key');
+    const file = secretFileOf({ metadata, storage }, 'token.key');
     root.open(TOKENS, { clock: CLOCK }, async ({ clock }) => {
-      const key = tokenKey === undefined ? await readOrMakeTokenKey(file) : Buffer.from(tokenKey);
+      const key = tokenKey === undefined ? Buffer.from(await readOrMakeSecret(file), 'hex') : Buffer.from(tokenKey);
       return new RepositoryTokens(key, clock);
     });
   }
+  if (governed.role === 'server' && !isAdministrationNamed(admin))
+    root.open(ADMIN_TOKEN, {}, () => readOrMakeSecret(adminTokenFileOf({ metadata, storage })));
   return root;
 }

@@ -1,21 +1,23 @@
 import type { IncomingMessage } from 'node:http';
 import { asEntrepotError, EntrepotError, type Logger } from '@entrepot/core';
-import ipaddr from 'ipaddr.js';
 import type { Context, Middleware } from 'koa';
 import type { Administration, Administrator } from '../access/administration.js';
+import type { SenderOf } from './sender.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Who may administer: those whom the configuration names. Where it names nobody, who is on this machine, and is neither a proxy
- * that passes somebody else's request on nor a page in a browser that was led here.
+ * Lets in whoever may administer: those whom the configuration names. Where it names nobody, users of this machine, and whoever has
+ * the token that was made at the first start.
  */
 export class AdminAccess {
   readonly #administration: Administration;
+  readonly #senderOf: SenderOf;
   readonly #administrators = new WeakMap<IncomingMessage, Administrator>();
 
-  constructor(administration: Administration) {
+  constructor(administration: Administration, senderOf: SenderOf) {
     this.#administration = administration;
+    this.#senderOf = senderOf;
   }
 
   /** Whether `request` is of somebody who may; whoever cannot be asked about is not. */
@@ -46,19 +48,17 @@ export class AdminAccess {
 
   async #authenticate(request: IncomingMessage): Promise<Administrator> {
     const { authorization } = request.headers;
-    if (!this.#administration.isConfigured) {
-      if (isLocal(request)) return {};
-      throw new EntrepotError(
-        'forbidden',
-        'Administration: it answers this machine alone as long as admin.token, admin.users and admin.jwt are not set',
-      );
-    }
-    const headers = { 'WWW-Authenticate': this.#administration.challenge };
+    const { challenge, trustsLocal } = this.#administration;
+    const sender = this.#senderOf(request);
+    if (authorization === undefined && trustsLocal && sender === 'this-machine') return {};
+    const headers = { 'WWW-Authenticate': challenge };
     // A browser sends passwords along by itself, also for a page that was led here.
-    if (authorization === undefined || (/^basic /i.test(authorization) && isForeignPage(request)))
-      throw new EntrepotError('unauthorized', 'Administration: expected the credentials of an administrator', {
-        headers,
-      });
+    if (authorization === undefined || (/^basic /i.test(authorization) && sender === 'foreign-page')) {
+      const expected = trustsLocal
+        ? 'the token that was made at the first start, which the log and the documentation tell where to find'
+        : 'the credentials of an administrator';
+      throw new EntrepotError('unauthorized', `Administration: expected ${expected}`, { headers });
+    }
     try {
       return await this.#administration.authenticate(authorization);
     } catch (error) {
@@ -66,27 +66,4 @@ export class AdminAccess {
       throw kind === 'unauthorized' ? new EntrepotError(kind, message, { code, headers }) : error;
     }
   }
-}
-
-function isLocal(request: IncomingMessage): boolean {
-  const { headers, socket } = request;
-  if (!isLoopback(socket.remoteAddress)) return false;
-  if (headers.forwarded !== undefined || Object.keys(headers).some((name) => name.startsWith('x-forwarded-')))
-    return false;
-  // A name that somebody else resolves to this machine (DNS rebinding).
-  return isLoopback(hostnameOf(`http://${headers.host ?? ''}`)) && !isForeignPage(request);
-}
-
-/** Whether a browser asks for a page of another site (Fetch Standard, "Origin header"). */
-function isForeignPage({ headers: { origin, host = '' } }: IncomingMessage): boolean {
-  return origin !== undefined && !origin.endsWith(`//${host}`);
-}
-
-function hostnameOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : undefined;
-}
-
-function isLoopback(host: string | undefined): boolean {
-  if (host === undefined) return false;
-  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Logger } from '@entrepot/core';
-import type { EngineReply, EngineRequest, RepositoryEngine } from '@entrepot/core/engine';
+import type { EngineReply, EngineRequest, RepositoryEngine, Sender } from '@entrepot/core/engine';
 import type { Context } from 'koa';
 import { FileReader } from '../drivers/blob/file-reader.js';
 import type { BaseUrl } from './base-url.js';
 import { exchangeOf, type Exchange } from './exchange.js';
 import type { RequestTarget } from './request-target.js';
+import type { SenderOf } from './sender.js';
 import { sendFile } from './send-file.js';
 
 /** A repository and where it is mounted; or what answers at a mount that several of them share. */
@@ -18,6 +19,7 @@ export interface MountedRepository {
   readonly sharedMount?: string | undefined;
   readonly engine: Pick<RepositoryEngine, 'handle'>;
   readonly baseUrl: BaseUrl;
+  readonly senderOf: SenderOf;
 }
 
 /**
@@ -57,6 +59,7 @@ class KoaEngineRequest implements EngineRequest {
   readonly mount: string | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #senderOf: SenderOf;
   #signal: AbortSignal | undefined;
 
   constructor(
@@ -75,6 +78,12 @@ class KoaEngineRequest implements EngineRequest {
     this.mount = repository.sharedMount;
     this.#request = request;
     this.#response = response;
+    this.#senderOf = repository.senderOf;
+  }
+
+  /** Looked for when it is asked: only changes need it. */
+  get sender(): Sender {
+    return this.#senderOf(this.#request);
   }
 
   /** The client's address. */

@@ -8,6 +8,7 @@ import { Drain } from '../../src/http/drain.js';
 import type { ExchangeObserver } from '../../src/http/exchange.js';
 import type { MountedRepository } from '../../src/http/koa-adapter.js';
 import { Listener, type ListenerOptions } from '../../src/http/listener.js';
+import { createSenderOf } from '../../src/http/sender.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
 
 export const HIT: Outcome = { name: 'hit', repository: 'files', resource: 'file' };
@@ -39,6 +40,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
     mount,
     engine,
     baseUrl: baseUrlOf(undefined, mount, trustedProxies(trusted)),
+    senderOf: createSenderOf({ publicUrls: [], proxies: trustedProxies(trusted), hasProxies: trusted.length > 0 }),
   };
 }
 
