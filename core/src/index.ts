@@ -27,3 +27,4 @@ export * from './api/token.js';
 export * from './api/trailing-slashes.js';
 export * from './api/transport.js';
 export * from './api/version.js';
+export * from './api/version-history.js';

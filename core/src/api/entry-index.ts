@@ -29,6 +29,8 @@ export interface Entry {
   readonly coordinates?: PackageCoordinates | undefined;
   /** What its document said of it when it was last looked at. */
   readonly facts?: ArtifactFacts | undefined;
+  /** The document that `facts` are from, and what was looked for in it. Absent: it is not known. */
+  readonly factsFrom?: string | undefined;
   /** What a protocol keeps of its own with an entry that it made (JSON), for `render`. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -40,6 +42,7 @@ export interface EntryRenewal {
   readonly lastModified?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly facts?: ArtifactFacts | undefined;
+  readonly factsFrom?: string | undefined;
 }
 
 /** A change to one repository, made up from what was read before. */

@@ -15,22 +15,38 @@ export interface ArtifactFacts {
   readonly upstream?: 'removed' | 'quarantined' | undefined;
   /** It runs code of its own when it is installed. */
   readonly installScripts?: boolean | undefined;
-  /** It runs code when it is installed, and the version before it did not. */
+  /** It runs code when it is installed, and the version before it did not. For formats that give no `before`. */
   readonly newInstallScripts?: boolean | undefined;
   /** Dependencies that come from elsewhere than the registry: git, a URL, a file. As they are written. */
   readonly exoticDependencies?: readonly string[] | undefined;
-  /** Names that it depends on and the version before it did not. */
+  /** Names that it depends on, and the version of a month before it did not. */
   readonly newDependencies?: readonly string[] | undefined;
   /** How it says that it was published. Not verified: for rules on changes, not as a pass. */
   readonly provenance?: 'none' | 'attested' | 'trusted-publisher' | undefined;
-  /** The version before it was published in a better way. */
+  /** The version before it was published in a better way. For formats that give no `before`. */
   readonly provenanceDowngraded?: boolean | undefined;
-  /** Somebody else published the version before it. */
+  /** Somebody else published the version before it. For formats that give no `before`. */
   readonly publisherChanged?: boolean | undefined;
+  /** Who published it, as the registry names them. */
+  readonly publisher?: string | undefined;
+  /**
+   * What versions before it were like, newest first (`VersionHistory`). Rules on changes look for the one that counts: old enough,
+   * and let in.
+   */
+  readonly before?: readonly VersionBefore[] | undefined;
+}
+
+/** A version that was there before another one. */
+export interface VersionBefore extends Pick<ArtifactFacts, 'installScripts' | 'provenance' | 'publisher'> {
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly publishedAt: number;
+  /** Clients move between the two without being asked: `^1.0.0`. */
+  readonly sameBranch: boolean;
 }
 
 /** The name of a fact. */
-export type FactName = keyof ArtifactFacts;
+export type FactName = Exclude<keyof ArtifactFacts, 'before'>;
 
 /** The names of all facts, with nothing forgotten. */
 export const FACT_NAMES: readonly FactName[] = Object.keys({
@@ -46,4 +62,5 @@ export const FACT_NAMES: readonly FactName[] = Object.keys({
   provenance: true,
   provenanceDowngraded: true,
   publisherChanged: true,
+  publisher: true,
 } satisfies Record<FactName, true>) as FactName[];

@@ -49,7 +49,13 @@ export interface ArtifactDescription extends ArtifactFacts {
 }
 
 /** What a document says of its artifacts, by the artifact's `key`. */
-export type Descriptions = ReadonlyMap<string, ArtifactDescription>;
+export interface Descriptions extends ReadonlyMap<string, ArtifactDescription> {
+  /**
+   * What is so of all that it does not list, but once did: an index that holds a whole name back lists nothing of it (PEP 792).
+   * Absent: only that it was removed.
+   */
+  readonly unlisted?: Pick<ArtifactFacts, 'upstream'> | undefined;
+}
 
 /** What `rewrite` and `render` are given besides the document. */
 export interface RewriteContext {
@@ -82,7 +88,10 @@ export interface PartReference {
 
 /** What `describe` and `verify` are given besides the bytes. */
 export interface VerifyContext {
-  /** The facts that policy looks at: others need not be looked for where that costs a request. */
+  /**
+   * The facts that policy looks at: others need not be looked for where that costs a request. A document that was read by one who
+   * looked at this is read again when policy looks at more.
+   */
   readonly needs: ReadonlySet<FactName>;
   /** What the artifact's document says of it; absent where there is none, and for documents. */
   readonly description?: ArtifactDescription | undefined;

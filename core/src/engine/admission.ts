@@ -57,8 +57,13 @@ interface Memo {
   readonly judgement: Judgement;
 }
 
-/** What the document in force says of kept bytes; `removed`: it no longer lists them. */
-export type DescriptionNow = ArtifactDescription | 'removed' | undefined;
+/** What is so of kept bytes that the document in force does not list. */
+export interface Unlisted {
+  readonly unlisted: Pick<ArtifactFacts, 'upstream'>;
+}
+
+/** What the document in force says of kept bytes. */
+export type DescriptionNow = ArtifactDescription | Unlisted | undefined;
 
 /** The one place where policy is asked (architecture §6.8). */
 export class Admission {
@@ -359,20 +364,21 @@ function isForMalice({ action, malicious, findings = [] }: FiredRule): boolean {
 }
 
 /** What is known of kept bytes now: what the document in force says goes over what it said when they were fetched. */
-function factsNow({ facts }: Entry, description: DescriptionNow): ArtifactFacts {
-  if (description === 'removed') return { ...facts, upstream: 'removed' };
+export function factsNow({ facts }: Entry, description: DescriptionNow): ArtifactFacts {
+  if (description !== undefined && 'unlisted' in description) return { ...facts, ...description.unlisted };
   return description ?? facts ?? {};
 }
 
 function describedCoordinates(description: DescriptionNow): PackageCoordinates | undefined {
-  return description === 'removed' ? undefined : description?.coordinates;
+  return description === undefined || 'unlisted' in description ? undefined : description.coordinates;
 }
 
 /** The facts of a description alone: what is kept with an entry. `undefined` where it says nothing. */
 export function factsOf(description: ArtifactDescription | undefined): ArtifactFacts | undefined {
   if (description === undefined) return undefined;
   const { publishedAt, licenses, deprecated, yanked, upstream, installScripts, newInstallScripts } = description;
-  const { exoticDependencies, newDependencies, provenance, provenanceDowngraded, publisherChanged } = description;
+  const { exoticDependencies, newDependencies, provenance, provenanceDowngraded } = description;
+  const { publisherChanged, publisher, before } = description;
   const facts = {
     publishedAt,
     licenses,
@@ -386,6 +392,8 @@ export function factsOf(description: ArtifactDescription | undefined): ArtifactF
     provenance,
     provenanceDowngraded,
     publisherChanged,
+    publisher,
+    before,
   } satisfies Required<ArtifactFacts>;
   const known = Object.entries(facts).filter(([, value]) => value !== undefined);
   return known.length === 0 ? undefined : (Object.fromEntries(known) as ArtifactFacts);

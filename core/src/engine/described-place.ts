@@ -8,6 +8,8 @@ import { placeOf, type QueryPlace, type Upstreams } from './upstreams.js';
 export interface LocatedDescription extends ArtifactDescription {
   /** The URL of the document, where it says a `location`. */
   readonly namedBy?: string | undefined;
+  /** As entries note where their facts are from. */
+  readonly factsFrom?: string | undefined;
 }
 
 /** Where bytes are, and what is promised of them. */

@@ -94,6 +94,7 @@ export class EntryCache {
       lastModified: renewal.lastModified ?? entry.lastModified,
       headers: renewal.headers ?? entry.headers,
       facts: renewal.facts ?? entry.facts,
+      factsFrom: renewal.factsFrom ?? entry.factsFrom,
     };
     this.#remember(renewed);
     return renewed;

@@ -8,12 +8,13 @@ import type { Entry, EntryRenewal } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../api/integrity.js';
-import type { ArtifactDescription, Descriptions, VerifyContext } from '../api/protocol.js';
+import type { ArtifactDescription, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { factsOf, type Admission } from './admission.js';
 import { bareMediaType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
+import { readDescriptions, type Reading } from './known-descriptions.js';
 import { isUnsettled, settledMediaType } from './media-type.js';
 import { isPinned, keptByDigest, namedNow, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
@@ -44,8 +45,8 @@ export interface FlightPlan {
   read: VerifyContext['read'];
   /** Ends the reads that a hook which has failed no longer waits for. */
   abandonReads(): void;
-  /** Told when a document was read: its descriptions, for the digest that it will have. */
-  described(digest: Digest, descriptions: Descriptions): void;
+  /** Told when a document was read, with the digest that it will have. */
+  described(digest: Digest, reading: Reading): void;
 }
 
 /** What is known when the head of the upstream's reply is here. */
@@ -249,7 +250,7 @@ export class Flight implements SharedFlight {
   async #spooled(
     reply: UpstreamReply,
     promised: readonly Integrity[],
-    description: ArtifactDescription | undefined,
+    description: LocatedDescription | undefined,
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const spool = new Spool(this.#context.services.storage.spools);
@@ -295,7 +296,7 @@ export class Flight implements SharedFlight {
     reply: UpstreamReply,
     spool: Spool,
     asked: readonly Integrity[],
-    description: ArtifactDescription | undefined,
+    description: LocatedDescription | undefined,
     signal: AbortSignal,
   ): Promise<FlightResult> {
     const { resource } = this.#plan;
@@ -331,7 +332,8 @@ export class Flight implements SharedFlight {
     await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const facts = factsOf(description);
-    const result = await this.#publish(reply, spool, { digest, mediaType, integrity, coordinates, facts });
+    const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
+    const result = await this.#publish(reply, spool, known);
     spool.seal();
     return result;
   }
@@ -519,7 +521,7 @@ export class Flight implements SharedFlight {
       const context: VerifyContext = { description, needs, read: this.#plan.read };
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
-        this.#plan.described(digest, await protocol.describe(resource, content, context));
+        this.#plan.described(digest, await readDescriptions(protocol, resource, content, context));
     } catch (error) {
       this.#plan.abandonReads();
       throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);
@@ -529,7 +531,7 @@ export class Flight implements SharedFlight {
   async #publish(
     reply: UpstreamReply,
     spool: Spool,
-    known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts'>,
+    known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts' | 'factsFrom'>,
   ): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, rule } = this.#plan;

@@ -8,8 +8,7 @@ import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
 import { AddressedFlight } from './addressed-flight.js';
-import { factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
 import { contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import { Denial } from './denial.js';
@@ -23,6 +22,7 @@ import {
 } from './flight.js';
 import type { LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
+import { isSource, KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
 import type { NegativeCache } from './negative-cache.js';
 import { Patience, type Waiting } from './patience.js';
 import { isPinned } from './pinned-document.js';
@@ -30,9 +30,6 @@ import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
 import { WholeFlight } from './whole-flight.js';
-
-/** How many single descriptions are kept parsed, over all documents of a repository. */
-const MAX_DESCRIPTIONS = 50_000;
 
 /** How many names of bytes are looked at. */
 const MAX_NAMES = 500;
@@ -55,7 +52,7 @@ export class Flights {
   readonly #running = new Map<string, FlightView>();
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
-  readonly #descriptions = new ByteLru<Descriptions>(MAX_DESCRIPTIONS, (descriptions) => descriptions.size + 1);
+  readonly #known = new KnownDescriptions();
 
   constructor(context: FlightContext & { readonly negative: NegativeCache }) {
     this.#context = context;
@@ -191,7 +188,7 @@ export class Flights {
       read: (other) => this.read(other, reads),
       abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
-      described: (digest, descriptions) => this.#descriptions.set(descriptionKey(resource.key, digest), descriptions),
+      described: (digest, reading) => this.#known.set(resource.key, digest, reading),
     };
   }
 
@@ -294,17 +291,17 @@ export class Flights {
   async descriptionNow(resource: ArtifactResource | DocumentResource, entry: Entry): Promise<DescriptionNow> {
     const { definition, services } = this.#context;
     const { describedBy } = resource;
-    if (describedBy === undefined || services.policy.needs().size === 0) return undefined;
+    const needs = services.policy.needs();
+    if (describedBy === undefined || needs.size === 0) return undefined;
     const kept = await services.storage.entries.find(definition.name, describedBy.key);
     if (kept === undefined) return undefined;
-    const known = this.#descriptions.get(descriptionKey(describedBy.key, kept.digest));
-    if (known === undefined && entry.facts !== undefined) return undefined;
+    const known = this.#known.get(describedBy.key, kept.digest, needs);
+    if (known === undefined && isSource(entry.factsFrom, kept.digest, needs)) return undefined;
     try {
-      const descriptions = known ?? (await this.descriptionsOf(describedBy, kept.digest, this.storedContent(kept)));
-      const found = descriptions.get(resource.key);
-      const isListed = found !== undefined || resource.kind === 'document' || resource.descriptionOptional === true;
-      const now = isListed ? found : 'removed';
-      await this.#noteFacts(entry, now);
+      const reading = known ?? (await this.#read(describedBy, kept.digest, this.storedContent(kept)));
+      const now = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
+      // Its document says more than nothing: it is not read again for that.
+      this.#noteFacts(entry, now, sourceOf(kept.digest, reading), known === undefined);
       return now;
     } catch (error) {
       services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
@@ -312,11 +309,24 @@ export class Flights {
     }
   }
 
-  async #noteFacts(entry: Entry, description: DescriptionNow): Promise<void> {
-    if (description === undefined) return;
-    const facts = description === 'removed' ? { ...entry.facts, upstream: 'removed' as const } : factsOf(description);
-    if (isDeepStrictEqual(facts ?? {}, entry.facts ?? {})) return;
-    await this.#context.services.storage.entries.touch(entry, { checkedAt: entry.checkedAt, facts: facts ?? {} });
+  /**
+   * Notes what a document says now. Nobody waits for it, since it is known.
+   * @param wasRead the document was read for this, which is not to happen again for the same
+   */
+  #noteFacts(entry: Entry, description: DescriptionNow, factsFrom: string, wasRead: boolean): void {
+    const facts =
+      description === undefined
+        ? entry.facts
+        : 'unlisted' in description
+          ? factsNow(entry, description)
+          : factsOf(description);
+    if (!wasRead && isDeepStrictEqual(facts ?? {}, entry.facts ?? {})) return;
+    const { logger, storage } = this.#context.services;
+    storage.entries
+      .touch(entry, { checkedAt: entry.checkedAt, facts: facts ?? {}, factsFrom })
+      .catch((error: unknown) => {
+        logger.warn({ error, repository: entry.repository, key: entry.key }, 'what a document says could not be noted');
+      });
   }
 
   /**
@@ -355,8 +365,8 @@ export class Flights {
     kept: Entry,
     artifactKey: string,
   ): Promise<LocatedDescription | undefined> {
-    const content = this.storedContent(kept);
-    return located((await this.descriptionsOf(document, kept.digest, content)).get(artifactKey), kept);
+    const reading = await this.#read(document, kept.digest, this.storedContent(kept));
+    return located(reading.descriptions.get(artifactKey), kept, reading);
   }
 
   async #freshDescription(
@@ -366,8 +376,8 @@ export class Flights {
   ): Promise<LocatedDescription | undefined> {
     return await this.#land(document, kept, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
-      const descriptions = await this.descriptionsOf(document, result.entry.digest, content);
-      return located(descriptions.get(artifactKey), result.entry);
+      const reading = await this.#read(document, result.entry.digest, content);
+      return located(reading.descriptions.get(artifactKey), result.entry, reading);
     });
   }
 
@@ -376,7 +386,7 @@ export class Flights {
     const { definition, services } = this.#context;
     const kept = await services.storage.entries.find(definition.name, key);
     if (kept === undefined || services.storage.blobs.peek(kept.digest) !== undefined) return kept;
-    if (this.#descriptions.get(descriptionKey(key, kept.digest)) !== undefined) return kept;
+    if (this.#known.get(key, kept.digest, services.policy.needs()) !== undefined) return kept;
     return (await services.blobs.stat(kept.digest)) === undefined ? undefined : kept;
   }
 
@@ -392,20 +402,22 @@ export class Flights {
     });
   }
 
-  /** What the document with `digest` says of its artifacts; read once. */
+  /** What the document with `digest` says of its artifacts. */
   async descriptionsOf(document: DocumentResource, digest: Digest, content: Content): Promise<Descriptions> {
+    return (await this.#read(document, digest, content)).descriptions;
+  }
+
+  /** Reads a document: once, as long as policy needs no more of it. */
+  async #read(document: DocumentResource, digest: Digest, content: Content): Promise<Reading> {
     const { protocol, plugin } = this.#context.definition;
-    if (protocol.describe === undefined) return new Map();
-    const key = descriptionKey(document.key, digest);
-    const known = this.#descriptions.get(key);
+    const needs = this.#context.services.policy.needs();
+    const known = this.#known.get(document.key, digest, needs);
     if (known !== undefined) return known;
     try {
-      const descriptions = await protocol.describe(document, content, {
-        needs: this.#context.services.policy.needs(),
-        read: (other) => this.read(other),
-      });
-      this.#descriptions.set(key, descriptions);
-      return descriptions;
+      const context = { needs, read: (other: ArtifactResource | DocumentResource) => this.read(other) };
+      const reading = await readDescriptions(protocol, document, content, context);
+      this.#known.set(document.key, digest, reading);
+      return reading;
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `describe of plugin ${plugin.id} failed`);
     }
@@ -502,10 +514,24 @@ export class Flights {
 }
 
 /** A location that is relative stands in the document at the document's own URL. */
-function located(description: ArtifactDescription | undefined, document: Entry): LocatedDescription | undefined {
+function located(
+  description: ArtifactDescription | undefined,
+  document: Entry,
+  reading: Reading,
+): LocatedDescription | undefined {
+  if (description === undefined) return undefined;
   const namedBy = document.upstreamUrl;
-  if (description?.location === undefined || !URL.canParse(description.location, namedBy)) return description;
-  return { ...description, location: new URL(description.location, namedBy).href, namedBy };
+  const factsFrom = sourceOf(document.digest, reading);
+  if (description.location === undefined || !URL.canParse(description.location, namedBy))
+    return { ...description, factsFrom };
+  return { ...description, location: new URL(description.location, namedBy).href, namedBy, factsFrom };
+}
+
+/** What is so of kept bytes that their document does not list. */
+function unlisted(resource: ArtifactResource | DocumentResource, { unlisted: upstream }: Descriptions): DescriptionNow {
+  if (upstream !== undefined) return { unlisted: upstream };
+  const mustBeListed = resource.kind === 'artifact' && resource.descriptionOptional !== true;
+  return mustBeListed ? { unlisted: { upstream: 'removed' } } : undefined;
 }
 
 /** The digest that `resource` is asked for by. */
@@ -526,8 +552,4 @@ function flightKey(resource: ArtifactResource | DocumentResource): string {
 function membersOf(resource: ArtifactResource | DocumentResource): readonly (ArtifactResource | DocumentResource)[] {
   const together = resource.kind === 'artifact' ? resource.together : undefined;
   return together ?? [resource];
-}
-
-function descriptionKey(documentKey: string, digest: Digest): string {
-  return `${digest} ${documentKey}`;
 }

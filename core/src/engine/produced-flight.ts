@@ -5,17 +5,19 @@ import { sep } from 'node:path';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ArtifactDescription, ProducedFile } from '../api/protocol.js';
+import type { ProducedFile } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { factsOf } from './admission.js';
 import { contentOf } from './content.js';
+import type { LocatedDescription } from './described-place.js';
 import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';
+import { readDescriptions } from './known-descriptions.js';
 import { putBlob } from './publish.js';
 
 /** Something that is made, and what its document says of it. */
 export interface ProducedMember {
   readonly resource: ArtifactResource | DocumentResource;
-  readonly description: ArtifactDescription | undefined;
+  readonly description: LocatedDescription | undefined;
 }
 
 /**
@@ -99,7 +101,7 @@ async function keep(
   try {
     if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, read });
     else if (protocol.describe !== undefined)
-      described(digest, await protocol.describe(resource, content, { needs, read }));
+      described(digest, await readDescriptions(protocol, resource, content, { needs, read }));
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
   }
@@ -117,6 +119,7 @@ async function keep(
     integrity: [],
     coordinates: description?.coordinates ?? resource.coordinates,
     facts: factsOf(description),
+    factsFrom: description?.factsFrom,
     ...(attributes !== undefined && { attributes }),
   };
   await putBlob(services, entry, path);

@@ -1,6 +1,7 @@
 import { FACT_NAMES, type FactName } from '../api/facts.js';
 import { parseDuration, parseSize, printDuration, printSize } from '../api/quantities.js';
 import type { Finding } from '../api/scanner.js';
+import type { Change } from './changes.js';
 import type {
   Condition,
   LicenseCondition,
@@ -44,19 +45,24 @@ export interface Compilation {
   readonly compileExpression: CompileExpression | undefined;
   /** Takes down the facts that it looks at. */
   readonly facts: Set<FactName>;
+  /** How long the condition around it watches a version, in milliseconds. */
+  readonly window?: number | undefined;
 }
 
 /** A condition whose document was checked. Cheap tests come first. */
 export function compileCondition(condition: Condition, compilation: Compilation): CompiledCondition {
   const { facts } = compilation;
+  const window = windowOf(condition) ?? compilation.window ?? 0;
   const parts: CompiledCondition[] = [];
-  const nested = (inner: Condition): CompiledCondition => compileCondition(inner, compilation);
+  const nested = (inner: Condition): CompiledCondition => compileCondition(inner, { ...compilation, window });
 
   function flag(name: keyof typeof FACT_WORDS, wanted: boolean | undefined): void {
     if (wanted === undefined) return;
     facts.add(name);
     parts.push({
-      test: ({ input }) => equals(input.facts[name], wanted),
+      test: isChange(name)
+        ? (subject) => (wanted ? subject.changed(name, window) : negate(subject.changed(name, window)))
+        : ({ input }) => equals(input.facts[name], wanted),
       explain: (_, { reasons }) => void reasons.push(FACT_WORDS[name][wanted ? 0 : 1]),
     });
   }
@@ -111,6 +117,17 @@ export function compileCondition(condition: Condition, compilation: Compilation)
   if (condition.anyOf !== undefined) parts.push(disjunction(condition.anyOf.map(nested)));
   if (condition.cel !== undefined) parts.push(compileCel(condition.cel, compilation));
   return conjunction(parts);
+}
+
+/** How long a condition watches a version: the age until which it can be so. */
+function windowOf({ age, allOf = [] }: Condition): number | undefined {
+  const windows = [age?.lt === undefined ? undefined : parseDuration(age.lt), ...allOf.map(windowOf)];
+  const known = windows.filter((window) => window !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}
+
+function isChange(name: keyof typeof FACT_WORDS): name is Change {
+  return name === 'newInstallScripts' || name === 'provenanceDowngraded' || name === 'publisherChanged';
 }
 
 function conjunction(parts: readonly CompiledCondition[]): CompiledCondition {

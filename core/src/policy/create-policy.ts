@@ -21,7 +21,7 @@ import { ExceptionsInForce } from './exceptions-in-force.js';
 import type { FirstFetch, Policy, PolicyOptions, PolicyScanner, RuleOutcome } from './policy.js';
 import { resolvePolicy } from './presets.js';
 import { isMalicious } from './severities.js';
-import { Subject } from './subject.js';
+import { type JudgeBefore, Subject } from './subject.js';
 import { isTruth, truth } from './truth.js';
 
 const LONGEST_REASON = 160;
@@ -75,6 +75,7 @@ class DocumentPolicy implements Policy {
   readonly #documentRevision: string;
   readonly #needs = new Set<FactName>();
   readonly #places = new Map<string, readonly PlacedRule[]>();
+  readonly #judgeBefore: JudgeBefore = (input, admitted) => this.#evaluate(this.#subject(input, admitted));
   #inForce: { readonly from: readonly PolicyException[]; readonly compiled: ExceptionsInForce } | undefined;
 
   constructor({ document, scanners = [], exceptions, compileExpression }: PolicyOptions) {
@@ -111,7 +112,11 @@ class DocumentPolicy implements Policy {
   }
 
   evaluate(input: PolicyInput): PolicyDecision {
-    const subject = this.#subject(input);
+    return this.#evaluate(this.#subject(input));
+  }
+
+  #evaluate(subject: Subject): PolicyDecision {
+    const { input } = subject;
     const outcomes: Outcome[] = [];
     for (const { rule, mode } of this.#rulesAt(input)) {
       if (!rule.matchesName(input)) continue;
@@ -161,8 +166,9 @@ class DocumentPolicy implements Policy {
     return judgeGrace(rule, subject, isCovered) ?? { state: 'fired', ...remaining };
   }
 
-  #subject(input: PolicyInput): Subject {
-    return new Subject(input, this.#scanners, this.document.defaults ?? {});
+  #subject(input: PolicyInput, admitted?: Map<string, boolean>): Subject {
+    const { defaults = {} } = this.document;
+    return new Subject(input, this.#scanners, defaults, this.#judgeBefore, admitted);
   }
 
   /** Those that may fire on an ecosystem in a repository. */

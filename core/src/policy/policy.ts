@@ -1,5 +1,5 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
-import type { ArtifactFacts } from '../api/facts.js';
+import type { FactName } from '../api/facts.js';
 import type { FirstFetch, PolicyAction, PolicyEngine, PolicyInput } from '../api/policy.js';
 import type { Finding, Scanner } from '../api/scanner.js';
 import type { PolicyDocument, PolicyMode } from './document.js';
@@ -15,7 +15,7 @@ export interface PolicyScanner {
 }
 
 /** What an expression sees. A fact that is not known is `false`, `''` or empty; `known` names those that are. */
-export interface ExpressionScope extends Required<{ readonly [Name in keyof ArtifactFacts]: unknown }> {
+export interface ExpressionScope extends Record<FactName, unknown> {
   readonly purl: PackageCoordinates & { readonly version: string };
   readonly repository: PolicyInput['repository'];
   readonly known: readonly string[];

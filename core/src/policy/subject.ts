@@ -1,10 +1,11 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Integrity } from '../api/integrity.js';
-import type { PolicyInput } from '../api/policy.js';
+import type { PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { Finding } from '../api/scanner.js';
+import { type Change, changeFrom, factsBefore } from './changes.js';
 import type { PolicyDefaults, ScanStatus } from './document.js';
 import type { ExpressionScope, PolicyScanner } from './policy.js';
-import { truth, type Truth } from './truth.js';
+import { isTruth, truth, type Truth } from './truth.js';
 
 /** The longest time that a date can tell, in milliseconds. */
 const LAST_INSTANT = 8.64e15;
@@ -19,6 +20,9 @@ interface Findings {
   readonly absence: Truth;
 }
 
+/** Judges a version that was there before. `admitted` goes from one to the next. */
+export type JudgeBefore = (input: PolicyInput, admitted: Map<string, boolean>) => PolicyDecision;
+
 /** What is decided on: an input, and what has been found out about it so far. */
 export class Subject {
   readonly input: PolicyInput;
@@ -28,15 +32,30 @@ export class Subject {
   nextChangeAt: number | undefined;
   readonly #scanners: readonly PolicyScanner[];
   readonly #defaults: PolicyDefaults;
+  readonly #judge: JudgeBefore;
+  /** Whether versions before it are let in. */
+  readonly #admitted: Map<string, boolean>;
   #known: Findings | undefined;
   #leftOut: ((finding: Finding) => boolean) | undefined;
   #counted: readonly Finding[] | undefined;
   #scope: ExpressionScope | undefined;
 
-  constructor(input: PolicyInput, scanners: readonly PolicyScanner[], defaults: PolicyDefaults) {
+  /**
+   * @param judge judges a version before
+   * @param admitted what was found out about those: by a subject that is one of them, for the others
+   */
+  constructor(
+    input: PolicyInput,
+    scanners: readonly PolicyScanner[],
+    defaults: PolicyDefaults,
+    judge: JudgeBefore,
+    admitted = new Map<string, boolean>(),
+  ) {
     this.input = input;
     this.#scanners = scanners;
     this.#defaults = defaults;
+    this.#judge = judge;
+    this.#admitted = admitted;
   }
 
   /** All findings but those that are left out. */
@@ -84,6 +103,49 @@ export class Subject {
     return this.input.firstSeenAt ?? storedAt;
   }
 
+  /**
+   * Whether it differs from the versions before it.
+   * @param window how long the rule watches a version, in milliseconds
+   */
+  changed(change: Change, window: number): Truth {
+    const { facts, now } = this.input;
+    const { before } = facts;
+    if (before === undefined) {
+      const said = facts[change];
+      return said === undefined ? truth.unknown : isTruth(said);
+    }
+    return changeFrom({ ...facts, before }, change, {
+      now,
+      window,
+      isAdmitted: (at) => this.#isAdmitted(before, at),
+      note: (at) => this.note(at),
+    });
+  }
+
+  #isAdmitted(before: NonNullable<PolicyInput['facts']['before']>, at: number): boolean {
+    const { version = '', publishedAt = 0 } = before[at] ?? {};
+    const known = this.#admitted.get(version);
+    if (known !== undefined) return known;
+    const { repository, coordinates, now } = this.input;
+    const decision = this.#judge(
+      {
+        stage: 'request',
+        repository,
+        coordinates: { ...coordinates, version },
+        facts: factsBefore(before, at),
+        firstSeenAt: publishedAt,
+        now,
+      },
+      this.#admitted,
+    );
+    if (decision.nextChangeAt !== undefined) this.note(decision.nextChangeAt);
+    // Also what is only watched: how a rule would do is to be seen before it is enforced.
+    const { action, wouldBe = action } = decision;
+    const isAdmitted = wouldBe !== 'deny' && wouldBe !== 'hold';
+    this.#admitted.set(version, isAdmitted);
+    return isAdmitted;
+  }
+
   /** The states of the reports on it. `undecided`: there will be others once its bytes are here. */
   scanStates(): { readonly states: ReadonlySet<ScanStatus>; readonly undecided: boolean } {
     const { reports = [], scanFailures = [], stage, storedAt } = this.input;
@@ -101,7 +163,8 @@ export class Subject {
   scope(): ExpressionScope {
     if (this.#scope !== undefined) return this.#scope;
     const { facts, coordinates, repository, size = 0 } = this.input;
-    const known = Object.entries(facts).filter(([, value]) => value !== undefined);
+    const { before: _before, ...told } = facts;
+    const known = Object.entries({ ...told, ...this.#changes() }).filter(([, value]) => value !== undefined);
     this.#scope = {
       publishedAt: 0,
       licenses: [],
@@ -115,6 +178,7 @@ export class Subject {
       provenance: '',
       provenanceDowngraded: false,
       publisherChanged: false,
+      publisher: '',
       ...Object.fromEntries(known),
       purl: { ...coordinates, version: coordinates.version ?? '' },
       repository,
@@ -123,6 +187,19 @@ export class Subject {
       size,
     };
     return this.#scope;
+  }
+
+  /** The changes from what was there before, as facts. */
+  #changes(): { readonly [Name in Change]?: boolean | undefined } {
+    const isSo = (change: Change): boolean | undefined => {
+      const value = this.changed(change, 0);
+      return value === truth.unknown ? undefined : value === truth.yes;
+    };
+    return {
+      newInstallScripts: isSo('newInstallScripts'),
+      provenanceDowngraded: isSo('provenanceDowngraded'),
+      publisherChanged: isSo('publisherChanged'),
+    };
   }
 
   #whatScannersSay(): Findings {

@@ -229,6 +229,7 @@ function defineTouch({ check }: Checks<OpenFixture>): void {
       lastModified: 'Fri, 02 Jan 2026 00:00:00 GMT',
       headers: { b: '2' },
       facts: { deprecated: true },
+      factsFrom: 'another document',
     };
     assert.equal(await index.touch('npm', FULL.key, FULL.digest, renewal), true);
     assertSame(await index.find('npm', FULL.key), { ...FULL, ...renewal });
@@ -531,6 +532,7 @@ const FULL: Entry = {
   ],
   coordinates: { ecosystem: 'npm', name: '@scope/name', version: '1.0.0' },
   facts: { publishedAt: T0 - 1, licenses: ['MIT OR "x"'], deprecated: false, exoticDependencies: ['git+ssh://é'] },
+  factsFrom: `${digestOf('document')} publishedAt`,
   attributes: { nested: { list: [1, 'two', false, { three: 3 }], text: "it's %_😀" }, empty: {} },
 };
 

@@ -45,6 +45,7 @@ export class MemoryEntryIndex implements EntryIndex {
       lastModified: renewal.lastModified ?? entry.lastModified,
       headers: renewal.headers ?? entry.headers,
       facts: renewal.facts ?? entry.facts,
+      factsFrom: renewal.factsFrom ?? entry.factsFrom,
     });
     return true;
   }

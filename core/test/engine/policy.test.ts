@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import {
   type ArtifactDescription,
   type ArtifactFacts,
+  type Descriptions,
   EntrepotError,
+  type FactName,
   type FirstFetch,
   parseSri,
   type PolicyDecision,
@@ -189,7 +191,7 @@ describe('facts', () => {
     const first = await open({});
     publish(first, { publishedAt: first.clock.now() });
     expect((await first.get(`/${NAMED}`)).status).toBe(200);
-    const { facts: _facts, ...bare } = (await first.entries.find('test', NAMED)) ?? expect.fail();
+    const { facts: _facts, factsFrom: _from, ...bare } = (await first.entries.find('test', NAMED)) ?? expect.fail();
     await first.entries.replace(bare);
     const later = await open({ policy: COOLDOWN(), shared: first });
     later.clock.advance(HOUR);
@@ -197,6 +199,112 @@ describe('facts', () => {
     later.clock.advance(80 * HOUR);
     expect((await later.get(`/${NAMED}`)).status).toBe(200);
     expect(later.upstream.count(`/${NAMED}`)).toBe(0);
+  });
+});
+
+describe('what a document said', () => {
+  const noLicence = (): ReturnType<typeof policyOf> =>
+    policyOf(({ facts }) =>
+      facts.licenses === undefined && facts.upstream !== 'quarantined'
+        ? undefined
+        : { action: 'deny', rules: [{ id: 'r', action: 'deny', reason: 'x' }] },
+    );
+
+  it('before it was replaced is not taken for what it says now, also after a restart', async () => {
+    const first = await open({ policy: noLicence() });
+    publish(first, {});
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    publish(first, { licenses: ['MIT'] });
+    first.clock.advance(2 * HOUR);
+    await (await first.get('/index')).text();
+    const restarted = await open({ policy: noLicence(), shared: first });
+    restarted.clock.advance(2 * HOUR);
+    expect((await restarted.get(`/${NAMED}`)).status).toBe(403);
+    expect(restarted.upstream.requests).toEqual([]);
+  });
+
+  it('is noted once with what it is from, and the document is not read again after a restart', async () => {
+    let read = 0;
+    const counting: Protocol = {
+      ...protocol,
+      describe: async (...given) => {
+        read += 1;
+        return (await protocol.describe?.(...given)) ?? expect.fail();
+      },
+    };
+    const first = await open({ policy: noLicence(), protocol: counting });
+    publish(first, {});
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    const restarted = await open({ policy: noLicence(), shared: first, protocol: counting });
+    expect((await restarted.get(`/${NAMED}`)).status).toBe(200);
+    expect(read).toBe(1);
+  });
+
+  it('of all that it does not list any more holds for what is kept', async () => {
+    let isHeldBack = false;
+    const held: Protocol = {
+      ...protocol,
+      async describe(...given) {
+        const found: Descriptions = (await protocol.describe?.(...given)) ?? expect.fail();
+        return isHeldBack ? Object.assign(new Map(), { unlisted: { upstream: 'quarantined' as const } }) : found;
+      },
+    };
+    const harness = await open({ policy: noLicence(), protocol: held });
+    publish(harness, {});
+    for (const path of [`/${NAMED}`, `/${NAMED}.prov`]) {
+      harness.upstream.serve(path, { body: 'tool' });
+      expect((await harness.get(path)).status).toBe(200);
+    }
+    isHeldBack = true;
+    harness.upstream.serve('/index', { body: '\n' });
+    harness.clock.advance(2 * HOUR);
+    await (await harness.get('/index')).text();
+    for (const path of [`/${NAMED}`, `/${NAMED}.prov`])
+      expect([path, (await harness.get(path)).status]).toEqual([path, 403]);
+  });
+
+  it('is read again when policy looks at more than was looked for', async () => {
+    let needs: ReadonlySet<FactName> = new Set(['upstream']);
+    const cooldown = COOLDOWN();
+    const policy: PolicyEngine = { ...cooldown, needs: () => needs };
+    let isReached = 0;
+    const costly: Protocol = {
+      ...protocol,
+      async describe(document, content, context) {
+        const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();
+        isReached += 1;
+        if (context.needs.has('publishedAt')) return found;
+        return new Map([...found].map(([key, { publishedAt: _date, ...rest }]) => [key, rest]));
+      },
+    };
+    const harness = await open({ policy, protocol: costly });
+    publish(harness, { publishedAt: harness.clock.now() - 100 * HOUR });
+    expect(await (await harness.get('/index')).text()).not.toContain('listed');
+    needs = new Set(['publishedAt', 'upstream']);
+    cooldown.renew();
+    expect(await (await harness.get('/index')).text()).toContain('1.0.0 listed');
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    needs = new Set(['publishedAt']);
+    cooldown.renew();
+    expect(await (await harness.get('/index')).text()).toContain('1.0.0 listed');
+    expect(isReached).toBe(2);
+  });
+
+  it('of kept bytes is read again for a fact that nobody looked for when they were fetched', async () => {
+    const costly: Protocol = {
+      ...protocol,
+      async describe(document, content, context) {
+        const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();
+        if (context.needs.has('publishedAt')) return found;
+        return new Map([...found].map(([key, { publishedAt: _date, ...rest }]) => [key, rest]));
+      },
+    };
+    const upstreamOnly: PolicyEngine = { ...policyOf(() => undefined), needs: () => new Set(['upstream']) };
+    const first = await open({ policy: upstreamOnly, protocol: costly });
+    publish(first, { publishedAt: first.clock.now() - 100 * HOUR });
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    const restarted = await open({ policy: COOLDOWN(), protocol: costly, shared: first });
+    expect((await restarted.get(`/${NAMED}`)).status).toBe(200);
   });
 });
 

@@ -55,7 +55,7 @@ describe('needs', () => {
   });
 
   it('may be all, for an expression that asks what is known', () => {
-    expect(needsOf({ cel: 'known' })).toHaveLength(12);
+    expect(needsOf({ cel: 'known' })).toHaveLength(13);
   });
 });
 

@@ -40,6 +40,8 @@ interface Attack {
   readonly after: number;
   /** Who asked before the attack, and has its bytes kept. */
   readonly before?: (repository: TestRepository) => Promise<void>;
+  /** Who asks for the name after the attack was found out: documents are refreshed. */
+  readonly meanwhile?: string;
   readonly feed?: Feed;
   readonly stoppedBy: PolicyDocument;
   /** The rules that name themselves. */
@@ -120,6 +122,42 @@ function pypiAttack(
   };
 }
 
+/** What a registry leaves of a package that it took down. */
+const takenDownNpm = (name: string): Pick<Attack, 'publish' | 'meanwhile'> => ({
+  meanwhile: `/${name}`,
+  publish({ upstream }) {
+    const version = '0.0.1-security';
+    const versions = { [version]: { name, version, dist: { shasum: hash(EVIL, 'sha1') } } };
+    const body = JSON.stringify({ name, 'dist-tags': { latest: version }, versions, time: { [version]: iso(T0) } });
+    upstream.serve(`${BASE}/${name}`, { body, mediaType: JSON_TYPE });
+  },
+});
+
+/** What an index leaves of a project that it quarantined (PEP 792). */
+const quarantinedPypi = (name: string): Pick<Attack, 'publish' | 'meanwhile'> => ({
+  meanwhile: `/simple/${name}/`,
+  publish({ upstream }) {
+    const status = { 'project-status': { status: 'quarantined' } };
+    const body = JSON.stringify({ meta: { 'api-version': '1.4' }, ...status, name, versions: [], files: [] });
+    upstream.serve(`${BASE}/simple/${name}/`, { body, mediaType: 'application/vnd.pypi.simple.v1+json' });
+  },
+});
+
+/** The attack with a client that has its bytes from before it was found out. */
+function keptAttack(
+  attack: Pick<Attack, 'plugin' | 'publish' | 'path'>,
+  after: Pick<Attack, 'publish' | 'meanwhile'>,
+): Pick<Attack, 'plugin' | 'publish' | 'path' | 'before' | 'meanwhile'> {
+  return {
+    ...attack,
+    ...after,
+    async before(repository) {
+      attack.publish(repository);
+      expect((await repository.ask(attack.path)).status).toBe(200);
+    },
+  };
+}
+
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const imageOf = (layer: string): string => {
   const digest = `sha256:${hash(layer)}`;
@@ -150,6 +188,22 @@ const ATTACKS: readonly Attack[] = [
     }),
     rules: ['recall'],
     notStoppedBy: preset('balanced'),
+  },
+  {
+    name: 'a typosquat on npm that was kept: the registry took it down',
+    ...keptAttack(npmAttack('crossenv', {}, {}), takenDownNpm('crossenv')),
+    after: HOUR,
+    stoppedBy: withoutCooldown,
+    rules: ['quarantined-upstream'],
+    notStoppedBy: preset('airgap'),
+  },
+  {
+    name: 'malware on PyPI that was kept: the index quarantined it (PEP 792)',
+    ...keptAttack(pypiAttack('aiocpa', { provenance: false }, { provenance: false }), quarantinedPypi('aiocpa')),
+    after: HOUR,
+    stoppedBy: withoutCooldown,
+    rules: ['quarantined-upstream'],
+    notStoppedBy: preset('airgap'),
   },
   {
     name: 'ultralytics 8.3.41 (2024-12), first wave: valid provenance',
@@ -212,6 +266,24 @@ const ATTACKS: readonly Attack[] = [
     after: 5 * HOUR,
     stoppedBy: withoutCooldown,
     rules: ['new-install-script'],
+    notStoppedBy: preset('airgap'),
+  },
+  {
+    name: 'the same, published twice in a row',
+    ...npmAttack('tinycolor', {}, { scripts: { preinstall: 'node a.js' } }, { scripts: { preinstall: 'node a.js' } }),
+    path: '/tinycolor/-/tinycolor-1.0.2.tgz',
+    after: 5 * HOUR,
+    stoppedBy: withoutCooldown,
+    rules: ['new-install-script'],
+    notStoppedBy: preset('airgap'),
+  },
+  {
+    name: 'a stolen token, published twice in a row: no provenance',
+    ...npmAttack('axios', TRUSTED, { _npmUser: { name: 'jason' } }, { _npmUser: { name: 'jason' } }),
+    path: '/axios/-/axios-1.0.2.tgz',
+    after: 2 * HOUR,
+    stoppedBy: withoutCooldown,
+    rules: ['trust-downgrade'],
     notStoppedBy: preset('airgap'),
   },
   {
@@ -315,6 +387,7 @@ async function replay(attack: Attack, document: PolicyDocument): Promise<Replaye
   clock.advance(30 * DAY);
   attack.publish(repository);
   clock.advance(attack.after);
+  if (attack.meanwhile !== undefined) await repository.ask(attack.meanwhile);
   return { reply: await repository.ask(attack.path), repository };
 }
 
@@ -338,7 +411,7 @@ describe('an attack', () => {
     for (const rule of attack.rules) expect(reply.body.toString()).toContain(`(rule ${rule}`);
     // Documents lead to what is good.
     const [, area, name = ''] = attack.path.split('/');
-    if (area === 'files') {
+    if (area === 'files' && attack.before === undefined) {
       const page = await repository.ask({
         path: `/simple/${name}/`,
         headers: { accept: 'application/vnd.pypi.simple.v1+json' },

@@ -20,6 +20,7 @@ const SCOPE: ExpressionScope = {
   provenance: 'none',
   provenanceDowngraded: false,
   publisherChanged: false,
+  publisher: '',
 };
 
 describe('an expression', () => {

@@ -104,36 +104,27 @@ export function createManifestReader(): ManifestReader {
   };
 }
 
-const LEVELS = ['none', 'attested', 'trusted-publisher'] as const;
-
-/**
- * The facts of a version.
- * @param previous the one that was published just before it, where there is one
- */
-export function manifestFacts(found: ManifestFacts, previous: ManifestFacts | undefined): ArtifactFacts {
-  const provenance = levelOf(found);
-  const facts: ArtifactFacts = {
+/** What a version says of itself. */
+export function manifestFacts(
+  found: ManifestFacts,
+): Pick<ArtifactFacts, 'installScripts' | 'exoticDependencies' | 'provenance' | 'publisher'> {
+  return {
     installScripts: runsScripts(found),
     exoticDependencies: found.exotic,
-    provenance,
-  };
-  if (previous === undefined) return facts;
-  return {
-    ...facts,
-    newInstallScripts: runsScripts(found) && !runsScripts(previous),
-    newDependencies: [...found.dependencies]
-      .filter((name) => !previous.dependencies.has(name))
-      .slice(0, NAMED)
-      .map((name) => name.slice(0, NAMED_LENGTH)),
-    provenanceDowngraded: LEVELS.indexOf(provenance) < LEVELS.indexOf(levelOf(previous)),
-    publisherChanged:
-      found.publisher === undefined || previous.publisher === undefined
-        ? undefined
-        : found.publisher !== previous.publisher,
+    provenance: levelOf(found),
+    publisher: found.publisher,
   };
 }
 
-function levelOf({ attested, trustedPublisher }: ManifestFacts): (typeof LEVELS)[number] {
+/** Names that a version depends on, and an earlier one did not. */
+export function newDependencies(found: ManifestFacts, previous: ManifestFacts): readonly string[] {
+  return [...found.dependencies]
+    .filter((name) => !previous.dependencies.has(name))
+    .slice(0, NAMED)
+    .map((name) => name.slice(0, NAMED_LENGTH));
+}
+
+function levelOf({ attested, trustedPublisher }: ManifestFacts): NonNullable<ArtifactFacts['provenance']> {
   if (trustedPublisher) return 'trusted-publisher';
   return attested ? 'attested' : 'none';
 }

@@ -3,8 +3,10 @@ import {
   parseHex,
   parseSri,
   strongest,
+  VersionHistory,
   type ArtifactDescription,
   type Content,
+  type DatedVersion,
   type Descriptions,
   type DocumentResource,
   type Integrity,
@@ -13,7 +15,13 @@ import {
 import { malformed } from './errors.js';
 import { JsonFormatError, SKIP, type ObjectVisitor } from './json-scanner.js';
 import { scanJson, Turns } from './json-stream.js';
-import { createManifestReader, emptyManifest, manifestFacts, type ManifestFacts } from './manifest-facts.js';
+import {
+  createManifestReader,
+  emptyManifest,
+  manifestFacts,
+  newDependencies,
+  type ManifestFacts,
+} from './manifest-facts.js';
 import { attestationsKey, tarballFile, tarballKey, tarballPath } from './package-name.js';
 
 /** More versions than any package has; a bound for the memory that one packument can take. */
@@ -23,8 +31,10 @@ const VERSION_LIMIT = 100_000;
  * be something else than what a client reads. Elsewhere the last one counts, as it does for `JSON.parse`.
  */
 const STRUCTURE: ReadonlySet<string> = new Set(['name', 'versions', 'time', 'dist-tags']);
-/** What the registry puts in the place of what it took down. */
-const PLACEHOLDER = '0.0.1-security';
+/** What the registry puts in the place of what it took down: `0.0.1-security`, for a name that was taken down again `0.0.1-security.1`. */
+const PLACEHOLDER = /^0\.0\.\d{1,3}-security(?:\.\d{1,3})?$/;
+/** How much older the version is that the dependencies of one are compared with; milliseconds. */
+const DEPENDENCY_DISTANCE = 30 * 86_400_000;
 /** The longest licence expression that is kept, in characters. */
 const LICENSE_LIMIT = 256;
 /** The largest signature or attestation document, in bytes. */
@@ -165,14 +175,21 @@ async function collect(
   const descriptions = new PackumentDescriptions(name);
   const aliases: [string, ArtifactDescription][] = [];
   const turns = new Turns();
-  const before = previousVersions(summaries, published);
-  for (const [version, summary] of summaries) {
-    const previous = summaries.get(before.get(version) ?? '')?.manifest;
-    const description = {
+  const dated = new Map<string, DatedVersion>();
+  for (const [version, { manifest }] of summaries) {
+    const publishedAt = published.get(version);
+    if (publishedAt === undefined) continue;
+    dated.set(version, { version, publishedAt, branch: branchOf(version), ...traitsOf(manifest) });
+  }
+  const history = new VersionHistory(dated.values());
+  for (const [version, { manifest, ...summary }] of summaries) {
+    const description: ArtifactDescription = {
       ...summary.description,
       publishedAt: published.get(version),
-      ...manifestFacts(summary.manifest, previous),
+      ...manifestFacts(manifest),
+      ...comparedWith(history, dated.get(version), manifest, summaries),
     };
+    if (description.upstream === 'quarantined') descriptions.unlisted = { upstream: 'quarantined' };
     descriptions.set(tarballKey(name, tarballFile(name, version)), description);
     if (summary.alias !== undefined) aliases.push([tarballKey(name, summary.alias), description]);
     if (descriptions.size % 256 === 0 && turns.over) await turns.next();
@@ -184,18 +201,31 @@ async function collect(
   return descriptions;
 }
 
-/** For each version the one that was published just before it. */
-function previousVersions(
+/** What is known of a version by those that were there before it: nothing of the first one, and of one without a date. */
+function comparedWith(
+  history: VersionHistory,
+  version: DatedVersion | undefined,
+  manifest: ManifestFacts,
   summaries: ReadonlyMap<string, VersionSummary>,
-  published: ReadonlyMap<string, number>,
-): ReadonlyMap<string, string> {
-  const dated = [...summaries.keys()].filter((version) => published.has(version));
-  dated.sort((one, other) => (published.get(one) as number) - (published.get(other) as number));
-  return new Map(dated.slice(1).map((version, at) => [version, dated[at] as string]));
+): Pick<ArtifactDescription, 'before' | 'newDependencies'> {
+  const earlier = version && summaries.get(history.older(version, DEPENDENCY_DISTANCE)?.version ?? '');
+  if (version === undefined || earlier === undefined) return {};
+  return { before: history.before(version), newDependencies: newDependencies(manifest, earlier.manifest) };
+}
+
+function traitsOf(manifest: ManifestFacts): Pick<DatedVersion, 'installScripts' | 'provenance' | 'publisher'> {
+  const { installScripts, provenance, publisher } = manifestFacts(manifest);
+  return { installScripts, provenance, publisher };
+}
+
+/** Versions that a caret leads from one to the other between. */
+function branchOf(version: string): string {
+  return /^[v=\s]{0,4}(0\.\d{1,16}|\d{1,16})(?![\d])/.exec(version)?.[1] ?? '';
 }
 
 /** What a packument says of its tarballs, and of the attestations beside them. */
-class PackumentDescriptions extends Map<string, ArtifactDescription> {
+class PackumentDescriptions extends Map<string, ArtifactDescription> implements Descriptions {
+  unlisted: Descriptions['unlisted'];
   readonly #name: string;
 
   constructor(name: string) {
@@ -245,7 +275,7 @@ function createSummariser(
         coordinates: { ecosystem: 'npm', name, version },
         licenses: licenses.length === 0 ? undefined : licenses,
         deprecated: deprecated === true || (typeof deprecated === 'string' && deprecated !== ''),
-        ...(version === PLACEHOLDER && { upstream: 'quarantined' as const }),
+        ...(PLACEHOLDER.test(version) && { upstream: 'quarantined' as const }),
       },
     };
   };

@@ -62,12 +62,13 @@ suite('what a packument says of its tarballs', () => {
           installScripts: false,
           exoticDependencies: [],
           provenance: 'none',
+          publisher: undefined,
         },
       ],
     ]);
   });
 
-  it('compares a version with the one that was published before it', async () => {
+  it('tells of a version what was there before it', async () => {
     const trusted = { name: 'GitHub Actions', email: 'x', trustedPublisher: { id: 'github' } };
     const described = await read('pkg', {
       name: 'pkg',
@@ -93,22 +94,26 @@ suite('what a packument says of its tarballs', () => {
     const of = (version: string): object => described.get(`tarball/pkg/-/pkg-${version}.tgz`) ?? {};
     expect(of('2.0.0')).toMatchObject({
       installScripts: true,
-      newInstallScripts: true,
       exoticDependencies: ['evil@github:mallory/evil', 'b@https://x.example.com/b.tgz'],
       newDependencies: ['evil', 'alias', 'b'],
       provenance: 'none',
-      provenanceDowngraded: true,
-      publisherChanged: true,
+      publisher: 'mallory',
+      before: [
+        {
+          version: '1.0.0',
+          publishedAt: Date.UTC(2026, 0, 1),
+          sameBranch: false,
+          installScripts: false,
+          provenance: 'trusted-publisher',
+          publisher: 'GitHub Actions',
+        },
+      ],
     });
     expect(of('1.0.0')).toMatchObject({ installScripts: false, provenance: 'trusted-publisher' });
-    expect(of('1.0.0')).not.toHaveProperty('newInstallScripts');
-    expect(of('0.9.1')).toMatchObject({
-      newInstallScripts: false,
-      provenance: 'attested',
-      provenanceDowngraded: false,
-    });
+    expect(of('1.0.0')).not.toHaveProperty('before');
+    expect(of('0.9.1')).toMatchObject({ provenance: 'attested', before: [{ version: '2.0.0' }, { version: '1.0.0' }] });
     // No date: nothing to compare with.
-    expect(of('3.0.0')).not.toHaveProperty('provenanceDowngraded');
+    expect(of('3.0.0')).not.toHaveProperty('before');
     expect(described.get('attestations/pkg@2.0.0')).toBe(of('2.0.0'));
   });
 

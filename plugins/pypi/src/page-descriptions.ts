@@ -1,11 +1,18 @@
-import type { ArtifactDescription } from '@entrepot/core';
+import {
+  VersionHistory,
+  type ArtifactDescription,
+  type DatedVersion,
+  type Descriptions,
+  type VersionBefore,
+} from '@entrepot/core';
 import { FILE_PREFIX, SIGNATURE_SUFFIX } from './keys.js';
 
 /**
  * What a page says of its files and their sidecars, by key. A signature may be there without being announced (PEP 503):
  * so there is an answer for each file but those of which the page says that they have none, made when it is asked for.
  */
-export class PageDescriptions extends Map<string, ArtifactDescription> {
+export class PageDescriptions extends Map<string, ArtifactDescription> implements Descriptions {
+  unlisted: Descriptions['unlisted'];
   readonly #unsigned = new Set<string>();
   readonly #provenances = new Map<string, ArtifactDescription>();
 
@@ -28,20 +35,22 @@ export class PageDescriptions extends Map<string, ArtifactDescription> {
   }
 
   /**
-   * Adds what only the whole page tells: the status of the project (PEP 792), and whether a version was published in a
-   * lesser way than the one before it.
+   * Adds what only the whole page tells: the status of the project (PEP 792), and what was there before a version.
    */
   settle(status: string | undefined): void {
-    const downgraded = downgradedVersions([...this.values()]);
+    // Such a page lists no file (PEP 792, "Quarantined").
+    if (status === 'quarantined') this.unlisted = { upstream: 'quarantined' };
+    const history = historyOf([...this.values()]);
     for (const descriptions of [this, this.#provenances])
       for (const [key, description] of descriptions) {
-        const version = description.coordinates?.version ?? '';
         // A version without a date has none before it.
-        const provenanceDowngraded = downgraded.get(version);
+        const { version, before } = history.get(description.coordinates?.version ?? '') ?? {};
+        // A version is attested when one of its files is: of the others, nothing is to be said.
+        const isAsItsVersion = description.provenance === version?.provenance;
         const { location: _location, ...withheld } = description;
         descriptions.set(key, {
           ...(status === 'quarantined' ? { ...withheld, upstream: 'quarantined' as const } : description),
-          ...(provenanceDowngraded !== undefined && { provenanceDowngraded }),
+          ...(isAsItsVersion && before !== undefined && { before }),
           ...((status === 'archived' || status === 'deprecated') && { deprecated: true }),
         });
       }
@@ -62,19 +71,28 @@ export function withSuffix(url: string, suffix: string): string {
   return query < 0 ? url + suffix : url.slice(0, query) + suffix + url.slice(query);
 }
 
-/** For each version with a date and one before it: whether that had provenance and this has none. */
-function downgradedVersions(files: readonly ArtifactDescription[]): ReadonlyMap<string, boolean> {
-  const versions = new Map<string, { publishedAt: number; attested: boolean }>();
+/** For each version with a date and one before it: what was there before. */
+function historyOf(
+  files: readonly ArtifactDescription[],
+): ReadonlyMap<string, { readonly version: DatedVersion; readonly before: readonly VersionBefore[] }> {
+  const versions = new Map<string, DatedVersion>();
   for (const { coordinates, publishedAt, provenance } of files) {
     if (coordinates?.version === undefined || publishedAt === undefined) continue;
-    const known = versions.get(coordinates.version);
-    versions.set(coordinates.version, {
+    const { version } = coordinates;
+    const known = versions.get(version);
+    versions.set(version, {
+      version,
+      branch: branchOf(version),
       publishedAt: Math.min(publishedAt, known?.publishedAt ?? Infinity),
-      attested: provenance === 'attested' || known?.attested === true,
+      provenance: provenance === 'attested' || known?.provenance === 'attested' ? 'attested' : 'none',
     });
   }
-  const dated = [...versions].sort(([, one], [, other]) => one.publishedAt - other.publishedAt);
-  return new Map(
-    dated.slice(1).map(([version, { attested }], at) => [version, !attested && dated[at]?.[1].attested === true]),
-  );
+  const history = new VersionHistory(versions.values());
+  const told = [...versions].map(([name, version]) => [name, { version, before: history.before(version) }] as const);
+  return new Map(told.filter(([, { before }]) => before.length > 0));
+}
+
+/** What releases have in common that are compatible: `2`, `0.3`. */
+function branchOf(version: string): string {
+  return /^(?:\d{1,16}!)?(0\.\d{1,16}|\d{1,16})(?!\d)/.exec(version)?.[1] ?? '';
 }

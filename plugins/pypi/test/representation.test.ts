@@ -305,7 +305,7 @@ group('descriptions', () => {
     expect(found.has(`${key('demo-3.0-py3-none-any.whl', TAG)}.metadata`)).toBe(false);
   });
 
-  it('compare a version with the one that was published before it', async () => {
+  it('tell of a version what was there before it', async () => {
     const at = (day: number): string => `2026-01-0${day}T00:00:00Z`;
     const files = [
       file('demo-2.0.tar.gz', { 'upload-time': at(2) }),
@@ -318,17 +318,17 @@ group('descriptions', () => {
     const facts = [...found.values()].map((description) => [
       description.coordinates?.version,
       description.provenance,
-      description.provenanceDowngraded,
+      description.before?.map(({ version, provenance }) => `${version} ${provenance}`),
       description.deprecated,
     ]);
     expect(facts).toEqual([
-      ['2.0', 'none', true, true],
+      ['2.0', 'none', ['1.0 attested'], true],
       ['1.0', 'attested', undefined, true],
       ['1.0', 'none', undefined, true],
-      ['3.0', 'none', false, true],
+      ['3.0', 'none', ['2.0 none', '1.0 attested'], true],
       ['4.0', 'none', undefined, true],
     ]);
-    expect(found.get('integrity/demo/2.0/demo-2.0.tar.gz')).toMatchObject({ provenanceDowngraded: true });
+    expect(found.get('integrity/demo/2.0/demo-2.0.tar.gz')).toMatchObject({ before: [{ version: '1.0' }] });
   });
 
   it('keep files of one name apart by their hash, else by their place', async () => {

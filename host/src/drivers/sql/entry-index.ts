@@ -94,6 +94,7 @@ export class SqlEntryIndex implements EntryIndex {
           ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
           ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
           ...(renewal.facts === undefined ? {} : { facts: JSON.stringify(renewal.facts) }),
+          ...(renewal.factsFrom === undefined ? {} : { facts_from: renewal.factsFrom }),
         })
         .where('repository', '=', repository)
         .where('key', '=', key)

@@ -21,6 +21,7 @@ export const COLUMNS = [
   'version',
   'attributes',
   'facts',
+  'facts_from',
 ] as const satisfies readonly (keyof EntryTable)[];
 
 /** A row without its access time: that is recorded apart, and survives a replacement. */
@@ -46,6 +47,7 @@ export function toRow(entry: Entry): EntryRow {
     version: entry.coordinates?.version ?? null,
     attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
     facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
+    facts_from: entry.factsFrom ?? null,
   };
 }
 
@@ -75,5 +77,6 @@ export function toEntry(row: EntryRow): Entry {
         }),
     ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
     ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
+    ...(row.facts_from === null ? {} : { factsFrom: row.facts_from }),
   };
 }

@@ -17,6 +17,8 @@ export interface EntryTable {
   version: string | null;
   attributes: string | null;
   facts: string | null;
+  /** The document that `facts` are from, and what was looked for in it. */
+  facts_from: string | null;
   /** When it was last served; NULL: not since it was stored. */
   accessed_at: number | null;
 }

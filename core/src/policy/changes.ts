@@ -1,0 +1,77 @@
+import type { ArtifactFacts, VersionBefore } from '../api/facts.js';
+import { truth, type Truth } from './truth.js';
+
+const LEVELS = ['none', 'attested', 'trusted-publisher'] as const;
+
+/** A change from the versions before. */
+export type Change = 'newInstallScripts' | 'provenanceDowngraded' | 'publisherChanged';
+
+type Traits = Pick<ArtifactFacts, 'installScripts' | 'provenance' | 'publisher'>;
+
+/** Whether a version differs from one before it. `unknown` where either says nothing. */
+const DIFFERS: Readonly<Record<Change, (now: Traits, before: Traits) => Truth>> = {
+  newInstallScripts({ installScripts: now }, { installScripts: before }) {
+    if (now === false) return truth.no;
+    return now === undefined || before === undefined ? truth.unknown : before ? truth.no : truth.yes;
+  },
+  provenanceDowngraded({ provenance: now }, { provenance: before }) {
+    if (now === undefined || before === undefined) return truth.unknown;
+    return LEVELS.indexOf(now) < LEVELS.indexOf(before) ? truth.yes : truth.no;
+  },
+  publisherChanged({ publisher: now }, { publisher: before }) {
+    if (now === undefined || before === undefined) return truth.unknown;
+    return now === before ? truth.no : truth.yes;
+  },
+};
+
+/** What versions before are looked at with. */
+export interface Watch {
+  readonly now: number;
+  /** How long a rule watches a version, in milliseconds: what is younger is no measure for others. */
+  readonly window: number;
+  /** Whether policy lets a version in that was there before. */
+  isAdmitted(at: number): boolean;
+  /** Told when the answer may be another one. */
+  note(at: number): void;
+}
+
+/**
+ * Whether a version differs from what was there before it: from the newest one that is older than the rule watches and let in,
+ * on its branch or over all. Where there is none, the oldest one counts: whoever publishes twice gains nothing.
+ */
+export function changeFrom(
+  facts: ArtifactFacts & { readonly before: readonly VersionBefore[] },
+  change: Change,
+  watch: Watch,
+): Truth {
+  const { before } = facts;
+  let found: Truth = truth.unknown;
+  for (const onBranch of [true, false]) {
+    const measure = measureOf(before, onBranch, watch);
+    if (measure === undefined) continue;
+    const differs = DIFFERS[change](facts, measure);
+    if (differs === truth.yes) return differs;
+    if (differs === truth.no) found = differs;
+  }
+  return found;
+}
+
+function measureOf(before: readonly VersionBefore[], onBranch: boolean, watch: Watch): VersionBefore | undefined {
+  let oldest: VersionBefore | undefined;
+  for (const [at, version] of before.entries()) {
+    if (onBranch && !version.sameBranch) continue;
+    oldest = version;
+    const ripe = version.publishedAt + watch.window;
+    if (ripe > watch.now) watch.note(ripe);
+    else if (watch.isAdmitted(at)) return version;
+  }
+  return oldest;
+}
+
+/** What a version before tells of itself, and of what was before it. */
+export function factsBefore(before: readonly VersionBefore[], at: number): ArtifactFacts {
+  const { publishedAt, installScripts, provenance, publisher, sameBranch } = before[at] as VersionBefore;
+  // Of one on another branch, it is not known which of the others are on that one.
+  const older = before.slice(at + 1).map((version) => (sameBranch ? version : { ...version, sameBranch: false }));
+  return { publishedAt, installScripts, provenance, publisher, before: older };
+}
