@@ -38,7 +38,7 @@ import { explainPage } from './http/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
 import type { ExchangeObserver } from './http/exchange.js';
-import { healthRoutes } from './http/health-routes.js';
+import { healthRoutes, PROBES } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
 import { clientOf } from './http/koa-adapter.js';
@@ -49,7 +49,7 @@ import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { createLogger } from './logger.js';
-import { mountRepositories, shownUrl, tokenRepositories, type Served } from './mount-repositories.js';
+import { mountRepositories, shownUrl, tokenRepositories, urlAt, type Served } from './mount-repositories.js';
 import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
 import { loadPlugins } from './plugins/load.js';
 import { Inquiry } from './policy/inquiry.js';
@@ -86,8 +86,17 @@ export interface Host {
    * @throws the system's error (`EADDRINUSE`) when an address cannot be listened on; nothing is listened on then
    */
   listen(): Promise<readonly { readonly url: string }[]>;
+  /** What to do next, once it listens. */
+  guide(): Guide;
   /** Stops serving: running requests get `server.drainTimeout` to end. Then closes everything, last first. Once. */
   close(): Promise<void>;
+}
+
+/** How a person goes on with a server that has started. */
+export interface Guide {
+  /** The start page. Absent: a repository has its place. */
+  readonly page: string | undefined;
+  readonly repositories: readonly { readonly name: string; readonly clients: readonly ClientSetup[] }[];
 }
 
 /** What `createHost` may be given. */
@@ -199,7 +208,7 @@ async function prepare(
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, addressOf: clientOf, fetchPart, role };
-  const root = createRootScope(config, governed, options.logger ?? createLogger(config.log.level));
+  const root = createRootScope(config, governed, options.logger ?? createLogger(config.log));
   const deadline: Deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
     plan,
@@ -281,7 +290,9 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
   });
   const numbers = root.get(METRICS);
   const drain = new Drain();
-  const observers = log.access ? [counting(numbers), accessLog(logger)] : [counting(numbers)];
+  const observers = log.access
+    ? [counting(numbers), accessLog(logger, [...PROBES, metrics.path])]
+    : [counting(numbers)];
   const common = { maxPathLength: server.maxPathLength, watch: { drain, observers }, proxies, logger };
 
   const sites: OpenSite[] = [];
@@ -360,6 +371,18 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
         );
       logger.info({ listen: listeners.map(({ url }) => url), configuration: sources }, 'serving');
       return listeners;
+    },
+    guide() {
+      const { url } = main.listener;
+      const origin = (): string => url;
+      const hasPage = !main.served.some(({ plan }) => plan.mount === '/');
+      return {
+        page: hasPage ? `${server.publicUrl ?? url}/` : undefined,
+        repositories: served.map((one) => {
+          const base = urlAt(one.plan, server.publicUrl, origin, portOf(sites, one));
+          return { name: one.plan.name, clients: clientSetup(one.plan, base, logger) };
+        }),
+      };
     },
     close() {
       closed ??= closeAll();

@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from '@entrepot/core';
 import pino from 'pino';
+import { textLogger } from './text-log.js';
 
 /** Which messages are written, the least important that is; `silent`: none. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -9,8 +10,13 @@ const BATCH = 32 * 1024;
 /** The longest that a line waits for others, in milliseconds. */
 const LONGEST_WAIT = 100;
 
-/** The logger of the process: one JSON object a line, on standard output. */
-export function createLogger(level: LogLevel): Logger {
+/** How lines look: JSON for programs, text for people, or whichever standard output calls for. */
+export type LogFormat = 'auto' | 'json' | 'text';
+
+/** The logger of the process, on standard output. */
+export function createLogger({ level, format }: { readonly level: LogLevel; readonly format: LogFormat }): Logger {
+  const output = batchedOutput();
+  if (isText(format)) return textLogger(level, (line) => output.write(line));
   return pino(
     {
       level,
@@ -19,8 +25,13 @@ export function createLogger(level: LogLevel): Logger {
       formatters: { level: (label) => ({ level: label }) },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    batchedOutput(),
+    output,
   );
+}
+
+/** Whether lines are for people. */
+export function isText(format: LogFormat): boolean {
+  return format === 'text' || (format === 'auto' && process.stdout.isTTY);
 }
 
 /** A logger that adds `fields` to every message. */

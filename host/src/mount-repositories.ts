@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { createSharedMount } from '@entrepot/core/engine';
 import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
@@ -59,21 +60,27 @@ export function tokenRepositories(served: readonly Served[]): TokenRepository[] 
     .map(({ plan, scope }) => ({ name: plan.name, access: scope.get(ACCESS), plainNames: isExclusive(plan) }));
 }
 
-/** The URL that the start page shows; a repository with a listener of its own is on another port of the same host. */
+/** The URL that the start page shows to whoever asks for it. */
 export function shownUrl(
   plan: RepositoryPlan,
   serverUrl: string | undefined,
   proxies: TrustedProxies,
   port: () => number,
 ): BaseUrl {
+  return (request, authority) => urlAt(plan, serverUrl, () => originOf(request, authority, proxies), port());
+}
+
+/**
+ * The URL of a repository for clients of the server at `origin`; one with a listener of its own is on another `port` of the
+ * same host.
+ */
+export function urlAt(plan: RepositoryPlan, serverUrl: string | undefined, origin: () => string, port: number): string {
   const path = usualMount(plan);
   const mount = path === '/' ? '' : path;
   const own = publicUrl(plan, path, plan.listen === undefined ? serverUrl : undefined);
-  if (plan.listen === undefined || own !== undefined) return baseUrlOf(own, mount, proxies);
-  return (request, authority) => {
-    const { hostname } = new URL(originOf(request, authority, proxies));
-    return `${plan.tls === undefined ? 'http' : 'https'}://${hostname}:${port()}${mount}`;
-  };
+  if (own !== undefined) return withoutTrailingSlashes(own);
+  if (plan.listen === undefined) return origin() + mount;
+  return `${plan.tls === undefined ? 'http' : 'https'}://${new URL(origin()).hostname}:${port}${mount}`;
 }
 
 /** Whether it has a mount to itself that others of its type would share. */

@@ -106,13 +106,13 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       let resource: Resource | undefined;
       try {
         resource = route(definition, request);
-        const caller = await authorize(definition, request, resource, nobody);
-        if (caller.name !== undefined) admission.noteCaller(request, caller.name);
+        const caller = await authorize(definition, request, resource, nobody, admission);
         const reply = withHeaders(await serve(request, resource, caller));
-        return caller === nobody ? reply : forCallersOnly(reply);
+        return caller === nobody ? reply : withCaller(forCallersOnly(reply), caller.name);
       } catch (error) {
         admission.recordRefusal(request, resource, error);
-        const reply = withHeaders(errorReply(definition, request, resource, error));
+        const failed = withHeaders(errorReply(definition, request, resource, error));
+        const reply = withCaller(failed, admission.callerOf(request));
         if (reply.status >= 500)
           services.logger.warn(
             { error, repository: definition.name, path: request.rawPath, status: reply.status },
@@ -158,6 +158,7 @@ async function authorize(
   request: EngineRequest,
   resource: Resource,
   nobody: Caller,
+  admission: Admission,
 ): Promise<Caller> {
   if (resource.kind === 'local') return nobody;
   const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
@@ -174,6 +175,7 @@ async function authorize(
     if (kind !== 'unauthorized' || status !== 401) throw error;
     throw new EntrepotError(kind, message, { code, headers: challenge() });
   }
+  if (caller.name !== undefined) admission.noteCaller(request, caller.name);
   if (caller.may(need)) return caller;
   const place = need.name === undefined ? `repository ${name}` : `${need.name} in repository ${name}`;
   const what = `${right === 'read' ? 'read from' : 'write to'} ${place}`;
@@ -201,6 +203,11 @@ function ofChange({ sender }: EngineRequest): Pick<AccessNeed, 'isLocal'> {
     'A browser sent this for a page of another site, or of a name that is not in server.publicUrl: nothing is changed',
     { code: 'FOREIGN_PAGE' },
   );
+}
+
+/** Replies may be shared by those who ask for the same. */
+function withCaller(reply: EngineReply, caller: string | undefined): EngineReply {
+  return caller === undefined ? reply : { ...reply, outcome: { ...reply.outcome, caller } };
 }
 
 /** A cache between us and the clients must not give to everybody what only some may have (RFC 9111 §5.2.2.9). */

@@ -9,6 +9,7 @@ const context: CommandContext = {
   cwd: process.cwd(),
   readInput: () => text(process.stdin),
   write: (lines) => void process.stdout.write(`${lines}\n`),
+  isTerminal: process.stdout.isTTY,
   writeError: (lines) => void process.stderr.write(`${lines}\n`),
   // Loaded when they are needed: most commands serve nothing.
   createHost: async (...options) => (await import('../create-host.js')).createHost(...options),

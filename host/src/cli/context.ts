@@ -8,6 +8,8 @@ export interface CommandContext {
   readInput(): Promise<string>;
   /** Writes one line, or several, to standard output. */
   write(text: string): void;
+  /** Whether a person reads standard output. */
+  readonly isTerminal: boolean;
   /** Writes one line, or several, to standard error. */
   writeError(text: string): void;
   readonly createHost: typeof createHost;

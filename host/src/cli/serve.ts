@@ -1,10 +1,11 @@
 import { EXIT, type CommandContext } from './context.js';
+import { guideText } from './guide.js';
 import { loadWhole } from './load-whole.js';
 import { stopSignal } from './stop-signal.js';
 
 /**
  * Serves until a signal comes, then lets running requests end. A second signal ends the process at once. The host itself
- * logs where it listens, which repositories there are and where their upstreams come from.
+ * logs where it listens, which repositories there are and where their upstreams come from; a person is told what to do next.
  */
 export async function serve({ config: file }: { readonly config?: string }, context: CommandContext): Promise<number> {
   const loaded = await loadWhole(file, context);
@@ -13,6 +14,7 @@ export async function serve({ config: file }: { readonly config?: string }, cont
     const host = await context.createHost(loaded);
     try {
       await host.listen();
+      if (context.isTerminal && loaded.config.log.format !== 'json') context.write(guideText(host.guide()));
       await stop.first;
     } finally {
       await host.close();

@@ -158,7 +158,16 @@ const logSchema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('The least important messages that are logged.'),
-  access: z.boolean().default(true).describe('Whether each request is logged, with its outcome.'),
+  format: z
+    .enum(['auto', 'json', 'text'])
+    .default('auto')
+    .describe('`json`: one object a line. `text`: for people. `auto`: text on a terminal, JSON elsewhere.'),
+  access: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether each request is logged, with its outcome and who asked. Probes and readers of the metrics are logged when something is wrong.',
+    ),
 });
 
 /** What is sent to an upstream to prove who we are. A secret. */
@@ -712,7 +721,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('The cache for what is asked most. It may be lost at any time.'),
   metrics: metricsSchema.prefault({}).describe('Metrics for Prometheus.'),
-  log: logSchema.prefault({}).describe('Logging to standard output, one JSON object a line.'),
+  log: logSchema.prefault({}).describe('Logging to standard output.'),
   admin: adminSchema.prefault({}).describe('Who may administer the server.'),
   policy: policySchema.optional().describe('Which versions are let in. Left out: all.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Who is asked about versions and their bytes.'),

@@ -18,6 +18,9 @@ export interface HealthOptions {
   readonly logger: Logger;
 }
 
+/** Where probes ask. */
+export const PROBES: readonly string[] = ['/-/livez', '/-/readyz'];
+
 /** Probes come often and from many sides; storage is asked once in this time, in milliseconds. */
 const REMEMBER = 2_000;
 /** A check that takes longer counts as failed, in milliseconds. */

@@ -79,8 +79,14 @@ export class Listener {
         resolve();
       });
     });
+    return this.url;
+  }
+
+  /** Where clients on this machine find it. */
+  get url(): string {
+    const { host, tls } = this.#options;
     const shown = host ?? 'localhost';
-    return `${this.#options.tls === undefined ? 'http' : 'https'}://${shown.includes(':') ? `[${shown}]` : shown}:${this.port}`;
+    return `${tls === undefined ? 'http' : 'https'}://${shown.includes(':') ? `[${shown}]` : shown}:${this.port}`;
   }
 
   /** The port that is listened on; 0 before. */

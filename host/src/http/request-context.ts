@@ -12,6 +12,9 @@ import {
 } from './exchange.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
+/** The message of the access log. */
+export const REQUEST = 'request';
+
 const SANE_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
 
 const PROCESS_PREFIX = randomBytes(6).toString('hex');
@@ -32,9 +35,16 @@ export function requestContext(watch: ExchangeWatch, proxies: TrustedProxies): M
   };
 }
 
-/** Writes one line for each request. */
-export function accessLog(logger: Logger): ExchangeObserver {
-  return (record) => logger.info(accessFields(record), 'request');
+/**
+ * Writes one line for each request.
+ * @param probes paths that are asked every few seconds: as long as all is well, theirs are lines of level `debug`
+ */
+export function accessLog(logger: Logger, probes: readonly string[] = []): ExchangeObserver {
+  const quiet = new Set(probes);
+  return (record) => {
+    const level = record.repository === undefined && record.status < 400 && quiet.has(record.path) ? 'debug' : 'info';
+    logger[level](accessFields(record), REQUEST);
+  };
 }
 
 /** One object of one shape, for this is the hot path; what is `undefined` is not written. */
@@ -43,6 +53,7 @@ function accessFields(record: ExchangeRecord): LogFields {
   return {
     id,
     client,
+    user: outcome?.caller,
     method,
     path,
     status,

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { CommandContext } from '../../src/cli/context.js';
 import { runCli } from '../../src/cli/run-cli.js';
 import type { LoadedConfig } from '../../src/config/index.js';
-import type { Host, HostRepository } from '../../src/create-host.js';
+import type { Guide, Host, HostRepository } from '../../src/create-host.js';
 
 /** A process that a test watches: what commands say, and what they did with the host. */
 export class TestProcess {
@@ -17,6 +17,9 @@ export class TestProcess {
   loaded: LoadedConfig | undefined;
   env: Record<string, string> = {};
   input = '';
+  isTerminal = false;
+  /** What the host says of what to do next. */
+  guide: Guide = { page: 'http://127.0.0.1:8080/', repositories: [] };
   /** What `listen` of the host does. */
   listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
   /** Makes the host; absent: one that serves nothing. */
@@ -43,6 +46,7 @@ export class TestProcess {
       env: this.env,
       cwd: this.cwd,
       readInput: () => Promise.resolve(this.input),
+      isTerminal: this.isTerminal,
       write: (text) => this.output.push(...text.split('\n')),
       writeError: (text) => this.errors.push(...text.split('\n')),
       createHost: (loaded, options) => {
@@ -78,6 +82,7 @@ export class TestProcess {
         this.events.push('listen');
         return listeners;
       },
+      guide: () => this.guide,
       close: () => {
         this.events.push('close');
         return Promise.resolve();

@@ -33,7 +33,7 @@ describe('defaults', () => {
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { path: '/metrics' },
-      log: { level: 'info', access: true },
+      log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
       scanners: [],
       plugins: [],
@@ -126,7 +126,7 @@ describe('problems', () => {
     [
       'an unknown key that resembles none',
       { log: { colour: true } },
-      ['log.colour: unknown key; known here: level, access'],
+      ['log.colour: unknown key; known here: level, format, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
     ['an unknown driver', { storage: { backend: 'tape' } }, ['storage.backend: expected filesystem']],

@@ -8,7 +8,12 @@ async function logged(path: string, headers: Record<string, string> = {}, truste
   const line = new Promise<LogFields>((done) => (resolve = done));
   const logger = { ...silentLogger, info: (fields: LogFields, message: string) => resolve({ ...fields, message }) };
   const failed = { name: 'failed', repository: 'files', resource: 'file', code: 'UPSTREAM_UNAVAILABLE' } as const;
-  const server = await serve([repository('/files', () => ({ ...reply(Buffer.from('four')), outcome: failed }))], {
+  const named = { ...failed, name: 'upload', repository: 'named', caller: 'ci' } as const;
+  const repositories = [
+    repository('/files', () => ({ ...reply(Buffer.from('four')), outcome: failed })),
+    repository('/named', () => ({ ...reply(Buffer.from('four')), outcome: named })),
+  ];
+  const server = await serve(repositories, {
     observers: [accessLog(logger)],
     trusted,
   });
@@ -32,6 +37,33 @@ describe('the access log', () => {
       resource: 'file',
       code: 'UPSTREAM_UNAVAILABLE',
     });
+  });
+
+  it('says who it was, where they had to say', async () => {
+    expect(await logged('/named/a')).toMatchObject({ path: '/named/a', user: 'ci' });
+  });
+
+  it('is quiet of probes as long as all is well', async () => {
+    const lines: [string, unknown][] = [];
+    const logger = {
+      ...silentLogger,
+      debug: ({ path }: LogFields) => void lines.push(['debug', path]),
+      info: ({ path }: LogFields) => void lines.push(['info', path]),
+    };
+    const observe = accessLog(logger, ['/-/readyz', '/metrics']);
+    const record = { id: 'x', method: 'GET', bytes: 1, duration: 1, client: '::1', outcome: undefined, aborted: false };
+    observe({ ...record, path: '/-/readyz', status: 200, repository: undefined });
+    observe({ ...record, path: '/-/readyz', status: 503, repository: undefined });
+    observe({ ...record, path: '/metrics', status: 200, repository: undefined });
+    observe({ ...record, path: '/metrics', status: 200, repository: 'files' });
+    observe({ ...record, path: '/', status: 200, repository: undefined });
+    expect(lines).toEqual([
+      ['debug', '/-/readyz'],
+      ['info', '/-/readyz'],
+      ['debug', '/metrics'],
+      ['info', '/metrics'],
+      ['info', '/'],
+    ]);
   });
 
   it('has a line for what is mounted nowhere', async () => {

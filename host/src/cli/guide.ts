@@ -1,0 +1,21 @@
+import type { Guide } from '../create-host.js';
+
+/** What a person who has started a server needs next: its page, and a line for each client that is pointed here by one. */
+export function guideText({ page, repositories }: Guide): string {
+  const lines = repositories.flatMap(({ clients }) =>
+    clients.filter(({ snippet }) => !snippet.includes('\n')).map(({ client, snippet }) => [client, snippet] as const),
+  );
+  const width = Math.max(0, ...lines.map(([client]) => client.length));
+  const table = lines.map(([client, snippet]) => `  ${client.padEnd(width)}  ${snippet}`);
+  return [
+    '',
+    page === undefined ? 'Entrepot is serving.' : `Entrepot is serving. All settings for each client: ${page}`,
+    ...(table.length > 0 ? ['', 'Point a client here, for example:', '', ...table] : []),
+    ...(repositories.length === 0
+      ? ['', 'There is no repository yet: entrepot init writes a configuration to begin with.']
+      : []),
+    '',
+    'Ctrl+C ends it.',
+    '',
+  ].join('\n');
+}
