@@ -33,7 +33,7 @@ import {
 import { AdminAccess } from './http/admin-access.js';
 import { adminRoutes } from './http/admin-routes.js';
 import { createApp } from './http/app.js';
-import { advisoryRoutes, npmAudits } from './http/audit-routes.js';
+import { advisoryRoutes } from './http/audit-routes.js';
 import { explainPage } from './http/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { Drain } from './http/drain.js';
@@ -43,6 +43,7 @@ import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
 import { clientOf } from './http/koa-adapter.js';
 import { Listener } from './http/listener.js';
+import { readerGuard } from './http/reader-guard.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
 import { createSenderOf } from './http/sender.js';
@@ -303,9 +304,7 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
       if (isMain) addServerRoutes(router);
       addTokenRoute(router, site);
     };
-    const audits = governance.scanners.filter(({ scanner }) => scanner.answer !== undefined);
-    const before = audits.length === 0 ? undefined : npmAudits(audits, npmMounts(site.served));
-    const app = createApp({ ...common, repositories, routes, before });
+    const app = createApp({ ...common, repositories, routes });
     const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
     sites.push({ ...site, app, listener });
   }
@@ -343,11 +342,14 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
       longestException: policy?.longestException ?? 90 * 86_400_000,
     });
     explainPage(router, inquiry, governance, access);
-    advisoryRoutes(router, governance.scanners);
+    const accesses = served.map(({ scope }) => scope.get(ACCESS));
+    advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));
     homePage(
       router,
       served.map((one) => ({
         ...describe(one.plan),
+        // Whoever may not read a repository is not told whose it is either.
+        ...(!one.scope.get(ACCESS).isOpen({ right: 'read' }) && { upstreams: [] }),
         baseUrl: shownUrl(one.plan, server.publicUrl, proxies, () => portOf(sites, one)),
         clientSetup: (baseUrl) => clientSetup(one.plan, baseUrl, logger),
       })),
@@ -398,11 +400,6 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
     await root.dispose();
     logger.info({}, 'closed');
   }
-}
-
-function npmMounts(served: readonly Served[]): string[] {
-  const npm = served.filter(({ plan }) => plan.loaded.plugin.id === 'npm');
-  return npm.map(({ plan }) => (plan.mount === '/' ? '' : plan.mount));
 }
 
 /** Counts what repositories answered; probes and the metrics themselves are not of interest. */

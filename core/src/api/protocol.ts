@@ -116,6 +116,14 @@ export interface RenderedError {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+/** For whom a request of a client is adapted. */
+export interface AdaptContext {
+  /** Whether it leaves for an upstream. `false`: a scanner of this server answers it. */
+  readonly leaves: boolean;
+  /** Whether policy lets a name be asked for at all. */
+  admits(coordinates: PackageCoordinates): boolean;
+}
+
 /** A request for the upstream made from one of a client. */
 export interface AdaptedRequest {
   readonly method: 'GET' | 'POST';
@@ -222,8 +230,11 @@ export interface Protocol {
    * @param resource what the request named; absent when it named nothing
    */
   renderError?(error: EntrepotError, resource?: Resource): RenderedError;
-  /** For a passthrough that says `adapted`: the request for the upstream. `body` is decoded, and bounded by core. */
-  adaptRequest?(resource: PassthroughResource, body: Uint8Array): AdaptedRequest;
+  /**
+   * For a passthrough that says `adapted`: the request for the upstream. `body` is decoded, and bounded by core. Names that policy
+   * refuses must not leave.
+   */
+  adaptRequest?(resource: PassthroughResource, body: Uint8Array, context: AdaptContext): AdaptedRequest;
   /** For a passthrough that says `adapted`: the reply for the client, from the upstream's reply and the client's body. */
   adaptReply?(
     resource: PassthroughResource,

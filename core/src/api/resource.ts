@@ -201,6 +201,8 @@ export interface PassthroughResource extends UpstreamLocation {
   readonly name: string;
   /** Whether `adaptRequest` and `adaptReply` of the protocol translate this exchange. */
   readonly adapted?: boolean | undefined;
+  /** The path of an advisory API under which a scanner that offers that may answer instead of the upstream. Only where `adapted`. */
+  readonly answerPath?: string | undefined;
   /** Whether a reply may be shared by requests with the same body for this long, in milliseconds. Absent: not at all. */
   readonly shareFor?: number | undefined;
 }

@@ -113,6 +113,11 @@ export class Admission {
     this.#passed({}, this.#judge({ coordinates: { ecosystem, name } }));
   }
 
+  /** Whether policy lets a name be asked for. */
+  admitsName({ ecosystem, name }: PackageCoordinates): boolean {
+    return !isRefused(this.#judge({ coordinates: { ecosystem, name } }));
+  }
+
   /**
    * What was said of kept bytes, while it holds.
    * @param document that describes them, as memory knows it

@@ -35,7 +35,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const hosted = new HostedServing({ definition, services, admission, representations });
   const changes = new HostedChanges({ definition, services, admission });
   const sessions = new HostedSessions({ definition, services, changes });
-  const passthrough = new PassthroughServing(definition, services, upstreams);
+  const passthrough = new PassthroughServing(definition, services, upstreams, admission);
 
   async function serve(request: EngineRequest, resource: Resource, caller: Caller): Promise<EngineReply> {
     switch (resource.kind) {

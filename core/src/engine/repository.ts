@@ -15,6 +15,7 @@ import type { Outcome } from '../api/outcome.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../api/policy.js';
 import type { PartReference, Protocol, ProtocolPlugin, Upstream } from '../api/protocol.js';
 import type { ScanDesk } from '../api/scan-desk.js';
+import type { ScannerAnswer, ScannerQuestion } from '../api/scanner.js';
 import type { Transport } from '../api/transport.js';
 import type { SharedStorage } from './shared-storage.js';
 
@@ -80,6 +81,12 @@ export interface EngineServices {
   readonly storage: SharedStorage;
   /** Absent: nothing is scanned, and what waits for reports goes on without them, as its rule says. */
   readonly scanDesk?: ScanDesk | undefined;
+  /**
+   * Answers from the advisory database of a scanner. `undefined`: no scanner offers that.
+   * @throws EntrepotError `scan-unavailable` when there is no database to ask
+   */
+  readonly answer?:
+    ((question: ScannerQuestion) => ScannerAnswer | undefined | Promise<ScannerAnswer | undefined>) | undefined;
   /**
    * When a version was first asked for or listed here, this time at the latest; milliseconds since the epoch. Called where a
    * rule counts an age from it. `undefined`: it is not known. Quick: from memory.

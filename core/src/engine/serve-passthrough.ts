@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { AdaptedReply } from '../api/protocol.js';
+import type { AdaptContext, AdaptedReply } from '../api/protocol.js';
 import type { PassthroughResource } from '../api/resource.js';
+import type { Admission } from './admission.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -24,11 +25,13 @@ export class PassthroughServing {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #upstreams: Upstreams;
+  readonly #admission: Admission;
 
-  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams) {
+  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams, admission: Admission) {
     this.#definition = definition;
     this.#services = services;
     this.#upstreams = upstreams;
+    this.#admission = admission;
   }
 
   async serve(request: EngineRequest, resource: PassthroughResource): Promise<EngineReply> {
@@ -42,6 +45,8 @@ export class PassthroughServing {
       resource.method === 'POST'
         ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)
         : Buffer.alloc(0);
+    const answer = await this.#answered(resource, body);
+    if (answer !== undefined) return this.#reply(request, resource, { name: 'local' }, answer);
     const shareKey = resource.shareFor === undefined ? undefined : this.#shareKey(resource, body);
     const shared = shareKey === undefined ? undefined : await this.#services.hotCache.get(shareKey);
     if (shared !== undefined) {
@@ -56,11 +61,28 @@ export class PassthroughServing {
     return this.#reply(request, resource, { name: 'bypass' }, reply);
   }
 
+  /** The reply from the database of a scanner, in the shape of the upstream's. */
+  async #answered(resource: PassthroughResource, body: Buffer): Promise<AdaptedReply | undefined> {
+    const { answer } = this.#services;
+    const { protocol, plugin } = this.#definition;
+    if (answer === undefined || resource.answerPath === undefined) return undefined;
+    try {
+      const adapted = protocol.adaptRequest?.(resource, body, { leaves: false, admits: () => true });
+      const question = { method: resource.method === 'POST' ? 'POST' : 'GET', path: resource.answerPath } as const;
+      const reply = await answer({ ...question, body: adapted?.body ?? body });
+      if (reply === undefined) return undefined;
+      const bytes = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+      return protocol.adaptReply?.(resource, { status: reply.status, body: bytes }, body) ?? reply;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+    }
+  }
+
   async #exchange(request: EngineRequest, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
     const { protocol, plugin } = this.#definition;
     const adapts = resource.adapted === true;
     try {
-      const adapted = adapts ? protocol.adaptRequest?.(resource, body) : undefined;
+      const adapted = adapts ? protocol.adaptRequest?.(resource, body, this.#leaving) : undefined;
       const mediaType = adapted?.mediaType ?? request.header('content-type');
       const reply = await this.#ask({
         method: adapted?.method ?? resource.method,
@@ -105,6 +127,10 @@ export class PassthroughServing {
       body: request.method === 'HEAD' ? undefined : body,
       outcome: outcomeOf(this.#definition.name, name, facts),
     };
+  }
+
+  get #leaving(): AdaptContext {
+    return { leaves: true, admits: (coordinates) => this.#admission.admitsName(coordinates) };
   }
 
   #shareKey({ name, upstreamPath, upstreamScope }: PassthroughResource, body: Buffer): string {

@@ -1,9 +1,10 @@
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
-import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
+import { createRepository, type EngineServices, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { withFields } from '../logger.js';
+import type { Governance } from '../policy/governance.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
 import type { RepositoryPlan } from '../repository-plan.js';
@@ -63,7 +64,12 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
       const engine = createRepository(
         { ...definitionOf(plan), protocol, access },
-        { ...services, scanDesk, firstSeen: (_repository, coordinates) => governance.firstSeen.meet(coordinates) },
+        {
+          ...services,
+          scanDesk,
+          answer: answererOf(governance),
+          firstSeen: (_repository, coordinates) => governance.firstSeen.meet(coordinates),
+        },
       );
       served = true;
       return engine;
@@ -71,6 +77,19 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
     (engine) => engine.dispose(grace()),
   );
   return scope;
+}
+
+/** Asks the scanners that answer from their database, one after another. */
+function answererOf({ scanners }: Governance): EngineServices['answer'] {
+  const able = scanners.filter(({ scanner }) => scanner.answer !== undefined);
+  if (able.length === 0) return undefined;
+  return async (question) => {
+    for (const { scanner } of able) {
+      const answer = await scanner.answer?.(question);
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  };
 }
 
 async function openProtocol(plan: RepositoryPlan, scope: Scope) {

@@ -13,8 +13,6 @@ export interface AppOptions {
   readonly repositories: readonly MountedRepository[];
   /** Adds the routes of the server itself: health, metrics, the start page. */
   readonly routes?: ((router: Router) => void) | undefined;
-  /** What is looked at before the repositories are. */
-  readonly before?: Koa.Middleware | undefined;
   /** The longest path with its query, in characters. */
   readonly maxPathLength: number;
   readonly watch: ExchangeWatch;
@@ -23,7 +21,7 @@ export interface AppOptions {
 }
 
 /** Puts the parts of one listener in order. */
-export function createApp({ repositories, routes, before, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
+export function createApp({ repositories, routes, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
   const router = new Router({ exclusive: false });
   routes?.(router);
   const reserved = reservedPaths(router, repositories);
@@ -32,7 +30,6 @@ export function createApp({ repositories, routes, before, maxPathLength, watch, 
   app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
   app.use(requestContext(watch, proxies));
   app.use(errorBoundary(logger));
-  if (before !== undefined) app.use(before);
   app.use(repositoryRoutes({ repositories, reserved, maxPathLength, logger }));
   app.use(notFound);
   app.use(router.routes());

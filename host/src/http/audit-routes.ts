@@ -8,33 +8,22 @@ import { readBody } from './read-body.js';
 
 /** The largest question, compressed or not, in bytes: the lockfile of a large project names ten thousand versions. */
 const MAX_QUESTION = 16 * 1024 * 1024;
-/** npm asks here what is wrong with what it installs. */
-const BULK = '/-/npm/v1/security/advisories/bulk';
 
 const unzip = promisify(gunzip);
 
-/** The API of an advisory database (api.osv.dev), answered from the database of a scanner that offers that. */
-export function advisoryRoutes(router: Router, scanners: readonly HostScanner[]): void {
+/**
+ * The API of an advisory database (api.osv.dev), answered from the database of a scanner that offers that.
+ * @param guard lets in whoever may ask
+ */
+export function advisoryRoutes(router: Router, scanners: readonly HostScanner[], guard: Middleware): void {
   if (!scanners.some(({ scanner }) => scanner.answer !== undefined)) return;
   const answer = async (ctx: Context): Promise<void> => {
     if (!send(ctx, await answerOf(ctx, ctx.path, scanners)))
       throw new EntrepotError('not-found', 'No scanner answers this');
   };
-  router.post('/v1/query', answer);
-  router.post('/v1/querybatch', answer);
-  router.get('/v1/vulns/:id', answer);
-}
-
-/**
- * `npm audit`, answered from the database of a scanner that offers that, instead of by the upstream.
- * @param mounts of npm repositories, without a slash at the end
- */
-export function npmAudits(scanners: readonly HostScanner[], mounts: readonly string[]): Middleware {
-  const paths = new Set(mounts.map((mount) => mount + BULK));
-  return async (ctx, next) => {
-    if (ctx.method !== 'POST' || !paths.has(ctx.path)) return await next();
-    if (!send(ctx, await answerOf(ctx, BULK, scanners))) await next();
-  };
+  router.post('/v1/query', guard, answer);
+  router.post('/v1/querybatch', guard, answer);
+  router.get('/v1/vulns/:id', guard, answer);
 }
 
 function send(ctx: Context, answer: ScannerAnswer | undefined): boolean {

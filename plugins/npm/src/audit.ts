@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  type AdaptContext,
   type AdaptedReply,
   type AdaptedRequest,
   type PassthroughResource,
@@ -40,19 +41,22 @@ interface Advisory {
 
 /**
  * The bulk request for an audit of either kind.
- * @param upstreams names of a scope that has its own upstream are private: they are left out of what the default one is asked
+ * @param upstreams names of a scope that has its own upstream are private: as those that policy refuses they are left out of what the
+ *   default one is asked
  * @throws EntrepotError `bad-request`
  */
 export function adaptAuditRequest(
   resource: PassthroughResource,
   body: Uint8Array,
   upstreams: readonly Upstream[],
+  { leaves, admits }: AdaptContext,
 ): AdaptedRequest {
   const request = parseBody(body);
   const versions = resource.name === 'legacy-audit' ? versionsOf(walk(request)) : bulkVersions(request);
   const kept: [string, readonly string[]][] = [];
   for (const [name, found] of versions) {
-    if (!isPackageName(name) || isPrivate(name, upstreams)) continue;
+    if (!isPackageName(name)) continue;
+    if (leaves && (isPrivate(name, upstreams) || !admits({ ecosystem: 'npm', name }))) continue;
     kept.push([name, [...found].sort()]);
   }
   kept.sort(([one], [other]) => (one < other ? -1 : 1));

@@ -51,7 +51,7 @@ export default defineProtocolPlugin({
     describe: (document, content) => describe(document, content, repository.upstreams),
     rewrite: rewritePackument,
     renderError,
-    adaptRequest: (resource, body) => adaptAuditRequest(resource, body, repository.upstreams),
+    adaptRequest: (resource, body, context) => adaptAuditRequest(resource, body, repository.upstreams, context),
     adaptReply: adaptAuditReply,
   }),
 });

@@ -29,6 +29,7 @@ const SEARCH_LIMIT = 250;
 const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance'] as const;
 /** How long the answer to one audit body may be given again, in milliseconds. */
 const AUDIT_SHARED_FOR = 300_000;
+const BULK_AUDIT = '-/npm/v1/security/advisories/bulk';
 const VERSION_OR_TAG_LIMIT = 256;
 const FILE = /^[A-Za-z0-9!~*'()@._+-]{1,800}\.tgz$/;
 const VERSION = /^[A-Za-z0-9._+~-]{1,256}$/;
@@ -119,7 +120,8 @@ export function createRouter(
       kind: 'passthrough',
       method: 'POST',
       name,
-      upstreamPath: '-/npm/v1/security/advisories/bulk',
+      upstreamPath: BULK_AUDIT,
+      answerPath: `/${BULK_AUDIT}`,
       accept: 'application/json',
       adapted: true,
       shareFor: AUDIT_SHARED_FOR,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PassthroughResource, Upstream } from '@entrepot/core';
+import type { AdaptContext, PassthroughResource, Upstream } from '@entrepot/core';
 import { adaptAuditReply, adaptAuditRequest } from '../src/audit.js';
 
 const UPSTREAMS: readonly Upstream[] = [
@@ -13,8 +13,10 @@ function audit(name: 'audit' | 'legacy-audit'): PassthroughResource {
 
 const bytes = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 
-function asked(name: 'audit' | 'legacy-audit', body: unknown): unknown {
-  const adapted = adaptAuditRequest(audit(name), bytes(body), UPSTREAMS);
+const LEAVES: AdaptContext = { leaves: true, admits: ({ name }) => name !== '@types/refused' };
+
+function asked(name: 'audit' | 'legacy-audit', body: unknown, context = LEAVES): unknown {
+  const adapted = adaptAuditRequest(audit(name), bytes(body), UPSTREAMS, context);
   expect(adapted).toMatchObject({ method: 'POST', upstreamPath: 'bulk', mediaType: 'application/json' });
   return JSON.parse(Buffer.from(adapted.body ?? []).toString());
 }
@@ -57,6 +59,7 @@ describe('a bulk audit', () => {
       asked('audit', {
         minimist: ['1.2.0', '0.1.0', '1.2.0', 7],
         '@acme/private': ['1.0.0'],
+        '@types/refused': ['1.0.0'],
         '@types/node': ['1.0.0'],
         '../x': ['1'],
         '.': ['0.0.0'],

@@ -282,6 +282,7 @@ describe('audits', () => {
       method: 'POST',
       name,
       upstreamPath: '-/npm/v1/security/advisories/bulk',
+      answerPath: '/-/npm/v1/security/advisories/bulk',
       accept: 'application/json',
       adapted: true,
       shareFor: 300_000,
