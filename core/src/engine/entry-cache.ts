@@ -3,13 +3,18 @@ import type { Digest } from '../api/digest.js';
 import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { ByteLru } from '../api/byte-lru.js';
+import { inTime, LATE } from './in-time.js';
 import { KeptKeysCache } from './kept-keys.js';
 
 /** Accesses are written together, this often or this many; milliseconds and rows. */
 const FLUSH_INTERVAL = 10_000;
 const FLUSH_ROWS = 5_000;
+/** How long the end of the process waits for the last of them; milliseconds. */
+const LAST_FLUSH = 5_000;
 /** An entry's access is written again only after this long: who was last served when needs no more precision. */
 const ACCESS_RESOLUTION = 60_000;
+/** How long anybody waits for what is only noted, or is known well enough without; milliseconds. */
+const PATIENCE = 500;
 /** How often a repository that others change, too, is asked for its revision; milliseconds. */
 const REVISION_INTERVAL = 1_000;
 
@@ -21,6 +26,8 @@ interface Followed {
   readAt: number;
   /** The reading that is under way. */
   reading: Promise<number> | undefined;
+  /** Whether that takes longer than anybody waits who knows an older one. */
+  isLate: boolean;
   /** Goes up when everything that memory knows of the repository may be wrong. */
   generation: number;
 }
@@ -47,7 +54,7 @@ export class EntryCache {
     this.#clock = clock;
     this.#logger = logger;
     this.#known = new ByteLru(maxEntries, () => 1);
-    this.keys = new KeptKeysCache(index, maxEntries, clock);
+    this.keys = new KeptKeysCache(index, maxEntries, clock, logger);
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
   }
 
@@ -80,13 +87,12 @@ export class EntryCache {
     this.keys.changed(entry.repository, entry.key);
   }
 
-  /** Renews `entry`. @returns the renewed entry, or `undefined` when it is no longer the one in force. */
+  /**
+   * Renews `entry`. What cannot be written in time is renewed in memory alone: the copy is right all the same.
+   * @returns the renewed entry, or `undefined` when it is no longer the one in force
+   */
   async touch(entry: Entry, renewal: EntryRenewal): Promise<Entry | undefined> {
-    const touched = await this.#index.touch(entry.repository, entry.key, entry.digest, renewal);
-    if (!touched) {
-      this.forget(entry.repository, entry.key);
-      return undefined;
-    }
+    if (!(await this.#isTouched(entry, renewal))) return undefined;
     const renewed: Entry = {
       ...entry,
       checkedAt: renewal.checkedAt,
@@ -98,6 +104,22 @@ export class EntryCache {
     };
     this.#remember(renewed);
     return renewed;
+  }
+
+  async #isTouched(entry: Entry, renewal: EntryRenewal): Promise<boolean> {
+    const { repository, key, digest } = entry;
+    const touching = this.#index.touch(repository, key, digest, renewal).then(
+      (touched) => {
+        if (!touched) this.forget(repository, key);
+        return touched;
+      },
+      (error: unknown) => {
+        this.#logger.warn({ error, repository, key }, 'the renewal of an entry could not be written');
+        return true;
+      },
+    );
+    const touched = await inTime(touching, PATIENCE);
+    return touched === LATE || touched;
   }
 
   async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
@@ -127,17 +149,27 @@ export class EntryCache {
 
   /**
    * The revision of a hosted repository that memory shows. What this process changed is in it at once, what others changed
-   * after a second at the most; between two looks at the index it costs nothing.
+   * after a second at the most, if the index answers; between two looks at it this costs nothing.
    * @returns no promise where it is known
    */
   revision(repository: string): number | Promise<number> {
     const followed = this.#follow(repository);
     if (followed.revision >= 0 && this.#clock.monotonic() - followed.readAt < REVISION_INTERVAL)
       return followed.revision;
+    if (followed.isLate) return followed.revision;
     followed.reading ??= this.#reread(repository, followed).finally(() => {
       followed.reading = undefined;
+      followed.isLate = false;
     });
-    return followed.reading;
+    return followed.revision < 0 ? followed.reading : this.#soon(followed, followed.reading);
+  }
+
+  /** What memory knows where the index takes long: nobody waits again for that reading. */
+  async #soon(followed: Followed, reading: Promise<number>): Promise<number> {
+    const found = await inTime(reading, PATIENCE);
+    if (found !== LATE) return found;
+    followed.isLate = followed.reading === reading;
+    return followed.revision;
   }
 
   async #reread(repository: string, followed: Followed): Promise<number> {
@@ -172,7 +204,7 @@ export class EntryCache {
   #follow(repository: string): Followed {
     const followed = this.#followed.get(repository);
     if (followed !== undefined) return followed;
-    const begun: Followed = { revision: -1, readAt: -Infinity, reading: undefined, generation: 0 };
+    const begun: Followed = { revision: -1, readAt: -Infinity, reading: undefined, isLate: false, generation: 0 };
     this.#followed.set(repository, begun);
     return begun;
   }
@@ -217,6 +249,6 @@ export class EntryCache {
 
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#flush();
+    await inTime(this.#flush(), LAST_FLUSH);
   }
 }

@@ -231,7 +231,10 @@ export class Flight implements SharedFlight {
     const { services } = this.#context;
     const now = services.clock.now();
     const entry = { ...found, key: this.#plan.resource.key, integrity: [], fetchedAt: now, checkedAt: now };
-    await services.storage.entries.replace(entry);
+    await services.storage.entries.replace(entry).catch((error: unknown) => {
+      // What it names now is here, and is served.
+      services.logger.error({ error, repository: entry.repository, key: entry.key }, 'a name could not be stored');
+    });
     this.#resolveHead(undefined);
     return { kind: 'stored', entry };
   }

@@ -7,6 +7,7 @@ import type { FactName } from '../api/facts.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
+import { ByteLru } from '../api/byte-lru.js';
 import { AddressedFlight } from './addressed-flight.js';
 import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
 import { contentDigest } from './content-flights.js';
@@ -33,6 +34,8 @@ import { WholeFlight } from './whole-flight.js';
 
 /** How many names of bytes are looked at. */
 const MAX_NAMES = 500;
+/** How many are remembered for when the index is out of reach. */
+const MAX_LAST_NAMES = 20_000;
 
 /** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
 const FRESH_LONGER = 10;
@@ -53,6 +56,7 @@ export class Flights {
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
   readonly #known = new KnownDescriptions();
+  readonly #lastNames = new ByteLru<readonly Entry[]>(MAX_LAST_NAMES, (names) => names.length + 1);
 
   constructor(context: FlightContext & { readonly negative: NegativeCache }) {
     this.#context = context;
@@ -249,8 +253,8 @@ export class Flights {
   async requireNames(resource: ArtifactResource | DocumentResource): Promise<void> {
     const namedBelow = resource.kind === 'artifact' ? resource.namedBelow : undefined;
     if (namedBelow === undefined) return;
-    const { admission, definition, services } = this.#context;
-    const names = await services.entries.list(definition.name, { prefix: namedBelow.key, limit: MAX_NAMES });
+    const { admission } = this.#context;
+    const names = await this.#namesBelow(namedBelow.key);
     let refusal: Judgement | undefined;
     for (const entry of names) {
       if (!(await this.#names(namedBelow, entry, resource))) continue;
@@ -259,6 +263,21 @@ export class Flights {
       refusal ??= judgement;
     }
     if (refusal !== undefined) throw new Denial(refusal);
+  }
+
+  /** The kept documents below `prefix`; as they were when the index was last in reach. */
+  async #namesBelow(prefix: string): Promise<readonly Entry[]> {
+    const { definition, services } = this.#context;
+    try {
+      const names = await services.entries.list(definition.name, { prefix, limit: MAX_NAMES });
+      this.#lastNames.set(prefix, names);
+      return names;
+    } catch (error) {
+      const known = this.#lastNames.get(prefix);
+      if (known === undefined) throw error;
+      services.logger.warn({ error, repository: definition.name, prefix }, 'the index cannot be read');
+      return known;
+    }
   }
 
   /** Whether the kept document `entry` is a name of `resource`, or of what it is a part of. */
@@ -293,11 +312,11 @@ export class Flights {
     const { describedBy } = resource;
     const needs = services.policy.needs();
     if (describedBy === undefined || needs.size === 0) return undefined;
-    const kept = await services.storage.entries.find(definition.name, describedBy.key);
-    if (kept === undefined) return undefined;
-    const known = this.#known.get(describedBy.key, kept.digest, needs);
-    if (known === undefined && isSource(entry.factsFrom, kept.digest, needs)) return undefined;
     try {
+      const kept = await services.storage.entries.find(definition.name, describedBy.key);
+      if (kept === undefined) return undefined;
+      const known = this.#known.get(describedBy.key, kept.digest, needs);
+      if (known === undefined && isSource(entry.factsFrom, kept.digest, needs)) return undefined;
       const reading = known ?? (await this.#read(describedBy, kept.digest, this.storedContent(kept)));
       const now = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
       // Its document says more than nothing: it is not read again for that.

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
+import type { Logger } from '../api/logger.js';
 import { ByteLru } from '../api/byte-lru.js';
+import { inTime, LATE } from './in-time.js';
 
 /** How long another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
 const FRESH_FOR = 60_000;
+/** How long anybody waits for newer keys who could be given older ones; milliseconds. */
+const PATIENCE = 500;
 const PAGE = 1000;
 
 /** The keys that are kept below a prefix. */
@@ -19,12 +23,14 @@ export interface KeptKeys {
 export class KeptKeysCache {
   readonly #index: EntryIndex;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #known: ByteLru<KeptKeys & { readonly readAt: number }>;
   readonly #reading = new Map<string, Promise<KeptKeys>>();
 
-  constructor(index: EntryIndex, maxKeys: number, clock: Clock) {
+  constructor(index: EntryIndex, maxKeys: number, clock: Clock, logger: Logger) {
     this.#index = index;
     this.#clock = clock;
+    this.#logger = logger;
     this.#known = new ByteLru(maxKeys, ({ keys }) => keys.length + 1);
   }
 
@@ -38,19 +44,38 @@ export class KeptKeysCache {
     const known = this.peek(repository, prefix);
     if (known !== undefined) return known;
     const place = cacheKey(repository, prefix);
-    const running = this.#reading.get(place);
-    if (running !== undefined) return await running;
-    const readAt = this.#clock.now();
-    const reading = this.#read(repository, prefix);
-    this.#reading.set(place, reading);
+    const reading = this.#reading.get(place) ?? this.#start(repository, prefix);
+    const older = this.#known.get(place);
+    if (older === undefined) return await reading;
     try {
-      const found = await reading;
-      // Unless a key was put meanwhile, which this may have missed.
-      if (this.#reading.get(place) === reading) this.#known.set(place, { ...found, readAt });
-      return found;
-    } finally {
-      if (this.#reading.get(place) === reading) this.#reading.delete(place);
+      const found = await inTime(reading, PATIENCE);
+      return found === LATE ? older : found;
+    } catch (error) {
+      this.#logger.warn({ error, repository, prefix }, 'what is kept could not be read; an older list stands in');
+      return older;
     }
+  }
+
+  #start(repository: string, prefix: string): Promise<KeptKeys> {
+    const place = cacheKey(repository, prefix);
+    const readAt = this.#clock.now();
+    const reading = this.#read(repository, prefix).then(
+      (found) => {
+        // Unless a key was put meanwhile, which this may have missed.
+        if (this.#reading.get(place) === reading) {
+          this.#known.set(place, { ...found, readAt });
+          this.#reading.delete(place);
+        }
+        return found;
+      },
+      (error: unknown) => {
+        if (this.#reading.get(place) === reading) this.#reading.delete(place);
+        throw error;
+      },
+    );
+    reading.catch(() => {});
+    this.#reading.set(place, reading);
+    return reading;
   }
 
   /** Takes note that `key` was put or removed. */

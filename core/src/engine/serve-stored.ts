@@ -63,8 +63,7 @@ export class StoredServing {
     if (isJudgedByName(resource)) admission.requireName(resource);
     const rule = flights.rule(resource);
     if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#serveAlone(request, resource);
-    const { entries } = services.storage;
-    const entry = entries.peek(definition.name, resource.key) ?? (await entries.find(definition.name, resource.key));
+    const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
     const state = standing(entry, rule, services.clock.now());
     if (!state.fresh) {
@@ -80,6 +79,18 @@ export class StoredServing {
     const until = Math.min(state.freshUntil, served.changesAt ?? Infinity);
     if (key !== undefined) this.#hot.set(key, entry, revision, { now, until }, served);
     return served.reply;
+  }
+
+  /** The kept copy. Where the index does not say, the upstream may still have it. */
+  async #find(resource: Stored): Promise<Entry | undefined> {
+    const { definition, services } = this.#context;
+    try {
+      return await services.storage.entries.find(definition.name, resource.key);
+    } catch (error) {
+      if (resource.keptOnly === true) throw error;
+      services.logger.error({ error, repository: definition.name, key: resource.key }, 'the index cannot be read');
+      return undefined;
+    }
   }
 
   /** The reply that was given to others a moment ago. */
@@ -435,7 +446,9 @@ export class StoredServing {
     const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
     const gone = failure.kind === 'not-found';
     if (gone) await negative.remember(resource.key, failure, rule);
-    const usable = gone ? rule.onGone === 'keep' : failure.staleAllowed && state?.ifError === true;
+    // An outage of our own is no better reason to withhold it than one of the upstream.
+    const outage = failure.staleAllowed || failure.kind === 'storage';
+    const usable = gone ? rule.onGone === 'keep' : outage && state?.ifError === true;
     if (kept !== undefined && usable) {
       const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: failure.code };
       const warning =

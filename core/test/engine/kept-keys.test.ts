@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type Protocol } from '../../src/index.js';
+import { EntrepotError, silentLogger, type Protocol } from '../../src/index.js';
 import { KeptKeysCache } from '../../src/engine/kept-keys.js';
 import { Gate, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
@@ -107,7 +107,7 @@ describe('the cache of keys', () => {
       await gate.pass();
       return page;
     };
-    const cache = new KeptKeysCache(index, 100, new ManualClock());
+    const cache = new KeptKeysCache(index, 100, new ManualClock(), silentLogger);
     const before = cache.find('r', 'a/');
     await gate.reached;
     await index.putIfAbsent([{ ...entry, repository: 'r', key: 'a/1', checkedAt: 0, integrity: [] }]);
@@ -124,7 +124,7 @@ describe('the cache of keys', () => {
     const index = new MemoryEntryIndex();
     const keys = Array.from({ length: 2500 }, (_, at) => `a/${String(at).padStart(4, '0')}`);
     await index.putIfAbsent(keys.map((key) => ({ ...entry, repository: 'r', key, checkedAt: 0, integrity: [] })));
-    const cache = new KeptKeysCache(index, 100, new ManualClock());
+    const cache = new KeptKeysCache(index, 100, new ManualClock(), silentLogger);
     const found = await cache.find('r', 'a/');
     expect(found.keys).toEqual(keys);
     // More than it may hold: read again each time.

@@ -30,84 +30,104 @@ export class SqlEntryIndex implements EntryIndex {
   }
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
-    return stored('find an entry', () => find(this.#database, repository, key));
+    return stored('find an entry', () => find(this.#database, repository, key), 'read');
   }
 
   async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
     if (entries.length === 0) return [];
-    return stored('store entries', async () => {
-      try {
-        return await this.#puts.add({ absent: entries });
-      } catch (error) {
-        if (error !== LOST) throw error;
-      }
-      return findAll(this.#database, entries);
-    });
+    return stored(
+      'store entries',
+      async () => {
+        try {
+          return await this.#puts.add({ absent: entries });
+        } catch (error) {
+          if (error !== LOST) throw error;
+        }
+        return findAll(this.#database, entries);
+      },
+      'write',
+    );
   }
 
   async change({ repository, expect, put, remove }: EntryChange): Promise<number | undefined> {
-    return stored('change entries', async () => {
-      try {
-        return await this.#database.transaction().execute(async (transaction) => {
-          // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
-          const revision = await grow(transaction, repository);
-          for (const { key, digest } of expect) {
-            const found = await find(transaction, repository, key);
-            if (found?.digest !== digest) throw LOST;
-          }
-          await upsertAll(transaction, [...new Map(put.map((entry) => [entry.key, entry])).values()]);
-          for (let start = 0; start < remove.length; start += KEYS_WIDTH) {
-            const keys = remove.slice(start, start + KEYS_WIDTH);
-            await transaction
-              .deleteFrom('entries')
-              .where('repository', '=', repository)
-              .where('key', 'in', keys)
-              .execute();
-          }
-          return revision;
-        });
-      } catch (error) {
-        if (error !== LOST) throw error;
-        return undefined;
-      }
-    });
+    return stored(
+      'change entries',
+      async () => {
+        try {
+          return await this.#database.transaction().execute(async (transaction) => {
+            // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
+            const revision = await grow(transaction, repository);
+            for (const { key, digest } of expect) {
+              const found = await find(transaction, repository, key);
+              if (found?.digest !== digest) throw LOST;
+            }
+            await upsertAll(transaction, [...new Map(put.map((entry) => [entry.key, entry])).values()]);
+            for (let start = 0; start < remove.length; start += KEYS_WIDTH) {
+              const keys = remove.slice(start, start + KEYS_WIDTH);
+              await transaction
+                .deleteFrom('entries')
+                .where('repository', '=', repository)
+                .where('key', 'in', keys)
+                .execute();
+            }
+            return revision;
+          });
+        } catch (error) {
+          if (error !== LOST) throw error;
+          return undefined;
+        }
+      },
+      'write',
+    );
   }
 
   async revision(repository: string): Promise<number> {
-    const row = await stored('read a revision', () =>
-      this.#database.selectFrom('revisions').select('revision').where('repository', '=', repository).executeTakeFirst(),
+    const row = await stored(
+      'read a revision',
+      () =>
+        this.#database
+          .selectFrom('revisions')
+          .select('revision')
+          .where('repository', '=', repository)
+          .executeTakeFirst(),
+      'read',
     );
     return Number(row?.revision ?? 0);
   }
 
   async replace(entry: Entry): Promise<void> {
-    await stored('store an entry', () => this.#puts.add({ replacing: entry }));
+    await stored('store an entry', () => this.#puts.add({ replacing: entry }), 'write');
   }
 
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
-    const { numUpdatedRows } = await stored('renew an entry', () =>
-      this.#database
-        .updateTable('entries')
-        .set({
-          checked_at: renewal.checkedAt,
-          ...(renewal.etag === undefined ? {} : { etag: renewal.etag }),
-          ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
-          ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
-          ...(renewal.facts === undefined ? {} : { facts: JSON.stringify(renewal.facts) }),
-          ...(renewal.factsFrom === undefined ? {} : { facts_from: renewal.factsFrom }),
-        })
-        .where('repository', '=', repository)
-        .where('key', '=', key)
-        .where('digest', '=', digest)
-        .executeTakeFirst(),
+    const { numUpdatedRows } = await stored(
+      'renew an entry',
+      () =>
+        this.#database
+          .updateTable('entries')
+          .set({
+            checked_at: renewal.checkedAt,
+            ...(renewal.etag === undefined ? {} : { etag: renewal.etag }),
+            ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
+            ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
+            ...(renewal.facts === undefined ? {} : { facts: JSON.stringify(renewal.facts) }),
+            ...(renewal.factsFrom === undefined ? {} : { facts_from: renewal.factsFrom }),
+          })
+          .where('repository', '=', repository)
+          .where('key', '=', key)
+          .where('digest', '=', digest)
+          .executeTakeFirst(),
+      'write',
     );
     return numUpdatedRows > 0n;
   }
 
   async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
     const query = this.#database.deleteFrom('entries').where('repository', '=', repository).where('key', '=', key);
-    const { numDeletedRows } = await stored('remove an entry', () =>
-      (digest === undefined ? query : query.where('digest', '=', digest)).executeTakeFirst(),
+    const { numDeletedRows } = await stored(
+      'remove an entry',
+      () => (digest === undefined ? query : query.where('digest', '=', digest)).executeTakeFirst(),
+      'write',
     );
     return numDeletedRows > 0n;
   }
@@ -117,17 +137,21 @@ export class SqlEntryIndex implements EntryIndex {
     options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly Entry[]> {
     const { from, inclusive, below } = prefixRange(options.prefix, options.after);
-    const rows = await stored('list entries', () => {
-      const query = this.#database
-        .selectFrom('entries')
-        .select(COLUMNS)
-        .where('repository', '=', repository)
-        .where('key', inclusive ? '>=' : '>', from);
-      return (below === undefined ? query : query.where('key', '<', below))
-        .orderBy('key')
-        .limit(options.limit)
-        .execute();
-    });
+    const rows = await stored(
+      'list entries',
+      () => {
+        const query = this.#database
+          .selectFrom('entries')
+          .select(COLUMNS)
+          .where('repository', '=', repository)
+          .where('key', inclusive ? '>=' : '>', from);
+        return (below === undefined ? query : query.where('key', '<', below))
+          .orderBy('key')
+          .limit(options.limit)
+          .execute();
+      },
+      'read',
+    );
     return rows.map(toEntry);
   }
 
@@ -164,15 +188,18 @@ export class SqlEntryIndex implements EntryIndex {
 
   async check(): Promise<void> {
     const written = randomUUID();
-    const found = await stored('write a probe', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        await transaction
-          .insertInto('probes')
-          .values({ id: 1, written })
-          .onConflict((conflict) => conflict.column('id').doUpdateSet({ written }))
-          .execute();
-        return transaction.selectFrom('probes').select('written').where('id', '=', 1).executeTakeFirst();
-      }),
+    const found = await stored(
+      'write a probe',
+      () =>
+        this.#database.transaction().execute(async (transaction) => {
+          await transaction
+            .insertInto('probes')
+            .values({ id: 1, written })
+            .onConflict((conflict) => conflict.column('id').doUpdateSet({ written }))
+            .execute();
+          return transaction.selectFrom('probes').select('written').where('id', '=', 1).executeTakeFirst();
+        }),
+      'read',
     );
     if (found?.written !== written) throw new EntrepotError('storage', 'a probe does not read as it was written');
   }

@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import type { SqlDialect } from './dialect.js';
 import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
+import { DEADLINES } from './stored.js';
 
 /** Where the database is. */
 export interface PostgresOptions {
@@ -12,9 +13,8 @@ export interface PostgresOptions {
   readonly logger: Logger;
 }
 
-/** How long a caller waits for a connection, and a statement for its answer; milliseconds. */
+/** How long a caller waits for a connection, in milliseconds. */
 export const CONNECT_TIMEOUT = 10_000;
-const QUERY_TIMEOUT = 60_000;
 /** Names this program in `pg_stat_activity`. */
 const NAME = 'entrepot';
 
@@ -33,7 +33,7 @@ export async function openPostgres({ url, maxConnections, logger }: PostgresOpti
     max: maxConnections,
     application_name: NAME,
     connectionTimeoutMillis: CONNECT_TIMEOUT,
-    query_timeout: QUERY_TIMEOUT,
+    query_timeout: DEADLINES.long,
   });
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));

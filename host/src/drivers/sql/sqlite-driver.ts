@@ -33,7 +33,14 @@ export class SqliteDriver implements Driver {
   constructor(database: Database.Database, path: string, log?: WriteAheadLog) {
     this.#database = database;
     this.#log = log;
-    this.#connection = new SqliteConnection(database, path, log);
+    this.#connection = new SqliteConnection(database, path, log, () => this.#giveWay());
+  }
+
+  /** Lets others have the connection for a moment: the lock of another process that writes does not keep them from reading. */
+  async #giveWay(): Promise<void> {
+    this.#release();
+    await pause();
+    await this.acquireConnection();
   }
 
   async init(): Promise<void> {}
@@ -64,7 +71,7 @@ export class SqliteDriver implements Driver {
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     // After some errors (a full disk) SQLite has rolled back by itself.
-    if (this.#database.inTransaction) await connection.executeQuery(Query.raw('rollback'));
+    if (this.#connection.inTransaction) await connection.executeQuery(Query.raw('rollback'));
   }
 
   async destroy(): Promise<void> {
@@ -84,42 +91,62 @@ class SqliteConnection implements DatabaseConnection {
   readonly #database: Database.Database;
   readonly #path: string;
   readonly #log: WriteAheadLog | undefined;
+  readonly #giveWay: () => Promise<void>;
+  #closed = false;
   /** By text, the least recently used first. */
   readonly #statements = new Map<string, Database.Statement>();
 
-  constructor(database: Database.Database, path: string, log: WriteAheadLog | undefined) {
+  constructor(database: Database.Database, path: string, log: WriteAheadLog | undefined, giveWay: () => Promise<void>) {
+    this.#giveWay = giveWay;
     this.#database = database;
     this.#path = path;
     this.#log = log;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const result = await this.#run<Row>(query);
-    // A statement outside of a transaction is one by itself.
-    if (this.#log !== undefined && WRITING.test(query.sql) && !this.#database.inTransaction) await this.#log.sync();
-    return result;
+    if (!WRITING.test(query.sql) || this.inTransaction) return await this.#run<Row>(query);
+    // A statement outside of a transaction is one by itself. Only the beginning of one waits for a lock: a statement that has
+    // met one half-way is in the way of whoever commits meanwhile.
+    await this.#run(Query.raw('begin immediate'));
+    try {
+      const result = await this.#run<Row>(query);
+      await this.#run(Query.raw('commit'));
+      await this.#log?.sync();
+      return result;
+    } catch (error) {
+      if (this.inTransaction) await this.#run(Query.raw('rollback'));
+      throw error;
+    }
   }
 
   #run<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     assertBindable(parameters);
-    return retryWhileBusy(this.#path, () => {
+    const work = (): QueryResult<Row> => {
       const statement = this.#prepare(sql);
       // Always all rows: a statement that is left half-way holds its read lock.
       if (statement.reader) return { rows: statement.all(parameters) as Row[] };
       const { changes } = statement.run(parameters);
       return { rows: [], numAffectedRows: BigInt(changes) };
-    });
+    };
+    return retryWhileBusy(this.#path, work, () => (this.inTransaction ? pause() : this.#giveWay()));
   }
 
   async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
     yield await this.executeQuery<Row>(query);
   }
 
+  /** Who still waits for a lock gets an error: the binding ends the process over a closed database. */
   close(): void {
+    this.#closed = true;
     this.#statements.clear();
   }
 
+  get inTransaction(): boolean {
+    return !this.#closed && this.#database.inTransaction;
+  }
+
   #prepare(sql: string): Database.Statement {
+    if (this.#closed) throw new EntrepotError('storage', `the database ${this.#path} is closed`);
     const kept = this.#statements.get(sql);
     const statement = kept ?? this.#database.prepare(sql);
     if (kept !== undefined) this.#statements.delete(sql);
@@ -132,19 +159,23 @@ class SqliteConnection implements DatabaseConnection {
   }
 }
 
+function pause(): Promise<void> {
+  return wait(1 + Math.random() * 20);
+}
+
 /**
  * Runs `work`, again and again while another process holds the lock. The binding itself waits only for a moment, since it
  * blocks the event loop meanwhile.
  * @throws EntrepotError `storage`, with the code `STORAGE_BUSY` when the lock is not given up, `STORAGE_FULL` when the disk is full.
  */
-export async function retryWhileBusy<T>(path: string, work: () => T): Promise<T> {
+export async function retryWhileBusy<T>(path: string, work: () => T, waitForIt = pause): Promise<T> {
   const deadline = performance.now() + BUSY_PATIENCE;
   for (;;) {
     try {
       return work();
     } catch (error) {
       if (!sqliteCode(error).startsWith('SQLITE_BUSY') || performance.now() > deadline) throw sqliteError(error, path);
-      await wait(1 + Math.random() * 20);
+      await waitForIt();
     }
   }
 }

@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
+import { DEADLINES, stored } from '../../../src/drivers/sql/stored.js';
+
+afterEach(() => vi.useRealTimers());
+
+describe('a query', () => {
+  it('has a deadline', async () => {
+    vi.useFakeTimers();
+    const waiting = stored('find an entry', () => new Promise(() => {}), 'read');
+    const refused = expect(waiting).rejects.toMatchObject({ kind: 'storage', code: 'STORAGE_TIMEOUT', status: 503 });
+    await vi.advanceTimersByTimeAsync(DEADLINES.read);
+    await refused;
+  });
+
+  it('reads while another process holds the lock that a write before it waits for', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'entrepot-lock-'));
+    const path = join(root, 'entrepot.db');
+    const database = await openSqlite({ path, durability: 'relaxed' });
+    const index = new SqlEntryIndex(database);
+    const other = new Database(path);
+    try {
+      other.exec('begin immediate');
+      const order: string[] = [];
+      const change = { repository: 'r', expect: [], put: [], remove: [] };
+      const writing = [index.change(change), index.remove('r', 'a')].map((work) =>
+        work.then(() => order.push('written')),
+      );
+      await index.find('r', 'a').then(() => order.push('read'));
+      other.exec('commit');
+      await Promise.all(writing);
+      expect(order).toEqual(['read', 'written', 'written']);
+    } finally {
+      other.close();
+      await index.dispose();
+      await rm(root, { recursive: true, force: true });
+    }
+  });
+});
