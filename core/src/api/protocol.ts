@@ -221,6 +221,11 @@ export interface Protocol {
    */
   mediaTypeOf?(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined>;
   /**
+   * The part of a body that its digest speaks of, where that is not the whole: a signed manifest of Docker's first schema
+   * without its signatures. Only called where the whole has another digest than was promised. `undefined`: there is none.
+   */
+  namedPart?(resource: ArtifactResource | DocumentResource, content: Content): Promise<Uint8Array | undefined>;
+  /**
    * Checks that one digest cannot make. Called before a fetched artifact is complete for any client and before it is stored.
    * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
    */

@@ -92,7 +92,7 @@ export interface StoredResource extends UpstreamLocation {
   readonly refusedOnlyIfMalicious?: boolean | undefined;
   /** Exceptions from the class's rule for this one resource. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
-  /** Media types that an upstream may answer with, lower-case. Another one is an outage, not a document (captive portals). */
+  /** Media types that an upstream may answer with, lower-case, or `application/*`. Another one is an outage, not a document (captive portals). */
   readonly expectedMediaTypes?: readonly string[] | undefined;
 }
 

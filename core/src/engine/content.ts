@@ -29,6 +29,11 @@ export function bareMediaType(mediaType: string): string {
   return (end < 0 ? mediaType : mediaType.slice(0, end)).trim().toLowerCase();
 }
 
+/** Whether a bare media type is `type`, which may be a range: `application/*`. */
+export function isOfType(mediaType: string, type: string): boolean {
+  return mediaType === type || (type.endsWith('/*') && mediaType.startsWith(type.slice(0, -1)));
+}
+
 async function* asyncIterable(parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield* parts;
 }

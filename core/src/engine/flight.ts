@@ -11,12 +11,12 @@ import { integrityMismatch, strongest, type Integrity } from '../api/integrity.j
 import type { ArtifactDescription, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { factsOf, type Admission } from './admission.js';
-import { bareMediaType } from './content.js';
+import { bareMediaType, isOfType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
 import { readDescriptions, type Reading } from './known-descriptions.js';
 import { isUnsettled, settledMediaType } from './media-type.js';
-import { isPinned, keptByDigest, namedNow, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
+import { isPinned, keptByDigest, namedNow, nameOf, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
 import { putBlob, putEntry } from './publish.js';
@@ -212,7 +212,7 @@ export class Flight implements SharedFlight {
     const { definition, services, upstreams } = this.#context;
     const digest = await namedNow(upstreams, resource, signal);
     if (digest === undefined) return undefined;
-    if (digest === kept.digest) return await this.#confirm(kept, {});
+    if (digest === nameOf(kept)) return await this.#confirm(kept, {});
     const found = await keptByDigest(services, definition.name, resource, digest);
     if (found !== undefined) return await this.#rename(found);
     this.#place = placeByDigest(resource, digest);
@@ -230,7 +230,7 @@ export class Flight implements SharedFlight {
   async #rename(found: Entry): Promise<FlightResult> {
     const { services } = this.#context;
     const now = services.clock.now();
-    const entry = { ...found, key: this.#plan.resource.key, integrity: [], fetchedAt: now, checkedAt: now };
+    const entry = { ...found, key: this.#plan.resource.key, fetchedAt: now, checkedAt: now };
     await services.storage.entries.replace(entry).catch((error: unknown) => {
       // What it names now is here, and is served.
       services.logger.error({ error, repository: entry.repository, key: entry.key }, 'a name could not be stored');
@@ -344,7 +344,7 @@ export class Flight implements SharedFlight {
   #checkMediaType(mediaType: string, reply: UpstreamReply): void {
     const expected = this.#plan.resource.expectedMediaTypes;
     const found = bareMediaType(mediaType);
-    if (expected === undefined || expected.includes(found)) return;
+    if (expected === undefined || expected.some((type) => isOfType(found, type))) return;
     drain(reply);
     throw new EntrepotError(
       'upstream-unavailable',
@@ -496,7 +496,7 @@ export class Flight implements SharedFlight {
     content: Content,
   ): Promise<readonly Integrity[]> {
     const mismatch = mismatchOf(promised, (algorithm) => sumOf(algorithm, digest, sums));
-    if (mismatch === undefined) return promised;
+    if (mismatch === undefined || (await this.#isNamedByPart(promised, content))) return promised;
     const anew = await this.#plan.describeAnew().catch(() => undefined);
     const renewed = this.#promised(anew?.integrity ?? []);
     if (renewed.length > 0) {
@@ -513,6 +513,19 @@ export class Flight implements SharedFlight {
       'integrity mismatch',
     );
     throw error;
+  }
+
+  /** Whether the promise is about a part of the bytes, and that part keeps it. */
+  async #isNamedByPart(promised: readonly Integrity[], content: Content): Promise<boolean> {
+    const { protocol, plugin } = this.#context.definition;
+    if (protocol.namedPart === undefined) return false;
+    try {
+      const part = await protocol.namedPart(this.#plan.resource, content);
+      if (part === undefined) return false;
+      return mismatchOf(promised, (algorithm) => createHash(algorithm).update(part).digest('hex')) === undefined;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `namedPart of plugin ${plugin.id} failed`);
+    }
   }
 
   async #checkContent(digest: Digest, content: Content, description: ArtifactDescription | undefined): Promise<void> {
@@ -544,7 +557,7 @@ export class Flight implements SharedFlight {
       repository: definition.name,
       key: resource.key,
       size: spool.size,
-      headers: this.#keptHeaders(reply),
+      headers: { ...this.#keptHeaders(reply), ...nameHeader(resource, known) },
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
       upstreamUrl: withoutQuery(this.#baseOf(reply)),
@@ -592,6 +605,15 @@ export function keptHeaders(
     if (value !== undefined) kept[name] = value;
   }
   return kept;
+}
+
+/** The header that says the name of bytes whose digest is another one. */
+function nameHeader(
+  { digestHeader }: ArtifactResource | DocumentResource,
+  entry: Pick<Entry, 'digest' | 'integrity'>,
+): Record<string, string> {
+  const name = nameOf(entry);
+  return digestHeader === undefined || name === entry.digest ? {} : { [digestHeader.toLowerCase()]: name };
 }
 
 /** What was found instead, when the bytes keep none of the promises (all of one algorithm; any will do, W3C SRI §3.3.5). */

@@ -26,7 +26,7 @@ import { standing } from './freshness.js';
 import { isSource, KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
 import type { NegativeCache } from './negative-cache.js';
 import { Patience, type Waiting } from './patience.js';
-import { isPinned } from './pinned-document.js';
+import { isPinned, nameOf } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
@@ -286,7 +286,7 @@ export class Flights {
     entry: Entry,
     resource: ArtifactResource | DocumentResource,
   ): Promise<boolean> {
-    if (askedDigest(resource) === entry.digest) return true;
+    if (askedDigest(resource) === nameOf(entry)) return true;
     const document = { ...namedBelow, key: entry.key };
     try {
       return (await this.descriptionsOf(document, entry.digest, this.storedContent(entry))).has(resource.key);

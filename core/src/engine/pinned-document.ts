@@ -52,7 +52,8 @@ export function keyByDigest({ pinned }: PinnedDocument, digest: Digest): string 
 
 /** The entry for the bytes of a document, as an artifact by their digest. */
 export function entryByDigest(resource: PinnedDocument, entry: Entry): Entry {
-  const { digest, coordinates } = entry;
+  const { coordinates } = entry;
+  const digest = nameOf(entry);
   return {
     ...entry,
     key: keyByDigest(resource, digest),
@@ -71,8 +72,15 @@ export async function keptByDigest(
   digest: Digest,
 ): Promise<Entry | undefined> {
   const entry = await storage.entries.find(repository, keyByDigest(resource, digest));
-  if (entry === undefined || entry.digest !== digest) return undefined;
-  return (await storage.blobs.confirm(digest, entry.size)) ? entry : undefined;
+  if (entry === undefined || nameOf(entry) !== digest) return undefined;
+  return (await storage.blobs.confirm(entry.digest, entry.size)) ? entry : undefined;
+}
+
+/** The digest that the ecosystem calls the bytes of an entry by: it may be that of a part of them (`namedPart`). */
+export function nameOf({ digest, integrity }: Pick<Entry, 'digest' | 'integrity'>): Digest {
+  const [named, ...others] = integrity.filter(({ algorithm }) => algorithm === 'sha256');
+  if (named === undefined) return digest;
+  return [named, ...others].some(({ hex }) => digest === `sha256:${hex}`) ? digest : `sha256:${named.hex}`;
 }
 
 /** What a digest that an upstream sends with bytes promises of them; nothing when it is of an unknown form. */

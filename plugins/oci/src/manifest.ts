@@ -8,6 +8,9 @@ const descriptor = z.looseObject({
   size: z.number().int().nonnegative(),
 });
 
+/** Docker's first schema, without the suffix that says whether it is signed. */
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1';
+
 const annotations = z.record(z.string(), z.string()).nullish();
 
 const manifestSchema = z.looseObject({
@@ -69,15 +72,44 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   };
 }
 
+/** What every form of manifest says of itself, also one that nobody has thought of yet. */
+const anyManifest = z
+  .looseObject({
+    schemaVersion: z.number().optional(),
+    mediaType: z.string().optional(),
+    manifests: z.array(z.unknown()).nullish(),
+    signatures: z.array(z.unknown()).nullish(),
+  })
+  .refine(({ schemaVersion, mediaType }) => schemaVersion !== undefined || mediaType !== undefined);
+
 /** The `mediaType` that a manifest says of itself; `undefined` when it is no manifest, or says nothing. */
 export function mediaTypeIn(bytes: Uint8Array): string | undefined {
+  const { data } = anyManifest.safeParse(jsonIn(bytes));
+  if (data === undefined) return undefined;
+  if (data.mediaType !== undefined) return isMediaType(data.mediaType) ? data.mediaType : undefined;
+  if (data.schemaVersion === 1) return SCHEMA_1 + (data.signatures == null ? '+json' : '+prettyjws');
+  // An OCI index or manifest need not say it; docker's forms always do.
+  return (data.manifests?.length ?? 0) > 0
+    ? 'application/vnd.oci.image.index.v1+json'
+    : 'application/vnd.oci.image.manifest.v1+json';
+}
+
+/**
+ * Checks what a tag brought, of which an upstream may not have said the digest.
+ * @throws EntrepotError `upstream-unavailable` for what is no manifest of any form
+ */
+export function requireManifest(bytes: Uint8Array): void {
+  if (anyManifest.safeParse(jsonIn(bytes)).success) return;
+  throw new EntrepotError(
+    'upstream-unavailable',
+    'The upstream sent a manifest that is none: expected a JSON object with a schemaVersion or a mediaType',
+    { code: 'UPSTREAM_MALFORMED' },
+  );
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
   try {
-    const { mediaType, manifests } = parseManifest(bytes);
-    if (mediaType !== undefined) return isMediaType(mediaType) ? mediaType : undefined;
-    // An OCI index or manifest need not say it; docker's forms always do.
-    return manifests.length > 0
-      ? 'application/vnd.oci.image.index.v1+json'
-      : 'application/vnd.oci.image.manifest.v1+json';
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     return undefined;
   }

@@ -14,10 +14,11 @@ import {
 } from '@entrepot/core';
 import { renderError } from './errors.js';
 import { describeTags, noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
-import { mediaTypeIn, parseManifest } from './manifest.js';
+import { mediaTypeIn, parseManifest, requireManifest } from './manifest.js';
 import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT, MANIFEST_TYPES } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
+import { signedPart } from './signed-manifest.js';
 import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } from './reference.js';
 
 /** The largest manifest that is looked into. Larger ones are passed on unread. Bytes. */
@@ -251,6 +252,7 @@ export class OciProxy implements Protocol {
     if (document.class === 'tags') return describeTags(document, content);
     if (document.class !== 'tag') return new Map();
     const bytes = await content.bytes(MAX_MANIFEST);
+    requireManifest(bytes);
     this.#learnSizes(document.coordinates?.name ?? '', bytes);
     return partsOf(document.coordinates?.name ?? '', bytes);
   }
@@ -275,6 +277,11 @@ export class OciProxy implements Protocol {
   async mediaTypeOf(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined> {
     if (resource.class !== 'tag' && resource.class !== 'manifest') return undefined;
     return content.size > MAX_MANIFEST ? undefined : mediaTypeIn(await content.bytes(MAX_MANIFEST));
+  }
+
+  async namedPart(resource: ArtifactResource | DocumentResource, content: Content): Promise<Uint8Array | undefined> {
+    if (resource.class !== 'tag' && resource.class !== 'manifest') return undefined;
+    return content.size > MAX_MANIFEST ? undefined : signedPart(await content.bytes(MAX_MANIFEST));
   }
 
   rewrite = rewriteList;

@@ -8,6 +8,7 @@ const CONFIG = '{"architecture":"amd64","os":"linux"}';
 const LAYER = 'a layer';
 const IMAGE = manifestOf(CONFIG, LAYER);
 const MINUTE = 60_000;
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws';
 /** Of the URL of the upstream. */
 const UPSTREAM_PATH = '/upstream/base';
 
@@ -37,6 +38,16 @@ function tag({ upstream }: TestRepository, name: string, reference: string, body
 
 function codeOf({ body }: TestReply): string {
   return (JSON.parse(body.toString()) as { errors: { code: string }[] }).errors[0]?.code as string;
+}
+
+/** A manifest of Docker's first schema, signed as libtrust does it, and the digest that registries call it by. */
+function signedManifest(): { readonly body: string; readonly digest: Digest } {
+  const payload = '{\n   "schemaVersion": 1,\n   "name": "old",\n   "fsLayers": []\n}';
+  const formatLength = payload.length - '\n}'.length;
+  const format = { formatLength, formatTail: Buffer.from('\n}').toString('base64url'), time: '2020-01-01T00:00:00Z' };
+  const signature = { protected: Buffer.from(JSON.stringify(format)).toString('base64url'), signature: 'c2ln' };
+  const body = `${payload.slice(0, formatLength)},\n   "signatures": [${JSON.stringify(signature)}]\n}`;
+  return { body, digest: digestOf(payload) };
 }
 
 function tagsOf({ body }: TestReply): unknown {
@@ -222,6 +233,57 @@ describe('tags', () => {
     upstream.serve(at('app/manifests/1'), { body, ...(sent !== undefined && { mediaType: sent }) });
     expect((await ask('/app/manifests/1')).headers['content-type']).toBe(expected);
   });
+
+  it('of the first schema are pulled by the digest of what was signed', async () => {
+    const { ask, upstream, clock } = await open();
+    const { body, digest } = signedManifest();
+    const fixture = { body, mediaType: SCHEMA_1, headers: { 'docker-content-digest': digest } };
+    for (const reference of ['1', digest]) upstream.serve(at(`old/manifests/${reference}`), fixture);
+    for (const reference of ['1', digest, '1', digest]) {
+      const reply = await ask(`/old/manifests/${reference}`);
+      expect([reply.status, reply.body.toString()]).toEqual([200, body]);
+      expect([reply.headers['docker-content-digest'], reply.headers['content-type']]).toEqual([digest, SCHEMA_1]);
+    }
+    clock.advance(6 * MINUTE);
+    expect((await ask('/old/manifests/1')).outcome).toBe('revalidated');
+    expect(upstream.requests.filter(({ method }) => method === 'GET')).toHaveLength(1);
+  });
+
+  it('of the first schema are not taken when what was signed has another digest', async () => {
+    const { ask, upstream } = await open();
+    const { body } = signedManifest();
+    const digest = digestOf('another');
+    const fixture = { body, mediaType: SCHEMA_1, headers: { 'docker-content-digest': digest } };
+    for (const reference of ['1', digest]) upstream.serve(at(`old/manifests/${reference}`), fixture);
+    for (const reference of ['1', digest]) expect((await ask(`/old/manifests/${reference}`)).status).toBe(502);
+  });
+
+  it.each([
+    ['application/vnd.oci.artifact.manifest.v1+json', '{"mediaType":"application/vnd.oci.artifact.manifest.v1+json"}'],
+    ['application/vnd.example.manifest.v9+json', '{"schemaVersion":9,"parts":[]}'],
+  ])('of a type that nobody knows (%s) are passed on as they are', async (mediaType, body) => {
+    const repository = await open();
+    tag(repository, 'app', '1', body, mediaType);
+    for (const reference of ['1', digestOf(body)]) {
+      const reply = await repository.ask(`/app/manifests/${reference}`);
+      expect([reply.status, reply.body.toString(), reply.headers['content-type']]).toEqual([200, body, mediaType]);
+    }
+  });
+
+  it.each(['', IMAGE.slice(0, 50), 'hello', '{"message":"try later"}', '[]', 'null', '{"errors":[]}'])(
+    'without a digest are looked at: %j is an outage, and replaces nothing',
+    async (body) => {
+      const repository = await open();
+      const { ask, upstream, clock } = repository;
+      tag(repository, 'app', '1');
+      await ask('/app/manifests/1');
+      clock.advance(6 * MINUTE);
+      for (const reference of ['1', '2']) upstream.serve(at(`app/manifests/${reference}`), { body, mediaType: MANIFEST });
+      const kept = await ask('/app/manifests/1');
+      expect([kept.status, kept.outcome, kept.body.toString()]).toEqual([200, 'stale', IMAGE]);
+      expect((await ask('/app/manifests/2')).status).toBe(502);
+    },
+  );
 
   it('that turn out to be a page of HTML are an outage', async () => {
     const { ask, upstream, entries } = await open();
