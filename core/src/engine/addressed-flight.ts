@@ -5,6 +5,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactDescription } from '../api/protocol.js';
 import type { ArtifactResource } from '../api/resource.js';
 import { factsOf } from './admission.js';
+import type { ContentFlights } from './content-flights.js';
 import { contentOf } from './content.js';
 import {
   keptHeaders,
@@ -25,6 +26,8 @@ export interface AddressedPlan {
   readonly resource: ArtifactResource;
   /** Names the bytes. */
   readonly digest: Digest;
+  /** What the repository is bringing under other names. */
+  readonly coming: ContentFlights;
   /** Asks policy. @returns what the document says of the artifact */
   admit(): Promise<ArtifactDescription | undefined>;
   /** Starts a fetch of its own. */
@@ -32,9 +35,10 @@ export interface AddressedPlan {
 }
 
 /**
- * A flight for bytes that are named by their digest. Where another name or repository has brought them, or is bringing them,
- * the upstream is only asked by HEAD whether this name has them too: nobody gets by their digest what its upstream would
- * not have given. It refuses to say: then they are fetched here as well.
+ * A flight for bytes that are named by their digest. Where another name or repository has brought them, or another name of
+ * this one is bringing them, the upstream is only asked by HEAD whether this name has them too: nobody gets by their digest
+ * what its upstream would not have given. It refuses to say: then they are fetched here as well. Nobody follows what another
+ * repository is bringing: its upstream may be slow, or send other bytes.
  */
 export class AddressedFlight implements SharedFlight {
   readonly head: Promise<FlightHead | undefined>;
@@ -101,7 +105,7 @@ export class AddressedFlight implements SharedFlight {
     this.#description = await admit();
     const stored = await storage.blobs.store.stat(digest);
     signal.throwIfAborted();
-    const running = storage.contentFlights.get(digest);
+    const running = this.#plan.coming.get(digest);
     if (stored === undefined && running === undefined) return await this.#fetch();
     if (stored === undefined) this.#board(running as SharedFlight);
     const proof = await this.#prove(signal);
@@ -123,7 +127,7 @@ export class AddressedFlight implements SharedFlight {
     this.#board(flight);
     this.#ownsCarrier = true;
     // Before anything is awaited: whoever looks next must find it.
-    this.#context.services.storage.contentFlights.offer(this.#plan.digest, flight);
+    this.#plan.coming.offer(this.#plan.digest, flight);
     flight.head.then(this.#resolveHead, this.#rejectHead);
     await left?.release();
     return await flight.done;

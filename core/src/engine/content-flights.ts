@@ -2,7 +2,7 @@ import type { Digest } from '../api/digest.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { SharedFlight } from './flight.js';
 
-/** The running fetches of content-addressed bytes, over all names and repositories. */
+/** The running fetches of content-addressed bytes, over all names of a repository. */
 export class ContentFlights {
   readonly #running = new Map<Digest, SharedFlight>();
 

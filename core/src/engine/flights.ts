@@ -10,7 +10,7 @@ import type { ArtifactResource, DocumentResource, StoredResource } from '../api/
 import { ByteLru } from '../api/byte-lru.js';
 import { AddressedFlight } from './addressed-flight.js';
 import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
-import { contentDigest } from './content-flights.js';
+import { ContentFlights, contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import { Denial } from './denial.js';
 import {
@@ -53,6 +53,7 @@ export class Flights {
   /** How long those who could be given a kept copy wait. */
   readonly patience = new Patience();
   readonly #running = new Map<string, FlightView>();
+  readonly #coming = new ContentFlights();
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
   readonly #known = new KnownDescriptions();
@@ -114,6 +115,7 @@ export class Flights {
     return new AddressedFlight(this.#context, {
       resource,
       digest,
+      coming: this.#coming,
       admit: () => this.admitted(resource),
       start: () => this.#start(resource, undefined, 'entry'),
     });

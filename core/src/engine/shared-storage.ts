@@ -7,7 +7,6 @@ import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { BlobCache } from './blob-cache.js';
 import { ByteLru } from '../api/byte-lru.js';
-import { ContentFlights } from './content-flights.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
@@ -43,7 +42,6 @@ export interface SharedStorage {
   readonly blobs: BlobCache;
   readonly renditions: Renditions;
   readonly joined: JoinedDocuments;
-  readonly contentFlights: ContentFlights;
   /** Bytes of bodies that are in memory now. */
   memoryBytes(): number;
   dispose(): Promise<void>;
@@ -71,7 +69,6 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     blobs,
     renditions,
     joined,
-    contentFlights: new ContentFlights(),
     memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
     async dispose() {
       await entries.dispose();
