@@ -16,7 +16,15 @@ import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
 import { readDescriptions, type Reading } from './known-descriptions.js';
 import { isUnsettled, settledMediaType } from './media-type.js';
-import { isPinned, keptByDigest, namedNow, nameOf, placeByDigest, promisedBy, type PinnedDocument } from './pinned-document.js';
+import {
+  isPinned,
+  keptByDigest,
+  namedNow,
+  nameOf,
+  placeByDigest,
+  promisedBy,
+  type PinnedDocument,
+} from './pinned-document.js';
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
 import { putBlob, putEntry } from './publish.js';

@@ -264,7 +264,6 @@ describe('bytes that another name is bringing', () => {
     expect(all.every((bytes) => bytes.equals(BODY))).toBe(true);
     expect(await entries.find('test', place('two').slice(1))).toBeUndefined();
   });
-
 });
 
 describe('HEAD of bytes that are not kept', () => {

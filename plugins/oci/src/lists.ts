@@ -9,11 +9,13 @@ import {
   type Entry,
   type ProduceContext,
   type ProducedFile,
+  type RequestHead,
   type RenderedDocument,
   type RewriteContext,
 } from '@entrepot/core';
 import { z } from 'zod';
 import { INDEX_TYPE } from './media-types.js';
+import { nextTarget } from './links.js';
 import { KEY } from './reference.js';
 
 /** The largest list of an upstream that is read. Bytes. */
@@ -22,6 +24,10 @@ const MAX_LIST = 32 * 1024 * 1024;
 const MAX_PAGE = 10_000;
 const DEFAULT_CATALOG_PAGE = 100;
 const MAX_CATALOG_PAGE = 1_000;
+/** The longest query that is passed on to an upstream; tokens of pages are some hundred characters long. */
+const LONGEST_QUERY = 4096;
+/** How the variant of a page with `n=0` ends. */
+const NOTHING = ' nothing';
 /** Referrers in one page. */
 const REFERRERS_PAGE = 1_000;
 
@@ -31,8 +37,6 @@ export interface Page {
   readonly n: number | undefined;
   /** Only what comes after this. */
   readonly last: string | undefined;
-  /** Both as a query with its `?`, empty when there is none. */
-  readonly query: string;
 }
 
 /** @throws EntrepotError `bad-request` when `n` is no number */
@@ -44,9 +48,7 @@ export function pageOf(query: URLSearchParams): Page {
     });
   }
   // Too large a number is no error: the client goes on by the link.
-  const n = asked === null ? undefined : Math.min(Number(asked), MAX_PAGE);
-  const last = lastOf(query);
-  return { n, last, query: queryOf(n, last) };
+  return { n: asked === null ? undefined : Math.min(Number(asked), MAX_PAGE), last: lastOf(query) };
 }
 
 /** @throws EntrepotError `bad-request` when it is the name of nothing */
@@ -65,6 +67,36 @@ function queryOf(n: number | undefined, last: string | undefined): string {
   return parts.size === 0 ? '' : `?${parts.toString()}`;
 }
 
+/**
+ * The query of a list for the upstream: that of the client as it was sent, since a `Link` of the upstream that it follows may
+ * hold tokens of any name.
+ */
+export function passedQuery({ rawQuery, query }: Pick<RequestHead, 'rawQuery' | 'query'>): string {
+  if (rawQuery.length > LONGEST_QUERY) {
+    throw new EntrepotError(
+      'bad-request',
+      `The query has ${rawQuery.length} characters; expected ${LONGEST_QUERY} at most`,
+      {
+        code: 'PAGINATION_NUMBER_INVALID',
+      },
+    );
+  }
+  const n = query.get('n');
+  const parts = rawQuery.split('&').filter((part) => part !== '' && !part.startsWith('ns='));
+  const bounded =
+    n === null || Number(n) <= MAX_PAGE ? parts : [`n=${MAX_PAGE}`, ...parts.filter((part) => !part.startsWith('n='))];
+  return bounded.length === 0 ? '' : `?${bounded.join('&')}`;
+}
+
+/** A part of an upstream's list, as clients that call it by one name get it. */
+export type ListPage = Readonly<Record<'query' | 'variant', string>>;
+
+/** What names the part of an upstream's list that a client asks for. Nothing of it (`n=0`): made from the first page. */
+export function listPage(head: Pick<RequestHead, 'rawQuery' | 'query'>, clientName = ''): ListPage {
+  const isNothing = pageOf(head.query).n === 0;
+  return { query: isNothing ? '' : passedQuery(head), variant: clientName + (isNothing ? NOTHING : '') };
+}
+
 const upstreamList = z.looseObject({
   tags: z.array(z.string()).nullish(),
   repositories: z.array(z.string()).nullish(),
@@ -80,14 +112,16 @@ export async function rewriteList(
   context: RewriteContext,
 ): Promise<RenderedDocument> {
   const bytes = await content.bytes(MAX_LIST);
-  const next = nextQuery(context.headers['link']);
+  // An empty page has none after it (distribution specification, "Listing Tags").
+  const next = isEmptyPage(document) ? undefined : nextQuery(context.headers['link']);
   switch (document.class) {
     case 'referrers':
       return { bytes: [bytes], headers: nextLink(context.baseUrl, clientPath(document), next) };
     case 'catalog': {
       const { repositories } = readList(bytes);
+      const names = isEmptyPage(document) ? [] : (repositories ?? []);
       return {
-        bytes: [JSON.stringify({ repositories: repositories ?? [] })],
+        bytes: [JSON.stringify({ repositories: names.map((name) => clientName(context.baseUrl, name)) })],
         headers: nextLink(context.baseUrl, '_catalog', next),
       };
     }
@@ -120,7 +154,10 @@ function tagList(
   const { keptKeys, baseUrl } = context;
   const prefix = document.keptBelow ?? '';
   const name = prefix.slice('tag/'.length, -':/'.length);
-  const { n, last } = pageOf(new URLSearchParams(document.upstreamPath.split('?', 2)[1]));
+  const query = new URLSearchParams(document.upstreamPath.split('?', 2)[1]);
+  const { n, last } = isEmptyPage(document) ? { n: 0, last: undefined } : pageOf(query);
+  if (listed === undefined && [...query.keys()].some((key) => key !== 'n' && key !== 'last'))
+    throw new EntrepotError('not-found', 'Only the upstream knows which page of its list this is');
   const all = listed ?? keptKeys.map((key) => key.slice(prefix.length));
   const admitted = all.filter((version) => context.admits({ ecosystem: 'oci', name, version }));
   // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut. The order
@@ -132,7 +169,7 @@ function tagList(
   const cut = isOurs && n !== undefined && rest.length > n;
   const tags = cut ? rest.slice(0, n) : rest;
   const following = cut && n > 0 ? queryOf(n, tags.at(-1)) : next;
-  const body = JSON.stringify({ name: clientName(baseUrl, document.variant as string), tags });
+  const body = JSON.stringify({ name: clientName(baseUrl, document.accessName as string), tags });
   return { bytes: [body], headers: nextLink(baseUrl, clientPath(document), following) };
 }
 
@@ -142,9 +179,14 @@ function compare(one: string, other: string): number {
 }
 
 /** The path below the repository as the client spells it. */
-function clientPath({ upstreamPath, variant }: DocumentResource): string {
+function clientPath({ upstreamPath, accessName }: DocumentResource): string {
   const path = (upstreamPath.split('?', 1)[0] as string).replace(/^v2\//, '');
-  return path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${variant ?? ''}/`);
+  return path.replace(/^.*\/(?=tags\/list$|referrers\/[^/]+$)/, `${accessName ?? ''}/`);
+}
+
+/** Whether nothing of the list is asked for, only whether there is one: `n=0`. */
+function isEmptyPage({ variant }: DocumentResource): boolean {
+  return variant?.endsWith(NOTHING) === true;
 }
 
 /** The name as the client spells it: at a mount that repositories share, it begins with the name of the repository. */
@@ -168,11 +210,11 @@ function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
   }
 }
 
-/** The query of the next page, from a `Link` (RFC 8288) that may be absolute, relative, or only a query. */
+/** The query of the next page, from a `Link` that may be absolute, relative, or only a query. */
 function nextQuery(link: string | undefined): string | undefined {
-  const target = /<([^<>]*)>\s*;\s*rel="?next"?/.exec(link ?? '')?.[1];
+  const target = nextTarget(link ?? '');
   const at = target?.indexOf('?') ?? -1;
-  return target === undefined || at < 0 ? undefined : target.slice(at);
+  return target === undefined || at < 0 ? undefined : target.slice(at).split('#', 1)[0];
 }
 
 function nextLink(baseUrl: string, path: string, query: string | undefined): Record<string, string> {
@@ -215,12 +257,12 @@ function indexOf(manifests: readonly unknown[]): string {
 }
 
 /** The tags of a name, sorted by code points. */
-export function tagsDocument(name: string, { n, last, query }: Page): DocumentResource {
+export function tagsDocument(name: string, { n, last }: Page): DocumentResource {
   const prefix = KEY.tag(name, '');
   return {
     kind: 'document',
     class: 'tags',
-    key: `tags/${name}${query}`,
+    key: `tags/${name}${queryOf(n, last)}`,
     upstreamPath: '',
     accessName: name,
     mediaType: 'application/json',

@@ -13,7 +13,15 @@ import {
   type Resource,
 } from '@entrepot/core';
 import { renderError } from './errors.js';
-import { describeTags, noReferrers, pageOf, produceNoReferrers, rewriteList, type Page } from './lists.js';
+import {
+  describeTags,
+  listPage,
+  noReferrers,
+  passedQuery,
+  produceNoReferrers,
+  rewriteList,
+  type ListPage,
+} from './lists.js';
 import { mediaTypeIn, parseManifest, requireManifest } from './manifest.js';
 import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT, MANIFEST_TYPES } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
@@ -78,11 +86,11 @@ export class OciProxy implements Protocol {
       case 'blob':
         return this.#blob(endpoint.name, endpoint.digest);
       case 'tags':
-        return this.#tags(endpoint.name, pageOf(head.query));
+        return this.#tags(endpoint.name, listPage(head, endpoint.name));
       case 'referrers':
-        return this.#referrers(endpoint.name, endpoint.digest, head.query.get('artifactType') ?? undefined);
+        return this.#referrers(endpoint.name, endpoint.digest, passedQuery(head));
       case 'catalog':
-        return this.#catalog(pageOf(head.query));
+        return this.#catalog(listPage(head));
       default:
         throw new EntrepotError('method-not-allowed', 'This repository is a proxy: it takes no uploads', {
           code: 'UNSUPPORTED',
@@ -174,7 +182,7 @@ export class OciProxy implements Protocol {
     };
   }
 
-  #tags(clientName: string, { query }: Page): DocumentResource {
+  #tags(clientName: string, { query, variant }: ListPage): DocumentResource {
     const name = this.#upstreamName(clientName);
     return {
       kind: 'document',
@@ -190,11 +198,11 @@ export class OciProxy implements Protocol {
       expectedMediaTypes: LIST_TYPES,
       mediaType: 'application/json',
       rewritten: true,
-      variant: clientName,
+      variant,
     };
   }
 
-  #catalog({ query }: Page): DocumentResource {
+  #catalog({ query, variant }: ListPage): DocumentResource {
     return {
       kind: 'document',
       class: 'catalog',
@@ -205,13 +213,13 @@ export class OciProxy implements Protocol {
       expectedMediaTypes: LIST_TYPES,
       mediaType: 'application/json',
       rewritten: true,
+      variant,
     };
   }
 
-  #referrers(clientName: string, digest: string, artifactType: string | undefined): DocumentResource {
+  #referrers(clientName: string, digest: string, query: string): DocumentResource {
     const name = this.#upstreamName(clientName);
     const { algorithm, hex } = requireDigest(digest);
-    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
     return {
       kind: 'document',
       class: 'referrers',

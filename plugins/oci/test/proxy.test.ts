@@ -278,7 +278,8 @@ describe('tags', () => {
       tag(repository, 'app', '1');
       await ask('/app/manifests/1');
       clock.advance(6 * MINUTE);
-      for (const reference of ['1', '2']) upstream.serve(at(`app/manifests/${reference}`), { body, mediaType: MANIFEST });
+      for (const reference of ['1', '2'])
+        upstream.serve(at(`app/manifests/${reference}`), { body, mediaType: MANIFEST });
       const kept = await ask('/app/manifests/1');
       expect([kept.status, kept.outcome, kept.body.toString()]).toEqual([200, 'stale', IMAGE]);
       expect((await ask('/app/manifests/2')).status).toBe(502);
@@ -441,6 +442,54 @@ describe('lists of tags', () => {
     expect([tagsOf(reply), reply.headers['link']]).toEqual([{ name: 'app', tags: ['a', 'b'] }, expected]);
   });
 
+  it.each([
+    ['of tags', '/app/tags/list', 'app/tags/list', 'tags'],
+    ['of names', '/_catalog', '_catalog', 'repositories'],
+  ])('that are paged by tokens are followed to their end: %s', async (_, path, below, member) => {
+    const { ask, upstream } = await open();
+    const all = Array.from({ length: 12 }, (__, index) => `v${index}`);
+    // As a registry does it whose link says neither `last` nor where it goes on.
+    upstream.handle(at(below), ({ url }, response) => {
+      const { searchParams } = new URL(url, 'http://localhost');
+      const token = searchParams.get('next_page');
+      const start = token === null ? 0 : Number(Buffer.from(token, 'base64').toString());
+      const next = encodeURIComponent(Buffer.from(String(start + 5)).toString('base64'));
+      const link = `</v2/${below}?next_page=${next}&n=5>; title="a, b"; rel="last next"`;
+      response.writeHead(200, { 'content-type': json, ...(start + 5 < all.length && { link }) });
+      response.end(JSON.stringify({ [member]: all.slice(start, start + 5) }));
+    });
+    const seen: string[] = [];
+    for (let next: string | undefined = path; next !== undefined;) {
+      const reply = await ask(next);
+      seen.push(...((JSON.parse(reply.body.toString()) as Record<string, string[]>)[member] ?? []));
+      next = /<\/mount([^>]*)>/.exec(reply.headers['link'] ?? '')?.[1];
+    }
+    expect(seen).toEqual(all);
+    const none = await ask(`${path}?n=0`);
+    expect((JSON.parse(none.body.toString()) as Record<string, string[]>)[member]).toEqual([]);
+    expect(none.headers['link']).toBeUndefined();
+  });
+
+  it('do not begin anew when the upstream of a page in the middle is down', async () => {
+    const repository = await open();
+    tag(repository, 'app', '1');
+    await repository.ask('/app/manifests/1');
+    repository.upstream.goOffline();
+    expect((await repository.ask('/app/tags/list?next_page=abc')).status).toBe(502);
+    expect((await repository.ask('/app/tags/list?n=1')).status).toBe(200);
+  });
+
+  it('of n=0 exist where the list does', async () => {
+    const { ask } = await open();
+    expect((await ask('/app/tags/list?n=0')).status).toBe(404);
+  });
+
+  it('take no query of any length', async () => {
+    const { ask, upstream } = await open();
+    expect((await ask(`/app/tags/list?next_page=${'a'.repeat(5000)}`)).status).toBe(400);
+    expect(upstream.requests).toEqual([]);
+  });
+
   it('are cut here where the upstream takes no notice of n and last', async () => {
     const { ask, upstream } = await open();
     upstream.serve(at('app/tags/list'), {
@@ -462,7 +511,7 @@ describe('lists of tags', () => {
     const { ask, upstream } = await open();
     const link = '</v2/app/tags/list?last=b&n=2>; rel="next"';
     upstream.serve(at('app/tags/list?n=2'), { body: '{"tags":["A","b"]}', mediaType: json, headers: { link } });
-    upstream.serve(at('app/tags/list?n=2&last=b'), { body: '{"tags":["C","d"]}', mediaType: json });
+    upstream.serve(at('app/tags/list?last=b&n=2'), { body: '{"tags":["C","d"]}', mediaType: json });
     expect(tagsOf(await ask('/app/tags/list?n=2'))).toMatchObject({ tags: ['A', 'b'] });
     const last = await ask('/app/tags/list?last=b&n=2');
     expect([tagsOf(last), last.headers['link']]).toEqual([{ name: 'app', tags: ['C', 'd'] }, undefined]);
