@@ -41,7 +41,7 @@ function codeOf({ body }: TestReply): string {
 }
 
 /** A manifest of Docker's first schema, signed as libtrust does it, and the digest that registries call it by. */
-function signedManifest(): { readonly body: string; readonly digest: Digest } {
+function signedManifest(): { readonly body: string; readonly digest: string } {
   const payload = '{\n   "schemaVersion": 1,\n   "name": "old",\n   "fsLayers": []\n}';
   const formatLength = payload.length - '\n}'.length;
   const format = { formatLength, formatTail: Buffer.from('\n}').toString('base64url'), time: '2020-01-01T00:00:00Z' };
