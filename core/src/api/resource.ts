@@ -154,6 +154,11 @@ export interface DocumentResource extends StoredResource {
    */
   readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**
+   * Some upstreams do not have such documents at all, and say so in ways of their own: a refusal other than 401 and 403, a page of
+   * another type than `expectedMediaTypes`, a body that `describe` finds malformed. While none is kept, that is "not found".
+   */
+  readonly unknownToSome?: boolean | undefined;
+  /**
    * The document is a mutable name for bytes that are also found by their digest (the tag of an image). It is
    * revalidated by HEAD, and what it names now is fetched by digest: so no name ever moves between two questions. While
    * its upstream says that it takes less than a tenth of the requests of its limit (`ratelimit-remaining`), it stays

@@ -1,7 +1,7 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
-import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { asEntrepotError } from '../api/errors.js';
 import type { ArtifactDescription } from '../api/protocol.js';
 import type { ArtifactResource } from '../api/resource.js';
 import { factsOf } from './admission.js';
@@ -18,7 +18,7 @@ import {
 import { settledMediaType } from './media-type.js';
 import { putEntry } from './publish.js';
 import { untilAborted } from './until-aborted.js';
-import { drain } from './upstream-reply.js';
+import { drain, isHeadRefused } from './upstream-reply.js';
 import { placeOf, withoutQuery, type UpstreamReply } from './upstreams.js';
 
 /** What an addressed flight is asked to bring. */
@@ -148,8 +148,7 @@ export class AddressedFlight implements SharedFlight {
       return reply;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof EntrepotError && (error.kind === 'bad-request' || error.kind === 'forbidden'))
-        return undefined;
+      if (isHeadRefused(error)) return undefined;
       throw error;
     }
   }

@@ -37,6 +37,9 @@ const MAX_IDLE_RESUMES = 3;
 /** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
 const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
 
+/** What upstreams answer that do not know a kind of document, besides 404. */
+const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
+
 /** What a flight is asked to bring. */
 export interface FlightPlan {
   readonly resource: ArtifactResource | DocumentResource;
@@ -182,11 +185,13 @@ export class Flight implements SharedFlight {
 
   #classify(error: unknown): EntrepotError {
     const { signal } = this.#abort;
-    return asEntrepotError(
-      signal.aborted ? signal.reason : error,
-      'upstream-unavailable',
-      `Fetching ${this.#plan.resource.key} failed`,
-    );
+    const { resource, kept } = this.#plan;
+    const reason = signal.aborted ? signal.reason : error;
+    const failure = asEntrepotError(reason, 'upstream-unavailable', `Fetching ${resource.key} failed`);
+    // Of an upstream that had it before, a page of HTML is an outage.
+    const mayBeUnknown = resource.kind === 'document' && resource.unknownToSome === true && kept === undefined;
+    if (!mayBeUnknown || !SAYS_UNKNOWN.has(failure.code)) return failure;
+    return new EntrepotError('not-found', failure.message, { code: 'UPSTREAM_NOT_FOUND', cause: failure });
   }
 
   async #fly(signal: AbortSignal): Promise<FlightResult> {

@@ -1,10 +1,9 @@
 import { isDigest, type Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
-import { EntrepotError } from '../api/errors.js';
 import { parseHex, type Integrity } from '../api/integrity.js';
 import type { ArtifactResource, DocumentResource, PinnedResource } from '../api/resource.js';
 import type { EngineServices } from './repository.js';
-import { drain } from './upstream-reply.js';
+import { drain, isHeadRefused } from './upstream-reply.js';
 import { placeOf, type QueryPlace, type Upstreams } from './upstreams.js';
 
 /** A document that is a mutable name for bytes which are also found by their digest. */
@@ -33,9 +32,7 @@ export async function namedNow(
     const digest = reply.headers[resource.pinned.digestHeader];
     return digest !== undefined && isDigest(digest) ? digest : undefined;
   } catch (error) {
-    // What was refused may be refused to HEAD alone.
-    if (error instanceof EntrepotError && (error.kind === 'bad-request' || error.kind === 'forbidden'))
-      return undefined;
+    if (isHeadRefused(error)) return undefined;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { TransportReply } from '../api/transport.js';
 import { isJudgedByName, type Admission, type Judgement } from './admission.js';
-import { drain } from './upstream-reply.js';
+import { drain, isHeadRefused } from './upstream-reply.js';
 import type { Upstreams } from './upstreams.js';
 import { contentDigest } from './content-flights.js';
 import { describedPlace } from './described-place.js';
@@ -405,12 +405,11 @@ export class StoredServing {
       if (isUnsettled(definition, resource, reply.headers['content-type'])) return undefined;
       return await respond(request, this.#headAlone(resource, reply));
     } catch (error) {
-      if (error instanceof EntrepotError && (error.kind === 'not-found' || error.kind === 'upstream-unavailable'))
-        throw error;
-      // It refuses HEAD alone, as some do for everything; what a manifest says of the size is as good.
-      const isAnswer = error instanceof EntrepotError && REFUSALS.has(error.code);
+      if (!isHeadRefused(error)) throw error;
+      // Where it refuses HEAD for everything, what a manifest says of the size is as good.
+      const isThere = error instanceof EntrepotError && REFUSALS.has(error.code);
       const size = (resource.kind === 'artifact' ? resource.size : undefined) ?? described.size;
-      if (!isAnswer || size === undefined) return undefined;
+      if (!isThere || size === undefined) return undefined;
       return await respond(request, this.#headAlone(resource, { headers: { 'content-length': String(size) } }));
     }
   }

@@ -76,6 +76,28 @@ export function refusal(url: URL, reply: TransportReply, now: number): EntrepotE
   return new EntrepotError('upstream-unavailable', `${said}; expected 200`, { code: 'UPSTREAM_PROTOCOL' });
 }
 
+/** Statuses of servers that fail on HEAD because they do not know it; with GET they would be an outage. */
+const HEAD_UNKNOWN = [500, 501];
+const HEAD_REFUSALS = new Set([
+  'UPSTREAM_NOT_FOUND',
+  'UPSTREAM_FORBIDDEN',
+  'UPSTREAM_REFUSED',
+  ...HEAD_UNKNOWN.map((status) => `UPSTREAM_${status}`),
+]);
+
+/** Whether a status says more of HEAD than of the upstream's health. */
+export function isHeadUnknown(method: string, status: number): boolean {
+  return method === 'HEAD' && HEAD_UNKNOWN.includes(status);
+}
+
+/**
+ * Whether an upstream said no to HEAD, which it may say to HEAD alone (RFC 9110 §9.3.2 is not what all servers do): only GET
+ * tells. Not when it was out of reach, or wants to be left alone.
+ */
+export function isHeadRefused(error: unknown): boolean {
+  return error instanceof EntrepotError && HEAD_REFUSALS.has(error.code);
+}
+
 /** Seconds to wait by a `Retry-After` of either form (RFC 9110 §10.2.3). */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined;

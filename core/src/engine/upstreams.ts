@@ -5,7 +5,7 @@ import type { UpstreamLocation } from '../api/resource.js';
 import type { AddressZone, TransportReply } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
 import { RateLimits } from './rate-limits.js';
-import { drain, isRedirect, parseRetryAfter, redirectTarget, refusal } from './upstream-reply.js';
+import { drain, isHeadUnknown, isRedirect, parseRetryAfter, redirectTarget, refusal } from './upstream-reply.js';
 import { type GuardedPlace, UpstreamTokens } from './upstream-tokens.js';
 
 const MAX_REDIRECTS = 5;
@@ -161,7 +161,8 @@ export class Upstreams {
       throw error;
     });
     this.#noteLimits(upstream, reply);
-    if (reply.status >= 500 || reply.status === 429) this.#failed(upstream, reply);
+    if (isHeadUnknown(query.method, reply.status)) this.#answered(upstream);
+    else if (reply.status >= 500 || reply.status === 429) this.#failed(upstream, reply);
     else this.#answered(upstream);
     // A part that nobody asked for is not the whole: taken for an answer, it would be kept as a complete body.
     const isPart = reply.status === 206 && query.headers['range'] !== undefined;

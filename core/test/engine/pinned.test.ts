@@ -189,6 +189,9 @@ describe('a stale name', () => {
     ['refused', (upstream: FakeUpstream) => onlyGet(upstream, 405)],
     ['forbidden', (upstream: FakeUpstream) => onlyGet(upstream, 403)],
     ['unauthorized', (upstream: FakeUpstream) => onlyGet(upstream, 401)],
+    ['not found', (upstream: FakeUpstream) => onlyGet(upstream, 404)],
+    ['an error', (upstream: FakeUpstream) => onlyGet(upstream, 500)],
+    ['not implemented', (upstream: FakeUpstream) => onlyGet(upstream, 501)],
   ])('is fetched when HEAD is %s', async (_name, prepare) => {
     const { upstream, get, clock } = await openStale();
     prepare(upstream);

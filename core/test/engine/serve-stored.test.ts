@@ -139,6 +139,29 @@ describe('conditions and ranges', () => {
     await whole.bytes();
   });
 
+  it.each([400, 401, 403, 404, 405, 500, 501])(
+    'answers HEAD of what the upstream has though it says %i to HEAD, and does not take it for sick',
+    async (status) => {
+      const { upstream, ask, get } = await openHarness();
+      for (const name of ['a', 'b', 'c', 'd']) {
+        upstream.handle(`/files/${name}`, ({ method }, response) => {
+          if (method === 'HEAD') response.writeHead(status).end();
+          else response.writeHead(200, { 'content-length': 5 }).end('bytes');
+        });
+        const answer = await ask('HEAD', `/files/${name}`);
+        expect(answer).toMatchObject({ status: 200, headers: { 'Content-Length': '5' } });
+        expect(await (await get(`/files/${name}`)).text()).toBe('bytes');
+      }
+    },
+  );
+
+  it.each([429, 502, 503, 504])('does not ask by GET whom HEAD found out of order (%i)', async (status) => {
+    const { upstream, ask } = await openHarness();
+    upstream.serve('/files/a', { status });
+    expect((await ask('HEAD', '/files/a')).outcome.code).toBe(`UPSTREAM_${status}`);
+    expect(upstream.requests.map(({ method }) => method)).toEqual(['HEAD']);
+  });
+
   it('answers HEAD of a cold artifact without fetching it', async () => {
     const { upstream, ask } = await openHarness();
     upstream.serve('/files/a', { body: patterned(100_000), headers: { 'content-disposition': 'inline' } });

@@ -102,6 +102,12 @@ const upstreamList = z.looseObject({
   repositories: z.array(z.string()).nullish(),
 });
 
+/** What refers to a manifest, from the referrers API or under a tag: an image index, and nothing else that tags name. */
+const referrersList = z.looseObject({
+  mediaType: z.literal(INDEX_TYPE).optional(),
+  manifests: z.array(z.looseObject({ mediaType: z.string(), digest: z.string(), size: z.number() })),
+});
+
 /**
  * A list of the upstream as clients of ours get it: with the name that they use, links that lead to us, and what policy
  * admits. Where the upstream gives none, the tags that are kept are the list.
@@ -143,6 +149,13 @@ export async function describeTags(
       { integrity: [], coordinates: { ecosystem: 'oci', name, version } },
     ]),
   );
+}
+
+/** Checks a list of names, or of referrers. @throws EntrepotError `upstream-unavailable` for what is none */
+export async function requireList(document: DocumentResource, content: Content): Promise<void> {
+  const bytes = await content.bytes(MAX_LIST);
+  if (document.class === 'referrers') parseList(bytes, referrersList, 'an image index');
+  else readList(bytes);
 }
 
 function tagList(
@@ -196,17 +209,17 @@ function clientName(baseUrl: string, name: string): string {
 }
 
 function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
+  return parseList(bytes, upstreamList, 'JSON with tags or repositories');
+}
+
+function parseList<List>(bytes: Uint8Array, list: z.ZodType<List>, expected: string): List {
   try {
-    return upstreamList.parse(JSON.parse(Buffer.from(bytes).toString()));
+    return list.parse(JSON.parse(Buffer.from(bytes).toString()));
   } catch (error) {
-    throw new EntrepotError(
-      'upstream-unavailable',
-      'The upstream sent a list that is none: expected JSON with tags or repositories',
-      {
-        code: 'UPSTREAM_MALFORMED',
-        cause: error,
-      },
-    );
+    throw new EntrepotError('upstream-unavailable', `The upstream sent a list that is none: expected ${expected}`, {
+      code: 'UPSTREAM_MALFORMED',
+      cause: error,
+    });
   }
 }
 

@@ -19,6 +19,7 @@ import {
   noReferrers,
   passedQuery,
   produceNoReferrers,
+  requireList,
   rewriteList,
   type ListPage,
 } from './lists.js';
@@ -229,6 +230,7 @@ export class OciProxy implements Protocol {
       accessName: clientName,
       accept: INDEX_TYPE,
       expectedMediaTypes: [INDEX_TYPE, ...LIST_TYPES],
+      unknownToSome: true,
       mediaType: INDEX_TYPE,
       rewritten: true,
       variant: clientName,
@@ -241,6 +243,8 @@ export class OciProxy implements Protocol {
         tokenScope: `repository:${name}:pull`,
         accessName: clientName,
         accept: INDEX_TYPE,
+        expectedMediaTypes: [INDEX_TYPE, ...LIST_TYPES],
+        unknownToSome: true,
         mediaType: INDEX_TYPE,
         otherwise: noReferrers(name, digest),
       },
@@ -258,7 +262,10 @@ export class OciProxy implements Protocol {
 
   async describe(document: DocumentResource, content: Content): Promise<ReadonlyMap<string, ArtifactDescription>> {
     if (document.class === 'tags') return describeTags(document, content);
-    if (document.class !== 'tag') return new Map();
+    if (document.class !== 'tag') {
+      await requireList(document, content);
+      return new Map();
+    }
     const bytes = await content.bytes(MAX_MANIFEST);
     requireManifest(bytes);
     this.#learnSizes(document.coordinates?.name ?? '', bytes);

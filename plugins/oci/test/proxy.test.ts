@@ -1,5 +1,11 @@
 import type { Digest, ProtocolPlugin } from '@entrepot/core';
-import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import {
+  FixedPolicy,
+  openTestRepository,
+  type Fixture,
+  type TestReply,
+  type TestRepository,
+} from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
 import { digestOf, INDEX, indexOf, describeBytes, MANIFEST, manifestOf } from './images.js';
@@ -415,7 +421,7 @@ describe('bytes', () => {
     for (const name of ['one', 'two']) expect((await ask(`/${name}/blobs/${digest}`)).status).toBe(200);
     expect((await ask(`/three/blobs/${digest}`)).status).toBe(404);
     const fetched = upstream.requests.filter(({ method, path }) => method === 'GET' && path.includes(digest));
-    expect(fetched.map(({ path }) => path)).toEqual([at(`one/blobs/${digest}`)]);
+    expect(fetched.map(({ path }) => path)).toEqual(['one', 'three'].map((name) => at(`${name}/blobs/${digest}`)));
   });
 });
 
@@ -552,6 +558,45 @@ describe('referrers', () => {
   const subject = digestOf(IMAGE);
   const list = indexOf(describeBytes(MANIFEST, 'a signature'));
   const schema = `sha256-${subject.slice('sha256:'.length)}`;
+  const html = '<!doctype html><html>Sign in</html>';
+
+  describe.each<[name: string, unknown: Fixture]>([
+    ['a page of HTML', { body: html, mediaType: 'text/html; charset=utf-8' }],
+    ['a redirect to one', { status: 307, headers: { location: '/login' } }],
+    ['no list', { body: '{"errors":[]}', mediaType: 'application/json' }],
+    ['an image', { body: IMAGE, mediaType: MANIFEST }],
+    ['400', { status: 400 }],
+    ['405', { status: 405 }],
+    ['406', { status: 406 }],
+    ['501', { status: 501 }],
+  ])('where an upstream without the API answers %s', (_, unknown) => {
+    it.each<[name: string, tagged: Fixture | undefined, expected: string]>([
+      ['those under a tag', { body: list, mediaType: INDEX }, list],
+      ['none where the tag names an image', { body: IMAGE, mediaType: MANIFEST }, indexOf()],
+      ['none where the tag is a page of HTML', { body: html, mediaType: 'text/html' }, indexOf()],
+      ['none where there is no tag', undefined, indexOf()],
+    ])('are %s', async (__, tagged, expected) => {
+      const { ask, upstream } = await open();
+      upstream.serve('/login', { body: html, mediaType: 'text/html' });
+      upstream.serve(at(`app/referrers/${subject}`), unknown);
+      if (tagged !== undefined) upstream.serve(at(`app/manifests/${schema}`), tagged);
+      const reply = await ask(`/app/referrers/${subject}`);
+      expect([reply.status, reply.headers['content-type']]).toEqual([200, INDEX]);
+      expect(JSON.parse(reply.body.toString())).toMatchObject({
+        manifests: (JSON.parse(expected) as { manifests: unknown[] }).manifests,
+      });
+    });
+  });
+
+  it('that are kept stay when a page of HTML comes instead', async () => {
+    const { ask, upstream, clock } = await open();
+    upstream.serve(at(`app/referrers/${subject}`), { body: list, mediaType: INDEX });
+    await ask(`/app/referrers/${subject}`);
+    upstream.serve(at(`app/referrers/${subject}`), { body: html, mediaType: 'text/html' });
+    clock.advance(10 * MINUTE);
+    const reply = await ask(`/app/referrers/${subject}`);
+    expect([reply.status, reply.outcome, reply.body.toString()]).toEqual([200, 'stale', list]);
+  });
   const bodyOf = async ({ ask }: TestRepository, query = '') => {
     const reply = await ask(`/app/referrers/${subject}${query}`);
     return [reply.status, reply.headers['content-type'], reply.body.toString()];
