@@ -5,6 +5,7 @@ import type { Resource } from '../api/resource.js';
 import { Denial, phraseOf } from './denial.js';
 import { cacheStatus, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
+import { sandboxFor } from './sandbox.js';
 
 /** The reply for `error`, printed in the shape that the protocol's clients show. */
 export function errorReply(
@@ -27,6 +28,7 @@ export function errorReply(
       'Content-Length': String(body.length),
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
+      ...sandboxFor(rendered.mediaType),
       'X-Cache': xCache(name),
       'Cache-Status': cacheStatus({ name, detail: failure.code }),
       ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),

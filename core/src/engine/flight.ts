@@ -28,6 +28,7 @@ import {
 import type { EngineServices, RepositoryDefinition } from './repository.js';
 import { Spool } from './spool.js';
 import { putBlob, putEntry } from './publish.js';
+import { headerText } from './header-text.js';
 import { drain } from './upstream-reply.js';
 import { backOff, placeOf, withoutQuery, type QueryPlace, type UpstreamReply, type Upstreams } from './upstreams.js';
 
@@ -615,7 +616,7 @@ export function keptHeaders(
   const names = [...(plugin.classes[resource.class]?.keepHeaders ?? []), ...(resource.keepHeaders ?? [])];
   for (const name of names) {
     const value = reply.headers[name];
-    if (value !== undefined) kept[name] = value;
+    if (value !== undefined) kept[name] = headerText(name, value);
   }
   return kept;
 }

@@ -1,5 +1,6 @@
 export { createRepository } from './handle-request.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './shared-storage.js';
+export { headerText } from './header-text.js';
 export {
   DEFAULT_LIMITS,
   type ConfiguredUpstream,

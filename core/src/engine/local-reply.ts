@@ -1,6 +1,7 @@
 import type { LocalResource } from '../api/resource.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest } from './repository.js';
+import { sandboxFor } from './sandbox.js';
 
 /** The reply for a resource that needs neither storage nor upstream. */
 export function localReply(
@@ -9,10 +10,13 @@ export function localReply(
   { status, headers, body = '' }: LocalResource,
 ): EngineReply {
   const bytes = Buffer.from(body);
+  const type = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
   return {
     status,
     headers: {
       'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+      ...(bytes.length > 0 && sandboxFor(type ?? '')),
       ...headers,
       'Content-Length': String(bytes.length),
       'X-Cache': xCache('local'),

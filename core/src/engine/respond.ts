@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../api/blob-store.js';
 import { EntrepotError } from '../api/errors.js';
-import { bareMediaType } from './content.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { ifRangeMatches, noneMatch, parseRange } from './range.js';
 import type { EngineReply, EngineRequest } from './repository.js';
+import { sandboxFor } from './sandbox.js';
 
 /** Something that can be sent: its metadata, and a way to its bytes. */
 export interface Representation {
@@ -32,19 +32,6 @@ export interface Representation {
   readonly facts: CacheFacts;
   /** Opens the bytes; called once at the most. */
   open(range?: ByteRange): Buffer | Readable | Promise<Buffer | Readable>;
-}
-
-/** Media types that a browser would run on our origin. */
-const ACTIVE_CONTENT = new Set(['text/html', 'text/xml', 'application/xml']);
-const SANDBOX = { 'Content-Security-Policy': 'sandbox' };
-const NO_HEADERS = {};
-
-/** Keeps a page that others wrote from acting in the name of this server. */
-export function sandboxFor(mediaType: string): Readonly<Record<string, string>> {
-  const type = bareMediaType(mediaType);
-  // Any XML may hold scripts, and of several types in one header browsers take the last.
-  const isActive = ACTIVE_CONTENT.has(type) || type.endsWith('+xml') || mediaType.includes(',');
-  return isActive ? SANDBOX : NO_HEADERS;
 }
 
 /** The longest text of a `Warning`; clients may refuse more than 4096 bytes of them. */

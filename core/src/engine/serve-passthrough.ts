@@ -6,7 +6,7 @@ import type { Admission } from './admission.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { readRequestBody } from './request-body.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
-import { sandboxFor } from './respond.js';
+import { sandboxFor } from './sandbox.js';
 import { readBody } from './upstream-reply.js';
 import { placeOf, type UpstreamQuery, type Upstreams } from './upstreams.js';
 

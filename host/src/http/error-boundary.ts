@@ -3,7 +3,7 @@ import type { Middleware } from 'koa';
 import { exchangeOf } from './exchange.js';
 
 /** What the request context has set for every answer. */
-const KEPT_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'connection']);
+const KEPT_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'x-content-type-options', 'connection']);
 
 /** What a client may see of an error. */
 interface Answer {

@@ -1,7 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Logger } from '@entrepot/core';
-import type { EngineReply, EngineRequest, RepositoryEngine, Sender } from '@entrepot/core/engine';
+import {
+  headerText,
+  type EngineReply,
+  type EngineRequest,
+  type RepositoryEngine,
+  type Sender,
+} from '@entrepot/core/engine';
 import type { Context } from 'koa';
 import { FileReader } from '../drivers/blob/file-reader.js';
 import type { BaseUrl } from './base-url.js';
@@ -132,7 +138,7 @@ function send(
   }
   response.statusCode = status;
   if (statusMessage !== undefined) response.statusMessage = statusMessage;
-  for (const name in headers) response.setHeader(name, headers[name] as string);
+  for (const name in headers) response.setHeader(name, headerText(name, headers[name] as string));
   if (body === undefined || request.method === 'HEAD') {
     discard(body);
     response.end();

@@ -30,6 +30,7 @@ export function requestContext(watch: ExchangeWatch, proxies: TrustedProxies): M
     const asked = req.headers['x-request-id'];
     const id = typeof asked === 'string' && SANE_ID.test(asked) ? asked : nextId();
     res.setHeader('X-Request-Id', id);
+    res.setHeader('X-Content-Type-Options', 'nosniff');
     attachExchange(new Exchange(id, clientAddress(req, proxies), req, watch), res, watch);
     return next();
   };

@@ -242,7 +242,7 @@ describe('a failure outside the pipeline', () => {
 
   it('closes the body when a header cannot be sent', async () => {
     const body = Readable.from(['x']);
-    const server = await start(() => reply(body, { 'X-Name': 'a\r\nSet-Cookie: b' }));
+    const server = await start(() => reply(body, { 'X-Name:': 'a' }));
 
     const answer = await fetch(`${server.url}/files/a`);
 
