@@ -204,6 +204,8 @@ export interface PassthroughResource extends UpstreamLocation {
   readonly method: 'GET' | 'HEAD' | 'POST';
   /** A short name for metrics and logs: `search`, `audit`. */
   readonly name: string;
+  /** Names that the upstream would learn from it: one that policy refuses is not told, and so nothing is asked. */
+  readonly names?: readonly PackageCoordinates[] | undefined;
   /** Whether `adaptRequest` and `adaptReply` of the protocol translate this exchange. */
   readonly adapted?: boolean | undefined;
   /** The path of an advisory API under which a scanner that offers that may answer instead of the upstream. Only where `adapted`. */

@@ -41,6 +41,7 @@ export class PassthroughServing {
         headers: { Allow: resource.method },
       });
     }
+    for (const coordinates of resource.names ?? []) this.#admission.requireName({ coordinates });
     const body =
       resource.method === 'POST'
         ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)

@@ -182,6 +182,7 @@ const modules = ['v1.0.0', 'v1.1.0'].map((version) =>
   goModule({ path: 'example.com/Tool', version, files: { 'a.go': `package a // ${BAD}` }, database }),
 );
 database.fill(20);
+const LOOKUP = `/sumdb/${database.name}/lookup/example.com/!tool@v1.1.0`;
 const offersGo = (body: string): boolean => body.includes('v1.1.0');
 const goEcosystem = (name: string, options: object): Ecosystem => ({
   name,
@@ -364,6 +365,41 @@ function sumPaths(): string[] {
     ...data,
   ];
 }
+
+/** How the upstream is asked for something of the denied name, in each ecosystem; and ways to it that no version has. */
+const NAMES: readonly { readonly ecosystem: Ecosystem; readonly name: RegExp; readonly more?: readonly string[] }[] = [
+  { ecosystem: NPM, name: /tool/, more: ['/-/v1/search?text=tool', '/-/v1/search?text=a+scope:acme+b&size=9'] },
+  { ecosystem: PYPI, name: /demo/ },
+  { ecosystem: goEcosystem('go', { sumdb: database.verifierKey }), name: /tool/i, more: [LOOKUP] },
+  {
+    ecosystem: OCI,
+    name: /team/,
+    more: [
+      `/team/app/blobs/sha256:${hash(BAD)}`,
+      `/team/app/referrers/sha256:${hash(image)}`,
+      `/team/app/referrers/sha256:${hash(image)}?artifactType=application/spdx`,
+    ],
+  },
+  { ecosystem: FILES, name: /tool/ },
+  { ecosystem: HELM, name: /app/ },
+];
+
+describe('a denied name', () => {
+  it.each(NAMES.map((each) => ({ ...each, of: each.ecosystem.name })))(
+    'of $of is not told to its upstream',
+    async ({ ecosystem, name, more = [] }) => {
+      const isOfIt = ({ coordinates }: PolicyInput): boolean =>
+        name.test(coordinates.name) || coordinates.name === '@acme/-';
+      const policy = new FixedPolicy([{ id: 'private', action: 'deny', reason: 'it is ours', matches: isOfIt }]);
+      const repository = await open(ecosystem, policy);
+      for (const path of [...ecosystem.ways.map((way) => way.path), ...more])
+        for (const method of ['GET', 'HEAD']) await repository.ask({ path, method });
+      const told = repository.upstream.requests.map(({ path }) => path).filter((path) => name.test(path));
+      expect(told).toEqual([]);
+      for (const path of more) expect([path, (await repository.ask(path)).status]).toEqual([path, 403]);
+    },
+  );
+});
 
 describe('a denied version', () => {
   const cases = ECOSYSTEMS.flatMap((ecosystem) =>

@@ -24,6 +24,8 @@ import type { PackumentVariant } from './representation.js';
 const FULL_TYPE = 'application/json';
 /** The media type of the abbreviated form. pnpm normalises a packument again when it is not exactly this. */
 const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
+/** The longest search text that is taken, in characters. */
+const SEARCH_TEXT_LIMIT = 2_000;
 /** What the registry's own search gives at the most. */
 const SEARCH_LIMIT = 250;
 const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance'] as const;
@@ -207,7 +209,19 @@ function search(head: RequestHead): Resource {
     name: 'search',
     upstreamPath: query === '' ? '-/v1/search' : `-/v1/search?${query}`,
     accept: 'application/json',
+    names: namesIn(head.query.get('text') ?? ''),
   };
+}
+
+/** The names of packages that a search text may hold: the upstream would learn them. */
+function namesIn(text: string): PackageCoordinates[] {
+  if (text.length > SEARCH_TEXT_LIMIT)
+    throw new EntrepotError('bad-request', `expected a search text of at most ${SEARCH_TEXT_LIMIT} characters`);
+  return text
+    .split(/[\s,+]/)
+    .map((word) => word.replace(/^(?:not:|-)/, '').replace(/^scope:@?(.*)$/s, '@$1/-'))
+    .filter(isPackageName)
+    .map((name) => coordinates(name));
 }
 
 /** @returns npm's own 20 where `text` is no number */
