@@ -19,8 +19,11 @@ export interface PolicyInput {
   readonly facts: ArtifactFacts;
   /** When its bytes were first stored here; absent when they are not. Milliseconds since the epoch. */
   readonly storedAt?: number | undefined;
-  /** When a document that names it was first stored here, or its bytes were. Milliseconds since the epoch. */
-  readonly firstSeenAt?: number | undefined;
+  /**
+   * When a document that names it was first stored here, or its bytes were. Milliseconds since the epoch. `unknown`: it is a name for
+   * bytes that nobody has looked for yet, so nothing is said of its age.
+   */
+  readonly firstSeenAt?: number | 'unknown' | undefined;
   /** Absent as long as the bytes are not known. */
   readonly digest?: Digest | undefined;
   /** Bytes. */

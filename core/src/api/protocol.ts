@@ -199,6 +199,11 @@ export interface Protocol {
    */
   partPath?(whole: PackageCoordinates, part: PartReference): string | undefined;
   /**
+   * What the bytes of a resource name by its digest (`version` is the digest): the manifests of an index, the layers of an image.
+   * For policy they are as old as what names them. Absent: nothing.
+   */
+  partsOf?(resource: ArtifactResource | DocumentResource, content: Content): Promise<readonly PackageCoordinates[]>;
+  /**
    * Makes the bytes of a resource that says `produced`; for one with `together` those of all its members. Called once for
    * all who ask meanwhile.
    * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`, as an upstream would have answered

@@ -6,11 +6,11 @@ import type { ArtifactFacts } from '../api/facts.js';
 import type { Integrity } from '../api/integrity.js';
 import type { FirstFetch, FiredRule, PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { ArtifactDescription, RewriteContext } from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, Resource, StoredResource } from '../api/resource.js';
 import type { ScanAnswer, ScanWish } from '../api/scan-desk.js';
 import type { ScanSubject } from '../api/scanner.js';
 import { Denial, denialText } from './denial.js';
-import { isPinned } from './pinned-document.js';
+import { isPinned, nameOf } from './pinned-document.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
 import { untilAborted } from './until-aborted.js';
 
@@ -40,10 +40,14 @@ interface Subject {
   readonly storedAt?: number | undefined;
   readonly caller?: string | undefined;
   readonly now?: number | undefined;
+  /** What its first sight is of. Absent: of `coordinates`; `unknown`: of bytes whose digest nobody knows yet. */
+  readonly agedAs?: PackageCoordinates | 'unknown' | undefined;
 }
 
 /** What of a resource decides how it is judged. */
-type Judged = Pick<ArtifactResource | DocumentResource, 'coordinates' | 'refusedOnlyIfMalicious'>;
+type Judged = Pick<StoredResource, 'coordinates' | 'refusedOnlyIfMalicious'> &
+  Pick<Partial<ArtifactResource>, 'contentAddressed' | 'integrity'> &
+  Pick<Partial<DocumentResource>, 'pinned'>;
 
 /** A judgement that holds as long as all of this does. */
 interface Memo {
@@ -91,6 +95,7 @@ export class Admission {
    * Asks policy about something of which no byte is here.
    * @param description what its document says of it
    * @param request of the one who asks; absent where several may
+   * @param digest of what it stands for, where it is a name for bytes
    * @throws Denial for `deny` and `hold`
    */
   require(
@@ -98,12 +103,22 @@ export class Admission {
     coordinates: PackageCoordinates,
     description?: Partial<ArtifactDescription>,
     request?: EngineRequest,
+    digest?: Digest,
   ): Judgement {
     const caller = request && this.callerOf(request);
+    const agedAs = agedAsOf(resource, coordinates, digest);
     return this.#passed(
       resource,
-      this.#judge({ coordinates, facts: description, integrity: description?.integrity, caller }),
+      this.#judge({ coordinates, facts: description, integrity: description?.integrity, caller, agedAs }),
     );
+  }
+
+  /** Notes that `parts` were there when what they are parts of was first seen: an image has one age. */
+  noteParts({ coordinates }: Judged, digest: Digest, parts: readonly PackageCoordinates[]): void {
+    const { firstSeen } = this.#services;
+    const { name } = this.#definition;
+    const since = coordinates && firstSeen?.(name, { ...coordinates, version: digest });
+    for (const part of parts) firstSeen?.(name, part, since);
   }
 
   /** Asks policy about a name as a whole, before anybody is asked for what is under it. */
@@ -156,7 +171,8 @@ export class Admission {
     const { scanDesk } = this.#services;
     const caller = this.callerOf(request);
     const answer = scanDesk?.peek({ coordinates, digest: entry.digest });
-    const subject: Subject = { coordinates, entry, caller, facts: factsNow(entry, description) };
+    const agedAs = agedAsOf(resource, coordinates, nameOf(entry));
+    const subject: Subject = { coordinates, entry, caller, facts: factsNow(entry, description), agedAs };
     const judgement = this.#judge(subject, answer);
     if (judgement.decision.pending === true) {
       this.#passed(resource, judgement);
@@ -180,7 +196,8 @@ export class Admission {
     const caller = this.callerOf(request);
     const facts = factsNow(entry, description);
     // Kept since then, which graces look at; and nobody will say more of it.
-    const judgement = this.#judge({ coordinates, caller, facts, storedAt: entry.fetchedAt }, NOT_SCANNED);
+    const agedAs = agedAsOf(resource, coordinates, nameOf(entry));
+    const judgement = this.#judge({ coordinates, caller, facts, storedAt: entry.fetchedAt, agedAs }, NOT_SCANNED);
     this.#remember(entry, { document, answer: undefined, caller, judgement });
     return this.#passed(resource, judgement);
   }
@@ -194,8 +211,9 @@ export class Admission {
   /** What policy says of a kept document that names bytes. Nobody waits for its reports. */
   judgeName(entry: Entry): Judgement | undefined {
     const { coordinates, facts, digest } = entry;
-    const answer = coordinates && this.#services.scanDesk?.peek({ coordinates, digest });
-    return coordinates && this.#judge({ coordinates, entry, facts }, answer);
+    if (coordinates === undefined) return undefined;
+    const answer = this.#services.scanDesk?.peek({ coordinates, digest });
+    return this.#judge({ coordinates, entry, facts, agedAs: { ...coordinates, version: nameOf(entry) } }, answer);
   }
 
   /** For bytes that are not kept, and so are scanned by nobody: what the rule says of reports that are late. */
@@ -251,7 +269,7 @@ export class Admission {
   }
 
   #judge(subject: Subject, answer?: ScanAnswer): Judgement {
-    const { coordinates, facts = {}, integrity, entry, caller } = subject;
+    const { coordinates, facts = {}, integrity, entry, caller, agedAs = coordinates } = subject;
     const { name, kind } = this.#definition;
     const { policy, clock, firstSeen } = this.#services;
     const stage = entry === undefined ? 'request' : 'content';
@@ -264,7 +282,10 @@ export class Admission {
       storedAt,
       // Asked only where a rule counts from it: being asked for is what makes a version seen.
       get firstSeenAt() {
-        const seen = firstSeen?.(name, coordinates);
+        // Lists tell of a name by its own first sight.
+        if (agedAs !== coordinates) firstSeen?.(name, coordinates);
+        if (agedAs === 'unknown') return storedAt ?? 'unknown';
+        const seen = firstSeen?.(name, agedAs);
         return seen === undefined ? storedAt : Math.min(seen, storedAt ?? seen);
       },
       digest: entry?.digest,
@@ -412,6 +433,21 @@ function sumsOf({ digest, integrity }: Entry): readonly Integrity[] {
 
 function scanned({ coordinates, entry }: Subject): ScanSubject {
   return { coordinates, digest: entry?.digest };
+}
+
+/**
+ * What the age of something is counted of: a name for bytes may be moved, so that it is as old as what it stands for now; and a
+ * part that has no version of its own is known by its digest.
+ */
+function agedAsOf(
+  { pinned, contentAddressed, integrity = [] }: Judged,
+  coordinates: PackageCoordinates,
+  digest: Digest | undefined,
+): Subject['agedAs'] {
+  if (pinned !== undefined) return digest === undefined ? 'unknown' : { ...coordinates, version: digest };
+  const [sum] = integrity;
+  if (contentAddressed !== true || coordinates.version !== undefined || sum === undefined) return undefined;
+  return { ...coordinates, version: `${sum.algorithm}:${sum.hex}` };
 }
 
 function unscanned(decision: PolicyDecision): PolicyDecision {

@@ -552,6 +552,8 @@ export class Flight implements SharedFlight {
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
         this.#plan.described(digest, await readDescriptions(protocol, resource, content, context));
+      if (protocol.partsOf !== undefined && needs.has('publishedAt'))
+        this.#context.admission.noteParts(resource, digest, await protocol.partsOf(resource, content));
     } catch (error) {
       this.#plan.abandonReads();
       throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);

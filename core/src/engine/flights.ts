@@ -26,7 +26,7 @@ import { standing } from './freshness.js';
 import { isSource, KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
 import type { NegativeCache } from './negative-cache.js';
 import { Patience, type Waiting } from './patience.js';
-import { isPinned, nameOf } from './pinned-document.js';
+import { isPinned, namedNow, nameOf, type PinnedDocument } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
@@ -226,7 +226,19 @@ export class Flights {
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
-    return { description, judgement: admission.require(resource, coordinates, description, request) };
+    const digest = isPinned(resource) ? await this.#namedNow(resource, request) : undefined;
+    return { description, judgement: admission.require(resource, coordinates, description, request, digest) };
+  }
+
+  /** What a name stands for, where a rule counts ages: it is as old as that. `undefined` where that is not told. */
+  async #namedNow(resource: PinnedDocument, request: EngineRequest | undefined): Promise<Digest | undefined> {
+    const { admission, definition, services, upstreams } = this.#context;
+    if (!services.policy.needs().has('publishedAt')) return undefined;
+    // Nobody is asked for what is refused whatever it stands for.
+    admission.requireName(resource);
+    if (resource.coordinates !== undefined) admission.require(resource, resource.coordinates, undefined, request);
+    const tooLate = AbortSignal.timeout(definition.limits.totalTimeout);
+    return await namedNow(upstreams, resource, tooLate);
   }
 
   async #described(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {

@@ -90,8 +90,10 @@ export interface EngineServices {
   /**
    * When a version was first asked for or listed here, this time at the latest; milliseconds since the epoch. Called where a
    * rule counts an age from it. `undefined`: it is not known. Quick: from memory.
+   * @param since it is a part of something that is known since then, and so as old
    */
-  readonly firstSeen?: ((repository: string, coordinates: PackageCoordinates) => number | undefined) | undefined;
+  readonly firstSeen?:
+    ((repository: string, coordinates: PackageCoordinates, since?: number) => number | undefined) | undefined;
   /** Told of what metrics count and no reply shows. */
   readonly observer?: EngineObserver | undefined;
 }

@@ -299,9 +299,9 @@ export class StoredServing {
   #judgeComing(
     request: EngineRequest,
     resource: Stored,
-    { coordinates, description }: FlightHead,
+    { coordinates, description, digest }: FlightHead,
   ): Judgement | undefined {
-    return coordinates && this.#context.admission.require(resource, coordinates, description, request);
+    return coordinates && this.#context.admission.require(resource, coordinates, description, request, digest);
   }
 
   async #serveComing(

@@ -218,6 +218,7 @@ function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledConditi
       const { input } = subject;
       if (subject.isName) return truth.unknown;
       const start = subject.ageStart();
+      if (Number.isNaN(start)) return truth.unknown;
       for (const age of [below, from]) if (age !== undefined && start !== undefined) subject.note(start + age);
       const { now } = input;
       const began = start ?? now;

@@ -85,13 +85,18 @@ export class Subject {
     if (this.nextChangeAt === undefined || at < this.nextChangeAt) this.nextChangeAt = at;
   }
 
-  /** It is a name as a whole, not one of its versions: documents are asked for by it. */
+  /** It is a name as a whole, not one of its versions or parts: documents are asked for by it. */
   get isName(): boolean {
-    const { coordinates, stage, storedAt } = this.input;
-    return coordinates.version === undefined && stage === 'request' && storedAt === undefined;
+    const { input } = this;
+    const { coordinates, stage, storedAt } = input;
+    if (coordinates.version !== undefined || stage !== 'request' || storedAt !== undefined) return false;
+    return input.firstSeenAt === undefined;
   }
 
-  /** When its age began; infinite: always old enough, or never. `undefined`: this is the first that is known of it. */
+  /**
+   * When its age began; infinite: always old enough, or never; not a number: it cannot be said. `undefined`: this is the first
+   * that is known of it.
+   */
   ageStart(): number | undefined {
     const { facts, storedAt } = this.input;
     if (this.#defaults.ageSource !== 'first-seen') {
@@ -100,7 +105,8 @@ export class Subject {
       if (this.#defaults.unknownDate === 'allow') return -Infinity;
       if (this.#defaults.unknownDate === 'deny') return Infinity;
     }
-    return this.input.firstSeenAt ?? storedAt;
+    const { firstSeenAt } = this.input;
+    return firstSeenAt === 'unknown' ? Number.NaN : (firstSeenAt ?? storedAt);
   }
 
   /**

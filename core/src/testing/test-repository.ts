@@ -12,7 +12,12 @@ import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
 import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
-import { DEFAULT_LIMITS, type RepositoryDefinition, type RepositoryEngine } from '../engine/repository.js';
+import {
+  DEFAULT_LIMITS,
+  type EngineServices,
+  type RepositoryDefinition,
+  type RepositoryEngine,
+} from '../engine/repository.js';
 import { createSharedStorage } from '../engine/shared-storage.js';
 import { FakeUpstream } from './fake-upstream.js';
 import { ManualClock } from './manual-clock.js';
@@ -30,6 +35,8 @@ export interface TestRepositoryOptions {
   readonly services?: Readonly<Record<string, unknown>>;
   /** Default: everything is allowed. */
   readonly policy?: PolicyEngine;
+  /** Default: nothing is known of when something was first seen, but when it was stored. */
+  readonly firstSeen?: EngineServices['firstSeen'];
   /** Replaces the protocol that the plugin makes. */
   readonly protocol?: (made: Protocol) => Protocol;
   /** What differs from the defaults of a repository. */
@@ -141,6 +148,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
       clock,
       logger,
       storage,
+      firstSeen: given.firstSeen,
     },
   );
   let closed: Promise<void> | undefined;

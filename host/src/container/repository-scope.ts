@@ -68,7 +68,7 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
           ...services,
           scanDesk,
           answer: answererOf(governance),
-          firstSeen: (_repository, coordinates) => governance.firstSeen.meet(coordinates),
+          firstSeen: (_repository, coordinates, since) => governance.firstSeen.meet(coordinates, since),
         },
       );
       served = true;

@@ -36,17 +36,22 @@ export class FirstSeen {
     return this.#corrections;
   }
 
-  /** When a version was first met: now, if never before. `undefined` for a name as a whole. */
-  meet(coordinates: PackageCoordinates): number | undefined {
+  /**
+   * When a version was first met: now, if never before. `undefined` for a name as a whole.
+   * @param since it is a part of something that was met then
+   */
+  meet(coordinates: PackageCoordinates, since = Infinity): number | undefined {
     const { ecosystem, name, version } = coordinates;
     if (version === undefined) return undefined;
     const key = keyOf(coordinates);
     const known = this.#known.get(key);
-    const at = known ?? this.#clock.now();
-    if (known === undefined) {
+    const at = Math.min(known ?? this.#clock.now(), since);
+    if (known !== at) {
       // Met again later.
       if (this.#pending.size >= this.#limits.pending) return at;
       this.#pending.set(key, { coordinates: { ecosystem, name, version }, at });
+      // It was judged by what was known before.
+      if (known !== undefined) this.#corrections += 1;
     }
     this.#remember(key, at);
     return at;

@@ -23,7 +23,7 @@ import {
   rewriteList,
   type ListPage,
 } from './lists.js';
-import { mediaTypeIn, parseManifest, requireManifest } from './manifest.js';
+import { mediaTypeIn, parseManifest, requireManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT, MANIFEST_TYPES } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
@@ -34,6 +34,8 @@ import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } f
 const MAX_MANIFEST = 16 * 1024 * 1024;
 /** A name and a digest. What is longer names no blob that could be asked for. */
 const LONGEST_KEY = 512;
+/** How many parts of an image are as old as it. */
+const MAX_PARTS = 2_000;
 /** How many sizes of blobs are remembered from manifests. */
 const MAX_SIZES = 20_000;
 
@@ -274,6 +276,17 @@ export class OciProxy implements Protocol {
     return partsOf(document.coordinates?.name ?? '', bytes);
   }
 
+  /** Of one image, all is as old as its manifest. */
+  async partsOf(
+    { class: of, coordinates }: ArtifactResource | DocumentResource,
+    content: Content,
+  ): Promise<readonly PackageCoordinates[]> {
+    if ((of !== 'tag' && of !== 'manifest') || coordinates === undefined || content.size > MAX_MANIFEST) return [];
+    const { manifests, blobs } = readManifest(await content.bytes(MAX_MANIFEST));
+    const parts = [...manifests, ...blobs].slice(0, MAX_PARTS).filter(({ digest }) => looksLikeDigest(digest));
+    return parts.map(({ digest }) => ({ ...coordinates, version: digest }));
+  }
+
   async verify(artifact: ArtifactResource, content: Content): Promise<void> {
     if (artifact.class === 'manifest')
       this.#learnSizes(artifact.coordinates?.name ?? '', await content.bytes(MAX_MANIFEST));
@@ -308,11 +321,14 @@ export class OciProxy implements Protocol {
 
 /** The manifests that an index brings along, by their keys: they go by its name. */
 function partsOf(name: string, bytes: Uint8Array): ReadonlyMap<string, ArtifactDescription> {
+  return new Map(readManifest(bytes).manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
+}
+
+/** What a manifest names; what is none of a form that we know names nothing. */
+function readManifest(bytes: Uint8Array): Pick<Manifest, 'manifests' | 'blobs'> {
   try {
-    const { manifests } = parseManifest(bytes);
-    return new Map(manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
+    return parseManifest(bytes);
   } catch {
-    // What is no manifest of a form that we know brings nothing along.
-    return new Map();
+    return { manifests: [], blobs: [] };
   }
 }

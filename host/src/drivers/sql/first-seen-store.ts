@@ -30,7 +30,7 @@ export class SqlFirstSeenStore {
     return rows.reverse().map(sightOf);
   }
 
-  /** Notes versions that are not known. @returns since when each of them is known */
+  /** Notes versions, unless they are known for longer. @returns since when each of them is known */
   async record(sights: readonly Sight[]): Promise<readonly Sight[]> {
     const known: Sight[] = [];
     for (let start = 0; start < sights.length; start += BATCH) {
@@ -69,11 +69,16 @@ export class SqlFirstSeenStore {
             seen_at: at,
           })),
         )
-        // Changes nothing, so that the row comes back.
+        // The row comes back, whichever is the earlier one.
         .onConflict((conflict) =>
-          conflict
-            .columns(['ecosystem', 'name', 'version'])
-            .doUpdateSet((kept) => ({ seen_at: kept.ref('first_seen.seen_at') })),
+          conflict.columns(['ecosystem', 'name', 'version']).doUpdateSet((kept) => ({
+            seen_at: kept
+              .case()
+              .when('excluded.seen_at', '<', kept.ref('first_seen.seen_at'))
+              .then(kept.ref('excluded.seen_at'))
+              .else(kept.ref('first_seen.seen_at'))
+              .end(),
+          })),
         )
         .returningAll()
         .execute()
