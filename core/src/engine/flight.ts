@@ -1,6 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
-import { pipeline, type Readable, type Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { pipeline, type Readable } from 'node:stream';
+import {
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  type BrotliDecompress,
+  type Gunzip,
+  type Inflate,
+} from 'node:zlib';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
@@ -40,6 +47,9 @@ const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
 
 /** What upstreams answer that do not know a kind of document, besides 404. */
 const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
+
+/** A coded body may unfold to so many times its bytes, beyond the size of a document: what grows more was made to fill the disk. */
+const MOST_GROWTH = 100;
 
 /** What a flight is asked to bring. */
 export interface FlightPlan {
@@ -111,6 +121,8 @@ export interface FlightContext {
   readonly upstreams: Upstreams;
   readonly admission: Admission;
 }
+
+type Decoder = Gunzip | Inflate | BrotliDecompress;
 
 interface Sums {
   readonly sha256: Hash;
@@ -367,13 +379,15 @@ export class Flight implements SharedFlight {
     );
   }
 
-  #checkSize(size: number): void {
+  /** @param raw the bytes of a coded body so far, which `size` was decoded from */
+  #checkSize(size: number, raw = Infinity): void {
     const { resource } = this.#plan;
     const { maxArtifactBytes, maxDocumentBytes } = this.#context.definition.limits;
     // A document that is passed on as it is is never held whole either.
     const configured =
       resource.kind === 'document' && resource.rewritten === true ? maxDocumentBytes : maxArtifactBytes;
-    const limit = Math.min(configured, resource.maxBytes ?? Infinity);
+    const unfolded = Math.max(maxDocumentBytes, MOST_GROWTH * raw);
+    const limit = Math.min(configured, resource.maxBytes ?? Infinity, unfolded);
     if (size <= limit) return;
     throw new EntrepotError(
       'upstream-unavailable',
@@ -385,7 +399,7 @@ export class Flight implements SharedFlight {
   /** Writes the body to the spool while it is summed up; a body that breaks off is taken up again where that is safe. */
   async #fill(
     first: UpstreamReply,
-    firstDecoder: Transform | undefined,
+    firstDecoder: Decoder | undefined,
     size: number | undefined,
     spool: Spool,
     promised: readonly Integrity[],
@@ -398,9 +412,10 @@ export class Flight implements SharedFlight {
     for (;;) {
       const before = spool.size;
       try {
-        for await (const bytes of decodedBody(reply.body, decoder) as AsyncIterable<Buffer>) {
+        const body = decodedBody(reply.body, decoder, (raw) => this.#checkSize(raw));
+        for await (const bytes of body as AsyncIterable<Buffer>) {
           signal.throwIfAborted();
-          this.#checkSize(spool.size + bytes.length);
+          this.#checkSize(spool.size + bytes.length, decoder?.bytesWritten);
           sums.sha256.update(bytes);
           for (const hash of sums.promised.values()) hash.update(bytes);
           await spool.append(bytes);
@@ -663,7 +678,7 @@ function strongValidator(reply: UpstreamReply): string | undefined {
  * The decoder for the reply's content coding, if it has one that is meant. Servers label `.tgz` files `gzip` because of
  * their name alone: those bytes are the file, as `curl` would save it.
  */
-function contentDecoder(resource: ArtifactResource | DocumentResource, reply: UpstreamReply): Transform | undefined {
+function contentDecoder(resource: ArtifactResource | DocumentResource, reply: UpstreamReply): Decoder | undefined {
   const coding = reply.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
   if (coding === 'identity' || coding === '') return undefined;
   const path = resource.upstreamPath.split('?', 1)[0] as string;
@@ -680,9 +695,18 @@ function contentDecoder(resource: ArtifactResource | DocumentResource, reply: Up
   );
 }
 
-function decodedBody(body: Readable, decoder: Transform | undefined): Readable {
+/** @param check is told how many bytes came so far before they are decoded: not all of them become bytes of the body */
+function decodedBody(body: Readable, decoder: Decoder | undefined, check: (raw: number) => void): Readable {
   if (decoder === undefined) return body;
-  pipeline(body, decoder, () => {});
+  const counted = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let raw = 0;
+    for await (const bytes of source) {
+      raw += bytes.length;
+      check(raw);
+      yield bytes;
+    }
+  };
+  pipeline(body, counted, decoder, () => {});
   return decoder;
 }
 

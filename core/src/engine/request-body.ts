@@ -12,9 +12,9 @@ export async function readRequestBody(request: EngineRequest, limit: number): Pr
   const parts: Buffer[] = [];
   let size = 0;
   try {
-    for await (const part of decoded(request) as AsyncIterable<Buffer>) {
+    for await (const part of decoded(request, limit) as AsyncIterable<Buffer>) {
       size += part.length;
-      if (size > limit) throw new EntrepotError('too-large', `The request body has more than ${limit} bytes`);
+      if (size > limit) throw tooLarge(limit);
       parts.push(part);
     }
   } catch (error) {
@@ -26,7 +26,7 @@ export async function readRequestBody(request: EngineRequest, limit: number): Pr
   return Buffer.concat(parts);
 }
 
-function decoded(request: EngineRequest): Readable {
+function decoded(request: EngineRequest, limit: number): Readable {
   const { body } = request;
   const coding = request.header('content-encoding')?.trim().toLowerCase() ?? 'identity';
   if (coding === 'identity') return body;
@@ -44,6 +44,25 @@ function decoded(request: EngineRequest): Readable {
       code: 'UNSUPPORTED_CODING',
     });
   }
-  pipeline(body, decoder, () => {});
+  pipeline(
+    body,
+    (source: AsyncIterable<Buffer>) => bounded(source, limit),
+    decoder,
+    () => {},
+  );
   return decoder;
+}
+
+/** Ends a coded body that has more bytes than its decoded form may have: not all of them need become bytes of that. */
+async function* bounded(source: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const bytes of source) {
+    size += bytes.length;
+    if (size > limit) throw tooLarge(limit);
+    yield bytes;
+  }
+}
+
+function tooLarge(limit: number): EntrepotError {
+  return new EntrepotError('too-large', `The request body has more than ${limit} bytes`);
 }

@@ -445,6 +445,7 @@ export class StoredServing {
     const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
     const gone = failure.kind === 'not-found';
     if (gone) await negative.remember(resource.key, failure, rule);
+    else await negative.rememberFault(resource.key, failure);
     // An outage of our own is no better reason to withhold it than one of the upstream.
     const outage = failure.staleAllowed || failure.kind === 'storage';
     const usable = gone ? rule.onGone === 'keep' : outage && state?.ifError === true;

@@ -30,8 +30,10 @@ import type { OciOptions } from './options.js';
 import { signedPart } from './signed-manifest.js';
 import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } from './reference.js';
 
-/** The largest manifest that is looked into. Larger ones are passed on unread. Bytes. */
+/** The largest manifest that is taken, in bytes: registries take 4 MiB at the most (distribution specification, "Pushing Manifests"). */
 const MAX_MANIFEST = 16 * 1024 * 1024;
+/** The largest list of tags, names or referrers, in bytes: a million tags. */
+const MAX_LIST = 32 * 1024 * 1024;
 /** A name and a digest. What is longer names no blob that could be asked for. */
 const LONGEST_KEY = 512;
 /** How many parts of an image are as old as it. */
@@ -123,6 +125,7 @@ export class OciProxy implements Protocol {
       tokenScope: `repository:${name}:pull`,
       accessName: clientName,
       expectedMediaTypes: EXPECTED_MANIFEST_TYPES,
+      maxBytes: MAX_MANIFEST,
       coordinates: { ecosystem: 'oci', name, version: reference },
     };
     if (looksLikeDigest(reference)) {
@@ -191,6 +194,7 @@ export class OciProxy implements Protocol {
       kind: 'document',
       class: 'tags',
       key: `tags/${name}${query}`,
+      maxBytes: MAX_LIST,
       coordinates: { ecosystem: 'oci', name },
       upstreamPath: `v2/${name}/tags/list${query}`,
       // What was pulled can be listed while the upstream is down.
@@ -210,6 +214,7 @@ export class OciProxy implements Protocol {
       kind: 'document',
       class: 'catalog',
       key: `catalog${query}`,
+      maxBytes: MAX_LIST,
       upstreamPath: `v2/_catalog${query}`,
       tokenScope: 'registry:catalog:*',
       accept: 'application/json',
@@ -228,6 +233,7 @@ export class OciProxy implements Protocol {
       class: 'referrers',
       key: `referrers/${name}@${digest}${query}`,
       coordinates: { ecosystem: 'oci', name },
+      maxBytes: MAX_LIST,
       upstreamPath: `v2/${name}/referrers/${digest}${query}`,
       tokenScope: `repository:${name}:pull`,
       accessName: clientName,
@@ -243,6 +249,7 @@ export class OciProxy implements Protocol {
         class: 'referrers',
         key: `referrers/${name}:${algorithm}-${hex}`,
         coordinates: { ecosystem: 'oci', name },
+        maxBytes: MAX_LIST,
         upstreamPath: `v2/${name}/manifests/${algorithm}-${hex}`,
         tokenScope: `repository:${name}:pull`,
         accessName: clientName,
@@ -306,7 +313,7 @@ export class OciProxy implements Protocol {
 
   async mediaTypeOf(resource: ArtifactResource | DocumentResource, content: Content): Promise<string | undefined> {
     if (resource.class !== 'tag' && resource.class !== 'manifest') return undefined;
-    return content.size > MAX_MANIFEST ? undefined : mediaTypeIn(await content.bytes(MAX_MANIFEST));
+    return mediaTypeIn(await content.bytes(MAX_MANIFEST));
   }
 
   async namedPart(resource: ArtifactResource | DocumentResource, content: Content): Promise<Uint8Array | undefined> {
