@@ -1,10 +1,12 @@
 // Runs a script of this repository on a Node that it supports: `node scripts/node.mjs <file> [arguments]`. Where the
 // machine's own Node is older, or `ENTREPOT_NODE` names another version, a Node comes as an npm package into a cache folder.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, homedir } from 'node:os';
+import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { handOver } from './hand-over.mjs';
+import { registryOptions } from './registry.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -93,7 +95,7 @@ function fetchPackage(name, version, integrity, folder) {
     const packages = { '': { dependencies }, [`node_modules/${name}`]: { version, integrity } };
     writeFileSync(join(scratch, 'package.json'), JSON.stringify({ private: true, dependencies }));
     writeFileSync(join(scratch, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }));
-    const install = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+    const install = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...registryOptions()];
     const shell = process.platform === 'win32';
     const { status, error } = spawnSync('npm', install, {
       cwd: scratch,
@@ -118,23 +120,12 @@ function outerEnvironment() {
 }
 
 /**
- * Goes on as another Node: signals reach it, and its end is ours. It is first on the path of whatever it starts.
+ * Goes on as another Node. It is first on the path of whatever it starts.
  * @param {string} program
  * @param {readonly string[]} command
  */
 function runUnder(program, command) {
-  const env = { ...process.env, PATH: `${dirname(program)}${delimiter}${process.env['PATH'] ?? ''}` };
-  const child = spawn(program, command, { env, stdio: 'inherit' });
-  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP', 'SIGINT'])) {
-    process.on(signal, () => {
-      // A terminal sends its interrupt to the whole group: a second one would cut a drain short.
-      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
-    });
-  }
-  child.once('error', (error) => fail(`${program} could not be started: ${error.message}`));
-  child.once('exit', (code, signal) => {
-    process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-  });
+  handOver(program, command, { ...process.env, PATH: `${dirname(program)}${delimiter}${process.env['PATH'] ?? ''}` });
 }
 
 /** @param {string} text @returns {never} */

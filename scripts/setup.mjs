@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { registryOptions } from './registry.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -9,9 +10,14 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
  * Ends the process when a step fails.
  */
 export function setUp() {
-  if (!isInstalled()) step('installing dependencies', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  if (!isInstalled()) {
+    const install = ['ci', '--include=dev', '--no-audit', '--no-fund', ...registryOptions()];
+    step('installing dependencies', 'npm', install);
+  }
   const compiler = 'node_modules/typescript/bin/tsc';
   step(existsSync(`${ROOT}host/dist/cli/main.js`) ? undefined : 'building', process.execPath, [compiler, '-b']);
+  // npm links it as `entrepot` before it is there, so that npm could not make it a program.
+  chmodSync(`${ROOT}host/dist/cli/main.js`, 0o755);
 }
 
 /**

@@ -49,6 +49,7 @@ import { accessLog } from './http/request-context.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
+import { keepFoundUpstreams, type FoundUpstreams } from './found-upstreams.js';
 import { createLogger } from './logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, urlAt, type Served } from './mount-repositories.js';
 import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
@@ -116,6 +117,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     if (prepared.problems.length > 0) throw new ConfigurationError(prepared.problems);
     await prepared.root.start();
     openEngines(prepared);
+    keepFoundUpstreams(loaded.config, prepared.found, prepared.root.get(ROOT_LOGGER));
     return assemble(loaded, prepared);
   } catch (error) {
     await abandon(prepared);
@@ -141,6 +143,7 @@ interface Prepared {
   readonly engines: Map<string, RepositoryEngine>;
   readonly problems: readonly ConfigurationProblem[];
   readonly deadline: Deadline;
+  readonly found: FoundUpstreams;
 }
 
 /** When everything has to be closed; milliseconds of the monotonic clock. */
@@ -235,7 +238,7 @@ async function prepare(
     ...(role === 'server' ? certificateProblems(config, planned.plans) : []),
     ...refused,
   ];
-  return { root, administration, served, engines, problems, deadline };
+  return { root, administration, served, engines, problems, deadline, found: planned.found };
 }
 
 function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {

@@ -20,6 +20,7 @@ import {
   type UpstreamAuth,
 } from './config/index.js';
 import { didYouMean } from './config/faults.js';
+import { Discovery, type FoundUpstreams } from './found-upstreams.js';
 import type { LoadedPlugin } from './plugins/load.js';
 
 /** An upstream of a plan. */
@@ -63,6 +64,8 @@ export interface RepositoryPlan {
 export interface RepositoryPlans {
   readonly plans: readonly RepositoryPlan[];
   readonly problems: readonly ConfigurationProblem[];
+  /** What the clients on this machine are set up with, of those that are not pointed here. */
+  readonly found: FoundUpstreams;
 }
 
 type ServerConfig = LoadedConfig['config']['server'];
@@ -79,13 +82,17 @@ export async function planRepositories(
 ): Promise<RepositoryPlans> {
   const configured = Object.entries(config.repositories ?? {});
   const { server } = config;
-  const results = await Promise.all(configured.map(([name, one]) => planRepository(name, one, plugins, server)));
+  const discovery = new Discovery(config);
+  const results = await Promise.all(
+    configured.map(([name, one]) => planRepository(name, one, plugins, server, discovery)),
+  );
   if (addBundledRepositories) {
     const added = plugins.filter(({ bundled, plugin }) => bundled && config.repositories?.[plugin.id] === undefined);
-    results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, server)))));
+    results.push(...(await Promise.all(added.map((loaded) => planBundled(loaded, server, discovery)))));
   }
   const plans = withSharedMounts(results.flatMap(({ plan }) => (plan === undefined ? [] : [plan])));
-  return { plans, problems: [...results.flatMap(({ problems }) => problems), ...mountProblems(plans)] };
+  const problems = [...results.flatMap(({ problems: own }) => own), ...mountProblems(plans)];
+  return { plans, problems, found: discovery.found };
 }
 
 interface Planned {
@@ -98,6 +105,7 @@ async function planRepository(
   config: RepositoryConfig,
   plugins: readonly LoadedPlugin[],
   server: ServerConfig,
+  discovery: Discovery,
 ): Promise<Planned> {
   const main = server.listen;
   const path = `repositories.${name}`;
@@ -122,7 +130,9 @@ async function planRepository(
     problems.push({ path: `${path}.${problem.path}`, message: problem.message });
   }
   const upstreams =
-    config.enabled && config.kind === 'proxy' ? await findUpstreams(path, plugin, config) : { upstreams: [] };
+    config.enabled && config.kind === 'proxy'
+      ? await findUpstreams(path, plugin, config, discovery)
+      : { upstreams: [] };
   problems.push(...(upstreams.problems ?? []));
   if (
     !config.enabled ||
@@ -151,27 +161,35 @@ async function planRepository(
 }
 
 /** The repository of a bundled plugin in a configuration that names none: there is one when its upstream is known. */
-async function planBundled(loaded: LoadedPlugin, server: ServerConfig): Promise<Planned> {
+async function planBundled(loaded: LoadedPlugin, server: ServerConfig, discovery: Discovery): Promise<Planned> {
   const { plugin } = loaded;
   if (!plugin.kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { problems: [] };
   try {
-    const found = await plugin.discoverUpstreams({ useClientCredentials: false });
+    const found = await discovery.upstreamsOf(plugin, false);
     if (found.length === 0) return { problems: [] };
   } catch (error) {
     return { problems: [discoveryProblem(`repositories.${plugin.id}`, plugin, error)] };
   }
-  return await planRepository(plugin.id, repositoryConfig({ type: plugin.id }), [loaded], server);
+  return await planRepository(plugin.id, repositoryConfig({ type: plugin.id }), [loaded], server, discovery);
 }
 
 async function findUpstreams(
   path: string,
   plugin: ProtocolPlugin,
-  { upstreams, auth, useClientCredentials }: RepositoryConfig,
+  { upstreams, auth, useClientCredentials, mount = `/${path.slice(path.indexOf('.') + 1)}` }: RepositoryConfig,
+  discovery: Discovery,
 ): Promise<
   | { readonly upstreams: readonly PlannedUpstream[]; readonly problems?: undefined }
   | { readonly problems: readonly ConfigurationProblem[] }
 > {
   if (upstreams !== undefined) {
+    const own = upstreams.find(
+      ({ url }) => discovery.isOwn(url) && `${new URL(url).pathname}/`.startsWith(`${mount}/`),
+    );
+    if (own !== undefined) {
+      const message = `${own.url} is this repository itself; expected the URL of another server`;
+      return { problems: [{ path: `${path}.upstream`, message }] };
+    }
     return {
       upstreams: upstreams.map(({ url, scope, fallback, auth }) => ({
         url,
@@ -189,12 +207,12 @@ async function findUpstreams(
   }
   let found: readonly DiscoveredUpstream[];
   try {
-    found = await plugin.discoverUpstreams({ useClientCredentials });
+    found = await discovery.upstreamsOf(plugin, useClientCredentials);
   } catch (error) {
     return { problems: [discoveryProblem(`${path}.upstream`, plugin, error)] };
   }
   if (found.length === 0) {
-    const message = `no upstream, and the settings of ${plugin.id} clients on this machine name none; ${wanted}`;
+    const message = `no upstream, and the settings of ${plugin.id} clients on this machine name no other server; ${wanted}`;
     return { problems: [{ path: `${path}.upstream`, message }] };
   }
   return {

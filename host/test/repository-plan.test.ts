@@ -142,7 +142,7 @@ describe('planRepositories', () => {
       'no upstream that was found',
       { a: { type: 'lost' } },
       'repositories.a.upstream',
-      /settings of lost clients on this machine name none; set repositories\.a\.upstream/,
+      /settings of lost clients on this machine name no other server; set repositories\.a\.upstream/,
     ],
     ['settings that cannot be read', { a: { type: 'broken' } }, 'repositories.a.upstream', /cannot be read: line 3/],
     [

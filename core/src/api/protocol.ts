@@ -319,6 +319,16 @@ export interface DiscoveredUpstream extends Upstream {
   readonly authorization?: string | undefined;
 }
 
+/** What is wanted of the settings of clients. */
+export interface DiscoveryContext {
+  readonly useClientCredentials: boolean;
+  /**
+   * Whether a URL leads to this server, for clients on this machine may be pointed here. A setting that does is passed over
+   * as if nobody had written it: what stands behind it in the client's order counts.
+   */
+  readonly isOwn?: ((url: string) => boolean) | undefined;
+}
+
 /** What a protocol may know of its repository. */
 export interface RepositoryFacts {
   readonly name: string;
@@ -391,7 +401,7 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    * The upstreams that clients on this machine are set up with, for repositories that name none. Empty: nothing found.
    * @throws EntrepotError `configuration` when the client's settings cannot be read.
    */
-  discoverUpstreams?(context: { readonly useClientCredentials: boolean }): Promise<readonly DiscoveredUpstream[]>;
+  discoverUpstreams?(context: DiscoveryContext): Promise<readonly DiscoveredUpstream[]>;
   /** How clients are pointed at a repository at `baseUrl`. */
   clientSetup?(context: { readonly baseUrl: string; readonly repository: RepositoryFacts }): readonly ClientSetup[];
   create(context: {

@@ -66,7 +66,9 @@ export function refusal(url: URL, reply: TransportReply, now: number): EntrepotE
   if (status === 429 || status >= 500) {
     const retryAfter = parseRetryAfter(reply.headers['retry-after'], now);
     const waits = status === 429 || retryAfter !== undefined;
-    return new EntrepotError('upstream-unavailable', said, {
+    // RFC 5842 §7.2.
+    const why = status === 508 ? ': a loop, for it leads back to a server that the request came from' : '';
+    return new EntrepotError('upstream-unavailable', said + why, {
       status: waits ? 503 : 502,
       retryAfter,
       code: `UPSTREAM_${status}`,

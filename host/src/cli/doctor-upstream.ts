@@ -1,6 +1,7 @@
 import { EntrepotError, printableUrl, printDuration } from '@entrepot/core';
 import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
+import { ownAddresses } from '../own-addresses.js';
 import type { Finding } from './doctor.js';
 
 const TIMEOUT = 10_000;
@@ -20,6 +21,15 @@ export async function checkUpstream(
   const shown = `${printableUrl(url)} (${source})`;
   // A repository of the built-in default is in no file.
   const settings = config.repositories?.[repository] ?? repositoryConfig({ type: 'any' });
+  if (ownAddresses(config)(url)) {
+    return [
+      {
+        status: 'warn',
+        check,
+        detail: `${shown} leads to this server itself: to another of its repositories, or in a loop`,
+      },
+    ];
+  }
   const transport = openTransport(settings.transport, env);
   try {
     const begun = Date.now();

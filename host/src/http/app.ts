@@ -4,6 +4,7 @@ import Koa from 'koa';
 import { errorBoundary } from './error-boundary.js';
 import type { ExchangeWatch } from './exchange.js';
 import type { MountedRepository } from './koa-adapter.js';
+import { refuseLoops } from './loop.js';
 import { repositoryRoutes } from './repository-routes.js';
 import { requestContext } from './request-context.js';
 import type { TrustedProxies } from './trusted-proxies.js';
@@ -30,6 +31,7 @@ export function createApp({ repositories, routes, maxPathLength, watch, proxies,
   app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
   app.use(requestContext(watch, proxies));
   app.use(errorBoundary(logger));
+  app.use(refuseLoops);
   app.use(repositoryRoutes({ repositories, reserved, maxPathLength, logger }));
   app.use(notFound);
   app.use(router.routes());

@@ -111,6 +111,17 @@ describe('doctor', () => {
     });
   });
 
+  it('says of an upstream that it is this server itself', async () => {
+    serveOne('http://localhost:8080/npm');
+    const { findings } = await examine('{}');
+    expect(findings).toContainEqual({
+      status: 'warn',
+      check: 'upstream of one',
+      detail:
+        'http://localhost:8080/npm (a test) leads to this server itself: to another of its repositories, or in a loop',
+    });
+  });
+
   it('fails for an upstream that does not answer, and shows no credentials', async () => {
     const url = await startUpstream((_request, response) => response.end());
     upstream?.close();

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,7 +110,11 @@ it('says in one sentence which Node it needs, and is what the package asks for',
     engines: { node: string };
   };
   const older = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.18.0' } })";
-  const started = spawn(process.execPath, ['--import', `data:text/javascript,${older}`, MAIN, 'version'], { cwd });
+  // Apart from the clone, which brings a Node along.
+  const installed = path.join(cwd, 'main.js');
+  copyFileSync(MAIN, installed);
+  writeFileSync(path.join(cwd, 'package.json'), '{ "type": "module" }');
+  const started = spawn(process.execPath, ['--import', `data:text/javascript,${older}`, installed, 'version'], { cwd });
   child = started;
   let stderr = '';
   started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));

@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { withoutTrailingSlashes, EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import {
+  withoutTrailingSlashes,
+  EntrepotError,
+  printableUrl,
+  type DiscoveredUpstream,
+  type DiscoveryContext,
+} from '@entrepot/core';
 import { parseDatabase } from './database-setting.js';
 import { goEnvironment } from './go-environment.js';
 import { parseNetrc, type NetrcLogin } from './netrc.js';
@@ -13,12 +19,18 @@ import { databaseScope } from './sources.js';
  * @throws EntrepotError `configuration` for settings that `go` could not use either
  */
 export async function discoverUpstreams(
-  { useClientCredentials }: { readonly useClientCredentials: boolean },
+  { useClientCredentials, isOwn = () => false }: DiscoveryContext,
   surroundings: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<readonly DiscoveredUpstream[]> {
   const environment = await goEnvironment(surroundings);
   if (environment === undefined) return [];
-  const proxies = parseProxies(environment.GOPROXY);
+  const listed = parseProxies(environment.GOPROXY);
+  let proxies = listed.filter(({ url }) => !isOwn(url.href));
+  if (proxies.length === 0 && listed.length > 0) {
+    // All of them lead here: `go` is asked what it would do without anybody's settings.
+    const untouched = await goEnvironment({ ...surroundings, GOENV: 'off', GOPROXY: '' });
+    proxies = parseProxies(untouched?.GOPROXY ?? '').filter(({ url }) => !isOwn(url.href));
+  }
   const logins = useClientCredentials ? await readNetrc(surroundings) : new Map<string, NetrcLogin>();
   const found: DiscoveredUpstream[] = proxies.map(({ url, fallback }) => ({
     url: plain(url),

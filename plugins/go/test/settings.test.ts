@@ -280,6 +280,20 @@ describe('discovery', () => {
     expect(others).toEqual([]);
   });
 
+  it('passes over what leads to the server itself, for the others of the list or what go does by itself', async () => {
+    const isOwn = (url: string): boolean => url.startsWith('http://127.0.0.1:8080/');
+    const asked = { useClientCredentials: false, isOwn };
+    const beside = await printing({ GOPROXY: 'http://127.0.0.1:8080/go|https://one.example.com', GOSUMDB: 'off' });
+    expect((await discoverUpstreams(asked, beside)).map(({ url }) => url)).toEqual(['https://one.example.com']);
+    const script = `if [ "$GOENV" = off ] && [ -z "$GOPROXY" ]
+then echo '{"GOPROXY":"https://default.example.com,direct","GOSUMDB":"off"}'
+else echo '{"GOPROXY":"http://127.0.0.1:8080/go","GOSUMDB":"off"}'
+fi`;
+    expect((await discoverUpstreams(asked, await fakeGo(script))).map(({ url }) => url)).toEqual([
+      'https://default.example.com',
+    ]);
+  });
+
   it('finds nothing where there is no go, none that answers, or one without proxies', async () => {
     const none = { PATH: '/nonexistent' };
     for (const environment of [

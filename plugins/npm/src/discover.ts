@@ -1,7 +1,13 @@
 import { realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { withoutTrailingSlashes, EntrepotError, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import {
+  withoutTrailingSlashes,
+  EntrepotError,
+  printableUrl,
+  type DiscoveredUpstream,
+  type DiscoveryContext,
+} from '@entrepot/core';
 import type Config from '@npmcli/config';
 
 /** Where npm's configuration is looked for. */
@@ -18,16 +24,16 @@ export interface Surroundings {
  * @throws EntrepotError `configuration` when npm could not use its configuration either
  */
 export async function discoverUpstreams(
-  { useClientCredentials }: { readonly useClientCredentials: boolean },
+  { useClientCredentials, isOwn = () => false }: DiscoveryContext,
   surroundings: Surroundings = { env: process.env, cwd: workingDirectory() },
 ): Promise<readonly DiscoveredUpstream[]> {
   const config = await loadConfig(surroundings);
   const found: DiscoveredUpstream[] = [];
   for (const key of registryKeys(config)) {
-    const value = config.get(key);
-    if (typeof value !== 'string' || value === '') continue;
-    const source = `npm's configuration (${key}, ${originOf(config, key)})`;
-    const url = parseRegistry(value, source);
+    const setting = settingOf(config, key, isOwn);
+    if (setting === undefined) continue;
+    const source = `npm's configuration (${key}, ${originOf(config, setting.level)})`;
+    const url = parseRegistry(setting.value, source);
     found.push({
       url: withoutTrailingSlashes(printableUrl(url)),
       scope: key === 'registry' ? undefined : key.slice(0, key.indexOf(':')),
@@ -74,8 +80,21 @@ function registryKeys(config: Config): string[] {
   return ['registry', ...scoped.sort()];
 }
 
-function originOf(config: Config, key: string): string {
-  const level = config.find(key) ?? 'default';
+/** The strongest level that sets `key`, but for those that lead here. */
+function settingOf(
+  config: Config,
+  key: string,
+  isOwn: (url: string) => boolean,
+): { readonly value: string; readonly level: string } | undefined {
+  const levels = [...config.data.keys()].reverse();
+  for (const [index, values] of config.list.entries()) {
+    const value = Object.hasOwn(values, key) ? values[key] : undefined;
+    if (typeof value === 'string' && value !== '' && !isOwn(value)) return { value, level: levels[index] ?? 'default' };
+  }
+  return undefined;
+}
+
+function originOf(config: Config, level: string): string {
   if (level === 'default') return "npm's default";
   return level === 'env' ? 'from the environment' : `from ${config.data.get(level)?.source ?? level}`;
 }

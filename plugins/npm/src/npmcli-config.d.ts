@@ -16,12 +16,12 @@ declare module '@npmcli/config' {
       readonly cwd: string;
       readonly warn: boolean;
     });
+    /** All levels by name, the weakest first. */
     readonly data: ReadonlyMap<string, ConfigLevel>;
     /** All levels, the strongest first; each inherits from the next. */
     readonly list: readonly Readonly<Record<string, unknown>>[];
     load(): Promise<void>;
     get(key: string): unknown;
-    find(key: string): string | null;
   }
 }
 

@@ -47,6 +47,19 @@ describe('the upstreams of npm on this machine', () => {
     expect(found?.url).toMatch(/^https:\/\/[a-z.]+$/);
   });
 
+  it('pass over what leads to the server itself, for what stands behind it', async () => {
+    const own = 'http://127.0.0.1:8080/npm/';
+    const isOwn = (url: string): boolean => url.startsWith('http://127.0.0.1:8080/');
+    const asked = { ...plain, isOwn };
+    await npmrc(home, `registry=${own}`, '@acme:registry=http://127.0.0.1:8080/acme/');
+    const [byDefault, ...others] = await discoverUpstreams(asked, surroundings());
+    expect(others).toEqual([]);
+    expect(byDefault?.source).toBe("npm's configuration (registry, npm's default)");
+    await npmrc(home, 'registry=https://registry.example.com');
+    const [behind] = await discoverUpstreams(asked, surroundings(root, { npm_config_registry: own }));
+    expect(behind?.url).toBe('https://registry.example.com');
+  });
+
   it('are the default registry and those of scopes, with where they were found', async () => {
     await npmrc(
       home,

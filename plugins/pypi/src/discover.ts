@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { withoutTrailingSlashes, printableUrl, type DiscoveredUpstream } from '@entrepot/core';
+import { withoutTrailingSlashes, printableUrl, type DiscoveredUpstream, type DiscoveryContext } from '@entrepot/core';
 import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
 import { readUvIndexes } from './uv-settings.js';
@@ -35,11 +35,16 @@ export interface FoundIndexes {
  * passed over. Nothing is started where a setting says enough; else pip's interpreter is, once.
  */
 export async function discoverUpstreams(
-  { useClientCredentials }: { readonly useClientCredentials: boolean },
+  { useClientCredentials, isOwn = () => false }: DiscoveryContext,
   surroundings: Surroundings = { env: process.env, home: homeDirectory(), platform: process.platform, root: '/' },
 ): Promise<readonly DiscoveredUpstream[]> {
-  const uv = await readUvIndexes(surroundings);
-  const pip = await readPipIndexes(surroundings, uv.main === undefined);
+  const settings = await readUvIndexes(surroundings);
+  const isOther = ({ url }: FoundIndex): boolean => !isOwn(url);
+  const uv = {
+    main: settings.main !== undefined && isOther(settings.main) ? settings.main : undefined,
+    extra: settings.extra.filter(isOther),
+  };
+  const pip = await readPipIndexes(surroundings, uv.main === undefined, isOwn);
   const main = pip.main ?? uv.main ?? pip.builtIn;
   if (main === undefined) return [];
   const found = new Map<string, DiscoveredUpstream>();

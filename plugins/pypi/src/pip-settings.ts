@@ -20,8 +20,13 @@ type Settings = ReadonlyMap<string, string>;
  * What pip would use, in its order: the environment, the file that `PIP_CONFIG_FILE` names, the interpreter's own, the
  * user's, the machine's.
  * @param isNeeded whether the interpreter is asked where no setting names the main index
+ * @param isOwn settings that lead to this server are passed over
  */
-export async function readPipIndexes(surroundings: Surroundings, isNeeded: boolean): Promise<PipIndexes> {
+export async function readPipIndexes(
+  surroundings: Surroundings,
+  isNeeded: boolean,
+  isOwn: (url: string) => boolean = () => false,
+): Promise<PipIndexes> {
   const { env } = surroundings;
   const layers: { readonly settings: Settings; readonly place: string }[] = [
     { settings: environmentSettings(env), place: 'from the environment' },
@@ -36,7 +41,9 @@ export async function readPipIndexes(surroundings: Surroundings, isNeeded: boole
       if (text !== undefined) layers.push({ settings: parsePipSettings(text), place: `from ${path}` });
     }
   }
-  const isSettled = layers[0]?.settings.has('index-url') === true;
+  const others = (settings: Settings | undefined, key: string): string[] =>
+    (settings?.get(key) ?? '').split(/\s+/).filter((url) => url !== '' && !isOwn(url));
+  const isSettled = others(layers[0]?.settings, 'index-url').length > 0;
   if (isNeeded && !isSettled) {
     answer = await askInterpreter(env);
     const own = answer === undefined || isWithoutFiles ? undefined : join(answer.prefix, 'pip.conf');
@@ -46,12 +53,9 @@ export async function readPipIndexes(surroundings: Surroundings, isNeeded: boole
     }
   }
   const found = (key: string): FoundIndex[] => {
-    const layer = layers.find(({ settings }) => settings.has(key));
+    const layer = layers.find(({ settings }) => others(settings, key).length > 0);
     const source = `pip's configuration (${key}, ${layer?.place})`;
-    return (layer?.settings.get(key) ?? '')
-      .split(/\s+/)
-      .filter(Boolean)
-      .map((url) => ({ url, source }));
+    return others(layer?.settings, key).map((url) => ({ url, source }));
   };
   if (isTrue(layers.find(({ settings }) => settings.has('no-index'))?.settings.get('no-index'))) return { extra: [] };
   const builtIn = answer && { url: answer.simpleUrl, source: "pip's built-in index" };

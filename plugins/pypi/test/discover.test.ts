@@ -47,6 +47,27 @@ describe('the upstreams of pip', () => {
     expect(await urls()).toEqual([]);
   });
 
+  it('pass over what leads to the server itself, for what stands behind it', async () => {
+    const isOwn = (url: string): boolean => url.startsWith('http://127.0.0.1:8080/');
+    const found = async (env: Record<string, string> = {}): Promise<string[]> =>
+      (await discoverUpstreams({ useClientCredentials: false, isOwn }, machine(env))).map(({ url }) => url);
+    const own = 'http://127.0.0.1:8080/pypi/simple/';
+    await python('https://built-in.example.com/simple', join(root, 'python'));
+    await write(
+      join(home, '.config/pip/pip.conf'),
+      '[global]',
+      `index-url = ${own}`,
+      `extra-index-url = ${own} ${MIRROR}`,
+    );
+    await write(join(home, '.config/uv/uv.toml'), '[[index]]', `url = "${own}"`, 'default = true');
+    expect(await found({ PIP_INDEX_URL: own })).toEqual([
+      MIRROR.replace('/simple', ''),
+      'https://built-in.example.com',
+    ]);
+    await write(join(root, 'etc/pip.conf'), '[global]', `index-url = https://machine.example.com/simple`);
+    expect((await found()).at(-1)).toBe('https://machine.example.com');
+  });
+
   it('are what is built into it where nothing is set', async () => {
     await python('https://built-in.example.com/simple', join(root, 'prefix'));
     expect(await discoverUpstreams({ useClientCredentials: false }, machine())).toEqual([

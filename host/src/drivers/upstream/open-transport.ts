@@ -1,5 +1,6 @@
 import { proxyVariables } from '../../config/proxy-variables.js';
 import type { TransportConfig } from '../../config/schema.js';
+import { LOOP_HEADER, loopHeader } from '../../http/loop.js';
 import { UndiciTransport } from './undici.js';
 
 /** The transport that the configuration means; where it names no proxy, the variables of `env` do. */
@@ -9,5 +10,6 @@ export function openTransport(
 ): UndiciTransport {
   const timeouts = { connect: connectTimeout, headers: headersTimeout, body: idleTimeout };
   const chosen = proxy === 'none' ? undefined : (proxy ?? proxyVariables(env));
-  return new UndiciTransport({ proxy: chosen, connections, timeouts });
+  const loop = { header: LOOP_HEADER, value: loopHeader };
+  return new UndiciTransport({ proxy: chosen, connections, timeouts, loop });
 }

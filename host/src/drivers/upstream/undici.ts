@@ -29,6 +29,8 @@ export interface UndiciTransportOptions {
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly body: number };
   /** Connections to one origin at the most; requests beyond that wait for one of them. Default: 128. */
   readonly connections?: number | undefined;
+  /** What upstreams are told of the servers that a request has been through, by which loops are found. Default: nothing. */
+  readonly loop?: { readonly header: string; readonly value: () => string } | undefined;
   /** Certificates in PEM of authorities that are trusted besides those that Node brings. */
   readonly ca?: string | undefined;
 }
@@ -43,11 +45,13 @@ export class UndiciTransport implements Transport {
   readonly #proxyFor: ProxyFor;
   /** By the URL of the proxy. */
   readonly #proxies = new Map<string, Dispatcher>();
+  readonly #loop: UndiciTransportOptions['loop'];
   readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
     this.#timeouts = options.timeouts;
     const { proxy } = options;
+    this.#loop = options.loop;
     const pool = poolOptions(options);
     const tls = tlsOptions(options);
     this.#openProxy = (url) => proxyAgent(url, pool, tls);
@@ -138,7 +142,7 @@ export class UndiciTransport implements Transport {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
-      headers: { ...headers },
+      headers: this.#loop === undefined ? { ...headers } : { [this.#loop.header]: this.#loop.value(), ...headers },
       body: body ?? null,
       signal,
       headersTimeout: this.#timeouts.headers,
