@@ -78,6 +78,11 @@ export interface StoredResource extends UpstreamLocation {
    * there is that of this resource.
    */
   readonly describedBy?: DocumentResource | undefined;
+  /**
+   * A smaller document that promises the same of this artifact alone: its integrity and place, no facts. It is asked for, and
+   * not kept, where policy looks at no facts and the repository has one upstream; `describedBy` where it cannot be had.
+   */
+  readonly describedBrieflyBy?: DocumentResource | undefined;
   /** It is only asked for what it says where policy looks at one of these facts. Absent: always. */
   readonly describedFor?: readonly FactName[] | undefined;
   /**

@@ -121,6 +121,11 @@ export class Admission {
     for (const part of parts) firstSeen?.(name, part, since);
   }
 
+  /** Whether policy has nothing against `coordinates`, as far as they alone tell. */
+  admits(coordinates: PackageCoordinates): boolean {
+    return !isRefused(this.#judge({ coordinates }));
+  }
+
   /** Asks policy about a name as a whole, before anybody is asked for what is under it. */
   requireName({ coordinates }: Judged): void {
     if (coordinates === undefined) return;

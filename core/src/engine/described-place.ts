@@ -20,6 +20,15 @@ export interface DescribedPlace {
   readonly size?: number | undefined;
 }
 
+/** `description` as it stands in the document at `url`: a relative location is below that. */
+export function located(
+  description: ArtifactDescription | undefined,
+  url: string | undefined,
+): LocatedDescription | undefined {
+  if (description?.location === undefined || !URL.canParse(description.location, url)) return description;
+  return { ...description, location: new URL(description.location, url).href, namedBy: url };
+}
+
 /** Where the bytes of `resource` are, by its document or by itself. */
 export async function describedPlace(
   upstreams: Upstreams,

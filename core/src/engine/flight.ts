@@ -59,6 +59,8 @@ export interface FlightPlan {
   readonly kept?: Entry | undefined;
   /** What is kept of the bytes: blob and entry, the blob alone (its entry is published with others), or nothing. */
   readonly keep: 'entry' | 'blob' | 'nothing';
+  /** Whether the bytes are asked for while `describe` is still under way. */
+  readonly startsEarly: boolean;
   /** What the ecosystem says of the artifact; resolved inside the flight, so that all who join share it. */
   describe(): Promise<LocatedDescription | undefined>;
   /** The same from a document that the upstream has just confirmed or replaced. */
@@ -211,23 +213,30 @@ export class Flight implements SharedFlight {
     const { resource, kept } = this.#plan;
     const named = isPinned(resource) && kept !== undefined ? await this.#ofName(resource, kept, signal) : undefined;
     if (named !== undefined) return named;
-    const description = await this.#plan.describe();
-    const { place, integrity } = await describedPlace(this.#context.upstreams, resource, description, signal);
-    const promised = this.#promised(integrity);
-    if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
-      throw new EntrepotError(
-        'integrity',
-        `Nothing promises an integrity for ${resource.key}, and this repository requires one`,
-        { code: 'INTEGRITY_MISSING' },
-      );
+    const early = this.#plan.startsEarly ? this.#requestEarly(signal) : undefined;
+    try {
+      const description = await this.#plan.describe();
+      const { place, integrity } = await describedPlace(this.#context.upstreams, resource, description, signal);
+      const promised = this.#promised(integrity);
+      if (resource.kind === 'artifact' && promised.length === 0 && this.#context.definition.requireIntegrity) {
+        throw new EntrepotError(
+          'integrity',
+          `Nothing promises an integrity for ${resource.key}, and this repository requires one`,
+          { code: 'INTEGRITY_MISSING' },
+        );
+      }
+      this.#place = place;
+      // Most documents say of bytes that they are where their name is.
+      const asked = place.location === undefined ? early?.take() : undefined;
+      const reply = await (asked ?? this.#request(kept, signal));
+      if (reply.status === 304) {
+        drain(reply);
+        return await this.#renew(kept, reply);
+      }
+      return await this.#spooled(reply, promised, description, signal);
+    } finally {
+      early?.abandon();
     }
-    this.#place = place;
-    const reply = await this.#request(kept, signal);
-    if (reply.status === 304) {
-      drain(reply);
-      return await this.#renew(kept, reply);
-    }
-    return await this.#spooled(reply, promised, description, signal);
   }
 
   /**
@@ -263,6 +272,22 @@ export class Flight implements SharedFlight {
     });
     this.#resolveHead(undefined);
     return { kind: 'stored', entry };
+  }
+
+  /** Asks for the bytes by their name alone. Nothing of them is read before it is known what is promised of them. */
+  #requestEarly(signal: AbortSignal): { take(): Promise<UpstreamReply>; abandon(): void } {
+    const reply = this.#request(undefined, signal);
+    reply.catch(() => {});
+    let taken = false;
+    return {
+      take() {
+        taken = true;
+        return reply;
+      },
+      abandon() {
+        if (!taken) reply.then(drain, () => {});
+      },
+    };
   }
 
   async #request(conditional: Entry | undefined, signal: AbortSignal): Promise<UpstreamReply> {

@@ -10,6 +10,7 @@ import type { ArtifactResource, DocumentResource, StoredResource } from '../api/
 import { ByteLru } from '../api/byte-lru.js';
 import { AddressedFlight } from './addressed-flight.js';
 import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
+import { BriefDescriptions } from './brief-descriptions.js';
 import { ContentFlights, contentDigest } from './content-flights.js';
 import { contentOf } from './content.js';
 import { Denial } from './denial.js';
@@ -21,15 +22,16 @@ import {
   type FlightResult,
   type SharedFlight,
 } from './flight.js';
-import type { LocatedDescription } from './described-place.js';
+import { located, type LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
 import { isSource, KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
 import type { NegativeCache } from './negative-cache.js';
-import { Patience, type Waiting } from './patience.js';
+import { LONGEST_TIMER, Patience, type Waiting } from './patience.js';
 import { isPinned, namedNow, nameOf, type PinnedDocument } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
+import { untilAborted } from './until-aborted.js';
 import { WholeFlight } from './whole-flight.js';
 
 /** How many names of bytes are looked at. */
@@ -41,7 +43,7 @@ const MAX_LAST_NAMES = 20_000;
 const FRESH_LONGER = 10;
 
 /** What a document may describe. */
-type Described = Pick<StoredResource, 'key' | 'describedBy' | 'describedFor'> &
+type Described = Pick<StoredResource, 'key' | 'describedBy' | 'describedBrieflyBy' | 'describedFor'> &
   Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
 
 /** A running flight as a request for one of its keys sees it. */
@@ -57,10 +59,12 @@ export class Flights {
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
   readonly #known = new KnownDescriptions();
+  readonly #briefs: BriefDescriptions;
   readonly #lastNames = new ByteLru<readonly Entry[]>(MAX_LAST_NAMES, (names) => names.length + 1);
 
   constructor(context: FlightContext & { readonly negative: NegativeCache }) {
     this.#context = context;
+    this.#briefs = new BriefDescriptions(context);
   }
 
   /** How many are running. */
@@ -191,11 +195,20 @@ export class Flights {
       keep,
       // Of what flies together, each is judged for who asks for it: one that is refused must not keep back the others.
       describe: () => (keep === 'blob' ? this.#described(resource) : this.admitted(resource)),
+      startsEarly: keep !== 'blob' && kept === undefined && this.#startsEarly(resource),
       read: (other) => this.read(other, reads),
       abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
       described: (digest, reading) => this.#known.set(resource.key, digest, reading),
     };
+  }
+
+  /** Whether the bytes are asked for along with what is promised of them: nothing that policy looks at is still to come. */
+  #startsEarly(resource: ArtifactResource | DocumentResource): boolean {
+    if (resource.kind !== 'artifact' || resource.describedFor !== undefined || resource.namedBelow !== undefined)
+      return false;
+    if (!this.#briefs.suffices(resource)) return false;
+    return resource.coordinates === undefined || this.#context.admission.admits(resource.coordinates);
   }
 
   /**
@@ -328,7 +341,7 @@ export class Flights {
     if (describedBy === undefined || needs.size === 0) return undefined;
     try {
       const kept = await services.storage.entries.find(definition.name, describedBy.key);
-      if (kept === undefined) return undefined;
+      if (kept === undefined) return await this.#factsAfterBrief(resource, entry);
       const known = this.#known.get(describedBy.key, kept.digest, needs);
       if (known === undefined && isSource(entry.factsFrom, kept.digest, needs)) return undefined;
       const reading = known ?? (await this.#read(describedBy, kept.digest, this.storedContent(kept)));
@@ -340,6 +353,17 @@ export class Flights {
       services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
       return undefined;
     }
+  }
+
+  /** Of bytes that came while no rule looked at facts: now one does, and the whole document is fetched. */
+  async #factsAfterBrief(resource: ArtifactResource | DocumentResource, entry: Entry): Promise<DescriptionNow> {
+    if (resource.describedBrieflyBy === undefined || resource.kind !== 'artifact' || entry.factsFrom !== undefined)
+      return undefined;
+    // What is kept is served: the fetch goes on for those who come later.
+    const late = AbortSignal.timeout(Math.min(this.rule(resource).staleAfter, LONGEST_TIMER));
+    const found = await untilAborted(this.describe(resource), late);
+    if (found?.factsFrom !== undefined) this.#noteFacts(entry, found, found.factsFrom, true);
+    return found;
   }
 
   /**
@@ -370,11 +394,15 @@ export class Flights {
   async describe(artifact: Described): Promise<LocatedDescription | undefined> {
     const { describedBy, describedFor } = artifact;
     if (describedBy === undefined || !this.#isWanted(describedFor)) return undefined;
+    const isBrief = this.#briefs.suffices(artifact) && !this.#isInMemory(describedBy);
+    const brief = isBrief ? await this.#briefs.find(artifact) : undefined;
+    if (brief !== undefined) return brief;
     const kept = await this.#keptCopy(describedBy);
     const known = kept === undefined ? undefined : await this.#describedBy(describedBy, kept, artifact.key);
     if (known !== undefined) return known;
     try {
       const found = await this.#freshDescription(describedBy, kept, artifact.key);
+      if (isBrief && found !== undefined) this.#briefs.missed(artifact, found.coordinates?.version);
       if (found !== undefined || artifact.descriptionOptional === true) return found;
     } catch (error) {
       if (artifact.descriptionOptional === true && error instanceof EntrepotError && error.kind === 'not-found')
@@ -384,6 +412,12 @@ export class Flights {
     throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename ?? artifact.key}`, {
       code: 'ARTIFACT_NOT_DESCRIBED',
     });
+  }
+
+  /** Whether what `document` says costs no more than to look it up. */
+  #isInMemory({ key }: DocumentResource): boolean {
+    const digest = this.#context.services.storage.entries.peek(this.#context.definition.name, key)?.digest;
+    return digest !== undefined && this.#known.get(key, digest, new Set()) !== undefined;
   }
 
   async #describedAnew(resource: ArtifactResource | DocumentResource): Promise<ArtifactDescription | undefined> {
@@ -399,7 +433,7 @@ export class Flights {
     artifactKey: string,
   ): Promise<LocatedDescription | undefined> {
     const reading = await this.#read(document, kept.digest, this.storedContent(kept));
-    return located(reading.descriptions.get(artifactKey), kept, reading);
+    return read(reading.descriptions.get(artifactKey), kept, reading);
   }
 
   async #freshDescription(
@@ -410,7 +444,7 @@ export class Flights {
     return await this.#land(document, kept, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
       const reading = await this.#read(document, result.entry.digest, content);
-      return located(reading.descriptions.get(artifactKey), result.entry, reading);
+      return read(reading.descriptions.get(artifactKey), result.entry, reading);
     });
   }
 
@@ -546,18 +580,14 @@ export class Flights {
   }
 }
 
-/** A location that is relative stands in the document at the document's own URL. */
-function located(
+/** What `document` says of one of its artifacts, as it stands in it. */
+function read(
   description: ArtifactDescription | undefined,
   document: Entry,
   reading: Reading,
 ): LocatedDescription | undefined {
-  if (description === undefined) return undefined;
-  const namedBy = document.upstreamUrl;
-  const factsFrom = sourceOf(document.digest, reading);
-  if (description.location === undefined || !URL.canParse(description.location, namedBy))
-    return { ...description, factsFrom };
-  return { ...description, location: new URL(description.location, namedBy).href, namedBy, factsFrom };
+  const found = located(description, document.upstreamUrl);
+  return found && { ...found, factsFrom: sourceOf(document.digest, reading) };
 }
 
 /** What is so of kept bytes that their document does not list. */

@@ -2,7 +2,7 @@ import { EntrepotError } from '../api/errors.js';
 import type { SharedFlight } from './flight.js';
 
 /** The longest time that a timer of Node can be set to, in milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** How long somebody waits for a flight. */
 export interface Waiting {

@@ -68,9 +68,34 @@ export async function describe(
   content: Content,
   upstreams: readonly Upstream[],
 ): Promise<Descriptions> {
-  if (document.class === 'packument') return describePackument(document.coordinates?.name ?? '', content, upstreams);
+  if (document.class === 'packument') {
+    const { name = '', version } = document.coordinates ?? {};
+    if (version !== undefined) return await describeVersion(name, version, content, upstreams);
+    return describePackument(name, content, upstreams);
+  }
   await checkSmallDocument(document, content);
   return new Map();
+}
+
+/** What a version document promises of its tarball: what a packument does, but for all facts. */
+async function describeVersion(
+  name: string,
+  version: string,
+  content: Content,
+  upstreams: readonly Upstream[],
+): Promise<Descriptions> {
+  const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), `the version document of ${name}@${version}`);
+  if (found['name'] !== name || found['version'] !== version) {
+    const what = `expected ${name}@${version}, found ${printName(found['name'])} ${printName(found['version'])}`;
+    throw malformed(`the version document of ${name}@${version}`, what);
+  }
+  const { integrity, shasum, tarball } = (found['dist'] ?? {}) as Partial<Record<string, unknown>>;
+  const facts = { ...emptyFacts(), integrity, shasum, tarball };
+  const { description, alias } = createSummariser(name, upstreams)(version, facts);
+  const { coordinates, location } = description;
+  const promised = { integrity: description.integrity, location, coordinates };
+  const files = [tarballFile(name, version), ...(alias === undefined ? [] : [alias])];
+  return new Map(files.map((file) => [tarballKey(name, file), promised]));
 }
 
 async function describePackument(
@@ -335,12 +360,16 @@ function printName(name: unknown): string {
 }
 
 async function checkSmallDocument(document: DocumentResource, content: Content): Promise<void> {
-  const bytes = await content.bytes(SMALL_DOCUMENT_LIMIT);
+  parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), document.key);
+}
+
+function parseObject(bytes: Uint8Array, what: string): Partial<Record<string, unknown>> {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
   } catch (error) {
-    throw malformed(document.key, 'it is not JSON', error);
+    throw malformed(what, 'it is not JSON', error);
   }
-  throw malformed(document.key, 'it is not a JSON object');
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw malformed(what, 'it is not a JSON object');
 }

@@ -69,16 +69,31 @@ export function createRouter(
 
   function tarball(name: string, file: string): ArtifactResource {
     const prefix = `${unscoped(name)}-`;
+    const version = file.startsWith(prefix) ? file.slice(prefix.length, -'.tgz'.length) : undefined;
     return {
       kind: 'artifact',
       key: tarballKey(name, file),
       class: 'tarball',
-      coordinates: coordinates(name, file.startsWith(prefix) ? file.slice(prefix.length, -'.tgz'.length) : undefined),
+      coordinates: coordinates(name, version),
       filename: file,
       upstreamPath: tarballPath(name, file),
       upstreamScope: upstreamScope(name),
       mediaType: 'application/octet-stream',
       describedBy: packument(name, 'full'),
+      ...(version !== undefined && { describedBrieflyBy: versionDocument(name, version) }),
+    };
+  }
+
+  /** What the registry says of one version: a hundredth of its packument. */
+  function versionDocument(name: string, version: string): DocumentResource {
+    return {
+      kind: 'document',
+      key: `version/${name}/${version}`,
+      class: 'packument',
+      coordinates: coordinates(name, version),
+      upstreamPath: `${escapedName(name)}/${encodeSegment(version)}`,
+      upstreamScope: upstreamScope(name),
+      accept: 'application/json',
     };
   }
 

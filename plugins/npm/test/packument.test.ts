@@ -330,3 +330,36 @@ suite('the other documents', () => {
     await expect(describe(keys, contentOf(body), UPSTREAMS)).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
   });
 });
+
+suite('what a version document says of its tarball', () => {
+  async function readOne(body: unknown, name = '@acme/pkg'): Promise<ReadonlyMap<string, ArtifactDescription>> {
+    const document = { ...packument(name), coordinates: { ecosystem: 'npm', name, version: '1.0.0' } };
+    return await describe(document, contentOf(typeof body === 'string' ? body : JSON.stringify(body)), UPSTREAMS);
+  }
+
+  it('gives what is promised of its bytes, and where they are', async () => {
+    const tarball = 'https://cdn.example.com/x/pkg-1.0.0.tgz';
+    const dist = { integrity: SHA512, shasum: SHA1_HEX, tarball };
+    const described = await readOne({ name: '@acme/pkg', version: '1.0.0', license: 'MIT', dist });
+    expect([...described]).toStrictEqual([
+      [
+        'tarball/@acme/pkg/-/pkg-1.0.0.tgz',
+        {
+          integrity: [{ algorithm: 'sha512', hex: SHA512_HEX }],
+          location: tarball,
+          coordinates: { ecosystem: 'npm', name: '@acme/pkg', version: '1.0.0' },
+        },
+      ],
+    ]);
+  });
+
+  it.each([
+    ['no JSON', '<html>'],
+    ['a list', '[]'],
+    ['another package', { name: 'pkg', version: '1.0.0', dist: { integrity: SHA512 } }],
+    ['another version, for a tag', { name: '@acme/pkg', version: '2.0.0', dist: { integrity: SHA512 } }],
+    ['a packument', { name: '@acme/pkg', versions: { '1.0.0': { dist: { integrity: SHA512 } } } }],
+  ])('is refused when it is %s', async (_what, body) => {
+    await expect(readOne(body)).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
+  });
+});

@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { allowAll, parseSri, type ArtifactDescription, type DocumentResource, type Protocol } from '../../src/index.js';
+import { FixedPolicy } from '../../src/testing/index.js';
+import { openHarness, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+
+const index: DocumentResource = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' };
+
+/** `/files/<version>` is described by lines `version sri [location]` of `/index`, and by one such line in `/brief/<version>`. */
+const protocol: Protocol = {
+  ...testProtocol,
+  route: ({ segments }) => {
+    const version = segments.at(-1) ?? '';
+    if (segments[0] === 'index') return index;
+    const coordinates = { ecosystem: 'test', name: 'file', version };
+    return {
+      kind: 'artifact',
+      key: `files/${version}`,
+      class: 'artifact',
+      upstreamPath: `files/${version}`,
+      filename: version,
+      coordinates,
+      describedBy: index,
+      describedBrieflyBy: {
+        kind: 'document',
+        key: `brief/${version}`,
+        class: 'document',
+        upstreamPath: `brief/${version}`,
+        coordinates,
+      },
+    };
+  },
+  async describe(document, content) {
+    const text = Buffer.from(await content.bytes(100_000)).toString();
+    const found = new Map<string, ArtifactDescription>();
+    for (const line of text.split('\n')) {
+      const [version = '', promised = '', location] = line.split(' ');
+      const coordinates = { ecosystem: 'test', name: 'file', version };
+      const facts = document === index ? { licenses: [`licence of ${version}`] } : {};
+      found.set(`files/${version}`, { integrity: parseSri(promised), location, coordinates, ...facts });
+    }
+    return found;
+  },
+};
+
+/** A repository whose upstream has the bytes `1`, `2` and `3` under these versions. */
+async function open(options: HarnessOptions = {}): Promise<Harness> {
+  const harness = await openHarness({ protocol, ...options });
+  const lines = ['1', '2', '3'].map((version) => `${version} ${sri(version)}`);
+  for (const [at, version] of ['1', '2', '3'].entries()) {
+    harness.upstream.serve(`/files/${version}`, { body: version });
+    harness.upstream.serve(`/brief/${version}`, { body: lines[at] as string });
+  }
+  harness.upstream.serve('/index', { body: lines.join('\n') });
+  return harness;
+}
+
+const asked = ({ upstream }: Harness): string[] => upstream.requests.map(({ path }) => path).sort();
+
+async function fetched({ get }: Harness, path: string): Promise<[number, string]> {
+  const reply = await get(path);
+  return [reply.status, await reply.text()];
+}
+
+describe('an artifact that has a brief document', () => {
+  it('is verified by that alone, which is not kept', async () => {
+    const harness = await open();
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/brief/1', '/files/1']);
+    expect(await harness.entries.find('test', 'brief/1')).toBeUndefined();
+    expect(await harness.entries.find('test', 'files/1')).toMatchObject({ integrity: parseSri(sri('1')) });
+  });
+
+  it('is asked for at the same time', async () => {
+    const harness = await open();
+    const gate = harness.upstream.hold('/brief/1');
+    const bytes = harness.upstream.hold('/files/1');
+    const reply = harness.get('/files/1');
+    await Promise.all([gate.reached, bytes.reached]);
+    bytes.open();
+    gate.open();
+    expect(await (await reply).text()).toBe('1');
+    expect(harness.upstream.count('/files/1')).toBe(1);
+  });
+
+  it('is not served while other bytes are promised', async () => {
+    const harness = await open();
+    harness.upstream.serve('/brief/1', { body: `1 ${sri('other bytes')}` });
+    harness.upstream.serve('/index', { body: `1 ${sri('other bytes')}` });
+    expect((await harness.get('/files/1')).status).toBe(502);
+    expect(await harness.entries.find('test', 'files/1')).toBeUndefined();
+  });
+
+  it('is fetched from where that says', async () => {
+    const harness = await open();
+    harness.upstream.serve('/brief/1', {
+      body: `1 ${sri('from elsewhere')} ${new URL('/elsewhere', harness.upstream.url).href}`,
+    });
+    harness.upstream.serve('/elsewhere', { body: 'from elsewhere' });
+    expect(await fetched(harness, '/files/1')).toEqual([200, 'from elsewhere']);
+  });
+
+  it.each([
+    ['is not there', { status: 404, body: '' }],
+    ['is refused', { status: 403, body: '' }],
+    ['fails', { status: 500, body: '' }],
+    ['says nothing of it', { body: `9 ${sri('9')}` }],
+    ['is too long', { body: `1 ${sri('1')} ${'x'.repeat(1_100_000)}` }],
+  ])('is verified by the whole document when the brief one %s', async (_how, fixture) => {
+    const harness = await open();
+    harness.upstream.serve('/brief/1', fixture);
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/brief/1', '/files/1', '/index']);
+  });
+
+  it('is not looked for in brief documents for a while when the upstream has none', async () => {
+    const harness = await open();
+    for (const version of ['1', '2', '3']) harness.upstream.serve(`/brief/${version}`, { status: 404, body: '' });
+    await fetched(harness, '/files/1');
+    harness.storage.entries.forget('test', 'index');
+    expect(await fetched(harness, '/files/2')).toEqual([200, '2']);
+    expect(asked(harness)).toEqual(['/brief/1', '/files/1', '/files/2', '/index']);
+  });
+
+  it('is not found when neither knows it', async () => {
+    const harness = await open();
+    harness.upstream.serve('/files/4', { body: '4' });
+    expect((await harness.get('/files/4')).status).toBe(404);
+    expect(await harness.entries.find('test', 'files/4')).toBeUndefined();
+  });
+
+  it('needs none where the whole document is in memory', async () => {
+    const harness = await open();
+    await fetched(harness, '/index');
+    harness.upstream.serve('/brief/1', { status: 404, body: '' });
+    await fetched(harness, '/files/1');
+    expect(await fetched(harness, '/files/2')).toEqual([200, '2']);
+    expect(harness.upstream.count('/brief/2')).toBe(0);
+  });
+
+  it('is described by the whole one where policy looks at facts', async () => {
+    const harness = await open({ policy: new FixedPolicy() });
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/files/1', '/index']);
+    expect(await harness.entries.find('test', 'files/1')).toMatchObject({ facts: { licenses: ['licence of 1'] } });
+  });
+
+  it('is described by the whole one where another upstream could answer in the place of the first', async () => {
+    const harness = await open();
+    const several = await open({
+      definition: { upstreams: [{ url: harness.upstream.url }, { url: new URL('/other', harness.upstream.url).href }] },
+    });
+    expect(await fetched(several, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/files/1', '/index']);
+  });
+
+  it('is not asked for before a refusal', async () => {
+    const policy = new FixedPolicy([
+      { id: 'no-1', action: 'deny', reason: 'not this one', matches: ({ coordinates }) => coordinates.version === '1' },
+    ]);
+    const harness = await open({ policy: { ...allowAll, evaluate: (input) => policy.evaluate(input) } });
+    expect((await harness.get('/files/1')).status).toBe(403);
+    expect(harness.upstream.count('/files/1')).toBe(0);
+  });
+
+  it('is judged by the whole document when a rule that looks at facts comes into force', async () => {
+    const rules = new FixedPolicy();
+    let policy = allowAll;
+    const harness = await open({
+      policy: {
+        revision: () => policy.revision(),
+        needs: () => policy.needs(),
+        evaluate: (input) => policy.evaluate(input),
+      },
+    });
+    await fetched(harness, '/files/1');
+    await fetched(harness, '/files/2');
+    rules.setRules([
+      {
+        id: 'no-licence-of-1',
+        action: 'deny',
+        reason: 'its licence',
+        matches: ({ facts }) => facts.licenses?.includes('licence of 1') === true,
+      },
+    ]);
+    policy = rules;
+    expect((await harness.get('/files/1')).status).toBe(403);
+    expect(await fetched(harness, '/files/2')).toEqual([200, '2']);
+    expect(harness.upstream.count('/index')).toBe(1);
+  });
+});
