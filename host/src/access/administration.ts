@@ -90,8 +90,7 @@ export class Administration {
         const hash = this.#users.get(name);
         return hash === undefined ? undefined : { hash };
       };
-      const [anyHash] = this.#users.values();
-      const { name } = await checkPassword(credentials, userOf, anyHash);
+      const { name } = await checkPassword(credentials, userOf, [...this.#users.values()]);
       return { caller: { ...ADMIN, name } };
     }
     const { jwt } = this.#config;

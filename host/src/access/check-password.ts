@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import { EntrepotError } from '@entrepot/core';
 import { hashPassword, verifyPassword } from './password-hash.js';
 
@@ -15,24 +16,32 @@ export async function hashOf({ password, passwordHash }: PasswordConfig): Promis
 /**
  * Whose user name and password these are (RFC 7617, section 2).
  * @param credentials what stands behind `Basic`
- * @param anyHash of any user; `undefined` when there are none
+ * @param hashes of all users
  * @throws EntrepotError `unauthorized`
  */
 export async function checkPassword<User extends { readonly hash: string }>(
   credentials: string,
   userOf: (name: string) => User | undefined,
-  anyHash: string | undefined,
+  hashes: readonly string[],
 ): Promise<{ readonly name: string; readonly user: User }> {
   const text = Buffer.from(credentials, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   const name = text.slice(0, Math.max(colon, 0));
   const user = colon < 0 ? undefined : userOf(name);
-  const hash = user?.hash ?? anyHash;
+  const hash = user?.hash ?? decoyOf(name, hashes);
   if (hash === undefined) throw new EntrepotError('unauthorized', 'Passwords are not taken here');
   // For a user whom nobody knows as well: how long it takes must not say who exists.
-  const isRight = await verifyPassword(text.slice(colon + 1), hash);
+  const isRight = await verifyPassword(name, text.slice(colon + 1), hash);
   if (isRight && user !== undefined) return { name, user };
   throw new EntrepotError('unauthorized', 'Wrong user name or password');
+}
+
+const DECOY_KEY = randomBytes(32);
+
+/** The hash that nobody's password is compared with: for each name always the same one, so that it costs what that of somebody does. */
+function decoyOf(name: string, hashes: readonly string[]): string | undefined {
+  const place = createHmac('sha256', DECOY_KEY).update(name).digest().readUInt32BE();
+  return hashes[place % hashes.length];
 }
 
 /** The two parts of `Authorization` (RFC 9110, section 11.4), the scheme in lower case; empty where it is something else. */

@@ -1,6 +1,7 @@
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { compare } from 'bcryptjs';
-import { EntrepotError } from '@entrepot/core';
+import { createHmac, randomBytes, scrypt } from 'node:crypto';
+import { BoundedMap } from '../drivers/cache/bounded-map.js';
+import { PasswordPool } from './password-pool.js';
+import type { PasswordTask, ScryptHash } from './password-worker.js';
 
 /** Of hashes that are made here: 32 MiB and about a tenth of a second each. */
 const COST = { logN: 15, r: 8, p: 1 };
@@ -12,13 +13,11 @@ const MAX_MEMORY = 256 * 1024 * 1024;
 const BCRYPT = /^\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
 const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})$/;
 
-/** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
-const MAX_RUNNING = 2;
-/** Checks that wait for their turn. More are refused: somebody is guessing. */
-const MAX_WAITING = 64;
-
-let running = 0;
-const waiting: (() => void)[] = [];
+/** Right passwords that are known again by a hash that is worth nothing outside of this process. */
+const MAX_KNOWN = { keys: 10_000, characters: 1_000_000 };
+const KEY = randomBytes(32);
+const known = new BoundedMap(MAX_KNOWN);
+const pool = new PasswordPool();
 
 /** A hash of `password` for the configuration: scrypt, in the form `$scrypt$ln=15,r=8,p=1$salt$key`. */
 export async function hashPassword(password: string): Promise<string> {
@@ -39,34 +38,22 @@ export function passwordHashProblem(hash: string): string | undefined {
 }
 
 /**
- * Whether `password` is the one that `hash` was made of. Takes as long for a wrong one, runs beside other requests.
+ * Whether `password` is the one that `hash` was made of. Takes as long for a wrong one. One that was right before costs no hashing.
+ * @param name of the user
  * @throws EntrepotError `unauthorized` with status 429 when too many are being checked
  */
-export async function verifyPassword(password: string, hash: string): Promise<boolean> {
-  if (running >= MAX_RUNNING) await turn();
-  else running += 1;
-  try {
-    const parsed = parseScrypt(hash);
-    if (parsed === undefined) return await compare(password, hash);
-    const { salt, key, cost } = parsed;
-    return timingSafeEqual(await derive(password, salt, cost, key.length), key);
-  } finally {
-    const next = waiting.shift();
-    // The next one takes this one's place.
-    if (next === undefined) running -= 1;
-    else next();
-  }
+export async function verifyPassword(name: string, password: string, hash: string): Promise<boolean> {
+  const id = createHmac('sha256', KEY).update(`${hash}\n${password}`).digest('base64');
+  if (known.get(id) !== undefined) return true;
+  const isRight = await pool.check(name, taskOf(password, hash));
+  if (isRight) known.set(id, '');
+  return isRight;
 }
 
-async function turn(): Promise<void> {
-  if (waiting.length >= MAX_WAITING) {
-    throw new EntrepotError('unauthorized', 'Too many passwords are being checked; try again', {
-      code: 'TOO_MANY_LOGINS',
-      status: 429,
-      retryAfter: 5,
-    });
-  }
-  await new Promise<void>((resolve) => waiting.push(resolve));
+function taskOf(password: string, hash: string): PasswordTask {
+  const parsed = parseScrypt(hash);
+  if (parsed === undefined) return { password, expected: hash };
+  return { password: password.normalize('NFC'), expected: { ...parsed, cost: optionsOf(parsed.cost) } };
 }
 
 interface Cost {
@@ -88,15 +75,18 @@ function parseScrypt(hash: string): { readonly cost: Cost; readonly salt: Buffer
 }
 
 function derive(password: string, salt: Buffer, cost: Cost, length: number): Promise<Buffer> {
-  const { r, p } = cost;
   return new Promise((resolve, reject) => {
-    // Node counts a little more than the algorithm's own memory.
-    const options = { N: 2 ** cost.logN, r, p, maxmem: memoryOf(cost) + 1024 * 1024 };
-    scrypt(password.normalize('NFC'), salt, length, options, (error, key) => {
+    scrypt(password.normalize('NFC'), salt, length, optionsOf(cost), (error, key) => {
       if (error === null) resolve(key);
       else reject(error);
     });
   });
+}
+
+function optionsOf(cost: Cost): ScryptHash['cost'] {
+  const { logN, r, p } = cost;
+  // Node counts a little more than the algorithm's own memory.
+  return { N: 2 ** logN, r, p, maxmem: memoryOf(cost) + 1024 * 1024 };
 }
 
 function memoryOf({ logN, r, p }: Cost): number {

@@ -37,6 +37,7 @@ export class RepositoryAccess implements Access {
   readonly knowsCallers = true;
   readonly #options: RepositoryAccessOptions;
   readonly #memo: CallerMemo;
+  #listed: { readonly file: HtpasswdFile['users'] | undefined; readonly hashes: readonly string[] } | undefined;
   readonly #readsOpen: boolean;
   readonly #writesOpen: boolean;
   readonly #anyone: Caller = { may: (need) => this.isOpen(need) };
@@ -79,7 +80,7 @@ export class RepositoryAccess implements Access {
   }
 
   async #checkPassword(credentials: string): Promise<Checked> {
-    const { name, user } = await checkPassword(credentials, (asked) => this.#userOf(asked), this.#anyHash());
+    const { name, user } = await checkPassword(credentials, (asked) => this.#userOf(asked), this.#hashes());
     return { caller: { name, may: (need) => this.#mayUser(user, need) } };
   }
 
@@ -119,10 +120,13 @@ export class RepositoryAccess implements Access {
     return hash === undefined ? undefined : { hash, may: 'write', fits: () => true };
   }
 
-  #anyHash(): string | undefined {
+  /** Of all users, listed anew when the file has been read anew. */
+  #hashes(): readonly string[] {
     const { users, htpasswd } = this.#options;
-    const [user] = users.values();
-    const [hash] = htpasswd?.users.values() ?? [];
-    return user?.hash ?? hash;
+    if (this.#listed?.file !== htpasswd?.users || this.#listed === undefined) {
+      const hashes = [...users.values()].map(({ hash }) => hash);
+      this.#listed = { file: htpasswd?.users, hashes: [...hashes, ...(htpasswd?.users.values() ?? [])] };
+    }
+    return this.#listed.hashes;
   }
 }

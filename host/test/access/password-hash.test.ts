@@ -10,8 +10,8 @@ describe('verifyPassword', () => {
 
     expect(made).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$/);
     expect(passwordHashProblem(made)).toBeUndefined();
-    expect(await verifyPassword(password, made)).toBe(true);
-    expect(await verifyPassword(`${password}x`, made)).toBe(false);
+    expect(await verifyPassword('ann', password, made)).toBe(true);
+    expect(await verifyPassword('ann', `${password}x`, made)).toBe(false);
     expect(await hashPassword(password)).not.toBe(made);
   });
 
@@ -19,20 +19,52 @@ describe('verifyPassword', () => {
     const made = (await hash('s3cret', 4)).replace(/^\$2b/, '$2y');
 
     expect(passwordHashProblem(made)).toBeUndefined();
-    expect(await verifyPassword('s3cret', made)).toBe(true);
-    expect(await verifyPassword('S3cret', made)).toBe(false);
+    expect(await verifyPassword('ann', 's3cret', made)).toBe(true);
+    expect(await verifyPassword('ann', 'S3cret', made)).toBe(false);
   });
 
   it('refuses more at a time than it can check, and then goes on', async () => {
     const made = await hash('s3cret', 4);
 
-    const checks = await Promise.allSettled(Array.from({ length: 100 }, () => verifyPassword('s3cret', made)));
+    const wrong = Array.from({ length: 100 }, (_, one) => verifyPassword('ann', `wrong ${one}`, made));
+    const checks = await Promise.allSettled(wrong);
 
     expect(checks.filter(({ status }) => status === 'fulfilled')).toHaveLength(66);
     expect(checks.find(({ status }) => status === 'rejected')).toMatchObject({
       reason: { status: 429, retryAfter: 5 },
     });
-    expect(await verifyPassword('s3cret', made)).toBe(true);
+    expect(await verifyPassword('ann', 's3cret', made)).toBe(true);
+  });
+
+  it('knows right passwords while wrong ones are tried: what was right before at once, others after a turn', async () => {
+    const [ann, bob] = [await hash('of ann', 4), await hash('of bob', 4)];
+    expect(await verifyPassword('ann', 'of ann', ann)).toBe(true);
+
+    const order: string[] = [];
+    const guesses = Array.from({ length: 200 }, (_, one) =>
+      verifyPassword('ann', `wrong ${one}`, ann).then(
+        () => order.push('wrong'),
+        () => order.push('refused'),
+      ),
+    );
+    const known = verifyPassword('ann', 'of ann', ann).then((isRight) => order.push(`ann ${isRight}`));
+    const other = verifyPassword('bob', 'of bob', bob).then((isRight) => order.push(`bob ${isRight}`));
+    await Promise.all([...guesses, known, other]);
+
+    expect(order.indexOf('ann true')).toBeLessThan(order.indexOf('wrong'));
+    // Two are being checked when it comes, and one of the others has its turn before.
+    expect(order.filter((one) => one !== 'refused').indexOf('bob true')).toBeLessThan(6);
+    expect(order.filter((one) => one === 'refused')).toHaveLength(135);
+  });
+
+  it('holds no request while it hashes', async () => {
+    const made = await hash('s3cret', 9);
+
+    const before = performance.eventLoopUtilization();
+    await Promise.all(Array.from({ length: 20 }, (_, one) => verifyPassword('ann', `wrong ${one}`, made)));
+
+    // On the thread that answers requests it would be busy all the time.
+    expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.5);
   });
 });
 

@@ -1,0 +1,124 @@
+import { Worker } from 'node:worker_threads';
+import { EntrepotError } from '@entrepot/core';
+import type { PasswordTask } from './password-worker.js';
+
+/** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
+const WORKERS = 2;
+/** Checks that wait for their turn. More are refused: somebody is guessing. */
+const MAX_WAITING = 64;
+/** A worker that nobody needed for this long is ended: it holds ten megabytes. Milliseconds. */
+const KEEP_IDLE = 30_000;
+// A worker runs what was built; Node 22.18 and newer run the sources as well.
+const PROGRAM = new URL(`./password-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+
+interface Waiting {
+  readonly task: PasswordTask;
+  resolve(isRight: boolean): void;
+  reject(error: unknown): void;
+}
+
+interface Idle {
+  readonly worker: Worker;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Threads that check passwords, so that no request waits for the hashing of others. Names take turns: whoever guesses at one name
+ * keeps nobody of another name waiting for more than one turn.
+ */
+export class PasswordPool {
+  readonly #idle: Idle[] = [];
+  readonly #busy = new Map<Worker, Waiting>();
+  /** By name, in the order of their turns. */
+  readonly #queues = new Map<string, Waiting[]>();
+  #waiting = 0;
+
+  /**
+   * Whether a password is the right one.
+   * @param name whose it would be
+   * @throws EntrepotError `unauthorized` with status 429 when too many are being checked
+   */
+  async check(name: string, task: PasswordTask): Promise<boolean> {
+    return await new Promise((resolve, reject) => {
+      this.#enqueue(name, { task, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #enqueue(name: string, waiting: Waiting): void {
+    const queue = this.#queues.get(name) ?? [];
+    if (this.#waiting >= MAX_WAITING && !this.#makeRoomFor(queue)) {
+      waiting.reject(tooMany());
+      return;
+    }
+    queue.push(waiting);
+    this.#queues.set(name, queue);
+    this.#waiting += 1;
+  }
+
+  /** Refuses one of the name that has most, unless that is the one that wants more. */
+  #makeRoomFor(queue: readonly Waiting[]): boolean {
+    let longest: Waiting[] = [];
+    for (const other of this.#queues.values()) if (other.length > longest.length) longest = other;
+    if (longest.length <= queue.length + 1) return false;
+    longest.pop()?.reject(tooMany());
+    this.#waiting -= 1;
+    return true;
+  }
+
+  #next(): void {
+    while (this.#waiting > 0 && (this.#idle.length > 0 || this.#busy.size < WORKERS)) {
+      const [name, queue] = this.#queues.entries().next().value as [string, Waiting[]];
+      const waiting = queue.shift() as Waiting;
+      this.#waiting -= 1;
+      this.#queues.delete(name);
+      // The others of the name wait behind those of other names.
+      if (queue.length > 0) this.#queues.set(name, queue);
+      this.#run(waiting);
+    }
+  }
+
+  #run(waiting: Waiting): void {
+    const idle = this.#idle.pop();
+    clearTimeout(idle?.timer);
+    const worker = idle?.worker ?? this.#start();
+    this.#busy.set(worker, waiting);
+    worker.ref();
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
+    worker.postMessage(waiting.task);
+  }
+
+  #start(): Worker {
+    const worker = new Worker(PROGRAM);
+    worker.on('message', (isRight: boolean) => {
+      const waiting = this.#busy.get(worker);
+      this.#busy.delete(worker);
+      worker.unref();
+      const timer = setTimeout(() => this.#end(worker), KEEP_IDLE).unref();
+      this.#idle.push({ worker, timer });
+      waiting?.resolve(isRight);
+      this.#next();
+    });
+    worker.on('error', (error) => {
+      const waiting = this.#busy.get(worker);
+      this.#busy.delete(worker);
+      waiting?.reject(error);
+      this.#next();
+    });
+    return worker;
+  }
+
+  #end(worker: Worker): void {
+    const place = this.#idle.findIndex((idle) => idle.worker === worker);
+    if (place >= 0) this.#idle.splice(place, 1);
+    void worker.terminate();
+  }
+}
+
+function tooMany(): EntrepotError {
+  return new EntrepotError('unauthorized', 'Too many passwords are being checked; try again', {
+    code: 'TOO_MANY_LOGINS',
+    status: 429,
+    retryAfter: 5,
+  });
+}
