@@ -41,6 +41,7 @@ export interface EntryRenewal {
   readonly etag?: string | undefined;
   readonly lastModified?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly mediaType?: string | undefined;
   readonly facts?: ArtifactFacts | undefined;
   readonly factsFrom?: string | undefined;
 }

@@ -334,10 +334,27 @@ export class Flight implements SharedFlight {
         { code: 'UPSTREAM_PROTOCOL' },
       );
     }
-    return await this.#confirm(kept, { etag: reply.headers['etag'], lastModified: reply.headers['last-modified'] });
+    return await this.#confirm(kept, {
+      etag: reply.headers['etag'],
+      lastModified: reply.headers['last-modified'],
+      // Fields that it sends replace those that are kept, others stay (RFC 9111 §3.2).
+      headers: { ...kept.headers, ...this.#keptHeaders(reply) },
+      mediaType: this.#confirmedMediaType(kept, reply),
+    });
   }
 
-  async #confirm(kept: Entry, validators: Pick<EntryRenewal, 'etag' | 'lastModified'>): Promise<FlightResult> {
+  /** The media type by a 304. Servers that make their errors and pages by a default type send that here, too. */
+  #confirmedMediaType(kept: Entry, reply: UpstreamReply): string {
+    const { definition } = this.#context;
+    const { resource } = this.#plan;
+    const said = reply.headers['content-type'];
+    if (said === undefined || isUnsettled(definition, resource, said)) return kept.mediaType;
+    const type = bareMediaType(said);
+    const isExpected = resource.expectedMediaTypes?.includes(type) ?? type !== 'text/html';
+    return isExpected ? said : kept.mediaType;
+  }
+
+  async #confirm(kept: Entry, validators: Omit<EntryRenewal, 'checkedAt'>): Promise<FlightResult> {
     const { storage, clock } = this.#context.services;
     const checkedAt = clock.now();
     const renewed = await storage.entries.touch(kept, { checkedAt, ...validators });

@@ -17,10 +17,10 @@ export interface Standing {
 
 /** The standing of `entry` under `rule` at `now`. Counted from the last answer of the upstream that confirmed it. */
 export function standing(entry: Entry, rule: FreshnessRule, now: number): Standing {
-  // A clock that was set back must not make a copy fresh for longer than its rule says: age is never negative.
-  const age = Math.max(0, now - entry.checkedAt);
+  const age = now - entry.checkedAt;
   const lifetime = Math.min(rule.policy === 'immutable' ? Infinity : rule.freshFor, rule.expireAfter);
-  const staleness = age - lifetime;
+  // A copy of the future was noted by a clock that was ahead. Nobody knows how old it is: it has just gone stale.
+  const staleness = age < 0 && lifetime !== Infinity ? 0 : age - lifetime;
   return {
     fresh: rule.policy !== 'bypass' && staleness < 0,
     whileRevalidating: rule.policy === 'revalidate' && staleness < rule.staleWhileRevalidate,

@@ -14,6 +14,7 @@ interface HotReply {
   readonly entry: Entry;
   readonly revision: string;
   /** Milliseconds since the epoch. */
+  readonly since: number;
   readonly until: number;
   /** Bytes. */
   readonly size: number;
@@ -59,7 +60,7 @@ export class HotReplies {
   get(key: string, request: EngineRequest, entry: Entry, revision: string, now: number): JudgedReply | undefined {
     const hot = this.#replies.get(key);
     // The entry itself, not one like it: whatever changes an entry makes another object.
-    if (hot?.entry !== entry || hot.revision !== revision || now >= hot.until) return undefined;
+    if (hot?.entry !== entry || hot.revision !== revision || now < hot.since || now >= hot.until) return undefined;
     const wanted = request.header('if-none-match');
     const etag = hot.reply.headers['ETag'];
     const has = wanted !== undefined && etag !== undefined && noneMatch(wanted, etag);
@@ -74,6 +75,6 @@ export class HotReplies {
     const { 'Content-Length': _length, ...headers } = reply.headers;
     const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
     const size = reply.body.length + HEAD_BYTES;
-    this.#replies.set(key, { entry, revision, until, size, reply, notModified, judgement });
+    this.#replies.set(key, { entry, revision, since: time.now, until, size, reply, notModified, judgement });
   }
 }

@@ -37,7 +37,7 @@ export class KeptKeysCache {
   /** What memory knows; `undefined` says nothing. */
   peek(repository: string, prefix: string): KeptKeys | undefined {
     const known = this.#known.get(cacheKey(repository, prefix));
-    return known !== undefined && this.#clock.now() - known.readAt < FRESH_FOR ? known : undefined;
+    return known !== undefined && this.#clock.monotonic() - known.readAt < FRESH_FOR ? known : undefined;
   }
 
   async find(repository: string, prefix: string): Promise<KeptKeys> {
@@ -58,7 +58,7 @@ export class KeptKeysCache {
 
   #start(repository: string, prefix: string): Promise<KeptKeys> {
     const place = cacheKey(repository, prefix);
-    const readAt = this.#clock.now();
+    const readAt = this.#clock.monotonic();
     const reading = this.#read(repository, prefix).then(
       (found) => {
         // Unless a key was put meanwhile, which this may have missed.

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import type { Entry } from '../api/entry-index.js';
+import type { Entry, EntryRenewal } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { entryByDigest, isPinned } from './pinned-document.js';
@@ -28,16 +28,18 @@ export async function putEntry(
   const { entries } = services.storage;
   if (isPinned(resource)) await entries.putIfAbsent([entryByDigest(resource, entry)]);
   if (kept?.digest === entry.digest) {
-    // The same bytes again: the copy is confirmed, and without a validator its date stays what it was.
-    const { checkedAt, etag, lastModified } = entry;
-    return (await entries.touch(kept, { checkedAt, etag, lastModified })) ?? entry;
+    return (await entries.touch(kept, renewalBy(entry))) ?? entry;
   }
   if (resource.kind === 'document') {
     await entries.replace(entry);
     return entry;
   }
   const [winner = entry] = await entries.putIfAbsent([entry]);
-  if (winner.digest === entry.digest) return winner;
+  if (winner.digest === entry.digest) {
+    // Its bytes were fetched anew, perhaps since they were lost.
+    if (winner.fetchedAt === entry.fetchedAt) return winner;
+    return (await entries.touch(winner, renewalBy(entry))) ?? winner;
+  }
   const facts = { repository: entry.repository, key: entry.key, kept: winner.digest, found: entry.digest };
   services.logger.error(facts, 'the upstream changed the bytes of an artifact; the first copy stays');
   const renewed = await entries.touch(winner, { checkedAt: entry.checkedAt });
@@ -46,4 +48,12 @@ export async function putEntry(
   throw new EntrepotError('integrity', `${entry.key} was stored with other bytes meanwhile; the first copy stays`, {
     code: 'FIRST_COPY_STAYS',
   });
+}
+
+/**
+ * What the same bytes, fetched again, say of the copy: headers that were corrected meanwhile (RFC 9111 §3.2). Without a validator
+ * its date stays what it was.
+ */
+function renewalBy({ checkedAt, etag, lastModified, headers, mediaType }: Entry): EntryRenewal {
+  return { checkedAt, etag, lastModified, headers, mediaType };
 }

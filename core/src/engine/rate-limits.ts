@@ -2,7 +2,7 @@
 interface Allowance {
   readonly remaining: number;
   readonly limit: number | undefined;
-  /** When the window is surely over; milliseconds since the epoch. */
+  /** When the window is surely over, on the monotonic clock. */
   readonly until: number;
 }
 

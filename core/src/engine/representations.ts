@@ -126,7 +126,7 @@ export class Representations {
     const stored = entry ?? { digest: NO_DOCUMENT, size: 0, mediaType: 'application/octet-stream', headers: {} };
     const encoding = chooseEncoding(request, resource.mediaType ?? stored.mediaType, stored.size);
     const kept = await this.#keptKeys(resource);
-    const key = this.#renditionKey(request, resource, `${stored.digest} ${kept.mark}`, encoding);
+    const key = this.#renditionKey(request, resource, `${sourceOf(stored)} ${kept.mark}`, encoding);
     const rendition =
       services.storage.renditions.peek(key, services.clock.now()) ??
       (await services.storage.renditions.make(key, encoding, () =>
@@ -239,6 +239,11 @@ export class Representations {
       facts,
     };
   }
+}
+
+/** What a document is rewritten from: its bytes, and the headers that the protocol is given with them. */
+function sourceOf({ digest, headers }: { readonly digest: string; readonly headers: Entry['headers'] }): string {
+  return Object.keys(headers).length === 0 ? digest : `${digest} ${JSON.stringify(headers)}`;
 }
 
 /** The kept headers, and those that the resource and the protocol want instead or besides. */

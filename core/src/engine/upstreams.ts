@@ -134,8 +134,8 @@ export class Upstreams {
     const { path, scope, location, mirrors = [], skipUnhealthy } = query;
     const upstreams =
       path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
-    const now = this.#services.clock.now();
-    const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? 0) <= now;
+    const now = this.#services.clock.monotonic();
+    const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? -Infinity) <= now;
     // One whose outage would lead on is passed over at once, and asked last.
     const passedOver = upstreams.filter(
       (upstream) => !isHealthy(upstream) && leadsOn('upstream-unavailable', upstream, query),
@@ -275,7 +275,7 @@ export class Upstreams {
 
   /** Whether an upstream of `scope` has said that it takes few more requests. */
   isShort(scope: string | undefined): boolean {
-    const now = this.#services.clock.now();
+    const now = this.#services.clock.monotonic();
     return this.#definition.upstreams.some(
       (upstream) => upstream.scope === scope && this.#limits.isShort(upstream.url, now),
     );
@@ -284,18 +284,18 @@ export class Upstreams {
   #noteLimits(upstream: ConfiguredUpstream | undefined, { headers }: TransportReply): void {
     if (upstream === undefined) return;
     const { clock, observer } = this.#services;
-    const remaining = this.#limits.note(upstream.url, headers, clock.now());
+    const remaining = this.#limits.note(upstream.url, headers, clock.monotonic());
     if (remaining !== undefined) observer?.upstreamRemaining?.(this.#definition.name, upstream.url, remaining);
   }
 
   /** @param reply the refusal, where it was one: it may say for how long the upstream wants to be left alone */
   #failed(upstream: ConfiguredUpstream | undefined, reply?: TransportReply): void {
     if (upstream === undefined) return;
-    const now = this.#services.clock.now();
+    const { clock } = this.#services;
     const failures = (this.#health.get(upstream.url)?.failures ?? 0) + 1;
-    const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], now) ?? 0, MAX_LEFT_ALONE) * 1000;
+    const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
     const wait = failures < FAILURES_TO_SKIP ? wanted : Math.max(wanted, SKIP_FOR);
-    this.#health.set(upstream.url, { failures, skipUntil: wait === 0 ? 0 : now + wait });
+    this.#health.set(upstream.url, { failures, skipUntil: wait === 0 ? -Infinity : clock.monotonic() + wait });
   }
 
   #answered(upstream: ConfiguredUpstream | undefined): void {

@@ -228,6 +228,7 @@ function defineTouch({ check }: Checks<OpenFixture>): void {
       etag: '"2"',
       lastModified: 'Fri, 02 Jan 2026 00:00:00 GMT',
       headers: { b: '2' },
+      mediaType: 'application/other',
       facts: { deprecated: true },
       factsFrom: 'another document',
     };

@@ -44,6 +44,7 @@ export class MemoryEntryIndex implements EntryIndex {
       etag: renewal.etag ?? entry.etag,
       lastModified: renewal.lastModified ?? entry.lastModified,
       headers: renewal.headers ?? entry.headers,
+      mediaType: renewal.mediaType ?? entry.mediaType,
       facts: renewal.facts ?? entry.facts,
       factsFrom: renewal.factsFrom ?? entry.factsFrom,
     });

@@ -110,6 +110,7 @@ export class SqlEntryIndex implements EntryIndex {
             ...(renewal.etag === undefined ? {} : { etag: renewal.etag }),
             ...(renewal.lastModified === undefined ? {} : { last_modified: renewal.lastModified }),
             ...(renewal.headers === undefined ? {} : { headers: JSON.stringify(renewal.headers) }),
+            ...(renewal.mediaType === undefined ? {} : { media_type: renewal.mediaType }),
             ...(renewal.facts === undefined ? {} : { facts: JSON.stringify(renewal.facts) }),
             ...(renewal.factsFrom === undefined ? {} : { facts_from: renewal.factsFrom }),
           })
