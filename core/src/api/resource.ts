@@ -71,6 +71,11 @@ export interface StoredResource extends UpstreamLocation {
   readonly digestHeader?: string | undefined;
   /** Upstream headers that are kept for clients besides those of the class, lower-case. */
   readonly keepHeaders?: readonly string[] | undefined;
+  /**
+   * Clients get the bytes with the content coding that the upstream gave them, as they would from there, where nothing is
+   * promised of them. Only for what no hook reads. Absent: it is undone.
+   */
+  readonly keepsCoding?: boolean | undefined;
   /** The largest body that is taken from an upstream, in bytes: a larger one is an upstream fault. Absent: the repository's bound alone. */
   readonly maxBytes?: number | undefined;
   /**

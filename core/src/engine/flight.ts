@@ -1,13 +1,4 @@
 import { createHash, type Hash } from 'node:crypto';
-import { pipeline, type Readable } from 'node:stream';
-import {
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  type BrotliDecompress,
-  type Gunzip,
-  type Inflate,
-} from 'node:zlib';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
@@ -18,6 +9,7 @@ import { integrityMismatch, strongest, type Integrity } from '../api/integrity.j
 import type { ArtifactDescription, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { factsOf, type Admission } from './admission.js';
+import { planCoding, undone } from './content-coding.js';
 import { bareMediaType, isOfType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
@@ -41,9 +33,6 @@ import { backOff, placeOf, withoutQuery, type QueryPlace, type UpstreamReply, ty
 
 /** How often a broken body is taken up again without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
-
-/** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
-const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
 
 /** What upstreams answer that do not know a kind of document, besides 404. */
 const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
@@ -124,12 +113,8 @@ export interface FlightContext {
   readonly admission: Admission;
 }
 
-type Decoder = Gunzip | Inflate | BrotliDecompress;
-
-interface Sums {
-  readonly sha256: Hash;
-  readonly promised: ReadonlyMap<string, Hash>;
-}
+/** The sums of a body by algorithm, in hex. */
+type Sums = ReadonlyMap<string, string>;
 
 /**
  * One shared fetch. It belongs to no client: it goes on when the first one hangs up, has its own time limit, and ends by
@@ -379,34 +364,79 @@ export class Flight implements SharedFlight {
     const provisional = said ?? resource.fallbackMediaType ?? 'application/octet-stream';
     const unsettled = isUnsettled(definition, resource, said);
     if (!unsettled) this.#checkMediaType(provisional, reply);
-    const decoder = contentDecoder(resource, reply);
-    const size = decoder === undefined ? contentLength(reply) : undefined;
+    const coding = planCoding(resource, reply, promised);
+    const undo = coding.kind === 'undo' ? coding.coding : undefined;
+    const size = undo === undefined ? contentLength(reply) : undefined;
     this.#checkSize(size ?? 0);
     const promisedDigest = promised.find(({ algorithm }) => algorithm === 'sha256');
-    this.#resolveHead({
-      spool,
-      size,
+    const headers = {
+      ...this.#keptHeaders(reply),
+      ...(coding.kind === 'pass' && { 'content-encoding': coding.coding }),
+    };
+    const headOf = (body: Spool): FlightHead => ({
+      spool: body,
+      size: body.size > 0 ? body.size : size,
       digest: promisedDigest === undefined ? undefined : `sha256:${promisedDigest.hex}`,
       mediaType: provisional,
       unsettled,
-      headers: this.#keptHeaders(reply),
+      headers,
       lastModified: reply.headers['last-modified'],
       place: { ...this.#place, location: reply.url, namedBy: reply.namedBy },
       coordinates,
       description,
     });
-    const sums = await this.#fill(reply, decoder, size, spool, promised, signal);
-    const digest: Digest = `sha256:${sums.sha256.digest('hex')}`;
-    const integrity = await this.#checkIntegrity(digest, promised, sums, spool.content(provisional));
+    if (coding.kind !== 'weigh') this.#resolveHead(headOf(spool));
+    let sums = await this.#fill(reply, undo, size, spool, promised, signal);
+    if (coding.kind === 'weigh') {
+      const plain = await this.#withoutCoding(spool, coding.coding, promised, sums, signal);
+      sums = plain?.sums ?? sums;
+      spool = plain?.spool ?? spool;
+    }
+    const digest: Digest = `sha256:${sums.get('sha256')}`;
+    const integrity = await this.#checkIntegrity(promised, sums, spool.content(provisional));
+    if (coding.kind === 'weigh') this.#resolveHead(headOf(spool));
     const mediaType = await settledMediaType(definition, resource, said, spool.content(provisional));
     if (unsettled) this.#checkMediaType(mediaType, reply);
     await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
-    const result = await this.#publish(reply, spool, known);
+    const result = await this.#publish(reply, headers, spool, known);
     spool.seal();
     return result;
+  }
+
+  /** The bytes without their coding, where those are what was promised, and not the bytes as they came. */
+  async #withoutCoding(
+    spool: Spool,
+    coding: string,
+    promised: readonly Integrity[],
+    sums: Sums,
+    signal: AbortSignal,
+  ): Promise<{ readonly spool: Spool; readonly sums: Sums } | undefined> {
+    if (mismatchOf(promised, sums) === undefined) return undefined;
+    const plain = new Spool(this.#context.services.storage.spools);
+    try {
+      const hashes = newHashes(promised);
+      for await (const bytes of this.#unfold(spool.content('').stream() as AsyncIterable<Buffer>, coding)) {
+        signal.throwIfAborted();
+        for (const hash of hashes.values()) hash.update(bytes);
+        await plain.append(bytes);
+      }
+      const found = sumsOf(hashes);
+      if (mismatchOf(promised, found) === undefined) {
+        this.#spool = plain;
+        await spool.release();
+        return { spool: plain, sums: found };
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof EntrepotError && error.code === 'UPSTREAM_TOO_LARGE') throw error;
+      // A label that lies: what came is held against what was promised.
+    } finally {
+      if (this.#spool !== plain) await plain.release();
+    }
+    return undefined;
   }
 
   #checkMediaType(mediaType: string, reply: UpstreamReply): void {
@@ -438,32 +468,51 @@ export class Flight implements SharedFlight {
     );
   }
 
+  /** The bytes of `body` without its coding. They are bounded on both sides of the decoder: not all that comes becomes one of them. */
+  async *#unfold(body: AsyncIterable<Buffer>, coding: string): AsyncGenerator<Buffer> {
+    let raw = 0;
+    let size = 0;
+    const counted = async function* (check: (raw: number) => void): AsyncGenerator<Buffer> {
+      for await (const bytes of body) {
+        raw += bytes.length;
+        check(raw);
+        yield bytes;
+      }
+    };
+    for await (const bytes of undone(
+      counted((found) => this.#checkSize(found)),
+      coding,
+    )) {
+      size += bytes.length;
+      this.#checkSize(size, raw);
+      yield bytes;
+    }
+  }
+
   /** Writes the body to the spool while it is summed up; a body that breaks off is taken up again where that is safe. */
   async #fill(
     first: UpstreamReply,
-    firstDecoder: Decoder | undefined,
+    undo: string | undefined,
     size: number | undefined,
     spool: Spool,
     promised: readonly Integrity[],
     signal: AbortSignal,
   ): Promise<Sums> {
-    let sums = newSums(promised);
+    let hashes = newHashes(promised);
     let reply = first;
-    let decoder = firstDecoder;
     let idleResumes = 0;
     for (;;) {
       const before = spool.size;
       try {
-        const body = decodedBody(reply.body, decoder, (raw) => this.#checkSize(raw));
-        for await (const bytes of body as AsyncIterable<Buffer>) {
+        const body = reply.body as AsyncIterable<Buffer>;
+        for await (const bytes of undo === undefined ? body : this.#unfold(body, undo)) {
           signal.throwIfAborted();
-          this.#checkSize(spool.size + bytes.length, decoder?.bytesWritten);
-          sums.sha256.update(bytes);
-          for (const hash of sums.promised.values()) hash.update(bytes);
+          this.#checkSize(spool.size + bytes.length);
+          for (const hash of hashes.values()) hash.update(bytes);
           await spool.append(bytes);
         }
         if (size !== undefined && spool.size !== size) throw wrongLength(reply, size, spool.size);
-        return sums;
+        return sumsOf(hashes);
       } catch (error) {
         const failure = asEntrepotError(
           error,
@@ -475,16 +524,15 @@ export class Flight implements SharedFlight {
           throw failure;
         if (idleResumes >= MAX_IDLE_RESUMES || (size !== undefined && spool.size > size)) throw failure;
         await backOff(idleResumes, signal);
-        if (decoder === undefined && spool.size > 0) {
+        if (undo === undefined && spool.size > 0) {
           reply = await this.#resume(first, spool.size, size, failure, signal);
         } else if (spool.followed || idleResumes > 0) {
           throw failure;
         } else {
           // Nobody has seen a byte yet: the whole may be asked for again.
           await spool.rewind();
-          sums = newSums(promised);
+          hashes = newHashes(promised);
           reply = await this.#restart(first, size, failure, signal);
-          decoder = contentDecoder(this.#plan.resource, reply);
           idleResumes += 1;
         }
       }
@@ -560,13 +608,8 @@ export class Flight implements SharedFlight {
    * replaced (a list of sums beside its files), so a mismatch asks for it once more.
    * @returns the promise that they keep
    */
-  async #checkIntegrity(
-    digest: Digest,
-    promised: readonly Integrity[],
-    sums: Sums,
-    content: Content,
-  ): Promise<readonly Integrity[]> {
-    const mismatch = mismatchOf(promised, (algorithm) => sumOf(algorithm, digest, sums));
+  async #checkIntegrity(promised: readonly Integrity[], sums: Sums, content: Content): Promise<readonly Integrity[]> {
+    const mismatch = mismatchOf(promised, sums);
     if (mismatch === undefined || (await this.#isNamedByPart(promised, content))) return promised;
     const anew = await this.#plan.describeAnew().catch(() => undefined);
     const renewed = this.#promised(anew?.integrity ?? []);
@@ -574,7 +617,7 @@ export class Flight implements SharedFlight {
       const hash = createHash((renewed[0] as Integrity).algorithm);
       for await (const bytes of content.stream()) hash.update(bytes);
       const hex = hash.digest('hex');
-      if (mismatchOf(renewed, () => hex) === undefined) return renewed;
+      if (mismatchOf(renewed, new Map([[(renewed[0] as Integrity).algorithm, hex]])) === undefined) return renewed;
     }
     const { definition, services } = this.#context;
     const error = integrityMismatch(this.#plan.resource.key, promised, mismatch);
@@ -593,7 +636,9 @@ export class Flight implements SharedFlight {
     try {
       const part = await protocol.namedPart(this.#plan.resource, content);
       if (part === undefined) return false;
-      return mismatchOf(promised, (algorithm) => createHash(algorithm).update(part).digest('hex')) === undefined;
+      const hashes = newHashes(promised);
+      for (const hash of hashes.values()) hash.update(part);
+      return mismatchOf(promised, sumsOf(hashes)) === undefined;
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `namedPart of plugin ${plugin.id} failed`);
     }
@@ -619,6 +664,7 @@ export class Flight implements SharedFlight {
 
   async #publish(
     reply: UpstreamReply,
+    kept: Readonly<Record<string, string>>,
     spool: Spool,
     known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts' | 'factsFrom'>,
   ): Promise<FlightResult> {
@@ -630,7 +676,7 @@ export class Flight implements SharedFlight {
       repository: definition.name,
       key: resource.key,
       size: spool.size,
-      headers: { ...this.#keptHeaders(reply), ...nameHeader(resource, known) },
+      headers: { ...kept, ...nameHeader(resource, known) },
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
       upstreamUrl: withoutQuery(this.#baseOf(reply)),
@@ -690,66 +736,26 @@ function nameHeader(
 }
 
 /** What was found instead, when the bytes keep none of the promises (all of one algorithm; any will do, W3C SRI §3.3.5). */
-function mismatchOf(
-  promised: readonly Integrity[],
-  sum: (algorithm: Integrity['algorithm']) => string,
-): Integrity | undefined {
+function mismatchOf(promised: readonly Integrity[], sums: Sums): Integrity | undefined {
   if (promised.length === 0) return undefined;
   const { algorithm } = promised[0] as Integrity;
-  const hex = sum(algorithm);
+  const hex = sums.get(algorithm) as string;
   return promised.some((promise) => promise.hex === hex) ? undefined : { algorithm, hex };
 }
 
-function sumOf(algorithm: Integrity['algorithm'], digest: Digest, sums: Sums): string {
-  if (algorithm === 'sha256') return digest.slice('sha256:'.length);
-  return (sums.promised.get(algorithm) as Hash).digest('hex');
+function newHashes(promised: readonly Integrity[]): ReadonlyMap<string, Hash> {
+  const names = new Set(['sha256', ...promised.map(({ algorithm }) => algorithm)]);
+  return new Map([...names].map((name) => [name, createHash(name)]));
 }
 
-function newSums(promised: readonly Integrity[]): Sums {
-  const others = new Set(promised.map(({ algorithm }) => algorithm).filter((algorithm) => algorithm !== 'sha256'));
-  return { sha256: createHash('sha256'), promised: new Map([...others].map((name) => [name, createHash(name)])) };
+function sumsOf(hashes: ReadonlyMap<string, Hash>): Sums {
+  return new Map([...hashes].map(([name, hash]) => [name, hash.digest('hex')]));
 }
 
 /** A validator that `If-Range` takes: a strong tag, else a date. */
 function strongValidator(reply: UpstreamReply): string | undefined {
   const etag = reply.headers['etag'];
   return etag?.startsWith('"') ? etag : reply.headers['last-modified'];
-}
-
-/**
- * The decoder for the reply's content coding, if it has one that is meant. Servers label `.tgz` files `gzip` because of
- * their name alone: those bytes are the file, as `curl` would save it.
- */
-function contentDecoder(resource: ArtifactResource | DocumentResource, reply: UpstreamReply): Decoder | undefined {
-  const coding = reply.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  if (coding === 'identity' || coding === '') return undefined;
-  const path = resource.upstreamPath.split('?', 1)[0] as string;
-  const selfCompressed = COMPRESSED_NAME.test(resource.kind === 'artifact' ? resource.filename : path);
-  if (selfCompressed && !(resource.kind === 'document' && resource.rewritten === true)) return undefined;
-  if (coding === 'gzip' || coding === 'x-gzip') return createGunzip();
-  if (coding === 'deflate') return createInflate();
-  if (coding === 'br') return createBrotliDecompress();
-  drain(reply);
-  throw new EntrepotError(
-    'upstream-unavailable',
-    `${printableUrl(reply.url)} sent an unknown content coding; expected gzip, deflate, br or none`,
-    { code: 'UPSTREAM_PROTOCOL' },
-  );
-}
-
-/** @param check is told how many bytes came so far before they are decoded: not all of them become bytes of the body */
-function decodedBody(body: Readable, decoder: Decoder | undefined, check: (raw: number) => void): Readable {
-  if (decoder === undefined) return body;
-  const counted = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let raw = 0;
-    for await (const bytes of source) {
-      raw += bytes.length;
-      check(raw);
-      yield bytes;
-    }
-  };
-  pipeline(body, counted, decoder, () => {});
-  return decoder;
 }
 
 function contentLength(reply: UpstreamReply): number | undefined {

@@ -6,6 +6,7 @@ import type { TransportReply } from '../api/transport.js';
 import { isJudgedByName, type Admission, type Judgement } from './admission.js';
 import { drain, isHeadRefused } from './upstream-reply.js';
 import type { Upstreams } from './upstreams.js';
+import { planCoding } from './content-coding.js';
 import { contentDigest } from './content-flights.js';
 import { describedPlace } from './described-place.js';
 import { abandoned, keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
@@ -418,10 +419,13 @@ export class StoredServing {
   #headAlone(resource: Stored, reply: Pick<TransportReply, 'headers'>): Representation {
     const { definition, representations } = this.#context;
     const { headers } = reply;
-    const size = headers['content-length'];
+    const coding = planCoding(resource, { headers }, []);
+    // Of what is undone nobody knows the size.
+    const size = coding.kind === 'undo' ? undefined : headers['content-length'];
     const digest = contentDigest(resource);
     const mediaType = headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
-    const stored = { mediaType, headers: keptHeaders(definition, resource, reply), digest };
+    const passed = coding.kind === 'pass' && { 'content-encoding': coding.coding };
+    const stored = { mediaType, headers: { ...keptHeaders(definition, resource, reply), ...passed }, digest };
     return {
       ...representations.base(resource, stored, { name: 'bypass' }),
       size: size === undefined ? undefined : Number(size),

@@ -275,6 +275,7 @@ const mutants: Mutant<Factory>[] = [
         lastModified: undefined,
         ...renewal,
         headers: renewal.headers ?? {},
+        mediaType: renewal.mediaType ?? entry.mediaType,
       });
       return true;
     },

@@ -45,6 +45,7 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
     ...locate(path, query),
     coordinates: coordinatesOf(path),
     keepHeaders: options.passHeaders,
+    keepsCoding: true,
     freshness: { ...rule.freshness, policy: rule.policy === 'bypass' ? 'bypass' : 'revalidate' },
   };
 }
@@ -73,6 +74,7 @@ function artifact(path: FilePath, query: string, rule: Rule, options: FilesOptio
     filename: filenameOf(path),
     coordinates: coordinatesOf(path),
     keepHeaders: options.passHeaders,
+    keepsCoding: true,
     freshness: { ...rule.freshness, policy: 'immutable' },
   } as const satisfies ArtifactResource;
   if (rule.checksum === undefined) return file;
