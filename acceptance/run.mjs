@@ -10,6 +10,7 @@ import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
+import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
@@ -33,7 +34,9 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --crash              100 crashes instead of the few of --hermetic
   --closing            10,000 requests of each kind to upstreams that close connections, instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, python, go, policy, oci or helm;
+  --first-hour         the first hour of a new user, with dependencies that are installed, not copied as those of --hermetic
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, first-hour, python, go,
+                       policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -56,6 +59,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
+    'first-hour': { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
@@ -93,10 +97,12 @@ if (values.help) {
   if (values.crash) await crash(tally, { rounds: 100 });
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
+  if (values['first-hour']) await firstHour(tally, { install: true });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
+    if (wants('first-hour')) await firstHour(tally, { install: false });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
@@ -112,7 +118,7 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'closing', 'consistency', 'hermetic'].some(
+  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'closing', 'consistency', 'first-hour', 'hermetic'].some(
     (name) => values[/** @type {'policy'} */ (name)],
   );
   if (!isChosen) {
