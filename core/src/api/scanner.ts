@@ -116,9 +116,10 @@ export interface Scanner {
   lookup?(coordinates: PackageCoordinates, integrity?: readonly Integrity[]): readonly Finding[] | undefined;
   /**
    * Answers clients from the database, without any other server. `undefined`: it has no such API; the path is not found.
+   * Lets other work run between the parts of a long answer (`WorkTurns`): anybody may ask for much.
    * @throws EntrepotError `scan-unavailable` when there is no database to ask
    */
-  answer?(question: ScannerQuestion): ScannerAnswer | undefined;
+  answer?(question: ScannerQuestion): Promise<ScannerAnswer | undefined>;
   /** Takes a newer database in use where there is one. @returns whose findings may differ now; `undefined`: it is not known. */
   update?(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined>;
   /** For health and metrics: when the database was made; milliseconds since the epoch. */

@@ -42,7 +42,7 @@ export const DEFAULT_LIMITS: RepositoryLimits = {
   totalTimeout: 1_800_000,
   maxDocumentBytes: 256 * 1024 * 1024,
   maxArtifactBytes: Infinity,
-  maxRequestBytes: 10 * 1024 * 1024,
+  maxRequestBytes: 4 * 1024 * 1024,
 };
 
 /** One configured repository: everything that the pipeline has to know of it. */

@@ -318,7 +318,7 @@ const limitsSchema = z.strictObject({
     .prefault('unlimited')
     .describe('The largest artifact that is taken from an upstream.'),
   maxRequestBytes: size({ least: 1024 })
-    .prefault('10MiB')
+    .prefault('4MiB')
     .describe('The largest body of a request that is passed on to an upstream, decompressed.'),
 });
 

@@ -6,8 +6,8 @@ import type { Context, Middleware } from 'koa';
 import type { HostScanner } from '../scanning/scan-worker.js';
 import { readBody } from './read-body.js';
 
-/** The largest question, compressed or not, in bytes: the lockfile of a large project names ten thousand versions. */
-const MAX_QUESTION = 16 * 1024 * 1024;
+/** The largest question, compressed or not, in bytes: a thousand queries. It is parsed between two other requests. */
+const MAX_QUESTION = 1024 * 1024;
 
 const unzip = promisify(gunzip);
 
@@ -45,7 +45,7 @@ async function answerOf(
   if (able.length === 0 || (method !== 'GET' && method !== 'POST')) return undefined;
   const body = method === 'POST' ? await questionOf(ctx) : undefined;
   for (const { scanner } of able) {
-    const answer = scanner.answer?.({ method, path, body });
+    const answer = await scanner.answer?.({ method, path, body });
     if (answer !== undefined) return answer;
   }
   return undefined;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { EntrepotError } from '@entrepot/core';
+import { EntrepotError, parseBoundedJson } from '@entrepot/core';
 import { parseYamlValue } from '../config/read-yaml.js';
 
 /** The body of a request, which may have `limit` bytes. @throws EntrepotError `too-large` */
@@ -17,9 +17,9 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
 /** What a JSON body holds. @throws EntrepotError `bad-request` */
 export function readJson(body: Buffer): unknown {
   try {
-    return JSON.parse(body.toString('utf8')) as unknown;
+    return parseBoundedJson(body);
   } catch (cause) {
-    throw new EntrepotError('bad-request', 'Body: expected JSON', { cause });
+    throw new EntrepotError('bad-request', 'Body: expected JSON, with 50,000 lists and objects at the most', { cause });
   }
 }
 

@@ -66,7 +66,7 @@ describe('defaults', () => {
       cache: {},
       coldRange: 'auto',
       requireIntegrity: false,
-      limits: { maxDocumentBytes: 268_435_456, maxArtifactBytes: Infinity, maxRequestBytes: 10_485_760 },
+      limits: { maxDocumentBytes: 268_435_456, maxArtifactBytes: Infinity, maxRequestBytes: 4_194_304 },
       options: {},
     });
   });

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  parseBoundedJson,
   type AdaptContext,
   type AdaptedReply,
   type AdaptedRequest,
@@ -98,7 +99,7 @@ function parseBody(body: Uint8Array): JsonObject {
 
 function parseObject(body: Uint8Array): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
+    const value: unknown = parseBoundedJson(body);
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-import type { ScannerAnswer, ScannerQuestion } from '@entrepot/core';
+import { parseBoundedJson, WorkTurns, type ScannerAnswer, type ScannerQuestion } from '@entrepot/core';
 import type { AdvisoryGroup, CompiledAffected } from './advisories.js';
 import type { Database } from './database.js';
 import { readRecord } from './osv-record.js';
@@ -7,9 +7,14 @@ import type { Interval } from './ranges.js';
 
 const NPM_BULK = '/-/npm/v1/security/advisories/bulk';
 const OSV_VULNERABILITY = '/v1/vulns/';
-/** So many queries in one batch, and records in one page: as the public API has it. */
+/** So many queries in one batch, records in one page, and records in all pages of a batch: as the public API has it. */
 const MOST_QUERIES = 1000;
 const PAGE = 1000;
+const MOST_IN_BATCH = 3000;
+/** A page of whole records ends when it has so many characters. */
+const PAGE_LENGTH = 4 * 1024 * 1024;
+/** So many versions in one audit: the lockfile of a large project names ten thousand. */
+const MOST_VERSIONS = 20_000;
 
 /** A bad question, with the status and code that the public API gives it (gRPC codes in JSON). */
 class BadQuestion extends Error {}
@@ -17,12 +22,16 @@ class BadQuestion extends Error {}
 /**
  * Answers the bulk audit of npm, and the part of the OSV API (`/v1/query`, `/v1/querybatch`, `/v1/vulns/<id>`) that is about
  * packages. `undefined`: another path.
+ * @param database the one in use, asked for after each turn: a newer one may have taken its place
  */
-export function answer({ method, path, body }: ScannerQuestion, database: () => Database): ScannerAnswer | undefined {
+export async function answer(
+  { method, path, body }: ScannerQuestion,
+  database: () => Database,
+): Promise<ScannerAnswer | undefined> {
   try {
-    if (method === 'POST' && path === NPM_BULK) return json(200, auditReply(parseBody(body), database()));
-    if (method === 'POST' && path === '/v1/query') return query(parseBody(body), database());
-    if (method === 'POST' && path === '/v1/querybatch') return queryBatch(parseBody(body), database());
+    if (method === 'POST' && path === NPM_BULK) return await auditReply(parseBody(body), database);
+    if (method === 'POST' && path === '/v1/query') return await query(parseBody(body), database);
+    if (method === 'POST' && path === '/v1/querybatch') return await queryBatch(parseBody(body), database);
     if (method === 'GET' && path.startsWith(OSV_VULNERABILITY)) {
       const record = database().record(path.slice(OSV_VULNERABILITY.length));
       return record === undefined ? problem(404, 5, 'Bug not found.') : { ...JSON_ANSWER, status: 200, body: record };
@@ -49,9 +58,9 @@ type JsonObject = Readonly<Record<string, unknown>>;
 function parseBody(body: Uint8Array | undefined): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(body ?? []).toString('utf8'));
+    value = parseBoundedJson(body ?? Buffer.alloc(0));
   } catch {
-    throw new BadQuestion('expected JSON as the body');
+    throw new BadQuestion('expected JSON of reasonable size as the body');
   }
   if (!isObject(value)) throw new BadQuestion('expected a JSON object as the body');
   return value;
@@ -61,16 +70,25 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The ids that a query asks for, one page of them, and the token of the next page. */
-function pageOf(asked: unknown, database: Database): { ids: string[]; next?: string | undefined } {
+/** A query for what is known of a package, from the record at `start` on. */
+interface Query {
+  readonly ecosystem: string;
+  readonly name: string;
+  readonly version: string | undefined;
+  readonly start: number;
+}
+
+function readQuery(asked: unknown, database: Database): Query {
   if (!isObject(asked)) throw new BadQuestion('Invalid query.');
   const token = asked['page_token'];
   const start = token === undefined || token === '' ? 0 : Number(token);
   if (!Number.isSafeInteger(start) || start < 0) throw new BadQuestion('Invalid page token.');
-  const { ecosystem, name, version } = packageAsked(asked, database);
-  // What cannot be compared is named: the reader of a list can look, who gets none cannot.
-  const all = [...new Set(database.matches(ecosystem, name, version).map(({ record }) => record.id))];
-  return { ids: all.slice(start, start + PAGE), next: start + PAGE < all.length ? String(start + PAGE) : undefined };
+  return { ...packageAsked(asked, database), start };
+}
+
+/** The ids of all records that a query is about. What cannot be compared is named: the reader of a list can look, who gets none cannot. */
+function idsOf({ ecosystem, name, version }: Query, database: Database): readonly string[] {
+  return [...new Set(database.matches(ecosystem, name, version).map(({ record }) => record.id))];
 }
 
 function packageAsked(
@@ -98,23 +116,53 @@ function packageAsked(
   return { ...found, version: parsed.version ?? version };
 }
 
-function query(asked: JsonObject, database: Database): ScannerAnswer {
-  const { ids, next } = pageOf(asked, database);
+async function query(asked: JsonObject, database: () => Database): Promise<ScannerAnswer> {
+  const turns = new WorkTurns();
+  const wanted = readQuery(asked, database());
+  const ids = idsOf(wanted, database());
   // Records are passed on as they came.
-  const records = ids.flatMap((id) => database.record(id) ?? []);
-  const page = next === undefined ? '' : `"next_page_token":${JSON.stringify(next)}`;
+  const records: string[] = [];
+  let length = 0;
+  let at = wanted.start;
+  for (; at < ids.length && at < wanted.start + PAGE && length < PAGE_LENGTH; at += 1) {
+    await turns.pause();
+    const record = database().record(ids[at] as string);
+    if (record === undefined) continue;
+    records.push(record);
+    length += record.length;
+  }
+  const page = at < ids.length ? `"next_page_token":"${at}"` : '';
   const found = records.length === 0 ? '' : `"vulns":[${records.join(',')}]`;
   return { ...JSON_ANSWER, status: 200, body: `{${[found, page].filter((part) => part !== '').join(',')}}` };
 }
 
-function queryBatch({ queries }: JsonObject, database: Database): ScannerAnswer {
+async function queryBatch({ queries }: JsonObject, database: () => Database): Promise<ScannerAnswer> {
   if (!Array.isArray(queries)) throw new BadQuestion('expected a list "queries"');
   if (queries.length > MOST_QUERIES) throw new BadQuestion('Too many queries.');
-  const results = queries.map((asked: unknown) => {
-    const { ids, next } = pageOf(asked, database);
-    const vulns = ids.map((id) => ({ id, modified: modifiedOf(database, id) }));
-    return { vulns: vulns.length === 0 ? undefined : vulns, next_page_token: next };
-  });
+  const turns = new WorkTurns();
+  const modified = new Map<string, string | undefined>();
+  const known = new Map<string, readonly string[]>();
+  const results: object[] = [];
+  let room = MOST_IN_BATCH;
+  for (const asked of queries as readonly unknown[]) {
+    await turns.pause();
+    const wanted = readQuery(asked, database());
+    const subject = JSON.stringify([wanted.ecosystem, wanted.name, wanted.version]);
+    const all = known.get(subject) ?? idsOf(wanted, database());
+    known.set(subject, all);
+    const end = Math.min(all.length, wanted.start + Math.min(PAGE, room));
+    const vulns: object[] = [];
+    for (const id of all.slice(wanted.start, end)) {
+      await turns.pause();
+      if (!modified.has(id)) modified.set(id, modifiedOf(database(), id));
+      vulns.push({ id, modified: modified.get(id) });
+    }
+    room -= vulns.length;
+    results.push({
+      vulns: vulns.length === 0 ? undefined : vulns,
+      next_page_token: end < all.length ? String(end) : undefined,
+    });
+  }
   return json(200, { results });
 }
 
@@ -134,24 +182,31 @@ interface NpmAdvisory {
   readonly cvss: { readonly score: number; readonly vectorString: string | null };
 }
 
-function auditReply(asked: JsonObject, database: Database): Record<string, NpmAdvisory[]> {
-  const reply: [string, NpmAdvisory[]][] = [];
+async function auditReply(asked: JsonObject, database: () => Database): Promise<ScannerAnswer> {
+  database();
+  const turns = new WorkTurns();
+  const reply: string[] = [];
+  let versionsLeft = MOST_VERSIONS;
   for (const [name, versions] of Object.entries(asked)) {
     if (!Array.isArray(versions)) throw new BadQuestion('expected a list of versions for every name');
     const hit = new Set<number>();
-    for (const version of versions.filter((each): each is string => typeof each === 'string')) {
-      for (const { group } of database.matches('npm', name, version)) hit.add(group);
+    for (const version of new Set<unknown>(versions)) {
+      await turns.pause();
+      if (typeof version !== 'string') continue;
+      if ((versionsLeft -= 1) < 0) throw new BadQuestion(`expected ${MOST_VERSIONS} versions at most`);
+      for (const { group } of database().matches('npm', name, version)) hit.add(group);
     }
-    const found = hit.size === 0 ? undefined : database.package('npm', name);
+    const found = hit.size === 0 ? undefined : database().package('npm', name);
     if (found === undefined) continue;
-    reply.push([
-      name,
-      [...hit].map((group) =>
-        npmAdvisory(found.groups[group] as AdvisoryGroup, affectedBy(found.affected, group), database),
-      ),
-    ]);
+    const advisories: string[] = [];
+    for (const group of hit) {
+      await turns.pause();
+      const affected = affectedBy(found.affected, group);
+      advisories.push(JSON.stringify(npmAdvisory(found.groups[group] as AdvisoryGroup, affected, database())));
+    }
+    reply.push(`${JSON.stringify(name)}:[${advisories.join(',')}]`);
   }
-  return Object.fromEntries(reply);
+  return { ...JSON_ANSWER, status: 200, body: `{${reply.join(',')}}` };
 }
 
 function affectedBy(affected: readonly CompiledAffected[], group: number): CompiledAffected[] {

@@ -94,8 +94,8 @@ export class LocalScanner implements Scanner {
     return verdict === undefined || (verdict.undecided && verdict.findings.length === 0) ? undefined : verdict.findings;
   }
 
-  answer(question: ScannerQuestion): ScannerAnswer | undefined {
-    return answer(question, () => this.#demand());
+  async answer(question: ScannerQuestion): Promise<ScannerAnswer | undefined> {
+    return await answer(question, () => this.#demand());
   }
 
   update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {

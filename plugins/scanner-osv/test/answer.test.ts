@@ -5,10 +5,14 @@ import { live, openScanner, record, scannerOf, temporaryFolder } from './fixture
 const FROM_START = [{ introduced: '0' }];
 const BULK = '/-/npm/v1/security/advisories/bulk';
 
-function ask(scanner: Scanner, path: string, body?: unknown): { status: number; value: unknown } | undefined {
+async function ask(
+  scanner: Scanner,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; value: unknown } | undefined> {
   const method = body === undefined ? 'GET' : 'POST';
   const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-  const answer: ScannerAnswer | undefined = scanner.answer?.({ method, path, body: bytes });
+  const answer: ScannerAnswer | undefined = await scanner.answer?.({ method, path, body: bytes });
   if (answer === undefined) return undefined;
   expect(answer.mediaType).toBe('application/json');
   return { status: answer.status, value: JSON.parse(String(answer.body)) };
@@ -31,7 +35,7 @@ describe('the bulk audit of npm', () => {
   it('names advisories of the versions that are asked for, in the shape of npm', async () => {
     const { scanner } = await scannerOf(dumps);
     const asked = { '@acme/tool': ['1.2.0', '2.0.0'], evil: ['9.9.9'], clean: ['1.0.0'], '@acme/other': [] };
-    expect(ask(scanner, BULK, asked)).toEqual({
+    expect(await ask(scanner, BULK, asked)).toEqual({
       status: 200,
       value: {
         '@acme/tool': [
@@ -58,12 +62,12 @@ describe('the bulk audit of npm', () => {
         ],
       },
     });
-    expect(ask(scanner, BULK, { '@acme/tool': ['2.0.0'] })).toEqual({ status: 200, value: {} });
+    expect(await ask(scanner, BULK, { '@acme/tool': ['2.0.0'] })).toEqual({ status: 200, value: {} });
   });
 
   it.each(['', '[]', '{"a":1}', 'nonsense'])('refuses %j', async (body) => {
     const { scanner } = await scannerOf(dumps);
-    expect(ask(scanner, BULK, body)?.status).toBe(400);
+    expect((await ask(scanner, BULK, body))?.status).toBe(400);
   });
 });
 
@@ -73,14 +77,14 @@ describe('the OSV API', () => {
     const byName = { package: { name: '@acme/tool', ecosystem: 'npm' }, version: '1.2.0' };
     const byUrl = { package: { purl: 'pkg:npm/%40acme/tool@1.2.0' } };
     for (const asked of [byName, byUrl])
-      expect(ask(scanner, '/v1/query', asked)).toEqual({ status: 200, value: { vulns: [tool] } });
-    const all = ask(scanner, '/v1/query', { package: { purl: 'pkg:npm/%40acme/tool' } });
+      expect(await ask(scanner, '/v1/query', asked)).toEqual({ status: 200, value: { vulns: [tool] } });
+    const all = await ask(scanner, '/v1/query', { package: { purl: 'pkg:npm/%40acme/tool' } });
     expect(all).toEqual({ status: 200, value: { vulns: [cve, tool] } });
-    expect(ask(scanner, '/v1/query', { ...byName, version: '3.0.0' })).toEqual({ status: 200, value: {} });
+    expect(await ask(scanner, '/v1/query', { ...byName, version: '3.0.0' })).toEqual({ status: 200, value: {} });
     const release = { package: { name: 'curl', ecosystem: 'Debian:12' }, version: '7.88.1-9' };
-    expect(ask(scanner, '/v1/query', release)).toEqual({ status: 200, value: { vulns: [debian] } });
+    expect(await ask(scanner, '/v1/query', release)).toEqual({ status: 200, value: { vulns: [debian] } });
     const distribution = { package: { purl: 'pkg:deb/debian/libcurl4@7.88.1-9?distro=debian-12&upstream=curl' } };
-    expect(ask(scanner, '/v1/query', distribution)).toEqual({ status: 200, value: { vulns: [debian] } });
+    expect(await ask(scanner, '/v1/query', distribution)).toEqual({ status: 200, value: { vulns: [debian] } });
   });
 
   it('answers batches with ids, in order', async () => {
@@ -89,12 +93,12 @@ describe('the OSV API', () => {
       { package: { purl: 'pkg:npm/clean@1.0.0' } },
       { package: { name: '@acme/tool', ecosystem: 'npm' }, version: '1.2.0' },
     ];
-    expect(ask(scanner, '/v1/querybatch', { queries })).toEqual({
+    expect(await ask(scanner, '/v1/querybatch', { queries })).toEqual({
       status: 200,
       value: { results: [{}, { vulns: [{ id: tool.id, modified: '2026-01-01T00:00:00Z' }] }] },
     });
     const many = Array.from({ length: 1001 }, () => queries[0]);
-    expect(ask(scanner, '/v1/querybatch', { queries: many })?.status).toBe(400);
+    expect((await ask(scanner, '/v1/querybatch', { queries: many }))?.status).toBe(400);
   });
 
   it('pages what is long', async () => {
@@ -104,7 +108,8 @@ describe('the OSV API', () => {
     let token: string | undefined;
     do {
       const asked = { package: { purl: 'pkg:npm/tool@1.0.0' }, page_token: token };
-      const { vulns, next_page_token: next } = (ask(scanner, '/v1/query', asked) as { value: unknown }).value as {
+      const { vulns, next_page_token: next } = ((await ask(scanner, '/v1/query', asked)) as { value: unknown })
+        .value as {
         vulns: { id: string }[];
         next_page_token?: string;
       };
@@ -115,10 +120,45 @@ describe('the OSV API', () => {
     expect(found).toEqual(many.map(({ id }) => id));
   });
 
+  it('bounds a batch as a whole, and goes on where it ended', async () => {
+    const many = Array.from({ length: 430 }, (_, index) => record(`MAL-${10_000 + index}`, 'npm', 'tool', FROM_START));
+    const { scanner } = await scannerOf({ npm: many });
+    const asked = { package: { purl: 'pkg:npm/tool@1.0.0' } };
+    const queries = Array.from({ length: 1000 }, () => asked);
+    const { results } = ((await ask(scanner, '/v1/querybatch', { queries })) as { value: unknown }).value as {
+      results: readonly { readonly vulns?: readonly unknown[]; readonly next_page_token?: string }[];
+    };
+    expect(results.flatMap(({ vulns = [] }) => vulns)).toHaveLength(3000);
+    expect(results.slice(0, 6).map(({ vulns, next_page_token: next }) => [vulns?.length, next])).toEqual(
+      Array.from({ length: 6 }, () => [430, undefined]),
+    );
+    expect(results[6]?.next_page_token).toBe('420');
+    expect(results[7]).toEqual({ next_page_token: '0' });
+    const rest = await ask(scanner, '/v1/querybatch', { queries: [{ ...asked, page_token: '420' }] });
+    expect(rest?.value).toMatchObject({ results: [{ vulns: { length: 10 } }] });
+  });
+
+  it('ends a page of long records before it is too long', async () => {
+    const details = 'x'.repeat(1024 * 1024);
+    const many = Array.from({ length: 6 }, (_, index) =>
+      record(`MAL-${index}`, 'npm', 'tool', FROM_START, { details }),
+    );
+    const { scanner } = await scannerOf({ npm: many });
+    const page = await ask(scanner, '/v1/query', { package: { purl: 'pkg:npm/tool@1.0.0' } });
+    expect(page?.value).toMatchObject({ vulns: { length: 4 }, next_page_token: '4' });
+  });
+
+  it('takes no more lists, versions and letters than it can read between two requests', async () => {
+    const { scanner } = await scannerOf(dumps);
+    expect((await ask(scanner, '/v1/query', `{"package":${'['.repeat(60_000)}`))?.status).toBe(400);
+    const versions = Array.from({ length: 20_001 }, (_, index) => `1.0.${index}`);
+    expect((await ask(scanner, BULK, { '@acme/tool': versions }))?.status).toBe(400);
+  });
+
   it('gives records, withdrawn ones too', async () => {
     const { scanner } = await scannerOf(dumps);
-    expect(ask(scanner, '/v1/vulns/X-1')).toEqual({ status: 200, value: withdrawn });
-    expect(ask(scanner, '/v1/vulns/X-2')?.status).toBe(404);
+    expect(await ask(scanner, '/v1/vulns/X-1')).toEqual({ status: 200, value: withdrawn });
+    expect((await ask(scanner, '/v1/vulns/X-2'))?.status).toBe(404);
   });
 
   it.each<[string, unknown]>([
@@ -132,16 +172,16 @@ describe('the OSV API', () => {
     ['a bad token', { package: { purl: 'pkg:npm/tool' }, page_token: 'x' }],
   ])('refuses %s', async (_name, asked) => {
     const { scanner } = await scannerOf(dumps);
-    expect(ask(scanner, '/v1/query', asked)?.status).toBe(400);
+    expect((await ask(scanner, '/v1/query', asked))?.status).toBe(400);
   });
 
   it('knows no other path, and cannot answer without a database', async () => {
     const { scanner } = await scannerOf(dumps);
-    expect(ask(scanner, '/v1/other', {})).toBeUndefined();
-    expect(ask(scanner, '/v1/query')).toBeUndefined();
+    expect(await ask(scanner, '/v1/other', {})).toBeUndefined();
+    expect(await ask(scanner, '/v1/query')).toBeUndefined();
     const empty = await openScanner({ from: temporaryFolder(), directory: temporaryFolder() });
     const question = { method: 'POST', path: BULK, body: Buffer.from('{}') } as const;
-    expect(() => empty.scanner.answer?.(question)).toThrow(expect.objectContaining({ kind: 'scan-unavailable' }));
+    await expect(empty.scanner.answer?.(question)).rejects.toMatchObject({ kind: 'scan-unavailable' });
     await expect(empty.scanner.scan({ coordinates: { ecosystem: 'npm', name: 'x' } }, live())).rejects.toMatchObject({
       kind: 'scan-unavailable',
     });
