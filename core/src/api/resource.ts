@@ -96,6 +96,11 @@ export interface StoredResource extends UpstreamLocation {
    */
   readonly sidecar?: boolean | undefined;
   /**
+   * For a sidecar: the key of the artifact. It is refused with that, too, when a scan of its contents finds something. Absent: with
+   * any of the same coordinates.
+   */
+  readonly sidecarOf?: string | undefined;
+  /**
    * What policy refuses is refused here only where it is hostile: builds with other versions need these bytes, too
    * (`go.mod` files). Absent: always.
    */

@@ -1,3 +1,5 @@
+import type { PackageCoordinates } from './coordinates.js';
+import type { Digest } from './digest.js';
 import type { ScanFailure } from './policy.js';
 import type { ScanReport, ScanSubject } from './scanner.js';
 
@@ -17,6 +19,19 @@ export interface ScanWish {
   readonly signal: AbortSignal;
 }
 
+/** Kept bytes that some scanner says something against, or could not judge. */
+export interface ContentFinding {
+  /** Of their entry. */
+  readonly key: string;
+  readonly coordinates: PackageCoordinates;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
+  readonly answer: ScanAnswer;
+}
+
 /** Has content that is kept scanned, and knows what was said of it. Shared by all who ask for the same. */
 export interface ScanDesk {
   /**
@@ -30,4 +45,14 @@ export interface ScanDesk {
    * The scan goes on either way.
    */
   request(subject: ScanSubject, wish: ScanWish): Promise<ScanAnswer>;
+  /**
+   * What is kept of a name in a repository, or of all names in it, and is not clean: for documents that list it, and for what
+   * stands beside it. Absent: nothing of it is known.
+   */
+  contents?(
+    repository: string,
+    name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>,
+  ): Promise<readonly ContentFinding[]>;
+  /** Changes whenever `contents` could, of a name or of any. Called for every request: quick, and does not throw. */
+  mark?(name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>): number;
 }

@@ -1,4 +1,4 @@
-import type { PackageCoordinates } from '../api/coordinates.js';
+import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
@@ -7,8 +7,9 @@ import type { Integrity } from '../api/integrity.js';
 import type { FirstFetch, FiredRule, PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { ArtifactDescription, RewriteContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, Resource, StoredResource } from '../api/resource.js';
-import type { ScanAnswer, ScanWish } from '../api/scan-desk.js';
+import type { ContentFinding, ScanAnswer, ScanWish } from '../api/scan-desk.js';
 import type { ScanSubject } from '../api/scanner.js';
+import { ContentFindings, type FindingsByVersion } from './content-findings.js';
 import { Denial, denialText } from './denial.js';
 import { isPinned, nameOf } from './pinned-document.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -38,6 +39,8 @@ interface Subject {
   /** Where the bytes are here. */
   readonly entry?: Entry | undefined;
   readonly storedAt?: number | undefined;
+  /** What is known of bytes that are here, though not at hand. */
+  readonly content?: Pick<ContentFinding, 'digest' | 'size' | 'storedAt'> | undefined;
   readonly caller?: string | undefined;
   readonly now?: number | undefined;
   /** What its first sight is of. Absent: of `coordinates`; `unknown`: of bytes whose digest nobody knows yet. */
@@ -56,6 +59,8 @@ interface Memo {
   readonly document: Digest | undefined;
   readonly answer: ScanAnswer | undefined;
   readonly caller: string | undefined;
+  /** Of what is known against contents. */
+  readonly mark: string;
   /** Milliseconds since the epoch. */
   readonly until: number;
   readonly judgement: Judgement;
@@ -76,10 +81,12 @@ export class Admission {
   /** The newest judgement of each entry. Entries are replaced, never changed: they leave with what is said of them. */
   readonly #memos = new WeakMap<Entry, Memo>();
   readonly #callers = new WeakMap<EngineRequest, string>();
+  readonly contents: ContentFindings;
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
     this.#services = services;
+    this.contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
   }
 
   /** Notes who sent `request`. */
@@ -152,6 +159,7 @@ export class Admission {
       memo.revision === policy.revision() &&
       (document === undefined || memo.document === document) &&
       memo.caller === this.callerOf(request) &&
+      memo.mark === this.contents.mark(judgement.coordinates) &&
       clock.now() < memo.until &&
       (judgement.stage === 'request' ||
         memo.answer === scanDesk?.peek({ coordinates: judgement.coordinates, digest: entry.digest }));
@@ -207,10 +215,27 @@ export class Admission {
     return this.#passed(resource, judgement);
   }
 
-  #remember(entry: Entry, memo: Omit<Memo, 'revision' | 'until'>): void {
-    const { decision } = memo.judgement;
+  #remember(entry: Entry, memo: Omit<Memo, 'revision' | 'until' | 'mark'>): void {
+    const { coordinates, decision, stage } = memo.judgement;
+    if (stage === 'content' && isRefused(memo.judgement)) this.contents.refused(entry);
+    const mark = this.contents.mark(coordinates);
     const until = Math.min(decision.nextChangeAt ?? Infinity, this.#services.clock.now() + LONGEST_MEMO);
-    this.#memos.set(entry, { ...memo, revision: this.#services.policy.revision(), until });
+    this.#memos.set(entry, { ...memo, mark, revision: this.#services.policy.revision(), until });
+  }
+
+  /**
+   * Asks policy about what stands beside an artifact, by what scans of that said.
+   * @throws Denial for `deny` and `hold`
+   */
+  async requireContents(resource: ArtifactResource | DocumentResource, request?: EngineRequest): Promise<void> {
+    const { coordinates, sidecar, sidecarOf } = resource;
+    if (sidecar !== true || coordinates === undefined) return;
+    const found = (await this.contents.of(coordinates)).get(packageUrl(coordinates)) ?? [];
+    const caller = request && this.callerOf(request);
+    for (const content of found) {
+      if (sidecarOf !== undefined && sidecarOf !== content.key) continue;
+      this.#passed(resource, this.#judge({ coordinates, content, caller }, content.answer));
+    }
   }
 
   /** What policy says of a kept document that names bytes. Nobody waits for its reports. */
@@ -231,10 +256,23 @@ export class Admission {
   }
 
   /** Judges the versions of one document, all at the same instant. `notice` is told when that can change. */
-  lister(notice: (at: number) => void, baseUrl: string): Pick<RewriteContext, 'admits' | 'refusal'> {
+  lister(
+    notice: (at: number) => void,
+    baseUrl: string,
+    found: FindingsByVersion,
+  ): Pick<RewriteContext, 'admits' | 'refusal'> {
     const now = this.#services.clock.now();
-    const decide = (coordinates: PackageCoordinates, description?: ArtifactDescription): PolicyDecision =>
-      this.#judge({ coordinates, facts: description, integrity: description?.integrity, now }).decision;
+    const decide = (coordinates: PackageCoordinates, description?: ArtifactDescription): PolicyDecision => {
+      const subject = { coordinates, facts: description, integrity: description?.integrity, now };
+      const { decision } = this.#judge(subject);
+      if (found.size === 0 || !isListed(decision)) return decision;
+      const contents = found.get(packageUrl(coordinates)) ?? [];
+      for (const content of contents.filter(({ digest }) => mayHave(digest, description))) {
+        const { decision: ofContent } = this.#judge({ ...subject, content }, content.answer);
+        if (!isListed(ofContent)) return ofContent;
+      }
+      return decision;
+    };
     return {
       admits(coordinates, description) {
         const decision = decide(coordinates, description);
@@ -274,11 +312,12 @@ export class Admission {
   }
 
   #judge(subject: Subject, answer?: ScanAnswer): Judgement {
-    const { coordinates, facts = {}, integrity, entry, caller, agedAs = coordinates } = subject;
+    const { coordinates, facts = {}, integrity, entry, content, caller, agedAs = coordinates } = subject;
     const { name, kind } = this.#definition;
     const { policy, clock, firstSeen } = this.#services;
-    const stage = entry === undefined ? 'request' : 'content';
-    const { now = clock.now(), storedAt = entry?.fetchedAt } = subject;
+    const stage = entry === undefined && content === undefined ? 'request' : 'content';
+    const { now = clock.now(), storedAt = entry?.fetchedAt ?? content?.storedAt } = subject;
+    const digest = entry?.digest ?? content?.digest;
     const decision = policy.evaluate({
       stage,
       repository: { name, kind },
@@ -293,15 +332,15 @@ export class Admission {
         const seen = firstSeen?.(name, agedAs);
         return seen === undefined ? storedAt : Math.min(seen, storedAt ?? seen);
       },
-      digest: entry?.digest,
-      size: entry?.size,
-      integrity: entry === undefined ? integrity : sumsOf(entry),
+      digest,
+      size: entry?.size ?? content?.size,
+      integrity: digest === undefined ? integrity : sumsOf(digest, entry?.integrity ?? integrity),
       reports: answer?.reports,
       scanFailures: answer?.failures,
       caller,
       now,
     });
-    return { coordinates, stage, decision, digest: entry?.digest };
+    return { coordinates, stage, decision, digest };
   }
 
   #passed({ refusedOnlyIfMalicious = false }: Judged, judgement: Judgement): Judgement {
@@ -330,8 +369,9 @@ export class Admission {
       return this.withoutScan(before);
     }
     const answer = await this.#waitForScan(signal, subject, deadline);
-    const after = this.#passed(resource, answer === undefined ? before : this.#judge(subject, answer));
-    return this.withoutScan(after);
+    const after = answer === undefined ? before : this.#judge(subject, answer);
+    if (isRefused(after) && subject.entry !== undefined) this.contents.refused(subject.entry);
+    return this.withoutScan(this.#passed(resource, after));
   }
 
   /** The reports on kept bytes; `undefined` when they are not here in time, or nobody can say. */
@@ -431,9 +471,15 @@ export function factsOf(description: ArtifactDescription | undefined): ArtifactF
 }
 
 /** What is known of kept bytes: their digest, too, whatever was promised. */
-function sumsOf({ digest, integrity }: Entry): readonly Integrity[] {
+function sumsOf(digest: Digest, integrity: readonly Integrity[] = []): readonly Integrity[] {
   const hex = digest.slice('sha256:'.length);
   return integrity.some((sum) => sum.hex === hex) ? integrity : [...integrity, { algorithm: 'sha256', hex }];
+}
+
+/** Whether bytes with this digest may be those that a document promises. */
+function mayHave(digest: Digest, description: ArtifactDescription | undefined): boolean {
+  const promised = description?.integrity.filter(({ algorithm }) => algorithm === 'sha256') ?? [];
+  return promised.length === 0 || promised.some(({ hex }) => digest === `sha256:${hex}`);
 }
 
 function scanned({ coordinates, entry }: Subject): ScanSubject {

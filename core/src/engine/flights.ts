@@ -235,6 +235,7 @@ export class Flights {
       return {};
     }
     await this.requireNames(resource);
+    await admission.requireContents(resource, request);
     const description = await this.#described(resource);
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;

@@ -1,6 +1,7 @@
 import type { Entry } from '../api/entry-index.js';
 import type { DocumentBytes } from '../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../api/resource.js';
+import type { Admission } from './admission.js';
 import { missing } from './hosted-changes.js';
 import type { JoinedDocument } from './joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from './renditions.js';
@@ -12,6 +13,8 @@ import { respond, type Representation } from './respond.js';
 const PAGE = 1_000;
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
+/** No document of an upstream says anything of what is here. */
+const NOTHING_BESIDES = { descriptions: new Map(), headers: {}, keptKeys: [] };
 const HIT = { name: 'hit' } as const;
 
 /** What documents of a hosted repository are made with. */
@@ -19,6 +22,7 @@ export interface HostedDocumentsContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly representations: Representations;
+  readonly admission: Admission;
 }
 
 /** One document as one client asks for it. */
@@ -52,13 +56,14 @@ export class HostedDocuments {
     selection: EntrySelection,
     revision: number,
   ): Promise<EngineReply> {
-    const { definition, services } = this.#context;
+    const { admission, definition, services } = this.#context;
     const { key, variant = '' } = resource;
+    const revisionNow = `${services.policy.revision()} ${admission.contents.mark(resource.coordinates)}`;
     const wanted: Wanted = {
       request,
       resource,
       selection,
-      key: JSON.stringify([definition.name, key, variant, selection, services.policy.revision(), request.baseUrl]),
+      key: JSON.stringify([definition.name, key, variant, selection, revisionNow, request.baseUrl]),
       stamp: String(revision),
       encoding: chooseEncoding(request, mediaTypeOf(resource), Infinity),
     };
@@ -105,7 +110,7 @@ export class HostedDocuments {
     const { protocol, plugin } = definition;
     const { request, resource } = wanted;
     return await this.#rendition(wanted, async () => {
-      const { context, changesAt } = representations.rewriteContext(request, new Map(), {}, []);
+      const { context, changesAt } = await representations.rewriteContext(request, resource, NOTHING_BESIDES);
       const content = services.storage.blobs.content.bind(services.storage.blobs);
       const find = (key: string): Promise<Entry | undefined> => services.storage.entries.find(definition.name, key);
       const rendered = await made(
@@ -122,7 +127,7 @@ export class HostedDocuments {
     const { definition, services, representations } = this.#context;
     const { protocol, plugin } = definition;
     const { request, resource, key, stamp } = wanted;
-    const { context, changesAt } = representations.rewriteContext(request, new Map(), {}, []);
+    const { context, changesAt } = await representations.rewriteContext(request, resource, NOTHING_BESIDES);
     const pieces = await hook(plugin.id, 'join', () => protocol.join?.(resource, entries, context));
     if (pieces === undefined) return undefined;
     const mediaType = mediaTypeOf(resource);

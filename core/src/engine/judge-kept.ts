@@ -28,6 +28,7 @@ export async function judgeKept(
   if (known !== undefined) return known;
   await flights?.requireNames(resource);
   const description = await flights?.descriptionNow(resource, entry);
+  await admission.requireContents(resource, request);
   if (!isJudgedUnscanned(resource)) return await admission.admit(request, resource, entry, description, document);
   return admission.admitUnscanned(request, resource, entry, description, document);
 }

@@ -126,7 +126,8 @@ export class Representations {
     const stored = entry ?? { digest: NO_DOCUMENT, size: 0, mediaType: 'application/octet-stream', headers: {} };
     const encoding = chooseEncoding(request, resource.mediaType ?? stored.mediaType, stored.size);
     const kept = await this.#keptKeys(resource);
-    const key = this.#renditionKey(request, resource, `${sourceOf(stored)} ${kept.mark}`, encoding);
+    const found = this.#context.admission.contents.mark(resource.coordinates);
+    const key = this.#renditionKey(request, resource, `${sourceOf(stored)} ${kept.mark} ${found}`, encoding);
     const rendition =
       services.storage.renditions.peek(key, services.clock.now()) ??
       (await services.storage.renditions.make(key, encoding, () =>
@@ -176,7 +177,11 @@ export class Representations {
       unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
     const descriptions =
       entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry.digest, content);
-    const { context, changesAt } = this.rewriteContext(request, descriptions, entry?.headers ?? {}, keptKeys);
+    const { context, changesAt } = await this.rewriteContext(request, resource, {
+      descriptions,
+      headers: entry?.headers ?? {},
+      keptKeys,
+    });
     const { protocol, plugin } = definition;
     if (protocol.rewrite === undefined)
       throw new EntrepotError(
@@ -192,24 +197,19 @@ export class Representations {
   }
 
   /** What hooks that make documents are given, and when policy can change what they make by time alone. */
-  rewriteContext(
+  async rewriteContext(
     request: EngineRequest,
-    descriptions: RewriteContext['descriptions'],
-    headers: RewriteContext['headers'],
-    keptKeys: RewriteContext['keptKeys'],
-  ): { context: RewriteContext; changesAt: () => number | undefined } {
+    { coordinates }: DocumentResource,
+    known: Pick<RewriteContext, 'descriptions' | 'headers' | 'keptKeys'>,
+  ): Promise<{ context: RewriteContext; changesAt: () => number | undefined }> {
+    const { admission } = this.#context;
+    const found = await admission.contents.of(coordinates);
     let earliest = Infinity;
     const notice = (at: number): void => {
       earliest = Math.min(earliest, at);
     };
     return {
-      context: {
-        baseUrl: request.baseUrl,
-        descriptions,
-        headers,
-        keptKeys,
-        ...this.#context.admission.lister(notice, request.baseUrl),
-      },
+      context: { baseUrl: request.baseUrl, ...known, ...admission.lister(notice, request.baseUrl, found) },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
     };
   }

@@ -1,9 +1,12 @@
 import {
+  ByteLru,
   EntrepotError,
   packageUrl,
   type Clock,
+  type ContentFinding,
   type Digest,
   type Logger,
+  type PackageCoordinates,
   type ScanAnswer,
   type ScanDesk,
   type ScanFailure,
@@ -35,6 +38,8 @@ interface Waiter {
 /** Names whose answers are kept in memory, and digests of each. */
 const MAX_NAMES = 50_000;
 const MAX_DIGESTS = 100;
+/** How many reports on contents a document is made with, the newest. */
+const MAX_FINDINGS = 10_000;
 /** After so long an `error` is worth another attempt; milliseconds. */
 const RETRY_ERRORS = 900_000;
 const POLL_INTERVAL = 250;
@@ -49,6 +54,9 @@ export class JobScanDesk implements ScanDesk {
   readonly #answers = new Map<string, Map<string, ScanAnswer>>();
   /** By package URL. */
   readonly #waiters = new Map<string, Set<Waiter>>();
+  /** How often a name was found to hold something that is not clean. */
+  readonly #marks = new ByteLru<number>(MAX_NAMES, () => 1);
+  #mark = 0;
   /** The count of changes up to which reports of others are known. */
   #seen: number | undefined;
   /** The revisions with which the answers in memory were made. */
@@ -94,6 +102,24 @@ export class JobScanDesk implements ScanDesk {
     }
     wake();
     return await this.#wait(subject, deadline, signal);
+  }
+
+  async contents(
+    repository: string,
+    name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>,
+  ): Promise<readonly ContentFinding[]> {
+    const found = new Map<string, { readonly finding: ContentFinding; readonly reports: KeptReport[] }>();
+    for (const { report, kept } of await this.#options.store.againstKept(repository, name, MAX_FINDINGS)) {
+      const { coordinates } = report;
+      const known = found.get(kept.key) ?? { finding: { ...kept, coordinates, answer: NOTHING_TO_ASK }, reports: [] };
+      known.reports.push(report);
+      found.set(kept.key, known);
+    }
+    return [...found.values()].map(({ finding, reports }) => ({ ...finding, answer: saidBy(reports) }));
+  }
+
+  mark(name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>): number {
+    return name === undefined ? this.#mark : (this.#marks.get(nameOf(name)) ?? 0);
   }
 
   /** Takes in a report of this process. */
@@ -167,7 +193,14 @@ export class JobScanDesk implements ScanDesk {
   }
 
   /** There is a report: what was known of its name is no longer, and who waits for it may have all now. */
-  async #renew({ coordinates }: KeptReport): Promise<void> {
+  async #renew({ coordinates, state }: KeptReport): Promise<void> {
+    // What has always been clean is listed as before; and what cannot be judged, until it is refused.
+    const marked = nameOf(coordinates);
+    const mark = this.#marks.get(marked);
+    if ((state !== 'clean' && state !== 'unsupported') || mark !== undefined) {
+      this.#marks.set(marked, (mark ?? 0) + 1);
+      this.#mark += 1;
+    }
     const name = packageUrl(coordinates);
     this.#answers.delete(name);
     for (const { subject, resolve } of this.#waiters.get(name) ?? []) {
@@ -239,17 +272,27 @@ function isWorthRetry({ state, scannedAt }: KeptReport, now: number): boolean {
   return (state === 'error' || state === 'stale') && now - scannedAt > RETRY_ERRORS;
 }
 
+function nameOf({ ecosystem, name }: Pick<PackageCoordinates, 'ecosystem' | 'name'>): string {
+  return `${ecosystem}/${name}`;
+}
+
 /** What `scanners` said, once all of them have. */
 function answerOf(scanners: readonly HostScanner[], kept: readonly KeptReport[]): ScanAnswer | undefined {
-  const reports: ScanReport[] = [];
-  const failures: ScanFailure[] = [];
+  const said: KeptReport[] = [];
   for (const { id } of scanners) {
     const found = kept.find((report) => report.scanner === id);
     if (found === undefined) return undefined;
-    const { state, revision, scannedAt, coverage, findings } = found;
-    if (state === 'clean' || state === 'findings')
-      reports.push({ scanner: id, revision, scannedAt, coverage, findings });
-    else failures.push({ scanner: id, status: state });
+    said.push(found);
+  }
+  return saidBy(said);
+}
+
+function saidBy(kept: readonly KeptReport[]): ScanAnswer {
+  const reports: ScanReport[] = [];
+  const failures: ScanFailure[] = [];
+  for (const { scanner, state, revision, scannedAt, coverage, findings } of kept) {
+    if (state === 'clean' || state === 'findings') reports.push({ scanner, revision, scannedAt, coverage, findings });
+    else failures.push({ scanner, status: state });
   }
   return { reports, failures };
 }

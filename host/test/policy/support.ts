@@ -60,7 +60,9 @@ export interface Answer {
   readonly headers: Headers;
 }
 
-/** Serves an npm repository over `npmUpstream` with `configuration` beside it. `files` are written beside the configuration. */
+/**
+ * Serves an npm repository over `npmUpstream` with `configuration` beside it, or the repositories of that, where `{upstream}` is the
+ * same. `files` are written beside the configuration. */
 export async function serve(
   configuration: string,
   files: Readonly<Record<string, string>> = {},
@@ -70,7 +72,11 @@ export async function serve(
   const folder = mkdtempSync(join(tmpdir(), 'entrepot-policy-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const repositories = `repositories: { npm: { type: npm, upstream: "${upstream}" } }\n`;
-  writeFileSync(join(folder, 'entrepot.yaml'), repositories + configuration);
+  const hasOwn = /^repositories:/m.test(configuration);
+  writeFileSync(
+    join(folder, 'entrepot.yaml'),
+    hasOwn ? configuration.replaceAll('{upstream}', upstream) : repositories + configuration,
+  );
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   const loaded = await loadConfig({ env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0', ...env }, cwd: folder });
   const host = await createHost(loaded, { logger: silentLogger });

@@ -129,6 +129,7 @@ export function createRouter({
       mediaType: suffix === '' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
       describedBy: page(project, undefined),
       sidecar: suffix !== '',
+      sidecarOf: suffix === '' ? undefined : fileKey(project, file),
     };
     if (suffix !== METADATA_SUFFIX || !deriveMetadata) return artifact;
     return { ...artifact, key: derivedMetadataKey(project, file), produced: true };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Digest, Finding, PackageCoordinates, ScanReport } from '@entrepot/core';
+import type { ContentFinding, Digest, Finding, PackageCoordinates, ScanReport } from '@entrepot/core';
 import { packageUrl } from '@entrepot/core';
 import { type Kysely, PostgresAdapter, type Selectable, sql } from 'kysely';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
@@ -34,6 +34,9 @@ export const PRIORITIES = { waiting: 0, first: 1, delta: 2, sweep: 3 } as const;
 
 /** One of `PRIORITIES`. */
 export type ScanPriority = keyof typeof PRIORITIES;
+
+/** Bytes that are kept, as findings on them name them. */
+export type KeptBytes = Pick<ContentFinding, 'key' | 'digest' | 'size' | 'storedAt'>;
 
 /** A scan that the holder of the lease has to do. */
 export interface ScanJob extends ScanTarget {
@@ -99,6 +102,46 @@ export class SqlScanStore {
       return (version === undefined ? query : query.where('version', '=', version)).execute();
     });
     return rows.map(toReport);
+  }
+
+  /**
+   * What was said of the bytes that a repository keeps under a name, or under any, where it is not that they are clean. At most
+   * `limit` reports, the newest.
+   */
+  async againstKept(
+    repository: string,
+    name: Pick<PackageCoordinates, 'ecosystem' | 'name'> | undefined,
+    limit: number,
+  ): Promise<readonly { readonly report: KeptReport; readonly kept: KeptBytes }[]> {
+    const rows = await stored('read reports', () => {
+      const query = this.#database
+        .selectFrom('reports')
+        .innerJoin('entries', (join) =>
+          join
+            .onRef('entries.ecosystem', '=', 'reports.ecosystem')
+            .onRef('entries.name', '=', 'reports.name')
+            .on((on) =>
+              on.or([
+                on('entries.version', '=', on.ref('reports.version')),
+                on.and([on('entries.version', 'is', null), on('reports.version', 'is', null)]),
+              ]),
+            )
+            .on((on) => on.or([on('reports.digest', 'is', null), on('reports.digest', '=', on.ref('entries.digest'))])),
+        )
+        .selectAll('reports')
+        .select(['entries.key as kept_key', 'entries.digest as kept_digest', 'entries.size', 'entries.fetched_at'])
+        .where('entries.repository', '=', repository)
+        .where('reports.state', '!=', 'clean');
+      const named =
+        name === undefined
+          ? query
+          : query.where('reports.ecosystem', '=', name.ecosystem).where('reports.name', '=', name.name);
+      return named.orderBy('reports.change', 'desc').limit(limit).execute();
+    });
+    return rows.map(({ kept_key: key, kept_digest: digest, size, fetched_at: storedAt, ...row }) => ({
+      report: toReport(row),
+      kept: { key, digest: digest as Digest, size: Number(size), storedAt: Number(storedAt) },
+    }));
   }
 
   /** How often what processes share was changed, reports among it. */
