@@ -15,6 +15,7 @@ import {
   type FlightResult,
   type SharedFlight,
 } from './flight.js';
+import { isPage } from './login-page.js';
 import { settledMediaType } from './media-type.js';
 import { putEntry } from './publish.js';
 import { untilAborted } from './until-aborted.js';
@@ -145,7 +146,8 @@ export class AddressedFlight implements SharedFlight {
         skipUnhealthy: false,
       });
       drain(reply);
-      return reply;
+      // A page, as networks send it that want a login, says nothing of the bytes.
+      return isPage(reply.headers['content-type'] ?? '') ? undefined : reply;
     } catch (error) {
       signal.throwIfAborted();
       if (isHeadRefused(error)) return undefined;

@@ -14,6 +14,7 @@ import { bareMediaType, isOfType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import { forbidsStoring } from './freshness.js';
 import { readDescriptions, type Reading } from './known-descriptions.js';
+import { beginsAsPage, pageDoubt } from './login-page.js';
 import { isUnsettled, settledMediaType } from './media-type.js';
 import {
   isPinned,
@@ -385,7 +386,10 @@ export class Flight implements SharedFlight {
       coordinates,
       description,
     });
-    if (coding.kind !== 'weigh') this.#resolveHead(headOf(spool));
+    const doubt = pageDoubt(resource, provisional, this.#plan.kept, promised.length > 0);
+    // What it is has to be known before anybody gets a byte.
+    const isUndecided = coding.kind === 'weigh' || doubt !== undefined;
+    if (!isUndecided) this.#resolveHead(headOf(spool));
     let sums = await this.#fill(reply, undo, size, spool, promised, signal);
     if (coding.kind === 'weigh') {
       const plain = await this.#withoutCoding(spool, coding.coding, promised, sums, signal);
@@ -394,16 +398,24 @@ export class Flight implements SharedFlight {
     }
     const digest: Digest = `sha256:${sums.get('sha256')}`;
     const integrity = await this.#checkIntegrity(promised, sums, spool.content(provisional));
-    if (coding.kind === 'weigh') this.#resolveHead(headOf(spool));
+    const isDoubtful = doubt !== undefined && (await this.#isPage(reply, spool));
+    if (isDoubtful && doubt === 'refused') throw sentPage(reply);
+    if (isUndecided) this.#resolveHead(headOf(spool));
     const mediaType = await settledMediaType(definition, resource, said, spool.content(provisional));
     if (unsettled) this.#checkMediaType(mediaType, reply);
     await this.#checkContent(digest, spool.content(mediaType), description);
     // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
-    const result = await this.#publish(reply, headers, spool, known);
+    const result = await this.#publish(reply, headers, spool, known, isDoubtful);
     spool.seal();
     return result;
+  }
+
+  async #isPage({ headers }: UpstreamReply, spool: Spool): Promise<boolean> {
+    const bytes = spool.content('').stream() as AsyncIterable<Buffer>;
+    // Also where its coding is passed on.
+    return await beginsAsPage(undone(bytes, headers['content-encoding'] ?? ''));
   }
 
   /** The bytes without their coding, where those are what was promised, and not the bytes as they came. */
@@ -667,6 +679,7 @@ export class Flight implements SharedFlight {
     kept: Readonly<Record<string, string>>,
     spool: Spool,
     known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts' | 'factsFrom'>,
+    isDoubtful: boolean,
   ): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, rule } = this.#plan;
@@ -683,7 +696,7 @@ export class Flight implements SharedFlight {
       fetchedAt: now,
       checkedAt: now,
     };
-    const forbidden = rule.respectNoStore && forbidsStoring(reply.headers['cache-control']);
+    const forbidden = isDoubtful || (rule.respectNoStore && forbidsStoring(reply.headers['cache-control']));
     if (this.#plan.keep !== 'nothing' && !forbidden && spool.onDisk) {
       try {
         await putBlob(services, entry, spool.path);
@@ -750,6 +763,14 @@ function newHashes(promised: readonly Integrity[]): ReadonlyMap<string, Hash> {
 
 function sumsOf(hashes: ReadonlyMap<string, Hash>): Sums {
   return new Map([...hashes].map(([name, hash]) => [name, hash.digest('hex')]));
+}
+
+function sentPage({ url, headers }: UpstreamReply): EntrepotError {
+  return new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(url)} sent a page (${headers['content-type']}) in place of the file, as networks do that want a login`,
+    { code: 'UPSTREAM_PAGE' },
+  );
 }
 
 /** A validator that `If-Range` takes: a strong tag, else a date. */

@@ -14,6 +14,7 @@ import type { Flights } from './flights.js';
 import { standing, type Standing } from './freshness.js';
 import { HotReplies, plainHotKey, type JudgedReply } from './hot-replies.js';
 import { isJudgedUnscanned, judgeKept } from './judge-kept.js';
+import { isPage, namesFile } from './login-page.js';
 import { isUnsettled } from './media-type.js';
 import type { NegativeCache } from './negative-cache.js';
 import type { CacheFacts } from './outcome.js';
@@ -403,7 +404,9 @@ export class StoredServing {
         skipUnhealthy: false,
       });
       drain(reply);
-      if (isUnsettled(definition, resource, reply.headers['content-type'])) return undefined;
+      const said = reply.headers['content-type'];
+      // A page in place of a file is no answer to keep to, and where it is all that there is, a flight says so.
+      if (isUnsettled(definition, resource, said) || (isPage(said ?? '') && namesFile(resource))) return undefined;
       return await respond(request, this.#headAlone(resource, reply));
     } catch (error) {
       if (!isHeadRefused(error)) throw error;
