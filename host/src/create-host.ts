@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type Router from '@koa/router';
 import { CLOCK, type ClientSetup, type Logger } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
@@ -105,6 +106,8 @@ export interface Guide {
 export interface CreateHostOptions {
   /** Instead of standard output. */
   readonly logger?: Logger | undefined;
+  /** Instead of a timer: waits for so many milliseconds between the end of readiness and that of the listeners. */
+  readonly wait?: ((delay: number) => Promise<unknown>) | undefined;
 }
 
 /**
@@ -118,7 +121,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     await prepared.root.start();
     openEngines(prepared);
     keepFoundUpstreams(loaded.config, prepared.found, prepared.root.get(ROOT_LOGGER));
-    return assemble(loaded, prepared);
+    return assemble(loaded, prepared, options.wait ?? delay);
   } catch (error) {
     await abandon(prepared);
     throw error;
@@ -273,7 +276,11 @@ interface OpenSite extends Site {
   readonly listener: Listener;
 }
 
-function assemble({ config, sources }: LoadedConfig, { root, administration, served, deadline }: Prepared): Host {
+function assemble(
+  { config, sources }: LoadedConfig,
+  { root, administration, served, deadline }: Prepared,
+  wait: (delay: number) => Promise<unknown>,
+): Host {
   const { server, metrics, log, policy } = config;
   const logger = root.get(ROOT_LOGGER);
   const clock = root.get(CLOCK);
@@ -329,8 +336,8 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
 
   function addServerRoutes(router: Router): void {
     const checks = [
-      { name: 'blobs', check: () => root.get(BLOBS).check() },
-      { name: 'entries', check: () => root.get(ENTRIES).check() },
+      { name: 'blobs', check: () => root.get(BLOBS).check(), checkReading: () => root.get(BLOBS).check('read') },
+      { name: 'entries', check: () => root.get(ENTRIES).check(), checkReading: () => root.get(ENTRIES).check('read') },
       { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
     ];
     healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
@@ -396,8 +403,15 @@ function assemble({ config, sources }: LoadedConfig, { root, administration, ser
   };
 
   async function closeAll(): Promise<void> {
-    deadline.at = performance.now() + server.drainTimeout;
     drain.start();
+    if (server.drainDelay > 0 && sites.some(({ listener }) => listener.port !== 0)) {
+      logger.info(
+        { delay: server.drainDelay },
+        'draining: not ready any more; requests are answered until balancers know',
+      );
+      await wait(server.drainDelay);
+    }
+    deadline.at = performance.now() + server.drainTimeout;
     logger.info({ running: drain.running }, 'draining: running requests may end');
     await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
     await root.dispose();

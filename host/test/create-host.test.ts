@@ -142,6 +142,58 @@ repositories:
     await expect(fetch(`${listener?.url}/-/livez`)).rejects.toThrow();
   });
 
+  it('is red before it closes, and goes on serving until balancers know', async () => {
+    const { url } = await upstream();
+    const repositories = `repositories: { mirror: { type: files, upstream: "${url}" } }`;
+    const loaded = await load(`${repositories}\nserver: { drainDelay: 5s }`);
+    const asked: number[] = [];
+    const meanwhile: { status: number; connection: string | null }[] = [];
+    const host = await createHost(loaded, {
+      logger: silentLogger,
+      wait: async (delay) => {
+        asked.push(delay);
+        for (const path of ['/-/readyz', '/-/livez', '/mirror/a.txt', '/mirror/a.txt']) {
+          const { status, headers } = await fetch(base + path);
+          meanwhile.push({ status, connection: headers.get('connection') });
+        }
+      },
+    });
+    const [{ url: base }] = (await host.listen()) as [{ url: string }];
+    expect((await fetch(`${base}/-/readyz`)).status).toBe(200);
+
+    await host.close();
+
+    expect(asked).toEqual([5_000]);
+    // Whoever keeps connections looks for another server with the next request.
+    expect(meanwhile).toEqual([503, 200, 200, 200].map((status) => ({ status, connection: 'close' })));
+    await expect(fetch(`${base}/-/livez`)).rejects.toThrow();
+  });
+
+  it('is ready while it can read what is kept and write nothing', async () => {
+    const { url } = await upstream();
+    const configuration = `repositories: { mirror: { type: files, upstream: "${url}" } }`;
+    const loaded = await load(configuration);
+    const first = await createHost(loaded, { logger: silentLogger });
+    const [one] = await first.listen();
+    expect((await get(`${one?.url}/mirror/a.txt`)).status).toBe(200);
+    await first.close();
+
+    const host = await createHost(loaded, { logger: silentLogger });
+    onTestFinished(() => host.close());
+    const [two] = await host.listen();
+    const temporary = join(loaded.config.storage.path, 'tmp');
+    rmSync(temporary, { recursive: true });
+    writeFileSync(temporary, '');
+
+    const ready = await get(`${two?.url}/-/readyz`);
+    const kept = await get(`${two?.url}/mirror/a.txt`);
+    expect([ready.status, JSON.parse(ready.text)]).toMatchObject([
+      200,
+      { status: 'degraded', checks: { blobs: 'degraded' } },
+    ]);
+    expect([kept.status, kept.text, kept.headers.get('x-cache')]).toEqual([200, 'file /base/a.txt', 'HIT']);
+  });
+
   it('listens nowhere when one address cannot be had', async () => {
     const { url } = await upstream();
     const taken = new URL(url).port;

@@ -55,8 +55,11 @@ export interface BlobStore {
   delete(digest: Digest): Promise<boolean>;
   /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
   list(): AsyncIterable<BlobInfo>;
-  /** @throws EntrepotError `storage` when the store cannot be read and written now. */
-  check(): Promise<void>;
+  /**
+   * @param only `read`: whether the store can be written does not matter
+   * @throws EntrepotError `storage` when the store cannot be read and written now
+   */
+  check(only?: 'read'): Promise<void>;
   dispose(): Promise<void>;
   /**
    * Where the bytes are a file of this machine: for tools, which must not change it. It may go when the blob is deleted.

@@ -104,7 +104,10 @@ export interface EntryIndex {
   referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
   /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */
   recordAccess(accesses: readonly EntryAccess[]): Promise<void>;
-  /** @throws EntrepotError `storage` when the index cannot be read and written now. */
-  check(): Promise<void>;
+  /**
+   * @param only `read`: whether the index can be written does not matter
+   * @throws EntrepotError `storage` when the index cannot be read and written now
+   */
+  check(only?: 'read'): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -147,6 +147,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
 
   check('is ready', async ({ store }) => {
     await store.check();
+    await store.check('read');
     assert.deepEqual(await listed(store), new Map(), 'check() must leave no blob behind');
   });
 }
@@ -377,6 +378,7 @@ function defineCapabilities(
     const digest = await put(store, bytes);
     await breakDown();
     await assertFails(store.check(), 'storage', 'check()');
+    await assertFails(store.check('read'), 'storage', "check('read')");
     await assertFails(store.stat(digest), 'storage', 'stat()');
     const reading = (async () => readStream((await store.open(digest)) ?? Readable.from([])))();
     await assertFails(reading, 'storage', 'open()');

@@ -128,6 +128,7 @@ function defineFinding({ check }: Checks<OpenFixture>): void {
 
   check('is ready', async ({ index }) => {
     await index.check();
+    await index.check('read');
     assert.deepEqual(await index.list('npm', { prefix: '', limit: 10 }), [], 'check() must leave no entry behind');
   });
 }
@@ -502,6 +503,7 @@ function defineCapabilities(
     await index.replace(FULL);
     await breakDown();
     await assertFails(index.check(), 'storage', 'check()');
+    await assertFails(index.check('read'), 'storage', "check('read')");
     await assertFails(index.find('npm', FULL.key), 'storage', 'find()');
     await assertFails(index.putIfAbsent([FULL]), 'storage', 'putIfAbsent()');
     await assertFails(index.replace(FULL), 'storage', 'replace()');

@@ -1,9 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { EntrepotError } from '@entrepot/core';
 import type { PasswordTask } from './password-worker.js';
 
 /** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
-const WORKERS = 2;
+export const PASSWORD_WORKERS = Math.max(1, Math.min(2, availableParallelism() - 1));
 /** Checks that wait for their turn. More are refused: somebody is guessing. */
 const MAX_WAITING = 64;
 /** A worker that nobody needed for this long is ended: it holds ten megabytes. Milliseconds. */
@@ -67,7 +68,7 @@ export class PasswordPool {
   }
 
   #next(): void {
-    while (this.#waiting > 0 && (this.#idle.length > 0 || this.#busy.size < WORKERS)) {
+    while (this.#waiting > 0 && (this.#idle.length > 0 || this.#busy.size < PASSWORD_WORKERS)) {
       const [name, queue] = this.#queues.entries().next().value as [string, Waiting[]];
       const waiting = queue.shift() as Waiting;
       this.#waiting -= 1;

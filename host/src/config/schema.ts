@@ -70,7 +70,14 @@ const serverSchema = z.strictObject({
     .array(trustedProxy)
     .default([])
     .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.'),
-  drainTimeout: timeout().prefault('30s').describe('How long running requests may take to end after SIGTERM.'),
+  drainDelay: duration()
+    .prefault('0s')
+    .describe(
+      'How long after SIGTERM requests are still taken while `/-/readyz` is red, so that load balancers send theirs elsewhere: longer than they take to notice.',
+    ),
+  drainTimeout: timeout()
+    .prefault('30s')
+    .describe('How long running requests may take to end after SIGTERM, and after `drainDelay`.'),
   headersTimeout: timeout().prefault('30s').describe('How long a client may take to send the head of a request.'),
   requestTimeout: timeout()
     .prefault('1h')

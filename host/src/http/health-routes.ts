@@ -7,6 +7,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Rejects when it does not work now. `starting`: it does not work yet, and nothing is wrong with that. */
   check(): Promise<'starting' | void>;
+  /** Asked when `check` fails: resolves when what is kept can still be served. Absent: it cannot. */
+  checkReading?(): Promise<void>;
 }
 
 /** What readiness depends on. */
@@ -23,13 +25,16 @@ export const PROBES: readonly string[] = ['/-/livez', '/-/readyz'];
 
 /** Probes come often and from many sides; storage is asked once in this time, in milliseconds. */
 const REMEMBER = 2_000;
-/** A check that takes longer counts as failed, in milliseconds. */
-const CHECK_TIMEOUT = 5_000;
+/** A check that takes longer counts as failed, in milliseconds. Shorter together than probes are usually waited for. */
+const CHECK_TIMEOUT = 2_000;
 
-type Verdict = 'ok' | 'starting' | 'failed';
+type Verdict = 'ok' | 'degraded' | 'starting' | 'failed';
 type Verdicts = Readonly<Record<string, Verdict>>;
 
-/** `/-/livez`: the process answers. `/-/readyz`: it can serve, and more requests may be sent. */
+/**
+ * `/-/livez`: the process answers. `/-/readyz`: it can serve, and more requests may be sent; `degraded` where it can serve what is kept, but
+ * keep nothing more.
+ */
 export function healthRoutes(router: Router, options: HealthOptions): void {
   const readiness = createReadiness(options);
   router.get('/-/livez', (ctx) => {
@@ -39,7 +44,7 @@ export function healthRoutes(router: Router, options: HealthOptions): void {
   router.get('/-/readyz', async (ctx) => {
     const checks = await readiness();
     const status = options.isDraining() ? 'draining' : worst(Object.values(checks));
-    ctx.status = status === 'ok' ? 200 : 503;
+    ctx.status = status === 'ok' || status === 'degraded' ? 200 : 503;
     ctx.body = { status, checks };
     ctx.set('Cache-Control', 'no-store');
   });
@@ -55,7 +60,7 @@ function createReadiness({ checks, clock, logger }: HealthOptions): () => Promis
           return [each.name, (await inTime(each.check())) ?? 'ok'] as const;
         } catch (error) {
           logger.error({ err: error, check: each.name }, 'readiness check failed');
-          return [each.name, 'failed'] as const;
+          return [each.name, await verdictOfReading(each)] as const;
         }
       }),
     );
@@ -71,9 +76,18 @@ function createReadiness({ checks, clock, logger }: HealthOptions): () => Promis
   };
 }
 
+async function verdictOfReading({ checkReading }: ReadinessCheck): Promise<Verdict> {
+  if (checkReading === undefined) return 'failed';
+  return await inTime(checkReading()).then(
+    () => 'degraded',
+    () => 'failed',
+  );
+}
+
 function worst(verdicts: readonly Verdict[]): Verdict {
   if (verdicts.includes('failed')) return 'failed';
-  return verdicts.includes('starting') ? 'starting' : 'ok';
+  if (verdicts.includes('starting')) return 'starting';
+  return verdicts.includes('degraded') ? 'degraded' : 'ok';
 }
 
 async function inTime(check: Promise<'starting' | void>): Promise<'starting' | void> {

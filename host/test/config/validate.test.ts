@@ -17,6 +17,7 @@ describe('defaults', () => {
       server: {
         listen: { host: '127.0.0.1', port: 8080 },
         trustProxy: [],
+        drainDelay: 0,
         drainTimeout: 30_000,
         headersTimeout: 30_000,
         requestTimeout: 3_600_000,

@@ -48,6 +48,18 @@ describe('health', () => {
     expect(await ready(url)).toEqual([503, { status: 'failed', checks: { blobs: 'failed', entries: 'ok' } }]);
   });
 
+  it('is ready, but not well, while what is kept can be read and nothing can be written', async () => {
+    const full = () => Promise.reject(new Error('full'));
+    const writing = start([
+      { name: 'blobs', check: full, checkReading: () => Promise.resolve() },
+      { name: 'entries', check: () => Promise.resolve(), checkReading: full },
+    ]);
+    const checks = { blobs: 'degraded', entries: 'ok' };
+    expect(await ready((await writing.server).url)).toEqual([200, { status: 'degraded', checks }]);
+    const reading = start([{ name: 'blobs', check: full, checkReading: full }]);
+    expect(await ready((await reading.server).url)).toEqual([503, { status: 'failed', checks: { blobs: 'failed' } }]);
+  });
+
   it('is not ready while something starts, and failed only when something has', async () => {
     const starting: ReadinessCheck = { name: 'scanners', check: async () => 'starting' };
     const { url } = await start([starting, { name: 'blobs', check: () => Promise.resolve() }]).server;

@@ -165,7 +165,13 @@ export class FilesystemBlobStore implements BlobStore {
     }
   }
 
-  async check(): Promise<void> {
+  async check(only?: 'read'): Promise<void> {
+    if (only === 'read') {
+      await readdir(this.#blobs).catch((error: unknown) => {
+        throw storageError(error, 'read', this.#blobs);
+      });
+      return;
+    }
     const path = this.#temporaryPath();
     try {
       const written = Buffer.from(randomUUID());

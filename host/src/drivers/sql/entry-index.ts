@@ -187,7 +187,11 @@ export class SqlEntryIndex implements EntryIndex {
     );
   }
 
-  async check(): Promise<void> {
+  async check(only?: 'read'): Promise<void> {
+    if (only === 'read') {
+      await stored('read a probe', () => this.#database.selectFrom('probes').select('written').execute(), 'read');
+      return;
+    }
     const written = randomUUID();
     const found = await stored(
       'write a probe',
