@@ -18,6 +18,7 @@ import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
+import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { note, Tally } from './tally.mjs';
@@ -34,8 +35,9 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --crash              100 crashes instead of the few of --hermetic
   --closing            10,000 requests of each kind to upstreams that close connections, instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
+  --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --first-hour         the first hour of a new user, with dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, first-hour, python, go,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, rolling, first-hour, python, go,
                        policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -58,6 +60,7 @@ const { values } = parseArgs({
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
+    rolling: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     'first-hour': { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
@@ -98,11 +101,13 @@ if (values.help) {
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { install: true });
+  if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { install: false });
+    if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
@@ -118,9 +123,17 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  const isChosen = ['scanners', 'policy', 'bytes', 'crash', 'closing', 'consistency', 'first-hour', 'hermetic'].some(
-    (name) => values[/** @type {'policy'} */ (name)],
-  );
+  const isChosen = [
+    'scanners',
+    'policy',
+    'bytes',
+    'crash',
+    'closing',
+    'rolling',
+    'consistency',
+    'first-hour',
+    'hermetic',
+  ].some((name) => values[/** @type {'policy'} */ (name)]);
   if (!isChosen) {
     const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
