@@ -23,6 +23,8 @@ export interface BlobSource {
    * system may link it instead of copying. The caller keeps the file until `put` settles and never writes to it again.
    */
   readonly path?: string | undefined;
+  /** All bytes, **whose digest the caller has verified**, where they are in memory anyway. Nobody writes to them again. */
+  readonly bytes?: Uint8Array | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface BlobStore {
   /**
    * Stores the bytes. Atomic: at any instant the blob is whole or absent, also after a crash. Idempotent, also when
    * several callers put one digest at once. Bytes that do not have `size` or `digest` are refused (`integrity`) and
-   * leave nothing; where `source.path` is used, only the size is checked again. An aborted `signal` rejects.
+   * leave nothing; where `source.path` or `source.bytes` is used, only the size is checked again. An aborted `signal` rejects.
    */
   put(
     digest: Digest,

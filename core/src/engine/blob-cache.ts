@@ -31,6 +31,11 @@ export class BlobCache {
     return this.#memory.get(digest);
   }
 
+  /** Keeps the bytes of a blob that was just put in memory, if it is a small one. */
+  remember(digest: Digest, bytes: Buffer): void {
+    if (bytes.length <= SMALL_BLOB) this.#memory.set(digest, bytes);
+  }
+
   /** The whole small blob, or `undefined` when the store does not have it with this size. */
   async read(digest: Digest, size: number): Promise<Buffer | undefined> {
     const known = this.peek(digest);

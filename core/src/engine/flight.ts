@@ -697,9 +697,9 @@ export class Flight implements SharedFlight {
       checkedAt: now,
     };
     const forbidden = isDoubtful || (rule.respectNoStore && forbidsStoring(reply.headers['cache-control']));
-    if (this.#plan.keep !== 'nothing' && !forbidden && spool.onDisk) {
+    if (this.#plan.keep !== 'nothing' && !forbidden && spool.isWhole) {
       try {
-        await putBlob(services, entry, spool.path);
+        await putBlob(services, entry, spool);
         if (this.#plan.keep === 'blob') return { kind: 'stored', entry };
         return { kind: 'stored', entry: await putEntry(services, resource, entry, this.#plan.kept) };
       } catch (error) {

@@ -122,6 +122,6 @@ async function keep(
     factsFrom: description?.factsFrom,
     ...(attributes !== undefined && { attributes }),
   };
-  await putBlob(services, entry, path);
+  await putBlob(services, entry, size === 0 ? { bytes: Buffer.alloc(0), path } : { path });
   return entry;
 }

@@ -6,11 +6,18 @@ import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { entryByDigest, isPinned } from './pinned-document.js';
 import type { EngineServices } from './repository.js';
 
-/** Keeps the bytes of `entry`, which are the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
-export async function putBlob({ storage }: EngineServices, { digest, size }: Entry, path: string): Promise<void> {
-  // A spool without a byte has no file.
-  const source = size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
-  await storage.blobs.store.put(digest, size, source);
+/** Keeps the bytes of `entry`: `bytes`, else the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
+export async function putBlob(
+  { storage }: EngineServices,
+  { digest, size }: Entry,
+  { bytes, path }: { readonly bytes?: Buffer | undefined; readonly path: string },
+): Promise<void> {
+  if (bytes === undefined) {
+    await storage.blobs.store.put(digest, size, { open: () => createReadStream(path), path });
+  } else {
+    await storage.blobs.store.put(digest, size, { open: () => Readable.from([bytes]), bytes });
+    storage.blobs.remember(digest, bytes);
+  }
 }
 
 /**

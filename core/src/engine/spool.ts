@@ -11,6 +11,8 @@ import { contentOf } from './content.js';
 /** The last bytes of a body are withheld until all of it is verified, so that a wrong one never looks complete. */
 export const HELD_TAIL = 64 * 1024;
 
+/** A body up to this size is kept in memory alone: most are over before a file would be open. */
+const IN_MEMORY = 512 * 1024;
 /** What stays in memory behind the newest byte: followers at the head share it instead of reading the file. */
 const RECENT_BYTES = 1024 * 1024;
 /** The same where there is no disk behind it: the fastest follower is at most this far ahead of the slowest. */
@@ -64,7 +66,7 @@ interface Follower {
 }
 
 /**
- * A growing temp file: one writer, any number of followers, each from byte 0 (or a range) at its own speed, late joiners
+ * A growing body, in memory while it is small and then in a temp file: one writer, any number of followers, each from byte 0 (or a range) at its own speed, late joiners
  * too. When the disk has no room, it goes on in memory: then followers move together, and nobody can join from behind.
  *
  * Bytes become readable as they come, but for the held tail; `seal` releases that, `fail` ends every follower with an error.
@@ -75,7 +77,8 @@ export class Spool {
   #file: FileHandle | undefined;
   /** Bytes at the start that are in the file. */
   #disk = 0;
-  #onDisk = true;
+  /** Whether there has been room on the disk for what was written there. */
+  #hasRoom = true;
   #written = 0;
   #sealed = false;
   #failure: EntrepotError | undefined;
@@ -98,9 +101,19 @@ export class Spool {
     return this.#written;
   }
 
-  /** Whether the whole is in the file at `path`. */
-  get onDisk(): boolean {
-    return this.#onDisk;
+  /** Whether the whole can be read again: from memory while it is small, else from the file at `path`. */
+  get isWhole(): boolean {
+    return this.#hasRoom;
+  }
+
+  /** The whole, where it is in memory alone. */
+  get bytes(): Buffer | undefined {
+    return this.#isSmall ? Buffer.concat(this.#recent.map(({ bytes }) => bytes)) : undefined;
+  }
+
+  /** Whether all bytes are in memory, and none has had to go to the file. */
+  get #isSmall(): boolean {
+    return this.#hasRoom && this.#disk === 0 && !this.#released;
   }
 
   /** Whether a follower has ever been there: from then on the bytes cannot be taken back. */
@@ -120,14 +133,21 @@ export class Spool {
     this.#recentBytes += bytes.length;
     this.#written += bytes.length;
     this.#changed();
-    if (this.#onDisk) await this.#write(bytes, start);
+    if (this.#hasRoom && this.#written > IN_MEMORY) await this.toFile();
     this.#trim();
-    if (!this.#onDisk) await this.#waitForRoom();
+    if (!this.#hasRoom) await this.#waitForRoom();
+  }
+
+  /** Puts into the file what is in memory alone. Afterwards `isWhole` says whether there was room. */
+  async toFile(): Promise<void> {
+    for (const { start, bytes } of this.#recent) {
+      if (start >= this.#disk && this.#hasRoom) await this.#write(bytes, start);
+    }
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
     if (!this.#space.reserve(bytes.length)) {
-      this.#onDisk = false;
+      this.#hasRoom = false;
       return;
     }
     try {
@@ -140,13 +160,13 @@ export class Spool {
     } catch {
       // Disk full, quota, read-only: the clients still get their bytes, only nothing is kept.
       this.#space.release(bytes.length);
-      this.#onDisk = false;
+      this.#hasRoom = false;
     }
   }
 
   /** Drops what is in the file, or what every follower has passed, from memory. */
   #trim(): void {
-    const bound = this.#onDisk ? RECENT_BYTES : WINDOW_BYTES;
+    const bound = this.#hasRoom ? RECENT_BYTES : WINDOW_BYTES;
     while (this.#recentBytes > bound) {
       const oldest = this.#recent[0] as Chunk;
       const end = oldest.start + oldest.bytes.length;
@@ -215,13 +235,14 @@ export class Spool {
    * full and memory no longer has the beginning.
    */
   content(mediaType: string): Content {
-    const path = this.#onDisk && this.#written > 0 ? this.path : undefined;
+    const path = this.#hasRoom && this.#disk > 0 ? this.path : undefined;
     return contentOf(this.#written, mediaType, () => this.#readAll(), path);
   }
 
   #readAll(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
     if (this.#written === 0) return [];
-    if (this.#onDisk) return createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES });
+    if (this.#isSmall) return this.#recent.map(({ bytes }) => bytes);
+    if (this.#hasRoom) return createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES });
     if (this.#recent[0]?.start === 0) return this.#recent.map(({ bytes }) => bytes);
     throw new EntrepotError('storage', `The disk has no room for a document of ${this.#written} bytes`, {
       code: 'STORAGE_FULL',
@@ -255,7 +276,7 @@ export class Spool {
       if (follower.stream.destroyed) return;
       if (bytes !== undefined) follower.position += bytes.length;
       // Without a disk the writer waits for its followers.
-      if (!this.#onDisk) this.#changed();
+      if (!this.#hasRoom) this.#changed();
       follower.stream.push(bytes ?? null);
     } catch (error) {
       follower.stream.destroy(asEntrepotError(error, 'storage', 'A spool file could not be read'));

@@ -32,9 +32,11 @@ export async function receiveBody(spools: SpoolSpace, request: EngineRequest, ma
       if (spool.size + bytes.length > maxBytes) throw tooLarge(maxBytes);
       hash.update(bytes);
       await spool.append(bytes);
-      if (!spool.onDisk) throw diskFull();
+      if (!spool.isWhole) throw diskFull();
     }
     if (request.signal.aborted) throw brokeOff();
+    await spool.toFile();
+    if (!spool.isWhole) throw diskFull();
   } catch (error) {
     await spool.release();
     throw asBrokeOff(error);

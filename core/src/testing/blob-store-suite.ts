@@ -209,6 +209,32 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
     }
   });
 
+  check('takes a blob from verified bytes', async ({ store }) => {
+    const bytes = sampleBytes(RANGED);
+    const digest = digestOf(bytes);
+    await store.put(digest, bytes.length, { bytes, open: () => Readable.from([bytes]) });
+    await assertHolds(store, digest, bytes);
+    await store.put(digest, bytes.length, { bytes, open: () => Readable.from([bytes]) });
+    await assertHolds(store, digest, bytes);
+    const other = digestOf('abcd');
+    const short = Buffer.from('abc');
+    const wrongSize = store.put(other, 4, { bytes: short, open: () => Readable.from([short]) });
+    await assertFails(wrongSize, 'integrity', 'bytes of the wrong size');
+    await assertAbsent(store, other);
+  });
+
+  check('takes many at once, each by itself', async ({ store }) => {
+    const many = Array.from({ length: 40 }, (_, n) => Buffer.from(`blob ${n}`));
+    const bad = failureOf(store.put(digestOf('bad'), 3, inPieces(Buffer.from('worse'), 2)));
+    const puts = many.map((bytes) =>
+      store.put(digestOf(bytes), bytes.length, { bytes, open: () => Readable.from([bytes]) }),
+    );
+    await Promise.all(puts);
+    assert.ok((await bad) !== undefined, 'expected the bad one to fail');
+    for (const bytes of many) await assertHolds(store, digestOf(bytes), bytes);
+    await assertAbsent(store, digestOf('bad'));
+  });
+
   check('takes a blob from a verified file, and leaves the file alone', async ({ store }) => {
     const directory = await mkdtemp(join(tmpdir(), 'entrepot-suite-'));
     try {

@@ -275,6 +275,23 @@ const mutants: Mutant<Factory>[] = [
       source.open();
     },
   })),
+  mutant('takes verified bytes of any size', ['takes a blob from verified bytes'], (right) => ({
+    put: (digest, size, source, options) =>
+      source.bytes === undefined
+        ? right.put(digest, size, source, options)
+        : right.put(digestOf(source.bytes), source.bytes.length, source, options),
+  })),
+  mutant('lets one failure fail all', ['takes many at once'], (right) => {
+    const putting = new Set<Promise<void>>();
+    return {
+      async put(digest, size, source, options) {
+        const one = right.put(digest, size, source, options);
+        putting.add(one);
+        one.catch(() => {});
+        await Promise.all(putting);
+      },
+    };
+  }),
   mutant('eats the file that it is given', ['takes a blob from a verified file'], (right) => ({
     async put(digest, size, source, options) {
       await right.put(digest, size, source, options);

@@ -18,6 +18,7 @@ import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobSource, BlobStore, ByteRange, Digest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
+import { SharedRun } from '../shared-run.js';
 import { storageError, systemCode } from './storage-error.js';
 
 // <path>/
@@ -62,6 +63,8 @@ export class FilesystemBlobStore implements BlobStore {
   readonly #readSize: number;
   /** The folders that are known to be there, and durably so where that is asked for: 256 at the most. */
   readonly #folders = new Set<string>();
+  /** The syncs of folders: 256 at the most. */
+  readonly #syncs = new Map<string, SharedRun>();
 
   /**
    * Opens the store in `path`, makes it where there is none, and removes what a crash left in `tmp`.
@@ -125,7 +128,15 @@ export class FilesystemBlobStore implements BlobStore {
     const { signal } = options;
     signal?.throwIfAborted();
     const path = this.#blobPath(digest);
+    const { bytes } = source;
     try {
+      if (bytes !== undefined) {
+        if (bytes.length !== size)
+          throw new EntrepotError('integrity', `expected ${size} bytes of ${digest}, found ${bytes.length}`);
+        await this.#makeFolder(path);
+        await this.#write(path, (handle) => writeWhole(handle, bytes));
+        return;
+      }
       // A file of another size is what a power cut left of a relaxed put: it is replaced.
       if ((await this.#size(path)) === size) {
         await this.#syncFolder(path);
@@ -133,7 +144,7 @@ export class FilesystemBlobStore implements BlobStore {
       }
       await this.#makeFolder(path);
       if (source.path !== undefined && (await this.#adopt(source.path, size, path))) return;
-      await this.#write(digest, size, source, path, signal);
+      await this.#write(path, (handle) => writeVerified(handle, digest, size, source, signal));
     } catch (error) {
       signal?.throwIfAborted();
       throw storageError(error, 'write', path);
@@ -180,7 +191,7 @@ export class FilesystemBlobStore implements BlobStore {
         if (this.#strict) await handle.sync();
         // Not by its name: another process that starts on this folder may take that for the leftovers of a crash.
         const { buffer, bytesRead } = await handle.read(Buffer.alloc(written.length), 0, written.length, 0);
-        if (bytesRead === written.length && buffer.equals(written)) return;
+        if (bytesRead === written.length && buffer.equals(written)) return false;
         throw new EntrepotError('storage', `${path} does not read as it was written`);
       });
     } catch (error) {
@@ -274,18 +285,12 @@ export class FilesystemBlobStore implements BlobStore {
     }
   }
 
-  async #write(
-    digest: Digest,
-    size: number,
-    source: BlobSource,
-    path: string,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async #write(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const temporary = this.#temporaryPath();
       const published = await this.#withTemporary(temporary, async (handle) => {
-        await writeVerified(handle, digest, size, source, signal);
-        if (this.#strict) await handle.sync();
+        await fill(handle);
+        if (this.#strict) await handle.datasync();
         try {
           await rename(temporary, path);
           return true;
@@ -303,15 +308,17 @@ export class FilesystemBlobStore implements BlobStore {
     await this.#syncFolder(path);
   }
 
-  /** Runs `work` on a new file, which is closed and gone afterwards unless `work` renamed it. */
-  async #withTemporary<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
+  /** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
+  async #withTemporary(path: string, work: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
     const handle = await open(path, 'wx+', 0o644);
+    let renamed = false;
     try {
-      return await work(handle);
+      renamed = await work(handle);
     } finally {
       await handle.close();
-      await rm(path, { force: true });
+      if (!renamed) await rm(path, { force: true });
     }
+    return renamed;
   }
 
   async #size(path: string): Promise<number | undefined> {
@@ -374,9 +381,16 @@ export class FilesystemBlobStore implements BlobStore {
     this.#folders.add(folder);
   }
 
-  /** Makes the name of a blob durable. Also for one that was there: another put may not have come so far yet. */
+  /**
+   * Makes the name of a blob durable. Also for one that was there: another put may not have come so far yet. Puts that are ready
+   * together share a sync.
+   */
   async #syncFolder(path: string): Promise<void> {
-    if (this.#strict) await syncDirectory(join(path, '..'));
+    if (!this.#strict) return;
+    const folder = join(path, '..');
+    const sync = this.#syncs.get(folder) ?? new SharedRun(() => syncDirectory(folder));
+    this.#syncs.set(folder, sync);
+    await sync.request();
   }
 
   #blobPath(digest: Digest): string {

@@ -12,8 +12,10 @@ async function putForEver(store: FilesystemBlobStore, lane: number): Promise<nev
     const bytes = randomBytes(1 + ((Number(seed) * 7919 + lane * 104_729 + round * 50_021) % 400_000));
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}` as const;
     const open = () => Readable.from([bytes.subarray(0, bytes.length >> 1), bytes.subarray(bytes.length >> 1)]);
-    if (lane % 2 === 0) {
+    if (lane % 3 === 0) {
       await store.put(digest, bytes.length, { open });
+    } else if (lane % 3 === 1) {
+      await store.put(digest, bytes.length, { open, bytes });
     } else {
       const file = `${path}-spool-${seed}-${lane}-${round}`;
       await writeFile(file, bytes);
@@ -26,4 +28,4 @@ async function putForEver(store: FilesystemBlobStore, lane: number): Promise<nev
 }
 
 const store = await FilesystemBlobStore.open({ path, durability: Number(seed) % 2 === 0 ? 'strict' : 'relaxed' });
-await Promise.all([0, 1, 2, 3].map((lane) => putForEver(store, lane)));
+await Promise.all([0, 1, 2, 3, 4, 5].map((lane) => putForEver(store, lane)));
