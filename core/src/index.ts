@@ -13,6 +13,7 @@ export * from './api/freshness.js';
 export * from './api/glob.js';
 export * from './api/hosted.js';
 export * from './api/hot-cache.js';
+export * from './api/html-page.js';
 export * from './api/integrity.js';
 export * from './api/logger.js';
 export * from './api/options.js';

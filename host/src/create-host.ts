@@ -361,7 +361,7 @@ function assemble(
         // Whoever may not read a repository is not told whose it is either.
         ...(!one.scope.get(ACCESS).isOpen({ right: 'read' }) && { upstreams: [] }),
         baseUrl: shownUrl(one.plan, server.publicUrl, proxies, () => portOf(sites, one)),
-        clientSetup: (baseUrl) => clientSetup(one.plan, baseUrl, logger),
+        clientSetup: (baseUrl) => clientSetup(one, baseUrl, logger),
       })),
     );
   }
@@ -392,7 +392,7 @@ function assemble(
         page: hasPage ? `${server.publicUrl ?? url}/` : undefined,
         repositories: served.map((one) => {
           const base = urlAt(one.plan, server.publicUrl, origin, portOf(sites, one));
-          return { name: one.plan.name, clients: clientSetup(one.plan, base, logger) };
+          return { name: one.plan.name, clients: clientSetup(one, base, logger) };
         }),
       };
     },
@@ -471,13 +471,15 @@ function describe({ name, kind, mount, listen, upstreams, loaded }: RepositoryPl
 
 /** A plugin that cannot say it must not take the page with it. */
 function clientSetup(
-  { name, kind, upstreams, loaded }: RepositoryPlan,
+  { plan: { name, kind, upstreams, loaded }, scope }: Served,
   baseUrl: string,
   logger: Logger,
 ): readonly ClientSetup[] {
   const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
   try {
-    return loaded.plugin.clientSetup?.({ baseUrl, repository }) ?? [];
+    return (
+      loaded.plugin.clientSetup?.({ baseUrl, repository, guarded: !scope.get(ACCESS).isOpen({ right: 'read' }) }) ?? []
+    );
   } catch (error) {
     logger.error({ err: error, plugin: loaded.package, hook: 'clientSetup', repository: name }, 'plugin failed');
     return [];

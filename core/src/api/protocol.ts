@@ -351,6 +351,14 @@ export type SharedAnswer =
   /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
   | { readonly reply: LocalResource; readonly guarded?: boolean | undefined };
 
+/** What snippets for clients are made from. */
+export interface ClientSetupContext {
+  readonly baseUrl: string;
+  readonly repository: RepositoryFacts;
+  /** Whether who reads has to say who they are: a snippet then has a step, or a place, for credentials (`USER`, `PASSWORD`). */
+  readonly guarded?: boolean | undefined;
+}
+
 /** How a client is pointed at a repository: shown on the start page. */
 export interface ClientSetup {
   /** The client: `npm`, `pip`. */
@@ -403,7 +411,7 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    */
   discoverUpstreams?(context: DiscoveryContext): Promise<readonly DiscoveredUpstream[]>;
   /** How clients are pointed at a repository at `baseUrl`. */
-  clientSetup?(context: { readonly baseUrl: string; readonly repository: RepositoryFacts }): readonly ClientSetup[];
+  clientSetup?(context: ClientSetupContext): readonly ClientSetup[];
   create(context: {
     readonly services: Injected<Deps>;
     readonly options: Options;

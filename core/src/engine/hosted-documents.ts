@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Entry } from '../api/entry-index.js';
 import type { DocumentBytes } from '../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../api/resource.js';
@@ -10,7 +11,7 @@ import { chooseEncoding, hook, made, type Representations } from './representati
 import { respond, type Representation } from './respond.js';
 
 /** Entries are read from the index in pages of this many. */
-const PAGE = 1_000;
+const PAGE = 250;
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
 /** No document of an upstream says anything of what is here. */
@@ -154,6 +155,8 @@ export class HostedDocuments {
       const page = await services.entries.list(definition.name, { prefix, after: last, limit: wanted });
       yield* page;
       if (page.length < wanted) return;
+      // What comes out of memory, or of an embedded database, comes at once: others are served between two pages.
+      await setImmediate();
       left -= page.length;
       last = page.at(-1)?.key;
     }

@@ -333,3 +333,29 @@ describe('a document in pieces', () => {
     expect(await (await harness.get('/list?variant=rendered')).text()).toBe('files/100 60000\n');
   });
 });
+
+it('lets others be served while a long document is made', async () => {
+  const harness = await open();
+  await putAll(harness, ['a']);
+  const [first] = await harness.entries.list('test', { prefix: '', limit: 1 });
+  const all = Array.from({ length: 50_000 }, (_, index) => ({
+    ...(first as Entry),
+    key: `files/${String(index).padStart(6, '0')}`,
+  }));
+  // As an embedded database answers: at once.
+  harness.entries.list = async (_repository, { after = '', limit = Infinity }) => {
+    const from = after === '' ? 0 : Number(after.slice('files/'.length)) + 1;
+    return all.slice(from, from + limit);
+  };
+  let turns = 0;
+  let isMade = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isMade) setImmediate(count);
+  };
+  setImmediate(count);
+  const text = await (await harness.get('/list')).text();
+  isMade = true;
+  expect(text.split('\n').filter(Boolean)).toHaveLength(50_000);
+  expect(turns).toBeGreaterThan(100);
+});

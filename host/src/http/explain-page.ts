@@ -1,9 +1,8 @@
 import type Router from '@koa/router';
-import { EntrepotError, packageUrl, type PackageCoordinates } from '@entrepot/core';
+import { EntrepotError, escapeHtml as escape, packageUrl, type PackageCoordinates } from '@entrepot/core';
 import type { Governance } from '../policy/governance.js';
 import { parsePackageUrl, type Explanation, type Inquiry } from '../policy/inquiry.js';
 import type { AdminAccess } from './admin-access.js';
-import { escapeHtml as escape } from './escape-html.js';
 
 const PREFIX = '/-/explain/';
 
@@ -16,6 +15,7 @@ h1 { font-size: 1.4rem; overflow-wrap: anywhere }
 article { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.25rem; margin: 0 0 1rem }
 h2 { font-size: 1.1rem; margin: 0 0 .5rem }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .75rem .25rem 0; vertical-align: top; border-top: 1px solid var(--line) }
+h3 { font-size: .95rem; margin: 1rem 0 .3rem } td { overflow-wrap: anywhere } .wide { overflow-x: auto }
 .deny, .hold { color: var(--bad) } .soft, th { color: var(--soft); font-weight: 400 } code { overflow-wrap: anywhere }
 `;
 
@@ -90,10 +90,10 @@ function renderOne({
   const shown = rules.filter(({ state }) => state !== 'silent' && state !== 'unmatched' && state !== 'off');
   const rows = shown.map(
     ({ id, action, mode, state, reason = '' }) =>
-      `<tr><td>${escape(id)}</td><td class="${escape(action)}">${escape(action)}</td><td>${escape(state)}${mode === 'audit' ? ' (audit)' : ''}</td><td>${escape(reason)}</td></tr>`,
+      `<tr><td>${escape(id)}</td>${actionCell(action, state)}<td>${escape(STATES[state] ?? state)}${mode === 'audit' ? ' (audit)' : ''}</td><td>${escape(reason)}</td></tr>`,
   );
   const known = Object.entries(facts).map(
-    ([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(printFact(name, value))}</td></tr>`,
+    ([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(printFact(name, value))}</td></tr>`,
   );
   const advisories = findings.map(
     ({ id, severity, title = '', fixedIn }) =>
@@ -112,17 +112,36 @@ function renderOne({
   return `<article>
 <h2>${escape(repository)}: <span class="${escape(decision.action)}">${escape(decision.action)}</span></h2>
 <p><code>${escape(purl)}</code> ${kept === undefined ? 'Its bytes are not here: what only they tell is not known.' : `Kept since ${escape(instant(kept.fetchedAt))}.`}${change}${quarantine === undefined ? '' : ` In quarantine: ${escape(quarantine.state)}.`}</p>
-${table('Rules', rows)}${table('Advisories', advisories)}${table('Facts', known)}${table('Versions that documents leave out', left)}${table('What clients met last', last)}
+${table('Rules', ['rule', 'action', 'state', 'why'], rows)}${table('Advisories', ['advisory', 'severity', 'title', 'fixed in'], advisories)}${table('Facts', ['fact', 'value'], known)}${table('Versions that documents leave out', ['version', 'action', 'rules'], left)}${table('What clients met last', ['when', 'action', 'rules'], last)}
 </article>`;
 }
 
-function table(heading: string, rows: readonly string[]): string {
-  return rows.length === 0 ? '' : `<h3>${heading}</h3><table>${rows.join('')}</table>`;
+/** What the states of a rule are called on the page; the others are words of their own. */
+const STATES: Readonly<Record<string, string>> = {
+  fired: 'fired',
+  unknown: 'not known: a fact that it asks for is missing',
+  pending: 'waits for the bytes, or their reports',
+  excepted: 'would have fired, but for an exception',
+  grace: 'would have fired, but for its grace',
+  overridden: 'would have fired, but another rule overrides it',
+};
+
+/** Only what fired denies or holds anything. */
+function actionCell(action: string, state: string): string {
+  if (state === 'fired') return `<td class="${escape(action)}">${escape(action)}</td>`;
+  return `<td class="soft">(${escape(action)})</td>`;
+}
+
+function table(heading: string, columns: readonly string[], rows: readonly string[]): string {
+  if (rows.length === 0) return '';
+  const head = columns.map((column) => `<th scope="col">${column}</th>`).join('');
+  return `<h3>${heading}</h3><div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 function printFact(name: string, value: unknown): string {
   if (name.endsWith('At') && typeof value === 'number') return instant(value);
-  return Array.isArray(value) ? value.slice(0, 50).join(', ') : String(value);
+  if (Array.isArray(value)) return value.slice(0, 50).join(', ') || 'none';
+  return typeof value === 'object' && value !== null ? JSON.stringify(value).slice(0, 500) : String(value);
 }
 
 function instant(at: number): string {

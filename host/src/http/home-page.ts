@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
-import { printableUrl, type ClientSetup } from '@entrepot/core';
+import { escapeHtml as escape, printableUrl, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
-import { escapeHtml as escape } from './escape-html.js';
 
 /** A repository as the start page shows it. */
 export interface HomeRepository {

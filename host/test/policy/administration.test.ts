@@ -35,6 +35,24 @@ describe('explanations', () => {
     expect(page.text).toContain('<code>pkg:npm/demo@2.0.0</code></td><td class="hold">hold</td><td>cooldown: ');
   });
 
+  it('are a page with headings over every column, on which what did not fire looks like no denial', async () => {
+    const { get } = await serve(`policy:
+      rules:
+        - { id: not-two, match: { purl: ["pkg:npm/demo@2.0.0"] }, action: deny }
+        - { id: large, when: { size: { gt: 1MB } }, action: deny }`);
+    const { text } = await get('/-/explain/pkg:npm/demo@2.0.0', { accept: 'text/html' });
+    expect(text).toContain(
+      '<th scope="col">rule</th><th scope="col">action</th><th scope="col">state</th><th scope="col">why</th>',
+    );
+    expect(text).toContain('<tr><td>not-two</td><td class="deny">deny</td><td>fired</td>');
+    expect(text).toContain(
+      '<tr><td>large</td><td class="soft">(deny)</td><td>waits for the bytes, or their reports</td>',
+    );
+    expect(text).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
+    expect(text).toContain('.wide { overflow-x: auto }');
+    expect(text.match(/<table>/g)?.length).toBe(text.match(/<div class="wide"><table><thead>/g)?.length);
+  });
+
   it('ask no upstream for a name that nobody may have, and do without what cannot be had', async () => {
     const { get } = await serve(`policy: { rules: [{ id: ours, match: { purl: ["pkg:npm/demo"] }, action: deny }] }`);
     const { json } = await get(`${API}/explain?purl=pkg:npm/demo`);

@@ -1,17 +1,15 @@
-import type { ClientSetup, RepositoryFacts } from '@entrepot/core';
+import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
 /** How files are fetched from a repository, and put into a hosted one. */
-export function clientSetup({
-  baseUrl,
-  repository,
-}: {
-  readonly baseUrl: string;
-  readonly repository: RepositoryFacts;
-}): readonly ClientSetup[] {
+export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
+  const user = guarded ? ' --user USER:PASSWORD' : '';
   const read: ClientSetup[] = [
-    { client: 'curl', snippet: `curl --fail --location --remote-name ${baseUrl}/path/to/file` },
-    { client: 'wget', snippet: `wget ${baseUrl}/path/to/file` },
+    { client: 'curl', snippet: `curl --fail --location --remote-name${user} ${baseUrl}/path/to/file` },
+    { client: 'wget', snippet: `wget${guarded ? ' --user=USER --password=PASSWORD' : ''} ${baseUrl}/path/to/file` },
   ];
   if (repository.kind === 'proxy') return read;
-  return [...read, { client: 'curl (upload)', snippet: `curl --fail --upload-file ./file ${baseUrl}/path/to/file` }];
+  return [
+    ...read,
+    { client: 'curl (upload)', snippet: `curl --fail --upload-file ./file${user} ${baseUrl}/path/to/file` },
+  ];
 }

@@ -64,11 +64,8 @@ export default defineProtocolPlugin({
         route: (head) => routeHosted(head, options),
         render: (document, entries, { admits }) => {
           const listed = admitted(entries, admits);
-          return renderListing(
-            document.fromEntries?.prefix ?? '',
-            listed,
-            document.variant === 'json' ? 'json' : 'html',
-          );
+          const format = document.variant === 'json' ? 'json' : 'html';
+          return renderListing(name, document.fromEntries?.prefix ?? '', listed, format);
         },
       };
     }

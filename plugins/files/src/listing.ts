@@ -1,4 +1,4 @@
-import { EntrepotError } from '@entrepot/core';
+import { EntrepotError, escapeHtml, HTML_END, htmlStart } from '@entrepot/core';
 import type { Entry } from '@entrepot/core';
 import { nameOfKeySegment } from './path.js';
 
@@ -13,11 +13,12 @@ interface Line {
 export type ListingFormat = 'html' | 'json';
 
 /**
- * The listing of the directory with the key prefix `prefix` (empty for the root): its files, and each of its
+ * The listing of the directory of `repository` with the key prefix `prefix` (empty for the root): its files, and each of its
  * sub-directories once. The JSON form is that of nginx's `autoindex_format json`, with the sum of each file besides.
  * @throws EntrepotError `not-found` when there is nothing below the prefix. The root is always there.
  */
 export async function renderListing(
+  repository: string,
   prefix: string,
   entries: AsyncIterable<Entry>,
   format: ListingFormat,
@@ -26,7 +27,7 @@ export async function renderListing(
   const first = await lines.next();
   if (first.done === true && prefix !== '') throw new EntrepotError('not-found', `there is no directory ${prefix}`);
   const all = first.done === true ? lines : startingWith(first.value, lines);
-  return format === 'json' ? jsonListing(all) : htmlListing(prefix, all);
+  return format === 'json' ? jsonListing(all) : htmlListing(repository, prefix, all);
 }
 
 async function* childrenOf(prefix: string, entries: AsyncIterable<Entry>): AsyncGenerator<Line, void, undefined> {
@@ -63,10 +64,13 @@ async function* jsonListing(lines: AsyncIterable<Line>): AsyncGenerator<string, 
   yield separator === '[\n' ? '[]\n' : '\n]\n';
 }
 
-async function* htmlListing(prefix: string, lines: AsyncIterable<Line>): AsyncGenerator<string, void, undefined> {
-  const title = escapeHtml(`Index of /${prefix.split('/').map(nameOfKeySegment).join('/')}`);
-  yield `<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>${title}</title></head>\n<body>\n`;
-  yield `<h1>${title}</h1>\n<table>\n<tr><th>Name</th><th>Modified</th><th>Size</th></tr>\n`;
+async function* htmlListing(
+  repository: string,
+  prefix: string,
+  lines: AsyncIterable<Line>,
+): AsyncGenerator<string, void, undefined> {
+  yield htmlStart(`${repository}: /${prefix.split('/').map(nameOfKeySegment).join('/')}`);
+  yield '<table>\n<tr><th>Name</th><th>Modified</th><th>Size</th></tr>\n';
   if (prefix !== '') yield '<tr><td><a href="../">../</a></td><td></td><td></td></tr>\n';
   for await (const { name, type, entry } of lines) {
     const tail = type === 'directory' ? '/' : '';
@@ -78,15 +82,11 @@ async function* htmlListing(prefix: string, lines: AsyncIterable<Line>): AsyncGe
       `${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>\n`
     );
   }
-  yield '</table>\n</body>\n</html>\n';
+  yield `</table>\n${HTML_END}`;
 }
 
 function modifiedAt({ lastModified, fetchedAt }: Entry): string {
   return lastModified ?? new Date(fetchedAt).toUTCString();
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 /** Which form of a listing a client wants: JSON where it asks for that and not for HTML. */

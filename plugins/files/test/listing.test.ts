@@ -22,7 +22,7 @@ async function listingOf(prefix: string, keys: readonly string[], format: Listin
     for (const key of keys) yield entryOf(key);
   };
   let text = '';
-  for await (const piece of await renderListing(prefix, entries(), format)) text += piece;
+  for await (const piece of await renderListing('uploads', prefix, entries(), format)) text += piece;
   return text;
 }
 
@@ -47,10 +47,18 @@ describe('renderListing', () => {
 
   it('escapes names in text and links', async () => {
     const html = await listingOf('', ['<b>"&\'.zip', 'a:b c%253F.zip', 'ä/x'], 'html');
-    expect(html).toContain('<a href="./%3Cb%3E%22%26&#39;.zip">&#60;b&#62;&#34;&#38;&#39;.zip</a>');
+    expect(html).toContain('<a href="./%3Cb%3E%22%26&#39;.zip">&lt;b&gt;&quot;&amp;&#39;.zip</a>');
     expect(html).toContain('<a href="./a%3Ab%20c%253F.zip">a:b c%3F.zip</a>');
     expect(html).toContain('<a href="./%C3%A4/">ä/</a>');
     expect(html).not.toContain('<b>');
+  });
+
+  it('is read on any screen, and says of which repository it is', async () => {
+    const html = await listingOf('d/', ['d/a'], 'html');
+    expect(html).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
+    expect(html).toContain('<style>');
+    expect(html).toContain('<title>uploads: /d/</title>');
+    expect(html).toMatch(/<\/body>\n<\/html>\n$/);
   });
 
   it('links to the directory above, but for the root', async () => {
@@ -59,6 +67,6 @@ describe('renderListing', () => {
   });
 
   it('escapes the title', async () => {
-    expect(await listingOf('<i>/', ['<i>/a'], 'html')).toContain('<title>Index of /&#60;i&#62;/</title>');
+    expect(await listingOf('<i>/', ['<i>/a'], 'html')).toContain('<title>uploads: /&lt;i&gt;/</title>');
   });
 });

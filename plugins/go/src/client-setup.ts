@@ -1,14 +1,15 @@
-import type { ClientSetup } from '@entrepot/core';
+import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
 /** How `go` is pointed at a repository. Its checksum database is asked through the repository by itself. */
-export function clientSetup({ baseUrl }: { readonly baseUrl: string }): readonly ClientSetup[] {
+export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
+  const proxy = guarded ? baseUrl.replace('://', '://USER:PASSWORD@') : baseUrl;
   return [
-    { client: 'go', snippet: `go env -w GOPROXY=${baseUrl}` },
-    { client: 'go (this shell)', snippet: `export GOPROXY=${baseUrl}` },
+    { client: 'go', snippet: `go env -w GOPROXY=${proxy}` },
+    { client: 'go (this shell)', snippet: `export GOPROXY=${proxy}` },
     // GOPRIVATE would lead around the repository.
     {
       client: 'go, private modules through here',
-      snippet: `go env -w GOPROXY=${baseUrl} GONOSUMDB=corp.example.com/*`,
+      snippet: `go env -w GOPROXY=${proxy} GONOSUMDB=corp.example.com/*`,
     },
   ];
 }

@@ -1,19 +1,14 @@
-import type { ClientSetup, RepositoryFacts } from '@entrepot/core';
+import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
 /** How helm and Flux are pointed at a repository. */
-export function clientSetup({
-  baseUrl,
-  repository,
-}: {
-  readonly baseUrl: string;
-  readonly repository: RepositoryFacts;
-}): readonly ClientSetup[] {
+export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { host, protocol, origin } = new URL(baseUrl);
   const { name, kind } = repository;
   // The start page shows the place that images are found at.
   const url = baseUrl === `${origin}/v2/${name}` ? `${origin}/${name}` : baseUrl;
+  const credentials = guarded ? ' --username USER --password PASSWORD' : '';
   const setup: ClientSetup[] = [
-    { client: 'helm', snippet: `helm repo add ${name} ${url}\nhelm repo update` },
+    { client: 'helm', snippet: `helm repo add ${name} ${url}${credentials}\nhelm repo update` },
     {
       client: 'Flux',
       snippet: [
@@ -24,6 +19,8 @@ export function clientSetup({
         'spec:',
         '  interval: 5m',
         `  url: ${url}`,
+        // A Secret of the same namespace, with `username` and `password`.
+        ...(guarded ? ['  secretRef:', `    name: ${name}-credentials`] : []),
       ].join('\n'),
     },
   ];

@@ -56,10 +56,12 @@ type View = (Endpoint | (ImageEndpoint & { readonly kind: 'tags' })) & {
 
 /** A repository of charts of our own: ChartMuseum's API, and the same charts as images. */
 export class HelmHosted implements Protocol {
+  readonly #name: string;
   readonly #options: HelmOptions;
   readonly #clock: Clock;
 
-  constructor(options: HelmOptions, clock: Clock) {
+  constructor(name: string, options: HelmOptions, clock: Clock) {
+    this.#name = name;
     this.#options = options;
     this.#clock = clock;
   }
@@ -270,7 +272,7 @@ export class HelmHosted implements Protocol {
     const view = viewOf(document);
     switch (view.kind) {
       case 'welcome':
-        return [welcomePage(context.baseUrl)];
+        return [welcomePage(this.#name, context.baseUrl)];
       case 'artifact-hub':
         return [`repositoryID: ${this.#hubId(view.tenant)}\n`];
       case 'index':

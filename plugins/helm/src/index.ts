@@ -44,7 +44,7 @@ export default defineProtocolPlugin({
     if (strange !== undefined) {
       throw new EntrepotError('configuration', `repositories.${name}.${strange}: not an option of kind: ${kind}`);
     }
-    return kind === 'proxy' ? new HelmProxy(options, repository) : new HelmHosted(options, services.clock);
+    return kind === 'proxy' ? new HelmProxy(options, repository) : new HelmHosted(name, options, services.clock);
   },
 });
 

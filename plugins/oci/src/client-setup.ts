@@ -1,17 +1,13 @@
-import type { ClientSetup, RepositoryFacts } from '@entrepot/core';
+import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
 /** How clients are pointed at a repository. Image names begin with the host, and go on with the path below `/v2`. */
-export function clientSetup({
-  baseUrl,
-  repository,
-}: {
-  readonly baseUrl: string;
-  readonly repository: RepositoryFacts;
-}): readonly ClientSetup[] {
+export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { host, protocol } = new URL(baseUrl);
   const prefix = `${host}/${repository.name}`;
   const insecure = protocol === 'http:';
+  const login = { client: 'credentials', snippet: `docker login ${host}` };
   const pull: ClientSetup[] = [
+    ...(guarded ? [login] : []),
     { client: 'docker, podman, nerdctl', snippet: `docker pull ${prefix}/library/alpine:latest` },
     {
       client: 'skopeo',
