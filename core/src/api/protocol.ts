@@ -166,7 +166,10 @@ export type JoinedPiece = Uint8Array | Entry;
 /** A document with headers of its own: a `Link` to the next page. */
 export interface RenderedDocument {
   readonly bytes: DocumentBytes;
-  /** Names as they are sent; they replace those that were kept. Empty: it is left out. */
+  /**
+   * Names as they are sent, of any case; they replace those that were kept. Empty: it is left out. `ETag` and `Last-Modified`
+   * are the validators of these bytes; without them, `ETag` is made from the bytes, and there is no date.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

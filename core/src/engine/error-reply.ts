@@ -3,6 +3,7 @@ import type { OutcomeName } from '../api/outcome.js';
 import type { RenderedError } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
 import { Denial, phraseOf } from './denial.js';
+import { mergeHeaders } from './merge-headers.js';
 import { cacheStatus, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
 import { sandboxFor } from './sandbox.js';
@@ -23,18 +24,20 @@ export function errorReply(
   return {
     status: rendered.status ?? failure.status,
     statusMessage: reasonPhrase(shown),
-    headers: {
-      'Content-Type': rendered.mediaType,
-      'Content-Length': String(body.length),
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-      ...sandboxFor(rendered.mediaType),
-      'X-Cache': xCache(name),
-      'Cache-Status': cacheStatus({ name, detail: failure.code }),
-      ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),
-      ...rendered.headers,
-      ...failure.headers,
-    },
+    headers: mergeHeaders(
+      {
+        'Content-Type': rendered.mediaType,
+        'Content-Length': String(body.length),
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+        ...sandboxFor(rendered.mediaType),
+        'X-Cache': xCache(name),
+        'Cache-Status': cacheStatus({ name, detail: failure.code }),
+        ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),
+      },
+      rendered.headers,
+      failure.headers,
+    ),
     body: request.method === 'HEAD' ? undefined : body,
     outcome: {
       name,

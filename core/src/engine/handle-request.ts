@@ -3,6 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
 import { describeVersions } from './describe-versions.js';
+import { withDefaults } from './merge-headers.js';
 import { readPart } from './read-part.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
@@ -97,7 +98,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const nobody: Caller = { may: (need) => definition.access.isOpen(need) };
   const { replyHeaders } = definition.plugin;
   function withHeaders(reply: EngineReply): EngineReply {
-    return replyHeaders === undefined ? reply : { ...reply, headers: { ...replyHeaders, ...reply.headers } };
+    return replyHeaders === undefined ? reply : { ...reply, headers: withDefaults(reply.headers, replyHeaders) };
   }
 
   return {

@@ -9,6 +9,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ChangeReply, Expectation, HostedChange, HostedContext, ReceivedEntry } from '../api/hosted.js';
 import type { UploadResource } from '../api/resource.js';
 import type { Admission } from './admission.js';
+import { mergeHeaders } from './merge-headers.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import { noneMatch } from './range.js';
 import type { EngineReply, EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -272,14 +273,16 @@ export function changeReply(
   const bytes = Buffer.from(body);
   return {
     status,
-    headers: {
-      ...(mediaType !== undefined && { 'Content-Type': mediaType, 'X-Content-Type-Options': 'nosniff' }),
-      ...(status !== 204 && { 'Content-Length': String(bytes.length) }),
-      'Cache-Control': 'no-store',
-      'X-Cache': xCache('upload'),
-      'Cache-Status': cacheStatus({ name: 'upload' }),
-      ...headers,
-    },
+    headers: mergeHeaders(
+      {
+        ...(mediaType !== undefined && { 'Content-Type': mediaType, 'X-Content-Type-Options': 'nosniff' }),
+        ...(status !== 204 && { 'Content-Length': String(bytes.length) }),
+        'Cache-Control': 'no-store',
+        'X-Cache': xCache('upload'),
+        'Cache-Status': cacheStatus({ name: 'upload' }),
+      },
+      headers,
+    ),
     body: method === 'HEAD' || status === 204 || bytes.length === 0 ? undefined : bytes,
     outcome: outcomeOf(name, resource, { name: 'upload' }),
   };

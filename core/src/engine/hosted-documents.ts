@@ -164,7 +164,7 @@ export class HostedDocuments {
 
   async #shown({ resource, encoding }: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {
     const { services, representations } = this.#context;
-    const stored = { mediaType: mediaTypeOf(resource), headers: {}, lastModified: undefined };
+    const stored = { mediaType: mediaTypeOf(resource), headers: {} };
     if (!('pieces' in document)) return representations.ofRendition(resource, stored, document, HIT);
     const { joined } = services.storage;
     const compressed = encoding === 'gzip' && document.pieces.every(({ size }) => size <= MAX_COMPRESSED_PIECE);

@@ -1,4 +1,5 @@
 import type { LocalResource } from '../api/resource.js';
+import { headerIn, mergeHeaders } from './merge-headers.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest } from './repository.js';
 import { sandboxFor } from './sandbox.js';
@@ -10,18 +11,22 @@ export function localReply(
   { status, headers, body = '' }: LocalResource,
 ): EngineReply {
   const bytes = Buffer.from(body);
-  const type = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+  const type = headerIn(headers, 'content-type');
   return {
     status,
-    headers: {
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-      ...(bytes.length > 0 && sandboxFor(type ?? '')),
-      ...headers,
-      'Content-Length': String(bytes.length),
-      'X-Cache': xCache('local'),
-      'Cache-Status': cacheStatus({ name: 'local' }),
-    },
+    headers: mergeHeaders(
+      {
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+        ...(bytes.length > 0 && sandboxFor(type ?? '')),
+      },
+      headers,
+      {
+        'Content-Length': String(bytes.length),
+        'X-Cache': xCache('local'),
+        'Cache-Status': cacheStatus({ name: 'local' }),
+      },
+    ),
     body: request.method === 'HEAD' || bytes.length === 0 ? undefined : bytes,
     outcome: outcomeOf(repository, 'local', { name: 'local' }),
   };

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID, type Hash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -6,6 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { DocumentBytes } from '../api/protocol.js';
 import { ByteLru } from '../api/byte-lru.js';
+import { EntrepotError } from '../api/errors.js';
+import { headerIn, withoutHeaders } from './merge-headers.js';
 
 /** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
 export const SMALL_RENDITION = 512 * 1024;
@@ -24,9 +26,11 @@ export interface Rendition {
   readonly bytes?: Buffer | undefined;
   /** The file of a large one. */
   readonly path?: string | undefined;
+  /** As the protocol says it, an HTTP date. */
+  readonly lastModified?: string | undefined;
   /** When policy can change it by time alone; milliseconds since the epoch. */
   readonly changesAt?: number | undefined;
-  /** Headers that the protocol gave with it, as they are sent. */
+  /** Headers that the protocol gave with it, as they are sent, without the validators. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** What it was made from, where its key does not say that. */
   readonly stamp: string;
@@ -106,9 +110,15 @@ export class Renditions {
       if (encoding === 'gzip') await pipeline(hashed, createGzip(), drainTo);
       else await drainTo(hashed);
       const body = await sink.close();
-      const suffix = encoding === 'identity' ? '' : `-${encoding}`;
-      const etag = `"${hash.digest('base64url').slice(0, 32)}${suffix}"`;
-      const rendition: Rendition = { etag, encoding, size: sink.size, changesAt: changesAt(), headers, stamp, ...body };
+      const rendition: Rendition = {
+        ...validatorsOf(headers, hash, encoding),
+        encoding,
+        size: sink.size,
+        changesAt: changesAt(),
+        headers: headers && withoutHeaders(headers, VALIDATORS),
+        stamp,
+        ...body,
+      };
       this.forget(key);
       (rendition.bytes === undefined ? this.#large : this.#small).set(key, rendition);
       return rendition;
@@ -129,6 +139,28 @@ export class Renditions {
     this.#small.delete(key);
     this.#large.delete(key);
   }
+}
+
+const VALIDATORS: ReadonlySet<string> = new Set(['etag', 'last-modified']);
+/** An entity tag (RFC 9110 §8.8.3). */
+const TAG = /^(W\/)?"([\u0021\u0023-\u007e]*)"$/;
+
+/** The validators that the protocol gave, or a tag of the bytes. Bytes of another coding have another strong tag (RFC 9110 §8.8.3.3). */
+function validatorsOf(
+  headers: Readonly<Record<string, string>> | undefined,
+  hash: Hash,
+  encoding: Encoding,
+): Pick<Rendition, 'etag' | 'lastModified'> {
+  const suffix = encoding === 'identity' ? '' : `-${encoding}`;
+  const given = headerIn(headers, 'etag');
+  const found = given === undefined ? undefined : TAG.exec(given);
+  if (found === null)
+    throw new EntrepotError(
+      'plugin',
+      `The protocol gave the ETag ${given?.slice(0, 100)}; expected an entity tag in quotes`,
+    );
+  const [, weak = '', text = hash.digest('base64url').slice(0, 32)] = found ?? [];
+  return { etag: `${weak}"${text}${suffix}"`, lastModified: headerIn(headers, 'last-modified') };
 }
 
 /** Collects bytes in memory, and moves to a file when they become many. */

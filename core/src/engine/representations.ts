@@ -11,6 +11,7 @@ import { bareMediaType, contentOf } from './content.js';
 import type { FlightHead } from './flight.js';
 import type { Flights } from './flights.js';
 import type { KeptKeys } from './kept-keys.js';
+import { mergeHeaders } from './merge-headers.js';
 import type { CacheFacts } from './outcome.js';
 import { type Encoding, type Rendition, type RenditionSource } from './renditions.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition } from './repository.js';
@@ -133,13 +134,13 @@ export class Representations {
       (await services.storage.renditions.make(key, encoding, () =>
         this.#rewrite(request, resource, entry, kept.keys, content),
       ));
-    return this.ofRendition(resource, { lastModified: undefined, ...stored }, rendition, facts);
+    return this.ofRendition(resource, stored, rendition, facts);
   }
 
   /** The representation of a document that was made before. */
   ofRendition(
     resource: DocumentResource,
-    entry: Pick<Entry, 'mediaType' | 'headers' | 'lastModified'> & { readonly digest?: string | undefined },
+    entry: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
     rendition: Rendition,
     facts: CacheFacts,
   ): Representation {
@@ -147,7 +148,8 @@ export class Representations {
       ...this.base(resource, entry, facts, rendition),
       size: rendition.size,
       etag: rendition.etag,
-      lastModified: entry.lastModified,
+      // The upstream's date says nothing of what policy and we have made of the document since.
+      lastModified: rendition.lastModified,
       vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
       ranges: false,
@@ -262,15 +264,16 @@ function headersOf(
     digest !== NO_DOCUMENT &&
     kept[digestHeader.toLowerCase()] === undefined;
   if (!attached && rendered === undefined && replyHeaders === undefined && !named) return kept;
-  const own = {
-    ...(attached && { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }),
-    ...rendered,
-    ...(named && { [digestHeader]: digest }),
-    ...replyHeaders,
-  };
-  const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));
-  const others = Object.entries(kept).filter(([name]) => !replaced.has(name));
-  return Object.fromEntries([...others, ...Object.entries(own).filter(([, value]) => value !== '')]);
+  const own = mergeHeaders(
+    attached
+      ? { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }
+      : undefined,
+    rendered,
+    named ? { [digestHeader]: digest } : undefined,
+    replyHeaders,
+  );
+  const merged = mergeHeaders(own, kept, own);
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
 }
 
 /** The coding for a document of `size` bytes: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */

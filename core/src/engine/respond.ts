@@ -58,13 +58,41 @@ export async function respond(request: EngineRequest, shown: Representation): Pr
   return { status: 200, headers, body: await shown.open(), outcome };
 }
 
+/** The spelling of the headers that are made here: one that comes with a representation is not a second one. */
+const OWN_NAMES: ReadonlyMap<string, string> = new Map(
+  [
+    'Content-Type',
+    'Content-Length',
+    'Content-Range',
+    'Content-Encoding',
+    'Content-Security-Policy',
+    'ETag',
+    'Last-Modified',
+    'Cache-Control',
+    'Vary',
+    'Accept-Ranges',
+    'Age',
+    'Warning',
+    'X-Cache',
+    'Cache-Status',
+    'X-Content-Type-Options',
+  ].map((name) => [name.toLowerCase(), name]),
+);
+
+/** Both lists, each name once. */
+function varyOf(given: string | undefined, own: string): string {
+  if (given === undefined) return own;
+  const names = `${own}, ${given}`.split(',').map((name) => name.trim());
+  return [...new Map(names.map((name) => [name.toLowerCase(), name])).values()].join(', ');
+}
+
 function representationHeaders(shown: Representation): Record<string, string> {
   const headers: Record<string, string> = { 'Content-Type': shown.mediaType };
-  for (const name in shown.headers) headers[name] = shown.headers[name] as string;
+  for (const name in shown.headers) headers[OWN_NAMES.get(name.toLowerCase()) ?? name] = shown.headers[name] as string;
   if (shown.etag !== undefined) headers['ETag'] = shown.etag;
   if (shown.lastModified !== undefined) headers['Last-Modified'] = shown.lastModified;
   headers['Cache-Control'] = shown.cacheControl;
-  if (shown.vary !== undefined) headers['Vary'] = shown.vary;
+  if (shown.vary !== undefined) headers['Vary'] = varyOf(headers['Vary'], shown.vary);
   if (shown.encoding !== undefined) headers['Content-Encoding'] = shown.encoding;
   if (shown.ranges) headers['Accept-Ranges'] = 'bytes';
   if (shown.age !== undefined) headers['Age'] = String(shown.age);

@@ -3,6 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { SharedAnswer, SharedRepository } from '../api/protocol.js';
 import { errorReply } from './error-reply.js';
 import { localReply } from './local-reply.js';
+import { withDefaults } from './merge-headers.js';
 import { requestHead } from './request-head.js';
 import type { EngineReply, EngineRequest, RepositoryEngine } from './repository.js';
 
@@ -149,5 +150,9 @@ function unknownCaller(error: unknown): Caller | undefined {
 function ofMount(mount: string, { engine }: SharedMountMember, reply: EngineReply): EngineReply {
   const { replyHeaders } = engine.definition.plugin;
   const { headers, outcome } = reply;
-  return { ...reply, headers: { ...replyHeaders, ...headers }, outcome: { ...outcome, repository: mount } };
+  return {
+    ...reply,
+    headers: withDefaults(headers, replyHeaders),
+    outcome: { ...outcome, repository: mount },
+  };
 }

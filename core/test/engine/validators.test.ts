@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import type { DocumentResource, PolicyEngine, Protocol, RenderedDocument } from '../../src/index.js';
+import { openHarness, readAll, testProtocol } from './harness.js';
+
+const DATE = 'Thu, 01 Jan 2026 00:00:00 GMT';
+const LATER = 'Thu, 01 Oct 2026 00:00:00 GMT';
+
+/** A policy whose revision a test can change, and that denies one version then. */
+function changing(): { policy: PolicyEngine; deny(): void } {
+  let revision = 1;
+  return {
+    deny: () => (revision += 1),
+    policy: {
+      revision: () => String(revision),
+      needs: () => new Set(),
+      evaluate: ({ coordinates: { version } }) =>
+        revision > 1 && version === '2'
+          ? { action: 'deny', rules: [{ id: 'no', action: 'deny', reason: 'no' }] }
+          : { action: 'allow', rules: [] },
+    },
+  };
+}
+
+/** Lists of versions, a line each; headers that a test wants. */
+function listing(headers: Record<string, string> = {}): Protocol {
+  return {
+    ...testProtocol,
+    async rewrite(_document: DocumentResource, content, { admits }): Promise<RenderedDocument> {
+      const lines = Buffer.from(await content.bytes(1e6))
+        .toString()
+        .split('\n');
+      const admitted = lines.filter((version) => admits({ ecosystem: 'test', name: 'x', version }));
+      return { bytes: [admitted.join('\n')], headers };
+    },
+  };
+}
+
+describe('a rewritten document', () => {
+  it('is not "not modified" by the date of the upstream: policy may have changed it since', async () => {
+    const { policy, deny } = changing();
+    const { get, upstream } = await openHarness({ protocol: listing(), policy });
+    upstream.serve('/text/x', { body: '1\n2', mediaType: 'text/plain', headers: { 'last-modified': DATE } });
+    const first = await get('/text/x');
+    expect([await first.text(), first.headers['Last-Modified']]).toEqual(['1\n2', undefined]);
+    deny();
+    for (const since of [DATE, LATER]) {
+      const again = await get('/text/x', { 'if-modified-since': since });
+      expect([again.status, await again.text()]).toEqual([200, '1']);
+    }
+    expect((await get('/text/x', { 'if-none-match': first.headers['ETag'] as string })).status).toBe(200);
+  });
+
+  it('is "not modified" by the date where it is passed on as it is', async () => {
+    const { get, upstream } = await openHarness();
+    upstream.serve('/raw/x', { body: 'x', mediaType: 'text/plain', headers: { 'last-modified': DATE } });
+    expect((await get('/raw/x')).headers['Last-Modified']).toBe(DATE);
+    expect((await get('/raw/x', { 'if-modified-since': DATE })).status).toBe(304);
+  });
+
+  it('has the tag and the date that its protocol says, under names of any case', async () => {
+    const protocol = listing({ etag: '"of-the-protocol"', 'LAST-MODIFIED': DATE, 'content-type': 'text/x-list' });
+    const { get, upstream } = await openHarness({ protocol });
+    upstream.serve('/text/x', { body: 'a\n'.repeat(2000), mediaType: 'text/plain' });
+    const { headers } = await get('/text/x');
+    const named = Object.keys(headers).map((name) => name.toLowerCase());
+    expect(named).toEqual([...new Set(named)]);
+    expect(headers).toMatchObject({ ETag: '"of-the-protocol"', 'Last-Modified': DATE, 'Content-Type': 'text/x-list' });
+    expect((await get('/text/x', { 'if-none-match': '"of-the-protocol"' })).status).toBe(304);
+    expect((await get('/text/x', { 'if-modified-since': DATE })).status).toBe(304);
+    // Other bytes have another strong tag.
+    const packed = await get('/text/x', { 'accept-encoding': 'gzip' });
+    expect(packed.headers).toMatchObject({ ETag: '"of-the-protocol-gzip"', 'Content-Encoding': 'gzip' });
+  });
+
+  it('with a tag that is none is the failure of its protocol', async () => {
+    const { get, upstream } = await openHarness({ protocol: listing({ ETag: 'bare' }) });
+    upstream.serve('/text/x', { body: '1', mediaType: 'text/plain' });
+    expect((await get('/text/x')).status).toBe(500);
+  });
+});
+
+describe('headers of one name and several spellings', () => {
+  it('are one', async () => {
+    const protocol: Protocol = {
+      ...testProtocol,
+      route: () => ({
+        kind: 'local',
+        status: 200,
+        body: 'x',
+        headers: { 'cache-control': 'public', 'x-one': 'local' },
+      }),
+      renderError: () => ({ mediaType: 'text/plain', body: 'no', headers: { 'cache-control': 'private' } }),
+    };
+    const { get } = await openHarness({ protocol });
+    const { headers, body } = await get('/x');
+    expect((await readAll(body)).toString()).toBe('x');
+    expect(headers).toMatchObject({ 'Cache-Control': 'public', 'x-one': 'local' });
+    expect(headers).not.toHaveProperty('cache-control');
+    const failing: Protocol = { ...protocol, route: () => undefined };
+    const failed = await (await openHarness({ protocol: failing })).get('/x');
+    expect(failed.status).toBe(404);
+    expect(failed.headers['Cache-Control']).toBe('private');
+    expect(failed.headers).not.toHaveProperty('cache-control');
+  });
+});
