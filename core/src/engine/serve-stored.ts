@@ -28,6 +28,8 @@ import { respond, type Representation } from './respond.js';
 
 /** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
 const AWAITED_BYTES = 4 * 1024 * 1024;
+/** A document up to this size is awaited, so that a client is told when it turns out to be no such document. */
+const SMALL_DOCUMENT = 1024 * 1024;
 /** From this size on, a range far ahead of a flight is not waited for (`coldRange: auto`). */
 const LARGE_ARTIFACT = 64 * 1024 * 1024;
 /** "Far ahead": more than this many bytes are still to come before it. */
@@ -247,8 +249,8 @@ export class StoredServing {
       const judgement = head && this.#judgeComing(request, resource, head);
       const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
       const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
-      // From the first byte on there is no way back to the kept copy.
-      if (!awaited && kept !== undefined) await patience.within(flight, head.spool.flowing(), waiting);
+      // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
+      if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource)), waiting);
       if (awaited || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await landed(), collapsed, head);
       }
@@ -374,7 +376,7 @@ export class StoredServing {
       const judgement = this.#judgeComing(request, resource, head);
       if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
       admission.record(request, resource, judgement);
-      if (waiting.staleAfter !== Infinity) await patience.within(flight, head.spool.flowing(), waiting);
+      await patience.within(flight, head.spool.flowing(awaitedBytes(resource)), waiting);
       return await this.#serveComing(request, resource, head, facts);
     } catch (error) {
       // Nobody else can join it.
@@ -486,10 +488,13 @@ export class StoredServing {
 function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
   // Its digest, and what it is, are told with the head.
   if (isPinned(resource) || (head.unsettled && (head.size ?? 0) <= AWAITED_BYTES)) return true;
-  // Nothing of it is let go before it is verified anyway, and so a client is told why when it is refused.
-  if (resource.kind === 'artifact' && (head.size ?? Infinity) <= HELD_TAIL) return true;
   if (kept === undefined) return false;
   return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
+}
+
+/** How many bytes are awaited before a first one is let go: none of the held tail can be; a small document is awaited whole. */
+function awaitedBytes({ kind }: Stored): number {
+  return kind === 'document' ? SMALL_DOCUMENT : HELD_TAIL;
 }
 
 /** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */

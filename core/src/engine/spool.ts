@@ -200,9 +200,9 @@ export class Spool {
     }
   }
 
-  /** Resolves when a first byte can be read. @throws EntrepotError when none will come */
-  async flowing(): Promise<void> {
-    while (!this.#sealed && this.#written <= HELD_TAIL) {
+  /** Resolves when a first byte can be read, and there are more than `bytes` or all. @throws EntrepotError when none will come */
+  async flowing(bytes = HELD_TAIL): Promise<void> {
+    while (!this.#sealed && this.#written <= Math.max(bytes, HELD_TAIL)) {
       if (this.#failure !== undefined) throw this.#failure;
       await this.#change;
     }

@@ -51,7 +51,10 @@ describe('a body that breaks off', () => {
     const body = patterned(1_000_000);
     upstream.serve('/files/a', { body, chunked, fault });
     const answer = await get('/files/a');
-    await expect(answer.bytes()).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+    // Told as such where nothing had been let go yet.
+    if (answer.status === 200)
+      await expect(answer.bytes()).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+    else expect(answer.status).toBe(502);
     expect(await stored(harness, 'files/a')).toBeUndefined();
     upstream.serve('/files/a', { body });
     expect((await (await get('/files/a')).bytes()).equals(body)).toBe(true);

@@ -359,8 +359,10 @@ function printName(name: unknown): string {
   return typeof name === 'string' ? JSON.stringify(name.slice(0, 214)) : name === undefined ? 'none' : typeof name;
 }
 
+/** What each of them holds is a list under the name of its class. */
 async function checkSmallDocument(document: DocumentResource, content: Content): Promise<void> {
-  parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), document.key);
+  const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), document.key);
+  if (!Array.isArray(found[document.class])) throw malformed(document.key, `it has no list of ${document.class}`);
 }
 
 function parseObject(bytes: Uint8Array, what: string): Partial<Record<string, unknown>> {

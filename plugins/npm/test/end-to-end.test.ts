@@ -238,6 +238,17 @@ describe('the other routes through the pipeline', () => {
     expect(await repository.get('/-/npm/v1/attestations/@s%2fp@1.0.0')).toMatchObject({ status: 200 });
   });
 
+  it.each(['<html>Sign in</html>', '[]', '{"error":"x"}', '{"keys":{},"attestations":""}'])(
+    'refuse %s in the place of keys and attestations, with the reason',
+    async (body) => {
+      for (const path of ['/-/npm/v1/keys', '/-/npm/v1/attestations/pkg@1.0.0']) {
+        upstream.serve(path, { body, mediaType: 'text/html', chunked: true });
+        const reply = await repository.get(path);
+        expect([reply.status, reply.body]).toEqual([502, expect.stringContaining('is malformed')]);
+      }
+    },
+  );
+
   it('search at the upstream', async () => {
     upstream.serve('/-/v1/search?text=x&size=250', { body: '{"objects":[]}', mediaType: 'application/json' });
     expect(await repository.get('/-/v1/search?size=1000&text=x')).toMatchObject({

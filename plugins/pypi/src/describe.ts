@@ -36,7 +36,7 @@ export async function describe(
       case 'project':
         return await describeProject(project, content);
       default:
-        await checkJson(content);
+        await checkProvenance(content);
         return new Map();
     }
   } catch (error) {
@@ -77,13 +77,14 @@ function describeFile(descriptions: PageDescriptions, project: string, file: Pag
   if (file.signed === false) descriptions.markUnsigned(key);
 }
 
-async function checkJson(content: Content): Promise<void> {
+/** A provenance object (PEP 740). */
+async function checkProvenance(content: Content): Promise<void> {
   const bytes = await content.bytes(PROVENANCE_LIMIT);
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
-    if (typeof value === 'object' && value !== null) return;
+    if (Array.isArray((value as { attestation_bundles?: unknown } | null)?.attestation_bundles)) return;
   } catch (error) {
     throw new PageFormatError('it is not JSON', { cause: error });
   }
-  throw new PageFormatError('it is not a JSON object');
+  throw new PageFormatError('it has no attestation bundles');
 }
