@@ -52,8 +52,7 @@ describe('a body that breaks off', () => {
     upstream.serve('/files/a', { body, chunked, fault });
     const answer = await get('/files/a');
     // Told as such where nothing had been let go yet.
-    if (answer.status === 200)
-      await expect(answer.bytes()).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+    if (answer.status === 200) await expect(answer.bytes()).rejects.toMatchObject({ kind: 'upstream-unavailable' });
     else expect(answer.status).toBe(502);
     expect(await stored(harness, 'files/a')).toBeUndefined();
     upstream.serve('/files/a', { body });
