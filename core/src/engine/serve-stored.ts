@@ -251,7 +251,7 @@ export class StoredServing {
       const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
       if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource)), waiting);
-      if (awaited || !head.spool.canFollow(0)) {
+      if (awaited || head.spool.size <= awaitedBytes(resource) || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await landed(), collapsed, head);
       }
       const reply = await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
