@@ -33,7 +33,7 @@ export async function produce(
   const { definition, services } = context;
   const [{ resource: first }] = members as [ProducedMember];
   const folder = services.storage.spools.newPath();
-  await mkdir(folder);
+  await mkdir(folder, 0o700);
   try {
     const files = await callProduce(context, plan.read, first, folder, signal);
     const inside = `${await realpath(folder)}${sep}`;

@@ -179,7 +179,7 @@ class RenditionSink {
     if (this.#file === undefined) {
       this.#parts.push(bytes);
       if (this.size <= SMALL_RENDITION) return;
-      this.#file = await open(this.#path, 'wx');
+      this.#file = await open(this.#path, 'wx', 0o600);
       await this.#file.appendFile(Buffer.concat(this.#parts));
       this.#parts = [];
       return;

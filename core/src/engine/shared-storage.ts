@@ -85,7 +85,7 @@ let claimed = 0;
  * crash left behind. In a container every process has the same number; then what the first claim finds is its own.
  */
 async function claimFolder(path: string): Promise<string> {
-  await mkdir(path, { recursive: true });
+  await mkdir(path, { recursive: true, mode: 0o700 });
   for (const name of await readdir(path)) {
     const [, host, pid] = /^(.*)-(\d+)-\d+$/.exec(name) ?? [];
     if (host !== hostname()) continue;
@@ -94,7 +94,7 @@ async function claimFolder(path: string): Promise<string> {
   }
   const folder = join(path, `${hostname()}-${process.pid}-${claimed}`);
   claimed += 1;
-  await mkdir(folder);
+  await mkdir(folder, 0o700);
   return folder;
 }
 

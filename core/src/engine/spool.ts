@@ -151,7 +151,7 @@ export class Spool {
       return;
     }
     try {
-      this.#file ??= await open(this.path, 'wx+');
+      this.#file ??= await open(this.path, 'wx+', 0o600);
       let done = 0;
       while (done < bytes.length) {
         done += (await this.#file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;

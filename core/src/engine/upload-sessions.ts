@@ -79,7 +79,7 @@ export class UploadSessions {
   /** Opens the sessions in a folder, and removes those that were left alone. */
   static async open(options: UploadSessionsOptions): Promise<UploadSessions> {
     const sessions = new UploadSessions(options);
-    await mkdir(options.path, { recursive: true });
+    await mkdir(options.path, { recursive: true, mode: 0o700 });
     await sessions.#sweep();
     for (const id of await sessions.#ids()) await sessions.#load(id);
     return sessions;
@@ -122,11 +122,11 @@ export class UploadSessions {
       gone: false,
     };
     try {
-      await writeFile(this.#bytesOf(id), '', { flag: 'wx' });
+      await writeFile(this.#bytesOf(id), '', { flag: 'wx', mode: 0o600 });
       await utimes(this.#bytesOf(id), now / 1000, now / 1000);
       // Last: without it there is no session.
       const facts = { version: VERSION, repository, scope, created: new Date(now).toISOString() };
-      await writeFile(this.#factsOf(id), JSON.stringify(facts), { flag: 'wx' });
+      await writeFile(this.#factsOf(id), JSON.stringify(facts), { flag: 'wx', mode: 0o600 });
     } catch (error) {
       await this.#remove(session);
       throw storageError(error);

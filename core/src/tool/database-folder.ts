@@ -33,7 +33,7 @@ export class DatabaseFolder {
   async replace(fill: (folder: string) => Promise<boolean>): Promise<void> {
     const id = randomUUID();
     const folder = join(this.#folder, REVISIONS, id);
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const before = await readlink(join(this.#folder, CURRENT)).catch(() => undefined);
     let filled = false;
     try {

@@ -12,9 +12,9 @@ const context: CommandContext = {
   isTerminal: process.stdout.isTTY,
   writeError: (lines) => void process.stderr.write(`${lines}\n`),
   // Loaded when they are needed: most commands serve nothing.
-  createHost: async (...options) => (await import('../create-host.js')).createHost(...options),
+  createHost: async (...options) => (await serving()).createHost(...options),
   checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
-  startScanWorker: async (...options) => (await import('../create-host.js')).startScanWorker(...options),
+  startScanWorker: async (...options) => (await serving()).startScanWorker(...options),
   onSignal: (listener) => {
     for (const signal of SIGNALS) process.on(signal, listener);
     return () => {
@@ -23,6 +23,12 @@ const context: CommandContext = {
   },
   exit: (code) => process.exit(code),
 };
+
+/** What serves writes for its own user alone, programs that it runs included: who else is on the machine gets past no access control. */
+function serving(): Promise<typeof import('../create-host.js')> {
+  process.umask(0o077);
+  return import('../create-host.js');
+}
 
 const code = await runCli(process.argv.slice(2), context);
 // Pipes are written asynchronously: what has been said must be out before the process ends.

@@ -55,7 +55,7 @@ function coordinatesOf(url: string): PackageCoordinates {
 function forEverybody(explanation: Explanation): object {
   return {
     ...explanation,
-    quarantine: explanation.quarantine && { ...explanation.quarantine, decidedBy: undefined },
+    quarantine: explanation.quarantine && { ...explanation.quarantine, decidedBy: undefined, note: undefined },
     lastDecisions: explanation.lastDecisions.map((decision) => ({ ...decision, caller: undefined })),
   };
 }

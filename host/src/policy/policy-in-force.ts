@@ -160,8 +160,8 @@ export class PolicyInForce implements PolicyEngine {
   #denial({ repository, coordinates }: PolicyInput): FiredRule | undefined {
     const denied = this.#options.decisions.denial(repository.name, coordinates);
     if (denied === undefined) return undefined;
-    const { decidedBy = 'somebody', note = '' } = denied;
-    return { id: QUARANTINE_RULE, action: 'deny', reason: `denied by ${decidedBy}${note === '' ? '' : `: ${note}`}` };
+    // Clients are not told who that was, nor the note on it: administrators find both in the quarantine.
+    return { id: QUARANTINE_RULE, action: 'deny', reason: 'denied by an administrator' };
   }
 
   #read():

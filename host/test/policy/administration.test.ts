@@ -154,7 +154,17 @@ describe('the quarantine', () => {
     expect((await get(TARBALL)).status).toBe(200);
     const form = { repository: 'npm', purl: PURL, by: 'ann', reason: 'it phones home' };
     expect((await send('POST', `${API}/quarantine/deny`, form)).status).toBe(200);
-    expect((await get(TARBALL)).json.error).toContain('denied by ann: it phones home (rule quarantine)');
+    expect((await get(TARBALL)).json.error).toContain('denied by an administrator (rule quarantine)');
+    // Clients are not told who that was and what they think of it; administrators are.
+    const told = [
+      await get(TARBALL),
+      await get(`/-/explain/${PURL}`),
+      await get(`/-/explain/${PURL}`, { accept: 'text/html' }),
+    ];
+    expect(told.map(({ text }) => text).join()).not.toMatch(/\bann\b|phones home/);
+    expect((await get(`${API}/quarantine`)).json.quarantine).toMatchObject([
+      { decidedBy: 'ann', note: 'it phones home' },
+    ]);
     expect(Object.keys((await get('/npm/demo')).json.versions)).toEqual(['1.0.0']);
     await send('POST', `${API}/quarantine/forget`, { repository: 'npm', purl: PURL });
     expect((await get(TARBALL)).status).toBe(200);

@@ -211,7 +211,7 @@ function coordinates({ ecosystem, name }: ChangedPackage): PackageCoordinates[] 
 /** @throws EntrepotError `configuration` */
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const message = `${path}: expected a folder that can be written, found none: ${messageOf(error)}`;
     throw new EntrepotError('configuration', message, { cause: error });

@@ -153,7 +153,7 @@ export class TrivyTool implements ScannerTool {
     // The cache of a run is its own: builds without `--cache-backend memory` lock it, and would wait for each other.
     const cache = join(place.folder, 'cache');
     const [config, ignored] = [join(place.folder, 'config.yaml'), join(place.folder, 'ignored')];
-    await mkdir(cache, { recursive: true });
+    await mkdir(cache, { recursive: true, mode: 0o700 });
     await Promise.all([config, ignored].map((path) => writeFile(path, '')));
     if (server === undefined) {
       for (const name of ['db', 'java-db']) await symlink(join(database, name), join(cache, name)).catch(allowExisting);

@@ -29,6 +29,9 @@ import { storageError, systemCode } from './storage-error.js';
 // One level of folders is enough: a million blobs are 4,000 names a folder, and a put has one directory to sync.
 
 const LAYOUT_VERSION = 1;
+/** Who else is on the machine reads nothing past access control. */
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
 const FOLDER_NAME = /^[0-9a-f]{2}$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const TEMPORARY_NAME = /^[0-9a-f-]{36}\.part$/;
@@ -202,10 +205,10 @@ export class FilesystemBlobStore implements BlobStore {
   async dispose(): Promise<void> {}
 
   async #prepare(): Promise<void> {
-    await mkdir(this.#path, { recursive: true });
+    await mkdir(this.#path, { recursive: true, mode: FOLDER_MODE });
     await this.#checkLayout();
-    await mkdir(this.#temporary, { recursive: true });
-    const made = await mkdir(this.#blobs, { recursive: true });
+    await mkdir(this.#temporary, { recursive: true, mode: FOLDER_MODE });
+    const made = await mkdir(this.#blobs, { recursive: true, mode: FOLDER_MODE });
     if (this.#strict && made !== undefined) {
       for (const folder of [this.#blobs, join(this.#blobs, '..'), this.#path, join(this.#path, '..')]) {
         await syncDirectory(folder);
@@ -236,7 +239,7 @@ export class FilesystemBlobStore implements BlobStore {
   async #writeLayout(path: string): Promise<void> {
     const draft = join(this.#path, `layout.${randomUUID()}.tmp`);
     try {
-      const handle = await open(draft, 'wx');
+      const handle = await open(draft, 'wx', FILE_MODE);
       try {
         await handle.writeFile(`${JSON.stringify({ version: LAYOUT_VERSION })}\n`);
         await handle.sync();
@@ -310,7 +313,7 @@ export class FilesystemBlobStore implements BlobStore {
 
   /** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
   async #withTemporary(path: string, work: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
-    const handle = await open(path, 'wx+', 0o644);
+    const handle = await open(path, 'wx+', FILE_MODE);
     let renamed = false;
     try {
       renamed = await work(handle);
@@ -373,7 +376,7 @@ export class FilesystemBlobStore implements BlobStore {
   async #makeFolder(path: string): Promise<void> {
     const folder = join(path, '..');
     if (this.#folders.has(folder)) return;
-    await mkdir(folder).catch((error: unknown) => {
+    await mkdir(folder, FOLDER_MODE).catch((error: unknown) => {
       if (systemCode(error) !== 'EEXIST') throw error;
     });
     // Also when it was there: another put may not have come so far yet.

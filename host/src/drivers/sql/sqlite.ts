@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
@@ -60,7 +60,9 @@ class TransactionalSqliteAdapter extends SqliteAdapter {
 async function connect(path: string): Promise<Database.Database> {
   let connection: Database.Database | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // Made here, for SQLite would let everybody read it. What stands beside it has its mode.
+    await open(path, 'a', 0o600).then((file) => file.close());
     // The binding takes `libsql://…` and `:memory:` for something else than a file.
     const opened = new Database(resolve(path));
     connection = opened;
