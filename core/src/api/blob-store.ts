@@ -36,16 +36,21 @@ export interface BlobStore {
   /**
    * The bytes, or those of `range`, which must lie inside the blob. `undefined` when there is no such blob.
    * A blob that is deleted while it is being read is read to its end. The caller destroys the stream. An aborted
-   * `signal` rejects, or fails the stream; it never ends it cleanly.
+   * `signal` rejects, or fails the stream; it never ends it cleanly. With `size`: a blob of another size, as damage leaves it, is none.
    */
   open(
     digest: Digest,
-    options?: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined },
+    options?: {
+      readonly range?: ByteRange | undefined;
+      readonly size?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<Readable | undefined>;
   /**
    * Stores the bytes. Atomic: at any instant the blob is whole or absent, also after a crash. Idempotent, also when
    * several callers put one digest at once. Bytes that do not have `size` or `digest` are refused (`integrity`) and
-   * leave nothing; where `source.path` or `source.bytes` is used, only the size is checked again. An aborted `signal` rejects.
+   * leave nothing; where `source.path` or `source.bytes` is used, only the size is checked again. A blob that is there but damaged is
+   * replaced. An aborted `signal` rejects.
    */
   put(
     digest: Digest,
@@ -55,6 +60,8 @@ export interface BlobStore {
   ): Promise<void>;
   /** @returns whether there was one. */
   delete(digest: Digest): Promise<boolean>;
+  /** Takes a damaged blob out of the store, and keeps its bytes for those who look into it. A driver that cannot do this leaves it out. */
+  setAside?(digest: Digest): Promise<void>;
   /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
   list(): AsyncIterable<BlobInfo>;
   /**

@@ -1,9 +1,11 @@
+import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { BlobStore, ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
+import type { Logger } from '../api/logger.js';
 import { ByteLru } from '../api/byte-lru.js';
 import { contentOf } from './content.js';
 
@@ -17,13 +19,25 @@ export class BlobCache {
   /** Large blobs whose size the store has confirmed since the start: a torn file is found before it is served. */
   readonly #confirmed = new ByteLru<true>(100_000, () => 1);
 
-  constructor(store: BlobStore, memory: ByteLru<Buffer>) {
+  readonly #logger: Logger;
+  readonly #verifiesFirstRead: boolean;
+
+  /** @param verifiesFirstRead large blobs, too, are held against their digest before they are served for the first time */
+  constructor(store: BlobStore, memory: ByteLru<Buffer>, logger: Logger, verifiesFirstRead = false) {
     this.#store = store;
     this.#memory = memory;
+    this.#logger = logger;
+    this.#verifiesFirstRead = verifiesFirstRead;
   }
 
   get store(): BlobStore {
     return this.#store;
+  }
+
+  /** Stores a blob, as the store does. What is known of one that was there may be of damaged bytes. */
+  async put(...given: Parameters<BlobStore['put']>): Promise<void> {
+    await this.#store.put(...given);
+    this.forget(given[0]);
   }
 
   /** A small blob that is in memory. */
@@ -40,7 +54,7 @@ export class BlobCache {
   async read(digest: Digest, size: number): Promise<Buffer | undefined> {
     const known = this.peek(digest);
     if (known !== undefined) return known;
-    const stream = await this.#store.open(digest);
+    const stream = await this.#store.open(digest, { size });
     if (stream === undefined) return undefined;
     const parts: Buffer[] = [];
     let length = 0;
@@ -51,6 +65,11 @@ export class BlobCache {
     }
     if (length !== size) return undefined;
     const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    // Once for each time that it comes into memory, never on a hit.
+    if (digestOf(createHash('sha256').update(bytes)) !== digest) {
+      await this.#setAside(digest);
+      return undefined;
+    }
     this.#memory.set(digest, bytes);
     return bytes;
   }
@@ -60,13 +79,38 @@ export class BlobCache {
     if (this.#confirmed.get(digest) !== undefined) return true;
     const stored = await this.#store.stat(digest);
     if (stored?.size !== size) return false;
+    if (this.#verifiesFirstRead && (await this.verify(digest)) !== true) return false;
     this.#confirmed.set(digest, true);
     return true;
   }
 
+  /**
+   * Holds a blob against its digest. A damaged one is set aside: it is missing from then on, and so fetched or uploaded again.
+   * @param pace is told of bytes that were read, and says when to go on
+   * @returns whether it is right; `undefined` where there is none
+   */
+  async verify(digest: Digest, pace?: (bytes: number) => Promise<void>): Promise<boolean | undefined> {
+    const stream = await this.#store.open(digest);
+    if (stream === undefined) return undefined;
+    const hash = createHash('sha256');
+    for await (const part of stream as AsyncIterable<Buffer>) {
+      hash.update(part);
+      await pace?.(part.length);
+    }
+    if (digestOf(hash) === digest) return true;
+    await this.#setAside(digest);
+    return false;
+  }
+
+  async #setAside(digest: Digest): Promise<void> {
+    this.#logger.error({ digest }, 'a blob is damaged; it is set aside, and fetched again when it is asked for');
+    this.forget(digest);
+    await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
+  }
+
   /** A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. */
   async open(digest: Digest, size: number, range?: ByteRange): Promise<Readable | undefined> {
-    return (await this.confirm(digest, size)) ? this.#store.open(digest, { range }) : undefined;
+    return (await this.confirm(digest, size)) ? this.#store.open(digest, { range, size }) : undefined;
   }
 
   /** The bytes of an entry. A small one comes from memory, or is kept there from now on. */
@@ -93,4 +137,8 @@ export class BlobCache {
     this.#memory.delete(digest);
     this.#confirmed.delete(digest);
   }
+}
+
+function digestOf(hash: Hash): Digest {
+  return `sha256:${hash.digest('hex')}`;
 }

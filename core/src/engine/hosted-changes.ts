@@ -218,12 +218,12 @@ export class HostedChanges {
     body: UploadBody | undefined,
     stored: Set<Digest>,
   ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const { store } = this.#context.services.storage.blobs;
+    const { blobs } = this.#context.services.storage;
     if (bytes !== undefined) {
       const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
       if (!stored.has(digest)) {
         const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        await store.put(digest, bytes.length, { open: () => Readable.from([whole], { objectMode: false }) });
+        await blobs.put(digest, bytes.length, { open: () => Readable.from([whole], { objectMode: false }) });
       }
       stored.add(digest);
       return { digest, size: bytes.length };
@@ -234,7 +234,7 @@ export class HostedChanges {
     }
     const { digest, size, path } = body;
     if (!stored.has(digest)) {
-      await store.put(
+      await blobs.put(
         digest,
         size,
         size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path },

@@ -13,9 +13,9 @@ export async function putBlob(
   { bytes, path }: { readonly bytes?: Buffer | undefined; readonly path: string },
 ): Promise<void> {
   if (bytes === undefined) {
-    await storage.blobs.store.put(digest, size, { open: () => createReadStream(path), path });
+    await storage.blobs.put(digest, size, { open: () => createReadStream(path), path });
   } else {
-    await storage.blobs.store.put(digest, size, { open: () => Readable.from([bytes]), bytes });
+    await storage.blobs.put(digest, size, { open: () => Readable.from([bytes]), bytes });
     storage.blobs.remember(digest, bytes);
   }
 }

@@ -56,12 +56,12 @@ export class Representations {
       try {
         return { ...(await this.rewritten(request, resource, entry, undefined, facts)), age };
       } catch (error) {
-        if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return this.#missing(entry);
+        if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return this.missing(entry);
         throw error;
       }
     }
     const open = await this.#opener(entry);
-    if (open === undefined) return this.#missing(entry);
+    if (open === undefined) return this.missing(entry);
     return {
       ...this.base(resource, entry, facts, { changesAt: judgement?.decision.nextChangeAt }),
       size: entry.size,
@@ -73,7 +73,8 @@ export class Representations {
     };
   }
 
-  #missing(entry: Entry): undefined {
+  /** Notes that the bytes of `entry` are not there: it is a miss. */
+  missing(entry: Entry): undefined {
     const { storage, logger } = this.#context.services;
     logger.error(
       { repository: entry.repository, key: entry.key, digest: entry.digest },

@@ -144,7 +144,14 @@ export class StoredServing {
     const judgement = await judgeKept(this.#context, request, resource, entry);
     const shown = await representations.kept(request, resource, entry, facts, judgement);
     if (shown === undefined) return undefined;
-    const reply = await respond(request, { ...shown, warning });
+    let reply: EngineReply;
+    try {
+      reply = await respond(request, { ...shown, warning });
+    } catch (error) {
+      // It has gone, or changed its size, since it was last looked at.
+      if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return representations.missing(entry);
+      throw error;
+    }
     admission.record(request, resource, judgement);
     return { reply, judgement, changesAt: shown.changesAt };
   }

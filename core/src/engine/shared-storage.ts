@@ -6,6 +6,7 @@ import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { BlobCache } from './blob-cache.js';
+import { verifyInBackground } from './blob-verification.js';
 import { ByteLru } from '../api/byte-lru.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
@@ -32,6 +33,10 @@ export interface SharedStorageOptions {
   readonly maxMemoryBytes: number;
   /** The bound on entries in memory. */
   readonly maxEntries: number;
+  /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
+  readonly verifyFirstRead?: boolean | undefined;
+  /** How fast all blobs are verified in the background, in bytes a second. Default: not at all. */
+  readonly verifyRate?: number | undefined;
 }
 
 /** The bounded memory and disk that all repositories share. */
@@ -59,9 +64,11 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
   });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new ByteLru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
-  const blobs = new BlobCache(options.blobs, memory);
+  const blobs = new BlobCache(options.blobs, memory, options.logger, options.verifyFirstRead);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
+  const { verifyRate = 0 } = options;
+  const endVerification = verifyRate > 0 ? verifyInBackground(blobs, verifyRate, options.logger) : undefined;
   return {
     spools,
     sessions,
@@ -71,6 +78,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     joined,
     memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
     async dispose() {
+      endVerification?.();
       await entries.dispose();
       await rm(folder, { recursive: true, force: true });
     },

@@ -69,6 +69,15 @@ function defineReading({ check }: Checks<OpenFixture>): void {
     assert.equal(await store.open(digest, { range: { start: 0, end: 0 } }), undefined);
   });
 
+  check('answers undefined for a blob of another size than is wanted', async ({ store }) => {
+    const bytes = sampleBytes(RANGED);
+    const digest = await put(store, bytes);
+    assert.equal(await store.open(digest, { size: RANGED - 1 }), undefined);
+    const stream = await store.open(digest, { size: RANGED, range: { start: 5, end: 9 } });
+    assert.ok(stream !== undefined, 'expected a stream, found undefined');
+    assertSame(await readStream(stream), bytes.subarray(5, 10));
+  });
+
   for (const [name, size] of [
     ['an empty blob', 0],
     ['a small blob', 11],

@@ -17,10 +17,14 @@ export class MemoryBlobStore implements BlobStore {
 
   async open(
     digest: Digest,
-    options: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: {
+      readonly range?: ByteRange | undefined;
+      readonly size?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<Readable | undefined> {
     const blob = this.#blobs.get(digest);
-    if (blob === undefined) return undefined;
+    if (blob === undefined || (options.size ?? blob.length) !== blob.length) return undefined;
     const { start, end } = options.range ?? { start: 0, end: blob.length - 1 };
     if (options.range !== undefined && !(start >= 0 && start <= end && end < blob.length)) {
       throw new EntrepotError(

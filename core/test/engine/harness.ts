@@ -165,6 +165,7 @@ export interface HarnessOptions {
   readonly document?: Partial<FreshnessRule>;
   readonly policy?: PolicyEngine;
   readonly maxSpoolBytes?: number;
+  readonly verifyFirstRead?: boolean;
   /** Stores of another harness: this one is a replica of it. */
   readonly shared?: Pick<Harness, 'blobs' | 'entries'>;
   readonly definition?: Partial<RepositoryDefinition>;
@@ -215,6 +216,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     maxSpoolBytes: options.maxSpoolBytes ?? 1e9,
     maxMemoryBytes: 64e6,
     maxEntries: 1000,
+    verifyFirstRead: options.verifyFirstRead,
   });
   const protocol = options.protocol ?? testProtocol;
   const plugin: ProtocolPlugin = defineProtocolPlugin({

@@ -147,6 +147,9 @@ const mutants: Mutant<Factory>[] = [
       },
     }),
   ),
+  mutant('opens a blob of any size', ['answers undefined for a blob of another size'], (right) => ({
+    open: (digest, options) => right.open(digest, { range: options?.range, signal: options?.signal }),
+  })),
   mutant('answers null', ['answers undefined for a blob that is not there'], (right) => ({
     stat: async (digest) => (await right.stat(digest)) ?? (null as never),
     open: async (digest, options) => (await right.open(digest, options)) ?? (null as never),

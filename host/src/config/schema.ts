@@ -109,6 +109,20 @@ const spoolSchema = z.strictObject({
     .describe('How long an upload in several requests may be left alone before what has come of it is removed.'),
 });
 
+const verifySchema = z.strictObject({
+  rate: size()
+    .prefault('4MiB')
+    .describe(
+      'How fast a server reads its blobs behind its work, in bytes a second, to find those that the disk has changed; `0`: not at all.',
+    ),
+  onFirstRead: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether large blobs, too, are held against their digest before they are served for the first time after a start. Small ones always are.',
+    ),
+});
+
 const filesystemStorageSchema = z.strictObject({
   backend: z
     .literal('filesystem')
@@ -122,6 +136,7 @@ const filesystemStorageSchema = z.strictObject({
     .describe(
       '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
     ),
+  verify: verifySchema.prefault({}).describe('How damage to blobs on the disk is found.'),
   spool: spoolSchema.prefault({}).describe('Bytes that are on their way from an upstream or an uploader.'),
 });
 

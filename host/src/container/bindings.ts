@@ -95,6 +95,8 @@ export function createRootScope(
       maxSessionAge: storage.spool.keepUploads,
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
+      verifyFirstRead: storage.verify.onFirstRead,
+      verifyRate: governed.role === 'server' ? storage.verify.rate : 0,
     }),
   );
   root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>

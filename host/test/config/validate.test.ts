@@ -29,6 +29,7 @@ describe('defaults', () => {
         backend: 'filesystem',
         path: './data/blobs',
         durability: 'strict',
+        verify: { rate: 4_194_304, onFirstRead: false },
         spool: { maxBytes: 21_474_836_480, keepUploads: 86_400_000 },
       },
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },

@@ -24,6 +24,7 @@ import { storageError, systemCode } from './storage-error.js';
 // <path>/
 //   layout.json                  {"version":1}
 //   v1/sha256/00 … ff/<hex>      one file a blob, named by its digest, in the folder of the digest's first two digits
+//   damaged/<hex>                a blob whose bytes are no longer those of its digest, for who looks into it
 //   tmp/<uuid>.part              a blob that is being written, a probe
 //
 // One level of folders is enough: a million blobs are 4,000 names a folder, and a put has one directory to sync.
@@ -107,7 +108,11 @@ export class FilesystemBlobStore implements BlobStore {
 
   async open(
     digest: Digest,
-    options: { readonly range?: ByteRange | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: {
+      readonly range?: ByteRange | undefined;
+      readonly size?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<Readable | undefined> {
     options.signal?.throwIfAborted();
     const path = this.#blobPath(digest);
@@ -117,6 +122,10 @@ export class FilesystemBlobStore implements BlobStore {
       handle = await open(path, 'r');
     } catch (error) {
       await this.#assertAbsence(error, 'open', path);
+      return undefined;
+    }
+    if (options.size !== undefined && (await handle.stat()).size !== options.size) {
+      await handle.close();
       return undefined;
     }
     return new FileReader(handle, path, { range: options.range, pieceSize: this.#readSize, signal: options.signal });
@@ -141,12 +150,13 @@ export class FilesystemBlobStore implements BlobStore {
         return;
       }
       // A file of another size is what a power cut left of a relaxed put: it is replaced.
-      if ((await this.#size(path)) === size) {
+      const found = await this.#size(path);
+      if (found === size && (await this.#isWhole(digest))) {
         await this.#syncFolder(path);
         return;
       }
       await this.#makeFolder(path);
-      if (source.path !== undefined && (await this.#adopt(source.path, size, path))) return;
+      if (source.path !== undefined && (await this.#adopt(source.path, size, path, found !== undefined))) return;
       await this.#write(path, (handle) => writeVerified(handle, digest, size, source, signal));
     } catch (error) {
       signal?.throwIfAborted();
@@ -164,6 +174,26 @@ export class FilesystemBlobStore implements BlobStore {
       await this.#assertAbsence(error, 'delete', path);
       return false;
     }
+  }
+
+  /** Moves the file to `damaged`, under the same name. */
+  async setAside(digest: Digest): Promise<void> {
+    const path = this.#blobPath(digest);
+    const folder = join(this.#path, 'damaged');
+    try {
+      await mkdir(folder, { recursive: true });
+      await rename(path, join(folder, digest.slice('sha256:'.length)));
+    } catch (error) {
+      await this.#assertAbsence(error, 'set aside', path);
+    }
+  }
+
+  /** Whether the bytes that are kept are those of `digest`: bits may have changed since they were put. */
+  async #isWhole(digest: Digest): Promise<boolean> {
+    const hash = createHash('sha256');
+    const kept = await this.open(digest);
+    for await (const part of (kept ?? []) as AsyncIterable<Buffer>) hash.update(part);
+    return `sha256:${hash.digest('hex')}` === digest;
   }
 
   async *list(): AsyncIterable<BlobInfo> {
@@ -256,7 +286,7 @@ export class FilesystemBlobStore implements BlobStore {
    * Gives the caller's file a second name in the store.
    * @returns false when the file system cannot do that.
    */
-  async #adopt(file: string, size: number, path: string): Promise<boolean> {
+  async #adopt(file: string, size: number, path: string, isDamaged: boolean): Promise<boolean> {
     const found = await lstat(file);
     if (!found.isFile()) return false;
     if (found.size !== size) {
@@ -266,7 +296,7 @@ export class FilesystemBlobStore implements BlobStore {
     try {
       await link(file, path).catch(async (error: unknown) => {
         if (systemCode(error) !== 'EEXIST') throw error;
-        if ((await this.#size(path)) !== size) await this.#replace(file, path);
+        if (isDamaged || (await this.#size(path)) !== size) await this.#replace(file, path);
       });
     } catch (error) {
       // ENOENT: somebody removed the folder, which a copy makes again.

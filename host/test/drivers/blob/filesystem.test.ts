@@ -50,6 +50,24 @@ describe('in a folder', () => {
     expect(await readdir(join(path, 'tmp'))).toEqual([]);
   });
 
+  it('replaces a damaged blob, and sets one aside', async () => {
+    const store = await open();
+    const bytes = sampleBytes(1000);
+    const digest = digestOf(bytes);
+    await store.put(digest, 1000, source(bytes));
+    const file = join(root, 'right');
+    await writeFile(file, bytes);
+    for (const again of [source(bytes), { ...source(bytes), path: file }]) {
+      await writeFile(fileOf(digest), sampleBytes(1001).subarray(1));
+      await store.put(digest, 1000, again);
+      expect(await readFile(fileOf(digest))).toEqual(bytes);
+    }
+    await store.setAside(digest);
+    expect(await store.stat(digest)).toBeUndefined();
+    expect(await readFile(join(path, 'damaged', digest.slice(7)))).toEqual(bytes);
+    await store.setAside(digest);
+  });
+
   it.each([
     ['another version', '{"version":2}', 'expected layout version 1, found 2'],
     ['no version', '{}', 'expected layout version 1, found none that can be read'],

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import type { BlobStore, Digest } from '../../src/index.js';
+import { verifyBlobs } from '../../src/engine/blob-verification.js';
+import { MemoryBlobStore, MemoryEntryIndex, sampleBytes } from '../../src/testing/index.js';
+import { openHarness, patterned, type Harness, type HarnessOptions } from './harness.js';
+
+const SMALL = patterned(300_000);
+const LARGE = patterned(900_000);
+
+/** Blobs on a disk that changes a bit of each, or loses the end, when the test says so. */
+class FailingDisk {
+  readonly blobs = new MemoryBlobStore();
+  readonly entries = new MemoryEntryIndex();
+  readonly damaged = new Map<Digest, 'flipped' | 'truncated'>();
+  readonly store: BlobStore = new Proxy<BlobStore>(this.blobs, {
+    get: (blobs, name: keyof BlobStore) => {
+      if (name === 'open') return this.#open;
+      if (name === 'stat') return this.#stat;
+      if (name === 'put') return this.#put;
+      const method = blobs[name];
+      return typeof method === 'function' ? method.bind(blobs) : method;
+    },
+  });
+
+  async damage(how: 'flipped' | 'truncated'): Promise<void> {
+    for await (const { digest } of this.blobs.list()) this.damaged.set(digest, how);
+  }
+
+  readonly #open: BlobStore['open'] = async (digest, options = {}) => {
+    const how = this.damaged.get(digest);
+    const stream = how === undefined ? undefined : await this.blobs.open(digest);
+    if (stream === undefined) return await this.blobs.open(digest, options);
+    const parts: Buffer[] = [];
+    for await (const part of stream as AsyncIterable<Buffer>) parts.push(part);
+    let bytes = Buffer.concat(parts);
+    if (how === 'truncated') bytes = bytes.subarray(0, bytes.length / 2);
+    else bytes[100] = (bytes[100] as number) ^ 1;
+    const other = new MemoryBlobStore();
+    const found: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    await other.put(found, bytes.length, { open: () => Readable.from([bytes]) });
+    return await other.open(found, options);
+  };
+
+  readonly #stat: BlobStore['stat'] = async (digest) => {
+    const found = await this.blobs.stat(digest);
+    return found && this.damaged.get(digest) === 'truncated' ? { digest, size: found.size / 2 } : found;
+  };
+
+  readonly #put: BlobStore['put'] = async (digest, ...given) => {
+    await this.blobs.put(digest, ...given);
+    this.damaged.delete(digest);
+  };
+
+  /** A server on this disk. */
+  open(options: HarnessOptions = {}): Promise<Harness> {
+    const { store, entries } = this;
+    return openHarness({ ...options, shared: { blobs: store as MemoryBlobStore, entries } });
+  }
+}
+
+function serve({ upstream }: Harness): void {
+  upstream.serve('/files/small', { body: SMALL });
+  upstream.serve('/files/large', { body: LARGE });
+}
+
+async function expectRight({ get }: Harness): Promise<void> {
+  expect((await (await get('/files/small')).bytes()).equals(SMALL)).toBe(true);
+  expect((await (await get('/files/large')).bytes()).equals(LARGE)).toBe(true);
+}
+
+describe('blobs that the disk has damaged', () => {
+  it('are noticed when the server starts anew, and fetched again: truncated', async () => {
+    const disk = new FailingDisk();
+    const before = await disk.open();
+    serve(before);
+    await expectRight(before);
+    await disk.damage('truncated');
+    // The one that is running, and one that starts on it.
+    await expectRight(before);
+    await disk.damage('truncated');
+    const after = await disk.open();
+    serve(after);
+    await expectRight(after);
+    expect(after.upstream.requests.length).toBe(2);
+    await expectRight(after);
+    expect(after.upstream.requests.length).toBe(2);
+  });
+
+  it('are noticed when they come into memory, or on the first read where that is wanted: flipped', async () => {
+    const disk = new FailingDisk();
+    const before = await disk.open();
+    serve(before);
+    await expectRight(before);
+    await disk.damage('flipped');
+    const after = await disk.open({ verifyFirstRead: true });
+    serve(after);
+    await expectRight(after);
+    await expectRight(after);
+    expect(after.upstream.requests.length).toBe(2);
+  });
+
+  it('are found by a pass over all of them', async () => {
+    const disk = new FailingDisk();
+    const server = await disk.open();
+    serve(server);
+    await expectRight(server);
+    const { signal } = new AbortController();
+    expect(await verifyBlobs(server.storage.blobs, Infinity, signal)).toEqual({ blobs: 2, damaged: 0 });
+    await disk.damage('flipped');
+    expect(await verifyBlobs(server.storage.blobs, 1e9, signal)).toEqual({ blobs: 2, damaged: 2 });
+    await expectRight(server);
+    expect(await verifyBlobs(server.storage.blobs, Infinity, signal)).toEqual({ blobs: 2, damaged: 0 });
+  });
+
+  it('are repaired by an upload of the right bytes', async () => {
+    const disk = new FailingDisk();
+    const before = await disk.open({ kind: 'hosted' });
+    const bytes = Buffer.from(sampleBytes(300_000));
+    expect((await before.ask('PUT', '/files/a', {}, bytes)).status).toBe(201);
+    await disk.damage('flipped');
+    const after = await disk.open({ kind: 'hosted' });
+    expect((await after.get('/files/a')).status).toBe(500);
+    expect((await after.ask('PUT', '/files/a?overwrite', {}, bytes)).status).toBeLessThan(300);
+    expect((await (await after.get('/files/a')).bytes()).equals(bytes)).toBe(true);
+  });
+});
