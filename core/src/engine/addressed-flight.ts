@@ -5,6 +5,7 @@ import { asEntrepotError } from '../api/errors.js';
 import type { ArtifactDescription } from '../api/protocol.js';
 import type { ArtifactResource } from '../api/resource.js';
 import { factsOf } from './admission.js';
+import { askingHeaders } from './asking.js';
 import type { ContentFlights } from './content-flights.js';
 import { contentOf } from './content.js';
 import {
@@ -141,7 +142,7 @@ export class AddressedFlight implements SharedFlight {
       const reply = await this.#context.upstreams.fetch({
         method: 'HEAD',
         ...placeOf(resource),
-        headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
+        headers: { ...askingHeaders(resource), 'accept-encoding': 'identity' },
         signal,
         skipUnhealthy: false,
       });

@@ -9,6 +9,7 @@ import { integrityMismatch, strongest, type Integrity } from '../api/integrity.j
 import type { ArtifactDescription, VerifyContext } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import { factsOf, type Admission } from './admission.js';
+import { askingHeaders, chosenBy } from './asking.js';
 import { planCoding, undone } from './content-coding.js';
 import { bareMediaType, isOfType } from './content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
@@ -306,7 +307,7 @@ export class Flight implements SharedFlight {
   #requestHeaders(): Record<string, string> {
     const { resource } = this.#plan;
     return {
-      accept: resource.accept ?? '*/*',
+      ...askingHeaders(resource),
       // What is passed on must be the wire's own bytes; what is rewritten is decoded while it is spooled.
       'accept-encoding': resource.kind === 'document' && resource.rewritten === true ? 'gzip' : 'identity',
     };
@@ -684,12 +685,18 @@ export class Flight implements SharedFlight {
     const { definition, services } = this.#context;
     const { resource, rule } = this.#plan;
     const now = services.clock.now();
+    const chosen = chosenBy(resource, reply.headers['vary']);
     const entry: Entry = {
       ...known,
       repository: definition.name,
       key: resource.key,
       size: spool.size,
-      headers: { ...kept, ...nameHeader(resource, known) },
+      headers: {
+        ...kept,
+        ...nameHeader(resource, known),
+        ...(chosen && { vary: Object.keys(chosen).join(', ') }),
+      },
+      attributes: chosen && { chosenBy: chosen },
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
       upstreamUrl: withoutQuery(this.#baseOf(reply)),

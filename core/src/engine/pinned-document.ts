@@ -2,6 +2,7 @@ import { isDigest, type Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { parseHex, type Integrity } from '../api/integrity.js';
 import type { ArtifactResource, DocumentResource, PinnedResource } from '../api/resource.js';
+import { askingHeaders } from './asking.js';
 import type { EngineServices } from './repository.js';
 import { drain, isHeadRefused } from './upstream-reply.js';
 import { placeOf, type QueryPlace, type Upstreams } from './upstreams.js';
@@ -24,7 +25,7 @@ export async function namedNow(
     const reply = await upstreams.fetch({
       method: 'HEAD',
       ...placeOf(resource),
-      headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
+      headers: { ...askingHeaders(resource), 'accept-encoding': 'identity' },
       signal,
       skipUnhealthy: true,
     });

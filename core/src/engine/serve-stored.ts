@@ -4,6 +4,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { TransportReply } from '../api/transport.js';
 import { isJudgedByName, type Admission, type Judgement } from './admission.js';
+import { askingHeaders, isForOthers } from './asking.js';
 import { drain, isHeadRefused } from './upstream-reply.js';
 import type { Upstreams } from './upstreams.js';
 import { planCoding } from './content-coding.js';
@@ -70,6 +71,7 @@ export class StoredServing {
     const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
     if (entry === undefined) return await this.#serveThroughFlight(request, resource, rule, undefined, undefined);
     const state = standing(entry, rule, services.clock.now());
+    if (isForOthers(entry, resource)) return await this.#serveOther(request, resource, rule, entry, state);
     if (!state.fresh) {
       await judgeKept(this.#context, request, resource, entry);
       return await this.#serveThroughFlight(request, resource, rule, entry, state);
@@ -101,7 +103,7 @@ export class StoredServing {
   #ready(request: EngineRequest, resource: Stored): EngineReply | undefined {
     const { admission, definition, services } = this.#context;
     const entry = services.storage.entries.peek(definition.name, resource.key);
-    if (entry === undefined || !HotReplies.suits(request)) return undefined;
+    if (entry === undefined || isForOthers(entry, resource) || !HotReplies.suits(request)) return undefined;
     const key = this.#hotKey(request, resource);
     if (key === undefined) return undefined;
     const hot = this.#hot.get(key, request, entry, services.policy.revision(), services.clock.now());
@@ -337,7 +339,7 @@ export class StoredServing {
       method: 'GET',
       ...head.place,
       headers: {
-        accept: resource.accept ?? '*/*',
+        ...askingHeaders(resource),
         'accept-encoding': 'identity',
         range: `bytes=${range.start}-${range.end}`,
       },
@@ -350,6 +352,22 @@ export class StoredServing {
     }
     const shown = representations.coming(resource, head, { name: 'bypass', detail: 'far range of a cold artifact' });
     return await respond(request, { ...shown, open: () => reply.body });
+  }
+
+  /** What the upstream chooses for this client, where what is kept was chosen for others; that, while it chooses nothing. */
+  async #serveOther(
+    request: EngineRequest,
+    resource: Stored,
+    rule: FreshnessRule,
+    kept: Entry,
+    state: Standing,
+  ): Promise<EngineReply> {
+    if (resource.keptOnly === true) return await this.#serveOnlyKept(request, resource, kept, state);
+    try {
+      return await this.#serveAlone(request, resource);
+    } catch (error) {
+      return await this.#serveInstead(request, resource, rule, kept, state, error);
+    }
   }
 
   /** A flight of its own: verified, not kept. */
@@ -408,7 +426,7 @@ export class StoredServing {
       const reply = await upstreams.fetch({
         method: 'HEAD',
         ...described.place,
-        headers: { accept: resource.accept ?? '*/*', 'accept-encoding': 'identity' },
+        headers: { ...askingHeaders(resource), 'accept-encoding': 'identity' },
         signal: request.signal,
         skipUnhealthy: false,
       });

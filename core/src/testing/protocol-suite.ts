@@ -273,8 +273,9 @@ function defineServing({ check }: Checks<Fixtures>): void {
     }
   });
 
-  check('keeps what clients send about themselves from the upstream', async ({ subject, open }) => {
+  check('keeps what clients send about themselves from the upstream', async ({ subject, create, open }) => {
     const repository = await open();
+    const protocol = await create();
     const names = [
       'authorization',
       'cookie',
@@ -286,7 +287,14 @@ function defineServing({ check }: Checks<Fixtures>): void {
     ];
     const secrets = Object.fromEntries(names.map((name) => [name, SECRET]));
     for (const { request } of subject.cases) await repository.ask(withHeaders(asRequest(request), secrets));
-    for (const { method, path, headers } of repository.upstream.requests) {
+    // What a client asks for and with, where the upstream answers by that.
+    const shown = subject.cases.flatMap(({ request }) => {
+      const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin.dotSegments);
+      return typeof resource === 'object' && 'askedWith' in resource ? Object.keys(resource.askedWith ?? {}) : [];
+    });
+    for (const name of shown) assert.ok(['accept', 'user-agent'].includes(name), `askedWith names ${name}`);
+    for (const { method, path, headers: sent } of repository.upstream.requests) {
+      const headers = Object.fromEntries(Object.entries(sent).filter(([name]) => !shown.includes(name)));
       assert.ok(
         !JSON.stringify(headers).includes(SECRET),
         `${method} ${path}: the upstream got a header of the client`,

@@ -25,6 +25,8 @@ export const CLASS = {
   listing: 'listing',
 } as const;
 
+/** The longest header of a client that is passed on. */
+const LONGEST_HEADER = 1024;
 /** The longest part of a path that messages repeat. */
 const LONGEST_PRINTED = 200;
 
@@ -38,7 +40,8 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
   // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
   if (isChecksumFile(path, options.table)) return checksumDocument(path, query, options.table);
   // What a directory index says is never for ever, and it has no sum.
-  if (rule.policy === 'immutable' && !path.directory) return artifact(path, query, rule, options);
+  if (rule.policy === 'immutable' && !path.directory)
+    return { ...artifact(path, query, rule, options), ...asClient(head) };
   return {
     kind: 'document',
     class: CLASS.document,
@@ -46,6 +49,7 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
     coordinates: coordinatesOf(path),
     keepHeaders: options.passHeaders,
     keepsCoding: true,
+    ...asClient(head),
     freshness: { ...rule.freshness, policy: rule.policy === 'bypass' ? 'bypass' : 'revalidate' },
   };
 }
@@ -99,6 +103,21 @@ function checksumDocument(path: FilePath, query: string, table: RuleTable): Docu
     sidecar: true,
     ...(policy === 'revalidate' ? { freshness } : {}),
   };
+}
+
+/**
+ * What the client asks with: some upstreams choose by it what they answer. Not for lists of sums, which are also read for
+ * others.
+ */
+function asClient(head: RequestHead): Pick<ArtifactResource, 'askedWith'> {
+  const [accept, agent] = [sayable(head.header('accept')), sayable(head.header('user-agent'))];
+  return {
+    askedWith: { ...(accept !== undefined && { accept }), ...(agent !== undefined && { 'user-agent': agent }) },
+  };
+}
+
+function sayable(value: string | undefined): string | undefined {
+  return value !== undefined && value.length <= LONGEST_HEADER && /^[ -~]+$/.test(value) ? value : undefined;
 }
 
 function isChecksumFile(path: FilePath, table: RuleTable): boolean {

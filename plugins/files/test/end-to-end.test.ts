@@ -185,6 +185,51 @@ describe('a proxy', () => {
     }
   });
 
+  describe('of an upstream that answers by who asks', () => {
+    const browser = { 'user-agent': 'Browser/1.0', accept: 'text/html' };
+    const curl = { 'user-agent': 'curl/8.0', accept: '*/*' };
+
+    async function startChoosing(rules: object, vary?: string) {
+      const repository = await start(rules);
+      const { base, upstream } = repository;
+      upstream.handle(`${base}/install`, ({ headers }, response) => {
+        const body = headers['user-agent']?.startsWith('curl/') === true ? '#!/bin/sh' : '<html>';
+        response.writeHead(200, { 'content-type': 'text/plain', ...(vary !== undefined && { vary }) }).end(body);
+      });
+      return repository;
+    }
+
+    it('lets it see the client, cold and as HEAD', async () => {
+      const { get, ask, upstream } = await startChoosing(RULES);
+      expect((await ask('HEAD', '/install', curl)).status).toBe(200);
+      expect((await get('/install', curl)).body).toBe('#!/bin/sh');
+      const seen = upstream.requests.map(({ headers }) => [headers['user-agent'], headers['accept']]);
+      expect(seen).toEqual([
+        ['curl/8.0', '*/*'],
+        ['curl/8.0', '*/*'],
+      ]);
+    });
+
+    it('gives nobody what was chosen for others', async () => {
+      const { get, upstream, clock } = await startChoosing(RULES, 'Accept-Encoding, User-Agent');
+      expect((await get('/install', browser)).body).toBe('<html>');
+      const other = await get('/install', curl);
+      expect([other.body, other.outcome]).toEqual(['#!/bin/sh', 'bypass']);
+      const again = await get('/install', browser);
+      expect([again.body, again.outcome, again.headers['vary']]).toEqual(['<html>', 'hit', 'user-agent']);
+      upstream.goOffline();
+      clock.advance(3_600_000);
+      expect(await get('/install', browser)).toMatchObject({ body: '<html>', outcome: 'stale' });
+      expect(await get('/install', curl)).toMatchObject({ body: '<html>', outcome: 'stale' });
+    });
+
+    it('takes no notice of that where the file never changes under its name', async () => {
+      const { get } = await startChoosing({ rules: [{ match: '**', policy: 'immutable' }] }, 'User-Agent');
+      expect((await get('/install', browser)).body).toBe('<html>');
+      expect(await get('/install', curl)).toMatchObject({ body: '<html>', outcome: 'hit' });
+    });
+  });
+
   it('answers HEAD as GET', async () => {
     const { get, ask, serve } = await start(RULES);
     serve('/a.zip', { body: 'bytes', mediaType: 'application/zip' });

@@ -27,6 +27,13 @@ const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
 
 const PROVENANCE = '.prov';
+/**
+ * What helm asks for files with: the API of a forge gives the file itself to who takes `application/octet-stream`, and what it
+ * knows of the file to others; and some servers refuse whoever does not take what they would send.
+ */
+const FILE_ACCEPT = 'application/gzip, application/octet-stream, */*;q=0.1';
+/** The start of everything that is compressed by gzip (RFC 1952 §2.3.1). */
+const GZIP = Buffer.from([0x1f, 0x8b]);
 /** Bytes of an index that are compressed together. */
 const BATCH = 256 * 1024;
 const NEWLINE = Buffer.from('\n');
@@ -85,12 +92,21 @@ export class HelmProxy implements Protocol {
     }
   }
 
-  /** Whether a provenance is good is for clients to find out, who have the keys; but a login page is none. */
+  /**
+   * Whether a provenance is good is for clients to find out, who have the keys; but a login page is none, and no chart. An
+   * index need not say the digest of a chart.
+   */
   async verify(artifact: ArtifactResource, content: Content): Promise<void> {
-    if (artifact.class !== 'provenance') return;
-    const start = Buffer.from(await content.bytes(LARGEST_PROVENANCE)).subarray(0, SIGNED_MESSAGE.length);
-    if (start.toString() === SIGNED_MESSAGE) return;
-    throw new EntrepotError('integrity', `${artifact.key}: expected a clear-signed PGP message`);
+    if (artifact.class === 'provenance') {
+      const start = Buffer.from(await content.bytes(LARGEST_PROVENANCE)).subarray(0, SIGNED_MESSAGE.length);
+      if (start.toString() === SIGNED_MESSAGE) return;
+      throw new EntrepotError('integrity', `${artifact.key}: expected a clear-signed PGP message`);
+    }
+    for await (const piece of content.stream()) {
+      if (GZIP.equals(piece.subarray(0, GZIP.length))) return;
+      break;
+    }
+    throw new EntrepotError('integrity', `${artifact.key}: expected an archive that is compressed by gzip`);
   }
 
   #describe({ locations, entry }: UpstreamVersion): ArtifactDescription {
@@ -199,8 +215,14 @@ function artifact(segments: readonly string[], file: string, index: DocumentReso
   const isProvenance = /.\.tgz\.prov$/.test(file);
   if (!isProvenance && !/.\.tgz$/.test(file)) return undefined;
   const kind = isProvenance
-    ? { class: 'provenance', mediaType: PROVENANCE_TYPE, maxBytes: LARGEST_PROVENANCE, sidecar: true }
-    : { class: 'chart', mediaType: CHART_TYPE, accept: IMAGE_CHART_TYPE };
+    ? {
+        class: 'provenance',
+        mediaType: PROVENANCE_TYPE,
+        accept: FILE_ACCEPT,
+        maxBytes: LARGEST_PROVENANCE,
+        sidecar: true,
+      }
+    : { class: 'chart', mediaType: CHART_TYPE, accept: `${IMAGE_CHART_TYPE}, ${FILE_ACCEPT}` };
   return {
     kind: 'artifact',
     key: segments.join('/'),

@@ -140,6 +140,33 @@ describe('a chart of an upstream', () => {
     expect((await ask('/charts/app-1.0.0.tgz.prov')).status).toBe(200);
   });
 
+  it.each(['with a digest', 'without'])('is asked for as helm asks, %s in its index', async (how) => {
+    const { ask, upstream } = await open();
+    const promised = how === 'without' ? {} : { digest: sum(one) };
+    upstream.serve(`${BASE}/index.yaml`, {
+      body: indexOf({ version: '1.0.0', urls: ['assets/1'], ...promised }, { version: '2.0.0', urls: ['assets/2'] }),
+    });
+    upstream.handle(`${BASE}/assets/1`, ({ headers: { accept = '' } }, response) => {
+      // As the API of a forge does it: JSON for who does not ask for the file.
+      if (accept.includes('application/octet-stream')) response.end(one);
+      else response.writeHead(200, { 'content-type': 'application/json' }).end('{"name":"app-1.0.0.tgz"}');
+    });
+    upstream.handle(`${BASE}/assets/2`, ({ headers: { accept = '' } }, response) => {
+      response.writeHead(/octet-stream|\*\/\*/.test(accept) ? 200 : 406).end(two);
+    });
+    expect((await ask('/charts/app-1.0.0.tgz')).body).toEqual(one);
+    expect((await ask('/charts/app-2.0.0.tgz')).body).toEqual(two);
+  });
+
+  it('is no page of another kind, also where its index says no digest', async () => {
+    const { ask, upstream } = await open();
+    upstream.serve(`${BASE}/index.yaml`, { body: indexOf({ version: '1.0.0', urls: ['app.tgz'] }) });
+    upstream.serve(`${BASE}/app.tgz`, { body: '{"name":"app-1.0.0.tgz"}', mediaType: 'application/json' });
+    expect((await ask('/charts/app-1.0.0.tgz')).status).toBe(502);
+    upstream.serve(`${BASE}/app.tgz`, { body: one });
+    expect((await ask('/charts/app-1.0.0.tgz')).body).toEqual(one);
+  });
+
   it('is tried at its other places, and so is its provenance', async () => {
     const repository = await open();
     const { upstream, ask } = repository;

@@ -1,9 +1,11 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
+import { repositoryIn } from './reference.js';
 
 /** How clients are pointed at a repository. Image names begin with the host, and go on with the path below `/v2`. */
 export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { host, protocol } = new URL(baseUrl);
-  const prefix = `${host}/${repository.name}`;
+  const named = repositoryIn(baseUrl);
+  const prefix = named === undefined ? host : `${host}/${named}`;
   const insecure = protocol === 'http:';
   const login = { client: 'credentials', snippet: `docker login ${host}` };
   const pull: ClientSetup[] = [

@@ -21,13 +21,14 @@ import { invalid, parseManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, isForeign, isMediaType } from './media-types.js';
 import type { OciOptions } from './options.js';
 import {
+  isName,
   isTag,
   KEY,
   looksLikeDigest,
   methodOf,
   parseEndpoint,
+  repositoryIn,
   requireDigest,
-  requireName,
   type Endpoint,
 } from './reference.js';
 
@@ -201,11 +202,13 @@ export class OciHosted implements Protocol {
     const mounted = head.query.get('mount');
     if (mounted === null) return session;
     requireDigest(mounted);
-    const from = head.query.get('from');
+    const from = head.query.get('from') || name;
+    // It may be mounted from nowhere: then its bytes are to come.
+    if (!isName(from)) return session;
     const link: UploadResource = {
       ...this.#blobUpload(name, mounted),
       action: 'link',
-      attributes: { name, digest: mounted, from: from === null ? name : requireName(from) },
+      attributes: { name, digest: mounted, from },
     };
     return { ...session, upload: link };
   }
@@ -383,14 +386,20 @@ function digestHeaders(digest: string | undefined): Readonly<Record<string, stri
   return digest === undefined || digest.startsWith('sha256:') ? undefined : { [DIGEST_HEADER.toLowerCase()]: digest };
 }
 
-/** The bytes that another name has. A name that the caller may not read has none, so far as they are told. */
+/**
+ * The bytes that another name has. Clients say it as they say it in paths: behind the name of the repository, where that is
+ * at a mount that repositories share. A name that the caller may not read has none, so far as they are told.
+ */
 async function mount(upload: UploadResource, context: HostedContext): Promise<HostedChange> {
   const { from, digest } = upload.attributes as { from: string; digest: string };
-  const source = context.caller.may({ right: 'read', name: from })
-    ? await context.find(KEY.blob(from, digest))
-    : undefined;
-  if (source === undefined) throw new EntrepotError('not-found', `${from} has no blob ${digest}`);
-  return blobChange(upload, context, source);
+  const repository = repositoryIn(context.baseUrl);
+  const own = repository !== undefined && from.startsWith(`${repository}/`) ? from.slice(repository.length + 1) : from;
+  for (const name of new Set([own, from])) {
+    if (!context.caller.may({ right: 'read', name })) continue;
+    const source = await context.find(KEY.blob(name, digest));
+    if (source !== undefined) return blobChange(upload, context, source);
+  }
+  throw new EntrepotError('not-found', `${from} has no blob ${digest}`);
 }
 
 /** A manifest goes with its tags, its other name, and its place in the list of what refers to its subject. */

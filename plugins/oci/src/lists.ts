@@ -16,7 +16,7 @@ import {
 import { z } from 'zod';
 import { INDEX_TYPE } from './media-types.js';
 import { nextTarget } from './links.js';
-import { KEY } from './reference.js';
+import { KEY, repositoryIn } from './reference.js';
 
 /** The largest list of an upstream that is read. Bytes. */
 const MAX_LIST = 32 * 1024 * 1024;
@@ -204,7 +204,7 @@ function isEmptyPage({ variant }: DocumentResource): boolean {
 
 /** The name as the client spells it: at a mount that repositories share, it begins with the name of the repository. */
 function clientName(baseUrl: string, name: string): string {
-  const [, repository] = /^\/v2\/(.+)$/.exec(new URL(baseUrl).pathname.replace(/\/$/, '')) ?? [];
+  const repository = repositoryIn(baseUrl);
   return repository === undefined ? name : `${repository}/${name}`;
 }
 

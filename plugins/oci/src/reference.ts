@@ -3,12 +3,27 @@ import { EntrepotError, parseHex, type Integrity, type RequestHead } from '@entr
 /** A repository name of the OCI distribution specification ("Pulling manifests"). */
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+/** Begins paths at the mount that repositories share. */
+const SHARED = '/v2/';
 /** Registries take no more of host and name together, so a longer name can be pulled by nobody. */
 const LONGEST_NAME = 255;
 
+/** Whether `name` is the name of a repository. */
+export function isName(name: string): boolean {
+  return name.length <= LONGEST_NAME && NAME.test(name);
+}
+
+/** The repository of ours that names at `baseUrl` begin with: at a mount that repositories share. `undefined`: none. */
+export function repositoryIn(baseUrl: string): string | undefined {
+  const path = new URL(baseUrl).pathname;
+  return path.startsWith(SHARED) && path.length > SHARED.length
+    ? path.slice(SHARED.length).replace(/\/$/, '')
+    : undefined;
+}
+
 /** @throws EntrepotError `bad-request` when `name` is not the name of a repository */
 export function requireName(name: string): string {
-  if (name.length <= LONGEST_NAME && NAME.test(name)) return name;
+  if (isName(name)) return name;
   throw new EntrepotError(
     'bad-request',
     `${JSON.stringify(name)} is not a repository name: expected lower-case letters and digits, separated by one of . _ - /`,

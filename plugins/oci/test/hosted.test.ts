@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { anonymousAccess, type ProtocolPlugin } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -111,6 +112,21 @@ describe('a hosted registry', () => {
       headers: { location: `/mount/two/blobs/${digestOf(LAYER_BYTES)}` },
     });
     expect((await repository.ask(`/two/blobs/${digestOf(LAYER_BYTES)}`)).body.toString()).toBe(LAYER_BYTES);
+  });
+
+  it('mounts by the name that clients say at a shared mount, which begins with that of the repository', async () => {
+    const repository = await open();
+    await pushBlob(repository, 'one', LAYER_BYTES);
+    const mount = (to: string, from: string) =>
+      send(repository, `/${to}/blobs/uploads/`, `mount=${digestOf(LAYER_BYTES)}&from=${from}`);
+    expect(await mount('two', 'images%2Fone')).toMatchObject({
+      status: 201,
+      headers: { Location: `/v2/images/two/blobs/${digestOf(LAYER_BYTES)}` },
+    });
+    expect((await mount('three', 'other%2Fone')).status).toBe(202);
+    expect((await mount('three', 'images%2Fnone')).status).toBe(202);
+    expect((await mount('three', 'No%20Name')).status).toBe(202);
+    expect((await mount('one', '')).status).toBe(201);
   });
 
   it('refuses a manifest whose layers are not here, unless it may', async () => {
@@ -270,5 +286,41 @@ describe('a hosted registry', () => {
       layers: [foreign],
     });
     expect((await pushImage(await open(), 'app', '1', manifest)).status).toBe(201);
+  });
+});
+
+/** A POST as it comes in by `/v2`, below the name of the repository. */
+function send(
+  { engine }: TestRepository,
+  rawPath: string,
+  rawQuery: string,
+): ReturnType<TestRepository['engine']['handle']> {
+  return engine.handle({
+    method: 'POST',
+    rawPath,
+    rawQuery,
+    header: () => undefined,
+    body: Readable.from([]),
+    baseUrl: 'https://packages.example.com/v2/images',
+    mount: '/v2',
+    signal: new AbortController().signal,
+  });
+}
+
+describe('the lines that clients are set up with', () => {
+  it.each([
+    [
+      'behind the name of the repository where others share the host',
+      'https://packages.example.com/v2/images',
+      'images/',
+    ],
+    ['as they are where the host is its own', 'https://images.example.com/v2', ''],
+  ])('call images %s', (_, baseUrl, prefix) => {
+    const facts = { name: 'images', kind: 'hosted', upstreams: [] } as const;
+    const lines = (plugin.clientSetup?.({ baseUrl, repository: facts }) ?? []).map(({ snippet }) => snippet);
+    const { host } = new URL(baseUrl);
+    expect(lines).toContain(`docker pull ${host}/${prefix}library/alpine:latest`);
+    expect(lines).toContain(`docker push ${host}/${prefix}team/app:1.0.0`);
+    expect(lines.every((line) => line.includes(`${host}/${prefix}`))).toBe(true);
   });
 });
