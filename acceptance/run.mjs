@@ -14,6 +14,7 @@ import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
+import { ociConformance } from './scenarios/oci-conformance.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
@@ -42,6 +43,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
+  --conformance        the conformance test of the OCI distribution specification, which \`go\` has to be there for
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
@@ -66,6 +68,7 @@ const { values } = parseArgs({
     consistency: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
+    conformance: { type: 'boolean', default: false },
     scanners: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -87,6 +90,7 @@ if (values.help) {
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
+  if (values.conformance) await ociConformance(tally);
   if (values.scanners) await scanners(tally);
   if (values.policy) {
     const families = {
@@ -124,6 +128,7 @@ if (values.help) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
   const isChosen = [
+    'conformance',
     'scanners',
     'policy',
     'bytes',

@@ -16,7 +16,7 @@ import { note } from '../tally.mjs';
 /** @import { Tally } from '../tally.mjs' */
 
 /** Fewer tests than these were not a run: a wrong setting makes the conformance test leave nearly everything out. */
-const LEAST = { 1.1: 665, dev: 795, readOnly: 44 };
+const LEAST = { 1.1: 685, dev: 822, readOnly: 44 };
 /** With the upstream gone, nobody can say that something does not exist: a 404 would be a lie. */
 const UNKNOWABLE = ['empty/referrers', 'missing-manifest/by-digest', 'missing-manifest/by-tag'];
 const NAMESPACE = 'hub.test';
@@ -244,8 +244,13 @@ async function emptied(folder) {
   return folder;
 }
 
-/** @param {Scene} scene @param {ImagePlace} place @param {{ version: '1.1' | 'dev', settings?: Record<string, string> }} options */
-async function conformHosted({ tally, folder, peer }, { host, prefix }, { version, settings = {} }) {
+/**
+ * What the conformance test needs of a scene.
+ * @typedef {Pick<Scene, 'tally' | 'folder' | 'images' | 'peer'>} ConformanceScene
+ */
+
+/** @param {ConformanceScene} scene @param {ImagePlace} place @param {{ version: '1.1' | 'dev', settings?: Record<string, string> }} options */
+export async function conformHosted({ tally, folder, peer }, { host, prefix }, { version, settings = {} }) {
   const program = await provideTool('conformance');
   if (program === undefined) return;
   const name = `oci: conformance (${version}) of ${prefix}`;
@@ -263,13 +268,19 @@ async function conformHosted({ tally, folder, peer }, { host, prefix }, { versio
 }
 
 /**
- * @param {Scene} scene
+ * @param {ConformanceScene} scene
  * @param {string} how
  * @param {ImagePlace} place
  * @param {Record<string, string>} [settings]
  * @param {readonly string[]} [unknowable] tests that ask for what cannot be known
  */
-async function conformReadOnly({ tally, folder, images, peer }, how, { host, prefix }, settings = {}, unknowable = []) {
+export async function conformReadOnly(
+  { tally, folder, images, peer },
+  how,
+  { host, prefix },
+  settings = {},
+  unknowable = [],
+) {
   const program = await provideTool('conformance');
   if (program === undefined) return;
   const name = `oci: conformance, read only, ${how}`;
