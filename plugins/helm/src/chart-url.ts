@@ -74,10 +74,12 @@ export function provenanceUrl(url: string): string {
 
 /**
  * Gives each version of an index a path of its own: `charts/<name>-<version>.tgz`, or, where another version has that
- * already, `charts/<suffix>/<name>-<version>.tgz`. The suffix depends on nothing but the version itself.
+ * already, `charts/<suffix>/<name>-<version>.tgz`. The suffix depends on nothing but the version itself, and what is listed under
+ * several names has one path.
  */
 export class ChartPaths {
-  readonly #taken = new Set<string>();
+  /** What has which path. */
+  readonly #taken = new Map<string, string>();
 
   /** @param identity what tells the version from others of its name: its digest, or its URLs */
   assign(name: string, version: string, identity: string): readonly string[] | undefined {
@@ -91,8 +93,9 @@ export class ChartPaths {
       ['charts', suffix, file],
     ]) {
       const key = path.join('/');
-      if (this.#taken.has(key)) continue;
-      this.#taken.add(key);
+      const owner = this.#taken.get(key) ?? suffix;
+      if (owner !== suffix) continue;
+      this.#taken.set(key, suffix);
       return path;
     }
     return undefined;

@@ -451,7 +451,7 @@ function headOf(entries: readonly Entry[], { baseUrl }: RewriteContext): IndexHe
   const changed = Math.max(0, ...entries.map(({ fetchedAt }) => fetchedAt));
   const contextPath = new URL(baseUrl).pathname.replace(/\/$/, '');
   return {
-    generated: new Date(changed).toISOString(),
+    generated: entries.length === 0 ? undefined : new Date(changed).toISOString(),
     serverInfo: contextPath === '' ? {} : { contextPath },
   };
 }

@@ -22,8 +22,8 @@ export interface IndexEntry extends ChartMetadata {
 
 /** What an index says besides its charts. */
 export interface IndexHead {
-  /** When the content last changed, RFC 3339: clients take another one for another content. */
-  readonly generated: string;
+  /** When the content last changed, RFC 3339: clients take another one for another content. Absent: nobody knows. */
+  readonly generated?: string | undefined;
   /** Written where given; `contextPath` is read by `helm cm-push`. */
   readonly serverInfo?: { readonly contextPath?: string | undefined } | undefined;
 }
@@ -86,7 +86,8 @@ export const JSON_INDEX: IndexForm = {
   before: (name, isFirst) => `${isFirst ? JSON_START : ','}${JSON.stringify(name)}:`,
   close: ({ generated, serverInfo }, isEmpty) => {
     const server = serverInfo === undefined ? '' : `,"serverInfo":${JSON.stringify(serverInfo)}`;
-    return `${isEmpty ? JSON_START : ''}},"generated":${JSON.stringify(generated)}${server}}\n`;
+    const time = generated === undefined ? '' : `,"generated":${JSON.stringify(generated)}`;
+    return `${isEmpty ? JSON_START : ''}}${time}${server}}\n`;
   },
 };
 
@@ -97,7 +98,8 @@ export const YAML_INDEX: IndexForm = {
     const path = serverInfo?.contextPath;
     const server = path === undefined ? ' {}' : `\n  contextPath: ${yamlJson(path)}`;
     return (
-      `${isEmpty ? 'apiVersion: v1\nentries: {}\n' : ''}generated: ${yamlJson(generated)}\n` +
+      (isEmpty ? 'apiVersion: v1\nentries: {}\n' : '') +
+      (generated === undefined ? '' : `generated: ${yamlJson(generated)}\n`) +
       (serverInfo === undefined ? '' : `serverInfo:${server}\n`)
     );
   },
@@ -146,7 +148,8 @@ function sorted(entry: IndexEntry): Record<string, unknown> {
   return fields;
 }
 
-function isTime(text: string): boolean {
+/** Whether `text` is a time as indexes say it (RFC 3339). */
+export function isTime(text: string): boolean {
   return RFC3339.test(text) && !Number.isNaN(Date.parse(text));
 }
 

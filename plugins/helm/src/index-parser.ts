@@ -2,9 +2,9 @@ import type { TextDecoder } from 'node:util';
 import { ChartError, printed } from './chart-error.js';
 import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
 import { ChartPaths, locateChart, relativeUrl, type ChartLocation } from './chart-url.js';
-import { readIndexEntry, type IndexEntry } from './index-fragment.js';
+import { isTime, readIndexEntry, type IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
-import { Budget, parseYaml, textDecoder } from './yaml-text.js';
+import { Budget, parseYaml, scalarText, textDecoder } from './yaml-text.js';
 
 /** One version of a chart of an upstream index. */
 export interface UpstreamVersion {
@@ -28,6 +28,8 @@ export interface IndexSummary {
   readonly versions: number;
   /** Entries that helm would pass over too, that have no URL to fetch from, or that are there twice. */
   readonly skipped: number;
+  /** When it was made, as it says itself; absent where that is no time. */
+  readonly generated?: string | undefined;
 }
 
 /** The index must be read again, from its start and as a whole. */
@@ -40,6 +42,17 @@ const JSON_START = /^\s*\{/;
 const LARGEST_HEAD = 1024 * 1024;
 /** Characters of one line of the result, about. */
 const LINE = 256 * 1024;
+/** Nodes and characters of one version: an icon may be in it. One that is larger is shown without what only decorates it. */
+const LARGEST_ENTRY = 2 * 1024 * 1024;
+/** What helm shows of a version, and needs for nothing. */
+const DECORATION: ReadonlySet<string> = new Set([
+  'annotations',
+  'description',
+  'icon',
+  'keywords',
+  'maintainers',
+  'sources',
+]);
 /** What an index may expand to, by aliases, for each byte of it, and besides. */
 const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
@@ -56,7 +69,7 @@ export class IndexParser {
   readonly #given: ReadonlySet<string>;
   readonly #paths = new ChartPaths();
   readonly #names = new Set<string>();
-  readonly #count = { charts: 0, versions: 0, skipped: 0 };
+  readonly #count = { charts: 0, versions: 0, skipped: 0, generated: undefined as string | undefined };
   readonly #text: string[] = [];
   /** Bytes that were read, and nodes and characters that they came to. */
   #size = 0;
@@ -120,6 +133,7 @@ export class IndexParser {
     this.#closeChart();
     yield* this.#handOut();
     const head = parseCut(this.#head) ?? {};
+    this.#count.generated = timeOf(head);
     checkHead(isFields(head) ? { ...head, entries: this.#hasEntries ? {} : undefined } : head);
   }
 
@@ -139,6 +153,7 @@ export class IndexParser {
   *#readWhole(text: string): Generator<Buffer> {
     const index = parseIndex(text);
     checkHead(index);
+    this.#count.generated = timeOf(index);
     for (const [name, versions] of Object.entries((index as Fields)['entries'] ?? {})) {
       this.#give(name, versions ?? []);
       const lines = this.#handOut();
@@ -244,7 +259,7 @@ export class IndexParser {
     this.#pending.push(name);
     const entries: IndexEntry[] = [];
     for (const member of list) {
-      const entry = this.#readVersion(name, member);
+      const entry = this.#readVersion(member);
       if (entry !== undefined) entries.push(entry);
       if (this.#spent > EXPANSION.factor * this.#size + EXPANSION.besides) {
         throw new ChartError('the index expands to more than is allowed');
@@ -275,13 +290,19 @@ export class IndexParser {
     this.#count.skipped += list.length - given;
   }
 
-  /** `undefined` for what helm passes over, and for an entry below another chart's name, whose rules it could evade. */
-  #readVersion(chart: string, member: unknown): IndexEntry | undefined {
+  /** `undefined` for what helm passes over. What is too large to be shown is left out of an entry, but not the entry. */
+  #readVersion(member: unknown): IndexEntry | undefined {
     if (!isFields(member)) return undefined;
-    const budget = new Budget(LARGEST_METADATA);
+    const plain = withoutDecoration(member);
+    const isDecorated = Object.keys(plain).length < Object.keys(member).length;
+    return this.#readEntry(member) ?? (isDecorated ? this.#readEntry(plain) : undefined);
+  }
+
+  #readEntry(fields: Fields): IndexEntry | undefined {
+    // No more than it can hold itself, however much its aliases expand to.
+    const budget = new Budget(Math.min(LARGEST_ENTRY, LARGEST_METADATA + this.#size));
     try {
-      const entry = readIndexEntry(member, budget);
-      return entry.name === chart ? entry : undefined;
+      return readIndexEntry(fields, budget);
     } catch (error) {
       if (error instanceof ChartError) return undefined;
       throw error;
@@ -301,6 +322,15 @@ export class IndexParser {
     const path = this.#paths.assign(name, version, identity);
     return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
   }
+}
+
+function timeOf(head: unknown): string | undefined {
+  const text = isFields(head) ? scalarText(head['generated']) : undefined;
+  return text !== undefined && isTime(text) ? text : undefined;
+}
+
+function withoutDecoration(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !DECORATION.has(name.toLowerCase())));
 }
 
 /** A part of the index. What is wrong with it may come from the cut: the whole decides. */

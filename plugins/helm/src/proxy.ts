@@ -19,7 +19,7 @@ import { renderError, upstreamFault } from './errors.js';
 import { IMAGE_CHART_TYPE } from './image.js';
 import { IndexJoiner, JSON_INDEX, jsonFragment, YAML_INDEX, yamlFragment } from './index-fragment.js';
 import { LARGEST_INDEX, parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
-import type { UpstreamVersion } from './index-parser.js';
+import type { IndexSummary, UpstreamVersion } from './index-parser.js';
 import type { HelmOptions } from './options.js';
 import { LARGEST_PROVENANCE, SIGNED_MESSAGE } from './provenance.js';
 
@@ -133,18 +133,21 @@ export class HelmProxy implements Protocol {
     const { descriptions } = context;
     const charts = descriptions instanceof ChartDescriptions ? descriptions : await this.describe(document, content);
     const joiner = new IndexJoiner(this.#isYaml ? YAML_INDEX : JSON_INDEX);
-    let newest = '1970-01-01T00:00:00Z';
+    let newest: string | undefined;
     for await (const { name, versions } of charts.charts()) {
+      // An index may list a chart under another name than its own: then the rules of both hold.
       const admitted = versions.filter(({ entry, path }) =>
-        context.admits({ ecosystem: 'helm', name, version: entry.version }, charts.get(path)),
+        [...new Set([entry.name, name])].every((one) =>
+          context.admits({ ecosystem: 'helm', name: one, version: entry.version }, charts.get(path)),
+        ),
       );
       if (admitted.length === 0) continue;
       const entries = admitted.map(({ entry }) => entry);
-      for (const { created = '' } of entries) if (Date.parse(created) > Date.parse(newest)) newest = created;
+      for (const { created } of entries) newest = laterOf(newest, created);
       yield joiner.before(name);
       yield this.#isYaml ? yamlFragment(name, entries) : jsonFragment(entries);
     }
-    yield joiner.close({ generated: newest });
+    yield joiner.close({ generated: newest ?? charts.generated });
   }
 
   renderError = renderError;
@@ -156,10 +159,12 @@ export class HelmProxy implements Protocol {
  */
 class ChartDescriptions extends Map<string, ArtifactDescription> {
   readonly #batches: Buffer[] = [];
+  /** When the index was made, as it says. */
+  generated: string | undefined;
 
   /** @param lines as `readUpstreamIndex` gives them */
   static async read(
-    lines: AsyncIterable<Uint8Array>,
+    lines: AsyncGenerator<Uint8Array, IndexSummary>,
     describe: (version: UpstreamVersion) => ArtifactDescription,
   ): Promise<ChartDescriptions> {
     const made = new ChartDescriptions();
@@ -170,14 +175,23 @@ class ChartDescriptions extends Map<string, ArtifactDescription> {
       batch = [];
       size = 0;
     };
-    for await (const line of lines) {
-      for (const version of parseUpstreamChart(line).versions) made.set(version.path, describe(version));
-      batch.push(line, NEWLINE);
-      size += line.length + 1;
-      if (size >= BATCH) await close();
+    try {
+      for (;;) {
+        const { done, value } = await lines.next();
+        if (done === true) {
+          await close();
+          made.generated = value.generated;
+          return made;
+        }
+        for (const version of parseUpstreamChart(value).versions) made.set(version.path, describe(version));
+        batch.push(value, NEWLINE);
+        size += value.length + 1;
+        if (size >= BATCH) await close();
+      }
+    } finally {
+      // Also where it is left in the middle: the thread that reads is ended with it.
+      await lines.return({ charts: 0, versions: 0, skipped: 0 });
     }
-    await close();
-    return made;
   }
 
   /** The charts of the index, each whole, in its order. */
@@ -231,6 +245,11 @@ function artifact(segments: readonly string[], file: string, index: DocumentReso
     describedBy: index,
     ...kind,
   };
+}
+
+function laterOf(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Date.parse(other) > Date.parse(one) ? other : one;
 }
 
 function printLocation(location: ChartLocation): string {

@@ -107,6 +107,72 @@ describe('the index of an upstream', () => {
     expect((await fresh.ask('/index.yaml')).status).toBe(502);
   });
 
+  it('lists a chart under the name that its upstream lists it under, whatever it is called', async () => {
+    const { ask, upstream } = await open();
+    const list = body.slice(body.indexOf('  app:'), body.indexOf('generated:'));
+    upstream.serve(`${BASE}/index.yaml`, {
+      body: body.replace('generated:', `${list.replace('  app:', '  alias:')}generated:`),
+    });
+    const { entries } = load((await ask('/index.yaml')).body.toString()) as Index;
+    expect(Object.keys(entries)).toEqual(['app', 'alias']);
+    expect(entries['alias']).toEqual(entries['app']);
+    expect(entries['alias']?.map(({ urls }) => urls)).toEqual([['charts/app-2.0.0.tgz'], ['charts/app-1.0.0.tgz']]);
+    upstream.serve('/other/two.tgz', { body: two });
+    expect((await ask('/charts/app-2.0.0.tgz')).body).toEqual(two);
+  });
+
+  it.each(['app', 'alias'])('keeps a chart of two names back that policy denies as %s', async (name) => {
+    const matches = ({ coordinates }: { coordinates: { name: string } }): boolean => coordinates.name === name;
+    const policy = new FixedPolicy([{ id: 'r', action: 'deny', reason: 'bad', matches }]);
+    const repository = await open({}, { policy });
+    repository.upstream.serve(`${BASE}/index.yaml`, { body: body.replace('  app:', '  alias:') });
+    expect((await read(repository)).entries).toEqual({});
+  });
+
+  it.each([
+    ['an icon in it', 'icon', 'A'.repeat(700_000)],
+    ['annotations', 'annotations', { changes: 'x'.repeat(600_000) }],
+  ])('shows a version that is large by %s', async (_what, field, value) => {
+    const repository = await open();
+    const large = { apiVersion: 'v2', name: 'app', version: '1.0.0', urls: ['app.tgz'], [field]: value };
+    repository.upstream.serve(`${BASE}/index.yaml`, {
+      body: JSON.stringify({ apiVersion: 'v1', entries: { app: [large] } }),
+    });
+    const [shown] = (await read(repository)).entries['app'] ?? [];
+    expect(shown).toMatchObject({ version: '1.0.0', [field]: value });
+  });
+
+  it('shows a version that is too large without what decorates it', async () => {
+    const repository = await open();
+    const version = (more: object): object => ({ apiVersion: 'v2', name: 'app', urls: ['app.tgz'], ...more });
+    const list = [
+      version({ version: '1.0.0', icon: 'A'.repeat(3_000_000) }),
+      version({ version: '0.9.0', icon: 'small' }),
+    ];
+    repository.upstream.serve(`${BASE}/index.yaml`, {
+      body: JSON.stringify({ apiVersion: 'v1', entries: { app: list } }),
+    });
+    const shown = (await read(repository)).entries['app'];
+    expect(shown?.map(({ version: one }) => one)).toEqual(['1.0.0', '0.9.0']);
+    expect(shown?.[0]).not.toHaveProperty('icon');
+    expect(shown?.[1]).toHaveProperty('icon', 'small');
+  });
+
+  it.each([
+    ['what its upstream says, where it lists nothing', 'generated: "2020-01-02T03:04:05Z"\n', '2020-01-02T03:04:05Z'],
+    ['nothing where nobody says it', '', undefined],
+  ])('was made at a time that is %s', async (_what, line, expected) => {
+    for (const index of ['yaml', 'json']) {
+      const repository = await open({ index });
+      repository.upstream.serve(`${BASE}/index.yaml`, { body: `apiVersion: v1\nentries: {}\n${line}` });
+      expect(await read(repository)).toEqual({
+        apiVersion: 'v1',
+        entries: {},
+        ...(expected && { generated: expected }),
+      });
+    }
+  });
+
   it('leaves out what policy denies, which cannot be had by any other way', async () => {
     const denies = { id: 'r', action: 'deny', reason: 'bad' } as const;
     const matches = ({ coordinates }: { coordinates: { version?: string | undefined } }): boolean =>
