@@ -13,8 +13,8 @@ export function chosenBy(
 ): Readonly<Record<string, string>> | undefined {
   // What never changes under its name does not vary either, whatever is said of it.
   if (vary === undefined || resource.kind === 'artifact' || resource.askedWith === undefined) return undefined;
-  const names = vary.split(',').map((name) => name.trim().toLowerCase());
-  const chosen = Object.entries(askingHeaders(resource)).filter(([name]) => names.includes(name));
+  const names = new Set(vary.split(',').map((name) => name.trim().toLowerCase()));
+  const chosen = Object.entries(askingHeaders(resource)).filter(([name]) => names.has(name));
   return chosen.length === 0 ? undefined : Object.fromEntries(chosen);
 }
 
