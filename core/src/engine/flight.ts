@@ -215,7 +215,7 @@ export class Flight implements SharedFlight {
       this.#place = place;
       // Most documents say of bytes that they are where their name is.
       const asked = place.location === undefined ? early?.take() : undefined;
-      const reply = await (asked ?? this.#request(kept, signal));
+      const reply = await (asked ?? this.#requestNamed(kept, signal));
       if (reply.status === 304) {
         drain(reply);
         return await this.#renew(kept, reply);
@@ -275,6 +275,23 @@ export class Flight implements SharedFlight {
         if (!taken) reply.then(drain, () => {});
       },
     };
+  }
+
+  /**
+   * Asks for the bytes where a document says that they are. After a restart it is not known in which network that document's host
+   * is, where a redirect led to it: then the document is asked for once more.
+   */
+  async #requestNamed(kept: Entry | undefined, signal: AbortSignal): Promise<UpstreamReply> {
+    try {
+      return await this.#request(kept, signal);
+    } catch (error) {
+      const { namedBy } = this.#place;
+      const isRefused = error instanceof EntrepotError && error.kind === 'forbidden';
+      if (!isRefused || namedBy === undefined || this.#context.upstreams.knowsZone(namedBy)) throw error;
+      await this.#plan.describeAnew();
+      if (!this.#context.upstreams.knowsZone(namedBy)) throw error;
+      return await this.#request(kept, signal);
+    }
   }
 
   async #request(conditional: Entry | undefined, signal: AbortSignal): Promise<UpstreamReply> {

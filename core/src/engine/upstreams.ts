@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { ByteLru } from '../api/byte-lru.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
@@ -9,6 +10,8 @@ import { drain, isHeadUnknown, isRedirect, parseRetryAfter, redirectTarget, refu
 import { type GuardedPlace, UpstreamTokens } from './upstream-tokens.js';
 
 const MAX_REDIRECTS = 5;
+/** Of so many hosts it is known in which network they are. */
+const MAX_ZONES = 1000;
 /** Failures in a row after which an upstream is passed over. */
 const FAILURES_TO_SKIP = 3;
 /** How long it is passed over; milliseconds. */
@@ -73,8 +76,8 @@ export class Upstreams {
   readonly #services: EngineServices;
   readonly #trustedHosts: readonly string[];
   readonly #authorizations: ReadonlyMap<string, string>;
-  /** Where the trusted hosts were when they last answered. */
-  readonly #zones = new Map<string, AddressZone>();
+  /** Where the trusted hosts, and those that they led to, were when they last answered. */
+  readonly #zones = new ByteLru<AddressZone>(MAX_ZONES, () => 1);
   readonly #tokens: UpstreamTokens;
   readonly #limits = new RateLimits();
   readonly #health = new Map<string, { failures: number; skipUntil: number }>();
@@ -183,6 +186,7 @@ export class Upstreams {
       // A token is for the place that was asked; where it leads to is another one.
       const hop = url.origin === start.origin ? query : { ...query, tokenScope: undefined };
       const reply = await (url === start ? this.#sendFirst(url, hop) : this.#send(url, hop, zone));
+      if (url !== start && this.#trusts(start)) this.#zones.set(url.host, reply.zone ?? 'public');
       // A signed link that has expired meanwhile: its giver makes a new one (files.md, "Redirects").
       if (hops > 0 && !restarted && (reply.status === 400 || reply.status === 403) && url.host !== start.host) {
         drain(reply);
@@ -217,6 +221,11 @@ export class Upstreams {
       drain(reply);
       return await this.#send(url, query, reply.zone);
     }
+  }
+
+  /** Whether it is known in which network the host of `url` is: that of an upstream, or of where one led to. */
+  knowsZone(url: string): boolean {
+    return this.#zones.get(new URL(url).host) !== undefined;
   }
 
   /** Whether the operator named this host: only such a one may have any address. */

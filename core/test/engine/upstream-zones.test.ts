@@ -111,6 +111,22 @@ it('asks where the host of a kept document is only when that decides, and once',
   expect(asked.slice(1)).toEqual(['HEAD mirror.example.com', 'GET files.example.com', 'GET files.example.com']);
 });
 
+it.each([
+  // Where a redirect led to, and whether a document of that host may name a file in a private network.
+  ['more.example.com', true],
+  ['public.example.com', false],
+])('knows where %s is once an upstream has led there', async (to, mayName) => {
+  const { fetch } = upstreamsAt('http://mirror.example.com', {
+    ...HOSTS,
+    'mirror.example.com': { zone: 'private', location: `http://${to}/` },
+    'more.example.com': { zone: 'private' },
+  });
+  await expect(fetch()).resolves.toBe(to);
+  const named = fetch({ location: 'http://files.example.com/', namedBy: `http://${to}/` });
+  if (mayName) await expect(named).resolves.toBe('files.example.com');
+  else await expect(named).rejects.toMatchObject({ kind: 'forbidden' });
+});
+
 it('does not let a document of a foreign host lead to a network', async () => {
   const { asked, fetch } = upstreamsAt('http://mirror.example.com', HOSTS);
   const location = { location: 'http://files.example.com/', namedBy: 'http://more.example.com/' };
