@@ -228,7 +228,7 @@ function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledConditi
       const start = subject.ageStart();
       if (start === undefined) return void reasons.push('first seen now');
       if (start === Infinity) return void reasons.push('no date of release');
-      const released = `released ${printInstant(start)}`;
+      const released = `${subject.releasedAt() === undefined ? 'first seen here' : 'released'} ${printInstant(start)}`;
       if (below === undefined) reasons.push(`${released}, ${printDuration(from ?? 0)} ago or more`);
       else reasons.push(`${released}, younger than ${printDuration(below)} (until ${printInstant(start + below)})`);
     },

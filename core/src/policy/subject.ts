@@ -98,10 +98,10 @@ export class Subject {
    * that is known of it.
    */
   ageStart(): number | undefined {
-    const { facts, storedAt } = this.input;
+    const { storedAt } = this.input;
+    const released = this.releasedAt();
+    if (released !== undefined) return released;
     if (this.#defaults.ageSource !== 'first-seen') {
-      const { publishedAt } = facts;
-      if (publishedAt !== undefined && Math.abs(publishedAt) <= LAST_INSTANT) return publishedAt;
       if (this.#defaults.unknownDate === 'allow') return -Infinity;
       if (this.#defaults.unknownDate === 'deny') return Infinity;
     }
@@ -150,6 +150,13 @@ export class Subject {
     const isAdmitted = wouldBe !== 'deny' && wouldBe !== 'hold';
     this.#admitted.set(version, isAdmitted);
     return isAdmitted;
+  }
+
+  /** When the ecosystem says that it was released, where that is what its age is counted from. */
+  releasedAt(): number | undefined {
+    const { publishedAt } = this.input.facts;
+    if (this.#defaults.ageSource === 'first-seen' || publishedAt === undefined) return undefined;
+    return Math.abs(publishedAt) <= LAST_INSTANT ? publishedAt : undefined;
   }
 
   /** The states of the reports on it. `undecided`: there will be others once its bytes are here. */

@@ -15,7 +15,7 @@ export interface ServerOptions {
 /** The administration of a running server. */
 export interface ApiClient {
   /** @throws Error with what the server said */
-  ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  ask(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
   /** The same as text. */
   askText(path: string): Promise<string>;
 }

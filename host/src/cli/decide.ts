@@ -24,6 +24,7 @@ interface ListedException {
   readonly advisories?: readonly string[];
   readonly approvedBy: readonly string[];
   readonly expiresAt: number;
+  readonly active: boolean;
   readonly lastUsedAt?: number;
 }
 
@@ -34,9 +35,9 @@ export async function exceptionsList(options: ServerOptions, context: CommandCon
   const { exceptions } = (await client.ask('GET', '/exceptions')) as {
     readonly exceptions: readonly ListedException[];
   };
-  for (const { id, reason, scope, rules, advisories, approvedBy, expiresAt, lastUsedAt } of exceptions) {
+  for (const { id, reason, scope, rules, advisories, approvedBy, expiresAt, active, lastUsedAt } of exceptions) {
     const left = expiresAt - Date.now();
-    const end = left <= 0 ? 'ended' : left < WEEK ? 'ends soon,' : 'ends';
+    const end = !active ? 'off, ends' : left <= 0 ? 'ended' : left < WEEK ? 'ends soon,' : 'ends';
     const what = [...(scope.purl ?? []), ...(advisories ?? [])].join(' ');
     const used = lastUsedAt === undefined ? 'never used' : `last used ${instant(lastUsedAt)}`;
     const whom = `by ${approvedBy.join(', ')}`;
@@ -74,6 +75,19 @@ export async function exceptionsApprove(
   const client = await apiClient(options, context);
   await client.ask('POST', `/exceptions/${encodeURIComponent(id)}/approve`, { by: whoAmI(options) });
   context.write(`approved ${id}`);
+  return EXIT.ok;
+}
+
+/** Switches an exception off, or on again. */
+export async function exceptionsSwitch(
+  id: string,
+  active: boolean,
+  options: ServerOptions,
+  context: CommandContext,
+): Promise<number> {
+  const client = await apiClient(options, context);
+  await client.ask('PATCH', `/exceptions/${encodeURIComponent(id)}`, { active });
+  context.write(`switched ${id} ${active ? 'on' : 'off'}`);
   return EXIT.ok;
 }
 

@@ -8,6 +8,7 @@ import { EXIT, type CommandContext } from './context.js';
 interface Explained {
   readonly repository: string;
   readonly purl: string;
+  readonly exists?: boolean;
   readonly decision: {
     readonly action: string;
     readonly wouldBe?: string;
@@ -46,7 +47,11 @@ export async function explain(
     return EXIT.ok;
   }
   if (answer.explanations.length === 0) context.write('no repository of this server serves it');
-  for (const { repository, purl: name, decision, rules, lastDecisions, hidden = [] } of answer.explanations) {
+  for (const { repository, purl: name, exists, decision, rules, lastDecisions, hidden = [] } of answer.explanations) {
+    if (exists === false) {
+      context.write(`${repository}: ${name}: does not exist: it is not kept, and its document does not list it`);
+      continue;
+    }
     const until = decision.nextChangeAt === undefined ? '' : `, until ${instant(decision.nextChangeAt)}`;
     const watched = decision.wouldBe === undefined ? '' : ` (${decision.wouldBe} if it were enforced)`;
     context.write(`${repository}: ${name}: ${decision.action}${watched}${until}`);

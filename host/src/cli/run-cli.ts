@@ -195,6 +195,15 @@ function exceptionCommands(program: Command, context: CommandContext, finish: (c
     .action(async (id: string, options: ServerOptions) =>
       finish(await (await import('./decide.js')).exceptionsApprove(id, options, context)),
     );
+  for (const [name, active] of [
+    ['off', false],
+    ['on', true],
+  ] as const)
+    onServer(exceptions.command(`${name} <id>`))
+      .description(active ? 'switch one on again, until its end' : 'switch one off, without forgetting it')
+      .action(async (id: string, options: ServerOptions) =>
+        finish(await (await import('./decide.js')).exceptionsSwitch(id, active, options, context)),
+      );
   onServer(exceptions.command('remove <id>'))
     .description('remove one')
     .action(async (id: string, options: ServerOptions) =>

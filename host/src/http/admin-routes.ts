@@ -74,6 +74,17 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     await governance.refresh();
     return found;
   });
+  router.patch(
+    `${ROOT}/exceptions/:id`,
+    guard,
+    reply(async (ctx) => {
+      const active = activeOf(await readValue(ctx.req));
+      const found = await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({ ...one, active }));
+      if (found === undefined) throw new EntrepotError('not-found', 'There is no such exception');
+      await governance.refresh();
+      return found;
+    }),
+  );
   router.delete(
     `${ROOT}/exceptions/:id`,
     guard,
@@ -239,7 +250,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     const inForce = (await exceptions.list()).filter(({ active, expiresAt }) => active && expiresAt > now);
     return {
       ...severityCounts(coordinates, found, inForce),
-      scanned: (await reports.reportsOf(coordinates)).length > 0,
+      scanned: await inquiry.isScanned(coordinates),
     };
   });
 }
@@ -265,6 +276,16 @@ function numberOf(ctx: Context, name: string, fallback: number, most: number): n
 
 function parameterOf(ctx: Context, name: string): string {
   return (ctx as Context & { readonly params: Readonly<Record<string, string>> }).params[name] ?? '';
+}
+
+/** Whether an exception is to be in force. @throws EntrepotError `bad-request` */
+function activeOf(value: unknown): boolean {
+  const form = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+  const { active, ...others } = form;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown}: expected nothing but active`);
+  if (typeof active !== 'boolean') throw new EntrepotError('bad-request', 'active: expected true or false');
+  return active;
 }
 
 /** Texts that a form must, or may, have. @throws EntrepotError `bad-request` */

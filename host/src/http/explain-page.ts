@@ -78,6 +78,7 @@ ${explanations.map(renderOne).join('\n') || none}
 function renderOne({
   repository,
   purl,
+  exists,
   decision,
   rules,
   facts,
@@ -107,6 +108,12 @@ function renderOne({
     ({ purl: version, decision: { action: what, rules: fired } }) =>
       `<tr><td><code>${escape(version)}</code></td><td class="${escape(what)}">${escape(what)}</td><td>${escape(fired.map(({ id, reason }) => `${id}: ${reason}`).join('; '))}</td></tr>`,
   );
+  if (exists === false)
+    return `<article>
+<h2>${escape(repository)}: does not exist</h2>
+<p><code>${escape(purl)}</code> is not kept here, and where it would come from knows no such version.</p>
+${table('What clients met last', ['when', 'action', 'rules'], last)}
+</article>`;
   const change =
     decision.nextChangeAt === undefined ? '' : ` It can change by itself at ${escape(instant(decision.nextChangeAt))}.`;
   return `<article>
@@ -138,9 +145,14 @@ function table(heading: string, columns: readonly string[], rows: readonly strin
   return `<h3>${heading}</h3><div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
+/** Of a version before: which one. */
+function printOne(value: unknown): string {
+  return typeof value === 'object' && value !== null && 'version' in value ? String(value.version) : String(value);
+}
+
 function printFact(name: string, value: unknown): string {
   if (name.endsWith('At') && typeof value === 'number') return instant(value);
-  if (Array.isArray(value)) return value.slice(0, 50).join(', ') || 'none';
+  if (Array.isArray(value)) return value.slice(0, 50).map(printOne).join(', ') || 'none';
   return typeof value === 'object' && value !== null ? JSON.stringify(value).slice(0, 500) : String(value);
 }
 

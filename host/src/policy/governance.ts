@@ -103,10 +103,10 @@ export class Governance {
       clock,
       logger,
       fetchPart,
-      onReport: (report) => {
+      onReport: (report, before) => {
         this.desk.take(report);
         this.#updates
-          .reported(report)
+          .reported(report, before)
           .catch((error: unknown) => logger.warn({ err: error }, 'new findings are not told'));
       },
     });

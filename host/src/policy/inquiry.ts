@@ -48,6 +48,8 @@ export interface HiddenVersion {
 export interface Explanation {
   readonly repository: string;
   readonly purl: string;
+  /** `false`: no such version is kept, nor known to where it would come from. Absent: it is not known. */
+  readonly exists?: boolean | undefined;
   readonly decision: PolicyDecision;
   /** What became of every rule. */
   readonly rules: readonly RuleOutcome[];
@@ -98,6 +100,15 @@ export interface Impact {
   readonly downloads: readonly Download[];
 }
 
+/** What a document says of a name. */
+interface Described {
+  readonly versions: readonly DescribedVersion[];
+  /** Where it would come from knows no such thing. */
+  readonly isMissing: boolean;
+}
+
+const NOTHING_DESCRIBED: Described = { versions: [], isMissing: false };
+
 /** The package URL type of what a protocol serves, where it is not its id. */
 const ECOSYSTEMS: Readonly<Record<string, string>> = { go: 'golang', files: 'generic' };
 const MAX_DOWNLOADS = 100_000;
@@ -135,7 +146,7 @@ export class Inquiry {
       const own = kept.filter((one) => one.repository === place.name);
       if (own.length === 0 && (ECOSYSTEMS[place.type] ?? place.type) !== coordinates.ecosystem) continue;
       const versions = [...new Set(own.map((one) => one.coordinates.version))];
-      const described = await this.#describe(place, coordinates);
+      const { versions: described, isMissing } = await this.#describe(place, coordinates);
       const asked = coordinates.version === undefined ? [undefined, ...versions] : [coordinates.version];
       for (const version of asked) {
         const subject = { ...coordinates, version };
@@ -143,7 +154,11 @@ export class Inquiry {
         const lastDecisions = await decisions.list({ coordinates: subject, repository: place.name, limit: 10 });
         const listed = described.find((one) => one.coordinates.version === version);
         const hidden = version === undefined ? this.#hidden(place, described) : undefined;
-        const known = { kept: found, listed };
+        const isListed = found !== undefined || listed !== undefined;
+        // A digest is in no list.
+        const isNowhere = version?.includes(':') !== true && (isMissing || described.length > 0);
+        const exists = version === undefined ? undefined : isListed || (isNowhere ? false : undefined);
+        const known = { kept: found, listed, exists };
         explanations.push({ ...(await this.#explainOne(place, subject, known, lastDecisions)), hidden });
       }
     }
@@ -223,7 +238,8 @@ export class Inquiry {
     const judged: Judged[] = [];
     for (const place of keeping.length > 0 ? keeping : places) {
       const found = kept.find((one) => one.repository === place.name);
-      const described = found === undefined ? await this.#describe(place, coordinates, { keptOnly: true }) : [];
+      const { versions: described } =
+        found === undefined ? await this.#describe(place, coordinates, { keptOnly: true }) : NOTHING_DESCRIBED;
       const listed = described.find((one) => one.coordinates.version === coordinates.version);
       const { input, reports } = await this.#input(place, coordinates, found, listed);
       const findings = findingsOf(this.#governance, coordinates, reports);
@@ -234,6 +250,13 @@ export class Inquiry {
       judged.push({ repository: place.name, decision, findings, kept: found !== undefined });
     }
     return judged;
+  }
+
+  /** Whether some scanner has judged a version: by its kept reports, or by what it looks up at once. */
+  async isScanned(coordinates: PackageCoordinates): Promise<boolean> {
+    const { reports, scanners } = this.#governance;
+    if (scanners.some(({ scanner }) => scanner.lookup?.(coordinates) !== undefined)) return true;
+    return (await reports.reportsOf(coordinates)).some(({ state }) => state === 'clean' || state === 'findings');
   }
 
   /** All findings in one version, aliases once. */
@@ -269,15 +292,17 @@ export class Inquiry {
 
   /** What documents say, where they are here or can be had. */
   async #describe(
-    { describe }: AskedRepository,
+    { describe, kind }: AskedRepository,
     coordinates: PackageCoordinates,
     options?: { readonly keptOnly: boolean },
-  ): Promise<readonly DescribedVersion[]> {
+  ): Promise<Described> {
+    // What a hosted repository has is what is kept.
+    if (kind === 'hosted') return { versions: [], isMissing: true };
     try {
-      return await describe(coordinates, options);
-    } catch {
+      return { versions: await describe(coordinates, options), isMissing: false };
+    } catch (error) {
       // Refused, not there, or out of reach: what is kept has to do.
-      return [];
+      return { versions: [], isMissing: error instanceof EntrepotError && error.kind === 'not-found' };
     }
   }
 
@@ -299,14 +324,25 @@ export class Inquiry {
   async #explainOne(
     place: AskedRepository,
     coordinates: PackageCoordinates,
-    { kept, listed }: { readonly kept: KeptVersion | undefined; readonly listed: DescribedVersion | undefined },
+    {
+      kept,
+      listed,
+      exists,
+    }: {
+      readonly kept: KeptVersion | undefined;
+      readonly listed: DescribedVersion | undefined;
+      readonly exists: boolean | undefined;
+    },
     lastDecisions: readonly DecisionRecord[],
   ): Promise<Explanation> {
     const { policy, quarantine } = this.#governance;
-    const { input, reports } = await this.#input(place, coordinates, kept, listed);
+    const { input: known, reports } = await this.#input(place, coordinates, kept, listed);
+    // What is not there has no age.
+    const input: PolicyInput = exists === false ? { ...known, firstSeenAt: 'unknown' } : known;
     return {
       repository: place.name,
       purl: packageUrl(coordinates),
+      exists,
       decision: policy.evaluate(input),
       rules: policy.explain(input),
       facts: input.facts,
@@ -338,7 +374,7 @@ export class Inquiry {
         // What its document says now goes over what it said when the bytes came.
         facts: listed?.facts ?? kept?.facts ?? {},
         storedAt: kept?.fetchedAt,
-        firstSeenAt: earliest(this.#governance.firstSeen.peek(coordinates), kept?.fetchedAt),
+        firstSeenAt: earliest(this.#firstSeen(coordinates, kept), kept?.fetchedAt),
         digest: kept?.digest,
         size: kept?.size,
         integrity: kept?.integrity ?? listed?.integrity,
@@ -347,6 +383,12 @@ export class Inquiry {
         now: this.#clock.now(),
       },
     };
+  }
+
+  /** Of a tag that is kept: the first sight of the image that it stands for. */
+  #firstSeen(coordinates: PackageCoordinates, kept: KeptVersion | undefined): number | undefined {
+    const isTag = coordinates.ecosystem === 'oci' && kept !== undefined;
+    return this.#governance.firstSeen.peek(isTag ? { ...coordinates, version: kept.digest } : coordinates);
   }
 
   #placeOf(name: string): Pick<AskedRepository, 'name' | 'kind'> {

@@ -52,7 +52,7 @@ export interface ScanWorkerOptions {
   readonly logger: Logger;
   readonly fetchPart?: FetchPart | undefined;
   /** Is told of each report that this worker has put. */
-  readonly onReport?: ((report: KeptReport) => void) | undefined;
+  readonly onReport?: ((report: KeptReport, before: KeptReport | undefined) => void) | undefined;
   /** How often it looks for work that others ask for, in milliseconds. */
   readonly pollInterval?: number | undefined;
 }
@@ -189,12 +189,11 @@ export class ScanWorker {
     result: ScanReport | Error,
     held: Map<string, ScanJob>,
   ): Promise<void> {
-    const { store, clock, logger, onReport } = this.#options;
+    const { store, clock, logger } = this.#options;
     held.delete(job.id);
     const now = clock.now();
     if (!(result instanceof Error)) {
-      const report = reportOf(job, result);
-      if (await store.finish(job, report)) onReport?.(report);
+      await this.#finish(job, reportOf(job, result));
       return;
     }
     if (this.#end.signal.aborted) {
@@ -209,8 +208,14 @@ export class ScanWorker {
       return;
     }
     if (final === undefined) logger.error(fields, 'a scan failed');
-    const report = failureOf(job, final ?? 'error', result, now);
-    if (await store.finish(job, report)) onReport?.(report);
+    await this.#finish(job, failureOf(job, final ?? 'error', result, now));
+  }
+
+  async #finish(job: ScanJob, report: KeptReport): Promise<void> {
+    const { store, onReport } = this.#options;
+    const said = await store.reports({ coordinates: job.coordinates, digest: job.digest });
+    const before = said.find(({ scanner, digest }) => scanner === job.scanner && digest === job.digest);
+    if (await store.finish(job, report)) onReport?.(report, before);
   }
 
   async #keep(held: ReadonlyMap<string, ScanJob>): Promise<void> {

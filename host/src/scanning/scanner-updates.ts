@@ -73,18 +73,46 @@ export class ScannerUpdates {
 
   /** Takes a newer database of `scanner` in use where there is one, and has judged again what that is about. */
   async update(scanner: HostScanner): Promise<void> {
-    const { store } = this.#options;
+    const { clock, store } = this.#options;
     const before = scanner.scanner.revision();
+    const begun = clock.now();
+    await this.#noteKnown(scanner, before);
     const changed = await scanner.scanner.update?.(this.#end.signal);
     const revision = scanner.scanner.revision();
     const judged = await store.judgedWith(scanner.id);
     if (judged === revision) return;
     // A delta is from the revision that everything was judged with; of another one nobody knows what has changed.
+    const notedUntil = await store.notedUntil(scanner.id);
     const isDelta = changed !== undefined && judged === before && changed.length <= MAX_CHANGED;
     await (isDelta
-      ? this.#judge(scanner, this.#touched(changed), 'delta')
-      : this.#judge(scanner, this.#all(scanner), 'sweep'));
-    if (!this.#end.signal.aborted) await store.setJudgedWith(scanner.id, revision);
+      ? this.#judge(scanner, this.#touched(changed), 'delta', notedUntil)
+      : this.#judge(scanner, this.#all(scanner), 'sweep', notedUntil));
+    if (!this.#end.signal.aborted) await store.setJudgedWith(scanner.id, revision, begun);
+  }
+
+  /**
+   * Notes what the database in use says of what was stored since the last time: policy decided with that. Whatever a newer one
+   * says beside it is new, however old its advisories are.
+   */
+  async #noteKnown({ id, scanner }: HostScanner, revision: string): Promise<void> {
+    const { clock, store } = this.#options;
+    // What was stored is judged by another database than this one, or by none.
+    if (scanner.lookup === undefined || (await store.judgedWith(id)) !== revision) return;
+    const until = clock.now();
+    let count = 0;
+    for await (const artifacts of store.keptSince(scanner.subjects.ecosystems, (await store.notedUntil(id)) ?? 0)) {
+      for (const { coordinates } of artifacts) {
+        if (this.#end.signal.aborted) return;
+        if ((count += 1) % TURN === 0) await turn();
+        const findings = scanner.lookup(coordinates) ?? [];
+        if (findings.length === 0) continue;
+        const known = (await store.reports({ coordinates })).find((report) => report.scanner === id);
+        const told = new Set(known?.findings.map((finding) => finding.id));
+        if (findings.some((finding) => !told.has(finding.id)))
+          await store.put(lookedUp(id, revision, coordinates, findings, until));
+      }
+    }
+    await store.setJudgedWith(id, revision, until);
   }
 
   /** Does not reject. */
@@ -116,6 +144,7 @@ export class ScannerUpdates {
     scanner: HostScanner,
     kept: AsyncIterable<readonly KeptArtifact[]>,
     priority: ScanPriority,
+    notedUntil: number | undefined,
   ): Promise<void> {
     const { store, clock, wake } = this.#options;
     const revision = scanner.scanner.revision();
@@ -125,7 +154,7 @@ export class ScannerUpdates {
       for (const [index, artifact] of artifacts.entries()) {
         if (this.#end.signal.aborted) return;
         if (index % TURN === TURN - 1) await turn();
-        if (!(await this.#lookUp(scanner, artifact))) others.push(artifact);
+        if (!(await this.#lookUp(scanner, artifact, notedUntil))) others.push(artifact);
       }
       const targets = others.map(({ coordinates, digest }) =>
         needsContent(scanner.scanner, coordinates.ecosystem) ? { coordinates, digest } : { coordinates },
@@ -137,7 +166,11 @@ export class ScannerUpdates {
   }
 
   /** @returns whether it can be looked up. What is found is kept, so that it is told once. */
-  async #lookUp({ id, scanner }: HostScanner, artifact: KeptArtifact): Promise<boolean> {
+  async #lookUp(
+    { id, scanner }: HostScanner,
+    artifact: KeptArtifact,
+    notedUntil: number | undefined,
+  ): Promise<boolean> {
     const { coordinates } = artifact;
     const findings = scanner.lookup?.(coordinates);
     if (findings === undefined) return false;
@@ -147,32 +180,52 @@ export class ScannerUpdates {
     const told = new Set(known?.findings.map((finding) => finding.id));
     const fresh = findings.filter((finding) => !told.has(finding.id));
     if (fresh.length === 0) return true;
-    const scannedAt = clock.now();
-    const revision = scanner.revision();
-    await store.put({ coordinates, scanner: id, revision, state: 'findings', scannedAt, coverage: 'full', findings });
-    this.#tell(artifact, id, fresh, onNewFindings);
+    await store.put(lookedUp(id, scanner.revision(), coordinates, findings, clock.now()));
+    const isNoted = notedUntil !== undefined && artifact.fetchedAt <= notedUntil;
+    this.#tell(artifact, id, isNoted ? fresh : lateOf(artifact, fresh), onNewFindings);
     return true;
   }
 
-  /** Is told of a report that a worker put: of kept content it may hold what is new. */
-  async reported(report: KeptReport): Promise<void> {
+  /**
+   * Is told of a report that a worker put: of kept content it may hold what is new.
+   * @param before what the same scanner said before
+   */
+  async reported(report: KeptReport, before?: KeptReport): Promise<void> {
     if (report.findings.length === 0 || report.coordinates.version === undefined) return;
     const { ecosystem, name, version } = report.coordinates;
     const kept = await this.#options.store.keptOf(ecosystem, [name]);
     const artifact = kept.find(({ coordinates, digest }) =>
       report.digest === undefined ? coordinates.version === version : digest === report.digest,
     );
-    if (artifact !== undefined) this.#tell(artifact, report.scanner, report.findings, this.#options.onNewFindings);
+    if (artifact === undefined) return;
+    const told = new Set(before?.findings.map((finding) => finding.id));
+    const fresh = report.findings.filter((finding) => !told.has(finding.id));
+    const isJudged = before?.state === 'clean' || before?.state === 'findings';
+    const found = isJudged ? fresh : lateOf(artifact, fresh);
+    this.#tell(artifact, report.scanner, found, this.#options.onNewFindings);
   }
 
-  /** Of what was known when it was stored, policy decided then. */
   #tell(
     artifact: KeptArtifact,
     scanner: string,
     findings: KeptReport['findings'],
     tell: (found: NewFindings) => void,
   ): void {
-    const late = findings.filter(({ publishedAt }) => publishedAt !== undefined && publishedAt > artifact.fetchedAt);
-    if (late.length > 0) tell({ artifact, scanner, findings: late.map(({ id }) => id) });
+    if (findings.length > 0) tell({ artifact, scanner, findings: findings.map(({ id }) => id) });
   }
+}
+
+/** Where nobody knows what was known when an artifact was stored: what was published later was not. */
+function lateOf({ fetchedAt }: KeptArtifact, findings: KeptReport['findings']): KeptReport['findings'] {
+  return findings.filter(({ publishedAt }) => publishedAt !== undefined && publishedAt > fetchedAt);
+}
+
+function lookedUp(
+  scanner: string,
+  revision: string,
+  coordinates: PackageCoordinates,
+  findings: KeptReport['findings'],
+  scannedAt: number,
+): KeptReport {
+  return { coordinates, scanner, revision, state: 'findings', scannedAt, coverage: 'full', findings };
 }

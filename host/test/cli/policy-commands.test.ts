@@ -35,6 +35,12 @@ describe('commands for a running server', () => {
     const list = (await run('exceptions', 'list')).output;
     expect(list).toContain(`${PURL}  rules wait  by ann`);
     const [id = ''] = list.split(' ');
+    expect((await run('exceptions', 'off', id)).output).toBe(`switched ${id} off`);
+    expect((await get(TARBALL)).status).toBe(403);
+    expect((await run('exceptions', 'list')).output).toContain('off, ends');
+    expect((await run('exceptions', 'on', id)).output).toBe(`switched ${id} on`);
+    expect((await get(TARBALL)).status).toBe(200);
+    expect((await run('explain', 'pkg:npm/demo@7.0.0')).output).toContain('pkg:npm/demo@7.0.0: does not exist');
     expect((await run('exceptions', 'remove', id)).output).toBe(`removed ${id}`);
     expect((await get(TARBALL)).status).toBe(403);
     const added = await run(

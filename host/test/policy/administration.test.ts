@@ -63,7 +63,43 @@ describe('explanations', () => {
   });
 });
 
+describe('an explanation of a version that does not exist', () => {
+  it('says so, instead of what would be said of a new one', async () => {
+    const { get } = await serve('policy: { preset: balanced }');
+    const { json } = await get(`${API}/explain?purl=pkg:npm/demo@9.9.9`);
+    expect(json.explanations).toMatchObject([{ exists: false, decision: { action: 'allow', rules: [] } }]);
+    const page = await get('/-/explain/pkg:npm/demo@9.9.9', { accept: 'text/html' });
+    expect(page.text).toContain('npm: does not exist');
+    expect(page.text).not.toContain('class="hold"');
+    const { json: there } = await get(`${API}/explain?purl=pkg:npm/demo@2.0.0`);
+    expect(there.explanations).toMatchObject([{ exists: true, decision: { action: 'hold' } }]);
+  });
+
+  it('says nothing of it where its document cannot be had', async () => {
+    const { get } = await serve('policy: { preset: balanced }');
+    // The upstream answers with the document of another name.
+    const { json } = await get(`${API}/explain?purl=pkg:npm/other@1.0.0`);
+    expect(json.explanations).toHaveLength(1);
+    expect(json.explanations[0]).not.toHaveProperty('exists');
+  });
+});
+
 describe('exceptions', () => {
+  it('can be switched off and on again', async () => {
+    const { get, send } = await serve(`policy: { rules: [${DENY}] }`);
+    await send('POST', `${API}/exceptions`, exception());
+    expect((await get(TARBALL)).status).toBe(200);
+    const switched = await send('PATCH', `${API}/exceptions/e1`, { active: false });
+    expect([switched.status, switched.json.active]).toEqual([200, false]);
+    expect((await get(TARBALL)).status).toBe(403);
+    expect((await get(`${API}/exceptions`)).json.exceptions).toMatchObject([{ id: 'e1', active: false }]);
+    expect((await send('PATCH', `${API}/exceptions/e1`, { active: true })).status).toBe(200);
+    expect((await get(TARBALL)).status).toBe(200);
+    for (const form of [{}, { active: 'no' }, { active: false, expires: '900d' }, null])
+      expect((await send('PATCH', `${API}/exceptions/e1`, form)).status).toBe(400);
+    expect((await send('PATCH', `${API}/exceptions/e2`, { active: true })).status).toBe(404);
+  });
+
   it('let in at once what a rule refuses, are seen to be used, and end when they are removed', async () => {
     const { get, send } = await serve(`policy: { rules: [${DENY}] }`);
     expect((await get(TARBALL)).status).toBe(403);
@@ -297,6 +333,7 @@ describe('administration', () => {
       'GET /exceptions',
       'POST /exceptions',
       'POST /exceptions/e1/approve',
+      'PATCH /exceptions/e1',
       'DELETE /exceptions/e1',
       'GET /quarantine',
       'POST /quarantine/release',

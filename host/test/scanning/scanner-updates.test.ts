@@ -43,6 +43,8 @@ async function updates(kept: readonly PackageCoordinates[]) {
   });
   onTestFinished(() => updating.stop());
   return {
+    index,
+    clock,
     updating,
     store,
     scanner,
@@ -134,6 +136,56 @@ describe('a newer database', () => {
     scanner.current = '2';
     await update();
     expect(told).toHaveLength(1);
+  });
+
+  it('tells of what it says of kept content and the one before did not, however old its advisories are', async () => {
+    const { store, scanner, told, update } = await updates([npm('a'), npm('b'), npm('c')]);
+    let late: readonly Finding[] = [];
+    const known = finding('CVE-KNOWN', NOW - 5_000);
+    Object.assign(scanner, { lookup: ({ name }: PackageCoordinates) => (name === 'a' ? [known, ...late] : []) });
+    await store.setJudgedWith('scripted', '1');
+    scanner.changed = [{ ecosystem: 'npm', name: 'a' }];
+    scanner.onUpdate = () => {
+      scanner.current = '2';
+      const { publishedAt: _date, ...undated } = finding('CVE-UNDATED');
+      late = [finding('CVE-LATE', NOW - 900_000), undated];
+    };
+    await update();
+    expect(told).toMatchObject([{ artifact: { coordinates: { name: 'a' } }, findings: ['CVE-LATE', 'CVE-UNDATED'] }]);
+    scanner.onUpdate = () => {};
+    await update();
+    expect(told).toHaveLength(1);
+  });
+
+  it('tells nothing of what was known when it was stored, also after the last look', async () => {
+    const { index, store, scanner, told, update, clock } = await updates([npm('a')]);
+    Object.assign(scanner, { lookup: () => [finding('CVE-KNOWN', NOW - 5_000)] });
+    await update();
+    clock.advance(60_000);
+    await index.replace({ ...entry(npm('b')), fetchedAt: clock.now() - 1_000 });
+    clock.advance(60_000);
+    scanner.onUpdate = () => (scanner.current = '2');
+    await update();
+    expect(told).toEqual([]);
+    expect(await store.reports({ coordinates: npm('b') })).toMatchObject([{ findings: [{ id: 'CVE-KNOWN' }] }]);
+  });
+
+  it('tells of what a later scan found and the one before did not', async () => {
+    const { updating, told } = await updates([npm('a')]);
+    const report = {
+      coordinates: npm('a'),
+      scanner: 'scripted',
+      revision: '2',
+      state: 'findings' as const,
+      scannedAt: NOW,
+      coverage: 'full' as const,
+      findings: [finding('CVE-OLD', NOW - 900_000), finding('CVE-TOLD', NOW - 900_000)],
+    };
+    await updating.reported(report);
+    expect(told).toEqual([]);
+    const before = { ...report, revision: '1', findings: [finding('CVE-TOLD', NOW - 900_000)] };
+    await updating.reported(report, before);
+    expect(told).toMatchObject([{ findings: ['CVE-OLD'] }]);
   });
 
   it(

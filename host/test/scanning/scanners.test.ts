@@ -41,6 +41,7 @@ describe('a scanner of the configuration', () => {
       severity_counts: { critical: 1, high: 0 },
       total: 1,
       bypassed: 0,
+      scanned: true,
       vulnerabilities: [{ id: 'CVE-1', fixed_in: ['2.0.1'], bypassed: false }],
     });
     await send('POST', '/-/api/v1/exceptions', {

@@ -7,6 +7,7 @@ import { facts } from './migrations/0003-facts.js';
 import { policy } from './migrations/0004-policy.js';
 import { firstSeen } from './migrations/0005-first-seen.js';
 import { factsFrom } from './migrations/0006-facts-from.js';
+import { knownFindings } from './migrations/0007-known-findings.js';
 import type { Schema } from './schema.js';
 
 /** Forward only: a migration that was released is never changed, and none goes back. */
@@ -17,6 +18,7 @@ const MIGRATIONS: Readonly<Record<string, (dialect: SqlDialect) => Migration>> =
   '0004-policy': policy,
   '0005-first-seen': firstSeen,
   '0006-facts-from': factsFrom,
+  '0007-known-findings': knownFindings,
 };
 
 /**

@@ -3,7 +3,7 @@ import type { ContentFinding, Digest, Finding, PackageCoordinates, ScanReport } 
 import { packageUrl } from '@entrepot/core';
 import { type Kysely, PostgresAdapter, type Selectable, sql } from 'kysely';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
-import type { ReportTable, ScanJobTable, Schema } from './schema.js';
+import type { ReportTable, ScanJobTable, ScannerRevisionTable, Schema } from './schema.js';
 import { stored } from './stored.js';
 
 /** What is said of a subject in the end. Only the first two say something about it. */
@@ -353,23 +353,36 @@ export class SqlScanStore {
 
   /** The revision of the database with which everything kept was last judged. */
   async judgedWith(scanner: string): Promise<string | undefined> {
-    const row = await stored('read a revision', () =>
+    return (await this.#judged(scanner))?.revision;
+  }
+
+  /** Until when (milliseconds since the epoch) what was stored has its findings of that database noted. */
+  async notedUntil(scanner: string): Promise<number | undefined> {
+    const { noted_until: at } = (await this.#judged(scanner)) ?? { noted_until: null };
+    return at === null ? undefined : Number(at);
+  }
+
+  async #judged(scanner: string): Promise<Pick<ScannerRevisionTable, 'revision' | 'noted_until'> | undefined> {
+    return await stored('read a revision', () =>
       this.#database
         .selectFrom('scanner_revisions')
-        .select('revision')
+        .select(['revision', 'noted_until'])
         .where('scanner', '=', scanner)
         .executeTakeFirst(),
     );
-    return row?.revision;
   }
 
-  /** Records that everything kept is judged with `revision`, or is asked for. */
-  async setJudgedWith(scanner: string, revision: string): Promise<void> {
+  /**
+   * Records that everything kept is judged with `revision`, or is asked for.
+   * @param notedUntil what was stored until then has its findings noted. Absent: as before
+   */
+  async setJudgedWith(scanner: string, revision: string, notedUntil?: number): Promise<void> {
+    const renewed = { revision, ...(notedUntil !== undefined && { noted_until: notedUntil }) };
     await stored('record a revision', () =>
       this.#database
         .insertInto('scanner_revisions')
-        .values({ scanner, revision })
-        .onConflict((conflict) => conflict.column('scanner').doUpdateSet({ revision }))
+        .values({ scanner, revision, noted_until: notedUntil ?? null })
+        .onConflict((conflict) => conflict.column('scanner').doUpdateSet(renewed))
         .execute(),
     );
   }
@@ -390,6 +403,38 @@ export class SqlScanStore {
       found.push(...rows.map(toKept));
     }
     return found;
+  }
+
+  /** What was stored after `since`, in pages, the oldest first. */
+  async *keptSince(ecosystems: readonly string[], since: number): AsyncGenerator<readonly KeptArtifact[]> {
+    let last = { at: since, repository: '', key: '' };
+    for (;;) {
+      const after = last;
+      const rows = await stored('read kept artifacts', () =>
+        this.#database
+          .selectFrom('entries')
+          .select([...KEPT, 'key'])
+          .where('fetched_at', '>=', after.at)
+          .where((where) =>
+            where.or([
+              where('fetched_at', '>', after.at),
+              where('repository', '>', after.repository),
+              where.and([where('repository', '=', after.repository), where('key', '>', after.key)]),
+            ]),
+          )
+          .where('ecosystem', 'in', [...ecosystems])
+          .where('version', 'is not', null)
+          .orderBy('fetched_at')
+          .orderBy('repository')
+          .orderBy('key')
+          .limit(WIDTH)
+          .execute(),
+      );
+      yield rows.map(toKept);
+      const final = rows.at(-1);
+      if (final === undefined || rows.length < WIDTH) return;
+      last = { at: Number(final.fetched_at), repository: final.repository, key: final.key };
+    }
   }
 
   /** Where the bytes of a target are kept under its name, and as what. */

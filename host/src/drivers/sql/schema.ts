@@ -78,6 +78,8 @@ export interface ScanJobTable {
 export interface ScannerRevisionTable {
   scanner: string;
   revision: string;
+  /** What was stored until then has what that database says of it noted; NULL: nothing has. */
+  noted_until: number | null;
 }
 
 /** An exception, as JSON. */
