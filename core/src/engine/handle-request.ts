@@ -103,6 +103,19 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 
   return {
     definition,
+    ready(request) {
+      if (definition.kind === 'hosted' || request.method !== 'GET') return undefined;
+      try {
+        const resource = route(definition, request);
+        if (resource.kind !== 'artifact' && resource.kind !== 'document') return undefined;
+        if (!definition.access.isOpen({ right: 'read', name: resource.accessName })) return undefined;
+        const reply = stored.ready(request, resource);
+        return reply && withHeaders(reply);
+      } catch {
+        // `handle` meets it again, and says it.
+        return undefined;
+      }
+    },
     async handle(request) {
       let resource: Resource | undefined;
       try {

@@ -18,7 +18,8 @@ interface HotReply {
   readonly until: number;
   /** Bytes. */
   readonly size: number;
-  readonly reply: EngineReply;
+  /** Absent: so far only those have asked who have it already. */
+  readonly reply: EngineReply | undefined;
   /** The answer for those who have it already. */
   readonly notModified: EngineReply;
   readonly judgement: Judgement | undefined;
@@ -62,19 +63,22 @@ export class HotReplies {
     // The entry itself, not one like it: whatever changes an entry makes another object.
     if (hot?.entry !== entry || hot.revision !== revision || now < hot.since || now >= hot.until) return undefined;
     const wanted = request.header('if-none-match');
-    const etag = hot.reply.headers['ETag'];
+    const etag = hot.notModified.headers['ETag'];
     const has = wanted !== undefined && etag !== undefined && noneMatch(wanted, etag);
-    return { reply: has ? hot.notModified : hot.reply, judgement: hot.judgement };
+    const reply = has ? hot.notModified : hot.reply;
+    return reply && { reply, judgement: hot.judgement };
   }
 
   /** Keeps `reply` ready until the second is over, or it is no longer right. Only bodies that are in memory anyway. */
   set(key: string, entry: Entry, revision: string, time: HotTime, { reply, judgement }: JudgedReply): void {
-    if (reply.status !== 200 || !Buffer.isBuffer(reply.body)) return;
+    const whole = reply.status === 200 && Buffer.isBuffer(reply.body) ? reply.body : undefined;
+    if (whole === undefined && (reply.status !== 304 || reply.headers['ETag'] === undefined)) return;
     const changesAt = judgement?.decision.nextChangeAt ?? Infinity;
     const until = Math.min(time.now - (time.now % 1000) + 1000, time.until, changesAt);
     const { 'Content-Length': _length, ...headers } = reply.headers;
     const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
-    const size = reply.body.length + HEAD_BYTES;
-    this.#replies.set(key, { entry, revision, since: time.now, until, size, reply, notModified, judgement });
+    const size = (whole?.length ?? 0) + HEAD_BYTES;
+    const ready = whole === undefined ? undefined : reply;
+    this.#replies.set(key, { entry, revision, since: time.now, until, size, reply: ready, notModified, judgement });
   }
 }

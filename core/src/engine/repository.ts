@@ -179,6 +179,11 @@ export interface DescribedVersion {
 /** A repository that answers requests. */
 export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
+  /**
+   * The reply that others got a moment ago, where it is ready and anybody may have it: what `handle` would answer, at once.
+   * `undefined` says nothing. Absent: `handle` alone answers.
+   */
+  ready?(request: EngineRequest): EngineReply | undefined;
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
   handle(request: EngineRequest): Promise<EngineReply>;
   /**

@@ -63,7 +63,7 @@ export class StoredServing {
 
   async serve(request: EngineRequest, resource: Stored): Promise<EngineReply> {
     const { definition, services, flights, admission } = this.#context;
-    const ready = this.#ready(request, resource);
+    const ready = this.ready(request, resource);
     if (ready !== undefined) return ready;
     if (isJudgedByName(resource)) admission.requireName(resource);
     const rule = flights.rule(resource);
@@ -100,7 +100,7 @@ export class StoredServing {
   }
 
   /** The reply that was given to others a moment ago. */
-  #ready(request: EngineRequest, resource: Stored): EngineReply | undefined {
+  ready(request: EngineRequest, resource: Stored): EngineReply | undefined {
     const { admission, definition, services } = this.#context;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined || isForOthers(entry, resource) || !HotReplies.suits(request)) return undefined;

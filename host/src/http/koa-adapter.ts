@@ -23,7 +23,7 @@ export interface MountedRepository {
   readonly mount: string;
   /** The mount that the ecosystem fixes, at or below which this one is. */
   readonly sharedMount?: string | undefined;
-  readonly engine: Pick<RepositoryEngine, 'handle'>;
+  readonly engine: Pick<RepositoryEngine, 'handle' | 'ready'>;
   readonly baseUrl: BaseUrl;
   readonly senderOf: SenderOf;
 }
@@ -33,7 +33,7 @@ export interface MountedRepository {
  * @param target the request target; its path is below the mount
  * @throws EntrepotError `bad-request` when the request has no usable `Host`
  */
-export async function serveRepository(
+export function serveRepository(
   ctx: Context,
   repository: MountedRepository,
   target: RequestTarget,
@@ -42,7 +42,18 @@ export async function serveRepository(
   const { req, res } = ctx;
   const exchange = exchangeOf(res);
   exchange.repository = repository.name;
-  const reply = await repository.engine.handle(new KoaEngineRequest(req, res, repository, target));
+  const request = new KoaEngineRequest(req, res, repository, target);
+  const ready = repository.engine.ready?.(request);
+  if (ready === undefined)
+    return repository.engine.handle(request).then((reply) => answer(ctx, reply, exchange, logger));
+  answer(ctx, ready, exchange, logger);
+  return DONE;
+}
+
+const DONE = Promise.resolve();
+
+function answer(ctx: Context, reply: EngineReply, exchange: Exchange, logger: Logger): void {
+  const { req, res } = ctx;
   exchange.outcome = reply.outcome;
   // At a shared mount it may have been another one.
   exchange.repository = reply.outcome.repository;

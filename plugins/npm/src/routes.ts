@@ -80,7 +80,10 @@ export function createRouter(
       upstreamScope: upstreamScope(name),
       mediaType: 'application/octet-stream',
       describedBy: packument(name, 'full'),
-      ...(version !== undefined && { describedBrieflyBy: versionDocument(name, version) }),
+      // Made for who asks: a hit does not.
+      get describedBrieflyBy() {
+        return version === undefined ? undefined : versionDocument(name, version);
+      },
     };
   }
 
