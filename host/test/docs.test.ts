@@ -1,0 +1,181 @@
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { printProblem } from '../src/config/index.js';
+import { childSchema, configJsonSchema, recordSchema, type JsonSchema } from '../src/config/json-schema.js';
+import { parseYaml } from '../src/config/read-yaml.js';
+import { validateConfig } from '../src/config/validate.js';
+import { checkConfiguration } from '../src/create-host.js';
+import { TestProcess } from './cli/test-context.js';
+
+// What people read names only what there is.
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const PAGES = globSync(
+  ['*.md', 'docs/**/*.md', 'plugins/*/README.md', 'bench/*.md', 'templates/**/*.md', '{core,host}/*.md'],
+  {
+    cwd: ROOT,
+    exclude: (name) => name === 'node_modules',
+  },
+).sort();
+
+const BCRYPT = '$2b$10$ad.7yTvuGM47be6iP/iB9.IsnR3Arf4lGhlMYMu87SsgnU3Gs9vvi';
+
+interface Found {
+  readonly page: string;
+  readonly text: string;
+}
+
+const texts = PAGES.map((page): Found => ({ page, text: readFileSync(path.join(ROOT, page), 'utf8') }));
+
+/** Every match of `pattern` in the pages, as `page: what`. */
+function matches(pattern: RegExp, among: readonly Found[] = texts): { readonly page: string; readonly what: string }[] {
+  return among.flatMap(({ page, text }) =>
+    [...text.matchAll(pattern)].map((match) => ({ page, what: (match[1] ?? match[0]).trim() })),
+  );
+}
+
+/** What stands in backticks, or in a fence. */
+const CODE = texts.map(({ page, text }) => ({
+  page,
+  text: [...text.matchAll(/```[^\n]*\n([\s\S]*?)```|`([^`\n]+)`/g)].map(([, fence, span]) => fence ?? span).join('\n'),
+}));
+
+describe('the docs', () => {
+  it('link to what is there', () => {
+    const links = matches(/\]\((?!https?:|mailto:|#)([^)\s]+)\)/g);
+    const broken = links.filter(({ page, what }) => {
+      const [file = '', anchor] = what.split('#');
+      const target = path.join(ROOT, path.dirname(page), file);
+      if (!existsSync(target)) return true;
+      return anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).has(anchor);
+    });
+    expect(links.length).toBeGreaterThan(30);
+    expect(broken).toEqual([]);
+  });
+
+  it('name paths of the repository that are there', () => {
+    const paths = matches(
+      /(?<![\w./@-])((?:core|host|plugins|docs|scripts|acceptance|bench|templates|deploy)\/[\w./*{},-]*)/g,
+      CODE,
+    );
+    // What the scripts make.
+    const ignored = new Set(
+      readFileSync(path.join(ROOT, '.gitignore'), 'utf8')
+        .split('\n')
+        .map((line) => line.replaceAll(/^\/|\/$/g, '')),
+    );
+    const missing = paths.filter(({ what }) => {
+      const name = what.replace(/[.,]+$/, '').replace(/\/$/, '');
+      if (ignored.has(name)) return false;
+      return globSync([name, `${name}.ts`, `${name}.mjs`], { cwd: ROOT }).length === 0;
+    });
+    expect(paths.length).toBeGreaterThan(30);
+    expect(missing).toEqual([]);
+  });
+
+  it('show the layout as it is', () => {
+    const page = texts.find(({ page: name }) => name === 'docs/architecture.md')?.text ?? '';
+    const layout = /## 3\. Layout\n```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const places = layout
+      .split('\n')
+      .flatMap((line) => line.split(' ', 1))
+      .filter(Boolean);
+    expect(places.length).toBeGreaterThan(10);
+    expect(places.filter((place) => !existsSync(path.join(ROOT, place)))).toEqual([]);
+    const drivers = /^host\/src\/drivers\/ +(.*)$/m.exec(layout)?.[1]?.split(', ') ?? [];
+    expect(drivers.length).toBeGreaterThan(3);
+    const missing = drivers.filter(
+      (driver) => globSync([driver, `${driver}.ts`], { cwd: path.join(ROOT, 'host/src/drivers') }).length === 0,
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('name commands that are there', async () => {
+    const terminal = new TestProcess(ROOT);
+    expect(await terminal.run('--help')).toBe(0);
+    const known = [...terminal.output.join('\n').matchAll(/^ {2}([a-z][a-z-]*)/gm)].map(([, name]) => name);
+    expect(known).toEqual(expect.arrayContaining(['serve', 'doctor', 'exceptions']));
+    const named = matches(/(?:^|npx |[^-./\w])entrepot (?!https?:)([a-z][a-z-]+)/gm, CODE);
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter(({ what }) => !known.includes(what))).toEqual([]);
+    const { scripts } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+    const runs = matches(/npm run (?:--silent )?([\w:-]+)/g, CODE);
+    expect(runs.filter(({ what }) => !Object.hasOwn(scripts, what))).toEqual([]);
+  });
+
+  it('name keys of the configuration that are there', () => {
+    const root = configJsonSchema();
+    const sections = Object.keys(root.properties ?? {}).join('|');
+    const keys = matches(new RegExp(`^((?:${sections})\\.[a-zA-Z.<>]+)(?::.*)?$`, 'gm'), CODE);
+    expect(keys.length).toBeGreaterThan(30);
+    const repository = recordSchema(root.properties?.['repositories'] ?? {}) ?? {};
+    const unknown = keys.filter(({ what }) => {
+      // What a misspelt key is told is an example of one that there is not.
+      if (what.endsWith('.md') || what === 'server.listn') return false;
+      // In the text on a repository its own keys are named without what leads there.
+      return ![root, repository].some((schema) => isKey(schema, what.split('.')));
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  it('have a README whose configuration is right as it is pasted', async () => {
+    const cwd = mkdtempSync(path.join(tmpdir(), 'entrepot-docs-'));
+    onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+    const [yaml] = matches(
+      /```yaml\n([\s\S]*?)```/g,
+      texts.filter(({ page }) => page === 'README.md'),
+    );
+    writeFileSync(path.join(cwd, 'entrepot.yaml'), yaml?.what ?? '');
+    const terminal = new TestProcess(cwd);
+    terminal.checkConfiguration = checkConfiguration;
+    await terminal.run('validate');
+    expect([...terminal.errors, ...terminal.output]).toEqual(['configuration is valid']);
+  });
+
+  it('have samples whose keys and values are known', () => {
+    // Neither a policy of its own, nor what Kubernetes reads.
+    const samples = matches(/```yaml\n([\s\S]*?)```/g).filter(
+      ({ what }) =>
+        /^(server|repositories|policy|scanners|storage|metadata|admin):/m.test(what) &&
+        !/^(version|apiVersion):/m.test(what),
+    );
+    expect(samples.length).toBeGreaterThan(10);
+    const wrong = samples.flatMap(({ page, what }) => problemsOf(what).map((problem) => `${page}: ${problem}`));
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** What is wrong with a sample of the configuration. References stand for what fits, shortened hashes for a whole one. */
+function problemsOf(yaml: string): string[] {
+  const filled = yaml
+    .replaceAll(/\$\{env:\w*DATABASE\w*\}/g, 'postgres://entrepot:secret@db.example.com/entrepot')
+    .replaceAll(/\$\{(env|file):[^}]*\}/g, 'x'.repeat(40))
+    .replaceAll(/\$(scrypt|2[aby])\$[^\s',}]*…/g, () => BCRYPT);
+  const { value, problems } = parseYaml(filled, 'sample');
+  return [...problems, ...(problems.length > 0 ? [] : (validateConfig(value).problems ?? []))].map(printProblem);
+}
+
+/** The anchors of headings, as forges make them. */
+function anchorsOf(markdown: string): Set<string> {
+  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-'),
+  );
+  return new Set(headings);
+}
+
+/** Whether `keys` lead to a key of the configuration. Below a repository stand options of its plugin as well. */
+function isKey(root: JsonSchema, keys: readonly string[]): boolean {
+  let schema: JsonSchema | undefined = root;
+  for (const [depth, key] of keys.entries()) {
+    if (keys[0] === 'repositories' && depth > 1) return true;
+    schema = (schema && recordSchema(schema)) ?? (schema && childSchema(schema, key));
+    if (schema === undefined) return false;
+  }
+  return true;
+}
