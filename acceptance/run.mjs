@@ -21,6 +21,7 @@ import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { scanners } from './scenarios/scanners.mjs';
+import { toxics } from './scenarios/toxics.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { note, Tally } from './tally.mjs';
 
@@ -36,9 +37,11 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --crash              100 crashes instead of the few of --hermetic
   --closing            10,000 requests of each kind to upstreams that close connections, instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
+  --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds; instead of
+                       the few of --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --first-hour         the first hour of a new user, with dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, closing, rolling, first-hour, python, go,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, closing, rolling, first-hour, python, go,
                        policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -63,6 +66,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
+    toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     'first-hour': { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
@@ -102,6 +106,7 @@ if (values.help) {
   }
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
+  if (values.toxics) await toxics(tally, { full: true });
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { install: true });
@@ -109,6 +114,7 @@ if (values.help) {
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
+    if (wants('toxics')) await toxics(tally, { full: false });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { install: false });
     if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
@@ -135,6 +141,7 @@ if (values.help) {
     'crash',
     'closing',
     'rolling',
+    'toxics',
     'consistency',
     'first-hour',
     'hermetic',
