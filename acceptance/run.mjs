@@ -10,6 +10,7 @@ import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
+import { databaseOutage } from './scenarios/database-outage.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -37,11 +38,11 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --crash              100 crashes instead of the few of --hermetic
   --closing            10,000 requests of each kind to upstreams that close connections, instead of the few of --hermetic
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
-  --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds; instead of
-                       the few of --hermetic
+  --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
+                       the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --first-hour         the first hour of a new user, with dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, closing, rolling, first-hour, python, go,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, first-hour, python, go,
                        policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -106,7 +107,10 @@ if (values.help) {
   }
   if (values.bytes) await bytePath(tally, { full: true });
   if (values.crash) await crash(tally, { rounds: 100 });
-  if (values.toxics) await toxics(tally, { full: true });
+  if (values.toxics) {
+    await toxics(tally, { full: true });
+    await databaseOutage(tally);
+  }
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { install: true });
@@ -115,6 +119,7 @@ if (values.help) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('toxics')) await toxics(tally, { full: false });
+    if (wants('database')) await databaseOutage(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { install: false });
     if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
