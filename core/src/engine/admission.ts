@@ -224,12 +224,16 @@ export class Admission {
   }
 
   /**
-   * Asks policy about what stands beside an artifact, by what scans of that said.
+   * Asks policy about what tells of an artifact without being it, by what scans of that said.
    * @throws Denial for `deny` and `hold`
    */
-  async requireContents(resource: ArtifactResource | DocumentResource, request?: EngineRequest): Promise<void> {
-    const { coordinates, sidecar, sidecarOf } = resource;
-    if (sidecar !== true || coordinates === undefined) return;
+  async requireContents(
+    resource: Judged & Pick<StoredResource, 'sidecarOf'>,
+    coordinates: PackageCoordinates | undefined,
+    request?: EngineRequest,
+  ): Promise<void> {
+    const { sidecarOf } = resource;
+    if (coordinates?.version === undefined) return;
     const found = (await this.contents.of(coordinates)).get(packageUrl(coordinates)) ?? [];
     const caller = request && this.callerOf(request);
     for (const content of found) {
@@ -440,7 +444,7 @@ export function factsNow({ facts }: Entry, description: DescriptionNow): Artifac
   return description ?? facts ?? {};
 }
 
-function describedCoordinates(description: DescriptionNow): PackageCoordinates | undefined {
+export function describedCoordinates(description: DescriptionNow): PackageCoordinates | undefined {
   return description === undefined || 'unlisted' in description ? undefined : description.coordinates;
 }
 

@@ -235,11 +235,11 @@ export class Flights {
       return {};
     }
     await this.requireNames(resource);
-    await admission.requireContents(resource, request);
     const description = await this.#described(resource);
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
+    if (resource.sidecar === true) await admission.requireContents(resource, coordinates, request);
     const digest = isPinned(resource) ? await this.#namedNow(resource, request) : undefined;
     return { description, judgement: admission.require(resource, coordinates, description, request, digest) };
   }

@@ -1,6 +1,6 @@
 import type { Entry } from '../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
-import { isArtifact, isJudgedByName, type Admission, type Judgement } from './admission.js';
+import { describedCoordinates, isArtifact, isJudgedByName, type Admission, type Judgement } from './admission.js';
 import type { Flights } from './flights.js';
 import type { EngineRequest } from './repository.js';
 
@@ -28,8 +28,9 @@ export async function judgeKept(
   if (known !== undefined) return known;
   await flights?.requireNames(resource);
   const description = await flights?.descriptionNow(resource, entry);
-  await admission.requireContents(resource, request);
   if (!isJudgedUnscanned(resource)) return await admission.admit(request, resource, entry, description, document);
+  const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
+  await admission.requireContents(resource, coordinates, request);
   return admission.admitUnscanned(request, resource, entry, description, document);
 }
 

@@ -38,6 +38,7 @@ export class HostedServing {
     if (resource.kind === 'document' && resource.fromEntries !== undefined) {
       const { coordinates } = resource;
       if (coordinates !== undefined) admission.require(resource, coordinates, undefined, request);
+      await admission.requireContents(resource, coordinates, request);
       return await this.#documents.serve(request, resource, resource.fromEntries, revision);
     }
     const entry = await services.storage.entries.find(definition.name, resource.key);
@@ -60,10 +61,21 @@ export class HostedServing {
     const reply = await respond(request, shown);
     admission.record(request, resource, judgement);
     if (isPlain(resource) && HotReplies.suits(request)) {
-      const key = plainHotKey(resource, admission.callerOf(request));
-      this.#hot.set(key, entry, revision, { now, until: Infinity }, { reply, judgement });
+      this.#hot.set(
+        this.#hotKey(request, resource, entry),
+        entry,
+        revision,
+        { now, until: Infinity },
+        { reply, judgement },
+      );
     }
     return reply;
+  }
+
+  #hotKey(request: EngineRequest, resource: ArtifactResource | DocumentResource, { coordinates }: Entry): string {
+    const { admission } = this.#context;
+    const key = plainHotKey(resource, admission.callerOf(request));
+    return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
   }
 
   /** The reply that was given to others a moment ago. */
@@ -73,8 +85,7 @@ export class HostedServing {
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined) return undefined;
     const revision = services.policy.revision();
-    const key = plainHotKey(resource, admission.callerOf(request));
-    const hot = this.#hot.get(key, request, entry, revision, services.clock.now());
+    const hot = this.#hot.get(this.#hotKey(request, resource, entry), request, entry, revision, services.clock.now());
     if (hot === undefined) return undefined;
     services.storage.entries.accessed(entry);
     admission.record(request, resource, hot.judgement);

@@ -116,12 +116,17 @@ export class StoredServing {
   /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
   #hotKey(request: EngineRequest, resource: Stored): string | undefined {
     const { admission, definition, services } = this.#context;
-    if (!isRewritten(resource)) return plainHotKey(resource, admission.callerOf(request));
+    const { coordinates } = resource;
+    if (!isRewritten(resource)) {
+      const key = plainHotKey(resource, admission.callerOf(request));
+      return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
+    }
     const { keptBelow, variant = '' } = resource;
     const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
     if (keptBelow !== undefined && kept === undefined) return undefined;
     const encoding = acceptsGzip(request) ? 'gzip' : 'identity';
-    return `${encoding} ${kept?.mark ?? ''} ${variant} ${request.baseUrl} ${resource.key}`;
+    const found = admission.contents.mark(coordinates);
+    return `${encoding} ${kept?.mark ?? ''} ${found} ${variant} ${request.baseUrl} ${resource.key}`;
   }
 
   /** `undefined` when the copy turns out to be damaged: then there is none. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { chart } from '../../../plugins/helm/test/fixtures.js';
@@ -59,10 +60,28 @@ describe('what a scan of contents denied', () => {
   it('is in no document of a hosted repository any more', async () => {
     const { url, get } = await serve(`${RULES}repositories: { charts: { type: helm, kind: hosted } }\n`, FILES);
     for (const version of ['1.0.0', '1.1.0']) {
-      const body = chart({ 'Chart.yaml': `apiVersion: v2\nname: app\nversion: ${version}\n` });
-      const { status } = await fetch(`${url}/charts/api/charts`, { method: 'POST', body: new Uint8Array(body) });
-      expect(status).toBe(201);
+      const metadata = `apiVersion: v2\nname: app\nversion: ${version}\n`;
+      const body = chart({ 'Chart.yaml': metadata, 'values.yaml': 'a: 1\n' });
+      const post = async (path: string, sent: Buffer | string): Promise<number> =>
+        (await fetch(url + path, { method: 'POST', body: new Uint8Array(Buffer.from(sent as string)) })).status;
+      expect(await post('/charts/api/charts', body)).toBe(201);
+      const sum = createHash('sha256').update(body).digest('hex');
+      expect(
+        await post(
+          '/charts/api/prov',
+          `-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n${metadata}\n...\nfiles:\n  app-${version}.tgz: sha256:${sum}\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n`,
+        ),
+      ).toBe(201);
     }
+    const beside = (version: string): string[] => [
+      `/charts/charts/app-${version}.tgz.prov`,
+      `/charts/api/charts/app/${version}`,
+      `/charts/api/charts/app/${version}/values`,
+      `/charts/api/charts/app/${version}/templates`,
+    ];
+    const statuses = async (paths: readonly string[]): Promise<number[]> =>
+      Promise.all(paths.map(async (path) => (await get(path)).status));
+    expect(await statuses(beside('1.1.0'))).toEqual([200, 200, 200, 200]);
     const listed = async (): Promise<string[]> =>
       [...(await get('/charts/index.yaml')).text.matchAll(/version: "?(\d\.\d\.\d)/g)].map(
         ([, version = '']) => version,
@@ -72,6 +91,8 @@ describe('what a scan of contents denied', () => {
     expect(await listed()).toEqual(['1.0.0']);
     const { json } = await get('/charts/api/charts/app');
     expect((json as { version: string }[]).map(({ version }) => version)).toEqual(['1.0.0']);
+    expect(await statuses(beside('1.0.0'))).toEqual([200, 200, 200, 200]);
+    expect(await statuses(beside('1.1.0'))).toEqual([403, 403, 403, 403]);
   });
 
   it('goes from documents of its own accord when the scan is done later', async () => {

@@ -19,6 +19,8 @@ export async function npmUpstream(): Promise<string> {
   const server = createServer((request, response) => {
     const base = `http://${request.headers.host}`;
     if (request.url?.endsWith('.tgz')) return response.setHeader('Content-Type', 'application/octet-stream').end(BYTES);
+    if (request.url?.includes('/attestations/') === true)
+      return response.setHeader('Content-Type', 'application/json').end('{"attestations":[]}');
     const version = (name: string) => ({
       name: 'demo',
       version: name,
