@@ -37,6 +37,12 @@ export interface RequestHead {
   readonly header: (name: string) => string | undefined;
 }
 
+/**
+ * What happens to empty and `.` segments of a path: they are refused with 400, or left out. `redirect` sends readers to the path
+ * without empty ones, where links in the answer are relative to it; a `.` is refused.
+ */
+export type DotSegments = 'refuse' | 'collapse' | 'redirect';
+
 /** What a document says of one artifact. */
 export interface ArtifactDescription extends ArtifactFacts {
   /** What the bytes are promised to be. Empty: the document promises nothing. */
@@ -406,8 +412,8 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   readonly warnsStale?: boolean | undefined;
   /** Headers of every reply, errors included; names as they are sent. */
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
-  /** What happens to empty and `.` segments of a path. Absent: they are refused with 400. */
-  readonly dotSegments?: 'refuse' | 'collapse' | undefined;
+  /** Absent: `refuse`. */
+  readonly dotSegments?: DotSegments | undefined;
   /**
    * The upstreams that clients on this machine are set up with, for repositories that name none. Empty: nothing found.
    * @throws EntrepotError `configuration` when the client's settings cannot be read.

@@ -12,6 +12,7 @@ import { HostedSessions } from './hosted-sessions.js';
 import { localReply } from './local-reply.js';
 import { NegativeCache } from './negative-cache.js';
 import { requestHead } from './request-head.js';
+import { parseRequestPath, withoutEmptySegments } from './request-path.js';
 import type {
   EngineReply,
   EngineRequest,
@@ -153,6 +154,17 @@ function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>
 
 /** What the request names. */
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
+  const { method, rawPath, rawQuery } = request;
+  const isRead = method === 'GET' || method === 'HEAD';
+  const path = plugin.dotSegments === 'redirect' && isRead ? withoutEmptySegments(rawPath) : undefined;
+  if (path !== undefined) {
+    // Safe, or it is refused as any other.
+    parseRequestPath(path);
+    // Relative, so that mounts and proxies in front need not be known.
+    const up = '../'.repeat(rawPath.split('/').length - 2);
+    const Location = `${up}${path.slice(1)}${rawQuery === '' ? '' : `?${rawQuery}`}`;
+    return { kind: 'local', status: 308, headers: { Location } };
+  }
   const head = requestHead(request, plugin.dotSegments);
   try {
     const resource = protocol.route(head);

@@ -1,4 +1,4 @@
-import type { RequestHead } from '../api/protocol.js';
+import type { DotSegments, RequestHead } from '../api/protocol.js';
 import { parseRequestPath } from './request-path.js';
 import type { EngineRequest } from './repository.js';
 
@@ -6,7 +6,7 @@ import type { EngineRequest } from './repository.js';
  * What a protocol sees of `request`.
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
-export function requestHead(request: EngineRequest, dotSegments: 'refuse' | 'collapse' | undefined): RequestHead {
+export function requestHead(request: EngineRequest, dotSegments: DotSegments | undefined): RequestHead {
   const { segments, trailingSlash } = parseRequestPath(request.rawPath, dotSegments);
   return new Head(request, segments, trailingSlash);
 }

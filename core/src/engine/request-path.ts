@@ -1,4 +1,5 @@
 import { EntrepotError } from '../api/errors.js';
+import type { DotSegments } from '../api/protocol.js';
 
 /** A request path that is safe to look at: split, decoded once, without tricks. */
 export interface RequestPath {
@@ -10,6 +11,11 @@ export interface RequestPath {
 // oxlint-disable-next-line no-control-regex -- these are what it is about
 const UNSAFE = /[\u0000-\u001f\u007f\\]/;
 
+/** `rawPath` without empty segments; `undefined` where it has none. */
+export function withoutEmptySegments(rawPath: string): string | undefined {
+  return rawPath.includes('//') ? rawPath.replace(/\/{2,}/g, '/') : undefined;
+}
+
 /**
  * Splits and decodes the raw path of a request. Routing works on this alone: a router's decoded parameters turn
  * `a/%2e%2e/b` into `a/../b`, and cannot tell `@scope%2fname` from `@scope/name`.
@@ -17,7 +23,7 @@ const UNSAFE = /[\u0000-\u001f\u007f\\]/;
  * @param dotSegments what empty and `.` segments mean: an error, or nothing (apt asks for `/./InRelease`)
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
-export function parseRequestPath(rawPath: string, dotSegments: 'refuse' | 'collapse' = 'refuse'): RequestPath {
+export function parseRequestPath(rawPath: string, dotSegments: DotSegments = 'refuse'): RequestPath {
   const raw = rawPath.split('/');
   raw.shift();
   const trailingSlash = raw.length > 0 && raw.at(-1) === '';

@@ -35,8 +35,13 @@ export function isRedirect(status: number, method: string): boolean {
   return method !== 'POST' && (status === 301 || status === 302 || status === 303);
 }
 
-/** The target, with `Location` taken verbatim: encoding it again breaks signed links. */
-export function redirectTarget(from: URL, location: string | undefined): URL {
+/**
+ * The target, with `Location` taken verbatim: encoding it again breaks signed links. Bytes beyond ASCII, which no URI may hold
+ * (RFC 9110 §10.2.2), are escaped one by one, as browsers and curl do.
+ */
+export function redirectTarget(from: URL, given: string | undefined): URL {
+  // A header comes as one character a byte.
+  const location = given?.replace(/[\u0080-\u00ff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
   if (target === undefined || (target.protocol !== 'https:' && target.protocol !== 'http:')) {
     throw new EntrepotError(

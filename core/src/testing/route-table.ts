@@ -1,5 +1,5 @@
 import { EntrepotError } from '../api/errors.js';
-import type { Protocol, RequestHead } from '../api/protocol.js';
+import type { DotSegments, Protocol, RequestHead } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
 import { parseRequestPath } from '../engine/request-path.js';
 import type { TestRequest } from './test-repository.js';
@@ -11,7 +11,7 @@ export type Routed = Resource | string;
 export function routeTable(
   protocol: Protocol,
   requests: readonly (TestRequest | string)[],
-  dotSegments?: 'refuse' | 'collapse',
+  dotSegments?: DotSegments,
 ): Readonly<Record<string, Routed>> {
   const table: Record<string, Routed> = {};
   for (const request of requests.map(asRequest)) {
@@ -24,7 +24,7 @@ export function routeTable(
 }
 
 /** What one request names. Errors that `route` must not throw are thrown. */
-export function routeRequest(protocol: Protocol, request: TestRequest, dotSegments?: 'refuse' | 'collapse'): Routed {
+export function routeRequest(protocol: Protocol, request: TestRequest, dotSegments?: DotSegments): Routed {
   try {
     return protocol.route(headOf(request, dotSegments)) ?? 'not-found';
   } catch (error) {
@@ -37,10 +37,7 @@ export function routeRequest(protocol: Protocol, request: TestRequest, dotSegmen
  * The head that the pipeline gives to `route`.
  * @throws EntrepotError `bad-request` for a path that never gets to it.
  */
-export function headOf(
-  { method = 'GET', path, headers = {} }: TestRequest,
-  dotSegments?: 'refuse' | 'collapse',
-): RequestHead {
+export function headOf({ method = 'GET', path, headers = {} }: TestRequest, dotSegments?: DotSegments): RequestHead {
   const split = path.indexOf('?');
   const rawQuery = split < 0 ? '' : path.slice(split + 1);
   return {

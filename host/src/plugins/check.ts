@@ -121,6 +121,8 @@ function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   return [{ found: `id ${printed(id)}`, wanted: 'an id of lower-case letters, digits and -, beginning with a letter' }];
 }
 
+const DOT_SEGMENTS: ReadonlySet<unknown> = new Set(['refuse', 'collapse', 'redirect']);
+
 function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const mismatches: Mismatch[] = [];
   const { kinds, sharedMounts = [], mountAlone = '/', dotSegments } = plugin;
@@ -135,10 +137,10 @@ function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   if (mountAlone !== '/' && (typeof mountAlone !== 'string' || !MOUNT.test(mountAlone))) {
     mismatches.push({ found: `mountAlone ${printed(mountAlone)}`, wanted: 'a mount such as /v2, / or none' });
   }
-  if (dotSegments !== undefined && dotSegments !== 'refuse' && dotSegments !== 'collapse') {
+  if (dotSegments !== undefined && !DOT_SEGMENTS.has(dotSegments)) {
     mismatches.push({
       found: `dotSegments ${printed(dotSegments)}`,
-      wanted: 'dotSegments "refuse", "collapse" or none',
+      wanted: 'dotSegments "refuse", "collapse", "redirect" or none',
     });
   }
   return mismatches;

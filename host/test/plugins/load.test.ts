@@ -86,7 +86,7 @@ describe('the broken-plugin zoo', () => {
       ['id "Bad Id"', 'an id of lower-case letters, digits and -, beginning with a letter'],
       ['kinds ["mirror"]', 'kinds of "proxy", "hosted" or both'],
       ['sharedMounts ["v2"]', 'mounts such as /v2, or none'],
-      ['dotSegments true', 'dotSegments "refuse", "collapse" or none'],
+      ['dotSegments true', 'dotSegments "refuse", "collapse", "redirect" or none'],
       ['class file an object with kind, description', 'a class with kind "artifact" or "document" and a description'],
       ['inject []', 'inject: an object of tokens by name'],
       ['plugin.create "no"', 'a function'],

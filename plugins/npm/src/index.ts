@@ -43,6 +43,8 @@ export default defineProtocolPlugin({
       cacheControl: 'public, max-age=300',
     },
   },
+  // A registry that is configured with a slash at its end: corepack asks for `//yarn`.
+  dotSegments: 'collapse',
   discoverUpstreams: (context) => discoverUpstreams(context),
   clientSetup,
   create: ({ options, repository }) => ({

@@ -249,6 +249,14 @@ describe('the other routes through the pipeline', () => {
     },
   );
 
+  it.each(['//pkg', '/pkg//', '//-//npm//v1//keys'])('take %s for the path without empty segments', async (path) => {
+    upstream.serve('/pkg', { body: JSON.stringify({ name: 'pkg', versions: {} }), mediaType: 'application/json' });
+    upstream.serve('/-/npm/v1/keys', { body: '{"keys":[]}', mediaType: 'application/json' });
+    const [direct, found] = [await repository.get(path.replace(/\/+/g, '/')), await repository.get(path)];
+    expect([found.status, found.body]).toEqual([direct.status, direct.body]);
+    expect(upstream.requests.every((request) => !request.path.includes('//'))).toBe(true);
+  });
+
   it('search at the upstream', async () => {
     upstream.serve('/-/v1/search?text=x&size=250', { body: '{"objects":[]}', mediaType: 'application/json' });
     expect(await repository.get('/-/v1/search?size=1000&text=x')).toMatchObject({
@@ -270,7 +278,7 @@ describe('the other routes through the pipeline', () => {
     expect(JSON.parse(reply.body)).toStrictEqual({ error: expect.any(String) as string });
   });
 
-  it.each(['/a/%2e%2e/b', '/a%00b', '/a%5cb', '/%zz', '//pkg'])('refuse the path %s', async (target) => {
+  it.each(['/a/%2e%2e/b', '/a%00b', '/a%5cb', '/%zz'])('refuse the path %s', async (target) => {
     expect(await repository.get(target)).toMatchObject({
       status: 400,
       headers: { 'content-type': 'application/json' },

@@ -66,6 +66,8 @@ export default defineProtocolPlugin({
       cacheControl: FOR_EVER,
     },
   },
+  // Links of pages are relative.
+  dotSegments: 'redirect',
   discoverUpstreams: (context) => discoverUpstreams(context),
   clientSetup,
   create({ options, repository }) {

@@ -70,6 +70,18 @@ describe('a page', () => {
     expect((await repository.ask({ path: '/simple/demo/', headers: crossed })).status).toBe(200);
   });
 
+  it.each([
+    ['/simple//demo/', '../../../simple/demo/'],
+    ['//simple/demo//?x=1', '../../../../simple/demo/?x=1'],
+    ['/simple//', '../../simple/'],
+  ])('asked for as %s is where its relative links are right: %s', async (path, location) => {
+    const reply = await repository.ask({ path });
+    expect([reply.status, reply.headers['location']]).toEqual([308, location]);
+    const target = new URL(location, `https://packages.example.com/mount${path}`);
+    expect(target.pathname.replace('/mount', '')).toBe((path.split('?', 1)[0] as string).replace(/\/+/g, '/'));
+    expect((await repository.ask({ path: '/simple//%2e%2e/' })).status).toBe(400);
+  });
+
   it('survives an outage, and a login page', async () => {
     const request = { path: '/simple/demo/', headers: { accept: JSON_TYPE } };
     const first = await repository.ask(request);
