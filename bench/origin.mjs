@@ -3,7 +3,15 @@
  * (`/files/bytes-10000000-a`, `/files/trickle-16777216-8000-a`), and counters at `/-/counts`. All bodies are in memory.
  */
 import { createServer } from 'node:http';
-import { abbreviate, packument, parsePackageName, representation, seededBytes, tarball } from './lib/fixtures.mjs';
+import {
+  abbreviate,
+  packument,
+  parsePackageName,
+  representation,
+  seededBytes,
+  tarball,
+  versionOf,
+} from './lib/fixtures.mjs';
 
 const ABBREVIATED = 'application/vnd.npm.install-v1+json';
 const LAST_MODIFIED = 'Wed, 01 Jan 2020 00:00:00 GMT';
@@ -27,6 +35,13 @@ function document(name, abbreviated) {
   });
 }
 
+function versionDocument(name, version) {
+  return remember(`version ${name} ${version}`, () => {
+    const found = versionOf(name, version, `${origin}/npm`);
+    return found && representation(Buffer.from(JSON.stringify(found)), 'application/json', true);
+  });
+}
+
 function npmTarball(name, version) {
   return remember(`tarball ${name} ${version}`, () =>
     representation(tarball(name, version), 'application/octet-stream', false),
@@ -42,9 +57,10 @@ function file(path) {
 }
 
 function find(path, request) {
-  const [, mount, name, , archive] = path.split('/');
+  const [, mount, name, second, archive] = path.split('/');
   if (mount === 'files') return file(name);
   if (mount !== 'npm' || !parsePackageName(name)) return undefined;
+  if (second && second !== '-') return versionDocument(name, second);
   if (!archive) return document(name, request.headers.accept?.includes(ABBREVIATED) === true);
   const version = archive.slice(name.length + 1, -'.tgz'.length);
   return npmTarball(name, version);

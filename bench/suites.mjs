@@ -12,6 +12,8 @@ import { bursts } from './scenarios/bursts.mjs';
 import { coldLargePackument } from './scenarios/cold-large-packument.mjs';
 import { footprint } from './scenarios/footprint.mjs';
 import { hits } from './scenarios/hits.mjs';
+import { coldCrowd } from './scenarios/cold-crowd.mjs';
+import { installs } from './scenarios/installs.mjs';
 import { misses } from './scenarios/misses.mjs';
 import * as entrepot from './servers/entrepot.mjs';
 import * as koa from './servers/koa.mjs';
@@ -39,11 +41,11 @@ async function launchGoOrigin(temporary, size = '') {
 export const SUITES = {
   npm: {
     servers: [entrepot, verdaccio, nginx, nginxAuto, nginxCopy, koa],
-    scenarios: [footprint, ...hits, ...misses, ...bursts, coldLargePackument],
+    scenarios: [footprint, ...hits, ...misses, coldCrowd, ...installs, ...bursts, coldLargePackument],
     launchOrigin: () => launchOrigin(),
     remarks: [],
     runs: 5,
-    deadline: 11 * MINUTE,
+    deadline: 15 * MINUTE,
     results: 'RESULTS.md',
   },
   pypi: {

@@ -1,5 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { tarGz } from './archive.mjs';
 
 /**
  * Synthetic packages and files. Everything follows from its name, so that the origin needs no configuration and every
@@ -7,9 +8,10 @@ import { gzipSync } from 'node:zlib';
  *
  * - `versions-133` has 133 versions, `versions-133-cold7` is another package of the same shape;
  * - `tarball-300` has one version whose tarball has 300 KB;
+ * - `package-30-a1` has 30 versions, and the tarball of the last one can be installed: most have a few KB, some 300;
  * - `slow-200-...` as a first part makes the origin wait 200 ms before it answers the document.
  */
-const NAME = /^(?:slow-(\d+)-)?(versions|tarball)-(\d+)(?:-[a-z0-9]+)?$/;
+const NAME = /^(?:slow-(\d+)-)?(versions|tarball|package)-(\d+)(?:-[a-z0-9]+)?$/;
 
 /** The size of the document in bytes by its number of versions. Other counts have about 1.2 KB a version. */
 const DOCUMENT_SIZES = new Map([
@@ -18,6 +20,9 @@ const DOCUMENT_SIZES = new Map([
   [300, 372_000],
   [1500, 9_700_000],
 ]);
+
+/** Kilobytes of tarballs as they are in a lockfile of a web application: half have less than 8, a tenth more than 300. */
+const TARBALL_KILOBYTES = [2, 3, 4, 5, 7, 9, 15, 30, 90, 350];
 
 const BASE_TIME = Date.UTC(2020, 0, 1);
 
@@ -34,6 +39,7 @@ export function parsePackageName(name) {
   const count = Number(match[3]);
   const isTarball = match[2] === 'tarball';
   return {
+    isPackage: match[2] === 'package',
     delay: Number(match[1] ?? 0),
     versions: isTarball ? 1 : count,
     tarballBytes: isTarball ? count * 1000 : 1000,
@@ -41,10 +47,26 @@ export function parsePackageName(name) {
   };
 }
 
-/** The tarball of one version. Not a real archive: no server under test looks inside. */
+/** The tarball of one version. Not a real archive but for a `package`: no server under test looks inside. */
 export function tarball(name, version) {
   const shape = parsePackageName(name);
-  return seededBytes(`${name}@${version}`, shape.tarballBytes);
+  const seed = `${name}@${version}`;
+  if (!shape.isPackage || version !== lastVersion(shape)) return seededBytes(seed, shape.tarballBytes);
+  const kilobytes = TARBALL_KILOBYTES[seededBytes(name, 1)[0] % TARBALL_KILOBYTES.length];
+  return tarGz({
+    'package/package.json': Buffer.from(JSON.stringify({ name, version, license: 'MIT' })),
+    'package/index.js': seededBytes(seed, kilobytes * 1000),
+  });
+}
+
+/** The newest version of a package of this shape. */
+export function lastVersion({ versions }) {
+  return `1.${versions - 1}.0`;
+}
+
+/** What a registry says of one version alone. */
+export function versionOf(name, version, tarballBase) {
+  return packument(name, tarballBase).versions[version];
 }
 
 function dependencies(seed, count) {
@@ -99,7 +121,7 @@ export function packument(name, tarballBase) {
     versions[version] = versionDocument(name, version, tarballBase, dependencyCount);
     time[version] = new Date(BASE_TIME + index * 86_400_000).toISOString();
   }
-  const latest = `1.${shape.versions - 1}.0`;
+  const latest = lastVersion(shape);
   time.modified = time[latest];
   return {
     _id: name,

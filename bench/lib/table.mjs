@@ -119,9 +119,9 @@ export function bars(results) {
         found.push({
           id,
           title,
-          bar: `>= ${bar.least}x ${bar.against}`,
+          bar: bar.most === undefined ? `>= ${bar.least}x ${bar.against}` : `<= ${bar.most}x ${bar.against}`,
           got: `${number(ratio, 2)}x`,
-          met: ratio >= bar.least,
+          met: bar.most === undefined ? ratio >= bar.least : ratio <= bar.most,
         });
       } else {
         const value = ours[bar.of];

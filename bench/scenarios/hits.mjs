@@ -48,6 +48,7 @@ const CASES = [
     ...document('versions-133', GZIP),
     conditional: true,
     servers: DOCUMENT_PEERS,
+    bars: [{ against: 'koa', least: 0.6 }],
   },
   {
     id: 'packument-37-gzip',
