@@ -281,7 +281,8 @@ export interface Protocol {
   ): DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>;
   /**
    * For a large hosted document that is kept in pieces: what stands around and between the bytes of the selected entries.
-   * Core joins them without reading them, so one change costs what the changed piece costs. `undefined`: `render` makes this one.
+   * Core joins them without reading them, so one change costs what the changed piece costs. `undefined`, or where bytes of a
+   * piece are lost: `render` makes this one.
    */
   join?(
     document: DocumentResource,

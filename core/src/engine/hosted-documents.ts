@@ -134,6 +134,11 @@ export class HostedDocuments {
     const mediaType = mediaTypeOf(resource);
     const { joined } = services.storage;
     const document = joined.join(pieces, mediaType, stamp, changesAt());
+    if (!(await joined.isWhole(document))) {
+      // What renders it may know better than to give up for one piece.
+      services.logger.error({ repository: definition.name, key: resource.key }, 'a piece of a document is lost');
+      return undefined;
+    }
     if (document.size <= SMALL_RENDITION) {
       // A small one is quicker as one piece in memory.
       return await this.#rendition(wanted, async () => ({ bytes: joined.open(document), mediaType, changesAt }));

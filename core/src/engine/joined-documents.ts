@@ -94,6 +94,15 @@ export class JoinedDocuments {
     return { etag: `"${hash.digest('base64url').slice(0, 32)}"`, size, changesAt, pieces, stamp };
   }
 
+  /** Whether the bytes of all pieces are there. Each blob is asked for once. */
+  async isWhole({ pieces }: JoinedDocument): Promise<boolean> {
+    for (const { digest, size, bytes } of pieces) {
+      if (bytes === undefined && this.#blobs.peek(digest) === undefined && !(await this.#blobs.confirm(digest, size)))
+        return false;
+    }
+    return true;
+  }
+
   /** Keeps `made` for those who ask for the same. */
   remember(key: string, made: JoinedDocument): void {
     this.#known.set(key, made);
@@ -107,12 +116,19 @@ export class JoinedDocuments {
   async *#bytesOf(pieces: readonly Piece[]): AsyncGenerator<Uint8Array> {
     for (const piece of pieces) {
       if (piece.size <= SMALL_BLOB) yield await this.#read(piece);
-      else yield* (await this.#blobs.open(piece.digest, piece.size)) ?? lost(piece);
+      else yield* (await this.#blobs.open(piece.digest, piece.size)) ?? this.#lost(piece);
     }
   }
 
   async #read({ digest, size, bytes }: Piece): Promise<Buffer> {
-    return bytes ?? this.#blobs.peek(digest) ?? (await this.#blobs.read(digest, size)) ?? lost({ digest });
+    return bytes ?? this.#blobs.peek(digest) ?? (await this.#blobs.read(digest, size)) ?? this.#lost({ digest });
+  }
+
+  /** Who asks next gets a document that is made anew, without counting on this piece. */
+  #lost({ digest }: Pick<Piece, 'digest'>): never {
+    this.#blobs.forget(digest);
+    this.#known.clear();
+    throw new EntrepotError('storage', `The blob ${digest} is missing`, { code: 'BLOB_MISSING' });
   }
 
   /** The document as one gzip member (RFC 1952): each piece is compressed once, whatever documents it comes in. */
@@ -170,8 +186,4 @@ const SUM_BYTES = 4;
 function pieceOf(bytes: Uint8Array): Piece {
   const copy = Buffer.from(bytes);
   return { digest: `sha256:${createHash('sha256').update(copy).digest('hex')}`, size: copy.length, bytes: copy };
-}
-
-function lost({ digest }: Pick<Piece, 'digest'>): never {
-  throw new EntrepotError('storage', `The blob ${digest} is missing`, { code: 'BLOB_MISSING' });
 }

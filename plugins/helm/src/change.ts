@@ -1,14 +1,18 @@
 import { EntrepotError, type Entry, type HostedChange, type HostedContext, type ReceivedEntry } from '@entrepot/core';
 import type { ChartMetadata } from './chart-metadata.js';
-import { chartFileName, relativeUrl } from './chart-url.js';
+import { ChartParts } from './chart-parts.js';
+import { chartFileName } from './chart-url.js';
 import { imageOf, partAt, partOf, type Blob, type Part } from './image.js';
 import { jsonFragment, yamlFragment, type IndexEntry } from './index-fragment.js';
 import { KEY } from './keys.js';
 import { checkProvenance, type Provenance } from './provenance.js';
+import { indexEntry, readVersions, versionsOf, withPrefix, type VersionsAttributes } from './read-versions.js';
 
 /** Media types as ChartMuseum serves them. */
 export const CHART_TYPE = 'application/x-tar';
 export const PROVENANCE_TYPE = 'application/pgp-signature';
+
+const PAGE = 1_000;
 
 /** An archive that was uploaded. */
 export interface ReceivedChart {
@@ -34,16 +38,6 @@ interface ChartAttributes {
   readonly config: Blob;
   /** The keys of its image. */
   readonly image: readonly string[];
-}
-
-/** What the entry of a chart's versions says besides. */
-export interface VersionsAttributes {
-  readonly name: string;
-  readonly versions: readonly string[];
-  /** What the URLs in it begin with. */
-  readonly prefix: string;
-  /** The same as YAML. */
-  readonly yaml: Blob;
 }
 
 /** How a repository makes changes. */
@@ -120,14 +114,17 @@ export class ChartChange {
       const proof = provenances.find((file) => file.metadata.name === name && file.metadata.version === version);
       if (proof !== undefined) checkProvenance(proof.metadata, metadata, part.digest.slice('sha256:'.length));
       await this.#putVersion(metadata, await this.#kept(name, version), { chart: part, metadata, proof });
-      added.set(name, [...(added.get(name) ?? []), this.#indexEntry(metadata, part)]);
+      added.set(name, [
+        ...(added.get(name) ?? []),
+        indexEntry(metadata, { digest: part.digest, fetchedAt: this.#rules.now }),
+      ]);
     }
     for (const proof of provenances) {
       const { name, version } = proof.metadata;
       const alone = !charts.some(({ metadata }) => metadata.name === name && metadata.version === version);
       if (alone) await this.#putVersion({ name, version }, await this.#kept(name, version), { proof });
     }
-    for (const [name, entries] of added) await this.#changeVersions(name, (kept) => this.#limited(name, entries, kept));
+    for (const [name, entries] of added) await this.#addVersions(name, entries);
   }
 
   /** Removes a version, its provenance and its image. @throws EntrepotError `not-found` */
@@ -137,7 +134,9 @@ export class ChartChange {
       throw new EntrepotError('not-found', `There is no version ${version} of a chart ${name}`);
     }
     await this.#removeVersion(name, version);
-    await this.#changeVersions(name, (kept) => kept.filter((entry) => entry.version !== version));
+    const parts = await this.#partsOf(name);
+    await parts.remove(version);
+    await this.#putParts(name, parts);
   }
 
   /** @throws EntrepotError `conflict` */
@@ -197,54 +196,70 @@ export class ChartChange {
     for (const key of keys) this.#remove.add(key);
   }
 
-  /** `kept` with what is new; where that is too much, the oldest go. */
-  async #limited(name: string, added: readonly IndexEntry[], kept: readonly IndexEntry[]): Promise<IndexEntry[]> {
-    const isNew = ({ version }: IndexEntry): boolean => added.some((entry) => entry.version === version);
-    const others = kept.filter((entry) => !isNew(entry));
-    const { perChartLimit = Infinity } = this.#rules;
-    const excess = Math.max(0, others.length + added.length - perChartLimit);
-    // Newest version first, so of those with one time the oldest version goes first.
-    const byAge = others.toReversed().sort((one, other) => compareTexts(one.created ?? '', other.created ?? ''));
-    const dropped = new Set(byAge.slice(0, excess));
-    for (const { version } of dropped) await this.#removeVersion(name, version);
-    return [...others.filter((entry) => !dropped.has(entry)), ...added];
-  }
-
-  /** Changes the part of the index that speaks of the chart `name`. */
-  async #changeVersions(
-    name: string,
-    change: (kept: readonly IndexEntry[]) => readonly IndexEntry[] | Promise<readonly IndexEntry[]>,
-  ): Promise<void> {
-    const key = KEY.versions(this.#tenant, name);
-    const yamlKey = KEY.yaml(this.#tenant, name);
-    const kept = await this.#find(key);
-    const before = kept === undefined ? [] : await readVersions(this.#context.content(kept));
-    const entries = await change(before);
-    if (entries.length === 0) {
-      this.#remove.add(key).add(yamlKey);
-      this.#put({ key: KEY.versions(this.#tenant, ''), bytes: Buffer.from('[]'), mediaType: 'application/json' });
-      return;
+  /** Adds what is new of a chart; where that is too much, the oldest go. */
+  async #addVersions(name: string, added: readonly IndexEntry[]): Promise<void> {
+    const parts = await this.#partsOf(name);
+    for (const entry of added) await parts.put(entry);
+    const { perChartLimit } = this.#rules;
+    if (perChartLimit !== undefined) {
+      const all = await parts.all();
+      // Newest version first, so of those with one time the oldest version goes first.
+      const byAge = all
+        .filter((entry) => !added.includes(entry))
+        .toReversed()
+        .sort((one, other) => compareTexts(one.created ?? '', other.created ?? ''));
+      for (const { version } of byAge.slice(0, Math.max(0, all.length - perChartLimit))) {
+        await this.#removeVersion(name, version);
+        await parts.remove(version);
+      }
     }
-    const { prefix } = this.#rules;
-    const current = entries.map((entry) => withPrefix(entry, prefix));
-    const yaml = partOf(yamlFragment(name, current));
-    const attributes: VersionsAttributes = {
-      name,
-      versions: entries.map(({ version }) => version),
-      prefix,
-      yaml: { digest: yaml.digest, size: yaml.size },
-    };
-    this.#put({ key, bytes: jsonFragment(current), mediaType: 'application/json', attributes: { ...attributes } });
-    this.#put({ key: yamlKey, bytes: yaml.bytes, mediaType: 'application/yaml' });
+    await this.#putParts(name, parts);
   }
 
-  #indexEntry(metadata: ChartMetadata, { digest }: Part): IndexEntry {
-    return {
-      ...metadata,
-      urls: [relativeUrl(['charts', chartFileName(metadata.name, metadata.version)])],
-      created: new Date(this.#rules.now).toISOString(),
-      digest: digest.slice('sha256:'.length),
-    };
+  /** What the index says of the chart `name`. */
+  async #partsOf(name: string): Promise<ChartParts> {
+    const first = KEY.versions(this.#tenant, name);
+    const found = new Map<number, Entry>();
+    const base = await this.#find(first);
+    if (base !== undefined) found.set(0, base);
+    const prefix = `${first}/`;
+    for (let after: string | undefined; ;) {
+      const page = await this.#context.list({ prefix, after, limit: PAGE });
+      for (const entry of page) found.set(Number(entry.key.slice(prefix.length)), entry);
+      if (page.length < PAGE) break;
+      after = page.at(-1)?.key;
+    }
+    const kept = Array.from(found, ([number, entry]) => ({ number, versions: versionsOf(entry).versions }));
+    return new ChartParts(kept, async (number) => {
+      const entry = found.get(number) as Entry;
+      this.#expect.set(entry.key, entry);
+      return await readVersions(this.#tenant, entry, this.#context);
+    });
+  }
+
+  async #putParts(name: string, parts: ChartParts): Promise<void> {
+    const { put, remove } = await parts.changes();
+    const { prefix } = this.#rules;
+    for (const { number, entries } of put) {
+      const key = KEY.versions(this.#tenant, name, number);
+      // Another replica may have begun a part as well.
+      await this.#find(key);
+      const current = entries.map((entry) => withPrefix(entry, prefix));
+      const yaml = partOf(yamlFragment(current));
+      const attributes: VersionsAttributes = {
+        name,
+        versions: entries.map(({ version }) => version),
+        prefix,
+        yaml: { digest: yaml.digest, size: yaml.size },
+      };
+      this.#put({ key, bytes: jsonFragment(current), mediaType: 'application/json', attributes: { ...attributes } });
+      const yamlKey = KEY.yaml(this.#tenant, name, number);
+      this.#put({ key: yamlKey, bytes: yaml.bytes, mediaType: 'application/yaml' });
+    }
+    if (remove.length === 0) return;
+    for (const number of remove)
+      this.#remove.add(KEY.versions(this.#tenant, name, number)).add(KEY.yaml(this.#tenant, name, number));
+    this.#put({ key: KEY.versions(this.#tenant, ''), bytes: Buffer.alloc(0), mediaType: 'application/json' });
   }
 
   async #kept(name: string, version: string): Promise<Kept> {
@@ -263,16 +278,6 @@ export class ChartChange {
   #put(entry: ReceivedEntry): void {
     this.#replace.set(entry.key, entry);
   }
-}
-
-/** The versions of a chart, newest first, out of what is kept for indexes. */
-export async function readVersions(content: ReturnType<HostedContext['content']>): Promise<IndexEntry[]> {
-  return JSON.parse(Buffer.from(await content.bytes(Infinity)).toString()) as IndexEntry[];
-}
-
-/** `entry` with a URL that begins with `prefix`. */
-export function withPrefix(entry: IndexEntry, prefix: string): IndexEntry {
-  return { ...entry, urls: [prefix + relativeUrl(['charts', chartFileName(entry.name, entry.version)])] };
 }
 
 function sourceOf({ bytes, sameAs }: Part): Pick<ReceivedEntry, 'bytes' | 'sameAs'> {

@@ -23,9 +23,9 @@ import {
   type RewriteContext,
   type UploadResource,
 } from '@entrepot/core';
-import { CHART_TYPE, ChartChange, PROVENANCE_TYPE, readVersions, withPrefix } from './change.js';
-import type { ReceivedFile, VersionsAttributes } from './change.js';
+import { CHART_TYPE, ChartChange, PROVENANCE_TYPE, type ReceivedFile } from './change.js';
 import { readChart, readValues, templatesJson } from './chart-archive.js';
+import { inOrder } from './chart-parts.js';
 import { chartFileName, encodedTenant } from './chart-url.js';
 import { challenge } from './challenge.js';
 import { refused, renderError } from './errors.js';
@@ -36,6 +36,7 @@ import { YAML_INDEX, yamlFragment, type IndexEntry, type IndexForm, type IndexHe
 import { KEY } from './keys.js';
 import type { HelmOptions } from './options.js';
 import { LARGEST_PROVENANCE, readProvenance } from './provenance.js';
+import { readVersions, versionsOf, withPrefix } from './read-versions.js';
 import { endpointsOf, imageEndpointOf, METHODS, type Endpoint, type ImageEndpoint } from './routes.js';
 import { welcomePage } from './welcome.js';
 
@@ -104,15 +105,19 @@ export class HelmHosted implements Protocol {
       case 'provenances':
         return this.#upload(endpoint.tenant, head, 'provenance');
       case 'chart':
-        return this.#document(endpoint, {});
+        return this.#document(endpoint, { fromEntries: othersOf(endpoint) });
       case 'version':
-        if (head.method !== 'DELETE') return this.#document(endpoint, { coordinates: coordinatesOf(endpoint) });
-        return this.#options.deletes ? this.#deletion(endpoint) : undefined;
+        if (head.method === 'DELETE') return this.#options.deletes ? this.#deletion(endpoint) : undefined;
+        return this.#ofVersion(endpoint);
       case 'templates':
-        return this.#document(endpoint, { coordinates: coordinatesOf(endpoint) });
+        return this.#ofVersion(endpoint);
       case 'values':
-        return this.#document(endpoint, { coordinates: coordinatesOf(endpoint), mediaType: 'application/yaml' });
+        return { ...this.#ofVersion(endpoint), mediaType: 'application/yaml' };
     }
+  }
+
+  #ofVersion(endpoint: Endpoint & { readonly kind: 'version' | 'templates' | 'values' }): DocumentResource {
+    return this.#document(endpoint, { coordinates: coordinatesOf(endpoint), fromEntries: othersOf(endpoint) });
   }
 
   /** A document that `render` makes; of none of the entries, unless `more` says so. */
@@ -247,17 +252,20 @@ export class HelmHosted implements Protocol {
     const view = viewOf(document);
     if (view.kind !== 'index' && view.kind !== 'charts') return undefined;
     const charts = pageOfCharts(entries, view);
-    if (!charts.every((entry) => this.#isCurrent(entry, view.tenant, context))) return undefined;
+    if (!charts.flat().every((entry) => this.#isCurrent(entry, view.tenant, context))) return undefined;
     const joiner = new IndexJoiner(this.#formOf(view.kind));
     const asYaml = view.kind === 'index' && this.#options.index === 'yaml';
-    const pieces = charts.flatMap((entry): JoinedPiece[] => {
-      const { name, yaml } = versionsOf(entry);
-      return [joiner.before(name), asYaml ? { ...entry, ...yaml } : entry];
+    const pieces = charts.flatMap((parts): JoinedPiece[] => {
+      const { name } = versionsOf(parts[0] as Entry);
+      return joiner.chart<JoinedPiece>(
+        name,
+        parts.map((part) => (asYaml ? { ...part, ...versionsOf(part).yaml } : part)),
+      );
     });
     return [...pieces, joiner.close(headOf(entries, context))];
   }
 
-  /** Whether what is kept of a chart is as it is to be shown. */
+  /** Whether a part of the index is as it is to be shown. */
   #isCurrent(entry: Entry, tenant: string, { admits }: RewriteContext): boolean {
     const { name, prefix, versions } = versionsOf(entry);
     if (prefix !== this.#prefix(tenant)) return false;
@@ -279,12 +287,12 @@ export class HelmHosted implements Protocol {
       case 'charts':
         return this.#renderCharts(view, await collected(entries), context);
       case 'chart':
-        return [jsonFragment(await this.#versions(view, context))];
+        return [`[${jsonFragment(await this.#versions(view, entries, context)).toString()}]`];
       case 'version':
-        return [entryJson(await this.#version(view, context))];
+        return [entryJson(await this.#version(view, entries, context))];
       case 'templates':
       case 'values':
-        return await this.#renderPart(view, context);
+        return await this.#renderPart(view, entries, context);
       case 'tags': {
         const tags = (await collected(entries)).map(({ key }) => key.slice(document.fromEntries?.prefix.length));
         return [JSON.stringify({ name: [view.tenant, view.name].filter(Boolean).join('/'), tags })];
@@ -298,25 +306,25 @@ export class HelmHosted implements Protocol {
   async *#renderCharts(
     view: View & { readonly kind: 'index' | 'charts' },
     entries: readonly Entry[],
-    context: RewriteContext & Pick<HostedContext, 'content'>,
+    context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): AsyncGenerator<Uint8Array> {
     const asYaml = view.kind === 'index' && this.#options.index === 'yaml';
     const joiner = new IndexJoiner(this.#formOf(view.kind));
-    for (const entry of pageOfCharts(entries, view)) {
-      const versions = await this.#shown(entry, view.tenant, context);
+    for (const parts of pageOfCharts(entries, view)) {
+      const versions = await this.#shown(parts, view.tenant, context);
       if (versions.length === 0) continue;
-      const { name } = versionsOf(entry);
-      yield joiner.before(name);
-      yield asYaml ? yamlFragment(name, versions) : jsonFragment(versions);
+      const { name } = versionsOf(parts[0] as Entry);
+      yield* joiner.chart(name, [asYaml ? yamlFragment(versions) : jsonFragment(versions)]);
     }
     yield joiner.close(headOf(entries, context));
   }
 
   async #renderPart(
     view: View & { readonly kind: 'version' | 'templates' | 'values' },
+    parts: AsyncIterable<Entry>,
     context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): Promise<DocumentBytes> {
-    const { name, version } = await this.#version(view, context);
+    const { name, version } = await this.#version(view, parts, context);
     const archive = await context.find(KEY.chart(view.tenant, chartFileName(name, version)));
     if (archive === undefined) throw new EntrepotError('not-found', `no chart version found for ${name}-${version}`);
     const content = context.content(archive);
@@ -329,36 +337,42 @@ export class HelmHosted implements Protocol {
   /** The version that a path names. @throws EntrepotError `not-found` */
   async #version(
     { tenant, name, version }: View & { readonly kind: 'version' | 'templates' | 'values' },
+    others: AsyncIterable<Entry>,
     context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): Promise<IndexEntry> {
-    const entry = await context.find(KEY.versions(tenant, name));
-    if (entry === undefined) throw new EntrepotError('not-found', 'no chart name found');
-    const found = findVersion(await this.#shown(entry, tenant, context), version);
+    const parts = await partsOf(tenant, name, others, context);
+    if (parts.length === 0) throw new EntrepotError('not-found', 'no chart name found');
+    const wanted = parts.filter((part) => version === 'latest' || versionsOf(part).versions.includes(version));
+    const found = findVersion(await this.#shown(wanted, tenant, context), version);
     if (found !== undefined) return found;
     throw new EntrepotError('not-found', `no chart version found for ${name}-${version}`);
   }
 
   async #versions(
     { tenant, name }: View & { readonly kind: 'chart' },
+    others: AsyncIterable<Entry>,
     context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): Promise<IndexEntry[]> {
-    const entry = await context.find(KEY.versions(tenant, name));
-    const versions = entry === undefined ? [] : await this.#shown(entry, tenant, context);
+    const versions = await this.#shown(await partsOf(tenant, name, others, context), tenant, context);
     if (versions.length === 0) throw new EntrepotError('not-found', 'chart not found');
     return versions;
   }
 
-  /** The versions of a chart that may be shown. */
+  /** The versions in parts of the index that may be shown. */
   async #shown(
-    entry: Entry,
+    parts: readonly Entry[],
     tenant: string,
-    { content, admits }: RewriteContext & Pick<HostedContext, 'content'>,
+    context: RewriteContext & Pick<HostedContext, 'content' | 'find'>,
   ): Promise<IndexEntry[]> {
-    const versions = await readVersions(content(entry));
     const prefix = this.#prefix(tenant);
-    return versions
-      .filter(({ name, version }) => admits({ ecosystem: 'helm', name, version }))
-      .map((version) => withPrefix(version, prefix));
+    const shown: IndexEntry[] = [];
+    for (const part of parts) {
+      for (const entry of await readVersions(tenant, part, context)) {
+        const { name, version } = entry;
+        if (context.admits({ ecosystem: 'helm', name, version })) shown.push(withPrefix(entry, prefix));
+      }
+    }
+    return shown;
   }
 
   challenge(need: AccessNeed, { baseUrl }: { readonly baseUrl: string }): string {
@@ -442,9 +456,38 @@ function pageOf(query: URLSearchParams): { readonly offset: number; readonly lim
   return { offset: Number(offset), limit: limit === undefined ? undefined : Number(limit) };
 }
 
-/** Those of a page; without the entry that only says that something went. */
-function pageOfCharts(entries: readonly Entry[], { offset = 0, limit = Infinity }: View): readonly Entry[] {
-  return entries.filter(({ attributes }) => attributes !== undefined).slice(offset, offset + limit);
+/** The parts of the index that speak of a chart, besides its first one. */
+function othersOf({ tenant, name }: { readonly tenant: string; readonly name: string }): EntrySelection {
+  return { prefix: `${KEY.versions(tenant, name)}/`, orEmpty: true };
+}
+
+/** All parts of a chart, newest versions first. */
+async function partsOf(
+  tenant: string,
+  name: string,
+  others: AsyncIterable<Entry>,
+  { find }: Pick<HostedContext, 'find'>,
+): Promise<Entry[]> {
+  const first = await find(KEY.versions(tenant, name));
+  return first === undefined ? [] : sortedParts([first, ...(await collected(others))]);
+}
+
+function sortedParts(parts: readonly Entry[]): Entry[] {
+  if (parts.length < 2) return [...parts];
+  return inOrder(parts.map((part) => ({ part, versions: versionsOf(part).versions }))).map(({ part }) => part);
+}
+
+/** The parts of each chart of a page; without the entry that only says that something went. */
+function pageOfCharts(entries: readonly Entry[], { offset = 0, limit = Infinity }: View): Entry[][] {
+  const charts = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    if (entry.attributes === undefined) continue;
+    const { name } = versionsOf(entry);
+    const parts = charts.get(name);
+    if (parts === undefined) charts.set(name, [entry]);
+    else parts.push(entry);
+  }
+  return Array.from(charts.values(), sortedParts).slice(offset, offset + limit);
 }
 
 function headOf(entries: readonly Entry[], { baseUrl }: RewriteContext): IndexHead {
@@ -458,10 +501,6 @@ function headOf(entries: readonly Entry[], { baseUrl }: RewriteContext): IndexHe
 
 function viewOf({ variant = '' }: DocumentResource): View {
   return JSON.parse(variant) as View;
-}
-
-function versionsOf({ attributes }: Entry): VersionsAttributes {
-  return attributes as unknown as VersionsAttributes;
 }
 
 function isOfApi({ kind }: View): boolean {

@@ -30,8 +30,10 @@ export interface IndexHead {
 
 /** What stands around and between the charts of one kind of list. */
 export interface IndexForm {
-  /** Before the fragment of a chart. */
+  /** Before the fragments of a chart. */
   before(name: string, isFirst: boolean): string;
+  readonly between: string;
+  readonly after: string;
   close(head: IndexHead, isEmpty: boolean): string;
 }
 
@@ -67,23 +69,25 @@ export function entryJson(entry: IndexEntry): string {
   return JSON.stringify(sorted(entry));
 }
 
-/** The JSON of one chart: the list of its versions, newest first. */
+/** The JSON of some versions of a chart, newest first, without what is around a list. */
 export function jsonFragment(entries: Iterable<IndexEntry>): Buffer {
-  return Buffer.from(`[${newestFirst(entries).map(entryJson).join(',')}]`);
+  return Buffer.from(newestFirst(entries).map(entryJson).join(','));
 }
 
-/** The YAML of one chart, newest version first: its lines below `entries:`. Nothing when there are no versions. */
-export function yamlFragment(name: string, entries: Iterable<IndexEntry>): Buffer {
-  const list = newestFirst(entries);
-  if (list.length === 0) return Buffer.alloc(0);
-  const lines = [`  ${yamlJson(name)}:\n`];
-  for (const entry of list) lines.push(`  - ${yamlMapping(sorted(entry), '    ')}`);
-  return Buffer.from(lines.join(''));
+/** The YAML of some versions of a chart, newest first: their lines below the name of the chart. */
+export function yamlFragment(entries: Iterable<IndexEntry>): Buffer {
+  return Buffer.from(
+    newestFirst(entries)
+      .map((entry) => `  - ${yamlMapping(sorted(entry), '    ')}`)
+      .join(''),
+  );
 }
 
 /** The index as JSON, which is YAML too: for helm six times as fast to read. For fragments of `jsonFragment`. */
 export const JSON_INDEX: IndexForm = {
-  before: (name, isFirst) => `${isFirst ? JSON_START : ','}${JSON.stringify(name)}:`,
+  before: (name, isFirst) => `${isFirst ? JSON_START : ','}${JSON.stringify(name)}:[`,
+  between: ',',
+  after: ']',
   close: ({ generated, serverInfo }, isEmpty) => {
     const server = serverInfo === undefined ? '' : `,"serverInfo":${JSON.stringify(serverInfo)}`;
     const time = generated === undefined ? '' : `,"generated":${JSON.stringify(generated)}`;
@@ -93,7 +97,9 @@ export const JSON_INDEX: IndexForm = {
 
 /** The index as YAML. For fragments of `yamlFragment`. */
 export const YAML_INDEX: IndexForm = {
-  before: (_name, isFirst) => (isFirst ? 'apiVersion: v1\nentries:\n' : ''),
+  before: (name, isFirst) => `${isFirst ? 'apiVersion: v1\nentries:\n' : ''}  ${yamlJson(name)}:\n`,
+  between: '',
+  after: '',
   close: ({ generated, serverInfo }, isEmpty) => {
     const path = serverInfo?.contextPath;
     const server = path === undefined ? ' {}' : `\n  contextPath: ${yamlJson(path)}`;
@@ -107,7 +113,9 @@ export const YAML_INDEX: IndexForm = {
 
 /** ChartMuseum's list of all charts, `{name: [version, …]}`. For fragments of `jsonFragment`. */
 export const CHART_LIST: IndexForm = {
-  before: (name, isFirst) => `${isFirst ? '{' : ','}${JSON.stringify(name)}:`,
+  before: (name, isFirst) => `${isFirst ? '{' : ','}${JSON.stringify(name)}:[`,
+  between: ',',
+  after: ']',
   close: (_head, isEmpty) => (isEmpty ? '{}' : '}'),
 };
 
@@ -120,11 +128,13 @@ export class IndexJoiner {
     this.#form = form;
   }
 
-  /** What stands before the fragment of `name`. */
-  before(name: string): Buffer {
-    const text = this.#form.before(name, this.#isEmpty);
+  /** The fragments of the chart `name`, with what stands around them. */
+  chart<Piece>(name: string, fragments: readonly Piece[]): (Piece | Buffer)[] {
+    const { before, between, after } = this.#form;
+    const start = before(name, this.#isEmpty);
     this.#isEmpty = false;
-    return Buffer.from(text);
+    const pieces = fragments.flatMap((fragment, at) => (at === 0 ? [fragment] : [Buffer.from(between), fragment]));
+    return [Buffer.from(start), ...pieces, Buffer.from(after)];
   }
 
   /** What stands behind the last fragment. */

@@ -8,10 +8,13 @@ export const KEY = {
   provenances: (tenant: string) => `provenance/${tenant}//`,
   /** @param file of the archive */
   provenance: (tenant: string, file: string) => `provenance/${tenant}//${file}.prov`,
-  /** The JSON of the versions of a chart, for indexes. With an empty name: says when the last version of a chart went. */
-  versions: (tenant: string, name: string) => `versions/${tenant}//${name}`,
+  /**
+   * The JSON of a part of the versions of a chart, for indexes: the first one has the name of the chart. With an empty name: says
+   * when versions of a chart went.
+   */
+  versions: (tenant: string, name: string, part = 0) => `versions/${tenant}//${name}${part === 0 ? '' : `/${part}`}`,
   /** The same as YAML. */
-  yaml: (tenant: string, name: string) => `yaml/${tenant}//${name}`,
+  yaml: (tenant: string, name: string, part = 0) => `yaml/${tenant}//${name}${part === 0 ? '' : `/${part}`}`,
   blob: (tenant: string, name: string, digest: string) => `blob/${tenant}//${name}/${digest}`,
   manifest: (tenant: string, name: string, digest: string) => `manifest/${tenant}//${name}/${digest}`,
   tag: (tenant: string, name: string, tag: string) => `tag/${tenant}//${name}/${tag}`,

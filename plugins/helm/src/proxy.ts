@@ -144,8 +144,7 @@ export class HelmProxy implements Protocol {
       if (admitted.length === 0) continue;
       const entries = admitted.map(({ entry }) => entry);
       for (const { created } of entries) newest = laterOf(newest, created);
-      yield joiner.before(name);
-      yield this.#isYaml ? yamlFragment(name, entries) : jsonFragment(entries);
+      yield* joiner.chart(name, [this.#isYaml ? yamlFragment(entries) : jsonFragment(entries)]);
     }
     yield joiner.close({ generated: newest ?? charts.generated });
   }

@@ -263,6 +263,52 @@ describe('an upload', () => {
     expect(kept.filter(({ key }) => key.includes('3.0.0'))).toEqual([]);
   });
 
+  it('writes as much for the last of many versions of a chart as for the first of them', async () => {
+    const repository = await open();
+    const written = async (): Promise<number> => {
+      let bytes = 0;
+      for await (const { size } of repository.blobs.list()) bytes += size;
+      return bytes;
+    };
+    const growths: number[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const before = await written();
+      for (let at = 0; at < 80; at += 1) await taken(repository, post(pack('app', `1.${round}.${at}`)));
+      growths.push((await written()) - before);
+    }
+    expect(growths[3]).toBeLessThan(1.2 * (growths[1] as number));
+    const expected = [3, 2, 1, 0].flatMap((minor) => Array.from({ length: 80 }, (_, at) => `1.${minor}.${79 - at}`));
+    expect(versionsIn(await indexOf(repository))).toEqual({ app: expected });
+    const listed = JSON.parse((await repository.ask('/api/charts/app')).body.toString()) as { version: string }[];
+    expect(listed.map(({ version }) => version)).toEqual(expected);
+    expect(await told(repository.ask('/api/charts/app/1.1.7'))).toMatchObject([200, { version: '1.1.7' }]);
+    expect(await told(repository.ask('/api/charts/app/latest'))).toMatchObject([200, { version: '1.3.79' }]);
+  });
+
+  it.each(['', 'yaml'])('is no less an index because a part of it is lost (%s)', async (form) => {
+    const options = form === '' ? {} : { index: form };
+    const repository = await open(options);
+    for (let at = 0; at < 40; at += 1) await taken(repository, post(pack('app', `1.${at}.0`)));
+    await taken(repository, post(pack('other', '1.0.0')));
+    const before = await indexOf(repository);
+    const parts = (await repository.entries.list('test', { prefix: '', limit: 1_000 })).filter(({ key }) =>
+      /^(?:versions|yaml)\/\/\/?app/.test(key),
+    );
+    expect(parts).toHaveLength(4);
+    for (const { digest } of parts) await repository.blobs.delete(digest);
+    const restarted = await open(options, { stores: repository });
+    expect((await indexOf(restarted)).entries).toEqual(before.entries);
+    expect((await restarted.ask('/api/charts')).status).toBe(200);
+    expect(await told(restarted.ask('/api/charts/app/1.7.0'))).toMatchObject([200, { version: '1.7.0' }]);
+    await taken(restarted, post(pack('app', '2.0.0')), post(pack('other', '1.1.0')));
+    expect((await restarted.ask({ method: 'DELETE', path: '/api/charts/app/1.0.0' })).status).toBe(200);
+    const now = versionsIn(await indexOf(restarted));
+    expect(now).toEqual({
+      app: ['2.0.0', ...Array.from({ length: 39 }, (_, at) => `1.${39 - at}.0`)],
+      other: ['1.1.0', '1.0.0'],
+    });
+  });
+
   it('leaves nothing behind when all is deleted, but when that was', async () => {
     const repository = await open();
     await taken(

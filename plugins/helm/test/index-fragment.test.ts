@@ -15,6 +15,7 @@ import {
   type IndexForm,
   type IndexHead,
 } from '../src/index-fragment.js';
+import { newestFirst } from '../src/version-order.js';
 
 const DIGEST = 'ab'.repeat(32);
 const GENERATED = '2024-05-01T12:34:56Z';
@@ -50,10 +51,13 @@ const HEAD = { generated: GENERATED };
 
 function joined(form: IndexForm, charts: Record<string, IndexEntry[]>, head: IndexHead = HEAD): string {
   const joiner = new IndexJoiner(form);
-  const parts = Object.entries(charts).flatMap(([name, entries]) => [
-    joiner.before(name),
-    form === YAML_INDEX ? yamlFragment(name, entries) : jsonFragment(entries),
-  ]);
+  const parts = Object.entries(charts).flatMap(([name, entries]) =>
+    // A chart may come in parts.
+    joiner.chart(
+      name,
+      newestFirst(entries).map((entry) => (form === YAML_INDEX ? yamlFragment([entry]) : jsonFragment([entry]))),
+    ),
+  );
   return Buffer.concat([...parts, joiner.close(head)]).toString();
 }
 
@@ -89,12 +93,11 @@ describe('an index', () => {
 
   it('is printed as people know it', async () => {
     expect(
-      yamlFragment('x', [
+      yamlFragment([
         entry('1.0.0', { keywords: ['a'], maintainers: [{ name: 'A', url: 'https://a.example.com' }] }),
       ]).toString(),
     ).toBe(
-      `  "x":
-  - apiVersion: "v2"
+      `  - apiVersion: "v2"
     digest: "${DIGEST}"
     keywords:
     - "a"
@@ -118,13 +121,13 @@ describe('an index', () => {
     expect(jsonFragment([entry('1.0.0+a'), entry('1.0.0+b')])).toEqual(
       jsonFragment([entry('1.0.0+b'), entry('1.0.0+a')]),
     );
-    expect(yamlFragment('x', [turned])).toEqual(yamlFragment('x', [NASTY]));
+    expect(yamlFragment([turned])).toEqual(yamlFragment([NASTY]));
   });
 
   it('has no field that helm does not know', () => {
     const more = { ...entry('1.0.0'), score: 1, tillerVersion: '>2' } as IndexEntry;
     expect(JSON.parse(entryJson(more))).toEqual(entry('1.0.0'));
-    expect(yamlFragment('x', [more]).toString()).not.toMatch(/score|tiller/);
+    expect(yamlFragment([more]).toString()).not.toMatch(/score|tiller/);
   });
 });
 

@@ -1,0 +1,120 @@
+import type { IndexEntry } from './index-fragment.js';
+import { newestFirst } from './version-order.js';
+
+/**
+ * How many versions a part of the index has at the most. A version that comes or goes costs the writing of one part, however
+ * many versions its chart has.
+ */
+export const PART_VERSIONS = 32;
+
+/** A part of the versions of a chart that is kept. */
+export interface KeptPart {
+  /** 0, or any other; no two parts of a chart have one. */
+  readonly number: number;
+  /** Newest first, and all of them newer, or all older, than those of another part. Never empty. */
+  readonly versions: readonly string[];
+}
+
+interface Part extends KeptPart {
+  /** Absent: as they are kept. */
+  readonly entries?: readonly IndexEntry[] | undefined;
+}
+
+/** The versions of one chart, in parts. As long as there is any, one of the parts has the number 0. */
+export class ChartParts {
+  readonly #kept: ReadonlySet<number>;
+  readonly #read: (number: number) => Promise<readonly IndexEntry[]>;
+  /** Newest first. */
+  #parts: Part[];
+
+  /** @param read gives what is kept of a part */
+  constructor(kept: readonly KeptPart[], read: (number: number) => Promise<readonly IndexEntry[]>) {
+    this.#kept = new Set(kept.map(({ number }) => number));
+    this.#read = read;
+    this.#parts = inOrder(kept);
+  }
+
+  /** All versions, newest first. */
+  async all(): Promise<IndexEntry[]> {
+    const lists: (readonly IndexEntry[])[] = [];
+    for (const part of this.#parts) lists.push(await this.#entriesOf(part));
+    return lists.flat();
+  }
+
+  /** Puts a version, in place of one that is spelled the same. */
+  async put(entry: IndexEntry): Promise<void> {
+    const at = this.#placeOf(entry.version);
+    const part = this.#parts[at];
+    if (part === undefined) return this.#replace(at, [{ number: 0, entries: [entry] }]);
+    const before = await this.#entriesOf(part);
+    const entries = newestFirst([...before.filter(({ version }) => version !== entry.version), entry]);
+    if (entries.length <= PART_VERSIONS) return this.#replace(at, [{ number: part.number, entries }]);
+    const [head, ...rest] = entries;
+    // Versions come in their order: a full part of older ones is left as it is.
+    if (at === 0 && head === entry && rest.length === before.length) return this.#insert([entry]);
+    const cut = Math.ceil(entries.length / 2);
+    this.#replace(at, [
+      { number: part.number, entries: entries.slice(0, cut) },
+      { number: this.#freeNumber(), entries: entries.slice(cut) },
+    ]);
+  }
+
+  async remove(version: string): Promise<void> {
+    const at = this.#parts.findIndex(({ versions }) => versions.includes(version));
+    const part = this.#parts[at];
+    if (part === undefined) return;
+    const entries = (await this.#entriesOf(part)).filter((entry) => entry.version !== version);
+    this.#replace(at, entries.length === 0 ? [] : [{ number: part.number, entries }]);
+  }
+
+  /** What is to be written, and what is to go. */
+  async changes(): Promise<{
+    readonly put: readonly { readonly number: number; readonly entries: readonly IndexEntry[] }[];
+    readonly remove: readonly number[];
+  }> {
+    const [first] = this.#parts;
+    if (first !== undefined && !this.#parts.some(({ number }) => number === 0))
+      this.#replace(0, [{ number: 0, entries: await this.#entriesOf(first) }]);
+    const put = this.#parts.flatMap(({ number, entries }) => (entries === undefined ? [] : [{ number, entries }]));
+    const left = new Set(this.#parts.map(({ number }) => number));
+    return { put, remove: [...this.#kept].filter((number) => !left.has(number)) };
+  }
+
+  async #entriesOf({ number, entries }: Part): Promise<readonly IndexEntry[]> {
+    return entries ?? (await this.#read(number));
+  }
+
+  #replace(at: number, parts: readonly { readonly number: number; readonly entries: readonly IndexEntry[] }[]): void {
+    const made = parts.map((part) => ({ ...part, versions: part.entries.map(({ version }) => version) }));
+    this.#parts = this.#parts.toSpliced(at, 1, ...made);
+  }
+
+  /** Puts a part before all others. */
+  #insert(entries: readonly IndexEntry[]): void {
+    const versions = entries.map(({ version }) => version);
+    this.#parts = [{ number: this.#freeNumber(), versions, entries }, ...this.#parts];
+  }
+
+  /** Where the part is that a version belongs to. */
+  #placeOf(version: string): number {
+    const known = this.#parts.findIndex(({ versions }) => versions.includes(version));
+    if (known >= 0) return known;
+    const heads = newestFirst([
+      { version },
+      ...this.#parts.map(({ versions }) => ({ version: versions[0] as string })),
+    ]);
+    return Math.max(0, heads.findIndex((head) => head.version === version) - 1);
+  }
+
+  #freeNumber(): number {
+    const taken = new Set([...this.#kept, ...this.#parts.map(({ number }) => number)]);
+    let number = 0;
+    while (taken.has(number)) number += 1;
+    return number;
+  }
+}
+
+/** Parts of one chart, newest versions first. */
+export function inOrder<Some extends { readonly versions: readonly string[] }>(parts: readonly Some[]): Some[] {
+  return newestFirst(parts.map((part) => ({ version: part.versions[0] as string, part }))).map(({ part }) => part);
+}

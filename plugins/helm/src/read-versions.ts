@@ -1,0 +1,84 @@
+import { EntrepotError, type Entry, type HostedContext } from '@entrepot/core';
+import type { ChartMetadata } from './chart-metadata.js';
+import { readChart } from './chart-archive.js';
+import { chartFileName, relativeUrl } from './chart-url.js';
+import type { IndexEntry } from './index-fragment.js';
+import { KEY } from './keys.js';
+
+/** What the entry of a part of a chart's versions says besides. */
+export interface VersionsAttributes {
+  readonly name: string;
+  /** Newest first. */
+  readonly versions: readonly string[];
+  /** What the URLs in it begin with. */
+  readonly prefix: string;
+  /** The same as YAML. */
+  readonly yaml: Pick<Entry, 'digest' | 'size'>;
+}
+
+/** What the entry of a part says. */
+export function versionsOf({ attributes }: Entry): VersionsAttributes {
+  return attributes as unknown as VersionsAttributes;
+}
+
+/**
+ * The versions of a part of the index, newest first. Where that is lost or damaged, they are read from the archives: they say all
+ * of it but the moment of the upload, which is that of the archive then.
+ */
+export async function readVersions(
+  tenant: string,
+  part: Entry,
+  context: Pick<HostedContext, 'content' | 'find'>,
+): Promise<IndexEntry[]> {
+  try {
+    const text = Buffer.from(await context.content(part).bytes(Infinity)).toString();
+    return JSON.parse(`[${text}]`) as IndexEntry[];
+  } catch (error) {
+    const isLost = error instanceof EntrepotError && error.kind === 'storage';
+    if (!isLost && !(error instanceof SyntaxError)) throw error;
+    return await readArchives(tenant, part, context);
+  }
+}
+
+async function readArchives(
+  tenant: string,
+  part: Entry,
+  { content, find }: Pick<HostedContext, 'content' | 'find'>,
+): Promise<IndexEntry[]> {
+  const { name, versions, prefix } = versionsOf(part);
+  const entries: IndexEntry[] = [];
+  for (const version of versions) {
+    const archive = await find(KEY.chart(tenant, chartFileName(name, version)));
+    // What is lost as well cannot be pulled either.
+    const metadata = archive && (await metadataOf(content(archive).stream()));
+    if (archive !== undefined && metadata !== undefined)
+      entries.push(withPrefix(indexEntry(metadata, archive), prefix));
+  }
+  return entries;
+}
+
+async function metadataOf(archive: AsyncIterable<Uint8Array>): Promise<ChartMetadata | undefined> {
+  try {
+    return await readChart(archive);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the index says of a chart. */
+export function indexEntry(
+  metadata: ChartMetadata,
+  { digest, fetchedAt }: Pick<Entry, 'digest' | 'fetchedAt'>,
+): IndexEntry {
+  return {
+    ...metadata,
+    urls: [relativeUrl(['charts', chartFileName(metadata.name, metadata.version)])],
+    created: new Date(fetchedAt).toISOString(),
+    digest: digest.slice('sha256:'.length),
+  };
+}
+
+/** `entry` with a URL that begins with `prefix`. */
+export function withPrefix(entry: IndexEntry, prefix: string): IndexEntry {
+  return { ...entry, urls: [prefix + relativeUrl(['charts', chartFileName(entry.name, entry.version)])] };
+}
