@@ -37,6 +37,7 @@ import { createApp } from './http/app.js';
 import { advisoryRoutes } from './http/audit-routes.js';
 import { explainPage } from './http/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
+import { isIndexLost, lostIndexAdvice } from './drivers/lost-index.js';
 import { Drain } from './http/drain.js';
 import type { ExchangeObserver } from './http/exchange.js';
 import { healthRoutes, PROBES } from './http/health-routes.js';
@@ -119,6 +120,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
   try {
     if (prepared.problems.length > 0) throw new ConfigurationError(prepared.problems);
     await prepared.root.start();
+    await sayIfIndexIsLost(prepared.root, loaded.config.storage.path);
     openEngines(prepared);
     keepFoundUpstreams(loaded.config, prepared.found, prepared.root.get(ROOT_LOGGER));
     return assemble(loaded, prepared, options.wait ?? delay);
@@ -126,6 +128,10 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     await abandon(prepared);
     throw error;
   }
+}
+
+async function sayIfIndexIsLost(root: Scope, path: string): Promise<void> {
+  if (await isIndexLost(root.get(DATABASE), root.get(BLOBS))) root.get(ROOT_LOGGER).error({}, lostIndexAdvice(path));
 }
 
 /** What `createHost` would serve, and everything that it would refuse. Opens no storage and listens on nothing. */

@@ -251,3 +251,23 @@ repositories: { a: { type: nothing }, b: { type: files, upstream: "https://files
     expect(problems.map(({ path }) => path)).toEqual(['repositories.a.type']);
   });
 });
+
+describe('a database that was lost', () => {
+  it('is told of at the start, while blobs are there', async () => {
+    const { url } = await upstream();
+    const loaded = await load(`repositories: { mirror: { type: files, upstream: "${url}" } }`);
+    const { metadata } = loaded.config;
+    const path = 'path' in metadata ? metadata.path : '';
+    const said: string[] = [];
+    const logger = { ...silentLogger, error: (_fields: object, message: string) => void said.push(message) };
+    for (const isLost of [false, false, true]) {
+      if (isLost) for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+      const host = await createHost(loaded, { logger });
+      const [listener] = await host.listen();
+      expect(said).toEqual(isLost ? [expect.stringContaining('knows nothing of what is kept')] : []);
+      // What proxies had is fetched again.
+      expect(await get(`${listener?.url}/mirror/a.txt`)).toMatchObject({ status: 200, text: 'file /base/a.txt' });
+      await host.close();
+    }
+  });
+});

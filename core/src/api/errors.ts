@@ -105,10 +105,24 @@ export class EntrepotError extends Error {
   }
 }
 
-/** `error` itself when it is ours; anything else becomes an error of `kind` with the original as its cause. */
+/** `error` itself when it is ours; a full disk is one of its own; anything else becomes an error of `kind` with the original as its cause. */
 export function asEntrepotError(error: unknown, kind: ErrorKind, message: string): EntrepotError {
   if (error instanceof EntrepotError) return error as EntrepotError;
+  if (isFull(error)) return storageFull(message, error);
   return new EntrepotError(kind, message, { cause: error });
+}
+
+/** What a full disk and a used-up quota look like, of this machine and of PostgreSQL (`disk_full`). */
+const FULL = new Set(['ENOSPC', 'EDQUOT', '53100']);
+
+/** Whether `error` says that there is no room on a disk. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && FULL.has(String(error.code));
+}
+
+/** The error of something that could not be kept for want of room (507, RFC 4918 §11.5). */
+export function storageFull(message: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('storage', message, { status: 507, code: 'STORAGE_FULL', cause });
 }
 
 /** `url` as text for messages and logs: without user, password, query and fragment, which can all hold secrets. */

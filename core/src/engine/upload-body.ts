@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
-import { EntrepotError } from '../api/errors.js';
+import { EntrepotError, storageFull } from '../api/errors.js';
 import { printIntegrity, strongest, type Integrity, type IntegrityAlgorithm } from '../api/integrity.js';
 import { contentOf } from './content.js';
 import type { EngineRequest } from './repository.js';
@@ -83,7 +83,7 @@ export function tooLarge(maxBytes: number): EntrepotError {
 
 /** The error for bytes that nothing is left to keep on. */
 export function diskFull(): EntrepotError {
-  return new EntrepotError('storage', 'The disk has no room for this upload', { status: 507, code: 'STORAGE_FULL' });
+  return storageFull('The disk has no room for this upload');
 }
 
 /** The error of a body that was not read to its end: ours, or the client has gone in the middle of it. */

@@ -172,6 +172,9 @@ export class Upstreams {
     if (reply.status === 200 || isPart || reply.status === 304) {
       return { ...reply, url: withoutUserInfo(url).href, namedBy: query.namedBy, finalUrl };
     }
+    if (isWholeAnyway(reply)) {
+      return { ...reply, status: 200, url: withoutUserInfo(url).href, namedBy: query.namedBy, finalUrl };
+    }
     drain(reply);
     throw refusal(url, reply, this.#services.clock.now());
   }
@@ -321,6 +324,16 @@ export function placeOf(resource: UpstreamLocation): QueryPlace {
 /** Whether `hosts` names the host of `url`, with its port or for any. */
 function isNamed(hosts: readonly string[], { host, hostname }: URL): boolean {
   return hosts.includes(host) || hosts.includes(hostname);
+}
+
+/**
+ * Whether a reply is the whole although it says otherwise: from a proxy that changed something (203, RFC 9110 §15.3.4), or as the one
+ * part of a body that there is. Every client takes both.
+ */
+function isWholeAnyway({ status, headers }: TransportReply): boolean {
+  if (status === 203) return true;
+  const [, last, size] = /^bytes 0-(\d{1,15})\/(\d{1,15})$/.exec(headers['content-range'] ?? '') ?? [];
+  return status === 206 && last !== undefined && Number(last) + 1 === Number(size);
 }
 
 /** Whether a failure of `upstream` leads on to the next one. */

@@ -73,3 +73,26 @@ describe('a database that is down', () => {
     expect((await harness.get('/files/a')).headers['X-Cache']).toBe('HIT');
   });
 });
+
+describe('a disk without room', () => {
+  it.each(['ENOSPC', 'EDQUOT', '53100'])('is a 507 for uploads, wherever it shows (%s)', async (code) => {
+    const full = (): Promise<never> => Promise.reject(Object.assign(new Error('no room'), { code }));
+    const broken = [
+      { blobs: new Proxy(new MemoryBlobStore(), { get: (of, name) => (name === 'put' ? full : bound(of, name)) }) },
+      {
+        entries: new Proxy(new MemoryEntryIndex(), { get: (of, name) => (name === 'change' ? full : bound(of, name)) }),
+      },
+    ];
+    for (const one of broken) {
+      const shared = { blobs: new MemoryBlobStore(), entries: new MemoryEntryIndex(), ...one };
+      const { ask, get } = await openHarness({ kind: 'hosted', shared });
+      expect((await ask('PUT', '/files/a', {}, 'bytes')).status).toBe(507);
+      expect((await get('/files/a')).status).toBe(404);
+    }
+  });
+});
+
+function bound<Target extends object>(target: Target, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name);
+  return typeof value === 'function' ? value.bind(target) : value;
+}

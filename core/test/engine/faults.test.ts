@@ -162,6 +162,20 @@ describe('wrong answers', () => {
     expect(await stored(harness, 'files/a')).toBeUndefined();
   });
 
+  it.each([
+    [203, {}],
+    [206, { 'content-range': 'bytes 0-4/5' }],
+  ])('takes a whole body for what it is (%d)', async (status, headers) => {
+    const { upstream, get } = await openHarness();
+    for (const path of ['/files/a', '/raw/page']) {
+      upstream.handle(path, (_request, response) => void response.writeHead(status, headers).end('whole'));
+      for (const cache of ['MISS', 'HIT']) {
+        const answer = await get(path);
+        expect([answer.status, answer.headers['X-Cache'], await answer.text()]).toEqual([200, cache, 'whole']);
+      }
+    }
+  });
+
   it('gives up on a redirect loop', async () => {
     const { upstream, get } = await openHarness();
     upstream.serve('/files/a', { fault: { kind: 'redirect-loop' } });

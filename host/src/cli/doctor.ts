@@ -3,6 +3,7 @@ import { ConfigurationError, printProblem, type ConfigurationProblem, type Loade
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
+import { checkKept } from './doctor-kept.js';
 import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { loadWhole } from './load-whole.js';
@@ -43,6 +44,8 @@ async function examine(file: string | undefined, context: CommandContext): Promi
       ? await checkDatabase('metadata', metadata.path)
       : await checkPostgres('metadata', metadata.url),
   ];
+  if (metadata.backend === 'sqlite' && folders.every(({ status }) => status !== 'fail'))
+    folders.push(...(await checkKept('metadata', storage.path, metadata.path)));
   findings.push(...folders, ...(await checkFileSystems(storage.path, storage.spool.path)));
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }

@@ -1,11 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/cli/doctor.js';
+import { checkKept } from '../../src/cli/doctor-kept.js';
 import { checkDatabase, checkFolder } from '../../src/cli/doctor-storage.js';
+import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
+import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import { TestProcess } from './test-context.js';
 
 let cwd: string;
@@ -205,5 +208,49 @@ describe('the check of the database', () => {
     const folder = path.join(cwd, 'entrepot.db');
     mkdirSync(folder);
     expect(await checkDatabase('metadata', folder)).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('what is kept', () => {
+  const folder = () => path.join(cwd, 'blobs', 'v1', 'sha256', 'ab');
+  const file = () => path.join(cwd, 'e.db');
+
+  beforeEach(() => mkdirSync(folder(), { recursive: true }));
+
+  it('needs its database', async () => {
+    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([]);
+    writeFileSync(path.join(folder(), `ab${'0'.repeat(62)}`), 'bytes');
+    const lost = {
+      status: 'fail',
+      check: 'metadata',
+      detail: expect.stringContaining('knows nothing of what is kept'),
+    };
+    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
+    const database = await openSqlite({ path: file(), durability: 'relaxed' });
+    const index = new SqlEntryIndex(database);
+    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
+    const times = { fetchedAt: 1, checkedAt: 1, integrity: [], headers: {}, mediaType: 'a/b', size: 5 };
+    await index.replace({ ...times, repository: 'r', key: 'a', digest: `sha256:ab${'0'.repeat(62)}` });
+    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([]);
+    await index.dispose();
+  });
+
+  it('needs a database that is whole', async () => {
+    const index = new SqlEntryIndex(await openSqlite({ path: file(), durability: 'relaxed' }));
+    for (let number = 0; number < 200; number += 1) {
+      const times = { fetchedAt: 1, checkedAt: 1, integrity: [], headers: {}, mediaType: 'a/b', size: 5 };
+      await index.replace({ ...times, repository: 'r', key: `a${number}`, digest: `sha256:${'0'.repeat(64)}` });
+    }
+    await index.dispose();
+    const bytes = readFileSync(file());
+    writeFileSync(file(), Buffer.concat([bytes.subarray(0, 8192), Buffer.alloc(bytes.length - 8192, 0xaa)]));
+    rmSync(`${file()}-wal`, { force: true });
+    rmSync(`${file()}-shm`, { force: true });
+    const [found] = await checkKept('metadata', path.join(cwd, 'blobs'), file());
+    expect(found).toMatchObject({ status: 'fail', detail: expect.stringContaining(file()) });
+    await expect(openSqlite({ path: file(), durability: 'relaxed' })).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('Put a backup in its place'),
+    });
   });
 });

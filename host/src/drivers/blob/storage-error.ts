@@ -1,7 +1,4 @@
-import { EntrepotError } from '@entrepot/core';
-
-/** What a full disk and a used-up quota look like. */
-const FULL = new Set(['ENOSPC', 'EDQUOT']);
+import { EntrepotError, isFull, storageFull } from '@entrepot/core';
 
 /** The code of a failed system call (`ENOENT`), or `undefined` for any other error. */
 export function systemCode(error: unknown): string | undefined {
@@ -18,8 +15,6 @@ export function storageError(error: unknown, action: string, path: string): Entr
   if (error instanceof EntrepotError) return error as EntrepotError;
   const code = systemCode(error);
   const reason = code ?? (error instanceof Error ? error.message : String(error));
-  return new EntrepotError('storage', `cannot ${action} ${path}: ${reason}`, {
-    cause: error,
-    ...(code !== undefined && FULL.has(code) ? { code: 'STORAGE_FULL' } : {}),
-  });
+  const message = `cannot ${action} ${path}: ${reason}`;
+  return isFull(error) ? storageFull(message, error) : new EntrepotError('storage', message, { cause: error });
 }

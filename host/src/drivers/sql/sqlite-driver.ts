@@ -192,7 +192,7 @@ function sqliteError(error: unknown, path: string): EntrepotError {
   const reason = error instanceof Error ? error.message : String(error);
   return new EntrepotError('storage', `the database ${path} failed: ${reason}${code === '' ? '' : ` (${code})`}`, {
     cause: error,
-    ...(code === 'SQLITE_FULL' ? { code: 'STORAGE_FULL' } : {}),
+    ...(code === 'SQLITE_FULL' ? { code: 'STORAGE_FULL', status: 507 } : {}),
     ...(code.startsWith('SQLITE_BUSY') ? { code: 'STORAGE_BUSY' } : {}),
   });
 }

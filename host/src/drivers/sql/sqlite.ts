@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
@@ -12,6 +12,11 @@ import { WriteAheadLog } from './write-ahead-log.js';
 
 /** How long the binding itself waits for a lock, on the event loop; milliseconds. Longer waits are the driver's. */
 const BUSY_TIMEOUT = 10;
+/** The largest file that is looked through for damage at each start, in bytes. */
+const CHECKED_SIZE = 64 * 1024 * 1024;
+const DAMAGED = 'the file is damaged';
+const WHAT_TO_DO =
+  'Put a backup in its place; or move it away to begin anew: what proxies keep is fetched again, what was uploaded is not';
 /** The log shrinks to this after a checkpoint, in bytes. */
 const LOG_LIMIT = 16 * 1024 * 1024;
 
@@ -75,13 +80,28 @@ async function connect(path: string): Promise<Database.Database> {
     // `FULL` would sync the log on the event loop. The driver does that, off it: the log is all that a commit has to have on disk.
     opened.pragma('synchronous = NORMAL');
     opened.pragma(`journal_size_limit = ${LOG_LIMIT}`);
+    const damage = damageOf(opened, (await stat(path)).size);
+    if (damage !== undefined) throw new Error(`${DAMAGED} (${damage}). ${WHAT_TO_DO}`);
     return opened;
   } catch (error) {
     connection?.close();
     const cause = error instanceof EntrepotError ? (error as EntrepotError).cause : error;
-    const problem = sqliteCode(cause) === 'SQLITE_NOTADB' ? 'the file is no SQLite database' : reasonOf(cause ?? error);
+    const code = sqliteCode(cause);
+    const problem =
+      code === 'SQLITE_NOTADB'
+        ? 'the file is no SQLite database'
+        : code.startsWith('SQLITE_CORRUPT')
+          ? `${DAMAGED}. ${WHAT_TO_DO}`
+          : reasonOf(cause ?? error);
     throw new EntrepotError('configuration', `cannot open the database ${path}: ${problem}`, { cause: error });
   }
+}
+
+/** What is wrong with a database; `undefined` where nothing is, or looking would take long. */
+export function damageOf(database: Database.Database, size: number): string | undefined {
+  if (size > CHECKED_SIZE) return undefined;
+  const [found] = database.pragma('quick_check(1)') as { quick_check: string }[];
+  return found?.quick_check === 'ok' ? undefined : String(found?.quick_check).replaceAll(/\s+/g, ' ');
 }
 
 function reasonOf(error: unknown): string {

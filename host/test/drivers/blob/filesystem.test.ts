@@ -254,6 +254,7 @@ it.each(['ENOSPC', 'EDQUOT'])('calls %s a full storage', (code) => {
   expect(error).toMatchObject({
     kind: 'storage',
     code: 'STORAGE_FULL',
+    status: 507,
     message: `cannot write /data/blobs/x: ${code}`,
   });
 });
