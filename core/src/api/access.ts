@@ -9,6 +9,8 @@ export interface AccessNeed {
    * Absent: the repository as a whole.
    */
   readonly name?: string | undefined;
+  /** Whether a grant for any name will do. */
+  readonly anyName?: boolean | undefined;
   /** Whether a user of this machine sent the request. Only said of changes. */
   readonly isLocal?: boolean | undefined;
 }

@@ -400,6 +400,12 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    * `artifact-repository` of ChartMuseum. In other repositories such entries say nothing.
    */
   readonly claimTypes?: readonly string[] | undefined;
+  /**
+   * How patterns of names in grants are read where those are names of packages. `paths`: `*` is anything but `/`, `**` anything. A function:
+   * whether a name fits a pattern, as the ecosystem writes them; it may throw for one that is none. Absent: as `paths`, and grants are
+   * bound to `accessName` alone.
+   */
+  readonly accessNames?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
   /** The mount of a repository that has a listener to itself, where the configuration names none. Absent: `/<name>`. */
   readonly mountAlone?: string | undefined;
   /**

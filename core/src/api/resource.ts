@@ -18,8 +18,13 @@ export type Resource =
 
 /** What access control looks at. */
 export interface GuardedResource {
-  /** The name within the repository that a grant can be bound to: an image name, a tenant. Absent: none. */
+  /**
+   * The name within the repository that a grant can be bound to: an image name, a tenant. Absent: that of the coordinates, where the
+   * plugin has `accessNames`; else none.
+   */
   readonly accessName?: string | undefined;
+  /** Whether it is about no name more than another (keys, proofs), so that whoever may read any of them may read it. */
+  readonly forAnyName?: boolean | undefined;
 }
 
 /** Where a resource is found upstream. */

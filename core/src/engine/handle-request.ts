@@ -1,7 +1,9 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import type { ProtocolPlugin } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { Admission } from './admission.js';
+import { printable } from './denial.js';
 import { describeVersions } from './describe-versions.js';
 import { withDefaults } from './merge-headers.js';
 import { readPart } from './read-part.js';
@@ -147,6 +149,14 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   };
 }
 
+/** Says what is wrong with a token, also where the format's own errors do not (RFC 6750 §3). */
+function invalidToken(headers: Record<string, string>, code: string, message: string): Record<string, string> {
+  const { 'WWW-Authenticate': value = '' } = headers;
+  if (code !== 'TOKEN_REFUSED' || !value.startsWith('Bearer ')) return headers;
+  const description = printable(message).replaceAll(/["\\]/g, "'");
+  return { 'WWW-Authenticate': `${value},error="invalid_token",error_description="${description}"` };
+}
+
 /** Tells clients that know to ask for another token that this is what they have to do (RFC 6750 §3.1). */
 function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>): Record<string, string> {
   return { 'WWW-Authenticate': value.startsWith('Bearer ') ? `${value},error="insufficient_scope"` : value };
@@ -180,7 +190,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
  * @returns who asks; without a name where nobody was asked for it
  */
 async function authorize(
-  { access, name, protocol }: RepositoryDefinition,
+  { access, name, protocol, plugin }: RepositoryDefinition,
   request: EngineRequest,
   resource: Resource,
   nobody: Caller,
@@ -188,7 +198,12 @@ async function authorize(
 ): Promise<Caller> {
   if (resource.kind === 'local') return nobody;
   const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
-  const need: AccessNeed = { right, name: resource.accessName, ...(right === 'write' && ofChange(request)) };
+  const need: AccessNeed = {
+    right,
+    name: accessNameOf(plugin, resource),
+    ...(resource.forAnyName === true && { anyName: true }),
+    ...(right === 'write' && ofChange(request)),
+  };
   if (access.isOpen(need)) return nobody;
   const challenge = (): Record<string, string> => ({
     'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need),
@@ -199,7 +214,7 @@ async function authorize(
   } catch (error) {
     const { kind, status, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
     if (kind !== 'unauthorized' || status !== 401) throw error;
-    throw new EntrepotError(kind, message, { code, headers: challenge() });
+    throw new EntrepotError(kind, message, { code, headers: invalidToken(challenge(), code, message) });
   }
   if (caller.name !== undefined) admission.noteCaller(request, caller.name);
   if (caller.may(need)) return caller;
@@ -216,6 +231,11 @@ async function authorize(
     code: 'TOKEN_INSUFFICIENT',
     headers: insufficient(challenge()),
   });
+}
+
+function accessNameOf({ accessNames }: ProtocolPlugin, resource: Exclude<Resource, LocalResource>): string | undefined {
+  if (resource.accessName !== undefined || accessNames === undefined) return resource.accessName;
+  return 'coordinates' in resource ? resource.coordinates?.name : undefined;
 }
 
 /**

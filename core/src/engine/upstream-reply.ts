@@ -66,8 +66,13 @@ export function refusal(url: URL, reply: TransportReply, now: number): EntrepotE
   const said = `${printableUrl(url)} answered ${status}`;
   if (status === 404 || status === 410)
     return new EntrepotError('not-found', said, { status, code: 'UPSTREAM_NOT_FOUND' });
-  if (status === 401 || status === 403)
-    return new EntrepotError('forbidden', said, { status, code: 'UPSTREAM_FORBIDDEN' });
+  if (status === 401) {
+    // A challenge belongs to it (RFC 9110 §11.6.1). The upstream's own would lead clients past this server.
+    const headers = { 'WWW-Authenticate': `Basic realm="${url.hostname}"` };
+    const why = `${said}: the credentials that this server has for it are missing or wrong`;
+    return new EntrepotError('forbidden', why, { status, code: 'UPSTREAM_FORBIDDEN', headers });
+  }
+  if (status === 403) return new EntrepotError('forbidden', said, { status, code: 'UPSTREAM_FORBIDDEN' });
   if (status === 429 || status >= 500) {
     const retryAfter = parseRetryAfter(reply.headers['retry-after'], now);
     const waits = status === 429 || retryAfter !== undefined;

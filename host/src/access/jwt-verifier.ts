@@ -82,8 +82,8 @@ export class JwtVerifier {
     try {
       const { payload } = await jwtVerify(token, this.#keyOf, {
         algorithms: this.#algorithms,
-        issuer,
-        audience,
+        ...(issuer !== false && { issuer }),
+        ...(audience !== false && { audience }),
         requiredClaims: ['exp'],
         clockTolerance: clockTolerance / 1000,
         currentDate: new Date(this.#clock.now()),
@@ -104,9 +104,20 @@ function refusal(error: unknown): EntrepotError {
       cause: error,
     });
   }
-  const reason = said === 'ERR_JWT_EXPIRED' ? 'it has expired' : (REASONS[said] ?? 'it is not one that is taken here');
+  const lacking =
+    error instanceof errors.JWTClaimValidationFailed && error.reason === 'missing' ? error.claim : undefined;
+  const reason =
+    said === 'ERR_JWT_EXPIRED'
+      ? 'it has expired'
+      : (LACKING[lacking ?? ''] ?? REASONS[said] ?? 'it is not one that is taken here');
   return new EntrepotError('unauthorized', `The token is refused: ${reason}`, { code: 'TOKEN_REFUSED' });
 }
+
+const LACKING: Readonly<Record<string, string>> = {
+  iss: 'it names no issuer (`iss`); `access.jwt.issuer: false` of the repository takes such tokens',
+  aud: 'it names no audience (`aud`); `access.jwt.audience: false` of the repository takes such tokens',
+  exp: 'it does not say when it ends (`exp`)',
+};
 
 const REASONS: Readonly<Record<string, string>> = {
   ERR_JWT_CLAIM_VALIDATION_FAILED: 'its issuer, audience or times are not those that are expected',

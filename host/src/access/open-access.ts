@@ -41,7 +41,8 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
   if (access === undefined && kind === 'proxy') return anonymousAccess(['read', 'write']);
   if (access === undefined) return acceptsUploads ? localAccess() : anonymousAccess(['read']);
   const problems: ConfigurationProblem[] = [];
-  const users = await knownUsers(access);
+  const { accessNames } = plan.loaded.plugin;
+  const users = await knownUsers(access, namesOf);
   const { clock, logger, transport, tokens } = services;
   const htpasswd =
     access.htpasswd === undefined
@@ -54,6 +55,7 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
     repository: name,
     plainNames: sharedMounts.includes(mount),
     claimTypes: plan.loaded.plugin.claimTypes ?? [],
+    namesPackages: accessNames !== undefined,
     anonymous: access.anonymous,
     users,
     htpasswd,
@@ -61,6 +63,15 @@ export async function openAccess(plan: RepositoryPlan, services: AccessServices)
     tokens,
     clock,
   });
+
+  function namesOf(user: string, patterns: readonly string[]): KnownUser['fits'] {
+    try {
+      return namePatterns(patterns, accessNames);
+    } catch (error) {
+      problems.push({ path: `repositories.${name}.access.users.${user}.names`, message: (error as Error).message });
+      return () => false;
+    }
+  }
 
   async function opened<T>(key: string, opening: Promise<T>): Promise<T | undefined> {
     try {
@@ -78,11 +89,14 @@ function localAccess(): Access {
   return { ...anonymousAccess(['read']), isOpen: ({ right, isLocal }) => right === 'read' || isLocal === true };
 }
 
-async function knownUsers({ users }: AccessConfig): Promise<ReadonlyMap<string, KnownUser>> {
+async function knownUsers(
+  { users }: AccessConfig,
+  namesOf: (user: string, patterns: readonly string[]) => KnownUser['fits'],
+): Promise<ReadonlyMap<string, KnownUser>> {
   const known = new Map<string, KnownUser>();
   for (const [name, user] of Object.entries(users)) {
     const { may, names } = user;
-    known.set(name, { hash: await hashOf(user), may, fits: names === undefined ? () => true : namePatterns(names) });
+    known.set(name, { hash: await hashOf(user), may, fits: names === undefined ? () => true : namesOf(name, names) });
   }
   return known;
 }

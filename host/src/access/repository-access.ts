@@ -22,6 +22,8 @@ export interface RepositoryAccessOptions {
   readonly plainNames: boolean;
   /** The types of entries in the `access` claim that the format has besides `repository`. */
   readonly claimTypes: readonly string[];
+  /** Whether names are those of packages, which an entry for the repository itself covers. */
+  readonly namesPackages: boolean;
   /** What everybody may. `write` includes `read`. */
   readonly anonymous: 'none' | Right;
   readonly users: ReadonlyMap<string, KnownUser>;
@@ -85,11 +87,11 @@ export class RepositoryAccess implements Access {
   }
 
   async #checkJwt(token: string): Promise<Checked> {
-    const { jwt, repository, plainNames, claimTypes: types } = this.#options;
+    const { jwt, repository, plainNames, namesPackages, claimTypes: types } = this.#options;
     if (jwt === undefined) throw new EntrepotError('unauthorized', 'Bearer tokens are not taken here');
     const { subject, claims, expiresAt } = await jwt.verifier.verify(token);
     const { claim, read, write } = jwt.config;
-    const allows = rightsOfClaims(claims, { repository, plainNames, types, claim, read, write });
+    const allows = rightsOfClaims(claims, { repository, plainNames, namesPackages, types, claim, read, write });
     return { caller: { name: subject, may: (need) => this.isOpen(need) || allows(need) }, expiresAt };
   }
 
@@ -97,10 +99,10 @@ export class RepositoryAccess implements Access {
   async #checkOwn(token: string): Promise<Checked> {
     const { subject, access, expiresAt } = await this.#options.tokens().verify(token);
     if (subject === undefined) return { caller: this.#anyone, expiresAt };
-    const { repository } = this.#options;
+    const { repository, namesPackages } = this.#options;
     const allows = rightsOfClaims(
       { access },
-      { repository, plainNames: false, types: [], claim: '', read: [], write: [] },
+      { repository, plainNames: false, namesPackages, types: [], claim: '', read: [], write: [] },
     );
     const user = this.#userOf(subject);
     const mightYet = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
@@ -109,7 +111,9 @@ export class RepositoryAccess implements Access {
   }
 
   #mayUser({ may, fits }: KnownUser, need: AccessNeed): boolean {
-    return this.isOpen(need) || ((may === 'write' || need.right === 'read') && fits(need.name));
+    return (
+      this.isOpen(need) || ((may === 'write' || need.right === 'read') && (need.anyName === true || fits(need.name)))
+    );
   }
 
   #userOf(name: string): KnownUser | undefined {

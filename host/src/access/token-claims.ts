@@ -6,6 +6,8 @@ export interface ClaimRules {
   readonly repository: string;
   /** Whether names in it stand for themselves too (`nginx`), not only below the repository's name (`hub/nginx`). */
   readonly plainNames: boolean;
+  /** Whether names are those of packages, which an entry for the repository itself covers. */
+  readonly namesPackages: boolean;
   /** The types of entries that are taken besides `repository`: their names are those of the format itself. */
   readonly types: readonly string[];
   /** A claim with a text of words or a list of texts: `scope`, `groups`. */
@@ -50,7 +52,9 @@ function allows({ type, name, actions }: AccessEntry, need: AccessNeed, rules: C
   if (!actions.includes(ACTIONS[need.right]) && !actions.includes('*')) return false;
   if (rules.types.includes(type)) return name === (need.name ?? ONLY_TENANT);
   if (type !== 'repository') return false;
-  if (need.name === undefined) return name === rules.repository;
+  if (need.anyName === true && name.startsWith(`${rules.repository}/`)) return true;
+  if (name === rules.repository && (need.name === undefined || rules.namesPackages)) return true;
+  if (need.name === undefined) return false;
   return name === `${rules.repository}/${need.name}` || (rules.plainNames && name === need.name);
 }
 

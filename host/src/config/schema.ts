@@ -378,7 +378,7 @@ const userSchema = z
       .array(text)
       .optional()
       .describe(
-        'The names in the repository that this holds for (images, tenants of charts): `*` is anything but `/`, `**` anything. Left out: all.',
+        'The names in the repository that this holds for (images, tenants of charts, packages, projects, modules, paths of files): `*` is anything but `/`, `**` anything; Go modules by globs as in `GOPRIVATE`. Left out: all.',
       ),
   })
   .refine(hasOnePassword, { error: ONE_PASSWORD });
@@ -412,16 +412,31 @@ function hasOneKeySource({ keyFile, keysUrl }: { keyFile?: unknown; keysUrl?: un
 
 const issuerSchema = z.strictObject(issuerKeys);
 
-/** Whose tokens are taken. */
-export type IssuerConfig = z.output<typeof issuerSchema>;
+/** Whose tokens are taken. `false`: whatever they say of it. */
+export type IssuerConfig = Omit<z.output<typeof issuerSchema>, 'issuer' | 'audience'> & {
+  readonly issuer: string | false;
+  readonly audience: string | false;
+};
 
 const jwtSchema = z
   .strictObject({
     ...issuerKeys,
+    issuer: z
+      .union([text, z.literal(false)], { error: 'expected a text, or false' })
+      .describe('What `iss` must be. `false`: tokens need not say it, as those of ChartMuseum do not.'),
+    audience: z
+      .union([text, z.literal(false)], { error: 'expected a text, or false' })
+      .describe(
+        'What `aud` must be, or hold. `false`: tokens need not say it. Whatever else the key has signed is taken as well.',
+      ),
     read: z.array(text).default([]).describe('The words that let read.'),
     write: z.array(text).default([]).describe('The words that let read and write.'),
   })
-  .refine(hasOneKeySource, { error: ONE_KEY_SOURCE });
+  .refine(hasOneKeySource, { error: ONE_KEY_SOURCE })
+  .refine(({ issuer, audience, keyFile }) => keyFile !== undefined || (issuer !== false && audience !== false), {
+    error:
+      'expected keyFile beside issuer: false and audience: false, for keysUrl has the keys of all tokens of an identity provider',
+  });
 
 /** Tokens of an identity provider. */
 export type JwtConfig = z.output<typeof jwtSchema>;

@@ -73,6 +73,16 @@ describe('JwtVerifier', () => {
     expect(await verifier.verify(await sign({ exp: NOW - 20 }))).toMatchObject({ subject: 'robot' });
   });
 
+  it('takes tokens that name neither issuer nor audience where it is told to, and says so where it is not', async () => {
+    const bare = await sign({ iss: undefined, aud: undefined, sub: undefined });
+    await expect((await open(PEM)).verify(bare)).rejects.toThrow('names no issuer (`iss`); `access.jwt.issuer: false`');
+    await expect((await open(PEM, { issuer: false })).verify(bare)).rejects.toThrow('`access.jwt.audience: false`');
+    const lax = await open(PEM, { issuer: false, audience: false });
+    expect(await lax.verify(bare)).toMatchObject({ subject: 'a token without a subject' });
+    await expect(lax.verify(await sign({ exp: undefined }))).rejects.toThrow('does not say when it ends');
+    await expect(lax.verify(await sign({}, OTHER.privateKey))).rejects.toThrow('its signature is wrong');
+  });
+
   it.each<[what: string, token: () => Promise<string> | string]>([
     ['none for an algorithm', () => new UnsecuredJWT({ ...GOOD } as Record<string, unknown>).encode()],
     ['None for an algorithm', () => `${encoded({ alg: 'None' })}.${encoded(GOOD)}.`],

@@ -5,6 +5,7 @@ import { rightsOfClaims } from '../../src/access/token-claims.js';
 const RULES = {
   repository: 'hub',
   plainNames: false,
+  namesPackages: false,
   types: ['artifact-repository'],
   claim: 'groups',
   read: ['developers'],
@@ -60,6 +61,15 @@ describe('rightsOfClaims', () => {
 
     expect(rights({ right: 'read', name: 'nginx' })).toBe(true);
     expect(rights({ right: 'read' })).toBe(false);
+  });
+
+  it('lets whoever has the whole of a repository of packages have each of them, and what belongs to none', () => {
+    const rules = { ...RULES, namesPackages: true };
+    const whole = rightsOfClaims(docker('hub', 'pull'), rules);
+    expect([whole({ right: 'read', name: 'nginx' }), whole({ right: 'write', name: 'nginx' })]).toEqual([true, false]);
+    const one = rightsOfClaims(docker('hub/nginx', 'pull'), rules);
+    expect([one({ right: 'read', name: 'other' }), one({ right: 'read' })]).toEqual([false, false]);
+    expect([one({ right: 'read', anyName: true }), one({ right: 'write', anyName: true })]).toEqual([true, false]);
   });
 
   it('takes no entries of a type that the format does not have', () => {

@@ -24,6 +24,7 @@ export default defineProtocolPlugin({
   kinds: ['proxy', 'hosted'],
   options: filesOptions,
   inject: {},
+  accessNames: 'paths',
   classes: {
     [CLASS.artifact]: {
       kind: 'artifact',

@@ -44,6 +44,7 @@ export default defineProtocolPlugin({
   kinds: ['proxy'],
   options: goOptions,
   inject: { logger: LOGGER, transport: TRANSPORT, clock: CLOCK },
+  accessNames: (pattern) => modulePatterns(pattern).matches,
   classes: {
     [CLASS.list]: {
       kind: 'document',

@@ -78,6 +78,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     kind: 'artifact',
     class: CLASS.tile,
     filename: 'tile',
+    forAnyName: true,
     mediaType: wanted.level === -1 ? TEXT : 'application/octet-stream',
     maxBytes: wanted.level === -1 ? LARGEST_TILE : LARGEST_PROOF,
     ...locateInDatabase(tilePath(wanted)),
@@ -86,6 +87,7 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
   const head = (): DocumentResource => ({
     kind: 'document',
     class: CLASS.head,
+    forAnyName: true,
     mediaType: TEXT,
     maxBytes: LARGEST_PROOF,
     rewritten: true,

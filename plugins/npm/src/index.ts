@@ -16,6 +16,7 @@ export default defineProtocolPlugin({
   kinds: ['proxy'],
   options: npmOptions,
   inject: {},
+  accessNames: 'paths',
   classes: {
     packument: {
       kind: 'document',

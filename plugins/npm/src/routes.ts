@@ -142,6 +142,7 @@ export function createRouter(
       name,
       upstreamPath: BULK_AUDIT,
       answerPath: `/${BULK_AUDIT}`,
+      forAnyName: true,
       accept: 'application/json',
       adapted: true,
       shareFor: AUDIT_SHARED_FOR,
@@ -196,6 +197,7 @@ const JSON_TYPE = { 'Content-Type': 'application/json' };
 const KEYS: DocumentResource = {
   kind: 'document',
   key: 'keys',
+  forAnyName: true,
   class: 'keys',
   upstreamPath: '-/npm/v1/keys',
   accept: 'application/json',

@@ -283,6 +283,7 @@ describe('audits', () => {
       name,
       upstreamPath: '-/npm/v1/security/advisories/bulk',
       answerPath: '/-/npm/v1/security/advisories/bulk',
+      forAnyName: true,
       accept: 'application/json',
       adapted: true,
       shareFor: 300_000,

@@ -7,7 +7,7 @@ import { malformed, PageFormatError, renderError } from './errors.js';
 import { createLayouts } from './layout.js';
 import type { PageForm } from './negotiation.js';
 import { pypiOptions } from './options.js';
-import { createOwners, type OwnerOf } from './owners.js';
+import { createOwners, projectPattern, type OwnerOf } from './owners.js';
 import { rewriteProject } from './project-document.js';
 import { rewriteProjectList } from './project-list.js';
 import { createProvenanceUrl } from './provenance.js';
@@ -25,6 +25,7 @@ export default defineProtocolPlugin({
   kinds: ['proxy'],
   options: pypiOptions,
   inject: {},
+  accessNames: projectPattern,
   classes: {
     [CLASS.simple]: {
       kind: 'document',

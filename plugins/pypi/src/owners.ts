@@ -1,4 +1,4 @@
-import { EntrepotError, type GlobStep, matchesGlob, type RepositoryFacts, starGlob } from '@entrepot/core';
+import { EntrepotError, matchesGlob, type RepositoryFacts, starGlob } from '@entrepot/core';
 import type { OwnerRule } from './options.js';
 
 /** The scope whose upstreams alone are asked for a project; `undefined`: those without a scope. */
@@ -23,11 +23,12 @@ export function createOwners({ name, upstreams }: RepositoryFacts, rules: readon
     if (rules.some(({ upstream }) => upstream === scope)) continue;
     throw new EntrepotError('configuration', `repositories.${name}.owners: no rule gives names to the scope ${scope}`);
   }
-  const compiled = rules.map(({ match, upstream }) => ({ globs: match.map(toGlob), upstream }));
-  return (project) => compiled.find(({ globs }) => globs.some((glob) => matchesGlob(glob, project)))?.upstream;
+  const compiled = rules.map(({ match, upstream }) => ({ fits: match.map(projectPattern), upstream }));
+  return (project) => compiled.find(({ fits }) => fits.some((fit) => fit(project)))?.upstream;
 }
 
-/** `*` stands for any characters. The rest is compared as names are: normalised. */
-function toGlob(pattern: string): GlobStep[] {
-  return starGlob(pattern.toLowerCase().replace(/[-_.]+/g, '-'));
+/** Whether a normalised name fits `pattern`: `*` stands for any characters, the rest is compared as names are. */
+export function projectPattern(pattern: string): (project: string) => boolean {
+  const steps = starGlob(pattern.toLowerCase().replace(/[-_.]+/g, '-'));
+  return (project) => matchesGlob(steps, project);
 }
