@@ -177,12 +177,26 @@ export class Flight implements SharedFlight {
       return await this.#fly(this.#abort.signal);
     } catch (error) {
       const failure = this.#classify(error);
+      if (failure.kind === 'not-found') this.#noteGone();
       this.#rejectHead(failure);
       throw failure;
     } finally {
       clearTimeout(timer);
       await this.release();
     }
+  }
+
+  /** Notes that the upstream has a kept document no more: what it listed is gone with it. Nobody waits for that. */
+  #noteGone(): void {
+    const { resource, kept } = this.#plan;
+    if (resource.kind !== 'document' || kept === undefined || isPinned(resource)) return;
+    if (kept.facts?.upstream === 'removed') return;
+    const { logger, storage } = this.#context.services;
+    storage.entries
+      .touch(kept, { checkedAt: kept.checkedAt, facts: { ...kept.facts, upstream: 'removed' } })
+      .catch((error: unknown) => {
+        logger.warn({ error, repository: kept.repository, key: kept.key }, 'what is gone could not be noted');
+      });
   }
 
   #classify(error: unknown): EntrepotError {
@@ -361,7 +375,7 @@ export class Flight implements SharedFlight {
   async #confirm(kept: Entry, validators: Omit<EntryRenewal, 'checkedAt'>): Promise<FlightResult> {
     const { storage, clock } = this.#context.services;
     const checkedAt = clock.now();
-    const renewed = await storage.entries.touch(kept, { checkedAt, ...validators });
+    const renewed = await storage.entries.touch(kept, { checkedAt, ...validators, ...isBack(kept) });
     const entry = renewed ?? { ...kept, checkedAt };
     this.#resolveHead(undefined);
     return { kind: 'renewed', entry };
@@ -746,6 +760,13 @@ export class Flight implements SharedFlight {
   #keptHeaders(reply: UpstreamReply): Record<string, string> {
     return keptHeaders(this.#context.definition, this.#plan.resource, reply);
   }
+}
+
+/** A document that the upstream had no more, and has again. */
+function isBack({ facts }: Entry): Pick<EntryRenewal, 'facts'> {
+  if (facts?.upstream !== 'removed') return {};
+  const { upstream: _gone, ...others } = facts;
+  return { facts: others };
 }
 
 /** The headers of a reply that clients get too: an allow-list of the resource's class. */

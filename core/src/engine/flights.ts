@@ -34,6 +34,10 @@ import type { EngineRequest } from './repository.js';
 import { untilAborted } from './until-aborted.js';
 import { WholeFlight } from './whole-flight.js';
 
+/** After so long a document is asked for again for the sake of artifacts that are kept; milliseconds. */
+const LOOK_AGAIN = 86_400_000;
+const MAX_LOOKED = 20_000;
+
 /** How many names of bytes are looked at. */
 const MAX_NAMES = 500;
 /** How many are remembered for when the index is out of reach. */
@@ -59,6 +63,8 @@ export class Flights {
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
   readonly #known = new KnownDescriptions();
+  /** When documents were last asked for, for the sake of what is kept. */
+  readonly #looked = new ByteLru<number>(MAX_LOOKED, () => 1);
   readonly #briefs: BriefDescriptions;
   readonly #lastNames = new ByteLru<readonly Entry[]>(MAX_LAST_NAMES, (names) => names.length + 1);
 
@@ -343,17 +349,36 @@ export class Flights {
     try {
       const kept = await services.storage.entries.find(definition.name, describedBy.key);
       if (kept === undefined) return await this.#factsAfterBrief(resource, entry);
+      this.#lookAgain(describedBy, kept);
       const known = this.#known.get(describedBy.key, kept.digest, needs);
-      if (known === undefined && isSource(entry.factsFrom, kept.digest, needs)) return undefined;
+      const isGone = kept.facts?.upstream === 'removed';
+      const source: Digest = isGone ? `${kept.digest}-gone` : kept.digest;
+      if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
       const reading = known ?? (await this.#read(describedBy, kept.digest, this.storedContent(kept)));
-      const now = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
+      const said = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
+      const now = isGone ? goneWith(said) : said;
       // Its document says more than nothing: it is not read again for that.
-      this.#noteFacts(entry, now, sourceOf(kept.digest, reading), known === undefined);
+      this.#noteFacts(entry, now, sourceOf(source, reading), known === undefined);
       return now;
     } catch (error) {
       services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
       return undefined;
     }
+  }
+
+  /**
+   * Asks for a document that nobody has asked for in a long while, since clients with a lockfile ask for its artifacts alone: what was
+   * taken down is known by it. Nobody waits for that.
+   */
+  #lookAgain(document: DocumentResource, kept: Entry): void {
+    const { definition, services } = this.#context;
+    if (!services.policy.needs().has('upstream') || this.rule(document).policy !== 'revalidate') return;
+    const now = services.clock.now();
+    if (now - Math.max(kept.checkedAt, this.#looked.get(document.key) ?? 0) < LOOK_AGAIN) return;
+    this.#looked.set(document.key, now);
+    this.join(document, kept).done.catch((error: unknown) => {
+      services.logger.warn({ error, repository: definition.name, key: document.key }, 'a document cannot be looked at');
+    });
   }
 
   /** Of bytes that came while no rule looked at facts: now one does, and the whole document is fetched. */
@@ -589,6 +614,13 @@ function read(
 ): LocatedDescription | undefined {
   const found = located(description, document.upstreamUrl);
   return found && { ...found, factsFrom: sourceOf(document.digest, reading) };
+}
+
+/** The same of a document that its upstream has no more: what it listed is gone with it. */
+function goneWith(description: DescriptionNow): DescriptionNow {
+  if (description === undefined) return { unlisted: { upstream: 'removed' } };
+  if ('unlisted' in description) return description;
+  return { ...description, upstream: description.upstream ?? 'removed' };
 }
 
 /** What is so of kept bytes that their document does not list. */

@@ -35,7 +35,8 @@ export async function putEntry(
   const { entries } = services.storage;
   if (isPinned(resource)) await entries.putIfAbsent([entryByDigest(resource, entry)]);
   if (kept?.digest === entry.digest) {
-    return (await entries.touch(kept, renewalBy(entry))) ?? entry;
+    const facts = resource.kind === 'document' && kept.facts !== undefined ? (entry.facts ?? {}) : undefined;
+    return (await entries.touch(kept, { ...renewalBy(entry), facts })) ?? entry;
   }
   if (resource.kind === 'document') {
     await entries.replace(entry);

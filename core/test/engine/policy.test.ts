@@ -187,6 +187,54 @@ describe('facts', () => {
     expect((await harness.get(`/${NAMED}`)).status).toBe(403);
   });
 
+  it('say of all that a document listed that it is gone, as long as the document is', async () => {
+    const policy = policyOf(({ facts }) =>
+      facts.upstream === 'removed'
+        ? { action: 'deny', rules: [{ id: 'gone', action: 'deny', reason: 'removed' }] }
+        : undefined,
+    );
+    const first = await open({ policy });
+    publish(first, {});
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    first.upstream.serve('/index', { status: 404, body: '' });
+    first.clock.advance(2 * HOUR);
+    expect((await first.get('/index')).status).toBe(404);
+    expect((await first.get(`/${NAMED}`)).status).toBe(403);
+    const restarted = await open({ policy, shared: first });
+    expect((await restarted.get(`/${NAMED}`)).status).toBe(403);
+    publish(first, {});
+    first.clock.advance(2 * HOUR);
+    await (await first.get('/index')).text();
+    first.clock.advance(2 * HOUR);
+    expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    const again = await open({ policy, shared: first });
+    expect((await again.get(`/${NAMED}`)).status).toBe(200);
+  });
+
+  it('are looked for once a day where clients ask for nothing but what is kept', async () => {
+    const policy = policyOf(({ facts }) =>
+      facts.upstream === 'quarantined' || facts.upstream === 'removed'
+        ? { action: 'deny', rules: [{ id: 'gone', action: 'deny', reason: 'removed' }] }
+        : undefined,
+    );
+    const harness = await open({ policy });
+    publish(harness, {});
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    harness.upstream.serve('/index', { body: 'packages/tool-2.0.0 ' });
+    harness.clock.advance(23 * HOUR);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    expect(harness.upstream.count('/index')).toBe(1);
+    harness.clock.advance(2 * HOUR);
+    expect((await harness.get(`/${NAMED}`)).status).toBe(200);
+    while ((await harness.get(`/${NAMED}`)).status !== 403) {
+      // A ready reply is good for its second.
+      harness.clock.advance(1_000);
+      await new Promise(setImmediate);
+    }
+    expect(harness.upstream.count('/index')).toBe(2);
+    expect(harness.upstream.count(`/${NAMED}`)).toBe(1);
+  });
+
   it('are read anew for what was kept before there were any', async () => {
     const first = await open({});
     publish(first, { publishedAt: first.clock.now() });

@@ -154,7 +154,7 @@ ${BAD}`,
     for (const path of ['demo/json', 'demo/1.1/json'])
       upstream.serve(`${BASE}/pypi/${path}`, { body, mediaType: JSON_TYPE });
     upstream.serve(`${BASE}/integrity/demo/1.1/${WHEEL}/provenance`, {
-      body: JSON.stringify({ bundles: [BAD] }),
+      body: JSON.stringify({ attestation_bundles: [BAD] }),
       mediaType: JSON_TYPE,
     });
   },
