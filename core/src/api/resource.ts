@@ -140,6 +140,11 @@ export interface ArtifactResource extends StoredResource {
    */
   readonly together?: readonly ArtifactResource[] | undefined;
   /**
+   * Whether the upstream may lack some of `together`: those that it has are published. One that comes later must come with the
+   * same bytes of the others.
+   */
+  readonly togetherAsThere?: boolean | undefined;
+  /**
    * The bytes are named by their digest (`integrity` has it), and other repositories or names may have brought them
    * already. Then the upstream is only asked by HEAD whether this name has them, too; they are not fetched again, and
    * `verify` is not called for them again: the digest is all that there is to check.

@@ -32,7 +32,7 @@ import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
 import { untilAborted } from './until-aborted.js';
-import { WholeFlight } from './whole-flight.js';
+import { WholeFlight, type WholeResult } from './whole-flight.js';
 
 /** After so long a document is asked for again for the sake of artifacts that are kept; milliseconds. */
 const LOOK_AGAIN = 86_400_000;
@@ -137,14 +137,34 @@ export class Flights {
     members: readonly (ArtifactResource | DocumentResource)[],
     kept: Entry | undefined,
     signal: AbortSignal,
-  ): Promise<readonly Entry[]> {
+  ): Promise<WholeResult> {
     const { services } = this.#context;
-    const entries =
+    const { entries, lacking } =
       resource.produced === true
-        ? await this.#produce(resource, members, signal)
+        ? { entries: await this.#produce(resource, members, signal), lacking: undefined }
         : await this.#fetchAll(members, signal);
-    if (entries.length === 1) return [await putEntry(services, resource, entries[0] as Entry, kept)];
-    return await services.storage.entries.putIfAbsent(entries);
+    if (members.length === 1)
+      return { entries: [await putEntry(services, resource, entries[0] as Entry, kept)], lacking };
+    if (resource.kind !== 'artifact' || resource.togetherAsThere !== true)
+      return { entries: await services.storage.entries.putIfAbsent(entries) };
+    return { entries: await this.#putBeside(entries), lacking };
+  }
+
+  /** Puts what a set has now beside what it had before, where that is of the same copy. */
+  async #putBeside(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const { definition, services } = this.#context;
+    const before: Entry[] = [];
+    for (const { key, digest } of entries) {
+      const kept = await services.storage.entries.find(definition.name, key);
+      if (kept === undefined) continue;
+      if (kept.digest !== digest)
+        throw new EntrepotError('integrity', `${key} is kept, and the upstream has another copy now`, {
+          code: 'SET_CHANGED',
+        });
+      before.push(kept);
+    }
+    const added = entries.filter(({ key }) => !before.some((kept) => kept.key === key));
+    return added.length === 0 ? before : [...before, ...(await services.storage.entries.putIfAbsent(added))];
   }
 
   async #produce(
@@ -160,19 +180,34 @@ export class Flights {
   async #fetchAll(
     members: readonly (ArtifactResource | DocumentResource)[],
     signal: AbortSignal,
-  ): Promise<readonly Entry[]> {
+  ): Promise<WholeResult> {
     const flights = members.map((member) => this.#start(member, undefined, 'blob'));
     signal.addEventListener('abort', () => flights.forEach((flight) => flight.abort()), { once: true });
-    const results = await Promise.all(flights.map(({ done }) => done)).catch((error: unknown) => {
+    const lacking = new Map<string, EntrepotError>();
+    const landed = flights.map(async ({ done }, index) => {
+      const member = members[index] as ArtifactResource | DocumentResource;
+      try {
+        return await done;
+      } catch (error) {
+        const mayLack = member.kind === 'artifact' && member.togetherAsThere === true;
+        if (!mayLack || !(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
+        lacking.set(member.key, error as EntrepotError);
+        return undefined;
+      }
+    });
+    const results = await Promise.all(landed).catch((error: unknown) => {
       for (const flight of flights) flight.abort();
       throw error;
     });
-    return results.map(({ kind, entry }) => {
-      if (kind === 'stored') return entry;
-      throw new EntrepotError('storage', `${entry.key} could not be kept, and must not be served before it is`, {
+    const entries = results.flatMap((result) => {
+      if (result === undefined) return [];
+      if (result.kind === 'stored') return [result.entry];
+      const { key } = result.entry;
+      throw new EntrepotError('storage', `${key} could not be kept, and must not be served before it is`, {
         code: 'STORAGE_FULL',
       });
     });
+    return { entries, lacking };
   }
 
   /** A flight for one request only, whose bytes are verified but not kept. */

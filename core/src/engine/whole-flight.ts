@@ -2,26 +2,34 @@ import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { shuttingDown, type FlightResult, type SharedFlight } from './flight.js';
 
+/** What a whole flight brings: entries, and why a key has none. */
+export interface WholeResult {
+  readonly entries: readonly Entry[];
+  readonly lacking?: ReadonlyMap<string, EntrepotError> | undefined;
+}
+
 /**
  * A fetch that nobody can follow while it runs: bytes that the protocol produces, or several artifacts that are published
  * together. Its result is an entry for each of its keys.
  */
 export class WholeFlight {
   readonly #abort = new AbortController();
-  readonly #entries: Promise<readonly Entry[]>;
+  readonly #result: Promise<WholeResult>;
 
   /** @param run fetches, verifies and publishes; ends when its signal says so */
-  constructor(run: (signal: AbortSignal) => Promise<readonly Entry[]>) {
-    this.#entries = run(this.#abort.signal);
-    this.#entries.catch(() => {});
+  constructor(run: (signal: AbortSignal) => Promise<WholeResult>) {
+    this.#result = run(this.#abort.signal);
+    this.#result.catch(() => {});
   }
 
   /** The flight as a request for `key` sees it. */
   for(key: string): SharedFlight {
-    const done = this.#entries.then(
-      (entries): FlightResult => {
+    const done = this.#result.then(
+      ({ entries, lacking }): FlightResult => {
         const entry = entries.find((one) => one.key === key);
         if (entry !== undefined) return { kind: 'stored', entry };
+        const reason = lacking?.get(key);
+        if (reason !== undefined) throw reason;
         throw new EntrepotError('storage', `${key} is missing from the set that is kept`, { code: 'SET_INCOMPLETE' });
       },
       (error: unknown) => {

@@ -12,6 +12,7 @@ const part = (path: string): ArtifactResource => ({
   filename: path,
 });
 const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part);
+const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map((path) => ({ ...part(path), togetherAsThere: true }));
 
 /** `/set/*` are one copy; `/made/*` come from `produce`. */
 const protocol: Protocol = {
@@ -20,11 +21,13 @@ const protocol: Protocol = {
     const path = head.segments.join('/');
     const member = parts.find(({ key }) => key === path);
     if (member !== undefined) return { ...member, together: parts };
+    const one = some.find(({ key }) => key === path);
+    if (one !== undefined) return { ...one, together: some };
     if (path === 'made/document')
       return { kind: 'document', key: path, class: 'document', upstreamPath: '', produced: true };
     const made = ['made/a', 'made/b'].map((key): ArtifactResource => ({ ...part(key), produced: true }));
-    const one = made.find(({ key }) => key === path);
-    return one === undefined ? testProtocol.route(head) : { ...one, together: made };
+    const produced = made.find(({ key }) => key === path);
+    return produced === undefined ? testProtocol.route(head) : { ...produced, together: made };
   },
 };
 
@@ -45,6 +48,24 @@ describe('artifacts that belong together', () => {
     upstream.serve('/set/1.zip', { body: 'x'.repeat(200_000), fault: { kind: 'truncate', after: 100_000 } });
     expect((await get('/set/1.info')).status).toBe(502);
     for (const { key } of parts) expect(await entries.find('test', key)).toBeUndefined();
+  });
+
+  it('are kept as far as the upstream has them, where they may lack some', async () => {
+    const { upstream, get, entries } = await openHarness({ protocol, artifact: { negativeFor: 0 } });
+    upstream.serve('/some/1.mod', { body: 'mod' });
+    const [mod, zip] = await Promise.all([get('/some/1.mod'), get('/some/1.zip')]);
+    expect([mod.status, await mod.text(), zip.status]).toEqual([200, 'mod', 404]);
+    upstream.serve('/some/1.zip', { body: 'zip' });
+    expect(await (await get('/some/1.zip')).text()).toBe('zip');
+    expect((await get('/some/1.info')).status).toBe(404);
+    // A part that comes later comes with the same bytes of the others.
+    upstream.serve('/some/1.mod', { body: 'another mod' });
+    upstream.serve('/some/1.info', { body: 'info' });
+    expect((await get('/some/1.info')).status).toBe(502);
+    expect(await entries.find('test', 'some/1.info')).toBeUndefined();
+    expect(await (await get('/some/1.mod')).text()).toBe('mod');
+    upstream.serve('/some/1.mod', { body: 'mod', fault: { kind: 'reset-before-head' } });
+    expect((await get('/some/1.info')).status).toBe(502);
   });
 
   it('are the copy of whichever replica was first', async () => {

@@ -202,7 +202,9 @@ function moduleFile(source: ModuleSource, path: string, version: string, extensi
   const one = (kind: Extension): ArtifactResource => fileOf(source, path, version, kind);
   // A record of the checksum database ties `.mod` and `.zip`. Without one, only their origin does: all from one fetch.
   if (source.verified) return one(extension);
-  return { ...one(extension), together: [one('info'), one('mod'), one('zip')] };
+  // A module cache as upstream has the `.mod` alone of what was never built.
+  const partly = (kind: Extension): ArtifactResource => ({ ...one(kind), togetherAsThere: true });
+  return { ...partly(extension), together: [partly('info'), partly('mod'), partly('zip')] };
 }
 
 function fileOf(source: ModuleSource, path: string, version: string, extension: Extension): ArtifactResource {

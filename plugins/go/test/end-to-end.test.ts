@@ -276,6 +276,15 @@ describe('modules', () => {
     expect(asked).toEqual([]);
   });
 
+  it('serves what a module cache has of an unverified version: its .mod alone', async () => {
+    const { get, tamper, modules } = await openGo();
+    const base = '/corp.example.com/secret/@v/v1.0.0';
+    tamper((path, answer) => (/\.(?:zip|info)$/.test(path) ? undefined : answer));
+    const mod = await get(`${base}.mod`);
+    expect([mod.status, mod.body.toString()]).toEqual([200, modules.at(-1)?.goMod]);
+    expect((await get(`${base}.zip`)).status).toBe(404);
+  });
+
   it('keeps the files of an unverified version all at once or not at all', async () => {
     const { get, tamper, repository, modules } = await openGo();
     const base = 'corp.example.com/secret/@v/v1.0.0';
