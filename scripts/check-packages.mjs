@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { PUBLISHED } from './published.mjs';
 import { setUp } from './setup.mjs';
 
@@ -11,14 +12,47 @@ let failed = 0;
 for (const folder of PUBLISHED) {
   const lint = run('node_modules/publint/src/cli.js', [folder, '--strict']);
   const types = run('node_modules/@arethetypeswrong/cli/dist/index.js', ['--pack', folder, '--profile', 'esm-only']);
-  const ok = lint.status === 0 && types.status === 0;
+  const faults = contentFaults(folder);
+  const ok = lint.status === 0 && types.status === 0 && faults.length === 0;
   if (!ok) {
     failed += 1;
-    process.stdout.write(`${lint.stdout}${lint.stderr}${types.stdout}${types.stderr}`);
+    process.stdout.write(`${lint.stdout}${lint.stderr}${types.stdout}${types.stderr}${faults.join('\n')}\n`);
   }
   process.stdout.write(`${ok ? 'ok' : 'not ok'} ${folder}\n`);
 }
 process.exitCode = failed === 0 ? 0 : 1;
+
+/**
+ * What a package lacks, or has and should not.
+ * @param {string} folder
+ */
+function contentFaults(folder) {
+  const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: folder,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  /** @type {string[]} */
+  const files = JSON.parse(stdout)[0].files.map((/** @type {{ path: string }} */ { path }) => path);
+  const { publishConfig } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+  const licence = readFileSync('LICENSE', 'utf8');
+  return [
+    ...['README.md', 'LICENSE', 'dist/index.js'].filter((name) => !files.includes(name)).map((name) => `no ${name}`),
+    ...(publishConfig?.access === 'public' ? [] : ['publishConfig.access: expected public']),
+    ...(readFileSync(`${folder}/LICENSE`, 'utf8') === licence ? [] : ['LICENSE: expected that of the repository']),
+    ...files.filter((name) => namesSourceMap(folder, name)).map((name) => `${name}: names a source map`),
+  ];
+}
+
+/**
+ * Whether a built file names a map, which is not in the package. What an earlier source has left in `dist` does not count.
+ * @param {string} folder @param {string} name
+ */
+function namesSourceMap(folder, name) {
+  const source = `${folder}/${name.replace(/^dist\/(.*)\.js$/, 'src/$1.ts')}`;
+  if (!name.endsWith('.js') || !existsSync(source)) return false;
+  return readFileSync(`${folder}/${name}`, 'utf8').includes('\n//# sourceMappingURL=');
+}
 
 /** @param {string} program @param {readonly string[]} args */
 function run(program, args) {

@@ -55,6 +55,7 @@ import { keepFoundUpstreams, type FoundUpstreams } from './found-upstreams.js';
 import { createLogger } from './logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, urlAt, type Served } from './mount-repositories.js';
 import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
+import { blameForEnd } from './plugins/blame.js';
 import { loadPlugins } from './plugins/load.js';
 import { Inquiry } from './policy/inquiry.js';
 import { watchGovernance } from './policy/governance-metrics.js';
@@ -153,6 +154,8 @@ interface Prepared {
   readonly problems: readonly ConfigurationProblem[];
   readonly deadline: Deadline;
   readonly found: FoundUpstreams;
+  /** Ends the watch on errors of plugins that nobody handles. */
+  readonly forgetPlugins: () => void;
 }
 
 /** When everything has to be closed; milliseconds of the monotonic clock. */
@@ -185,7 +188,10 @@ export async function startScanWorker(
   }
   const scanners = root.get(GOVERNANCE).scanners.map(({ id }) => id);
   root.get(ROOT_LOGGER).info({ scanners }, 'scanning');
-  return () => root.dispose();
+  return async () => {
+    await root.dispose();
+    prepared.forgetPlugins();
+  };
 }
 
 /** From now on what scanners need of repositories can be fetched. */
@@ -217,11 +223,12 @@ async function prepare(
   });
   const failed = new Set(plugins.problems.map((problem) => problem.package));
   const scanners = await planScanners(config.scanners, plugins.scanners, failed);
-  const planned = await planRepositories(loaded, plugins.plugins);
+  const planned = await planRepositories(loaded, plugins.plugins, { someFailed: failed.size > 0 });
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, addressOf: clientOf, fetchPart, role };
   const root = createRootScope(config, governed, options.logger ?? createLogger(config.log));
+  const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
   const deadline: Deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
     plan,
@@ -235,7 +242,7 @@ async function prepare(
   const failures = starts.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
   const unexpected = failures.find((error) => !(error instanceof ConfigurationError));
   if (unexpected !== undefined) {
-    await abandon({ root });
+    await abandon({ root, forgetPlugins });
     throw unexpected;
   }
   const refused = failures.flatMap((error) => (error as ConfigurationError).problems);
@@ -247,7 +254,7 @@ async function prepare(
     ...(role === 'server' ? certificateProblems(config, planned.plans) : []),
     ...refused,
   ];
-  return { root, administration, served, engines, problems, deadline, found: planned.found };
+  return { root, administration, served, engines, problems, deadline, found: planned.found, forgetPlugins };
 }
 
 function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
@@ -265,8 +272,9 @@ function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[
   });
 }
 
-async function abandon({ root }: Pick<Prepared, 'root'>): Promise<void> {
+async function abandon({ root, forgetPlugins }: Pick<Prepared, 'root' | 'forgetPlugins'>): Promise<void> {
   const logger = root.get(ROOT_LOGGER);
+  forgetPlugins();
   await root.dispose().catch((error: unknown) => logger.warn({ err: error }, 'start was given up, and so was its end'));
 }
 
@@ -284,7 +292,7 @@ interface OpenSite extends Site {
 
 function assemble(
   { config, sources }: LoadedConfig,
-  { root, administration, served, deadline }: Prepared,
+  { root, administration, served, deadline, forgetPlugins }: Prepared,
   wait: (delay: number) => Promise<unknown>,
 ): Host {
   const { server, metrics, log, policy } = config;
@@ -421,6 +429,7 @@ function assemble(
     logger.info({ running: drain.running }, 'draining: running requests may end');
     await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
     await root.dispose();
+    forgetPlugins();
     logger.info({}, 'closed');
   }
 }

@@ -5,6 +5,7 @@ import {
   type FreshnessRule,
   type ProtocolPlugin,
 } from '@entrepot/core';
+import { nearest } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
 import {
   authorizationHeader,
@@ -75,16 +76,18 @@ const CONFIGURED = 'the configuration';
 /**
  * Completes and checks every repository. One that is not enabled is checked as far as that needs nothing from outside,
  * and left out of the plans.
+ * @param options `someFailed`: there are plugins that could not be loaded, whose types are not known
  */
 export async function planRepositories(
   { config, addBundledRepositories }: LoadedConfig,
   plugins: readonly LoadedPlugin[],
+  { someFailed = false }: { readonly someFailed?: boolean } = {},
 ): Promise<RepositoryPlans> {
   const configured = Object.entries(config.repositories ?? {});
   const { server } = config;
   const discovery = new Discovery(config);
   const results = await Promise.all(
-    configured.map(([name, one]) => planRepository(name, one, plugins, server, discovery)),
+    configured.map(([name, one]) => planRepository(name, one, plugins, server, discovery, someFailed)),
   );
   if (addBundledRepositories) {
     const added = plugins.filter(({ bundled, plugin }) => bundled && config.repositories?.[plugin.id] === undefined);
@@ -106,12 +109,15 @@ async function planRepository(
   plugins: readonly LoadedPlugin[],
   server: ServerConfig,
   discovery: Discovery,
+  someFailed = false,
 ): Promise<Planned> {
   const main = server.listen;
   const path = `repositories.${name}`;
   const loaded = plugins.find(({ plugin }) => plugin.id === config.type);
   if (loaded === undefined) {
     const known = plugins.map(({ plugin }) => plugin.id).sort();
+    // It may be that of a plugin that could not be loaded, which is said already.
+    if (someFailed && nearest(config.type, known) === undefined) return { problems: [] };
     const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}`;
     return { problems: [{ path: `${path}.type`, message }] };
   }

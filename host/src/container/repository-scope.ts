@@ -95,7 +95,13 @@ function answererOf({ scanners }: Governance): EngineServices['answer'] {
 async function openProtocol(plan: RepositoryPlan, scope: Scope) {
   const { name, kind, upstreams, options, loaded } = plan;
   const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
-  const result = await createProtocol({ plugin: loaded.plugin, scope, options, repository });
+  const result = await createProtocol({
+    plugin: loaded.plugin,
+    scope,
+    options,
+    repository,
+    logger: scope.get(LOGGER),
+  });
   if (result.made !== undefined) return result.made;
   if (result.refusal !== undefined) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
   throw new ConfigurationError(

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  type Logger,
   type Protocol,
   type ProtocolPlugin,
   type RepositoryFacts,
@@ -10,7 +11,10 @@ import type { Scope } from '../container/scope.js';
 import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
-const CREATE_TIMEOUT = 30_000;
+/** How long `create` of a plugin may take; milliseconds. It opens what it needs, and fetches nothing. */
+const CREATE_TIMEOUT = 10_000;
+/** When it is said that somebody is waited for; milliseconds. */
+const PATIENCE = 2_000;
 
 /** What a plugin needs to make the protocol of one repository. */
 export interface CreateProtocolOptions {
@@ -22,6 +26,8 @@ export interface CreateProtocolOptions {
   readonly repository: RepositoryFacts;
   /** How long `create` may take, in milliseconds. */
   readonly timeout?: number | undefined;
+  /** Is told when it takes long. */
+  readonly logger?: Logger | undefined;
 }
 
 /** What was made, or why there is none: `mismatches` are faults of the plugin, `refusal` is what it says of its options. */
@@ -37,9 +43,14 @@ export async function createProtocol({
   options,
   repository,
   timeout = CREATE_TIMEOUT,
+  logger,
 }: CreateProtocolOptions): Promise<CreateResult<Protocol>> {
   const services = servicesOf(plugin, scope);
-  return create('protocol', checkProtocol, timeout, async () => plugin.create({ services, options, repository }));
+  const waiting = (): void =>
+    logger?.warn({ plugin: plugin.id, repository: repository.name }, 'waiting for a plugin to make its protocol');
+  return create('protocol', checkProtocol, { timeout, waiting }, async () =>
+    plugin.create({ services, options, repository }),
+  );
 }
 
 /** Makes a plugin's scanner, or says why it could not. */
@@ -47,10 +58,11 @@ export async function createScanner(
   plugin: ScannerPlugin,
   scope: Scope,
   options: unknown,
-  timeout: number = CREATE_TIMEOUT,
+  { timeout = CREATE_TIMEOUT, logger }: Pick<CreateProtocolOptions, 'timeout' | 'logger'> = {},
 ): Promise<CreateResult<Scanner>> {
   const services = servicesOf(plugin, scope);
-  return create('scanner', checkScanner, timeout, async () => plugin.create({ services, options }));
+  const waiting = (): void => logger?.warn({ plugin: plugin.id }, 'waiting for a plugin to make its scanner');
+  return create('scanner', checkScanner, { timeout, waiting }, async () => plugin.create({ services, options }));
 }
 
 function servicesOf({ inject }: Pick<ProtocolPlugin, 'inject'>, scope: Scope): Readonly<Record<string, unknown>> {
@@ -61,11 +73,15 @@ function servicesOf({ inject }: Pick<ProtocolPlugin, 'inject'>, scope: Scope): R
 async function create<Made>(
   what: string,
   check: (made: unknown) => Mismatch[],
-  timeout: number,
+  { timeout, waiting }: { readonly timeout: number; readonly waiting: () => void },
   make: () => Promise<Made>,
 ): Promise<CreateResult<Made>> {
+  const patience = setTimeout(waiting, PATIENCE);
   try {
-    const late = { found: `create still running after ${timeout} ms`, wanted: `create to make a ${what}` };
+    const late = {
+      found: `create still running after ${timeout} ms`,
+      wanted: `create to make a ${what}, and every promise that it waits for to settle`,
+    };
     const made = await within(timeout, make(), () => new PluginFault(late));
     const mismatches = check(made);
     return mismatches.length > 0 ? { mismatches } : { made };
@@ -75,5 +91,7 @@ async function create<Made>(
       return { refusal: (error as EntrepotError).message };
     }
     return { mismatches: [{ found: `an error from create: ${oneLine(error)}`, wanted: `create to make a ${what}` }] };
+  } finally {
+    clearTimeout(patience);
   }
 }

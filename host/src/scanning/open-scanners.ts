@@ -80,7 +80,7 @@ export async function openScanners(root: Scope, plans: readonly ScannerPlan[]): 
     const scope = root.child(`scanner-${id}`);
     scope.value(LOGGER, withFields(root.get(ROOT_LOGGER), { scanner: id }));
     scope.single(TRANSPORT, {}, () => openTransport(config.transport));
-    const result = await createScanner(loaded.plugin, scope, options);
+    const result = await createScanner(loaded.plugin, scope, options, { logger: scope.get(LOGGER) });
     if (result.made === undefined) {
       problems.push(
         ...(result.mismatches?.map((mismatch) =>

@@ -7,7 +7,7 @@ import {
   type Protocol,
   type ProtocolPlugin,
 } from '@entrepot/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Scope } from '../../src/container/scope.js';
 import { createProtocol } from '../../src/plugins/create.js';
 
@@ -15,13 +15,13 @@ function plugin(create: (context: { readonly services: unknown }) => unknown, in
   return { id: 'zoo', inject, create } as unknown as ProtocolPlugin;
 }
 
-function make(candidate: ProtocolPlugin, timeout?: number) {
+function make(candidate: ProtocolPlugin, timeout?: number, logger = silentLogger) {
   const scope = new Scope('root');
   scope.value(CLOCK, systemClock);
   const child = scope.child('files');
   child.value(LOGGER, silentLogger);
   const repository = { name: 'files', kind: 'proxy' as const, upstreams: [] };
-  return createProtocol({ plugin: candidate, scope: child, options: {}, repository, timeout });
+  return createProtocol({ plugin: candidate, scope: child, options: {}, repository, timeout, logger });
 }
 
 const PROTOCOL: Protocol = { route: () => undefined };
@@ -60,6 +60,24 @@ describe('createProtocol', () => {
     const result = await make(plugin(create), 50);
 
     expect(result).toMatchObject({ mismatches: [{ found }] });
+  });
+
+  it('says after a while whom it waits for', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const warned: unknown[] = [];
+    const logger = { ...silentLogger, warn: (fields: object, message: string) => void warned.push([fields, message]) };
+    const making = make(
+      plugin(() => new Promise(() => {})),
+      undefined,
+      logger,
+    );
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(warned).toEqual([[{ plugin: 'zoo', repository: 'files' }, 'waiting for a plugin to make its protocol']]);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(await making).toMatchObject({
+      mismatches: [{ found: 'create still running after 10000 ms', wanted: expect.stringContaining('to settle') }],
+    });
   });
 
   it('passes on what a plugin says of its options', async () => {
