@@ -178,11 +178,21 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
   const head = requestHead(request, plugin.dotSegments);
   try {
     const resource = protocol.route(head);
-    if (resource !== undefined) return resource;
+    if (resource !== undefined) return safely(resource, request);
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `route of plugin ${plugin.id} failed`);
   }
   throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
+}
+
+/**
+ * GET and HEAD change nothing (RFC 9110 §9.2.1), whatever a plugin makes of them: browsers, crawlers and proxies send them
+ * unasked, and nothing that guards changes looks at them.
+ */
+function safely(resource: Resource, { method }: EngineRequest): Resource {
+  const isChange = resource.kind === 'upload' || (resource.kind === 'session' && resource.action !== 'status');
+  if (!isChange || (method !== 'GET' && method !== 'HEAD')) return resource;
+  throw new EntrepotError('method-not-allowed', `${method} changes nothing; expected POST, PUT, PATCH or DELETE`);
 }
 
 /**

@@ -51,7 +51,8 @@ export class HostedSessions {
         if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
       }
     }
-    return this.#reply(request, session, await services.storage.sessions.begin(definition.name, session.scope));
+    const state = await services.storage.sessions.begin(definition.name, session.scope, caller.name);
+    return this.#reply(request, session, state);
   }
 
   async #complete(

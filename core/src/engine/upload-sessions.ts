@@ -10,7 +10,7 @@ import type { SessionState } from '../api/hosted.js';
 import { asBrokeOff, brokeOff, diskFull, tooLarge, type UploadBody } from './upload-body.js';
 
 // <path>/
-//   <id>.json     {"version":1,"repository","scope","created"}
+//   <id>.json     {"version":1,"repository","scope","owner","created"}
 //   <id>.bytes    what has come so far; its length and its time are the session's
 
 const VERSION = 1;
@@ -19,6 +19,9 @@ const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SWEEP_INTERVAL = 600_000;
 /** Sessions at one time: each is two files and a little memory. */
 const MAX_SESSIONS = 10_000;
+/** Those of one repository, and those of one person in it: nobody takes the place of all others. */
+const MAX_OF_REPOSITORY = 5000;
+const MAX_OF_OWNER = 1000;
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Where sessions are kept, and within which bounds. */
@@ -56,6 +59,8 @@ interface Session {
   readonly id: string;
   readonly repository: string;
   readonly scope: string;
+  /** The name of who began it; empty for those without one. */
+  readonly owner: string;
   size: number;
   /** Of the first `hashed` bytes. Absent after a restart: then the bytes are read again. */
   hash: Hash | undefined;
@@ -72,7 +77,8 @@ export class UploadSessions {
   readonly #maxAge: number;
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Promise<Session | undefined>>();
-  #count = 0;
+  /** From the oldest to the newest. */
+  readonly #open = new Set<Session>();
   #used = 0;
   #sweptAt: number;
 
@@ -98,34 +104,35 @@ export class UploadSessions {
     return this.#used;
   }
 
-  /** Begins a session without bytes. */
-  async begin(repository: string, scope: string): Promise<SessionState> {
+  /**
+   * Begins a session without bytes. Where there are too many, it takes the place of the oldest one that has none: of the same
+   * person, of the repository, of all.
+   * @param owner the name of who begins it; empty for those without one
+   */
+  async begin(repository: string, scope: string, owner = ''): Promise<SessionState> {
     if (Math.abs(this.#clock.now() - this.#sweptAt) >= SWEEP_INTERVAL) await this.#sweep();
-    if (this.#count >= MAX_SESSIONS) {
-      throw new EntrepotError('storage', `There are ${MAX_SESSIONS} unfinished uploads; expected some of them to end`, {
-        code: 'TOO_MANY_SESSIONS',
-        status: 503,
-        retryAfter: 60,
-      });
-    }
-    this.#count += 1;
+    await this.#makeRoom(MAX_OF_OWNER, (one) => one.repository === repository && one.owner === owner);
+    await this.#makeRoom(MAX_OF_REPOSITORY, (one) => one.repository === repository);
+    await this.#makeRoom(MAX_SESSIONS, () => true);
     const id = randomUUID();
     const now = this.#clock.now();
     const session: Session = {
       id,
       repository,
       scope,
+      owner,
       size: 0,
       hash: createHash('sha256'),
       touchedAt: now,
       busy: false,
       gone: false,
     };
+    this.#open.add(session);
     try {
       await writeFile(this.#bytesOf(id), '', { flag: 'wx', mode: 0o600 });
       await utimes(this.#bytesOf(id), now / 1000, now / 1000);
       // Last: without it there is no session.
-      const facts = { version: VERSION, repository, scope, created: new Date(now).toISOString() };
+      const facts = { version: VERSION, repository, scope, owner, created: new Date(now).toISOString() };
       await writeFile(this.#factsOf(id), JSON.stringify(facts), { flag: 'wx', mode: 0o600 });
     } catch (error) {
       await this.#remove(session);
@@ -133,6 +140,19 @@ export class UploadSessions {
     }
     this.#sessions.set(id, Promise.resolve(session));
     return { id, size: 0 };
+  }
+
+  async #makeRoom(most: number, counts: (session: Session) => boolean): Promise<void> {
+    if (this.#open.size < most) return;
+    const counted = [...this.#open].filter(counts);
+    if (counted.length < most) return;
+    const oldest = counted.find(({ size, busy }) => size === 0 && !busy);
+    if (oldest !== undefined) return await this.#remove(oldest);
+    throw new EntrepotError('storage', `There are ${most} unfinished uploads; expected some of them to end`, {
+      code: 'TOO_MANY_SESSIONS',
+      status: 503,
+      retryAfter: 60,
+    });
   }
 
   /** How far a session has come. */
@@ -311,12 +331,23 @@ export class UploadSessions {
     try {
       const { size, mtimeMs } = await stat(this.#bytesOf(id));
       const facts = JSON.parse(await readFile(this.#factsOf(id), 'utf8')) as Record<string, unknown>;
-      const { version, repository, scope } = facts;
+      const { version, repository, scope, owner = '' } = facts;
       if (version !== VERSION || typeof repository !== 'string' || typeof scope !== 'string') return undefined;
-      this.#count += 1;
       this.#used += size;
       const hash = size === 0 ? createHash('sha256') : undefined;
-      return { id, repository, scope, size, hash, touchedAt: mtimeMs, busy: false, gone: false };
+      const session = {
+        id,
+        repository,
+        scope,
+        owner: String(owner),
+        size,
+        hash,
+        touchedAt: mtimeMs,
+        busy: false,
+        gone: false,
+      };
+      this.#open.add(session);
+      return session;
     } catch {
       // What cannot be read is no session; its files go when they are old.
       return undefined;
@@ -326,7 +357,7 @@ export class UploadSessions {
   async #remove(session: Session): Promise<void> {
     if (session.gone) return;
     session.gone = true;
-    this.#count -= 1;
+    this.#open.delete(session);
     this.#used -= session.size;
     this.#sessions.delete(session.id);
     await this.#removeFiles(session.id);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
-import { asRequest, printRequest } from './route-table.js';
+import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import {
   openTestRepository,
@@ -104,6 +104,27 @@ function defineTaking({ check }: Checks<Fixture>): void {
       assert.ok(etag !== undefined, `${label}: expected an ETag, found none`);
       const same = await repository.ask({ ...request, headers: { ...request.headers, 'if-none-match': etag } });
       assert.deepEqual([same.status, same.body.length], [304, 0], `If-None-Match on ${label}`);
+    }
+  });
+
+  check('makes no change of GET and HEAD', async ({ subject, open }) => {
+    const repository = await open();
+    for (const upload of subject.uploads) {
+      await publish(repository, upload);
+      const before = await keysOf(repository);
+      for (const change of [upload.put, upload.again, upload.remove]) {
+        if (change === undefined) continue;
+        for (const method of ['GET', 'HEAD']) {
+          const request = { ...asRequest(change), method };
+          const routed = routeRequest(repository.protocol, request, subject.plugin.dotSegments);
+          const isChange =
+            typeof routed === 'object' &&
+            (routed.kind === 'upload' || (routed.kind === 'session' && routed.action !== 'status'));
+          assert.ok(!isChange, `route(${printRequest(request)}) must be no change (RFC 9110 §9.2.1)`);
+          await repository.ask(request);
+        }
+      }
+      assert.deepEqual(await keysOf(repository), before, `what is kept after GET and HEAD of ${labelOf(upload.put)}`);
     }
   });
 

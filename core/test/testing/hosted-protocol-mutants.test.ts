@@ -38,6 +38,11 @@ function receiving(receive: NonNullable<Protocol['receive']>): HostedProtocolSub
   return subject(() => ({ receive }));
 }
 
+/** `subject` with a header on what publishes. */
+function publishing({ uploads, ...rest }: HostedProtocolSubject): HostedProtocolSubject {
+  return { ...rest, uploads: uploads.map((one) => ({ ...one, put: { ...one.put, headers: { 'x-publish': 'yes' } } })) };
+}
+
 const pause = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 const put = (key: string): HostedChange => ({ replace: [{ key, mediaType: 'text/plain' }] });
 
@@ -65,6 +70,15 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
         },
       };
     }),
+  ),
+  mutant(
+    'makes a change of GET',
+    ['makes no change of GET and HEAD'],
+    publishing(
+      subject((right) => ({
+        route: (head) => right.route(head.header('x-publish') === undefined ? head : { ...head, method: 'PUT' }),
+      })),
+    ),
   ),
   mutant(
     'makes an entry for what it will be sent',
