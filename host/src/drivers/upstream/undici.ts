@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
-import { createSecureContext, rootCertificates } from 'node:tls';
+import type { Readable } from 'node:stream';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
 import { addressRefused, literalAddress, lookupIn, OtherZoneError, zoneOf } from './address-zone.js';
+import { exchangeLeniently, isLooseHttp, saysLengthTwice } from './lenient-exchange.js';
 import type { ProxyFor } from '../../config/proxy-variables.js';
 import { Agent, buildConnector, Pool, ProxyAgent } from './undici-parts.js';
 import { UpstreamBody } from './upstream-body.js';
@@ -17,6 +19,13 @@ const CONNECTIONS = 128;
 /** How many hosts the zone is remembered of. */
 const KNOWN_HOSTS = 1000;
 const ZONES = ['public', 'private', 'test', 'loopback', 'other'] as const satisfies readonly AddressZone[];
+
+/** The head of a reply, and the way to its body. */
+interface Reply {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+}
 
 /** How requests leave the machine. */
 export interface UndiciTransportOptions {
@@ -46,6 +55,9 @@ export class UndiciTransport implements Transport {
   /** By the URL of the proxy. */
   readonly #proxies = new Map<string, Dispatcher>();
   readonly #loop: UndiciTransportOptions['loop'];
+  /** The origins that were found to speak HTTP that is not strict. */
+  readonly #loose = new Set<string>();
+  readonly #secureContext: SecureContext | undefined;
   readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
@@ -54,6 +66,7 @@ export class UndiciTransport implements Transport {
     this.#loop = options.loop;
     const pool = poolOptions(options);
     const tls = tlsOptions(options);
+    this.#secureContext = tls.secureContext;
     this.#openProxy = (url) => proxyAgent(url, pool, tls);
     this.#proxyFor = typeof proxy === 'function' ? proxy : () => proxy;
     if (typeof proxy === 'string') this.#proxies.set(proxy, this.#openProxy(proxy));
@@ -86,7 +99,7 @@ export class UndiciTransport implements Transport {
   }
 
   /** Sends the request in the zone where its host is, if that is allowed. */
-  async #find(request: TransportRequest): Promise<readonly [AddressZone, Dispatcher.ResponseData]> {
+  async #find(request: TransportRequest): Promise<readonly [AddressZone, Reply]> {
     const { hostname } = request.url;
     const fixed = this.#fixedZone(request.url);
     if (fixed !== undefined) {
@@ -117,15 +130,46 @@ export class UndiciTransport implements Transport {
     return /(^|\.)localhost\.?$/i.test(hostname) ? 'loopback' : 'public';
   }
 
-  async #exchange(request: TransportRequest, zone: AddressZone): Promise<Dispatcher.ResponseData> {
+  async #exchange(request: TransportRequest, zone: AddressZone): Promise<Reply> {
+    const safe = request.method === 'GET' || request.method === 'HEAD';
+    const mayBeLoose = safe && this.#proxyFor(request.url) === undefined;
+    if (mayBeLoose && this.#loose.has(request.url.origin)) return await this.#leniently(request, zone);
+    try {
+      const reply = await this.#strictly(request, zone, safe);
+      if (!mayBeLoose || !saysLengthTwice(reply.headers)) return reply;
+      reply.body.on('error', () => {}).destroy();
+    } catch (error) {
+      if (!mayBeLoose || request.signal.aborted || !isLooseHttp(error)) throw error;
+    }
+    const reply = await this.#leniently(request, zone);
+    if (this.#loose.size >= KNOWN_HOSTS) this.#loose.clear();
+    this.#loose.add(request.url.origin);
+    return reply;
+  }
+
+  async #strictly(request: TransportRequest, zone: AddressZone, safe: boolean): Promise<Reply> {
     try {
       return await this.#once(request, zone);
     } catch (error) {
       // RFC 9112 §9.3.1: the upstream may have closed the idle connection just as the request was sent.
-      const safe = request.method === 'GET' || request.method === 'HEAD';
       if (!safe || request.signal.aborted || !wasKeptConnection(error)) throw error;
       return this.#once(request, zone);
     }
+  }
+
+  /** For a server that is known to speak loose HTTP. What its own clients take is taken. */
+  #leniently(request: TransportRequest, zone: AddressZone): Promise<Reply> {
+    return exchangeLeniently(request, {
+      lookup: lookupIn(zone),
+      secureContext: this.#secureContext,
+      headers: this.#headersOf(request),
+      maxHeaderSize: MAX_HEAD,
+      timeouts: this.#timeouts,
+    });
+  }
+
+  #headersOf({ headers }: TransportRequest): Record<string, string> {
+    return this.#loop === undefined ? { ...headers } : { [this.#loop.header]: this.#loop.value(), ...headers };
   }
 
   #dispatcher(url: URL, zone: AddressZone): Dispatcher {
@@ -136,13 +180,14 @@ export class UndiciTransport implements Transport {
     return open;
   }
 
-  #once({ method, url, headers, body, signal }: TransportRequest, zone: AddressZone): Promise<Dispatcher.ResponseData> {
+  #once(request: TransportRequest, zone: AddressZone): Promise<Reply> {
+    const { method, url, body, signal } = request;
     return this.#dispatcher(url, zone).request({
       // Not the URL as a whole: it may hold credentials.
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
-      headers: this.#loop === undefined ? { ...headers } : { [this.#loop.header]: this.#loop.value(), ...headers },
+      headers: this.#headersOf(request),
       body: body ?? null,
       signal,
       headersTimeout: this.#timeouts.headers,
@@ -166,7 +211,10 @@ function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOpt
   };
 }
 
-function tlsOptions({ timeouts, ca }: UndiciTransportOptions): Connector.BuildOptions {
+function tlsOptions({
+  timeouts,
+  ca,
+}: UndiciTransportOptions): Connector.BuildOptions & { readonly secureContext?: SecureContext } {
   return {
     timeout: timeouts.connect,
     allowH2: false,
