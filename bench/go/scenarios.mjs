@@ -267,19 +267,21 @@ async function measureClient(bench) {
   const keep = (kind, id, sample) => samples[kind].set(id, [...(samples[kind].get(id) ?? []), sample]);
   for (let turn = 0; turn < bench.options.runs && bench.timeLeft(); turn++) {
     const origin = await bench.launchOrigin('small');
-    const launched = [];
+    const direct = { id: 'direct', base: origin.origin };
+    const servers = [];
     try {
       for (const id of PEERS.filter((id) => bench.has(id))) {
-        launched.push(await bench.launch(id, `client-${turn}`, { origin }));
+        servers.push(await bench.launch(id, `client-${turn}`, { origin }));
       }
       for (const kind of ['cold', 'warm', 'down']) {
         if (kind === 'down') await stop(origin.started);
-        for (const server of rotated(launched, turn)) {
+        for (const server of rotated(kind === 'down' ? servers : [direct, ...servers], turn)) {
           const before = kind === 'down' ? undefined : await origin.traffic();
-          const cpu = cpuSeconds(server.started.pid);
+          const pid = server.started?.pid;
+          const cpu = pid === undefined ? undefined : cpuSeconds(pid);
           const patience = kind === 'down' ? DOWN_PATIENCE : PATIENCE;
           const sample = await download(go.path, bench, server, origin, patience);
-          sample.cpu = cpuSeconds(server.started.pid) - cpu;
+          sample.cpu = pid === undefined ? undefined : cpuSeconds(pid) - cpu;
           if (before) {
             const after = await origin.traffic();
             sample.upstreamRequests = after.requests - before.requests;
@@ -289,7 +291,7 @@ async function measureClient(bench) {
         }
       }
     } finally {
-      await Promise.all([...launched, origin].map((server) => stop(server.started)));
+      await Promise.all([...servers, origin].map((server) => stop(server.started)));
     }
   }
   return samples;
@@ -349,7 +351,7 @@ export const scenarios = [
   ...rates,
   modOnly,
   notFound,
-  client('cold', 'nothing kept anywhere'),
+  client('cold', 'nothing kept anywhere', [{ against: 'direct', most: 0.9 }]),
   client('warm', 'the server has all'),
   client('down', 'the upstream is gone', [{ most: 0, of: 'failed', unit: 'failed' }]),
   herd,

@@ -11,6 +11,15 @@ const WHEEL_BYTES = 100_000;
 const BASE_TIME = Date.UTC(2020, 0, 1);
 const SETS = ['b', 'm', 'r', 'd'];
 
+/** How many projects a client downloads, and how often there are others for it. */
+const DOWNLOADED = 106;
+export const DOWNLOAD_RUNS = 3;
+
+/** The projects that a client downloads in one run. */
+export function downloadedProjects(turn) {
+  return Array.from({ length: DOWNLOADED }, (_, index) => `page-40-p${turn}x${index}`);
+}
+
 /** How many runs there are names for. */
 export const MOST_RUNS = 20;
 
@@ -23,6 +32,7 @@ export function projectNames() {
     const base = { b: 'page-500', m: 'page-500', r: 'wheel-50000', d: 'page-40' }[set];
     for (let turn = 0; turn < MOST_RUNS; turn++) names.push(`${base}-${set}${turn}`);
   }
+  for (let turn = 0; turn < DOWNLOAD_RUNS; turn++) names.push(...downloadedProjects(turn));
   return names;
 }
 
@@ -38,7 +48,11 @@ export function wheelNames(project) {
 export function wheel(project, filename) {
   const [, kind, count] = NAME.exec(project);
   const [name, version] = filename.split('-');
-  const archive = makeZip([[`${name}-${version}.dist-info/METADATA`, metadata(project, filename)]]);
+  const folder = `${name}-${version}.dist-info`;
+  const archive = makeZip([
+    [`${folder}/METADATA`, metadata(project, filename)],
+    [`${folder}/WHEEL`, Buffer.from('Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')],
+  ]);
   const size = kind === 'page' ? WHEEL_BYTES : Number(count) * 1000;
   return Buffer.concat([seededBytes(filename, size - archive.length), archive]);
 }

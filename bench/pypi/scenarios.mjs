@@ -5,6 +5,7 @@ import { decoded, get, keepAliveAgent } from '../lib/http.mjs';
 import { cpuSeconds, stop } from '../lib/processes.mjs';
 import { runRates } from '../lib/rates.mjs';
 import { median, rotated, summarise } from '../lib/statistics.mjs';
+import { downloads } from './downloads.mjs';
 import { JSON_PAGE, metadata, pageDigest, wheelNames } from './fixtures.mjs';
 
 const PEERS = ['entrepot', 'devpi', 'proxpi'];
@@ -307,6 +308,7 @@ export const scenarios = [
   fanOut(true),
   rangeTail(false),
   rangeTail(true),
+  ...downloads,
   burst,
   upstreamDown,
 ];
