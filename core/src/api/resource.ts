@@ -48,6 +48,12 @@ export interface UpstreamLocation extends GuardedResource {
    */
   readonly askedWith?: Readonly<Record<string, string>> | undefined;
   /**
+   * Which redirects of the upstream clients are told of, for the path that they lead to here; what leads out of the upstream is
+   * always followed here. `directories`: from a path to the same path with a slash, since what is relative in a page depends on
+   * that. `pass`: all: clients want to know that `latest` is 1.2.3. Absent: `follow`, none.
+   */
+  readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
+  /**
    * The scope of the token that the upstream wants for this, where it answers 401 with a `Bearer` challenge:
    * `repository:library/nginx:pull`. Core fetches the token from the realm that the challenge names, as far as that
    * realm is trusted. Absent: a challenge is a refusal.

@@ -6,6 +6,7 @@ import { Admission } from './admission.js';
 import { printable } from './denial.js';
 import { describeVersions } from './describe-versions.js';
 import { withDefaults } from './merge-headers.js';
+import { PassedRedirect } from './passed-redirect.js';
 import { readPart } from './read-part.js';
 import { errorReply } from './error-reply.js';
 import { Flights } from './flights.js';
@@ -127,6 +128,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         const reply = withHeaders(await serve(request, resource, caller));
         return caller === nobody ? reply : withCaller(forCallersOnly(reply), caller.name);
       } catch (error) {
+        const redirect = PassedRedirect.in(error)?.reply(definition.name, request);
+        if (redirect !== undefined) return withHeaders(redirect);
         admission.recordRefusal(request, resource, error);
         const failed = withHeaders(errorReply(definition, request, resource, error));
         const reply = withCaller(failed, admission.callerOf(request));

@@ -5,6 +5,7 @@ import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
 import type { AddressZone, TransportReply } from '../api/transport.js';
 import type { ConfiguredUpstream, EngineServices, RepositoryDefinition } from './repository.js';
+import { PassedRedirect, passedTarget } from './passed-redirect.js';
 import { RateLimits } from './rate-limits.js';
 import { drain, isHeadUnknown, isRedirect, parseRetryAfter, redirectTarget, refusal } from './upstream-reply.js';
 import { type GuardedPlace, UpstreamTokens } from './upstream-tokens.js';
@@ -30,6 +31,8 @@ export interface UpstreamQuery {
   readonly location?: string | undefined;
   /** Others that are tried after it. */
   readonly mirrors?: readonly string[] | undefined;
+  /** Which redirects end it with a `PassedRedirect`. */
+  readonly redirects?: UpstreamLocation['redirects'];
   /** The URL of the document that named `location`. */
   readonly namedBy?: string | undefined;
   /** The scope of the token that the place may want. */
@@ -47,7 +50,7 @@ export interface UpstreamQuery {
 /** Which place is asked, as a part of a query. */
 export type QueryPlace = Pick<
   UpstreamQuery,
-  'path' | 'scope' | 'upstreamsAre' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
+  'path' | 'scope' | 'upstreamsAre' | 'redirects' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
 >;
 
 /** A reply that is an answer: 200, 206 or 304. */
@@ -158,7 +161,7 @@ export class Upstreams {
   }
 
   async #ask(url: URL, upstream: ConfiguredUpstream | undefined, query: UpstreamQuery): Promise<UpstreamReply> {
-    const { reply, finalUrl } = await this.#follow(url, query).catch((error: unknown) => {
+    const { reply, finalUrl } = await this.#follow(url, upstream, query).catch((error: unknown) => {
       if (!query.signal.aborted && error instanceof EntrepotError && error.kind === 'upstream-unavailable')
         this.#failed(upstream);
       throw error;
@@ -179,8 +182,12 @@ export class Upstreams {
     throw refusal(url, reply, this.#services.clock.now());
   }
 
-  /** Follows redirects on the server's side: clients never see them, and credentials stay with their origin. */
-  async #follow(start: URL, query: UpstreamQuery): Promise<{ reply: TransportReply; finalUrl: URL }> {
+  /** Follows redirects on the server's side: credentials stay with their origin. @throws PassedRedirect for one that clients follow */
+  async #follow(
+    start: URL,
+    upstream: ConfiguredUpstream | undefined,
+    query: UpstreamQuery,
+  ): Promise<{ reply: TransportReply; finalUrl: URL }> {
     let url = start;
     let restarted = false;
     // Whoever leads on, a document or a redirect, leads to the internet or to a network that it is in itself.
@@ -200,7 +207,10 @@ export class Upstreams {
       if (!isRedirect(reply.status, query.method)) return { reply, finalUrl: url };
       drain(reply);
       zone = reply.zone;
-      url = redirectTarget(url, reply.headers['location']);
+      const target = redirectTarget(url, reply.headers['location']);
+      const passed = passedTarget(query.redirects, upstream?.url, url, target);
+      if (passed !== undefined) throw new PassedRedirect(reply.status, passed);
+      url = target;
     }
     throw new EntrepotError(
       'upstream-unavailable',
@@ -317,8 +327,8 @@ export class Upstreams {
 
 /** Where `resource` is asked for. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {
-  const { upstreamPath, upstreamScope, upstreamsAre, tokenScope } = resource;
-  return { path: upstreamPath, scope: upstreamScope, upstreamsAre, tokenScope };
+  const { upstreamPath, upstreamScope, upstreamsAre, redirects, tokenScope } = resource;
+  return { path: upstreamPath, scope: upstreamScope, upstreamsAre, redirects, tokenScope };
 }
 
 /** Whether `hosts` names the host of `url`, with its port or for any. */

@@ -127,6 +127,12 @@ const writtenRule = z.strictObject({
   negativeFor: duration.optional(),
   onGone: z.enum(['pass', 'keep']).optional(),
   respectNoStore: z.boolean().optional(),
+  redirects: z
+    .enum(['follow', 'directories', 'pass'])
+    .optional()
+    .describe(
+      'Which redirects within the upstream clients are told of: none (follow), those of a directory to its slash (directories, the default), or all (pass).',
+    ),
   checksum: checksum.optional(),
 });
 
@@ -250,6 +256,7 @@ function toRule(written: z.output<typeof writtenRule>, list: string, index: numb
     pattern: written.match.regex,
     policy: written.policy,
     freshness: Object.fromEntries(Object.entries(freshness).filter(([, value]) => value !== undefined)),
+    redirects: written.redirects,
     checksum: written.checksum,
   };
 }

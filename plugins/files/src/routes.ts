@@ -39,9 +39,10 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
   if (rule.policy === 'deny') throw refusal(path, rule);
   // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
   if (isChecksumFile(path, options.table)) return checksumDocument(path, query, options.table);
+  const { redirects = 'directories' } = rule;
   // What a directory index says is never for ever, and it has no sum.
   if (rule.policy === 'immutable' && !path.directory)
-    return { ...artifact(path, query, rule, options), ...asClient(head) };
+    return { ...artifact(path, query, rule, options), ...asClient(head), redirects };
   return {
     kind: 'document',
     class: CLASS.document,
@@ -50,6 +51,7 @@ export function routeProxy(head: RequestHead, options: FilesOptions): Resource {
     keepHeaders: options.passHeaders,
     keepsCoding: true,
     ...asClient(head),
+    redirects,
     freshness: { ...rule.freshness, policy: rule.policy === 'bypass' ? 'bypass' : 'revalidate' },
   };
 }

@@ -1,4 +1,4 @@
-import type { FreshnessRule } from '@entrepot/core';
+import type { FreshnessRule, UpstreamLocation } from '@entrepot/core';
 import type { RE2JS } from 're2js';
 import type { ChecksumRule, Sidecar } from './checksum.js';
 
@@ -14,6 +14,8 @@ export interface Rule {
   readonly policy: Policy;
   /** What differs from the class, without the policy. */
   readonly freshness: Partial<FreshnessRule>;
+  /** Which redirects clients are told of. Absent: those of directories. */
+  readonly redirects?: UpstreamLocation['redirects'];
   readonly checksum?: ChecksumRule | undefined;
 }
 

@@ -185,6 +185,51 @@ describe('a proxy', () => {
     }
   });
 
+  describe('that an upstream redirects', () => {
+    const redirecting = async (rules: object, from: string, to: string, status = 301) => {
+      const repository = await start(rules);
+      const { base, upstream, serve } = repository;
+      upstream.serve(base + from, { status, headers: { location: to.replace('BASE', base) } });
+      serve('/dir/', { body: 'listing' });
+      serve('/tag/v1.2', { body: 'v1.2' });
+      return repository;
+    };
+
+    it.each([
+      ['/dir', 'BASE/dir/', './dir/'],
+      ['/a/b', '/upstream/base/a/b/', '../a/b/'],
+      ['/dir', './dir/?C=M', './dir/?C=M'],
+    ])('to its slash are redirected here: %s to %s', async (from, to, expected) => {
+      const { ask } = await redirecting({}, from, to);
+      for (const method of ['GET', 'HEAD', 'GET']) {
+        const reply = await ask(method, from);
+        expect([reply.status, reply.headers['location']]).toEqual([301, expected]);
+      }
+    });
+
+    it('to another place are followed, unless clients are to know', async () => {
+      const followed = await redirecting({}, '/latest', 'BASE/tag/v1.2', 302);
+      expect(await followed.get('/latest')).toMatchObject({ status: 200, body: 'v1.2' });
+      const rules = { rules: [{ match: 'latest', policy: 'revalidate', redirects: 'pass' }] };
+      const passed = await redirecting(rules, '/latest', 'BASE/tag/v1.2', 302);
+      expect(await passed.get('/latest')).toMatchObject({ status: 302, headers: { location: './tag/v1.2' } });
+      expect(await passed.get('/tag/v1.2')).toMatchObject({ status: 200, body: 'v1.2' });
+    });
+
+    it('out of the upstream are followed in any case', async () => {
+      const rules = { defaultPolicy: 'revalidate', rules: [{ match: '**', policy: 'revalidate', redirects: 'pass' }] };
+      const { get, upstream } = await redirecting(rules, '/away', '/elsewhere');
+      upstream.serve('/elsewhere', { body: 'from elsewhere' });
+      expect(await get('/away')).toMatchObject({ status: 200, body: 'from elsewhere' });
+    });
+
+    it('to a slash are followed where they are not to be told of', async () => {
+      const rules = { rules: [{ match: '**', policy: 'revalidate', redirects: 'follow' }] };
+      const { get } = await redirecting(rules, '/dir', 'BASE/dir/');
+      expect(await get('/dir')).toMatchObject({ status: 200, body: 'listing' });
+    });
+  });
+
   describe('of an upstream that answers by who asks', () => {
     const browser = { 'user-agent': 'Browser/1.0', accept: 'text/html' };
     const curl = { 'user-agent': 'curl/8.0', accept: '*/*' };
