@@ -223,8 +223,8 @@ repositories:
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error?.problems.map(({ path }) => path).sort()).toEqual([
       'plugins.0',
+      // Of `a` nothing is said: its type may be that of one of them.
       'plugins.1',
-      'repositories.a.type',
       'repositories.b.upstream',
       'repositories.c.overwrite',
       'repositories.d.cache.nothing',
