@@ -49,7 +49,7 @@ export interface ArtifactDescription extends ArtifactFacts {
   readonly integrity: readonly Integrity[];
   /** Where the bytes are when that is not the artifact's `upstreamPath`: absolute, or relative to the document's own URL. */
   readonly location?: string | undefined;
-  /** Other places that have the same bytes, for when `location` does not: absolute http URLs, best first. */
+  /** Other places that have the same bytes, for when `location` does not: http URLs as `location`, best first. */
   readonly mirrors?: readonly string[] | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
 }

@@ -26,7 +26,9 @@ export function located(
   url: string | undefined,
 ): LocatedDescription | undefined {
   if (description?.location === undefined || !URL.canParse(description.location, url)) return description;
-  return { ...description, location: new URL(description.location, url).href, namedBy: url };
+  const absolute = (place: string): string[] => (URL.canParse(place, url) ? [new URL(place, url).href] : []);
+  const mirrors = description.mirrors?.flatMap(absolute);
+  return { ...description, location: new URL(description.location, url).href, mirrors, namedBy: url };
 }
 
 /** Where the bytes of `resource` are, by its document or by itself. */

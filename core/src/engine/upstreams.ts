@@ -112,21 +112,22 @@ export class Upstreams {
    * refused address; `upstream-unavailable` when none could answer; `bad-request` for other refusals
    */
   async fetch(query: UpstreamQuery): Promise<UpstreamReply> {
-    const { candidates, skipped } = this.#candidates(query);
+    const { candidates, named, skipped } = this.#candidates(query);
     if (candidates.length === 0) {
       if (skipped !== undefined) throw leftAlone(skipped);
       const scope = query.scope === undefined ? '' : ` for ${query.scope}`;
       throw new EntrepotError('not-found', `Repository ${this.#definition.name} has no upstream${scope}`);
     }
     const failures: EntrepotError[] = [];
-    for (const { url, upstream } of candidates) {
+    for (const [index, { url, upstream }] of candidates.entries()) {
       try {
         return await this.#ask(url, upstream, query);
       } catch (error) {
         const failure = asEntrepotError(error, 'upstream-unavailable', `${printableUrl(url)} could not be asked`);
         query.signal.throwIfAborted();
         failures.push(failure);
-        if (!leadsOn(failure.kind, upstream, query)) break;
+        const isNamedNext = index < named - 1;
+        if (isNamedNext ? !isOutOfReach(failure) : !leadsOn(reachOf(failure, index < named), upstream, query)) break;
       }
     }
     // "Not found" is only true when nobody who could know was out of reach (architecture §10: our failure is never a 404).
@@ -136,7 +137,12 @@ export class Upstreams {
   }
 
   /** Who is asked, in order; and one that is left alone for the time being, because it has been failing. */
-  #candidates(query: UpstreamQuery): { candidates: readonly Candidate[]; skipped?: ConfiguredUpstream | undefined } {
+  #candidates(query: UpstreamQuery): {
+    candidates: readonly Candidate[];
+    /** How many of them, at the beginning, a document named. */
+    named: number;
+    skipped?: ConfiguredUpstream | undefined;
+  } {
     const { path, scope, location, mirrors = [], skipUnhealthy } = query;
     const upstreams =
       path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
@@ -148,16 +154,16 @@ export class Upstreams {
     );
     const inTurn = upstreams.filter((upstream) => !passedOver.includes(upstream));
     const [first = passedOver[0]] = inTurn;
-    if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], skipped: first };
+    if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], named: 0, skipped: first };
     const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
     const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
-    if (location === undefined) return { candidates, skipped };
-    const named = [location, ...mirrors].map(locate).map((url): Candidate => {
+    if (location === undefined) return { candidates, named: 0, skipped };
+    const places = [location, ...mirrors].map(locate).map((url): Candidate => {
       return { url, upstream: this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url)) };
     });
-    const others = candidates.filter((candidate) => !named.some(({ url }) => url.href === candidate.url.href));
-    return { candidates: [...named, ...others], skipped };
+    const others = candidates.filter((candidate) => !places.some(({ url }) => url.href === candidate.url.href));
+    return { candidates: [...places, ...others], named: places.length, skipped };
   }
 
   async #ask(url: URL, upstream: ConfiguredUpstream | undefined, query: UpstreamQuery): Promise<UpstreamReply> {
@@ -344,6 +350,16 @@ function isWholeAnyway({ status, headers }: TransportReply): boolean {
   if (status === 203) return true;
   const [, last, size] = /^bytes 0-(\d{1,15})\/(\d{1,15})$/.exec(headers['content-range'] ?? '') ?? [];
   return status === 206 && last !== undefined && Number(last) + 1 === Number(size);
+}
+
+/** Whether a place that a document named does not have the bytes, or cannot be asked; another that it named has the same ones. */
+function isOutOfReach(failure: EntrepotError): boolean {
+  return failure.kind === 'not-found' || reachOf(failure, true) === 'upstream-unavailable';
+}
+
+/** The kind of `failure`. A place that a document named where nothing may be asked for is as good as one that is down. */
+function reachOf({ kind, code }: EntrepotError, isNamed: boolean): EntrepotError['kind'] {
+  return isNamed && kind === 'forbidden' && code !== 'UPSTREAM_FORBIDDEN' ? 'upstream-unavailable' : kind;
 }
 
 /** Whether a failure of `upstream` leads on to the next one. */

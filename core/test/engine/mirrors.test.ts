@@ -44,6 +44,28 @@ describe('an artifact that is in several places', () => {
     expect(asked(harness)).toEqual(['/one', '/two']);
   });
 
+  it('is fetched from where it would be without the document when the host that was named is out of reach', async () => {
+    // Nothing listens there, and the second is no place that may be asked.
+    for (const place of ['http://127.0.0.1:1/app.tgz', 'http://169.254.1.1/app.tgz']) {
+      const harness = await open(place);
+      harness.upstream.serve('/own/app.tgz', { body: BYTES });
+      const reply = await harness.get('/app.tgz');
+      expect([reply.status, await reply.text()]).toEqual([200, BYTES]);
+    }
+  });
+
+  it('is fetched from another place that was named, also where upstreams are no mirrors of each other', async () => {
+    const harness = await open('http://127.0.0.1:1/app.tgz', '/two');
+    const { route } = harness.repository.definition.protocol;
+    harness.repository.definition.protocol.route = (head) => {
+      const resource = route(head);
+      return resource?.kind === 'artifact' ? { ...resource, upstreamsAre: 'origins' } : resource;
+    };
+    harness.upstream.serve('/two', { body: BYTES });
+    const reply = await harness.get('/app.tgz');
+    expect([reply.status, await reply.text()]).toEqual([200, BYTES]);
+  });
+
   it('is asked for once at each place, and last where it would be without the document', async () => {
     const elsewhere = await open('/one', '/two');
     expect((await elsewhere.get('/app.tgz')).status).toBe(404);

@@ -73,7 +73,7 @@ it.each([
   if (to !== from) await expect(redirected.fetch()).resolves.toBe(to === 'more.example.com' ? 'files.example.com' : to);
   const named = upstreamsAt(`http://${from}`, HOSTS);
   await named.fetch();
-  const location = { location: `http://${to}:81/`, namedBy: `http://${from}/` };
+  const location = { path: undefined, location: `http://${to}:81/`, namedBy: `http://${from}/` };
   await expect(named.fetch(location)).resolves.toBe(to === 'more.example.com' ? 'files.example.com' : to);
 });
 
@@ -93,7 +93,7 @@ it.each([
   const redirected = upstreamsAt(`http://${from}`, leadsOn(from, to));
   await expect(redirected.fetch()).rejects.toMatchObject({ kind: 'forbidden' });
   const named = upstreamsAt(`http://${from}`, HOSTS);
-  const location = { location: `http://${to}/`, namedBy: `http://${from}/` };
+  const location = { path: undefined, location: `http://${to}/`, namedBy: `http://${from}/` };
   await expect(named.fetch(location)).rejects.toMatchObject({ kind: 'forbidden' });
   await named.fetch();
   await expect(named.fetch(location)).rejects.toMatchObject({ kind: 'forbidden' });
@@ -122,14 +122,14 @@ it.each([
     'more.example.com': { zone: 'private' },
   });
   await expect(fetch()).resolves.toBe(to);
-  const named = fetch({ location: 'http://files.example.com/', namedBy: `http://${to}/` });
+  const named = fetch({ path: undefined, location: 'http://files.example.com/', namedBy: `http://${to}/` });
   if (mayName) await expect(named).resolves.toBe('files.example.com');
   else await expect(named).rejects.toMatchObject({ kind: 'forbidden' });
 });
 
 it('does not let a document of a foreign host lead to a network', async () => {
   const { asked, fetch } = upstreamsAt('http://mirror.example.com', HOSTS);
-  const location = { location: 'http://files.example.com/', namedBy: 'http://more.example.com/' };
+  const location = { path: undefined, location: 'http://files.example.com/', namedBy: 'http://more.example.com/' };
   await expect(fetch(location)).rejects.toMatchObject({ kind: 'forbidden' });
   expect(asked).toEqual([]);
 });
@@ -137,7 +137,7 @@ it('does not let a document of a foreign host lead to a network', async () => {
 it('goes by where the upstream is now', async () => {
   const hosts: Record<string, { zone: AddressZone }> = { ...HOSTS, 'roaming.example.com': { zone: 'private' } };
   const { fetch } = upstreamsAt('http://roaming.example.com', hosts);
-  const location = { location: 'http://files.example.com/', namedBy: 'http://roaming.example.com/' };
+  const location = { path: undefined, location: 'http://files.example.com/', namedBy: 'http://roaming.example.com/' };
   await fetch();
   await expect(fetch(location)).resolves.toBe('files.example.com');
   hosts['roaming.example.com'] = { zone: 'public' };

@@ -58,8 +58,13 @@ async function describePage(project: string, content: Content, deriveMetadata: b
 
 function describeFile(descriptions: PageDescriptions, project: string, file: PageFile, deriveMetadata: boolean): void {
   const key = fileKey(project, file);
-  // A page that lists a file twice: clients see the first one.
-  if (descriptions.has(key)) return;
+  // A page that lists a file twice: clients see the first one, and its bytes are in both places.
+  if (descriptions.has(key)) {
+    descriptions.addMirror(key, file.url);
+    if (file.coreMetadata !== undefined)
+      descriptions.addMirror(`${key}${METADATA_SUFFIX}`, withSuffix(file.url, METADATA_SUFFIX));
+    return;
+  }
   const common = {
     coordinates: { ecosystem: 'pypi', name: project, version: normaliseVersion(file.version) },
     publishedAt: instantOf(file.uploadTime),

@@ -7,6 +7,9 @@ import {
 } from '@entrepot/core';
 import { FILE_PREFIX, SIGNATURE_SUFFIX } from './keys.js';
 
+/** So many more places of one file are tried. */
+const MOST_MIRRORS = 3;
+
 /**
  * What a page says of its files and their sidecars, by key. A signature may be there without being announced (PEP 503):
  * so there is an answer for each file but those of which the page says that they have none, made when it is asked for.
@@ -24,6 +27,14 @@ export class PageDescriptions extends Map<string, ArtifactDescription> implement
   /** Notes what is known of the provenance of a file. Kept apart: it is no artifact of the page. */
   setProvenance(key: string, description: ArtifactDescription): void {
     this.#provenances.set(key, description);
+  }
+
+  /** Notes another place of what is described. */
+  addMirror(key: string, url: string): void {
+    const known = super.get(key);
+    const { location, mirrors = [] } = known ?? {};
+    if (location === undefined || location === url || mirrors.includes(url) || mirrors.length >= MOST_MIRRORS) return;
+    this.set(key, { ...known, integrity: known?.integrity ?? [], mirrors: [...mirrors, url] });
   }
 
   override get(key: string): ArtifactDescription | undefined {
@@ -47,7 +58,7 @@ export class PageDescriptions extends Map<string, ArtifactDescription> implement
         const { version, before } = history.get(description.coordinates?.version ?? '') ?? {};
         // A version is attested when one of its files is: of the others, nothing is to be said.
         const isAsItsVersion = description.provenance === version?.provenance;
-        const { location: _location, ...withheld } = description;
+        const { location: _location, mirrors: _mirrors, ...withheld } = description;
         descriptions.set(key, {
           ...(status === 'quarantined' ? { ...withheld, upstream: 'quarantined' as const } : description),
           ...(isAsItsVersion && before !== undefined && { before }),
@@ -61,7 +72,8 @@ export class PageDescriptions extends Map<string, ArtifactDescription> implement
     const file = super.get(fileKey);
     if (file?.location === undefined || !fileKey.startsWith(FILE_PREFIX) || this.#unsigned.has(fileKey))
       return undefined;
-    return { ...file, integrity: [], location: withSuffix(file.location, SIGNATURE_SUFFIX) };
+    const location = withSuffix(file.location, SIGNATURE_SUFFIX);
+    return { ...file, integrity: [], location, mirrors: undefined };
   }
 }
 

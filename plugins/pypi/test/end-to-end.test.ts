@@ -153,6 +153,16 @@ describe('a file', () => {
     expect((await repository.ask(PATH)).body.equals(WHEEL)).toBe(true);
   });
 
+  it('that a page lists twice is fetched from the second place when the first is out of reach', async () => {
+    const listed = (JSON.parse(page()) as { files: object[] }).files[0] as object;
+    const files = ['http://127.0.0.1:1/f/', '../../f/'].map((place) => ({ ...listed, url: `${place}${NAME}` }));
+    const body = JSON.stringify({ meta: { 'api-version': '1.1' }, name: 'demo', versions: ['1.0'], files });
+    repository.upstream.serve(`${BASE}/simple/demo/`, { body, mediaType: JSON_TYPE });
+    repository.upstream.serve(`${BASE}/f/${NAME}`, { body: WHEEL });
+    const reply = await repository.ask({ path: PATH });
+    expect([reply.status, reply.body.equals(WHEEL)]).toEqual([200, true]);
+  });
+
   it('that is replaced upstream is another one; the first stays what it was', async () => {
     await repository.ask(PATH);
     const other = Buffer.from('other bytes under the same name');
