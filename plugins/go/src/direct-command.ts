@@ -32,13 +32,15 @@ export interface DirectPlace {
   /** Empty, for everything that the run writes. */
   readonly folder: string;
   readonly credentials: CredentialsSocket;
+  /** Variables of the proxy that guards where the run leads; absent: the environment has one. */
+  readonly proxy?: Readonly<Record<string, string>> | undefined;
   /** Patterns of modules that may be asked for by plain http; absent: none. */
   readonly insecure: string | undefined;
 }
 
 /** The environment of a run: that of nobody, but for the network. */
 async function environmentOf(
-  { folder, credentials, insecure }: DirectPlace,
+  { folder, credentials, proxy, insecure }: DirectPlace,
   surroundings: Readonly<Record<string, string | undefined>>,
 ): Promise<{ readonly env: Record<string, string>; readonly work: string }> {
   const [home, work, temporary] = ['home', 'work', 'tmp'].map((name) => join(folder, name)) as [string, string, string];
@@ -87,7 +89,15 @@ async function environmentOf(
     env[`GIT_CONFIG_KEY_${at}`] = key;
     env[`GIT_CONFIG_VALUE_${at}`] = value;
   }
-  return { env: { ...env, ...pick(surroundings, PASSED_ON) }, work };
+  return {
+    env: {
+      ...env,
+      ...pick(surroundings, PASSED_ON),
+      ...proxy,
+      ...(proxy !== undefined && { NO_PROXY: '', no_proxy: '' }),
+    },
+    work,
+  };
 }
 
 /**

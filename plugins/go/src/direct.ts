@@ -15,6 +15,7 @@ import { createCredentialSource, type CredentialSettings, type CredentialSource 
 import { CredentialsSocket } from './credentials-socket.js';
 import { runDirect } from './direct-command.js';
 import { directError } from './direct-errors.js';
+import { GuardProxy, hasProxy } from './guard-proxy.js';
 import type { ModulePatterns } from './module-match.js';
 import { Turns } from './turns.js';
 
@@ -102,14 +103,17 @@ export class DirectModules {
   async #run(route: DirectRoute, args: readonly string[], { folder, signal }: Run): Promise<ModuleJson> {
     const source = this.#sources.get(route) as CredentialSource;
     const subject = args.at(-1) as string;
+    const guard = hasProxy(process.env) ? undefined : new GuardProxy();
     const credentials = new CredentialsSocket(source, route.insecure ? ['https', 'http'] : ['https'], signal);
     try {
       await credentials.open();
       const insecure = route.insecure ? route.match.text : undefined;
-      const { code, stdout, stderr } = await runDirect(args, { folder, credentials, insecure }, signal);
+      const proxy = await guard?.open();
+      const { code, stdout, stderr } = await runDirect(args, { folder, credentials, proxy, insecure }, signal);
       const found = parse(stdout);
       const text = typeof found?.Error === 'string' ? found.Error : found?.Error?.Err;
       if (found !== undefined && code === 0 && text === undefined) return found;
+      if (guard?.refused !== undefined) throw addressRefused(subject, guard.refused);
       const { failure: cause, rejected } = credentials;
       const error = directError({
         subject,
@@ -130,8 +134,15 @@ export class DirectModules {
       throw error;
     } finally {
       await credentials.close();
+      await guard?.close();
     }
   }
+}
+
+function addressRefused(subject: string, host: string): EntrepotError {
+  return new EntrepotError('forbidden', `${subject} leads to ${host}, a link-local address, which is never asked`, {
+    code: 'ADDRESS_REFUSED',
+  });
 }
 
 function parse(text: string): ModuleJson | undefined {
