@@ -354,10 +354,37 @@ export interface SharedRepository extends RepositoryFacts {
   readonly options: unknown;
 }
 
+/** A question for one of the repositories at a shared mount. */
+export interface SharedQuestion {
+  readonly repository: string;
+  /** Below the repository, encoded; begins with `/`. */
+  readonly path: string;
+  /** Without `?`. */
+  readonly query: string;
+}
+
+/** What a repository at a shared mount says to a question. */
+export interface SharedReply {
+  readonly question: SharedQuestion;
+  /** Names as they are sent. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
 /** What a request at a shared mount means that names no repository. */
 export type SharedAnswer =
   /** The repository of this name, as if the path had named it; its whole path is below the mount. */
   | { readonly repository: string }
+  /**
+   * What `answer` makes of the first of these questions that a repository answers with 200, and that it makes something of: a list
+   * of all repositories, one after the other. Each is asked as if the path had named it, so that who may not read it is not told.
+   */
+  | {
+      readonly questions: readonly SharedQuestion[];
+      /** Pure. `reply` is absent after the last question. @returns `undefined`: the next question is asked */
+      readonly answer: (reply: SharedReply | undefined) => LocalResource | undefined;
+      readonly guarded?: boolean | undefined;
+    }
   /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
   | { readonly reply: LocalResource; readonly guarded?: boolean | undefined };
 

@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { SharedAnswer, SharedRepository } from '../api/protocol.js';
+import type { SharedAnswer, SharedQuestion, SharedRepository } from '../api/protocol.js';
+import type { LocalResource } from '../api/resource.js';
 import { errorReply } from './error-reply.js';
 import { localReply } from './local-reply.js';
 import { withDefaults } from './merge-headers.js';
@@ -9,6 +11,9 @@ import type { EngineReply, EngineRequest, RepositoryEngine } from './repository.
 
 const READ: AccessNeed = { right: 'read' };
 const WRITE: AccessNeed = { right: 'write' };
+
+/** The largest answer of a repository that one of the mount is made of; bytes. */
+const MAX_ANSWER = 4 * 1024 * 1024;
 
 /** A repository at a shared mount. */
 export interface SharedMountMember {
@@ -79,7 +84,25 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
       return await members.find(({ facts }) => facts.name === answer.repository)?.engine.handle(request);
     }
     if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, owner, request);
-    return ofMount(mount, owner, localReply(mount, request, answer.reply));
+    const reply = 'questions' in answer ? await firstAnswer(request, answer) : answer.reply;
+    return reply && ofMount(mount, owner, localReply(mount, request, reply));
+  }
+
+  async function firstAnswer(
+    request: EngineRequest,
+    { questions, answer }: Extract<SharedAnswer, { questions: unknown }>,
+  ): Promise<LocalResource | undefined> {
+    for (const question of questions) {
+      const engine = members.find(({ facts }) => facts.name === question.repository)?.engine;
+      const reply = await engine?.handle(asQuestion(request, question));
+      if (reply?.status !== 200) {
+        if (reply?.body instanceof Readable) reply.body.destroy();
+        continue;
+      }
+      const made = answer({ question, headers: reply.headers, body: await bodyOf(reply) });
+      if (made !== undefined) return made;
+    }
+    return answer(undefined);
   }
 
   function failed(request: EngineRequest, error: unknown): EngineReply {
@@ -98,6 +121,36 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
     }
     return undefined;
   }
+}
+
+/** A request at the mount as another one, below the name of a repository. */
+function asQuestion(request: EngineRequest, { repository, path, query }: SharedQuestion): EngineRequest {
+  return {
+    method: 'GET',
+    rawPath: path,
+    rawQuery: query,
+    body: Readable.from([]),
+    baseUrl: `${request.baseUrl}/${repository}`,
+    mount: request.mount,
+    sender: request.sender,
+    // What the client knows already is the mount's own answer.
+    header: (name) => (/^(?:if-|range$|accept-encoding$)/.test(name) ? undefined : request.header(name)),
+    get signal() {
+      return request.signal;
+    },
+  };
+}
+
+async function bodyOf({ body }: EngineReply): Promise<Buffer> {
+  if (!(body instanceof Readable)) return body ?? Buffer.alloc(0);
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of body as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > MAX_ANSWER) throw new EntrepotError('upstream-unavailable', `A list has more than ${MAX_ANSWER} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** A request below the name of a repository as one below the mount. */

@@ -11,6 +11,7 @@ import { OciHosted } from './hosted.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import { ociOptions, strangeOptions, type OciOptions } from './options.js';
 import { OciProxy } from './proxy.js';
+import { sharedCatalog } from './shared-catalog.js';
 
 export type { OciOptions } from './options.js';
 
@@ -81,6 +82,8 @@ function select(
 ): SharedAnswer | undefined {
   const headers = { ...REPLY_HEADERS, 'Content-Type': 'application/json' };
   if (head.segments.length === 0) return { reply: { kind: 'local', status: 200, headers, body: '{}' }, guarded: true };
+  if (named === undefined && head.segments.length === 1 && head.segments[0] === '_catalog')
+    return sharedCatalog(head, repositories);
   const asked = head.query.getAll('ns');
   if (asked.length === 0) return undefined;
   const [host = ''] = asked;

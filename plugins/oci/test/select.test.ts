@@ -23,9 +23,12 @@ function select(path: string, named?: string) {
     method: 'GET',
     segments: pathname.split('/').filter((segment) => segment !== ''),
     query: new URLSearchParams(query),
+    rawQuery: query,
   };
   const answer = plugin.select?.(head as unknown as RequestHead, REPOSITORIES, named);
   if (answer === undefined) return undefined;
+  if ('questions' in answer)
+    return answer.questions.map(({ repository, query: of }) => `${repository}?${of}`).join(' ');
   return 'repository' in answer ? answer.repository : answer.reply.status;
 }
 
@@ -34,6 +37,12 @@ describe('the repository that a request means', () => {
     ['/', 200],
     ['/?ns=docker.io', 200],
     ['/library/nginx/manifests/latest', undefined],
+    ['/_catalog', 'hub?n=100 hub-audited?n=100 lab?n=100 local?n=100 mirror?n=100'],
+    ['/_catalog?n=5000', 'hub?n=1000 hub-audited?n=1000 lab?n=1000 local?n=1000 mirror?n=1000'],
+    ['/_catalog?n=2&last=lab/team/app', 'lab?n=2&last=team%2Fapp local?n=2 mirror?n=2'],
+    ['/_catalog?n=2&last=later', 'local?n=2 mirror?n=2'],
+    ['/_catalog?repository=local&next_page=a%2Fb&n=2', 'local?next_page=a%2Fb&n=2 mirror?n=2'],
+    ['/_catalog?n=0', 200],
     ['/library/nginx/manifests/latest?ns=docker.io', 'hub'],
     ['/library/nginx/manifests/latest?ns=Docker.IO', 'hub'],
     ['/library/nginx/manifests/latest?ns=index.docker.io', 'hub'],
