@@ -91,7 +91,10 @@ describe('a configuration', () => {
       'policy.webhooks.0.secret: expected ${env:NAME}',
     ],
     ['admin: { token: "0123456789abcdef" }', 'admin.token: expected ${env:NAME}'],
-    ['scanners: [{ type: sov }]', 'scanners.0.type: unknown type "sov"; known types: osv, trivy, grype'],
+    [
+      'scanners: [{ type: sov }]',
+      'scanners.0.type: unknown type "sov"; did you mean osv? known types: osv, trivy, grype',
+    ],
     ['scanners: [{ type: trivy, comand: x }]', 'scanners.0.comand: unknown key; did you mean command?'],
     ['scanners: [{ type: trivy }, { type: trivy }]', 'scanners.1.name: there is a scanner trivy already'],
     ['scanners: [{ type: "@entrepot/plugin-files" }]', 'scanners.0.type: '],
