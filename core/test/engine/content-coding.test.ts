@@ -38,7 +38,7 @@ describe('a content coding', () => {
       upstream.serve(path, { body: sent, mediaType: 'text/plain', headers: { 'content-encoding': coding } });
     for (let asked = 0; asked < 2; asked += 1) {
       const answer = await get('/files/a.bin');
-      expect(answer.headers['content-encoding']).toBeUndefined();
+      expect(answer.headers['Content-Encoding']).toBeUndefined();
       expect((await answer.bytes()).equals(expected)).toBe(true);
     }
     expect((await get('/text/page')).status).toBe(200);
@@ -54,12 +54,12 @@ describe('a content coding', () => {
     upstream.serve('/files/a.bin', { body: sent, headers: { 'content-encoding': coding } });
     for (const method of ['HEAD', 'GET', 'GET', 'HEAD']) {
       const answer = await ask(method, '/files/a.bin');
-      expect(answer.headers).toMatchObject({ 'content-encoding': coding, 'Content-Length': String(sent.length) });
+      expect(answer.headers).toMatchObject({ 'Content-Encoding': coding, 'Content-Length': String(sent.length) });
       if (method === 'GET') expect((await answer.bytes()).equals(sent)).toBe(true);
     }
     upstream.serve('/files/a.tgz', { body: sent, headers: { 'content-encoding': coding } });
     const archive = await get('/files/a.tgz');
-    expect(archive.headers['content-encoding']).toBeUndefined();
+    expect(archive.headers['Content-Encoding']).toBeUndefined();
     expect((await archive.bytes()).equals(sent)).toBe(true);
   });
 
@@ -75,7 +75,7 @@ describe('a content coding', () => {
       upstream.serve(`/described/${name}`, { body: sent, headers: { 'content-encoding': coding } });
       for (const cache of ['MISS', 'HIT']) {
         const answer = await get(`/described/${name}`);
-        expect([answer.headers['X-Cache'], answer.headers['content-encoding']]).toEqual([cache, undefined]);
+        expect([answer.headers['X-Cache'], answer.headers['Content-Encoding']]).toEqual([cache, undefined]);
         expect((await answer.bytes()).equals(meant)).toBe(true);
       }
     }

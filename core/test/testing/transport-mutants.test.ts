@@ -52,6 +52,18 @@ const mutants: Mutant<Factory>[] = [
     const reply = await send(request);
     return { ...reply, body: Readable.from([Buffer.from((await readStream(reply.body)).toString())]) };
   }),
+  mutant(
+    'gives up what was not read when the connection ends',
+    ['gives a body that is read slowly, of an upstream that closes'],
+    (send) => async (request) => {
+      const reply = await send(request);
+      if (reply.headers['connection'] !== 'close') return reply;
+      const parts: Buffer[] = [];
+      for await (const part of reply.body as AsyncIterable<Buffer>) parts.push(part);
+      const body = Readable.from([Buffer.concat(parts).subarray(0, 64 * 1024)]);
+      return { ...reply, body };
+    },
+  ),
   mutant('asks for gzip and undoes it', ['undoes no content coding, and asks for none'], (send) => async (request) => {
     const reply = await send({ ...request, headers: { ...request.headers, 'accept-encoding': 'gzip' } });
     const { 'content-encoding': coding, ...headers } = reply.headers;
