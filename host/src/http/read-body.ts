@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { EntrepotError, parseBoundedJson } from '@entrepot/core';
-import { parseYamlValue } from '../config/read-yaml.js';
+import { parseYamlAside } from '../config/yaml-aside.js';
 
 /** The body of a request, which may have `limit` bytes. @throws EntrepotError `too-large` */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
@@ -23,9 +23,18 @@ export function readJson(body: Buffer): unknown {
   }
 }
 
+/** Of a form, in bytes. */
+const LARGEST_FORM = 256 * 1024;
+
 /** What a JSON or YAML body holds. @throws EntrepotError `bad-request` */
 export async function readValue(request: IncomingMessage): Promise<unknown> {
-  const read = parseYamlValue((await readBody(request, 1024 * 1024)).toString('utf8'));
+  const body = await readBody(request, LARGEST_FORM);
+  try {
+    return parseBoundedJson(body);
+  } catch {
+    // Then it is YAML, or nothing.
+  }
+  const read = await parseYamlAside(body.toString('utf8'));
   if (read.fault !== undefined) throw new EntrepotError('bad-request', `Body: ${read.fault}`);
   return read.value;
 }
