@@ -28,13 +28,7 @@ describe('entrepot gen-index', () => {
       other: { type: 'helm', kind: 'hosted' },
     });
     expect(await terminal.run('gen-index', 'charts', '--tenant', 'team one')).toBe(0);
-    expect(terminal.output).toEqual([
-      'apiVersion: v1',
-      'entries: {}',
-      'generated: "1970-01-01T00:00:00.000Z"',
-      'serverInfo:',
-      '  contextPath: "/below/charts"',
-    ]);
+    expect(terminal.output).toEqual(['apiVersion: v1', 'entries: {}', 'serverInfo:', '  contextPath: "/below/charts"']);
     expect(await terminal.run('gen-index', 'charts')).toBe(1);
     expect(terminal.errors).toEqual(['entrepot: {"error":"not found"}']);
   });
