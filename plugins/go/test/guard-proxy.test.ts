@@ -121,7 +121,7 @@ describe.skipIf(!hasTools)('a direct route', () => {
       plugin: goPlugin,
       options: { sumdb: 'off', unverified: '', private: '', routes: [{ match: '169.254.169.254', direct: true }] },
     });
-    onTestFinished(() => repository.engine.dispose(0));
+    onTestFinished(() => repository.close());
     const reply = await repository.ask({ path: '/169.254.169.254/team/lib/@v/list' });
     expect([reply.status, reply.body.toString()]).toEqual([
       403,
