@@ -3,10 +3,12 @@ import type { OutcomeName } from '../api/outcome.js';
 import type { RenderedError } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
 import { Denial, phraseOf } from './denial.js';
-import { mergeHeaders } from './merge-headers.js';
+import { mergeHeaders, withoutHeaders } from './merge-headers.js';
 import { cacheStatus, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest, RepositoryDefinition } from './repository.js';
 import { sandboxFor } from './sandbox.js';
+
+const CHALLENGE = new Set(['www-authenticate']);
 
 /** The reply for `error`, printed in the shape that the protocol's clients show. */
 export function errorReply(
@@ -21,8 +23,9 @@ export function errorReply(
   const rendered = render(definition, shown, resource);
   const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
   const body = Buffer.from(rendered.body);
+  const status = rendered.status ?? failure.status;
   return {
-    status: rendered.status ?? failure.status,
+    status,
     statusMessage: reasonPhrase(shown),
     headers: mergeHeaders(
       {
@@ -36,7 +39,8 @@ export function errorReply(
         ...(failure.retryAfter !== undefined && { 'Retry-After': String(failure.retryAfter) }),
       },
       rendered.headers,
-      failure.headers,
+      // A challenge belongs to a 401 alone (RFC 9110 §11.6.1): some protocols tell it as something else.
+      status === 401 ? failure.headers : withoutHeaders(failure.headers, CHALLENGE),
     ),
     body: request.method === 'HEAD' ? undefined : body,
     outcome: {
