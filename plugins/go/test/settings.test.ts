@@ -91,12 +91,9 @@ describe('case-encoding', () => {
     expect(urlPath('v2.0.0-RC1+incompatible')).toBe('v2.0.0-%21r%21c1+incompatible');
   });
 
-  it.each(['A', 'a!', '!A', '!1', '!!a', 'a b', 'é', 'a\u0000', 'a/b', '.a', 'a.', ''])(
-    'refuses the version %j',
-    (text) => {
-      expect(unescapeVersion(text)).toBeUndefined();
-    },
-  );
+  it.each(['A', 'a!', '!A', '!1', '!!a', 'a b', 'é', 'a\u0000', 'a/b', 'a.', ''])('refuses the version %j', (text) => {
+    expect(unescapeVersion(text)).toBeUndefined();
+  });
 });
 
 describe('patterns', () => {
