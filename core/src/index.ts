@@ -18,6 +18,7 @@ export * from './api/integrity.js';
 export * from './api/logger.js';
 export * from './api/options.js';
 export * from './api/outcome.js';
+export * from './api/plain-text.js';
 export * from './api/policy.js';
 export * from './api/protocol.js';
 export * from './api/quantities.js';

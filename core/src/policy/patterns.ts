@@ -1,4 +1,5 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
+import { isPlainText } from '../api/plain-text.js';
 import { compileVersions } from './version-order.js';
 
 /** Whether something is what a pattern says. */
@@ -36,7 +37,8 @@ export function parsePackagePattern(text: string): PackagePattern | undefined {
   if (match === null) return undefined;
   const [, ecosystem, path] = match as unknown as [string, string, string];
   const decoded = decode(path);
-  if (decoded === undefined) return undefined;
+  // What no registry can name is no package: `%00` and half a surrogate pair.
+  if (decoded === undefined || !isPlainText(decoded)) return undefined;
   const at = decoded.lastIndexOf('@');
   // The `@` of a scope begins a name or a part of one.
   if (at <= 0 || decoded[at - 1] === '/') return { ecosystem, name: normalName(ecosystem, decoded) };

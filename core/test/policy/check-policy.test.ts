@@ -26,6 +26,7 @@ describe('checkPolicy', () => {
     [rule({ action: 'block' }), 'rules[0].action', 'deny, hold, hide, warn, allow'],
     [rule({ match: { purl: ['lodash'] } }), 'rules[0].match.purl[0]', 'a package URL'],
     [rule({ match: { purl: ['pkg:npm/%zz'] } }), 'rules[0].match.purl[0]', 'a package URL'],
+    [rule({ match: { purl: ['pkg:npm/a%00'] } }), 'rules[0].match.purl[0]', 'a package URL'],
     [rule({ match: { versions: ['>=x'] } }), 'rules[0].match.versions[0]', 'a range'],
     [rule({ match: { kinds: ['group'] } }), 'rules[0].match.kinds[0]', 'proxy, hosted'],
     [when({}), 'rules[0].when', 'at least one key'],

@@ -10,6 +10,7 @@ import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js
 import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
 import type { AdminAccess } from './admin-access.js';
+import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
 import { readBody, readJson, readValue } from './read-body.js';
 import { severityCounts } from './severity-counts.js';
 
@@ -259,60 +260,6 @@ function reply(answer: (ctx: Context) => Promise<unknown> | unknown): (ctx: Cont
   return async (ctx) => {
     ctx.body = await answer(ctx);
   };
-}
-
-function textOf({ query }: Context, name: string): string | undefined {
-  const value = query[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function numberOf(ctx: Context, name: string, fallback: number, most: number): number {
-  const text = textOf(ctx, name);
-  if (text === undefined) return fallback;
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
-  throw new EntrepotError('bad-request', `${name}: expected a whole number from 1 to ${most}`);
-}
-
-function parameterOf(ctx: Context, name: string): string {
-  return (ctx as Context & { readonly params: Readonly<Record<string, string>> }).params[name] ?? '';
-}
-
-/** Whether an exception is to be in force. @throws EntrepotError `bad-request` */
-function activeOf(value: unknown): boolean {
-  const form = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-  const { active, ...others } = form;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown}: expected nothing but active`);
-  if (typeof active !== 'boolean') throw new EntrepotError('bad-request', 'active: expected true or false');
-  return active;
-}
-
-/** Texts that a form must, or may, have. @throws EntrepotError `bad-request` */
-function fieldsOf(
-  value: unknown,
-  required: readonly string[],
-  optional: readonly string[] = [],
-): Readonly<Record<string, string | undefined>> {
-  const form = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
-  const entries = Object.entries(form);
-  const unknown = entries.find(([key]) => !required.includes(key) && !optional.includes(key));
-  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown[0]}: unknown key`);
-  const missing = required.find((key) => (form as Record<string, unknown>)[key] === undefined);
-  if (missing !== undefined) throw new EntrepotError('bad-request', `${missing}: expected a text`);
-  for (const [key, one] of entries) {
-    if (typeof one === 'string' && one !== '' && one.length <= 500) continue;
-    throw new EntrepotError('bad-request', `${key}: expected a text of at most 500 characters`);
-  }
-  return form as Readonly<Record<string, string>>;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new EntrepotError('bad-request', 'expected a path whose escapes can be decoded');
-  }
 }
 
 function csvOf({ downloads }: Impact): string {

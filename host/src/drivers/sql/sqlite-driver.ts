@@ -1,4 +1,4 @@
-import { EntrepotError } from '@entrepot/core';
+import { EntrepotError, isPlainText } from '@entrepot/core';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { CompiledQuery as Query } from 'kysely';
 import type Database from 'libsql';
@@ -204,17 +204,12 @@ function sqliteError(error: unknown, path: string): EntrepotError {
 function assertBindable(parameters: readonly unknown[]): void {
   for (const value of parameters) {
     if (typeof value === 'string') {
-      if (!value.includes('\0') && isWellFormed(value)) continue;
+      if (isPlainText(value)) continue;
       throw new EntrepotError('storage', `expected text without NUL and lone surrogates, found ${printed(value)}`);
     }
     if (value === null || typeof value === 'number' || typeof value === 'bigint') continue;
     throw new EntrepotError('storage', `expected a value that SQLite can hold, found a ${typeof value}`);
   }
-}
-
-/** ES2024, in Node since 20. */
-function isWellFormed(text: string): boolean {
-  return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 function printed(text: string): string {
