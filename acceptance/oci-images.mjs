@@ -142,6 +142,13 @@ function multiArch(set, tags, seed) {
   return set.manifest(TYPES.index, { manifests, annotations: { 'org.opencontainers.image.title': set.name } }, tags);
 }
 
+/** An image for several architectures, another one by each tag. @param {string} name @param {readonly string[]} tags */
+export function imagesOf(name, tags) {
+  const set = new ImageSet(name);
+  for (const tag of tags) multiArch(set, [tag], tag);
+  return set;
+}
+
 /** An artifact that says something of `subject`. @param {ImageSet} set @param {Descriptor} subject @param {string} artifactType @param {readonly string[]} [tags] */
 function referrer(set, subject, artifactType, tags = []) {
   const config = set.blob(Buffer.from('{}'), TYPES.empty);

@@ -153,6 +153,28 @@ export async function runUv(place, args) {
   return runCommand([program, ...args], { cwd: place.folder, env, timeout: place.timeout ?? TIMEOUT });
 }
 
+/**
+ * A client as a command, and the environment that it needs, for a machine where it is set up by hand.
+ * @param {'pip-26' | 'uv' | 'pdm' | 'poetry'} name
+ * @returns {Promise<{ command: readonly string[], env: Record<string, string> }>}
+ */
+export async function pythonCommand(name) {
+  const python = await pythonOfMachine();
+  const module = (/** @type {string} */ main, /** @type {string} */ folder, env = {}) => ({
+    command: [python, '-m', main],
+    env: { PYTHONPATH: folder, ...env },
+  });
+  if (name === 'pip-26')
+    return module('pip', await provide('pip', PIP_VERSION), { PIP_DISABLE_PIP_VERSION_CHECK: '1' });
+  if (name === 'pdm') return module('pdm', await provide('pdm[locked]', PDM_VERSION), { PDM_CHECK_UPDATE: '0' });
+  if (name === 'poetry') {
+    const keyring = { PYTHON_KEYRING_BACKEND: 'keyring.backends.null.Keyring' };
+    return module('poetry', await provide('poetry', POETRY_VERSION), keyring);
+  }
+  const env = { UV_PYTHON: python, UV_PYTHON_DOWNLOADS: 'never' };
+  return { command: [join(await provide('uv', UV_VERSION), 'bin', 'uv')], env };
+}
+
 /** @param {PythonPlace} place */
 async function installByUv(place) {
   const python = await prepare(place);

@@ -41,7 +41,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
                        the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
-  --first-hour         the first hour of a new user, with dependencies that are installed, not copied as those of --hermetic
+  --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
+                       dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, first-hour, python, go,
                        policy, oci or helm;
                        may be given more than once
@@ -113,7 +114,7 @@ if (values.help) {
   }
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
-  if (values['first-hour']) await firstHour(tally, { install: true });
+  if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
@@ -121,7 +122,7 @@ if (values.help) {
     if (wants('toxics')) await toxics(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
-    if (wants('first-hour')) await firstHour(tally, { install: false });
+    if (wants('first-hour')) await firstHour(tally, { full: false });
     if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });

@@ -1,40 +1,44 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { FixtureApplication } from '../fixture-application.mjs';
-import { FixtureRegistry } from '../fixture-registry.mjs';
+import { FirstHourClient, firstHourPrograms, README_CLIENTS } from '../first-hour-clients.mjs';
+import { FirstHourUpstreams, REPOSITORIES } from '../first-hour-upstreams.mjs';
 import { goClients } from '../go-clients.mjs';
-import { GoDatabase, goModule, proxyAnswer } from '../go-database.mjs';
-import { Origin } from '../origin.mjs';
 import { hasPython, pythonOfMachine } from '../python-clients.mjs';
-import { PythonIndex } from '../python-index.mjs';
+import { readmeRows } from '../readme-rows.mjs';
 import { outputOf, runCommand } from '../run-command.mjs';
 import { withScratch } from '../scratch.mjs';
 import { freePort, get } from '../server.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
+/** @import { ReadmeRow } from '../readme-rows.mjs' */
 /** @import { Tally } from '../tally.mjs' */
+
+/** A client: `point` does what its row of the README says, `fetch` fetches one thing the first time and another one the second time. @typedef {{ name: string, row: string, point: (row: ReadmeRow) => Promise<void>, fetch: (time: number, row: ReadmeRow) => Promise<void> }} Client */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START = 300_000;
 
 /**
  * What a new user does in the first hour: clones, starts, points each client at the server as the README says, stops, and
- * starts again. The machine is one of its own: its clients are set up with registries on loopback before.
+ * starts again. The machine is one of its own: npm, pip and go are set up with registries on loopback before, which the
+ * server finds; the other clients know nothing but what the README tells them.
  * @param {Tally} tally
- * @param {{ install: boolean }} options `install`: the dependencies are installed from the registry of this machine, not copied
+ * @param {{ full: boolean }} options `full`: all clients, not one of each family, and the dependencies are installed from the
+ *   registry of this machine, not copied
  */
-export async function firstHour(tally, { install }) {
+export async function firstHour(tally, { full }) {
   await withScratch('first-hour', async (folder) => {
-    const machine = await new Machine(folder).setUp();
+    const machine = new Machine(folder);
     try {
-      await run(tally, machine, install);
+      await machine.setUp({ short: !full });
+      await run(tally, machine, full);
     } finally {
       await machine.leave();
     }
@@ -45,24 +49,30 @@ export async function firstHour(tally, { install }) {
 async function run(tally, machine, install) {
   const { clients } = machine;
   if (!(await tally.check('first hour: a clone', () => machine.clone(install)))) return;
+  const rows = await machine.rows();
+  await tally.check('first hour: the clients of the README are those that are known here', () => {
+    assert.deepEqual([...rows.keys()].toSorted(), README_CLIENTS.toSorted());
+  });
+  const rowOf = (/** @type {Client} */ { row }) => /** @type {ReadmeRow} */ (rows.get(row));
+  for (const name of rows.keys()) if (!clients.some(({ row }) => row === name)) note(`${name}: left out`);
   if (!(await tally.check('first hour: npm start serves', () => machine.start()))) return;
   for (const client of clients) {
     await tally.check(`first hour: ${client.name}: the line of the README, and a package`, async () => {
-      await client.point();
-      await client.fetch(1);
+      await client.point(rowOf(client));
+      await client.fetch(1, rowOf(client));
     });
   }
   await tally.check('first hour: a signal to npm ends everything', () => machine.stop());
   await tally.check('first hour: while the server is down, packages are installed from elsewhere', async () => {
     const ask = "import('./scripts/registry.mjs').then((m) => console.log(...m.registryOptions()))";
     const { stdout, stderr } = await machine.run([process.execPath, '-e', ask], machine.folder);
-    assert.equal(stdout.trim(), `--registry ${machine.npm.url}`, stderr);
+    assert.equal(stdout.trim(), `--registry ${machine.upstreams.npm.url}`, stderr);
   });
   if (!(await tally.check('first hour: npm start serves again', () => machine.start()))) return;
   for (const client of clients) {
     await tally.check(`first hour: ${client.name}: what is kept, and what is new`, async () => {
-      await client.fetch(1);
-      await client.fetch(2);
+      await client.fetch(1, rowOf(client));
+      await client.fetch(2, rowOf(client));
     });
   }
   await tally.check('first hour: the other commands run by npm start and npx', async () => {
@@ -77,24 +87,11 @@ async function run(tally, machine, install) {
 /** A machine of a user, with clients that are set up with registries of its own. */
 class Machine {
   folder;
-  npm = new FixtureRegistry(new FixtureApplication());
+  upstreams = new FirstHourUpstreams();
+  #own;
   #home;
-  #python = new PythonIndex();
-  #modules = Array.from({ length: 2 }, (_, at) =>
-    goModule({
-      path: `example.test/m${at + 1}`,
-      version: 'v1.0.0',
-      files: { 'm.go': 'package m\n' },
-      database: new GoDatabase(),
-    }),
-  );
-  #go = new Origin((request, response) => {
-    const answer = proxyAnswer(this.#modules, new GoDatabase(), (request.url ?? '').slice(1));
-    if (answer === undefined) return void response.writeHead(404).end('not found');
-    response.writeHead(200, { 'content-type': answer.mediaType }).end(answer.body);
-  });
   #port = 0;
-  /** @type {{ name: string, point: () => Promise<void>, fetch: (time: number) => Promise<void> }[]} */
+  /** @type {Client[]} */
   clients = [];
   /** @type {ChildProcess | undefined} */
   #npmStart;
@@ -102,24 +99,34 @@ class Machine {
 
   /** @param {string} folder */
   constructor(folder) {
+    this.#own = folder;
     this.folder = join(folder, 'entrepot');
     this.#home = join(folder, 'home');
   }
 
-  async setUp() {
-    await Promise.all([this.npm.start(), this.#python.start(), this.#go.start()]);
+  /** @param {{ short: boolean }} options `short`: one client of each family */
+  async setUp({ short }) {
+    await this.upstreams.start(this.#own);
     this.#port = await freePort();
-    await this.#write('.npmrc', `registry=${this.npm.url}/\n`);
-    await this.#write('.config/pip/pip.conf', `[global]\nindex-url = ${this.#python.index.url}/simple/\n`);
-    await this.#write('.config/go/env', `GOPROXY=${this.#go.url}\nGOSUMDB=off\n`);
-    await this.#addClients();
-    return this;
+    await this.#write('.npmrc', `registry=${this.upstreams.npm.url}/\n`);
+    await this.#write('.config/pip/pip.conf', `[global]\nindex-url = ${this.upstreams.python.index.url}/simple/\n`);
+    await this.#write('.config/go/env', `GOPROXY=${this.upstreams.go.url}\nGOSUMDB=off\n`);
+    await this.#addOwnClients();
+    const images = this.upstreams.images !== undefined;
+    for (const program of await firstHourPrograms({ short, images })) {
+      this.clients.push(new FirstHourClient(program, join(this.#own, 'clients')));
+    }
   }
 
   async leave() {
     this.#npmStart?.kill('SIGKILL');
     for (const pid of await this.#processes()) process.kill(pid, 'SIGKILL');
-    await Promise.all([this.npm.stop(), this.#python.stop(), this.#go.stop()]);
+    await this.upstreams.stop();
+  }
+
+  /** The README's, of the clone. */
+  rows() {
+    return readmeRows(join(this.folder, 'README.md'), { port: this.#port, repositories: REPOSITORIES });
   }
 
   /** @param {boolean} install */
@@ -190,6 +197,7 @@ class Machine {
       ENTREPOT_SERVER_LISTEN: `127.0.0.1:${this.#port}`,
       // The modules of this test are in no database.
       ENTREPOT_REPOSITORIES_GO_SUMDB: 'off',
+      ...this.upstreams.settings,
     };
   }
 
@@ -223,60 +231,36 @@ class Machine {
     return found;
   }
 
-  async #addClients() {
-    const rows = await readRows(this.#port);
+  /** Those whose settings the server reads, so that after a restart they are pointed at itself. */
+  async #addOwnClients() {
     const python = (await hasPython()) ? await pythonOfMachine() : undefined;
     /** @param {readonly string[]} command @param {string} [cwd] */
     const ok = async (command, cwd) => {
       const result = await this.run(command, cwd);
       assert.equal(result.code, 0, outputOf(result));
     };
-    /** @param {string} name */
-    const lineOf = (name) => {
-      const line = rows.get(name);
-      assert.ok(line, `the README has a line for ${name}`);
-      return line.split(' ');
+    /** @param {string} row @param {readonly string[]} prefix @param {(time: number) => Promise<void>} fetch */
+    const add = (row, prefix, fetch) => {
+      const point = async (/** @type {ReadmeRow} */ { commands }) => {
+        for (const command of commands) await ok([...prefix, ...command]);
+      };
+      this.clients.push({ name: row, row, point, fetch });
     };
-    this.clients.push({
-      name: 'npm',
-      point: () => ok(lineOf('npm')),
-      fetch: async (time) => {
-        const project = join(this.#home, `npm-${time}-${performance.now()}`);
-        await mkdir(project);
-        await ok(
-          ['npm', 'install', '--no-audit', '--no-fund', '--cache', join(project, 'cache'), `leaf-0${time}`],
-          project,
-        );
-      },
+    add('npm', [], async (time) => {
+      const project = join(this.#home, `npm-${time}-${performance.now()}`);
+      await mkdir(project);
+      const flags = ['--no-audit', '--no-fund', '--cache', join(project, 'cache')];
+      await ok(['npm', 'install', ...flags, `leaf-0${time}`], project);
     });
     if (python !== undefined) {
-      this.clients.push({
-        name: 'pip',
-        point: () => ok([python, '-m', ...lineOf('pip')]),
-        fetch: (time) =>
-          ok([python, '-m', 'pip', 'download', '--no-deps', '-d', join(this.#home, 'wheels'), `fixture-leaf-${time}`]),
-      });
-    } else note('no python3 with pip on this machine: pip is left out');
+      const download = [python, '-m', 'pip', 'download', '--no-deps', '-d', join(this.#home, 'wheels')];
+      add('pip', [python, '-m'], (time) => ok([...download, `fixture-leaf-${time}`]));
+    }
     if ((await goClients()).length > 0) {
-      this.clients.push({
-        name: 'go',
-        point: () => ok(lineOf('go')),
-        fetch: async (time) => {
-          await ok(['go', 'clean', '-modcache']);
-          await ok(['go', 'mod', 'download', `example.test/m${time}@v1.0.0`]);
-        },
+      add('go', [], async (time) => {
+        await ok(['go', 'clean', '-modcache']);
+        await ok(['go', 'mod', 'download', `example.test/m${time}@v1.0.0`]);
       });
-    } else note('no go on this machine: it is left out');
+    }
   }
-}
-
-/** The command of each client's row in the README, for a server on `port`. @param {number} port */
-async function readRows(port) {
-  /** @type {Map<string, string>} */
-  const rows = new Map();
-  for (const line of (await readFile(join(ROOT, 'README.md'), 'utf8')).split('\n')) {
-    const row = /^\| (?<client>[^|]+) \| `(?<command>[^`]+)`/.exec(line)?.groups;
-    if (row !== undefined) rows.set(row.client ?? '', (row.command ?? '').replaceAll(':8080', `:${port}`));
-  }
-  return rows;
 }
