@@ -15,7 +15,7 @@ import { tarball } from './tar.mjs';
  */
 
 /**
- * What a sick upstream does with a request, once it is sick.
+ * Ways in which a sick upstream answers a request.
  * @type {Readonly<Record<string, (response: ServerResponse, fixture: Fixture) => unknown>>}
  */
 export const TOXICS = {
@@ -170,7 +170,7 @@ export const SET_UPS = {
   },
 };
 
-/** What the upstream at `url` has, by path. @param {string} url @returns {ReadonlyMap<string, Fixture>} */
+/** Lists the resources of the upstream at `url`, by path. @param {string} url @returns {ReadonlyMap<string, Fixture>} */
 function fixtures(url) {
   const octets = 'application/octet-stream';
   const integrity = `sha512-${createHash('sha512').update(TARBALL).digest('base64')}`;

@@ -23,7 +23,7 @@ for (const folder of PUBLISHED) {
 process.exitCode = failed === 0 ? 0 : 1;
 
 /**
- * What a package lacks, or has and should not.
+ * Finds files that a package lacks, or has and should not.
  * @param {string} folder
  */
 function contentFaults(folder) {

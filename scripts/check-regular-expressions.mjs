@@ -52,7 +52,8 @@ async function checkQueue() {
 }
 
 /**
- * What the fuzzer reports may be a false alarm: its own engine counts steps that the real one does not take.
+ * Measures an attack that the fuzzer reports. It may be a false alarm: the fuzzer's engine counts steps that the real one
+ * does not take.
  * @param {Expression} expression
  * @param {string} attack
  */

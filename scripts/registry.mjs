@@ -4,7 +4,7 @@ import { devNull } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** What the server on this machine remembers of the clients' settings before they were pointed at it. */
+/** Database that remembers the clients' settings before they were pointed at this server. */
 const REMEMBERED = process.env['ENTREPOT_METADATA_PATH'] ?? `${ROOT}data/entrepot.db`;
 /** Ends with 0 when something listens at the host and port of its arguments. */
 const KNOCK = `

@@ -18,7 +18,7 @@ const SMALL = Buffer.alloc(50_000, 's');
 const LARGE = Buffer.alloc(900_000, 'l');
 
 /**
- * What is kept is served, all of it, while the database is down, hangs, or has no room on its disk.
+ * Serves every cached copy while the database is down, hangs, or has no room on its disk.
  * @param {Tally} tally
  */
 export async function databaseOutage(tally) {

@@ -26,9 +26,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START = 300_000;
 
 /**
- * What a new user does in the first hour: clones, starts, points each client at the server as the README says, stops, and
- * starts again. The machine is one of its own: npm, pip and go are set up with registries on loopback before, which the
- * server finds; the other clients know nothing but what the README tells them.
+ * Walks through the first hour of a new user: clone, start, point each client at the server as the README says, stop, start
+ * again. The machine is one of its own: npm, pip and go are set up with registries on loopback before, which the server
+ * finds. The other clients know only what the README tells them.
  * @param {Tally} tally
  * @param {{ full: boolean }} options `full`: all clients, not one of each family, and the dependencies are installed from the
  *   registry of this machine, not copied
@@ -219,7 +219,7 @@ class Machine {
     );
   }
 
-  /** Those of the clone, whoever started them. */
+  /** Finds the processes of the clone, whoever started them. */
   async #processes() {
     /** @type {number[]} */
     const found = [];

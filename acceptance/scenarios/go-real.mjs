@@ -50,7 +50,7 @@ const PROJECTS = [
 /** Modules whose versions are commits. */
 const UNTAGGED = ['golang.org/x/exp', 'k8s.io/utils', 'gopkg.in/check.v1'];
 
-/** What this machine's `go` is set up with. */
+/** Reads the proxy that this machine's `go` is set up with. */
 async function stockProxy() {
   const result = await runCommand(['go', 'env', 'GOPROXY'], { cwd: '/', env: process.env, timeout: 20_000 });
   return result.stdout.trim();

@@ -245,7 +245,7 @@ async function emptied(folder) {
 }
 
 /**
- * What the conformance test needs of a scene.
+ * Parts of a scene that the conformance test needs.
  * @typedef {Pick<Scene, 'tally' | 'folder' | 'images' | 'peer'>} ConformanceScene
  */
 

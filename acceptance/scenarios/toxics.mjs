@@ -20,8 +20,8 @@ const FULL = { toxics: Object.keys(TOXICS), setUps: Object.keys(SET_UPS), limit:
 const SHORT = { toxics: ['hang-head', 'drip', 'portal'], setUps: ['npm', 'oci', 'files'], limit: 20_000 };
 
 /**
- * What is kept answers while its upstream is sick in every way, with the timeouts that nobody changed: a document that is stale,
- * and an artifact.
+ * Serves cached copies, a stale document and an artifact, while their upstream is sick in every way. All timeouts are the
+ * defaults.
  * @param {Tally} tally
  * @param {{ full: boolean }} options
  */

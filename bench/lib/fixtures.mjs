@@ -64,7 +64,7 @@ export function lastVersion({ versions }) {
   return `1.${versions - 1}.0`;
 }
 
-/** What a registry says of one version alone. */
+/** Makes the document of one version alone. */
 export function versionOf(name, version, tarballBase) {
   return packument(name, tarballBase).versions[version];
 }

@@ -91,7 +91,7 @@ export interface Host {
    * @throws the system's error (`EADDRINUSE`) when an address cannot be listened on; nothing is listened on then
    */
   listen(): Promise<readonly { readonly url: string }[]>;
-  /** What to do next, once it listens. */
+  /** Next steps for the user, once it listens. */
   guide(): Guide;
   /** Stops serving: running requests get `server.drainTimeout` to end. Then closes everything, last first. Once. */
   close(): Promise<void>;

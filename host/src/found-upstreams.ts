@@ -6,7 +6,7 @@ import { secretFileOf } from './access/secret-file.js';
 import type { Config } from './config/index.js';
 import { ownAddresses } from './own-addresses.js';
 
-/** What the clients on this machine were set up with when they were not pointed here yet, by the type of repository. No secrets. */
+/** Upstreams that the clients on this machine used before they were pointed here, by type of repository. No secrets. */
 export type FoundUpstreams = Readonly<Record<string, readonly DiscoveredUpstream[]>>;
 
 const VERSION = 1;
@@ -15,7 +15,7 @@ function fileOf(config: Config): string {
   return secretFileOf(config, 'found-upstreams.json');
 }
 
-/** What was found at earlier starts. A file that is missing or damaged says nothing. */
+/** Reads the upstreams that were found at earlier starts. A missing or damaged file holds none. */
 export function readFoundUpstreams(config: Config): FoundUpstreams {
   try {
     const { version, found } = JSON.parse(readFileSync(fileOf(config), 'utf8')) as { version: number; found: unknown };
@@ -43,7 +43,10 @@ export function keepFoundUpstreams(config: Config, found: FoundUpstreams, logger
   }
 }
 
-/** What the clients on this machine are set up with. They may be pointed at this server: then with what they were before. */
+/**
+ * Finds the upstreams that the clients on this machine are set up with. Clients that are already pointed here count with
+ * their upstreams before.
+ */
 export class Discovery {
   readonly isOwn: (url: string) => boolean;
   readonly found: Record<string, readonly DiscoveredUpstream[]> = {};

@@ -65,7 +65,7 @@ export interface RepositoryPlan {
 export interface RepositoryPlans {
   readonly plans: readonly RepositoryPlan[];
   readonly problems: readonly ConfigurationProblem[];
-  /** What the clients on this machine are set up with, of those that are not pointed here. */
+  /** Upstreams that the clients on this machine are set up with, except for clients that are pointed here. */
   readonly found: FoundUpstreams;
 }
 

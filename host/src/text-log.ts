@@ -73,7 +73,7 @@ function stackOf(error: unknown): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-/** What came from outside must not steer a terminal. */
+/** Strips control characters: text from outside must not steer a terminal. */
 function printable(text: string): string {
   return stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '?');
 }

@@ -265,7 +265,7 @@ describe('a database that was lost', () => {
       const host = await createHost(loaded, { logger });
       const [listener] = await host.listen();
       expect(said).toEqual(isLost ? [expect.stringContaining('knows nothing of what is kept')] : []);
-      // What proxies had is fetched again.
+      // Cached content of proxies is fetched again.
       expect(await get(`${listener?.url}/mirror/a.txt`)).toMatchObject({ status: 200, text: 'file /base/a.txt' });
       await host.close();
     }

@@ -9,7 +9,7 @@ import { validateConfig } from '../src/config/validate.js';
 import { checkConfiguration } from '../src/create-host.js';
 import { TestProcess } from './cli/test-context.js';
 
-// What people read names only what there is.
+// Pages and messages name only things that exist.
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const PAGES = globSync(
@@ -36,7 +36,7 @@ function matches(pattern: RegExp, among: readonly Found[] = texts): { readonly p
   );
 }
 
-/** What stands in backticks, or in a fence. */
+/** Text in backticks, or in a fence. */
 const CODE = texts.map(({ page, text }) => ({
   page,
   text: [...text.matchAll(/```[^\n]*\n([\s\S]*?)```|`([^`\n]+)`/g)].map(([, fence, span]) => fence ?? span).join('\n'),
@@ -60,7 +60,7 @@ describe('the docs', () => {
       /(?<![\w./@-])((?:core|host|plugins|docs|scripts|acceptance|bench|templates|deploy)\/[\w./*{},-]*)/g,
       CODE,
     );
-    // What the scripts make.
+    // Files that the scripts make.
     const ignored = new Set(
       readFileSync(path.join(ROOT, '.gitignore'), 'utf8')
         .split('\n')
@@ -112,7 +112,7 @@ describe('the docs', () => {
     expect(keys.length).toBeGreaterThan(30);
     const repository = recordSchema(root.properties?.['repositories'] ?? {}) ?? {};
     const unknown = keys.filter(({ what }) => {
-      // What a misspelt key is told is an example of one that there is not.
+      // The example of a misspelt key exists nowhere.
       if (what.endsWith('.md') || what === 'server.listn') return false;
       // In the text on a repository its own keys are named without what leads there.
       return ![root, repository].some((schema) => isKey(schema, what.split('.')));
@@ -147,7 +147,7 @@ describe('the docs', () => {
   });
 });
 
-/** What is wrong with a sample of the configuration. References stand for what fits, shortened hashes for a whole one. */
+/** Finds the faults of a sample of the configuration. References stand for valid values, shortened hashes for whole ones. */
 function problemsOf(yaml: string): string[] {
   const filled = yaml
     .replaceAll(/\$\{env:\w*DATABASE\w*\}/g, 'postgres://entrepot:secret@db.example.com/entrepot')

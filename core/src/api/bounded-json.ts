@@ -3,8 +3,8 @@ const MOST_NESTED = 50_000;
 const MOST_MEMBERS = 250_000;
 
 /**
- * What JSON holds that came from anybody; the caller bounds its length. The work is bounded, too: by the number of opening
- * brackets and of commas, also those in texts.
+ * Parses JSON from an untrusted source, whose length the caller has bounded. Bounds the work, too: by the number of opening
+ * brackets and of commas, also those in strings.
  * @throws SyntaxError for what is no JSON, or has too many of them
  */
 export function parseBoundedJson(bytes: Uint8Array): unknown {

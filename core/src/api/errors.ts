@@ -112,7 +112,7 @@ export function asEntrepotError(error: unknown, kind: ErrorKind, message: string
   return new EntrepotError(kind, message, { cause: error });
 }
 
-/** What a full disk and a used-up quota look like, of this machine and of PostgreSQL (`disk_full`). */
+/** Codes of a full disk and of an exceeded quota, on this machine and in PostgreSQL (`disk_full`). */
 const FULL = new Set(['ENOSPC', 'EDQUOT', '53100']);
 
 /** Whether `error` says that there is no room on a disk. */

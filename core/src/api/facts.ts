@@ -27,11 +27,11 @@ export interface ArtifactFacts {
   readonly provenanceDowngraded?: boolean | undefined;
   /** Somebody else published the version before it. For formats that give no `before`. */
   readonly publisherChanged?: boolean | undefined;
-  /** Who published it, as the registry names them. */
+  /** Name of the publisher, as the registry has it. */
   readonly publisher?: string | undefined;
   /**
-   * What versions before it were like, newest first (`VersionHistory`). Rules on changes look for the one that counts: old enough,
-   * and let in.
+   * Earlier versions, newest first (`VersionHistory`). Rules on changes compare with the first one that is old enough and
+   * that policy let in.
    */
   readonly before?: readonly VersionBefore[] | undefined;
 }

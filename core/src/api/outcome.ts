@@ -12,6 +12,6 @@ export interface Outcome {
   readonly code?: string | undefined;
   /** For people: why it is stale, which upstream failed. */
   readonly detail?: string | undefined;
-  /** Who asked: the name of the user, or the subject of the token. Absent for somebody who did not have to say. */
+  /** Name of the user, or subject of the token. Absent for an anonymous caller. */
   readonly caller?: string | undefined;
 }

@@ -38,8 +38,8 @@ export interface RequestHead {
 }
 
 /**
- * What happens to empty and `.` segments of a path: they are refused with 400, or left out. `redirect` sends readers to the path
- * without empty ones, where links in the answer are relative to it; a `.` is refused.
+ * Handling of empty and `.` segments of a path: refused with 400, or left out. `redirect` sends readers to the path without
+ * empty segments, where links in the answer are relative to it; it refuses a `.`.
  */
 export type DotSegments = 'refuse' | 'collapse' | 'redirect';
 
@@ -57,8 +57,8 @@ export interface ArtifactDescription extends ArtifactFacts {
 /** What a document says of its artifacts, by the artifact's `key`. */
 export interface Descriptions extends ReadonlyMap<string, ArtifactDescription> {
   /**
-   * What is so of all that it does not list, but once did: an index that holds a whole name back lists nothing of it (PEP 792).
-   * Absent: only that it was removed.
+   * Facts about artifacts that it listed once and lists no longer: an index that quarantines a project lists nothing of it
+   * (PEP 792). Absent: they were removed, and nothing else is known.
    */
   readonly unlisted?: Pick<ArtifactFacts, 'upstream'> | undefined;
 }
@@ -208,8 +208,8 @@ export interface Protocol {
    */
   partPath?(whole: PackageCoordinates, part: PartReference): string | undefined;
   /**
-   * What the bytes of a resource name by its digest (`version` is the digest): the manifests of an index, the layers of an image.
-   * For policy they are as old as what names them. Absent: nothing.
+   * Lists the parts that the bytes of a resource name by digest (`version` is the digest): the manifests of an index, the
+   * layers of an image. Policy takes a part to be as old as the resource that names it. Absent: a resource has no parts.
    */
   partsOf?(resource: ArtifactResource | DocumentResource, content: Content): Promise<readonly PackageCoordinates[]>;
   /**
@@ -329,7 +329,7 @@ export interface DiscoveredUpstream extends Upstream {
   readonly authorization?: string | undefined;
 }
 
-/** What is wanted of the settings of clients. */
+/** Settings of clients that are asked for. */
 export interface DiscoveryContext {
   readonly useClientCredentials: boolean;
   /**
@@ -363,7 +363,7 @@ export interface SharedQuestion {
   readonly query: string;
 }
 
-/** What a repository at a shared mount says to a question. */
+/** Reply of a repository at a shared mount to a question. */
 export interface SharedReply {
   readonly question: SharedQuestion;
   /** Names as they are sent. */
@@ -376,8 +376,9 @@ export type SharedAnswer =
   /** The repository of this name, as if the path had named it; its whole path is below the mount. */
   | { readonly repository: string }
   /**
-   * What `answer` makes of the first of these questions that a repository answers with 200, and that it makes something of: a list
-   * of all repositories, one after the other. Each is asked as if the path had named it, so that who may not read it is not told.
+   * Asks the questions in turn, until `answer` makes something of a reply with 200: a list of all repositories is asked of
+   * one after the other. Each question goes through access control as if the path had named its repository, so a caller
+   * without read access learns nothing of it.
    */
   | {
       readonly questions: readonly SharedQuestion[];
@@ -388,7 +389,7 @@ export type SharedAnswer =
   /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
   | { readonly reply: LocalResource; readonly guarded?: boolean | undefined };
 
-/** What snippets for clients are made from. */
+/** Facts that snippets for clients are made from. */
 export interface ClientSetupContext {
   readonly baseUrl: string;
   readonly repository: RepositoryFacts;

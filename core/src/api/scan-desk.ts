@@ -46,8 +46,8 @@ export interface ScanDesk {
    */
   request(subject: ScanSubject, wish: ScanWish): Promise<ScanAnswer>;
   /**
-   * What is kept of a name in a repository, or of all names in it, and is not clean: for documents that list it, and for what
-   * stands beside it. Absent: nothing of it is known.
+   * Finds cached content of a name in a repository, or of all names in it, that is not clean. It counts for documents that
+   * list the content, and for its sidecars. Absent: findings are not looked up by name.
    */
   contents?(
     repository: string,

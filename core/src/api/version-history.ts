@@ -9,7 +9,7 @@ export interface DatedVersion extends Pick<ArtifactFacts, 'installScripts' | 'pr
   readonly version: string;
   /** Milliseconds since the epoch. */
   readonly publishedAt: number;
-  /** What versions have in common that clients move between without being asked: `2`, `0.3`. */
+  /** Prefix that versions share when clients upgrade from one to another unasked: `2`, `0.3`. */
   readonly branch: string;
 }
 

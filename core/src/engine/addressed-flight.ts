@@ -28,7 +28,7 @@ export interface AddressedPlan {
   readonly resource: ArtifactResource;
   /** Names the bytes. */
   readonly digest: Digest;
-  /** What the repository is bringing under other names. */
+  /** Flights of the same repository that bring content under other names. */
   readonly coming: ContentFlights;
   /** Asks policy. @returns what the document says of the artifact */
   admit(): Promise<ArtifactDescription | undefined>;

@@ -39,11 +39,11 @@ interface Subject {
   /** Where the bytes are here. */
   readonly entry?: Entry | undefined;
   readonly storedAt?: number | undefined;
-  /** What is known of bytes that are here, though not at hand. */
+  /** Facts about cached bytes that are not at hand. */
   readonly content?: Pick<ContentFinding, 'digest' | 'size' | 'storedAt'> | undefined;
   readonly caller?: string | undefined;
   readonly now?: number | undefined;
-  /** What its first sight is of. Absent: of `coordinates`; `unknown`: of bytes whose digest nobody knows yet. */
+  /** Coordinates whose first sight counts. Absent: `coordinates`; `unknown`: the digest of the bytes is not known yet. */
   readonly agedAs?: PackageCoordinates | 'unknown' | undefined;
 }
 
@@ -66,12 +66,12 @@ interface Memo {
   readonly judgement: Judgement;
 }
 
-/** What is so of kept bytes that the document in force does not list. */
+/** Facts about cached bytes that the document in force does not list. */
 export interface Unlisted {
   readonly unlisted: Pick<ArtifactFacts, 'upstream'>;
 }
 
-/** What the document in force says of kept bytes. */
+/** Statement of the document in force about cached bytes. */
 export type DescriptionNow = ArtifactDescription | Unlisted | undefined;
 
 /** The one place where policy is asked (architecture §6.8). */
@@ -491,8 +491,8 @@ function scanned({ coordinates, entry }: Subject): ScanSubject {
 }
 
 /**
- * What the age of something is counted of: a name for bytes may be moved, so that it is as old as what it stands for now; and a
- * part that has no version of its own is known by its digest.
+ * Finds the coordinates that the age of something is counted from. A tag may be moved, so it is as old as the content that
+ * it names now. A part without a version of its own is known by its digest.
  */
 function agedAsOf(
   { pinned, contentAddressed, integrity = [] }: Judged,

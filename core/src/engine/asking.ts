@@ -6,12 +6,12 @@ export function askingHeaders({ accept, askedWith }: ArtifactResource | Document
   return { accept: accept ?? '*/*', ...askedWith };
 }
 
-/** What is kept with a document that an upstream chose by the headers of a request: these headers (RFC 9111 §4.1). */
+/** Picks the request headers by which an upstream chose a document, to be kept with it (RFC 9111 §4.1). */
 export function chosenBy(
   resource: ArtifactResource | DocumentResource,
   vary: string | undefined,
 ): Readonly<Record<string, string>> | undefined {
-  // What never changes under its name does not vary either, whatever is said of it.
+  // Immutable content does not vary, whatever `Vary` says.
   if (vary === undefined || resource.kind === 'artifact' || resource.askedWith === undefined) return undefined;
   const names = new Set(vary.split(',').map((name) => name.trim().toLowerCase()));
   const chosen = Object.entries(askingHeaders(resource)).filter(([name]) => names.has(name));

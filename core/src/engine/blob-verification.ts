@@ -6,7 +6,7 @@ import type { BlobCache } from './blob-cache.js';
 const FIRST_AFTER = 60_000;
 const NEXT_AFTER = 3_600_000;
 
-/** What a pass over all blobs found. */
+/** Result of a pass over all blobs. */
 export interface Verified {
   readonly blobs: number;
   readonly damaged: number;

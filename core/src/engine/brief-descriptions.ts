@@ -25,9 +25,9 @@ interface Brief {
 }
 
 /**
- * What brief documents say: those that promise one artifact, where the whole would be a hundred times as large. They are asked
- * for in the place of the whole while policy looks at none of the facts that it has, and not kept: what was promised of bytes
- * stands with their entry.
+ * Descriptions from brief documents, which promise one artifact where the whole document is a hundred times as large. They
+ * are asked for in its place while policy needs none of the facts that only the whole has. They are not kept: the promises
+ * about an artifact are stored with its entry.
  */
 export class BriefDescriptions {
   readonly #context: FlightContext;
@@ -48,7 +48,10 @@ export class BriefDescriptions {
     return definition.upstreams.filter(({ scope }) => scope === document.upstreamScope).length === 1;
   }
 
-  /** What the brief document says of `artifact`; `undefined` where it is not to be had, or does not say: ask the whole. */
+  /**
+   * Finds the description of `artifact` in its brief document. `undefined`: there is none, so the whole document has to be
+   * asked.
+   */
   async find(artifact: Described): Promise<LocatedDescription | undefined> {
     const { describedBrieflyBy: document, key } = artifact;
     if (document === undefined || !this.suffices(artifact)) return undefined;

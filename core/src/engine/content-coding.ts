@@ -6,7 +6,7 @@ import type { TransportReply } from '../api/transport.js';
 
 /** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */
 const COMPRESSED_NAME = /\.(?:gz|tgz|br|bz2|xz|zst)$/i;
-/** What a header may hold that is passed on: codings by name (RFC 9110 §8.4). */
+/** Characters of a header that is passed on: codings by name (RFC 9110 §8.4). */
 const PRINTABLE = /^[\w!#$%&'*+.^`|~, -]{1,100}$/;
 /** The most bytes that tell a coding. */
 const MAGIC_BYTES = 4;
@@ -19,7 +19,7 @@ interface Coding {
 
 const GZIP: Coding = { create: () => createGunzip(), begins: (head) => head[0] === 0x1f && head[1] === 0x8b };
 
-/** Those that can be undone, by their name (RFC 9110 §8.4.1, RFC 7932, RFC 8878). */
+/** Codings that can be decoded, by name (RFC 9110 §8.4.1, RFC 7932, RFC 8878). */
 const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ['gzip', GZIP],
   ['x-gzip', GZIP],
@@ -41,7 +41,7 @@ const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ],
 ]);
 
-/** What is done with the content coding of a reply. */
+/** Treatment of the content coding of a reply. */
 export type CodingPlan =
   /** The bytes are taken as they come, and there is no coding to speak of. */
   | { readonly kind: 'none' }
@@ -49,12 +49,12 @@ export type CodingPlan =
   | { readonly kind: 'undo'; readonly coding: string }
   /** The bytes and their coding are kept and passed on as they came. */
   | { readonly kind: 'pass'; readonly coding: string }
-  /** What is promised of the bytes says whether they are meant as they came, or without their coding. */
+  /** The promised digest tells whether the bytes are meant as they came, or decoded. */
   | { readonly kind: 'weigh'; readonly coding: string };
 
 /**
- * What to do with the coding of `reply`. Many a label is none: servers have it from the name of a file (`.tgz` is `gzip`), or say
- * what is no coding (`none`, `utf-8`, `aws-chunked`).
+ * Decides how to treat the coding of `reply`. Many labels are false: servers derive them from the name of a file (`.tgz` is
+ * `gzip`), or send values that are no codings (`none`, `utf-8`, `aws-chunked`).
  */
 export function planCoding(
   resource: ArtifactResource | DocumentResource,

@@ -10,12 +10,15 @@ const MAX_MARKS = 50_000;
 
 type Name = Pick<PackageCoordinates, 'ecosystem' | 'name'>;
 
-/** What scans of contents found, by package URL. */
+/** Findings of content scans, by package URL. */
 export type FindingsByVersion = ReadonlyMap<string, readonly ContentFinding[]>;
 
 const NONE: FindingsByVersion = new Map();
 
-/** What scans said against the contents of one repository: for what is judged without its bytes, such as lists and sidecars. */
+/**
+ * Findings of scans in the contents of one repository, for lists and sidecars, which are judged without the bytes of the
+ * artifact.
+ */
 export class ContentFindings {
   readonly #repository: string;
   readonly #desk: ScanDesk | undefined;
@@ -51,7 +54,10 @@ export class ContentFindings {
     this.#allRefusals += 1;
   }
 
-  /** What is known against the versions of a name; of all names without one. While that cannot be read: what memory knows. */
+  /**
+   * Reads the findings against the versions of a name; without one, of all names. While the index cannot be read: those in
+   * memory.
+   */
   async of(name?: Name): Promise<FindingsByVersion> {
     if (this.#desk?.contents === undefined) return NONE;
     const key = keyOf(name);

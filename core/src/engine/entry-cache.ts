@@ -165,7 +165,7 @@ export class EntryCache {
     return followed.revision < 0 ? followed.reading : this.#soon(followed, followed.reading);
   }
 
-  /** What memory knows where the index takes long: nobody waits again for that reading. */
+  /** Gives the revision in memory while the index takes long: nobody waits again for that reading. */
   async #soon(followed: Followed, reading: Promise<number>): Promise<number> {
     const found = await inTime(reading, PATIENCE);
     if (found !== LATE) return found;

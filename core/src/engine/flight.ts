@@ -36,7 +36,7 @@ import { backOff, placeOf, withoutQuery, type QueryPlace, type UpstreamReply, ty
 /** How often a broken body is taken up again without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
 
-/** What upstreams answer that do not know a kind of document, besides 404. */
+/** Codes besides 404 of an upstream that does not know a kind of document. */
 const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
 
 /** A coded body may unfold to so many times its bytes, beyond the size of a document: what grows more was made to fill the disk. */
@@ -268,7 +268,7 @@ export class Flight implements SharedFlight {
     const now = services.clock.now();
     const entry = { ...found, key: this.#plan.resource.key, fetchedAt: now, checkedAt: now };
     await services.storage.entries.replace(entry).catch((error: unknown) => {
-      // What it names now is here, and is served.
+      // The content that the name stands for now is stored, and is served.
       services.logger.error({ error, repository: entry.repository, key: entry.key }, 'a name could not be stored');
     });
     this.#resolveHead(undefined);
@@ -419,7 +419,7 @@ export class Flight implements SharedFlight {
       description,
     });
     const doubt = pageDoubt(resource, provisional, this.#plan.kept, promised.length > 0);
-    // What it is has to be known before anybody gets a byte.
+    // The treatment of the body has to be decided before anybody gets a byte.
     const isUndecided = coding.kind === 'weigh' || doubt !== undefined;
     if (!isUndecided) this.#resolveHead(headOf(spool));
     let sums = await this.#fill(reply, undo, size, spool, promised, signal);

@@ -285,7 +285,10 @@ export class Flights {
     return { description, judgement: admission.require(resource, coordinates, description, request, digest) };
   }
 
-  /** What a name stands for, where a rule counts ages: it is as old as that. `undefined` where that is not told. */
+  /**
+   * Finds the digest that a name stands for, where a rule counts ages: the name is as old as that content. `undefined`: not
+   * known.
+   */
   async #namedNow(resource: PinnedDocument, request: EngineRequest | undefined): Promise<Digest | undefined> {
     const { admission, definition, services, upstreams } = this.#context;
     if (!services.policy.needs().has('publishedAt')) return undefined;
@@ -420,7 +423,7 @@ export class Flights {
   async #factsAfterBrief(resource: ArtifactResource | DocumentResource, entry: Entry): Promise<DescriptionNow> {
     if (resource.describedBrieflyBy === undefined || resource.kind !== 'artifact' || entry.factsFrom !== undefined)
       return undefined;
-    // What is kept is served: the fetch goes on for those who come later.
+    // The cached copy is served without waiting longer: the fetch goes on for later requests.
     const late = AbortSignal.timeout(Math.min(this.rule(resource).staleAfter, LONGEST_TIMER));
     const found = await untilAborted(this.describe(resource), late);
     if (found?.factsFrom !== undefined) this.#noteFacts(entry, found, found.factsFrom, true);
@@ -530,7 +533,7 @@ export class Flights {
     });
   }
 
-  /** What the document with `digest` says of its artifacts. */
+  /** Reads the descriptions in the document with `digest`. */
   async descriptionsOf(document: DocumentResource, digest: Digest, content: Content): Promise<Descriptions> {
     return (await this.#read(document, digest, content)).descriptions;
   }
@@ -641,7 +644,7 @@ export class Flights {
   }
 }
 
-/** What `document` says of one of its artifacts, as it stands in it. */
+/** Reads the description of one artifact from `document`. */
 function read(
   description: ArtifactDescription | undefined,
   document: Entry,
@@ -658,7 +661,7 @@ function goneWith(description: DescriptionNow): DescriptionNow {
   return { ...description, upstream: description.upstream ?? 'removed' };
 }
 
-/** What is so of kept bytes that their document does not list. */
+/** Gives the facts about cached bytes that their document does not list. */
 function unlisted(resource: ArtifactResource | DocumentResource, { unlisted: upstream }: Descriptions): DescriptionNow {
   if (upstream !== undefined) return { unlisted: upstream };
   const mustBeListed = resource.kind === 'artifact' && resource.descriptionOptional !== true;

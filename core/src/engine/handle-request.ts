@@ -252,7 +252,7 @@ function accessNameOf({ accessNames }: ProtocolPlugin, resource: Exclude<Resourc
 }
 
 /**
- * What counts besides of somebody who wants to change something.
+ * Adds the conditions for a request that changes something.
  * @throws EntrepotError `forbidden` for a page of another site: a browser sends passwords along by itself
  */
 function ofChange({ sender }: EngineRequest): Pick<AccessNeed, 'isLocal'> {

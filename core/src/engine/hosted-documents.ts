@@ -135,7 +135,7 @@ export class HostedDocuments {
     const { joined } = services.storage;
     const document = joined.join(pieces, mediaType, stamp, changesAt());
     if (!(await joined.isWhole(document))) {
-      // What renders it may know better than to give up for one piece.
+      // `render` may do without the piece.
       services.logger.error({ repository: definition.name, key: resource.key }, 'a piece of a document is lost');
       return undefined;
     }
@@ -160,7 +160,7 @@ export class HostedDocuments {
       const page = await services.entries.list(definition.name, { prefix, after: last, limit: wanted });
       yield* page;
       if (page.length < wanted) return;
-      // What comes out of memory, or of an embedded database, comes at once: others are served between two pages.
+      // Pages out of memory, or of an embedded database, come at once: other requests are served between two of them.
       await setImmediate();
       left -= page.length;
       last = page.at(-1)?.key;

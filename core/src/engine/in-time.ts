@@ -1,7 +1,7 @@
 /** Stands for a result that is not here in time. */
 export const LATE = Symbol('late');
 
-/** What `work` brings within `milliseconds`, else `LATE`. Work that is late goes on; the caller takes care of its failure. */
+/** Waits for `work`, `milliseconds` at the most, else gives `LATE`. Late work goes on; the caller handles its failure. */
 export async function inTime<Result>(work: Promise<Result>, milliseconds: number): Promise<Result | typeof LATE> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof LATE>((resolve) => {

@@ -124,7 +124,7 @@ export class JoinedDocuments {
     return bytes ?? this.#blobs.peek(digest) ?? (await this.#blobs.read(digest, size)) ?? this.#lost({ digest });
   }
 
-  /** Who asks next gets a document that is made anew, without counting on this piece. */
+  /** Forgets a lost piece, so that the next request gets a document that is made anew without it. */
   #lost({ digest }: Pick<Piece, 'digest'>): never {
     this.#blobs.forget(digest);
     this.#known.clear();

@@ -10,7 +10,7 @@ const MAX_DESCRIPTIONS = 50_000;
 
 type Facts = ReadonlySet<FactName>;
 
-/** What was read in a document. */
+/** Result of reading a document. */
 export interface Reading {
   readonly descriptions: Descriptions;
   /** The facts that were looked for; `undefined`: all that there are. */
@@ -34,11 +34,11 @@ export async function readDescriptions(
   return { descriptions: descriptions ?? new Map(), lookedFor };
 }
 
-/** What the documents of one repository say, as memory has it. */
+/** Descriptions from the documents of one repository, in memory. */
 export class KnownDescriptions {
   readonly #known = new ByteLru<Reading>(MAX_DESCRIPTIONS, ({ descriptions }) => descriptions.size + 1);
 
-  /** What was read in the document with `digest`, where all that policy needs was looked for. */
+  /** Finds the reading of the document with `digest`, if it looked for all that policy needs. */
   get(documentKey: string, digest: Digest, needs: Facts): Reading | undefined {
     const reading = this.#known.get(keyOf(documentKey, digest));
     return reading !== undefined && covers(reading.lookedFor, needs) ? reading : undefined;
@@ -49,7 +49,7 @@ export class KnownDescriptions {
   }
 }
 
-/** What a fact is noted to be from, with an entry: the document, and what was looked for in it. */
+/** Names the source of facts, as it is kept with an entry: the document, and the facts that were looked for in it. */
 export function sourceOf(digest: Digest, { lookedFor }: Reading): string {
   return lookedFor === undefined ? digest : [digest, ...[...lookedFor].sort()].join(' ');
 }

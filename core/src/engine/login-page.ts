@@ -14,7 +14,7 @@ const LOOKED_AT = 1024;
 const BEGINS_AS_PAGE =
   /^\s*(?:<\?xml[^>]{0,200}>\s*|<!--[^>]{0,500}-->\s*)?<(?:!doctype html|html|head|body|title|meta|script|form)\b/i;
 
-/** What a page in place of a body means. */
+/** Meanings of an HTML page in place of a body. */
 export type PageDoubt =
   /** It is not what was asked for: an outage. */
   | 'refused'
@@ -27,8 +27,8 @@ export function isPage(mediaType: string): boolean {
 }
 
 /**
- * What it means if the body of `resource` turns out to be a page: many networks answer everything with one (200) until somebody logs
- * in. `undefined`: nothing, or what it means is found out elsewhere.
+ * Tells the meaning of an HTML page in place of the body of `resource`. Captive portals answer every request with one (200)
+ * until somebody logs in. `undefined`: a page is a valid body, or is told apart elsewhere.
  * @param isPromised whether the bytes are held against something
  */
 export function pageDoubt(

@@ -6,7 +6,7 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** How long somebody waits for a flight. */
 export interface Waiting {
-  /** What is waited for, in messages. */
+  /** Name of the flight, in messages. */
   readonly key: string;
   /** Milliseconds, from the first one who waits for the flight. `Infinity`: to its end. */
   readonly staleAfter: number;

@@ -59,8 +59,8 @@ export async function putEntry(
 }
 
 /**
- * What the same bytes, fetched again, say of the copy: headers that were corrected meanwhile (RFC 9111 §3.2). Without a validator
- * its date stays what it was.
+ * Renews a copy whose bytes came again, unchanged: headers that were corrected meanwhile are taken over (RFC 9111 §3.2).
+ * Without a validator its date stays the same.
  */
 function renewalBy({ checkedAt, etag, lastModified, headers, mediaType }: Entry): EntryRenewal {
   return { checkedAt, etag, lastModified, headers, mediaType };

@@ -244,7 +244,7 @@ export class Representations {
   }
 }
 
-/** What a document is rewritten from: its bytes, and the headers that the protocol is given with them. */
+/** Names the source of a rewritten document: its bytes, and the headers that the protocol is given with them. */
 function sourceOf({ digest, headers }: { readonly digest: string; readonly headers: Entry['headers'] }): string {
   return Object.keys(headers).length === 0 ? digest : `${digest} ${JSON.stringify(headers)}`;
 }

@@ -359,7 +359,10 @@ export class StoredServing {
     return await respond(request, { ...shown, open: () => reply.body });
   }
 
-  /** What the upstream chooses for this client, where what is kept was chosen for others; that, while it chooses nothing. */
+  /**
+   * Serves the variant that the upstream chooses for this client, where the cached copy was chosen for others. Serves the
+   * cached copy while the upstream is down.
+   */
   async #serveOther(
     request: EngineRequest,
     resource: Stored,

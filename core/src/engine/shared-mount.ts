@@ -133,7 +133,7 @@ function asQuestion(request: EngineRequest, { repository, path, query }: SharedQ
     baseUrl: `${request.baseUrl}/${repository}`,
     mount: request.mount,
     sender: request.sender,
-    // What the client knows already is the mount's own answer.
+    // Validators of the client are for the mount's own answer.
     header: (name) => (/^(?:if-|range$|accept-encoding$)/.test(name) ? undefined : request.header(name)),
     get signal() {
       return request.signal;

@@ -19,7 +19,7 @@ const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SWEEP_INTERVAL = 600_000;
 /** Sessions at one time: each is two files and a little memory. */
 const MAX_SESSIONS = 10_000;
-/** Those of one repository, and those of one person in it: nobody takes the place of all others. */
+/** Limits for one repository, and for one user in it: nobody takes the place of all others. */
 const MAX_OF_REPOSITORY = 5000;
 const MAX_OF_OWNER = 1000;
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);

@@ -2,7 +2,7 @@ import type { Entry } from '../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { shuttingDown, type FlightResult, type SharedFlight } from './flight.js';
 
-/** What a whole flight brings: entries, and why a key has none. */
+/** Result of a whole flight: entries, and the reason why a key has none. */
 export interface WholeResult {
   readonly entries: readonly Entry[];
   readonly lacking?: ReadonlyMap<string, EntrepotError> | undefined;

@@ -24,7 +24,7 @@ const DIFFERS: Readonly<Record<Change, (now: Traits, before: Traits) => Truth>> 
   },
 };
 
-/** What versions before are looked at with. */
+/** Conditions under which earlier versions are compared. */
 export interface Watch {
   readonly now: number;
   /** How long a rule watches a version, in milliseconds: what is younger is no measure for others. */
@@ -68,7 +68,7 @@ function measureOf(before: readonly VersionBefore[], onBranch: boolean, watch: W
   return oldest;
 }
 
-/** What a version before tells of itself, and of what was before it. */
+/** Collects the facts about an earlier version: its own, and those of the versions before it. */
 export function factsBefore(before: readonly VersionBefore[], at: number): ArtifactFacts {
   const { publishedAt, installScripts, provenance, publisher, sameBranch } = before[at] as VersionBefore;
   // Of one on another branch, it is not known which of the others are on that one.

@@ -290,7 +290,7 @@ const documentShape = object(
   ['version'],
 );
 
-/** What only shows when the document is seen together with its preset. Rules that are wrong by themselves are left out. */
+/** Checks the document together with its preset. Rules that are wrong by themselves are left out. */
 function checkWhole(check: Check, { version, preset, rules: own = [] }: PolicyDocument): void {
   const faulty = new Set(check.problems.map(({ path }) => /^rules\[\d+\]/.exec(path)?.[0]));
   const named = own.filter((one) => isRecord(one) && typeof one.id === 'string');

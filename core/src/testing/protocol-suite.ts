@@ -287,7 +287,7 @@ function defineServing({ check }: Checks<Fixtures>): void {
     ];
     const secrets = Object.fromEntries(names.map((name) => [name, SECRET]));
     for (const { request } of subject.cases) await repository.ask(withHeaders(asRequest(request), secrets));
-    // What a client asks for and with, where the upstream answers by that.
+    // Headers of a client are shown, where the upstream chooses by them.
     const shown = subject.cases.flatMap(({ request }) => {
       const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin.dotSegments);
       return typeof resource === 'object' && 'askedWith' in resource ? Object.keys(resource.askedWith ?? {}) : [];

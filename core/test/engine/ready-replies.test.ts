@@ -4,7 +4,7 @@ import { anonymousAccess } from '../../src/index.js';
 import type { EngineReply } from '../../src/engine/index.js';
 import { openHarness, type Harness } from './harness.js';
 
-/** What is ready for a GET of `path`. */
+/** Finds the ready reply to a GET of `path`. */
 function ready({ repository }: Harness, path: string, headers: Record<string, string> = {}): EngineReply | undefined {
   return repository.ready?.({
     method: 'GET',

@@ -30,7 +30,7 @@ describe('what a browser would run on our origin', () => {
     'application/rdf+xml',
     'application/json, text/html',
     'application/json; a=b, text/html',
-    // What browsers take for a page although it is no media type.
+    // Invalid media types that browsers take for a page.
     '',
     'text/html x',
     'text/html(x)',

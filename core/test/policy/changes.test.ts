@@ -21,7 +21,7 @@ const dated = ({ days, version, ...traits }: Published): DatedVersion => ({
   ...traits,
 });
 
-/** What follows for each of `published`, at a time. */
+/** Decides on each of `published`, at a time. */
 function decide(
   document: PolicyDocument,
   published: readonly Published[],

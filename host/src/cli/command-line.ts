@@ -24,7 +24,10 @@ const context: CommandContext = {
   exit: (code) => process.exit(code),
 };
 
-/** What serves writes for its own user alone, programs that it runs included: who else is on the machine gets past no access control. */
+/**
+ * Loads the server, whose files are for its own user alone, programs that it runs included: no other user of the machine
+ * gets past access control.
+ */
 function serving(): Promise<typeof import('../create-host.js')> {
   process.umask(0o077);
   return import('../create-host.js');

@@ -1,6 +1,6 @@
 import type { Guide } from '../create-host.js';
 
-/** What a person who has started a server needs next: its page, and a line for each client that is pointed here by one. */
+/** Shows the next steps after a start: the page, and one line for each client that one line can point here. */
 export function guideText({ page, repositories }: Guide): string {
   const lines = repositories.flatMap(({ clients }) =>
     clients.filter(({ snippet }) => !snippet.includes('\n')).map(({ client, snippet }) => [client, snippet] as const),

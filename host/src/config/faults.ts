@@ -52,7 +52,7 @@ function unknownValue(found: unknown, known: readonly unknown[], without = `, fo
   return meant === undefined ? expected : `${expected}; did you mean ${meant}?`;
 }
 
-/** What an unknown key probably was meant to be. */
+/** Suggests the key that an unknown one was probably meant to be. */
 export function unknownKey(key: string, known: readonly string[]): string {
   const meant = nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean ${meant}?`;
@@ -67,7 +67,7 @@ export function didYouMean(type: string, known: readonly string[]): string {
 }
 
 /**
- * What the issues of a schema say, each with its keys.
+ * Turns the issues of a schema into faults, each with its keys.
  * @param input what was validated: issues do not hold it
  * @param schema of `input`, for the keys that it knows
  */

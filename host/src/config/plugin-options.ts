@@ -4,7 +4,7 @@ import { dotted, faultsOf, unknownKey, withoutEchoes, withoutFaulty, type Fault 
 import { knownKeys, optionsJsonSchema } from './json-schema.js';
 import { COMMON_REPOSITORY_KEYS } from './schema.js';
 
-/** What a fault hides is looked for so often, without it. */
+/** Rounds of validation: one fault may hide another, which shows once the first is left out. */
 const MOST_ROUNDS = 3;
 
 /** Options as their plugin's schema returned them, or everything that is wrong with them. */

@@ -9,8 +9,8 @@ export type ProxyFor = (url: URL) => string | undefined;
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
 /**
- * What `http_proxy`, `https_proxy` and `no_proxy` say, or the same in capitals, read as curl and Go do: the scheme of the
- * URL chooses the variable, and what is on this machine is never asked through a proxy.
+ * Reads `http_proxy`, `https_proxy` and `no_proxy`, or the same in capitals, as curl and Go do. The scheme of the URL
+ * chooses the variable. Hosts on this machine are never asked through a proxy.
  * @returns `undefined` where no proxy is set
  */
 export function proxyVariables(env: Environment): ProxyFor | undefined {

@@ -412,7 +412,7 @@ function hasOneKeySource({ keyFile, keysUrl }: { keyFile?: unknown; keysUrl?: un
 
 const issuerSchema = z.strictObject(issuerKeys);
 
-/** Whose tokens are taken. `false`: whatever they say of it. */
+/** Issuer and audience of accepted tokens. `false`: any. */
 export type IssuerConfig = Omit<z.output<typeof issuerSchema>, 'issuer' | 'audience'> & {
   readonly issuer: string | false;
   readonly audience: string | false;

@@ -15,7 +15,7 @@ export async function isIndexLost(database: Kysely<Schema>, blobs: Pick<BlobStor
   return false;
 }
 
-/** What to say and do about it. @param where the blobs are */
+/** Explains a lost index, and how to mend it. @param where the blobs are */
 export function lostIndexAdvice(where: string): string {
   return (
     `the database knows nothing of what is kept, but there are blobs in ${where}. If it was lost, or is another one, stop, and put ` +

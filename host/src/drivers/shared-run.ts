@@ -15,7 +15,7 @@ export class SharedRun {
   }
 
   async #begin(before: Promise<void> | undefined): Promise<void> {
-    // Who waits for the one before is told of its failure; for this one it only has to be over.
+    // Callers of the earlier run learn of its failure; this run waits only for its end.
     await before?.catch(() => {});
     const run = this.#work();
     this.#running = run;

@@ -123,7 +123,7 @@ ${table('Rules', ['rule', 'action', 'state', 'why'], rows)}${table('Advisories',
 </article>`;
 }
 
-/** What the states of a rule are called on the page; the others are words of their own. */
+/** Labels of the states of a rule on the page; the other states are shown by their own names. */
 const STATES: Readonly<Record<string, string>> = {
   fired: 'fired',
   unknown: 'not known: a fact that it asks for is missing',

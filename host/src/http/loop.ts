@@ -12,10 +12,10 @@ export const LOOP_HEADER = 'cdn-loop';
 /** A header that is longer has been through more servers than any request should. */
 const LONGEST = 1024;
 
-/** What this process says of itself. */
+/** Name of this process, in the header that loops are found by. */
 const OWN_NAME = `entrepot-${randomBytes(8).toString('hex')}`;
 
-/** What the request said of the servers that it had been through, where it had been through any. */
+/** Servers that the current request has been through, if it has been through any. */
 const passedThrough = new AsyncLocalStorage<string>();
 
 /** The servers that a request to an upstream has been through: this one, and those before it. */

@@ -10,7 +10,7 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const FORWARDED =
   /^(?:forwarded|via|cdn-loop|max-forwards|x-real-ip|x-real-port|x-host|x-proxyuser-ip|x-remote-(?:addr|ip)|x-(?:forwarded|forward|original|envoy|azure|appengine|arr|amzn|amz-cf|cloud|coming|sendfile|scheme|proxy)(?:-.*|$)|(?:.*-)?(?:client|connecting|remote|source)-ip(?:v6)?|cf-ray)$/;
 
-/** What a deployment says of how its clients come in. */
+/** Settings that tell how clients reach this server. */
 export interface SenderRules {
   /** URLs under which clients reach the server or a repository of it. */
   readonly publicUrls: readonly string[];

@@ -100,7 +100,7 @@ export interface Impact {
   readonly downloads: readonly Download[];
 }
 
-/** What a document says of a name. */
+/** Versions of a name, as its document lists them. */
 interface Described {
   readonly versions: readonly DescribedVersion[];
   /** Where it would come from knows no such thing. */
@@ -296,7 +296,7 @@ export class Inquiry {
     coordinates: PackageCoordinates,
     options?: { readonly keptOnly: boolean },
   ): Promise<Described> {
-    // What a hosted repository has is what is kept.
+    // A hosted repository has only the versions that it keeps.
     if (kind === 'hosted') return { versions: [], isMissing: true };
     try {
       return { versions: await describe(coordinates, options), isMissing: false };
@@ -337,7 +337,7 @@ export class Inquiry {
   ): Promise<Explanation> {
     const { policy, quarantine } = this.#governance;
     const { input: known, reports } = await this.#input(place, coordinates, kept, listed);
-    // What is not there has no age.
+    // A missing version has no age.
     const input: PolicyInput = exists === false ? { ...known, firstSeenAt: 'unknown' } : known;
     return {
       repository: place.name,

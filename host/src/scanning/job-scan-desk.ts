@@ -194,7 +194,7 @@ export class JobScanDesk implements ScanDesk {
 
   /** There is a report: what was known of its name is no longer, and who waits for it may have all now. */
   async #renew({ coordinates, state }: KeptReport): Promise<void> {
-    // What has always been clean is listed as before; and what cannot be judged, until it is refused.
+    // Content that has always been clean is listed as before. So is content that cannot be judged, until it is refused.
     const marked = nameOf(coordinates);
     const mark = this.#marks.get(marked);
     if ((state !== 'clean' && state !== 'unsupported') || mark !== undefined) {

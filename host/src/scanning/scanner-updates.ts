@@ -96,7 +96,7 @@ export class ScannerUpdates {
    */
   async #noteKnown({ id, scanner }: HostScanner, revision: string): Promise<void> {
     const { clock, store } = this.#options;
-    // What was stored is judged by another database than this one, or by none.
+    // Stored content is judged by another database than this one, or by none.
     if (scanner.lookup === undefined || (await store.judgedWith(id)) !== revision) return;
     const until = clock.now();
     let count = 0;

@@ -62,7 +62,7 @@ describe('who is on this machine', () => {
       expect([headers, put.status, put.text]).toEqual([headers, 403, expect.stringContaining('users of this machine')]);
       expect((await send(host, 'DELETE', '/store/a', headers)).status).toBe(403);
       expect((await send(host, 'DELETE', '/open/b', headers)).status).toBeLessThan(500);
-      // What access says holds wherever somebody is.
+      // Access rules hold for callers on this machine, too.
       expect((await send(host, 'PUT', '/open/b', headers)).status).toBeLessThan(300);
       expect((await send(host, 'GET', '/store/a', headers)).status).toBe(200);
     }

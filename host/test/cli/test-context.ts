@@ -18,9 +18,9 @@ export class TestProcess {
   env: Record<string, string> = {};
   input = '';
   isTerminal = false;
-  /** What the host says of what to do next. */
+  /** Next steps that the host tells. */
   guide: Guide = { page: 'http://127.0.0.1:8080/', repositories: [] };
-  /** What `listen` of the host does. */
+  /** Stands for the host's `listen`. */
   listen: () => Promise<{ readonly url: string }[]> = () => Promise.resolve([{ url: 'http://127.0.0.1:8080' }]);
   /** Makes the host; absent: one that serves nothing. */
   createHost: CommandContext['createHost'] | undefined;

@@ -40,7 +40,7 @@ interface Attack {
   readonly after: number;
   /** Who asked before the attack, and has its bytes kept. */
   readonly before?: (repository: TestRepository) => Promise<void>;
-  /** Who asks for the name after the attack was found out: documents are refreshed. */
+  /** Path that is asked for after the attack was found out: documents are refreshed. */
   readonly meanwhile?: string;
   readonly feed?: Feed;
   readonly stoppedBy: PolicyDocument;
@@ -122,7 +122,7 @@ function pypiAttack(
   };
 }
 
-/** What a registry leaves of a package that it took down. */
+/** Takes a package down as the registry does, with a placeholder in its place. */
 const takenDownNpm = (name: string): Pick<Attack, 'publish' | 'meanwhile'> => ({
   meanwhile: `/${name}`,
   publish({ upstream }) {
@@ -133,7 +133,7 @@ const takenDownNpm = (name: string): Pick<Attack, 'publish' | 'meanwhile'> => ({
   },
 });
 
-/** What an index leaves of a project that it quarantined (PEP 792). */
+/** Quarantines a project as the index does (PEP 792). */
 const quarantinedPypi = (name: string): Pick<Attack, 'publish' | 'meanwhile'> => ({
   meanwhile: `/simple/${name}/`,
   publish({ upstream }) {

@@ -87,7 +87,7 @@ async function open(): Promise<TestRepository & { restart(): Promise<TestReposit
   }
 }
 
-/** What a client pulls, in its order. */
+/** Paths that a client pulls, in its order. */
 const pull = (tag: string, { index, manifest, config, layer }: Image): readonly string[] => [
   `/team/app/manifests/${tag}`,
   `/team/app/manifests/${digestOf(index)}`,

@@ -108,8 +108,8 @@ function checksumDocument(path: FilePath, query: string, table: RuleTable): Docu
 }
 
 /**
- * What the client asks with: some upstreams choose by it what they answer. Not for lists of sums, which are also read for
- * others.
+ * Request headers by which some upstreams choose their answer. Lists of sums are asked for without them: they are read for
+ * other clients, too.
  */
 function asClient(head: RequestHead): Pick<ArtifactResource, 'askedWith'> {
   const [accept, agent] = [sayable(head.header('accept')), sayable(head.header('user-agent'))];

@@ -14,8 +14,9 @@ const NEWEST = 8;
 const SETTLED = 30 * 86_400_000;
 
 /**
- * What a list tells policy of its versions: it has no dates, so the newest tags are asked for theirs. The others are taken for
- * as old as the oldest of those; their zips are judged by their own. A pseudo-version has the time of its commit in its name.
+ * Describes the versions of a list to policy. A list has no dates, so the newest tags are asked for theirs. Older tags are
+ * taken to be as old as the oldest of those; their zips are judged by their own dates. A pseudo-version has the time of its
+ * commit in its name.
  * @param dateOf what says when a version was published
  */
 export async function describeVersions(

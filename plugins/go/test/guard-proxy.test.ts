@@ -27,7 +27,7 @@ function authorization({ username, password }: URL): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-/** What comes back for a tunnel, and for a request through it where there is one. */
+/** Reads the replies to a tunnel, and to a request through it where there is one. */
 async function tunnelled(url: URL, target: string, credentials = authorization(url)): Promise<string> {
   const socket = connect(Number(url.port), url.hostname);
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\nProxy-Authorization: ${credentials}\r\n\r\n`);

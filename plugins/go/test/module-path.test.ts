@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isFilePath, isModulePath, isVersionOf } from '../src/module-path.js';
 
-/** What golang.org/x/mod/module says of each: a module's path (CheckPath), a file's (CheckFilePath). */
+/** Verdicts of golang.org/x/mod/module: on a module's path (CheckPath), and on a file's (CheckFilePath). */
 const PATHS: readonly (readonly [path: string, module: boolean, file: boolean])[] = [
   ['x.y/z', true, true],
   ['x.y', true, true],

@@ -216,7 +216,7 @@ export class ChartChange {
     await this.#putParts(name, parts);
   }
 
-  /** What the index says of the chart `name`. */
+  /** Reads the parts of the index for the chart `name`. */
   async #partsOf(name: string): Promise<ChartParts> {
     const first = KEY.versions(this.#tenant, name);
     const found = new Map<number, Entry>();

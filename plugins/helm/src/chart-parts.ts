@@ -67,7 +67,7 @@ export class ChartParts {
     this.#replace(at, entries.length === 0 ? [] : [{ number: part.number, entries }]);
   }
 
-  /** What is to be written, and what is to go. */
+  /** Lists the parts to write, and those to remove. */
   async changes(): Promise<{
     readonly put: readonly { readonly number: number; readonly entries: readonly IndexEntry[] }[];
     readonly remove: readonly number[];

@@ -78,7 +78,7 @@ export function provenanceUrl(url: string): string {
  * several names has one path.
  */
 export class ChartPaths {
-  /** What has which path. */
+  /** Identities of versions, by path. */
   readonly #taken = new Map<string, string>();
 
   /** @param identity what tells the version from others of its name: its digest, or its URLs */

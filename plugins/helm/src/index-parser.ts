@@ -44,7 +44,7 @@ const LARGEST_HEAD = 1024 * 1024;
 const LINE = 256 * 1024;
 /** Nodes and characters of one version: an icon may be in it. One that is larger is shown without what only decorates it. */
 const LARGEST_ENTRY = 2 * 1024 * 1024;
-/** What helm shows of a version, and needs for nothing. */
+/** Fields of a version that helm shows, and needs for nothing. */
 const DECORATION: ReadonlySet<string> = new Set([
   'annotations',
   'description',

@@ -28,8 +28,8 @@ const inflate = promisify(inflateRaw);
 
 const PROVENANCE = '.prov';
 /**
- * What helm asks for files with: the API of a forge gives the file itself to who takes `application/octet-stream`, and what it
- * knows of the file to others; and some servers refuse whoever does not take what they would send.
+ * `Accept` of helm for files. The API of a forge sends the file itself for `application/octet-stream`, and its metadata for
+ * other types. Some servers refuse a client that does not accept the type that they would send.
  */
 const FILE_ACCEPT = 'application/gzip, application/octet-stream, */*;q=0.1';
 /** The start of everything that is compressed by gzip (RFC 1952 §2.3.1). */

@@ -5,18 +5,18 @@ import { chartFileName, relativeUrl } from './chart-url.js';
 import type { IndexEntry } from './index-fragment.js';
 import { KEY } from './keys.js';
 
-/** What the entry of a part of a chart's versions says besides. */
+/** Attributes of the entry of a part of a chart's versions. */
 export interface VersionsAttributes {
   readonly name: string;
   /** Newest first. */
   readonly versions: readonly string[];
-  /** What the URLs in it begin with. */
+  /** Prefix of the URLs in it. */
   readonly prefix: string;
   /** The same as YAML. */
   readonly yaml: Pick<Entry, 'digest' | 'size'>;
 }
 
-/** What the entry of a part says. */
+/** Reads the attributes of the entry of a part. */
 export function versionsOf({ attributes }: Entry): VersionsAttributes {
   return attributes as unknown as VersionsAttributes;
 }
@@ -49,7 +49,7 @@ async function readArchives(
   const entries: IndexEntry[] = [];
   for (const version of versions) {
     const archive = await find(KEY.chart(tenant, chartFileName(name, version)));
-    // What is lost as well cannot be pulled either.
+    // A chart without its archive cannot be pulled, so it is not listed.
     const metadata = archive && (await metadataOf(content(archive).stream()));
     if (archive !== undefined && metadata !== undefined)
       entries.push(withPrefix(indexEntry(metadata, archive), prefix));
@@ -65,7 +65,7 @@ async function metadataOf(archive: AsyncIterable<Uint8Array>): Promise<ChartMeta
   }
 }
 
-/** What the index says of a chart. */
+/** Makes the index entry of a chart. */
 export function indexEntry(
   metadata: ChartMetadata,
   { digest, fetchedAt }: Pick<Entry, 'digest' | 'fetchedAt'>,

@@ -104,7 +104,7 @@ export function createManifestReader(): ManifestReader {
   };
 }
 
-/** What a version says of itself. */
+/** Facts that a version states about itself. */
 export function manifestFacts(
   found: ManifestFacts,
 ): Pick<ArtifactFacts, 'installScripts' | 'exoticDependencies' | 'provenance' | 'publisher'> {

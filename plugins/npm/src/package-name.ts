@@ -1,6 +1,6 @@
 /** The longest name that is taken. npm's own limit of 214 does not hold for the oldest packages; some are a little longer. */
 const NAME_LIMIT = 512;
-/** What `encodeURIComponent` leaves as it is: npm's "URL-friendly" rule. */
+/** Characters that `encodeURIComponent` leaves as they are: npm's "URL-friendly" rule. */
 const PART = /^[A-Za-z0-9!~*'()._-]+$/;
 const RESERVED = new Set(['node_modules', 'favicon.ico', '-']);
 

@@ -31,7 +31,10 @@ const VERSION_LIMIT = 100_000;
  * be something else than what a client reads. Elsewhere the last one counts, as it does for `JSON.parse`.
  */
 const STRUCTURE: ReadonlySet<string> = new Set(['name', 'versions', 'time', 'dist-tags']);
-/** What the registry puts in the place of what it took down: `0.0.1-security`, for a name that was taken down again `0.0.1-security.1`. */
+/**
+ * Version that the registry puts in the place of a package that it took down: `0.0.1-security`, or `0.0.1-security.1` for
+ * one taken down again.
+ */
 const PLACEHOLDER = /^0\.0\.\d{1,3}-security(?:\.\d{1,3})?$/;
 /** How much older the version is that the dependencies of one are compared with; milliseconds. */
 const DEPENDENCY_DISTANCE = 30 * 86_400_000;
@@ -77,7 +80,7 @@ export async function describe(
   return new Map();
 }
 
-/** What a version document promises of its tarball: what a packument does, but for all facts. */
+/** Describes the tarball of a version document: the same promises as in a packument, but not all facts. */
 async function describeVersion(
   name: string,
   version: string,
@@ -226,7 +229,7 @@ async function collect(
   return descriptions;
 }
 
-/** What is known of a version by those that were there before it: nothing of the first one, and of one without a date. */
+/** Compares a version with those before it. Nothing is known of the first one, and of one without a date. */
 function comparedWith(
   history: VersionHistory,
   version: DatedVersion | undefined,
@@ -359,7 +362,7 @@ function printName(name: unknown): string {
   return typeof name === 'string' ? JSON.stringify(name.slice(0, 214)) : name === undefined ? 'none' : typeof name;
 }
 
-/** What each of them holds is a list under the name of its class. */
+/** Checks a document that holds one list, under the name of its class. */
 async function checkSmallDocument(document: DocumentResource, content: Content): Promise<void> {
   const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), document.key);
   if (!Array.isArray(found[document.class])) throw malformed(document.key, `it has no list of ${document.class}`);

@@ -87,7 +87,7 @@ export function createRouter(
     };
   }
 
-  /** What the registry says of one version: a hundredth of its packument. */
+  /** The registry's document of one version: a hundredth of its packument. */
   function versionDocument(name: string, version: string): DocumentResource {
     return {
       kind: 'document',

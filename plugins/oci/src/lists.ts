@@ -91,7 +91,7 @@ export function passedQuery({ rawQuery, query }: Pick<RequestHead, 'rawQuery' | 
 /** A part of an upstream's list, as clients that call it by one name get it. */
 export type ListPage = Readonly<Record<'query' | 'variant', string>>;
 
-/** What names the part of an upstream's list that a client asks for. Nothing of it (`n=0`): made from the first page. */
+/** Names the page of an upstream's list that a client asks for. An empty page (`n=0`) is made from the first one. */
 export function listPage(head: Pick<RequestHead, 'rawQuery' | 'query'>, clientName = ''): ListPage {
   const isNothing = pageOf(head.query).n === 0;
   return { query: isNothing ? '' : passedQuery(head), variant: clientName + (isNothing ? NOTHING : '') };
@@ -102,7 +102,7 @@ const upstreamList = z.looseObject({
   repositories: z.array(z.string()).nullish(),
 });
 
-/** What refers to a manifest, from the referrers API or under a tag: an image index, and nothing else that tags name. */
+/** List of the manifests that refer to another one, from the referrers API or under a tag: an image index, and nothing else. */
 const referrersList = z.looseObject({
   mediaType: z.literal(INDEX_TYPE).optional(),
   manifests: z.array(z.looseObject({ mediaType: z.string(), digest: z.string(), size: z.number() })),

@@ -72,7 +72,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   };
 }
 
-/** What every form of manifest says of itself, also one that nobody has thought of yet. */
+/** Fields that every form of manifest has, future ones included. */
 const anyManifest = z
   .looseObject({
     schemaVersion: z.number().optional(),

@@ -331,7 +331,7 @@ function partsOf(name: string, bytes: Uint8Array): ReadonlyMap<string, ArtifactD
   return new Map(readManifest(bytes).manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
 }
 
-/** What a manifest names; what is none of a form that we know names nothing. */
+/** Reads the parts that a manifest names; an unknown form names none. */
 function readManifest(bytes: Uint8Array): Pick<Manifest, 'manifests' | 'blobs'> {
   try {
     return parseManifest(bytes);

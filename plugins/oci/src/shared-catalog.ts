@@ -3,7 +3,7 @@ import { nextTarget } from './links.js';
 import { pageOf, passedQuery } from './lists.js';
 
 const DEFAULT_PAGE = 100;
-/** What one page holds at the most, whatever `n` says. */
+/** Most names on one page, whatever `n` says. */
 const MAX_PAGE = 1_000;
 /** In a link of ours: where the list goes on. */
 const GOES_ON = 'repository';

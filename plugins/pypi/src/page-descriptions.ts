@@ -104,7 +104,7 @@ function historyOf(
   return new Map(told.filter(([, { before }]) => before.length > 0));
 }
 
-/** What releases have in common that are compatible: `2`, `0.3`. */
+/** Finds the prefix that compatible releases share: `2`, `0.3`. */
 function branchOf(version: string): string {
   return /^(?:\d{1,16}!)?(0\.\d{1,16}|\d{1,16})(?!\d)/.exec(version)?.[1] ?? '';
 }

@@ -3,7 +3,7 @@ import { isFileName, versionOf } from '../src/file-name.js';
 import { isProjectName, normalise } from '../src/project-name.js';
 
 describe('project names', () => {
-  // What packaging.utils takes with `validate=True`, and what it makes of it.
+  // Names that packaging.utils accepts with `validate=True`, and their normalised form.
   it.each([
     ['a', 'a'],
     ['0', '0'],

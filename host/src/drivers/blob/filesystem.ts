@@ -30,7 +30,7 @@ import { storageError, systemCode } from './storage-error.js';
 // One level of folders is enough: a million blobs are 4,000 names a folder, and a put has one directory to sync.
 
 const LAYOUT_VERSION = 1;
-/** Who else is on the machine reads nothing past access control. */
+/** Modes that keep other users of the machine from reading past access control. */
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const FOLDER_NAME = /^[0-9a-f]{2}$/;

@@ -11,7 +11,7 @@ const ROWS_WIDTH = 50;
 /** Something is not as the transaction needs it: it must leave no trace. */
 export const LOST = Symbol('lost');
 
-/** What is put: entries that must all be absent, or one whatever is there. */
+/** A put: entries that must all be absent, or one that replaces whatever is there. */
 export type EntryPut = { readonly absent: readonly Entry[] } | { readonly replacing: Entry };
 
 /**
@@ -106,7 +106,10 @@ export async function upsertAll(database: Kysely<Schema>, entries: readonly Entr
 
 const REPLACED = COLUMNS.filter((column) => column !== 'repository' && column !== 'key');
 
-/** Those of `entries` that are there. All keys of a repository in one query: what was put at once is seen as a whole, or not at all. */
+/**
+ * Finds those of `entries` that are stored. One query for all keys of a repository: entries that were put at once are seen
+ * together, or not at all.
+ */
 export async function findAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<readonly Entry[]> {
   const found = new Map<string, Entry>();
   for (const repository of new Set(entries.map((entry) => entry.repository))) {

@@ -105,8 +105,8 @@ export class SqlScanStore {
   }
 
   /**
-   * What was said of the bytes that a repository keeps under a name, or under any, where it is not that they are clean. At most
-   * `limit` reports, the newest.
+   * Finds reports that are not clean on the bytes that a repository keeps under a name, or under any. At most `limit`
+   * reports, the newest.
    */
   async againstKept(
     repository: string,
@@ -405,7 +405,7 @@ export class SqlScanStore {
     return found;
   }
 
-  /** What was stored after `since`, in pages, the oldest first. */
+  /** Lists the artifacts that were stored after `since`, in pages, the oldest first. */
   async *keptSince(ecosystems: readonly string[], since: number): AsyncGenerator<readonly KeptArtifact[]> {
     let last = { at: since, repository: '', key: '' };
     for (;;) {

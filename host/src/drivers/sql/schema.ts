@@ -78,7 +78,7 @@ export interface ScanJobTable {
 export interface ScannerRevisionTable {
   scanner: string;
   revision: string;
-  /** What was stored until then has what that database says of it noted; NULL: nothing has. */
+  /** Artifacts stored until then have the findings of that database noted; NULL: none has. */
   noted_until: number | null;
 }
 

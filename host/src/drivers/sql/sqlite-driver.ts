@@ -135,7 +135,10 @@ class SqliteConnection implements DatabaseConnection {
     yield await this.executeQuery<Row>(query);
   }
 
-  /** Who still waits for a lock gets an error: the binding ends the process over a closed database. */
+  /**
+   * Closes the database. Callers that still wait for a lock get an error: the binding ends the process over a closed
+   * database.
+   */
   close(): void {
     this.#closed = true;
     this.#statements.clear();

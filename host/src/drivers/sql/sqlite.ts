@@ -97,7 +97,7 @@ async function connect(path: string): Promise<Database.Database> {
   }
 }
 
-/** What is wrong with a database; `undefined` where nothing is, or looking would take long. */
+/** Looks for damage in a database. `undefined`: there is none, or the check would take long. */
 export function damageOf(database: Database.Database, size: number): string | undefined {
   if (size > CHECKED_SIZE) return undefined;
   const [found] = database.pragma('quick_check(1)') as { quick_check: string }[];

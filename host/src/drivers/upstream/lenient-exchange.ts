@@ -15,7 +15,7 @@ export interface LenientOptions {
   readonly timeouts: { readonly headers: number; readonly body: number };
 }
 
-/** What is known when the head of a reply is here. */
+/** Head of a reply. */
 export interface LenientReply {
   readonly statusCode: number;
   readonly headers: Record<string, string | string[]>;

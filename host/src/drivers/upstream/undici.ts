@@ -38,7 +38,7 @@ export interface UndiciTransportOptions {
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly body: number };
   /** Connections to one origin at the most; requests beyond that wait for one of them. Default: 128. */
   readonly connections?: number | undefined;
-  /** What upstreams are told of the servers that a request has been through, by which loops are found. Default: nothing. */
+  /** Header that tells upstreams which servers a request has been through, so that loops are found. Default: none. */
   readonly loop?: { readonly header: string; readonly value: () => string } | undefined;
   /** Certificates in PEM of authorities that are trusted besides those that Node brings. */
   readonly ca?: string | undefined;

@@ -149,7 +149,7 @@ export const ROUTES: ReadonlyMap<string, Route> = new Map([
   ]),
   ...HEADERS.map(([name, path]): [string, Route] => [
     `${name} of GET ${path}`,
-    // What a client of HTTP would not even send.
+    // Requests that an HTTP client would not even send.
     (text) => ({
       method: 'GET',
       path,

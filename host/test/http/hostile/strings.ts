@@ -1,4 +1,4 @@
-/** What parsers have run away on: one of them, many times, between a beginning and an end. */
+/** Text that parsers have run away on: a unit, many times, between a beginning and an end. */
 const BEGINNINGS = ['', '1.0', 'v1.0.0', '1!1.0', 'pkg:', 'pkg:npm/x@', '@', '/', '<', 'x-1.0', 'sha256:', 'a.test/'];
 const UNITS = [
   ...`a 0 1 z9 . .0 - -a _ + ~ / // /a @ @a : :@p % * *- **/ < <a\u00a0href= ( [ { [], {"a": " \\ ' ; , a, &a= = ! # ? .. ../ rc1 .dev1 -1 é`.split(
