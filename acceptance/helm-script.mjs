@@ -131,6 +131,10 @@ const NO_PATH = { reason: 'a message shows no path of the server' };
 const NOT_WELCOME = { reason: 'what is no tenant is not found, instead of a page of welcome', status: 404 };
 const WRONG_METHOD = { reason: 'the method is what is wrong', status: 405 };
 const BOTH_CHARTS = { reason: 'of two charts of a form, both are in the index' };
+const NEVER_MADE = {
+  reason: 'an index of nothing says no time: a time of a start would be another one on every replica',
+  body: { apiVersion: 'v1', entries: {}, serverInfo: {} },
+};
 const BETTER_STATUS = { reason: 'a wrong request is the fault of the client, not of the server' };
 
 /** @type {ScriptRequest[]} */
@@ -138,7 +142,7 @@ const EMPTY = [
   ask('GET', '/', { differs: { reason: 'a welcome page of our own' } }),
   ask('GET', '/health'),
   ask('GET', '/info', { differs: { reason: 'our own version' } }),
-  ask('GET', '/index.yaml'),
+  ask('GET', '/index.yaml', { differs: NEVER_MADE }),
   ask('HEAD', '/index.yaml'),
   ask('GET', '/api/charts'),
   ask('GET', '/api/charts/mychart'),
@@ -298,6 +302,16 @@ function bearer(tenant, scope) {
     status: 403,
     reason: 'a good token without the right is 403, so that a client does not ask for another one of the same',
   };
+  const challenge = `Bearer realm="${REALM}",service="${SERVICE}",scope="artifact-repository:${scope}:pull"`;
+  /** @param {string} why */
+  const refused = (why) => ({
+    reason: 'a challenge says that the token is what was refused, and why (RFC 6750, section 3.1)',
+    headers: {
+      'content-type': 'application/json',
+      'www-authenticate': `${challenge},error="invalid_token",error_description="The token is refused: ${why}"`,
+    },
+    sameBody: true,
+  });
   return [
     ...AUTHORIZED,
     ask('GET', index, { name: 'read as nobody' }),
@@ -319,14 +333,17 @@ function bearer(tenant, scope) {
     ask('GET', index, {
       name: 'read with an expired token',
       headers: token({ ...allows(scope, 'pull'), exp: 1_600_000_000 }),
+      differs: refused('it has expired'),
     }),
     ask('GET', index, {
       name: 'read with a token of another key',
       headers: token(allows(scope, 'pull'), { key: OTHER_KEYS.privateKey }),
+      differs: refused('its signature is wrong'),
     }),
     ask('GET', index, {
       name: 'read with a token without a signature',
       headers: token(allows(scope, 'pull'), { header: { alg: 'none' } }),
+      differs: refused('its algorithm is not one that is taken here'),
     }),
     ask('GET', index, {
       name: 'read with a token for another service',
@@ -385,7 +402,7 @@ export const PROFILES = [
       ask('GET', '/org1/charts/mychart-0.1.0.tgz.prov'),
       ask('GET', '/org2/index.yaml'),
       ask('GET', '/org2/charts/mychart-0.1.0.tgz'),
-      ask('GET', '/unknown/index.yaml'),
+      ask('GET', '/unknown/index.yaml', { differs: NEVER_MADE }),
       ask('GET', '/index.yaml', { differs: NOT_WELCOME }),
       ask('GET', '/api/charts'),
       post('/api/charts', first, 'push to no tenant'),
@@ -436,7 +453,7 @@ export const PROFILES = [
       ask('GET', '/api/org1/charts'),
       ask('GET', '/api/org1/team1/charts/mychart'),
       ask('GET', '/org1/charts/mychart-0.2.0.tgz'),
-      ask('GET', '/nobody/index.yaml'),
+      ask('GET', '/nobody/index.yaml', { differs: NEVER_MADE }),
     ],
   },
   {
@@ -475,7 +492,7 @@ export const PROFILES = [
       ask('GET', '/api/charts'),
       ask('GET', '/api/charts/mychart'),
       ask('DELETE', '/api/charts/mychart/0.1.0'),
-      ask('GET', '/index.yaml'),
+      ask('GET', '/index.yaml', { differs: NEVER_MADE }),
     ],
   },
   {
@@ -558,7 +575,7 @@ export const PROFILES = [
     configuration: { ...OPEN, corsAllowOrigin: 'https://ui.example.test' },
     requests: [
       ask('GET', '/api/charts', { headers: { origin: 'https://ui.example.test' } }),
-      ask('GET', '/index.yaml', { headers: { origin: 'https://ui.example.test' } }),
+      ask('GET', '/index.yaml', { headers: { origin: 'https://ui.example.test' }, differs: NEVER_MADE }),
     ],
   },
   {
@@ -585,7 +602,7 @@ export const PROFILES = [
     flags: [`--basic-auth-user=${USER.name}`, `--basic-auth-pass=${USER.password}`, '--auth-anonymous-get'],
     configuration: { access: { anonymous: 'read', ...USERS } },
     requests: [
-      ask('GET', '/index.yaml', { name: 'read as nobody' }),
+      ask('GET', '/index.yaml', { name: 'read as nobody', differs: NEVER_MADE }),
       ask('HEAD', '/index.yaml', { name: 'look as nobody' }),
       ask('GET', '/api/charts', { name: 'list as nobody' }),
       post('/api/charts', first, 'push as nobody'),
