@@ -16,8 +16,8 @@ export const SMALL_BLOB = 512 * 1024;
 export class BlobCache {
   readonly #store: BlobStore;
   readonly #memory: ByteLru<Buffer>;
-  /** Large blobs whose size the store has confirmed since the start: a torn file is found before it is served. */
-  readonly #confirmed = new ByteLru<true>(100_000, () => 1);
+  /** Blobs of which the size, or all bytes, were found right since the start: a torn file is found before it is served. */
+  readonly #confirmed = new ByteLru<'size' | 'bytes'>(100_000, () => 1);
 
   readonly #logger: Logger;
   readonly #verifiesFirstRead: boolean;
@@ -80,8 +80,22 @@ export class BlobCache {
     const stored = await this.#store.stat(digest);
     if (stored?.size !== size) return false;
     if (this.#verifiesFirstRead && (await this.verify(digest)) !== true) return false;
-    this.#confirmed.set(digest, true);
+    this.#confirmed.set(digest, 'size');
     return true;
+  }
+
+  /**
+   * Whether the store has these very bytes. They are read for it once: of a body that many blobs make up, it is to be known
+   * before the first byte goes out.
+   */
+  async confirmBytes(digest: Digest, size: number): Promise<boolean> {
+    if (this.peek(digest) !== undefined || this.#confirmed.get(digest) === 'bytes') return true;
+    const isRight =
+      size <= SMALL_BLOB
+        ? (await this.read(digest, size)) !== undefined
+        : (await this.#store.stat(digest))?.size === size && (await this.verify(digest)) === true;
+    if (isRight) this.#confirmed.set(digest, 'bytes');
+    return isRight;
   }
 
   /**

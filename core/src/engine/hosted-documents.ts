@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Entry } from '../api/entry-index.js';
+import { EntrepotError } from '../api/errors.js';
 import type { DocumentBytes } from '../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../api/resource.js';
 import type { Admission } from './admission.js';
@@ -69,7 +70,17 @@ export class HostedDocuments {
       encoding: chooseEncoding(request, mediaTypeOf(resource), Infinity),
     };
     const kept = this.#kept(wanted) ?? (await this.#make(wanted));
-    return await respond(request, await this.#shown(wanted, kept));
+    return await respond(request, await this.#shownWhole(wanted, kept));
+  }
+
+  /** A piece may go after the document was put together: then it is made anew, without that. */
+  async #shownWhole(wanted: Wanted, kept: Rendition | JoinedDocument): Promise<Representation> {
+    try {
+      return await this.#shown(wanted, kept);
+    } catch (error) {
+      if (!(error instanceof EntrepotError) || error.code !== 'BLOB_MISSING') throw error;
+      return await this.#shown(wanted, await this.#make(wanted));
+    }
   }
 
   #kept({ key, stamp, encoding }: Wanted): Rendition | JoinedDocument | undefined {

@@ -94,11 +94,10 @@ export class JoinedDocuments {
     return { etag: `"${hash.digest('base64url').slice(0, 32)}"`, size, changesAt, pieces, stamp };
   }
 
-  /** Whether the bytes of all pieces are there. Each blob is asked for once. */
+  /** Whether the bytes of all pieces are there, and right. Each blob is read for it once. */
   async isWhole({ pieces }: JoinedDocument): Promise<boolean> {
     for (const { digest, size, bytes } of pieces) {
-      if (bytes === undefined && this.#blobs.peek(digest) === undefined && !(await this.#blobs.confirm(digest, size)))
-        return false;
+      if (bytes === undefined && !(await this.#blobs.confirmBytes(digest, size))) return false;
     }
     return true;
   }

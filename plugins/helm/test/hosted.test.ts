@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { ProtocolPlugin } from '@entrepot/core';
+import { Readable } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
+import type { Digest, Entry, ProtocolPlugin } from '@entrepot/core';
 import {
   FixedPolicy,
+  MemoryBlobStore,
+  MemoryEntryIndex,
   hostedProtocolSuite,
   openTestRepository,
   type TestReply,
@@ -15,6 +19,19 @@ import plugin from '../src/index.js';
 import { chart } from './fixtures.js';
 
 const helm = plugin as unknown as ProtocolPlugin;
+
+/** Blobs on a disk that has flipped a bit of some of them. */
+class RottingBlobStore extends MemoryBlobStore {
+  readonly damaged = new Set<Digest>();
+
+  override async open(...given: Parameters<MemoryBlobStore['open']>): Promise<Readable | undefined> {
+    const stream = await super.open(...given);
+    if (stream === undefined || !this.damaged.has(given[0])) return stream;
+    const bytes = Buffer.concat(await (stream as AsyncIterable<Buffer> & Readable).toArray());
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+    return Readable.from([bytes], { objectMode: false });
+  }
+}
 
 /** A packed chart; another `description` is another archive. */
 function pack(name: string, version: string, description = 'a chart'): Buffer {
@@ -307,6 +324,29 @@ describe('an upload', () => {
       app: ['2.0.0', ...Array.from({ length: 39 }, (_, at) => `1.${39 - at}.0`)],
       other: ['1.1.0', '1.0.0'],
     });
+  });
+
+  it.each([
+    ['json', 'little', 'a chart'],
+    ['yaml', 'little', 'a chart'],
+    ['json', 'much', 'a chart that says much of itself '.repeat(600)],
+    ['yaml', 'much', 'a chart that says much of itself '.repeat(600)],
+  ])('answers at once when a bit of a part of it is flipped (%s, %s)', async (form, _, description) => {
+    const options = { index: form };
+    const blobs = new RottingBlobStore();
+    const stores = { blobs, entries: new MemoryEntryIndex() };
+    const repository = await open(options, { stores });
+    for (let at = 0; at < 40; at += 1) await taken(repository, post(pack('app', `1.${at}.0`, description)));
+    const before = await indexOf(repository);
+    for (const { key, digest, attributes } of await stores.entries.list('test', { prefix: 'versions/', limit: 9 })) {
+      blobs.damaged.add(form === 'yaml' ? (attributes as { yaml: Pick<Entry, 'digest'> }).yaml.digest : digest);
+      const headers = { 'accept-encoding': key.length % 2 === 0 ? 'gzip' : 'identity' };
+      const restarted = await open(options, { stores });
+      const { status, body } = await restarted.ask({ path: '/index.yaml', headers });
+      expect(status).toBe(200);
+      const text = headers['accept-encoding'] === 'gzip' ? gunzipSync(body) : body;
+      expect((load(text.toString()) as Index).entries).toEqual(before.entries);
+    }
   });
 
   it('leaves nothing behind when all is deleted, but when that was', async () => {
