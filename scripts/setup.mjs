@@ -16,7 +16,7 @@ export function setUp() {
   }
   const compiler = 'node_modules/typescript/bin/tsc';
   step(existsSync(`${ROOT}host/dist/cli/main.js`) ? undefined : 'building', process.execPath, [compiler, '-b']);
-  // npm links it as `entrepot` before it is there, so that npm could not make it a program.
+  // In clones that were installed before `host/bin` was there, npm's link leads to this file.
   chmodSync(`${ROOT}host/dist/cli/main.js`, 0o755);
 }
 

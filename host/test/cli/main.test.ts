@@ -123,3 +123,15 @@ it('says in one sentence which Node it needs, and is what the package asks for',
   expect(stderr).toBe(`Entrepot needs Node ${needed} or newer, found 22.18.0: install a maintained version of Node\n`);
   expect(code).toBe(1);
 });
+
+it('is linked by npm from a file that needs no build', async () => {
+  const host = path.resolve(import.meta.dirname, '../..');
+  const { bin } = JSON.parse(readFileSync(path.join(host, 'package.json'), 'utf8')) as { bin: { entrepot: string } };
+  expect(bin.entrepot).not.toContain('dist');
+  const started = spawn(process.execPath, [path.join(host, bin.entrepot), 'version'], { cwd });
+  child = started;
+  let stdout = '';
+  started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  await once(started, 'close');
+  expect(stdout).toMatch(/^entrepot \d/);
+});
