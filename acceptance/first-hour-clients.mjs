@@ -119,7 +119,7 @@ export async function firstHourPrograms({ short, images }) {
   return programs;
 }
 
-/** What the README calls each of them. */
+/** Names of the programs in the README. */
 const NPM_ROWS = new Map([
   ['npm-12', 'npm'],
   ['pnpm-10', 'pnpm'],

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 /**
- * What the README says of one client: commands, or a file of settings.
+ * One client's row in the README: commands, or a file of settings.
  * @typedef {object} ReadmeRow
  * @property {readonly (readonly string[])[]} commands as words
  * @property {{ name: string, text: string } | undefined} file

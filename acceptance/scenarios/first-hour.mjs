@@ -231,7 +231,7 @@ class Machine {
     return found;
   }
 
-  /** Those whose settings the server reads, so that after a restart they are pointed at itself. */
+  /** Adds the clients whose settings the server reads, so that after a restart they are pointed at itself. */
   async #addOwnClients() {
     const python = (await hasPython()) ? await pythonOfMachine() : undefined;
     /** @param {readonly string[]} command @param {string} [cwd] */

@@ -39,7 +39,7 @@ export function keepFoundUpstreams(config: Config, found: FoundUpstreams, logger
     writeFileSync(made, `${JSON.stringify({ version: VERSION, found: all }, undefined, 2)}\n`, { mode: 0o600 });
     renameSync(made, file);
   } catch (error) {
-    logger.warn({ err: error, file }, 'what clients on this machine are set up with could not be kept');
+    logger.warn({ err: error, file }, 'the upstreams found on this machine could not be stored');
   }
 }
 

@@ -73,7 +73,7 @@ export class ContentFindings {
       this.#known.set(key, { mark, found });
       return found;
     } catch (error) {
-      this.#logger.warn({ error, repository: this.#repository, name: key }, 'what scans found cannot be read');
+      this.#logger.warn({ error, repository: this.#repository, name: key }, 'scan findings cannot be read');
       return known?.found ?? NONE;
     }
   }

@@ -195,7 +195,10 @@ export class Flight implements SharedFlight {
     storage.entries
       .touch(kept, { checkedAt: kept.checkedAt, facts: { ...kept.facts, upstream: 'removed' } })
       .catch((error: unknown) => {
-        logger.warn({ error, repository: kept.repository, key: kept.key }, 'what is gone could not be noted');
+        logger.warn(
+          { error, repository: kept.repository, key: kept.key },
+          'the removal of a document could not be noted',
+        );
       });
   }
 

@@ -415,7 +415,7 @@ export class Flights {
     if (now - Math.max(kept.checkedAt, this.#looked.get(document.key) ?? 0) < LOOK_AGAIN) return;
     this.#looked.set(document.key, now);
     this.join(document, kept).done.catch((error: unknown) => {
-      services.logger.warn({ error, repository: definition.name, key: document.key }, 'a document cannot be looked at');
+      services.logger.warn({ error, repository: definition.name, key: document.key }, 'a document cannot be refreshed');
     });
   }
 
@@ -446,7 +446,10 @@ export class Flights {
     storage.entries
       .touch(entry, { checkedAt: entry.checkedAt, facts: facts ?? {}, factsFrom })
       .catch((error: unknown) => {
-        logger.warn({ error, repository: entry.repository, key: entry.key }, 'what a document says could not be noted');
+        logger.warn(
+          { error, repository: entry.repository, key: entry.key },
+          'facts from a document could not be stored',
+        );
       });
   }
 

@@ -51,7 +51,7 @@ export class KeptKeysCache {
       const found = await inTime(reading, PATIENCE);
       return found === LATE ? older : found;
     } catch (error) {
-      this.#logger.warn({ error, repository, prefix }, 'what is kept could not be read; an older list stands in');
+      this.#logger.warn({ error, repository, prefix }, 'the list of entries cannot be read; an older one is used');
       return older;
     }
   }

@@ -37,7 +37,7 @@ export function parsePackagePattern(text: string): PackagePattern | undefined {
   if (match === null) return undefined;
   const [, ecosystem, path] = match as unknown as [string, string, string];
   const decoded = decode(path);
-  // What no registry can name is no package: `%00` and half a surrogate pair.
+  // No registry can name a package with `%00` or half a surrogate pair.
   if (decoded === undefined || !isPlainText(decoded)) return undefined;
   const at = decoded.lastIndexOf('@');
   // The `@` of a scope begins a name or a part of one.

@@ -216,7 +216,7 @@ function parseList<List>(bytes: Uint8Array, list: z.ZodType<List>, expected: str
   try {
     return list.parse(JSON.parse(Buffer.from(bytes).toString()));
   } catch (error) {
-    throw new EntrepotError('upstream-unavailable', `The upstream sent a list that is none: expected ${expected}`, {
+    throw new EntrepotError('upstream-unavailable', `The upstream sent an invalid list: expected ${expected}`, {
       code: 'UPSTREAM_MALFORMED',
       cause: error,
     });
