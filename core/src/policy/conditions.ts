@@ -16,6 +16,7 @@ import { groupFindings, isMalicious, many, parseSeverities } from './severities.
 import { compileLicenses, isLicenseExpression, isSatisfied } from './spdx.js';
 import type { Subject } from './subject.js';
 import { isTruth, negate, truth, type Truth } from './truth.js';
+import { isSameVersion } from './version-order.js';
 
 /** Why a rule fired, for people and for machines. */
 export interface Evidence {
@@ -355,14 +356,14 @@ function compileFilter(condition: Omit<VulnerabilityCondition, 'counts'>): Match
 function compileFixes(severity: OneOrMore<string>): CompiledCondition {
   const severities = parseSeverities(severity);
   const fixed = (subject: Subject): Finding[] | undefined => {
-    const version = bareVersion(subject.input.coordinates.version ?? '');
+    const { ecosystem, version = '' } = subject.input.coordinates;
     return subject
       .advisoriesOfName()
       ?.filter(
         (finding) =>
           severities?.has(finding.severity) === true &&
           !isMalicious(finding) &&
-          finding.fixedIn.some((other) => bareVersion(other) === version),
+          finding.fixedIn.some((other) => isSameVersion(ecosystem, other, version)),
       );
   };
   return {
@@ -401,11 +402,6 @@ function compileCel(text: string, { compileExpression, facts }: Compilation): Co
     },
     explain: (_, { reasons }) => void reasons.push(`expression: ${text}`),
   };
-}
-
-/** Go writes `v1.2.3`, its advisories `1.2.3`. */
-function bareVersion(version: string): string {
-  return version.replace(/^v/, '');
 }
 
 function printFindings(found: readonly Finding[]): string {

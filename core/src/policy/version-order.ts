@@ -1,46 +1,47 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
+import {
+  comparePythonVersions,
+  normalisePythonVersion,
+  parsePythonVersion,
+  pythonVersionIdentity,
+} from '../api/python-version.js';
 import { compileGlob, type Matcher } from './patterns.js';
 
 /** Ecosystems whose versions are ordered by rules of their own that are not here. */
 const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 'maven', 'gem']);
 
-/** What comes before (below 0) and after (above 0) a release; PEP 440, "Summary of permitted suffixes and relative ordering". */
-const PYTHON_RANKS: Readonly<Record<string, number>> = {
-  dev: -4,
-  a: -3,
-  alpha: -3,
-  b: -2,
-  beta: -2,
-  c: -1,
-  rc: -1,
-  pre: -1,
-  preview: -1,
-  post: 1,
-  rev: 1,
-  r: 1,
-};
-
 const COMPARATOR = /^(>=|<=|>|<|=)(.+)$/;
 const LONGEST_VERSION = 200;
 
-interface ParsedVersion {
+/** A version of an ecosystem that goes by semver.org, with any number of numbers. */
+interface SemanticVersion {
   readonly release: readonly number[];
-  /** Python: numbers that compare one by one, 0 behind the end. Others: the identifiers of a prerelease. */
-  readonly suffix: readonly (number | string)[];
+  /** The identifiers of a prerelease. */
+  readonly prerelease: readonly (number | string)[];
+}
+
+/** The same text for versions that are one to the clients of an ecosystem. Others: each spelling is a version of its own. */
+const IDENTITIES: ReadonlyMap<string, (version: string) => string> = new Map([
+  ['pypi', pythonVersionIdentity],
+  // npm compares without build metadata (semver.org §10), and takes `v1.0.0` and `=1.0.0` for `1.0.0`.
+  ['npm', (version) => version.replace(/^[v=\s]+(?=\d)/, '').replace(/^(\d[^+]*)\+.*$/s, '$1')],
+  // Go writes `v2.0.0+incompatible`, advisories and people `2.0.0`; a path has only one of them.
+  ['golang', (version) => version.replace(/^v(?=\d)/, '').replace(/\+incompatible$/, '')],
+]);
+
+/** Whether two versions are one: `1.0` and `1.0.0` for Python (PEP 440). */
+export function isSameVersion(ecosystem: string, a: string, b: string): boolean {
+  if (a === b) return true;
+  const identity = IDENTITIES.get(ecosystem);
+  return identity !== undefined && identity(a) === identity(b);
 }
 
 /**
- * The order of two versions of an ecosystem: precedence of semantic versions (semver.org §11), for `pypi` that of PEP 440, both
- * with any number of numbers. `undefined` when one of them is none.
+ * The order of two versions of an ecosystem: precedence of semantic versions (semver.org §11), for `pypi` that of PEP 440 without
+ * local versions, both with any number of numbers. `undefined` when one of them is none.
  */
 export function compareVersions(ecosystem: string, a: string, b: string): number | undefined {
-  const left = parse(ecosystem, a);
-  const right = parse(ecosystem, b);
-  if (left === undefined || right === undefined) return undefined;
-  const byRelease = compareNumbers(left.release, right.release);
-  if (byRelease !== 0) return byRelease;
-  if (ecosystem === 'pypi') return compareNumbers(left.suffix as number[], right.suffix as number[]);
-  return comparePrereleases(left.suffix, right.suffix);
+  return ecosystem === 'pypi' ? comparePython(a, b) : compareSemantic(ecosystem, a, b);
 }
 
 /** Whether a text can stand among the `versions` of a rule. */
@@ -48,11 +49,13 @@ export function isVersionPattern(text: string): boolean {
   const comparators = comparatorsOf(text);
   return (
     comparators === undefined ||
-    comparators.every(({ version }) => (parse('npm', version) ?? parse('pypi', version)) !== undefined)
+    comparators.every(({ version }) => (parse('npm', version) ?? parsePythonVersion(version)) !== undefined)
   );
 }
 
-/** A matcher for versions as they are, with `*`, or in ranges (`>=1.0.0 <2.0.0`). What has no order is in no range. */
+/**
+ * A matcher for versions in any of their spellings, with `*`, or in ranges (`>=1.0.0 <2.0.0`). What has no order is in no range.
+ */
 export function compileVersions(patterns: readonly string[]): Matcher<PackageCoordinates> {
   const matchers = patterns.map(compileVersionPattern);
   return (coordinates) => matchers.some((matches) => matches(coordinates));
@@ -60,15 +63,35 @@ export function compileVersions(patterns: readonly string[]): Matcher<PackageCoo
 
 function compileVersionPattern(pattern: string): Matcher<PackageCoordinates> {
   const comparators = comparatorsOf(pattern);
-  if (comparators === undefined) {
-    const matches = compileGlob(pattern);
-    return ({ version }) => version !== undefined && matches(version);
+  if (comparators !== undefined) {
+    return ({ ecosystem, version }) =>
+      version !== undefined &&
+      comparators.every((comparator) =>
+        holds(comparator.operator, compareVersions(ecosystem, version, comparator.version)),
+      );
   }
-  return ({ ecosystem, version }) =>
-    version !== undefined &&
-    comparators.every((comparator) =>
-      holds(comparator.operator, compareVersions(ecosystem, version, comparator.version)),
-    );
+  if (pattern.includes('*')) return compileVersionGlob(pattern);
+  const own = new Map([...IDENTITIES].map(([ecosystem, identity]) => [ecosystem, identity(pattern)]));
+  return ({ ecosystem, version }) => {
+    if (version === undefined || version === pattern) return version === pattern;
+    const identity = IDENTITIES.get(ecosystem);
+    return identity !== undefined && identity(version) === own.get(ecosystem);
+  };
+}
+
+/** For Python `1.0.*` is also what PEP 440 ("Version matching") means by it, and other patterns match the normal form, too. */
+function compileVersionGlob(pattern: string): Matcher<PackageCoordinates> {
+  const matches = compileGlob(pattern);
+  const matchesNormal = compileGlob(pattern.toLowerCase());
+  const prefix = /^(?:\d+!)?[\d.]+\.\*$/.test(pattern) ? parsePythonVersion(pattern.slice(0, -2)) : undefined;
+  return ({ ecosystem, version }) => {
+    if (version === undefined) return false;
+    if (matches(version)) return true;
+    const parsed = ecosystem === 'pypi' ? parsePythonVersion(version) : undefined;
+    if (parsed === undefined) return false;
+    if (prefix === undefined) return matchesNormal(normalisePythonVersion(version));
+    return prefix.epoch === parsed.epoch && prefix.release.every((part, at) => part === (parsed.release[at] ?? '0'));
+  };
 }
 
 interface Comparator {
@@ -92,26 +115,26 @@ function holds(operator: string, order: number | undefined): boolean {
   return operator.startsWith(order < 0 ? '<' : '>');
 }
 
-function parse(ecosystem: string, text: string): ParsedVersion | undefined {
-  if (text.length > LONGEST_VERSION || OTHER_ORDERS.has(ecosystem)) return undefined;
-  const [plain] = text.split('+', 1) as [string];
-  const match = /^v?(?:(\d+)!)?(\d+(?:\.\d+)*)/i.exec(plain);
-  if (match === null) return undefined;
-  const [start, epoch, numbers] = match as unknown as [string, string | undefined, string];
-  const rest = plain.slice(start.length);
-  const release = [Number(epoch ?? 0), ...numbers.split('.').map(Number)];
-  const suffix = ecosystem === 'pypi' ? pythonSuffix(rest) : prerelease(rest);
-  return suffix && { release, suffix };
+function comparePython(a: string, b: string): number | undefined {
+  const [left, right] = [parsePythonVersion(a), parsePythonVersion(b)];
+  if (left === undefined || right === undefined) return undefined;
+  return comparePythonVersions({ ...left, local: undefined }, { ...right, local: undefined });
 }
 
-/** `rc1.dev2` as `[-1, 1, -4, 2]`. */
-function pythonSuffix(text: string): number[] | undefined {
-  const lower = text.toLowerCase();
-  if (!/^[a-z0-9]*(?:[-_.][a-z0-9]+)*$/.test(lower)) return undefined;
-  // `1.0-1` is the first post-release of 1.0.
-  const words = (/^-\d/.test(lower) ? `post${lower}` : lower).match(/[a-z]+|\d+/g) ?? [];
-  const ranks = words.map((word) => PYTHON_RANKS[word] ?? Number(word));
-  return ranks.some(Number.isNaN) ? undefined : ranks;
+function compareSemantic(ecosystem: string, a: string, b: string): number | undefined {
+  const [left, right] = [parse(ecosystem, a), parse(ecosystem, b)];
+  if (left === undefined || right === undefined) return undefined;
+  return compareNumbers(left.release, right.release) || comparePrereleases(left.prerelease, right.prerelease);
+}
+
+function parse(ecosystem: string, text: string): SemanticVersion | undefined {
+  if (text.length > LONGEST_VERSION || OTHER_ORDERS.has(ecosystem)) return undefined;
+  const [plain] = text.split('+', 1) as [string];
+  const match = /^v?(\d+(?:\.\d+)*)/i.exec(plain);
+  if (match === null) return undefined;
+  const [start, numbers] = match as unknown as [string, string];
+  const identifiers = prerelease(plain.slice(start.length));
+  return identifiers && { release: numbers.split('.').map(Number), prerelease: identifiers };
 }
 
 function prerelease(text: string): (number | string)[] | undefined {

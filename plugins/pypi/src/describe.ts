@@ -1,4 +1,4 @@
-import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
+import { normalisePythonVersion, type Content, type Descriptions, type DocumentResource } from '@entrepot/core';
 import { malformed, PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
 import { derivedMetadataKey, fileKey, METADATA_SUFFIX, provenanceKey } from './keys.js';
@@ -9,7 +9,6 @@ import type { PageHead } from './page.js';
 import { PageDescriptions, withSuffix } from './page-descriptions.js';
 import { readPage } from './simple-page.js';
 import { instantOf } from './instant.js';
-import { normaliseVersion } from './version.js';
 
 /** The largest provenance object, in bytes. */
 const PROVENANCE_LIMIT = 16 * 1024 * 1024;
@@ -66,7 +65,7 @@ function describeFile(descriptions: PageDescriptions, project: string, file: Pag
     return;
   }
   const common = {
-    coordinates: { ecosystem: 'pypi', name: project, version: normaliseVersion(file.version) },
+    coordinates: { ecosystem: 'pypi', name: project, version: normalisePythonVersion(file.version) },
     publishedAt: instantOf(file.uploadTime),
     yanked: file.yanked !== false,
     provenance: file.provenance === undefined ? ('none' as const) : ('attested' as const),

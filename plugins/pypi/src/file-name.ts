@@ -1,6 +1,6 @@
+import { normalisePythonVersion } from '@entrepot/core';
 import { createHash } from 'node:crypto';
 import { normalise } from './project-name.js';
-import { normaliseVersion } from './version.js';
 
 /** What links of a page must end in to be files: what pip takes, and what the index once took for upload. */
 const EXTENSION = /\.(?:whl|tar\.(?:gz|bz2|xz|lzma|z)|tgz|tbz|txz|tlz|tar|zip|egg|exe|msi|rpm|deb|dmg)$/i;
@@ -29,7 +29,7 @@ export function versionOf(name: string, project: string): string | undefined {
     if (normalise(stem.slice(0, dash)) !== project) continue;
     const rest = stem.slice(dash + 1);
     const version = /\.(?:whl|egg)$/i.test(name) ? rest.split('-', 1)[0] : rest.replace(PLATFORM, '');
-    if (version !== undefined && version !== '') return normaliseVersion(version.replaceAll('_', '-'));
+    if (version !== undefined && version !== '') return normalisePythonVersion(version.replaceAll('_', '-'));
   }
   return undefined;
 }

@@ -1,8 +1,9 @@
 import {
-  EntrepotError,
   type ArtifactDescription,
   type Content,
   type Descriptions,
+  EntrepotError,
+  pythonVersionIdentity,
   type RewriteContext,
 } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
@@ -12,7 +13,6 @@ import { fileKey, filePath } from './keys.js';
 import { integrityOf, readFile, type PageFile } from './page-file.js';
 import { normalise } from './project-name.js';
 import { instantOf } from './instant.js';
-import { versionIdentity } from './version.js';
 
 type Json = Record<string, unknown>;
 
@@ -126,7 +126,7 @@ async function outlineOf(content: Content, project: string, context: RewriteCont
       const left = filesOf(project, member).filter(({ file }) => {
         const admitted = admits(project, file, context);
         if (!admitted) described = context.descriptions.get(fileKey(project, file));
-        const identity = versionIdentity(file.version);
+        const identity = pythonVersionIdentity(file.version);
         versions.set(identity, admitted || versions.get(identity) === true);
         return admitted && file.yanked === false;
       });
@@ -137,7 +137,7 @@ async function outlineOf(content: Content, project: string, context: RewriteCont
     }
   }
   const keeps = (version: string): boolean =>
-    versions.get(versionIdentity(version)) ?? context.admits({ ecosystem: 'pypi', name: project, version });
+    versions.get(pythonVersionIdentity(version)) ?? context.admits({ ecosystem: 'pypi', name: project, version });
   const moved = about !== '' && !keeps(about);
   if (moved && newest.length === 0) {
     const why = context.refusal({ ecosystem: 'pypi', name: project, version: about }, described);

@@ -1,4 +1,4 @@
-import type { Content, RewriteContext } from '@entrepot/core';
+import { normalisePythonVersion, pythonVersionIdentity, type Content, type RewriteContext } from '@entrepot/core';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { fileKey, filePath } from './keys.js';
@@ -7,7 +7,6 @@ import type { Hashes, PageFile } from './page-file.js';
 import { HTML_END, htmlHead, jsonHead } from './page-text.js';
 import type { PageHead } from './page.js';
 import { readFiles, readHead } from './simple-page.js';
-import { normaliseVersion, versionIdentity } from './version.js';
 
 /** How much is handed on at once, in characters. */
 const BATCH = 64 * 1024;
@@ -84,16 +83,16 @@ class Listing {
       // PEP 792: nothing of a project in quarantine is offered.
       description.upstream !== 'quarantined' &&
       this.#context.admits(description.coordinates, description);
-    const identity = versionIdentity(file.version);
+    const identity = pythonVersionIdentity(file.version);
     this.#versions.set(identity, admitted || this.#versions.get(identity) === true);
     return admitted;
   }
 
   /** Called when all files were seen. */
   keeps(version: string): boolean {
-    const listed = this.#versions.get(versionIdentity(version));
+    const listed = this.#versions.get(pythonVersionIdentity(version));
     if (listed !== undefined) return listed;
-    return this.#context.admits({ ecosystem: 'pypi', name: this.#project, version: normaliseVersion(version) });
+    return this.#context.admits({ ecosystem: 'pypi', name: this.#project, version: normalisePythonVersion(version) });
   }
 }
 

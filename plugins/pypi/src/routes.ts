@@ -1,8 +1,9 @@
 import {
-  EntrepotError,
   type ArtifactResource,
   type DocumentResource,
+  EntrepotError,
   type LocalResource,
+  normalisePythonVersion,
   type RequestHead,
   type Resource,
 } from '@entrepot/core';
@@ -23,7 +24,6 @@ import { chooseForm, PAGE_ACCEPT, PAGE_TYPES } from './negotiation.js';
 import type { OwnerOf } from './owners.js';
 import { emptyPage } from './page-text.js';
 import { isProjectName, normalise } from './project-name.js';
-import { normaliseVersion } from './version.js';
 
 const VERSION = /^[A-Za-z0-9](?:[A-Za-z0-9._+!-]{0,126}[A-Za-z0-9])?$/;
 const READ_ONLY = 'this repository is a read-only proxy: upload to the index behind it';
@@ -154,7 +154,7 @@ export function createRouter({
       coordinates: {
         ecosystem: 'pypi',
         name: project,
-        ...(version !== undefined && { version: normaliseVersion(version) }),
+        ...(version !== undefined && { version: normalisePythonVersion(version) }),
       },
       upstreamPath: `pypi/${ownPath}`,
       upstreamScope,
@@ -182,7 +182,7 @@ export function createRouter({
       coordinates: {
         ecosystem: 'pypi',
         name: project,
-        version: versionOf(filename, project) ?? normaliseVersion(version),
+        version: versionOf(filename, project) ?? normalisePythonVersion(version),
       },
       upstreamPath,
       upstreamScope,

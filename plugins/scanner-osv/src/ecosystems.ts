@@ -1,4 +1,4 @@
-import type { PackageCoordinates } from '@entrepot/core';
+import { pythonVersionIdentity, type PackageCoordinates } from '@entrepot/core';
 import { apkOrder } from './versions/apk.js';
 import { debOrder } from './versions/deb.js';
 import { mavenOrder } from './versions/maven.js';
@@ -95,8 +95,14 @@ export function normalName(ecosystem: string, name: string): string {
 
 /** `version` without what OSV leaves out of it. */
 export function normalVersion(ecosystem: string, version: string): string {
-  if (traitsOf(ecosystem)?.type !== 'golang') return version;
-  return version.replace(/^v/, '').replace(/\+incompatible$/, '');
+  switch (traitsOf(ecosystem)?.type) {
+    case 'pypi':
+      return pythonVersionIdentity(version);
+    case 'golang':
+      return version.replace(/^v/, '').replace(/\+incompatible$/, '');
+    default:
+      return version;
+  }
 }
 
 /** Where advisories on `coordinates` stand, among the ecosystems of one database. */

@@ -14,7 +14,7 @@ import type { Origin } from './import-task.js';
 import type { SnapshotFiles } from './snapshot.js';
 
 /** The form of the files; another one is not read but made anew. */
-const FORMAT = 1;
+const FORMAT = 2;
 const NAME = 'manifest.json';
 /** A file that no manifest names may be another process's, which is still writing it. */
 const ABANDONED = 3_600_000;

@@ -173,6 +173,19 @@ describe('findings', () => {
     expect(scanner.lookup?.({ ecosystem: 'pypi', name: 'tool', version: '0.9' })).toHaveLength(1);
   });
 
+  it('finds a listed version of Python in any of its spellings', async () => {
+    const listed = {
+      ...record('X-1', 'PyPI', 'tool', []),
+      affected: [{ package: { ecosystem: 'PyPI', name: 'tool' }, versions: ['1.0', '2.0.0.RC1'] }],
+    };
+    const { scanner } = await scannerOf({ PyPI: [listed] });
+    const counts = (versions: string) =>
+      versions.split(' ').map((version) => scanner.lookup?.({ ecosystem: 'pypi', name: 'tool', version })?.length);
+
+    expect(counts('1.0 1 1.0.0 v1.0 2.0rc1 2.0.0.rc1')).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(counts('1.0.1 1.0.post1 2.0 10')).toEqual([0, 0, 0, 0]);
+  });
+
   it('takes records with a common alias for one finding, with the worst of what they say', async () => {
     const { scanner } = await scannerOf({
       PyPI: [
