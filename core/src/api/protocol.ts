@@ -43,6 +43,12 @@ export interface RequestHead {
  */
 export type DotSegments = 'refuse' | 'collapse' | 'redirect';
 
+/**
+ * What happens to bytes of a path that are not UTF-8, as file servers have them in names in Latin-1: they are refused with 400, or
+ * each of them stands in its segment as `\xE9`. No other segment holds a `\`.
+ */
+export type OtherBytes = 'refuse' | 'escape';
+
 /** What a document says of one artifact. */
 export interface ArtifactDescription extends ArtifactFacts {
   /** What the bytes are promised to be. Empty: the document promises nothing. */
@@ -449,6 +455,8 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
   /** Absent: `refuse`. */
   readonly dotSegments?: DotSegments | undefined;
+  /** Absent: `refuse`. */
+  readonly otherBytes?: OtherBytes | undefined;
   /**
    * The upstreams that clients on this machine are set up with, for repositories that name none. Empty: nothing found.
    * @throws EntrepotError `configuration` when the client's settings cannot be read.

@@ -178,7 +178,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     const Location = `${up}${path.slice(1)}${rawQuery === '' ? '' : `?${rawQuery}`}`;
     return { kind: 'local', status: 308, headers: { Location } };
   }
-  const head = requestHead(request, plugin.dotSegments);
+  const head = requestHead(request, plugin);
   try {
     const resource = protocol.route(head);
     if (resource !== undefined) return safely(resource, request);

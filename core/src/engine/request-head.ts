@@ -1,13 +1,13 @@
-import type { DotSegments, RequestHead } from '../api/protocol.js';
-import { parseRequestPath } from './request-path.js';
+import type { RequestHead } from '../api/protocol.js';
+import { parseRequestPath, type PathRules } from './request-path.js';
 import type { EngineRequest } from './repository.js';
 
 /**
  * What a protocol sees of `request`.
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
-export function requestHead(request: EngineRequest, dotSegments: DotSegments | undefined): RequestHead {
-  const { segments, trailingSlash } = parseRequestPath(request.rawPath, dotSegments);
+export function requestHead(request: EngineRequest, rules: PathRules): RequestHead {
+  const { segments, trailingSlash } = parseRequestPath(request.rawPath, rules);
   return new Head(request, segments, trailingSlash);
 }
 

@@ -14,5 +14,5 @@ export function resourceAt({ protocol, plugin }: RepositoryDefinition, rawPath: 
     baseUrl: '',
     signal: new AbortController().signal,
   };
-  return protocol.route(requestHead(request, plugin.dotSegments));
+  return protocol.route(requestHead(request, plugin));
 }

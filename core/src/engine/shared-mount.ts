@@ -111,7 +111,7 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
 
   function select(request: EngineRequest, named?: string): SharedAnswer | undefined {
     for (const plugin of plugins) {
-      const head = requestHead(request, plugin.dotSegments);
+      const head = requestHead(request, plugin);
       try {
         const answer = plugin.select?.(head, facts, named);
         if (answer !== undefined) return answer;

@@ -116,7 +116,7 @@ function defineTaking({ check }: Checks<Fixture>): void {
         if (change === undefined) continue;
         for (const method of ['GET', 'HEAD']) {
           const request = { ...asRequest(change), method };
-          const routed = routeRequest(repository.protocol, request, subject.plugin.dotSegments);
+          const routed = routeRequest(repository.protocol, request, subject.plugin);
           const isChange =
             typeof routed === 'object' &&
             (routed.kind === 'upload' || (routed.kind === 'session' && routed.action !== 'status'));

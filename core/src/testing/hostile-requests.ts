@@ -142,7 +142,7 @@ export function* routed(
 /** `undefined` for a path that never gets to `route`. */
 function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead | undefined {
   try {
-    return headOf(request, plugin.dotSegments);
+    return headOf(request, plugin);
   } catch {
     return undefined;
   }
@@ -150,7 +150,7 @@ function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead
 
 /** A copy of what `request` names, so that what is changed later shows. */
 export function attemptRoute(protocol: Protocol, subject: ProtocolSubject, request: TestRequest): unknown {
-  return structuredClone(routeRequest(protocol, request, subject.plugin.dotSegments));
+  return structuredClone(routeRequest(protocol, request, subject.plugin));
 }
 
 /** The table's requests that read. */

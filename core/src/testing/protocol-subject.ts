@@ -103,7 +103,7 @@ export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> 
       for (const { request, status } of subject.cases) {
         const asked = asRequest(request);
         if (status !== 200 || (asked.method ?? 'GET') !== 'GET') continue;
-        const resource = routeRequest(protocol, asked, plugin.dotSegments);
+        const resource = routeRequest(protocol, asked, plugin);
         if (typeof resource === 'string' || resource.kind !== kind || ruleOf(subject, resource).policy === 'bypass')
           continue;
         found.push({ request: asked, resource });
@@ -115,7 +115,7 @@ export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> 
       await repository.ask(request);
       await repository.close();
       const paths = repository.upstream.requests.map(({ path }) => path);
-      const resource = routeRequest(repository.protocol, request, plugin.dotSegments);
+      const resource = routeRequest(repository.protocol, request, plugin);
       const own = typeof resource === 'string' || !('upstreamPath' in resource) ? '' : pathOf(resource.upstreamPath);
       // What verification asked for comes after it, and is not it.
       return paths.includes(own) ? [...paths.filter((path) => path !== own), own] : paths;

@@ -83,7 +83,7 @@ function defineRouting({ check }: Checks<Fixtures>): void {
   check('routes every request of its table', async ({ subject, create }) => {
     const protocol = await create();
     for (const { request, resource } of subject.cases) {
-      const found = routeRequest(protocol, asRequest(request), subject.plugin.dotSegments);
+      const found = routeRequest(protocol, asRequest(request), subject.plugin);
       const label = printRequest(asRequest(request));
       if (resource === undefined || typeof resource === 'string') {
         assert.deepEqual(found, resource ?? 'not-found', label);
@@ -119,8 +119,8 @@ function defineRouting({ check }: Checks<Fixtures>): void {
   check('routes HEAD as GET', async ({ subject, create }) => {
     const protocol = await create();
     for (const request of gets(subject)) {
-      const get = routeRequest(protocol, request, subject.plugin.dotSegments);
-      const head = routeRequest(protocol, { ...request, method: 'HEAD' }, subject.plugin.dotSegments);
+      const get = routeRequest(protocol, request, subject.plugin);
+      const head = routeRequest(protocol, { ...request, method: 'HEAD' }, subject.plugin);
       // A passthrough says by itself with which method the upstream is asked.
       assert.deepEqual(withoutMethod(head), withoutMethod(get), printRequest(request));
     }
@@ -289,7 +289,7 @@ function defineServing({ check }: Checks<Fixtures>): void {
     for (const { request } of subject.cases) await repository.ask(withHeaders(asRequest(request), secrets));
     // Headers of a client are shown, where the upstream chooses by them.
     const shown = subject.cases.flatMap(({ request }) => {
-      const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin.dotSegments);
+      const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin);
       return typeof resource === 'object' && 'askedWith' in resource ? Object.keys(resource.askedWith ?? {}) : [];
     });
     for (const name of shown) assert.ok(['accept', 'user-agent'].includes(name), `askedWith names ${name}`);
@@ -565,7 +565,7 @@ async function linksOf(
     const below = url.href.startsWith(`${repository.baseUrl}/`);
     if (!below) return { link, resource: 'outside of the repository' };
     const path = url.href.slice(repository.baseUrl.length).split('#', 1)[0] as string;
-    return { link, resource: routeRequest(repository.protocol, { path }, subject.plugin.dotSegments) };
+    return { link, resource: routeRequest(repository.protocol, { path }, subject.plugin) };
   });
 }
 

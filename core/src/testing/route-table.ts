@@ -1,7 +1,7 @@
 import { EntrepotError } from '../api/errors.js';
-import type { DotSegments, Protocol, RequestHead } from '../api/protocol.js';
+import type { Protocol, RequestHead } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
-import { parseRequestPath } from '../engine/request-path.js';
+import { parseRequestPath, type PathRules } from '../engine/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
 /** What a request names: the resource, `not-found` for nothing, or the kind of the error that it is answered with. */
@@ -11,22 +11,22 @@ export type Routed = Resource | string;
 export function routeTable(
   protocol: Protocol,
   requests: readonly (TestRequest | string)[],
-  dotSegments?: DotSegments,
+  rules?: PathRules,
 ): Readonly<Record<string, Routed>> {
   const table: Record<string, Routed> = {};
   for (const request of requests.map(asRequest)) {
     const label = printRequest(request);
     // One path may be asked for with several headers.
     const key = label in table ? `${label} ${JSON.stringify(request.headers ?? {})}` : label;
-    table[key] = routeRequest(protocol, request, dotSegments);
+    table[key] = routeRequest(protocol, request, rules);
   }
   return table;
 }
 
 /** What one request names. Errors that `route` must not throw are thrown. */
-export function routeRequest(protocol: Protocol, request: TestRequest, dotSegments?: DotSegments): Routed {
+export function routeRequest(protocol: Protocol, request: TestRequest, rules?: PathRules): Routed {
   try {
-    return protocol.route(headOf(request, dotSegments)) ?? 'not-found';
+    return protocol.route(headOf(request, rules)) ?? 'not-found';
   } catch (error) {
     if (error instanceof EntrepotError) return (error as EntrepotError).kind;
     throw error;
@@ -37,12 +37,12 @@ export function routeRequest(protocol: Protocol, request: TestRequest, dotSegmen
  * The head that the pipeline gives to `route`.
  * @throws EntrepotError `bad-request` for a path that never gets to it.
  */
-export function headOf({ method = 'GET', path, headers = {} }: TestRequest, dotSegments?: DotSegments): RequestHead {
+export function headOf({ method = 'GET', path, headers = {} }: TestRequest, rules?: PathRules): RequestHead {
   const split = path.indexOf('?');
   const rawQuery = split < 0 ? '' : path.slice(split + 1);
   return {
     method,
-    ...parseRequestPath(split < 0 ? path : path.slice(0, split), dotSegments),
+    ...parseRequestPath(split < 0 ? path : path.slice(0, split), rules),
     query: new URLSearchParams(rawQuery),
     rawQuery,
     header: (name) => headers[name],

@@ -44,8 +44,49 @@ describe('parseRequestPath', () => {
   });
 
   it('collapses empty and "." segments where the protocol says so, never ".."', () => {
-    expect(parseRequestPath('/debian/.//dists/./x', 'collapse').segments).toEqual(['debian', 'dists', 'x']);
-    expect(() => parseRequestPath('/a/../b', 'collapse')).toThrow();
+    expect(parseRequestPath('/debian/.//dists/./x', { dotSegments: 'collapse' }).segments).toEqual([
+      'debian',
+      'dists',
+      'x',
+    ]);
+    expect(() => parseRequestPath('/a/../b', { dotSegments: 'collapse' })).toThrow();
+  });
+});
+
+describe('parseRequestPath where a protocol takes bytes that are not UTF-8', () => {
+  const segmentsOf = (raw: string) => parseRequestPath(raw, { otherBytes: 'escape' }).segments;
+
+  it.each([
+    ['/caf%E9.zip', ['caf\\xE9.zip']],
+    ['/caf%e9', ['caf\\xE9']],
+    ['/caf%25E9', ['caf%E9']],
+    ['/caf%C3%A9', ['café']],
+    ['/%F0%9F%92%A9%E9', ['💩\\xE9']],
+    ['/%C3%A9%E9%C3', ['é\\xE9\\xC3']],
+    ['/%E4%BD', ['\\xE4\\xBD']],
+    ['/%C0%C9', ['\\xC0\\xC9']],
+    // Half a surrogate pair, and more than Unicode has (RFC 3629 §3).
+    ['/%ED%B3%A9', ['\\xED\\xB3\\xA9']],
+    ['/%F4%90%80%80%FF', ['\\xF4\\x90\\x80\\x80\\xFF']],
+    ['/a%2F%E9', ['a/\\xE9']],
+  ])('reads %s', (raw, segments) => {
+    expect(segmentsOf(raw)).toEqual(segments);
+  });
+
+  it.each([
+    '/%C0%AE%C0%AE',
+    '/%E0%80%AE',
+    '/%F0%80%80%AE',
+    '/%E9%5C',
+    '/%E9\\xE8',
+    '/%E9%',
+    '/%E9%g1',
+    '/%E9%00',
+    '/%E9%2F..',
+    '/%2e%2e/%E9',
+    '/%E9%2F%2Fa',
+  ])('still refuses %s', (raw) => {
+    expect(() => segmentsOf(raw)).toThrow(expect.objectContaining({ kind: 'bad-request', code: 'UNSAFE_PATH' }));
   });
 });
 

@@ -122,10 +122,11 @@ function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
 }
 
 const DOT_SEGMENTS: ReadonlySet<unknown> = new Set(['refuse', 'collapse', 'redirect']);
+const OTHER_BYTES: ReadonlySet<unknown> = new Set(['refuse', 'escape']);
 
 function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   const mismatches: Mismatch[] = [];
-  const { kinds, sharedMounts = [], mountAlone = '/', dotSegments } = plugin;
+  const { kinds, sharedMounts = [], mountAlone = '/', dotSegments, otherBytes } = plugin;
   const known =
     Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
   if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
@@ -141,6 +142,12 @@ function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
     mismatches.push({
       found: `dotSegments ${printed(dotSegments)}`,
       wanted: 'dotSegments "refuse", "collapse", "redirect" or none',
+    });
+  }
+  if (otherBytes !== undefined && !OTHER_BYTES.has(otherBytes)) {
+    mismatches.push({
+      found: `otherBytes ${printed(otherBytes)}`,
+      wanted: 'otherBytes "refuse", "escape" or none',
     });
   }
   return mismatches;

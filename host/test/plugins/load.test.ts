@@ -87,6 +87,7 @@ describe('the broken-plugin zoo', () => {
       ['kinds ["mirror"]', 'kinds of "proxy", "hosted" or both'],
       ['sharedMounts ["v2"]', 'mounts such as /v2, or none'],
       ['dotSegments true', 'dotSegments "refuse", "collapse", "redirect" or none'],
+      ['otherBytes "keep"', 'otherBytes "refuse", "escape" or none'],
       ['class file an object with kind, description', 'a class with kind "artifact" or "document" and a description'],
       ['inject []', 'inject: an object of tokens by name'],
       ['plugin.create "no"', 'a function'],

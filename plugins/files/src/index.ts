@@ -25,6 +25,7 @@ export default defineProtocolPlugin({
   options: filesOptions,
   inject: {},
   accessNames: 'paths',
+  otherBytes: 'escape',
   classes: {
     [CLASS.artifact]: {
       kind: 'artifact',

@@ -2,7 +2,9 @@ import { EntrepotError } from '@entrepot/core';
 
 /** A path below the mount: one value for rules, keys and the upstream, so that they cannot disagree. */
 export interface FilePath {
-  /** Decoded, each segment once. Never empty, never with `.`, `..` or control characters. */
+  /**
+   * Decoded, each segment once. Never empty, never with `.`, `..` or control characters. A byte that is not UTF-8 is `\xE9`.
+   */
   readonly segments: readonly string[];
   /** Whether it names a directory: it ended in `/`, or is the root. */
   readonly directory: boolean;
@@ -14,9 +16,12 @@ export interface FilePath {
   readonly upstreamPath: string;
 }
 
-/** What no path may hold: control characters (sum files and headers are made of lines) and `\`, which some servers take for `/`. */
+/**
+ * What no path may hold: control characters (sum files and headers are made of lines) and `\`, which some servers take for `/`,
+ * but where it stands for a byte.
+ */
 // oxlint-disable-next-line no-control-regex
-const REFUSED = /[\u0000-\u001f\u007f\\]/;
+const REFUSED = /[\u0000-\u001f\u007f]|\\(?!x[89A-F][0-9A-F])/;
 
 /**
  * The path that `segments` name.
@@ -40,9 +45,14 @@ export function nameOfKeySegment(segment: string): string {
   return segment.replace(/%(25|2F|3F)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** `%`, `/` and `?` are escaped, so that segments and query cannot run into each other; all else stays readable. */
+/**
+ * `%`, `/` and `?` are escaped, so that segments and query cannot run into each other, and bytes that are not UTF-8; all else stays
+ * readable.
+ */
 export function keySegment(segment: string): string {
-  return segment.replace(/[%/?]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  return segment
+    .replace(/[%/?]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replace(/\\x(?=[89A-F][0-9A-F])/g, '%');
 }
 
 /**
@@ -50,7 +60,9 @@ export function keySegment(segment: string): string {
  * bare `+` as a space, and servlet containers cut a segment at a bare `;`.
  */
 function encodeSegment(segment: string): string {
-  return encodeURIComponent(segment).replace(/%(?:24|26|2C|3A|3D|40)/g, (code) => decodeURIComponent(code));
+  return encodeURIComponent(segment)
+    .replace(/%(?:24|26|2C|3A|3D|40)/g, (code) => decodeURIComponent(code))
+    .replace(/%5Cx(?=[89A-F][0-9A-F])/g, '%');
 }
 
 function checkSegment(segment: string): void {

@@ -63,6 +63,9 @@ export function routeHosted(head: RequestHead, options: FilesOptions): Resource 
     // Some clients and gateways unescape it on their way: the file would be found by some and not by others.
     throw new EntrepotError('bad-request', 'a file name cannot hold an escaped slash (%2F)');
   }
+  if (head.segments.some((segment) => segment.includes('\\'))) {
+    throw new EntrepotError('bad-request', 'expected the name of a file in UTF-8, found other bytes in it');
+  }
   if (isRead(head)) return path.directory ? listing(head, path) : hostedFile(path);
   const methods = options.allowDelete ? 'GET, HEAD, PUT, DELETE' : 'GET, HEAD, PUT';
   if (head.method !== 'PUT' && !(head.method === 'DELETE' && options.allowDelete)) throw notAllowed(head, methods);

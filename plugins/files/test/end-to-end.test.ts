@@ -108,6 +108,38 @@ describe('a proxy', () => {
     expect(asked()).toEqual(['/g%2Fp/a%2Bb%20c~~/d%C3%A9/?x=1&y=%26']);
   });
 
+  it('takes names that are not UTF-8, each apart from all others, and asks for them as they came', async () => {
+    const { get, serve, asked } = await start(RULES);
+    const targets = [
+      '/d%E8s/caf%E9.zip',
+      '/d%E8s/caf%25E9.zip',
+      '/d%E8s/caf%C3%A9.zip',
+      '/d%E8s/caf%255CxE9.zip',
+      '/caf%FF.json',
+    ];
+    for (const target of targets) serve(target, { body: target });
+    for (const target of targets)
+      expect(await get(target)).toMatchObject({ status: 200, body: target, outcome: 'miss' });
+    for (const target of targets)
+      expect(await get(target)).toMatchObject({ status: 200, body: target, outcome: 'hit' });
+    expect(asked()).toEqual(targets);
+    expect(await get('/private/caf%E9.zip')).toMatchObject({ status: 403 });
+    expect(await get('/private%2Fcaf%E9.zip')).toMatchObject({ status: 403 });
+    expect(await get('/x/%C0%AE%C0%AE/private/a')).toMatchObject({ status: 400 });
+    expect(await get('/caf%E9%5C.zip')).toMatchObject({ status: 400 });
+    expect(asked()).toHaveLength(targets.length);
+  });
+
+  it('checks a file whose name is not UTF-8 against its sidecar', async () => {
+    const { get, serve } = await start(RULES);
+    serve('/caf%E9.tgz', { body: 'good' });
+    serve('/caf%E9.tgz.sha256', { body: sha256('good') });
+    expect(await get('/caf%E9.tgz')).toMatchObject({ status: 200, body: 'good' });
+    serve('/caf%E8.tgz', { body: 'evil' });
+    serve('/caf%E8.tgz.sha256', { body: sha256('good') });
+    expect((await get('/caf%E8.tgz')).body).not.toBe('evil');
+  });
+
   it('follows redirects and keeps the file under its own path', async () => {
     const { get, serve, asked, upstream, base } = await start(RULES);
     upstream.handle(`${base}/a.zip`, (_, response) => {
@@ -291,6 +323,12 @@ describe('a hosted repository', () => {
     repository = await startRepository(written, 'hosted');
     return repository;
   }
+
+  it('wants names in UTF-8', async () => {
+    const { ask } = await start({});
+    expect(await ask('PUT', '/caf%E9.zip', {}, 'bytes')).toMatchObject({ status: 400 });
+    expect(await ask('GET', '/caf%E9.zip')).toMatchObject({ status: 400 });
+  });
 
   it('gives back what was put', async () => {
     const { ask, get } = await start();
