@@ -93,7 +93,16 @@ async function pnpmSettings({ home, registry }) {
 /** @param {ClientPlace} place */
 async function yarn1Settings({ home, registry }) {
   await writeFile(join(home, '.yarnrc'), `registry "${registry}/"\ndisable-self-update-check true\n`);
-  return { YARN_CACHE_FOLDER: join(home, 'yarn-cache') };
+  return { YARN_CACHE_FOLDER: join(home, 'yarn-cache'), ...yarn1Home(home) };
+}
+
+/**
+ * Keeps yarn 1 in its home: as root it takes /usr/local/share for that, unless it thinks of fakeroot, and it reads the settings of
+ * the prefix that Node is in.
+ * @param {string} home
+ */
+export function yarn1Home(home) {
+  return { FAKEROOTKEY: 'none', PREFIX: join(home, 'prefix') };
 }
 
 /** @param {ClientPlace} place */

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { CLIENTS } from './clients.mjs';
+import { CLIENTS, yarn1Home } from './clients.mjs';
 import { provideTool } from './container-tools.mjs';
 import { hasPython, pythonCommand, pythonOfMachine } from './python-clients.mjs';
 import { outputOf, runCommand } from './run-command.mjs';
@@ -152,6 +152,7 @@ async function npmFamily(short) {
           '.yarnrc.yml': 'nodeLinker: node-modules\nenableTelemetry: false\n',
         }),
       },
+      ...(row === 'yarn 1' && { env: ({ home }) => yarn1Home(home) }),
       fetch: (time) => [[...add, `leaf-0${time}`]],
       check: ({ project }, time) => has(join(project, 'node_modules', `leaf-0${time}`, 'package.json')),
     });

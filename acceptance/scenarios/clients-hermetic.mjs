@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runClient } from '../clients.mjs';
 import { FixtureApplication } from '../fixture-application.mjs';
 import { FixtureRegistry } from '../fixture-registry.mjs';
@@ -59,6 +59,22 @@ async function run({ tally, clients, folder, application, registry, server }) {
   /** Own sums of a client (yarn 4) are compared with what it writes without Entrepot. @type {Map<Client, Map<string, string>>} */
   const direct = new Map();
   const install = { folder, manifest: application.manifest };
+
+  const yarn1 = clients.find(({ name }) => name === 'yarn-1');
+  if (yarn1 !== undefined) {
+    await tally.check('yarn-1: looks for settings in its home and above its project alone', async () => {
+      const place = { home: join(folder, 'settings-home'), project: join(folder, 'settings-project'), registry: url };
+      const { stdout } = await runClient(yarn1, ['config', 'list', '--verbose'], place);
+      const looked = [...stdout.matchAll(/Checking for configuration file "([^"]+)"/g)].map(([, path = '']) => path);
+      assert.ok(looked.length > 0, stdout);
+      const isOwn = (/** @type {string} */ path) =>
+        path.startsWith(`${place.home}/`) || place.project.startsWith(dirname(path));
+      assert.deepEqual(
+        looked.filter((path) => !isOwn(path)),
+        [],
+      );
+    });
+  }
 
   for (const client of clients) {
     if (client.integrity === 'published') continue;

@@ -86,6 +86,6 @@ describe('a content coding', () => {
     upstream.serve('/index.json', { body: `described/a ${sri('something else')}\n` });
     upstream.serve('/described/a', { body: gzipSync(BODY), headers: { 'content-encoding': 'gzip' } });
     expect(await get('/described/a')).toMatchObject({ status: 502 });
-    await expect.poll(() => storage.spools.used, { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => storage.spools.used, { timeout: 60_000 }).toBe(0);
   });
 });

@@ -45,7 +45,7 @@ describe('a kept copy whose upstream does not answer', () => {
       const gate = upstream.hold(path, { afterBytes: 2 });
       expect(await (await get(path)).text()).toBe('one');
       gate.open();
-      await expect.poll(async () => (await (await get(path)).bytes()).length, { timeout: 15_000 }).toBe(size);
+      await expect.poll(async () => (await (await get(path)).bytes()).length, { timeout: 60_000 }).toBe(size);
     }
   });
 

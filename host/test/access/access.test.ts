@@ -121,7 +121,7 @@ describe('access to a repository', () => {
     };
     async function until(authorization: string, status: number): Promise<void> {
       await expect
-        .poll(async () => (await host.get('/box/a.txt', authorization)).status, { timeout: 4_000 })
+        .poll(async () => (await host.get('/box/a.txt', authorization)).status, { timeout: 60_000 })
         .toBe(status);
     }
     expect((await host.get('/box/c.txt', dora, { method: 'PUT', body: 'x' })).status).toBe(201);

@@ -125,11 +125,11 @@ repositories: { box: { type: files, kind: hosted } }`);
     expect(await shownBy(server.port)).toBe('server');
 
     writeFileSync(at('live.pem'), 'nonsense');
-    await expect.poll(() => errors, { timeout: 4_000 }).toBe(1);
+    await expect.poll(() => errors, { timeout: 60_000 }).toBe(1);
     expect(await shownBy(server.port)).toBe('server');
     for (const end of ['key', 'pem']) copyFileSync(at(`renewed.${end}`), at(`live.${end}`));
 
-    await expect.poll(() => shownBy(server.port), { timeout: 4_000 }).toBe('renewed');
+    await expect.poll(() => shownBy(server.port), { timeout: 60_000 }).toBe('renewed');
     expect((await get(`${server.url}/files/a`)).text).toBe('x');
   });
 

@@ -33,29 +33,25 @@ describe('the policy of the configuration', () => {
     expect((await open.get(TARBALL)).status).toBe(200);
   });
 
-  it(
-    'is read again when its file changes, and stays as it was when the file is not valid',
-    { timeout: 30_000 },
-    async () => {
-      const { get, folder } = await serve('policy: { file: policy.yaml }', {
-        'policy.yaml': 'version: 1\nrules: []\n',
-      });
-      const file = join(folder, 'policy.yaml');
-      function write(text: string): void {
-        writeFileSync(`${file}.new`, text);
-        renameSync(`${file}.new`, file);
-      }
-      expect((await get(TARBALL)).status).toBe(200);
-      write(`version: 1\nrules:\n  - ${DENY}\n`);
-      await until(async () => (await get(TARBALL)).status === 403);
-      write('version: 1\nrules: [{ id: x, acton: deny }]\n');
-      await until(async () => (await get('/metrics')).text.includes('\nentrepot_policy_file_invalid 1\n'));
-      expect((await get(TARBALL)).status).toBe(403);
-      write('version: 1\nrules: []\n');
-      await until(async () => (await get(TARBALL)).status === 200);
-      expect((await get('/metrics')).text).toContain('\nentrepot_policy_file_invalid 0\n');
-    },
-  );
+  it('is read again when its file changes, and stays as it was when the file is not valid', async () => {
+    const { get, folder } = await serve('policy: { file: policy.yaml }', {
+      'policy.yaml': 'version: 1\nrules: []\n',
+    });
+    const file = join(folder, 'policy.yaml');
+    function write(text: string): void {
+      writeFileSync(`${file}.new`, text);
+      renameSync(`${file}.new`, file);
+    }
+    expect((await get(TARBALL)).status).toBe(200);
+    write(`version: 1\nrules:\n  - ${DENY}\n`);
+    await until(async () => (await get(TARBALL)).status === 403);
+    write('version: 1\nrules: [{ id: x, acton: deny }]\n');
+    await until(async () => (await get('/metrics')).text.includes('\nentrepot_policy_file_invalid 1\n'));
+    expect((await get(TARBALL)).status).toBe(403);
+    write('version: 1\nrules: []\n');
+    await until(async () => (await get(TARBALL)).status === 200);
+    expect((await get('/metrics')).text).toContain('\nentrepot_policy_file_invalid 0\n');
+  });
 });
 
 describe('a configuration', () => {

@@ -30,33 +30,29 @@ const CONFIGURATION = `policy: { defaults: { firstFetch: { deadline: 20s, onTime
   { id: not-two, match: { purl: ["${PURL}"] }, action: deny }, { id: critical, when: { vuln: { severity: critical } }, action: deny }] }
 scanners: [{ type: ./own.mjs, where: worker }]`;
 
-describe.skipIf(!DATABASES.some((kind) => kind === 'postgres'))(
-  'servers on one PostgreSQL',
-  { timeout: 60_000 },
-  () => {
-    it('share what people decided, what was served, and what workers found', async () => {
-      const { place } = await openDatabase('postgres' as (typeof DATABASES)[number]);
-      const blobs = await mkdtemp(join(tmpdir(), 'entrepot-blobs-'));
-      onTestFinished(() => rm(blobs, { recursive: true, force: true }));
-      const env = {
-        ENTREPOT_METADATA_BACKEND: 'postgres',
-        ENTREPOT_METADATA_URL: place,
-        ENTREPOT_STORAGE_PATH: join(blobs, 'blobs'),
-      };
-      const files = { 'own.mjs': SCANNER };
-      const one = await serve(CONFIGURATION, files, env);
-      const two = await serve(CONFIGURATION, files, env);
-      onTestFinished(await startScanWorker(await loadConfig({ env, cwd: one.folder }), { logger: silentLogger }));
+describe.skipIf(!DATABASES.some((kind) => kind === 'postgres'))('servers on one PostgreSQL', () => {
+  it('share what people decided, what was served, and what workers found', async () => {
+    const { place } = await openDatabase('postgres' as (typeof DATABASES)[number]);
+    const blobs = await mkdtemp(join(tmpdir(), 'entrepot-blobs-'));
+    onTestFinished(() => rm(blobs, { recursive: true, force: true }));
+    const env = {
+      ENTREPOT_METADATA_BACKEND: 'postgres',
+      ENTREPOT_METADATA_URL: place,
+      ENTREPOT_STORAGE_PATH: join(blobs, 'blobs'),
+    };
+    const files = { 'own.mjs': SCANNER };
+    const one = await serve(CONFIGURATION, files, env);
+    const two = await serve(CONFIGURATION, files, env);
+    onTestFinished(await startScanWorker(await loadConfig({ env, cwd: one.folder }), { logger: silentLogger }));
 
-      expect((await two.get(TARBALL)).status).toBe(403);
-      const form = { id: 'e1', purl: [PURL], rules: ['not-two'], reason: 'we need it', by: 'ann', expires: '30d' };
-      expect((await one.send('POST', `${API}/exceptions`, form)).status).toBe(201);
-      await until(async () => (await two.get(TARBALL)).status === 200);
-      expect((await two.get('/npm/demo/-/demo-1.0.0.tgz')).text).toContain('CVE-1');
-      await until(async () => (await one.get(`${API}/impact?purl=${PURL}`)).json.downloads.length === 1);
-      expect((await two.get(`${API}/scans`)).json).toMatchObject({ states: { own: { findings: 1, clean: 1 } } });
-      expect((await one.send('DELETE', `${API}/exceptions/e1`)).status).toBe(200);
-      await until(async () => (await two.get(TARBALL)).status === 403);
-    });
-  },
-);
+    expect((await two.get(TARBALL)).status).toBe(403);
+    const form = { id: 'e1', purl: [PURL], rules: ['not-two'], reason: 'we need it', by: 'ann', expires: '30d' };
+    expect((await one.send('POST', `${API}/exceptions`, form)).status).toBe(201);
+    await until(async () => (await two.get(TARBALL)).status === 200);
+    expect((await two.get('/npm/demo/-/demo-1.0.0.tgz')).text).toContain('CVE-1');
+    await until(async () => (await one.get(`${API}/impact?purl=${PURL}`)).json.downloads.length === 1);
+    expect((await two.get(`${API}/scans`)).json).toMatchObject({ states: { own: { findings: 1, clean: 1 } } });
+    expect((await one.send('DELETE', `${API}/exceptions/e1`)).status).toBe(200);
+    await until(async () => (await two.get(TARBALL)).status === 403);
+  });
+});

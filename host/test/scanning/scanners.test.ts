@@ -89,7 +89,7 @@ describe('a scanner of the configuration', () => {
     );
   });
 
-  it('is left to workers where the configuration says so', { timeout: 30_000 }, async () => {
+  it('is left to workers where the configuration says so', async () => {
     const configuration = `${RULES.replace('rules:', 'defaults: { firstFetch: { onTimeout: hold, deadline: 50ms } }, rules:')}\nscanners: [{ type: ./own.mjs, where: worker }]`;
     const { get, folder } = await serve(configuration, { 'own.mjs': plugin('own', SCAN) });
     expect((await get('/npm/demo/-/demo-1.0.0.tgz')).status).toBe(503);

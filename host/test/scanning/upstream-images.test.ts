@@ -75,7 +75,7 @@ async function serveImages(configuration: string) {
   return { ...server, env, layers };
 }
 
-describe('an image of an upstream', { timeout: 30_000 }, () => {
+describe('an image of an upstream', () => {
   it('is judged before anybody has it: what it is made of is fetched for whom waits', async () => {
     const { get, layers } = await serveImages(`${policy(HOLD)}scanners: [{ type: ./own.mjs }]`);
     expect((await get('/v2/hub/app/manifests/good')).status).toBe(200);

@@ -99,7 +99,7 @@ describe.runIf(hasTools)('direct routes', () => {
     expect(await get(`/${LIB}/@v/list`)).toMatchObject({ status: 200, body: list.body });
     await git.start();
     expect(repository.upstream.requests).toEqual([]);
-  }, 60_000);
+  });
 
   it('run go once for all files of a version that are asked for at once', async () => {
     const { git, get } = await open();
@@ -108,13 +108,13 @@ describe.runIf(hasTools)('direct routes', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     const runs = git.requests.filter(({ path, login }) => path.includes('go-get') && login === undefined);
     expect(runs.length).toBe(1);
-  }, 60_000);
+  });
 
   it('are asked for private names alone, and no upstream and no database is', async () => {
     const { get, repository } = await open();
     expect((await get(`/${LIB}/@v/list`)).status).toBe(404);
     expect(repository.upstream.requests).toEqual([]);
-  }, 60_000);
+  });
 
   it('tell what does not exist from what is refused and what fails', async () => {
     const { git, get, repository, warnings } = await open();
@@ -151,21 +151,21 @@ describe.runIf(hasTools)('direct routes', () => {
     expect(warnings.join('\n')).not.toContain(LOGIN.password);
     expect(warnings.filter((line) => line.includes('could not be had')).length).toBe(3);
     expect(repository.upstream.requests).toEqual([]);
-  }, 60_000);
+  });
 
   it('say which go a module needs', async () => {
     const { git, get } = await open();
     await git.commit('team/new', { 'go.mod': `module ${VANITY_HOST}/team/new\n\ngo 1.999\n` }, { tags: ['v1.0.0'] });
     const reply = await get(`/${VANITY_HOST}/team/new/@v/v1.0.0.zip`);
     expect([reply.status, reply.body.toString()]).toEqual([502, expect.stringContaining('requires go 1.999')]);
-  }, 60_000);
+  });
 
   it('tell credentials to their hosts alone', async () => {
     const { git, get } = await open({ credentials: { ...LOGIN, hosts: [VANITY_HOST] } });
     await commitLib(git);
     expect((await get(`/${LIB}/@v/list`)).status).toBe(403);
     expect(git.requests.filter(({ host, login }) => host === GIT_HOST && login !== undefined)).toEqual([]);
-  }, 60_000);
+  });
 
   it('take logins from a netrc', async () => {
     const netrc = HOSTS.map((host) => `machine ${host} login bot password ${LOGIN.password}`).join('\n');
@@ -176,7 +176,7 @@ describe.runIf(hasTools)('direct routes', () => {
       credentials: { netrc: 'machine other.test login bot password x\ndefault login a password b' },
     });
     expect((await other.get(`/${LIB}/@v/list`)).status).toBe(403);
-  }, 60_000);
+  });
 
   it('end go and git when the server shuts down, and leave nothing behind', async () => {
     const { git, get, repository } = await open();
@@ -197,7 +197,7 @@ describe.runIf(hasTools)('direct routes', () => {
     expect(await readdir(process.env['TMPDIR'] as string)).toEqual(
       expect.not.arrayContaining([expect.stringMatching(/^entrepot-go-/)]),
     );
-  }, 60_000);
+  });
 });
 
 describe.runIf(hasTools)('GitHub Apps', () => {
@@ -229,5 +229,5 @@ describe.runIf(hasTools)('GitHub Apps', () => {
     expect((await get(`/${LIB}/@v/v1.1.0.zip`)).status).toBe(200);
     expect((await get(`/${VANITY_HOST}/team/other/@v/list`)).status).toBe(404);
     expect(github.tokens.length).toBe(2);
-  }, 60_000);
+  });
 });

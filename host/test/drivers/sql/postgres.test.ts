@@ -20,7 +20,7 @@ async function fixture() {
   return entryIndexFixture(() => open(url));
 }
 
-describe.skipIf(programs === undefined)('PostgreSQL', { timeout: 60_000 }, () => {
+describe.skipIf(programs === undefined)('PostgreSQL', () => {
   entryIndexSuite({ describe, it }, fixture, { lastAccess: true, replicas: true, outage: true });
 
   it('is brought up to date by several processes at once', async () => {

@@ -148,7 +148,7 @@ describe('with another process', () => {
     await database.destroy();
   });
 
-  it('makes one file, and has one winner for every set', { timeout: 60_000 }, async () => {
+  it('makes one file, and has one winner for every set', async () => {
     const program = await bundleProgram(new URL('putting-program.ts', import.meta.url));
     try {
       const run = async (name: string) => {
