@@ -33,3 +33,4 @@ export * from './api/transport.js';
 export * from './api/turns.js';
 export * from './api/version.js';
 export * from './api/version-history.js';
+export * from './api/worker-threads.js';

@@ -5,6 +5,7 @@ import type { Resource } from '../api/resource.js';
 import type { ProtocolSubject } from './protocol-subject.js';
 import { asRequest, headOf, printRequest, routeRequest } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
+import { pseudoRandom } from './pseudo-random.js';
 
 const ROUTE_ERRORS: readonly ErrorKind[] = ['bad-request', 'not-found', 'forbidden', 'method-not-allowed'];
 const HEADS = 3000;
@@ -204,15 +205,4 @@ export function isHostile(path: string): boolean {
   );
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   return /(^|[/\\])\.\.([/\\]|$)|[\u0000-\u001f\\]/.test(decoded);
-}
-
-/** mulberry32: the same numbers in every run. */
-function pseudoRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -7,6 +7,7 @@ export * from './memory-blob-store.js';
 export * from './memory-entry-index.js';
 export * from './memory-hot-cache.js';
 export * from './node-transport.js';
+export * from './pseudo-random.js';
 export * from './sample-bytes.js';
 export {
   openTestRepository,

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { EntrepotError } from '@entrepot/core';
+import { EntrepotError, WorkerThreads } from '@entrepot/core';
 import type { PasswordTask } from './password-worker.js';
 
 /** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
@@ -18,18 +17,12 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-interface Idle {
-  readonly worker: Worker;
-  readonly timer: NodeJS.Timeout;
-}
-
 /**
  * Threads that check passwords, so that no request waits for the hashing of others. Names take turns: whoever guesses at one name
  * keeps nobody of another name waiting for more than one turn.
  */
 export class PasswordPool {
-  readonly #idle: Idle[] = [];
-  readonly #busy = new Map<Worker, Waiting>();
+  readonly #threads = new WorkerThreads<PasswordTask, boolean>(PROGRAM, PASSWORD_WORKERS, KEEP_IDLE);
   /** By name, in the order of their turns. */
   readonly #queues = new Map<string, Waiting[]>();
   #waiting = 0;
@@ -68,51 +61,20 @@ export class PasswordPool {
   }
 
   #next(): void {
-    while (this.#waiting > 0 && (this.#idle.length > 0 || this.#busy.size < PASSWORD_WORKERS)) {
+    while (this.#waiting > 0 && this.#threads.hasRoom) {
       const [name, queue] = this.#queues.entries().next().value as [string, Waiting[]];
       const waiting = queue.shift() as Waiting;
       this.#waiting -= 1;
       this.#queues.delete(name);
       // The others of the name wait behind those of other names.
       if (queue.length > 0) this.#queues.set(name, queue);
-      this.#run(waiting);
+      void this.#run(waiting);
     }
   }
 
-  #run(waiting: Waiting): void {
-    const idle = this.#idle.pop();
-    clearTimeout(idle?.timer);
-    const worker = idle?.worker ?? this.#start();
-    this.#busy.set(worker, waiting);
-    worker.ref();
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
-    worker.postMessage(waiting.task);
-  }
-
-  #start(): Worker {
-    const worker = new Worker(PROGRAM);
-    worker.on('message', (isRight: boolean) => {
-      const waiting = this.#busy.get(worker);
-      this.#busy.delete(worker);
-      worker.unref();
-      const timer = setTimeout(() => this.#end(worker), KEEP_IDLE).unref();
-      this.#idle.push({ worker, timer });
-      waiting?.resolve(isRight);
-      this.#next();
-    });
-    worker.on('error', (error) => {
-      const waiting = this.#busy.get(worker);
-      this.#busy.delete(worker);
-      waiting?.reject(error);
-      this.#next();
-    });
-    return worker;
-  }
-
-  #end(worker: Worker): void {
-    const place = this.#idle.findIndex((idle) => idle.worker === worker);
-    if (place >= 0) this.#idle.splice(place, 1);
-    void worker.terminate();
+  async #run({ task, resolve, reject }: Waiting): Promise<void> {
+    await this.#threads.run(task).then(resolve, reject);
+    this.#next();
   }
 }
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { WorkerThreads } from '@entrepot/core';
 import { hashZip, type ZipSums } from './dirhash.js';
 import type { HashAnswer, HashTask } from './hash-worker.js';
 import { ZipError } from './zip-reader.js';
@@ -17,9 +17,8 @@ interface Waiting {
 
 /** Worker threads that sum up the zips of modules. Started when the first one is needed; they keep no process alive. */
 export class HashPool {
-  readonly #idle: Worker[] = [];
+  readonly #threads = new WorkerThreads<HashTask, HashAnswer>(new URL('./hash-worker.js', import.meta.url), WORKERS);
   readonly #queue: Waiting[] = [];
-  readonly #busy = new Map<Worker, Waiting>();
   #disposed = false;
 
   /**
@@ -39,42 +38,25 @@ export class HashPool {
   /** Ends the workers; what waits for them fails. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    const workers = [...this.#idle, ...this.#busy.keys()];
-    const waiting = [...this.#queue.splice(0), ...this.#busy.values()];
-    this.#idle.length = 0;
-    this.#busy.clear();
-    for (const { reject } of waiting) reject(new Error('the server is shutting down'));
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    const reason = new Error('the server is shutting down');
+    for (const { reject } of this.#queue.splice(0)) reject(reason);
+    await this.#threads.dispose(reason);
   }
 
   #next(): void {
-    if (this.#queue.length === 0 || this.#disposed) return;
-    const worker = this.#idle.pop() ?? (this.#busy.size < WORKERS ? this.#start() : undefined);
-    if (worker === undefined) return;
-    const waiting = this.#queue.shift() as Waiting;
-    this.#busy.set(worker, waiting);
-    worker.ref();
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
-    worker.postMessage(waiting.task);
+    if (this.#disposed || !this.#threads.hasRoom) return;
+    const waiting = this.#queue.shift();
+    if (waiting !== undefined) void this.#run(waiting);
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./hash-worker.js', import.meta.url));
-    worker.on('message', (answer: HashAnswer) => {
-      const waiting = this.#busy.get(worker);
-      this.#busy.delete(worker);
-      worker.unref();
-      this.#idle.push(worker);
-      if ('hash' in answer) waiting?.resolve(answer);
-      else waiting?.reject('refused' in answer ? new ZipError(answer.refused) : new Error(answer.failed));
-      this.#next();
-    });
-    worker.on('error', (error) => {
-      const waiting = this.#busy.get(worker);
-      this.#busy.delete(worker);
-      waiting?.reject(error);
-      this.#next();
-    });
-    return worker;
+  async #run({ task, resolve, reject }: Waiting): Promise<void> {
+    try {
+      const answer = await this.#threads.run(task);
+      if ('hash' in answer) resolve(answer);
+      else reject('refused' in answer ? new ZipError(answer.refused) : new Error(answer.failed));
+    } catch (error) {
+      reject(error);
+    }
+    this.#next();
   }
 }

@@ -1,3 +1,4 @@
+import { pseudoRandom } from '@entrepot/core/testing';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../src/byte-writer.js';
 import {
@@ -11,7 +12,7 @@ import {
   type ObjectVisitor,
 } from '../src/json-scanner.js';
 import { JsonWriter } from '../src/json-writer.js';
-import { randomness, randomObject, spell } from './fixtures.js';
+import { randomObject, spell } from './fixtures.js';
 
 const nothing: ObjectVisitor = { member: () => SKIP };
 
@@ -135,7 +136,7 @@ describe('the JSON scanner', () => {
   });
 
   it('judges damaged texts as JSON.parse does', () => {
-    const random = randomness(7);
+    const random = pseudoRandom(7);
     const judged = { good: 0, bad: 0 };
     for (let round = 0; round < 3_000; round++) {
       const bytes = Buffer.from(spell(random, randomObject(random)));
@@ -157,7 +158,7 @@ describe('the JSON scanner', () => {
   });
 
   it('finds the same members wherever the pieces end', () => {
-    const random = randomness(11);
+    const random = pseudoRandom(11);
     for (let round = 0; round < 60; round++) {
       const text = spell(random, randomObject(random));
       const expected = reprint(text);

@@ -1,7 +1,8 @@
+import { pseudoRandom } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { EntrepotError, type ArtifactDescription, type DocumentResource, type Upstream } from '@entrepot/core';
 import { describe } from '../src/packument.js';
-import { contentOf, randomness, randomObject, randomValue, pick, spell } from './fixtures.js';
+import { contentOf, randomObject, randomValue, pick, spell } from './fixtures.js';
 
 const UPSTREAMS: readonly Upstream[] = [{ url: 'https://registry.example.com/base/' }];
 const SHA512 = `sha512-${Buffer.alloc(64, 1).toString('base64')}`;
@@ -266,7 +267,7 @@ suite('what a packument says of its tarballs', () => {
   });
 
   it('is the same as of a parsed packument, wherever the pieces end', async () => {
-    const random = randomness(3);
+    const random = pseudoRandom(3);
     for (let round = 0; round < 40; round++) {
       const versions = new Map<string, Record<string, unknown>>();
       for (let left = Math.floor(random() * 5); left > 0; left--) {

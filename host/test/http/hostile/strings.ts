@@ -1,3 +1,5 @@
+import { pseudoRandom } from '@entrepot/core/testing';
+
 /** Text that parsers have run away on: a unit, many times, between a beginning and an end. */
 const BEGINNINGS = ['', '1.0', 'v1.0.0', '1!1.0', 'pkg:', 'pkg:npm/x@', '@', '/', '<', 'x-1.0', 'sha256:', 'a.test/'];
 const UNITS = [
@@ -23,15 +25,4 @@ export function hostileStrings(count: number): string[] {
       beginning + unit.repeat(Math.max(1, Math.floor((length - beginning.length - end.length) / unit.length))) + end
     );
   });
-}
-
-/** mulberry32. */
-function pseudoRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
