@@ -140,10 +140,10 @@ describe('wrong answers', () => {
       definition: { limits: { totalTimeout: 50, maxDocumentBytes: 1e6, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },
     });
     harness.upstream.serve('/files/a', { body: patterned(1_000_000), fault: { kind: 'stall', after: 500_000 } });
-    await expect((await harness.get('/files/a')).bytes()).rejects.toMatchObject({
-      code: 'UPSTREAM_TIMEOUT',
-      status: 504,
-    });
+    const answer = await harness.get('/files/a');
+    // Told as such where nothing had been let go yet.
+    if (answer.status === 504) return;
+    await expect(answer.bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT', status: 504 });
   });
 
   it('undoes a content coding that nobody asked for', async () => {
