@@ -73,7 +73,7 @@ const serverSchema = z.strictObject({
   drainDelay: duration()
     .prefault('0s')
     .describe(
-      'How long after SIGTERM requests are still taken while `/-/readyz` is red, so that load balancers send theirs elsewhere: longer than they take to notice.',
+      'How long requests are still taken after SIGTERM, while `/-/readyz` is red. Set it longer than a load balancer takes to notice.',
     ),
   drainTimeout: timeout()
     .prefault('30s')
@@ -113,13 +113,13 @@ const verifySchema = z.strictObject({
   rate: size()
     .prefault('4MiB')
     .describe(
-      'How fast a server reads its blobs behind its work, in bytes a second, to find those that the disk has changed; `0`: not at all.',
+      'How fast a server verifies its blobs in the background, in bytes a second, to find those that the disk has changed; `0`: not at all.',
     ),
   onFirstRead: z
     .boolean()
     .default(false)
     .describe(
-      'Whether large blobs, too, are held against their digest before they are served for the first time after a start. Small ones always are.',
+      'Whether large blobs, too, are verified before they are served for the first time after a start. Small ones always are.',
     ),
 });
 
@@ -188,7 +188,7 @@ const logSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      'Whether each request is logged, with its outcome and who asked. Probes and readers of the metrics are logged when something is wrong.',
+      'Whether each request is logged, with its outcome and its caller. Probes and requests for the metrics are logged only when something is wrong.',
     ),
 });
 
@@ -263,7 +263,7 @@ const transportSchema = z.strictObject({
     })
     .optional()
     .describe(
-      'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say, in capitals or small letters.',
+      'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply, in capitals or small letters.',
     ),
   userAgent: z
     .string()
@@ -313,7 +313,7 @@ const freshnessSchema = z.strictObject({
   staleAfter: endlessDuration()
     .optional()
     .describe(
-      'How long a request waits for the upstream where a kept copy may be served instead of an error; then it gets that, and the refresh goes on behind. `forever`: to the end of the refresh.',
+      'How long a request waits for the upstream where a stale copy may be served instead. Then it gets that copy, and the revalidation goes on in the background. `forever`: to the end of the revalidation.',
     ),
   staleWhileRevalidate: endlessDuration()
     .optional()
