@@ -66,6 +66,12 @@ export class ChecksumDatabase {
   /** Signed trees by size, proven or about to be. */
   readonly #trees = new Map<number, SignedTree>();
   readonly #edges = new Map<number, EdgeProof>();
+  /** Trees that were proven to be part of the newest one: as that only grows, they stay so. */
+  readonly #proven = new WeakSet<SignedTree>();
+  /** The hashes that full tiles come to. Tiles in memory never change. */
+  readonly #sums = new WeakMap<Uint8Array, Buffer>();
+  /** The tiles in which the edge of the newest tree was last found right. */
+  #edge: { readonly tree: SignedTree; readonly bytes: readonly Uint8Array[] } | undefined;
   readonly #tiles = new ByteLru<Uint8Array>(TILES_IN_MEMORY, () => 1);
   readonly #waiting = new Set<() => void>();
 
@@ -181,6 +187,7 @@ export class ChecksumDatabase {
   async #prove(tree: SignedTree, read: Read): Promise<void> {
     for (;;) {
       const head = this.#head;
+      if (head !== undefined && this.#proven.has(tree)) return;
       const larger = head === undefined || tree.size >= head.size ? tree : head;
       const smaller = larger === tree ? (head ?? tree) : tree;
       if (larger !== head) await this.#checkRoot(larger, larger, read);
@@ -192,6 +199,7 @@ export class ChecksumDatabase {
       // Another one may have become the newest meanwhile.
       if (this.#head !== head) continue;
       this.#head = larger;
+      this.#proven.add(smaller).add(larger);
       return;
     }
   }
@@ -213,9 +221,19 @@ export class ChecksumDatabase {
   async #checkRoot(smaller: SignedTree, larger: SignedTree, read: Read): Promise<void> {
     const wanted = edgeTiles(smaller.size).map((tile) => tileOf(larger.size, tile.level, tile.index * TILE_WIDTH));
     const bytes = await Promise.all(wanted.map((tile) => this.#tileBytes(tile, read)));
+    const edge = this.#edge;
+    if (smaller === larger && edge?.tree === larger && bytes.every((one, at) => one === edge.bytes[at])) return;
     const byLevel = new Map(wanted.map((tile, at) => [tile.level, bytes[at] as Uint8Array]));
     const root = rootFromEdge(smaller.size, ({ level }) => byLevel.get(level) as Uint8Array);
     if (!root.equals(smaller.root)) throw inconsistent();
+    if (smaller === larger) this.#edge = { tree: larger, bytes };
+  }
+
+  /** The hash that a full tile comes to. */
+  #sumOf(tile: Uint8Array): Buffer {
+    let sum = this.#sums.get(tile);
+    if (sum === undefined) this.#sums.set(tile, (sum = subtreeHash(tile, 0, TILE_WIDTH)));
+    return sum;
   }
 
   /** Hash number `position` of the records, once the whole way from it to the signed root was computed. */
@@ -233,7 +251,7 @@ export class ChecksumDatabase {
     for (const [at, tile] of way.entries()) {
       if (at === way.length - 1) break;
       const parent = hashAt(bytes[at + 1] as Uint8Array, tile.index % TILE_WIDTH);
-      if (!subtreeHash(bytes[at] as Uint8Array, 0, TILE_WIDTH).equals(parent)) throw inconsistent();
+      if (!this.#sumOf(bytes[at] as Uint8Array).equals(parent)) throw inconsistent();
     }
     return hashAt(bytes[0] as Uint8Array, position % TILE_WIDTH);
   }

@@ -28,7 +28,8 @@ export async function hashZip(path: string, module: string, version: string): Pr
     checkFiles(zip.files, prefix);
     const sums: [string, Hash][] = [];
     let goModHash: string | undefined;
-    for (const file of zip.files) {
+    // As they lie in the zip: it is read from its beginning to its end.
+    for (const file of [...zip.files].sort((one, other) => one.offset - other.offset)) {
       const hash = createHash('sha256');
       for await (const bytes of zip.content(file)) hash.update(bytes);
       if (file.name === `${prefix}go.mod`) goModHash = summary([['go.mod', hash.copy()]]);
@@ -56,6 +57,7 @@ function summary(sums: readonly (readonly [string, Hash])[]): string {
 
 function checkFiles(files: readonly ZipFile[], prefix: string): void {
   const folded = new Map<string, string>();
+  const folders = new Set<string>();
   let total = 0;
   for (const { name, size } of files) {
     if (!name.startsWith(prefix)) throw new ZipError(`${printed(name)} is not below ${prefix}`);
@@ -64,7 +66,7 @@ function checkFiles(files: readonly ZipFile[], prefix: string): void {
     const path = isFolder ? inside.slice(0, -1) : inside;
     if (path !== '') {
       if (!isFilePath(path)) throw new ZipError(`${printed(name)} is no name for a file of a module`);
-      checkCollisions(folded, path, isFolder);
+      checkCollisions(folded, folders, path, isFolder);
     }
     if (isFolder) {
       if (size > 0) throw new ZipError(`the folder ${printed(name)} has content`);
@@ -82,22 +84,36 @@ function checkFiles(files: readonly ZipFile[], prefix: string): void {
   }
 }
 
-/** Names, and the folders that they are in, must differ where case does not count. */
-function checkCollisions(folded: Map<string, string>, path: string, isFolder: boolean): void {
-  const elements = path.split('/');
-  for (let count = 1; count <= elements.length; count += 1) {
-    const place = elements.slice(0, count).join('/');
-    const mark = (count < elements.length || isFolder ? 'd' : 'f') + place;
-    const key = foldCase(place);
-    const known = folded.get(key);
-    if (known === undefined) folded.set(key, mark);
-    else if (known !== mark)
-      throw new ZipError(`${printed(known.slice(1))} and ${printed(place)} collide where case does not count`);
+/**
+ * Names, and the folders that they are in, must differ where case does not count.
+ * @param folders those that were checked before
+ */
+function checkCollisions(folded: Map<string, string>, folders: Set<string>, path: string, isFolder: boolean): void {
+  const above: string[] = [];
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const folder = path.slice(0, end);
+    // Those above it were checked with it.
+    if (folders.has(folder)) break;
+    folders.add(folder);
+    above.push(folder);
   }
+  for (const folder of above.reverse()) checkCollision(folded, folder, 'd');
+  checkCollision(folded, path, isFolder ? 'd' : 'f');
+}
+
+function checkCollision(folded: Map<string, string>, place: string, kind: 'd' | 'f'): void {
+  const mark = kind + place;
+  const key = foldCase(place);
+  const known = folded.get(key);
+  if (known === undefined) folded.set(key, mark);
+  else if (known !== mark)
+    throw new ZipError(`${printed(known.slice(1))} and ${printed(place)} collide where case does not count`);
 }
 
 /** Simple case folding, also of the Kelvin sign and the long s. */
 function foldCase(text: string): string {
+  // Most names are ASCII.
+  if (!/[^ -~]/.test(text)) return text.toLowerCase();
   let folded = '';
   for (const sign of text) {
     const upper = sign.toUpperCase();

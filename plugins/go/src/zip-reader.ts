@@ -28,6 +28,10 @@ const LARGEST_DIRECTORY = 64 * 1024 * 1024;
 /** Files up to this size are unpacked in one go. */
 const AT_ONCE = 8 * 1024 * 1024;
 const PIECE = 256 * 1024;
+/** Headers, names and small files lie side by side: so much is read at once, in bytes. */
+const WINDOW = 64 * 1024;
+/** The smallest output buffer that zlib takes. */
+const SMALLEST_CHUNK = 64;
 /** Flags: encrypted, strong encryption, masked headers, patch data. */
 const REFUSED_FLAGS = 0x2061;
 
@@ -40,6 +44,8 @@ export class ZipReader {
   readonly files: readonly ZipFile[];
   readonly #descriptor: number;
   readonly #dataEnds: ReadonlyMap<ZipFile, number>;
+  #window: Buffer = Buffer.alloc(0);
+  #windowStart = 0;
 
   /** @throws ZipError */
   constructor(path: string) {
@@ -84,7 +90,10 @@ export class ZipReader {
     }
     if (file.size <= AT_ONCE && file.compressed <= AT_ONCE) {
       try {
-        yield inflateRawSync(this.#read(start, file.compressed), { maxOutputLength: Math.max(file.size, 1) });
+        // One byte more than it may have: one that has more shows at once, and all that it may have is one buffer.
+        const chunkSize = Math.max(SMALLEST_CHUNK, file.size + 1);
+        const maxOutputLength = Math.max(file.size, 1);
+        yield inflateRawSync(this.#read(start, file.compressed), { chunkSize, maxOutputLength });
       } catch {
         throw new ZipError(`${printed(file.name)} cannot be unpacked to the size that the directory says`);
       }
@@ -93,11 +102,15 @@ export class ZipReader {
     const inflate = createInflateRaw();
     const failed = new Promise<never>((_, reject) => inflate.once('error', reject));
     failed.catch(() => {});
+    let closed: (value: unknown) => void = () => {};
+    inflate.once('close', () => closed(undefined));
     const feed = async (): Promise<void> => {
       for (const piece of this.#pieces(start, file.compressed)) {
         if (inflate.destroyed) return;
-        if (!inflate.write(piece))
-          await new Promise((resolve) => inflate.once('drain', resolve).once('close', resolve));
+        await new Promise((resolve) => {
+          closed = resolve;
+          inflate.write(piece, resolve);
+        });
       }
       inflate.end();
     };
@@ -172,14 +185,29 @@ export class ZipReader {
   }
 
   #read(position: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
+    let at = position - this.#windowStart;
+    if (at < 0 || at + length > this.#window.length) {
+      const isLarge = length > WINDOW / 4;
+      const bytes = this.#readUpTo(position, isLarge ? length : WINDOW);
+      if (bytes.length < length) throw new ZipError('the zip ends too early');
+      if (isLarge) return bytes;
+      this.#window = bytes;
+      this.#windowStart = position;
+      at = 0;
+    }
+    return this.#window.subarray(at, at + length);
+  }
+
+  /** Into a buffer of its own: what was handed out before stays as it is. */
+  #readUpTo(position: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(length);
     let done = 0;
     while (done < length) {
       const count = readSync(this.#descriptor, bytes, done, length - done, position + done);
-      if (count === 0) throw new ZipError('the zip ends too early');
+      if (count === 0) break;
       done += count;
     }
-    return bytes;
+    return bytes.subarray(0, done);
   }
 }
 

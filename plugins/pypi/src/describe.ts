@@ -1,4 +1,4 @@
-import { normalisePythonVersion, type Content, type Descriptions, type DocumentResource } from '@entrepot/core';
+import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
 import { malformed, PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
 import { derivedMetadataKey, fileKey, METADATA_SUFFIX, provenanceKey } from './keys.js';
@@ -65,7 +65,7 @@ function describeFile(descriptions: PageDescriptions, project: string, file: Pag
     return;
   }
   const common = {
-    coordinates: { ecosystem: 'pypi', name: project, version: normalisePythonVersion(file.version) },
+    coordinates: { ecosystem: 'pypi', name: project, version: file.version },
     publishedAt: instantOf(file.uploadTime),
     yanked: file.yanked !== false,
     provenance: file.provenance === undefined ? ('none' as const) : ('attested' as const),
