@@ -44,8 +44,8 @@ export interface RequestHead {
 export type DotSegments = 'refuse' | 'collapse' | 'redirect';
 
 /**
- * What happens to bytes of a path that are not UTF-8, as file servers have them in names in Latin-1: they are refused with 400, or
- * each of them stands in its segment as `\xE9`. No other segment holds a `\`.
+ * Handling of bytes of a path that are not UTF-8, as file servers have them in names in Latin-1: refused with 400, or kept
+ * as `\xE9` in their segment. No other segment holds a `\`.
  */
 export type OtherBytes = 'refuse' | 'escape';
 

@@ -8,9 +8,9 @@ export interface RequestPath {
   readonly trailingSlash: boolean;
 }
 
-/** What a protocol says of paths. */
+/** Rules of a protocol for paths. */
 export interface PathRules {
-  /** What empty and `.` segments mean: an error, or nothing (apt asks for `/./InRelease`). */
+  /** Handling of empty and `.` segments: an error, or left out. */
   readonly dotSegments?: DotSegments | undefined;
   readonly otherBytes?: OtherBytes | undefined;
 }

@@ -17,7 +17,7 @@ describe('compareVersions', () => {
   });
 });
 
-/** What a rule says, the versions that are it, those that are not. */
+/** Pattern of a rule, versions that match it, and versions that do not. */
 const NAMED: readonly (readonly [ecosystem: string, pattern: string, same: string, other: string])[] = [
   ['pypi', '1.0', '1.0 1 1.0.0 v1.0 01.0', '1.0.1 1.0rc1 1.0.post1 1.0+local 1!1.0 10'],
   ['pypi', '1.0.RC1', '1.0rc1 1.0c1 1.0.0-preview-1 1RC01', '1.0 1.0rc10 1.0b1'],

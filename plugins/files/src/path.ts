@@ -17,8 +17,8 @@ export interface FilePath {
 }
 
 /**
- * What no path may hold: control characters (sum files and headers are made of lines) and `\`, which some servers take for `/`,
- * but where it stands for a byte.
+ * Characters that no path may hold: control characters, since sum files and headers are made of lines, and `\`, which some
+ * servers take for `/`. A `\` that stands for a byte is allowed.
  */
 // oxlint-disable-next-line no-control-regex
 const REFUSED = /[\u0000-\u001f\u007f]|\\(?!x[89A-F][0-9A-F])/;
