@@ -23,3 +23,50 @@ export class WorkTurns {
     this.#since = performance.now();
   }
 }
+
+/** So many values are looked at between two looks at the clock. */
+const STEP = 512;
+
+/** The same values in order, stable as `Array.prototype.toSorted` is: however many there are, in turns. */
+export async function sortedInTurns<Value>(
+  values: readonly Value[],
+  compare: (one: Value, other: Value) => number,
+  turns = new WorkTurns(),
+): Promise<Value[]> {
+  let runs: Value[][] = [];
+  for (let at = 0; at < values.length; at += STEP) {
+    runs.push(values.slice(at, at + STEP).sort(compare));
+    await turns.pause();
+  }
+  while (runs.length > 1) {
+    const merged: Value[][] = [];
+    for (let at = 0; at < runs.length; at += 2) {
+      const [one, other] = [runs[at] as Value[], runs[at + 1]];
+      merged.push(other === undefined ? one : await mergedInTurns(one, other, compare, turns));
+    }
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+async function mergedInTurns<Value>(
+  one: readonly Value[],
+  other: readonly Value[],
+  compare: (one: Value, other: Value) => number,
+  turns: WorkTurns,
+): Promise<Value[]> {
+  const merged: Value[] = [];
+  let [left, right] = [0, 0];
+  while (left < one.length && right < other.length) {
+    const isLeft = compare(one[left] as Value, other[right] as Value) <= 0;
+    merged.push((isLeft ? one[left++] : other[right++]) as Value);
+    if (merged.length % STEP === 0) await turns.pause();
+  }
+  for (const [rest, from] of [
+    [one, left],
+    [other, right],
+  ] as const) {
+    for (let at = from; at < rest.length; at += 1) merged.push(rest[at] as Value);
+  }
+  return merged;
+}

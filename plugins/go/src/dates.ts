@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  WorkTurns,
   type ArtifactDescription,
   type Descriptions,
   type DocumentResource,
@@ -7,7 +8,7 @@ import {
   type VerifyContext,
 } from '@entrepot/core';
 import { readInfo, type Info } from './documents.js';
-import { compareVersions, isPseudoVersion, pseudoVersionTime } from './version.js';
+import { isPseudoVersion, pseudoVersionTime } from './version.js';
 
 /** How many versions of a list are asked for their date, newest first. One that is so much older than another ends it. */
 const NEWEST = 8;
@@ -17,6 +18,7 @@ const SETTLED = 30 * 86_400_000;
  * Describes the versions of a list to policy. A list has no dates, so the newest tags are asked for theirs. Older tags are
  * taken to be as old as the oldest of those; their zips are judged by their own dates. A pseudo-version has the time of its
  * commit in its name.
+ * @param versions in order
  * @param dateOf what says when a version was published
  */
 export async function describeVersions(
@@ -26,13 +28,15 @@ export async function describeVersions(
   dateOf: (path: string, version: string) => DocumentResource | undefined,
 ): Promise<Descriptions> {
   const descriptions = new Map<string, ArtifactDescription>();
-  for (const version of versions) describe(descriptions, path, version, pseudoVersionTime(version));
+  const turns = new WorkTurns();
+  for (const version of versions) {
+    describe(descriptions, path, version, pseudoVersionTime(version));
+    if (turns.over) await turns.next();
+  }
   if (!needs.has('publishedAt')) return descriptions;
-  const tags = versions.filter((version) => !isPseudoVersion(version));
-  const newestFirst = tags.toSorted(compareVersions).reverse();
   let oldest = Infinity;
   let newest = -Infinity;
-  for (const version of newestFirst.slice(0, NEWEST)) {
+  for (const version of newestTags(versions)) {
     const document = dateOf(path, version);
     const info = document && (await infoOf(document, read));
     if (info?.publishedAt === undefined) continue;
@@ -45,8 +49,19 @@ export async function describeVersions(
   for (const version of versions) {
     if (descriptionIn(descriptions, path, version)?.publishedAt === undefined)
       describe(descriptions, path, version, oldest);
+    if (turns.over) await turns.next();
   }
   return descriptions;
+}
+
+/** The newest tags of versions in order, newest first. */
+function newestTags(versions: readonly string[]): string[] {
+  const tags: string[] = [];
+  for (let at = versions.length - 1; at >= 0 && tags.length < NEWEST; at -= 1) {
+    const version = versions[at] as string;
+    if (!isPseudoVersion(version)) tags.push(version);
+  }
+  return tags;
 }
 
 /** What is gone or out of reach has no date. */

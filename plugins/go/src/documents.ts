@@ -1,5 +1,7 @@
 import {
   EntrepotError,
+  sortedInTurns,
+  WorkTurns,
   type ArtifactDescription,
   type Content,
   type PackageCoordinates,
@@ -9,10 +11,33 @@ import { descriptionIn, versionOf } from './dates.js';
 import { malformed } from './errors.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
-import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion } from './version.js';
+import {
+  compareParsed,
+  compareText,
+  compareVersions,
+  isCanonicalVersion,
+  isPseudoVersion,
+  parseVersion,
+  type Version,
+} from './version.js';
 
 /** RFC 3339, as Go prints a time. */
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** How many versions of a list go out as one piece. */
+const PIECE = 1024;
+/** So many lines are looked at between two looks at the clock. */
+const STEP = 256;
+
+/** A version of a list. */
+interface Line {
+  readonly text: string;
+  readonly parsed: Version;
+  /** Its numbers, where they are such as can be told apart: that is quicker than their text. */
+  readonly numbers: readonly [number, number, number] | undefined;
+  /** As it goes out. */
+  readonly line: string;
+}
 
 /**
  * The versions of a list in order, each with its line: those that `go` would take. A time that the upstream writes behind a
@@ -21,22 +46,55 @@ const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2}
  * @throws EntrepotError `upstream-unavailable` for a body of lines that are none: `go` would take an error page for a module without versions
  */
 export async function readList(path: string, content: Content): Promise<ReadonlyMap<string, string>> {
-  const lines = Buffer.from(await content.bytes(LARGEST_LIST))
-    .toString('utf8')
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .map((line) => line.split(/\s+/, 2) as [string, string?]);
-  if (lines.length > 0 && !lines.some(([version]) => isCanonicalVersion(version)))
-    throw malformed(`${path}/@v/list`, 'expected a list of versions');
-  const listed = lines
-    .filter(([version]) => isVersionOf(path, version))
-    .map(([version, time = '']): [string, string] => [version, TIME.test(time) ? `${version} ${time}` : version]);
-  return inOrder(listed);
+  return inOrder(await readLines(path, content));
 }
 
-function inOrder(lines: Iterable<[string, string]>): ReadonlyMap<string, string> {
-  return new Map([...new Map(lines)].sort(([one], [other]) => compareVersions(one, other)));
+async function readLines(path: string, content: Content): Promise<Map<string, Line>> {
+  const text = Buffer.from(await content.bytes(LARGEST_LIST)).toString('utf8');
+  const turns = new WorkTurns();
+  const listed = new Map<string, Line>();
+  let [isEmpty, hasVersions] = [true, false];
+  for (let from = 0, count = 1; from < text.length; count += 1) {
+    const end = text.indexOf('\n', from);
+    const line = text.slice(from, end < 0 ? undefined : end).trim();
+    from = end < 0 ? text.length : end + 1;
+    if (count % STEP === 0) await turns.pause();
+    if (line === '') continue;
+    isEmpty = false;
+    const [version, time = ''] = line.split(/\s+/, 2) as [string, string?];
+    hasVersions ||= isCanonicalVersion(version);
+    if (isVersionOf(path, version)) listed.set(version, lineOf(version, time));
+  }
+  if (!isEmpty && !hasVersions) throw malformed(`${path}/@v/list`, 'expected a list of versions');
+  return listed;
+}
+
+function lineOf(text: string, time = ''): Line {
+  const parsed = parseVersion(text) as Version;
+  const numbers = [Number(parsed.major), Number(parsed.minor), Number(parsed.patch)] as const;
+  return {
+    text,
+    parsed,
+    numbers: numbers.every(Number.isSafeInteger) ? numbers : undefined,
+    line: TIME.test(time) ? `${text} ${time}` : text,
+  };
+}
+
+function compareLines(one: Line, other: Line): number {
+  const [a, b] = [one.numbers, other.numbers];
+  const byNumber = a === undefined || b === undefined ? 0 : a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+  return byNumber || compareParsed(one.parsed, other.parsed) || compareText(one.text, other.text);
+}
+
+async function inOrder(lines: ReadonlyMap<string, Line>): Promise<ReadonlyMap<string, string>> {
+  const turns = new WorkTurns();
+  const sorted = await sortedInTurns([...lines.values()], compareLines, turns);
+  const ordered = new Map<string, string>();
+  for (const { text, line } of sorted) {
+    ordered.set(text, line);
+    if (ordered.size % STEP === 0) await turns.pause();
+  }
+  return ordered;
 }
 
 /**
@@ -47,16 +105,32 @@ export async function rewriteList(
   path: string,
   content: Content,
   { admits, descriptions, isAbsent, keptKeys }: RewriteContext,
-): Promise<string[]> {
+): Promise<AsyncIterable<Uint8Array>> {
   const kept = keptTags(path, keptKeys);
   if (isAbsent === true && kept.length === 0) throw new EntrepotError('not-found', `no tag of ${path} is kept`);
-  const own = await readList(path, content);
-  const known = inOrder([...kept.map((version): [string, string] => [version, version]), ...own]);
-  return [...known]
-    .filter(([version]) =>
-      admits({ ecosystem: 'golang', name: path, version }, descriptionIn(descriptions, path, version)),
-    )
-    .map(([, line]) => `${line}\n`);
+  const lines = await readLines(path, content);
+  for (const version of kept) if (!lines.has(version)) lines.set(version, lineOf(version));
+  const known = await inOrder(lines);
+  return piecesOf(known, (version) =>
+    admits({ ecosystem: 'golang', name: path, version }, descriptionIn(descriptions, path, version)),
+  );
+}
+
+/** The lines of a list whose versions are admitted, a piece at a time. */
+async function* piecesOf(
+  known: ReadonlyMap<string, string>,
+  admits: (version: string) => boolean,
+): AsyncGenerator<Uint8Array> {
+  const turns = new WorkTurns();
+  let lines: string[] = [];
+  for (const [version, line] of known) {
+    if (admits(version)) lines.push(`${line}\n`);
+    if (turns.over) await turns.next();
+    if (lines.length < PIECE) continue;
+    yield Buffer.from(lines.join(''));
+    lines = [];
+  }
+  yield Buffer.from(lines.join(''));
 }
 
 /**

@@ -53,12 +53,16 @@ export function pseudoVersionTime(text: string): number | undefined {
 export function compareVersions(one: string, other: string): number {
   const [a, b] = [parseVersion(one), parseVersion(other)];
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
+  return compareParsed(a, b) || compareText(one, other);
+}
+
+/** The same of what was parsed before; 0 also where only the builds differ. */
+export function compareParsed(one: Version, other: Version): number {
   return (
-    compareNumbers(a.major, b.major) ||
-    compareNumbers(a.minor, b.minor) ||
-    compareNumbers(a.patch, b.patch) ||
-    comparePrereleases(a.prerelease, b.prerelease) ||
-    compareText(one, other)
+    compareNumbers(one.major, other.major) ||
+    compareNumbers(one.minor, other.minor) ||
+    compareNumbers(one.patch, other.patch) ||
+    comparePrereleases(one.prerelease, other.prerelease)
   );
 }
 
@@ -88,6 +92,7 @@ function comparePrereleases(one: string, other: string): number {
   return parts.length - others.length;
 }
 
-function compareText(one: string, other: string): number {
+/** By code units. */
+export function compareText(one: string, other: string): number {
   return one < other ? -1 : Number(one > other);
 }

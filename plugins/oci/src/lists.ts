@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   EntrepotError,
+  sortedInTurns,
+  WorkTurns,
   type ArtifactDescription,
   type ArtifactResource,
   type Content,
@@ -14,14 +16,19 @@ import {
   type RewriteContext,
 } from '@entrepot/core';
 import { z } from 'zod';
-import { INDEX_TYPE } from './media-types.js';
 import { nextTarget } from './links.js';
+import { readNames } from './list-reader.js';
+import { INDEX_TYPE } from './media-types.js';
 import { KEY, repositoryIn } from './reference.js';
 
-/** The largest list of an upstream that is read. Bytes. */
-const MAX_LIST = 32 * 1024 * 1024;
-/** What one page holds at the most, whatever `n` says. */
+/** The largest list of names of an upstream that is read. Bytes. */
+export const MAX_LIST = 32 * 1024 * 1024;
+/** The largest list of referrers: an image index, of which clients read no more either. Bytes. */
+export const MAX_REFERRERS = 4 * 1024 * 1024;
+/** What one page that is made here holds at the most, whatever `n` says. */
 const MAX_PAGE = 10_000;
+/** How many names go out as one piece. */
+const PIECE = 1024;
 const DEFAULT_CATALOG_PAGE = 100;
 const MAX_CATALOG_PAGE = 1_000;
 /** The longest query that is passed on to an upstream; tokens of pages are some hundred characters long. */
@@ -97,11 +104,6 @@ export function listPage(head: Pick<RequestHead, 'rawQuery' | 'query'>, clientNa
   return { query: isNothing ? '' : passedQuery(head), variant: clientName + (isNothing ? NOTHING : '') };
 }
 
-const upstreamList = z.looseObject({
-  tags: z.array(z.string()).nullish(),
-  repositories: z.array(z.string()).nullish(),
-});
-
 /** List of the manifests that refer to another one, from the referrers API or under a tag: an image index, and nothing else. */
 const referrersList = z.looseObject({
   mediaType: z.literal(INDEX_TYPE).optional(),
@@ -117,78 +119,120 @@ export async function rewriteList(
   content: Content,
   context: RewriteContext,
 ): Promise<RenderedDocument> {
-  const bytes = await content.bytes(MAX_LIST);
   // An empty page has none after it (distribution specification, "Listing Tags").
   const next = isEmptyPage(document) ? undefined : nextQuery(context.headers['link']);
   switch (document.class) {
     case 'referrers':
-      return { bytes: [bytes], headers: nextLink(context.baseUrl, clientPath(document), next) };
-    case 'catalog': {
-      const { repositories } = readList(bytes);
-      const names = isEmptyPage(document) ? [] : (repositories ?? []);
       return {
-        bytes: [JSON.stringify({ repositories: names.map((name) => clientName(context.baseUrl, name)) })],
-        headers: nextLink(context.baseUrl, '_catalog', next),
+        bytes: [await content.bytes(MAX_REFERRERS)],
+        headers: nextLink(context.baseUrl, clientPath(document), next),
+      };
+    case 'catalog': {
+      const listed = (await readList(content)).get('repositories') ?? [];
+      const { names, following } = await pageOfNames(document, listed, listed, next);
+      return {
+        bytes: jsonList('{"repositories":[', names, (name) => clientName(context.baseUrl, name)),
+        headers: nextLink(context.baseUrl, '_catalog', following),
       };
     }
     default:
-      return tagList(document, bytes.length === 0 ? undefined : (readList(bytes).tags ?? []), next, context);
+      return await tagList(document, content.size === 0 ? undefined : await readTags(content), next, context);
   }
 }
 
-/** The tags of a list, as far as it goes: of a tag nothing else is known. */
+/** The tags of a list that make up a page: of a tag nothing else is known. */
 export async function describeTags(
   { coordinates }: DocumentResource,
   content: Content,
 ): Promise<ReadonlyMap<string, ArtifactDescription>> {
   const name = coordinates?.name ?? '';
-  const { tags } = readList(await content.bytes(MAX_LIST));
+  const tags = await readTags(content);
   return new Map(
-    (tags ?? []).map((version) => [
-      KEY.tag(name, version),
-      { integrity: [], coordinates: { ecosystem: 'oci', name, version } },
-    ]),
+    tags
+      .slice(0, MAX_PAGE)
+      .map((version) => [KEY.tag(name, version), { integrity: [], coordinates: { ecosystem: 'oci', name, version } }]),
   );
 }
 
 /** Checks a list of names, or of referrers. @throws EntrepotError `upstream-unavailable` for what is none */
 export async function requireList(document: DocumentResource, content: Content): Promise<void> {
-  const bytes = await content.bytes(MAX_LIST);
-  if (document.class === 'referrers') parseList(bytes, referrersList, 'an image index');
-  else readList(bytes);
+  if (document.class !== 'referrers') return void (await readList(content));
+  const bytes = await content.bytes(MAX_REFERRERS);
+  try {
+    referrersList.parse(JSON.parse(Buffer.from(bytes).toString()));
+  } catch (error) {
+    throw noList('an image index', error);
+  }
 }
 
-function tagList(
+async function tagList(
   document: DocumentResource,
   listed: readonly string[] | undefined,
   next: string | undefined,
   context: RewriteContext,
-): RenderedDocument {
+): Promise<RenderedDocument> {
   const { keptKeys, baseUrl } = context;
   const prefix = document.keptBelow ?? '';
   const name = prefix.slice('tag/'.length, -':/'.length);
-  const query = new URLSearchParams(document.upstreamPath.split('?', 2)[1]);
-  const { n, last } = isEmptyPage(document) ? { n: 0, last: undefined } : pageOf(query);
-  if (listed === undefined && [...query.keys()].some((key) => key !== 'n' && key !== 'last'))
+  if (listed === undefined && [...queryIn(document).keys()].some((key) => key !== 'n' && key !== 'last'))
     throw new EntrepotError('not-found', 'Only the upstream knows which page of its list this is');
-  const all = listed ?? keptKeys.map((key) => key.slice(prefix.length));
-  const admitted = all.filter((version) => context.admits({ ecosystem: 'oci', name, version }));
+  const turns = new WorkTurns();
+  const admitted: string[] = [];
+  for (const version of listed ?? keptKeys.map((key) => key.slice(prefix.length))) {
+    if (context.admits({ ecosystem: 'oci', name, version })) admitted.push(version);
+    if (turns.over) await turns.next();
+  }
+  const { names, following } = await pageOfNames(document, admitted, listed, next);
+  const start = `{"name":${JSON.stringify(clientName(baseUrl, document.accessName as string))},"tags":[`;
+  return { bytes: jsonList(start, names), headers: nextLink(baseUrl, clientPath(document), following) };
+}
+
+/**
+ * The page of a list that is asked for, and the query of the one after it.
+ * @param names those of the list that are shown
+ * @param listed the list as the upstream sent it; `undefined`: there is none, and `names` are all that there are
+ */
+async function pageOfNames(
+  document: DocumentResource,
+  names: readonly string[],
+  listed: readonly string[] | undefined,
+  next: string | undefined,
+): Promise<{ readonly names: readonly string[]; readonly following: string | undefined }> {
+  const { n = MAX_PAGE, last } = isEmptyPage(document) ? { n: 0, last: undefined } : pageOf(queryIn(document));
   // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut. The order
   // of those that do is their own.
   const isWhole = listed === undefined || (last !== undefined && listed.includes(last));
-  const isOurs = next === undefined && (isWhole || (n !== undefined && listed.length > n));
-  const sorted = isOurs ? admitted.toSorted(compare) : admitted;
-  const rest = isOurs && isWhole && last !== undefined ? sorted.filter((tag) => compare(tag, last) > 0) : sorted;
-  const cut = isOurs && n !== undefined && rest.length > n;
-  const tags = cut ? rest.slice(0, n) : rest;
-  const following = cut && n > 0 ? queryOf(n, tags.at(-1)) : next;
-  const body = JSON.stringify({ name: clientName(baseUrl, document.accessName as string), tags });
-  return { bytes: [body], headers: nextLink(baseUrl, clientPath(document), following) };
+  const isOurs = next === undefined && (isWhole || listed.length > n);
+  if (!isOurs) return { names, following: next };
+  const rest = isWhole && last !== undefined ? names.filter((name) => compare(name, last) > 0) : names;
+  const sorted = await sortedInTurns(rest, compare);
+  if (sorted.length <= n) return { names: sorted, following: undefined };
+  const page = sorted.slice(0, n);
+  return { names: page, following: n > 0 ? queryOf(n, page.at(-1)) : undefined };
+}
+
+/** A list of names as the last member of a JSON object, a piece at a time. */
+async function* jsonList(
+  start: string,
+  names: readonly string[],
+  shown = (name: string): string => name,
+): AsyncGenerator<Uint8Array> {
+  const turns = new WorkTurns();
+  for (let at = 0; at < names.length; at += PIECE) {
+    const piece = JSON.stringify(names.slice(at, at + PIECE).map(shown)).slice(1, -1);
+    yield Buffer.from((at === 0 ? start : ',') + piece);
+    await turns.pause();
+  }
+  yield Buffer.from(names.length === 0 ? `${start}]}` : ']}');
 }
 
 /** Tags are ASCII: their order is that of their bytes. */
 function compare(one: string, other: string): number {
   return one < other ? -1 : Number(one > other);
+}
+
+function queryIn({ upstreamPath }: DocumentResource): URLSearchParams {
+  return new URLSearchParams(upstreamPath.split('?', 2)[1]);
 }
 
 /** The path below the repository as the client spells it. */
@@ -208,19 +252,24 @@ function clientName(baseUrl: string, name: string): string {
   return repository === undefined ? name : `${repository}/${name}`;
 }
 
-function readList(bytes: Uint8Array): z.output<typeof upstreamList> {
-  return parseList(bytes, upstreamList, 'JSON with tags or repositories');
+async function readTags(content: Content): Promise<readonly string[]> {
+  return (await readList(content)).get('tags') ?? [];
 }
 
-function parseList<List>(bytes: Uint8Array, list: z.ZodType<List>, expected: string): List {
+async function readList(content: Content): Promise<ReadonlyMap<string, string[]>> {
+  const bytes = await content.bytes(MAX_LIST);
   try {
-    return list.parse(JSON.parse(Buffer.from(bytes).toString()));
+    return await readNames(bytes, ['tags', 'repositories']);
   } catch (error) {
-    throw new EntrepotError('upstream-unavailable', `The upstream sent an invalid list: expected ${expected}`, {
-      code: 'UPSTREAM_MALFORMED',
-      cause: error,
-    });
+    throw noList('JSON with tags or repositories', error);
   }
+}
+
+function noList(expected: string, cause: unknown): EntrepotError {
+  return new EntrepotError('upstream-unavailable', `The upstream sent an invalid list: expected ${expected}`, {
+    code: 'UPSTREAM_MALFORMED',
+    cause,
+  });
 }
 
 /** The query of the next page, from a `Link` that may be absolute, relative, or only a query. */

@@ -16,6 +16,8 @@ import { renderError } from './errors.js';
 import {
   describeTags,
   listPage,
+  MAX_LIST,
+  MAX_REFERRERS,
   noReferrers,
   passedQuery,
   produceNoReferrers,
@@ -32,8 +34,6 @@ import { isTag, KEY, looksLikeDigest, methodOf, parseEndpoint, requireDigest } f
 
 /** The largest manifest that is taken, in bytes: registries take 4 MiB at the most (distribution specification, "Pushing Manifests"). */
 const MAX_MANIFEST = 16 * 1024 * 1024;
-/** The largest list of tags, names or referrers, in bytes: a million tags. */
-const MAX_LIST = 32 * 1024 * 1024;
 /** A name and a digest. What is longer names no blob that could be asked for. */
 const LONGEST_KEY = 512;
 /** How many parts of an image are as old as it. */
@@ -233,7 +233,7 @@ export class OciProxy implements Protocol {
       class: 'referrers',
       key: `referrers/${name}@${digest}${query}`,
       coordinates: { ecosystem: 'oci', name },
-      maxBytes: MAX_LIST,
+      maxBytes: MAX_REFERRERS,
       upstreamPath: `v2/${name}/referrers/${digest}${query}`,
       tokenScope: `repository:${name}:pull`,
       accessName: clientName,
@@ -249,7 +249,7 @@ export class OciProxy implements Protocol {
         class: 'referrers',
         key: `referrers/${name}:${algorithm}-${hex}`,
         coordinates: { ecosystem: 'oci', name },
-        maxBytes: MAX_LIST,
+        maxBytes: MAX_REFERRERS,
         upstreamPath: `v2/${name}/manifests/${algorithm}-${hex}`,
         tokenScope: `repository:${name}:pull`,
         accessName: clientName,

@@ -33,10 +33,14 @@ export interface WatchedServer {
   held(): Promise<number>;
 }
 
-/** @param files of its folder, by path */
+/**
+ * @param files of its folder, by path
+ * @param patience how long an answer is waited for, in milliseconds
+ */
 export async function startWatched(
   configuration: object,
   files: Readonly<Record<string, string | Buffer>>,
+  patience = PATIENCE,
 ): Promise<WatchedServer> {
   const cwd = mkdtempSync(path.join(tmpdir(), 'entrepot-hostile-'));
   for (const [name, content] of Object.entries(files)) {
@@ -66,7 +70,7 @@ export async function startWatched(
       new Promise((resolve) => {
         let status = 0;
         const sent = request(
-          { host: '127.0.0.1', port, method, path: target, headers, agent, timeout: PATIENCE },
+          { host: '127.0.0.1', port, method, path: target, headers, agent, timeout: patience },
           (reply) => {
             status = reply.statusCode ?? 0;
             reply.on('error', () => {}).resume();
