@@ -4,7 +4,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { HotCache } from '../api/hot-cache.js';
 
 /** How long an upstream is not asked again for a body that it cannot mean: too large is too large the next second, too. */
-const FAULT_MEMORY = 60_000;
+const FAULT_MEMORY = 5000;
 
 /**
  * Remembers that an upstream said 404 or 410: for a short while so that it is not asked again, and longer for when it is down.
@@ -27,7 +27,7 @@ export class NegativeCache {
     if (known === undefined || this.#clock.now() >= known.until) return;
     if (known.fault !== undefined) {
       throw new EntrepotError('upstream-unavailable', `${key} is larger upstream than is taken (found a moment ago)`, {
-        code: known.fault,
+        code: 'REMEMBERED_TOO_LARGE',
       });
     }
     throw new EntrepotError('not-found', `${key} does not exist upstream (asked a moment ago)`, {
