@@ -6,10 +6,15 @@ import { parseYamlAside } from '../config/yaml-aside.js';
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // What is destroyed half read can have no answer: the client would wait for it with the rest of its body in hand.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > limit) throw new EntrepotError('too-large', `Body: expected at most ${limit} bytes`);
+    if (size > limit) break;
     parts.push(part);
+  }
+  if (size > limit) {
+    request.resume();
+    throw new EntrepotError('too-large', `Body: expected at most ${limit} bytes`);
   }
   return Buffer.concat(parts);
 }

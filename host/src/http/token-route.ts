@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import { EntrepotError } from '@entrepot/core';
 import type { Context } from 'koa';
 import type { TokenEndpoint } from '../access/token-endpoint.js';
+import { readBody } from './read-body.js';
 
 /** Where clients of container images get tokens; the challenges of their repositories name it. */
 export const TOKEN_PATH = '/-/token';
@@ -45,12 +46,5 @@ async function answer(
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MAX_FORM_BYTES) throw new EntrepotError('too-large', 'Form: expected at most 64 KiB');
-    parts.push(part);
-  }
-  return new URLSearchParams(Buffer.concat(parts).toString());
+  return new URLSearchParams((await readBody(request, MAX_FORM_BYTES)).toString());
 }
