@@ -229,7 +229,7 @@ export class Admission {
    */
   async requireContents(
     resource: Judged & Pick<StoredResource, 'sidecarOf'>,
-    coordinates: PackageCoordinates | undefined,
+    { coordinates, facts }: Pick<Subject, 'facts'> & { readonly coordinates: PackageCoordinates | undefined },
     request?: EngineRequest,
   ): Promise<void> {
     const { sidecarOf } = resource;
@@ -238,7 +238,7 @@ export class Admission {
     const caller = request && this.callerOf(request);
     for (const content of found) {
       if (sidecarOf !== undefined && sidecarOf !== content.key) continue;
-      this.#passed(resource, this.#judge({ coordinates, content, caller }, content.answer));
+      this.#passed(resource, this.#judge({ coordinates, facts, content, caller }, content.answer));
     }
   }
 

@@ -253,12 +253,15 @@ export class Flights {
   }
 
   /**
-   * What is known of `resource` before its bytes, once policy has seen it. A document promises nothing of another one.
+   * What is known of `resource` before its bytes, once policy has seen it. A document promises no bytes
+   * of another one, and tells its facts alone.
    * @throws EntrepotError as `describe`; Denial
    */
   async admitted(resource: ArtifactResource | DocumentResource): Promise<LocatedDescription | undefined> {
     const { description } = await this.judged(resource);
-    return resource.kind === 'artifact' ? description : undefined;
+    if (resource.kind === 'artifact' || description === undefined) return description;
+    const { coordinates, factsFrom } = description;
+    return { ...factsOf(description), coordinates, factsFrom, integrity: [] };
   }
 
   /**
@@ -280,7 +283,8 @@ export class Flights {
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
-    if (resource.sidecar === true) await admission.requireContents(resource, coordinates, request);
+    if (resource.sidecar === true)
+      await admission.requireContents(resource, { coordinates, facts: description }, request);
     const digest = isPinned(resource) ? await this.#namedNow(resource, request) : undefined;
     return { description, judgement: admission.require(resource, coordinates, description, request, digest) };
   }

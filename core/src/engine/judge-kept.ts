@@ -1,6 +1,13 @@
 import type { Entry } from '../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
-import { describedCoordinates, isArtifact, isJudgedByName, type Admission, type Judgement } from './admission.js';
+import {
+  type Admission,
+  describedCoordinates,
+  factsNow,
+  isArtifact,
+  isJudgedByName,
+  type Judgement,
+} from './admission.js';
 import type { Flights } from './flights.js';
 import type { EngineRequest } from './repository.js';
 
@@ -30,7 +37,7 @@ export async function judgeKept(
   const description = await flights?.descriptionNow(resource, entry);
   if (!isJudgedUnscanned(resource)) return await admission.admit(request, resource, entry, description, document);
   const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
-  await admission.requireContents(resource, coordinates, request);
+  await admission.requireContents(resource, { coordinates, facts: factsNow(entry, description) }, request);
   return admission.admitUnscanned(request, resource, entry, description, document);
 }
 

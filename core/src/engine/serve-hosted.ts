@@ -38,7 +38,7 @@ export class HostedServing {
     if (resource.kind === 'document' && resource.fromEntries !== undefined) {
       const { coordinates } = resource;
       if (coordinates !== undefined) admission.require(resource, coordinates, undefined, request);
-      await admission.requireContents(resource, coordinates, request);
+      await admission.requireContents(resource, { coordinates }, request);
       return await this.#documents.serve(request, resource, resource.fromEntries, revision);
     }
     const entry = await services.storage.entries.find(definition.name, resource.key);

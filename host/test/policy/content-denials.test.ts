@@ -104,4 +104,17 @@ describe('what a scan of contents denied', () => {
     await get('/npm/demo/-/demo-2.0.0.tgz');
     await until(async () => !Object.hasOwn((await get('/npm/demo')).json.versions as object, '2.0.0'));
   });
+
+  it('is judged with what is known of the version: of an age, too', async () => {
+    const watched = RULES.replace('action: deny', 'action: warn').replace(
+      ' }]',
+      ' }, { id: young, when: { age: { lt: 7d } }, action: hold }]',
+    );
+    const { get } = await serve(watched, { 'own.mjs': SCANNER.replace('2.0.0', '1.0.0') });
+    const attestations = '/npm/-/npm/v1/attestations/demo@1.0.0';
+    expect((await get('/npm/demo/-/demo-1.0.0.tgz')).status).toBe(200);
+    // At first it comes, then it is kept.
+    expect((await get(attestations)).status).toBe(200);
+    expect((await get(attestations)).status).toBe(200);
+  });
 });
