@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { FakeUpstream } from '@entrepot/core/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { startWatched, type WatchedServer } from './hostile/server.js';
@@ -24,11 +25,11 @@ async function start(): Promise<{ readonly server: WatchedServer; readonly upstr
 }
 
 /** The least of what three requests for the same held it, each for something that was not asked for before. */
-async function held(server: WatchedServer, paths: readonly string[]): Promise<number> {
+async function held(server: WatchedServer, paths: readonly string[], status = 200): Promise<number> {
   const times: number[] = [];
   for (const path of paths) {
     await server.held();
-    expect(await server.ask({ method: 'GET', path, headers: {} })).toBe(200);
+    expect(await server.ask({ method: 'GET', path, headers: {} })).toBe(status);
     times.push(await server.held());
     if ((times.at(-1) as number) <= LONGEST) break;
   }
@@ -60,4 +61,25 @@ it('holds the event loop for no list of 1,000,000 tags', { timeout: 240_000 }, a
       names.map((name) => `/v2/images/${name}/tags/list`),
     ),
   ).toBeLessThanOrEqual(LONGEST);
+});
+
+it('holds the event loop for no digest that is missing behind many tags', { timeout: 240_000 }, async () => {
+  const { server, upstream } = await start();
+  const digestOf = (body: string): string => `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  for (let tag = 0; tag < 500; tag += 1) {
+    const manifests = Array.from({ length: 500 }, (_, at) => ({
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: digestOf(`${tag} ${at}`),
+      size: 1,
+    }));
+    const body = JSON.stringify({ schemaVersion: 2, mediaType, manifests });
+    const headers = { 'docker-content-digest': digestOf(body) };
+    for (const name of [`${tag}`, digestOf(body)]) {
+      upstream.serve(`/v2/app/manifests/${name}`, { body, mediaType, headers });
+    }
+    expect(await server.ask({ method: 'GET', path: `/v2/images/app/manifests/${tag}`, headers: {} })).toBe(200);
+  }
+  const paths = ['a', 'b', 'c'].map((digit) => `/v2/images/app/manifests/sha256:${digit.repeat(64)}`);
+  expect(await held(server, paths, 404)).toBeLessThanOrEqual(LONGEST);
 });
