@@ -39,9 +39,9 @@ async function checkQueue() {
     const [text, [first]] = /** @type {[string, [Expression]]} */ (next);
     const result = await check(first.source, first.flags, { timeout: TIMEOUT });
     const isAllowed = Object.hasOwn(ALLOWED, text);
-    if (result.status === 'safe') {
-      if (isAllowed) problems.push(`allowed-regular-expressions.mjs: ${text} needs no exception`);
-    } else if (result.status === 'unknown') {
+    // The search for an attack is bounded by time: an exception that was needed may not be on another machine.
+    if (result.status === 'safe') continue;
+    if (result.status === 'unknown') {
       problems.push(`${first.place}: ${text} could not be judged: ${result.error.kind}`);
     } else if (isAllowed && result.complexity.type === 'polynomial') {
       continue;
