@@ -264,8 +264,8 @@ export class StoredServing {
       const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
       const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
-      if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource)), waiting);
-      if (awaited || head.spool.size <= awaitedBytes(resource) || !head.spool.canFollow(0)) {
+      if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
+      if (awaited || head.spool.size <= awaitedBytes(resource, head) || !head.spool.canFollow(0)) {
         return await this.#serveResult(request, resource, await landed(), collapsed, head);
       }
       const reply = await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
@@ -409,7 +409,7 @@ export class StoredServing {
       const judgement = this.#judgeComing(request, resource, head);
       if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
       admission.record(request, resource, judgement);
-      await patience.within(flight, head.spool.flowing(awaitedBytes(resource)), waiting);
+      await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
       return await this.#serveComing(request, resource, head, facts);
     } catch (error) {
       // Nobody else can join it.
@@ -525,9 +525,12 @@ function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHe
   return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
 }
 
-/** How many bytes are awaited before a first one is let go: none of the held tail can be; a small document is awaited whole. */
-function awaitedBytes({ kind }: Stored): number {
-  return kind === 'document' ? SMALL_DOCUMENT : HELD_TAIL;
+/**
+ * How many bytes are awaited before a first one is let go: none of the held tail can be; a document is awaited whole unless
+ * it is said to be large.
+ */
+function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead): number {
+  return kind === 'document' && size <= SMALL_DOCUMENT ? SMALL_DOCUMENT : HELD_TAIL;
 }
 
 /** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */

@@ -51,3 +51,16 @@ describe('a small body that turns out to be wrong', () => {
     expect((await get('/raw/short')).status).toBe(502);
   });
 });
+
+it('gives the first bytes of a large document while the rest is still to come', async () => {
+  const harness = await openHarness({
+    definition: { limits: { totalTimeout: 2000, maxDocumentBytes: 1e7, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },
+  });
+  harness.upstream.serve('/raw/large', {
+    body: Buffer.alloc(4_000_000, 'a'),
+    fault: { kind: 'stall', after: 500_000 },
+  });
+  const answer = await harness.get('/raw/large');
+  expect(answer.status).toBe(200);
+  await expect(answer.bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
+});
