@@ -253,7 +253,7 @@ export class Flights {
   }
 
   /**
-   * What is known of `resource` before its bytes, once policy has seen it. A document promises no bytes
+   * Describes `resource` before its bytes are here, once policy has seen it. A document promises no bytes
    * of another one, and tells its facts alone.
    * @throws EntrepotError as `describe`; Denial
    */

@@ -109,6 +109,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     definition,
     ready(request) {
       if (definition.kind === 'hosted' || request.method !== 'GET') return undefined;
+      // Credentials are looked at also where nobody needs them: wrong ones are refused, and the log names the caller.
+      if (request.header('authorization') !== undefined) return undefined;
       try {
         const resource = route(definition, request);
         if (resource.kind !== 'artifact' && resource.kind !== 'document') return undefined;

@@ -57,6 +57,13 @@ describe('the reply that is ready', () => {
     expect(ready(harness, '/files/a')).toBeUndefined();
   });
 
+  it('is not given to those who say who they are: wrong credentials are refused, and the log names the caller', async () => {
+    const harness = await open();
+    for (let round = 0; round < 2; round += 1) await (await harness.get('/files/a')).text();
+    expect(ready(harness, '/files/a')).toMatchObject({ status: 200 });
+    expect(ready(harness, '/files/a', { authorization: 'Basic bm9ib2R5Ong=' })).toBeUndefined();
+  });
+
   it('is nothing for a path that is refused', async () => {
     const harness = await open();
     expect(ready(harness, '/files/../a')).toBeUndefined();

@@ -6,7 +6,7 @@ import { parseYamlAside } from '../config/yaml-aside.js';
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
-  // What is destroyed half read can have no answer: the client would wait for it with the rest of its body in hand.
+  // A request that is destroyed half read gets no answer: its client would wait for one with the rest of its body in hand.
   for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += part.length;
     if (size > limit) break;

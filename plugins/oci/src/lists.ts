@@ -25,7 +25,7 @@ import { KEY, repositoryIn } from './reference.js';
 export const MAX_LIST = 32 * 1024 * 1024;
 /** The largest list of referrers: an image index, of which clients read no more either. Bytes. */
 export const MAX_REFERRERS = 4 * 1024 * 1024;
-/** What one page that is made here holds at the most, whatever `n` says. */
+/** Largest number of names on a page that is made here, whatever `n` says. */
 const MAX_PAGE = 10_000;
 /** How many names go out as one piece. */
 const PIECE = 1024;
