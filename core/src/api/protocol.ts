@@ -107,6 +107,8 @@ export interface VerifyContext {
   readonly needs: ReadonlySet<FactName>;
   /** What the artifact's document says of it; absent where there is none, and for documents. */
   readonly description?: ArtifactDescription | undefined;
+  /** The upstream's reply headers that are kept, lower-case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * The bytes of another resource of this repository, kept or fetched by the same pipeline (and verified by it in turn):
    * the record of a checksum database, the tile above a tile. Must not lead back to the resource that is being verified.

@@ -29,6 +29,11 @@ import { PassthroughServing } from './serve-passthrough.js';
 import { StoredServing } from './serve-stored.js';
 import { Upstreams } from './upstreams.js';
 
+/** The form of a document that stands in by itself: looked for in the cache alone, without another form. */
+function asCached(form: DocumentResource & { asCached?(): DocumentResource }): DocumentResource {
+  return form.asCached?.() ?? { ...form, otherwise: undefined, keptOnly: true };
+}
+
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
@@ -90,7 +95,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     let form: DocumentResource | LocalResource | undefined = otherwise;
     for (; form?.kind === 'document'; form = form.otherwise) {
       try {
-        return await serveKept(request, { ...form, otherwise: undefined, keptOnly: true }, caller);
+        return await serveKept(request, asCached(form), caller);
       } catch {
         // What is not kept says less than the outage does.
       }

@@ -23,3 +23,5 @@ export {
 } from './shared-mount.js';
 export * from '../policy/index.js';
 export { nearest } from '../api/nearest.js';
+export { asProtocolPlugin, isDeclared } from '../plugin/as-protocol.js';
+export { unknownMembers } from '../plugin/members.js';

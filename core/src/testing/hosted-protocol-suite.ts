@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
+import { asProtocolPlugin } from '../plugin/as-protocol.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import {
@@ -116,7 +117,7 @@ function defineTaking({ check }: Checks<Fixture>): void {
         if (change === undefined) continue;
         for (const method of ['GET', 'HEAD']) {
           const request = { ...asRequest(change), method };
-          const routed = routeRequest(repository.protocol, request, subject.plugin);
+          const routed = routeRequest(repository.protocol, request, asProtocolPlugin(subject.plugin));
           const isChange =
             typeof routed === 'object' &&
             (routed.kind === 'upload' || (routed.kind === 'session' && routed.action !== 'status'));

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import type { Protocol, RequestHead } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
-import type { ProtocolSubject } from './protocol-subject.js';
+import { shownAs } from '../plugin/as-protocol.js';
+import type { BoundSubject } from './protocol-subject.js';
 import { asRequest, headOf, printRequest, routeRequest } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
 import { pseudoRandom } from './pseudo-random.js';
@@ -81,7 +82,7 @@ const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00f
 /** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
 export function* fuzzed(
   protocol: Protocol,
-  subject: ProtocolSubject,
+  subject: BoundSubject,
 ): Iterable<{ readonly label: string; readonly resource: Resource }> {
   const random = pseudoRandom(20_260_101);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
@@ -130,7 +131,7 @@ function callRoute(protocol: Protocol, head: RequestHead, label: string): Resour
 /** The resources that the table's own requests name. */
 export function* routed(
   protocol: Protocol,
-  subject: ProtocolSubject,
+  subject: BoundSubject,
 ): Iterable<{ readonly label: string; readonly resource: Resource }> {
   for (const { request } of subject.cases) {
     const head = tryHead(asRequest(request), subject);
@@ -141,7 +142,7 @@ export function* routed(
 }
 
 /** `undefined` for a path that never gets to `route`. */
-function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead | undefined {
+function tryHead(request: TestRequest, { plugin }: BoundSubject): RequestHead | undefined {
   try {
     return headOf(request, plugin);
   } catch {
@@ -150,17 +151,18 @@ function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead
 }
 
 /** A copy of what `request` names, so that what is changed later shows. */
-export function attemptRoute(protocol: Protocol, subject: ProtocolSubject, request: TestRequest): unknown {
-  return structuredClone(routeRequest(protocol, request, subject.plugin));
+export function attemptRoute(protocol: Protocol, subject: BoundSubject, request: TestRequest): unknown {
+  const found = routeRequest(protocol, request, subject.plugin);
+  return structuredClone(typeof found === 'string' ? found : shownAs(found));
 }
 
 /** The table's requests that read. */
-export function gets({ cases }: ProtocolSubject): TestRequest[] {
+export function gets({ cases }: BoundSubject): TestRequest[] {
   return cases.map(({ request }) => asRequest(request)).filter(({ method = 'GET' }) => method === 'GET');
 }
 
 /** The table's own paths with every step of them attacked. */
-export function hostilePaths(subject: ProtocolSubject): string[] {
+export function hostilePaths(subject: BoundSubject): string[] {
   const steps = [
     '..',
     '%2e%2e',

@@ -1,5 +1,7 @@
 import type { ErrorKind } from '../api/errors.js';
-import type { Protocol } from '../api/protocol.js';
+import type { Protocol, ProtocolPlugin as BoundPlugin } from '../api/protocol.js';
+import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import type { LocalReply, Resource as Named } from '../plugin/resource.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
 import type { Fixture } from './fake-upstream.js';
@@ -23,7 +25,7 @@ export interface ProtocolCase {
    * What `route` makes of it: the fields that are named must be equal. `undefined`: nothing, a 404. A string: the kind of
    * the error that `route` throws.
    */
-  readonly resource: Partial<Resource> | ErrorKind | undefined;
+  readonly resource: Partial<Resource> | Partial<Named & LocalReply> | ErrorKind | undefined;
   /** The status that the client gets, with the recorded upstream. */
   readonly status: number;
 }
@@ -44,6 +46,11 @@ export interface ProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 
   readonly links?: ((body: string, mediaType: string) => readonly string[]) | 'none';
 }
 
+/** A subject in the shape that the engine works with. */
+export interface BoundSubject extends ProtocolSubject {
+  readonly plugin: BoundPlugin;
+}
+
 /** What is kept. */
 export type Stored = ArtifactResource | DocumentResource;
 
@@ -55,7 +62,7 @@ export interface Served<R extends Stored = Stored> {
 
 /** For one check: repositories of the subject, closed at its end. */
 export interface Fixtures {
-  readonly subject: ProtocolSubject;
+  readonly subject: BoundSubject;
   /** A protocol that nothing else uses. */
   create(): Promise<Protocol>;
   /** `change` may alter what the upstream serves. */
@@ -74,7 +81,8 @@ export interface OpenOptions extends Partial<TestRepositoryOptions> {
 }
 
 /** Everything that a check opens, under one close. */
-export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> {
+export async function openFixtures(declared: ProtocolSubject): Promise<Fixtures> {
+  const subject: BoundSubject = { ...declared, plugin: asProtocolPlugin(declared.plugin) };
   const opened: TestRepository[] = [];
   const protocols: Protocol[] = [];
   const { plugin, options, services } = subject;

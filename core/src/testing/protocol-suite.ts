@@ -8,8 +8,9 @@ import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
-import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
+import { type BoundSubject, fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
+import { shownAs } from '../plugin/as-protocol.js';
 import { digestOf } from './sample-bytes.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
@@ -89,8 +90,9 @@ function defineRouting({ check }: Checks<Fixtures>): void {
         assert.deepEqual(found, resource ?? 'not-found', label);
         continue;
       }
-      assert.ok(typeof found !== 'string', `${label}: expected a ${String(resource.kind)}, found ${String(found)}`);
-      const named = Object.keys(resource).map((field) => [field, found[field as keyof Resource]]);
+      assert.ok(typeof found !== 'string', `${label}: expected ${JSON.stringify(resource)}, found ${String(found)}`);
+      const shown = shownAs(found) as Readonly<Record<string, unknown>>;
+      const named = Object.keys(resource).map((field) => [field, shown[field]]);
       assert.deepEqual(Object.fromEntries(named), resource, label);
     }
   });
@@ -108,7 +110,7 @@ function defineRouting({ check }: Checks<Fixtures>): void {
   check('routes to plain data of its own classes', async ({ subject, create }) => {
     const protocol = await create();
     for (const { resource } of routed(protocol, subject)) {
-      assert.deepEqual(structuredClone(resource), resource, 'expected plain data');
+      assert.deepEqual(structuredClone(shownAs(resource)), shownAs(resource), 'expected plain data');
       if (resource.kind !== 'artifact' && resource.kind !== 'document') continue;
       const { kind } = subject.plugin.classes[resource.class] ?? {};
       assert.equal(kind, resource.kind, `the class "${resource.class}" of ${resource.key}`);
@@ -554,7 +556,7 @@ const ERROR_KINDS: readonly ErrorKind[] = [
 /** The links of the document that `request` names, and what they route to. */
 async function linksOf(
   repository: TestRepository,
-  subject: ProtocolSubject,
+  subject: BoundSubject,
   request: TestRequest,
 ): Promise<{ readonly link: string; readonly resource: Resource | string }[]> {
   const { body, headers, status } = await repository.ask(request);

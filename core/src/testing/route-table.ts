@@ -1,6 +1,7 @@
 import { EntrepotError } from '../api/errors.js';
 import type { Protocol, RequestHead } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
+import { shownAs } from '../plugin/as-protocol.js';
 import { parseRequestPath, type PathRules } from '../engine/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
@@ -18,7 +19,8 @@ export function routeTable(
     const label = printRequest(request);
     // One path may be asked for with several headers.
     const key = label in table ? `${label} ${JSON.stringify(request.headers ?? {})}` : label;
-    table[key] = routeRequest(protocol, request, rules);
+    const found = routeRequest(protocol, request, rules);
+    table[key] = typeof found === 'string' ? found : (shownAs(found) as Resource);
   }
   return table;
 }

@@ -10,6 +10,8 @@ import { parseOptions } from '../api/options.js';
 import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
+import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import type { ProtocolPlugin as DeclaredPlugin } from '../plugin/protocol.js';
 import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
 import {
@@ -26,9 +28,12 @@ import { MemoryEntryIndex } from './memory-entry-index.js';
 import { MemoryHotCache } from './memory-hot-cache.js';
 import { NodeTransport } from './node-transport.js';
 
+/** A plugin of either shape. */
+export type AnyProtocolPlugin = ProtocolPlugin | DeclaredPlugin<never, never, never, never>;
+
 /** What a plugin is run with. */
 export interface TestRepositoryOptions {
-  readonly plugin: ProtocolPlugin;
+  readonly plugin: AnyProtocolPlugin;
   /** The options as they stand in a configuration. Default: none. */
   readonly options?: unknown;
   /** Services for `inject` besides the logger, the clock and the transport, by the plugin's names for them. */
@@ -100,7 +105,8 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Opens a repository for one test. The caller closes it. */
 export async function openTestRepository(given: TestRepositoryOptions): Promise<TestRepository> {
-  const { plugin, definition } = given;
+  const { definition } = given;
+  const plugin = asProtocolPlugin(given.plugin);
   const upstream = await FakeUpstream.start();
   const spoolPath = await mkdtemp(join(tmpdir(), 'entrepot-test-'));
   const upstreamUrl = upstream.url + UPSTREAM_PATH;
@@ -176,7 +182,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
 
 /** Makes the protocol as the host does: options parsed, exactly the services that were named. */
 export async function createProtocol(
-  { plugin, options = {}, services = {} }: TestRepositoryOptions,
+  { plugin: given, options = {}, services = {} }: TestRepositoryOptions,
   repository: RepositoryFacts = {
     name: NAME,
     kind: 'proxy',
@@ -185,6 +191,7 @@ export async function createProtocol(
   clock: ManualClock = new ManualClock(),
   transport: Transport = new NodeTransport(),
 ): Promise<Protocol> {
+  const plugin = asProtocolPlugin(given);
   const parsed = await parseOptions<unknown>(plugin.options, options);
   if (parsed.problems !== undefined) {
     const problems = parsed.problems.map(({ path, message }) => `${path}: ${message}`);
@@ -202,7 +209,8 @@ export async function createProtocol(
 }
 
 /** The rules of a plugin's classes, without any configuration. */
-export function freshnessOf(plugin: ProtocolPlugin): Readonly<Record<string, FreshnessRule>> {
+export function freshnessOf(given: AnyProtocolPlugin): Readonly<Record<string, FreshnessRule>> {
+  const plugin = asProtocolPlugin(given);
   return Object.fromEntries(
     Object.entries(plugin.classes).map(([name, { kind, freshness }]) => [
       name,

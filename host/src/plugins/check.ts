@@ -6,6 +6,7 @@ import {
   type ProtocolPlugin,
   type Scanner,
 } from '@entrepot/core';
+import { asProtocolPlugin, isDeclared, unknownMembers } from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
@@ -72,18 +73,59 @@ export function checkPlugin(plugin: unknown): Mismatch[] {
   }
   switch (plugin['kind']) {
     case 'protocol':
-      return [
-        ...checkIdentity(plugin),
-        ...checkKinds(plugin),
-        ...checkClasses(plugin['classes']),
-        ...checkInject(plugin['inject']),
-        ...checkMembers(plugin, ['discoverUpstreams', 'clientSetup', 'select']),
-      ];
+      return isDeclared(plugin) ? checkDeclared(plugin) : checkProtocolPlugin(plugin);
     case 'scanner':
       return [...checkIdentity(plugin), ...checkInject(plugin['inject']), ...checkMembers(plugin, [])];
     default:
       return [{ found: `kind ${printed(plugin['kind'])}`, wanted: 'kind "protocol" or "scanner"' }];
   }
+}
+
+function checkProtocolPlugin(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  return [
+    ...checkIdentity(plugin),
+    ...checkKinds(plugin),
+    ...checkClasses(plugin['classes']),
+    ...checkInject(plugin['inject']),
+    ...checkMembers(plugin, ['discoverUpstreams', 'clientSetup', 'select']),
+  ];
+}
+
+/** Checks the sides and classes of a format, and that it has no member that nothing reads. */
+function checkDeclared(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  const mismatches: Mismatch[] = unknownMembers(plugin).map((place) => ({
+    found: `a member ${place}`,
+    wanted: 'only members that this core reads (is it misspelt?)',
+  }));
+  for (const name of ['names', 'http', 'clients']) {
+    const group = plugin[name];
+    if (group !== undefined && !isRecord(group))
+      mismatches.push({ found: `${name} ${printed(group)}`, wanted: 'an object or nothing' });
+  }
+  for (const name of ['proxy', 'hosted']) {
+    const side = plugin[name];
+    if (side !== undefined) mismatches.push(...checkSide(name, side));
+  }
+  return mismatches.length > 0 ? mismatches : checkProtocolPlugin({ ...asProtocolPlugin(plugin) });
+}
+
+const CLASS_KINDS: Readonly<Record<string, readonly unknown[]>> = {
+  proxy: ['artifact', 'document', 'passthrough'],
+  hosted: ['artifact', 'document', 'listing', 'change', 'session'],
+};
+
+function checkSide(name: string, side: unknown): Mismatch[] {
+  if (!isRecord(side)) return [{ found: `${name} ${printed(side)}`, wanted: 'an object with classes and create' }];
+  const { classes } = side;
+  if (!isRecord(classes)) return [{ found: `${name}.classes ${printed(classes)}`, wanted: 'classes by name' }];
+  const kinds = CLASS_KINDS[name] ?? [];
+  const mismatches = checkFunction(side, 'create', 'required', name);
+  for (const [key, declared] of Object.entries(classes)) {
+    if (isRecord(declared) && kinds.includes(declared['kind']) && typeof declared['about'] === 'string') continue;
+    const wanted = `a class of the kind ${kinds.join(', ')} with a line about it`;
+    mismatches.push({ found: `${name}.classes.${key} ${printed(declared)}`, wanted });
+  }
+  return mismatches;
 }
 
 /** Whether what a plugin's `create` made is a scanner. */

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { ProtocolPlugin, ScannerPlugin } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import { BUNDLED_PLUGINS } from './bundled.js';
 import { checkPeer, checkPlugin } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
@@ -116,13 +117,18 @@ async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
       version: manifest?.version,
       location,
       bundled,
-      plugin: plugin as ProtocolPlugin | ScannerPlugin,
+      plugin: shaped(plugin as ProtocolPlugin | ScannerPlugin),
     };
     return { candidate, loaded, problems };
   } catch (error) {
     if (!(error instanceof PluginFault)) throw error;
     return { candidate, problems: [pluginProblem(path, name, found?.location, error)] };
   }
+}
+
+/** A protocol in the shape that the engine works with. */
+function shaped(plugin: ProtocolPlugin | ScannerPlugin): ProtocolPlugin | ScannerPlugin {
+  return plugin.kind === 'protocol' ? asProtocolPlugin(plugin) : plugin;
 }
 
 async function importPlugin({ importable, location }: PluginLocation, timeout: number): Promise<unknown> {

@@ -1,38 +1,48 @@
-import {
-  EntrepotError,
-  parseHex,
-  type ArtifactDescription,
-  type Content,
-  type Descriptions,
-  type DocumentBytes,
-  type DocumentResource,
-  type RewriteContext,
-} from '@entrepot/core';
+import { EntrepotError, parseHex, type ArtifactDescription, type Content, type DocumentBytes } from '@entrepot/core';
+import type { Parsed, RenderRequest } from '@entrepot/core/plugin';
 import { coordinatesOf, releaseKey } from './routes.js';
 import { releaseIndex, type Release, type ReleaseIndex } from './schema.js';
 
 /** Indexes are small; one that is not is not one. A format with large documents reads and writes them as a stream. */
 const MAX_INDEX_BYTES = 4 * 1024 * 1024;
 
-/** What an index promises of its releases. Throws for a body that is no index: it is then not stored. */
-export async function describeReleases(_document: DocumentResource, content: Content): Promise<Descriptions> {
-  const { name, releases } = await readIndex(content);
-  const descriptions = new Map<string, ArtifactDescription>();
-  for (const release of releases) descriptions.set(releaseKey(name, release.file), describeRelease(name, release));
-  return descriptions;
+/** An index that was read once: for the promises in it, and for every representation. */
+export interface ParsedIndex extends Parsed {
+  readonly index: ReleaseIndex;
 }
 
-/** The index with URLs below `baseUrl`, without the versions that policy refuses. */
-export async function rewriteReleases(
-  _document: DocumentResource,
-  content: Content,
-  { baseUrl, descriptions, admits }: RewriteContext,
-): Promise<DocumentBytes> {
-  const index = await readIndex(content);
+/**
+ * Reads an index.
+ * @throws EntrepotError `upstream-unavailable` for a body that is no index: it is not stored
+ */
+export async function parseReleaseIndex(content: Content): Promise<ParsedIndex> {
+  const bytes = await content.bytes(MAX_INDEX_BYTES);
+  const parsed = releaseIndex.safeParse(parseJson(Buffer.from(bytes).toString('utf8')));
+  if (!parsed.success)
+    throw new EntrepotError('upstream-unavailable', 'The upstream sent something that is no release index');
+  const index = parsed.data;
+  const descriptions = new Map(
+    index.releases.map((release) => [releaseKey(index.name, release.file), describeRelease(index.name, release)]),
+  );
+  return {
+    index,
+    weight: 2 * bytes.length,
+    describe: (key) => descriptions.get(key),
+    descriptions: () => descriptions,
+  };
+}
+
+/** Writes the index with URLs below `baseUrl`, without the versions that policy refuses. */
+export function renderReleaseIndex(
+  parsed: ParsedIndex | undefined,
+  { baseUrl, admits }: RenderRequest,
+): DocumentBytes {
+  if (parsed === undefined) throw new EntrepotError('not-found', 'There is no such index');
+  const { index } = parsed;
   const releases: Release[] = [];
   for (const release of index.releases) {
     const key = releaseKey(index.name, release.file);
-    if (!admits(coordinatesOf(index.name, release.version), descriptions.get(key))) continue;
+    if (!admits(coordinatesOf(index.name, release.version), parsed.describe?.(key))) continue;
     releases.push({ ...release, url: `${baseUrl}/${key}` });
   }
   const listed = releases.some(({ version }) => version === index.latest);
@@ -47,13 +57,6 @@ function describeRelease(project: string, { version, url, sha256, published }: R
     coordinates: coordinatesOf(project, version),
     publishedAt: published === undefined ? undefined : Date.parse(published),
   };
-}
-
-async function readIndex(content: Content): Promise<ReleaseIndex> {
-  const bytes = await content.bytes(MAX_INDEX_BYTES);
-  const parsed = releaseIndex.safeParse(parseJson(Buffer.from(bytes).toString('utf8')));
-  if (parsed.success) return parsed.data;
-  throw new EntrepotError('upstream-unavailable', 'The upstream sent something that is no release index');
 }
 
 function parseJson(text: string): unknown {

@@ -1,4 +1,5 @@
-import { EntrepotError, type DocumentResource, type RequestHead, type Resource } from '@entrepot/core';
+import { EntrepotError, type RequestHead } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 import type { AcmeOptions } from './options.js';
 
 const PROJECT = /^[a-z0-9][a-z0-9._-]{0,99}$/;
@@ -6,10 +7,10 @@ const VERSION = /^\d+\.\d+\.\d+(-[0-9a-z.]+)?$/;
 const INDEX = 'index.json';
 
 /**
- * What requests mean: `/<project>/index.json` and `/<project>/<project>-<version><extension>`. Pure and total; what is
+ * Names what requests are for: `/<project>/index.json` and `/<project>/<project>-<version><extension>`. Pure and total; what is
  * let through here ends in keys and upstream paths, so every segment is matched whole.
  */
-export function createRouter({ extension }: AcmeOptions): (head: RequestHead) => Resource | undefined {
+export function createRoute({ extension }: AcmeOptions): (head: RequestHead) => Resource | undefined {
   return ({ method, segments, trailingSlash }) => {
     const [project = '', file = ''] = segments;
     if (segments.length !== 2 || trailingSlash || !PROJECT.test(project)) return undefined;
@@ -20,38 +21,27 @@ export function createRouter({ extension }: AcmeOptions): (head: RequestHead) =>
     const version = versionIn(file, project, extension);
     if (version === undefined) return undefined;
     return {
-      kind: 'artifact',
       class: 'release',
       key: releaseKey(project, file),
-      upstreamPath: `${project}/${encodeURIComponent(file)}`,
-      filename: file,
+      path: `${project}/${encodeURIComponent(file)}`,
       coordinates: coordinatesOf(project, version),
-      describedBy: indexOf(project),
     };
   };
 }
 
-/** The key of a release file; `describe` names its promises by it. */
+/** Gives the key of a release file; the index describes it by that. */
 export function releaseKey(project: string, file: string): string {
   return `${project}/${file}`;
 }
 
-/** What a release is called for policy, scanners and logs. */
+/** Gives the name of a release for policy, scanners and logs. */
 export function coordinatesOf(project: string, version: string) {
   return { ecosystem: 'generic', name: project, version };
 }
 
-function indexOf(project: string): DocumentResource {
-  return {
-    kind: 'document',
-    class: 'index',
-    key: releaseKey(project, INDEX),
-    upstreamPath: `${project}/${INDEX}`,
-    mediaType: 'application/json',
-    // Anything else is a login page or an error page, and not an index.
-    expectedMediaTypes: ['application/json'],
-    rewritten: true,
-  };
+/** Names the index of a project. */
+export function indexOf(project: string): Resource {
+  return { class: 'index', key: releaseKey(project, INDEX), path: `${project}/${INDEX}` };
 }
 
 function versionIn(file: string, project: string, extension: string): string | undefined {

@@ -1,0 +1,455 @@
+import type { ByteRange } from '../api/blob-store.js';
+import type { Content } from '../api/content.js';
+import type { PackageCoordinates } from '../api/coordinates.js';
+import type { Entry } from '../api/entry-index.js';
+import type { ArtifactFacts, FactName } from '../api/facts.js';
+import type { FreshnessRule } from '../api/freshness.js';
+import type { ChangeReply, HostedChange, HostedContext, SessionState } from '../api/hosted.js';
+import type {
+  AdaptContext,
+  AdaptedReply,
+  AdaptedRequest,
+  ArtifactDescription,
+  DocumentBytes,
+  JoinedPiece,
+  ProducedFile,
+  RenderedDocument,
+} from '../api/protocol.js';
+import type { EntrySelection } from '../api/resource.js';
+import type { LocalReply, Resource, Route } from './resource.js';
+
+/**
+ * A fact of a class: a value, or a function of one resource. `self` is what the side's `create` made. A function is pure, quick, and
+ * only called when the fact is needed.
+ */
+export type Fact<Value, Self> = Value | ((resource: Resource, self: Self) => Value | undefined);
+
+/** Freshness and life of kept bytes. */
+export interface CacheFacts<Self> extends Partial<FreshnessRule> {
+  /** Exceptions from the class's rule for one resource. The configuration of the class does not change them. */
+  readonly except?: ((resource: Resource, self: Self) => Partial<FreshnessRule> | undefined) | undefined;
+  /** Whether the client wants the cached copy however old: no upstream is asked. Absent: `false`. */
+  readonly cachedOnly?: Fact<boolean, Self> | undefined;
+  /**
+   * The other form of a document that is not found. During an outage, where this one is not cached: the first of the forms
+   * that is.
+   */
+  readonly alternative?: ((resource: Resource, self: Self) => Route | undefined) | undefined;
+  /**
+   * A prefix of keys, which ends in `/`: the document lists what is cached below it, too. `render` gets those keys. Where the
+   * upstream has no such document and none is cached, `render` makes one from them alone.
+   */
+  readonly listsBelow?: Fact<string, Self> | undefined;
+}
+
+/** The exchange with an upstream. */
+export interface UpstreamFacts<Self> {
+  /** The `Accept` header. Absent: any media type. */
+  readonly accept?: Fact<string, Self> | undefined;
+  /**
+   * Other request headers that an upstream chooses its answer by, lower-case: the client's own. A document whose upstream says that it
+   * varies by one of them is only served to clients that ask alike.
+   */
+  readonly headers?: Fact<Readonly<Record<string, string>>, Self> | undefined;
+  /** Media types that an upstream may answer with, lower-case, or `application/*`. Another one is an outage (captive portals). */
+  readonly expects?: Fact<readonly string[], Self> | undefined;
+  /** The largest body, in bytes: a larger one is an upstream fault. Absent: the repository's bound alone. */
+  readonly maxBytes?: Fact<number, Self> | undefined;
+  /**
+   * The relation of several upstreams of one scope. `mirrors` (the default) have the same: the next one is asked when one fails
+   * or lacks it. `origins` are places of their own, in order: only "not found" leads on to the next one, so that the
+   * outage of a private one never sends its names to a public one. An upstream's own `fallback` goes before this.
+   */
+  readonly order?: 'mirrors' | 'origins' | undefined;
+  /**
+   * Redirects that clients see, rewritten to paths here; what leads out of the upstream is always followed here. `directories`: from a
+   * path to the same path with a slash. `pass`: all. Absent: `follow`, none.
+   */
+  readonly redirects?: Fact<'follow' | 'directories' | 'pass', Self> | undefined;
+  /**
+   * The scope of the token for a `Bearer` challenge: `repository:library/nginx:pull`. Core fetches the token from the realm that
+   * the challenge names, as far as that realm is trusted. Absent: a challenge is a refusal.
+   */
+  readonly tokenScope?: Fact<string, Self> | undefined;
+  /**
+   * Whether some upstreams lack such documents and say so in ways of their own: a refusal other than 401 and 403, an unexpected media type,
+   * a body that `parse` finds malformed. While none is cached, that is "not found".
+   */
+  readonly mayLack?: boolean | undefined;
+  /** Makes the bytes here, where no upstream has them. Absent: they are fetched. */
+  readonly produce?: Production<Self> | undefined;
+}
+
+/** The reply to clients. */
+export interface ReplyFacts<Self> {
+  /** The `Content-Type`. Absent: the upstream's, else `fallbackMediaType`, else `application/octet-stream`. */
+  readonly mediaType?: Fact<string, Self> | undefined;
+  readonly fallbackMediaType?: Fact<string, Self> | undefined;
+  /** Reads a media type out of the bytes where the upstream gave none, or one that says nothing. `undefined`: the upstream's. */
+  mediaTypeOf?(resource: Resource, content: Content, self: Self): Promise<string | undefined>;
+  /** Absent: the last segment of the path. */
+  readonly filename?: Fact<string, Self> | undefined;
+  /** Absent: `no-cache`. */
+  readonly cacheControl?: string | undefined;
+  /** Request headers that chose the variant. */
+  readonly vary?: Fact<readonly string[], Self> | undefined;
+  /** Headers of every reply but errors; names as they are sent. */
+  readonly headers?: Fact<Readonly<Record<string, string>>, Self> | undefined;
+  /** The header that carries the digest of the bytes, unless it is among the kept ones: `Docker-Content-Digest`. */
+  readonly digestHeader?: Fact<string, Self> | undefined;
+  /** Upstream headers that are kept and passed on, lower-case, besides `Content-Type`, `ETag` and `Last-Modified`. */
+  readonly keepHeaders?: Fact<readonly string[], Self> | undefined;
+  /** Whether clients get the content coding of the upstream, where nothing is promised of the bytes. Absent: it is undone. */
+  readonly keepsCoding?: boolean | undefined;
+}
+
+/** The promises that bytes are checked against. */
+export interface TrustFacts<Self> {
+  /** The document that describes this: its integrity, place and facts. Its `describe` is given this resource's key. */
+  readonly describedBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /**
+   * A smaller document with the same promises for this artifact alone, and no facts. It is asked for, and not kept, where policy looks at
+   * no facts and the repository has one upstream; `describedBy` where it cannot be had.
+   */
+  readonly describedBrieflyBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /** Facts for whose sake alone `describedBy` is read. Absent: it is always read. */
+  readonly describedFor?: readonly FactName[] | undefined;
+  /** Whether it may be kept when `describedBy` is missing upstream, or does not list it. Absent: `false`, it is not found. */
+  readonly descriptionOptional?: Fact<boolean, Self> | undefined;
+  /**
+   * Checks that one digest cannot make. Called before fetched bytes are complete for any client and before they are stored.
+   * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
+   */
+  verify?(resource: Resource, content: Content, context: VerifyContext, self: Self): Promise<void>;
+  /** The artifacts that must be one copy for ever. Absent: each stands alone. */
+  readonly together?: Fact<TogetherSet, Self> | undefined;
+  /** Bytes named by their digest. Absent: they are named otherwise. */
+  readonly addressed?: AddressedFacts<Self> | undefined;
+}
+
+/** Artifacts that are fetched and verified together, then published at once or not at all. */
+export interface TogetherSet {
+  /** All of them, this one among them; each names the same. */
+  readonly members: readonly Resource[];
+  /** Whether the upstream may lack some: those that it has are published. */
+  readonly partly?: boolean | undefined;
+}
+
+/** Facts about bytes that are named by their digest. */
+export interface AddressedFacts<Self> {
+  /**
+   * Whether other repositories or names may have brought the bytes: then the upstream is only asked by HEAD whether this name has them, and
+   * `verify` is not called again.
+   */
+  readonly shared?: boolean | undefined;
+  /** The size that a manifest states, in bytes, where more is known than the upstream says on HEAD. */
+  readonly size?: Fact<number, Self> | undefined;
+  /** Prefix of the keys of cached documents that name these bytes. Bytes refused under all their names are refused by digest, too. */
+  readonly namedBelow?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /**
+   * For a mutable name (a tag): the same bytes by their digest. In `key` and `path`, `{digest}` stands for it. The name is revalidated by
+   * HEAD, and what it names now is fetched by digest.
+   */
+  readonly pinned?: ((resource: Resource, self: Self) => PinnedName | undefined) | undefined;
+  /** The part of a body that its digest covers, where that is not the whole. Only called where the whole has another digest. */
+  readonly part?: ((resource: Resource, content: Content, self: Self) => Promise<Uint8Array | undefined>) | undefined;
+}
+
+/** The same bytes by their digest. */
+export interface PinnedName {
+  readonly key: string;
+  readonly path: string;
+  /** The upstream's header that states the digest, lower-case. */
+  readonly digestHeader: string;
+}
+
+/** How policy and access control judge a class. */
+export interface PolicyFacts<Self> {
+  /** The name within the repository that a grant can be bound to. Absent: that of the coordinates where the plugin has `names.pattern`. */
+  readonly accessName?: Fact<string, Self> | undefined;
+  /** Whether whoever may read any name may read it (keys, proofs). */
+  readonly forAnyName?: boolean | undefined;
+  /** Whether it tells of an artifact with the same coordinates (metadata, signatures): judged as that, and not scanned. */
+  readonly sidecar?: boolean | undefined;
+  /** The key of the artifact that a sidecar tells of. Absent: any artifact with the same coordinates. */
+  readonly sidecarOf?: Fact<string, Self> | undefined;
+  /** Whether it is only refused where it is malicious: other versions need it to build (`go.mod`). */
+  readonly refusedOnlyIfMalicious?: boolean | undefined;
+  /** The reply where policy refuses the whole name and clients would hide why: an empty list. */
+  readonly refusal?: ((resource: Resource, self: Self) => LocalReply | undefined) | undefined;
+  /** The parts that the bytes name by digest (`version` is the digest). Policy takes a part to be as old as the resource that names it. */
+  readonly parts?:
+    ((resource: Resource, content: Content, self: Self) => Promise<readonly PackageCoordinates[]>) | undefined;
+}
+
+/** Context of `parse` and `verify`. */
+export interface VerifyContext {
+  /** The facts that policy looks at. A document is parsed again when policy looks at more than `parse` was asked for. */
+  readonly needs: ReadonlySet<FactName>;
+  /** The upstream's reply headers that the class keeps, lower-case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The description of an artifact. Absent for documents, and where there is none. */
+  readonly description?: ArtifactDescription | undefined;
+  /**
+   * Reads another resource of this repository, cached or fetched by the same pipeline. Must not lead back to the resource that is verified.
+   * @throws EntrepotError as a client would be answered
+   */
+  read(resource: Resource): Promise<Content>;
+}
+
+/** A document that was read once. */
+export interface Parsed {
+  /** Bytes that it takes in memory, about. Bounds the cache of parsed documents. */
+  readonly weight: number;
+  /** Describes the artifact with `key`. `undefined`: it is not listed. */
+  describe?(key: string): ArtifactDescription | undefined;
+  /** Lists all descriptions, by key. */
+  descriptions?(): Iterable<readonly [key: string, description: ArtifactDescription]>;
+  /** Facts about artifacts that it listed once and lists no longer (PEP 792). Absent: they were removed. */
+  readonly unlisted?: Pick<ArtifactFacts, 'upstream'> | undefined;
+}
+
+/** Request for a representation of a document. */
+export interface RenderRequest {
+  readonly resource: Resource;
+  /** The stored bytes. Empty where there is no document, only what is cached below `listsBelow`. */
+  readonly content: Content;
+  /** Whether there is no document. */
+  readonly isAbsent: boolean;
+  /** The URL of the repository as this client reaches it, without a trailing slash. */
+  readonly baseUrl: string;
+  /** The upstream's headers that are kept with the document, lower-case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The keys of what is cached below `listsBelow`, in code-point order. */
+  readonly cachedKeys: readonly string[];
+  /** Whether policy lets a version be listed. A refused version is left out, and every pointer to it is moved. */
+  admits(coordinates: PackageCoordinates, description?: ArtifactDescription): boolean;
+  /** Explains why a version is not listed. `undefined`: it is listed. */
+  refusal(coordinates: PackageCoordinates, description?: ArtifactDescription): string | undefined;
+}
+
+type Rendered = DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>;
+
+/** Makes bytes where no upstream has them: a version-control checkout, a tool of the ecosystem. */
+export interface Production<Self> {
+  /** Whether a resource is produced. Absent: all of the class are. */
+  readonly applies?: ((resource: Resource, self: Self) => boolean) | undefined;
+  /**
+   * Makes the files of a resource; of all its set where it has `together`. Called once for all who ask meanwhile.
+   * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`, as an upstream would have answered
+   */
+  make(resource: Resource, context: ProduceContext, self: Self): Promise<readonly ProducedFile[]>;
+}
+
+/** Context of `produce.make`. */
+export interface ProduceContext {
+  /** An empty folder of its own; removed when the files were stored. */
+  readonly folder: string;
+  /** Aborted when it takes too long or the server shuts down. Child processes end with it. */
+  readonly signal: AbortSignal;
+  read: VerifyContext['read'];
+}
+
+/** Immutable bytes. Served with ranges, verified before they are complete. */
+export interface ArtifactClass<Self = unknown> {
+  readonly kind: 'artifact';
+  /** One line for the configuration reference. */
+  readonly about: string;
+  readonly cache?: CacheFacts<Self> | undefined;
+  readonly upstream?: UpstreamFacts<Self> | undefined;
+  readonly reply?: ReplyFacts<Self> | undefined;
+  readonly trust?: TrustFacts<Self> | undefined;
+  readonly policy?: PolicyFacts<Self> | undefined;
+}
+
+/** A mutable resource. Stored as received; `reply.render` makes what clients get. */
+export interface DocumentClass<Self = unknown, Document extends Parsed = Parsed> {
+  readonly kind: 'document';
+  /** One line for the configuration reference. */
+  readonly about: string;
+  readonly cache?: CacheFacts<Self> | undefined;
+  readonly upstream?: UpstreamFacts<Self> | undefined;
+  readonly reply?: DocumentReplyFacts<Self, Document> | undefined;
+  readonly trust?: TrustFacts<Self> | undefined;
+  readonly policy?: PolicyFacts<Self> | undefined;
+  /**
+   * Reads a document. Called once for each body, before it is stored, and again when policy looks at more facts or memory let it go. A body
+   * that throws is an upstream fault, is not stored, and the cached copy is served. Bounded in memory and in work.
+   */
+  parse?(content: Content, resource: Resource, context: VerifyContext, self: Self): Promise<Document>;
+}
+
+/** The reply with a document. */
+export interface DocumentReplyFacts<Self, Document extends Parsed> extends ReplyFacts<Self> {
+  /**
+   * Makes the representation for clients. Absent: the bytes go out as received, with ranges, while they arrive. Memoised for each
+   * combination of bytes, cached keys, variant, base URL and policy revision.
+   * @param document what `parse` made; `undefined` where there is no document
+   * @throws EntrepotError `not-found` when the document has no such variant
+   */
+  render?(document: Document | undefined, request: RenderRequest, self: Self): Rendered;
+}
+
+/** A question that is asked of the upstream every time. `key` is its short name for metrics and logs: `search`. */
+export interface PassthroughClass<Self = unknown> {
+  readonly kind: 'passthrough';
+  readonly about: string;
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly upstream?: Pick<UpstreamFacts<Self>, 'accept' | 'tokenScope' | 'order'> | undefined;
+  readonly policy?:
+    | (Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> & {
+        /** Names that the upstream would learn: one that policy refuses is not told, and nothing is asked. */
+        readonly names?: Fact<readonly PackageCoordinates[], Self> | undefined;
+      })
+    | undefined;
+  /** Translates request and reply. Absent: they are passed on. */
+  readonly adapt?: Adaptation<Self> | undefined;
+  /** How long a reply may be shared by requests with the same body, in milliseconds. Absent: not at all. */
+  readonly shareFor?: number | undefined;
+}
+
+/** Translation of a passthrough exchange. */
+export interface Adaptation<Self> {
+  /** The path of an advisory API under which a scanner may answer instead of the upstream. */
+  readonly answerPath?: string | undefined;
+  /** Makes the upstream's request. `body` is decoded and bounded by core. Names that policy refuses must not leave. */
+  request(resource: Resource, body: Uint8Array, context: AdaptContext, self: Self): AdaptedRequest;
+  /** Makes the client's reply from the upstream's and the client's own body. */
+  reply(
+    resource: Resource,
+    reply: { readonly status: number; readonly body: Uint8Array },
+    requestBody: Uint8Array,
+    self: Self,
+  ): AdaptedReply;
+}
+
+/** A document of a hosted repository, made from its entries. */
+export interface ListingClass<Self = unknown> {
+  readonly kind: 'listing';
+  readonly about: string;
+  readonly reply?: Pick<ReplyFacts<Self>, 'mediaType' | 'cacheControl' | 'vary' | 'headers'> | undefined;
+  readonly policy?: Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> | undefined;
+  /** The entries that it is made from. */
+  entries(resource: Resource, self: Self): EntrySelection;
+  /** Makes the body from the selected entries, by key. */
+  render(resource: Resource, entries: AsyncIterable<Entry>, context: ListingContext, self: Self): Rendered;
+  /**
+   * Frames a large document that is kept in pieces: the bytes around and between those of the selected entries. One change then costs
+   * what the changed piece costs. `undefined`, or where bytes of a piece are lost: `render` makes it.
+   */
+  readonly join?:
+    | ((
+        resource: Resource,
+        entries: readonly Entry[],
+        context: Omit<RenderRequest, 'resource' | 'content'>,
+        self: Self,
+      ) => readonly JoinedPiece[] | undefined)
+    | undefined;
+}
+
+/** Context of a listing's `render`. */
+export interface ListingContext
+  extends Omit<RenderRequest, 'resource' | 'content'>, Pick<HostedContext, 'content' | 'find'> {}
+
+/** A change to a hosted repository. */
+export interface ChangeClass<Self = unknown> {
+  readonly kind: 'change';
+  readonly about: string;
+  /** `put` reads the body; `delete` and `link` do not. */
+  readonly action: 'put' | 'delete' | 'link';
+  readonly policy?: Pick<PolicyFacts<Self>, 'accessName'> | undefined;
+  /** Bounds of the change. */
+  readonly bounds: ChangeBounds<Self>;
+  /**
+   * Makes the change. Called again when what it `expect`s is no longer so. Absent: a put makes one entry with the resource's key and the
+   * whole body, a delete removes it.
+   * @throws EntrepotError `bad-request` for a body that is not what the ecosystem publishes, `not-found` for nothing to remove or link
+   */
+  readonly make?:
+    | ((resource: Resource, content: Content | undefined, context: HostedContext, self: Self) => Promise<HostedChange>)
+    | undefined;
+}
+
+/** Bounds of a change. */
+export interface ChangeBounds<Self> {
+  /** The class of the entry that is made or removed. */
+  readonly of: string;
+  /** The largest body, in bytes. */
+  readonly maxBytes: Fact<number, Self>;
+  /** Whether an entry that exists is replaced; otherwise it is a conflict. Only where there is no `make`. Absent: `false`. */
+  readonly overwrite?: Fact<boolean, Self> | undefined;
+  /** The media type of the entry, where the client or the format says one. */
+  readonly mediaType?: Fact<string, Self> | undefined;
+  /** Changes with the same value are made one after another on this server. Absent: all at once. */
+  readonly exclusive?: Fact<string, Self> | undefined;
+}
+
+/** An upload whose bytes come in several requests. Sessions survive a restart; those left alone expire. */
+export interface SessionClass<Self = unknown> {
+  readonly kind: 'session';
+  readonly about: string;
+  readonly policy?: Pick<PolicyFacts<Self>, 'accessName'> | undefined;
+  /** The largest session, in bytes. */
+  readonly maxBytes: Fact<number, Self>;
+  /** Reads the step from a resource. */
+  step(resource: Resource, self: Self): SessionStep;
+  /** Makes the reply to a step. */
+  reply(step: SessionStep, state: SessionState, context: Pick<HostedContext, 'baseUrl'>, self: Self): ChangeReply;
+}
+
+/** One step of a session. */
+export interface SessionStep {
+  readonly action: 'open' | 'append' | 'status' | 'complete' | 'cancel';
+  /** The owner of the session: one opened under another owner does not exist. */
+  readonly owner: string;
+  /** Absent to open one. One that does not exist is `not-found` with the code `SESSION_UNKNOWN`. */
+  readonly id?: string | undefined;
+  /** Where the client says that the body stands (both ends included). Elsewhere: `range-not-satisfiable`. Absent: at the end. */
+  readonly range?: ByteRange | undefined;
+  /** To complete: the change that the bytes make. To open: a `link` that is tried first. */
+  readonly change?: Resource | undefined;
+}
+
+/** A class of a proxy. */
+export type ProxyClass<Self = unknown> = ArtifactClass<Self> | DocumentClass<Self, never> | PassthroughClass<Self>;
+/** A class of a hosted repository. */
+export type HostedClass<Self = unknown> =
+  | ArtifactClass<Self>
+  | DocumentClass<Self, never>
+  | ListingClass<Self>
+  | ChangeClass<Self>
+  | SessionClass<Self>;
+
+type Declared<Class> = Omit<Class, 'kind'>;
+
+/** Declares a class of artifacts. */
+export function artifactClass<Self = unknown>(declared: Declared<ArtifactClass<Self>>): ArtifactClass<Self> {
+  return Object.freeze({ kind: 'artifact', ...declared });
+}
+
+/** Declares a class of documents. */
+export function documentClass<Self = unknown, Document extends Parsed = Parsed>(
+  declared: Declared<DocumentClass<Self, Document>>,
+): DocumentClass<Self, Document> {
+  return Object.freeze({ kind: 'document', ...declared });
+}
+
+/** Declares a class of questions for the upstream. */
+export function passthroughClass<Self = unknown>(declared: Declared<PassthroughClass<Self>>): PassthroughClass<Self> {
+  return Object.freeze({ kind: 'passthrough', ...declared });
+}
+
+/** Declares a class of hosted documents. */
+export function listingClass<Self = unknown>(declared: Declared<ListingClass<Self>>): ListingClass<Self> {
+  return Object.freeze({ kind: 'listing', ...declared });
+}
+
+/** Declares a class of changes. */
+export function changeClass<Self = unknown>(declared: Declared<ChangeClass<Self>>): ChangeClass<Self> {
+  return Object.freeze({ kind: 'change', ...declared });
+}
+
+/** Declares a class of upload sessions. */
+export function sessionClass<Self = unknown>(declared: Declared<SessionClass<Self>>): SessionClass<Self> {
+  return Object.freeze({ kind: 'session', ...declared });
+}

@@ -1,0 +1,3 @@
+export * from './classes.js';
+export * from './protocol.js';
+export * from './resource.js';

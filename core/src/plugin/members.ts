@@ -1,0 +1,104 @@
+/** The members that each object of a declaration may have, by its place. `*` stands for any name. */
+const MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  '': ['kind', 'apiVersion', 'id', 'options', 'inject', 'names', 'http', 'clients', 'proxy', 'hosted'],
+  names: ['pattern', 'claimTypes', 'compareVersions'],
+  http: ['sharedMounts', 'mountAlone', 'select', 'replyHeaders', 'warnsStale', 'dotSegments', 'otherBytes'],
+  clients: ['discoverUpstreams', 'setup'],
+};
+
+const SIDE = ['classes', 'create', 'renderError', 'documentPath', 'partPath', 'challenge'];
+
+const CLASSES: Readonly<Record<string, readonly string[]>> = {
+  artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
+  document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse'],
+  passthrough: ['kind', 'about', 'method', 'upstream', 'policy', 'adapt', 'shareFor'],
+  listing: ['kind', 'about', 'reply', 'policy', 'entries', 'render', 'join'],
+  change: ['kind', 'about', 'action', 'policy', 'bounds', 'make'],
+  session: ['kind', 'about', 'policy', 'maxBytes', 'step', 'reply'],
+};
+
+const FRESHNESS = [
+  'policy',
+  'freshFor',
+  'expireAfter',
+  'busy',
+  'staleIfError',
+  'staleAfter',
+  'staleWhileRevalidate',
+  'negativeFor',
+  'negativeIfError',
+  'onGone',
+  'respectNoStore',
+];
+
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  cache: [...FRESHNESS, 'except', 'cachedOnly', 'alternative', 'listsBelow'],
+  upstream: ['accept', 'headers', 'expects', 'maxBytes', 'order', 'redirects', 'tokenScope', 'mayLack', 'produce'],
+  reply: [
+    'mediaType',
+    'fallbackMediaType',
+    'mediaTypeOf',
+    'filename',
+    'cacheControl',
+    'vary',
+    'headers',
+    'digestHeader',
+    'keepHeaders',
+    'keepsCoding',
+    'render',
+  ],
+  trust: [
+    'describedBy',
+    'describedBrieflyBy',
+    'describedFor',
+    'descriptionOptional',
+    'verify',
+    'together',
+    'addressed',
+  ],
+  policy: [
+    'accessName',
+    'forAnyName',
+    'sidecar',
+    'sidecarOf',
+    'refusedOnlyIfMalicious',
+    'refusal',
+    'parts',
+    'names',
+  ],
+  adapt: ['answerPath', 'request', 'reply'],
+  bounds: ['of', 'maxBytes', 'overwrite', 'mediaType', 'exclusive'],
+};
+
+/**
+ * Lists what a declaration has and no core reads, by its place: `proxy.classes.tarball.trust.verfy`. A misspelt check must not be no
+ * check.
+ */
+export function unknownMembers(plugin: object): readonly string[] {
+  const found: string[] = [];
+  const look = (value: unknown, place: string, known: readonly string[] | undefined): void => {
+    if (typeof value !== 'object' || value === null || known === undefined) return;
+    for (const name of Object.keys(value)) {
+      if (!known.includes(name)) found.push(place === '' ? name : `${place}.${name}`);
+    }
+  };
+  const members = plugin as Readonly<Record<string, unknown>>;
+  look(plugin, '', MEMBERS['']);
+  for (const group of ['names', 'http', 'clients']) look(members[group], group, MEMBERS[group]);
+  for (const side of ['proxy', 'hosted']) {
+    look(members[side], side, SIDE);
+    const { classes } = (members[side] ?? {}) as { classes?: Readonly<Record<string, unknown>> };
+    for (const [name, declared] of Object.entries(classes ?? {})) {
+      if (typeof declared !== 'object' || declared === null) continue;
+      const place = `${side}.classes.${name}`;
+      const { kind } = declared as { kind?: string };
+      look(declared, place, CLASSES[kind ?? '']);
+      for (const [group, known] of Object.entries(GROUPS)) {
+        const value: unknown = (declared as Readonly<Record<string, unknown>>)[group];
+        // A session's `reply` is a hook.
+        if (typeof value === 'object') look(value, `${place}.${group}`, known);
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,144 @@
+import type { AccessNeed } from '../api/access.js';
+import type { PackageCoordinates } from '../api/coordinates.js';
+import type { EntrepotError } from '../api/errors.js';
+import type { StandardSchema } from '../api/options.js';
+import type {
+  ClientSetup,
+  ClientSetupContext,
+  DiscoveredUpstream,
+  DiscoveryContext,
+  DotSegments,
+  OtherBytes,
+  PartReference,
+  RenderedError,
+  RepositoryFacts,
+  RequestHead,
+  SharedAnswer,
+  SharedRepository,
+} from '../api/protocol.js';
+import type { Injected, TokenRecord } from '../api/token.js';
+import { API_VERSION } from '../api/version.js';
+import type { HostedClass, ProxyClass } from './classes.js';
+import type { Resource, Route } from './resource.js';
+
+/** What a side's `create` makes for one repository. Plugins add what their hooks need. */
+export interface ProtocolInstance {
+  /**
+   * Names what a request is for. `undefined` is 404. Pure, synchronous and total: it never throws anything but an `EntrepotError` of kind
+   * `bad-request`, `not-found`, `forbidden` or `method-not-allowed`. Called once a request, before anything else. HEAD routes as GET does.
+   */
+  route(head: RequestHead): Route | undefined;
+  /** Called once, when the repository is closed. */
+  dispose?(): Promise<void>;
+}
+
+/** What `create` is given: exactly the services that `inject` names. */
+export interface CreateContext<Options, Deps extends TokenRecord> {
+  readonly services: Injected<Deps>;
+  readonly options: Options;
+  readonly repository: RepositoryFacts;
+}
+
+/** One kind of repository of a format: how it is made, and its classes. */
+export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends ProtocolInstance, Class> {
+  /** The classes of its resources, by name. Those of artifacts and documents can be configured under `cache.<class>`. */
+  readonly classes: Readonly<Record<string, Class>>;
+  create(context: CreateContext<Options, Deps>): Self | Promise<Self>;
+  /** Prints an error in the shape that the ecosystem's clients show. Absent: plain text. Must not throw. */
+  renderError?(error: EntrepotError, resource: Resource | undefined, self: Self): RenderedError;
+  /**
+   * Gives the path below the repository, as clients send it, of the document that describes all versions of a name, or of the artifact of one
+   * version where each version has a document of its own. Pure. `undefined`: there is none.
+   */
+  documentPath?(subject: PackageCoordinates, self: Self): string | undefined;
+  /** Gives the path of bytes that something is made of: the manifests and layers of an image. Pure. `undefined`: there are none. */
+  partPath?(whole: PackageCoordinates, part: PartReference, self: Self): string | undefined;
+  /** Gives the `WWW-Authenticate` value for unauthenticated requests. Absent: Basic. */
+  challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
+}
+
+/** How a format uses HTTP, apart from its resources. */
+export interface HttpFacts {
+  /** Paths that the ecosystem fixes (`/v2`), shared by all repositories that name them. `RequestHead.mount` says which it was. */
+  readonly sharedMounts?: readonly string[] | undefined;
+  /** The mount of a repository with a listener of its own. Absent: `/<name>`. */
+  readonly mountAlone?: string | undefined;
+  /** Finds the repository of a request at a shared mount whose first segment names none. Pure. `undefined`: nothing is there. */
+  select?(head: RequestHead, repositories: readonly SharedRepository[], named?: string): SharedAnswer | undefined;
+  /** Headers of every reply, errors included; names as they are sent. */
+  readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Whether a stale reply says so in `Warning: 299`, which its clients show. */
+  readonly warnsStale?: boolean | undefined;
+  /** Absent: `refuse`. */
+  readonly dotSegments?: DotSegments | undefined;
+  /** Absent: `refuse`. */
+  readonly otherBytes?: OtherBytes | undefined;
+}
+
+/** The names of packages in grants and tokens. */
+export interface NameFacts {
+  /**
+   * How patterns in grants are read. `paths`: the glob language of core. A function: whether a name fits a pattern, as the ecosystem writes
+   * them. Absent: grants are bound to `accessName` alone.
+   */
+  readonly pattern?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
+  /** The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format. */
+  readonly claimTypes?: readonly string[] | undefined;
+  /** Orders two versions of the ecosystem, for ranges in policy. Negative: `one` is older. Absent: by the coordinates' ecosystem. */
+  readonly compareVersions?: ((one: string, other: string) => number) | undefined;
+}
+
+/** What clients on a machine need. */
+export interface ClientFacts {
+  /**
+   * Finds the upstreams that clients on this machine are set up with. Empty: none found.
+   * @throws EntrepotError `configuration` when the client's settings cannot be read.
+   */
+  discoverUpstreams?(context: DiscoveryContext): Promise<readonly DiscoveredUpstream[]>;
+  /** Gives the steps that point clients at a repository. */
+  setup?(context: ClientSetupContext): readonly ClientSetup[];
+}
+
+/** A format, as its package declares it. */
+export interface ProtocolDeclaration<
+  Options = unknown,
+  Deps extends TokenRecord = TokenRecord,
+  Proxy extends ProtocolInstance = ProtocolInstance,
+  Hosted extends ProtocolInstance = ProtocolInstance,
+> {
+  /** Lower-case letters, digits and `-`. The `type` in the configuration. */
+  readonly id: string;
+  /** The options beside the common keys of a repository. Must refuse unknown keys. */
+  readonly options: StandardSchema<Options>;
+  readonly inject: Deps;
+  readonly names?: NameFacts | undefined;
+  readonly http?: HttpFacts | undefined;
+  readonly clients?: ClientFacts | undefined;
+  /** Absent: the format has no proxies. */
+  readonly proxy?: ProtocolSide<Options, Deps, Proxy, ProxyClass<Proxy>> | undefined;
+  /** Absent: the format has no hosted repositories. */
+  readonly hosted?: ProtocolSide<Options, Deps, Hosted, HostedClass<Hosted>> | undefined;
+}
+
+/** A format as a package publishes it, as its default export: stamped with what it is and the API version that it was made for. */
+export interface ProtocolPlugin<
+  Options = never,
+  Deps extends TokenRecord = TokenRecord,
+  Proxy extends ProtocolInstance = never,
+  Hosted extends ProtocolInstance = never,
+> extends ProtocolDeclaration<Options, Deps, Proxy, Hosted> {
+  readonly kind: 'protocol';
+  readonly apiVersion: number;
+}
+
+/** Declares a format. */
+export function defineProtocolPlugin<
+  Options,
+  const Deps extends TokenRecord,
+  Proxy extends ProtocolInstance = ProtocolInstance,
+  Hosted extends ProtocolInstance = ProtocolInstance,
+>(
+  declared: ProtocolDeclaration<Options, Deps, Proxy, Hosted>,
+): ProtocolPlugin<Options, Deps, Proxy, Hosted> {
+  return Object.freeze({ kind: 'protocol', apiVersion: API_VERSION, ...declared });
+}
