@@ -174,7 +174,9 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
         self,
       );
     },
-    mediaTypeOf: has((one) => ('reply' in one && one.reply && 'mediaTypeOf' in one.reply ? one.reply.mediaTypeOf : undefined))
+    mediaTypeOf: has((one) =>
+      'reply' in one && one.reply && 'mediaTypeOf' in one.reply ? one.reply.mediaTypeOf : undefined,
+    )
       ? async (resource, content) =>
           await classOf<DocumentClass>(resource).reply?.mediaTypeOf?.(named(resource), content, self)
       : undefined,
@@ -184,15 +186,11 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
       : undefined,
     verify: has((one) => ('trust' in one ? one.trust?.verify : undefined))
       ? async (artifact, content, context) =>
-          await classOf<DocumentClass>(artifact).trust?.verify?.(
-            named(artifact),
-            content,
-            contextOf(context),
-            self,
-          )
+          await classOf<DocumentClass>(artifact).trust?.verify?.(named(artifact), content, contextOf(context), self)
       : undefined,
     renderError:
-      side.renderError && ((error, resource) => side.renderError?.(error, resource && namedBy(resource), self) as never),
+      side.renderError &&
+      ((error, resource) => side.renderError?.(error, resource && namedBy(resource), self) as never),
     adaptRequest: (resource, body, context) => {
       const declared = binder.classOf(named(resource));
       if (declared.kind !== 'passthrough' || declared.adapt === undefined)
@@ -247,7 +245,12 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
   });
 }
 
-function wholeBody({ key, mediaType = 'application/octet-stream', coordinates, overwrite }: UploadResource): HostedChange {
+function wholeBody({
+  key,
+  mediaType = 'application/octet-stream',
+  coordinates,
+  overwrite,
+}: UploadResource): HostedChange {
   const entry = { key, mediaType, coordinates };
   return overwrite ? { replace: [entry] } : { create: [entry] };
 }

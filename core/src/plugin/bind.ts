@@ -84,7 +84,9 @@ export class Binder {
   }
 
   fact<Value>(fact: Fact<Value, unknown> | undefined, resource: Resource): Value | undefined {
-    return typeof fact === 'function' ? (fact as (resource: Resource, self: unknown) => Value)(resource, this.self) : fact;
+    return typeof fact === 'function'
+      ? (fact as (resource: Resource, self: unknown) => Value)(resource, this.self)
+      : fact;
   }
 }
 

@@ -414,11 +414,7 @@ export interface SessionStep {
 export type ProxyClass<Self = unknown> = ArtifactClass<Self> | DocumentClass<Self, never> | PassthroughClass<Self>;
 /** A class of a hosted repository. */
 export type HostedClass<Self = unknown> =
-  | ArtifactClass<Self>
-  | DocumentClass<Self, never>
-  | ListingClass<Self>
-  | ChangeClass<Self>
-  | SessionClass<Self>;
+  ArtifactClass<Self> | DocumentClass<Self, never> | ListingClass<Self> | ChangeClass<Self> | SessionClass<Self>;
 
 type Declared<Class> = Omit<Class, 'kind'>;
 

@@ -56,16 +56,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'together',
     'addressed',
   ],
-  policy: [
-    'accessName',
-    'forAnyName',
-    'sidecar',
-    'sidecarOf',
-    'refusedOnlyIfMalicious',
-    'refusal',
-    'parts',
-    'names',
-  ],
+  policy: ['accessName', 'forAnyName', 'sidecar', 'sidecarOf', 'refusedOnlyIfMalicious', 'refusal', 'parts', 'names'],
   adapt: ['answerPath', 'request', 'reply'],
   bounds: ['of', 'maxBytes', 'overwrite', 'mediaType', 'exclusive'],
 };

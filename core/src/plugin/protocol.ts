@@ -137,8 +137,6 @@ export function defineProtocolPlugin<
   const Deps extends TokenRecord,
   Proxy extends ProtocolInstance = ProtocolInstance,
   Hosted extends ProtocolInstance = ProtocolInstance,
->(
-  declared: ProtocolDeclaration<Options, Deps, Proxy, Hosted>,
-): ProtocolPlugin<Options, Deps, Proxy, Hosted> {
+>(declared: ProtocolDeclaration<Options, Deps, Proxy, Hosted>): ProtocolPlugin<Options, Deps, Proxy, Hosted> {
   return Object.freeze({ kind: 'protocol', apiVersion: API_VERSION, ...declared });
 }

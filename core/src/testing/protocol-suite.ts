@@ -8,7 +8,15 @@ import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
-import { type BoundSubject, fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
+import {
+  type BoundSubject,
+  fixtureAt,
+  type Fixtures,
+  openFixtures,
+  outlive,
+  type ProtocolSubject,
+  ruleOf,
+} from './protocol-subject.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { shownAs } from '../plugin/as-protocol.js';
 import { digestOf } from './sample-bytes.js';
