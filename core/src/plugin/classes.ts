@@ -411,10 +411,10 @@ export interface SessionStep {
 }
 
 /** A class of a proxy. */
-export type ProxyClass<Self = unknown> = ArtifactClass<Self> | DocumentClass<Self, never> | PassthroughClass<Self>;
+export type ProxyClass<Self = unknown> = ArtifactClass<Self> | DocumentClass<Self> | PassthroughClass<Self>;
 /** A class of a hosted repository. */
 export type HostedClass<Self = unknown> =
-  ArtifactClass<Self> | DocumentClass<Self, never> | ListingClass<Self> | ChangeClass<Self> | SessionClass<Self>;
+  ArtifactClass<Self> | DocumentClass<Self> | ListingClass<Self> | ChangeClass<Self> | SessionClass<Self>;
 
 type Declared<Class> = Omit<Class, 'kind'>;
 
