@@ -1,6 +1,5 @@
 export * from './api/access.js';
 export * from './api/blob-store.js';
-export * from './api/bounded-json.js';
 export * from './api/byte-lru.js';
 export * from './api/clock.js';
 export * from './api/content.js';
@@ -30,7 +29,6 @@ export * from './api/services.js';
 export * from './api/token.js';
 export * from './api/trailing-slashes.js';
 export * from './api/transport.js';
-export * from './api/turns.js';
 export * from './api/version.js';
 export * from './api/version-history.js';
 export * from './api/worker-threads.js';

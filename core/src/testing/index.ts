@@ -8,6 +8,7 @@ export * from './memory-entry-index.js';
 export * from './memory-hot-cache.js';
 export * from './node-transport.js';
 export * from './pseudo-random.js';
+export * from './random-json.js';
 export * from './sample-bytes.js';
 export {
   openTestRepository,

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { EntrepotError, parseBoundedJson } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { parseBoundedJson } from '@entrepot/core/formats';
 import { parseYamlAside } from '../config/yaml-aside.js';
 
 /** The body of a request, which may have `limit` bytes. @throws EntrepotError `too-large` */

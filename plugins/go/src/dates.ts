@@ -1,12 +1,12 @@
 import {
   EntrepotError,
-  WorkTurns,
   type ArtifactDescription,
   type Descriptions,
   type DocumentResource,
   type PackageCoordinates,
   type VerifyContext,
 } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 import { readInfo, type Info } from './documents.js';
 import { isPseudoVersion, pseudoVersionTime } from './version.js';
 

@@ -1,12 +1,11 @@
 import {
   EntrepotError,
-  sortedInTurns,
-  WorkTurns,
   type ArtifactDescription,
   type Content,
   type PackageCoordinates,
   type RewriteContext,
 } from '@entrepot/core';
+import { sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import { descriptionIn, versionOf } from './dates.js';
 import { malformed } from './errors.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';

@@ -1,12 +1,12 @@
 import {
   EntrepotError,
-  parseBoundedJson,
   type AdaptContext,
   type AdaptedReply,
   type AdaptedRequest,
   type PassthroughResource,
   type Upstream,
 } from '@entrepot/core';
+import { parseBoundedJson } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
 import { malformed } from './errors.js';
 import { isPackageName, scopeOf } from './package-name.js';

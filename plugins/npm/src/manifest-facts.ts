@@ -1,5 +1,5 @@
 import type { ArtifactFacts } from '@entrepot/core';
-import { SKIP, type Instruction, type ObjectVisitor } from './json-scanner.js';
+import { SKIP, type Instruction, type ObjectVisitor } from '@entrepot/core/formats';
 
 /** What npm runs when a package is installed. A `gypfile` is an `install` that npm makes up. */
 export const INSTALL_SCRIPTS: ReadonlySet<string> = new Set(['preinstall', 'install', 'postinstall']);

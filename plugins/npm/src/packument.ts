@@ -12,9 +12,8 @@ import {
   type Integrity,
   type Upstream,
 } from '@entrepot/core';
+import { JsonFormatError, scanJson, SKIP, WorkTurns, type ObjectVisitor } from '@entrepot/core/formats';
 import { malformed } from './errors.js';
-import { JsonFormatError, SKIP, type ObjectVisitor } from './json-scanner.js';
-import { scanJson, Turns } from './json-stream.js';
 import {
   createManifestReader,
   emptyManifest,
@@ -202,7 +201,7 @@ async function collect(
 ): Promise<Descriptions> {
   const descriptions = new PackumentDescriptions(name);
   const aliases: [string, ArtifactDescription][] = [];
-  const turns = new Turns();
+  const turns = new WorkTurns();
   const dated = new Map<string, DatedVersion>();
   for (const [version, { manifest }] of summaries) {
     const publishedAt = published.get(version);

@@ -6,11 +6,19 @@ import {
   type DocumentResource,
   type RewriteContext,
 } from '@entrepot/core';
-import type { ByteWriter } from './byte-writer.js';
+import {
+  createOutput,
+  JsonFormatError,
+  JsonWriter,
+  rewriteJson,
+  scanJson,
+  SKIP,
+  WorkTurns,
+  type ByteWriter,
+  type Instruction,
+  type ObjectVisitor,
+} from '@entrepot/core/formats';
 import { malformed } from './errors.js';
-import { JsonFormatError, SKIP, type Instruction, type ObjectVisitor } from './json-scanner.js';
-import { createOutput, rewriteJson, scanJson, Turns } from './json-stream.js';
-import { JsonWriter } from './json-writer.js';
 import { INSTALL_SCRIPTS } from './manifest-facts.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { createTagMover, type Candidate } from './tags.js';
@@ -98,7 +106,7 @@ async function listVersions(name: string, context: RewriteContext): Promise<List
     if (version !== undefined) versions.set(version, description);
   }
   const refused = new Set<string>();
-  const turns = new Turns();
+  const turns = new WorkTurns();
   for (const [version, description] of versions) {
     if (!context.admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
     if (turns.over) await turns.next();

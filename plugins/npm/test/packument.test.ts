@@ -1,8 +1,8 @@
-import { pseudoRandom } from '@entrepot/core/testing';
+import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { EntrepotError, type ArtifactDescription, type DocumentResource, type Upstream } from '@entrepot/core';
 import { describe } from '../src/packument.js';
-import { contentOf, randomObject, randomValue, pick, spell } from './fixtures.js';
+import { contentOf } from './fixtures.js';
 
 const UPSTREAMS: readonly Upstream[] = [{ url: 'https://registry.example.com/base/' }];
 const SHA512 = `sha512-${Buffer.alloc(64, 1).toString('base64')}`;
@@ -272,14 +272,14 @@ suite('what a packument says of its tarballs', () => {
       const versions = new Map<string, Record<string, unknown>>();
       for (let left = Math.floor(random() * 5); left > 0; left--) {
         const version = pick(random, ['1.0.0', '2.0.0-beta.1', '1.0.0+build', '__proto__', 'v3', 'ü']);
-        const dist = Object.assign(Object.create(null), randomObject(random), {
+        const dist = Object.assign(Object.create(null), randomJsonObject(random), {
           integrity: pick<unknown>(random, [SHA512, 'sha512-x', null, 3]),
           shasum: pick<unknown>(random, [SHA1_HEX, 'x', {}]),
         }) as Record<string, unknown>;
-        versions.set(version, Object.assign(randomObject(random), { dist, deprecated: randomValue(random) }));
+        versions.set(version, Object.assign(randomJsonObject(random), { dist, deprecated: randomJsonValue(random) }));
       }
-      const body = spell(random, {
-        ...randomObject(random),
+      const body = spellJson(random, {
+        ...randomJsonObject(random),
         name: 'pkg',
         versions: Object.assign(Object.create(null), Object.fromEntries(versions)),
       });

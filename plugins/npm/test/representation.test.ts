@@ -1,9 +1,9 @@
-import { pseudoRandom } from '@entrepot/core/testing';
+import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { EntrepotError, type DocumentResource, type RewriteContext } from '@entrepot/core';
 import { describe } from '../src/packument.js';
 import { rewritePackument, type PackumentVariant } from '../src/representation.js';
-import { contentOf, pick, randomObject, randomValue, spell } from './fixtures.js';
+import { contentOf } from './fixtures.js';
 
 const BASE = 'https://packages.example.com/npm';
 
@@ -383,24 +383,24 @@ suite('every form', () => {
       for (let left = Math.floor(random() * 6); left > 0; left--) {
         const number = pick(random, names);
         time[number] = '2020-01-01T00:00:00.000Z';
-        versions[number] = Object.assign(randomObject(random), {
+        versions[number] = Object.assign(randomJsonObject(random), {
           dist:
             random() < 0.1
-              ? randomValue(random)
-              : Object.assign(randomObject(random), {
+              ? randomJsonValue(random)
+              : Object.assign(randomJsonObject(random), {
                   tarball: 'https://x.example.com/y',
-                  attestations: random() < 0.5 ? { url: 'z', more: randomValue(random) } : randomValue(random),
+                  attestations: random() < 0.5 ? { url: 'z', more: randomJsonValue(random) } : randomJsonValue(random),
                 }),
           scripts: pick<unknown>(random, [{ install: 'x' }, { test: 'x' }, null, 'install', { install: 3 }]),
-          ...(random() < 0.3 ? { hasInstallScript: randomValue(random) } : {}),
-          dependencies: randomValue(random),
-          funding: randomValue(random),
+          ...(random() < 0.3 ? { hasInstallScript: randomJsonValue(random) } : {}),
+          dependencies: randomJsonValue(random),
+          funding: randomJsonValue(random),
         });
       }
-      const body: Json = Object.assign(randomObject(random), { versions, name: 'pkg', time, readme: 'x' });
+      const body: Json = Object.assign(randomJsonObject(random), { versions, name: 'pkg', time, readme: 'x' });
       const refused = Object.keys(versions).filter(() => random() < 0.3);
       if (refused.length === Object.keys(versions).length) refused.length = 0;
-      const text = spell(random, body);
+      const text = spellJson(random, body);
       for (const variant of ['full', 'abbreviated'] as const) {
         const expected = JSON.stringify(oracle(body, variant, refused));
         for (const pieceSize of [1, 13, Infinity]) {

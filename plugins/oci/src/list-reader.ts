@@ -1,4 +1,4 @@
-import { WorkTurns } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 
 /** So many names, or bytes that are passed over, are read between two looks at the clock. */
 const NAMES_STEP = 256;

@@ -2,8 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   EntrepotError,
-  sortedInTurns,
-  WorkTurns,
   type ArtifactDescription,
   type ArtifactResource,
   type Content,
@@ -15,6 +13,7 @@ import {
   type RenderedDocument,
   type RewriteContext,
 } from '@entrepot/core';
+import { sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { nextTarget } from './links.js';
 import { readNames } from './list-reader.js';

@@ -1,4 +1,5 @@
-import { parseBoundedJson, WorkTurns, type ScannerAnswer, type ScannerQuestion } from '@entrepot/core';
+import { type ScannerAnswer, type ScannerQuestion } from '@entrepot/core';
+import { parseBoundedJson, WorkTurns } from '@entrepot/core/formats';
 import type { AdvisoryGroup, CompiledAffected } from './advisories.js';
 import type { Database } from './database.js';
 import { readRecord } from './osv-record.js';

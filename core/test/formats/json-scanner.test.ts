@@ -1,6 +1,7 @@
-import { pseudoRandom } from '@entrepot/core/testing';
+import { pseudoRandom, randomJsonObject, spellJson } from '../../src/testing/index.js';
 import { describe, expect, it } from 'vitest';
-import { ByteWriter } from '../src/byte-writer.js';
+import { fuzz, piecesOf } from './fuzz.js';
+import { ByteWriter } from '../../src/formats/byte-writer.js';
 import {
   COPY,
   createJsonScanner,
@@ -10,9 +11,8 @@ import {
   SKIP,
   type Instruction,
   type ObjectVisitor,
-} from '../src/json-scanner.js';
-import { JsonWriter } from '../src/json-writer.js';
-import { randomObject, spell } from './fixtures.js';
+} from '../../src/formats/json-scanner.js';
+import { JsonWriter } from '../../src/formats/json-writer.js';
 
 const nothing: ObjectVisitor = { member: () => SKIP };
 
@@ -139,7 +139,7 @@ describe('the JSON scanner', () => {
     const random = pseudoRandom(7);
     const judged = { good: 0, bad: 0 };
     for (let round = 0; round < 3_000; round++) {
-      const bytes = Buffer.from(spell(random, randomObject(random)));
+      const bytes = Buffer.from(spellJson(random, randomJsonObject(random)));
       if (bytes.length > 0) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 128);
       const text = bytes.toString();
       const expected = oracleAccepts(text);
@@ -160,7 +160,7 @@ describe('the JSON scanner', () => {
   it('finds the same members wherever the pieces end', () => {
     const random = pseudoRandom(11);
     for (let round = 0; round < 60; round++) {
-      const text = spell(random, randomObject(random));
+      const text = spellJson(random, randomJsonObject(random));
       const expected = reprint(text);
       for (const pieceSize of [1, 2, 3, 5, 7, 64, Infinity]) expect(rebuild(text, pieceSize)).toBe(expected);
     }
@@ -258,4 +258,47 @@ describe('the JSON scanner', () => {
   it('says where a text is wrong, and nothing of what it says', () => {
     expect(() => scan('{"secret":tru!}')).toThrow(/^byte 13: expected true, false or null$/);
   });
+
+  it('finds the same in any bytes wherever the pieces end, and throws nothing but its own error', () => {
+    const random = pseudoRandom(13);
+    const outcomes = { whole: 0, refused: 0 };
+    fuzz(
+      random,
+      3_000,
+      () => Buffer.from(spellJson(random, randomJsonObject(random))),
+      (bytes) => {
+        const expected = observe([bytes]);
+        // As text: comparing objects would trip over members like `constructor`.
+        expect(JSON.stringify(observe(piecesOf(random, bytes)))).toBe(JSON.stringify(expected));
+        outcomes[expected.error === undefined ? 'whole' : 'refused']++;
+      },
+    );
+    expect(outcomes.whole).toBeGreaterThan(100);
+    expect(outcomes.refused).toBeGreaterThan(1_000);
+  });
 });
+
+/** What a visitor sees that reads some members, copies others, and visits the rest. */
+function observe(pieces: Iterable<Buffer>): { seen: unknown[]; copied: string; error: string | undefined } {
+  const seen: unknown[] = [];
+  const output = new ByteWriter(16);
+  const visitor: ObjectVisitor = {
+    enter: () => void seen.push('{'),
+    leave: () => void seen.push('}'),
+    otherwise: () => COPY,
+    member(key): Instruction {
+      seen.push(key);
+      return [SKIP, COPY, visitor, (value: unknown) => void seen.push(value)][key.length % 4] as Instruction;
+    },
+  };
+  const scanner = createJsonScanner(visitor, output);
+  let error: string | undefined;
+  try {
+    for (const piece of pieces) scanner.write(piece);
+    scanner.end();
+  } catch (thrown) {
+    if (!(thrown instanceof JsonFormatError)) throw thrown;
+    error = thrown.message;
+  }
+  return { seen, copied: error === undefined ? output.toString() : '', error };
+}

@@ -24,6 +24,20 @@ export class WorkTurns {
   }
 }
 
+/** How many bytes are read at a stretch: well under a millisecond. */
+const SLICE = 64 * 1024;
+
+/** The bytes of `source` in small pieces; other work runs between them. */
+export async function* slices(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  const turns = new WorkTurns();
+  for await (const chunk of source) {
+    for (let start = 0; start < chunk.length; start += SLICE) {
+      yield Buffer.from(chunk.buffer, chunk.byteOffset + start, Math.min(SLICE, chunk.length - start));
+      if (turns.over) await turns.next();
+    }
+  }
+}
+
 /** So many values are looked at between two looks at the clock. */
 const STEP = 512;
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseBoundedJson } from '../../src/api/bounded-json.js';
+import { parseBoundedJson } from '../../src/formats/bounded-json.js';
 
 it('parses what is of reasonable size', () => {
   expect(parseBoundedJson(Buffer.from('{"a":[1,{"b":"c"}]}'))).toEqual({ a: [1, { b: 'c' }] });

@@ -1,0 +1,6 @@
+export * from './bounded-json.js';
+export * from './byte-writer.js';
+export * from './json-scanner.js';
+export * from './json-stream.js';
+export * from './json-writer.js';
+export * from './work-turns.js';
