@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { provideTool, TOOLS } from './container-tools.mjs';
-import { outputOf, runCommand } from './run-command.mjs';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 
-/** @import { ToolName, ToolSource } from './container-tools.mjs' */
+/** @import { ToolName, ToolSource } from '@entrepot/fixtures/tools' */
 
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 

@@ -11,9 +11,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseOptions, silentLogger, systemClock } from '@entrepot/core';
 import { NodeTransport } from '@entrepot/core/testing';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { zip } from '@entrepot/fixtures/zip';
 import plugin from '@entrepot/plugin-scanner-osv';
-import { zip } from './python-zip.mjs';
-import { withScratch } from './scratch.mjs';
 
 /**
  * @typedef {object} Ecosystem

@@ -1,8 +1,8 @@
-import { provideTool } from './container-tools.mjs';
-import { keepRecording, recordChartMuseum } from './helm-differential.mjs';
-import { withScratch } from './scratch.mjs';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { keepRecording, recordChartMuseum } from './scenarios/helm-differential.mjs';
 
-// Writes fixtures/chartmuseum.json anew. It is run by hand, after a change of helm-script.mjs.
+// Writes fixtures/chartmuseum.json anew. It is run by hand, after a change of scenarios/helm-script.mjs.
 const program = await provideTool('chartmuseum');
 if (program === undefined) {
   process.exitCode = 1;

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
-import { chooseClients } from './clients.mjs';
-import { chooseHelmClients } from './helm-clients.mjs';
-import { chooseOciClients, OCI_CLIENTS } from './oci-clients.mjs';
-import { choosePythonClients } from './python-clients.mjs';
+import { chooseHelmClients } from './clients/helm.mjs';
+import { chooseClients } from './clients/npm.mjs';
+import { chooseOciClients, OCI_CLIENTS } from './clients/oci.mjs';
+import { choosePythonClients } from './clients/python.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
-import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
+import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';

@@ -8,8 +8,8 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { outputOf, runCommand } from '../acceptance/run-command.mjs';
-import { withScratch } from '../acceptance/scratch.mjs';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
 import { PUBLISHED } from './published.mjs';
 import { setUp } from './setup.mjs';
 

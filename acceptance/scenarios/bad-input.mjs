@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Origin } from '../origin.mjs';
-import { rawRequest } from '../raw-request.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { rawRequest } from '../clients/raw-request.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 

@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { drained, Origin } from '../origin.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { drained, Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { ServerResponse } from 'node:http' */

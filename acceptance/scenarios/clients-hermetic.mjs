@@ -1,15 +1,15 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { runClient } from '../clients.mjs';
-import { FixtureApplication } from '../fixture-application.mjs';
-import { FixtureRegistry } from '../fixture-registry.mjs';
-import { outputOf } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { FixtureApplication } from '@entrepot/fixtures/npm-application';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { runClient } from '../clients/npm.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { FixtureRegistry } from '../servers/npm-registry.mjs';
 import { npmCommands, TEAM_PASSWORD } from './npm-commands.mjs';
 
-/** @import { Client } from '../clients.mjs' */
+/** @import { Client } from '../clients/npm.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /**

@@ -1,14 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CountingRelay } from '../counting-relay.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { CountingRelay } from '../servers/counting-relay.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 import { installOnce, sorted } from './clients-hermetic.mjs';
 
-/** @import { Client } from '../clients.mjs' */
+/** @import { Client } from '../clients/npm.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** Several hundred packages: scoped ones, optional binaries for many platforms, deep and wide trees. */

@@ -1,13 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { serveWithNginx, serveWithPython, writeSite } from '../closing-origin.mjs';
-import { provideTool } from '../container-tools.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { serveWithNginx, serveWithPython, writeSite } from '../servers/closing-origin.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
-/** @import { Wanted } from '../closing-origin.mjs' */
+/** @import { Wanted } from '../servers/closing-origin.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 const CLIENTS = 32;

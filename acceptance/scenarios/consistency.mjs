@@ -3,10 +3,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeZip } from '../go-database.mjs';
-import { Origin } from '../origin.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { makeZip } from '@entrepot/fixtures/go-database';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { IncomingMessage, ServerResponse } from 'node:http' */

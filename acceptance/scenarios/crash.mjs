@@ -1,13 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Origin } from '../origin.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { IncomingMessage, ServerResponse } from 'node:http' */
-/** @import { Answer } from '../server.mjs' */
+/** @import { Answer } from '@entrepot/fixtures/get' */
 /** @import { Tally } from '../tally.mjs' */
 
 const KIB = 1024;

@@ -4,10 +4,11 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Origin } from '../origin.mjs';
-import { postgresPrograms, Relay, startPostgres } from '../postgres.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { postgresPrograms, Relay, startPostgres } from '../servers/postgres.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */

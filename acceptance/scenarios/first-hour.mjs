@@ -6,18 +6,19 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { FirstHourClient, firstHourPrograms, README_CLIENTS } from '../first-hour-clients.mjs';
-import { FirstHourUpstreams, REPOSITORIES } from '../first-hour-upstreams.mjs';
-import { goClients } from '../go-clients.mjs';
-import { hasPython, pythonOfMachine } from '../python-clients.mjs';
-import { readmeRows } from '../readme-rows.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { FirstHourClient, firstHourPrograms, README_CLIENTS } from '../clients/first-hour.mjs';
+import { goClients } from '../clients/go.mjs';
+import { hasPython, pythonOfMachine } from '../clients/python.mjs';
+import { readmeRows } from '../clients/readme-rows.mjs';
+import { freePort } from '../servers/entrepot.mjs';
+import { FirstHourUpstreams, REPOSITORIES } from '../servers/first-hour-upstreams.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
-/** @import { ReadmeRow } from '../readme-rows.mjs' */
+/** @import { ReadmeRow } from '../clients/readme-rows.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** A client: `point` does what its row of the README says, `fetch` fetches one thing the first time and another one the second time. @typedef {{ name: string, row: string, point: (row: ReadmeRow) => Promise<void>, fetch: (time: number, row: ReadmeRow) => Promise<void> }} Client */

@@ -1,17 +1,18 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { forget, goClients, runGo } from '../go-clients.mjs';
-import { GoDatabase, goModule, proxyAnswer } from '../go-database.mjs';
-import { Origin } from '../origin.mjs';
-import { outputOf } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { GoDatabase, goModule, proxyAnswer } from '@entrepot/fixtures/go-database';
+import { Origin } from '@entrepot/fixtures/origin';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { forget, goClients, runGo } from '../clients/go.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 import { goPrivate } from './go-private.mjs';
 
-/** @import { GoClient } from '../go-clients.mjs' */
-/** @import { GoModule } from '../go-database.mjs' */
+/** @import { GoClient } from '../clients/go.mjs' */
+/** @import { GoModule } from '@entrepot/fixtures/go-database' */
 /** @import { Tally } from '../tally.mjs' */
 
 const MODULES = 40;

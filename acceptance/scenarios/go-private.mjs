@@ -2,18 +2,19 @@ import { strict as assert } from 'node:assert';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Canary } from '../canary.mjs';
-import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '../git-server.mjs';
-import { GithubServer } from '../github-server.mjs';
-import { forget, runGo } from '../go-clients.mjs';
-import { GoDatabase, goModule, proxyAnswer } from '../go-database.mjs';
-import { Origin } from '../origin.mjs';
-import { outputOf } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '@entrepot/fixtures/git-server';
+import { GithubServer } from '@entrepot/fixtures/github-server';
+import { GoDatabase, goModule, proxyAnswer } from '@entrepot/fixtures/go-database';
+import { Origin } from '@entrepot/fixtures/origin';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { forget, runGo } from '../clients/go.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
+import { Canary } from './canary.mjs';
 
-/** @import { GoClient } from '../go-clients.mjs' */
+/** @import { GoClient } from '../clients/go.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 const PUBLIC = 'example.test/public';

@@ -1,13 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { forget, goClients, runGo } from '../go-clients.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { forget, goClients, runGo } from '../clients/go.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
-/** @import { GoClient } from '../go-clients.mjs' */
+/** @import { GoClient } from '../clients/go.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /**

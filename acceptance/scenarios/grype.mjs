@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeGrypeArchive, writeGrypeDatabase } from '@entrepot/fixtures/grype-database';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
 import grype from '@entrepot/plugin-scanner-grype';
-import { provideTool } from '../container-tools.mjs';
-import { makeGrypeArchive, writeGrypeDatabase } from '../grype-database.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import {
   ADVISORIES,
   CASES,
@@ -16,13 +18,11 @@ import {
   judgeUpdates,
   live,
   SILENCERS,
-} from '../scanner-cases.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+} from './scanner-cases.mjs';
 import { scanningHost } from './scanning-host.mjs';
 
 /** @import { ScanSubject } from '@entrepot/core' */
-/** @import { FixtureAdvisory } from '../trivy-database.mjs' */
+/** @import { FixtureAdvisory } from '@entrepot/fixtures/trivy-database' */
 /** @import { Tally } from '../tally.mjs' */
 
 const VULNERABLE = /** @type {ScanSubject} */ (CASES[0]?.[0]);

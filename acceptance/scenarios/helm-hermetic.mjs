@@ -4,20 +4,22 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { provideTool } from '../container-tools.mjs';
-import { chartFiles } from '../helm-charts.mjs';
-import { helm, installCmPush, packageChart, signingKey, tryHelm, writeChart } from '../helm-clients.mjs';
-import { differences, playProfile, readRecording, recordChartMuseum } from '../helm-differential.mjs';
-import { ENVIRONMENT, form, PROFILES, TOKEN_KEY } from '../helm-script.mjs';
-import { HelmUpstream } from '../helm-upstream.mjs';
-import { KubernetesApi } from '../kubernetes-api.mjs';
-import { UpstreamRegistry } from '../oci-registry.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get, MAIN } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { chartFiles } from '@entrepot/fixtures/helm-charts';
+import { form } from '@entrepot/fixtures/multipart-form';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { helm, installCmPush, packageChart, signingKey, tryHelm, writeChart } from '../clients/helm.mjs';
+import { EntrepotServer, freePort, MAIN } from '../servers/entrepot.mjs';
+import { HelmUpstream } from '../servers/helm-upstream.mjs';
+import { KubernetesApi } from '../servers/kubernetes-api.mjs';
+import { UpstreamRegistry } from '../servers/oci-registry.mjs';
 import { note } from '../tally.mjs';
+import { differences, playProfile, readRecording, recordChartMuseum } from './helm-differential.mjs';
+import { ENVIRONMENT, PROFILES, TOKEN_KEY } from './helm-script.mjs';
 
-/** @import { HelmClient } from '../helm-clients.mjs' */
+/** @import { HelmClient } from '../clients/helm.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /**

@@ -2,11 +2,11 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chooseClients, runClient } from '../clients.mjs';
-import { outputOf } from '../run-command.mjs';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { chooseClients, runClient } from '../clients/npm.mjs';
 
-/** @import { FixtureApplication } from '../fixture-application.mjs' */
-/** @import { FixtureRegistry } from '../fixture-registry.mjs' */
+/** @import { FixtureApplication } from '@entrepot/fixtures/npm-application' */
+/** @import { FixtureRegistry } from '../servers/npm-registry.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** Of the user `team` of the repository `guarded`. */

@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { provideTool } from '../container-tools.mjs';
-import { chartArchive } from '../helm-charts.mjs';
-import { fixtureImages } from '../oci-images.mjs';
-import { pushSet } from '../oci-registry.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { chartArchive } from '@entrepot/fixtures/helm-charts';
+import { fixtureImages } from '@entrepot/fixtures/oci-images';
+import { pushSet } from '@entrepot/fixtures/push-images';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { conformHosted, conformReadOnly } from './oci-hermetic.mjs';
 
 /** @import { Tally } from '../tally.mjs' */

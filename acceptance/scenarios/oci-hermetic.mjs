@@ -2,17 +2,18 @@ import { strict as assert } from 'node:assert';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { provideTool } from '../container-tools.mjs';
-import { chartArchive } from '../helm-charts.mjs';
-import { runConformance } from '../oci-conformance.mjs';
-import { digestOf, fixtureImages, ImageSet, noise } from '../oci-images.mjs';
-import { UpstreamRegistry, USERS } from '../oci-registry.mjs';
-import { rawRequest } from '../raw-request.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { chartArchive } from '@entrepot/fixtures/helm-charts';
+import { digestOf, fixtureImages, ImageSet, noise } from '@entrepot/fixtures/oci-images';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { runConformance } from '../clients/oci-conformance.mjs';
+import { rawRequest } from '../clients/raw-request.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { UpstreamRegistry, USERS } from '../servers/oci-registry.mjs';
 import { note } from '../tally.mjs';
 
-/** @import { ImagePlace, OciClient } from '../oci-clients.mjs' */
+/** @import { ImagePlace, OciClient } from '../clients/oci.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** Fewer tests than these were not a run: a wrong setting makes the conformance test leave nearly everything out. */
@@ -311,7 +312,7 @@ export async function conformReadOnly(
   });
 }
 
-/** @param {import('../oci-conformance.mjs').ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
+/** @param {import('../clients/oci-conformance.mjs').ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
 function expectConformance({ passed, failed }, least, { peer }) {
   // What others do not pass is their affair.
   if (!peer) assert.deepEqual(failed, []);

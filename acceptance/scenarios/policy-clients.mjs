@@ -1,31 +1,32 @@
 import { strict as assert } from 'node:assert';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { goClients } from '../go-clients.mjs';
-import { settleMessages } from '../message-table.mjs';
-import { openDoors, tryEveryDoor } from '../policy-bypass.mjs';
-import { goClient, helmClient, npmClient, pythonClient, skopeoClient } from '../policy-clients.mjs';
+import { get } from '@entrepot/fixtures/get';
 import {
   ADVISORY,
   AdvisoryFolder,
   IMAGE,
   policyDocument,
-  PolicyUpstreams,
   REFUSED,
   SUBJECT,
   VERSIONS,
-} from '../policy-fixtures.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get, MAIN } from '../server.mjs';
+} from '@entrepot/fixtures/policy-packages';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { goClients } from '../clients/go.mjs';
+import { settleMessages } from '../clients/message-table.mjs';
+import { goClient, helmClient, npmClient, pythonClient, skopeoClient } from '../clients/policy.mjs';
+import { EntrepotServer, freePort, MAIN } from '../servers/entrepot.mjs';
+import { PolicyUpstreams } from '../servers/policy-upstreams.mjs';
 import { note } from '../tally.mjs';
+import { openDoors, tryEveryDoor } from './policy-bypass.mjs';
 import { auditOffline, newlyVulnerable, until, withoutDatabase } from './policy-databases.mjs';
 
-/** @import { Client } from '../clients.mjs' */
-/** @import { HelmClient } from '../helm-clients.mjs' */
-/** @import { ClientMessages, Situation } from '../message-table.mjs' */
-/** @import { Outcome, PolicyClient, Way } from '../policy-clients.mjs' */
-/** @import { PythonClient } from '../python-clients.mjs' */
+/** @import { Client } from '../clients/npm.mjs' */
+/** @import { HelmClient } from '../clients/helm.mjs' */
+/** @import { ClientMessages, Situation } from '../clients/message-table.mjs' */
+/** @import { Outcome, PolicyClient, Way } from '../clients/policy.mjs' */
+/** @import { PythonClient } from '../clients/python.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 const TARBALL = (/** @type {string} */ version) => `/npm/${SUBJECT}/-/${SUBJECT}-${version}.tgz`;

@@ -2,10 +2,11 @@ import { strict as assert } from 'node:assert';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chooseClients, runClient } from '../clients.mjs';
-import { ADVISORY, policyDocument, SUBJECT, VERSIONS } from '../policy-fixtures.mjs';
-import { outputOf } from '../run-command.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { ADVISORY, policyDocument, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { chooseClients, runClient } from '../clients/npm.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 
 /** @import { PolicyScene } from './policy-clients.mjs' */
 

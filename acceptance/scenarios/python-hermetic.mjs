@@ -1,15 +1,16 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasPython, installed, pythonOfMachine, runUv } from '../python-clients.mjs';
-import { hashedRequirements, LARGE_WHEEL, REQUIREMENTS } from '../python-fixtures.mjs';
-import { PythonIndex } from '../python-index.mjs';
-import { outputOf } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { hashedRequirements, LARGE_WHEEL, REQUIREMENTS } from '@entrepot/fixtures/python-files';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { hasPython, installed, pythonOfMachine, runUv } from '../clients/python.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { PythonIndex } from '../servers/python-index.mjs';
 import { note } from '../tally.mjs';
 
-/** @import { PythonClient, PythonPlace } from '../python-clients.mjs' */
+/** @import { PythonClient, PythonPlace } from '../clients/python.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** Longer than any run, so that "nothing was asked" can be counted. */

@@ -1,13 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { outputOf } from '../run-command.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 import { compile, installOnce } from './python-hermetic.mjs';
 
-/** @import { PythonClient } from '../python-clients.mjs' */
+/** @import { PythonClient } from '../clients/python.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 const STACKS = {

@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { Agent, request as requestHttp } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Balancer } from '../balancer.mjs';
-import { Origin } from '../origin.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { Balancer } from '../servers/balancer.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */

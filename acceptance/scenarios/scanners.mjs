@@ -4,10 +4,15 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ImageSet, TYPES } from '@entrepot/fixtures/oci-images';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { tarball } from '@entrepot/fixtures/tar';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { writeTrivyDatabase } from '@entrepot/fixtures/trivy-database';
 import trivy from '@entrepot/plugin-scanner-trivy';
-import { provideTool } from '../container-tools.mjs';
-import { ImageSet, TYPES } from '../oci-images.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { grypeScenario } from './grype.mjs';
 import {
   ADVISORIES,
   CASES,
@@ -18,12 +23,7 @@ import {
   judgeUpdates,
   live,
   SILENCERS,
-} from '../scanner-cases.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort } from '../server.mjs';
-import { tarball } from '../tar.mjs';
-import { writeTrivyDatabase } from '../trivy-database.mjs';
-import { grypeScenario } from './grype.mjs';
+} from './scanner-cases.mjs';
 import { scanningHost } from './scanning-host.mjs';
 
 /** @import { ScanSubject } from '@entrepot/core' */

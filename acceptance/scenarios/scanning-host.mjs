@@ -2,18 +2,19 @@ import { strict as assert } from 'node:assert';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chooseClients, runClient } from '../clients.mjs';
-import { provideTool } from '../container-tools.mjs';
-import { fixtureVersion } from '../fixture-application.mjs';
-import { FixtureRegistry } from '../fixture-registry.mjs';
-import { pushSet } from '../oci-registry.mjs';
-import { PythonIndex } from '../python-index.mjs';
-import { wheel } from '../python-fixtures.mjs';
-import { outputOf, runCommand } from '../run-command.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { fixtureVersion } from '@entrepot/fixtures/npm-application';
+import { pushSet } from '@entrepot/fixtures/push-images';
+import { wheel } from '@entrepot/fixtures/python-files';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { chooseClients, runClient } from '../clients/npm.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { FixtureRegistry } from '../servers/npm-registry.mjs';
+import { PythonIndex } from '../servers/python-index.mjs';
 
-/** @import { ImageSet } from '../oci-images.mjs' */
-/** @import { FixtureAdvisory } from '../trivy-database.mjs' */
+/** @import { ImageSet } from '@entrepot/fixtures/oci-images' */
+/** @import { FixtureAdvisory } from '@entrepot/fixtures/trivy-database' */
 /** @import { Tally } from '../tally.mjs' */
 
 const POLICY = {

@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { setTimeout as delay } from 'node:timers/promises';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { SET_UPS, ToxicOrigin, TOXICS } from '../servers/toxic-origin.mjs';
 import { note } from '../tally.mjs';
-import { SET_UPS, ToxicOrigin, TOXICS } from '../toxic-origin.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 

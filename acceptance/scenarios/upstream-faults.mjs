@@ -2,12 +2,13 @@ import { strict as assert } from 'node:assert';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { FAULTS, FaultyOrigin, rightBody } from '../faulty-origin.mjs';
-import { Origin } from '../origin.mjs';
-import { withScratch } from '../scratch.mjs';
-import { EntrepotServer, freePort, get } from '../server.mjs';
+import { get } from '@entrepot/fixtures/get';
+import { Origin } from '@entrepot/fixtures/origin';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { FAULTS, FaultyOrigin, rightBody } from '../servers/faulty-origin.mjs';
 
-/** @import { Answer } from '../server.mjs' */
+/** @import { Answer } from '@entrepot/fixtures/get' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** How a gzip member begins (RFC 1952, section 2.3.1). */
@@ -75,7 +76,7 @@ function privateAddress() {
  * @param {EntrepotServer} setting.server
  * @param {FaultyOrigin} setting.origin
  * @param {string} setting.fault
- * @param {import('../faulty-origin.mjs').Door} setting.door
+ * @param {import('../servers/faulty-origin.mjs').Door} setting.door
  * @param {boolean} setting.harmless
  */
 async function tryFault({ server, origin, fault, door, harmless }) {

@@ -1,4 +1,4 @@
-import { goModule } from '../../acceptance/go-database.mjs';
+import { goModule } from '@entrepot/fixtures/go-database';
 import { seededBytes } from '../lib/fixtures.mjs';
 
 /** Synthetic modules. Zips have bytes that do not get smaller; `go.mod` files have 0.2 to 20 KB. */

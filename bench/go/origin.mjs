@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { GoDatabase, proxyAnswer } from '../../acceptance/go-database.mjs';
+import { GoDatabase, proxyAnswer } from '@entrepot/fixtures/go-database';
 import { serveOrigin } from '../lib/origin-server.mjs';
 import { goModules } from './fixtures.mjs';
 

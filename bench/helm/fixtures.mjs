@@ -1,4 +1,4 @@
-import { chartArchive } from '../../acceptance/helm-charts.mjs';
+import { chartArchive } from '@entrepot/fixtures/helm-charts';
 
 /** What the largest repository holds; `small` and `medium` are the first of these charts. */
 export const VERSIONS = 130;

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { chooseHelmClients } from '../../acceptance/helm-clients.mjs';
+import { provideTool } from '@entrepot/fixtures/tools';
 import { inTurn } from '../lib/crowd.mjs';
 import { get, keepAliveAgent } from '../lib/http.mjs';
 import { run, stop } from '../lib/processes.mjs';
@@ -203,7 +203,10 @@ const client = {
     ];
     try {
       for (const { url } of places) await get(`${url}/index.yaml`, { timeout: 180_000 });
-      for (const helm of await chooseHelmClients(['helm'])) {
+      for (const name of ['helm-3', 'helm-4']) {
+        const program = await provideTool(name);
+        if (program === undefined) continue;
+        const helm = { name, program };
         const samples = new Map(places.map(({ id }) => [id, []]));
         for (let turn = 0; turn < bench.options.runs && bench.timeLeft(); turn++) {
           for (const { id, url } of rotated(places, turn)) samples.get(id).push(await addRepository(bench, helm, url));

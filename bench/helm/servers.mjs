@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { provideTool } from '../../acceptance/container-tools.mjs';
-import { form } from '../../acceptance/helm-script.mjs';
+import { form } from '@entrepot/fixtures/multipart-form';
+import { provideTool } from '@entrepot/fixtures/tools';
 import { get } from '../lib/http.mjs';
 import { freePort, start, waitUntilReady } from '../lib/processes.mjs';
 import { launchEntrepot, prepare } from '../servers/entrepot.mjs';
@@ -56,7 +56,7 @@ export const chartmuseum = {
   async prepare() {
     chartMuseumPath = await provideTool('chartmuseum');
     return chartMuseumPath === undefined
-      ? { missing: 'chartmuseum is not installed (acceptance/container-tools.mjs says where it is looked for)' }
+      ? { missing: 'chartmuseum is not installed (acceptance/fixtures/tools.mjs says where it is looked for)' }
       : { version: '0.16.5, local storage' };
   },
   async launch({ folder, size = 'large' }) {

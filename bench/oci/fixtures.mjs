@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ImageSet, TYPES } from '../../acceptance/oci-images.mjs';
+import { ImageSet, TYPES } from '@entrepot/fixtures/oci-images';
 import { seededBytes } from '../lib/fixtures.mjs';
 
 /** What every server has warm: an image of a layer each of these sizes, in KB. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestOf, TYPES } from '../../acceptance/oci-images.mjs';
-import { get as ask } from '../../acceptance/server.mjs';
+import { get as ask } from '@entrepot/fixtures/get';
+import { digestOf, TYPES } from '@entrepot/fixtures/oci-images';
 import { crowd, inTurn } from '../lib/crowd.mjs';
 import { seededBytes, sha256 } from '../lib/fixtures.mjs';
 import { get, keepAliveAgent } from '../lib/http.mjs';

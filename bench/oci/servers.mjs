@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { provideTool } from '../../acceptance/container-tools.mjs';
-import { pushSet } from '../../acceptance/oci-registry.mjs';
+import { pushSet } from '@entrepot/fixtures/push-images';
+import { provideTool } from '@entrepot/fixtures/tools';
 import { freePort, run, start, waitUntilReady } from '../lib/processes.mjs';
 import { launchEntrepot, prepare } from '../servers/entrepot.mjs';
 import { warmImage } from './fixtures.mjs';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { makeZip } from '../../acceptance/go-database.mjs';
+import { makeZip } from '@entrepot/fixtures/go-database';
 import { seededBytes, sha256 } from '../lib/fixtures.mjs';
 
 /**

@@ -9,7 +9,7 @@ import npm from '@entrepot/plugin-npm';
 import oci from '@entrepot/plugin-oci';
 import pypi from '@entrepot/plugin-pypi';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { GoDatabase, goModule, proxyAnswer } from '../../../acceptance/go-database.mjs';
+import { GoDatabase, goModule, proxyAnswer } from '@entrepot/fixtures/go-database';
 
 const BASE = '/upstream/base';
 const BAD = 'what nobody may have';

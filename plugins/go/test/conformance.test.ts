@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { protocolSuite, type ProtocolCase } from '@entrepot/core/testing';
-import { decodeModule, proxyAnswer } from '../../../acceptance/go-database.mjs';
+import { decodeModule, proxyAnswer } from '@entrepot/fixtures/go-database';
 import { fixture, goPlugin } from './fixtures.js';
 
 const { database, modules } = fixture();

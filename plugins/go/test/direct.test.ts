@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTestRepository, type TestRepository } from '@entrepot/core/testing';
-import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '../../../acceptance/git-server.mjs';
-import { GithubServer } from '../../../acceptance/github-server.mjs';
+import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '@entrepot/fixtures/git-server';
+import { GithubServer } from '@entrepot/fixtures/github-server';
 import { goPlugin } from './fixtures.js';
 
 const hasTools = await hasGitTools();

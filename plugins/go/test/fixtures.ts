@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { PolicyEngine, ProtocolPlugin } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
-import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '../../../acceptance/go-database.mjs';
+import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '@entrepot/fixtures/go-database';
 import { hashZip } from '../src/dirhash.js';
 import plugin from '../src/index.js';
 
-export { dirHash, GoDatabase, goModule, makeZip } from '../../../acceptance/go-database.mjs';
+export { dirHash, GoDatabase, goModule, makeZip } from '@entrepot/fixtures/go-database';
 
 /** The plugin, as a host sees it. */
 export const goPlugin = plugin as unknown as ProtocolPlugin;

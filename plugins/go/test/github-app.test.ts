@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock, NodeTransport } from '@entrepot/core/testing';
-import { GithubServer } from '../../../acceptance/github-server.mjs';
+import { GithubServer } from '@entrepot/fixtures/github-server';
 import { GithubApp, type GithubAppSettings } from '../src/github-app.js';
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

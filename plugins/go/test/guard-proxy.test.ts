@@ -5,7 +5,7 @@ import { connect, createServer as createTcpServer, type AddressInfo } from 'node
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTestRepository } from '@entrepot/core/testing';
-import { hasGitTools } from '../../../acceptance/git-server.mjs';
+import { hasGitTools } from '@entrepot/fixtures/git-server';
 import { GuardProxy, hasProxy } from '../src/guard-proxy.js';
 import { goPlugin } from './fixtures.js';
 

@@ -1,0 +1,201 @@
+import { get } from '@entrepot/fixtures/get';
+import { GO_SUBJECT, IMAGE, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
+
+/** @import { PolicyUpstreams } from '../servers/policy-upstreams.mjs' */
+/** @import { Answer } from '@entrepot/fixtures/get' */
+
+/**
+ * A way to something: what a version is served at, or a document that must not name it.
+ * @typedef {object} Door
+ * @property {string} format
+ * @property {string} path below the server
+ * @property {'artifact' | 'document'} kind of a document that is of more than one version, only the version must not be in it
+ * @property {Record<string, string>} [headers]
+ */
+
+const NPM_SHORT = 'application/vnd.npm.install-v1+json';
+const SIMPLE_JSON = 'application/vnd.pypi.simple.v1+json';
+const SIMPLE_HTML = 'application/vnd.pypi.simple.v1+html';
+/** Ways of asking for the same. */
+const QUESTIONS = [
+  { method: 'GET', headers: {} },
+  { method: 'HEAD', headers: {} },
+  { method: 'GET', headers: { range: 'bytes=0-0' } },
+  { method: 'GET', headers: { range: 'bytes=-1' } },
+  { method: 'GET', headers: { 'accept-encoding': 'gzip, br, zstd' } },
+  { method: 'GET', headers: { 'cache-control': 'only-if-cached' } },
+  { method: 'GET', headers: { 'if-modified-since': 'Fri, 01 Jan 2100 00:00:00 GMT' } },
+  { method: 'GET', headers: { 'if-none-match': '*' } },
+  { method: 'GET', headers: { 'x-forwarded-host': 'elsewhere.example.com', 'x-forwarded-proto': 'https' } },
+];
+
+/**
+ * Every door to one version of every format.
+ * @param {PolicyUpstreams} upstreams
+ * @param {string} version
+ * @param {{ isMalicious: boolean }} options of a version that is refused for something else, `go.mod` and `.info` stay readable:
+ *   the graphs of other modules need them
+ * @returns {Door[]}
+ */
+function doorsTo(upstreams, version, { isMalicious }) {
+  const wheel = upstreams.python.projects.get(SUBJECT)?.files.find((file) => file.version === version);
+  const file = `/pypi/files/${SUBJECT}/${wheel?.sha256.slice(0, 16)}/${wheel?.filename}`;
+  const goFiles = isMalicious ? ['zip', 'info', 'mod'] : ['zip'];
+  const npm = `/npm/${SUBJECT}`;
+  const go = `/go/${GO_SUBJECT}/@v/v${version}`;
+  const image = upstreams.oci === undefined ? undefined : upstreams.image.tagged(version);
+  const child = image && JSON.parse(image.bytes.toString()).manifests[0].digest;
+  return [
+    ...artifacts('npm', [
+      `${npm}/-/${SUBJECT}-${version}.tgz`,
+      `${npm}/-/${SUBJECT}-${version}.tgz?x=1`,
+      `${npm}/-/%73ubject-${version}.tgz`,
+      `${npm}/-/${SUBJECT}%2D${version}.tgz`,
+      `${npm}/%2D/${SUBJECT}-${version}.tgz`,
+      `/%6epm/${SUBJECT}/-/${SUBJECT}-${version}.tgz`,
+      `${npm}/${version}`,
+      `${npm}/=${version}`,
+      `${npm}/v${version}`,
+      `${npm}/download/${SUBJECT}-${version}.tgz`,
+    ]),
+    ...documents(
+      'npm',
+      [npm, `${npm}?write=true`, `/npm/%73ubject`, `${npm}/latest`, `${npm}/bad`],
+      ['application/json', NPM_SHORT, `${NPM_SHORT}; q=1.0, application/json; q=0.8`, '*/*'],
+    ),
+    ...documents('npm', [`/npm/-/package/${SUBJECT}/dist-tags`], ['application/json']),
+    ...artifacts('PyPI', [
+      file,
+      `${file}.metadata`,
+      `${file}.provenance`,
+      `${file}.asc`,
+      `${file}?x=1`,
+      file.replace('-py3', '%2Dpy3'),
+      file.replace('/files/subject/', '/files/Subject/'),
+      `/pypi/pypi/${SUBJECT}/${version}/json`,
+      `/pypi/integrity/${SUBJECT}/${version}/${wheel?.filename}/provenance`,
+    ]),
+    ...documents(
+      'PyPI',
+      [`/pypi/simple/${SUBJECT}/`, `/pypi/simple/${SUBJECT}`, '/pypi/simple/SUBJECT/', `/pypi/pypi/${SUBJECT}/json`],
+      ['text/html', SIMPLE_JSON, SIMPLE_HTML, 'application/vnd.pypi.simple.latest+json', '*/*'],
+    ),
+    ...documents('PyPI', [`/pypi/simple/${SUBJECT}/?format=${encodeURIComponent(SIMPLE_JSON)}`], ['*/*']),
+    ...artifacts(
+      'Go',
+      goFiles.flatMap((end) => [
+        `${go}.${end}`,
+        `${go}.${end}?x=1`,
+        `/go/cached-only/${GO_SUBJECT}/@v/v${version}.${end}`,
+        `${go.replace('/@v/', '/%40v/')}.${end}`,
+        `${go.replace('example.test', 'example%2Etest')}.${end}`,
+      ]),
+    ),
+    ...documents('Go', [`/go/${GO_SUBJECT}/@v/list`, `/go/${GO_SUBJECT}/@latest`], ['*/*']),
+    ...artifacts('Helm', [
+      `/helm/charts/${SUBJECT}-${version}.tgz`,
+      `/helm/charts/${SUBJECT}-${version}.tgz.prov`,
+      `/helm/charts/${SUBJECT}-${version}.tgz?x=1`,
+      `/helm/charts/%73ubject-${version}.tgz`,
+      `/helm/charts/${SUBJECT}%2D${version}.tgz`,
+      `/helm/${SUBJECT}-${version}.tgz`,
+    ]),
+    ...documents('Helm', ['/helm/index.yaml', '/helm/index.json', '/helm/index.yaml?x=1'], ['*/*', 'application/json']),
+    ...(image === undefined
+      ? []
+      : [
+          ...artifacts('OCI', [
+            `/v2/oci/${IMAGE}/manifests/${version}`,
+            `/v2/oci/${IMAGE}/manifests/${image.descriptor.digest}`,
+            `/v2/oci/${IMAGE}/manifests/${child}`,
+            `/v2/oci/${IMAGE}/manifests/${version}?ns=example.com`,
+            `/v2/oci/${IMAGE}/manifests/${version.replaceAll('.', '%2E')}`,
+          ]).flatMap((door) => [
+            door,
+            { ...door, headers: { accept: 'application/vnd.oci.image.index.v1+json' } },
+            { ...door, headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' } },
+          ]),
+          ...documents('OCI', [`/v2/oci/${IMAGE}/tags/list`, `/v2/oci/${IMAGE}/tags/list?n=100`], ['*/*']),
+        ]),
+  ];
+}
+
+const FILE_DOORS = artifacts('files', [
+  '/files/tools/bad.bin',
+  '/files/tools/bad.bin?x=1',
+  '/files/tools/%62ad.bin',
+  '/files/tools/bad%2Ebin',
+  '/files/%74ools/bad.bin',
+  '/files/tools/./bad.bin',
+  '/files/other/../tools/bad.bin',
+  '/files//tools/bad.bin',
+]);
+
+/** @param {string} format @param {readonly string[]} paths @returns {Door[]} */
+function artifacts(format, paths) {
+  return paths.map((path) => ({ format, path, kind: 'artifact' }));
+}
+
+/** @param {string} format @param {readonly string[]} paths @param {readonly string[]} accepts @returns {Door[]} */
+function documents(format, paths, accepts) {
+  return paths.flatMap((path) => accepts.map((accept) => ({ format, path, kind: 'document', headers: { accept } })));
+}
+
+/**
+ * Asks for refused versions in every way.
+ * @param {string} url of the server
+ * @param {PolicyUpstreams} upstreams
+ * @returns {Promise<{ asked: number, allowed: string[], refused: ReadonlyMap<string, number> }>} `allowed`: what came through;
+ *   `refused`: how many replies of 403 there were of each format
+ */
+export async function tryEveryDoor(url, upstreams) {
+  const { vulnerable, malicious, fresh } = VERSIONS;
+  /** @type {string[]} */
+  const allowed = [];
+  /** @type {Map<string, number>} */
+  const refused = new Map();
+  let asked = 0;
+  for (const version of [vulnerable, malicious, fresh]) {
+    const doors = doorsTo(upstreams, version, { isMalicious: version === malicious });
+    for (const door of version === malicious ? [...doors, ...FILE_DOORS] : doors) {
+      for (const { method, headers } of QUESTIONS) {
+        const answer = await get(url + door.path, { method, headers: { ...headers, ...door.headers } });
+        asked += 1;
+        if (answer.status === 403) refused.set(door.format, (refused.get(door.format) ?? 0) + 1);
+        if (!cameThrough(door, answer, version)) continue;
+        allowed.push(`${method} ${door.path} ${JSON.stringify({ ...headers, ...door.headers })}: ${answer.status}`);
+      }
+    }
+  }
+  return { asked, allowed, refused };
+}
+
+/** @param {Door} door @param {Answer} answer @param {string} version */
+function cameThrough({ kind }, { status, body }, version) {
+  const isServed = (status >= 200 && status < 300) || status === 304;
+  if (kind === 'artifact') return isServed;
+  return isServed && offeredBy(body.toString()).includes(version);
+}
+
+/** A document without the member that has npm print why there is no more. @param {string} text */
+function offeredBy(text) {
+  if (!text.includes('"policyRestrictions"')) return text;
+  try {
+    return JSON.stringify({ ...JSON.parse(text), policyRestrictions: undefined });
+  } catch {
+    // A part of it.
+    return text;
+  }
+}
+
+/** The same doors to a version that everybody may have: some of each format have to be open. @param {string} url @param {PolicyUpstreams} upstreams */
+export async function openDoors(url, upstreams) {
+  /** @type {Map<string, number>} */
+  const open = new Map();
+  for (const door of doorsTo(upstreams, VERSIONS.good, { isMalicious: true })) {
+    const answer = await get(url + door.path, { headers: door.headers ?? {} });
+    const name = `${door.format} ${door.kind}`;
+    if (cameThrough(door, answer, VERSIONS.good)) open.set(name, (open.get(name) ?? 0) + 1);
+  }
+  return open;
+}

@@ -1,0 +1,64 @@
+import { GoDatabase, proxyAnswer } from '@entrepot/fixtures/go-database';
+import { Origin } from '@entrepot/fixtures/origin';
+import { goModules, helmCharts, imageSet, npmPackages, pythonProjects } from '@entrepot/fixtures/policy-packages';
+import { HelmUpstream } from './helm-upstream.mjs';
+import { FixtureRegistry } from './npm-registry.mjs';
+import { UpstreamRegistry } from './oci-registry.mjs';
+import { PythonIndex } from './python-index.mjs';
+
+/** Upstreams of every format, on loopback. */
+export class PolicyUpstreams {
+  #folder;
+  npm = new FixtureRegistry({ packages: npmPackages() });
+  python = new PythonIndex();
+  goDatabase = new GoDatabase();
+  #modules = goModules(this.goDatabase);
+  go = new Origin((request, response) => {
+    const answer = proxyAnswer(this.#modules, this.goDatabase, (request.url ?? '').slice(1));
+    if (answer === undefined) return void response.writeHead(404).end('not found');
+    response.writeHead(200, { 'content-type': answer.mediaType }).end(answer.body);
+  });
+  helm = new HelmUpstream();
+  files = new Origin((request, response) => {
+    const isThere = /^\/tools\/(good|bad)\.bin$/.test(request.url ?? '');
+    response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/octet-stream' });
+    response.end(request.method === 'HEAD' || !isThere ? undefined : `the file ${request.url}`);
+  });
+  image = imageSet();
+  /** Absent: this machine has no registry program. @type {UpstreamRegistry | undefined} */
+  oci;
+
+  /** @param {string} folder empty */
+  constructor(folder) {
+    this.#folder = folder;
+    this.python.projects = pythonProjects();
+    this.helm.charts = helmCharts();
+  }
+
+  async start() {
+    for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.start();
+    const binary = await UpstreamRegistry.program();
+    if (binary === undefined) return this;
+    this.oci = new UpstreamRegistry(this.#folder, { binary, tokens: false });
+    await this.oci.start();
+    await this.oci.preload(this.image);
+    return this;
+  }
+
+  async stop() {
+    for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.stop();
+    await this.oci?.stop();
+  }
+
+  /** The `repositories` of a configuration. */
+  repositories() {
+    return {
+      npm: { type: 'npm', upstream: this.npm.url },
+      pypi: this.python.repository(),
+      go: { type: 'go', upstream: this.go.url, sumdb: this.goDatabase.verifierKey, unverified: '', private: '' },
+      helm: { type: 'helm', upstream: this.helm.url },
+      files: { type: 'files', upstream: this.files.url, rules: [{ match: '**', policy: 'immutable' }] },
+      ...(this.oci !== undefined && { oci: { type: 'oci', upstream: this.oci.url } }),
+    };
+  }
+}
