@@ -15,8 +15,11 @@ export async function prepare() {
   return found ? { version: `Node ${process.version}` } : { missing: `${MAIN} is not built (npx tsc -b)` };
 }
 
-/** Entrepot with these repositories. `more`: other keys of its configuration; `nodeArguments`: for a profiler. */
-export async function launchEntrepot({ folder, repositories, more = {}, nodeArguments = [] }) {
+/**
+ * Entrepot with these repositories. `more`: other keys of its configuration; `nodeArguments`: for a profiler; `main`: of another
+ * checkout.
+ */
+export async function launchEntrepot({ folder, repositories, more = {}, nodeArguments = [], main = MAIN }) {
   const port = await freePort();
   const configuration = join(folder, 'entrepot.yaml');
   const settings = {
@@ -30,7 +33,7 @@ export async function launchEntrepot({ folder, repositories, more = {}, nodeArgu
   // JSON is YAML.
   await writeFile(configuration, JSON.stringify(settings, null, 2));
   const since = performance.now();
-  const started = start(process.execPath, [...nodeArguments, MAIN, 'serve', '-c', configuration], {
+  const started = start(process.execPath, [...nodeArguments, main, 'serve', '-c', configuration], {
     cwd: folder,
     env: { ...process.env, NODE_ENV: 'production' },
   });
