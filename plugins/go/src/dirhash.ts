@@ -1,4 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
+import type { WorkTurns } from '@entrepot/core';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
 import { ZipError, ZipReader, type ZipFile } from './zip-reader.js';
@@ -13,27 +14,35 @@ export interface ZipSums {
 
 /** The `h1:` hash of a `go.mod` file. */
 export function hashGoMod(bytes: Uint8Array): string {
-  return summary([['go.mod', createHash('sha256').update(bytes)]]);
+  return summary([['go.mod', hash('sha256', bytes)]]);
 }
 
 /**
  * Reads a module's zip whole, checks it by the rules of `go` (golang.org/x/mod/zip, CheckZip) and sums it up
  * (golang.org/x/mod/sumdb/dirhash, Hash1).
+ * @param source the path of the zip, or its bytes
+ * @param turns absent where nobody else is kept waiting
  * @throws ZipError saying what is wrong
  */
-export async function hashZip(path: string, module: string, version: string): Promise<ZipSums> {
-  const zip = new ZipReader(path);
+export async function hashZip(
+  source: string | Uint8Array,
+  module: string,
+  version: string,
+  turns?: WorkTurns,
+): Promise<ZipSums> {
+  const zip = new ZipReader(source);
   try {
     const prefix = `${module}@${version}/`;
     checkFiles(zip.files, prefix);
-    const sums: [string, Hash][] = [];
+    const sums: [string, string][] = [];
     let goModHash: string | undefined;
     // As they lie in the zip: it is read from its beginning to its end.
     for (const file of [...zip.files].sort((one, other) => one.offset - other.offset)) {
-      const hash = createHash('sha256');
-      for await (const bytes of zip.content(file)) hash.update(bytes);
-      if (file.name === `${prefix}go.mod`) goModHash = summary([['go.mod', hash.copy()]]);
-      sums.push([file.name, hash]);
+      const bytes = zip.whole(file);
+      const sum = bytes === undefined ? await sumOf(zip.content(file)) : hash('sha256', bytes);
+      if (file.name === `${prefix}go.mod`) goModHash = summary([['go.mod', sum]]);
+      sums.push([file.name, sum]);
+      await turns?.pause();
     }
     return { hash: summary(sums), goModHash };
   } finally {
@@ -41,17 +50,19 @@ export async function hashZip(path: string, module: string, version: string): Pr
   }
 }
 
+async function sumOf(content: AsyncIterable<Uint8Array>): Promise<string> {
+  const sum = createHash('sha256');
+  for await (const bytes of content) sum.update(bytes);
+  return sum.digest('hex');
+}
+
 /** `h1:` of lines of `hash  name`, names in the order of their bytes. */
-function summary(sums: readonly (readonly [string, Hash])[]): string {
+function summary(sums: readonly (readonly [name: string, sum: string])[]): string {
   const lines = sums
-    .map(([name, hash]) => ({ name: Buffer.from(name), hash }))
+    .map(([name, sum]) => ({ name: Buffer.from(name), sum }))
     .sort((one, other) => Buffer.compare(one.name, other.name));
   const whole = createHash('sha256');
-  for (const { name, hash } of lines)
-    whole
-      .update(`${hash.digest('hex')}  `)
-      .update(name)
-      .update('\n');
+  for (const { name, sum } of lines) whole.update(`${sum}  `).update(name).update('\n');
   return `h1:${whole.digest('base64')}`;
 }
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerThreads } from '@entrepot/core';
+import { WorkerThreads, WorkTurns } from '@entrepot/core';
 import { hashZip, type ZipSums } from './dirhash.js';
 import type { HashAnswer, HashTask } from './hash-worker.js';
 import { ZipError } from './zip-reader.js';
@@ -22,13 +22,14 @@ export class HashPool {
   #disposed = false;
 
   /**
-   * What the zip at `path` comes to.
+   * What a zip comes to.
    * @param size bytes of the zip
    * @throws ZipError saying what is wrong with the zip
    */
   async hash(task: HashTask, size: number): Promise<ZipSums> {
     // A worker runs what was built; on the sources alone there is none.
-    if (size < SMALL || import.meta.url.endsWith('.ts')) return await hashZip(task.path, task.module, task.version);
+    if (size < SMALL || import.meta.url.endsWith('.ts'))
+      return await hashZip(task.source, task.module, task.version, new WorkTurns());
     return await new Promise((resolve, reject) => {
       this.#queue.push({ task, resolve, reject });
       this.#next();

@@ -4,7 +4,8 @@ import { ZipError } from './zip-reader.js';
 
 /** What a worker is asked. */
 export interface HashTask {
-  readonly path: string;
+  /** The path of the zip, or its bytes. */
+  readonly source: string | Uint8Array;
   readonly module: string;
   readonly version: string;
 }
@@ -15,8 +16,8 @@ export type HashAnswer =
   | { readonly refused: string }
   | { readonly failed: string };
 
-parentPort?.on('message', ({ path, module, version }: HashTask) => {
-  hashZip(path, module, version)
+parentPort?.on('message', ({ source, module, version }: HashTask) => {
+  hashZip(source, module, version)
     .catch((error: Error): HashAnswer =>
       error instanceof ZipError ? { refused: error.message } : { failed: error.message },
     )

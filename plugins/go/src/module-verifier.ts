@@ -1,8 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createWriteStream } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { EntrepotError, type ArtifactResource, type Content, type VerifyContext } from '@entrepot/core';
 import { hashGoMod } from './dirhash.js';
 import { readInfo } from './documents.js';
@@ -21,6 +16,12 @@ export interface ModuleVerification {
   readonly isVerified: (path: string) => boolean;
 }
 
+/** The `h1:` hashes that a record promises. */
+interface Promised {
+  readonly zip?: string;
+  readonly goMod?: string;
+}
+
 /**
  * Checks a file of a module version before it is kept: an `.info` by what it names, `.mod` and `.zip` by Go's rules and
  * their checksums in the authenticated record.
@@ -35,12 +36,12 @@ export async function verifyModuleFile(
   const { name: path = '', version = '' } = artifact.coordinates ?? {};
   const subject = `${path}@${version}`;
 
-  async function promised(what: string): Promise<string | undefined> {
-    if (!isVerified(path)) return undefined;
-    const resource = record(path, version);
+  /** The checksums of the version and of its `go.mod`, by the checksum database; `undefined` where it does not tie them. */
+  async function promised(): Promise<Promised> {
+    if (!isVerified(path)) return {};
     try {
-      const { text } = parseLookup(await (await read(resource)).bytes(LARGEST_PROOF));
-      return hashInRecord(text, path, what);
+      const { text } = parseLookup(await (await read(record(path, version))).bytes(LARGEST_PROOF));
+      return { zip: hashInRecord(text, path, version), goMod: hashInRecord(text, path, `${version}/go.mod`) };
     } catch (error) {
       if (error instanceof EntrepotError && (error as EntrepotError).kind === 'not-found') {
         const advice = 'list it under "unverified" or "private" if it is not public';
@@ -58,7 +59,7 @@ export async function verifyModuleFile(
   if (artifact.filename.endsWith('.mod')) {
     if (content.size > LARGEST_GO_MOD) throw mismatch(subject, `its go.mod has more than ${LARGEST_GO_MOD} bytes`);
     const bytes = await content.bytes(LARGEST_GO_MOD);
-    const wanted = await promised(`${version}/go.mod`);
+    const { goMod: wanted } = await promised();
     if (wanted === undefined && !/^[ \t]*module[ \t("]/m.test(Buffer.from(bytes).toString('latin1'))) {
       throw malformed(`${subject}.mod`, 'expected a module directive');
     }
@@ -67,33 +68,19 @@ export async function verifyModuleFile(
   }
   if (content.size > LARGEST_ZIP) throw mismatch(subject, `its zip has more than ${LARGEST_ZIP} bytes`);
   // Asked for at once: hashing takes a while.
-  const [wanted, wantedGoMod, sums] = await Promise.all([
-    promised(version),
-    promised(`${version}/go.mod`),
-    withFile(content, (file) => pool.hash({ path: file, module: path, version }, content.size)).catch(
-      (error: unknown) => {
+  const [wanted, sums] = await Promise.all([
+    promised(),
+    pool
+      .hash({ source: content.path ?? (await content.bytes(LARGEST_ZIP)), module: path, version }, content.size)
+      .catch((error: unknown) => {
         throw error instanceof ZipError ? mismatch(`${subject} zip`, error.message, 'MODULE_ZIP') : error;
-      },
-    ),
+      }),
   ]);
-  requireHash(`${subject} zip`, wanted, sums.hash);
-  if (sums.goModHash !== undefined) requireHash(`the go.mod in the zip of ${subject}`, wantedGoMod, sums.goModHash);
+  requireHash(`${subject} zip`, wanted.zip, sums.hash);
+  if (sums.goModHash !== undefined) requireHash(`the go.mod in the zip of ${subject}`, wanted.goMod, sums.goModHash);
 }
 
 function requireHash(subject: string, wanted: string | undefined, found: string): void {
   if (wanted === undefined || wanted === found) return;
   throw mismatch(subject, `expected ${wanted}, the upstream sent ${found}`);
-}
-
-/** Hands over the bytes as a file; one that they are already in where there is one. */
-async function withFile<Result>(content: Content, use: (path: string) => Promise<Result>): Promise<Result> {
-  if (content.path !== undefined) return await use(content.path);
-  const folder = await mkdtemp(join(tmpdir(), 'entrepot-go-'));
-  try {
-    const path = join(folder, 'module.zip');
-    await pipeline(content.stream(), createWriteStream(path));
-    return await use(path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

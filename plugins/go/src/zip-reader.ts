@@ -42,34 +42,56 @@ const REFUSED_FLAGS = 0x2061;
  */
 export class ZipReader {
   readonly files: readonly ZipFile[];
-  readonly #descriptor: number;
+  /** Absent where all bytes are in memory. */
+  readonly #descriptor: number | undefined;
   readonly #dataEnds: ReadonlyMap<ZipFile, number>;
-  #window: Buffer = Buffer.alloc(0);
+  #window: Buffer;
   #windowStart = 0;
 
-  /** @throws ZipError */
-  constructor(path: string) {
-    this.#descriptor = openSync(path, 'r');
+  /**
+   * @param source the path of the zip, or its bytes
+   * @throws ZipError
+   */
+  constructor(source: string | Uint8Array) {
+    const isPath = typeof source === 'string';
+    this.#window = isPath ? Buffer.alloc(0) : Buffer.from(source.buffer, source.byteOffset, source.length);
+    this.#descriptor = isPath ? openSync(source, 'r') : undefined;
     try {
-      const { entries, start } = this.#readDirectory(fstatSync(this.#descriptor).size);
+      const size = this.#descriptor === undefined ? this.#window.length : fstatSync(this.#descriptor).size;
+      const { entries, start } = this.#readDirectory(size);
       this.files = entries;
       this.#dataEnds = dataEnds(entries, start);
     } catch (error) {
-      closeSync(this.#descriptor);
+      this.close();
       throw error;
     }
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
   }
 
   /**
-   * The bytes of a file. Ends with an error when they are not as many as the directory says, or have another CRC.
+   * All bytes of a file that is unpacked in one go; `undefined` for a larger one.
+   * @throws ZipError when they are not as many as the directory says, or have another CRC
+   */
+  whole(file: ZipFile): Uint8Array | undefined {
+    if (file.size > AT_ONCE || file.compressed > AT_ONCE) return undefined;
+    const start = this.#dataStart(file);
+    requireOneSize(file);
+    const packed = this.#read(start, file.compressed);
+    const bytes = file.method === 0 ? packed : inflated(file, packed);
+    requireSum(file, bytes.length, crc32(bytes));
+    return bytes;
+  }
+
+  /**
+   * The bytes of a file, a piece at a time. Ends with an error when they are not as many as the directory says, or have another CRC.
    * @throws ZipError
    */
   async *content(file: ZipFile): AsyncGenerator<Uint8Array> {
     const start = this.#dataStart(file);
+    requireOneSize(file);
     let size = 0;
     let crc = 0;
     for await (const bytes of this.#unpacked(file, start)) {
@@ -78,25 +100,12 @@ export class ZipReader {
       crc = crc32(bytes, crc);
       yield bytes;
     }
-    if (size !== file.size) throw new ZipError(`${printed(file.name)} is not of the size that the directory says`);
-    if (crc !== file.crc) throw new ZipError(`${printed(file.name)} has another CRC than the directory says`);
+    requireSum(file, size, crc);
   }
 
   async *#unpacked(file: ZipFile, start: number): AsyncGenerator<Uint8Array> {
     if (file.method === 0) {
-      if (file.compressed !== file.size) throw new ZipError(`${printed(file.name)} is stored with two sizes`);
       yield* this.#pieces(start, file.compressed);
-      return;
-    }
-    if (file.size <= AT_ONCE && file.compressed <= AT_ONCE) {
-      try {
-        // One byte more than it may have: one that has more shows at once, and all that it may have is one buffer.
-        const chunkSize = Math.max(SMALLEST_CHUNK, file.size + 1);
-        const maxOutputLength = Math.max(file.size, 1);
-        yield inflateRawSync(this.#read(start, file.compressed), { chunkSize, maxOutputLength });
-      } catch {
-        throw new ZipError(`${printed(file.name)} cannot be unpacked to the size that the directory says`);
-      }
       return;
     }
     const inflate = createInflateRaw();
@@ -187,8 +196,9 @@ export class ZipReader {
   #read(position: number, length: number): Buffer {
     let at = position - this.#windowStart;
     if (at < 0 || at + length > this.#window.length) {
+      if (this.#descriptor === undefined) throw new ZipError('the zip ends too early');
       const isLarge = length > WINDOW / 4;
-      const bytes = this.#readUpTo(position, isLarge ? length : WINDOW);
+      const bytes = readUpTo(this.#descriptor, position, isLarge ? length : WINDOW);
       if (bytes.length < length) throw new ZipError('the zip ends too early');
       if (isLarge) return bytes;
       this.#window = bytes;
@@ -197,18 +207,39 @@ export class ZipReader {
     }
     return this.#window.subarray(at, at + length);
   }
+}
 
-  /** Into a buffer of its own: what was handed out before stays as it is. */
-  #readUpTo(position: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(length);
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#descriptor, bytes, done, length - done, position + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return bytes.subarray(0, done);
+function requireOneSize(file: ZipFile): void {
+  if (file.method === 0 && file.compressed !== file.size)
+    throw new ZipError(`${printed(file.name)} is stored with two sizes`);
+}
+
+function requireSum(file: ZipFile, size: number, crc: number): void {
+  if (size !== file.size) throw new ZipError(`${printed(file.name)} is not of the size that the directory says`);
+  if (crc !== file.crc) throw new ZipError(`${printed(file.name)} has another CRC than the directory says`);
+}
+
+function inflated(file: ZipFile, packed: Buffer): Buffer {
+  try {
+    // One byte more than it may have: one that has more shows at once, and all that it may have is one buffer.
+    const chunkSize = Math.max(SMALLEST_CHUNK, file.size + 1);
+    const maxOutputLength = Math.max(file.size, 1);
+    return inflateRawSync(packed, { chunkSize, maxOutputLength });
+  } catch {
+    throw new ZipError(`${printed(file.name)} cannot be unpacked to the size that the directory says`);
   }
+}
+
+/** Reads into a buffer of its own: what was handed out before stays as it is. */
+function readUpTo(descriptor: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(descriptor, bytes, done, length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
 }
 
 function parseDirectory(bytes: Buffer, count: number): ZipFile[] {

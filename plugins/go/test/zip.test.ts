@@ -19,7 +19,12 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function sums(zip: Buffer) {
   const path = join(folder, 'module.zip');
   await writeFile(path, zip);
-  return await hashZip(path, 'example.com/m', 'v1.0.0');
+  const [fromFile, fromMemory] = await Promise.allSettled(
+    [path, zip].map((source) => hashZip(source, 'example.com/m', 'v1.0.0')),
+  );
+  expect(fromMemory).toEqual(fromFile);
+  if (fromFile?.status !== 'fulfilled') throw fromFile?.reason;
+  return fromFile.value;
 }
 
 const files = (...names: string[]): Files => names.map((name) => [PREFIX + name, Buffer.from(`content of ${name}`)]);
