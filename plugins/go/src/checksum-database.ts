@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   ByteLru,
   EntrepotError,
@@ -68,8 +69,10 @@ export class ChecksumDatabase {
   readonly #edges = new Map<number, EdgeProof>();
   /** Trees that were proven to be part of the newest one: as that only grows, they stay so. */
   readonly #proven = new WeakSet<SignedTree>();
-  /** The hashes that full tiles come to. Tiles in memory never change. */
-  readonly #sums = new WeakMap<Uint8Array, Buffer>();
+  /** The hashes that full tiles come to, by the digests of their bytes: each is wanted as it comes, and for records. */
+  readonly #sums = new ByteLru<Buffer>(TILES_IN_MEMORY, () => 1);
+  /** Notes whose signature was found right, by their digests: most lookups come with the same few. */
+  readonly #notes = new ByteLru<SignedTree>(TREES_IN_MEMORY, () => 1);
   /** The tiles in which the edge of the newest tree was last found right. */
   #edge: { readonly tree: SignedTree; readonly bytes: readonly Uint8Array[] } | undefined;
   readonly #tiles = new ByteLru<Uint8Array>(TILES_IN_MEMORY, () => 1);
@@ -134,7 +137,7 @@ export class ChecksumDatabase {
       } else if (tile.width === TILE_WIDTH) {
         const parent = await this.#tileBytes(tileOf(tree.size, tile.level + 1, tile.index), read);
         const wanted = hashAt(parent, tile.index % TILE_WIDTH);
-        if (!subtreeHash(bytes, 0, TILE_WIDTH).equals(wanted)) throw inconsistent();
+        if (!this.#sumOf(bytes).equals(wanted)) throw inconsistent();
       } else {
         await this.#proveEdge(tree, tile, bytes, read);
       }
@@ -167,7 +170,7 @@ export class ChecksumDatabase {
 
   /** Opens a signed tree head, and lets tiles be verified against it. */
   #register(note: Uint8Array): SignedTree {
-    const tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: bareNote(note, this.#verifier) };
+    const tree = this.#opened(note);
     const known = this.#trees.get(tree.size);
     if (known !== undefined && !known.root.equals(tree.root)) throw this.#fork(known, tree);
     if (known !== undefined) return known;
@@ -180,6 +183,16 @@ export class ChecksumDatabase {
       }
     }
     for (const wake of this.#waiting) wake();
+    return tree;
+  }
+
+  #opened(note: Uint8Array): SignedTree {
+    const digest = hash('sha256', note);
+    let tree = this.#notes.get(digest);
+    if (tree === undefined) {
+      tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: bareNote(note, this.#verifier) };
+      this.#notes.set(digest, tree);
+    }
     return tree;
   }
 
@@ -231,8 +244,9 @@ export class ChecksumDatabase {
 
   /** The hash that a full tile comes to. */
   #sumOf(tile: Uint8Array): Buffer {
-    let sum = this.#sums.get(tile);
-    if (sum === undefined) this.#sums.set(tile, (sum = subtreeHash(tile, 0, TILE_WIDTH)));
+    const digest = hash('sha256', tile);
+    let sum = this.#sums.get(digest);
+    if (sum === undefined) this.#sums.set(digest, (sum = subtreeHash(tile, 0, TILE_WIDTH)));
     return sum;
   }
 
