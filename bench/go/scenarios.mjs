@@ -325,7 +325,8 @@ async function download(go, bench, server, { database }, timeout) {
     const found = output.trim().slice(0, 300) || `not done within ${timeout / 1000} s`;
     return { milliseconds, failed: code === 0 ? 0 : 1, reason: code === 0 ? undefined : found };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // A child of `go` may still write there.
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

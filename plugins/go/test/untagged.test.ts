@@ -43,7 +43,7 @@ async function go({ repository }: GoRepository, args: readonly string[]): Promis
   onTestFinished(async () => {
     server.close();
     server.closeAllConnections();
-    await rm(home, { recursive: true, force: true });
+    await rm(home, { recursive: true, force: true, maxRetries: 5 });
   });
   const { PATH: path } = process.env;
   const proxy = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
