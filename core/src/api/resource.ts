@@ -139,6 +139,8 @@ export interface ArtifactResource extends StoredResource {
    * absent: it may not, the artifact is not found.
    */
   readonly descriptionOptional?: boolean | undefined;
+  /** What `verify` reads of other documents at any rate: it is asked for along with the bytes. Absent: only once `verify` reads it. */
+  readonly verifiedBy?: DocumentResource | undefined;
   /**
    * The artifacts (this one among them) that must be one copy for ever, on every replica: all of them are fetched and
    * verified, then published at once or not at all, and whoever comes second serves the first one's copy. Each member

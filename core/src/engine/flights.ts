@@ -229,15 +229,23 @@ export class Flights {
 
   #plan(resource: ArtifactResource | DocumentResource, kept: Entry | undefined, keep: FlightPlan['keep']): FlightPlan {
     const reads = new Set<() => void>();
+    const verifiedBy = resource.kind === 'artifact' ? resource.verifiedBy : undefined;
+    let ahead: Promise<Content> | undefined;
     return {
       resource,
       rule: this.rule(resource),
       kept,
       keep,
       // Of what flies together, each is judged for who asks for it: one that is refused must not keep back the others.
-      describe: () => (keep === 'blob' ? this.#described(resource) : this.admitted(resource)),
+      describe: async () => {
+        const description = await (keep === 'blob' ? this.#described(resource) : this.admitted(resource));
+        // Of what policy refuses nothing is asked. The hook hears of what is wrong with it.
+        ahead ??= verifiedBy && this.read(verifiedBy, reads);
+        ahead?.catch(() => {});
+        return description;
+      },
       startsEarly: keep !== 'blob' && kept === undefined && this.#startsEarly(resource),
-      read: (other) => this.read(other, reads),
+      read: (other) => (other.key === verifiedBy?.key && ahead) || this.read(other, reads),
       abandonReads: () => reads.forEach((abandon) => abandon()),
       describeAnew: () => this.#describedAnew(resource),
       described: (digest, reading) => this.#known.set(resource.key, digest, reading),
@@ -628,14 +636,15 @@ export class Flights {
     flight.abort(abandoned(resource));
   }
 
-  /** The bytes of an entry, from the store. */
+  /** The bytes of an entry: small ones from memory, where they are, else from the store. */
   storedContent(entry: Entry): Content {
     const { blobs } = this.#context.services.storage;
     return contentOf(entry.size, entry.mediaType, async function* read() {
-      const stream = await blobs.open(entry.digest, entry.size);
+      const stream = blobs.peek(entry.digest) ?? (await blobs.open(entry.digest, entry.size));
       if (stream === undefined)
         throw new EntrepotError('storage', `The blob of ${entry.key} is missing`, { code: 'BLOB_MISSING' });
-      yield* stream as AsyncIterable<Uint8Array>;
+      if (stream instanceof Uint8Array) yield stream;
+      else yield* stream as AsyncIterable<Uint8Array>;
     });
   }
 

@@ -144,7 +144,10 @@ export function createRoutes({ repository, database, sourceOf }: RouteSettings):
     const version = file === null ? undefined : unescapeVersion(file[1] as string);
     if (file === null || version === undefined) return undefined;
     const extension = file[2] as Extension;
-    if (isVersionOf(path, version)) return moduleFile(source, path, version, extension);
+    if (isVersionOf(path, version)) {
+      const wanted = moduleFile(source, path, version, extension);
+      return source.verified && extension !== 'info' ? { ...wanted, verifiedBy: record(path, version) } : wanted;
+    }
     // A branch, a commit, a part of a version. Only `.info` says what it stands for.
     if (extension !== 'info' || OWN_QUERIES.has(version)) return undefined;
     return document(source, path, `@v/${version}.info`, CLASS.query, JSON_TYPE);

@@ -47,6 +47,24 @@ describe('modules', () => {
     expect(asked.filter((path) => path.endsWith('.zip') || path.endsWith('.info'))).toEqual([]);
   });
 
+  it('asks for the record of a version along with its go.mod and its zip', async () => {
+    for (const extension of ['mod', 'zip']) {
+      const { get, asked, tamper } = await openGo();
+      let recordAsked = (): void => {};
+      const record = new Promise<void>((resolve) => (recordAsked = resolve));
+      tamper(async (path, answer) => {
+        if (path.includes('/lookup/')) recordAsked();
+        else if (path.endsWith(`.${extension}`)) await record;
+        return answer;
+      });
+      expect((await get(`/example.com/one/@v/v1.0.0.${extension}`)).status).toBe(200);
+      expect(asked.filter((path) => path.includes('/lookup/'))).toHaveLength(1);
+    }
+    const { get, asked } = await openGo();
+    expect((await get('/example.com/one/@v/v1.0.0.info')).status).toBe(200);
+    expect(asked).toEqual(['example.com/one/@v/v1.0.0.info']);
+  });
+
   it('answers everything again with the upstream gone', async () => {
     const { get, asked, tamper } = await openGo();
     const paths = ['@v/list', '@latest', '@v/v1.0.0.info', '@v/v1.0.0.mod', '@v/v1.0.0.zip'].map(
@@ -255,7 +273,7 @@ describe('modules', () => {
       reason: 'too old',
       matches: ({ coordinates }: { coordinates: { version?: string | undefined } }) => coordinates.version === 'v1.0.0',
     } as const;
-    const { get, tamper } = await openGo({}, new FixedPolicy([rule]));
+    const { get, asked, tamper } = await openGo({}, new FixedPolicy([rule]));
     expect((await get('/example.com/one/@v/list')).body.toString()).toBe('v1.1.0\n');
     expect((await get('/example.com/one/@latest')).body.toString()).toContain('v1.1.0');
     tamper((path, answer) => (path.endsWith('late/@latest') ? { body: '{"Version":"v1.0.0"}' } : answer));
@@ -265,6 +283,7 @@ describe('modules', () => {
     const denied = await get('/example.com/one/@v/v1.0.0.zip');
     expect(denied.status).toBe(403);
     expect(denied.body.toString()).toContain('too old');
+    expect(asked.filter((path) => path.includes('one@v1.0.0'))).toEqual([]);
   });
 
   it('never asks for a private module, nor for the record of one or of an unverified one', async () => {
