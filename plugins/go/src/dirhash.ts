@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import type { WorkTurns } from '@entrepot/core';
+import type { WorkTurns } from '@entrepot/core/formats';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
 import { ZipError, ZipReader, type ZipFile } from './zip-reader.js';

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { WorkerThreads, WorkTurns } from '@entrepot/core';
+import { WorkerThreads } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 import { hashZip, type ZipSums } from './dirhash.js';
 import type { HashAnswer, HashTask } from './hash-worker.js';
 import { ZipError } from './zip-reader.js';
