@@ -47,14 +47,18 @@ export function subjectOf({ policy, exceptions = [], database: known, contentSca
   };
 }
 
-/** A decision as golden files write it. */
+/** A decision as golden files write it: codes and members. Sentences have a test of their own. */
 export function printDecision({ action, rules, exceptions, wouldBe, pending, nextChangeAt }: PolicyDecision): object {
   return {
     action,
     ...(rules.length > 0 && {
-      rules: rules.map(({ id, action: does, wouldBe: would, reason, findings }) =>
-        [`${id}: ${would === undefined ? does : `(${would})`}: ${reason}`, ...(findings ?? [])].join(' | '),
-      ),
+      rules: rules.map(({ id, action: does, wouldBe: would, findings, malicious }) => ({
+        id,
+        action: does,
+        ...(would !== undefined && { wouldBe: would }),
+        ...(findings !== undefined && { findings }),
+        ...(malicious !== undefined && { malicious }),
+      })),
     }),
     ...(exceptions !== undefined && { exceptions }),
     ...(wouldBe !== undefined && { wouldBe }),
