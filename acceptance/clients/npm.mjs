@@ -218,12 +218,14 @@ export const CLIENTS = [
  * @param {readonly string[]} names
  */
 export function chooseClients(names) {
-  if (names.length === 0) return CLIENTS;
-  return names.map((name) => {
-    const found = CLIENTS.find((client) => client.name === name);
-    if (found !== undefined) return found;
-    throw new Error(`--client: one of ${CLIENTS.map((client) => client.name).join(', ')} was expected, found ${name}`);
-  });
+  return names.length === 0 ? CLIENTS : names.map(chooseClient);
+}
+
+/** @param {string} name */
+export function chooseClient(name) {
+  const found = CLIENTS.find((client) => client.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`--client: one of ${CLIENTS.map((client) => client.name).join(', ')} was expected, found ${name}`);
 }
 
 /**

@@ -112,7 +112,8 @@ async function hostilePaths(server, origin) {
       const refused = REFUSED.has(statuses[0] ?? 0) || (harmless && (statuses[0] ?? 500) < 500);
       if (statuses.length !== 1 || !refused) wrong.push(`${method} ${target}: ${statuses.join(' ') || 'no answer'}`);
       if (text.includes(SECRET) || text.includes('root:')) wrong.push(`${method} ${target}: a file from outside`);
-      if (/^x-injected:/im.test(text.split('\r\n\r\n')[0])) wrong.push(`${method} ${target}: a header was injected`);
+      const [answered = ''] = text.split('\r\n\r\n', 1);
+      if (/^x-injected:/im.test(answered)) wrong.push(`${method} ${target}: a header was injected`);
     }
   }
   const climbing = [...origin.requests.keys()].filter((name) => /(^|\/)(\.|%2e){2}(\/|%2f|%5c|$)/i.test(name));
@@ -173,8 +174,9 @@ async function heads(tally, server, origin) {
   for (const [name, bytes, expected] of cases) {
     await tally.check(`bad input: ${name}`, async () => {
       const { statuses, text } = await rawRequest(server.port, bytes);
+      const [status = 0] = statuses;
       assert.ok(statuses.length === 1, `one answer was expected, found ${statuses.join(' ') || 'none'}`);
-      assert.ok(expected.includes(statuses[0]), `one of ${expected.join(' ')} was expected, found ${statuses[0]}`);
+      assert.ok(expected.includes(status), `one of ${expected.join(' ')} was expected, found ${status}`);
       assert.doesNotMatch(text, /<script>/);
       assert.equal(origin.count('GET /smuggled.bin'), 0, 'a smuggled request reached the upstream');
     });

@@ -55,12 +55,13 @@ async function trickle(server, origin, expected) {
   const url = `${server.url}/files/slow.bin`;
   const all = await Promise.all(Array.from({ length: 50 }, () => download(url, expected)));
   const firstBytes = all.map(({ firstByte }) => firstByte).sort((a, b) => a - b);
-  const ends = all.map(({ end }) => end).sort((a, b) => a - b);
-  note(`first byte p50 ${round(firstBytes[25])} ms, max ${round(firstBytes[49])} ms (goal: p50 <= 150 ms)`);
-  note(`last byte: first client ${round(ends[0])} ms, last client ${round(ends[49])} ms`);
+  const ends = all.map(({ end }) => end);
+  const median = firstBytes[25] ?? Infinity;
+  note(`first byte p50 ${round(median)} ms, max ${round(Math.max(...firstBytes))} ms (goal: p50 <= 150 ms)`);
+  note(`last byte: first client ${round(Math.min(...ends))} ms, last client ${round(Math.max(...ends))} ms`);
   assert.equal(origin.count('GET /slow.bin'), 1);
   for (const { outcome } of all) assert.equal(outcome, 'complete');
-  assert.ok(firstBytes[25] <= 1000, `a first byte long before the end was expected, found ${round(firstBytes[25])} ms`);
+  assert.ok(median <= 1000, `a first byte long before the end was expected, found ${round(median)} ms`);
 }
 
 /** @param {EntrepotServer} server @param {Origin} origin @param {Buffer} expected */

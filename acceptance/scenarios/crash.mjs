@@ -86,7 +86,7 @@ async function crashRounds(server, rounds) {
     for (const path of uploadsOf(round)) await assertUpload(server, path, confirmed);
   }
   restarts.sort((a, b) => a - b);
-  const median = restarts[Math.floor(restarts.length / 2)];
+  const median = restarts[Math.floor(restarts.length / 2)] ?? 0;
   note(`restart: median ${Math.round(median)} ms, max ${Math.round(highest)} ms (goal: <= 3000 ms)`);
   const objects = rounds * (FILES + TARBALLS * 2);
   note(`${objects} objects, ${hits} were kept when the crash came; ${confirmedBeforeCrash} uploads confirmed`);
@@ -193,7 +193,8 @@ function packument(name, base) {
 /** The bytes of a path: always the same, and those of no other path. @param {string} path */
 function bytesOf(path) {
   const seed = createHash('sha256').update(path).digest();
-  const size = SIZES[seed[0] % SIZES.length] + seed[1];
+  const [first = 0, second = 0] = seed;
+  const size = (SIZES[first % SIZES.length] ?? 0) + second;
   const body = Buffer.alloc(size);
   for (let offset = 0; offset < size; offset += seed.length) seed.copy(body, offset);
   // Each block begins with its number, so that no two blocks are the same.

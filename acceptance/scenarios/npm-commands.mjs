@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { outputOf } from '@entrepot/fixtures/run-command';
-import { chooseClients, runClient } from '../clients/npm.mjs';
+import { chooseClient, runClient } from '../clients/npm.mjs';
 
 /** @import { FixtureApplication } from '@entrepot/fixtures/npm-application' */
 /** @import { FixtureRegistry } from '../servers/npm-registry.mjs' */
@@ -22,7 +22,7 @@ export const TEAM_PASSWORD = 'only:for the team';
  * @param {string} setting.url of the repository
  */
 export async function npmCommands({ tally, folder, application, registry, url }) {
-  const [npm] = chooseClients(['npm']);
+  const npm = chooseClient('npm');
   const place = { home: join(folder, 'npm-commands-home'), project: join(folder, 'npm-commands'), registry: url };
   await mkdir(place.project, { recursive: true });
   const run = (/** @type {string[]} */ ...args) => runClient(npm, args, place);

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { get } from '@entrepot/fixtures/get';
 import { ADVISORY, policyDocument, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
 import { outputOf } from '@entrepot/fixtures/run-command';
-import { chooseClients, runClient } from '../clients/npm.mjs';
+import { chooseClient, runClient } from '../clients/npm.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 
 /** @import { PolicyScene } from './policy-clients.mjs' */
@@ -77,8 +77,7 @@ export async function withoutDatabase({ tally, folder, upstreams }) {
 
 /** `npm audit` needs nobody but the server. @param {PolicyScene} scene */
 export async function auditOffline({ tally, server, folder, upstreams }) {
-  const [npm] = chooseClients(['npm']);
-  if (npm === undefined) return;
+  const npm = chooseClient('npm');
   await upstreams.npm.stop();
   await tally.check('policy: npm audit is answered from the database, with the upstream gone', async () => {
     const place = { home: join(folder, 'audit-home'), project: join(folder, 'audit'), registry: `${server.url}/npm` };

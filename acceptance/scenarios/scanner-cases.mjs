@@ -4,7 +4,7 @@ import { parseOptions, systemClock } from '@entrepot/core';
 import { digestOf, ImageSet, TYPES } from '@entrepot/fixtures/oci-images';
 import { tarball } from '@entrepot/fixtures/tar';
 
-/** @import { Content, Digest, Scanner, ScannerPlugin, ScanReport, ScanSubject } from '@entrepot/core' */
+/** @import { Clock, Content, Digest, Scanner, ScannerPlugin, ScanReport, ScanSubject, Token } from '@entrepot/core' */
 /** @import { FixtureAdvisory } from '@entrepot/fixtures/trivy-database' */
 
 /** @type {readonly FixtureAdvisory[]} */
@@ -40,7 +40,8 @@ export const SILENCERS = {
 };
 
 /**
- * @param {ScannerPlugin<any, any>} plugin
+ * @template Options
+ * @param {ScannerPlugin<Options, { readonly clock: Token<Clock> }>} plugin
  * @param {Record<string, unknown>} given
  * @returns {Promise<Scanner>}
  */

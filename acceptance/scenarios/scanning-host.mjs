@@ -8,7 +8,7 @@ import { pushSet } from '@entrepot/fixtures/push-images';
 import { wheel } from '@entrepot/fixtures/python-files';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool } from '@entrepot/fixtures/tools';
-import { chooseClients, runClient } from '../clients/npm.mjs';
+import { chooseClient, runClient } from '../clients/npm.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { FixtureRegistry } from '../servers/npm-registry.mjs';
 import { PythonIndex } from '../servers/python-index.mjs';
@@ -195,7 +195,7 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
  * @param {string} url
  */
 async function judgeBills(folder, url) {
-  const [npm] = chooseClients(['npm']);
+  const npm = chooseClient('npm');
   const place = { home: join(folder, 'home'), project: join(folder, 'project'), registry: `${url}/npm` };
   for (const format of ['cyclonedx', 'spdx']) {
     const bill = await runClient(npm, ['sbom', '--package-lock-only', '--sbom-format', format], place);
@@ -216,7 +216,7 @@ async function judgeBills(folder, url) {
  * @param {FixtureRegistry} registry
  */
 async function audit(folder, url, registry) {
-  const [npm] = chooseClients(['npm']);
+  const npm = chooseClient('npm');
   const place = { home: join(folder, 'home'), project: join(folder, 'project'), registry: `${url}/npm` };
   await mkdir(place.project, { recursive: true });
   const dependencies = { 'osv-only': '1.0.0' };

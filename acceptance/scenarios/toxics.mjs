@@ -6,18 +6,23 @@ import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { SET_UPS, ToxicOrigin, TOXICS } from '../servers/toxic-origin.mjs';
 import { note } from '../tally.mjs';
 
+/** @import { SetUpName, ToxicName } from '../servers/toxic-origin.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /**
  * @typedef {object} Extent
- * @property {readonly string[]} toxics
- * @property {readonly string[]} setUps
+ * @property {readonly ToxicName[]} toxics
+ * @property {readonly SetUpName[]} setUps
  * @property {number} limit how long a kept copy may take, in milliseconds
  */
 
 /** @type {Extent} */
-const FULL = { toxics: Object.keys(TOXICS), setUps: Object.keys(SET_UPS), limit: 3000 };
-/** On a machine with other work a limit says little; that the timeouts of upstreams (30 s) are not waited for does not need a small one. */
+const FULL = {
+  toxics: /** @type {ToxicName[]} */ (Object.keys(TOXICS)),
+  setUps: /** @type {SetUpName[]} */ (Object.keys(SET_UPS)),
+  limit: 3000,
+};
+/** On a machine with other work a limit says little; that the timeouts of upstreams (30 s) are not waited for does not need a small one. @type {Extent} */
 const SHORT = { toxics: ['hang-head', 'drip', 'portal'], setUps: ['npm', 'oci', 'files'], limit: 20_000 };
 
 /**
@@ -71,7 +76,7 @@ export async function toxics(tally, { full }) {
 /**
  * Fetches a document and an artifact, and what describes it.
  * @param {string} server
- * @param {string} setUp
+ * @param {SetUpName} setUp
  * @param {string} mount
  */
 async function warm(server, setUp, mount) {

@@ -30,7 +30,10 @@ export async function writeSite(root, requests) {
   for (const folder of ['files', 'npm', 'manifests', 'blobs']) await mkdir(join(root, folder), { recursive: true });
   const bodies = Array.from({ length: FILES }, (_, index) => noise(`file ${index}`, SIZE));
   for (const [index, body] of bodies.entries()) await writeFile(join(root, 'files', `x${index}`), body);
-  const files = Array.from({ length: requests }, (_, index) => ({ path: `x${index}`, body: bodies[index % FILES] }));
+  const files = Array.from({ length: requests }, (_, index) => {
+    const body = bodies[index % FILES];
+    return { path: `x${index}`, ...(body !== undefined && { body }) };
+  });
 
   const archive = tarball({
     'package/package.json': { body: '{}' },

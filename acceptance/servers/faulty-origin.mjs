@@ -78,7 +78,7 @@ export const FAULTS = {
     doors: VERIFIED,
     play: (context) => {
       const wrong = Buffer.from(context.body);
-      wrong[wrong.length >> 1] ^= 1;
+      flip(wrong, wrong.length >> 1);
       whole(context, wrong);
     },
   },
@@ -86,7 +86,7 @@ export const FAULTS = {
     doors: VERIFIED,
     play: (context) => {
       const wrong = Buffer.from(context.body);
-      wrong[wrong.length - 1] ^= 1;
+      flip(wrong, wrong.length - 1);
       whole(context, wrong);
     },
   },
@@ -205,7 +205,7 @@ export class FaultyOrigin extends Origin {
   #answer(request, response) {
     const path = request.url ?? '/';
     const sidecar = path.endsWith('.sha256');
-    const { door, fault } = /^\/(?<door>file|pinned)\/(?<fault>[\w-]+)\.bin(?:\.sha256)?$/.exec(path)?.groups ??
+    const { door, fault = '' } = /^\/(?<door>file|pinned)\/(?<fault>[\w-]+)\.bin(?:\.sha256)?$/.exec(path)?.groups ??
       /^\/registry\/(?:(?<door>tarball|document)-)(?<fault>[a-z\d-]+?)(?:\/-\/.*)?$/.exec(path)?.groups ?? {
         door: '',
         fault: '',
@@ -222,9 +222,9 @@ export class FaultyOrigin extends Origin {
     const isDocument = (door === 'tarball' || door === 'document') && !isTarball;
     const type = isDocument ? 'application/json' : 'application/octet-stream';
     const context = { request, response, body, type, elsewhere: this.elsewhere };
-    const sick =
-      FAULTS[fault] !== undefined && !this.healed.has(path) && !sidecar && !(isDocument && door === 'tarball');
-    return sick ? FAULTS[fault].play(context) : whole(context, body);
+    const isSick = !this.healed.has(path) && !sidecar && !(isDocument && door === 'tarball');
+    const play = isSick ? FAULTS[fault]?.play : undefined;
+    return play === undefined ? whole(context, body) : play(context);
   }
 }
 
@@ -249,6 +249,11 @@ export function rightBody(path, base) {
   return Buffer.from(
     JSON.stringify({ name, 'dist-tags': { latest: '1.0.0' }, versions, time: { '1.0.0': '2024-01-01T00:00:00.000Z' } }),
   );
+}
+
+/** Changes one bit. @param {Buffer} bytes @param {number} place */
+function flip(bytes, place) {
+  bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
 }
 
 /** @param {FaultContext} context @param {Buffer} body */

@@ -30,9 +30,10 @@ export async function startPostgres(programs, folder) {
   const owner = {};
   if (process.getuid?.() === 0) {
     // It refuses to run as root.
-    const [{ stdout: uid }, { stdout: gid }] = await Promise.all(
-      ['-u', '-g'].map((flag) => run('id', [flag, 'postgres'])),
-    );
+    const [{ stdout: uid }, { stdout: gid }] = await Promise.all([
+      run('id', ['-u', 'postgres']),
+      run('id', ['-g', 'postgres']),
+    ]);
     Object.assign(owner, { uid: Number(uid), gid: Number(gid) });
     await chown(folder, Number(uid), Number(gid));
   }
@@ -108,10 +109,11 @@ export class Relay {
   #relay(client) {
     if (this.#state === 'down') return void client.resetAndDestroy();
     const server = connect(this.#target, '127.0.0.1');
-    for (const [from, to] of [
+    const ways = /** @type {const} */ ([
       [client, server],
       [server, client],
-    ]) {
+    ]);
+    for (const [from, to] of ways) {
       this.#sockets.add(from);
       from.on('data', (bytes) => to.write(bytes));
       from.on('error', () => {});

@@ -16,7 +16,7 @@ import { tarball } from '@entrepot/fixtures/tar';
 
 /**
  * Ways in which a sick upstream answers a request.
- * @type {Readonly<Record<string, (response: ServerResponse, fixture: Fixture) => unknown>>}
+ * @satisfies {Readonly<Record<string, (response: ServerResponse, fixture: Fixture) => unknown>>}
  */
 export const TOXICS = {
   refuse: (response) => response.socket?.destroy(),
@@ -43,13 +43,15 @@ export const TOXICS = {
       .end('<!DOCTYPE html>\n<html><body>Please log in</body></html>'),
 };
 
+/** @typedef {keyof typeof TOXICS} ToxicName */
+
 /** An upstream of every set-up, which is well until `isSick`. */
 export class ToxicOrigin {
   #toxic;
   #origin = new Origin((request, response) => this.#answer(request, response));
   isSick = false;
 
-  /** @param {string} toxic of `TOXICS` */
+  /** @param {ToxicName} toxic */
   constructor(toxic) {
     this.#toxic = toxic;
   }
@@ -112,7 +114,9 @@ const MANIFEST = json({
   layers: [part('application/vnd.oci.image.layer.v1.tar+gzip', LAYER)],
 });
 
-/** The seven set-ups. @type {Readonly<Record<string, SetUp>>} */
+/** @typedef {'npm' | 'pypi' | 'go' | 'oci' | 'helm' | 'files' | 'sums'} SetUpName */
+
+/** The seven set-ups. @type {Readonly<Record<SetUpName, SetUp>>} */
 export const SET_UPS = {
   npm: {
     repository: (url) => ({ type: 'npm', upstream: `${url}/npm`, cache: { packument: STALE } }),

@@ -80,7 +80,7 @@ export function measureOpenings(sources) {
       if (type !== 'Block' || !value.startsWith('*')) continue;
       const prose = value.replace(/^[\s*]+/, '').replaceAll(/\s*\n\s*\*\s*/g, ' ');
       const opening = OPENINGS.find((words) => new RegExp(`^${words}\\b`).test(prose));
-      if (opening !== undefined) counts[opening] += 1;
+      if (opening !== undefined) counts[opening] = (counts[opening] ?? 0) + 1;
     }
   }
   return counts;
