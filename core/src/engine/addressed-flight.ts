@@ -73,6 +73,10 @@ export class AddressedFlight implements SharedFlight {
     return true;
   }
 
+  get isAhead(): boolean {
+    return this.#ownsCarrier && this.#carrier?.isAhead === true;
+  }
+
   retain(): void {
     this.#users += 1;
   }
@@ -176,6 +180,8 @@ export class AddressedFlight implements SharedFlight {
         place: { ...placeOf(resource), location: proof.url },
         coordinates: this.#coordinates,
         description: this.#description,
+        // That entry has another name.
+        ahead: Promise.resolve(undefined),
       },
     );
     const result = await untilAborted(carrier.done, signal);

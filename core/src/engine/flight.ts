@@ -82,6 +82,8 @@ export interface FlightHead {
   readonly coordinates: PackageCoordinates | undefined;
   /** What its document says of it. */
   readonly description?: ArtifactDescription | undefined;
+  /** The entry of bytes that clients get before they are kept. `undefined`: they are kept first, or are not right. */
+  readonly ahead: Promise<Entry | undefined>;
 }
 
 /** What a flight brought. */
@@ -103,6 +105,8 @@ export interface SharedFlight {
   release(): Promise<void>;
   /** Whether anybody but the flight itself works with it, or has seen its bytes. */
   readonly wanted: boolean;
+  /** Whether clients have got the whole already, which is being kept. */
+  readonly isAhead?: boolean | undefined;
   /** Ends the flight; all who follow it get an error: that the server is shutting down, unless there is another reason. */
   abort(reason?: EntrepotError): void;
 }
@@ -136,11 +140,17 @@ export class Flight implements SharedFlight {
   #users = 1;
   #resolveHead: (head: FlightHead | undefined) => void = () => {};
   #rejectHead: (error: unknown) => void = () => {};
+  readonly #ahead: Promise<Entry | undefined>;
+  #resolveAhead: (entry: Entry | undefined) => void = () => {};
+  #isAhead = false;
 
   constructor(context: FlightContext, plan: FlightPlan) {
     this.#context = context;
     this.#plan = plan;
     this.#place = placeOf(plan.resource);
+    this.#ahead = new Promise((resolve) => {
+      this.#resolveAhead = resolve;
+    });
     this.head = new Promise((resolve, reject) => {
       this.#resolveHead = resolve;
       this.#rejectHead = reject;
@@ -166,6 +176,10 @@ export class Flight implements SharedFlight {
     return this.#users > 1 || this.#spool?.followed === true;
   }
 
+  get isAhead(): boolean {
+    return this.#isAhead;
+  }
+
   abort(reason = shuttingDown()): void {
     this.#abort.abort(reason);
   }
@@ -182,6 +196,8 @@ export class Flight implements SharedFlight {
       throw failure;
     } finally {
       clearTimeout(timer);
+      this.#resolveAhead(undefined);
+      if (this.#isAhead) this.#context.services.storage.spools.endAhead();
       await this.release();
     }
   }
@@ -420,6 +436,7 @@ export class Flight implements SharedFlight {
       place: { ...this.#place, location: reply.url, namedBy: reply.namedBy },
       coordinates,
       description,
+      ahead: this.#ahead,
     });
     const doubt = pageDoubt(resource, provisional, this.#plan.kept, promised.length > 0);
     // The treatment of the body has to be decided before anybody gets a byte.
@@ -439,12 +456,27 @@ export class Flight implements SharedFlight {
     const mediaType = await settledMediaType(definition, resource, said, spool.content(provisional));
     if (unsettled) this.#checkMediaType(mediaType, reply);
     await this.#checkContent(digest, spool.content(mediaType), description);
-    // Kept before the last bytes are let go: what a client has seen whole is there for the next one, also after a crash.
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
-    const result = await this.#publish(reply, headers, spool, known, isDoubtful);
+    const entry = this.#entry(reply, headers, spool, known);
+    if (!isDoubtful) this.#goAhead(entry, spool);
+    const result = await this.#publish(reply, spool, entry, isDoubtful);
     spool.seal();
     return result;
+  }
+
+  /**
+   * Lets go of the last bytes before they are kept, where the ecosystem promised just these: no copy that another replica
+   * keeps meanwhile can be a different one. Others are kept first, for then the first copy stays.
+   */
+  #goAhead(entry: Entry, spool: Spool): void {
+    const { keep, kept, resource } = this.#plan;
+    const isPromised = resource.kind === 'artifact' && entry.integrity.length > 0;
+    if (!isPromised || keep !== 'entry' || kept !== undefined) return;
+    if (!this.#context.services.storage.spools.beginAhead()) return;
+    this.#isAhead = true;
+    spool.seal();
+    this.#resolveAhead(entry);
   }
 
   async #isPage({ headers }: UpstreamReply, spool: Spool): Promise<boolean> {
@@ -709,22 +741,21 @@ export class Flight implements SharedFlight {
     }
   }
 
-  async #publish(
+  #entry(
     reply: UpstreamReply,
     kept: Readonly<Record<string, string>>,
-    spool: Spool,
+    { size }: Spool,
     known: Pick<Entry, 'digest' | 'mediaType' | 'integrity' | 'coordinates' | 'facts' | 'factsFrom'>,
-    isDoubtful: boolean,
-  ): Promise<FlightResult> {
+  ): Entry {
     const { definition, services } = this.#context;
-    const { resource, rule } = this.#plan;
+    const { resource } = this.#plan;
     const now = services.clock.now();
     const chosen = chosenBy(resource, reply.headers['vary']);
-    const entry: Entry = {
+    return {
       ...known,
       repository: definition.name,
       key: resource.key,
-      size: spool.size,
+      size,
       headers: {
         ...kept,
         ...nameHeader(resource, known),
@@ -737,6 +768,11 @@ export class Flight implements SharedFlight {
       fetchedAt: now,
       checkedAt: now,
     };
+  }
+
+  async #publish(reply: UpstreamReply, spool: Spool, entry: Entry, isDoubtful: boolean): Promise<FlightResult> {
+    const { definition, services } = this.#context;
+    const { resource, rule } = this.#plan;
     const forbidden = isDoubtful || (rule.respectNoStore && forbidsStoring(reply.headers['cache-control']));
     if (this.#plan.keep !== 'nothing' && !forbidden && spool.isWhole) {
       try {

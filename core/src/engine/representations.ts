@@ -49,9 +49,9 @@ export class Representations {
     facts: CacheFacts,
     judgement: Judgement | undefined,
   ): Promise<Representation | undefined> {
-    const { services } = this.#context;
-    const age = Math.max(0, Math.floor((services.clock.now() - entry.checkedAt) / 1000));
-    services.storage.entries.accessed(entry);
+    const { clock, storage } = this.#context.services;
+    storage.entries.accessed(entry);
+    const age = Math.max(0, Math.floor((clock.now() - entry.checkedAt) / 1000));
     if (resource.kind === 'document' && resource.rewritten === true) {
       try {
         return { ...(await this.rewritten(request, resource, entry, undefined, facts)), age };
@@ -61,15 +61,36 @@ export class Representations {
       }
     }
     const open = await this.#opener(entry);
-    if (open === undefined) return this.missing(entry);
+    return open === undefined
+      ? this.missing(entry)
+      : { ...this.#asStored(resource, entry, facts, judgement), age, open };
+  }
+
+  /** The representation of a body whose entry is still being kept. */
+  ahead(
+    resource: ArtifactResource,
+    entry: Entry,
+    { spool }: FlightHead,
+    facts: CacheFacts,
+    judgement: Judgement | undefined,
+  ): Representation {
+    const open = (range?: ByteRange): Buffer | Readable =>
+      (range === undefined ? spool.bytes : undefined) ?? spool.follow(range);
+    return { ...this.#asStored(resource, entry, facts, judgement), age: 0, open };
+  }
+
+  #asStored(
+    resource: ArtifactResource | DocumentResource,
+    entry: Entry,
+    facts: CacheFacts,
+    judgement: Judgement | undefined,
+  ): Omit<Representation, 'open'> {
     return {
       ...this.base(resource, entry, facts, { changesAt: judgement?.decision.nextChangeAt }),
       size: entry.size,
       etag: `"${entry.digest}"`,
       lastModified: entry.lastModified,
       ranges: true,
-      age,
-      open,
     };
   }
 

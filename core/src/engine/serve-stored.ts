@@ -173,6 +173,11 @@ export class StoredServing {
     if (resource.keptOnly === true) return await this.#serveOnlyKept(request, resource, kept, state);
     const { admission, flights, negative } = this.#context;
     const running = flights.running(resource);
+    if (running?.isAhead === true) {
+      // Others have the whole already: for this client it is a hit as soon as it is kept.
+      await running.done.catch(() => {});
+      return await this.serve(request, resource);
+    }
     if (kept !== undefined && state !== undefined) {
       const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
       if (state.whileRevalidating || (running !== undefined && rule.busy === 'stale')) {
@@ -266,6 +271,8 @@ export class StoredServing {
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
       if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
       if (awaited || head.spool.size <= awaitedBytes(resource, head) || !head.spool.canFollow(0)) {
+        const ahead = awaited ? undefined : await this.#serveAhead(request, resource, head, collapsed);
+        if (ahead !== undefined) return ahead;
         return await this.#serveResult(request, resource, await landed(), collapsed, head);
       }
       const reply = await this.#serveComing(request, resource, head, { name: 'miss', collapsed, stored: true });
@@ -274,6 +281,27 @@ export class StoredServing {
     } finally {
       await flight.release();
     }
+  }
+
+  /**
+   * Serves a small artifact whose bytes are verified, while they are being kept. `undefined` where somebody scans what is kept,
+   * for then its reports come first.
+   */
+  async #serveAhead(
+    request: EngineRequest,
+    resource: Stored,
+    head: FlightHead,
+    collapsed: boolean,
+  ): Promise<EngineReply | undefined> {
+    const { admission, representations, services } = this.#context;
+    if (resource.kind !== 'artifact' || services.scanDesk !== undefined) return undefined;
+    const entry = await head.ahead;
+    if (entry === undefined) return undefined;
+    const judgement = await judgeKept(this.#context, request, resource, entry);
+    const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
+    const reply = await respond(request, representations.ahead(resource, entry, head, facts, judgement));
+    admission.record(request, resource, judgement);
+    return reply;
   }
 
   async #serveResult(

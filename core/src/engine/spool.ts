@@ -20,12 +20,15 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 /** How long a follower may hold up the others where there is no disk to read behind them from. */
 const STALL_TIMEOUT = 30_000;
 const READ_BYTES = 128 * 1024;
+/** How many bodies clients may have got that are still being kept: each may be in memory. */
+const MOST_AHEAD = 64;
 
 /** The disk that spools share: one directory, a bound on all of them together. */
 export class SpoolSpace {
   readonly directory: string;
   readonly #maxBytes: number;
   #used = 0;
+  #ahead = 0;
 
   /** @param directory exists, and belongs to this process */
   constructor(directory: string, maxBytes: number) {
@@ -47,6 +50,20 @@ export class SpoolSpace {
 
   release(bytes: number): void {
     this.#used -= bytes;
+  }
+
+  /**
+   * Counts a body that clients get before it is kept; `endAhead` when that is over.
+   * @returns whether the store is close enough behind: else the client waits for it
+   */
+  beginAhead(): boolean {
+    if (this.#ahead >= MOST_AHEAD) return false;
+    this.#ahead += 1;
+    return true;
+  }
+
+  endAhead(): void {
+    this.#ahead -= 1;
   }
 
   /** A path for one file. */

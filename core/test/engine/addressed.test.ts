@@ -68,10 +68,11 @@ async function openSecond({ repository, storage, blobs, entries, clock }: Harnes
 
 describe('bytes that another name has brought', () => {
   it('are given this name when its upstream has them, without a fetch', async () => {
-    const { upstream, get, entries } = await open();
+    const { upstream, get, entries, landed } = await open();
     upstream.serve(place('one'), { body: BODY });
     upstream.serve(place('two'), { body: BODY });
     await (await get(place('one'))).bytes();
+    await landed();
     const answer = await get(place('two'));
     expect((await answer.bytes()).equals(BODY)).toBe(true);
     expect(asked(upstream)).toEqual([`GET ${place('one')}`, `HEAD ${place('two')}`]);
@@ -81,10 +82,11 @@ describe('bytes that another name has brought', () => {
   });
 
   it('are served by range', async () => {
-    const { upstream, get } = await open();
+    const { upstream, get, landed } = await open();
     upstream.serve(place('one'), { body: BODY });
     upstream.serve(place('two'), { body: BODY });
     await (await get(place('one'))).bytes();
+    await landed();
     const answer = await get(place('two'), { range: 'bytes=10-19' });
     expect(answer.status).toBe(206);
     expect(await answer.bytes()).toEqual(BODY.subarray(10, 20));
@@ -96,6 +98,7 @@ describe('bytes that another name has brought', () => {
     first.upstream.serve(place('one'), { body: BODY });
     second.upstream.serve(place('one'), { body: BODY });
     await (await first.get(place('one'))).bytes();
+    await first.landed();
     expect((await (await second.get(place('one'))).bytes()).equals(BODY)).toBe(true);
     expect(asked(second.upstream)).toEqual([`HEAD ${place('one')}`]);
     expect(await first.entries.find('second', place('one').slice(1))).toMatchObject({ repository: 'second' });

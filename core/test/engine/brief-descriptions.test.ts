@@ -56,9 +56,11 @@ async function open(options: HarnessOptions = {}): Promise<Harness> {
 
 const asked = ({ upstream }: Harness): string[] => upstream.requests.map(({ path }) => path).sort();
 
-async function fetched({ get }: Harness, path: string): Promise<[number, string]> {
+async function fetched({ get, landed }: Harness, path: string): Promise<[number, string]> {
   const reply = await get(path);
-  return [reply.status, await reply.text()];
+  const text = await reply.text();
+  await landed();
+  return [reply.status, text];
 }
 
 describe('an artifact that has a brief document', () => {

@@ -191,6 +191,8 @@ export interface Harness {
     headers?: Record<string, string>,
     body?: string | Buffer | Readable,
   ): Promise<Answer>;
+  /** Settles when no fetch is running: verified bytes go out before they are kept. */
+  landed(): Promise<void>;
 }
 
 /** A reply, with a way to read its body. */
@@ -309,6 +311,9 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     directory,
     ask,
     get: (path, headers) => ask('GET', path, headers),
+    async landed() {
+      while (repository.flights() > 0) await new Promise(setImmediate);
+    },
   };
 }
 

@@ -123,6 +123,7 @@ describe('facts', () => {
     const first = await open({ policy: policyOf(() => undefined) });
     publish(first, { publishedAt: 17, licenses: ['MIT'] });
     expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    await first.landed();
     expect((await first.entries.find('test', NAMED))?.facts).toEqual({ publishedAt: 17, licenses: ['MIT'] });
     // Another process, without the document.
     await first.entries.remove('test', 'index');
@@ -239,6 +240,7 @@ describe('facts', () => {
     const first = await open({});
     publish(first, { publishedAt: first.clock.now() });
     expect((await first.get(`/${NAMED}`)).status).toBe(200);
+    await first.landed();
     const { facts: _facts, factsFrom: _from, ...bare } = (await first.entries.find('test', NAMED)) ?? expect.fail();
     await first.entries.replace(bare);
     const later = await open({ policy: COOLDOWN(), shared: first });

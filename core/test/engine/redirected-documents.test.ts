@@ -21,6 +21,7 @@ describe('the files of a document that an upstream leads to on another host', ()
       const { first, other } = await openRedirecting(location);
       const answer = await first.get('/described/a');
       expect([answer.status, await answer.text()]).toEqual([200, 'bytes']);
+      await first.landed();
       await first.entries.remove('test', 'described/a');
       const restarted = await openHarness({
         shared: first,

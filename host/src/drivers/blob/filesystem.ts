@@ -329,7 +329,6 @@ export class FilesystemBlobStore implements BlobStore {
         if (this.#strict) await handle.datasync();
         try {
           await rename(temporary, path);
-          return true;
         } catch (error) {
           // Once: another process that started on this store took our file for the leftovers of a crash, or somebody removed
           // the folder.
@@ -338,10 +337,11 @@ export class FilesystemBlobStore implements BlobStore {
           await this.#makeFolder(path);
           return false;
         }
+        await Promise.all([handle.close(), this.#syncFolder(path)]);
+        return true;
       });
-      if (published) break;
+      if (published) return;
     }
-    await this.#syncFolder(path);
   }
 
   /** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
