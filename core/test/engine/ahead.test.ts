@@ -22,18 +22,23 @@ async function openSlow(
   await get('/described/first');
 
   let puts = 0;
-  const gate = Promise.withResolvers<void>();
-  gate.promise.catch(() => {});
+  let keep = (): void => {};
+  let refuse = (_error: Error): void => {};
+  const gate = new Promise<void>((resolve, reject) => {
+    keep = resolve;
+    refuse = reject;
+  });
+  gate.catch(() => {});
   blobs.put = async (...given) => {
     puts += 1;
-    await gate.promise;
+    await gate;
     await put(...given);
   };
   const fail = (): void => {
     blobs.put = put;
-    gate.reject(new EntrepotError('storage', 'no room'));
+    refuse(new EntrepotError('storage', 'no room'));
   };
-  return { ...harness, keep: gate.resolve, fail, puts: () => puts };
+  return { ...harness, keep, fail, puts: () => puts };
 }
 
 function requests({ upstream }: Harness, path: string): number {
