@@ -131,6 +131,17 @@ export interface ProtocolPlugin<
   readonly apiVersion: number;
 }
 
+/** A published format, whatever its options and instances are. */
+export interface AnyDeclaredPlugin extends Pick<
+  ProtocolPlugin,
+  'kind' | 'apiVersion' | 'id' | 'names' | 'http' | 'clients'
+> {
+  readonly options: StandardSchema<unknown>;
+  readonly inject: TokenRecord;
+  readonly proxy?: object | undefined;
+  readonly hosted?: object | undefined;
+}
+
 /** Declares a format. */
 export function defineProtocolPlugin<
   Options,

@@ -11,7 +11,7 @@ import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
 import { asProtocolPlugin } from '../plugin/as-protocol.js';
-import type { ProtocolPlugin as DeclaredPlugin } from '../plugin/protocol.js';
+import type { AnyDeclaredPlugin as DeclaredPlugin } from '../plugin/protocol.js';
 import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
 import {
@@ -29,7 +29,7 @@ import { MemoryHotCache } from './memory-hot-cache.js';
 import { NodeTransport } from './node-transport.js';
 
 /** A plugin of either shape. */
-export type AnyProtocolPlugin = ProtocolPlugin | DeclaredPlugin<never, never, never, never>;
+export type AnyProtocolPlugin = ProtocolPlugin | DeclaredPlugin;
 
 /** What a plugin is run with. */
 export interface TestRepositoryOptions {

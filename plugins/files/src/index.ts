@@ -1,89 +1,33 @@
-import { defineProtocolPlugin, EntrepotError } from '@entrepot/core';
-import type { Entry, RequestHead, RewriteContext } from '@entrepot/core';
-import { describeSums } from './checksum.js';
+import { defineProtocolPlugin } from '@entrepot/core/plugin';
 import { clientSetup } from './client-setup.js';
-import { renderListing } from './listing.js';
-import { filesOptions, HOSTED_KEYS, PROXY_KEYS } from './options.js';
-import { CLASS, routeHosted, routeProxy } from './routes.js';
+import { FilesHosted } from './hosted.js';
+import * as hosted from './hosted.js';
+import { filesOptions, HOSTED_KEYS, PROXY_KEYS, requireKnown } from './options.js';
+import { FilesProxy } from './proxy.js';
+import * as proxy from './proxy.js';
 
 export type { FilesOptions } from './options.js';
 
-/** Headers of an upstream that say something of the bytes or of the file. */
-const KEPT_HEADERS = [
-  'content-disposition',
-  'content-language',
-  'repr-digest',
-  'x-checksum-md5',
-  'x-checksum-sha1',
-  'x-checksum-sha256',
-];
-
-/** Any HTTP file server behind Entrepot (`kind: proxy`), and hosted file repositories (`kind: hosted`). */
+/** Any HTTP file server behind Entrepot, and hosted file repositories. */
 export default defineProtocolPlugin({
   id: 'files',
-  kinds: ['proxy', 'hosted'],
   options: filesOptions,
   inject: {},
-  accessNames: 'paths',
-  otherBytes: 'escape',
-  classes: {
-    [CLASS.artifact]: {
-      kind: 'artifact',
-      description: 'Files that a rule says are immutable.',
-      freshness: { respectNoStore: true },
-      cacheControl: 'max-age=31536000, immutable',
-      keepHeaders: KEPT_HEADERS,
-    },
-    [CLASS.document]: {
-      kind: 'document',
-      description: 'All other files, and directory indexes of the upstream.',
-      freshness: { respectNoStore: true },
-      keepHeaders: KEPT_HEADERS,
-    },
-    [CLASS.checksum]: {
-      kind: 'document',
-      description: 'Sum files that a rule names as a sidecar.',
-    },
-    [CLASS.hosted]: {
-      kind: 'artifact',
-      description: 'Files of a hosted repository.',
-      freshness: { expireAfter: Infinity },
-    },
-    [CLASS.listing]: {
-      kind: 'document',
-      description: 'Directory listings of a hosted repository.',
+  names: { pattern: 'paths' },
+  http: { otherBytes: 'escape' },
+  clients: { setup: clientSetup },
+  proxy: {
+    classes: proxy.CLASSES,
+    create({ options, repository }) {
+      requireKnown(options, HOSTED_KEYS, repository);
+      return new FilesProxy(options);
     },
   },
-  clientSetup,
-  create({ options, repository }) {
-    const { kind, name } = repository;
-    const strange = options.written.find((key) => (kind === 'proxy' ? HOSTED_KEYS : PROXY_KEYS).includes(key));
-    if (strange !== undefined) {
-      throw new EntrepotError('configuration', `repositories.${name}.${strange}: not an option of kind: ${kind}`);
-    }
-    if (kind === 'hosted') {
-      return {
-        route: (head) => routeHosted(head, options),
-        render: (document, entries, { admits }) => {
-          const listed = admitted(entries, admits);
-          const format = document.variant === 'json' ? 'json' : 'html';
-          return renderListing(name, document.fromEntries?.prefix ?? '', listed, format);
-        },
-      };
-    }
-    const route = (head: RequestHead) => routeProxy(head, options);
-    const { sidecars } = options.table;
-    // Without `describe`, no document has to be read for what it says.
-    if (sidecars.length === 0) return { route };
-    return {
-      route,
-      describe: async (document, content) =>
-        document.class === CLASS.checksum ? describeSums(document.key, sidecars, content) : new Map(),
-    };
+  hosted: {
+    classes: hosted.CLASSES,
+    create({ options, repository }) {
+      requireKnown(options, PROXY_KEYS, repository);
+      return new FilesHosted(options, repository.name);
+    },
   },
 });
-
-/** The entries that policy lets be listed. */
-async function* admitted(entries: AsyncIterable<Entry>, admits: RewriteContext['admits']): AsyncGenerator<Entry> {
-  for await (const entry of entries) if (entry.coordinates === undefined || admits(entry.coordinates)) yield entry;
-}

@@ -1,5 +1,5 @@
-import { parseHex, parseDuration } from '@entrepot/core';
-import type { FreshnessRule, Integrity } from '@entrepot/core';
+import { EntrepotError, parseHex, parseDuration } from '@entrepot/core';
+import type { FreshnessRule, Integrity, RepositoryFacts } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
@@ -178,6 +178,17 @@ const writtenOptions = z.strictObject({
 
 /** The options of a files repository, as they are written in the configuration. */
 export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
+
+/** @throws EntrepotError `configuration` for a key of `strange`, which are of the other kind of repository */
+export function requireKnown(
+  { written }: FilesOptions,
+  strange: readonly string[],
+  { kind, name }: RepositoryFacts,
+): void {
+  const found = written.find((key) => strange.includes(key));
+  if (found === undefined) return;
+  throw new EntrepotError('configuration', `repositories.${name}.${found}: not an option of kind: ${kind}`);
+}
 
 interface Pattern {
   readonly text: string;

@@ -1,4 +1,4 @@
-import type { FreshnessRule, UpstreamLocation } from '@entrepot/core';
+import type { FreshnessRule } from '@entrepot/core';
 import type { RE2JS } from 're2js';
 import type { ChecksumRule, Sidecar } from './checksum.js';
 
@@ -14,29 +14,39 @@ export interface Rule {
   readonly policy: Policy;
   /** What differs from the class, without the policy. */
   readonly freshness: Partial<FreshnessRule>;
-  /** Which redirects clients are told of. Absent: those of directories. */
-  readonly redirects?: UpstreamLocation['redirects'];
+  /** The redirects that clients see. Absent: those of directories. */
+  readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
   readonly checksum?: ChecksumRule | undefined;
 }
 
-/** The rules of one repository, in order, and the one for paths that none of them matches. */
+/** A rule at its place in the table. */
+export interface PlacedRule extends Rule {
+  readonly index: number;
+}
+
+/** The rules of one repository, in order; the last one is for paths that none of the others matches. */
 export interface RuleTable {
-  readonly rules: readonly Rule[];
-  readonly fallback: Rule;
-  /** All that the rules name, each once. */
+  readonly rules: readonly [...PlacedRule[], PlacedRule];
+  /** The sum files that the rules name, each once. */
   readonly sidecars: readonly Sidecar[];
 }
 
-/** The table of `rules`. */
+/** Makes the table of `rules`. */
 export function ruleTable(rules: readonly Rule[], fallback: Rule): RuleTable {
   const sidecars = new Map<string, Sidecar>();
   for (const { checksum } of rules) {
     if (checksum?.kind === 'sidecar') sidecars.set(`${checksum.sidecar.at} ${checksum.sidecar.name}`, checksum.sidecar);
   }
-  return { rules, fallback, sidecars: [...sidecars.values()] };
+  const placed = [...rules, { ...fallback, pattern: undefined }].map((rule, index) => ({ ...rule, index }));
+  return { rules: placed as [...PlacedRule[], PlacedRule], sidecars: [...sidecars.values()] };
 }
 
-/** The first rule that matches `path`. Linear in the length of `path` for every pattern. */
-export function ruleFor({ rules, fallback }: RuleTable, path: string): Rule {
-  return rules.find(({ pattern }) => pattern === undefined || pattern.test(path)) ?? fallback;
+/** Finds the first rule that matches `path`. Linear in the length of `path` for every pattern. */
+export function ruleFor({ rules }: RuleTable, path: string): PlacedRule {
+  return rules.find(({ pattern }) => pattern === undefined || pattern.test(path)) as PlacedRule;
+}
+
+/** Finds a rule by its place. */
+export function ruleAt({ rules }: RuleTable, index: number): PlacedRule {
+  return rules[index] as PlacedRule;
 }

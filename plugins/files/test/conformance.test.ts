@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'vitest';
 import { hostedProtocolSuite, protocolSuite } from '@entrepot/core/testing';
 import type { HostedUpload, ProtocolCase } from '@entrepot/core/testing';
-import type { ProtocolPlugin } from '@entrepot/core';
 import plugin from '../src/index.js';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -39,7 +38,7 @@ const cases: readonly ProtocolCase[] = [
 protocolSuite(
   { describe, it },
   {
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     options,
     fixtures: {
       'pinned.bin': { body: 'pinned' },
@@ -75,7 +74,7 @@ const hostedUpload = (path: string, body: string): HostedUpload => ({
 hostedProtocolSuite(
   { describe, it },
   {
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     options: { allowDelete: true },
     uploads: [
       hostedUpload('top.txt', 'one'),

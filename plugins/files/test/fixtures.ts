@@ -1,5 +1,6 @@
 import { parseOptions } from '@entrepot/core';
 import type { Content, Protocol, RequestHead } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import plugin from '../src/index.js';
 import { filesOptions } from '../src/options.js';
 import type { FilesOptions } from '../src/options.js';
@@ -24,7 +25,11 @@ export async function protocolOf(
 ): Promise<Protocol> {
   const options = await optionsOf(written);
   const upstreams = kind === 'proxy' ? [{ url: 'https://files.example.com' }] : [];
-  return plugin.create({ services: {}, options, repository: { name: 'files', kind, upstreams } });
+  return await asProtocolPlugin(plugin).create({
+    services: {},
+    options,
+    repository: { name: 'files', kind, upstreams },
+  });
 }
 
 /** The head of `method target`, split and decoded as core does it. */

@@ -29,9 +29,8 @@ describe('the options', () => {
   it('have defaults for every key', async () => {
     expect(await optionsOf({})).toEqual({
       table: {
-        rules: [],
+        rules: [{ index: 0, label: 'the default policy', pattern: undefined, policy: 'revalidate', freshness: {} }],
         sidecars: [],
-        fallback: { label: 'the default policy', policy: 'revalidate', freshness: {} },
       },
       query: 'keep',
       passHeaders: [],

@@ -1,5 +1,4 @@
 import { anonymousAccess } from '@entrepot/core';
-import type { ProtocolPlugin } from '@entrepot/core';
 import { openTestRepository } from '@entrepot/core/testing';
 import type { FakeUpstream, ManualClock, TestRepository as KitRepository } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
@@ -27,7 +26,7 @@ export interface TestRepository {
 /** Starts a repository. The caller closes it. */
 export async function startRepository(options: object, kind: 'proxy' | 'hosted'): Promise<TestRepository> {
   const repository: KitRepository = await openTestRepository({
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     options,
     definition: { kind, access: anonymousAccess(['read', 'write']) },
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Protocol, Resource } from '@entrepot/core';
+import { CLASSES } from '../src/proxy.js';
 import { headOf, protocolOf } from './fixtures.js';
 
 const SUM = 'a'.repeat(64);
@@ -215,9 +216,10 @@ describe('a proxy repository', () => {
     });
   });
 
-  it('reads documents for what they say only where a rule names a sidecar', async () => {
-    expect((await proxy()).describe).toBeTypeOf('function');
-    expect((await proxy({})).describe).toBeUndefined();
+  it('parses documents only where a rule names them as sidecars', async () => {
+    expect(CLASSES.checksum.parse).toBeTypeOf('function');
+    expect(CLASSES.document.parse).toBeUndefined();
+    expect((await proxy({})).route(headOf('/x.tgz.sha256'))).toMatchObject({ class: 'document' });
   });
 });
 
