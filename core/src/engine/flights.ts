@@ -31,6 +31,7 @@ import { isPinned, namedNow, nameOf, type PinnedDocument } from './pinned-docume
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
 import type { EngineRequest } from './repository.js';
+import { WorkTurns } from '../formats/work-turns.js';
 import { untilAborted } from './until-aborted.js';
 import { WholeFlight, type WholeResult } from './whole-flight.js';
 
@@ -339,8 +340,11 @@ export class Flights {
     if (namedBelow === undefined) return;
     const { admission } = this.#context;
     const names = await this.#namesBelow(namedBelow.key);
+    const turns = new WorkTurns();
     let refusal: Judgement | undefined;
     for (const entry of names) {
+      // What is in memory is read without a break.
+      await turns.pause();
       if (!(await this.#names(namedBelow, entry, resource))) continue;
       const judgement = admission.judgeName(entry);
       if (judgement === undefined || !isRefused(judgement)) return;
