@@ -1,6 +1,5 @@
 export * from './api/access.js';
 export * from './api/blob-store.js';
-export * from './api/byte-lru.js';
 export * from './api/clock.js';
 export * from './api/content.js';
 export * from './api/coordinates.js';

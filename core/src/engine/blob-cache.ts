@@ -6,7 +6,7 @@ import type { Digest } from '../api/digest.js';
 import type { Entry } from '../api/entry-index.js';
 import { EntrepotError } from '../api/errors.js';
 import type { Logger } from '../api/logger.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { contentOf } from './content.js';
 
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
@@ -15,15 +15,15 @@ export const SMALL_BLOB = 512 * 1024;
 /** The blob store behind a bounded memory for small blobs: a hit on them opens no file. */
 export class BlobCache {
   readonly #store: BlobStore;
-  readonly #memory: ByteLru<Buffer>;
+  readonly #memory: Lru<Buffer>;
   /** Blobs of which the size, or all bytes, were found right since the start: a torn file is found before it is served. */
-  readonly #confirmed = new ByteLru<'size' | 'bytes'>(100_000, () => 1);
+  readonly #confirmed = new Lru<'size' | 'bytes'>(100_000);
 
   readonly #logger: Logger;
   readonly #verifiesFirstRead: boolean;
 
   /** @param verifiesFirstRead large blobs, too, are held against their digest before they are served for the first time */
-  constructor(store: BlobStore, memory: ByteLru<Buffer>, logger: Logger, verifiesFirstRead = false) {
+  constructor(store: BlobStore, memory: Lru<Buffer>, logger: Logger, verifiesFirstRead = false) {
     this.#store = store;
     this.#memory = memory;
     this.#logger = logger;

@@ -1,4 +1,4 @@
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import type { DocumentResource, StoredResource } from '../api/resource.js';
 import { contentOf } from './content.js';
 import { located, type LocatedDescription } from './described-place.js';
@@ -31,7 +31,7 @@ interface Brief {
  */
 export class BriefDescriptions {
   readonly #context: FlightContext;
-  readonly #known = new ByteLru<Brief>(MAX_BRIEFS, () => 1);
+  readonly #known = new Lru<Brief>(MAX_BRIEFS);
   /** When the upstreams of a scope may be asked again. */
   readonly #notAsked = new Map<string, number>();
 

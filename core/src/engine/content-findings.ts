@@ -1,4 +1,4 @@
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { Entry } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
@@ -23,12 +23,12 @@ export class ContentFindings {
   readonly #repository: string;
   readonly #desk: ScanDesk | undefined;
   readonly #logger: Logger;
-  readonly #known = new ByteLru<{ readonly mark: string; readonly found: FindingsByVersion }>(
+  readonly #known = new Lru<{ readonly mark: string; readonly found: FindingsByVersion }>(
     MAX_FINDINGS,
     ({ found }) => found.size + 1,
   );
   /** How often bytes of a name were refused for the first time. */
-  readonly #refusals = new ByteLru<number>(MAX_MARKS, () => 1);
+  readonly #refusals = new Lru<number>(MAX_MARKS);
   readonly #refused = new WeakSet<Entry>();
   #allRefusals = 0;
 

@@ -2,7 +2,7 @@ import type { Clock } from '../api/clock.js';
 import type { Digest } from '../api/digest.js';
 import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { inTime, LATE } from './in-time.js';
 import { KeptKeysCache } from './kept-keys.js';
 
@@ -40,7 +40,7 @@ export class EntryCache {
   readonly #index: EntryIndex;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #known: ByteLru<Entry>;
+  readonly #known: Lru<Entry>;
   readonly #followed = new Map<string, Followed>();
   /** The keys below prefixes, in proxies. */
   readonly keys: KeptKeysCache;
@@ -53,7 +53,7 @@ export class EntryCache {
     this.#index = index;
     this.#clock = clock;
     this.#logger = logger;
-    this.#known = new ByteLru(maxEntries, () => 1);
+    this.#known = new Lru(maxEntries);
     this.keys = new KeptKeysCache(index, maxEntries, clock, logger);
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
   }

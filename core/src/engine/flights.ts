@@ -7,7 +7,7 @@ import type { FactName } from '../api/facts.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import type { ArtifactDescription, Descriptions } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../api/resource.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { AddressedFlight } from './addressed-flight.js';
 import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow, type Judgement } from './admission.js';
 import { BriefDescriptions } from './brief-descriptions.js';
@@ -65,9 +65,9 @@ export class Flights {
   readonly #alone = new Set<SharedFlight>();
   readonly #known = new KnownDescriptions();
   /** When documents were last asked for, for the sake of what is kept. */
-  readonly #looked = new ByteLru<number>(MAX_LOOKED, () => 1);
+  readonly #looked = new Lru<number>(MAX_LOOKED);
   readonly #briefs: BriefDescriptions;
-  readonly #lastNames = new ByteLru<readonly Entry[]>(MAX_LAST_NAMES, (names) => names.length + 1);
+  readonly #lastNames = new Lru<readonly Entry[]>(MAX_LAST_NAMES, (names) => names.length + 1);
 
   constructor(context: FlightContext & { readonly negative: NegativeCache }) {
     this.#context = context;

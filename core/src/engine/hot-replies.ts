@@ -2,7 +2,7 @@ import type { Entry } from '../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../api/resource.js';
 import type { Judgement } from './admission.js';
 import type { EngineReply, EngineRequest } from './repository.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { noneMatch } from './range.js';
 
 /** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */
@@ -49,7 +49,7 @@ export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentRe
  * seconds), so none of it is decided anew for the thousands that ask meanwhile.
  */
 export class HotReplies {
-  readonly #replies = new ByteLru<HotReply>(MAX_BYTES, ({ size }) => size);
+  readonly #replies = new Lru<HotReply>(MAX_BYTES, ({ size }) => size);
 
   /** Whether `request` can be answered from here: it asks for the whole, perhaps only if it does not have that already. */
   static suits(request: EngineRequest): boolean {

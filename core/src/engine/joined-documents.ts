@@ -6,7 +6,7 @@ import type { Digest } from '../api/digest.js';
 import { EntrepotError } from '../api/errors.js';
 import type { JoinedPiece } from '../api/protocol.js';
 import { SMALL_BLOB, type BlobCache } from './blob-cache.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { combineCrc32 } from './crc32.js';
 
 const deflate = promisify(deflateRaw);
@@ -53,16 +53,16 @@ export interface JoinedGzip {
  */
 export class JoinedDocuments {
   readonly #blobs: BlobCache;
-  readonly #known: ByteLru<JoinedDocument>;
+  readonly #known: Lru<JoinedDocument>;
   /** Pieces as blocks of a deflate stream that begin and end at a byte and refer to nothing before them, by digest. */
-  readonly #deflated: ByteLru<Buffer>;
+  readonly #deflated: Lru<Buffer>;
   readonly #gzips = new WeakMap<JoinedDocument, Promise<JoinedGzip>>();
 
   /** @param maxBytes of compressed pieces in memory; half of it for the lists of pieces besides */
   constructor(blobs: BlobCache, maxBytes: number) {
     this.#blobs = blobs;
-    this.#deflated = new ByteLru(maxBytes, (bytes) => bytes.length);
-    this.#known = new ByteLru(maxBytes / 2, ({ pieces }) =>
+    this.#deflated = new Lru(maxBytes, (bytes) => bytes.length);
+    this.#known = new Lru(maxBytes / 2, ({ pieces }) =>
       pieces.reduce((sum, { bytes }) => sum + PIECE_BYTES + (bytes?.length ?? 0), PIECE_BYTES),
     );
   }

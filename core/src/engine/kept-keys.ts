@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../api/clock.js';
 import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { inTime, LATE } from './in-time.js';
 
 /** How long another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
@@ -24,14 +24,14 @@ export class KeptKeysCache {
   readonly #index: EntryIndex;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #known: ByteLru<KeptKeys & { readonly readAt: number }>;
+  readonly #known: Lru<KeptKeys & { readonly readAt: number }>;
   readonly #reading = new Map<string, Promise<KeptKeys>>();
 
   constructor(index: EntryIndex, maxKeys: number, clock: Clock, logger: Logger) {
     this.#index = index;
     this.#clock = clock;
     this.#logger = logger;
-    this.#known = new ByteLru(maxKeys, ({ keys }) => keys.length + 1);
+    this.#known = new Lru(maxKeys, ({ keys }) => keys.length + 1);
   }
 
   /** What memory knows; `undefined` says nothing. */

@@ -1,4 +1,4 @@
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
 import type { FactName } from '../api/facts.js';
@@ -36,7 +36,7 @@ export async function readDescriptions(
 
 /** Descriptions from the documents of one repository, in memory. */
 export class KnownDescriptions {
-  readonly #known = new ByteLru<Reading>(MAX_DESCRIPTIONS, ({ descriptions }) => descriptions.size + 1);
+  readonly #known = new Lru<Reading>(MAX_DESCRIPTIONS, ({ descriptions }) => descriptions.size + 1);
 
   /** Finds the reading of the document with `digest`, if it looked for all that policy needs. */
   get(documentKey: string, digest: Digest, needs: Facts): Reading | undefined {

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { DocumentBytes } from '../api/protocol.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { EntrepotError } from '../api/errors.js';
 import { headerIn, withoutHeaders } from './merge-headers.js';
 
@@ -52,15 +52,15 @@ export interface RenditionSource {
  */
 export class Renditions {
   readonly #directory: string;
-  readonly #small: ByteLru<Rendition>;
-  readonly #large: ByteLru<Rendition>;
+  readonly #small: Lru<Rendition>;
+  readonly #large: Lru<Rendition>;
   readonly #making = new Map<string, Promise<Rendition>>();
 
   /** @param directory exists, and belongs to this process */
   constructor(directory: string, maxMemoryBytes: number, maxFileBytes: number) {
     this.#directory = directory;
-    this.#small = new ByteLru(maxMemoryBytes, ({ size }) => size + 512);
-    this.#large = new ByteLru(
+    this.#small = new Lru(maxMemoryBytes, ({ size }) => size + 512);
+    this.#large = new Lru(
       maxFileBytes,
       ({ size }) => size,
       ({ path }) => void rm(path as string, { force: true }),

@@ -7,7 +7,7 @@ import type { EntryIndex } from '../api/entry-index.js';
 import type { Logger } from '../api/logger.js';
 import { BlobCache } from './blob-cache.js';
 import { verifyInBackground } from './blob-verification.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
@@ -63,7 +63,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     clock: options.clock,
   });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
-  const memory = new ByteLru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
+  const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const blobs = new BlobCache(options.blobs, memory, options.logger, options.verifyFirstRead);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);

@@ -1,7 +1,7 @@
 import type { Clock } from '../api/clock.js';
 import { EntrepotError, printableUrl } from '../api/errors.js';
 import type { AddressZone, TransportReply } from '../api/transport.js';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { parseChallenges } from './challenge.js';
 import { requireTrustedRealm } from './realm-trust.js';
 import { untilAborted } from './until-aborted.js';
@@ -75,7 +75,7 @@ interface Token {
  */
 export class UpstreamTokens {
   readonly #context: TokenContext;
-  readonly #tokens = new ByteLru<Token>(MAX_TOKENS, () => 1);
+  readonly #tokens = new Lru<Token>(MAX_TOKENS);
   readonly #fetching = new Map<string, Promise<Token>>();
   /** Origins that want user and password themselves. */
   readonly #basic = new Set<string>();

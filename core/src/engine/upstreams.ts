@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ByteLru } from '../api/byte-lru.js';
+import { Lru } from '../formats/lru.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { Entry } from '../api/entry-index.js';
 import type { UpstreamLocation } from '../api/resource.js';
@@ -80,7 +80,7 @@ export class Upstreams {
   readonly #trustedHosts: readonly string[];
   readonly #authorizations: ReadonlyMap<string, string>;
   /** Where the trusted hosts, and those that they led to, were when they last answered. */
-  readonly #zones = new ByteLru<AddressZone>(MAX_ZONES, () => 1);
+  readonly #zones = new Lru<AddressZone>(MAX_ZONES);
   readonly #tokens: UpstreamTokens;
   readonly #limits = new RateLimits();
   readonly #health = new Map<string, { failures: number; skipUntil: number }>();

@@ -3,4 +3,5 @@ export * from './byte-writer.js';
 export * from './json-scanner.js';
 export * from './json-stream.js';
 export * from './json-writer.js';
+export * from './lru.js';
 export * from './work-turns.js';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FRESHNESS, type Entry } from '../../src/index.js';
-import { ByteLru } from '../../src/index.js';
 import { forbidsStoring, standing } from '../../src/engine/freshness.js';
 import { cacheStatus } from '../../src/engine/outcome.js';
 import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/range.js';
@@ -174,29 +173,6 @@ describe('standing', () => {
     [undefined, false],
   ])('Cache-Control %s', (header, expected) => {
     expect(forbidsStoring(header)).toBe(expected);
-  });
-});
-
-describe('ByteLru', () => {
-  it('drops what was used longest ago, and tells', () => {
-    const gone: string[] = [];
-    const lru = new ByteLru<string>(
-      6,
-      (text) => text.length,
-      (text) => gone.push(text),
-    );
-    lru.set('a', 'aa');
-    lru.set('b', 'bb');
-    lru.set('c', 'cc');
-    lru.get('a');
-    lru.set('d', 'dd');
-    expect([lru.get('a'), lru.get('b'), lru.get('c'), lru.get('d')]).toEqual(['aa', undefined, 'cc', 'dd']);
-    lru.set('e', 'too large');
-    lru.set('a', 'x');
-    expect(lru.weight).toBe(5);
-    expect(gone).toEqual(['bb', 'too large', 'aa']);
-    lru.clear();
-    expect(lru.weight).toBe(0);
   });
 });
 

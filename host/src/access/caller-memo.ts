@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Caller, Clock } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 
 /** Answers of one kind that are remembered at the most. */
 const MAX_ANSWERS = 2_000;
@@ -25,9 +26,9 @@ interface Answer {
  */
 export class CallerMemo {
   readonly #key = randomBytes(32);
-  readonly #answers = new Map<string, Answer>();
+  readonly #answers = new Lru<Answer>(MAX_ANSWERS);
   /** Apart, so that somebody who guesses does not push the others out. */
-  readonly #refused = new Map<string, Answer>();
+  readonly #refused = new Lru<Answer>(MAX_ANSWERS);
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -52,25 +53,16 @@ export class CallerMemo {
   #ask(id: string, now: number, check: () => Promise<Checked>): Answer {
     const answer: Answer = { checked: check(), until: now + REMEMBER };
     this.#refused.delete(id);
-    put(this.#answers, id, answer);
+    this.#answers.set(id, answer);
     answer.checked.then(
       ({ expiresAt = Infinity }) => (answer.until = Math.min(answer.until, expiresAt)),
       (error: { readonly status?: unknown }) => {
         if (this.#answers.get(id) !== answer) return;
         this.#answers.delete(id);
         // That it could not be found out is no answer.
-        if (error.status === 401) put(this.#refused, id, answer);
+        if (error.status === 401) this.#refused.set(id, answer);
       },
     );
     return answer;
   }
-}
-
-/** Puts `answer` last, and drops the first, which is the oldest, when there are too many. */
-function put(answers: Map<string, Answer>, id: string, answer: Answer): void {
-  answers.delete(id);
-  answers.set(id, answer);
-  if (answers.size <= MAX_ANSWERS) return;
-  const [oldest] = answers.keys();
-  answers.delete(oldest as string);
 }

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, scrypt } from 'node:crypto';
-import { BoundedMap } from '../drivers/cache/bounded-map.js';
+import { Lru } from '@entrepot/core/formats';
 import { PasswordPool } from './password-pool.js';
 import type { PasswordTask, ScryptHash } from './password-worker.js';
 
@@ -14,9 +14,9 @@ const BCRYPT = /^\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
 const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})$/;
 
 /** Right passwords that are known again by a hash that is worth nothing outside of this process. */
-const MAX_KNOWN = { keys: 10_000, characters: 1_000_000 };
+const MAX_KNOWN = 10_000;
 const KEY = randomBytes(32);
-const known = new BoundedMap(MAX_KNOWN);
+const known = new Lru<true>(MAX_KNOWN);
 const pool = new PasswordPool();
 
 /** A hash of `password` for the configuration: scrypt, in the form `$scrypt$ln=15,r=8,p=1$salt$key`. */
@@ -44,9 +44,9 @@ export function passwordHashProblem(hash: string): string | undefined {
  */
 export async function verifyPassword(name: string, password: string, hash: string): Promise<boolean> {
   const id = createHmac('sha256', KEY).update(`${hash}\n${password}`).digest('base64');
-  if (known.get(id) !== undefined) return true;
+  if (known.get(id) === true) return true;
   const isRight = await pool.check(name, taskOf(password, hash));
-  if (isRight) known.set(id, '');
+  if (isRight) known.set(id, true);
   return isRight;
 }
 

@@ -1,4 +1,5 @@
 import type { Clock, PackageCoordinates } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import type { Sight, SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
 
 /** Bounds, in versions. */
@@ -20,7 +21,7 @@ export class FirstSeen {
   readonly #clock: Clock;
   readonly #limits: FirstSeenLimits;
   /** The least recently used first. */
-  readonly #known = new Map<string, number>();
+  readonly #known: Lru<number>;
   #pending = new Map<string, Sight>();
   #corrections = 0;
   #prunedAt = -Infinity;
@@ -29,6 +30,7 @@ export class FirstSeen {
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
+    this.#known = new Lru(limits.memory);
   }
 
   /** Changes when some version turns out to be older than `meet` has said. */
@@ -53,7 +55,7 @@ export class FirstSeen {
       // It was judged by what was known before.
       if (known !== undefined) this.#corrections += 1;
     }
-    this.#remember(key, at);
+    this.#known.set(key, at);
     return at;
   }
 
@@ -65,7 +67,7 @@ export class FirstSeen {
   /** Takes what the store knows into memory. */
   async load(): Promise<void> {
     for (const { coordinates, at } of await this.#store.newest(this.#limits.memory))
-      this.#remember(keyOf(coordinates), at);
+      this.#known.set(keyOf(coordinates), at);
   }
 
   /** Writes down what was met since the last time, and learns what others have met before. */
@@ -78,21 +80,13 @@ export class FirstSeen {
       const key = keyOf(coordinates);
       if (at >= (met.get(key)?.at ?? at)) continue;
       corrected = true;
-      this.#remember(key, at);
+      this.#known.set(key, at);
     }
     if (corrected) this.#corrections += 1;
     const now = this.#clock.now();
     if (now - this.#prunedAt < HOUR) return;
     this.#prunedAt = now;
     await this.#store.prune(this.#limits.stored);
-  }
-
-  #remember(key: string, at: number): void {
-    this.#known.delete(key);
-    this.#known.set(key, at);
-    if (this.#known.size <= this.#limits.memory) return;
-    const [oldest] = this.#known.keys();
-    this.#known.delete(oldest as string);
   }
 }
 

@@ -1,4 +1,5 @@
 import { packageUrl, type Clock, type Logger, type PackageCoordinates } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
 import type { DecisionRecord, SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import type { Download, SqlDownloadHistory } from '../drivers/sql/download-history.js';
@@ -46,7 +47,7 @@ export class PolicyJournal {
   #more: Download[] = [];
   #downloadRows = 0;
   /** When each refusal was last written down. */
-  readonly #refused = new Map<string, number>();
+  readonly #refused = new Lru<number>(MAX_REMEMBERED);
   #lost = 0;
   #prunedAt = -Infinity;
 
@@ -125,7 +126,7 @@ export class PolicyJournal {
     const key = [repository, packageUrl(coordinates), action, wouldBe, caller].join('\n');
     const last = this.#refused.get(key);
     if (last !== undefined && at - last < REPEATED) return;
-    this.#remember(key, at);
+    this.#refused.set(key, at);
     if (this.#decisions.length >= MAX_PENDING) {
       this.#lost += 1;
       return;
@@ -140,13 +141,5 @@ export class PolicyJournal {
     if (last === undefined && (action === 'deny' || action === 'hold')) {
       this.#options.onRefusal(action === 'deny' ? 'denied' : 'held', record);
     }
-  }
-
-  #remember(key: string, at: number): void {
-    this.#refused.delete(key);
-    this.#refused.set(key, at);
-    if (this.#refused.size <= MAX_REMEMBERED) return;
-    const [oldest] = this.#refused.keys();
-    this.#refused.delete(oldest as string);
   }
 }

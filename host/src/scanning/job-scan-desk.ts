@@ -1,5 +1,4 @@
 import {
-  ByteLru,
   EntrepotError,
   packageUrl,
   type Clock,
@@ -14,6 +13,7 @@ import {
   type ScanSubject,
   type ScanWish,
 } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import { type KeptReport, type ScanTarget, type SqlScanStore } from '../drivers/sql/scan-store.js';
 import { needsContent, type HostScanner } from './scan-worker.js';
 
@@ -51,11 +51,11 @@ const NOTHING_TO_ASK: ScanAnswer = Object.freeze({ reports: Object.freeze([]), f
 export class JobScanDesk implements ScanDesk {
   readonly #options: JobScanDeskOptions;
   /** By package URL, then by digest: a report is of a name, or of bytes under a name. */
-  readonly #answers = new Map<string, Map<string, ScanAnswer>>();
+  readonly #answers = new Lru<Map<string, ScanAnswer>>(MAX_NAMES);
   /** By package URL. */
   readonly #waiters = new Map<string, Set<Waiter>>();
   /** How often a name was found to hold something that is not clean. */
-  readonly #marks = new ByteLru<number>(MAX_NAMES, () => 1);
+  readonly #marks = new Lru<number>(MAX_NAMES);
   #mark = 0;
   /** The count of changes up to which reports of others are known. */
   #seen: number | undefined;
@@ -185,11 +185,9 @@ export class JobScanDesk implements ScanDesk {
   #remember({ coordinates, digest = '' as Digest }: ScanSubject, answer: ScanAnswer): void {
     const name = packageUrl(coordinates);
     const answers = this.#answers.get(name) ?? new Map<string, ScanAnswer>();
-    this.#answers.delete(name);
-    this.#answers.set(name, answers.set(digest, answer));
-    if (this.#answers.size <= MAX_NAMES && answers.size <= MAX_DIGESTS) return;
-    const [oldest] = answers.size > MAX_DIGESTS ? [name] : this.#answers.keys();
-    this.#answers.delete(oldest as string);
+    answers.set(digest, answer);
+    if (answers.size > MAX_DIGESTS) this.#answers.delete(name);
+    else this.#answers.set(name, answers);
   }
 
   /** There is a report: what was known of its name is no longer, and who waits for it may have all now. */

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import {
-  ByteLru,
   EntrepotError,
   type ArtifactResource,
   type DocumentResource,
   type Logger,
   type VerifyContext,
 } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import { proofFailure } from './errors.js';
 import { LARGEST_PROOF } from './limits.js';
 import { bareNote, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
@@ -70,12 +70,12 @@ export class ChecksumDatabase {
   /** Trees that were proven to be part of the newest one: as that only grows, they stay so. */
   readonly #proven = new WeakSet<SignedTree>();
   /** The hashes that full tiles come to, by the digests of their bytes: each is wanted as it comes, and for records. */
-  readonly #sums = new ByteLru<Buffer>(TILES_IN_MEMORY, () => 1);
+  readonly #sums = new Lru<Buffer>(TILES_IN_MEMORY);
   /** Notes whose signature was found right, by their digests: most lookups come with the same few. */
-  readonly #notes = new ByteLru<SignedTree>(TREES_IN_MEMORY, () => 1);
+  readonly #notes = new Lru<SignedTree>(TREES_IN_MEMORY);
   /** The tiles in which the edge of the newest tree was last found right. */
   #edge: { readonly tree: SignedTree; readonly bytes: readonly Uint8Array[] } | undefined;
-  readonly #tiles = new ByteLru<Uint8Array>(TILES_IN_MEMORY, () => 1);
+  readonly #tiles = new Lru<Uint8Array>(TILES_IN_MEMORY);
   readonly #waiting = new Set<() => void>();
 
   constructor(verifier: NoteVerifier, resources: DatabaseResources, logger: Logger) {

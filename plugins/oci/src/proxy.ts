@@ -1,17 +1,5 @@
-import {
-  ByteLru,
-  EntrepotError,
-  type ArtifactDescription,
-  type ArtifactResource,
-  type Content,
-  type DocumentResource,
-  type PackageCoordinates,
-  type PartReference,
-  type Protocol,
-  type RepositoryFacts,
-  type RequestHead,
-  type Resource,
-} from '@entrepot/core';
+import { EntrepotError, type ArtifactDescription, type ArtifactResource, type Content, type DocumentResource, type PackageCoordinates, type PartReference, type Protocol, type RepositoryFacts, type RequestHead, type Resource } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import { renderError } from './errors.js';
 import {
   describeTags,
@@ -56,7 +44,7 @@ export class OciProxy implements Protocol {
   readonly #options: OciOptions;
   readonly #isDockerHub: boolean;
   /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. */
-  readonly #sizes = new ByteLru<number>(MAX_SIZES, () => 1);
+  readonly #sizes = new Lru<number>(MAX_SIZES);
 
   constructor(options: OciOptions, { upstreams }: RepositoryFacts) {
     this.#options = options;

@@ -1,14 +1,5 @@
-import {
-  ByteLru,
-  type Clock,
-  EntrepotError,
-  type Finding,
-  packageUrl,
-  type PackageCoordinates,
-  type Scanner,
-  type ScanReport,
-  type ScanSubject,
-} from '@entrepot/core';
+import { type Clock, EntrepotError, type Finding, packageUrl, type PackageCoordinates, type Scanner, type ScanReport, type ScanSubject } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import type { Downloads } from './download.js';
@@ -50,7 +41,7 @@ export class ApiScanner implements Scanner {
   readonly #clock: Clock;
   readonly #lists: ListKeeper;
   /** By id and time, the least recently used first. */
-  readonly #records = new ByteLru<OsvRecord>(MOST_RECORDS, () => 1);
+  readonly #records = new Lru<OsvRecord>(MOST_RECORDS);
   #day: string;
 
   /** @param base the URL to which `/v1/…` is added */

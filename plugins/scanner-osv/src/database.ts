@@ -1,4 +1,5 @@
-import { ByteLru, type Finding, type Integrity, type PackageCoordinates } from '@entrepot/core';
+import { type Finding, type Integrity, type PackageCoordinates } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import {
   compilePackage,
   type CompiledPackage,
@@ -32,7 +33,7 @@ export class Database {
   readonly #types: ReadonlySet<string>;
   /** OSV ecosystems by the type of their package URLs. */
   readonly #byType = new Map<string, string[]>();
-  readonly #packages = new ByteLru<Kept>(MOST_BYTES, ({ size }) => Math.max(size, LEAST_BYTES));
+  readonly #packages = new Lru<Kept>(MOST_BYTES, ({ size }) => Math.max(size, LEAST_BYTES));
 
   private constructor(manifest: Manifest, snapshot: Snapshot) {
     this.manifest = manifest;

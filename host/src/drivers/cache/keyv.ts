@@ -1,15 +1,18 @@
 import type { HotCache, Logger } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import { Keyv } from 'keyv';
-import { BoundedMap, type MapBounds } from './bounded-map.js';
 
-const MEMORY_BOUNDS: MapBounds = { keys: 50_000, characters: 32 * 1024 * 1024 };
+/** UTF-16 units in memory: keys, values, and what an object beside them takes. */
+const MEMORY = 32 * 1024 * 1024;
+const ENTRY = 600;
 /** A backend that is down fails every call; it is said once in so many milliseconds. */
 const COMPLAINT_INTERVAL = 60_000;
 
-/** A Keyv in this process's memory, bounded. */
-export function memoryKeyv(bounds: MapBounds = MEMORY_BOUNDS): Keyv<string> {
+/** A Keyv in this process's memory, bounded: what was used longest ago is forgotten. */
+export function memoryKeyv(): Keyv<string> {
+  const store = new Lru<string>(MEMORY, (value, key) => key.length + value.length + ENTRY);
   // A prefix would make one key of `keyv:a` and `a`.
-  return new Keyv<string>({ store: new BoundedMap(bounds), useKeyPrefix: false });
+  return new Keyv<string>({ store, useKeyPrefix: false });
 }
 
 /** A `HotCache` on any Keyv. Trouble with its backend is logged and otherwise looks like an empty cache. */

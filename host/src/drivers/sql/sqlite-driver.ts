@@ -1,4 +1,5 @@
 import { EntrepotError, isPlainText } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { CompiledQuery as Query } from 'kysely';
 import type Database from 'libsql';
@@ -94,7 +95,7 @@ class SqliteConnection implements DatabaseConnection {
   readonly #giveWay: () => Promise<void>;
   #closed = false;
   /** By text, the least recently used first. */
-  readonly #statements = new Map<string, Database.Statement>();
+  readonly #statements = new Lru<Database.Statement>(STATEMENTS);
 
   constructor(database: Database.Database, path: string, log: WriteAheadLog | undefined, giveWay: () => Promise<void>) {
     this.#giveWay = giveWay;
@@ -151,13 +152,9 @@ class SqliteConnection implements DatabaseConnection {
   #prepare(sql: string): Database.Statement {
     if (this.#closed) throw new EntrepotError('storage', `the database ${this.#path} is closed`);
     const kept = this.#statements.get(sql);
-    const statement = kept ?? this.#database.prepare(sql);
-    if (kept !== undefined) this.#statements.delete(sql);
+    if (kept !== undefined) return kept;
+    const statement = this.#database.prepare(sql);
     this.#statements.set(sql, statement);
-    if (this.#statements.size > STATEMENTS) {
-      const oldest = this.#statements.keys().next();
-      if (oldest.done !== true) this.#statements.delete(oldest.value);
-    }
     return statement;
   }
 }

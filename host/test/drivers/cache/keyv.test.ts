@@ -2,7 +2,6 @@ import { type HotCacheFixture, hotCacheSuite } from '@entrepot/core/testing';
 import { type LogFields, silentLogger } from '@entrepot/core';
 import { Keyv } from 'keyv';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BoundedMap } from '../../../src/drivers/cache/bounded-map.js';
 import { KeyvHotCache, memoryKeyv } from '../../../src/drivers/cache/keyv.js';
 
 /** A backend that can be taken away, as Redis can. */
@@ -81,35 +80,4 @@ it('keeps apart what Keyv would prefix, and values that look serialised', async 
   await cache.set('a', ':base64:YQ==', 1000);
   await cache.set('keyv:a', '{"value":1}', 1000);
   expect([await cache.get('a'), await cache.get('keyv:a')]).toEqual([':base64:YQ==', '{"value":1}']);
-});
-
-describe('a bounded map', () => {
-  it('forgets the least recently used beyond its number of keys', () => {
-    const map = new BoundedMap({ keys: 2, characters: 100 });
-    map.set('a', '1').set('b', '2');
-    map.get('a');
-    map.set('c', '3');
-    expect([...map.keys()]).toEqual(['a', 'c']);
-  });
-
-  it('forgets beyond its number of characters, and counts them right', () => {
-    const map = new BoundedMap({ keys: 100, characters: 10 });
-    map.set('a', '1234').set('b', '1234');
-    expect(map.characters).toBe(10);
-    map.set('a', '12345');
-    expect([...map.entries(), map.characters]).toEqual([['a', '12345'], 6]);
-    map.set('a', '1').set('b', '1');
-    expect(map.characters).toBe(4);
-    map.delete('a');
-    map.delete('a');
-    expect(map.characters).toBe(2);
-    map.clear();
-    expect([map.size, map.characters]).toEqual([0, 0]);
-  });
-
-  it('does not keep what is larger than all of it, nor what that replaces', () => {
-    const map = new BoundedMap({ keys: 100, characters: 10 });
-    map.set('a', '1').set('b', '1').set('a', 'x'.repeat(10));
-    expect([...map.keys()]).toEqual(['b']);
-  });
 });

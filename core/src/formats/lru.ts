@@ -12,9 +12,9 @@ interface Node<Value> {
  * A list through the values, beside a map of them. The order of a Map alone would do, but to move a value to its end leaves a hole,
  * and whoever looks for the oldest value steps over all holes that there are.
  */
-export class ByteLru<Value> {
+export class Lru<Value> {
   readonly #maxWeight: number;
-  readonly #weigh: (value: Value) => number;
+  readonly #weigh: (value: Value, key: string) => number;
   readonly #onEvict: ((value: Value) => void) | undefined;
   readonly #nodes = new Map<string, Node<Value>>();
   /** Between the newest and the oldest, which closes the ring. */
@@ -23,10 +23,14 @@ export class ByteLru<Value> {
 
   /**
    * @param maxWeight the bound, in whatever `weigh` counts
-   * @param weigh the weight of a value; asked when it comes
+   * @param weigh the weight of a value; asked when it comes. Left out: each weighs 1
    * @param onEvict told of each value that leaves, for whatever reason
    */
-  constructor(maxWeight: number, weigh: (value: Value) => number, onEvict?: (value: Value) => void) {
+  constructor(
+    maxWeight: number,
+    weigh: (value: Value, key: string) => number = () => 1,
+    onEvict?: (value: Value) => void,
+  ) {
     this.#maxWeight = maxWeight;
     this.#weigh = weigh;
     this.#onEvict = onEvict;
@@ -34,6 +38,11 @@ export class ByteLru<Value> {
     ends.older = ends;
     ends.newer = ends;
     this.#ends = ends;
+  }
+
+  /** How many values there are. */
+  get size(): number {
+    return this.#nodes.size;
   }
 
   /** The weight of all values. */
@@ -52,10 +61,15 @@ export class ByteLru<Value> {
     return node.value;
   }
 
+  /** The keys, from the oldest to the newest. */
+  *keys(): Generator<string, void, undefined> {
+    for (let node = this.#ends.newer; node !== this.#ends; node = node.newer) yield node.key;
+  }
+
   /** Puts `value`, and takes out the oldest ones for which there is no room. One that is too heavy by itself leaves at once. */
   set(key: string, value: Value): void {
     this.delete(key);
-    const weight = this.#weigh(value);
+    const weight = this.#weigh(value, key);
     if (weight > this.#maxWeight) {
       this.#onEvict?.(value);
       return;
@@ -67,9 +81,11 @@ export class ByteLru<Value> {
     while (this.#weight > this.#maxWeight) this.#remove(this.#ends.newer);
   }
 
-  delete(key: string): void {
+  /** Whether there was one. */
+  delete(key: string): boolean {
     const node = this.#nodes.get(key);
     if (node !== undefined) this.#remove(node);
+    return node !== undefined;
   }
 
   clear(): void {
