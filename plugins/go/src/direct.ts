@@ -11,13 +11,13 @@ import {
   type ProducedFile,
   type Transport,
 } from '@entrepot/core';
+import { Limiter } from '@entrepot/core/formats';
 import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
 import { CredentialsSocket } from './credentials-socket.js';
 import { runDirect } from './direct-command.js';
 import { directError } from './direct-errors.js';
 import { GuardProxy, hasProxy } from './guard-proxy.js';
 import type { ModulePatterns } from './module-match.js';
-import { Turns } from './turns.js';
 
 /** Modules that are fetched from their repositories, by the `go` of this machine. */
 export interface DirectRoute {
@@ -50,7 +50,7 @@ type Run = Pick<ProduceContext, 'folder' | 'signal'>;
 export class DirectModules {
   readonly #logger: Logger;
   readonly #sources: ReadonlyMap<DirectRoute, CredentialSource>;
-  readonly #turns = new Turns(RUNS);
+  readonly #limiter = new Limiter(RUNS);
 
   constructor(
     routes: readonly DirectRoute[],
@@ -71,7 +71,7 @@ export class DirectModules {
     resource: ModuleResource,
     { folder, signal }: Run,
   ): Promise<readonly ProducedFile[]> {
-    return await this.#turns.take(signal, async () => {
+    return await this.#limiter.run(async () => {
       const { name: path = '', version } = resource.coordinates ?? {};
       if (version !== undefined) return await this.#version(route, path, version, { folder, signal });
       const rest = resource.key.slice(path.length + 1);
@@ -84,7 +84,7 @@ export class DirectModules {
       if (list) await writeFile(file, (found.Versions ?? []).map((each) => `${each}\n`).join(''));
       else await writeFile(file, infoText(found));
       return [{ key: resource.key, path: file, mediaType: list ? 'text/plain' : 'application/json' }];
-    });
+    }, signal);
   }
 
   async #version(route: DirectRoute, path: string, version: string, context: Run): Promise<readonly ProducedFile[]> {

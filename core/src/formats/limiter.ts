@@ -1,0 +1,63 @@
+/** Lets so many run at a time. The others wait, first come, first served. */
+export class Limiter {
+  #free: number;
+  readonly #waiting = new Set<() => void>();
+
+  /** @param most how many run at a time */
+  constructor(most: number) {
+    this.#free = most;
+  }
+
+  /** Whether one more would run at once. */
+  get hasRoom(): boolean {
+    return this.#free > 0;
+  }
+
+  /** Runs `work` when it is its turn. @throws the reason of `signal` when that comes first */
+  async run<Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    const release = await this.acquire(signal);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Waits for a turn.
+   * @returns ends it; to be called once
+   * @throws the reason of `signal` when that comes first
+   */
+  async acquire(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    if (this.#free > 0) this.#free -= 1;
+    else await this.#turn(signal);
+    return () => this.#release();
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const begin = (): void => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      const leave = (): void => {
+        this.#waiting.delete(begin);
+        reject(signal?.reason as Error);
+      };
+      this.#waiting.add(begin);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  /** Hands the turn on: nobody who comes meanwhile gets before those that wait. */
+  #release(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#free += 1;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
+  }
+}
