@@ -5,4 +5,5 @@ export * from './json-stream.js';
 export * from './json-writer.js';
 export * from './limiter.js';
 export * from './lru.js';
+export * from './malformed.js';
 export * from './work-turns.js';

@@ -5,9 +5,8 @@ import {
   type PackageCoordinates,
   type RewriteContext,
 } from '@entrepot/core';
-import { sortedInTurns, WorkTurns } from '@entrepot/core/formats';
+import { malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import { descriptionIn, versionOf } from './dates.js';
-import { malformed } from './errors.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
 import {

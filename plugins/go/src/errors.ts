@@ -1,4 +1,5 @@
 import { EntrepotError, type RenderedError } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
 import { MalformedProofError, ProofError } from './note.js';
 
 /** `go` shows a body of eight lines and 648 bytes at the most (cmd/go/internal/web, maxErrorDetailBytes). */
@@ -15,13 +16,6 @@ export function renderError(error: EntrepotError): RenderedError {
   // `go` gives up at a 503 as it does at a 403, but prints the reason of the latter.
   const status = error.code === 'SCAN_PENDING' ? 403 : undefined;
   return { status, mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
-}
-
-/** The error for an answer of the upstream that is not what the route gives: an outage, so that a kept copy is served. */
-export function malformed(subject: string, problem: string): EntrepotError {
-  return new EntrepotError('upstream-unavailable', `the upstream's answer for ${subject} is malformed: ${problem}`, {
-    code: 'UPSTREAM_MALFORMED',
-  });
 }
 
 /** The error for what does not keep the promises of its ecosystem. */

@@ -1,7 +1,8 @@
 import { EntrepotError, type ArtifactResource, type Content, type VerifyContext } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
 import { hashGoMod } from './dirhash.js';
 import { readInfo } from './documents.js';
-import { malformed, mismatch, proofFailure } from './errors.js';
+import { mismatch, proofFailure } from './errors.js';
 import type { HashPool } from './hash-pool.js';
 import { LARGEST_GO_MOD, LARGEST_PROOF, LARGEST_ZIP } from './limits.js';
 import { hashInRecord, parseLookup } from './record.js';

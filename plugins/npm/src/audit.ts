@@ -6,9 +6,8 @@ import {
   type PassthroughResource,
   type Upstream,
 } from '@entrepot/core';
-import { parseBoundedJson } from '@entrepot/core/formats';
+import { malformed, parseBoundedJson } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
-import { malformed } from './errors.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
 /** How many paths to one version a legacy reply names: a tree can hold the same version thousands of times. */

@@ -12,8 +12,7 @@ import {
   type Integrity,
   type Upstream,
 } from '@entrepot/core';
-import { JsonFormatError, scanJson, SKIP, WorkTurns, type ObjectVisitor } from '@entrepot/core/formats';
-import { malformed } from './errors.js';
+import { JsonFormatError, malformed, type ObjectVisitor, scanJson, SKIP, WorkTurns } from '@entrepot/core/formats';
 import {
   createManifestReader,
   emptyManifest,

@@ -7,18 +7,18 @@ import {
   type RewriteContext,
 } from '@entrepot/core';
 import {
+  type ByteWriter,
   createOutput,
+  type Instruction,
   JsonFormatError,
   JsonWriter,
+  malformed,
+  type ObjectVisitor,
   rewriteJson,
   scanJson,
   SKIP,
   WorkTurns,
-  type ByteWriter,
-  type Instruction,
-  type ObjectVisitor,
 } from '@entrepot/core/formats';
-import { malformed } from './errors.js';
 import { INSTALL_SCRIPTS } from './manifest-facts.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { createTagMover, type Candidate } from './tags.js';

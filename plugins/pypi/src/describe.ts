@@ -1,5 +1,6 @@
 import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
-import { malformed, PageFormatError } from './errors.js';
+import { malformed } from '@entrepot/core/formats';
+import { PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
 import { derivedMetadataKey, fileKey, METADATA_SUFFIX, provenanceKey } from './keys.js';
 import { integrityOf, type PageFile } from './page-file.js';

@@ -10,14 +10,6 @@ export function renderError(error: EntrepotError): RenderedError {
   };
 }
 
-/** The error for an answer of the upstream that is not what the route gives: an outage, so that a kept copy is served. */
-export function malformed(subject: string, problem: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('upstream-unavailable', `the upstream's answer for ${subject} is malformed: ${problem}`, {
-    code: 'UPSTREAM_MALFORMED',
-    cause,
-  });
-}
-
 /** Text of an upstream that is not the format that was expected. Becomes `malformed` where the subject is known. */
 export class PageFormatError extends Error {
   override readonly name = 'PageFormatError';

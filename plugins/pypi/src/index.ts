@@ -1,9 +1,10 @@
 import { defineProtocolPlugin, type DocumentResource, type RewriteContext, type Content } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
 import { clientSetup } from './client-setup.js';
 import { describe } from './describe.js';
 import { deriveMetadata } from './derived-metadata.js';
 import { discoverUpstreams } from './discover.js';
-import { malformed, PageFormatError, renderError } from './errors.js';
+import { PageFormatError, renderError } from './errors.js';
 import { createLayouts } from './layout.js';
 import type { PageForm } from './negotiation.js';
 import { pypiOptions } from './options.js';

@@ -1,5 +1,5 @@
 import type { ArtifactResource, Content, VerifyContext } from '@entrepot/core';
-import { malformed } from './errors.js';
+import { malformed } from '@entrepot/core/formats';
 import { CLASS } from './routes.js';
 
 /** How much of a body is looked at, in bytes. */
