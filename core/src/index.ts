@@ -30,4 +30,3 @@ export * from './api/trailing-slashes.js';
 export * from './api/transport.js';
 export * from './api/version.js';
 export * from './api/version-history.js';
-export * from './api/worker-threads.js';

@@ -7,3 +7,4 @@ export * from './limiter.js';
 export * from './lru.js';
 export * from './malformed.js';
 export * from './work-turns.js';
+export * from './worker-pool.js';

@@ -6,21 +6,21 @@ import { pseudoRandom } from '../../src/testing/index.js';
 it('lets so many run at a time, in the order in which they came', async () => {
   const limiter = new Limiter(2);
   const begun: number[] = [];
-  const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
-  const runs = ends.map(({ promise }, at) =>
+  const gates = [0, 1, 2, 3].map(() => gate());
+  const runs = gates.map(({ passed }, at) =>
     limiter.run(async () => {
       begun.push(at);
-      await promise;
+      await passed;
       return at;
     }),
   );
   await setImmediate();
   expect([begun, limiter.hasRoom]).toEqual([[0, 1], false]);
-  ends[1]?.resolve();
+  gates[1]?.open();
   await runs[1];
   await setImmediate();
   expect(begun).toEqual([0, 1, 2]);
-  for (const { resolve } of ends) resolve();
+  for (const { open } of gates) open();
   expect(await Promise.all(runs)).toEqual([0, 1, 2, 3]);
   expect(limiter.hasRoom).toBe(true);
 });
@@ -66,3 +66,11 @@ it('never lets more run, and forgets nobody, whoever leaves', async () => {
   expect(new Set(found)).toEqual(new Set(['done', 'gone']));
   expect([running, limiter.hasRoom]).toEqual([0, true]);
 });
+
+function gate(): { readonly passed: Promise<void>; open(): void } {
+  let open = (): void => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open };
+}

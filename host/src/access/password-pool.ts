@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { EntrepotError, WorkerThreads } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { WorkerPool } from '@entrepot/core/formats';
 import type { PasswordTask } from './password-worker.js';
 
 /** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
@@ -22,7 +23,10 @@ interface Waiting {
  * keeps nobody of another name waiting for more than one turn.
  */
 export class PasswordPool {
-  readonly #threads = new WorkerThreads<PasswordTask, boolean>(PROGRAM, PASSWORD_WORKERS, KEEP_IDLE);
+  readonly #threads = new WorkerPool<PasswordTask, boolean>(PROGRAM, {
+    most: PASSWORD_WORKERS,
+    keepIdle: KEEP_IDLE,
+  });
   /** By name, in the order of their turns. */
   readonly #queues = new Map<string, Waiting[]>();
   #waiting = 0;

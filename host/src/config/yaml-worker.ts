@@ -1,5 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { answerTasks } from '@entrepot/core/formats';
 import { parseYamlValue } from './read-yaml.js';
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
-parentPort?.on('message', (text: string) => parentPort?.postMessage(parseYamlValue(text)));
+answerTasks(parseYamlValue);

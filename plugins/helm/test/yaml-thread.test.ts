@@ -1,41 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { build } from 'vite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { stream } from './fixtures.js';
 
 const URL = 'https://charts.example.com/index.yaml';
-const SOURCES = join(import.meta.dirname, '../src');
+const BUILT = join(import.meta.dirname, '../dist');
 
-let folder: string;
-let reader: typeof import('../src/index-reader.js');
-let thread: typeof import('../src/yaml-thread.js');
-
-// A thread runs what was built: so this builds, as the other tests do not.
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'entrepot-helm-'));
-  const names = ['index-reader', 'yaml-thread', 'yaml-worker'];
-  await build({
-    configFile: false,
-    logLevel: 'error',
-    ssr: { noExternal: true },
-    build: {
-      ssr: true,
-      outDir: folder,
-      minify: false,
-      rollupOptions: {
-        input: Object.fromEntries(names.map((name) => [name, join(SOURCES, `${name}.ts`)])),
-        output: { entryFileNames: '[name].js', chunkFileNames: '[name].js' },
-      },
-    },
-  });
-  reader = (await import(/* @vite-ignore */ join(folder, 'index-reader.js'))) as typeof reader;
-  thread = (await import(/* @vite-ignore */ join(folder, 'yaml-thread.js'))) as typeof thread;
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
+// A thread runs what was built, so this tests what was built, as the other tests do not.
+const reader = (await import(
+  /* @vite-ignore */ join(BUILT, 'index-reader.js')
+)) as typeof import('../src/index-reader.js');
+const thread = (await import(
+  /* @vite-ignore */ join(BUILT, 'yaml-thread.js')
+)) as typeof import('../src/yaml-thread.js');
 
 async function count(index: string): Promise<unknown> {
   const bytes = Buffer.from(index);

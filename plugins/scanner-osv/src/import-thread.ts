@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { builtProgram, WorkerPool } from '@entrepot/core/formats';
 import type { ImportResult, ImportTask } from './import-task.js';
 import { runImport } from './run-import.js';
 
@@ -8,28 +8,15 @@ import { runImport } from './run-import.js';
  */
 const LIMITS = { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 24 };
 
+const threads = new WorkerPool<ImportTask, ImportResult>(
+  builtProgram(import.meta.url, 'import-worker', () => runImport),
+  { most: 1, keepIdle: 0, limits: LIMITS },
+);
+
 /**
  * Does `task` on a thread of its own, so that the server answers meanwhile.
  * @throws Error when it cannot be done, or when `signal` is aborted; what was in force stays so
  */
 export async function importAside(task: ImportTask, signal: AbortSignal): Promise<ImportResult> {
-  signal.throwIfAborted();
-  // A worker runs what was built; on the sources alone there is none.
-  if (import.meta.url.endsWith('.ts')) return runImport(task);
-  const worker = new Worker(new URL('./import-worker.js', import.meta.url), {
-    workerData: task,
-    resourceLimits: LIMITS,
-  });
-  const stop = (): void => void worker.terminate();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await new Promise<ImportResult>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-      worker.once('exit', () => reject(new Error('the import was stopped')));
-    });
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await worker.terminate();
-  }
+  return await threads.run(task, signal);
 }
