@@ -1,4 +1,16 @@
-import { EntrepotError, type ArtifactDescription, type ArtifactResource, type Content, type DocumentResource, type PackageCoordinates, type PartReference, type Protocol, type RepositoryFacts, type RequestHead, type Resource } from '@entrepot/core';
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type ArtifactResource,
+  type Content,
+  type DocumentResource,
+  type PackageCoordinates,
+  type PartReference,
+  type Protocol,
+  type RepositoryFacts,
+  type RequestHead,
+  type Resource,
+} from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import { renderError } from './errors.js';
 import {

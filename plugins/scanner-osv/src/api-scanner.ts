@@ -1,4 +1,13 @@
-import { type Clock, EntrepotError, type Finding, packageUrl, type PackageCoordinates, type Scanner, type ScanReport, type ScanSubject } from '@entrepot/core';
+import {
+  type Clock,
+  EntrepotError,
+  type Finding,
+  packageUrl,
+  type PackageCoordinates,
+  type Scanner,
+  type ScanReport,
+  type ScanSubject,
+} from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
