@@ -1,15 +1,9 @@
 import type { Content, Descriptions, DocumentResource } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
-import { isWheel } from './file-name.js';
-import { derivedMetadataKey, fileKey, METADATA_SUFFIX, provenanceKey } from './keys.js';
-import { integrityOf, type PageFile } from './page-file.js';
 import { describeProject } from './project-document.js';
 import { checkProjectList } from './project-list.js';
-import type { PageHead } from './page.js';
-import { PageDescriptions, withSuffix } from './page-descriptions.js';
 import { readPage } from './simple-page.js';
-import { instantOf } from './instant.js';
 
 /** The largest provenance object, in bytes. */
 const PROVENANCE_LIMIT = 16 * 1024 * 1024;
@@ -29,7 +23,7 @@ export async function describe(
   try {
     switch (document.class) {
       case 'simple':
-        return await describePage(project, content, deriveMetadata);
+        return await readPage(content, project, deriveMetadata);
       case 'index':
         await checkProjectList(content);
         return new Map();
@@ -43,43 +37,6 @@ export async function describe(
     if (error instanceof PageFormatError) throw malformed(document.key, error.message, error);
     throw error;
   }
-}
-
-async function describePage(project: string, content: Content, deriveMetadata: boolean): Promise<Descriptions> {
-  const descriptions = new PageDescriptions();
-  let head: PageHead | undefined;
-  for await (const part of readPage(content, project)) {
-    head = part.head;
-    for (const file of part.files) describeFile(descriptions, project, file, deriveMetadata);
-  }
-  descriptions.settle(head?.status?.status);
-  return descriptions;
-}
-
-function describeFile(descriptions: PageDescriptions, project: string, file: PageFile, deriveMetadata: boolean): void {
-  const key = fileKey(project, file);
-  // A page that lists a file twice: clients see the first one, and its bytes are in both places.
-  if (descriptions.has(key)) {
-    descriptions.addMirror(key, file.url);
-    if (file.coreMetadata !== undefined)
-      descriptions.addMirror(`${key}${METADATA_SUFFIX}`, withSuffix(file.url, METADATA_SUFFIX));
-    return;
-  }
-  const common = {
-    coordinates: { ecosystem: 'pypi', name: project, version: file.version },
-    publishedAt: instantOf(file.uploadTime),
-    yanked: file.yanked !== false,
-    provenance: file.provenance === undefined ? ('none' as const) : ('attested' as const),
-  };
-  descriptions.set(key, { ...common, integrity: integrityOf(file.hashes), location: file.url });
-  if (file.coreMetadata !== undefined) {
-    const location = withSuffix(file.url, METADATA_SUFFIX);
-    descriptions.set(`${key}${METADATA_SUFFIX}`, { ...common, integrity: integrityOf(file.coreMetadata), location });
-  }
-  if (deriveMetadata && (file.coreMetadata !== undefined || isWheel(file.filename)))
-    descriptions.set(derivedMetadataKey(project, file), { ...common, integrity: [] });
-  descriptions.setProvenance(provenanceKey(project, file), { ...common, integrity: [] });
-  if (file.signed === false) descriptions.markUnsigned(key);
 }
 
 /** A provenance object (PEP 740). */

@@ -2,7 +2,8 @@ import type { Content } from '@entrepot/core';
 import { Parser } from 'htmlparser2';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
-import { FILE_LIMIT, minorOf, type PageExtent, type PagePart } from './page.js';
+import { FILE_LIMIT, minorOf } from './page.js';
+import type { ProjectPage } from './project-page.js';
 import { slices } from './turns.js';
 
 /** What the heading or title of an index page says where it has no links: a login page says something else. */
@@ -65,29 +66,27 @@ export async function* readAnchors(
   if (anchors.length > 0) yield anchors;
 }
 
-/** A project page in HTML (PEP 503). Only what looks like an index is one: a login page is not. */
-export async function* readHtmlPage(
-  content: Content,
-  project: string,
-  extent: PageExtent,
-): AsyncGenerator<PagePart, void, undefined> {
+/** Reads a project page in HTML (PEP 503). Only what looks like an index is one: a login page is not. @throws PageFormatError */
+export async function readHtmlPage(content: Content, page: ProjectPage): Promise<ProjectPage> {
   const summary = { meta: new Map<string, string>(), heading: '' };
   let links = 0;
   for await (const anchors of readAnchors(content, summary)) {
     links += anchors.length;
     if (links > FILE_LIMIT) throw new PageFormatError(`it has more than ${FILE_LIMIT} links`);
-    const files: PageFile[] = [];
-    for (const anchor of extent === 'head' ? [] : anchors) {
-      const file = fileOf(project, anchor);
-      if (file !== undefined) files.push(file);
+    for (const anchor of anchors) {
+      const file = fileOf(page.project, anchor);
+      if (file !== undefined) page.add(file);
     }
-    yield { files };
   }
   requireIndex(summary, links);
   const status = summary.meta.get('project-status');
   const reason = summary.meta.get('project-status-reason');
-  const head = { minor: minorOf(summary.meta.get('repository-version')), isHtml: true, versions: undefined };
-  yield { files: [], head: { ...head, status: status === undefined ? undefined : { status, reason } } };
+  return page.settle({
+    minor: minorOf(summary.meta.get('repository-version')),
+    isHtml: true,
+    versions: undefined,
+    status: status === undefined ? undefined : { status, reason },
+  });
 }
 
 /** @throws PageFormatError for a page that has nothing of an index */

@@ -11,6 +11,7 @@ import { pypiOptions } from './options.js';
 import { createOwners, projectPattern, type OwnerOf } from './owners.js';
 import { rewriteProject } from './project-document.js';
 import { rewriteProjectList } from './project-list.js';
+import type { ProjectPage } from './project-page.js';
 import { createProvenanceUrl } from './provenance.js';
 import { rewritePage, type PageSettings } from './representation.js';
 import { CLASS, createRouter } from './routes.js';
@@ -103,7 +104,8 @@ function rewrite(
   // The list is that of the upstreams without a scope: what others own is not theirs.
   if (document.class === CLASS.index)
     return rewriteProjectList(content, form, context, (name) => ownerOf(name) === undefined);
-  return rewritePage(content, project, form, context, settings);
+  // What `describe` gave is the page itself.
+  return rewritePage(context.descriptions as ProjectPage, form, context, settings);
 }
 
 /** Stored documents were checked by `describe`; one that is malformed all the same is not passed on as if it were whole. */

@@ -4,10 +4,10 @@ import type { PageFile } from './page-file.js';
 export const METADATA_SUFFIX = '.metadata';
 export const SIGNATURE_SUFFIX = '.asc';
 
-/** What the keys of files begin with, and those of metadata that may be read out of them. */
+/** The beginnings of the keys of files, of metadata that may be read out of them, and of provenance. */
 export const FILE_PREFIX = 'file/';
 export const DERIVED_PREFIX = 'metadata/';
-const PROVENANCE_PREFIX = 'integrity/';
+export const PROVENANCE_PREFIX = 'integrity/';
 
 /** Under which key the page of a project is kept. */
 export function pageKey(project: string): string {

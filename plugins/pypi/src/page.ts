@@ -1,5 +1,4 @@
 import { PageFormatError } from './errors.js';
-import type { PageFile } from './page-file.js';
 
 /** The newest version of the Simple API that is spoken here. */
 export const NEWEST_MINOR = 4;
@@ -15,16 +14,6 @@ export interface PageHead {
   /** As the upstream spells them (PEP 700). */
   readonly versions: readonly string[] | undefined;
 }
-
-/** A piece of a page. */
-export interface PagePart {
-  readonly files: readonly PageFile[];
-  /** Comes once, last. */
-  readonly head?: PageHead | undefined;
-}
-
-/** What a reader of a page looks at. */
-export type PageExtent = 'head' | 'files' | 'all';
 
 /** More files than any project has; a bound for the memory that one page can take. */
 export const FILE_LIMIT = 200_000;

@@ -1,12 +1,13 @@
-import { normalisePythonVersion, pythonVersionIdentity, type Content, type RewriteContext } from '@entrepot/core';
+import { normalisePythonVersion, pythonVersionIdentity, type RewriteContext } from '@entrepot/core';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
-import { fileKey, filePath } from './keys.js';
+import { filePath } from './keys.js';
 import type { PageForm } from './negotiation.js';
 import type { Hashes, PageFile } from './page-file.js';
 import { HTML_END, htmlHead, jsonHead } from './page-text.js';
 import type { PageHead } from './page.js';
-import { readFiles, readHead } from './simple-page.js';
+import type { ProjectPage } from './project-page.js';
+import { Turns } from './turns.js';
 
 /** How much is handed on at once, in characters. */
 const BATCH = 64 * 1024;
@@ -22,32 +23,30 @@ export interface PageSettings {
 }
 
 /**
- * A project page in `form`, from the stored one in whichever form that has. Only files that are described and that
- * policy admits are on it, and only versions that have one of them or never had a file.
- * @throws PageFormatError
+ * Renders a project page in `form`. Only files that policy admits are on it, and only versions that have one of them or
+ * never had a file.
  */
 export async function* rewritePage(
-  content: Content,
-  project: string,
+  page: ProjectPage,
   form: PageForm,
   context: RewriteContext,
   { provenanceUrl, deriveMetadata }: PageSettings,
 ): AsyncGenerator<string, void, undefined> {
-  const head = await readHead(content);
-  const listing = new Listing(project, context);
+  const { project, head } = page;
+  const listing = new Listing(page, context);
+  const turns = new Turns();
   const isJson = form === 'json';
   let batch = isJson ? jsonHead(project, head) : htmlHead(project, head);
   let first = true;
-  for await (const files of readFiles(content, project)) {
-    for (const found of files) {
-      if (!listing.admits(found)) continue;
-      const file = deriveMetadata ? withMetadata(found) : found;
-      const url = `../../${filePath(project, file)}`;
-      const provenance = file.provenance && provenanceUrl(file.provenance, file, context.baseUrl);
-      if (isJson) batch += (first ? '' : ',') + jsonFile(file, url, provenance);
-      else batch += htmlFile(file, url, provenance);
-      first = false;
-    }
+  for (const [key, found] of page.files) {
+    if (turns.over) await turns.next();
+    if (!listing.admits(key, found)) continue;
+    const file = deriveMetadata ? withMetadata(found) : found;
+    const url = `../../${filePath(project, file)}`;
+    const provenance = file.provenance && provenanceUrl(file.provenance, file, context.baseUrl);
+    if (isJson) batch += (first ? '' : ',') + jsonFile(file, url, provenance);
+    else batch += htmlFile(file, url, provenance);
+    first = false;
     if (batch.length < BATCH) continue;
     yield batch;
     batch = '';
@@ -62,28 +61,24 @@ function withMetadata(file: PageFile): PageFile {
 
 /** Decides what is listed, and remembers which versions that leaves. */
 class Listing {
-  readonly #project: string;
+  readonly #page: ProjectPage;
   readonly #context: RewriteContext;
-  readonly #seen = new Set<string>();
   /** By identity: whether one of its files is listed. */
   readonly #versions = new Map<string, boolean>();
 
-  constructor(project: string, context: RewriteContext) {
-    this.#project = project;
+  constructor(page: ProjectPage, context: RewriteContext) {
+    this.#page = page;
     this.#context = context;
   }
 
-  admits(file: PageFile): boolean {
-    const key = fileKey(this.#project, file);
-    const description = this.#context.descriptions.get(key);
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
+  admits(key: string, { version }: PageFile): boolean {
+    const description = this.#page.get(key);
     const admitted =
       description?.coordinates !== undefined &&
       // PEP 792: nothing of a project in quarantine is offered.
       description.upstream !== 'quarantined' &&
       this.#context.admits(description.coordinates, description);
-    const identity = pythonVersionIdentity(file.version);
+    const identity = pythonVersionIdentity(version);
     this.#versions.set(identity, admitted || this.#versions.get(identity) === true);
     return admitted;
   }
@@ -92,7 +87,11 @@ class Listing {
   keeps(version: string): boolean {
     const listed = this.#versions.get(pythonVersionIdentity(version));
     if (listed !== undefined) return listed;
-    return this.#context.admits({ ecosystem: 'pypi', name: this.#project, version: normalisePythonVersion(version) });
+    return this.#context.admits({
+      ecosystem: 'pypi',
+      name: this.#page.project,
+      version: normalisePythonVersion(version),
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe as group, expect, it } from 'vitest';
 import type { Content, RewriteContext } from '@entrepot/core';
 import { describe } from '../src/describe.js';
+import type { ProjectPage } from '../src/project-page.js';
 import { rewritePage, type PageSettings } from '../src/representation.js';
 import { contextFor, contentOf, HTML_TYPE, JSON_TYPE, pageOf, sha256, textOf } from './fixtures.js';
 
@@ -28,7 +29,7 @@ async function render(
   project = 'demo',
 ): Promise<string> {
   const context = await contextFor(pageOf(project), content, admits);
-  return textOf(rewritePage(content, project, form, context, SETTINGS));
+  return textOf(rewritePage(context.descriptions as ProjectPage, form, context, SETTINGS));
 }
 
 async function renderJson(content: Content, admits?: RewriteContext['admits']): Promise<RenderedPage> {
@@ -250,7 +251,7 @@ group('a JSON page', () => {
     const files = '[{"filename":"constructor-1.0.tar.gz","url":"x/constructor-1.0.tar.gz","hashes":{"__proto__":"x"}}]';
     const content = contentOf(`{"meta":{},"__proto__":{"files":1},"files":${files},"versions":["__proto__"]}`);
     const context = await contextFor(pageOf('constructor'), content);
-    const rendered = await textOf(rewritePage(content, 'constructor', 'json', context, SETTINGS));
+    const rendered = await textOf(rewritePage(context.descriptions as ProjectPage, 'json', context, SETTINGS));
     expect(JSON.parse(rendered)).toMatchObject({
       name: 'constructor',
       versions: ['__proto__'],
