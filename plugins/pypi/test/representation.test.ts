@@ -247,6 +247,45 @@ group('a JSON page', () => {
     for (const one of files) expect(one).not.toHaveProperty('core-metadata');
   });
 
+  it('is read once, for what it says and for all its forms', async () => {
+    for (const padding of ['', 'x'.repeat(1024 * 1024)]) {
+      const content = page({ _padding: padding, files: [file('demo-1.0.tar.gz')], versions: ['1.0'] });
+      let readings = 0;
+      const count = <Read extends (...given: never[]) => unknown>(read: Read): Read =>
+        ((...given: never[]) => ((readings += 1), read(...given))) as Read;
+      const counted = { ...content, stream: count(content.stream), bytes: count(content.bytes) };
+      const found = (await describe(pageOf('demo'), counted)) as ProjectPage;
+      const context = await contextFor(pageOf('demo'), content);
+      const json = await textOf(rewritePage(found, 'json', context, SETTINGS));
+      const asHtml = await textOf(rewritePage(found, 'html', context, SETTINGS));
+      expect([...found.keys()].every((key) => found.has(key))).toBe(true);
+      expect(json).toContain('demo-1.0.tar.gz');
+      expect(asHtml).toContain('demo-1.0.tar.gz');
+      expect(readings).toBe(1);
+    }
+  });
+
+  it.each([
+    { files: [file('demo-1.0.tar.gz'), null, 'text', { filename: 12 }, file('demo-1.0.tar.gz')], versions: ['1.0', 2] },
+    { files: { a: file('demo-1.0.tar.gz') }, versions: { b: '1.0' }, 'project-status': { state: 'archived' } },
+    { files: 'none', versions: [], meta: { 'api-version': '1.1' }, 'project-status': 12, name: ['demo'] },
+    { files: 12, versions: null },
+    { files: [file('demo-1.0.tar.gz', { hashes: JSON.parse('{"__proto__":"x"}') as object })], name: 'DEMO' },
+  ])('is read alike whatever its size: %j', async (value) => {
+    const large = { ...value, _padding: 'x'.repeat(1024 * 1024) };
+    expect(await renderJson(page(large))).toEqual(await renderJson(page(value)));
+  });
+
+  it.each(['{"meta":{},"files":[1,]}', '{"meta":{},"files":[]', '[]', '"text"', ''])(
+    'is refused alike whatever its size: %s',
+    async (body) => {
+      for (const space of ['', ' '.repeat(1024 * 1024)])
+        await expect(describe(pageOf('demo'), contentOf(space + body))).rejects.toMatchObject({
+          code: 'UPSTREAM_MALFORMED',
+        });
+    },
+  );
+
   it('takes names of object members for nothing special', async () => {
     const files = '[{"filename":"constructor-1.0.tar.gz","url":"x/constructor-1.0.tar.gz","hashes":{"__proto__":"x"}}]';
     const content = contentOf(`{"meta":{},"__proto__":{"files":1},"files":${files},"versions":["__proto__"]}`);
