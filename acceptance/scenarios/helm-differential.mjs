@@ -107,8 +107,11 @@ function plain({ status, headers, body }, { method, path }, base) {
   const kept = COMPARED_HEADERS.flatMap((name) => {
     const value = headers[name];
     if (typeof value !== 'string') return [];
-    // The realm of a password is the name of the server.
-    const own = value.replace(/; charset=utf-8$/i, '').replace(/^Basic .*/, 'Basic');
+    // The realm of a password is the name of the server, and a description is a sentence beside a code.
+    const own = value
+      .replace(/; charset=utf-8$/i, '')
+      .replace(/^Basic .*/, 'Basic')
+      .replace(/,error_description="[^"]*"/, '');
     return [[name, withoutPlace(own, base)]];
   });
   return {

@@ -130,6 +130,17 @@ describe('JwtVerifier', () => {
     await expect(refused).rejects.not.toThrow(/robot|root/);
   });
 
+  it.each<[reason: string, token: () => Promise<string> | string]>([
+    ['it has expired', () => sign({ exp: NOW - 31 })],
+    ['its signature is wrong', () => sign({}, OTHER.privateKey)],
+    [
+      'its algorithm is not one that is taken here',
+      () => new UnsecuredJWT({ ...GOOD } as Record<string, unknown>).encode(),
+    ],
+  ])('says why a token is refused: %s', async (reason, token) => {
+    await expect((await open(PEM)).verify(await token())).rejects.toThrow(`The token is refused: ${reason}`);
+  });
+
   it.each([
     ['ES256', EC],
     ['EdDSA', ED],
