@@ -9,9 +9,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { get } from '@entrepot/fixtures/get';
 import { parse } from 'yaml';
 import { freePort } from '../servers/entrepot.mjs';
-import { PROFILES, TOKEN_KEY } from './helm-script.mjs';
+import { TOKEN_KEY } from './helm-requests.mjs';
+import { PROFILES } from './helm-script.mjs';
 
-/** @import { ScriptProfile, ScriptRequest } from './helm-script.mjs' */
+/** @import { ScriptRequest } from './helm-requests.mjs' */
+/** @import { ScriptProfile } from './helm-script.mjs' */
 /** @import { Answer } from '@entrepot/fixtures/get' */
 
 /** What ChartMuseum answered, so that the comparison needs no ChartMuseum. */

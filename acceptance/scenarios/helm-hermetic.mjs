@@ -17,7 +17,8 @@ import { KubernetesApi } from '../servers/kubernetes-api.mjs';
 import { UpstreamRegistry } from '../servers/oci-registry.mjs';
 import { note } from '../tally.mjs';
 import { differences, playProfile, readRecording, recordChartMuseum } from './helm-differential.mjs';
-import { ENVIRONMENT, PROFILES, TOKEN_KEY } from './helm-script.mjs';
+import { ENVIRONMENT, TOKEN_KEY } from './helm-requests.mjs';
+import { PROFILES } from './helm-script.mjs';
 
 /** @import { HelmClient } from '../clients/helm.mjs' */
 /** @import { Tally } from '../tally.mjs' */

@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { chartArchive } from '@entrepot/fixtures/helm-charts';
 import { fixtureImages } from '@entrepot/fixtures/oci-images';
 import { pushSet } from '@entrepot/fixtures/push-images';
-import { withScratch } from '@entrepot/fixtures/scratch';
+import { emptied, withScratch } from '@entrepot/fixtures/scratch';
 import { provideTool } from '@entrepot/fixtures/tools';
+import { runConformance } from '../clients/oci-conformance.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
-import { conformHosted, conformReadOnly } from './oci-hermetic.mjs';
+import { note } from '../tally.mjs';
 
+/** @import { ConformanceCounts } from '../clients/oci-conformance.mjs' */
+/** @import { ImagePlace } from '../clients/oci-command.mjs' */
 /** @import { Tally } from '../tally.mjs' */
+
+/** Fewer tests than these were not a run: a wrong setting makes the conformance test leave nearly everything out. */
+const LEAST = { 1.1: 679, dev: 822, readOnly: 48 };
 
 /**
  * The conformance test of the OCI distribution specification on a hosted repository and, read only, on a proxied one. It needs
@@ -57,4 +63,78 @@ async function open(folder, repositories) {
 /** @param {readonly EntrepotServer[]} servers */
 async function startBoth(...servers) {
   for (const server of servers) await server.start();
+}
+
+/**
+ * What the conformance test needs of a scene.
+ * @typedef {{ tally: Tally, folder: string, images: ReturnType<typeof fixtureImages>, peer: boolean }} ConformanceScene
+ */
+
+/** @param {ConformanceScene} scene @param {ImagePlace} place @param {{ version: '1.1' | 'dev', settings?: Record<string, string> }} options */
+export async function conformHosted({ tally, folder, peer }, { host, prefix }, { version, settings = {} }) {
+  const program = await provideTool('conformance');
+  if (program === undefined) return;
+  const name = `oci: conformance (${version}) of ${prefix}`;
+  await tally.check(name, async () => {
+    const more = version === 'dev' ? { DATA_SPARSE: 'true' } : {};
+    const counts = await runConformance({
+      program,
+      host,
+      folder: await emptied(join(folder, 'conformance')),
+      settings: { VERSION: version, REPO1: `${prefix}one`, REPO2: `${prefix}two`, ...more, ...settings },
+    });
+    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
+    expectConformance(counts, peer ? 500 : LEAST[version], { peer });
+  });
+}
+
+/**
+ * @param {ConformanceScene} scene
+ * @param {string} how
+ * @param {ImagePlace} place
+ * @param {Record<string, string>} [settings]
+ * @param {readonly string[]} [unknowable] tests that ask for what cannot be known
+ */
+export async function conformReadOnly(
+  { tally, folder, images, peer },
+  how,
+  { host, prefix },
+  settings = {},
+  unknowable = [],
+) {
+  const program = await provideTool('conformance');
+  if (program === undefined) return;
+  const name = `oci: conformance, read only, ${how}`;
+  const { signed, subject } = images;
+  await tally.check(name, async () => {
+    const counts = await runConformance({
+      program,
+      host,
+      folder: await emptied(join(folder, 'conformance')),
+      settings: {
+        VERSION: '1.1',
+        REPO1: `${prefix}${signed.name}`,
+        REPO2: `${prefix}team/nested`,
+        API_PUSH: 'false',
+        API_BLOBS_DELETE: 'false',
+        API_MANIFESTS_DELETE: 'false',
+        API_TAGS_DELETE: 'false',
+        RO_DATA_TAGS: signed.tags.join(' '),
+        RO_DATA_MANIFESTS: signed.manifests.map(({ descriptor }) => descriptor.digest).join(' '),
+        RO_DATA_BLOBS: [...signed.blobs.keys()].join(' '),
+        RO_DATA_REFERRERS: subject.digest,
+        ...settings,
+      },
+    });
+    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
+    const failed = counts.failed.filter((line) => !unknowable.some((test) => line.includes(`Test/${test}: `)));
+    expectConformance({ ...counts, failed }, LEAST.readOnly - unknowable.length, { peer });
+  });
+}
+
+/** @param {ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
+function expectConformance({ passed, failed }, least, { peer }) {
+  // What others do not pass is their affair.
+  if (!peer) assert.deepEqual(failed, []);
+  assert.ok(passed >= least, `at least ${least} tests were expected to pass, found ${passed}`);
 }

@@ -1,23 +1,20 @@
 import { strict as assert } from 'node:assert';
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { get } from '@entrepot/fixtures/get';
 import { chartArchive } from '@entrepot/fixtures/helm-charts';
 import { digestOf, fixtureImages, ImageSet, noise } from '@entrepot/fixtures/oci-images';
-import { withScratch } from '@entrepot/fixtures/scratch';
+import { emptied, withScratch } from '@entrepot/fixtures/scratch';
 import { provideTool } from '@entrepot/fixtures/tools';
-import { runConformance } from '../clients/oci-conformance.mjs';
 import { rawRequest } from '../clients/raw-request.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { UpstreamRegistry, USERS } from '../servers/oci-registry.mjs';
 import { note } from '../tally.mjs';
+import { conformHosted, conformReadOnly } from './oci-conformance.mjs';
 
-/** @import { ImagePlace, OciClient } from '../clients/oci.mjs' */
+/** @import { ImagePlace, OciClient } from '../clients/oci-command.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
-/** Fewer tests than these were not a run: a wrong setting makes the conformance test leave nearly everything out. */
-const LEAST = { 1.1: 679, dev: 822, readOnly: 48 };
 /** With the upstream gone, nobody can say that something does not exist: a 404 would be a lie. */
 const UNKNOWABLE = ['empty/referrers', 'missing-manifest/by-digest', 'missing-manifest/by-tag'];
 const NAMESPACE = 'hub.test';
@@ -236,87 +233,6 @@ async function readAll({ tally, clients, folder, images }, how, from, to) {
       await client.read({ home: await emptied(join(folder, `${client.name}-read`)), from, to, images });
     });
   }
-}
-
-/** @param {string} folder */
-async function emptied(folder) {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  return folder;
-}
-
-/**
- * Parts of a scene that the conformance test needs.
- * @typedef {Pick<Scene, 'tally' | 'folder' | 'images' | 'peer'>} ConformanceScene
- */
-
-/** @param {ConformanceScene} scene @param {ImagePlace} place @param {{ version: '1.1' | 'dev', settings?: Record<string, string> }} options */
-export async function conformHosted({ tally, folder, peer }, { host, prefix }, { version, settings = {} }) {
-  const program = await provideTool('conformance');
-  if (program === undefined) return;
-  const name = `oci: conformance (${version}) of ${prefix}`;
-  await tally.check(name, async () => {
-    const more = version === 'dev' ? { DATA_SPARSE: 'true' } : {};
-    const counts = await runConformance({
-      program,
-      host,
-      folder: await emptied(join(folder, 'conformance')),
-      settings: { VERSION: version, REPO1: `${prefix}one`, REPO2: `${prefix}two`, ...more, ...settings },
-    });
-    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
-    expectConformance(counts, peer ? 500 : LEAST[version], { peer });
-  });
-}
-
-/**
- * @param {ConformanceScene} scene
- * @param {string} how
- * @param {ImagePlace} place
- * @param {Record<string, string>} [settings]
- * @param {readonly string[]} [unknowable] tests that ask for what cannot be known
- */
-export async function conformReadOnly(
-  { tally, folder, images, peer },
-  how,
-  { host, prefix },
-  settings = {},
-  unknowable = [],
-) {
-  const program = await provideTool('conformance');
-  if (program === undefined) return;
-  const name = `oci: conformance, read only, ${how}`;
-  const { signed, subject } = images;
-  await tally.check(name, async () => {
-    const counts = await runConformance({
-      program,
-      host,
-      folder: await emptied(join(folder, 'conformance')),
-      settings: {
-        VERSION: '1.1',
-        REPO1: `${prefix}${signed.name}`,
-        REPO2: `${prefix}team/nested`,
-        API_PUSH: 'false',
-        API_BLOBS_DELETE: 'false',
-        API_MANIFESTS_DELETE: 'false',
-        API_TAGS_DELETE: 'false',
-        RO_DATA_TAGS: signed.tags.join(' '),
-        RO_DATA_MANIFESTS: signed.manifests.map(({ descriptor }) => descriptor.digest).join(' '),
-        RO_DATA_BLOBS: [...signed.blobs.keys()].join(' '),
-        RO_DATA_REFERRERS: subject.digest,
-        ...settings,
-      },
-    });
-    note(`${name}: ${counts.passed} passed, ${counts.failed.length} not, ${counts.skipped} left out`);
-    const failed = counts.failed.filter((line) => !unknowable.some((test) => line.includes(`Test/${test}: `)));
-    expectConformance({ ...counts, failed }, LEAST.readOnly - unknowable.length, { peer });
-  });
-}
-
-/** @param {import('../clients/oci-conformance.mjs').ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
-function expectConformance({ passed, failed }, least, { peer }) {
-  // What others do not pass is their affair.
-  if (!peer) assert.deepEqual(failed, []);
-  assert.ok(passed >= least, `at least ${least} tests were expected to pass, found ${passed}`);
 }
 
 /**
