@@ -6,5 +6,7 @@ export * from './json-writer.js';
 export * from './limiter.js';
 export * from './lru.js';
 export * from './malformed.js';
+export * from './quantities.js';
+export * from './quantity-options.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';

@@ -1,6 +1,6 @@
 import { nearest } from '../api/nearest.js';
 import { ACTIONS } from '../api/policy.js';
-import { parseDuration, parseSize } from '../api/quantities.js';
+import { parseDuration, parseSize } from '../formats/quantities.js';
 import { POLICY_MODES, type PolicyDocument, type PolicyRule, PRESET_NAMES } from './document.js';
 import { parsePackagePattern } from './patterns.js';
 import type { CompileExpression } from './policy.js';

@@ -1,5 +1,5 @@
 import { FACT_NAMES, type FactName } from '../api/facts.js';
-import { parseDuration, parseSize, printDuration, printSize } from '../api/quantities.js';
+import { parseDuration, parseSize, printDuration, printSize } from '../formats/quantities.js';
 import type { Finding } from '../api/scanner.js';
 import type { Change } from './changes.js';
 import type {

@@ -10,7 +10,7 @@ import {
   type PolicyInput,
   type ScanFailure,
 } from '../api/policy.js';
-import { parseDuration } from '../api/quantities.js';
+import { parseDuration } from '../formats/quantities.js';
 import type { Finding } from '../api/scanner.js';
 import { checkPolicy } from './check-policy.js';
 import { type CompiledRule, compileRule } from './compiled-rule.js';

@@ -1,7 +1,7 @@
 import type { Clock } from '../api/clock.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import { printDuration } from '../api/quantities.js';
+import { printDuration } from '../formats/quantities.js';
 import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
 import { Batches } from './batches.js';
 import { DatabaseFolder } from './database-folder.js';

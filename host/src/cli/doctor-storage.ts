@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { printSize } from '@entrepot/core';
+import { printSize } from '@entrepot/core/formats';
 import { CONNECT_TIMEOUT, nameOf } from '../drivers/sql/postgres.js';
 import type { Finding } from './doctor.js';
 

@@ -1,4 +1,5 @@
-import { EntrepotError, printableUrl, printDuration } from '@entrepot/core';
+import { EntrepotError, printableUrl } from '@entrepot/core';
+import { printDuration } from '@entrepot/core/formats';
 import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { ownAddresses } from '../own-addresses.js';

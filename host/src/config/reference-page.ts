@@ -1,10 +1,5 @@
-import {
-  DEFAULT_FRESHNESS,
-  printDuration,
-  type FreshnessRule,
-  type ProtocolPlugin,
-  type ResourceClass,
-} from '@entrepot/core';
+import { DEFAULT_FRESHNESS, type FreshnessRule, type ProtocolPlugin, type ResourceClass } from '@entrepot/core';
+import { printDuration } from '@entrepot/core/formats';
 import { variableName } from './environment.js';
 import {
   childSchema,

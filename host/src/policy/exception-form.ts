@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { EntrepotError, parseDuration, printDuration } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { parseDuration, printDuration } from '@entrepot/core/formats';
 import { parsePackagePattern } from '@entrepot/core/engine';
 import { z } from 'zod';
 import type { KeptException } from '../drivers/sql/exception-store.js';

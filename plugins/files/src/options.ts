@@ -1,4 +1,5 @@
-import { EntrepotError, parseHex, parseDuration } from '@entrepot/core';
+import { EntrepotError, parseHex } from '@entrepot/core';
+import { durationOption, sizeOption } from '@entrepot/core/formats';
 import type { FreshnessRule, Integrity, RepositoryFacts } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
@@ -63,28 +64,17 @@ function checked<Input, Output>(convert: (value: Input) => Output) {
   };
 }
 
+const time = durationOption({ endless: true });
 const duration = z
-  .union([z.string(), z.literal(0)])
+  .union([z.string(), z.literal(0)], { error: time.expected })
   .describe('A duration: 30s, 5m, 1h30m, 7d, forever, never, 0.')
-  .transform(
-    checked((text) => {
-      const parsed = parseDuration(String(text));
-      if (parsed === undefined) throw new BadValue('expected a duration: 30s, 5m, 1h30m, 7d, forever, never or 0');
-      return parsed;
-    }),
-  );
+  .transform(time.read);
 
+const bytes = sizeOption();
 const byteSize = z
-  .union([z.string(), z.number()])
+  .union([z.string(), z.number()], { error: bytes.expected })
   .describe('A size in bytes: 1048576, 500MiB, 5GiB.')
-  .transform(
-    checked((text) => {
-      const match = /^(\d+)(?: ?([KMGT])iB)?$/.exec(String(text));
-      const size = match === null ? NaN : Number(match[1]) * 1024 ** ' KMGT'.indexOf(match[2] ?? ' ');
-      if (!Number.isSafeInteger(size)) throw new BadValue('expected a size in bytes: 1048576, 500MiB or 5GiB');
-      return size;
-    }),
-  );
+  .transform(bytes.read);
 
 const policy = z.enum(POLICIES);
 const busy = z.enum(['wait', 'stale', 'bypass']);

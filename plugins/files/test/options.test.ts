@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { parseDuration } from '@entrepot/core';
+import { parseDuration } from '@entrepot/core/formats';
 import { filesOptions } from '../src/options.js';
 import { optionsOf, problemsOf, protocolOf } from './fixtures.js';
 

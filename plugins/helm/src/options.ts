@@ -1,18 +1,13 @@
-import { withoutTrailingSlashes, parseSize } from '@entrepot/core';
+import { withoutTrailingSlashes } from '@entrepot/core';
+import { sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
-
-const SIZE_EXPECTED = 'expected a size such as 20MiB';
-
-const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes > 0 && bytes <= LARGEST_UPLOAD) return bytes;
-  context.addIssue({ code: 'custom', message: `${SIZE_EXPECTED}, 1GiB at most` });
-  return z.NEVER;
-});
 
 /** A form is read into memory. */
 const LARGEST_UPLOAD = 1024 ** 3;
 const DEFAULT_UPLOAD = 20 * 1024 * 1024;
+
+const bytes = sizeOption({ least: 1, most: LARGEST_UPLOAD });
+const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
 const field = z.string().min(1).max(100);
 const count = z.number().int().positive();

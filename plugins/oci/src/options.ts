@@ -1,27 +1,14 @@
-import { parseDuration, parseSize } from '@entrepot/core';
+import { durationOption, sizeOption } from '@entrepot/core/formats';
 import picomatch from 'picomatch';
 import { z } from 'zod';
 
 /** Tests a name. */
 export type NameTest = (name: string) => boolean;
 
-const DURATION_EXPECTED = 'expected a duration such as 30s, 5m, 7d, 0 or forever';
-
-const duration = z.union([z.string(), z.literal(0)], { error: DURATION_EXPECTED }).transform((text, context) => {
-  const milliseconds = parseDuration(text);
-  if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
-  return z.NEVER;
-});
-
-const SIZE_EXPECTED = 'expected a size such as 4MiB, 5GiB or unlimited';
-
-const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes > 0) return bytes;
-  context.addIssue({ code: 'custom', message: SIZE_EXPECTED });
-  return z.NEVER;
-});
+const freshness = durationOption({ endless: true });
+const duration = z.union([z.string(), z.literal(0)], { error: freshness.expected }).transform(freshness.read);
+const bytes = sizeOption({ least: 1, endless: true });
+const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
 const pattern = z.string().min(1);
 const patterns = z.array(pattern);

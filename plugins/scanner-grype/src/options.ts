@@ -1,26 +1,12 @@
-import { parseDuration, parseSize } from '@entrepot/core';
+import { durationOption, sizeOption, timeoutOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 
-const DURATION_EXPECTED = 'expected a duration such as 90s, 7d or forever';
-
-const duration = z.string({ error: DURATION_EXPECTED }).transform((text, context) => {
-  const milliseconds = parseDuration(text);
-  if (milliseconds !== undefined && milliseconds > 0) return milliseconds;
-  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
-  return z.NEVER;
-});
-
-/** Timers end at 2^31 ms. */
-const timeout = duration.refine((milliseconds) => milliseconds < 2 ** 31, { error: 'expected at most 24d' });
-
-const SIZE_EXPECTED = 'expected a size such as 5GiB or unlimited';
-
-const size = z.union([z.string(), z.number()], { error: SIZE_EXPECTED }).transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes > 0) return bytes;
-  context.addIssue({ code: 'custom', message: SIZE_EXPECTED });
-  return z.NEVER;
-});
+const age = durationOption({ least: 1, endless: true });
+const duration = z.string({ error: age.expected }).transform(age.read);
+const limit = timeoutOption();
+const timeout = z.string({ error: limit.expected }).transform(limit.read);
+const bytes = sizeOption({ least: 1, endless: true });
+const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
 /** The options of the scanner. */
 export const grypeOptions = z.strictObject({

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { parseDuration } from '@entrepot/core';
+import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { purlType } from './ecosystems.js';
 import { isUrl } from './enrichment.js';
@@ -8,14 +8,8 @@ const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.can
   message: 'expected an http or https URL',
 });
 
-const DURATION_EXPECTED = 'expected a duration such as 12h or 7d';
-
-const duration = z.union([z.string(), z.number()], { error: DURATION_EXPECTED }).transform((value, context) => {
-  const milliseconds = parseDuration(value);
-  if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({ code: 'custom', message: DURATION_EXPECTED });
-  return z.NEVER;
-});
+const interval = durationOption({ endless: true });
+const duration = z.union([z.string(), z.number()], { error: interval.expected }).transform(interval.read);
 
 const ecosystem = z.string().refine((name) => !name.includes(':') && purlType(name) !== undefined, {
   message: 'expected the OSV name of an ecosystem that is known here, without a release: npm, PyPI, Go, Debian …',

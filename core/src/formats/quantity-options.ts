@@ -1,0 +1,66 @@
+import { parseDuration, parseSize, printDuration, printSize } from './quantities.js';
+
+/** Where a schema is told what is wrong with a value: the context of zod's `transform`, and of others like it. */
+export interface IssueContext {
+  addIssue(issue: { readonly code: 'custom'; readonly message: string }): void;
+}
+
+/** How an option is read that stands for a number. */
+export interface QuantityOption {
+  /** What is said of a value that is none. */
+  readonly expected: string;
+  /** The number that `value` means. For the `transform` of a schema; what is none becomes an issue. */
+  readonly read: (value: string | number, context: IssueContext) => number;
+}
+
+/** What an option may be. */
+export interface QuantityLimits {
+  readonly least?: number | undefined;
+  readonly most?: number | undefined;
+  /** Whether it may be `forever` or `unlimited`: `Infinity`. */
+  readonly endless?: boolean | undefined;
+}
+
+/** The longest time that Node's timers hold: one that is longer would be over at once. Milliseconds. */
+export const LONGEST_TIMEOUT = 24 * 86_400_000;
+
+/** An option that is a duration; milliseconds. */
+export function durationOption({ least = 0, most = Infinity, endless = false }: QuantityLimits = {}): QuantityOption {
+  const ends = endless ? ', forever or never' : '';
+  const within = most === Infinity ? '' : ` from ${printDuration(least)} to ${printDuration(most)},`;
+  const examples = most === Infinity ? `500ms, 30s, 5m, 720h, 7d${least === 0 ? ' or 0' : ''}` : '30s or 5m';
+  return option(`expected a duration${within} such as ${examples}${ends}`, parseDuration, { least, most, endless });
+}
+
+/** The option of a time limit that a timer can hold. */
+export function timeoutOption(): QuantityOption {
+  return durationOption({ least: 1, most: LONGEST_TIMEOUT });
+}
+
+/** An option that is a size; bytes. */
+export function sizeOption({ least = 0, most = Infinity, endless = false }: QuantityLimits = {}): QuantityOption {
+  const from = least <= 1 ? '' : `, at least ${printSize(least)}`;
+  const to = most === Infinity ? '' : `, at most ${printSize(most)}`;
+  const expected = `expected a size such as 64KiB, 10MB, 2GiB or a number of bytes${from}${to}${endless ? ', or unlimited' : ''}`;
+  return option(expected, parseSize, { least, most, endless });
+}
+
+function option(
+  expected: string,
+  parse: (value: string | number) => number | undefined,
+  { least, most, endless }: { readonly least: number; readonly most: number; readonly endless: boolean },
+): QuantityOption {
+  const fits = (value: number | undefined): value is number =>
+    value !== undefined &&
+    value >= least &&
+    (value === Infinity ? endless : value <= Math.min(most, Number.MAX_SAFE_INTEGER));
+  return {
+    expected,
+    read(value, context) {
+      const found = parse(value);
+      if (fits(found)) return Math.round(found);
+      context.addIssue({ code: 'custom', message: expected });
+      return Number.NaN;
+    },
+  };
+}
