@@ -5,4 +5,4 @@ export * from './exception.js';
 export { compilePackages, parsePackagePattern } from './patterns.js';
 export * from './policy.js';
 export { PRESETS, resolvePolicy } from './presets.js';
-export { compareVersions, isSameVersion } from './version-order.js';
+export { compareVersions, isSameVersion, versionIdentity } from './version-order.js';

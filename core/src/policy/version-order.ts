@@ -31,9 +31,12 @@ const IDENTITIES: ReadonlyMap<string, (version: string) => string> = new Map([
 
 /** Whether two versions are one: `1.0` and `1.0.0` for Python (PEP 440). */
 export function isSameVersion(ecosystem: string, a: string, b: string): boolean {
-  if (a === b) return true;
-  const identity = IDENTITIES.get(ecosystem);
-  return identity !== undefined && identity(a) === identity(b);
+  return a === b || versionIdentity(ecosystem, a) === versionIdentity(ecosystem, b);
+}
+
+/** The same text for all spellings of a version. Only for comparing: it is not always a version. */
+export function versionIdentity(ecosystem: string, version: string): string {
+  return IDENTITIES.get(ecosystem)?.(version) ?? version;
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   type ScanReport,
 } from '@entrepot/core';
 import {
+  isSameVersion,
   parsePackagePattern,
   type DescribedVersion,
   type PolicyDocument,
@@ -149,10 +150,11 @@ export class Inquiry {
       const { versions: described, isMissing } = await this.#describe(place, coordinates);
       const asked = coordinates.version === undefined ? [undefined, ...versions] : [coordinates.version];
       for (const version of asked) {
-        const subject = { ...coordinates, version };
-        const found = own.find((one) => one.coordinates.version === version);
+        const found = own.find((one) => isOfVersion(one.coordinates, version));
+        const listed = described.find((one) => isOfVersion(one.coordinates, version));
+        // As it is written where it is known: decisions and reports are found under that spelling.
+        const subject = { ...coordinates, version: (found ?? listed)?.coordinates.version ?? version };
         const lastDecisions = await decisions.list({ coordinates: subject, repository: place.name, limit: 10 });
-        const listed = described.find((one) => one.coordinates.version === version);
         const hidden = version === undefined ? this.#hidden(place, described) : undefined;
         const isListed = found !== undefined || listed !== undefined;
         // A digest is in no list.
@@ -201,10 +203,8 @@ export class Inquiry {
   async impact(of: { readonly coordinates: PackageCoordinates } | { readonly advisory: string }): Promise<Impact> {
     const kept =
       'coordinates' in of ? await readKeptVersions(this.#database, of.coordinates) : await this.#affected(of.advisory);
-    const packages =
-      'coordinates' in of
-        ? [of.coordinates]
-        : [...new Map(kept.map(({ coordinates }) => [packageUrl(coordinates), coordinates])).values()];
+    const all = ['coordinates' in of ? of.coordinates : [], kept.map(({ coordinates }) => coordinates)].flat();
+    const packages = [...new Map(all.map((coordinates) => [packageUrl(coordinates), coordinates])).values()];
     const downloads: Download[] = [];
     for (let start = 0; start < packages.length && downloads.length < MAX_IMPACT; start += 100) {
       const limit = MAX_IMPACT - downloads.length;
@@ -240,9 +240,10 @@ export class Inquiry {
       const found = kept.find((one) => one.repository === place.name);
       const { versions: described } =
         found === undefined ? await this.#describe(place, coordinates, { keptOnly: true }) : NOTHING_DESCRIBED;
-      const listed = described.find((one) => one.coordinates.version === coordinates.version);
-      const { input, reports } = await this.#input(place, coordinates, found, listed);
-      const findings = findingsOf(this.#governance, coordinates, reports);
+      const listed = described.find((one) => isOfVersion(one.coordinates, coordinates.version));
+      const subject = { ...coordinates, version: (found ?? listed)?.coordinates.version ?? coordinates.version };
+      const { input, reports } = await this.#input(place, subject, found, listed);
+      const findings = findingsOf(this.#governance, subject, reports);
       // Where nothing is known of it, that is not held against it: it may be years old.
       const isUnknown = found === undefined && listed === undefined;
       const firstSeenAt = input.firstSeenAt ?? (isUnknown ? 0 : undefined);
@@ -401,6 +402,12 @@ export function parsePackageUrl(text: string): PackageCoordinates {
   const parsed = text.includes('*') ? undefined : parsePackagePattern(text);
   if (parsed !== undefined) return parsed;
   throw new EntrepotError('bad-request', 'expected a package URL such as pkg:npm/lodash@4.17.20');
+}
+
+/** Whether coordinates are of `version`, in any of its spellings. */
+function isOfVersion({ ecosystem, version: own }: PackageCoordinates, version: string | undefined): boolean {
+  if (own === undefined || version === undefined) return own === version;
+  return isSameVersion(ecosystem, own, version);
 }
 
 function findingsOf(

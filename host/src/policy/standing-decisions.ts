@@ -1,4 +1,5 @@
 import { packageUrl, type Clock, type PackageCoordinates } from '@entrepot/core';
+import { versionIdentity } from '@entrepot/core/engine';
 import type { ChangeCounts } from '../drivers/sql/changes.js';
 import type { KeptException, SqlExceptionStore } from '../drivers/sql/exception-store.js';
 import type { Quarantined, SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
@@ -72,6 +73,8 @@ export class StandingDecisions {
   }
 }
 
-function keyOf(repository: string, coordinates: PackageCoordinates): string {
-  return `${repository}\n${packageUrl(coordinates)}`;
+/** The same for all spellings of a version: a denial of `1.0` is one of `1.0.0`. */
+function keyOf(repository: string, { ecosystem, name, version }: PackageCoordinates): string {
+  const identity = version === undefined ? undefined : versionIdentity(ecosystem, version);
+  return `${repository}\n${packageUrl({ ecosystem, name, version: identity })}`;
 }

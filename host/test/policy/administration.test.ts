@@ -63,6 +63,37 @@ describe('explanations', () => {
   });
 });
 
+describe('a version that somebody spells in another way', () => {
+  const SPELT = 'pkg:npm/demo@v2.0.0+build.1';
+
+  it('is the one that is kept, in explanations and in what is said of its impact', async () => {
+    const { get } = await serve('policy: { rules: [] }');
+    expect((await get(TARBALL)).status).toBe(200);
+    await until(async () => (await get(`${API}/impact?purl=${PURL}`)).json.downloads.length === 1);
+    const { json } = await get(`${API}/explain?purl=${encodeURIComponent(SPELT)}`);
+    expect(json.explanations).toMatchObject([{ purl: PURL, exists: true, kept: { size: expect.any(Number) } }]);
+    const { json: impact } = await get(`${API}/impact?purl=${encodeURIComponent(SPELT)}`);
+    expect(impact).toMatchObject({ kept: [{ purl: PURL }], downloads: [{ purl: PURL }] });
+  });
+
+  it('is the one that is held, denied and forgotten', async () => {
+    const server = await serve(`policy: { rules: [${HOLD}] }`);
+    await release(server);
+    const { json } = await server.get(`${API}/explain?purl=${encodeURIComponent(SPELT)}`);
+    expect(json.explanations).toMatchObject([{ purl: PURL, quarantine: { state: 'held' } }]);
+    const verdict = { repository: 'npm', purl: SPELT, reason: 'it is broken', by: 'ann' };
+    expect((await server.send('POST', `${API}/quarantine/deny`, verdict)).status).toBeLessThan(300);
+    expect((await server.get(`${API}/quarantine`)).json.quarantine).toMatchObject([{ purl: PURL, state: 'denied' }]);
+  });
+
+  it('is denied whichever way the registry spells it', async () => {
+    const server = await serve('policy: { rules: [] }');
+    const verdict = { repository: 'npm', purl: SPELT, reason: 'it is broken', by: 'ann' };
+    expect((await server.send('POST', `${API}/quarantine/deny`, verdict)).status).toBeLessThan(300);
+    await until(async () => (await server.get(TARBALL)).status === 403);
+  });
+});
+
 describe('an explanation of a version that does not exist', () => {
   it('says so, instead of what would be said of a new one', async () => {
     const { get } = await serve('policy: { preset: balanced }');

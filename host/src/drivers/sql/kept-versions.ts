@@ -1,4 +1,5 @@
 import type { ArtifactFacts, Digest, Integrity, PackageCoordinates } from '@entrepot/core';
+import { isSameVersion } from '@entrepot/core/engine';
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.js';
 import { stored } from './stored.js';
@@ -17,11 +18,13 @@ export interface KeptVersion {
   readonly facts: ArtifactFacts;
 }
 
-/** What is kept under a name, or of one of its versions. */
+/** What is kept under a name, or of one of its versions in any of its spellings. */
 export async function readKeptVersions(
   database: Kysely<Schema>,
   { ecosystem, name, version }: PackageCoordinates,
 ): Promise<readonly KeptVersion[]> {
+  const spellings = version === undefined ? undefined : await keptSpellings(database, { ecosystem, name, version });
+  if (spellings?.length === 0) return [];
   const rows = await stored('read kept versions', () => {
     const query = database
       .selectFrom('entries')
@@ -29,7 +32,7 @@ export async function readKeptVersions(
       .where('ecosystem', '=', ecosystem)
       .where('name', '=', name)
       .where('version', 'is not', null);
-    return (version === undefined ? query : query.where('version', '=', version))
+    return (spellings === undefined ? query : query.where('version', 'in', spellings))
       .orderBy('repository')
       .orderBy('key')
       .limit(10_000)
@@ -45,4 +48,22 @@ export async function readKeptVersions(
     integrity: JSON.parse(row.integrity) as Integrity[],
     facts: row.facts === null ? {} : (JSON.parse(row.facts) as ArtifactFacts),
   }));
+}
+
+/** How what is kept of a version spells it. */
+async function keptSpellings(
+  database: Kysely<Schema>,
+  { ecosystem, name, version }: { readonly ecosystem: string; readonly name: string; readonly version: string },
+): Promise<string[]> {
+  const rows = await stored('read kept versions', () =>
+    database
+      .selectFrom('entries')
+      .select('version')
+      .distinct()
+      .where('ecosystem', '=', ecosystem)
+      .where('name', '=', name)
+      .where('version', 'is not', null)
+      .execute(),
+  );
+  return rows.map((row) => row.version as string).filter((kept) => isSameVersion(ecosystem, kept, version));
 }

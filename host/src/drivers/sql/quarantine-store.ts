@@ -1,4 +1,5 @@
 import type { PackageCoordinates } from '@entrepot/core';
+import { isSameVersion } from '@entrepot/core/engine';
 import type { Kysely, Selectable } from 'kysely';
 import { countChange } from './changes.js';
 import type { QuarantineTable, Schema } from './schema.js';
@@ -64,15 +65,19 @@ export class SqlQuarantineStore {
     return rows.map(toQuarantined);
   }
 
+  /** The row of a version in any of its spellings; first of all in the one that is asked for. */
   async find(subject: QuarantineSubject): Promise<Quarantined | undefined> {
-    const row = await stored('read the quarantine', () =>
+    const { repository, ecosystem, name, version } = keyOf(subject);
+    const rows = await stored('read the quarantine', () =>
       this.#database
         .selectFrom('quarantine')
         .selectAll()
-        .where((where) => where.and(keyOf(subject)))
-        .executeTakeFirst(),
+        .where((where) => where.and({ repository, ecosystem, name }))
+        .execute(),
     );
-    return row === undefined ? undefined : toQuarantined(row);
+    const row =
+      rows.find((one) => one.version === version) ?? rows.find((one) => isSameVersion(ecosystem, one.version, version));
+    return row && toQuarantined(row);
   }
 
   /** Records holds. What somebody decided stays as it is. @returns those that are new */
@@ -109,8 +114,9 @@ export class SqlQuarantineStore {
     return fresh;
   }
 
-  /** Records what somebody decided, also of what is not held now. */
-  async decide(subject: QuarantineSubject, { state, by, at, note }: QuarantineVerdict): Promise<void> {
+  /** Records what somebody decided, also of what is not held now. A version that has a row keeps its spelling. */
+  async decide(asked: QuarantineSubject, { state, by, at, note }: QuarantineVerdict): Promise<void> {
+    const subject = (await this.find(asked)) ?? asked;
     const verdict = { state, decided_at: at, decided_by: by, note };
     await stored('record a decision', () =>
       this.#database.transaction().execute(async (transaction) => {
@@ -127,7 +133,8 @@ export class SqlQuarantineStore {
   }
 
   /** Forgets a row. @returns whether there was one */
-  async remove(subject: QuarantineSubject): Promise<boolean> {
+  async remove(asked: QuarantineSubject): Promise<boolean> {
+    const subject = (await this.find(asked)) ?? asked;
     return stored('remove from the quarantine', () =>
       this.#database.transaction().execute(async (transaction) => {
         await countChange(transaction, 'quarantine');
