@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { BlobStore, ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
 import type { Digest } from '../api/digest.js';
@@ -16,7 +16,7 @@ export const SMALL_BLOB = 512 * 1024;
 export class BlobCache {
   readonly #store: BlobStore;
   readonly #memory: Lru<Buffer>;
-  /** Blobs of which the size, or all bytes, were found right since the start: a torn file is found before it is served. */
+  /** Blobs of which the size, or all bytes, were found right since the start. */
   readonly #confirmed = new Lru<'size' | 'bytes'>(100_000);
 
   readonly #logger: Logger;
@@ -80,7 +80,7 @@ export class BlobCache {
     const stored = await this.#store.stat(digest);
     if (stored?.size !== size) return false;
     if (this.#verifiesFirstRead && (await this.verify(digest)) !== true) return false;
-    this.#confirmed.set(digest, 'size');
+    this.#confirmed.set(digest, this.#verifiesFirstRead ? 'bytes' : 'size');
     return true;
   }
 
@@ -122,9 +122,32 @@ export class BlobCache {
     await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
   }
 
-  /** A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. */
+  /**
+   * A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. The first one of a whole
+   * blob verifies it: where it is damaged, the stream fails before its end.
+   */
   async open(digest: Digest, size: number, range?: ByteRange): Promise<Readable | undefined> {
-    return (await this.confirm(digest, size)) ? this.#store.open(digest, { range, size }) : undefined;
+    if (!(await this.confirm(digest, size))) return undefined;
+    const stream = await this.#store.open(digest, { range, size });
+    if (stream === undefined || range !== undefined || this.#confirmed.get(digest) === 'bytes') return stream;
+    return Readable.from(this.#verified(digest, stream), { objectMode: false });
+  }
+
+  /** Passes a blob on and hashes it meanwhile. A piece is withheld until the next one is read, the last one until all is right. */
+  async *#verified(digest: Digest, stream: Readable): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    let held: Buffer | undefined;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      hash.update(piece);
+      if (held !== undefined) yield held;
+      held = piece;
+    }
+    if (digestOf(hash) !== digest) {
+      await this.#setAside(digest);
+      throw new EntrepotError('storage', `The blob ${digest} is damaged`, { code: 'BLOB_DAMAGED' });
+    }
+    this.#confirmed.set(digest, 'bytes');
+    if (held !== undefined) yield held;
   }
 
   /** The bytes of an entry. A small one comes from memory, or is kept there from now on. */

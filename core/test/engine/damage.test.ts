@@ -101,6 +101,32 @@ describe('blobs that the disk has damaged', () => {
     expect(after.upstream.requests.length).toBe(2);
   });
 
+  it('are found while they are sent for the first time, whose reader does not get the end of them', async () => {
+    const disk = new FailingDisk();
+    const before = await disk.open();
+    serve(before);
+    await expectRight(before);
+    await disk.damage('flipped');
+    const after = await disk.open();
+    serve(after);
+    await expect((await after.get('/files/large')).bytes()).rejects.toThrow('damaged');
+    await expectRight(after);
+    expect(after.upstream.requests.length).toBe(2);
+  });
+
+  it('are not looked for in what was found right once', async () => {
+    const disk = new FailingDisk();
+    const before = await disk.open();
+    serve(before);
+    await expectRight(before);
+    const after = await disk.open();
+    await expectRight(after);
+    const large: Digest = `sha256:${createHash('sha256').update(LARGE).digest('hex')}`;
+    // As the store gave it: nothing stands between it and the connection.
+    const opened = await after.storage.blobs.open(large, LARGE.length);
+    expect(opened?.constructor).toBe((await disk.blobs.open(large))?.constructor);
+  });
+
   it('are found by a pass over all of them', async () => {
     const disk = new FailingDisk();
     const server = await disk.open();
