@@ -23,7 +23,10 @@ const READ_BYTES = 128 * 1024;
 /** How many bodies clients may have got that are still being kept: each may be in memory. */
 const MOST_AHEAD = 64;
 
-/** The disk that spools share: one directory, a bound on all of them together. */
+/** A body may grow to so many times what it leaves free: however many large ones are under way, the next one finds room. */
+const MOST_OF_FREE = 2;
+
+/** The disk that spools share: one directory, a bound on all of them together and on each beside the others. */
 export class SpoolSpace {
   readonly directory: string;
   readonly #maxBytes: number;
@@ -41,9 +44,13 @@ export class SpoolSpace {
     return this.#used;
   }
 
-  /** @returns whether there was room. */
-  reserve(bytes: number): boolean {
-    if (this.#used + bytes > this.#maxBytes) return false;
+  /**
+   * @param held what the same body has reserved before
+   * @returns whether there was room.
+   */
+  reserve(bytes: number, held: number): boolean {
+    const free = this.#maxBytes - this.#used - bytes;
+    if (free < 0 || held + bytes > MOST_OF_FREE * free) return false;
     this.#used += bytes;
     return true;
   }
@@ -163,7 +170,7 @@ export class Spool {
   }
 
   async #write(bytes: Buffer, start: number): Promise<void> {
-    if (!this.#space.reserve(bytes.length)) {
+    if (!this.#space.reserve(bytes.length, this.#disk)) {
       this.#hasRoom = false;
       return;
     }

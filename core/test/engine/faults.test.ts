@@ -216,6 +216,25 @@ describe('a full disk', () => {
     expect(harness.storage.spools.used).toBe(0);
   });
 
+  it('is not what somebody makes of it who asks for many large things', async () => {
+    const harness = await openHarness({ maxSpoolBytes: 10_000_000 });
+    const { upstream, get } = harness;
+    const gates = ['/files/one', '/files/two'].map((path) => {
+      upstream.serve(path, { body: patterned(6_000_000) });
+      return upstream.hold(path, { afterBytes: 5_900_000 });
+    });
+    const large = await Promise.all([get('/files/one'), get('/files/two')]);
+    const reading = large.map((answer) => answer.bytes());
+    await Promise.all(gates.map((gate) => gate.reached));
+    await expect.poll(() => harness.storage.spools.used).toBeGreaterThan(7_000_000);
+    const body = patterned(800_000);
+    upstream.serve('/files/small', { body });
+    expect((await (await get('/files/small')).bytes()).equals(body)).toBe(true);
+    await expect.poll(() => stored(harness, 'files/small')).toBeDefined();
+    for (const gate of gates) gate.open();
+    await Promise.all(reading);
+  });
+
   it('still refuses wrong bytes', async () => {
     const harness = await openHarness({ maxSpoolBytes: 1000 });
     const body = patterned(2_000_000);
