@@ -67,7 +67,11 @@ function labelOf(resource: Resource | undefined): string {
 
 /** Our own failures are told to the operator, not to the client. */
 function hidden(failure: EntrepotError): EntrepotError {
-  return new EntrepotError(failure.kind, 'Entrepot could not answer this request; its log says why', {
+  const message =
+    failure.status === 503
+      ? 'Entrepot cannot reach what it stores now; try again in a few seconds. Its log says why'
+      : 'Entrepot could not answer this request; its log says why';
+  return new EntrepotError(failure.kind, message, {
     code: failure.code,
     status: failure.status,
   });

@@ -74,6 +74,19 @@ describe('a database that is down', () => {
   });
 });
 
+describe('a hosted repository whose database fails', () => {
+  it('answers what memory does not know with 503, when to try again and why, never that it is not there', async () => {
+    const outage = new EntrepotError('storage', 'cannot find an entry', { status: 503, retryAfter: 5 });
+    const entries = new Proxy(new MemoryEntryIndex(), {
+      get: (of, name) => (name === 'find' ? () => Promise.reject(outage) : bound(of, name)),
+    });
+    const { get } = await openHarness({ kind: 'hosted', shared: { blobs: new MemoryBlobStore(), entries } });
+    const answer = await get('/files/a');
+    expect(answer).toMatchObject({ status: 503, headers: { 'Retry-After': '5', 'Cache-Control': 'no-store' } });
+    expect(await answer.text()).toContain('try again in a few seconds');
+  });
+});
+
 describe('a disk without room', () => {
   it.each(['ENOSPC', 'EDQUOT', '53100'])('is a 507 for uploads, wherever it shows (%s)', async (code) => {
     const full = (): Promise<never> => Promise.reject(Object.assign(new Error('no room'), { code }));

@@ -1,11 +1,14 @@
-import { asEntrepotError, EntrepotError } from '@entrepot/core';
+import { asEntrepotError, EntrepotError, isFull } from '@entrepot/core';
+
+/** Seconds after which clients may ask a database again that has failed. */
+const RETRY_AFTER = 5;
 
 /** How long a query may take, in milliseconds: one that a client waits for, one that changes something, and one over whole tables. */
 export const DEADLINES = { read: 5_000, write: 10_000, long: 60_000 } as const;
 
 /**
  * Runs `work`, which has to be done by its deadline. A query that is late goes on by itself: whoever waits for it is let go.
- * @throws EntrepotError `storage` that says what could not be done, with the code `STORAGE_TIMEOUT` where it is late
+ * @throws EntrepotError `storage` 503 that says what could not be done, with the code `STORAGE_TIMEOUT` where it is late; 507 where the disk is full
  */
 export async function stored<T>(
   action: string,
@@ -19,7 +22,8 @@ export async function stored<T>(
   try {
     return await Promise.race([work(), late]);
   } catch (error) {
-    throw asEntrepotError(error, 'storage', `cannot ${action}`);
+    const isKnown = error instanceof EntrepotError || isFull(error);
+    throw isKnown ? asEntrepotError(error, 'storage', `cannot ${action}`) : failed(action, error);
   } finally {
     clearTimeout(timer);
   }
@@ -29,6 +33,15 @@ function tooLate(action: string, milliseconds: number): EntrepotError {
   return new EntrepotError('storage', `cannot ${action}: the database has not answered for ${milliseconds} ms`, {
     code: 'STORAGE_TIMEOUT',
     status: 503,
-    retryAfter: 5,
+    retryAfter: RETRY_AFTER,
+  });
+}
+
+function failed(action: string, cause: unknown): EntrepotError {
+  return new EntrepotError('storage', `cannot ${action}: the database failed`, {
+    code: 'STORAGE_UNAVAILABLE',
+    status: 503,
+    retryAfter: RETRY_AFTER,
+    cause,
   });
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EntrepotError } from '@entrepot/core';
 import Database from 'libsql';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
@@ -16,6 +17,21 @@ describe('a query', () => {
     const refused = expect(waiting).rejects.toMatchObject({ kind: 'storage', code: 'STORAGE_TIMEOUT', status: 503 });
     await vi.advanceTimersByTimeAsync(DEADLINES.read);
     await refused;
+  });
+
+  it('that fails is one to try again, whatever the database says', async () => {
+    const gone = Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNREFUSED' });
+    await expect(stored('find an entry', () => Promise.reject(gone))).rejects.toMatchObject({
+      kind: 'storage',
+      code: 'STORAGE_UNAVAILABLE',
+      status: 503,
+      retryAfter: 5,
+      cause: gone,
+    });
+    const full = Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    await expect(stored('put an entry', () => Promise.reject(full))).rejects.toMatchObject({ status: 507 });
+    const ours = new EntrepotError('conflict', 'another one was first');
+    await expect(stored('put an entry', () => Promise.reject(ours))).rejects.toBe(ours);
   });
 
   it('reads while another process holds the lock that a write before it waits for', async () => {
