@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { withoutTrailingSlashes, EntrepotError } from '@entrepot/core';
+import { KnownOrigins } from './known-origins.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
 /** A host name or a bracketed IPv6 address, with or without a port: nothing that could change a URL around it. */
@@ -12,7 +13,12 @@ export type BaseUrl = (request: IncomingMessage, authority: string | undefined) 
  * @param publicUrl the URL of the repository where the configuration says it; the request is then not looked at
  * @param mount where the repository is mounted; empty for `/`
  */
-export function baseUrlOf(publicUrl: string | undefined, mount: string, proxies: TrustedProxies): BaseUrl {
+export function baseUrlOf(
+  publicUrl: string | undefined,
+  mount: string,
+  proxies: TrustedProxies,
+  origins = new KnownOrigins(),
+): BaseUrl {
   if (publicUrl !== undefined) {
     const fixed = withoutTrailingSlashes(publicUrl);
     return () => fixed;
@@ -23,6 +29,7 @@ export function baseUrlOf(publicUrl: string | undefined, mount: string, proxies:
   return (request, authority) => {
     const origin = originOf(request, authority, proxies);
     if (origin !== lastOrigin) {
+      origins.admit(origin);
       lastUrl = origin + mount;
       lastOrigin = origin;
     }

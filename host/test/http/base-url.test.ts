@@ -1,5 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { baseUrlOf } from '../../src/http/base-url.js';
+import { KnownOrigins } from '../../src/http/known-origins.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
 import { reply, repository, serve } from './support.js';
 
@@ -95,5 +97,31 @@ describe('trustedProxies', () => {
       false,
       false,
     ]);
+  });
+});
+
+describe('hosts that somebody makes up', () => {
+  it('are taken in numbers that a server can render documents for, and keep out nobody who is known', () => {
+    let now = 1_000_000;
+    const baseUrl = baseUrlOf(undefined, '/npm', trustedProxies([]), new KnownOrigins(() => now));
+    const ask = (host: string): string => baseUrl({ headers: { host }, socket: {} } as IncomingMessage, undefined);
+    const taken = (from: number): number => {
+      let count = 0;
+      for (let index = from; index < from + 10_000; index += 1) {
+        try {
+          ask(`made-up-${index}.example.com`);
+          count += 1;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'TOO_MANY_HOSTS', status: 503, retryAfter: 1 });
+        }
+      }
+      return count;
+    };
+    expect(ask('packages.example.com')).toBe('http://packages.example.com/npm');
+    expect(taken(0)).toBe(63);
+    expect(ask('packages.example.com')).toBe('http://packages.example.com/npm');
+    now += 3000;
+    expect(taken(10_000)).toBe(3);
+    expect(ask('packages.example.com')).toBe('http://packages.example.com/npm');
   });
 });
