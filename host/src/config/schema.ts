@@ -102,7 +102,7 @@ const spoolSchema = z.strictObject({
   maxBytes: size({ least: 1024 * 1024 })
     .prefault('20GiB')
     .describe(
-      'The most that downloads in flight may hold on disk; past it they are passed through, unstored. Unfinished uploads may hold as much again; past it they are refused.',
+      'The most that downloads in flight may hold on disk, each at most twice what it leaves free for others (two thirds, when it is alone); past it they are passed through, unstored. Unfinished uploads may hold as much again; past it they are refused.',
     ),
   keepUploads: duration()
     .prefault('24h')
@@ -119,7 +119,7 @@ const verifySchema = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Whether large blobs, too, are verified before they are served for the first time after a start. Small ones always are.',
+      'Whether large blobs, too, are verified before the first byte of them is served after a start. Small ones always are. `false`: large ones are verified while they are sent for the first time, and a damaged one breaks off before its end.',
     ),
 });
 
