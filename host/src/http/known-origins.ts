@@ -1,4 +1,5 @@
-import { ByteLru, EntrepotError } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 
 /** Origins that are remembered: those that were asked with last. */
 const MOST_KNOWN = 1000;
@@ -11,7 +12,7 @@ const ONE_MORE_EVERY = 1000;
  * multiply that work: only so many new ones are taken in a time.
  */
 export class KnownOrigins {
-  readonly #known = new ByteLru<true>(MOST_KNOWN, () => 1);
+  readonly #known = new Lru<true>(MOST_KNOWN);
   readonly #now: () => number;
   /** When all of `AT_ONCE` may come up again. */
   #idleAt = 0;
