@@ -3,10 +3,10 @@ import {
   type AdaptContext,
   type AdaptedReply,
   type AdaptedRequest,
-  type PassthroughResource,
   type Upstream,
 } from '@entrepot/core';
 import { malformed, parseBoundedJson } from '@entrepot/core/formats';
+import type { Resource } from '@entrepot/core/plugin';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
@@ -46,13 +46,13 @@ interface Advisory {
  * @throws EntrepotError `bad-request`
  */
 export function adaptAuditRequest(
-  resource: PassthroughResource,
+  resource: Resource,
   body: Uint8Array,
   upstreams: readonly Upstream[],
   { leaves, admits }: AdaptContext,
 ): AdaptedRequest {
   const request = parseBody(body);
-  const versions = resource.name === 'legacy-audit' ? versionsOf(walk(request)) : bulkVersions(request);
+  const versions = resource.key === 'legacy-audit' ? versionsOf(walk(request)) : bulkVersions(request);
   const kept: [string, readonly string[]][] = [];
   for (const [name, found] of versions) {
     if (!isPackageName(name)) continue;
@@ -62,7 +62,7 @@ export function adaptAuditRequest(
   kept.sort(([one], [other]) => (one < other ? -1 : 1));
   return {
     method: 'POST',
-    upstreamPath: resource.upstreamPath,
+    upstreamPath: resource.path,
     mediaType: 'application/json',
     body: Buffer.from(JSON.stringify(Object.fromEntries(kept))),
   };
@@ -73,7 +73,7 @@ export function adaptAuditRequest(
  * @throws EntrepotError `upstream-unavailable` for a reply that is no audit
  */
 export function adaptAuditReply(
-  resource: PassthroughResource,
+  resource: Resource,
   reply: { readonly status: number; readonly body: Uint8Array },
   requestBody: Uint8Array,
 ): AdaptedReply {
@@ -83,7 +83,7 @@ export function adaptAuditReply(
   }
   const advisories = parseObject(reply.body);
   if (advisories === undefined) throw malformed('an audit', 'it is not a JSON object');
-  if (resource.name !== 'legacy-audit') {
+  if (resource.key !== 'legacy-audit') {
     return { status: 200, mediaType: 'application/json', body: reply.body };
   }
   const body = legacyReply(walk(parseBody(requestBody)), advisories);

@@ -7,12 +7,11 @@ import {
   type ArtifactDescription,
   type Content,
   type DatedVersion,
-  type Descriptions,
-  type DocumentResource,
   type Integrity,
   type Upstream,
 } from '@entrepot/core';
 import { JsonFormatError, malformed, type ObjectVisitor, scanJson, SKIP, WorkTurns } from '@entrepot/core/formats';
+import type { Parsed, Resource } from '@entrepot/core/plugin';
 import {
   createManifestReader,
   emptyManifest,
@@ -59,32 +58,13 @@ interface VersionSummary {
   readonly alias: string | undefined;
 }
 
-/**
- * What a document of the registry says of its artifacts. A packument says everything about its tarballs, by the file
- * name that this proxy gives them, and by the upstream's own where that is another one and free. The other documents say nothing, but are checked.
- * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`, for a body that is not such a document
- */
-export async function describe(
-  document: DocumentResource,
-  content: Content,
-  upstreams: readonly Upstream[],
-): Promise<Descriptions> {
-  if (document.class === 'packument') {
-    const { name = '', version } = document.coordinates ?? {};
-    if (version !== undefined) return await describeVersion(name, version, content, upstreams);
-    return describePackument(name, content, upstreams);
-  }
-  await checkSmallDocument(document, content);
-  return new Map();
-}
-
 /** Describes the tarball of a version document: the same promises as in a packument, but not all facts. */
-async function describeVersion(
+export async function describeVersion(
   name: string,
   version: string,
   content: Content,
   upstreams: readonly Upstream[],
-): Promise<Descriptions> {
+): Promise<Parsed> {
   const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), `the version document of ${name}@${version}`);
   if (found['name'] !== name || found['version'] !== version) {
     const what = `expected ${name}@${version}, found ${printName(found['name'])} ${printName(found['version'])}`;
@@ -96,14 +76,24 @@ async function describeVersion(
   const { coordinates, location } = description;
   const promised = { integrity: description.integrity, location, coordinates };
   const files = [tarballFile(name, version), ...(alias === undefined ? [] : [alias])];
-  return new Map(files.map((file) => [tarballKey(name, file), promised]));
+  const keys = files.map((file) => tarballKey(name, file));
+  return {
+    weight: 500,
+    describe: (key) => (keys.includes(key) ? promised : undefined),
+    descriptions: () => keys.map((key) => [key, promised] as const),
+  };
 }
 
-async function describePackument(
+/**
+ * Reads a packument: what it says of its tarballs, by the file names that this proxy gives them, and by the upstream's own where those
+ * are others and free.
+ * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`, for a body that is no packument of `name`
+ */
+export async function parsePackument(
   name: string,
   content: Content,
   upstreams: readonly Upstream[],
-): Promise<Descriptions> {
+): Promise<Packument> {
   let foundName: unknown;
   const summaries = new Map<string, VersionSummary>();
   const published = new Map<string, number>();
@@ -197,8 +187,8 @@ async function collect(
   name: string,
   summaries: ReadonlyMap<string, VersionSummary>,
   published: ReadonlyMap<string, number>,
-): Promise<Descriptions> {
-  const descriptions = new PackumentDescriptions(name);
+): Promise<Packument> {
+  const packument = new Packument(name);
   const aliases: [string, ArtifactDescription][] = [];
   const turns = new WorkTurns();
   const dated = new Map<string, DatedVersion>();
@@ -215,16 +205,12 @@ async function collect(
       ...manifestFacts(manifest),
       ...comparedWith(history, dated.get(version), manifest, summaries),
     };
-    if (description.upstream === 'quarantined') descriptions.unlisted = { upstream: 'quarantined' };
-    descriptions.set(tarballKey(name, tarballFile(name, version)), description);
-    if (summary.alias !== undefined) aliases.push([tarballKey(name, summary.alias), description]);
-    if (descriptions.size % 256 === 0 && turns.over) await turns.next();
+    packument.add(version, description);
+    if (summary.alias !== undefined) aliases.push([summary.alias, description]);
+    if (packument.versions.size % 256 === 0 && turns.over) await turns.next();
   }
-  for (const [key, description] of aliases) {
-    // A name that is ours for another version stays that version's.
-    if (!descriptions.has(key)) descriptions.set(key, description);
-  }
-  return descriptions;
+  for (const [file, description] of aliases) packument.addAlias(file, description);
+  return packument;
 }
 
 /** Compares a version with those before it. Nothing is known of the first one, and of one without a date. */
@@ -249,21 +235,43 @@ function branchOf(version: string): string {
   return /^[v=\s]{0,4}(0\.\d{1,16}|\d{1,16})(?![\d])/.exec(version)?.[1] ?? '';
 }
 
-/** What a packument says of its tarballs, and of the attestations beside them. */
-class PackumentDescriptions extends Map<string, ArtifactDescription> implements Descriptions {
-  unlisted: Descriptions['unlisted'];
-  readonly #name: string;
+/** A packument that was read: its versions, and the tarballs and attestations of each. */
+export class Packument implements Parsed {
+  readonly name: string;
+  /** The descriptions of its versions, in its order. */
+  readonly versions = new Map<string, ArtifactDescription>();
+  unlisted: Parsed['unlisted'];
+  readonly #byKey = new Map<string, ArtifactDescription>();
 
   constructor(name: string) {
-    super();
-    this.#name = name;
+    this.name = name;
   }
 
-  override get(key: string): ArtifactDescription | undefined {
-    const prefix = attestationsKey(this.#name, '');
-    return super.get(
-      key.startsWith(prefix) ? tarballKey(this.#name, tarballFile(this.#name, key.slice(prefix.length))) : key,
-    );
+  /** Bytes in memory, about. */
+  get weight(): number {
+    return 600 * this.#byKey.size;
+  }
+
+  describe(key: string): ArtifactDescription | undefined {
+    const prefix = attestationsKey(this.name, '');
+    if (!key.startsWith(prefix)) return this.#byKey.get(key);
+    return this.#byKey.get(tarballKey(this.name, tarballFile(this.name, key.slice(prefix.length))));
+  }
+
+  descriptions(): Iterable<readonly [string, ArtifactDescription]> {
+    return this.#byKey;
+  }
+
+  add(version: string, description: ArtifactDescription): void {
+    this.versions.set(version, description);
+    this.#byKey.set(tarballKey(this.name, tarballFile(this.name, version)), description);
+    if (description.upstream === 'quarantined') this.unlisted = { upstream: 'quarantined' };
+  }
+
+  /** Adds the upstream's own name of a tarball. A name that is ours for another version stays that version's. */
+  addAlias(file: string, description: ArtifactDescription): void {
+    const key = tarballKey(this.name, file);
+    if (!this.#byKey.has(key)) this.#byKey.set(key, description);
   }
 }
 
@@ -361,9 +369,10 @@ function printName(name: unknown): string {
 }
 
 /** Checks a document that holds one list, under the name of its class. */
-async function checkSmallDocument(document: DocumentResource, content: Content): Promise<void> {
-  const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), document.key);
-  if (!Array.isArray(found[document.class])) throw malformed(document.key, `it has no list of ${document.class}`);
+export async function checkList(content: Content, { class: name, key }: Resource): Promise<Parsed> {
+  const found = parseObject(await content.bytes(SMALL_DOCUMENT_LIMIT), key);
+  if (!Array.isArray(found[name])) throw malformed(key, `it has no list of ${name}`);
+  return { weight: 0 };
 }
 
 function parseObject(bytes: Uint8Array, what: string): Partial<Record<string, unknown>> {

@@ -1,11 +1,4 @@
-import {
-  EntrepotError,
-  type ArtifactDescription,
-  type Content,
-  type DocumentBytes,
-  type DocumentResource,
-  type RewriteContext,
-} from '@entrepot/core';
+import { EntrepotError, type Content, type DocumentBytes } from '@entrepot/core';
 import {
   type ByteWriter,
   createOutput,
@@ -19,7 +12,9 @@ import {
   SKIP,
   WorkTurns,
 } from '@entrepot/core/formats';
+import type { RenderRequest } from '@entrepot/core/plugin';
 import { INSTALL_SCRIPTS } from './manifest-facts.js';
+import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { createTagMover, type Candidate } from './tags.js';
 
@@ -68,21 +63,22 @@ interface Listing {
 }
 
 /**
- * The representation `document.variant` of a stored packument: tarballs and attestations lead to `context.baseUrl`,
- * versions that policy refuses are gone with their dates, and tags to them point elsewhere. All else is kept.
+ * Renders the variant of a stored packument that a client asks for: tarballs and attestations lead to `baseUrl`, versions that policy
+ * refuses are gone with their dates, and tags to them point elsewhere. All else is kept.
  * @throws EntrepotError `not-found` for a version or tag that is not there, `policy-denied` when policy leaves nothing
  */
-export async function rewritePackument(
-  document: DocumentResource,
-  content: Content,
-  context: RewriteContext,
+export async function renderPackument(
+  packument: Packument | undefined,
+  request: RenderRequest,
 ): Promise<DocumentBytes> {
-  const name = document.coordinates?.name ?? '';
-  const variant = (document.variant ?? 'full') as PackumentVariant;
-  const listing = await listVersions(name, context);
+  if (packument === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
+  const { content, baseUrl } = request;
+  const { name } = packument;
+  const variant = (request.resource.variant ?? 'full') as PackumentVariant;
+  const listing = await listVersions(packument, request);
   const output = createOutput();
   const json = new JsonWriter(output);
-  const parts = createParts(json, name, context.baseUrl, listing);
+  const parts = createParts(json, name, baseUrl, listing);
 
   if (variant === 'full') return guarded(name, rewriteJson(content, fullVisitor(json, parts), output));
   if (variant === 'abbreviated') return guarded(name, rewriteJson(content, abbreviatedVisitor(json, parts), output));
@@ -99,20 +95,15 @@ export async function rewritePackument(
 }
 
 /** Asks policy about every version, a turn at a time: a rule set can be slow. */
-async function listVersions(name: string, context: RewriteContext): Promise<Listing> {
-  const versions = new Map<string, ArtifactDescription>();
-  for (const description of context.descriptions.values()) {
-    const version = description.coordinates?.version;
-    if (version !== undefined) versions.set(version, description);
-  }
+async function listVersions({ name, versions }: Packument, { admits, refusal }: RenderRequest): Promise<Listing> {
   const refused = new Set<string>();
   const turns = new WorkTurns();
   for (const [version, description] of versions) {
-    if (!context.admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
+    if (!admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
     if (turns.over) await turns.next();
   }
   const reason = (version: string): string | undefined =>
-    context.refusal({ ecosystem: 'npm', name, version }, versions.get(version));
+    refusal({ ecosystem: 'npm', name, version }, versions.get(version));
   if (refused.size > 0 && refused.size === versions.size) {
     const subject = refused.size === 1 ? 'the only version' : `all ${refused.size} versions`;
     const why = reason([...refused].at(-1) as string);

@@ -1,13 +1,11 @@
 import {
   EntrepotError,
-  type ArtifactResource,
-  type DocumentResource,
-  type LocalResource,
   type PackageCoordinates,
   type RepositoryFacts,
   type RequestHead,
-  type Resource,
+  type Upstream,
 } from '@entrepot/core';
+import type { LocalReply, Resource, Route } from '@entrepot/core/plugin';
 import type { NpmOptions } from './options.js';
 import {
   attestationsKey,
@@ -21,16 +19,12 @@ import {
 } from './package-name.js';
 import type { PackumentVariant } from './representation.js';
 
-const FULL_TYPE = 'application/json';
-/** The media type of the abbreviated form. pnpm normalises a packument again when it is not exactly this. */
 const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
 /** The longest search text that is taken, in characters. */
 const SEARCH_TEXT_LIMIT = 2_000;
 /** What the registry's own search gives at the most. */
 const SEARCH_LIMIT = 250;
 const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance'] as const;
-/** How long the answer to one audit body may be given again, in milliseconds. */
-const AUDIT_SHARED_FOR = 300_000;
 const BULK_AUDIT = '-/npm/v1/security/advisories/bulk';
 const VERSION_OR_TAG_LIMIT = 256;
 const FILE = /^[A-Za-z0-9!~*'()@._+-]{1,800}\.tgz$/;
@@ -40,121 +34,108 @@ const READ_ONLY = 'this repository is a read-only proxy: publish, tag and unpubl
 const NO_ACCOUNTS = 'this repository is a proxy without accounts: log in at the registry behind it';
 const NOT_SERVED = 'this registry does not serve this route';
 
-/** What a request for one repository names. */
-export function createRouter(
-  repository: RepositoryFacts,
-  options: NpmOptions,
-): (head: RequestHead) => Resource | undefined {
-  const scopes = new Map<string, string>();
-  for (const { scope } of repository.upstreams) {
-    if (scope !== undefined) scopes.set(scope.startsWith('@') ? scope : `@${scope}`, scope);
+/** A proxy of a registry. */
+export class NpmProxy {
+  readonly upstreams: readonly Upstream[];
+  readonly #options: NpmOptions;
+  /** The scopes that have an upstream of their own, by their name with `@`. */
+  readonly #scopes = new Map<string, string>();
+
+  constructor({ upstreams }: RepositoryFacts, options: NpmOptions) {
+    this.upstreams = upstreams;
+    this.#options = options;
+    for (const { scope } of upstreams) {
+      if (scope !== undefined) this.#scopes.set(scope.startsWith('@') ? scope : `@${scope}`, scope);
+    }
   }
+
+  route(head: RequestHead): Route | undefined {
+    return head.segments[0] === '-' ? this.#routeRegistry(head) : this.#routePackage(head);
+  }
+
   /** A scope with an upstream of its own is never asked for elsewhere. */
-  const upstreamScope = (name: string): string | undefined => scopes.get(scopeOf(name) ?? '');
-
-  function packument(name: string, variant: PackumentVariant, mediaType = FULL_TYPE): DocumentResource {
-    return {
-      kind: 'document',
-      key: `packument/${name}`,
-      class: 'packument',
-      coordinates: coordinates(name),
-      upstreamPath: escapedName(name),
-      upstreamScope: upstreamScope(name),
-      accept: 'application/json',
-      mediaType,
-      variant,
-      rewritten: true,
-    };
+  #scope(name: string): string | undefined {
+    return this.#scopes.get(scopeOf(name) ?? '');
   }
 
-  function tarball(name: string, file: string): ArtifactResource {
-    const prefix = `${unscoped(name)}-`;
-    const version = file.startsWith(prefix) ? file.slice(prefix.length, -'.tgz'.length) : undefined;
+  packument(name: string, variant: PackumentVariant, negotiated = false): Resource {
     return {
-      kind: 'artifact',
-      key: tarballKey(name, file),
-      class: 'tarball',
-      coordinates: coordinates(name, version),
-      filename: file,
-      upstreamPath: tarballPath(name, file),
-      upstreamScope: upstreamScope(name),
-      mediaType: 'application/octet-stream',
-      describedBy: packument(name, 'full'),
-      // Made for who asks: a hit does not.
-      get describedBrieflyBy() {
-        return version === undefined ? undefined : versionDocument(name, version);
-      },
+      class: 'packument',
+      key: `packument/${name}`,
+      path: escapedName(name),
+      coordinates: coordinates(name),
+      variant,
+      scope: this.#scope(name),
+      attributes: negotiated ? { negotiated } : undefined,
     };
   }
 
   /** The registry's document of one version: a hundredth of its packument. */
-  function versionDocument(name: string, version: string): DocumentResource {
+  version(name: string, version: string): Resource {
     return {
-      kind: 'document',
+      class: 'version',
       key: `version/${name}/${version}`,
-      class: 'packument',
+      path: `${escapedName(name)}/${encodeSegment(version)}`,
       coordinates: coordinates(name, version),
-      upstreamPath: `${escapedName(name)}/${encodeSegment(version)}`,
-      upstreamScope: upstreamScope(name),
-      accept: 'application/json',
+      scope: this.#scope(name),
     };
   }
 
-  function routePackage(head: RequestHead): Resource | undefined {
+  #tarball(name: string, file: string): Resource {
+    const prefix = `${unscoped(name)}-`;
+    const version = file.startsWith(prefix) ? file.slice(prefix.length, -'.tgz'.length) : undefined;
+    return {
+      class: 'tarball',
+      key: tarballKey(name, file),
+      path: tarballPath(name, file),
+      coordinates: coordinates(name, version),
+      scope: this.#scope(name),
+    };
+  }
+
+  #routePackage(head: RequestHead): Resource | undefined {
     const { name, rest } = splitName(head.segments);
     if (name === undefined) return undefined;
     requireReading(head);
     const [second, ...others] = rest;
-    if (second === undefined) return negotiated(head, packument, name);
+    if (second === undefined) {
+      const abbreviated = head.header('accept')?.toLowerCase().includes(ABBREVIATED_TYPE) === true;
+      return this.packument(name, abbreviated ? 'abbreviated' : 'full', true);
+    }
     if (second === '-') {
       const file = head.trailingSlash ? undefined : fileOf(name, others);
-      return file === undefined ? undefined : tarball(name, file);
+      return file === undefined ? undefined : this.#tarball(name, file);
     }
     if (second === '-rev' || others.length > 0 || second.length > VERSION_OR_TAG_LIMIT) return undefined;
-    return packument(name, `version:${second}`);
+    return this.packument(name, `version:${second}`);
   }
 
-  function routeAttestations(subject: string): Resource | undefined {
+  #attestations(subject: string): Resource | undefined {
     const split = subject.lastIndexOf('@');
     const name = subject.slice(0, Math.max(split, 0));
     const version = subject.slice(split + 1);
     if (!isPackageName(name) || !VERSION.test(version)) return undefined;
     return {
-      kind: 'document',
-      key: attestationsKey(name, version),
-      describedBy: packument(name, 'full'),
-      sidecar: true,
       class: 'attestations',
+      key: attestationsKey(name, version),
+      path: `-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`,
       coordinates: coordinates(name, version),
-      upstreamPath: `-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`,
-      upstreamScope: upstreamScope(name),
-      accept: 'application/json',
-      mediaType: FULL_TYPE,
+      scope: this.#scope(name),
     };
   }
 
-  function routeAudit(head: RequestHead, name: 'audit' | 'legacy-audit'): Resource {
-    if (options.audit === 'off') return answer(404, 'audits are switched off for this repository');
+  #audit(head: RequestHead, key: 'audit' | 'legacy-audit'): Route {
+    if (this.#options.audit === 'off') return answer(404, 'audits are switched off for this repository');
     requireMethod(head, ['POST'], `expected POST, found ${head.method}`);
-    return {
-      kind: 'passthrough',
-      method: 'POST',
-      name,
-      upstreamPath: BULK_AUDIT,
-      answerPath: `/${BULK_AUDIT}`,
-      forAnyName: true,
-      accept: 'application/json',
-      adapted: true,
-      shareFor: AUDIT_SHARED_FOR,
-    };
+    return { class: 'audit', key, path: BULK_AUDIT };
   }
 
   /** Paths that begin with `/-/`: the registry's own. */
-  function routeRegistry(head: RequestHead): Resource | undefined {
+  #routeRegistry(head: RequestHead): Route | undefined {
     const [, area, ...rest] = head.segments;
     const path = [area, ...rest].join('/');
-    if (path === 'npm/v1/security/advisories/bulk') return routeAudit(head, 'audit');
-    if (LEGACY_AUDIT_ROUTE.test(path)) return routeAudit(head, 'legacy-audit');
+    if (path === 'npm/v1/security/advisories/bulk') return this.#audit(head, 'audit');
+    if (LEGACY_AUDIT_ROUTE.test(path)) return this.#audit(head, 'legacy-audit');
     if (path === 'whoami') {
       return { ...answer(401, NO_ACCOUNTS), headers: { ...JSON_TYPE, 'WWW-Authenticate': 'Bearer realm="npm"' } };
     }
@@ -169,22 +150,20 @@ export function createRouter(
     }
     if (path === 'npm/v1/keys') {
       requireReading(head);
-      return KEYS;
+      return { class: 'keys', key: 'keys', path: '-/npm/v1/keys' };
     }
     const subject = /^npm\/v1\/attestations\/(.+)$/.exec(path)?.[1];
     if (subject !== undefined) {
       requireReading(head);
-      return routeAttestations(subject);
+      return this.#attestations(subject);
     }
     const { name, rest: below } = area === 'package' ? splitName(rest) : { rest: [] };
     if (name !== undefined && below[0] === 'dist-tags') {
       requireReading(head);
-      return below.length === 1 ? packument(name, 'dist-tags') : undefined;
+      return below.length === 1 ? this.packument(name, 'dist-tags') : undefined;
     }
     return answer(404, NOT_SERVED);
   }
-
-  return (head) => (head.segments[0] === '-' ? routeRegistry(head) : routePackage(head));
 }
 
 /** Login, tokens and profiles. */
@@ -193,26 +172,6 @@ const ACCOUNT_ROUTE = /^(?:user|v1\/login|npm\/v1\/(?:tokens|user))(?:\/|$)/;
 const LEGACY_AUDIT_ROUTE = /^npm\/v1\/security\/audits(?:\/quick)?$/;
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
-
-const KEYS: DocumentResource = {
-  kind: 'document',
-  key: 'keys',
-  forAnyName: true,
-  class: 'keys',
-  upstreamPath: '-/npm/v1/keys',
-  accept: 'application/json',
-  mediaType: FULL_TYPE,
-};
-
-function negotiated(
-  head: RequestHead,
-  packument: (name: string, variant: PackumentVariant, mediaType?: string) => DocumentResource,
-  name: string,
-): DocumentResource {
-  const abbreviated = head.header('accept')?.toLowerCase().includes(ABBREVIATED_TYPE) === true;
-  const document = abbreviated ? packument(name, 'abbreviated', ABBREVIATED_TYPE) : packument(name, 'full');
-  return { ...document, vary: ['Accept'] };
-}
 
 function search(head: RequestHead): Resource {
   const parameters = new URLSearchParams();
@@ -223,20 +182,15 @@ function search(head: RequestHead): Resource {
   const size = head.query.get('size');
   if (size !== null) parameters.set('size', String(searchSize(size)));
   const query = parameters.toString();
-  return {
-    kind: 'passthrough',
-    method: 'GET',
-    name: 'search',
-    upstreamPath: query === '' ? '-/v1/search' : `-/v1/search?${query}`,
-    accept: 'application/json',
-    names: namesIn(head.query.get('text') ?? ''),
-  };
-}
-
-/** The names of packages that a search text may hold: the upstream would learn them. */
-function namesIn(text: string): PackageCoordinates[] {
+  const text = head.query.get('text') ?? '';
   if (text.length > SEARCH_TEXT_LIMIT)
     throw new EntrepotError('bad-request', `expected a search text of at most ${SEARCH_TEXT_LIMIT} characters`);
+  const path = query === '' ? '-/v1/search' : `-/v1/search?${query}`;
+  return { class: 'search', key: 'search', path, attributes: { text } };
+}
+
+/** Reads the names of packages out of a search text: the upstream would learn them. */
+export function namesIn(text: string): PackageCoordinates[] {
   return text
     .split(/[\s,+]/)
     .map((word) => word.replace(/^(?:not:|-)/, '').replace(/^scope:@?(.*)$/s, '@$1/-'))
@@ -282,10 +236,10 @@ function coordinates(name: string, version?: string): PackageCoordinates {
   return version === undefined ? { ecosystem: 'npm', name } : { ecosystem: 'npm', name, version };
 }
 
-function local(status: number, body: string): LocalResource {
-  return { kind: 'local', status, headers: JSON_TYPE, body };
+function local(status: number, body: string): LocalReply {
+  return { status, headers: JSON_TYPE, body };
 }
 
-function answer(status: number, error: string): LocalResource {
+function answer(status: number, error: string): LocalReply {
   return local(status, JSON.stringify({ error }));
 }

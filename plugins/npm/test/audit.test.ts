@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { AdaptContext, PassthroughResource, Upstream } from '@entrepot/core';
+import type { AdaptContext, Upstream } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 import { adaptAuditReply, adaptAuditRequest } from '../src/audit.js';
 
 const UPSTREAMS: readonly Upstream[] = [
@@ -7,8 +8,8 @@ const UPSTREAMS: readonly Upstream[] = [
   { url: 'https://acme.example.com', scope: '@acme' },
 ];
 
-function audit(name: 'audit' | 'legacy-audit'): PassthroughResource {
-  return { kind: 'passthrough', method: 'POST', name, upstreamPath: 'bulk', adapted: true };
+function audit(key: 'audit' | 'legacy-audit'): Resource {
+  return { class: 'audit', key, path: 'bulk' };
 }
 
 const bytes = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));

@@ -1,7 +1,7 @@
 import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
-import { EntrepotError, type ArtifactDescription, type DocumentResource, type Upstream } from '@entrepot/core';
-import { describe } from '../src/packument.js';
+import { EntrepotError, type ArtifactDescription, type Upstream } from '@entrepot/core';
+import { checkList, describeVersion, parsePackument } from '../src/packument.js';
 import { contentOf } from './fixtures.js';
 
 const UPSTREAMS: readonly Upstream[] = [{ url: 'https://registry.example.com/base/' }];
@@ -9,26 +9,14 @@ const SHA512 = `sha512-${Buffer.alloc(64, 1).toString('base64')}`;
 const SHA512_HEX = '01'.repeat(64);
 const SHA1_HEX = '02'.repeat(20);
 
-function packument(name: string): DocumentResource {
-  return {
-    kind: 'document',
-    key: `packument/${name}`,
-    class: 'packument',
-    upstreamPath: name,
-    coordinates: { ecosystem: 'npm', name },
-  };
-}
-
 async function read(
   name: string,
   body: unknown,
   pieceSize?: number,
 ): Promise<ReadonlyMap<string, ArtifactDescription>> {
-  return describe(
-    packument(name),
-    contentOf(typeof body === 'string' ? body : JSON.stringify(body), pieceSize),
-    UPSTREAMS,
-  );
+  const content = contentOf(typeof body === 'string' ? body : JSON.stringify(body), pieceSize);
+  const packument = await parsePackument(name, content, UPSTREAMS);
+  return Object.assign(new Map(packument.descriptions()), { get: (key: string) => packument.describe(key) });
 }
 
 /** A packument with one version `1.0.0` that has `manifest`. */
@@ -313,29 +301,29 @@ suite('what a packument says of its tarballs', () => {
       if (running) setImmediate(count);
     };
     setImmediate(count);
-    const described = await describe(packument('pkg'), content, UPSTREAMS);
+    const described = await parsePackument('pkg', content, UPSTREAMS);
     running = false;
-    expect(described.size).toBe(3_000);
+    expect(described.versions.size).toBe(3_000);
     expect(turns).toBeGreaterThan(2);
   });
 });
 
 suite('the other documents', () => {
-  const keys: DocumentResource = { kind: 'document', key: 'keys', class: 'keys', upstreamPath: '-/npm/v1/keys' };
+  const keys = { class: 'keys', key: 'keys', path: '-/npm/v1/keys' };
 
   it('say nothing of artifacts', async () => {
-    expect((await describe(keys, contentOf('{"keys":[]}'), UPSTREAMS)).size).toBe(0);
+    expect(await checkList(contentOf('{"keys":[]}'), keys)).toStrictEqual({ weight: 0 });
   });
 
   it.each(['<html>', '[]', 'null', ''])('are refused when they are no JSON object: %j', async (body) => {
-    await expect(describe(keys, contentOf(body), UPSTREAMS)).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
+    await expect(checkList(contentOf(body), keys)).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
   });
 });
 
 suite('what a version document says of its tarball', () => {
   async function readOne(body: unknown, name = '@acme/pkg'): Promise<ReadonlyMap<string, ArtifactDescription>> {
-    const document = { ...packument(name), coordinates: { ecosystem: 'npm', name, version: '1.0.0' } };
-    return await describe(document, contentOf(typeof body === 'string' ? body : JSON.stringify(body)), UPSTREAMS);
+    const content = contentOf(typeof body === 'string' ? body : JSON.stringify(body));
+    return new Map((await describeVersion(name, '1.0.0', content, UPSTREAMS)).descriptions?.());
   }
 
   it('gives what is promised of its bytes, and where they are', async () => {

@@ -1,9 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { API_VERSION, EntrepotError, parseOptions, type DocumentBytes } from '@entrepot/core';
-import plugin from '../src/index.js';
+import { asProtocolPlugin } from '@entrepot/core/engine';
+import declared from '../src/index.js';
 import { contentOf, request } from './fixtures.js';
 
+const plugin = asProtocolPlugin(declared);
 const repository = { name: 'npm', kind: 'proxy', upstreams: [{ url: 'https://registry.example.com' }] } as const;
 
 describe('the plugin', () => {

@@ -15,13 +15,16 @@ import {
   type Upstream,
 } from '@entrepot/core';
 import {
+  asProtocolPlugin,
   createRepository,
   createSharedStorage,
   DEFAULT_LIMITS,
   type RepositoryDefinition,
 } from '@entrepot/core/engine';
 import { ManualClock, MemoryBlobStore, MemoryEntryIndex, MemoryHotCache, NodeTransport } from '@entrepot/core/testing';
-import plugin from '../src/index.js';
+import declared from '../src/index.js';
+
+const plugin = asProtocolPlugin(declared);
 
 /** Where clients of the test find the repository. */
 export const BASE_URL = 'http://127.0.0.1:8080/npm';
@@ -71,7 +74,7 @@ export async function startRepository(
   const repository = { name: 'npm', kind: 'proxy' as const, upstreams };
   const definition: RepositoryDefinition = {
     ...repository,
-    plugin: plugin as unknown as RepositoryDefinition['plugin'],
+    plugin,
     protocol: await plugin.create({ services: {}, options: { audit: 'forward' }, repository }),
     freshness,
     coldRange: 'auto',

@@ -1,8 +1,9 @@
 import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
-import { EntrepotError, type DocumentResource, type RewriteContext } from '@entrepot/core';
-import { describe } from '../src/packument.js';
-import { rewritePackument, type PackumentVariant } from '../src/representation.js';
+import { EntrepotError } from '@entrepot/core';
+import type { RenderRequest } from '@entrepot/core/plugin';
+import { parsePackument } from '../src/packument.js';
+import { renderPackument, type PackumentVariant } from '../src/representation.js';
 import { contentOf } from './fixtures.js';
 
 const BASE = 'https://packages.example.com/npm';
@@ -22,26 +23,20 @@ async function rewrite(
   { name = 'pkg', pieceSize, refused = [], explained = false }: Asked = {},
 ): Promise<string> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  const document: DocumentResource = {
-    kind: 'document',
-    key: `packument/${name}`,
-    class: 'packument',
-    upstreamPath: name,
-    coordinates: { ecosystem: 'npm', name },
-    variant,
-    rewritten: true,
-  };
-  const context: RewriteContext = {
+  const resource = { class: 'packument', key: `packument/${name}`, path: name, variant };
+  const request: RenderRequest = {
+    resource,
+    content: contentOf(text, pieceSize),
+    isAbsent: false,
     baseUrl: BASE,
-    descriptions: await describe(document, contentOf(text), []),
     headers: {},
-    keptKeys: [],
+    cachedKeys: [],
     refusal: ({ version }) => (explained && refused.includes(version ?? '') ? `${version} is held` : undefined),
     admits: ({ version }) => !refused.includes(version ?? ''),
   };
   const pieces: Buffer[] = [];
-  for await (const piece of await rewritePackument(document, contentOf(text, pieceSize), context))
-    pieces.push(Buffer.from(piece));
+  const packument = await parsePackument(name, contentOf(text), []);
+  for await (const piece of await renderPackument(packument, request)) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces).toString();
 }
 
