@@ -1,4 +1,5 @@
 import type { ProtocolPlugin } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import { optionsJsonSchema, publishedJsonSchema } from './json-schema.js';
 import { configurationPage } from './reference-page.js';
 
@@ -8,7 +9,7 @@ import { configurationPage } from './reference-page.js';
  * @param plugins the bundled ones, for their options and classes
  */
 export function generatedFiles(plugins: readonly ProtocolPlugin[]): Readonly<Record<string, string>> {
-  const sorted = [...plugins].sort((one, two) => one.id.localeCompare(two.id, 'en'));
+  const sorted = plugins.map(asProtocolPlugin).sort((one, two) => one.id.localeCompare(two.id, 'en'));
   const options = sorted.map(({ id, options }) => ({ type: id, options: optionsJsonSchema(options) }));
   return {
     'host/entrepot.schema.json': `${JSON.stringify(publishedJsonSchema(options), undefined, 2)}\n`,
