@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ProtocolPlugin } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { variableName } from '../../src/config/environment.js';
@@ -13,7 +13,7 @@ import { BUNDLED_PLUGINS } from '../../src/plugins/bundled.js';
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
 const plugins = await Promise.all(
-  BUNDLED_PLUGINS.map(async (name) => ((await import(name)) as { readonly default: ProtocolPlugin }).default),
+  BUNDLED_PLUGINS.map(async (name) => asProtocolPlugin(((await import(name)) as { readonly default: object }).default)),
 );
 const files = generatedFiles(plugins);
 const page = files['docs/configuration.md'] as string;

@@ -1,5 +1,5 @@
 import { defineProtocolPlugin } from '@entrepot/core/plugin';
-import * as classes from './classes.js';
+import { attestations, audit, keys, packument, search, tarball, version } from './classes.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';
 import { renderError } from './errors.js';
@@ -16,7 +16,7 @@ export default defineProtocolPlugin({
   http: { dotSegments: 'collapse' },
   clients: { discoverUpstreams, setup: clientSetup },
   proxy: {
-    classes: { ...classes },
+    classes: { packument, version, tarball, attestations, keys, search, audit },
     create: ({ options, repository }) => new NpmProxy(repository, options),
     documentPath: ({ name }) => `/${encodeURIComponent(name)}`,
     renderError,
