@@ -65,13 +65,16 @@ function labelOf(resource: Resource | undefined): string {
   return resource.kind === 'passthrough' ? resource.name : resource.class;
 }
 
+/** What clients are told of our own failures, by status: what they, or whom they ask, can do about them. */
+const TOLD: Readonly<Record<number, string>> = {
+  503: 'Entrepot cannot reach what it stores now: try again in a few seconds',
+  507: 'Entrepot has no room to store this, and stored nothing: tell its operator',
+};
+
 /** Our own failures are told to the operator, not to the client. */
 function hidden(failure: EntrepotError): EntrepotError {
-  const message =
-    failure.status === 503
-      ? 'Entrepot cannot reach what it stores now; try again in a few seconds. Its log says why'
-      : 'Entrepot could not answer this request; its log says why';
-  return new EntrepotError(failure.kind, message, {
+  const message = TOLD[failure.status] ?? 'Entrepot could not answer this request';
+  return new EntrepotError(failure.kind, `${message}; its log says why`, {
     code: failure.code,
     status: failure.status,
   });

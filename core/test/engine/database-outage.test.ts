@@ -99,7 +99,9 @@ describe('a disk without room', () => {
     for (const one of broken) {
       const shared = { blobs: new MemoryBlobStore(), entries: new MemoryEntryIndex(), ...one };
       const { ask, get } = await openHarness({ kind: 'hosted', shared });
-      expect((await ask('PUT', '/files/a', {}, 'bytes')).status).toBe(507);
+      const refused = await ask('PUT', '/files/a', {}, 'bytes');
+      expect(refused.status).toBe(507);
+      expect(await refused.text()).toContain('no room to store this');
       expect((await get('/files/a')).status).toBe(404);
     }
   });
