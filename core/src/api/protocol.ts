@@ -175,7 +175,7 @@ export interface ProduceContext {
 }
 
 /** A piece of a joined document: bytes, or those of an entry. */
-export type JoinedPiece = Uint8Array | Entry;
+export type JoinedPiece = Uint8Array | Pick<Entry, 'digest' | 'size'>;
 
 /** A document with headers of its own: a `Link` to the next page. */
 export interface RenderedDocument {
