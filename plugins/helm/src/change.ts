@@ -5,12 +5,9 @@ import { chartFileName } from './chart-url.js';
 import { imageOf, partAt, partOf, type Blob, type Part } from './image.js';
 import { jsonFragment, yamlFragment, type IndexEntry } from './index-fragment.js';
 import { KEY } from './keys.js';
+import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';
 import { checkProvenance, type Provenance } from './provenance.js';
 import { indexEntry, readVersions, versionsOf, withPrefix, type VersionsAttributes } from './read-versions.js';
-
-/** Media types as ChartMuseum serves them. */
-export const CHART_TYPE = 'application/x-tar';
-export const PROVENANCE_TYPE = 'application/pgp-signature';
 
 const PAGE = 1_000;
 
@@ -223,12 +220,7 @@ export class ChartChange {
     const base = await this.#find(first);
     if (base !== undefined) found.set(0, base);
     const prefix = `${first}/`;
-    for (let after: string | undefined; ;) {
-      const page = await this.#context.list({ prefix, after, limit: PAGE });
-      for (const entry of page) found.set(Number(entry.key.slice(prefix.length)), entry);
-      if (page.length < PAGE) break;
-      after = page.at(-1)?.key;
-    }
+    for await (const entry of listed(prefix, this.#context)) found.set(Number(entry.key.slice(prefix.length)), entry);
     const kept = Array.from(found, ([number, entry]) => ({ number, versions: versionsOf(entry).versions }));
     return new ChartParts(kept, async (number) => {
       const entry = found.get(number) as Entry;
@@ -277,6 +269,16 @@ export class ChartChange {
 
   #put(entry: ReceivedEntry): void {
     this.#replace.set(entry.key, entry);
+  }
+}
+
+/** Lists all entries whose key begins with `prefix`. */
+export async function* listed(prefix: string, { list }: Pick<HostedContext, 'list'>): AsyncGenerator<Entry> {
+  for (let after: string | undefined; ;) {
+    const page = await list({ prefix, after, limit: PAGE });
+    yield* page;
+    if (page.length < PAGE) return;
+    after = page.at(-1)?.key;
   }
 }
 

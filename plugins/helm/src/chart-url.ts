@@ -65,6 +65,13 @@ export function locateChart(reference: string, indexUrl: string, version: string
   return { kind: 'http', url: url.href };
 }
 
+/** Writes a place as a URL. */
+export function printLocation(location: ChartLocation): string {
+  if (location.kind === 'http') return location.url;
+  const { registry, repository, reference } = location;
+  return `oci://${registry}/${repository}${reference.includes(':') ? '@' : ':'}${reference}`;
+}
+
 /** Where the provenance of an archive is: at the archive's own URL with `.prov` behind its path; a query stays. */
 export function provenanceUrl(url: string): string {
   const parsed = new URL(url);

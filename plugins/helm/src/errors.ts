@@ -1,4 +1,5 @@
-import { EntrepotError, type RenderedError, type Resource } from '@entrepot/core';
+import { EntrepotError, type RenderedError } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 import { ChartError } from './chart-error.js';
 
 /** The classes of resources below `/v2`, with what the distribution specification calls their absence. */
@@ -9,11 +10,13 @@ const IMAGE_CODES: Readonly<Record<string, string>> = {
   tags: 'NAME_UNKNOWN',
 };
 
+const FILES: ReadonlySet<string> = new Set(['chart', 'provenance']);
+
 const IMAGE_KINDS: Readonly<Record<string, string>> = { unauthorized: 'UNAUTHORIZED', forbidden: 'DENIED' };
 
 /** An error as ChartMuseum prints it, in its words where clients may look for them; below `/v2` as registries do. */
 export function renderError(error: EntrepotError, resource?: Resource): RenderedError {
-  const absence = resource !== undefined && 'class' in resource ? IMAGE_CODES[resource.class] : undefined;
+  const absence = IMAGE_CODES[resource?.class ?? ''];
   if (absence !== undefined) {
     const code = error.kind === 'not-found' ? absence : (IMAGE_KINDS[error.kind] ?? 'UNKNOWN');
     return rendered({ errors: [{ code, message: error.message }] });
@@ -28,18 +31,10 @@ export function refused(error: unknown): unknown {
     : error;
 }
 
-/** A fault of the index of an upstream. */
-export function upstreamFault(error: unknown): unknown {
-  if (!(error instanceof ChartError)) return error;
-  return new EntrepotError('upstream-unavailable', `The upstream's index cannot be used: ${error.message}`, {
-    code: 'UPSTREAM_MALFORMED',
-  });
-}
-
 function messageOf({ kind, code, message }: EntrepotError, resource: Resource | undefined): string {
   if (kind === 'unauthorized') return 'unauthorized';
   if (code === 'NO_ROUTE') return 'not found';
-  if (kind === 'not-found' && resource?.kind === 'artifact') return 'object not found';
+  if (kind === 'not-found' && FILES.has(resource?.class ?? '')) return 'object not found';
   return message;
 }
 

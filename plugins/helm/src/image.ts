@@ -1,17 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Digest, Entry, ReceivedEntry } from '@entrepot/core';
 import { KEY } from './keys.js';
-
-/** The media type of an archive in a registry (helm.sh/docs/topics/registries). */
-export const IMAGE_CHART_TYPE = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
-
-/** Those of everything that the image of a chart has. */
-const TYPES = {
-  manifest: 'application/vnd.oci.image.manifest.v1+json',
-  config: 'application/vnd.cncf.helm.config.v1+json',
-  chart: IMAGE_CHART_TYPE,
-  provenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
-};
+import { IMAGE_TYPES } from './media-types.js';
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
@@ -45,13 +35,16 @@ export function imageOf(
   { tenant, name, version }: { readonly tenant: string; readonly name: string; readonly version: string },
   { chart, config, provenance }: ImageParts,
 ): Image {
-  const layers = [descriptor(TYPES.chart, chart), ...(provenance ? [descriptor(TYPES.provenance, provenance)] : [])];
+  const layers = [
+    descriptor(IMAGE_TYPES.chart, chart),
+    ...(provenance ? [descriptor(IMAGE_TYPES.provenance, provenance)] : []),
+  ];
   const manifest = partOf(
     Buffer.from(
       JSON.stringify({
         schemaVersion: 2,
-        mediaType: TYPES.manifest,
-        config: descriptor(TYPES.config, config),
+        mediaType: IMAGE_TYPES.manifest,
+        config: descriptor(IMAGE_TYPES.config, config),
         layers,
         annotations: { 'org.opencontainers.image.title': name, 'org.opencontainers.image.version': version },
       }),
@@ -68,12 +61,12 @@ export function imageOf(
   const blob = ({ digest }: Blob): string => KEY.blob(tenant, name, digest);
   const tag = version.replaceAll('+', '_');
   const entries = [
-    entryOf(blob(chart), TYPES.chart, chart),
-    entryOf(KEY.manifest(tenant, name, manifest.digest), TYPES.manifest, manifest),
+    entryOf(blob(chart), IMAGE_TYPES.chart, chart),
+    entryOf(KEY.manifest(tenant, name, manifest.digest), IMAGE_TYPES.manifest, manifest),
   ];
-  if (TAG.test(tag)) entries.push(entryOf(KEY.tag(tenant, name, tag), TYPES.manifest, manifest));
-  if (provenance !== undefined) entries.push(entryOf(blob(provenance), TYPES.provenance, provenance));
-  if ('bytes' in config) entries.push(entryOf(blob(config), TYPES.config, config));
+  if (TAG.test(tag)) entries.push(entryOf(KEY.tag(tenant, name, tag), IMAGE_TYPES.manifest, manifest));
+  if (provenance !== undefined) entries.push(entryOf(blob(provenance), IMAGE_TYPES.provenance, provenance));
+  if ('bytes' in config) entries.push(entryOf(blob(config), IMAGE_TYPES.config, config));
   return { entries, keys: [...new Set([...entries.map(({ key }) => key), blob(config)])] };
 }
 

@@ -28,8 +28,11 @@ export interface IndexHead {
   readonly serverInfo?: { readonly contextPath?: string | undefined } | undefined;
 }
 
-/** What stands around and between the charts of one kind of list. */
+/** One way to write a list of charts. */
 export interface IndexForm {
+  readonly mediaType: string;
+  /** Writes some versions of a chart, newest first. */
+  fragment(entries: Iterable<IndexEntry>): Buffer;
   /** Before the fragments of a chart. */
   before(name: string, isFirst: boolean): string;
   readonly between: string;
@@ -85,6 +88,8 @@ export function yamlFragment(entries: Iterable<IndexEntry>): Buffer {
 
 /** The index as JSON, which is YAML too: for helm six times as fast to read. For fragments of `jsonFragment`. */
 export const JSON_INDEX: IndexForm = {
+  mediaType: 'application/json',
+  fragment: jsonFragment,
   before: (name, isFirst) => `${isFirst ? JSON_START : ','}${JSON.stringify(name)}:[`,
   between: ',',
   after: ']',
@@ -97,6 +102,8 @@ export const JSON_INDEX: IndexForm = {
 
 /** The index as YAML. For fragments of `yamlFragment`. */
 export const YAML_INDEX: IndexForm = {
+  mediaType: 'application/x-yaml',
+  fragment: yamlFragment,
   before: (name, isFirst) => `${isFirst ? 'apiVersion: v1\nentries:\n' : ''}  ${yamlJson(name)}:\n`,
   between: '',
   after: '',
@@ -111,8 +118,13 @@ export const YAML_INDEX: IndexForm = {
   },
 };
 
+/** The forms of an index, by the option `index`. */
+export const INDEXES = { yaml: YAML_INDEX, json: JSON_INDEX } as const;
+
 /** ChartMuseum's list of all charts, `{name: [version, …]}`. For fragments of `jsonFragment`. */
 export const CHART_LIST: IndexForm = {
+  mediaType: 'application/json',
+  fragment: jsonFragment,
   before: (name, isFirst) => `${isFirst ? '{' : ','}${JSON.stringify(name)}:[`,
   between: ',',
   after: ']',

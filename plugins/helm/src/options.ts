@@ -87,8 +87,3 @@ export const helmOptions = z
 
 /** The options, read. */
 export type HelmOptions = z.output<typeof helmOptions>;
-
-/** The options that a repository of this kind does not have. */
-export function strangeOptions({ written }: HelmOptions, kind: 'proxy' | 'hosted'): string[] {
-  return kind === 'hosted' ? [] : written.filter((key) => key !== 'index');
-}

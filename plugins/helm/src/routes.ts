@@ -1,51 +1,57 @@
 import type { HelmOptions } from './options.js';
 
-/** What a path of ChartMuseum's API names. A tenant is segments with `/` between them, or empty. */
-export type Endpoint =
-  | { readonly kind: 'welcome' | 'health' | 'info' }
-  | { readonly kind: 'index' | 'charts'; readonly tenant: string }
-  | { readonly kind: 'artifact-hub' | 'provenances'; readonly tenant: string }
-  | { readonly kind: 'file'; readonly tenant: string; readonly file: string }
-  | { readonly kind: 'chart'; readonly tenant: string; readonly name: string }
-  | {
-      readonly kind: 'version' | 'templates' | 'values';
-      readonly tenant: string;
-      readonly name: string;
-      readonly version: string;
-    };
+type EndpointKind =
+  'welcome' | 'health' | 'info' | 'index' | 'artifacthub' | 'file' | 'charts' | 'provenances' | 'chart' | VersionKind;
+type VersionKind = 'version' | 'templates' | 'values';
 
-/** What a path below `/v2` names, by the distribution specification. */
+/** A path of ChartMuseum's API. */
+export interface Endpoint {
+  readonly kind: EndpointKind;
+  readonly place: Place;
+}
+
+/** Names in a path. */
+interface Place {
+  /** Segments with `/` between them, or empty. */
+  readonly tenant?: string;
+  readonly file?: string;
+  readonly name?: string;
+  readonly version?: string;
+}
+
+/** A path of the distribution specification below `/v2`. */
 export type ImageEndpoint = { readonly tenant: string; readonly name: string } & (
   { readonly kind: 'tags' } | { readonly kind: 'manifest' | 'blob'; readonly reference: string }
 );
 
 type Depth = HelmOptions['depth'];
 
-/** The methods of an endpoint; HEAD is as GET. */
-export const METHODS: Readonly<Record<Endpoint['kind'], readonly string[]>> = {
-  welcome: ['GET'],
-  health: ['GET'],
-  info: ['GET'],
-  index: ['GET'],
-  'artifact-hub': ['GET'],
-  file: ['GET'],
-  charts: ['GET', 'POST'],
-  provenances: ['POST'],
-  chart: ['GET'],
-  version: ['GET', 'DELETE'],
-  templates: ['GET'],
-  values: ['GET'],
+/** The class that a method on an endpoint names. HEAD is as GET. */
+export const CLASS_OF: Readonly<Record<EndpointKind, Readonly<Record<string, string>>>> = {
+  welcome: { GET: 'welcome' },
+  health: { GET: 'health' },
+  info: { GET: 'info' },
+  index: { GET: 'index' },
+  artifacthub: { GET: 'artifacthub' },
+  file: { GET: 'chart' },
+  charts: { GET: 'listing', POST: 'upload' },
+  provenances: { POST: 'provenanceUpload' },
+  chart: { GET: 'versions' },
+  version: { GET: 'version', DELETE: 'delete' },
+  templates: { GET: 'templates' },
+  values: { GET: 'values' },
 };
 
 /**
- * What a path can name. More than one thing only where tenants are of any depth, or have the names of routes
- * (`/api/charts/charts`): what comes first goes first.
+ * Reads a path. It has several endpoints only where tenants are of any depth, or have the names of routes
+ * (`/api/charts/charts`): the first one is preferred.
  */
 export function endpointsOf(segments: readonly string[], depth: Depth, api: boolean): Endpoint[] {
   if (segments.some((segment) => segment.includes('/'))) return [];
   const [first = ''] = segments;
-  if (segments.length === 0) return [{ kind: 'welcome' }];
-  const common: Endpoint[] = segments.length === 1 && (first === 'health' || first === 'info') ? [{ kind: first }] : [];
+  if (segments.length === 0) return [{ kind: 'welcome', place: {} }];
+  const common: Endpoint[] =
+    segments.length === 1 && (first === 'health' || first === 'info') ? [{ kind: first, place: {} }] : [];
   const depths = depthsOf(depth, segments.length);
   const ofApi = api && first === 'api' ? depths.map((size) => split(segments.slice(1), size)) : [];
   const others = depths.map((size) => split(segments, size));
@@ -56,7 +62,7 @@ export function endpointsOf(segments: readonly string[], depth: Depth, api: bool
   ].filter((endpoint) => endpoint !== undefined);
 }
 
-/** What a path below `/v2/<repository>` names; read from its end, where there is no doubt. */
+/** Reads a path below `/v2/<repository>` from its end, where it is unambiguous. */
 export function imageEndpointOf(segments: readonly string[], depth: Depth): ImageEndpoint | undefined {
   const parts = segments.flatMap((segment) => segment.split('/'));
   const name = parts.at(-3);
@@ -71,20 +77,21 @@ export function imageEndpointOf(segments: readonly string[], depth: Depth): Imag
 
 function apiEndpoint(tenant: string, rest: readonly string[]): Endpoint | undefined {
   const [word, name, version, part, ...more] = rest;
-  if (word === 'prov' && name === undefined) return { kind: 'provenances', tenant };
+  if (word === 'prov' && name === undefined) return { kind: 'provenances', place: { tenant } };
   if (word !== 'charts' || more.length > 0) return undefined;
-  if (name === undefined) return { kind: 'charts', tenant };
-  if (version === undefined) return { kind: 'chart', tenant, name };
-  if (part === undefined) return { kind: 'version', tenant, name, version };
-  return part === 'templates' || part === 'values' ? { kind: part, tenant, name, version } : undefined;
+  if (name === undefined) return { kind: 'charts', place: { tenant } };
+  if (version === undefined) return { kind: 'chart', place: { tenant, name } };
+  const place = { tenant, name, version };
+  if (part === undefined) return { kind: 'version', place };
+  return part === 'templates' || part === 'values' ? { kind: part, place } : undefined;
 }
 
 function plainEndpoint(tenant: string, rest: readonly string[]): Endpoint | undefined {
   const [word, file, ...more] = rest;
-  if (word === 'index.yaml' && file === undefined) return { kind: 'index', tenant };
-  if (word === 'artifacthub-repo.yml' && file === undefined) return { kind: 'artifact-hub', tenant };
+  if (word === 'index.yaml' && file === undefined) return { kind: 'index', place: { tenant } };
+  if (word === 'artifacthub-repo.yml' && file === undefined) return { kind: 'artifacthub', place: { tenant } };
   if (word !== 'charts' || file === undefined || more.length > 0) return undefined;
-  return /.\.tgz(?:\.prov)?$/.test(file) ? { kind: 'file', tenant, file } : undefined;
+  return /.\.tgz(?:\.prov)?$/.test(file) ? { kind: 'file', place: { tenant, file } } : undefined;
 }
 
 function depthsOf(depth: Depth, most: number): number[] {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { ProtocolPlugin } from '@entrepot/core';
 import { protocolSuite, type ProtocolCase } from '@entrepot/core/testing';
 import { load } from 'js-yaml';
 import { describe, it } from 'vitest';
@@ -56,7 +55,7 @@ for (const options of [{}, { index: 'json' }]) {
   protocolSuite(
     { describe, it },
     {
-      plugin: plugin as unknown as ProtocolPlugin,
+      plugin,
       options,
       fixtures: {
         'index.yaml': { body: index, mediaType: 'text/yaml' },

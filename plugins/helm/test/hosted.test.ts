@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
-import type { Digest, Entry, ProtocolPlugin } from '@entrepot/core';
+import type { Digest, Entry } from '@entrepot/core';
 import {
   FixedPolicy,
   MemoryBlobStore,
@@ -17,8 +17,6 @@ import { load } from 'js-yaml';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
 import { chart } from './fixtures.js';
-
-const helm = plugin as unknown as ProtocolPlugin;
 
 /** Blobs on a disk that has flipped a bit of some of them. */
 class RottingBlobStore extends MemoryBlobStore {
@@ -82,7 +80,7 @@ const dashed = pack('my-app-2', '1.0.0-12');
 hostedProtocolSuite(
   { describe, it },
   {
-    plugin: helm,
+    plugin,
     uploads: [
       {
         put: post(first),
@@ -123,7 +121,7 @@ afterEach(async () => {
 });
 
 async function open(options: unknown = {}, more: Partial<TestRepositoryOptions> = {}): Promise<TestRepository> {
-  const repository = await openTestRepository({ plugin: helm, options, ...more, definition: { kind: 'hosted' } });
+  const repository = await openTestRepository({ plugin, options, ...more, definition: { kind: 'hosted' } });
   opened.push(repository);
   return repository;
 }

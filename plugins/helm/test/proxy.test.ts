@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { ProtocolPlugin } from '@entrepot/core';
 import {
   FixedPolicy,
   openTestRepository,
@@ -20,7 +19,7 @@ afterEach(async () => {
 });
 
 async function open(options: unknown = {}, more: Partial<TestRepositoryOptions> = {}): Promise<TestRepository> {
-  const repository = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, options, ...more });
+  const repository = await openTestRepository({ plugin, options, ...more });
   opened.push(repository);
   return repository;
 }

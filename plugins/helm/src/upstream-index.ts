@@ -1,0 +1,127 @@
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRaw } from 'node:zlib';
+import type { ArtifactDescription, Content } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
+import type { Parsed } from '@entrepot/core/plugin';
+import { ChartError } from './chart-error.js';
+import { printLocation, provenanceUrl } from './chart-url.js';
+import type { UpstreamChart, UpstreamVersion } from './index-parser.js';
+import { parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
+
+const deflate = promisify(deflateRaw);
+const inflate = promisify(inflateRaw);
+
+const PROVENANCE = '.prov';
+const NEWLINE = Buffer.from('\n');
+/** Bytes of an index that are compressed together. */
+const BATCH = 256 * 1024;
+/** Memory of one description, about. */
+const DESCRIPTION_BYTES = 500;
+
+/** An upstream's index that was read once: the promises for its charts, and its charts, compressed, for what clients get. */
+export class UpstreamIndex implements Parsed {
+  readonly #descriptions = new Map<string, ArtifactDescription>();
+  /** Lines that `readUpstreamIndex` gave. */
+  readonly #batches: Buffer[] = [];
+  /** The time that the index says it was made at. */
+  generated: string | undefined;
+
+  get weight(): number {
+    return this.#batches.reduce((sum, { length }) => sum + length, DESCRIPTION_BYTES * this.#descriptions.size);
+  }
+
+  async add(lines: readonly Uint8Array[], describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
+    for (const line of lines)
+      for (const version of parseUpstreamChart(line).versions) this.#descriptions.set(version.path, describe(version));
+    this.#batches.push(await deflate(Buffer.concat(lines.flatMap((line) => [line, NEWLINE])), { level: 1 }));
+  }
+
+  /** Describes a chart, or the provenance beside one, which is promised nothing. */
+  describe(key: string): ArtifactDescription | undefined {
+    if (!key.endsWith(PROVENANCE)) return this.#descriptions.get(key);
+    const chart = this.#descriptions.get(key.slice(0, -PROVENANCE.length));
+    // An image has its provenance as a layer, which has no URL.
+    if (chart?.location === undefined || chart.location.startsWith('oci:')) return undefined;
+    const mirrors = chart.mirrors?.map(provenanceUrl);
+    return { ...chart, integrity: [], location: provenanceUrl(chart.location), mirrors };
+  }
+
+  descriptions(): Iterable<readonly [string, ArtifactDescription]> {
+    return this.#descriptions;
+  }
+
+  /** The charts of the index, each whole, in its order. */
+  async *charts(): AsyncGenerator<UpstreamChart> {
+    let open: { readonly name: string; readonly versions: UpstreamVersion[] } | undefined;
+    for (const batch of this.#batches) {
+      for (const line of linesOf(await inflate(batch))) {
+        const { name, versions } = parseUpstreamChart(line);
+        if (open?.name === name) {
+          open.versions.push(...versions);
+          continue;
+        }
+        if (open !== undefined) yield open;
+        open = { name, versions: [...versions] };
+      }
+    }
+    if (open !== undefined) yield open;
+  }
+}
+
+/**
+ * Reads the index of the first of `upstreams`.
+ * @param upstreams base URLs, each with a slash at its end
+ * @throws EntrepotError `upstream-unavailable` for what is no index
+ */
+export async function readIndex(content: Content, upstreams: readonly string[]): Promise<UpstreamIndex> {
+  const index = new UpstreamIndex();
+  async function* lines(): AsyncGenerator<Uint8Array> {
+    // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
+    const { generated } = yield* readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`);
+    index.generated = generated;
+  }
+  let batch: Uint8Array[] = [];
+  let size = 0;
+  const close = async (): Promise<void> => {
+    await index.add(batch, (version) => describe(version, upstreams));
+    batch = [];
+    size = 0;
+  };
+  try {
+    for await (const line of lines()) {
+      batch.push(line);
+      size += line.length;
+      if (size >= BATCH) await close();
+    }
+    await close();
+    return index;
+  } catch (error) {
+    throw error instanceof ChartError ? malformed('index.yaml', error.message, error) : error;
+  }
+}
+
+function describe({ locations, entry }: UpstreamVersion, upstreams: readonly string[]): ArtifactDescription {
+  const { name, version, digest, created, deprecated } = entry;
+  const [location, ...others] = locations.map(printLocation).flatMap((url) => everywhere(url, upstreams));
+  return {
+    integrity: digest === undefined ? [] : [{ algorithm: 'sha256', hex: digest }],
+    location,
+    mirrors: others.filter((url) => !url.startsWith('oci:')),
+    coordinates: { ecosystem: 'helm', name, version },
+    publishedAt: created === undefined ? undefined : Date.parse(created),
+    deprecated,
+  };
+}
+
+/** Gives a URL, and the same place at the other upstreams where it is below the first one. */
+function everywhere(url: string, [first = '', ...others]: readonly string[]): string[] {
+  return url.startsWith(first) ? [url, ...others.map((base) => base + url.slice(first.length))] : [url];
+}
+
+function* linesOf(batch: Buffer): Generator<Buffer> {
+  let start = 0;
+  for (let end = batch.indexOf(10); end !== -1; end = batch.indexOf(10, start)) {
+    yield batch.subarray(start, end);
+    start = end + 1;
+  }
+}
