@@ -8,5 +8,6 @@ export * from './lru.js';
 export * from './malformed.js';
 export * from './quantities.js';
 export * from './quantity-options.js';
+export * from './tar-reader.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';

@@ -40,4 +40,5 @@ export {
   type SuiteRunner,
   type SuiteRunOptions,
 } from './suite.js';
+export * from './tar-archive.js';
 export * from './transport-suite.js';

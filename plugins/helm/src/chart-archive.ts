@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
 import { ChartError, printed } from './chart-error.js';
 import { isFields, METADATA_FIELDS, readMetadata, type ChartMetadata, type Fields } from './chart-metadata.js';
-import { TarReader, type TarLimits } from './tar-reader.js';
 import { parseYamlAside } from './yaml-thread.js';
 import { decodeYaml, parseYaml } from './yaml-text.js';
 
@@ -93,8 +93,9 @@ async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Cha
   }
 }
 
-/** What zlib finds is the fault of the archive. */
+/** What zlib and the reader find is the fault of the archive. */
 function throwFault(error: unknown): never {
+  if (error instanceof TarError) throw new ChartError(error.message);
   const { code } = error as NodeJS.ErrnoException;
   if (code?.startsWith('Z_') !== true) throw error;
   throw new ChartError(`expected a gzipped archive that is whole (${code})`);

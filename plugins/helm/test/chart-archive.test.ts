@@ -1,9 +1,10 @@
+import { packTar, paxRecord, type TarMember } from '@entrepot/core/testing';
 import { createHash } from 'node:crypto';
 import { createGzip, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { readChart, readValues, templatesJson } from '../src/chart-archive.js';
 import { ChartError } from '../src/chart-error.js';
-import { chart, paxRecord, stream, tar, text, type TarMember } from './fixtures.js';
+import { chart, stream, text } from './fixtures.js';
 
 /** Bytes that gzip cannot make smaller. */
 const NOISE = Buffer.concat(Array.from({ length: 200 }, (_, at) => createHash('sha256').update(`${at}`).digest()));
@@ -16,7 +17,7 @@ function read(bytes: Uint8Array): Promise<unknown> {
 }
 
 function packed(...members: TarMember[]): Buffer {
-  return gzipSync(tar(members));
+  return gzipSync(packTar(members));
 }
 
 describe('the metadata of a chart', () => {
@@ -186,8 +187,8 @@ describe('an archive', () => {
     ['of GNU tar', packed({ ...good, gnu: true })],
     ['of old tar', packed({ ...good, type: '\0' })],
     ['made on Windows', packed({ name: 'x\\Chart.yaml', content: CHART })],
-    ['in two gzip members', Buffer.concat([gzipSync(tar([good], Buffer.alloc(0))), gzipSync(Buffer.alloc(1024))])],
-    ['padded to ten KiB', gzipSync(tar([good], Buffer.alloc(10_240)))],
+    ['in two gzip members', Buffer.concat([gzipSync(packTar([good], Buffer.alloc(0))), gzipSync(Buffer.alloc(1024))])],
+    ['padded to ten KiB', gzipSync(packTar([good], Buffer.alloc(10_240)))],
   ])('%s is read', async (_, bytes) => {
     expect(await read(bytes)).toEqual({ apiVersion: 'v2', name: 'x', version: '1.0.0' });
     expect(await readChart(stream(bytes, 1))).toMatchObject({ name: 'x' });
@@ -198,8 +199,8 @@ describe('an archive', () => {
     ['nothing', Buffer.alloc(0), /expected a gzipped archive$/],
     ['cut off', packed(good).subarray(0, 100), /gzipped archive that is whole/],
     ['cut off in its Chart.yaml', chart({ 'Chart.yaml': NOISE }).subarray(0, 2000), /gzipped archive that is whole/],
-    ['a cut archive', gzipSync(tar([good]).subarray(0, 520)), /ends too early/],
-    ['without an end', gzipSync(tar([good], Buffer.alloc(0))), /ends too early/],
+    ['a cut archive', gzipSync(packTar([good]).subarray(0, 520)), /ends too early/],
+    ['without an end', gzipSync(packTar([good], Buffer.alloc(0))), /ends too early/],
     ['no tar', gzipSync(Buffer.alloc(2000, 'x')), /malformed header/],
     ['empty', gzipSync(Buffer.alloc(1024)), /found none/],
     ['without Chart.yaml', packed({ name: 'x/values.yaml' }), /found none/],
@@ -229,7 +230,7 @@ describe('an archive', () => {
       /header of the archive is too large/,
     ],
     ['a file of a claimed GiB', packed({ ...good, size: 1024 ** 3 }), /5242880 bytes at most/],
-    ['something behind the end', gzipSync(Buffer.concat([tar([good]), tar([good])])), /goes on after its end/],
+    ['something behind the end', gzipSync(Buffer.concat([packTar([good]), packTar([good])])), /goes on after its end/],
     [
       'too many files',
       packed(...Array.from({ length: 10_001 }, (_, at) => ({ name: `x/${at}` })), good),
@@ -241,10 +242,10 @@ describe('an archive', () => {
   });
 
   it.each<[string, Buffer, number, RegExp]>([
-    ['a GiB of zeros behind the end', tar([good], Buffer.alloc(1024)), 1024, /104857600 bytes at most, unpacked/],
+    ['a GiB of zeros behind the end', packTar([good], Buffer.alloc(1024)), 1024, /104857600 bytes at most, unpacked/],
     ['many large files', Buffer.alloc(0), 0, /104857600 bytes at most, unpacked/],
   ])('does not unpack %s', async (_, start, zeroMiB, message) => {
-    const file = tar([{ name: 'x/files/a', content: Buffer.alloc(5 * 1024 * 1024) }], Buffer.alloc(0));
+    const file = packTar([{ name: 'x/files/a', content: Buffer.alloc(5 * 1024 * 1024) }], Buffer.alloc(0));
     const zeros = Buffer.alloc(1024 * 1024);
     const gzip = createGzip({ level: 1 }).setMaxListeners(0);
     let given = 0;

@@ -1,5 +1,3 @@
-import { ChartError, printed } from './chart-error.js';
-
 /** One file or folder of an archive. */
 export interface TarFile {
   /** As it stands in the archive. */
@@ -17,6 +15,11 @@ export interface TarLimits {
   readonly fileBytes: number;
   /** Bytes of the archive, unpacked. */
   readonly bytes: number;
+}
+
+/** A tar archive that is none, that has more than it may, or that two readers could read differently. */
+export class TarError extends Error {
+  override readonly name = 'TarError';
 }
 
 const BLOCK = 512;
@@ -44,14 +47,14 @@ export class TarReader {
 
   /**
    * The files in their order. The content of one can be read until the next is asked for; what was not read is skipped.
-   * @throws ChartError
+   * @throws TarError
    */
   async *files(): AsyncGenerator<TarFile> {
     try {
       for (let count = 0; ; count += 1) {
         const file = await this.#next();
         if (file === undefined) return;
-        if (count === this.#limits.files) throw new ChartError(`expected ${count} files at most in the archive`);
+        if (count === this.#limits.files) throw new TarError(`expected ${count} files at most in the archive`);
         yield file;
       }
     } finally {
@@ -79,24 +82,24 @@ export class TarReader {
       const header = readHeader(block);
       const type = String.fromCharCode(block[156] as number);
       if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
-        if (header.size > LARGEST_HEADER) throw new ChartError('a header of the archive is too large');
+        if (header.size > LARGEST_HEADER) throw new TarError('a header of the archive is too large');
         this.#begin(header.size);
         const body = await this.content();
         if (type === 'x') ({ name = name, size = size } = readPax(body));
         // A global header could rename every file; `git archive` writes one, with a comment alone.
-        if (type === 'g' && Object.keys(readPax(body)).length > 0) throw new ChartError('a global header names files');
+        if (type === 'g' && Object.keys(readPax(body)).length > 0) throw new TarError('a global header names files');
         if (type === 'L') name = textUntilNul(body);
         continue;
       }
       if (type !== '0' && type !== '\0' && type !== '5') {
-        throw new ChartError(`${printed(name ?? header.name)}: expected files and folders alone in the archive`);
+        throw new TarError(`${printed(name ?? header.name)}: expected files and folders alone in the archive`);
       }
       const file = name ?? header.name;
       // Before there were folders in tar, a file whose name ends in a slash was one.
       const kind = type === '5' || file.endsWith('/') ? 'folder' : 'file';
       const bytes = kind === 'folder' ? 0 : (size ?? header.size);
       if (bytes > this.#limits.fileBytes) {
-        throw new ChartError(`${printed(file)}: expected ${this.#limits.fileBytes} bytes at most`);
+        throw new TarError(`${printed(file)}: expected ${this.#limits.fileBytes} bytes at most`);
       }
       this.#begin(bytes);
       return { name: file, kind, size: bytes };
@@ -113,7 +116,7 @@ export class TarReader {
     this.#content = 0;
     this.#padding = 0;
     while (left > 0) {
-      if (this.#piece.length === 0 && !(await this.#fill())) throw new ChartError('the archive ends too early');
+      if (this.#piece.length === 0 && !(await this.#fill())) throw new TarError('the archive ends too early');
       const part = Math.min(left, this.#piece.length);
       this.#piece = this.#piece.subarray(part);
       left -= part;
@@ -123,7 +126,7 @@ export class TarReader {
   /** Only zeros may follow the end: what hides there would be seen by some readers alone. */
   async #end(): Promise<void> {
     do {
-      if (this.#piece.some((byte) => byte !== 0)) throw new ChartError('the archive goes on after its end');
+      if (this.#piece.some((byte) => byte !== 0)) throw new TarError('the archive goes on after its end');
     } while (await this.#fill());
   }
 
@@ -131,7 +134,7 @@ export class TarReader {
     const parts: Buffer[] = [];
     let left = length;
     while (left > 0) {
-      if (this.#piece.length === 0 && !(await this.#fill())) throw new ChartError('the archive ends too early');
+      if (this.#piece.length === 0 && !(await this.#fill())) throw new TarError('the archive ends too early');
       const part = this.#piece.subarray(0, left);
       this.#piece = this.#piece.subarray(part.length);
       parts.push(part);
@@ -145,7 +148,7 @@ export class TarReader {
     if (done === true) return false;
     this.#read += value.length;
     if (this.#read > this.#limits.bytes) {
-      throw new ChartError(`expected an archive of ${this.#limits.bytes} bytes at most, unpacked`);
+      throw new TarError(`expected an archive of ${this.#limits.bytes} bytes at most, unpacked`);
     }
     this.#piece = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     return true;
@@ -156,7 +159,7 @@ function readHeader(block: Buffer): { name: string; size: number } {
   let sum = 0;
   for (const [at, byte] of block.entries()) sum += at >= CHECKSUM.start && at < CHECKSUM.end ? 0x20 : byte;
   if (sum !== readOctal(block.subarray(CHECKSUM.start, CHECKSUM.end))) {
-    throw new ChartError('expected a tar archive, found a malformed header');
+    throw new TarError('expected a tar archive, found a malformed header');
   }
   const name = textUntilNul(block.subarray(0, 100));
   // `ustar\0` is POSIX, which has a prefix; GNU's `ustar  ` keeps other things there.
@@ -173,7 +176,7 @@ function readSize(field: Buffer): number {
 
 function readOctal(field: Buffer): number {
   const text = textUntilNul(field).trim();
-  if (!/^[0-7]*$/.test(text)) throw new ChartError('expected a tar archive, found a malformed header');
+  if (!/^[0-7]*$/.test(text)) throw new TarError('expected a tar archive, found a malformed header');
   return text === '' ? 0 : Number.parseInt(text, 8);
 }
 
@@ -187,14 +190,14 @@ function readPax(body: Buffer): { name?: string; size?: number } {
     const record = body.subarray(space + 1, end - 1);
     const equals = record.indexOf(0x3d);
     if (!/^[1-9][0-9]{0,5}$/.test(digits) || end > body.length || body[end - 1] !== 0x0a || equals < 1) {
-      throw new ChartError('malformed pax header in the archive');
+      throw new TarError('malformed pax header in the archive');
     }
     const key = record.toString('utf8', 0, equals);
     const value = record.toString('utf8', equals + 1);
-    if (key.startsWith('GNU.sparse')) throw new ChartError('a sparse file in the archive');
+    if (key.startsWith('GNU.sparse')) throw new TarError('a sparse file in the archive');
     if (key === 'path') found.name = value;
     if (key === 'size') {
-      if (!/^[0-9]{1,15}$/.test(value)) throw new ChartError('malformed pax header in the archive');
+      if (!/^[0-9]{1,15}$/.test(value)) throw new TarError('malformed pax header in the archive');
       found.size = Number(value);
     }
     at = end;
@@ -205,4 +208,9 @@ function readPax(body: Buffer): { name?: string; size?: number } {
 function textUntilNul(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('utf8', 0, end === -1 ? bytes.length : end);
+}
+
+/** Text from outside as messages show it. */
+function printed(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
 }
