@@ -8,7 +8,6 @@ export * from './api/entry-index.js';
 export * from './api/errors.js';
 export * from './api/facts.js';
 export * from './api/freshness.js';
-export * from './api/glob.js';
 export * from './api/hosted.js';
 export * from './api/hot-cache.js';
 export * from './api/html-page.js';

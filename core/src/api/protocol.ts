@@ -437,7 +437,7 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
    */
   readonly claimTypes?: readonly string[] | undefined;
   /**
-   * How patterns of names in grants are read where those are names of packages. `paths`: `*` is anything but `/`, `**` anything. A function:
+   * How patterns of names in grants are read where those are names of packages. `paths`: globs, as `compileGlob` of `@entrepot/core/formats` reads them. A function:
    * whether a name fits a pattern, as the ecosystem writes them; it may throw for one that is none. Absent: as `paths`, and grants are
    * bound to `accessName` alone.
    */

@@ -2,7 +2,8 @@ import type { PolicyAction, PolicyInput } from '../api/policy.js';
 import { graceOf } from './check-policy.js';
 import { type Compilation, compileCondition, type CompiledCondition, type Evidence } from './conditions.js';
 import type { PolicyRule, RuleMatch } from './document.js';
-import { compileGlob, compilePackages } from './patterns.js';
+import { compileNamePattern } from '../formats/glob.js';
+import { compilePackages } from './patterns.js';
 import type { Subject } from './subject.js';
 import { truth, type Truth } from './truth.js';
 import { compileVersions } from './version-order.js';
@@ -64,7 +65,7 @@ function testRule(
 }
 
 function compileMatch(match: RuleMatch): Pick<CompiledRule, 'matchesPlace' | 'matchesName'> {
-  const repositories = match.repositories?.map(compileGlob);
+  const repositories = match.repositories?.map(compileNamePattern);
   const { kinds, ecosystems } = match;
   const packages = match.purl && compilePackages(match.purl);
   const versions = match.versions && compileVersions(match.versions);

@@ -4,7 +4,8 @@ import type { PolicyInput } from '../api/policy.js';
 import type { Finding } from '../api/scanner.js';
 import type { PolicyRule } from './document.js';
 import type { PolicyException } from './exception.js';
-import { compileGlob, compilePackages, normalName, parsePackagePattern, type Matcher } from './patterns.js';
+import { compileNamePattern } from '../formats/glob.js';
+import { compilePackages, normalName, parsePackagePattern, type Matcher } from './patterns.js';
 import { compileVersions } from './version-order.js';
 
 /** An exception that can be asked. */
@@ -49,7 +50,7 @@ export class ExceptionsInForce {
 }
 
 function compileException({ id, scope, rules, advisories, approvedBy, expiresAt }: PolicyException): CompiledException {
-  const repositories = scope.repositories?.map(compileGlob);
+  const repositories = scope.repositories?.map(compileNamePattern);
   const packages = scope.purl && compilePackages(scope.purl.filter((text) => parsePackagePattern(text) !== undefined));
   const versions = scope.versions && compileVersions(scope.versions);
   const ids = rules && new Set(rules);

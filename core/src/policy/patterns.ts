@@ -1,27 +1,10 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
+import { compileNamePattern } from '../formats/glob.js';
 import { isPlainText } from '../api/plain-text.js';
 import { compileVersions } from './version-order.js';
 
 /** Whether something is what a pattern says. */
 export type Matcher<T> = (subject: T) => boolean;
-
-/** A matcher for `*` as any characters, linear in the length of the text. */
-export function compileGlob(pattern: string): Matcher<string> {
-  const [first = '', ...rest] = pattern.split('*');
-  const last = rest.pop();
-  if (last === undefined) return (text) => text === pattern;
-  return (text) => {
-    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false;
-    const end = text.length - last.length;
-    let position = first.length;
-    for (const part of rest) {
-      const found = text.indexOf(part, position);
-      if (found === -1 || found + part.length > end) return false;
-      position = found + part.length;
-    }
-    return true;
-  };
-}
 
 /** A package URL with `*` in it, taken apart. */
 export interface PackagePattern {
@@ -51,7 +34,7 @@ export function compilePackages(patterns: readonly string[]): (coordinates: Pack
   const compiled = patterns.map((text) => {
     const { ecosystem, name, version } = parsePackagePattern(text) as PackagePattern;
     const versions = version === undefined ? undefined : compileVersions([version]);
-    return { text, ecosystem, named: compileGlob(name), versions };
+    return { text, ecosystem, named: compileNamePattern(name), versions };
   });
   return (coordinates) => {
     const name = normalName(coordinates.ecosystem, coordinates.name);

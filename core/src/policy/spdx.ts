@@ -1,4 +1,5 @@
-import { compileGlob, type Matcher } from './patterns.js';
+import { compileNamePattern } from '../formats/glob.js';
+import { type Matcher } from './patterns.js';
 
 /** An SPDX licence expression, taken apart. */
 type LicenseExpression =
@@ -24,7 +25,7 @@ export function isSatisfied(text: string, accepts: Matcher<readonly string[]>): 
 
 /** A matcher for the names of one licence: with its exception, and alone. Case does not count. */
 export function compileLicenses(patterns: readonly string[]): Matcher<readonly string[]> {
-  const globs = patterns.map((pattern) => compileGlob(pattern.toLowerCase()));
+  const globs = patterns.map((pattern) => compileNamePattern(pattern.toLowerCase()));
   return (names) => names.some((name) => globs.some((matches) => matches(name)));
 }
 

@@ -5,7 +5,8 @@ import {
   parsePythonVersion,
   pythonVersionIdentity,
 } from '../api/python-version.js';
-import { compileGlob, type Matcher } from './patterns.js';
+import { compileNamePattern } from '../formats/glob.js';
+import { type Matcher } from './patterns.js';
 
 /** Ecosystems whose versions are ordered by rules of their own that are not here. */
 const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 'maven', 'gem']);
@@ -84,8 +85,8 @@ function compileVersionPattern(pattern: string): Matcher<PackageCoordinates> {
 
 /** For Python `1.0.*` is also what PEP 440 ("Version matching") means by it, and other patterns match the normal form, too. */
 function compileVersionGlob(pattern: string): Matcher<PackageCoordinates> {
-  const matches = compileGlob(pattern);
-  const matchesNormal = compileGlob(pattern.toLowerCase());
+  const matches = compileNamePattern(pattern);
+  const matchesNormal = compileNamePattern(pattern.toLowerCase());
   const prefix = /^(?:\d+!)?[\d.]+\.\*$/.test(pattern) ? parsePythonVersion(pattern.slice(0, -2)) : undefined;
   return ({ ecosystem, version }) => {
     if (version === undefined) return false;

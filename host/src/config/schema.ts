@@ -378,7 +378,7 @@ const userSchema = z
       .array(text)
       .optional()
       .describe(
-        'The names in the repository that this holds for (images, tenants of charts, packages, projects, modules, paths of files): `*` is anything but `/`, `**` anything; Go modules by globs as in `GOPRIVATE`. Left out: all.',
+        'The names in the repository that this holds for (images, tenants of charts, packages, projects, modules, paths of files): globs, where `*` stays within a segment and `a/**` is `a` and all below it; Go modules by globs as in `GOPRIVATE`, Python projects with `*` for any characters. Left out: all.',
       ),
   })
   .refine(hasOnePassword, { error: ONE_PASSWORD });

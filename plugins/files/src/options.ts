@@ -1,11 +1,10 @@
 import { EntrepotError, parseHex } from '@entrepot/core';
-import { durationOption, sizeOption } from '@entrepot/core/formats';
+import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
 import type { FreshnessRule, Integrity, RepositoryFacts } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
 import type { ChecksumRule } from './checksum.js';
-import { globToRegex } from './glob.js';
 import { PRESETS } from './presets.js';
 import { ruleTable } from './rules.js';
 import type { Policy, Rule, RuleTable } from './rules.js';
@@ -182,7 +181,7 @@ export function requireKnown(
 
 interface Pattern {
   readonly text: string;
-  readonly regex: RE2JS;
+  readonly test: (path: string) => boolean;
 }
 
 function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions {
@@ -194,13 +193,13 @@ function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions 
     ...(written.rules ?? []).map((rule, index) => toRule(rule, 'rules', index)),
     ...(mutable ?? []).map((pattern, index) => ({
       label: labelOf('mutablePatterns', index, pattern),
-      pattern: pattern.regex,
+      matches: pattern.test,
       policy: 'revalidate' as const,
       freshness: kept,
     })),
     ...(immutable ?? []).map((pattern, index) => ({
       label: labelOf('immutablePatterns', index, pattern),
-      pattern: pattern.regex,
+      matches: pattern.test,
       policy: 'immutable' as const,
       freshness: {},
     })),
@@ -254,7 +253,7 @@ function toRule(written: z.output<typeof writtenRule>, list: string, index: numb
   };
   return {
     label,
-    pattern: written.match.regex,
+    matches: written.match.test,
     policy: written.policy,
     freshness: Object.fromEntries(Object.entries(freshness).filter(([, value]) => value !== undefined)),
     redirects: written.redirects,
@@ -300,15 +299,12 @@ function toChecksumRule(
 
 function byGlob(match: string | { readonly glob: string }): Pattern {
   const text = typeof match === 'string' ? match : match.glob;
-  return compile(text, globToRegex(bounded(text)), RE2JS.DOTALL);
+  return { text, test: compileGlob(bounded(text)) };
 }
 
 function byRegex(text: string): Pattern {
-  return compile(text, bounded(text), 0);
-}
-
-function compile(text: string, regex: string, flags: number): Pattern {
-  return { text, regex: RE2JS.compile(regex, flags) };
+  const regex = RE2JS.compile(bounded(text));
+  return { text, test: (path) => regex.test(path) };
 }
 
 function bounded(text: string): string {

@@ -1,5 +1,4 @@
 import type { FreshnessRule } from '@entrepot/core';
-import type { RE2JS } from 're2js';
 import type { ChecksumRule, Sidecar } from './checksum.js';
 
 /** What a rule does with the paths that it matches. */
@@ -9,8 +8,8 @@ export type Policy = FreshnessRule['policy'] | 'deny';
 export interface Rule {
   /** How the operator finds it: `rules[2] "downloads/*.zip"`. */
   readonly label: string;
-  /** Searched in the decoded path. Absent: matches every path. */
-  readonly pattern?: RE2JS | undefined;
+  /** Whether it is for a decoded path. Absent: for every path. */
+  readonly matches?: ((path: string) => boolean) | undefined;
   readonly policy: Policy;
   /** What differs from the class, without the policy. */
   readonly freshness: Partial<FreshnessRule>;
@@ -43,7 +42,7 @@ export function ruleTable(rules: readonly Rule[], fallback: Rule): RuleTable {
 
 /** Finds the first rule that matches `path`. Linear in the length of `path` for every pattern. */
 export function ruleFor({ rules }: RuleTable, path: string): PlacedRule {
-  return rules.find(({ pattern }) => pattern === undefined || pattern.test(path)) as PlacedRule;
+  return rules.find(({ matches }) => matches === undefined || matches(path)) as PlacedRule;
 }
 
 /** Finds a rule by its place. */

@@ -29,7 +29,7 @@ describe('the options', () => {
   it('have defaults for every key', async () => {
     expect(await optionsOf({})).toEqual({
       table: {
-        rules: [{ index: 0, label: 'the default policy', pattern: undefined, policy: 'revalidate', freshness: {} }],
+        rules: [{ index: 0, label: 'the default policy', matches: undefined, policy: 'revalidate', freshness: {} }],
         sidecars: [],
       },
       query: 'keep',

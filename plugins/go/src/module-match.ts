@@ -1,4 +1,6 @@
-import { anyStep, type GlobStep, literalStep, matchesGlob, withoutTrailingSlashes } from '@entrepot/core';
+import { withoutTrailingSlashes } from '@entrepot/core';
+import { anyStep, classStep, type GlobStep, literalStep, matchesGlob, oneStep } from '@entrepot/core/formats';
+
 /** A list of patterns as `GOPRIVATE` has it: `corp.example.com/*,*.internal.example`. */
 export interface ModulePatterns {
   /** As they were written. */
@@ -8,7 +10,7 @@ export interface ModulePatterns {
 }
 
 /**
- * Reads patterns, separated by commas. Each is a glob of Go's `path.Match`; it covers the paths below what it matches,
+ * Reads patterns, separated by commas. Each is a glob of Go's `path.Match`, since `go` reads the same text (GOPRIVATE), and not one of ours; it covers the paths below what it matches,
  * by elements: `example.com/a` covers `example.com/a/b`, and not `example.com/ab`.
  * @throws SyntaxError for a pattern with an unclosed class or a trailing backslash
  */
@@ -35,7 +37,7 @@ function elementSteps(glob: string): GlobStep[] {
   for (let at = 0; at < glob.length; at += 1) {
     const sign = glob[at] as string;
     if (sign === '*') steps.push(anyStep());
-    else if (sign === '?') steps.push({ repeats: false, takes: () => true });
+    else if (sign === '?') steps.push(oneStep());
     else if (sign === '\\') {
       at += 1;
       if (at === glob.length) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} ends in a backslash`);
@@ -53,9 +55,3 @@ function elementSteps(glob: string): GlobStep[] {
 
 /** The members of a class, in which `\` takes the meaning of the sign behind it. */
 const CLASS = /\[(\^?)((?:\\[^]|[^\]\\])+)\]/y;
-
-function classStep(members: string, isNegated: boolean): GlobStep {
-  const ranges = [...members.matchAll(/\\?([^])(?:-\\?([^]))?/gu)];
-  const has = (sign: string): boolean => ranges.some(([, low = '', high = low]) => low <= sign && sign <= high);
-  return { repeats: false, takes: (sign) => has(sign) !== isNegated };
-}

@@ -1,5 +1,4 @@
-import { durationOption, sizeOption } from '@entrepot/core/formats';
-import picomatch from 'picomatch';
+import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 
 /** Tests a name. */
@@ -10,7 +9,14 @@ const duration = z.union([z.string(), z.literal(0)], { error: freshness.expected
 const bytes = sizeOption({ least: 1, endless: true });
 const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
-const pattern = z.string().min(1);
+const pattern = z.string().transform((glob, context): NameTest => {
+  try {
+    return compileGlob(glob);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
 const patterns = z.array(pattern);
 
 const HOSTED_KEYS = ['immutableTags', 'deletes', 'sparse', 'maxManifestSize', 'maxBlobSize'] as const;
@@ -77,17 +83,14 @@ export function strangeOptions({ written }: OciOptions, kind: 'proxy' | 'hosted'
   return written.filter((key) => foreign.includes(key));
 }
 
-function nameRule(allow: readonly string[] | undefined, deny: readonly string[] = []): NameTest {
-  const allowed = allow === undefined ? () => true : picomatch([...allow]);
-  const denied = deny.length === 0 ? () => false : picomatch([...deny]);
-  return (name) => allowed(name) && !denied(name);
+function nameRule(allow: readonly NameTest[] | undefined, deny: readonly NameTest[] = []): NameTest {
+  return (name) => (allow === undefined || allow.some((fits) => fits(name))) && !deny.some((fits) => fits(name));
 }
 
-function tagRule(rule: boolean | readonly string[]): NameTest {
-  return typeof rule === 'boolean' ? () => rule : picomatch([...rule]);
+function tagRule(rule: boolean | readonly NameTest[]): NameTest {
+  return typeof rule === 'boolean' ? () => rule : (tag) => rule.some((fits) => fits(tag));
 }
 
-function freshnessRule(rules: readonly { match: string; freshFor: number }[]): (tag: string) => number | undefined {
-  const tests = rules.map(({ match, freshFor }) => ({ matches: picomatch(match), freshFor }));
-  return (tag) => tests.find(({ matches }) => matches(tag))?.freshFor;
+function freshnessRule(rules: readonly { match: NameTest; freshFor: number }[]): (tag: string) => number | undefined {
+  return (tag) => rules.find(({ match }) => match(tag))?.freshFor;
 }

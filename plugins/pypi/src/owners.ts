@@ -1,4 +1,5 @@
-import { EntrepotError, matchesGlob, type RepositoryFacts, starGlob } from '@entrepot/core';
+import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
+import { compileNamePattern } from '@entrepot/core/formats';
 import type { OwnerRule } from './options.js';
 
 /** The scope whose upstreams alone are asked for a project; `undefined`: those without a scope. */
@@ -29,6 +30,5 @@ export function createOwners({ name, upstreams }: RepositoryFacts, rules: readon
 
 /** Whether a normalised name fits `pattern`: `*` stands for any characters, the rest is compared as names are. */
 export function projectPattern(pattern: string): (project: string) => boolean {
-  const steps = starGlob(pattern.toLowerCase().replace(/[-_.]+/g, '-'));
-  return (project) => matchesGlob(steps, project);
+  return compileNamePattern(pattern.toLowerCase().replace(/[-_.]+/g, '-'));
 }

@@ -1,9 +1,9 @@
 import picomatch from 'picomatch';
-import { RE2JS } from 're2js';
 import { describe, expect, it } from 'vitest';
-import { globToRegex } from '../src/glob.js';
+import { compileGlob } from '../../src/formats/index.js';
+import { pick, pseudoRandom } from '../../src/testing/index.js';
 
-const matches = (glob: string, path: string) => RE2JS.compile(globToRegex(glob), RE2JS.DOTALL).test(path);
+const matches = (glob: string, path: string) => compileGlob(glob)(path);
 
 const GLOBS = [
   '**',
@@ -60,7 +60,7 @@ const PATHS = [
   'a/B.ZIP',
 ];
 
-describe('globToRegex', () => {
+describe('compileGlob', () => {
   it.each(GLOBS)('%s: agrees with picomatch on every path', (glob) => {
     const reference = picomatch(glob.replace(/^\//, ''), { dot: true, noextglob: true });
     const differ = PATHS.filter((path) => matches(glob, path) !== reference(path));
@@ -102,6 +102,51 @@ describe('globToRegex', () => {
     ['a\\', /escapes nothing/],
     ['{a,b,c,d}'.repeat(5), /256 alternatives/],
   ])('refuses %s', (glob, message) => {
-    expect(() => globToRegex(glob)).toThrow(message);
+    expect(() => compileGlob(glob)).toThrow(message);
+  });
+
+  it('reads globs of chance, and throws nothing but a syntax error', () => {
+    const random = pseudoRandom(23);
+    const parts = [
+      'a',
+      'b',
+      '.',
+      '/',
+      '/',
+      '*',
+      '**',
+      '?',
+      '[ab]',
+      '[!a]',
+      '[a-c]',
+      '{a,b}',
+      '{a/b,}',
+      '-',
+      '[',
+      '{',
+      '\\',
+      '!',
+    ];
+    const outcomes = { matched: 0, other: 0, refused: 0 };
+    for (let round = 0; round < 20_000; round += 1) {
+      const glob = Array.from({ length: 1 + Math.floor(random() * 7) }, () => pick(random, parts)).join('');
+      const path = Array.from({ length: 1 + Math.floor(random() * 7) }, () =>
+        pick(random, ['a', 'b', 'c', '.', '/', '-']),
+      ).join('');
+      let found: boolean;
+      try {
+        found = matches(glob, path);
+      } catch (error) {
+        expect(error).toBeInstanceOf(SyntaxError);
+        outcomes.refused += 1;
+        continue;
+      }
+      outcomes[found ? 'matched' : 'other'] += 1;
+    }
+    for (const count of Object.values(outcomes)) expect(count).toBeGreaterThan(200);
+  });
+
+  it('ends for many stars and a long path', () => {
+    expect(matches('**/*-*-*-*-*-*-*-*.zip', `${'-/'.repeat(2_000)}${'-'.repeat(8_000)}`)).toBe(false);
   });
 });
