@@ -18,7 +18,6 @@ export * from './api/outcome.js';
 export * from './api/plain-text.js';
 export * from './api/policy.js';
 export * from './api/protocol.js';
-export * from './api/python-version.js';
 export * from './api/resource.js';
 export * from './api/scan-desk.js';
 export * from './api/scanner.js';

@@ -11,5 +11,6 @@ export * from './malformed.js';
 export * from './quantities.js';
 export * from './quantity-options.js';
 export * from './tar-reader.js';
+export * from './versions/index.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';

@@ -4,7 +4,8 @@ import {
   normalisePythonVersion,
   parsePythonVersion,
   pythonVersionIdentity,
-} from '../api/python-version.js';
+} from '../formats/versions/python-version.js';
+import { compareSemanticVersions, type SemanticVersion } from '../formats/versions/semantic-version.js';
 import { compileNamePattern } from '../formats/glob.js';
 import { type Matcher } from './patterns.js';
 
@@ -13,13 +14,6 @@ const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 
 
 const COMPARATOR = /^(>=|<=|>|<|=)(.+)$/;
 const LONGEST_VERSION = 200;
-
-/** A version of an ecosystem that goes by semver.org, with any number of numbers. */
-interface SemanticVersion {
-  readonly release: readonly number[];
-  /** The identifiers of a prerelease. */
-  readonly prerelease: readonly (number | string)[];
-}
 
 /** The same text for versions that are one to the clients of an ecosystem. Others: each spelling is a version of its own. */
 const IDENTITIES: ReadonlyMap<string, (version: string) => string> = new Map([
@@ -128,7 +122,7 @@ function comparePython(a: string, b: string): number | undefined {
 function compareSemantic(ecosystem: string, a: string, b: string): number | undefined {
   const [left, right] = [parse(ecosystem, a), parse(ecosystem, b)];
   if (left === undefined || right === undefined) return undefined;
-  return compareNumbers(left.release, right.release) || comparePrereleases(left.prerelease, right.prerelease);
+  return Math.sign(compareSemanticVersions(left, right));
 }
 
 function parse(ecosystem: string, text: string): SemanticVersion | undefined {
@@ -138,33 +132,11 @@ function parse(ecosystem: string, text: string): SemanticVersion | undefined {
   if (match === null) return undefined;
   const [start, numbers] = match as unknown as [string, string];
   const identifiers = prerelease(plain.slice(start.length));
-  return identifiers && { release: numbers.split('.').map(Number), prerelease: identifiers };
+  return identifiers && { numbers: numbers.split('.'), prerelease: identifiers };
 }
 
-function prerelease(text: string): (number | string)[] | undefined {
+function prerelease(text: string): string[] | undefined {
   if (text === '') return [];
   if (!/^-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*$/.test(text)) return undefined;
-  return text
-    .slice(1)
-    .split('.')
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-}
-
-function compareNumbers(a: readonly number[], b: readonly number[]): number {
-  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
-    const difference = (a[index] ?? 0) - (b[index] ?? 0);
-    if (difference !== 0) return Math.sign(difference);
-  }
-  return 0;
-}
-
-function comparePrereleases(a: readonly (number | string)[], b: readonly (number | string)[]): number {
-  if (a.length === 0 || b.length === 0) return Math.sign(b.length - a.length);
-  for (let index = 0; index < Math.min(a.length, b.length); index += 1) {
-    const [left, right] = [a[index] as number | string, b[index] as number | string];
-    if (left === right) continue;
-    if (typeof left !== typeof right) return typeof left === 'number' ? -1 : 1;
-    return left < right ? -1 : 1;
-  }
-  return Math.sign(a.length - b.length);
+  return text.slice(1).split('.');
 }

@@ -5,13 +5,12 @@ import {
   type PackageCoordinates,
   type RewriteContext,
 } from '@entrepot/core';
-import { malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
+import { compareText, malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import { descriptionIn, versionOf } from './dates.js';
 import { LARGEST_INFO, LARGEST_LIST } from './limits.js';
 import { isVersionOf } from './module-path.js';
 import {
   compareParsed,
-  compareText,
   compareVersions,
   isCanonicalVersion,
   isPseudoVersion,

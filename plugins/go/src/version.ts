@@ -1,3 +1,5 @@
+import { compareDigits, comparePrereleases, compareText } from '@entrepot/core/formats';
+
 /** The parts of a semantic version with `v` in front (semver.org 2.0.0 as golang.org/x/mod/semver reads it). */
 export interface Version {
   readonly major: string;
@@ -59,40 +61,13 @@ export function compareVersions(one: string, other: string): number {
 /** The same of what was parsed before; 0 also where only the builds differ. */
 export function compareParsed(one: Version, other: Version): number {
   return (
-    compareNumbers(one.major, other.major) ||
-    compareNumbers(one.minor, other.minor) ||
-    compareNumbers(one.patch, other.patch) ||
-    comparePrereleases(one.prerelease, other.prerelease)
+    compareDigits(one.major, other.major) ||
+    compareDigits(one.minor, other.minor) ||
+    compareDigits(one.patch, other.patch) ||
+    comparePrereleases(identifiers(one), identifiers(other))
   );
 }
 
-/** Numbers of any size: the longer one is the larger one, since none begins with a zero. */
-function compareNumbers(one: string, other: string): number {
-  return one.length - other.length || compareText(one, other);
-}
-
-function comparePrereleases(one: string, other: string): number {
-  if (one === other) return 0;
-  if (one === '' || other === '') return one === '' ? 1 : -1;
-  const [parts, others] = [one.split('.'), other.split('.')];
-  for (const [index, part] of parts.entries()) {
-    const against = others[index];
-    if (against === undefined) return 1;
-    const numbers = [part, against].map((text) => /^[0-9]+$/.test(text));
-    const order =
-      numbers[0] === numbers[1]
-        ? numbers[0] === true
-          ? compareNumbers(part, against)
-          : compareText(part, against)
-        : numbers[0] === true
-          ? -1
-          : 1;
-    if (order !== 0) return order;
-  }
-  return parts.length - others.length;
-}
-
-/** By code units. */
-export function compareText(one: string, other: string): number {
-  return one < other ? -1 : Number(one > other);
+function identifiers({ prerelease }: Version): readonly string[] {
+  return prerelease === '' ? [] : prerelease.split('.');
 }

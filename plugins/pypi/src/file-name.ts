@@ -1,4 +1,4 @@
-import { normalisePythonVersion } from '@entrepot/core';
+import { normalisePythonVersion } from '@entrepot/core/formats';
 import { createHash } from 'node:crypto';
 import { normalise } from './project-name.js';
 

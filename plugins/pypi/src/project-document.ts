@@ -3,9 +3,9 @@ import {
   type Content,
   type Descriptions,
   EntrepotError,
-  pythonVersionIdentity,
   type RewriteContext,
 } from '@entrepot/core';
+import { pythonVersionIdentity } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
 import { isRecord } from './json-page.js';
 import { readJsonMembers, type JsonMember } from './json-members.js';

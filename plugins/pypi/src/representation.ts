@@ -1,4 +1,5 @@
-import { normalisePythonVersion, pythonVersionIdentity, type RewriteContext } from '@entrepot/core';
+import { type RewriteContext } from '@entrepot/core';
+import { normalisePythonVersion, pythonVersionIdentity } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';

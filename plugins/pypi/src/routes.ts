@@ -3,10 +3,10 @@ import {
   type DocumentResource,
   EntrepotError,
   type LocalResource,
-  normalisePythonVersion,
   type RequestHead,
   type Resource,
 } from '@entrepot/core';
+import { normalisePythonVersion } from '@entrepot/core/formats';
 import { isFileName, isTag, versionOf } from './file-name.js';
 import {
   derivedMetadataKey,

@@ -1,12 +1,18 @@
-import { pythonVersionIdentity, type PackageCoordinates } from '@entrepot/core';
-import { apkOrder } from './versions/apk.js';
-import { debOrder } from './versions/deb.js';
-import { mavenOrder } from './versions/maven.js';
-import { pep440Order } from './versions/pep440.js';
-import { rpmOrder } from './versions/rpm.js';
-import { composerOrder, gemOrder, nugetOrder, numbersOrder } from './versions/segments.js';
-import { semverOrder } from './versions/semver.js';
-import type { VersionOrder } from './versions/version-order.js';
+import { type PackageCoordinates } from '@entrepot/core';
+import {
+  apkOrder,
+  composerOrder,
+  debOrder,
+  gemOrder,
+  mavenOrder,
+  nugetOrder,
+  numbersOrder,
+  pep440Order,
+  pythonVersionIdentity,
+  rpmOrder,
+  semverOrder,
+  type VersionOrder,
+} from '@entrepot/core/formats';
 
 /** What is known of an OSV ecosystem, by its name without a release (`Debian` of `Debian:12`). */
 interface EcosystemTraits {

@@ -1,7 +1,6 @@
 import type { OsvEvent, OsvRange } from './osv-record.js';
+import { semverOrder, type VersionOrder } from '@entrepot/core/formats';
 import { versionOrder } from './ecosystems.js';
-import { semverOrder } from './versions/semver.js';
-import type { VersionOrder } from './versions/version-order.js';
 
 /** Versions from `from` on, up to `to`. */
 export interface Interval {

@@ -1,3 +1,4 @@
+import { comparePrereleases } from './semantic-version.js';
 import { compareDigits, compareLists, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
 
 const GEM = /^\d+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
@@ -30,8 +31,8 @@ function withoutZeros(parts: readonly string[]): readonly string[] {
 
 interface NugetKey {
   readonly numbers: readonly string[];
-  /** `undefined`: a release, which comes after its prereleases. */
-  readonly labels: readonly string[] | undefined;
+  /** Of a prerelease; empty: a release. */
+  readonly labels: readonly string[];
 }
 
 const NUGET = /^v?(\d+(?:\.\d+){0,3})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]*)?$/i;
@@ -41,28 +42,14 @@ export const nugetOrder: VersionOrder<NugetKey> = {
   parse(text) {
     const match = text.length > LONGEST_VERSION ? null : NUGET.exec(text.trim());
     if (match === null) return undefined;
-    return { numbers: (match[1] as string).split('.'), labels: match[2]?.toLowerCase().split('.') };
+    return { numbers: (match[1] as string).split('.'), labels: match[2]?.toLowerCase().split('.') ?? [] };
   },
   compare(one, other) {
     const order = compareLists(one.numbers, other.numbers, '0', compareDigits);
     if (order !== 0) return order;
-    if (one.labels === undefined || other.labels === undefined) {
-      return Number(one.labels === undefined) - Number(other.labels === undefined);
-    }
-    for (let index = 0; index < Math.min(one.labels.length, other.labels.length); index += 1) {
-      const byLabel = compareLabels(one.labels[index] as string, other.labels[index] as string);
-      if (byLabel !== 0) return byLabel;
-    }
-    return one.labels.length - other.labels.length;
+    return comparePrereleases(one.labels, other.labels);
   },
 };
-
-/** Numbers come before words (SemVer 2.0.0 §11.4.3). */
-function compareLabels(one: string, other: string): number {
-  const isNumeric = /^\d+$/.test(one);
-  if (isNumeric !== /^\d+$/.test(other)) return isNumeric ? -1 : 1;
-  return isNumeric ? compareDigits(one, other) : compareText(one, other);
-}
 
 const COMPOSER = /^v?\d[0-9a-z#]*(?:[.\-_+][0-9a-z#]+)*$/i;
 const COMPOSER_PART = /\d+|[a-z]+|#/gi;

@@ -1,12 +1,18 @@
 import { expect, it } from 'vitest';
-import { apkOrder } from '../src/versions/apk.js';
-import { debOrder } from '../src/versions/deb.js';
-import { mavenOrder } from '../src/versions/maven.js';
-import { pep440Order } from '../src/versions/pep440.js';
-import { rpmOrder } from '../src/versions/rpm.js';
-import { composerOrder, gemOrder, nugetOrder, numbersOrder } from '../src/versions/segments.js';
-import { semverOrder } from '../src/versions/semver.js';
-import type { VersionOrder } from '../src/versions/version-order.js';
+import {
+  apkOrder,
+  composerOrder,
+  debOrder,
+  gemOrder,
+  mavenOrder,
+  nugetOrder,
+  numbersOrder,
+  pep440Order,
+  rpmOrder,
+  semverOrder,
+  type VersionOrder,
+} from '../../src/formats/index.js';
+import { pick, pseudoRandom } from '../../src/testing/index.js';
 
 /** Versions in their order; those in one string, separated by spaces, are the same. */
 const ORDERS: readonly (readonly [string, VersionOrder, readonly string[], readonly string[]])[] = [
@@ -185,4 +191,27 @@ it.each(ORDERS)('puts versions of %s in order', (_name, order, groups, none) => 
     }
   }
   for (const text of none) expect(order.parse(text), text).toBeUndefined();
+});
+
+it.each(ORDERS)('%s orders any texts, and throws for none', (_, order, versions) => {
+  const random = pseudoRandom(29);
+  const parts = [
+    ...versions.flatMap((each) => each.split(' ')),
+    ...'.-_+~^:!v0123456789abz'.split(''),
+    ' ',
+    '\u0000',
+    '99999999999999999999',
+  ];
+  const found: unknown[] = [];
+  for (let round = 0; round < 5_000; round += 1) {
+    const text = Array.from({ length: Math.floor(random() * 5) }, () => pick(random, parts)).join('');
+    const key = order.parse(text);
+    if (key !== undefined) found.push(key);
+  }
+  expect(found.length).toBeGreaterThan(100);
+  for (let round = 0; round < 5_000; round += 1) {
+    const [one, other] = [pick(random, found), pick(random, found)];
+    expect(order.compare(one, one)).toBe(0);
+    expect(Math.sign(order.compare(one, other)) + Math.sign(order.compare(other, one))).toBe(0);
+  }
 });

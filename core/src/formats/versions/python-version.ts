@@ -1,3 +1,5 @@
+import { compareDigits, compareLists, compareText, type VersionOrder } from './version-order.js';
+
 /** A version as PEP 440 reads it. Numbers are digits without zeros in front: they may be longer than a double counts. */
 export interface PythonVersion {
   readonly epoch: string;
@@ -38,15 +40,18 @@ export function parsePythonVersion(text: string): PythonVersion | undefined {
 
 /** The order of PEP 440, "Summary of permitted suffixes and relative ordering": below 0 when `one` comes before `other`. */
 export function comparePythonVersions(one: PythonVersion, other: PythonVersion): number {
-  return (
-    compareNumbers(one.epoch, other.epoch) ||
-    compareReleases(one.release, other.release) ||
-    comparePhases(phaseOf(one), phaseOf(other)) ||
-    compareNumbers(one.post ?? '', other.post ?? '') ||
-    compareDevelopment(one.dev, other.dev) ||
-    compareLocal(one.local, other.local)
+  return Math.sign(
+    compareDigits(one.epoch, other.epoch) ||
+      compareLists(one.release, other.release, '0', compareDigits) ||
+      comparePhases(phaseOf(one), phaseOf(other)) ||
+      comparePosts(one.post, other.post) ||
+      compareDevelopment(one.dev, other.dev) ||
+      compareLocal(one.local, other.local),
   );
 }
+
+/** Python: PEP 440. */
+export const pep440Order: VersionOrder<PythonVersion> = { parse: parsePythonVersion, compare: comparePythonVersions };
 
 /** `text` in the normal form of PEP 440; as it is when it is no such version. */
 export function normalisePythonVersion(text: string): string {
@@ -73,15 +78,6 @@ function print({ epoch, release, pre, post, dev, local }: PythonVersion): string
   ].join('');
 }
 
-/** Zeros at the end do not count. */
-function compareReleases(one: readonly string[], other: readonly string[]): number {
-  for (let index = 0; index < Math.max(one.length, other.length); index += 1) {
-    const order = compareNumbers(one[index] ?? '0', other[index] ?? '0');
-    if (order !== 0) return order;
-  }
-  return 0;
-}
-
 /** A development release of nothing else comes before the prereleases, what has no prerelease after them. */
 function phaseOf({ pre, post, dev }: PythonVersion): readonly [phase: string, number: string] {
   return pre ?? (post === undefined && dev !== undefined ? ['', '0'] : ['release', '0']);
@@ -89,12 +85,18 @@ function phaseOf({ pre, post, dev }: PythonVersion): readonly [phase: string, nu
 
 /** In the order of the alphabet: nothing, `a`, `b`, `rc`, `release`. */
 function comparePhases(one: readonly [string, string], other: readonly [string, string]): number {
-  return compareText(one[0], other[0]) || compareNumbers(one[1], other[1]);
+  return compareText(one[0], other[0]) || compareDigits(one[1], other[1]);
+}
+
+/** Nothing comes before every post release. */
+function comparePosts(one: string | undefined, other: string | undefined): number {
+  if (one === undefined || other === undefined) return Number(one !== undefined) - Number(other !== undefined);
+  return compareDigits(one, other);
 }
 
 function compareDevelopment(one: string | undefined, other: string | undefined): number {
   if (one === undefined || other === undefined) return Number(one === undefined) - Number(other === undefined);
-  return compareNumbers(one, other);
+  return compareDigits(one, other);
 }
 
 /** Numbers come after words, more parts after fewer. */
@@ -102,20 +104,10 @@ function compareLocal(one: readonly string[] = [], other: readonly string[] = []
   for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
     const [first, second] = [one[index] as string, other[index] as string];
     const byKind = Number(isDigits(first)) - Number(isDigits(second));
-    const order = byKind || (isDigits(first) ? compareNumbers(first, second) : compareText(first, second));
+    const order = byKind || (isDigits(first) ? compareDigits(first, second) : compareText(first, second));
     if (order !== 0) return order;
   }
   return Math.sign(one.length - other.length);
-}
-
-/** Without zeros in front, the longer number is the larger one. */
-function compareNumbers(one: string, other: string): number {
-  return Math.sign(one.length - other.length) || compareText(one, other);
-}
-
-function compareText(one: string, other: string): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }
 
 function number(digits: string | undefined): string {

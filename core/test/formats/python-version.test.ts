@@ -3,7 +3,7 @@ import {
   normalisePythonVersion,
   parsePythonVersion,
   pythonVersionIdentity,
-} from '@entrepot/core';
+} from '../../src/formats/index.js';
 import { describe, expect, it } from 'vitest';
 
 // The cases are those of pypa/packaging, tests/test_version.py.
