@@ -296,7 +296,7 @@ async function beginUpload({ tally }, server) {
 /** A connection that broke is seen a moment later. @param {EntrepotServer} server @param {string} path @param {number} size */
 async function expectRange(server, path, size) {
   let found;
-  for (let attempt = 0; attempt < 500 && found !== `0-${size - 1}`; attempt += 1) {
+  for (let attempt = 0; attempt < 50 && found !== `0-${size - 1}`; attempt += 1) {
     await delay(20);
     found = (await get(server.url + path)).headers.range;
   }
