@@ -2,32 +2,27 @@ import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ProtocolPlugin } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
-import { Admission } from './admission.js';
-import { printable } from './denial.js';
-import { describeVersions } from './describe-versions.js';
-import { withDefaults } from './merge-headers.js';
-import { PassedRedirect } from './passed-redirect.js';
-import { readPart } from './read-part.js';
-import { errorReply } from './error-reply.js';
-import { Flights } from './flights.js';
-import { HostedChanges } from './hosted-changes.js';
-import { HostedSessions } from './hosted-sessions.js';
-import { localReply } from './local-reply.js';
-import { NegativeCache } from './negative-cache.js';
-import { requestHead } from './request-head.js';
-import { parseRequestPath, withoutEmptySegments } from './request-path.js';
-import type {
-  EngineReply,
-  EngineRequest,
-  EngineServices,
-  RepositoryDefinition,
-  RepositoryEngine,
-} from './repository.js';
-import { Representations } from './representations.js';
-import { HostedServing } from './serve-hosted.js';
-import { PassthroughServing } from './serve-passthrough.js';
-import { StoredServing } from './serve-stored.js';
-import { Upstreams } from './upstreams.js';
+import { Admission } from './policy/admission.js';
+import { printable } from './policy/denial.js';
+import { describeVersions } from './proxy/describe-versions.js';
+import { withDefaults } from './request/merge-headers.js';
+import { redirectReply } from './reply/redirect-reply.js';
+import { readPart } from './proxy/read-part.js';
+import { errorReply } from './reply/error-reply.js';
+import { Flights } from './fetch/flights.js';
+import { HostedChanges } from './hosted/hosted-changes.js';
+import { HostedSessions } from './hosted/hosted-sessions.js';
+import { localReply } from './reply/local-reply.js';
+import { NegativeCache } from './store/negative-cache.js';
+import { requestHead } from './request/request-head.js';
+import { parseRequestPath, withoutEmptySegments } from './request/request-path.js';
+import type { EngineReply, EngineRequest } from './request/request.js';
+import type { EngineServices, RepositoryDefinition, RepositoryEngine } from './store/repository.js';
+import { Representations } from './reply/representations.js';
+import { HostedServing } from './hosted/serve-hosted.js';
+import { PassthroughServing } from './proxy/serve-passthrough.js';
+import { StoredServing } from './proxy/serve-stored.js';
+import { Upstreams } from './upstream/upstreams.js';
 
 /** The form of a document that stands in by itself: looked for in the cache alone, without another form. */
 function asCached(form: DocumentResource & { asCached?(): DocumentResource }): DocumentResource {
@@ -135,7 +130,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         const reply = withHeaders(await serve(request, resource, caller));
         return caller === nobody ? reply : withCaller(forCallersOnly(reply), caller.name);
       } catch (error) {
-        const redirect = PassedRedirect.in(error)?.reply(definition.name, request);
+        const redirect = redirectReply(definition.name, request, error);
         if (redirect !== undefined) return withHeaders(redirect);
         admission.recordRefusal(request, resource, error);
         const failed = withHeaders(errorReply(definition, request, resource, error));

@@ -1,20 +1,18 @@
 export { createRepository } from './handle-request.js';
-export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './shared-storage.js';
-export { headerText } from './header-text.js';
+export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
+export { headerText } from './request/header-text.js';
+export { type EngineReply, type EngineRequest, type Sender } from './request/request.js';
 export {
   DEFAULT_LIMITS,
   type ConfiguredUpstream,
   type DecisionRecord,
   type DescribedVersion,
   type EngineObserver,
-  type EngineReply,
-  type EngineRequest,
   type EngineServices,
   type RepositoryDefinition,
   type RepositoryEngine,
   type RepositoryLimits,
-  type Sender,
-} from './repository.js';
+} from './store/repository.js';
 export {
   createSharedMount,
   type SharedMount,

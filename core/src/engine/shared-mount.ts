@@ -3,11 +3,12 @@ import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { SharedAnswer, SharedQuestion, SharedRepository } from '../api/protocol.js';
 import type { LocalResource } from '../api/resource.js';
-import { errorReply } from './error-reply.js';
-import { localReply } from './local-reply.js';
-import { withDefaults } from './merge-headers.js';
-import { requestHead } from './request-head.js';
-import type { EngineReply, EngineRequest, RepositoryEngine } from './repository.js';
+import { errorReply } from './reply/error-reply.js';
+import { localReply } from './reply/local-reply.js';
+import { withDefaults } from './request/merge-headers.js';
+import { requestHead } from './request/request-head.js';
+import type { EngineReply, EngineRequest } from './request/request.js';
+import type { RepositoryEngine } from './store/repository.js';
 
 const READ: AccessNeed = { right: 'read' };
 const WRITE: AccessNeed = { right: 'write' };

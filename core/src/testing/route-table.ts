@@ -2,7 +2,7 @@ import { EntrepotError } from '../api/errors.js';
 import type { Protocol, RequestHead } from '../api/protocol.js';
 import type { Resource } from '../api/resource.js';
 import { shownAs } from '../plugin/as-protocol.js';
-import { parseRequestPath, type PathRules } from '../engine/request-path.js';
+import { parseRequestPath, type PathRules } from '../engine/request/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
 /** What a request names: the resource, `not-found` for nothing, or the kind of the error that it is answered with. */

@@ -19,8 +19,8 @@ import {
   type EngineServices,
   type RepositoryDefinition,
   type RepositoryEngine,
-} from '../engine/repository.js';
-import { createSharedStorage } from '../engine/shared-storage.js';
+} from '../engine/store/repository.js';
+import { createSharedStorage } from '../engine/store/shared-storage.js';
 import { FakeUpstream } from './fake-upstream.js';
 import { ManualClock } from './manual-clock.js';
 import { MemoryBlobStore } from './memory-blob-store.js';

@@ -7,7 +7,7 @@ import type { Content } from '../api/content.js';
 import { type Digest, isDigest } from '../api/digest.js';
 import { EntrepotError } from '../api/errors.js';
 import type { ScanSubject } from '../api/scanner.js';
-import { untilAborted } from '../engine/until-aborted.js';
+import { untilAborted } from '../engine/request/until-aborted.js';
 
 /** The most that a manifest may have, in bytes: what registries are asked to accept (distribution specification). */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseChallenges } from '../../src/engine/challenge.js';
-import { requireTrustedRealm } from '../../src/engine/realm-trust.js';
+import { parseChallenges } from '../../src/engine/upstream/challenge.js';
+import { requireTrustedRealm } from '../../src/engine/upstream/realm-trust.js';
 
 const bearer = (parameters: Record<string, string>) => ({ scheme: 'bearer', parameters });
 

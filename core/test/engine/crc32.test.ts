@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { combineCrc32 } from '../../src/engine/crc32.js';
+import { combineCrc32 } from '../../src/engine/store/crc32.js';
 import { patterned } from './harness.js';
 
 describe('combineCrc32', () => {

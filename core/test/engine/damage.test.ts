@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { BlobStore, Digest } from '../../src/index.js';
-import { verifyBlobs } from '../../src/engine/blob-verification.js';
+import { verifyBlobs } from '../../src/engine/store/blob-verification.js';
 import { MemoryBlobStore, MemoryEntryIndex, sampleBytes } from '../../src/testing/index.js';
 import { openHarness, patterned, type Harness, type HarnessOptions } from './harness.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { phraseOf } from '../../src/engine/denial.js';
+import { phraseOf } from '../../src/engine/policy/denial.js';
 
 const URL = 'http://127.0.0.1:8080/-/explain/pkg:npm/rotten@1.0.0';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Digest, Entry, EntryIndex } from '../../src/index.js';
 import { silentLogger } from '../../src/index.js';
-import { EntryCache } from '../../src/engine/entry-cache.js';
+import { EntryCache } from '../../src/engine/store/entry-cache.js';
 import { digestOf, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
 
 function entryOf(key: string, text: string, repository = 'hosted'): Entry {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { headerText } from '../../src/engine/header-text.js';
+import { headerText } from '../../src/engine/request/header-text.js';
 
 /** As a header parser reads bytes that were sent as UTF-8. */
 const latin1 = (text: string): string => Buffer.from(text).toString('latin1');

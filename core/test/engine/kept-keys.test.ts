@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError, silentLogger, type Protocol } from '../../src/index.js';
-import { KeptKeysCache } from '../../src/engine/kept-keys.js';
+import { KeptKeysCache } from '../../src/engine/store/kept-keys.js';
 import { Gate, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
 

@@ -18,7 +18,7 @@ import {
   type ScanReport,
 } from '../../src/index.js';
 import type { DecisionRecord } from '../../src/engine/index.js';
-import { cacheControlUntil } from '../../src/engine/respond.js';
+import { cacheControlUntil } from '../../src/engine/reply/respond.js';
 import { FixedPolicy } from '../../src/testing/index.js';
 import { openHarness, patterned, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FRESHNESS, type Entry } from '../../src/index.js';
-import { forbidsStoring, standing } from '../../src/engine/freshness.js';
-import { cacheStatus } from '../../src/engine/outcome.js';
-import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/range.js';
-import { parseRequestPath } from '../../src/engine/request-path.js';
-import { parseRetryAfter } from '../../src/engine/upstream-reply.js';
+import { forbidsStoring, standing } from '../../src/engine/fetch/freshness.js';
+import { cacheStatus } from '../../src/engine/reply/outcome.js';
+import { ifRangeMatches, noneMatch, parseRange } from '../../src/engine/reply/range.js';
+import { parseRequestPath } from '../../src/engine/request/request-path.js';
+import { parseRetryAfter } from '../../src/engine/upstream/upstream-reply.js';
 
 describe('parseRequestPath', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineRequest } from '../../src/engine/repository.js';
-import { localReply } from '../../src/engine/local-reply.js';
-import { respond, type Representation } from '../../src/engine/respond.js';
+import type { EngineRequest } from '../../src/engine/request/request.js';
+import { localReply } from '../../src/engine/reply/local-reply.js';
+import { respond, type Representation } from '../../src/engine/reply/respond.js';
 
 const REQUEST = { method: 'GET', header: () => undefined } as unknown as EngineRequest;
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { UploadSessions } from '../../src/engine/upload-sessions.js';
+import { UploadSessions } from '../../src/engine/store/upload-sessions.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 async function open(): Promise<UploadSessions> {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EngineServices, RepositoryDefinition } from '../../src/engine/index.js';
-import { Upstreams } from '../../src/engine/upstreams.js';
+import { Upstreams } from '../../src/engine/upstream/upstreams.js';
 import { type AddressZone, DEFAULT_FRESHNESS, EntrepotError, type Transport } from '../../src/index.js';
 import { FakeUpstream, ManualClock, NodeTransport } from '../../src/testing/index.js';
 import { addressedProtocol, digestOf } from './addressed-protocol.js';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { type AddressZone, EntrepotError, type Transport } from '../../src/index.js';
 import type { EngineServices, RepositoryDefinition } from '../../src/engine/index.js';
-import { type UpstreamQuery, Upstreams } from '../../src/engine/upstreams.js';
+import { type UpstreamQuery, Upstreams } from '../../src/engine/upstream/upstreams.js';
 import { ManualClock } from '../../src/testing/index.js';
 
 /** What the hosts of a little internet answer: a body, or where they lead to. */

@@ -1,0 +1,236 @@
+import type { PackageCoordinates } from '../../api/coordinates.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError } from '../../api/errors.js';
+import type { ArtifactDescription } from '../../api/protocol.js';
+import type { ArtifactResource } from '../../api/resource.js';
+import { factsOf } from '../policy/admission.js';
+import { askingHeaders } from './asking.js';
+import type { ContentFlights } from './content-flights.js';
+import { contentOf } from '../store/content.js';
+import {
+  keptHeaders,
+  shuttingDown,
+  type FlightContext,
+  type FlightHead,
+  type FlightResult,
+  type SharedFlight,
+} from './flight.js';
+import { isPage } from './login-page.js';
+import { settledMediaType } from './media-type.js';
+import { putEntry } from './publish.js';
+import { untilAborted } from '../request/until-aborted.js';
+import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
+import { placeOf, withoutQuery, type UpstreamReply } from '../upstream/upstreams.js';
+
+/** What an addressed flight is asked to bring. */
+export interface AddressedPlan {
+  readonly resource: ArtifactResource;
+  /** Names the bytes. */
+  readonly digest: Digest;
+  /** Flights of the same repository that bring content under other names. */
+  readonly coming: ContentFlights;
+  /** Asks policy. @returns what the document says of the artifact */
+  admit(): Promise<ArtifactDescription | undefined>;
+  /** Starts a fetch of its own. */
+  start(): SharedFlight;
+}
+
+/**
+ * A flight for bytes that are named by their digest. Where another name or repository has brought them, or another name of
+ * this one is bringing them, the upstream is only asked by HEAD whether this name has them too: nobody gets by their digest
+ * what its upstream would not have given. It refuses to say: then they are fetched here as well. Nobody follows what another
+ * repository is bringing: its upstream may be slow, or send other bytes.
+ */
+export class AddressedFlight implements SharedFlight {
+  readonly head: Promise<FlightHead | undefined>;
+  readonly done: Promise<FlightResult>;
+  readonly #context: FlightContext;
+  readonly #plan: AddressedPlan;
+  readonly #abort = new AbortController();
+  /** The flight that brings the bytes. */
+  #carrier: SharedFlight | undefined;
+  #ownsCarrier = false;
+  #description: ArtifactDescription | undefined;
+  /** The flight itself, and every request that works with it. */
+  #users = 1;
+  #resolveHead: (head: FlightHead | undefined) => void = () => {};
+  #rejectHead: (error: unknown) => void = () => {};
+
+  constructor(context: FlightContext, plan: AddressedPlan) {
+    this.#context = context;
+    this.#plan = plan;
+    this.head = new Promise((resolve, reject) => {
+      this.#resolveHead = resolve;
+      this.#rejectHead = reject;
+    });
+    this.head.catch(() => {});
+    this.done = this.#run();
+    this.done.catch(() => {});
+  }
+
+  get wanted(): boolean {
+    return true;
+  }
+
+  get isAhead(): boolean {
+    return this.#ownsCarrier && this.#carrier?.isAhead === true;
+  }
+
+  retain(): void {
+    this.#users += 1;
+  }
+
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users === 0) await this.#carrier?.release();
+  }
+
+  abort(reason = shuttingDown()): void {
+    // Another one's fetch goes on for whoever else follows it.
+    if (this.#ownsCarrier) this.#carrier?.abort(reason);
+    this.#abort.abort(reason);
+  }
+
+  async #run(): Promise<FlightResult> {
+    try {
+      return await this.#bring(this.#abort.signal);
+    } catch (error) {
+      const failure = asEntrepotError(error, 'upstream-unavailable', `Fetching ${this.#plan.resource.key} failed`);
+      this.#rejectHead(failure);
+      throw failure;
+    } finally {
+      // Nobody has to wait for a file to be closed.
+      this.release().catch(() => {});
+    }
+  }
+
+  async #bring(signal: AbortSignal): Promise<FlightResult> {
+    const { storage } = this.#context.services;
+    const { digest, admit } = this.#plan;
+    this.#description = await admit();
+    const stored = await storage.blobs.store.stat(digest);
+    signal.throwIfAborted();
+    const running = this.#plan.coming.get(digest);
+    if (stored === undefined && running === undefined) return await this.#fetch();
+    if (stored === undefined) this.#board(running as SharedFlight);
+    const proof = await this.#prove(signal);
+    if (proof === undefined) return await this.#fetch();
+    return stored === undefined
+      ? await this.#follow(running as SharedFlight, proof, signal)
+      : await this.#adopt(proof, stored.size);
+  }
+
+  /** Its bytes stay readable as long as somebody works with this flight. */
+  #board(carrier: SharedFlight): void {
+    carrier.retain();
+    this.#carrier = carrier;
+  }
+
+  async #fetch(): Promise<FlightResult> {
+    const left = this.#carrier;
+    const flight = this.#plan.start();
+    this.#board(flight);
+    this.#ownsCarrier = true;
+    // Before anything is awaited: whoever looks next must find it.
+    this.#plan.coming.offer(this.#plan.digest, flight);
+    flight.head.then(this.#resolveHead, this.#rejectHead);
+    await left?.release();
+    return await flight.done;
+  }
+
+  /** That this name has the bytes, too; `undefined` when the upstream does not answer HEAD. */
+  async #prove(signal: AbortSignal): Promise<UpstreamReply | undefined> {
+    const { resource } = this.#plan;
+    try {
+      const reply = await this.#context.upstreams.fetch({
+        method: 'HEAD',
+        ...placeOf(resource),
+        headers: { ...askingHeaders(resource), 'accept-encoding': 'identity' },
+        signal,
+        skipUnhealthy: false,
+      });
+      drain(reply);
+      // A page, as networks send it that want a login, says nothing of the bytes.
+      return isPage(reply.headers['content-type'] ?? '') ? undefined : reply;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isHeadRefused(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #follow(carrier: SharedFlight, proof: UpstreamReply, signal: AbortSignal): Promise<FlightResult> {
+    const { definition } = this.#context;
+    const { resource } = this.#plan;
+    let head: FlightHead | undefined;
+    try {
+      head = await untilAborted(carrier.head, signal);
+    } catch {
+      signal.throwIfAborted();
+      // Its upstream failed; this one has just answered.
+      return await this.#fetch();
+    }
+    this.#resolveHead(
+      head && {
+        ...head,
+        mediaType: typeOf(proof) ?? head.mediaType,
+        headers: keptHeaders(definition, resource, proof),
+        lastModified: proof.headers['last-modified'],
+        place: { ...placeOf(resource), location: proof.url },
+        coordinates: this.#coordinates,
+        description: this.#description,
+        // That entry has another name.
+        ahead: Promise.resolve(undefined),
+      },
+    );
+    const result = await untilAborted(carrier.done, signal);
+    if (result.kind !== 'unstored') return await this.#adopt(proof, result.entry.size);
+    const entry = this.#entry(proof, result.entry.size, typeOf(proof) ?? result.entry.mediaType);
+    return { kind: 'unstored', entry, content: result.content };
+  }
+
+  /** Gives the kept bytes this name as well. */
+  async #adopt(proof: UpstreamReply, size: number): Promise<FlightResult> {
+    const { definition, services } = this.#context;
+    const { resource, digest } = this.#plan;
+    const said = typeOf(proof);
+    const content = contentOf(size, said ?? '', async function* read() {
+      yield* ((await services.storage.blobs.open(digest, size)) ?? []) as AsyncIterable<Uint8Array>;
+    });
+    const mediaType = await settledMediaType(definition, resource, said, content);
+    const entry = await putEntry(services, resource, this.#entry(proof, size, mediaType), undefined);
+    this.#resolveHead(undefined);
+    return { kind: 'stored', entry };
+  }
+
+  #entry(proof: UpstreamReply, size: number, mediaType: string): Entry {
+    const { definition, services } = this.#context;
+    const { resource, digest } = this.#plan;
+    const now = services.clock.now();
+    return {
+      repository: definition.name,
+      key: resource.key,
+      digest,
+      size,
+      mediaType,
+      headers: keptHeaders(definition, resource, proof),
+      etag: proof.headers['etag'],
+      lastModified: proof.headers['last-modified'],
+      upstreamUrl: withoutQuery(proof.url),
+      fetchedAt: now,
+      checkedAt: now,
+      integrity: [{ algorithm: 'sha256', hex: digest.slice('sha256:'.length) }],
+      coordinates: this.#coordinates,
+      facts: factsOf(this.#description),
+    };
+  }
+
+  get #coordinates(): PackageCoordinates | undefined {
+    return this.#description?.coordinates ?? this.#plan.resource.coordinates;
+  }
+}
+
+function typeOf(reply: UpstreamReply): string | undefined {
+  return reply.headers['content-type'];
+}

@@ -1,0 +1,27 @@
+import type { Entry } from '../../api/entry-index.js';
+import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+
+/** The headers that a resource is asked for with. */
+export function askingHeaders({ accept, askedWith }: ArtifactResource | DocumentResource): Record<string, string> {
+  return { accept: accept ?? '*/*', ...askedWith };
+}
+
+/** Picks the request headers by which an upstream chose a document, to be kept with it (RFC 9111 §4.1). */
+export function chosenBy(
+  resource: ArtifactResource | DocumentResource,
+  vary: string | undefined,
+): Readonly<Record<string, string>> | undefined {
+  // Immutable content does not vary, whatever `Vary` says.
+  if (vary === undefined || resource.kind === 'artifact' || resource.askedWith === undefined) return undefined;
+  const names = new Set(vary.split(',').map((name) => name.trim().toLowerCase()));
+  const chosen = Object.entries(askingHeaders(resource)).filter(([name]) => names.has(name));
+  return chosen.length === 0 ? undefined : Object.fromEntries(chosen);
+}
+
+/** Whether the upstream may choose something else for who asks for `resource` than what is kept. */
+export function isForOthers({ attributes }: Entry, resource: ArtifactResource | DocumentResource): boolean {
+  if (attributes === undefined || resource.askedWith === undefined) return false;
+  const asked = askingHeaders(resource);
+  const chosen = (attributes['chosenBy'] ?? {}) as Readonly<Record<string, string>>;
+  return Object.entries(chosen).some(([name, value]) => asked[name] !== value);
+}

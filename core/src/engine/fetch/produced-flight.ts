@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
+import { sep } from 'node:path';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { ProducedFile } from '../../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import { factsOf } from '../policy/admission.js';
+import { contentOf } from '../store/content.js';
+import type { LocatedDescription } from './described-place.js';
+import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';
+import { readDescriptions } from './known-descriptions.js';
+import { putBlob } from './publish.js';
+
+/** Something that is made, and what its document says of it. */
+export interface ProducedMember {
+  readonly resource: ArtifactResource | DocumentResource;
+  readonly description: LocatedDescription | undefined;
+}
+
+/**
+ * Has the protocol make the bytes of `members`, all in one go, and keeps them as blobs.
+ * @returns an entry for each member, in order; none of them is published yet
+ */
+export async function produce(
+  context: FlightContext,
+  plan: Pick<FlightPlan, 'read' | 'described'>,
+  members: readonly ProducedMember[],
+  signal: AbortSignal,
+): Promise<readonly Entry[]> {
+  const { definition, services } = context;
+  const [{ resource: first }] = members as [ProducedMember];
+  const folder = services.storage.spools.newPath();
+  await mkdir(folder, 0o700);
+  try {
+    const files = await callProduce(context, plan.read, first, folder, signal);
+    const inside = `${await realpath(folder)}${sep}`;
+    return await Promise.all(
+      members.map(async (member) => {
+        const { key } = member.resource;
+        const file = files.find((found) => found.key === key);
+        if (file === undefined) {
+          throw new EntrepotError('plugin', `produce of plugin ${definition.plugin.id} made nothing for ${key}`);
+        }
+        await requireFileInside(inside, file.path);
+        return await keep(context, plan, member, file);
+      }),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function callProduce(
+  { definition }: FlightContext,
+  read: FlightPlan['read'],
+  resource: ArtifactResource | DocumentResource,
+  folder: string,
+  stop: AbortSignal,
+): Promise<readonly ProducedFile[]> {
+  const { limits, plugin, protocol } = definition;
+  if (protocol.produce === undefined) {
+    throw new EntrepotError('plugin', `Plugin ${plugin.id} says that ${resource.key} is produced, but has no produce`);
+  }
+  const deadline = AbortSignal.timeout(limits.totalTimeout);
+  try {
+    return await protocol.produce(resource, { folder, read, signal: AbortSignal.any([stop, deadline]) });
+  } catch (error) {
+    if (stop.aborted) throw stop.reason;
+    if (deadline.aborted) throw tookTooLong(resource, limits.totalTimeout);
+    throw asEntrepotError(error, 'plugin', `produce of plugin ${plugin.id} failed`);
+  }
+}
+
+/** What a checkout brought may be a link to anywhere. */
+async function requireFileInside(inside: string, path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isFile() && (await realpath(path)).startsWith(inside)) return;
+  throw new EntrepotError('plugin', 'produce named something that is not a file in its folder');
+}
+
+/** Sums up, verifies and keeps one file. */
+async function keep(
+  { definition, services }: FlightContext,
+  { read, described }: Pick<FlightPlan, 'read' | 'described'>,
+  { resource, description }: ProducedMember,
+  { path, mediaType, attributes }: ProducedFile,
+): Promise<Entry> {
+  const { protocol, plugin } = definition;
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const bytes of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(bytes);
+    size += bytes.length;
+  }
+  const digest: Digest = `sha256:${hash.digest('hex')}`;
+  const content = contentOf(size, mediaType, () => createReadStream(path), path);
+  const needs = services.policy.needs();
+  try {
+    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, read });
+    else if (protocol.describe !== undefined)
+      described(digest, await readDescriptions(protocol, resource, content, { needs, read }));
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
+  }
+  const now = services.clock.now();
+  const entry: Entry = {
+    repository: definition.name,
+    key: resource.key,
+    digest,
+    size,
+    mediaType,
+    headers: {},
+    lastModified: new Date(now).toUTCString(),
+    fetchedAt: now,
+    checkedAt: now,
+    integrity: [],
+    coordinates: description?.coordinates ?? resource.coordinates,
+    facts: factsOf(description),
+    factsFrom: description?.factsFrom,
+    ...(attributes !== undefined && { attributes }),
+  };
+  await putBlob(services, entry, size === 0 ? { bytes: Buffer.alloc(0), path } : { path });
+  return entry;
+}

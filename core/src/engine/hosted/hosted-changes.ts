@@ -1,0 +1,313 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Caller } from '../../api/access.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { ChangeReply, Expectation, HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
+import type { UploadResource } from '../../api/resource.js';
+import type { Admission } from '../policy/admission.js';
+import { mergeHeaders } from '../request/merge-headers.js';
+import { cacheStatus, outcomeOf, xCache } from '../reply/outcome.js';
+import { noneMatch } from '../reply/range.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { Turns } from '../request/turns.js';
+import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
+
+/** How often a change is made up anew because of others, before its client is asked to come again. */
+const MAX_TRIES = 40;
+/** The longest pause between two tries, in milliseconds. */
+const MAX_PAUSE = 20;
+
+/** What changes are made with. */
+export interface HostedChangesContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly admission: Admission;
+}
+
+/** What a client asked for, with the body that it sent. */
+interface Wanted {
+  readonly request: EngineRequest;
+  readonly upload: UploadResource;
+  readonly caller: Caller;
+  readonly body: UploadBody | undefined;
+}
+
+/** Changes a hosted repository: each change as a whole or not at all, made up from what is so when it is carried out. */
+export class HostedChanges {
+  readonly #context: HostedChangesContext;
+  readonly #turns = new Turns();
+
+  constructor(context: HostedChangesContext) {
+    this.#context = context;
+  }
+
+  /** Takes an upload, removes or links entries. */
+  async change(request: EngineRequest, upload: UploadResource, caller: Caller): Promise<EngineReply> {
+    this.admit(upload);
+    if (upload.action !== 'put') return await this.#carryOut({ request, upload, caller, body: undefined });
+    // Before the body is read: most clients that will be refused send it in vain.
+    const kept = await this.#find(upload.key);
+    checkConditions(request, kept);
+    const { protocol } = this.#context.definition;
+    if (kept !== undefined && protocol.receive === undefined && !upload.overwrite) throw exists(upload.key);
+    const body = await receiveBody(this.#context.services.storage.spools, request, upload.maxBytes);
+    try {
+      return await this.receive(request, upload, caller, body);
+    } finally {
+      await body.release();
+    }
+  }
+
+  /** Takes an upload whose body is here. The caller releases it. */
+  async receive(
+    request: EngineRequest,
+    upload: UploadResource,
+    caller: Caller,
+    body: UploadBody,
+  ): Promise<EngineReply> {
+    await checkIntegrity(body, upload.integrity ?? []);
+    return await this.#carryOut({ request, upload, caller, body });
+  }
+
+  /** @throws EntrepotError when this repository takes no changes, or policy not this one */
+  admit(upload: UploadResource | undefined): void {
+    const { definition, admission } = this.#context;
+    if (definition.kind !== 'hosted') {
+      throw new EntrepotError('method-not-allowed', `Repository ${definition.name} is a proxy: it takes no uploads`, {
+        headers: { Allow: 'GET, HEAD' },
+      });
+    }
+    if (upload?.coordinates !== undefined) admission.require({}, upload.coordinates);
+  }
+
+  async #carryOut(wanted: Wanted): Promise<EngineReply> {
+    const { exclusive } = wanted.upload;
+    return exclusive === undefined
+      ? await this.#tryToCarryOut(wanted)
+      : await this.#turns.take(exclusive, () => this.#tryToCarryOut(wanted));
+  }
+
+  async #tryToCarryOut(wanted: Wanted): Promise<EngineReply> {
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      if (tries > 0) await wait(Math.random() * Math.min(MAX_PAUSE, 2 * tries));
+      const reply = await this.#attempt(wanted);
+      if (reply !== undefined) return reply;
+    }
+    throw new EntrepotError('storage', `${wanted.upload.key} is being changed by too many at once`, {
+      code: 'CHANGE_CONTENDED',
+      status: 503,
+      retryAfter: 1,
+    });
+  }
+
+  /** `undefined` when something is no longer as the change was made up from. */
+  async #attempt(wanted: Wanted): Promise<EngineReply | undefined> {
+    const { request, upload } = wanted;
+    const { storage } = this.#context.services;
+    const repository = this.#context.definition.name;
+    const kept = await this.#find(upload.key);
+    const conditional = checkConditions(request, kept);
+    const change = await this.#makeUp(wanted, kept);
+    const { create = [], replace = [], remove = [], expect = [] } = change;
+    this.#check(change);
+    for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
+    const put = await this.#store([...create, ...replace], wanted);
+    if (put.length > 0 || remove.length > 0) {
+      const expected: Expectation[] = [...expect, ...create.map(({ key }) => ({ key }))];
+      // A blob that is not put stays only as long as the entry that has it.
+      for (const { sameAs } of [...create, ...replace]) if (sameAs !== undefined) expected.push(sameAs);
+      if (conditional) expected.push({ key: upload.key, digest: kept?.digest });
+      const carriedOut = await storage.entries.change({
+        repository,
+        expect: expected.map(({ key, digest }) => ({ key, digest })),
+        put,
+        remove,
+      });
+      if (!carriedOut) {
+        for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
+        return undefined;
+      }
+    }
+    const reply = change.reply ?? defaultReply(request, upload, kept, put);
+    return changeReply(this.#context.definition, request, upload.class, reply);
+  }
+
+  async #makeUp({ request, upload, caller, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
+    const { protocol, plugin } = this.#context.definition;
+    const mediaType = upload.mediaType ?? 'application/octet-stream';
+    const name = upload.action === 'put' ? 'receive' : 'alter';
+    try {
+      if (body !== undefined) {
+        if (protocol.receive !== undefined)
+          return await protocol.receive(upload, contentOfBody(body, mediaType), this.#hookContext(request, caller));
+        const part: ReceivedEntry = { key: upload.key, mediaType, coordinates: upload.coordinates };
+        return upload.overwrite ? { replace: [part] } : { create: [part] };
+      }
+      if (protocol.alter !== undefined) return await protocol.alter(upload, this.#hookContext(request, caller));
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin.id} failed`);
+    }
+    if (upload.action === 'link') throw new EntrepotError('plugin', `Plugin ${plugin.id} links, but has no alter`);
+    if (kept === undefined) throw missing(upload.key);
+    return { remove: [upload.key], expect: [{ key: upload.key, digest: kept.digest }] };
+  }
+
+  #hookContext(request: EngineRequest, caller: Caller): HostedContext {
+    const { services, definition } = this.#context;
+    return {
+      baseUrl: request.baseUrl,
+      caller,
+      // Not from memory, which may be a second behind another replica: the change would be refused again and again.
+      find: (key) => this.#find(key),
+      list: (options) => services.entries.list(definition.name, options),
+      content: (entry) => services.storage.blobs.content(entry),
+    };
+  }
+
+  #find(key: string): Promise<Entry | undefined> {
+    const { services, definition } = this.#context;
+    return services.entries.find(definition.name, key);
+  }
+
+  /** What a hook must not give, and policy not let in. */
+  #check({ create = [], replace = [], remove = [] }: HostedChange): void {
+    const { admission, definition } = this.#context;
+    const keys = new Set<string>();
+    for (const key of [...create, ...replace].map((part) => part.key).concat(remove)) {
+      if (keys.has(key)) throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} changes ${key} twice`);
+      keys.add(key);
+    }
+    for (const { coordinates } of [...create, ...replace])
+      if (coordinates !== undefined) admission.require({}, coordinates);
+  }
+
+  /** Keeps the bytes of all `parts`. @returns the entries that will point at them. */
+  async #store(parts: readonly ReceivedEntry[], { body }: Wanted): Promise<readonly Entry[]> {
+    const stored = new Set<Digest>();
+    const entries: Entry[] = [];
+    for (const part of parts) entries.push(await this.#storeOne(part, body, stored));
+    return entries;
+  }
+
+  async #storeOne(part: ReceivedEntry, body: UploadBody | undefined, stored: Set<Digest>): Promise<Entry> {
+    const { definition, services } = this.#context;
+    const { digest, size } = part.sameAs ?? (await this.#putBlob(part, body, stored));
+    const now = services.clock.now();
+    return {
+      repository: definition.name,
+      key: part.key,
+      digest,
+      size,
+      mediaType: part.mediaType,
+      headers: part.headers ?? {},
+      lastModified: new Date(now).toUTCString(),
+      fetchedAt: now,
+      checkedAt: now,
+      integrity: [],
+      coordinates: part.coordinates,
+      attributes: part.attributes,
+    };
+  }
+
+  async #putBlob(
+    { key, bytes }: ReceivedEntry,
+    body: UploadBody | undefined,
+    stored: Set<Digest>,
+  ): Promise<{ readonly digest: Digest; readonly size: number }> {
+    const { blobs } = this.#context.services.storage;
+    if (bytes !== undefined) {
+      const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+      if (!stored.has(digest)) {
+        const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        await blobs.put(digest, bytes.length, { open: () => Readable.from([whole], { objectMode: false }) });
+      }
+      stored.add(digest);
+      return { digest, size: bytes.length };
+    }
+    if (body === undefined) {
+      const { plugin } = this.#context.definition;
+      throw new EntrepotError('plugin', `Plugin ${plugin.id} gives no bytes for ${key}, and the request has none`);
+    }
+    const { digest, size, path } = body;
+    if (!stored.has(digest)) {
+      await blobs.put(
+        digest,
+        size,
+        size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path },
+      );
+    }
+    stored.add(digest);
+    return { digest, size };
+  }
+}
+
+/** 201 for what is new, 200 for what was replaced, 204 for a delete. */
+function defaultReply(
+  request: EngineRequest,
+  upload: UploadResource,
+  kept: Entry | undefined,
+  put: readonly Entry[],
+): ChangeReply {
+  if (upload.action === 'delete') return { status: 204 };
+  const entry = put.find(({ key }) => key === upload.key) ?? put[0];
+  return {
+    status: kept === undefined ? 201 : 200,
+    headers: {
+      ...(entry !== undefined && { ETag: `"${entry.digest}"` }),
+      Location: `${request.baseUrl}${request.rawPath}`,
+    },
+  };
+}
+
+/** What a hook tells a client, as a reply. */
+export function changeReply(
+  { name }: RepositoryDefinition,
+  { method }: EngineRequest,
+  resource: string,
+  { status, headers, mediaType, body = '' }: ChangeReply,
+): EngineReply {
+  const bytes = Buffer.from(body);
+  return {
+    status,
+    headers: mergeHeaders(
+      {
+        ...(mediaType !== undefined && { 'Content-Type': mediaType, 'X-Content-Type-Options': 'nosniff' }),
+        ...(status !== 204 && { 'Content-Length': String(bytes.length) }),
+        'Cache-Control': 'no-store',
+        'X-Cache': xCache('upload'),
+        'Cache-Status': cacheStatus({ name: 'upload' }),
+      },
+      headers,
+    ),
+    body: method === 'HEAD' || status === 204 || bytes.length === 0 ? undefined : bytes,
+    outcome: outcomeOf(name, resource, { name: 'upload' }),
+  };
+}
+
+/** `If-Match` and `If-None-Match` of a change (RFC 9110 §13.1.1, §13.1.2). @returns whether there were any. */
+function checkConditions(request: EngineRequest, kept: Entry | undefined): boolean {
+  const match = request.header('if-match');
+  const noMatch = request.header('if-none-match');
+  const matches = (header: string): boolean => kept !== undefined && noneMatch(header, `"${kept.digest}"`);
+  if ((match !== undefined && !matches(match)) || (noMatch !== undefined && matches(noMatch))) {
+    throw new EntrepotError(
+      'precondition-failed',
+      'The file is not in the state that If-Match or If-None-Match asks for',
+    );
+  }
+  return match !== undefined || noMatch !== undefined;
+}
+
+/** The error for an entry that is not there. */
+export function missing(key: string): EntrepotError {
+  return new EntrepotError('not-found', `${key} does not exist`);
+}
+
+function exists(key: string): EntrepotError {
+  return new EntrepotError('conflict', `${key} exists already, and this repository does not overwrite`);
+}

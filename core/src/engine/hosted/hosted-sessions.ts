@@ -1,0 +1,123 @@
+import type { Caller } from '../../api/access.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { ChangeReply, SessionState } from '../../api/hosted.js';
+import type { SessionResource } from '../../api/resource.js';
+import { changeReply, type HostedChanges } from './hosted-changes.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { tooLarge } from '../store/upload-body.js';
+import type { SessionName, SessionPart } from '../store/upload-sessions.js';
+
+/** What sessions of a repository are served with. */
+export interface HostedSessionsContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly changes: HostedChanges;
+}
+
+/** Serves the steps of uploads whose bytes come in several requests. */
+export class HostedSessions {
+  readonly #context: HostedSessionsContext;
+
+  constructor(context: HostedSessionsContext) {
+    this.#context = context;
+  }
+
+  async step(request: EngineRequest, session: SessionResource, caller: Caller): Promise<EngineReply> {
+    this.#context.changes.admit(session.upload);
+    const { sessions } = this.#context.services.storage;
+    switch (session.action) {
+      case 'open':
+        return await this.#open(request, session, caller);
+      case 'append':
+        return await this.#inPlace(request, session, async (name) =>
+          this.#reply(request, session, await sessions.append(name, partOf(request, session))),
+        );
+      case 'complete':
+        return await this.#inPlace(request, session, (name) => this.#complete(request, session, name, caller));
+      case 'status':
+        return this.#reply(request, session, await sessions.state(this.#nameOf(session)));
+      case 'cancel':
+        return this.#reply(request, session, await sessions.cancel(this.#nameOf(session)));
+    }
+  }
+
+  /** A session, unless what it would bring is already here and can be linked. */
+  async #open(request: EngineRequest, session: SessionResource, caller: Caller): Promise<EngineReply> {
+    const { definition, services, changes } = this.#context;
+    if (session.upload !== undefined) {
+      try {
+        return await changes.change(request, session.upload, caller);
+      } catch (error) {
+        if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
+      }
+    }
+    const state = await services.storage.sessions.begin(definition.name, session.scope, caller.name);
+    return this.#reply(request, session, state);
+  }
+
+  async #complete(
+    request: EngineRequest,
+    session: SessionResource,
+    name: SessionName,
+    caller: Caller,
+  ): Promise<EngineReply> {
+    const { definition, services, changes } = this.#context;
+    const { upload } = session;
+    if (upload === undefined)
+      throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} completes a session, but names no upload`);
+    const { sessions, spools } = services.storage;
+    const body = await sessions.complete(name, partOf(request, session), spools.newPath());
+    try {
+      if (body.size > upload.maxBytes) throw tooLarge(upload.maxBytes);
+      return await changes.receive(request, upload, caller, body);
+    } finally {
+      await body.release();
+    }
+  }
+
+  /** Whoever adds at the wrong place is told where the right one is. */
+  async #inPlace(
+    request: EngineRequest,
+    session: SessionResource,
+    add: (name: SessionName) => Promise<EngineReply>,
+  ): Promise<EngineReply> {
+    const name = this.#nameOf(session);
+    try {
+      return await add(name);
+    } catch (error) {
+      if (!(error instanceof EntrepotError) || error.kind !== 'range-not-satisfiable') throw error;
+      const state = await this.#context.services.storage.sessions.state(name);
+      const { message, code } = error as EntrepotError;
+      const { headers = {} } = this.#told(request, { ...session, action: 'status' }, state);
+      throw new EntrepotError('range-not-satisfiable', message, { code, headers });
+    }
+  }
+
+  #reply(request: EngineRequest, session: SessionResource, state: SessionState): EngineReply {
+    return changeReply(this.#context.definition, request, session.class, this.#told(request, session, state));
+  }
+
+  #told({ baseUrl }: EngineRequest, session: SessionResource, state: SessionState): ChangeReply {
+    const { protocol, plugin } = this.#context.definition;
+    const told = protocol.sessionReply?.(session, state, { baseUrl });
+    if (told === undefined)
+      throw new EntrepotError('plugin', `Plugin ${plugin.id} routes to sessions, but has no sessionReply`);
+    return told;
+  }
+
+  #nameOf({ scope, id = '' }: SessionResource): SessionName {
+    return { repository: this.#context.definition.name, scope, id };
+  }
+}
+
+function partOf(request: EngineRequest, { range, maxBytes }: SessionResource): SessionPart {
+  const announced = request.header('content-length');
+  return {
+    body: request.body as AsyncIterable<Buffer>,
+    length: announced === undefined ? undefined : Number(announced),
+    range,
+    maxBytes,
+    signal: request.signal,
+  };
+}

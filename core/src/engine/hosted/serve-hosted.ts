@@ -1,0 +1,100 @@
+import type { Entry } from '../../api/entry-index.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { Admission } from '../policy/admission.js';
+import { missing } from './hosted-changes.js';
+import { HostedDocuments } from './hosted-documents.js';
+import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
+import { judgeKept } from '../fetch/judge-kept.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import type { Representations } from '../reply/representations.js';
+import { respond } from '../reply/respond.js';
+
+/** What hosted serving works with. */
+export interface HostedServingContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly admission: Admission;
+  readonly representations: Representations;
+}
+
+/** Serves what a hosted repository has: we are the origin. */
+export class HostedServing {
+  readonly #context: HostedServingContext;
+  readonly #documents: HostedDocuments;
+  readonly #hot = new HotReplies();
+
+  constructor(context: HostedServingContext) {
+    this.#context = context;
+    this.#documents = new HostedDocuments(context);
+  }
+
+  async serve(request: EngineRequest, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
+    const { definition, services, admission } = this.#context;
+    const known = services.storage.entries.revision(definition.name);
+    const revision = typeof known === 'number' ? known : await known;
+    const ready = this.#ready(request, resource);
+    if (ready !== undefined) return ready;
+    if (resource.kind === 'document' && resource.fromEntries !== undefined) {
+      const { coordinates } = resource;
+      if (coordinates !== undefined) admission.require(resource, coordinates, undefined, request);
+      await admission.requireContents(resource, { coordinates }, request);
+      return await this.#documents.serve(request, resource, resource.fromEntries, revision);
+    }
+    const entry = await services.storage.entries.find(definition.name, resource.key);
+    if (entry === undefined) throw missing(resource.key);
+    return await this.#serveKept(request, resource, entry);
+  }
+
+  async #serveKept(
+    request: EngineRequest,
+    resource: ArtifactResource | DocumentResource,
+    entry: Entry,
+  ): Promise<EngineReply> {
+    const { admission, services, representations } = this.#context;
+    const revision = services.policy.revision();
+    const judgement = await judgeKept({ admission }, request, resource, entry);
+    const now = services.clock.now();
+    const shown = await representations.kept(request, resource, entry, { name: 'hit' }, judgement);
+    if (shown === undefined)
+      throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
+    const reply = await respond(request, shown);
+    admission.record(request, resource, judgement);
+    if (isPlain(resource) && HotReplies.suits(request)) {
+      this.#hot.set(
+        this.#hotKey(request, resource, entry),
+        entry,
+        revision,
+        { now, until: Infinity },
+        { reply, judgement },
+      );
+    }
+    return reply;
+  }
+
+  #hotKey(request: EngineRequest, resource: ArtifactResource | DocumentResource, { coordinates }: Entry): string {
+    const { admission } = this.#context;
+    const key = plainHotKey(resource, admission.callerOf(request));
+    return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
+  }
+
+  /** The reply that was given to others a moment ago. */
+  #ready(request: EngineRequest, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
+    const { admission, definition, services } = this.#context;
+    if (!isPlain(resource) || !HotReplies.suits(request)) return undefined;
+    const entry = services.storage.entries.peek(definition.name, resource.key);
+    if (entry === undefined) return undefined;
+    const revision = services.policy.revision();
+    const hot = this.#hot.get(this.#hotKey(request, resource, entry), request, entry, revision, services.clock.now());
+    if (hot === undefined) return undefined;
+    services.storage.entries.accessed(entry);
+    admission.record(request, resource, hot.judgement);
+    return hot.reply;
+  }
+}
+
+/** Whether the bytes are sent as they are kept. */
+function isPlain(resource: ArtifactResource | DocumentResource): boolean {
+  return resource.kind === 'artifact' || (resource.rewritten !== true && resource.fromEntries === undefined);
+}

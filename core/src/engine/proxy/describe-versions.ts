@@ -1,0 +1,51 @@
+import type { PackageCoordinates } from '../../api/coordinates.js';
+import { asEntrepotError } from '../../api/errors.js';
+import { factsOf, type Admission } from '../policy/admission.js';
+import type { Flights } from '../fetch/flights.js';
+import type { ArtifactDescription } from '../../api/protocol.js';
+import type { DescribedVersion, EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { resourceAt } from './resource-at.js';
+
+interface DescribeContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly flights: Flights;
+  readonly admission: Admission;
+}
+
+const NOTHING: ArtifactDescription = { integrity: [] };
+
+/** What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. */
+export async function describeVersions(
+  { definition, services, flights, admission }: DescribeContext,
+  subject: PackageCoordinates,
+  keptOnly: boolean,
+): Promise<readonly DescribedVersion[]> {
+  const { protocol, kind } = definition;
+  const { ecosystem, name } = subject;
+  const rawPath = kind === 'hosted' ? undefined : protocol.documentPath?.(subject);
+  if (rawPath === undefined) return [];
+  try {
+    const resource = resourceAt(definition, rawPath);
+    if (resource?.kind !== 'document' && resource?.kind !== 'artifact') return [];
+    // A name that nobody may have is not told to an upstream.
+    admission.requireName({ coordinates: { ecosystem, name } });
+    const document = resource.kind === 'document' ? resource : resource.describedBy;
+    if (document === undefined) return [];
+    if (keptOnly && (await services.storage.entries.find(definition.name, document.key)) === undefined) return [];
+    const descriptions =
+      resource.kind === 'document'
+        ? (await flights.descriptionsIn(resource)).values()
+        : [await flights.describe(resource)];
+    const versions = new Map<string, DescribedVersion>();
+    for (const description of descriptions) {
+      const { coordinates, integrity } = description ?? NOTHING;
+      const version = coordinates?.version;
+      if (version === undefined || coordinates?.name !== name || versions.has(version)) continue;
+      versions.set(version, { coordinates, integrity, facts: factsOf(description) ?? {} });
+    }
+    return [...versions.values()];
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `describing ${name} failed`);
+  }
+}

@@ -1,0 +1,18 @@
+import { Readable } from 'node:stream';
+import type { Resource } from '../../api/resource.js';
+import type { RepositoryDefinition } from '../store/repository.js';
+import { requestHead } from '../request/request-head.js';
+
+/** What a client would name that asks for `rawPath`. For questions of the server itself. @throws EntrepotError as `route` */
+export function resourceAt({ protocol, plugin }: RepositoryDefinition, rawPath: string): Resource | undefined {
+  const request = {
+    method: 'GET',
+    rawPath,
+    rawQuery: '',
+    header: () => undefined,
+    body: Readable.from([]),
+    baseUrl: '',
+    signal: new AbortController().signal,
+  };
+  return protocol.route(requestHead(request, plugin));
+}

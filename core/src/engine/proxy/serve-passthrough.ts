@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { AdaptContext, AdaptedReply } from '../../api/protocol.js';
+import type { PassthroughResource } from '../../api/resource.js';
+import type { Admission } from '../policy/admission.js';
+import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';
+import { readRequestBody } from '../request/request-body.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { sandboxFor } from '../reply/sandbox.js';
+import { readBody } from '../upstream/upstream-reply.js';
+import { placeOf, type UpstreamQuery, type Upstreams } from '../upstream/upstreams.js';
+
+/** A reply up to this size may be shared; bytes. */
+const MAX_SHARED = 1024 * 1024;
+
+/** What a shared reply is kept as. */
+interface SharedReply {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly body: string;
+}
+
+/** Asks the upstream every time: search, audit. Nothing is kept but, where the protocol says so, the reply for a short while. */
+export class PassthroughServing {
+  readonly #definition: RepositoryDefinition;
+  readonly #services: EngineServices;
+  readonly #upstreams: Upstreams;
+  readonly #admission: Admission;
+
+  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams, admission: Admission) {
+    this.#definition = definition;
+    this.#services = services;
+    this.#upstreams = upstreams;
+    this.#admission = admission;
+  }
+
+  async serve(request: EngineRequest, resource: PassthroughResource): Promise<EngineReply> {
+    const asked = request.method === 'HEAD' ? 'GET' : request.method;
+    if (asked !== resource.method) {
+      throw new EntrepotError('method-not-allowed', `This takes ${resource.method}`, {
+        headers: { Allow: resource.method },
+      });
+    }
+    for (const coordinates of resource.names ?? []) this.#admission.requireName({ coordinates });
+    const body =
+      resource.method === 'POST'
+        ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)
+        : Buffer.alloc(0);
+    const answer = await this.#answered(resource, body);
+    if (answer !== undefined) return this.#reply(request, resource, { name: 'local' }, answer);
+    const shareKey = resource.shareFor === undefined ? undefined : this.#shareKey(resource, body);
+    const shared = shareKey === undefined ? undefined : await this.#services.hotCache.get(shareKey);
+    if (shared !== undefined) {
+      const { status, mediaType, body: text } = JSON.parse(shared) as SharedReply;
+      return this.#reply(request, resource, { name: 'hit' }, { status, mediaType, body: Buffer.from(text, 'base64') });
+    }
+    const reply = await this.#exchange(request, resource, body);
+    if (shareKey !== undefined && reply.status === 200 && reply.body.length <= MAX_SHARED) {
+      const kept: SharedReply = { ...reply, body: Buffer.from(reply.body).toString('base64') };
+      await this.#services.hotCache.set(shareKey, JSON.stringify(kept), resource.shareFor ?? 0);
+    }
+    return this.#reply(request, resource, { name: 'bypass' }, reply);
+  }
+
+  /** The reply from the database of a scanner, in the shape of the upstream's. */
+  async #answered(resource: PassthroughResource, body: Buffer): Promise<AdaptedReply | undefined> {
+    const { answer } = this.#services;
+    const { protocol, plugin } = this.#definition;
+    if (answer === undefined || resource.answerPath === undefined) return undefined;
+    try {
+      const adapted = protocol.adaptRequest?.(resource, body, { leaves: false, admits: () => true });
+      const question = { method: resource.method === 'POST' ? 'POST' : 'GET', path: resource.answerPath } as const;
+      const reply = await answer({ ...question, body: adapted?.body ?? body });
+      if (reply === undefined) return undefined;
+      const bytes = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+      return protocol.adaptReply?.(resource, { status: reply.status, body: bytes }, body) ?? reply;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+    }
+  }
+
+  async #exchange(request: EngineRequest, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
+    const { protocol, plugin } = this.#definition;
+    const adapts = resource.adapted === true;
+    try {
+      const adapted = adapts ? protocol.adaptRequest?.(resource, body, this.#leaving) : undefined;
+      const mediaType = adapted?.mediaType ?? request.header('content-type');
+      const reply = await this.#ask({
+        method: adapted?.method ?? resource.method,
+        ...placeOf(adapted === undefined ? resource : { ...resource, upstreamPath: adapted.upstreamPath }),
+        headers: {
+          accept: resource.accept ?? '*/*',
+          'accept-encoding': 'identity',
+          ...(resource.method === 'POST' && mediaType !== undefined && { 'content-type': mediaType }),
+        },
+        body: resource.method === 'POST' ? (adapted?.body ?? body) : undefined,
+        signal: AbortSignal.any([request.signal, AbortSignal.timeout(this.#definition.limits.totalTimeout)]),
+        skipUnhealthy: false,
+      });
+      return (adapts ? protocol.adaptReply?.(resource, reply, body) : undefined) ?? reply;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+    }
+  }
+
+  async #ask(query: UpstreamQuery): Promise<{ status: number; mediaType: string; body: Buffer }> {
+    const reply = await this.#upstreams.fetch(query);
+    return {
+      status: reply.status,
+      mediaType: reply.headers['content-type'] ?? 'application/octet-stream',
+      body: await readBody(reply, reply.url, this.#definition.limits.maxDocumentBytes),
+    };
+  }
+
+  #reply(request: EngineRequest, { name }: PassthroughResource, facts: CacheFacts, reply: AdaptedReply): EngineReply {
+    const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body);
+    return {
+      status: reply.status,
+      headers: {
+        'Content-Type': reply.mediaType,
+        'Content-Length': String(body.length),
+        'Cache-Control': 'no-store',
+        'X-Cache': xCache(facts.name),
+        'Cache-Status': cacheStatus(facts),
+        'X-Content-Type-Options': 'nosniff',
+        ...sandboxFor(reply.mediaType),
+      },
+      body: request.method === 'HEAD' ? undefined : body,
+      outcome: outcomeOf(this.#definition.name, name, facts),
+    };
+  }
+
+  get #leaving(): AdaptContext {
+    return { leaves: true, admits: (coordinates) => this.#admission.admitsName(coordinates) };
+  }
+
+  #shareKey({ name, upstreamPath, upstreamScope }: PassthroughResource, body: Buffer): string {
+    const hash = createHash('sha256')
+      .update(`${upstreamScope ?? ''} ${upstreamPath}\n`)
+      .update(body)
+      .digest('hex');
+    return `passthrough:${this.#definition.name}:${name}:${hash}`;
+  }
+}

@@ -1,0 +1,33 @@
+import type { LocalResource } from '../../api/resource.js';
+import { headerIn, mergeHeaders } from '../request/merge-headers.js';
+import { cacheStatus, outcomeOf, xCache } from './outcome.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import { sandboxFor } from './sandbox.js';
+
+/** The reply for a resource that needs neither storage nor upstream. */
+export function localReply(
+  repository: string,
+  request: EngineRequest,
+  { status, headers, body = '' }: LocalResource,
+): EngineReply {
+  const bytes = Buffer.from(body);
+  const type = headerIn(headers, 'content-type');
+  return {
+    status,
+    headers: mergeHeaders(
+      {
+        'Cache-Control': 'no-store',
+        'X-Content-Type-Options': 'nosniff',
+        ...(bytes.length > 0 && sandboxFor(type ?? '')),
+      },
+      headers,
+      {
+        'Content-Length': String(bytes.length),
+        'X-Cache': xCache('local'),
+        'Cache-Status': cacheStatus({ name: 'local' }),
+      },
+    ),
+    body: request.method === 'HEAD' || bytes.length === 0 ? undefined : bytes,
+    outcome: outcomeOf(repository, 'local', { name: 'local' }),
+  };
+}

@@ -1,0 +1,346 @@
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '../../api/blob-store.js';
+import type { Content } from '../../api/content.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { DocumentBytes, RenderedDocument, RewriteContext } from '../../api/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { Judgement } from '../policy/judgement.js';
+import type { Admission } from '../policy/admission.js';
+import { SMALL_BLOB } from '../store/blob-cache.js';
+import { bareMediaType, contentOf } from '../store/content.js';
+import type { FlightHead } from '../fetch/flight.js';
+import type { Flights } from '../fetch/flights.js';
+import type { KeptKeys } from '../store/kept-keys.js';
+import { mergeHeaders } from '../request/merge-headers.js';
+import type { CacheFacts } from './outcome.js';
+import { type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
+import type { EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { cacheControlUntil, type Representation } from './respond.js';
+
+/** A document below this size is not worth compressing. Bytes. */
+const MIN_COMPRESSED = 1024;
+const COMPRESSIBLE = /^text\/|[/+](?:json|xml|yaml|x-yaml|javascript)$|install-v1\+json/;
+
+/** What stands for the digest of a document that is not there. */
+const NO_DOCUMENT = 'none';
+const NO_KEYS: KeptKeys = { keys: [], mark: '' };
+
+/** What representations are made with. */
+export interface RepresentationContext {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly flights: Flights;
+  readonly admission: Admission;
+}
+
+/** Makes what clients get out of what is kept, or coming. */
+export class Representations {
+  readonly #context: RepresentationContext;
+
+  constructor(context: RepresentationContext) {
+    this.#context = context;
+  }
+
+  /** The representation of a kept entry that was judged, or `undefined` when its blob turns out to be missing. */
+  async kept(
+    request: EngineRequest,
+    resource: ArtifactResource | DocumentResource,
+    entry: Entry,
+    facts: CacheFacts,
+    judgement: Judgement | undefined,
+  ): Promise<Representation | undefined> {
+    const { clock, storage } = this.#context.services;
+    storage.entries.accessed(entry);
+    const age = Math.max(0, Math.floor((clock.now() - entry.checkedAt) / 1000));
+    if (resource.kind === 'document' && resource.rewritten === true) {
+      try {
+        return { ...(await this.rewritten(request, resource, entry, undefined, facts)), age };
+      } catch (error) {
+        if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return this.missing(entry);
+        throw error;
+      }
+    }
+    const open = await this.#opener(entry);
+    return open === undefined
+      ? this.missing(entry)
+      : { ...this.#asStored(resource, entry, facts, judgement), age, open };
+  }
+
+  /** The representation of a body whose entry is still being kept. */
+  ahead(
+    resource: ArtifactResource,
+    entry: Entry,
+    { spool }: FlightHead,
+    facts: CacheFacts,
+    judgement: Judgement | undefined,
+  ): Representation {
+    const open = (range?: ByteRange): Buffer | Readable =>
+      (range === undefined ? spool.bytes : undefined) ?? spool.follow(range);
+    return { ...this.#asStored(resource, entry, facts, judgement), age: 0, open };
+  }
+
+  #asStored(
+    resource: ArtifactResource | DocumentResource,
+    entry: Entry,
+    facts: CacheFacts,
+    judgement: Judgement | undefined,
+  ): Omit<Representation, 'open'> {
+    return {
+      ...this.base(resource, entry, facts, { changesAt: judgement?.decision.nextChangeAt }),
+      size: entry.size,
+      etag: `"${entry.digest}"`,
+      lastModified: entry.lastModified,
+      ranges: true,
+    };
+  }
+
+  /** Notes that the bytes of `entry` are not there: it is a miss. */
+  missing(entry: Entry): undefined {
+    const { storage, logger } = this.#context.services;
+    logger.error(
+      { repository: entry.repository, key: entry.key, digest: entry.digest },
+      'a blob is missing or has the wrong size',
+    );
+    storage.blobs.forget(entry.digest);
+    storage.entries.forget(entry.repository, entry.key);
+    return undefined;
+  }
+
+  async #opener({ digest, size }: Entry): Promise<((range?: ByteRange) => Buffer | Promise<Readable>) | undefined> {
+    const { blobs } = this.#context.services.storage;
+    if (size <= SMALL_BLOB) {
+      const bytes = blobs.peek(digest) ?? (await blobs.read(digest, size));
+      return bytes && ((range) => (range === undefined ? bytes : bytes.subarray(range.start, range.end + 1)));
+    }
+    if (!(await blobs.confirm(digest, size))) return undefined;
+    return async (range) => {
+      const stream = await blobs.open(digest, size, range);
+      if (stream === undefined)
+        throw new EntrepotError('storage', `The blob ${digest} is missing`, { code: 'BLOB_MISSING' });
+      return stream;
+    };
+  }
+
+  /** The representation of a body that is still coming. */
+  coming(resource: ArtifactResource | DocumentResource, head: FlightHead, facts: CacheFacts): Representation {
+    return {
+      ...this.base(resource, head, facts),
+      size: head.size,
+      etag: head.digest && `"${head.digest}"`,
+      lastModified: head.lastModified,
+      ranges: true,
+      open: (range) => head.spool.follow(range),
+    };
+  }
+
+  /**
+   * The representation of a rewritten document.
+   * @param entry absent: there is no document, it is made from what is kept below its `keptBelow`
+   * @param content the stored bytes, where they are not in the store
+   */
+  async rewritten(
+    request: EngineRequest,
+    resource: DocumentResource,
+    entry: Entry | undefined,
+    content: Content | undefined,
+    facts: CacheFacts,
+  ): Promise<Representation> {
+    const { services } = this.#context;
+    const stored = entry ?? { digest: NO_DOCUMENT, size: 0, mediaType: 'application/octet-stream', headers: {} };
+    const encoding = chooseEncoding(request, resource.mediaType ?? stored.mediaType, stored.size);
+    const kept = await this.#keptKeys(resource);
+    const found = this.#context.admission.contents.mark(resource.coordinates);
+    const key = this.#renditionKey(request, resource, `${sourceOf(stored)} ${kept.mark} ${found}`, encoding);
+    const rendition =
+      services.storage.renditions.peek(key, services.clock.now()) ??
+      (await services.storage.renditions.make(key, encoding, () =>
+        this.#rewrite(request, resource, entry, kept.keys, content),
+      ));
+    return this.ofRendition(resource, stored, rendition, facts);
+  }
+
+  /** The representation of a document that was made before. */
+  ofRendition(
+    resource: DocumentResource,
+    entry: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
+    rendition: Rendition,
+    facts: CacheFacts,
+  ): Representation {
+    return {
+      ...this.base(resource, entry, facts, rendition),
+      size: rendition.size,
+      etag: rendition.etag,
+      // The upstream's date says nothing of what policy and we have made of the document since.
+      lastModified: rendition.lastModified,
+      vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
+      encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
+      ranges: false,
+      open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
+    };
+  }
+
+  async #keptKeys({ keptBelow }: DocumentResource): Promise<KeptKeys> {
+    if (keptBelow === undefined) return NO_KEYS;
+    return await this.#context.services.storage.entries.keys.find(this.#context.definition.name, keptBelow);
+  }
+
+  #renditionKey(request: EngineRequest, resource: DocumentResource, source: string, encoding: Encoding): string {
+    return `${source} ${resource.key} ${resource.variant ?? ''} ${this.#context.services.policy.revision()} ${encoding} ${this.#context.definition.name} ${request.baseUrl}`;
+  }
+
+  async #rewrite(
+    request: EngineRequest,
+    resource: DocumentResource,
+    entry: Entry | undefined,
+    keptKeys: readonly string[],
+    unstored: Content | undefined,
+  ): Promise<RenditionSource> {
+    const { definition, flights } = this.#context;
+    const mediaType = resource.mediaType ?? entry?.mediaType ?? 'application/octet-stream';
+    const content =
+      unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
+    const descriptions =
+      entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry.digest, content);
+    const { context, changesAt } = await this.rewriteContext(request, resource, {
+      descriptions,
+      headers: entry?.headers ?? {},
+      keptKeys,
+    });
+    const { protocol, plugin } = definition;
+    if (protocol.rewrite === undefined)
+      throw new EntrepotError(
+        'plugin',
+        `Plugin ${plugin.id} says that ${resource.key} is rewritten, but has no rewrite`,
+      );
+    const { bytes, headers } = await made(
+      plugin.id,
+      'rewrite',
+      () => protocol.rewrite?.(resource, content, { ...context, isAbsent: entry === undefined }) as DocumentBytes,
+    );
+    return { bytes, headers, mediaType, changesAt };
+  }
+
+  /** What hooks that make documents are given, and when policy can change what they make by time alone. */
+  async rewriteContext(
+    request: EngineRequest,
+    { coordinates }: DocumentResource,
+    known: Pick<RewriteContext, 'descriptions' | 'headers' | 'keptKeys'>,
+  ): Promise<{ context: RewriteContext; changesAt: () => number | undefined }> {
+    const { admission } = this.#context;
+    const found = await admission.contents.of(coordinates);
+    let earliest = Infinity;
+    const notice = (at: number): void => {
+      earliest = Math.min(earliest, at);
+    };
+    return {
+      context: { baseUrl: request.baseUrl, ...known, ...admission.lister(notice, request.baseUrl, found) },
+      changesAt: () => (earliest === Infinity ? undefined : earliest),
+    };
+  }
+
+  /**
+   * What all representations of `stored` say.
+   * @param made what the protocol made of it, with headers of its own
+   */
+  base(
+    resource: ArtifactResource | DocumentResource,
+    stored: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
+    facts: CacheFacts,
+    made: Pick<Rendition, 'headers' | 'changesAt'> = {},
+  ): Pick<
+    Representation,
+    'repository' | 'resource' | 'mediaType' | 'cacheControl' | 'changesAt' | 'headers' | 'facts'
+  > {
+    const { definition, services } = this.#context;
+    const cacheControl = definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache';
+    return {
+      repository: definition.name,
+      resource: resource.class,
+      mediaType: resource.mediaType ?? stored.mediaType,
+      cacheControl: cacheControlUntil(cacheControl, made.changesAt, services.clock.now()),
+      changesAt: made.changesAt,
+      headers: headersOf(resource, stored, made.headers),
+      facts,
+    };
+  }
+}
+
+/** Names the source of a rewritten document: its bytes, and the headers that the protocol is given with them. */
+function sourceOf({ digest, headers }: { readonly digest: string; readonly headers: Entry['headers'] }): string {
+  return Object.keys(headers).length === 0 ? digest : `${digest} ${JSON.stringify(headers)}`;
+}
+
+/** The kept headers, and those that the resource and the protocol want instead or besides. */
+function headersOf(
+  resource: ArtifactResource | DocumentResource,
+  { headers: kept, digest }: { readonly headers: Entry['headers']; readonly digest?: string | undefined },
+  rendered: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const { replyHeaders, digestHeader } = resource;
+  const attached =
+    resource.kind === 'artifact' && resource.attachment === true && kept['content-disposition'] === undefined;
+  // What was kept may name the bytes by another algorithm.
+  const named =
+    digestHeader !== undefined &&
+    digest !== undefined &&
+    digest !== NO_DOCUMENT &&
+    kept[digestHeader.toLowerCase()] === undefined;
+  if (!attached && rendered === undefined && replyHeaders === undefined && !named) return kept;
+  const own = mergeHeaders(
+    attached
+      ? { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }
+      : undefined,
+    rendered,
+    named ? { [digestHeader]: digest } : undefined,
+    replyHeaders,
+  );
+  const merged = mergeHeaders(own, kept, own);
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
+}
+
+/** The coding for a document of `size` bytes: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */
+export function chooseEncoding(request: EngineRequest, mediaType: string, size: number): Encoding {
+  if (size < MIN_COMPRESSED || !acceptsGzip(request)) return 'identity';
+  return COMPRESSIBLE.test(bareMediaType(mediaType)) ? 'gzip' : 'identity';
+}
+
+/** Whether the client takes gzip. */
+export function acceptsGzip(request: EngineRequest): boolean {
+  const accepted = request.header('accept-encoding');
+  return accepted?.includes('gzip') === true && !/gzip\s*;\s*q=0(?:\.0*)?(?:$|[\s,])/.test(accepted);
+}
+
+/** Calls a hook that makes a document; what fails in it, also later, is the plugin's. */
+export async function made(
+  plugin: string,
+  name: string,
+  call: () => DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>,
+): Promise<RenderedDocument> {
+  const result = await hook(plugin, name, call);
+  const isBytes = typeof result === 'string' || Symbol.asyncIterator in result || Symbol.iterator in result;
+  const { bytes, headers } = isBytes ? { bytes: result as DocumentBytes } : (result as RenderedDocument);
+  return { bytes: guarded(plugin, name, bytes), headers };
+}
+
+/** Calls a hook; what fails in it is the plugin's. */
+export async function hook<Result>(
+  plugin: string,
+  name: string,
+  call: () => Result | Promise<Result>,
+): Promise<Result> {
+  try {
+    return await call();
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin} failed`);
+  }
+}
+
+async function* guarded(plugin: string, name: string, bytes: DocumentBytes): AsyncGenerator<Uint8Array | string> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin} failed`);
+  }
+}

@@ -1,0 +1,38 @@
+import type { RequestHead } from '../../api/protocol.js';
+import { parseRequestPath, type PathRules } from './request-path.js';
+import type { EngineRequest } from './request.js';
+
+/**
+ * What a protocol sees of `request`.
+ * @throws EntrepotError `bad-request` for a path that is not safe
+ */
+export function requestHead(request: EngineRequest, rules: PathRules): RequestHead {
+  const { segments, trailingSlash } = parseRequestPath(request.rawPath, rules);
+  return new Head(request, segments, trailingSlash);
+}
+
+/** A request head that parses the query only for protocols that look at it. */
+class Head implements RequestHead {
+  readonly method: string;
+  readonly mount: string | undefined;
+  readonly segments: readonly string[];
+  readonly trailingSlash: boolean;
+  readonly rawQuery: string;
+  /** Not a method: plugins take a head apart. */
+  readonly header: (name: string) => string | undefined;
+  #query: URLSearchParams | undefined;
+
+  constructor(request: EngineRequest, segments: readonly string[], trailingSlash: boolean) {
+    this.method = request.method === 'HEAD' ? 'GET' : request.method;
+    this.mount = request.mount;
+    this.segments = segments;
+    this.trailingSlash = trailingSlash;
+    this.rawQuery = request.rawQuery;
+    this.header = (name) => request.header(name);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.rawQuery);
+    return this.#query;
+  }
+}

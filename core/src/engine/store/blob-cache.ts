@@ -1,0 +1,181 @@
+import { createHash, type Hash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { BlobStore, ByteRange } from '../../api/blob-store.js';
+import type { Content } from '../../api/content.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { Logger } from '../../api/logger.js';
+import { Lru } from '../../formats/lru.js';
+import { contentOf } from './content.js';
+
+/** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
+export const SMALL_BLOB = 512 * 1024;
+
+/** The blob store behind a bounded memory for small blobs: a hit on them opens no file. */
+export class BlobCache {
+  readonly #store: BlobStore;
+  readonly #memory: Lru<Buffer>;
+  /** Blobs of which the size, or all bytes, were found right since the start. */
+  readonly #confirmed = new Lru<'size' | 'bytes'>(100_000);
+
+  readonly #logger: Logger;
+  readonly #verifiesFirstRead: boolean;
+
+  /** @param verifiesFirstRead large blobs, too, are held against their digest before they are served for the first time */
+  constructor(store: BlobStore, memory: Lru<Buffer>, logger: Logger, verifiesFirstRead = false) {
+    this.#store = store;
+    this.#memory = memory;
+    this.#logger = logger;
+    this.#verifiesFirstRead = verifiesFirstRead;
+  }
+
+  get store(): BlobStore {
+    return this.#store;
+  }
+
+  /** Stores a blob, as the store does. What is known of one that was there may be of damaged bytes. */
+  async put(...given: Parameters<BlobStore['put']>): Promise<void> {
+    await this.#store.put(...given);
+    this.forget(given[0]);
+  }
+
+  /** A small blob that is in memory. */
+  peek(digest: Digest): Buffer | undefined {
+    return this.#memory.get(digest);
+  }
+
+  /** Keeps the bytes of a blob that was just put in memory, if it is a small one. */
+  remember(digest: Digest, bytes: Buffer): void {
+    if (bytes.length <= SMALL_BLOB) this.#memory.set(digest, bytes);
+  }
+
+  /** The whole small blob, or `undefined` when the store does not have it with this size. */
+  async read(digest: Digest, size: number): Promise<Buffer | undefined> {
+    const known = this.peek(digest);
+    if (known !== undefined) return known;
+    const stream = await this.#store.open(digest, { size });
+    if (stream === undefined) return undefined;
+    const parts: Buffer[] = [];
+    let length = 0;
+    for await (const part of stream as AsyncIterable<Buffer>) {
+      parts.push(part);
+      length += part.length;
+      if (length > size) break;
+    }
+    if (length !== size) return undefined;
+    const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    // Once for each time that it comes into memory, never on a hit.
+    if (digestOf(createHash('sha256').update(bytes)) !== digest) {
+      await this.#setAside(digest);
+      return undefined;
+    }
+    this.#memory.set(digest, bytes);
+    return bytes;
+  }
+
+  /** Whether the store has the blob with this size. Asked of the store once. */
+  async confirm(digest: Digest, size: number): Promise<boolean> {
+    if (this.#confirmed.get(digest) !== undefined) return true;
+    const stored = await this.#store.stat(digest);
+    if (stored?.size !== size) return false;
+    if (this.#verifiesFirstRead && (await this.verify(digest)) !== true) return false;
+    this.#confirmed.set(digest, this.#verifiesFirstRead ? 'bytes' : 'size');
+    return true;
+  }
+
+  /**
+   * Whether the store has these very bytes. They are read for it once: of a body that many blobs make up, it is to be known
+   * before the first byte goes out.
+   */
+  async confirmBytes(digest: Digest, size: number): Promise<boolean> {
+    if (this.peek(digest) !== undefined || this.#confirmed.get(digest) === 'bytes') return true;
+    const isRight =
+      size <= SMALL_BLOB
+        ? (await this.read(digest, size)) !== undefined
+        : (await this.#store.stat(digest))?.size === size && (await this.verify(digest)) === true;
+    if (isRight) this.#confirmed.set(digest, 'bytes');
+    return isRight;
+  }
+
+  /**
+   * Holds a blob against its digest. A damaged one is set aside: it is missing from then on, and so fetched or uploaded again.
+   * @param pace is told of bytes that were read, and says when to go on
+   * @returns whether it is right; `undefined` where there is none
+   */
+  async verify(digest: Digest, pace?: (bytes: number) => Promise<void>): Promise<boolean | undefined> {
+    const stream = await this.#store.open(digest);
+    if (stream === undefined) return undefined;
+    const hash = createHash('sha256');
+    for await (const part of stream as AsyncIterable<Buffer>) {
+      hash.update(part);
+      await pace?.(part.length);
+    }
+    if (digestOf(hash) === digest) return true;
+    await this.#setAside(digest);
+    return false;
+  }
+
+  async #setAside(digest: Digest): Promise<void> {
+    this.#logger.error({ digest }, 'a blob is damaged; it is set aside, and fetched again when it is asked for');
+    this.forget(digest);
+    await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
+  }
+
+  /**
+   * A stream of the blob or a part of it, or `undefined` when the store does not have it with this size. The first one of a whole
+   * blob verifies it: where it is damaged, the stream fails before its end.
+   */
+  async open(digest: Digest, size: number, range?: ByteRange): Promise<Readable | undefined> {
+    if (!(await this.confirm(digest, size))) return undefined;
+    const stream = await this.#store.open(digest, { range, size });
+    if (stream === undefined || range !== undefined || this.#confirmed.get(digest) === 'bytes') return stream;
+    return Readable.from(this.#verified(digest, stream), { objectMode: false });
+  }
+
+  /** Passes a blob on and hashes it meanwhile. A piece is withheld until the next one is read, the last one until all is right. */
+  async *#verified(digest: Digest, stream: Readable): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    let held: Buffer | undefined;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      hash.update(piece);
+      if (held !== undefined) yield held;
+      held = piece;
+    }
+    if (digestOf(hash) !== digest) {
+      await this.#setAside(digest);
+      throw new EntrepotError('storage', `The blob ${digest} is damaged`, { code: 'BLOB_DAMAGED' });
+    }
+    this.#confirmed.set(digest, 'bytes');
+    if (held !== undefined) yield held;
+  }
+
+  /** The bytes of an entry. A small one comes from memory, or is kept there from now on. */
+  content({ key, digest, size, mediaType }: Entry): Content {
+    const read = this.#pieces.bind(this, key, digest, size);
+    return contentOf(size, mediaType, read);
+  }
+
+  async *#pieces(key: string, digest: Digest, size: number): AsyncGenerator<Uint8Array> {
+    const small = size <= SMALL_BLOB;
+    const bytes = small ? await this.read(digest, size) : undefined;
+    if (bytes !== undefined) {
+      yield bytes;
+      return;
+    }
+    const stream = small ? undefined : await this.open(digest, size);
+    if (stream === undefined)
+      throw new EntrepotError('storage', `The blob of ${key} is missing`, { code: 'BLOB_MISSING' });
+    yield* stream as AsyncIterable<Uint8Array>;
+  }
+
+  /** A blob that was found missing or damaged: memory forgets it too. */
+  forget(digest: Digest): void {
+    this.#memory.delete(digest);
+    this.#confirmed.delete(digest);
+  }
+}
+
+function digestOf(hash: Hash): Digest {
+  return `sha256:${hash.digest('hex')}`;
+}

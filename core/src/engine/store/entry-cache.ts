@@ -1,0 +1,255 @@
+import type { Clock } from '../../api/clock.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../../api/entry-index.js';
+import type { Logger } from '../../api/logger.js';
+import { Lru } from '../../formats/lru.js';
+import { inTime, LATE } from './in-time.js';
+import { KeptKeysCache } from './kept-keys.js';
+
+/** Accesses are written together, this often or this many; milliseconds and rows. */
+const FLUSH_INTERVAL = 10_000;
+const FLUSH_ROWS = 5_000;
+/** How long the end of the process waits for the last of them; milliseconds. */
+const LAST_FLUSH = 5_000;
+/** An entry's access is written again only after this long: who was last served when needs no more precision. */
+const ACCESS_RESOLUTION = 60_000;
+/** How long anybody waits for what is only noted, or is known well enough without; milliseconds. */
+const PATIENCE = 500;
+/** How often a repository that others change, too, is asked for its revision; milliseconds. */
+const REVISION_INTERVAL = 1_000;
+
+/** How far memory has followed the changes of one repository. */
+interface Followed {
+  /** The newest revision that is known; -1 before the first one. */
+  revision: number;
+  /** When it was read, on the monotonic clock. */
+  readAt: number;
+  /** The reading that is under way. */
+  reading: Promise<number> | undefined;
+  /** Whether that takes longer than anybody waits who knows an older one. */
+  isLate: boolean;
+  /** Goes up when everything that memory knows of the repository may be wrong. */
+  generation: number;
+}
+
+/**
+ * The entry index behind a bounded memory: a hit does no SQL. All changes of this process go through here, so memory is
+ * never behind them; those of other replicas to a hosted repository are noticed by its revision.
+ */
+export class EntryCache {
+  readonly #index: EntryIndex;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #known: Lru<Entry>;
+  readonly #followed = new Map<string, Followed>();
+  /** The keys below prefixes, in proxies. */
+  readonly keys: KeptKeysCache;
+  readonly #accesses = new Map<string, EntryAccess>();
+  readonly #timer: NodeJS.Timeout;
+  /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
+  #changes = 0;
+
+  constructor(index: EntryIndex, maxEntries: number, clock: Clock, logger: Logger) {
+    this.#index = index;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#known = new Lru(maxEntries);
+    this.keys = new KeptKeysCache(index, maxEntries, clock, logger);
+    this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
+  }
+
+  /** What memory knows of the entry; `undefined` says nothing. */
+  peek(repository: string, key: string): Entry | undefined {
+    return this.#known.get(this.#cacheKey(repository, key));
+  }
+
+  async find(repository: string, key: string): Promise<Entry | undefined> {
+    const known = this.peek(repository, key);
+    if (known !== undefined) return known;
+    const changes = this.#changes;
+    const entry = await this.#index.find(repository, key);
+    if (entry !== undefined && changes === this.#changes) this.#known.set(this.#cacheKey(repository, key), entry);
+    return entry;
+  }
+
+  async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const winners = await this.#index.putIfAbsent(entries);
+    for (const entry of winners) {
+      this.#remember(entry);
+      this.keys.changed(entry.repository, entry.key);
+    }
+    return winners;
+  }
+
+  async replace(entry: Entry): Promise<void> {
+    await this.#index.replace(entry);
+    this.#remember(entry);
+    this.keys.changed(entry.repository, entry.key);
+  }
+
+  /**
+   * Renews `entry`. What cannot be written in time is renewed in memory alone: the copy is right all the same.
+   * @returns the renewed entry, or `undefined` when it is no longer the one in force
+   */
+  async touch(entry: Entry, renewal: EntryRenewal): Promise<Entry | undefined> {
+    if (!(await this.#isTouched(entry, renewal))) return undefined;
+    const renewed: Entry = {
+      ...entry,
+      checkedAt: renewal.checkedAt,
+      etag: renewal.etag ?? entry.etag,
+      lastModified: renewal.lastModified ?? entry.lastModified,
+      headers: renewal.headers ?? entry.headers,
+      mediaType: renewal.mediaType ?? entry.mediaType,
+      facts: renewal.facts ?? entry.facts,
+      factsFrom: renewal.factsFrom ?? entry.factsFrom,
+    };
+    this.#remember(renewed);
+    return renewed;
+  }
+
+  async #isTouched(entry: Entry, renewal: EntryRenewal): Promise<boolean> {
+    const { repository, key, digest } = entry;
+    const touching = this.#index.touch(repository, key, digest, renewal).then(
+      (touched) => {
+        if (!touched) this.forget(repository, key);
+        return touched;
+      },
+      (error: unknown) => {
+        this.#logger.warn({ error, repository, key }, 'the renewal of an entry could not be written');
+        return true;
+      },
+    );
+    const touched = await inTime(touching, PATIENCE);
+    return touched === LATE || touched;
+  }
+
+  async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {
+    const removed = await this.#index.remove(repository, key, digest);
+    this.forget(repository, key);
+    this.keys.changed(repository, key);
+    return removed;
+  }
+
+  /** Carries `change` out. @returns whether all that it expects was so. */
+  async change(change: EntryChange): Promise<boolean> {
+    const { repository, expect, put, remove } = change;
+    const revision = await this.#index.change(change);
+    if (revision === undefined) {
+      // Memory may be what was wrong.
+      for (const { key } of expect) this.forget(repository, key);
+      return false;
+    }
+    const newest = this.#advance(repository, revision);
+    for (const key of remove) this.forget(repository, key);
+    for (const entry of put) {
+      if (newest) this.#remember(entry);
+      else this.forget(repository, entry.key);
+    }
+    return true;
+  }
+
+  /**
+   * The revision of a hosted repository that memory shows. What this process changed is in it at once, what others changed
+   * after a second at the most, if the index answers; between two looks at it this costs nothing.
+   * @returns no promise where it is known
+   */
+  revision(repository: string): number | Promise<number> {
+    const followed = this.#follow(repository);
+    if (followed.revision >= 0 && this.#clock.monotonic() - followed.readAt < REVISION_INTERVAL)
+      return followed.revision;
+    if (followed.isLate) return followed.revision;
+    followed.reading ??= this.#reread(repository, followed).finally(() => {
+      followed.reading = undefined;
+      followed.isLate = false;
+    });
+    return followed.revision < 0 ? followed.reading : this.#soon(followed, followed.reading);
+  }
+
+  /** Gives the revision in memory while the index takes long: nobody waits again for that reading. */
+  async #soon(followed: Followed, reading: Promise<number>): Promise<number> {
+    const found = await inTime(reading, PATIENCE);
+    if (found !== LATE) return found;
+    followed.isLate = followed.reading === reading;
+    return followed.revision;
+  }
+
+  async #reread(repository: string, followed: Followed): Promise<number> {
+    const readAt = this.#clock.monotonic();
+    try {
+      const found = await this.#index.revision(repository);
+      if (found > followed.revision) this.#drop(followed, found);
+    } catch (error) {
+      // What is in memory is still served while the index is out of reach.
+      if (followed.revision < 0) throw error;
+      this.#logger.warn({ error, repository }, 'the revision of a repository could not be read');
+    }
+    followed.readAt = readAt;
+    return followed.revision;
+  }
+
+  /** Notes a revision that this process made. @returns whether no newer one is known. */
+  #advance(repository: string, revision: number): boolean {
+    const followed = this.#follow(repository);
+    if (revision === followed.revision + 1) followed.revision = revision;
+    // Somebody else's came between.
+    else if (revision > followed.revision) this.#drop(followed, revision);
+    return revision === followed.revision;
+  }
+
+  #drop(followed: Followed, revision: number): void {
+    this.#changes += 1;
+    followed.generation += 1;
+    followed.revision = revision;
+  }
+
+  #follow(repository: string): Followed {
+    const followed = this.#followed.get(repository);
+    if (followed !== undefined) return followed;
+    const begun: Followed = { revision: -1, readAt: -Infinity, reading: undefined, isLate: false, generation: 0 };
+    this.#followed.set(repository, begun);
+    return begun;
+  }
+
+  /** Asks the index next time. */
+  forget(repository: string, key: string): void {
+    this.#changes += 1;
+    this.#known.delete(this.#cacheKey(repository, key));
+  }
+
+  /** Notes that `entry` was served. */
+  accessed(entry: Entry): void {
+    const key = `${entry.repository}\n${entry.key}`;
+    const now = this.#clock.now();
+    const noted = this.#accesses.get(key);
+    if (noted !== undefined && now - noted.at < ACCESS_RESOLUTION) return;
+    this.#accesses.set(key, { repository: entry.repository, key: entry.key, at: now });
+    if (this.#accesses.size >= FLUSH_ROWS) void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#accesses.size === 0) return;
+    const batch = [...this.#accesses.values()];
+    this.#accesses.clear();
+    try {
+      await this.#index.recordAccess(batch);
+    } catch (error) {
+      // Only the order of a later eviction depends on it.
+      this.#logger.warn({ error, accesses: batch.length }, 'access times could not be written');
+    }
+  }
+
+  #remember(entry: Entry): void {
+    this.#changes += 1;
+    this.#known.set(this.#cacheKey(entry.repository, entry.key), entry);
+  }
+
+  /** What was dropped is never asked for again, and leaves memory as the least recently used does. */
+  #cacheKey(repository: string, key: string): string {
+    return `${repository}\n${this.#followed.get(repository)?.generation ?? 0}\n${key}`;
+  }
+
+  async dispose(): Promise<void> {
+    clearInterval(this.#timer);
+    await inTime(this.#flush(), LAST_FLUSH);
+  }
+}

@@ -1,0 +1,167 @@
+import type { Access } from '../../api/access.js';
+import type { BlobStore } from '../../api/blob-store.js';
+import type { Clock } from '../../api/clock.js';
+import type { Content } from '../../api/content.js';
+import type { PackageCoordinates } from '../../api/coordinates.js';
+import type { Digest } from '../../api/digest.js';
+import type { EntryIndex } from '../../api/entry-index.js';
+import type { ArtifactFacts } from '../../api/facts.js';
+import type { FreshnessRule } from '../../api/freshness.js';
+import type { HotCache } from '../../api/hot-cache.js';
+import type { Integrity } from '../../api/integrity.js';
+import type { Logger } from '../../api/logger.js';
+import type { PolicyDecision, PolicyEngine, PolicyInput } from '../../api/policy.js';
+import type { PartReference, Protocol, ProtocolPlugin, Upstream } from '../../api/protocol.js';
+import type { ScanDesk } from '../../api/scan-desk.js';
+import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
+import type { Transport } from '../../api/transport.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { SharedStorage } from './shared-storage.js';
+
+/** An upstream with what the repository sends only to its origin. */
+export interface ConfiguredUpstream extends Upstream {
+  /** The `Authorization` header for this origin and no other. A secret. */
+  readonly authorization?: string | undefined;
+}
+
+/** Bounds of one repository. */
+export interface RepositoryLimits {
+  /** The longest that one fetch may take, from the request to the last byte; milliseconds. */
+  readonly totalTimeout: number;
+  /** The largest document that is taken from an upstream, in bytes (after any content coding). */
+  readonly maxDocumentBytes: number;
+  /** The largest artifact that is taken from an upstream, in bytes. `Infinity`: no bound but the disk. */
+  readonly maxArtifactBytes: number;
+  /** The largest body of a passthrough request, in bytes (after any content coding). */
+  readonly maxRequestBytes: number;
+}
+
+/** The bounds where the configuration names none. */
+export const DEFAULT_LIMITS: RepositoryLimits = {
+  totalTimeout: 1_800_000,
+  maxDocumentBytes: 256 * 1024 * 1024,
+  maxArtifactBytes: Infinity,
+  maxRequestBytes: 4 * 1024 * 1024,
+};
+
+/** One configured repository: everything that the pipeline has to know of it. */
+export interface RepositoryDefinition {
+  readonly name: string;
+  readonly kind: 'proxy' | 'hosted';
+  readonly plugin: ProtocolPlugin;
+  readonly protocol: Protocol;
+  /** In the order in which they are tried. Empty for a hosted repository. */
+  readonly upstreams: readonly ConfiguredUpstream[];
+  /** The rule of every class of the plugin, configuration applied. */
+  readonly freshness: Readonly<Record<string, FreshnessRule>>;
+  /** `auto`: a far range of a large cold artifact goes upstream by itself, unstored; `wait`: never. */
+  readonly coldRange: 'auto' | 'wait';
+  /** Whether an artifact that nothing promises an integrity for is refused. */
+  readonly requireIntegrity: boolean;
+  /** Hosts (`name` or `name:port`) that a redirect or a document may lead to although their address is private. */
+  readonly allowPrivateHosts: readonly string[];
+  readonly userAgent: string;
+  readonly limits: RepositoryLimits;
+  /** Who may read and write. */
+  readonly access: Access;
+  /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
+  readonly trustedRealms: readonly string[];
+}
+
+/** What the pipeline stands on. Shared by all repositories, but for the transport. */
+export interface EngineServices {
+  readonly blobs: BlobStore;
+  readonly entries: EntryIndex;
+  readonly hotCache: HotCache;
+  readonly transport: Transport;
+  readonly policy: PolicyEngine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly storage: SharedStorage;
+  /** Absent: nothing is scanned, and what waits for reports goes on without them, as its rule says. */
+  readonly scanDesk?: ScanDesk | undefined;
+  /**
+   * Answers from the advisory database of a scanner. `undefined`: no scanner offers that.
+   * @throws EntrepotError `scan-unavailable` when there is no database to ask
+   */
+  readonly answer?:
+    ((question: ScannerQuestion) => ScannerAnswer | undefined | Promise<ScannerAnswer | undefined>) | undefined;
+  /**
+   * When a version was first asked for or listed here, this time at the latest; milliseconds since the epoch. Called where a
+   * rule counts an age from it. `undefined`: it is not known. Quick: from memory.
+   * @param since it is a part of something that is known since then, and so as old
+   */
+  readonly firstSeen?:
+    ((repository: string, coordinates: PackageCoordinates, since?: number) => number | undefined) | undefined;
+  /** Told of what metrics count and no reply shows. */
+  readonly observer?: EngineObserver | undefined;
+}
+
+/** What policy said when somebody asked for an artifact, or for what belongs to one. */
+export interface DecisionRecord {
+  readonly repository: string;
+  readonly coordinates: PackageCoordinates;
+  readonly stage: PolicyInput['stage'];
+  readonly decision: PolicyDecision;
+  /** Whether the client was refused: also where a scan is not done in time. */
+  readonly refused: boolean;
+  /** The revision of policy, with those of the databases that it looks at. */
+  readonly revision: string;
+  /** Of the bytes, where they are known. */
+  readonly digest?: Digest | undefined;
+  /** Who asks, where that is known. */
+  readonly caller?: string | undefined;
+  /** As it was asked for: the object that `handle` was given. */
+  readonly request: EngineRequest;
+}
+
+/** Hears what the pipeline does behind replies. Must be quick and must not throw. */
+export interface EngineObserver {
+  /** An upstream answered with `status`, or `failed`; `duration` in milliseconds until the head of its reply. */
+  upstreamAnswered(repository: string, status: string, duration: number): void;
+  /** An upstream said how many requests it still takes (`ratelimit-remaining`). */
+  upstreamRemaining?(repository: string, upstream: string, remaining: number): void;
+  /** Bytes were not what the ecosystem promised. */
+  integrityFailed(repository: string): void;
+  /** Policy decided on a request for an artifact. Called for each of them, before the reply. */
+  decided?(record: DecisionRecord): void;
+}
+
+/** What a document says of one version. */
+export interface DescribedVersion {
+  readonly coordinates: PackageCoordinates;
+  readonly facts: ArtifactFacts;
+  readonly integrity: readonly Integrity[];
+}
+
+/** A repository that answers requests. */
+export interface RepositoryEngine {
+  readonly definition: RepositoryDefinition;
+  /**
+   * The reply that others got a moment ago, where it is ready and anybody may have it: what `handle` would answer, at once.
+   * `undefined` says nothing. Absent: `handle` alone answers.
+   */
+  ready?(request: EngineRequest): EngineReply | undefined;
+  /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
+  handle(request: EngineRequest): Promise<EngineReply>;
+  /**
+   * What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. Only facts that
+   * policy looks at. Empty where there is no such document; a hosted repository keeps the facts with what it has.
+   * @param keptOnly no upstream is asked for what is not kept
+   * @throws EntrepotError as a request for it would be answered
+   */
+  describe(
+    subject: PackageCoordinates,
+    options?: { readonly keptOnly?: boolean | undefined },
+  ): Promise<readonly DescribedVersion[]>;
+  /**
+   * Other bytes that something of the name `whole` is made of: kept, else fetched and kept as for a client. No policy is asked: it
+   * is for those who judge the whole. `undefined`: the protocol knows no such part, or its upstream has none.
+   * @throws EntrepotError as a request for it would be answered
+   */
+  part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
+  /** How many fetches are running. */
+  flights(): number;
+  /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */
+  dispose(grace: number): Promise<void>;
+}

@@ -1,0 +1,117 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { BlobStore } from '../../api/blob-store.js';
+import type { Clock } from '../../api/clock.js';
+import type { EntryIndex } from '../../api/entry-index.js';
+import type { Logger } from '../../api/logger.js';
+import { BlobCache } from './blob-cache.js';
+import { verifyInBackground } from './blob-verification.js';
+import { Lru } from '../../formats/lru.js';
+import { EntryCache } from './entry-cache.js';
+import { JoinedDocuments } from './joined-documents.js';
+import { Renditions } from './renditions.js';
+import { SpoolSpace } from './spool.js';
+import { UploadSessions } from './upload-sessions.js';
+
+/** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
+const MAX_SESSION_AGE = 24 * 3_600_000;
+
+/** What `createSharedStorage` is made from. */
+export interface SharedStorageOptions {
+  readonly blobs: BlobStore;
+  readonly entries: EntryIndex;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where bytes on their way are kept, best on the file system of the blobs. Processes may share it: each has a folder of its own. */
+  readonly spoolPath: string;
+  /** The bound on all spools together, and on all unfinished uploads together, in bytes. */
+  readonly maxSpoolBytes: number;
+  /** How long an upload in several requests may be left alone, in milliseconds. Default: a day. */
+  readonly maxSessionAge?: number | undefined;
+  /** The bound on bodies in memory, in bytes. */
+  readonly maxMemoryBytes: number;
+  /** The bound on entries in memory. */
+  readonly maxEntries: number;
+  /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
+  readonly verifyFirstRead?: boolean | undefined;
+  /** How fast all blobs are verified in the background, in bytes a second. Default: not at all. */
+  readonly verifyRate?: number | undefined;
+}
+
+/** The bounded memory and disk that all repositories share. */
+export interface SharedStorage {
+  readonly spools: SpoolSpace;
+  readonly sessions: UploadSessions;
+  readonly entries: EntryCache;
+  readonly blobs: BlobCache;
+  readonly renditions: Renditions;
+  readonly joined: JoinedDocuments;
+  /** Bytes of bodies that are in memory now. */
+  memoryBytes(): number;
+  dispose(): Promise<void>;
+}
+
+/** Opens the storage that repositories share. */
+export async function createSharedStorage(options: SharedStorageOptions): Promise<SharedStorage> {
+  const folder = await claimFolder(options.spoolPath);
+  const spools = new SpoolSpace(folder, options.maxSpoolBytes);
+  const sessions = await UploadSessions.open({
+    path: join(options.spoolPath, 'sessions'),
+    maxBytes: options.maxSpoolBytes,
+    maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,
+    clock: options.clock,
+  });
+  const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
+  const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
+  const blobs = new BlobCache(options.blobs, memory, options.logger, options.verifyFirstRead);
+  const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
+  const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
+  const { verifyRate = 0 } = options;
+  const endVerification = verifyRate > 0 ? verifyInBackground(blobs, verifyRate, options.logger) : undefined;
+  return {
+    spools,
+    sessions,
+    entries,
+    blobs,
+    renditions,
+    joined,
+    memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
+    async dispose() {
+      endVerification?.();
+      await entries.dispose();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Folders that this process has claimed so far. */
+let claimed = 0;
+
+/**
+ * Makes a folder for this process below `path`, and removes those of processes of this machine that are no more: what a
+ * crash left behind. In a container every process has the same number; then what the first claim finds is its own.
+ */
+async function claimFolder(path: string): Promise<string> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(path)) {
+    const [, host, pid] = /^(.*)-(\d+)-\d+$/.exec(name) ?? [];
+    if (host !== hostname()) continue;
+    const left = Number(pid) === process.pid ? claimed === 0 : !isRunning(Number(pid));
+    if (left) await rm(join(path, name), { recursive: true, force: true });
+  }
+  const folder = join(path, `${hostname()}-${process.pid}-${claimed}`);
+  claimed += 1;
+  await mkdir(folder, 0o700);
+  return folder;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process is one, too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
