@@ -12,7 +12,7 @@ import type { StandardSchema } from './options.js';
 import type {
   ArtifactResource,
   DocumentResource,
-  LocalResource,
+  LocalReply,
   PassthroughResource,
   Resource,
   SessionResource,
@@ -391,11 +391,11 @@ export type SharedAnswer =
   | {
       readonly questions: readonly SharedQuestion[];
       /** Pure. `reply` is absent after the last question. @returns `undefined`: the next question is asked */
-      readonly answer: (reply: SharedReply | undefined) => LocalResource | undefined;
+      readonly answer: (reply: SharedReply | undefined) => LocalReply | undefined;
       readonly guarded?: boolean | undefined;
     }
   /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
-  | { readonly reply: LocalResource; readonly guarded?: boolean | undefined };
+  | { readonly reply: LocalReply; readonly guarded?: boolean | undefined };
 
 /** Facts that snippets for clients are made from. */
 export interface ClientSetupContext {

@@ -229,12 +229,17 @@ export interface EntrySelection {
   readonly requires?: string | undefined;
 }
 
-/** An answer that needs neither storage nor upstream. */
-export interface LocalResource {
-  readonly kind: 'local';
+/** A reply that needs neither storage nor upstream. */
+export interface LocalReply {
   readonly status: number;
+  /** Names as they are sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
+}
+
+/** A reply as a resource. */
+export interface LocalResource extends LocalReply {
+  readonly kind: 'local';
 }
 
 /** Asked of the upstream every time. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { SharedAnswer, SharedQuestion, SharedRepository } from '../api/protocol.js';
-import type { LocalResource } from '../api/resource.js';
+import type { LocalReply } from '../api/resource.js';
 import { errorReply } from './reply/error-reply.js';
 import { localReply } from './reply/local-reply.js';
 import { withDefaults } from './request/merge-headers.js';
@@ -92,7 +92,7 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
   async function firstAnswer(
     request: EngineRequest,
     { questions, answer }: Extract<SharedAnswer, { questions: unknown }>,
-  ): Promise<LocalResource | undefined> {
+  ): Promise<LocalReply | undefined> {
     for (const question of questions) {
       const engine = members.find(({ facts }) => facts.name === question.repository)?.engine;
       const reply = await engine?.handle(asQuestion(request, question));

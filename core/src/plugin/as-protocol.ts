@@ -13,7 +13,7 @@ import type {
 import type { ArtifactResource, DocumentResource, Resource as BoundResource, UploadResource } from '../api/resource.js';
 import type { TokenRecord } from '../api/token.js';
 import { Binder, namedBy, type AnyClass } from './bind.js';
-import type { DocumentClass, ListingContext, Parsed, RenderRequest, VerifyContext } from './classes.js';
+import type { DocumentClass, Parsed, RenderRequest, VerifyContext } from './classes.js';
 import type { ProtocolDeclaration, ProtocolInstance, ProtocolPlugin, ProtocolSide } from './protocol.js';
 import type { Resource } from './resource.js';
 
@@ -215,7 +215,7 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
       ? async (upload, context) => {
           const declared = binder.classOf(named(upload));
           if (declared.kind === 'change' && declared.make !== undefined)
-            return await declared.make(named(upload), undefined, context, self);
+            return await declared.make(named(upload), NO_BODY, context, self);
           return { remove: [upload.key] };
         }
       : undefined,
@@ -228,14 +228,12 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
     render: async (document, entries, context) => {
       const declared = binder.classOf(named(document));
       if (declared.kind !== 'listing') throw new Error(`the class "${named(document).class}" lists nothing`);
-      return await declared.render(named(document), entries, listingContext(context), self);
+      return await declared.render(named(document), entries, context, self);
     },
     join: has((one) => (one.kind === 'listing' ? one.join : undefined))
       ? (document, entries, context) => {
           const declared = binder.classOf(named(document));
-          return declared.kind === 'listing'
-            ? declared.join?.(named(document), entries, listingContext(context), self)
-            : undefined;
+          return declared.kind === 'listing' ? declared.join?.(named(document), entries, context, self) : undefined;
         }
       : undefined,
     challenge: side.challenge && ((need, context) => side.challenge?.(need, context, self) as string),
@@ -244,6 +242,13 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
     },
   });
 }
+
+const NO_BODY: Content = {
+  size: 0,
+  mediaType: 'application/octet-stream',
+  async *stream() {},
+  bytes: () => Promise.resolve(new Uint8Array()),
+};
 
 function wholeBody({
   key,
@@ -258,15 +263,6 @@ function wholeBody({
 function renderRequest(document: DocumentResource, content: Content, context: RewriteContext): RenderRequest {
   const { baseUrl, headers, keptKeys: cachedKeys, isAbsent = false, admits, refusal } = context;
   return { resource: named(document), content, isAbsent, baseUrl, headers, cachedKeys, admits, refusal };
-}
-
-function listingContext<Context extends RewriteContext>({
-  keptKeys: cachedKeys,
-  isAbsent = false,
-  descriptions: _none,
-  ...context
-}: Context): ListingContext {
-  return { ...context, cachedKeys, isAbsent } as unknown as ListingContext;
 }
 
 /** Gives what a bound resource stands for, for tables and messages. */

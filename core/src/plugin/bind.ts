@@ -122,7 +122,7 @@ class BoundStored {
   }
 
   get upstreamPath() {
-    return this.named.path;
+    return this.named.path ?? '';
   }
   get upstreamScope() {
     return this.named.scope;
@@ -276,7 +276,8 @@ class BoundDocument extends BoundStored implements DocumentResource {
   }
   get pinned(): PinnedResource | undefined {
     const found = this.#declared.trust?.addressed?.pinned?.(this.named, this.binder.self);
-    return found && { key: found.key, upstreamPath: found.path, digestHeader: found.digestHeader };
+    const digestHeader = this.digestHeader?.toLowerCase() ?? '';
+    return found && { key: found.key, upstreamPath: found.path ?? '', digestHeader };
   }
 
   /** The same, looked for in the cache alone, without its other form. */
@@ -322,7 +323,7 @@ function passthroughResource(
     named,
     method,
     name: named.key,
-    upstreamPath: named.path,
+    upstreamPath: named.path ?? '',
     upstreamScope: named.scope,
     upstreamsAre: upstream?.order,
     accept: binder.fact(upstream?.accept, named),

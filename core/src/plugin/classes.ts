@@ -148,7 +148,7 @@ export interface AddressedFacts<Self> {
   readonly namedBelow?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
   /**
    * For a mutable name (a tag): the same bytes by their digest. In `key` and `path`, `{digest}` stands for it. The name is revalidated by
-   * HEAD, and what it names now is fetched by digest.
+   * HEAD, and what it names now, as the upstream states in `reply.digestHeader`, is fetched by digest.
    */
   readonly pinned?: ((resource: Resource, self: Self) => PinnedName | undefined) | undefined;
   /** The part of a body that its digest covers, where that is not the whole. Only called where the whole has another digest. */
@@ -158,9 +158,8 @@ export interface AddressedFacts<Self> {
 /** The same bytes by their digest. */
 export interface PinnedName {
   readonly key: string;
-  readonly path: string;
-  /** The upstream's header that states the digest, lower-case. */
-  readonly digestHeader: string;
+  /** Absent in hosted repositories. */
+  readonly path?: string | undefined;
 }
 
 /** How policy and access control judge a class. */
@@ -341,7 +340,7 @@ export interface ListingClass<Self = unknown> {
     | ((
         resource: Resource,
         entries: readonly Entry[],
-        context: Omit<RenderRequest, 'resource' | 'content'>,
+        context: Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>,
         self: Self,
       ) => readonly JoinedPiece[] | undefined)
     | undefined;
@@ -349,7 +348,7 @@ export interface ListingClass<Self = unknown> {
 
 /** Context of a listing's `render`. */
 export interface ListingContext
-  extends Omit<RenderRequest, 'resource' | 'content'>, Pick<HostedContext, 'content' | 'find'> {}
+  extends Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>, Pick<HostedContext, 'content' | 'find'> {}
 
 /** A change to a hosted repository. */
 export interface ChangeClass<Self = unknown> {
@@ -363,11 +362,11 @@ export interface ChangeClass<Self = unknown> {
   /**
    * Makes the change. Called again when what it `expect`s is no longer so. Absent: a put makes one entry with the resource's key and the
    * whole body, a delete removes it.
+   * @param content the body of a put, as checked against the resource's `integrity`; else empty
    * @throws EntrepotError `bad-request` for a body that is not what the ecosystem publishes, `not-found` for nothing to remove or link
    */
   readonly make?:
-    | ((resource: Resource, content: Content | undefined, context: HostedContext, self: Self) => Promise<HostedChange>)
-    | undefined;
+    ((resource: Resource, content: Content, context: HostedContext, self: Self) => Promise<HostedChange>) | undefined;
 }
 
 /** Bounds of a change. */

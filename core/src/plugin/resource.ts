@@ -1,5 +1,8 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Integrity } from '../api/integrity.js';
+import type { LocalReply } from '../api/resource.js';
+
+export type { LocalReply } from '../api/resource.js';
 
 /**
  * The name of one thing, as `route` reads it from a request. Plain data that can be printed as JSON, so that a table of requests and
@@ -14,10 +17,10 @@ export interface Resource {
    */
   readonly key: string;
   /**
-   * In a proxy: the path below the upstream's base URL, percent-encoded, with its query, without a leading slash. In a hosted
-   * repository: unused, and empty.
+   * The path below the upstream's base URL, percent-encoded, with its query, without a leading slash. Absent: the upstream has
+   * no such thing, as in hosted repositories.
    */
-  readonly path: string;
+  readonly path?: string | undefined;
   /** Absent: policy has no name for it. */
   readonly coordinates?: PackageCoordinates | undefined;
   /** One of several representations of the stored bytes. Absent: the only one. */
@@ -28,14 +31,6 @@ export interface Resource {
   readonly scope?: string | undefined;
   /** Data of the plugin's own for the hooks of the class. Plain data. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** A reply that needs neither storage nor upstream. */
-export interface LocalReply {
-  readonly status: number;
-  /** Names as they are sent. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: string | undefined;
 }
 
 /** The result of routing: a resource, or the reply itself. */

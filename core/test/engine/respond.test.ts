@@ -83,7 +83,6 @@ describe('replies that no upstream has made', () => {
     ['application/json', undefined],
   ])('are guarded as others are: %s', (mediaType, policy) => {
     const { headers } = localReply('test', REQUEST, {
-      kind: 'local',
       status: 200,
       headers: { 'content-type': mediaType },
       body: 'x',

@@ -43,5 +43,5 @@ export default defineProtocolPlugin({
 function select({ segments }: RequestHead): SharedAnswer | undefined {
   if (segments.length > 0) return undefined;
   const headers = { 'Content-Type': 'application/json', 'Docker-Distribution-API-Version': 'registry/2.0' };
-  return { reply: { kind: 'local', status: 200, headers, body: '{}' }, guarded: true };
+  return { reply: { status: 200, headers, body: '{}' }, guarded: true };
 }

@@ -62,7 +62,7 @@ export function adaptAuditRequest(
   kept.sort(([one], [other]) => (one < other ? -1 : 1));
   return {
     method: 'POST',
-    upstreamPath: resource.path,
+    upstreamPath: resource.path ?? '',
     mediaType: 'application/json',
     body: Buffer.from(JSON.stringify(Object.fromEntries(kept))),
   };

@@ -1,4 +1,4 @@
-import type { LocalResource } from '../../api/resource.js';
+import type { LocalReply } from '../../api/resource.js';
 import { headerIn, mergeHeaders } from '../request/merge-headers.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -8,7 +8,7 @@ import { sandboxFor } from './sandbox.js';
 export function localReply(
   repository: string,
   request: EngineRequest,
-  { status, headers, body = '' }: LocalResource,
+  { status, headers, body = '' }: LocalReply,
 ): EngineReply {
   const bytes = Buffer.from(body);
   const type = headerIn(headers, 'content-type');

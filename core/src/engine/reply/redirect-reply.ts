@@ -11,7 +11,6 @@ export function redirectReply(repository: string, request: EngineRequest, error:
   if (redirect === undefined) return undefined;
   const up = '../'.repeat(request.rawPath.split('/').length - 2) || './';
   return localReply(repository, request, {
-    kind: 'local',
     status: redirect.status,
     headers: { Location: up + redirect.target },
   });
