@@ -1,4 +1,5 @@
-import { EntrepotError, type ErrorKind, type RenderedError, type Resource } from '@entrepot/core';
+import type { EntrepotError, ErrorKind, RenderedError } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 
 /** The codes of the distribution specification ("Error codes"), and those that registries add to them. */
 const CODES: ReadonlySet<string> = new Set([
@@ -41,48 +42,39 @@ const BY_CODE: Readonly<Record<string, string>> = {
   UPSTREAM_429: 'TOOMANYREQUESTS',
 };
 
-/** An error in the shape of the distribution specification; docker, containerd, skopeo and helm print its message. */
-export function renderError(error: EntrepotError, resource?: Resource): RenderedError {
+/** What is not found, by the subject of a class. */
+const UNKNOWN: Readonly<Record<string, string>> = {
+  blob: 'BLOB_UNKNOWN',
+  manifest: 'MANIFEST_UNKNOWN',
+  tag: 'MANIFEST_UNKNOWN',
+};
+
+/** Prints an error in the shape of the distribution specification; docker, containerd, skopeo and helm print its message. */
+export function renderError(error: EntrepotError, resource: Resource | undefined): RenderedError {
   const code = codeOf(error, resource);
   const body = JSON.stringify({ errors: [{ code, message: error.message }] });
-  return { status: statusOf(error, resource), mediaType: 'application/json', body: `${body}\n` };
+  return { status: statusOf(error), mediaType: 'application/json', body: `${body}\n` };
 }
 
 function codeOf(error: EntrepotError, resource: Resource | undefined): string {
   if (CODES.has(error.code)) return error.code;
   const known = BY_CODE[error.code];
   if (known !== undefined) return known;
+  // The classes of changes are named after what they change: `manifest-push`.
+  const [subject = ''] = resource?.class.split('-') ?? [];
   // What an upstream forbids or hides from us is not there for our clients: they have no credentials to mend it with.
-  if (error.kind === 'not-found' || error.code === 'UPSTREAM_FORBIDDEN') return unknownCode(resource);
+  if (error.kind === 'not-found' || error.code === 'UPSTREAM_FORBIDDEN') return UNKNOWN[subject] ?? 'NAME_UNKNOWN';
   if (error.kind === 'too-large' || error.kind === 'bad-request') {
-    return resource !== undefined && 'class' in resource && resource.class === 'manifest'
-      ? 'MANIFEST_INVALID'
-      : 'SIZE_INVALID';
+    return subject === 'manifest' ? 'MANIFEST_INVALID' : 'SIZE_INVALID';
   }
   return BY_KIND[error.kind] ?? 'UNKNOWN';
-}
-
-function unknownCode(resource: Resource | undefined): string {
-  if (resource === undefined || !('class' in resource)) return 'NAME_UNKNOWN';
-  switch (resource.class) {
-    case 'blob':
-      return 'BLOB_UNKNOWN';
-    case 'tag':
-    case 'manifest':
-      return 'MANIFEST_UNKNOWN';
-    default:
-      return 'NAME_UNKNOWN';
-  }
 }
 
 /**
  * A 401 of ours sends clients for a token of ours, so an upstream's must not be passed on; 403 says that a name is
  * forbidden, which only we say. Rate limits keep their own status: clients wait for that one.
  */
-function statusOf({ code, kind }: EntrepotError, resource: Resource | undefined): number | undefined {
+function statusOf({ code }: EntrepotError): number | undefined {
   if (code === 'UPSTREAM_FORBIDDEN') return 404;
-  if (code === 'UPSTREAM_429') return 429;
-  // Deleting is a thing that a registry may not support (distribution specification, "Content management").
-  if (kind === 'conflict' && resource?.kind === 'upload') return 409;
-  return undefined;
+  return code === 'UPSTREAM_429' ? 429 : undefined;
 }

@@ -1,4 +1,5 @@
 import { EntrepotError } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { isMediaType } from './media-types.js';
 
@@ -72,6 +73,15 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   };
 }
 
+/** The parts that a manifest names; an unknown form names none. */
+export function partsOf(bytes: Uint8Array): Pick<Manifest, 'manifests' | 'blobs'> {
+  try {
+    return parseManifest(bytes);
+  } catch {
+    return { manifests: [], blobs: [] };
+  }
+}
+
 /** Fields that every form of manifest has, future ones included. */
 const anyManifest = z
   .looseObject({
@@ -95,16 +105,12 @@ export function mediaTypeIn(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Checks what a tag brought, of which an upstream may not have said the digest.
+ * Checks the manifest of a tag, of which an upstream may not have stated the digest.
  * @throws EntrepotError `upstream-unavailable` for what is no manifest of any form
  */
-export function requireManifest(bytes: Uint8Array): void {
-  if (anyManifest.safeParse(jsonIn(bytes)).success) return;
-  throw new EntrepotError(
-    'upstream-unavailable',
-    'The upstream sent a manifest that is none: expected a JSON object with a schemaVersion or a mediaType',
-    { code: 'UPSTREAM_MALFORMED' },
-  );
+export function requireManifest(key: string, bytes: Uint8Array): void {
+  if (!anyManifest.safeParse(jsonIn(bytes)).success)
+    throw malformed(key, 'expected a manifest: a JSON object with a schemaVersion or a mediaType');
 }
 
 function jsonIn(bytes: Uint8Array): unknown {

@@ -22,3 +22,11 @@ export function isForeign(mediaType: string): boolean {
 export function isMediaType(text: string): boolean {
   return /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i.test(text);
 }
+
+/** The header by which registries name the digest of what they send. */
+export const DIGEST_HEADER = 'Docker-Content-Digest';
+
+/** Writes an image index (OCI image specification, "Image Index"). */
+export function imageIndex(manifests: readonly unknown[]): string {
+  return JSON.stringify({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
+}

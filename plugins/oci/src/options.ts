@@ -1,3 +1,4 @@
+import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
 import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 
@@ -77,10 +78,12 @@ export const ociOptions = z
 /** The options, read. */
 export type OciOptions = z.output<typeof ociOptions>;
 
-/** The options that a repository of this kind does not have. */
-export function strangeOptions({ written }: OciOptions, kind: 'proxy' | 'hosted'): string[] {
+/** @throws EntrepotError `configuration` when an option is for repositories of the other kind */
+export function requireOptionsOf({ kind, name }: RepositoryFacts, { written }: OciOptions): void {
   const foreign: readonly string[] = kind === 'proxy' ? HOSTED_KEYS : PROXY_KEYS;
-  return written.filter((key) => foreign.includes(key));
+  const found = written.find((key) => foreign.includes(key));
+  if (found !== undefined)
+    throw new EntrepotError('configuration', `repositories.${name}.${found}: not an option of kind: ${kind}`);
 }
 
 function nameRule(allow: readonly NameTest[] | undefined, deny: readonly NameTest[] = []): NameTest {

@@ -60,14 +60,32 @@ export function requireDigest(digest: string): Integrity {
   );
 }
 
+/**
+ * The promise in a reference to a manifest. `undefined` for a tag.
+ * @throws EntrepotError `bad-request` when it is neither a tag nor a digest
+ */
+export function integrityIn(reference: string): readonly Integrity[] | undefined {
+  if (looksLikeDigest(reference)) return [requireDigest(reference)];
+  if (isTag(reference)) return undefined;
+  throw new EntrepotError('bad-request', `${JSON.stringify(reference)} is neither a tag nor a digest`, {
+    code: 'TAG_INVALID',
+  });
+}
+
 /** HEAD routes as GET does. */
 export function methodOf({ method }: RequestHead): string {
   return method === 'HEAD' ? 'GET' : method;
 }
 
+/** Refuses a method. */
+export function unsupported(message: string, allowed: string): EntrepotError {
+  return new EntrepotError('method-not-allowed', message, { code: 'UNSUPPORTED', headers: { Allow: allowed } });
+}
+
 /** What a path below `/v2` names. */
 export type Endpoint =
-  | { readonly kind: 'root' | 'catalog' }
+  | { readonly kind: 'root' }
+  | { readonly kind: 'catalog' }
   | { readonly kind: 'manifest'; readonly name: string; readonly reference: string }
   | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
   | { readonly kind: 'uploads'; readonly name: string }

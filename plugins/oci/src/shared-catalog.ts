@@ -1,6 +1,6 @@
-import type { LocalResource, RequestHead, SharedAnswer, SharedReply, SharedRepository } from '@entrepot/core';
+import type { LocalReply, RequestHead, SharedAnswer, SharedReply, SharedRepository } from '@entrepot/core';
 import { nextTarget } from './links.js';
-import { pageOf, passedQuery } from './lists.js';
+import { pageOf, passedQuery } from './paging.js';
 
 const DEFAULT_PAGE = 100;
 /** Most names on one page, whatever `n` says. */
@@ -40,7 +40,7 @@ function pageOfReply(
   { question, headers, body }: SharedReply,
   names: readonly string[],
   n: number,
-): LocalResource | undefined {
+): LocalReply | undefined {
   const { repositories } = JSON.parse(Buffer.from(body).toString()) as { repositories: readonly string[] };
   const link = nextTarget(headers['Link'] ?? '')?.split('?', 2)[1];
   const next = names[names.indexOf(question.repository) + 1];
@@ -57,10 +57,10 @@ function withoutName(query: string): string {
     .join('&');
 }
 
-function listOf(names: string, next?: string): LocalResource {
+function listOf(names: string, next?: string): LocalReply {
   const headers = {
     'Content-Type': 'application/json',
     ...(next !== undefined && { Link: `</v2/_catalog?${next}>; rel="next"` }),
   };
-  return { kind: 'local', status: 200, headers, body: `{"repositories":${names}}` };
+  return { status: 200, headers, body: `{"repositories":${names}}` };
 }

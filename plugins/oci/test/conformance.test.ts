@@ -1,4 +1,3 @@
-import type { ProtocolPlugin } from '@entrepot/core';
 import { protocolSuite, type ProtocolCase } from '@entrepot/core/testing';
 import { describe, it } from 'vitest';
 import plugin from '../src/index.js';
@@ -13,30 +12,30 @@ const none = digestOf('nothing');
 const cases: readonly ProtocolCase[] = [
   {
     request: '/library/app/manifests/1.0',
-    resource: { kind: 'document', class: 'tag', key: 'tag/library/app:/1.0' },
+    resource: { class: 'tag', key: 'tag/library/app:/1.0' },
     status: 200,
   },
   {
     request: `/library/app/manifests/${digestOf(manifest)}`,
-    resource: { kind: 'artifact', class: 'manifest' },
+    resource: { class: 'manifest' },
     status: 200,
   },
   {
     request: `/library/app/blobs/${digestOf(layer)}`,
-    resource: { kind: 'artifact', class: 'blob', mediaType: 'application/octet-stream' },
+    resource: { class: 'blob' },
     status: 200,
   },
-  { request: `/library/app/blobs/${digestOf(config)}`, resource: { kind: 'artifact', class: 'blob' }, status: 200 },
-  { request: '/library/app/tags/list', resource: { kind: 'document', class: 'tags' }, status: 200 },
+  { request: `/library/app/blobs/${digestOf(config)}`, resource: { class: 'blob' }, status: 200 },
+  { request: '/library/app/tags/list', resource: { class: 'tags' }, status: 200 },
   {
     request: `/library/app/referrers/${digestOf(manifest)}`,
-    resource: { kind: 'document', class: 'referrers' },
+    resource: { class: 'referrers' },
     status: 200,
   },
-  { request: '/_catalog?n=5', resource: { kind: 'document', class: 'catalog' }, status: 200 },
-  { request: '/library/app/manifests/absent', resource: { kind: 'document', class: 'tag' }, status: 404 },
-  { request: `/library/app/blobs/${none}`, resource: { kind: 'artifact', class: 'blob' }, status: 404 },
-  { request: '/', resource: { kind: 'local', status: 200 }, status: 200 },
+  { request: '/_catalog?n=5', resource: { class: 'catalog' }, status: 200 },
+  { request: '/library/app/manifests/absent', resource: { class: 'tag' }, status: 404 },
+  { request: `/library/app/blobs/${none}`, resource: { class: 'blob' }, status: 404 },
+  { request: '/', resource: { status: 200 }, status: 200 },
   { request: '/Library/app/manifests/1.0', resource: 'bad-request', status: 400 },
   { request: '/library/app/blobs/sha256:ab', resource: 'bad-request', status: 400 },
   { request: '/secret/app/manifests/1.0', resource: 'forbidden', status: 403 },
@@ -48,7 +47,7 @@ const cases: readonly ProtocolCase[] = [
 protocolSuite(
   { describe, it },
   {
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     options: { deny: ['secret/**'] },
     fixtures: {
       'v2/library/app/manifests/1.0': {

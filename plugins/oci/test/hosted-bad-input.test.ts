@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Access, ProtocolPlugin } from '@entrepot/core';
+import type { Access } from '@entrepot/core';
 import {
   openTestRepository,
   type TestReply,
@@ -23,7 +23,7 @@ afterEach(async () => {
 async function open(options: Omit<Partial<TestRepositoryOptions>, 'plugin'> = {}): Promise<TestRepository> {
   const definition = { kind: 'hosted' as const, ...options.definition };
   const repository = await openTestRepository({
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     ...options,
     definition,
   });
@@ -245,7 +245,7 @@ describe('an upload in chunks', () => {
   });
 
   it('for which there is no room is refused, and others go on when there is room again', async () => {
-    const repository = await open({ maxSpoolBytes: 100_000 });
+    const repository = await open({ maxSpoolBytes: 150_000 });
     const { ask } = repository;
     const path = await begin(repository);
     const full = await ask({ method: 'PATCH', path, body: 'x'.repeat(200_000) });

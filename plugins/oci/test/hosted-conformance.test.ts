@@ -1,4 +1,3 @@
-import type { ProtocolPlugin } from '@entrepot/core';
 import { hostedProtocolSuite, type HostedUpload, type TestRequest } from '@entrepot/core/testing';
 import { describe, it } from 'vitest';
 import plugin from '../src/index.js';
@@ -54,7 +53,4 @@ const uploads: readonly HostedUpload[] = [
   },
 ];
 
-hostedProtocolSuite(
-  { describe, it },
-  { plugin: plugin as unknown as ProtocolPlugin, options: { immutableTags: true }, uploads },
-);
+hostedProtocolSuite({ describe, it }, { plugin, options: { immutableTags: true }, uploads });

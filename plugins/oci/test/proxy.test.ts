@@ -1,4 +1,4 @@
-import type { Digest, ProtocolPlugin } from '@entrepot/core';
+import type { Digest } from '@entrepot/core';
 import {
   FixedPolicy,
   openTestRepository,
@@ -8,6 +8,8 @@ import {
 } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
+import { ociOptions } from '../src/options.js';
+import { OciProxy } from '../src/proxy-routes.js';
 import { digestOf, INDEX, indexOf, describeBytes, MANIFEST, manifestOf } from './images.js';
 
 const CONFIG = '{"architecture":"amd64","os":"linux"}';
@@ -26,7 +28,7 @@ afterEach(async () => {
 });
 
 async function open(options: Readonly<Record<string, unknown>> = {}): Promise<TestRepository> {
-  opened = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, options });
+  opened = await openTestRepository({ plugin, options });
   return opened;
 }
 
@@ -105,27 +107,22 @@ describe('names', () => {
     });
     const { ask } = repository;
     expect((await ask(`/${name}/manifests/latest`)).body.toString()).toBe(IMAGE);
-    expect((await ask(`/${name}/blobs/${digestOf(LAYER)}`)).body.toString()).toBe(LAYER);
+    const layer = await ask(`/${name}/blobs/${digestOf(LAYER)}`);
+    expect([layer.body.toString(), layer.headers['content-type']]).toEqual([LAYER, 'application/octet-stream']);
     const listed = await ask(`/${name}/tags/list?n=1`);
     expect(tagsOf(listed)).toEqual({ name, tags: ['latest'] });
     expect(listed.headers['link']).toBe(`</mount/${name}/tags/list?last=latest&n=1>; rel="next"`);
   });
 
-  it('of Docker Hub are known by its address', async () => {
-    const { create } = plugin;
-    const of = (url: string) =>
-      create({
-        services: {},
-        options:
-          plugin.options['~standard'] && ({ mayPull: () => true, freshForTag: () => undefined, written: [] } as never),
-        repository: { name: 'hub', kind: 'proxy', upstreams: [{ url }] },
-      });
+  it('of Docker Hub are known by its address', () => {
+    const options = ociOptions.parse({});
+    const of = (url: string) => new OciProxy(options, { name: 'hub', kind: 'proxy', upstreams: [{ url }] });
     const head = { method: 'GET', segments: ['alpine', 'manifests', '3'], query: new URLSearchParams() };
     for (const [url, path] of [
       ['https://registry-1.docker.io', 'v2/library/alpine/manifests/3'],
       ['https://quay.io', 'v2/alpine/manifests/3'],
     ] as const) {
-      expect((await of(url)).route(head as never)).toMatchObject({ upstreamPath: path });
+      expect(of(url).route(head as never)).toMatchObject({ class: 'tag', path });
     }
   });
 
@@ -627,6 +624,14 @@ describe('referrers', () => {
     expect(await bodyOf(repository)).toEqual([200, INDEX, list]);
   });
 
+  it('of a tag are one page, whatever the upstream links to', async () => {
+    const { ask, upstream } = await open();
+    const headers = { link: '<?last=x>; rel="next"' };
+    upstream.serve(at(`app/manifests/${schema}`), { body: list, mediaType: INDEX, headers });
+    const reply = await ask(`/app/referrers/${subject}`);
+    expect([reply.status, reply.headers['link'], reply.body.toString()]).toEqual([200, undefined, list]);
+  });
+
   it('appear soon after they were not there', async () => {
     const repository = await open();
     expect(await bodyOf(repository)).toEqual([200, INDEX, indexOf()]);
@@ -652,7 +657,7 @@ describe('referrers', () => {
     const repository = await open();
     serve(repository);
     expect(await bodyOf(repository)).toEqual([200, INDEX, expected]);
-    const restarted = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, stores: repository });
+    const restarted = await openTestRepository({ plugin, stores: repository });
     try {
       restarted.upstream.goOffline();
       restarted.clock.advance(60 * MINUTE);
@@ -669,7 +674,7 @@ describe('policy', () => {
   it('refuses a digest only when all names under which it is kept are refused', async () => {
     const refused = new Set<string>();
     const policy = new FixedPolicy();
-    const repository = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin, policy });
+    const repository = await openTestRepository({ plugin, policy });
     opened = repository;
     const body = indexOf(describeBytes(MANIFEST, IMAGE));
     tag(repository, 'app', 'bad', body, INDEX);
@@ -695,7 +700,7 @@ describe('policy', () => {
     const matches = ({ coordinates: { name } }: { coordinates: { name: string } }): boolean => name === 'ours/app';
     const policy = new FixedPolicy([{ id: 'r', action: 'deny', reason: 'x', matches }]);
     const { ask, upstream } = (opened = await openTestRepository({
-      plugin: plugin as unknown as ProtocolPlugin,
+      plugin,
       policy,
     }));
     for (const path of ['tags/list', 'manifests/latest', `manifests/${digestOf(IMAGE)}`, `blobs/${digestOf(LAYER)}`])

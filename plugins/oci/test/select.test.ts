@@ -25,7 +25,7 @@ function select(path: string, named?: string) {
     query: new URLSearchParams(query),
     rawQuery: query,
   };
-  const answer = plugin.select?.(head as unknown as RequestHead, REPOSITORIES, named);
+  const answer = plugin.http?.select?.(head as unknown as RequestHead, REPOSITORIES, named);
   if (answer === undefined) return undefined;
   if ('questions' in answer)
     return answer.questions.map(({ repository, query: of }) => `${repository}?${of}`).join(' ');

@@ -1,0 +1,210 @@
+import { EntrepotError, type ByteRange, type RepositoryFacts, type RequestHead } from '@entrepot/core';
+import type { ProtocolInstance, Resource, Route, SessionStep } from '@entrepot/core/plugin';
+import { requireOptionsOf, type OciOptions } from './options.js';
+import { lastOf, pageOf, queryOf, type Page } from './paging.js';
+import { integrityIn, isName, isTag, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
+import { ROOT } from './select.js';
+
+/** `?tag=` of one push (distribution specification, "Pushing Manifests": at least ten are to be taken). */
+const MAX_TAGS = 100;
+const DEFAULT_CATALOG_PAGE = 100;
+const MAX_CATALOG_PAGE = 1_000;
+const REFERRERS_PAGE = 1_000;
+
+/** Data of resources that the hooks of a hosted registry need. */
+export interface HostedAttributes {
+  /** The name of the repository; empty for the catalog. */
+  readonly name: string;
+  /** The digest that a change or a list is about. */
+  readonly digest?: string;
+  /** The part of a list that is asked for. */
+  readonly page?: Page;
+  /** The type that a list of referrers is filtered by. */
+  readonly artifactType?: string;
+  /** The tags that a manifest is pushed under, and whether `?tag=` names them. */
+  readonly tags?: readonly string[];
+  readonly isTagged?: boolean;
+  /** The `Content-Type` of a push. */
+  readonly mediaType?: string;
+  /** The name that a blob is mounted from. */
+  readonly from?: string;
+  /** A step of an upload in several requests. */
+  readonly step?: SessionStep;
+}
+
+/** Reads the data that `route` gave a resource. */
+export function attributesOf(resource: Resource): HostedAttributes {
+  return resource.attributes as unknown as HostedAttributes;
+}
+
+/** A registry of our own. */
+export class OciHosted implements ProtocolInstance {
+  readonly repository: string;
+  readonly options: OciOptions;
+
+  constructor(options: OciOptions, repository: RepositoryFacts) {
+    requireOptionsOf(repository, options);
+    this.repository = repository.name;
+    this.options = options;
+  }
+
+  route(head: RequestHead): Route | undefined {
+    const endpoint = parseEndpoint(head.segments);
+    if (endpoint === undefined) return undefined;
+    switch (endpoint.kind) {
+      case 'root':
+        return ROOT;
+      case 'catalog':
+        return catalogResource(head);
+      case 'tags':
+        return tagsResource(endpoint.name, head);
+      case 'referrers':
+        return referrersResource(endpoint.name, endpoint.digest, head);
+      case 'manifest':
+        return this.#manifest(endpoint.name, endpoint.reference, head);
+      case 'blob':
+        return this.#blob(endpoint.name, endpoint.digest, head);
+      case 'uploads':
+        return openingUpload(endpoint.name, head);
+      case 'session':
+        return uploadStep(endpoint.name, endpoint.id, head);
+    }
+  }
+
+  #manifest(name: string, reference: string, head: RequestHead): Resource {
+    const integrity = integrityIn(reference);
+    const of = integrity === undefined ? 'tag' : 'manifest';
+    const digest = integrity === undefined ? undefined : reference;
+    const resource = {
+      key: KEY[of](name, reference),
+      coordinates: { ecosystem: 'oci', name, version: reference },
+      attributes: { name, digest },
+    };
+    switch (methodOf(head)) {
+      case 'GET':
+        return { ...resource, class: of, integrity };
+      case 'PUT': {
+        const tags = integrity === undefined ? [reference] : tagsIn(head.query);
+        const isTagged = head.query.has('tag');
+        const attributes = { name, digest, tags, isTagged, mediaType: head.header('content-type') };
+        return { ...resource, class: 'manifest-push', integrity, attributes };
+      }
+      case 'DELETE':
+        this.#requireDeletes();
+        return { ...resource, class: `${of}-deletion` };
+      default:
+        throw refused(head, 'GET, HEAD, PUT, DELETE');
+    }
+  }
+
+  #blob(name: string, digest: string, head: RequestHead): Resource {
+    const resource = { key: KEY.blob(name, digest), attributes: { name, digest } };
+    const integrity = [requireDigest(digest)];
+    if (methodOf(head) === 'GET') return { ...resource, class: 'blob', integrity };
+    if (head.method !== 'DELETE') throw refused(head, 'GET, HEAD, DELETE');
+    this.#requireDeletes();
+    return { ...resource, class: 'blob-deletion' };
+  }
+
+  #requireDeletes(): void {
+    if (!this.options.deletes) throw unsupported('This repository does not delete', 'GET, HEAD');
+  }
+}
+
+function catalogResource({ query }: RequestHead): Resource {
+  const { n = DEFAULT_CATALOG_PAGE, last } = pageOf(query);
+  const page = { n: Math.min(n, MAX_CATALOG_PAGE), last };
+  return { class: 'catalog', key: `catalog${queryOf(page)}`, attributes: { name: '', page } };
+}
+
+function tagsResource(name: string, { query }: RequestHead): Resource {
+  const page = pageOf(query);
+  return { class: 'tags', key: `tags/${name}${queryOf(page)}`, attributes: { name, page } };
+}
+
+function referrersResource(name: string, digest: string, { query }: RequestHead): Resource {
+  requireDigest(digest);
+  const artifactType = query.get('artifactType') ?? undefined;
+  const page = { n: REFERRERS_PAGE, last: lastOf(query) };
+  return {
+    class: 'referrers',
+    key: `referrers/${name}@${digest}`,
+    variant: artifactType,
+    attributes: { name, digest, page, artifactType },
+  };
+}
+
+function tagsIn(query: URLSearchParams): readonly string[] {
+  const tags = query.getAll('tag');
+  if (tags.length > MAX_TAGS)
+    throw new EntrepotError('uri-too-long', `A push takes ${MAX_TAGS} tags at the most, found ${tags.length}`);
+  const bad = tags.find((tag) => !isTag(tag));
+  if (bad === undefined) return tags;
+  throw new EntrepotError('bad-request', `${JSON.stringify(bad)} is not a tag`, { code: 'TAG_INVALID' });
+}
+
+function blobPush(name: string, digest: string): Resource {
+  const integrity = [requireDigest(digest)];
+  return { class: 'blob-push', key: KEY.blob(name, digest), integrity, attributes: { name, digest } };
+}
+
+/** Begins an upload; where the bytes are known or all here, ends it at once. */
+function openingUpload(name: string, head: RequestHead): Resource {
+  if (head.method !== 'POST') throw refused(head, 'POST');
+  const digest = head.query.get('digest');
+  if (digest !== null) return blobPush(name, digest);
+  const algorithm = head.query.get('digest-algorithm');
+  if (algorithm !== null && algorithm !== 'sha256' && algorithm !== 'sha512')
+    throw digestInvalid(`digest-algorithm=${algorithm}: expected sha256 or sha512`);
+  const mounted = head.query.get('mount');
+  if (mounted !== null) requireDigest(mounted);
+  const from = head.query.get('from') || name;
+  // It may be mounted from nowhere: then its bytes are to come.
+  const change = mounted !== null && isName(from) ? blobMount(name, mounted, from) : undefined;
+  return upload({ action: 'open', owner: name, change });
+}
+
+function blobMount(name: string, digest: string, from: string): Resource {
+  return { ...blobPush(name, digest), class: 'blob-mount', attributes: { name, digest, from } };
+}
+
+function uploadStep(owner: string, id: string, head: RequestHead): Resource {
+  switch (methodOf(head)) {
+    case 'GET':
+      return upload({ action: 'status', owner, id });
+    case 'DELETE':
+      return upload({ action: 'cancel', owner, id });
+    case 'PATCH':
+      return upload({ action: 'append', owner, id, range: contentRange(head) });
+    case 'PUT': {
+      const digest = head.query.get('digest');
+      if (digest === null) throw digestInvalid('The end of an upload names its digest: ?digest=sha256:…');
+      return upload({ action: 'complete', owner, id, range: contentRange(head), change: blobPush(owner, digest) });
+    }
+    default:
+      throw refused(head, 'GET, HEAD, PATCH, PUT, DELETE');
+  }
+}
+
+function upload(step: SessionStep): Resource {
+  return { class: 'upload', key: `upload/${step.owner}`, attributes: { name: step.owner, step } };
+}
+
+/** `Content-Range` of a chunk: `0-99` by the specification; some clients send the form of HTTP. */
+function contentRange(head: RequestHead): ByteRange | undefined {
+  const header = head.header('content-range');
+  if (header === undefined) return undefined;
+  const [, start, end] = /^(?:bytes[ =])?(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/.exec(header.trim()) ?? [];
+  if (start !== undefined && Number(start) <= Number(end)) return { start: Number(start), end: Number(end) };
+  throw new EntrepotError('bad-request', `Content-Range: expected <start>-<end>, found ${JSON.stringify(header)}`, {
+    code: 'SIZE_INVALID',
+  });
+}
+
+function digestInvalid(message: string): EntrepotError {
+  return new EntrepotError('bad-request', message, { code: 'DIGEST_INVALID' });
+}
+
+function refused({ method }: RequestHead, allowed: string): EntrepotError {
+  return unsupported(`${method} is not possible here; expected ${allowed}`, allowed);
+}

@@ -1,0 +1,218 @@
+import type { Content, PackageCoordinates } from '@entrepot/core';
+import {
+  artifactClass,
+  documentClass,
+  type PolicyFacts,
+  type ReplyFacts,
+  type Resource,
+  type UpstreamFacts,
+} from '@entrepot/core/plugin';
+import { mediaTypeIn, partsOf, requireManifest } from './manifest.js';
+import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
+import { attributesOf, nextForm, type OciProxy } from './proxy-routes.js';
+import { KEY, looksLikeDigest } from './reference.js';
+import { signedPart } from './signed-manifest.js';
+import {
+  MAX_LIST,
+  MAX_REFERRERS,
+  parseCatalog,
+  parseReferrers,
+  parseTags,
+  produceNoReferrers,
+  renderCatalog,
+  renderReferrers,
+  renderTags,
+  type NameList,
+} from './upstream-lists.js';
+
+/** The largest manifest that is taken, in bytes: registries take 4 MiB at the most (distribution specification, "Pushing Manifests"). */
+const MAX_MANIFEST = 16 * 1024 * 1024;
+/** How many parts of an image are as old as it. */
+const MAX_PARTS = 2_000;
+/** Memory of a described manifest, in bytes. */
+const DESCRIPTION_BYTES = 500;
+
+const IMMUTABLE = 'max-age=31536000, immutable';
+/** Not HTML: that is a captive portal, or a login page. */
+const LIST_TYPES = ['application/json', 'application/octet-stream', 'text/plain'];
+
+const nameOf = ({ coordinates }: Resource): string => coordinates?.name ?? '';
+const accessName = (resource: Resource): string | undefined => attributesOf(resource).name;
+const tokenScope = (resource: Resource): string => `repository:${nameOf(resource)}:pull`;
+
+const reply: ReplyFacts<OciProxy> = {
+  // Core knows the digest of its own algorithm; another one stands in the request.
+  digestHeader: ({ integrity }) => (integrity?.[0]?.algorithm === 'sha512' ? undefined : DIGEST_HEADER),
+  headers: repliedHeaders,
+};
+
+const manifestUpstream: UpstreamFacts<OciProxy> = {
+  accept: MANIFEST_ACCEPT,
+  expects: EXPECTED_MANIFEST_TYPES,
+  maxBytes: MAX_MANIFEST,
+  tokenScope,
+};
+
+const manifestReply: ReplyFacts<OciProxy> = {
+  ...reply,
+  mediaTypeOf: async (_, content) => mediaTypeIn(await content.bytes(MAX_MANIFEST)),
+};
+
+const manifestPolicy: PolicyFacts<OciProxy> = { accessName, parts: partsIn };
+
+const listUpstream: UpstreamFacts<OciProxy> = {
+  accept: 'application/json',
+  expects: LIST_TYPES,
+  maxBytes: MAX_LIST,
+  tokenScope,
+};
+
+const listReply: ReplyFacts<OciProxy> = {
+  mediaType: 'application/json',
+  headers: repliedHeaders,
+  keepHeaders: ['link'],
+};
+
+/** A layer or a configuration. Others may share it: only a name that is refused as a whole takes its own with it. */
+const blob = artifactClass<OciProxy>({
+  about: 'Layers and configurations, by digest.',
+  cache: { expireAfter: Infinity },
+  upstream: { tokenScope },
+  reply: {
+    ...reply,
+    mediaType: BLOB_TYPE,
+    filename: ({ key }) => key.slice(key.lastIndexOf('@') + 1).replace(':', '-'),
+    cacheControl: IMMUTABLE,
+  },
+  trust: { addressed: { shared: true, size: ({ key }, { sizes }) => sizes.get(key) } },
+  policy: { accessName, sidecar: true },
+});
+
+/** A manifest by its digest: a copy of what tags name, or of what their indexes name. */
+const manifest = artifactClass<OciProxy>({
+  about: 'Manifests and indexes, by digest.',
+  cache: { expireAfter: Infinity },
+  upstream: manifestUpstream,
+  reply: { ...manifestReply, filename: 'manifest.json', cacheControl: IMMUTABLE },
+  trust: {
+    addressed: { namedBelow: ({ coordinates }) => tagsBelow(coordinates), part: partThatWasSigned },
+    async verify(resource, content, _, self) {
+      self.learnSizes(nameOf(resource), partsOf(await content.bytes(MAX_MANIFEST)).blobs);
+    },
+  },
+  policy: manifestPolicy,
+});
+
+/** A mutable name of a manifest. */
+const tag = documentClass<OciProxy>({
+  about: 'Manifests and indexes, by tag.',
+  cache: {
+    // A signature is pushed as a tag right after its image: what was not there a moment ago may be there now.
+    negativeFor: 5_000,
+    // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
+    except({ coordinates }, { options }) {
+      const freshFor = options.freshForTag(coordinates?.version ?? '');
+      return freshFor === undefined ? undefined : { freshFor, expireAfter: Infinity };
+    },
+  },
+  upstream: manifestUpstream,
+  reply: manifestReply,
+  trust: {
+    addressed: {
+      pinned: (resource) => ({
+        key: KEY.manifest(nameOf(resource), '{digest}'),
+        path: `v2/${nameOf(resource)}/manifests/{digest}`,
+      }),
+      part: partThatWasSigned,
+    },
+  },
+  policy: manifestPolicy,
+  /** Describes the manifests that an index brings along: they go by its name. */
+  async parse(content, resource, _, self) {
+    const bytes = await content.bytes(MAX_MANIFEST);
+    requireManifest(resource.key, bytes);
+    const name = nameOf(resource);
+    const { manifests, blobs } = partsOf(bytes);
+    self.learnSizes(name, blobs);
+    const described = new Map(manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
+    return {
+      weight: described.size * DESCRIPTION_BYTES,
+      describe: (key) => described.get(key),
+      descriptions: () => described,
+    };
+  },
+});
+
+const tags = documentClass<OciProxy, NameList>({
+  about: 'Lists of tags.',
+  // What was pulled can be listed while the upstream is down.
+  cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
+  upstream: listUpstream,
+  reply: { ...listReply, render: renderTags },
+  policy: { accessName },
+  parse: parseTags,
+});
+
+const referrers = documentClass<OciProxy>({
+  about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
+  cache: {
+    freshFor: 60_000,
+    negativeFor: 5_000,
+    alternative: nextForm,
+    except: (list) => (attributesOf(list).form === 'none' ? { policy: 'immutable', expireAfter: Infinity } : undefined),
+  },
+  upstream: {
+    accept: INDEX_TYPE,
+    expects: [INDEX_TYPE, ...LIST_TYPES],
+    maxBytes: MAX_REFERRERS,
+    tokenScope,
+    mayLack: true,
+    produce: { applies: (list) => attributesOf(list).form === 'none', make: produceNoReferrers },
+  },
+  reply: {
+    mediaType: INDEX_TYPE,
+    headers: repliedHeaders,
+    keepHeaders: ['link', 'oci-filters-applied'],
+    render: renderReferrers,
+  },
+  policy: { accessName },
+  parse: parseReferrers,
+});
+
+const catalog = documentClass<OciProxy, NameList>({
+  about: 'Lists of names.',
+  cache: { freshFor: 60_000 },
+  upstream: { ...listUpstream, tokenScope: 'registry:catalog:*' },
+  reply: { ...listReply, render: renderCatalog },
+  parse: parseCatalog,
+});
+
+/** Names the registry that containerd asked for, and the digest that a client asked by. */
+function repliedHeaders(resource: Resource): Readonly<Record<string, string>> {
+  const { namespace } = attributesOf(resource);
+  const [integrity] = resource.integrity ?? [];
+  return {
+    ...(namespace !== undefined && { 'OCI-Namespace': namespace }),
+    ...(integrity?.algorithm === 'sha512' && { [DIGEST_HEADER]: `sha512:${integrity.hex}` }),
+  };
+}
+
+function tagsBelow(coordinates: PackageCoordinates | undefined): Resource | undefined {
+  if (coordinates === undefined) return undefined;
+  const { ecosystem, name } = coordinates;
+  return { class: 'tag', key: KEY.tag(name, ''), coordinates: { ecosystem, name } };
+}
+
+async function partThatWasSigned(_: Resource, content: Content): Promise<Uint8Array | undefined> {
+  return content.size > MAX_MANIFEST ? undefined : signedPart(await content.bytes(MAX_MANIFEST));
+}
+
+async function partsIn({ coordinates }: Resource, content: Content): Promise<readonly PackageCoordinates[]> {
+  if (coordinates === undefined || content.size > MAX_MANIFEST) return [];
+  const { manifests, blobs } = partsOf(await content.bytes(MAX_MANIFEST));
+  const parts = [...manifests, ...blobs].slice(0, MAX_PARTS).filter(({ digest }) => looksLikeDigest(digest));
+  return parts.map(({ digest }) => ({ ...coordinates, version: digest }));
+}
+
+/** The classes of a proxy. */
+export const proxyClasses = { blob, manifest, tag, tags, referrers, catalog };

@@ -1,0 +1,169 @@
+import { EntrepotError, type RepositoryFacts, type RequestHead } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
+import type { ProtocolInstance, Resource, Route } from '@entrepot/core/plugin';
+import type { Descriptor } from './manifest.js';
+import { isNamespace, namespaceOf } from './namespaces.js';
+import { requireOptionsOf, type OciOptions } from './options.js';
+import { pageOf, passedQuery, type Page } from './paging.js';
+import { integrityIn, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
+import { ROOT } from './select.js';
+
+/** A name and a digest. What is longer names no blob that could be asked for. */
+const LONGEST_KEY = 512;
+/** How many sizes of blobs are remembered from manifests. */
+const MAX_SIZES = 20_000;
+
+/** Data of resources that the hooks of a proxy need. */
+export interface ProxyAttributes {
+  /** The name as the client spells it: `nginx` for `library/nginx`. Absent for the catalog. */
+  readonly name?: string;
+  /** The registry that containerd believes to talk to. */
+  readonly namespace?: string;
+  /** The part of a list that is asked for. `isMarked`: by a token that only the upstream understands. */
+  readonly page?: Page & { readonly isMarked: boolean };
+  /** The subject of referrers. */
+  readonly subject?: string;
+  /** The form of a list of referrers. */
+  readonly form?: 'api' | 'tag' | 'none';
+}
+
+/** Reads the data that `route` gave a resource. */
+export function attributesOf(resource: Resource): ProxyAttributes {
+  return resource.attributes as ProxyAttributes;
+}
+
+/** A pull-through proxy of a registry. */
+export class OciProxy implements ProtocolInstance {
+  readonly repository: string;
+  readonly options: OciOptions;
+  /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. */
+  readonly sizes = new Lru<number>(MAX_SIZES);
+  readonly #isDockerHub: boolean;
+
+  constructor(options: OciOptions, repository: RepositoryFacts) {
+    requireOptionsOf(repository, options);
+    this.repository = repository.name;
+    this.options = options;
+    this.#isDockerHub = options.library ?? repository.upstreams.some(({ url }) => namespaceOf(url) === 'docker.io');
+  }
+
+  route(head: RequestHead): Route | undefined {
+    const endpoint = parseEndpoint(head.segments);
+    if (endpoint === undefined) return undefined;
+    if (endpoint.kind === 'root') return ROOT;
+    if (methodOf(head) !== 'GET' || endpoint.kind === 'uploads' || endpoint.kind === 'session')
+      throw unsupported('This repository is a proxy: it can only be pulled from', 'GET, HEAD');
+    const asked = head.query.get('ns');
+    const namespace = asked !== null && isNamespace(asked) ? asked : undefined;
+    if (endpoint.kind === 'catalog') return listResource('catalog', 'catalog', 'v2/_catalog', head, { namespace });
+    const name = this.#upstreamName(endpoint.name);
+    const coordinates = { ecosystem: 'oci', name };
+    const attributes = { name: endpoint.name, namespace };
+    switch (endpoint.kind) {
+      case 'manifest': {
+        const { reference } = endpoint;
+        const integrity = integrityIn(reference);
+        return {
+          class: integrity === undefined ? 'tag' : 'manifest',
+          key: integrity === undefined ? KEY.tag(name, reference) : KEY.manifest(name, reference),
+          path: `v2/${name}/manifests/${reference}`,
+          coordinates: { ...coordinates, version: reference },
+          integrity,
+          attributes,
+        };
+      }
+      case 'blob': {
+        const { digest } = endpoint;
+        const integrity = [requireDigest(digest)];
+        const path = `v2/${name}/blobs/${digest}`;
+        return { class: 'blob', key: KEY.blob(name, digest), path, coordinates, integrity, attributes };
+      }
+      case 'tags':
+        return { ...listResource('tags', `tags/${name}`, `v2/${name}/tags/list`, head, attributes), coordinates };
+      case 'referrers': {
+        const { digest } = endpoint;
+        requireDigest(digest);
+        const query = passedQuery(head);
+        return {
+          class: 'referrers',
+          key: `referrers/${name}@${digest}${query}`,
+          path: `v2/${name}/referrers/${digest}${query}`,
+          coordinates,
+          variant: endpoint.name,
+          attributes: { ...attributes, subject: digest, form: 'api' },
+        };
+      }
+    }
+  }
+
+  /** Remembers the sizes of blobs of a name. */
+  learnSizes(name: string, blobs: readonly Descriptor[]): void {
+    for (const { digest, size } of blobs) {
+      const key = KEY.blob(name, digest);
+      if (key.length <= LONGEST_KEY) this.sizes.set(key, size);
+    }
+  }
+
+  /** The name as the upstream has it. Docker Hub keeps its official images under `library/`. */
+  #upstreamName(name: string): string {
+    const full = this.#isDockerHub && !name.includes('/') ? `library/${name}` : name;
+    if (this.options.mayPull(full)) return full;
+    throw new EntrepotError(
+      'forbidden',
+      `${full} may not be pulled through this repository (its options allow and deny)`,
+      { code: 'DENIED' },
+    );
+  }
+}
+
+/** Names a page of an upstream's list. An empty page (`n=0`) is made from the first one. */
+function listResource(
+  list: string,
+  key: string,
+  path: string,
+  head: RequestHead,
+  attributes: { readonly name?: string; readonly namespace: string | undefined },
+): Resource {
+  const { n, last } = pageOf(head.query);
+  const { name = '' } = attributes;
+  if (n === 0)
+    return { class: list, key, path, variant: `${name} nothing`, attributes: { ...attributes, page: { n } } };
+  const query = passedQuery(head);
+  const isMarked = [...new URLSearchParams(query).keys()].some((member) => member !== 'n' && member !== 'last');
+  return {
+    class: list,
+    key: key + query,
+    path: path + query,
+    variant: name,
+    attributes: { ...attributes, page: { n, last, isMarked } },
+  };
+}
+
+/**
+ * The next form of a list of referrers that is not found. A registry without the API keeps the same list under a tag (distribution
+ * specification, "Referrers Tag Schema"). What nothing refers to has an empty index, never 404 ("Listing Referrers"); it is kept as any
+ * other list, so that it is known while the upstream is down.
+ */
+export function nextForm(list: Resource): Resource | undefined {
+  const { form, subject = '' } = attributesOf(list);
+  const name = list.coordinates?.name ?? '';
+  const tag = subject.replace(':', '-');
+  switch (form) {
+    case 'api':
+      return {
+        ...list,
+        key: `referrers/${name}:${tag}`,
+        path: `v2/${name}/manifests/${tag}`,
+        attributes: { ...list.attributes, form: 'tag' },
+      };
+    case 'tag':
+      return {
+        ...list,
+        key: `referrers/${name}@${subject}/none`,
+        path: undefined,
+        attributes: { ...list.attributes, form: 'none' },
+      };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import {
+  EntrepotError,
+  type Content,
+  type Entry,
+  type Expectation,
+  type HostedChange,
+  type HostedContext,
+  type ReceivedEntry,
+} from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
+import { attributesOf, type OciHosted } from './hosted-routes.js';
+import { invalid, parseManifest, type Manifest } from './manifest.js';
+import { BLOB_TYPE, DIGEST_HEADER, isForeign, isMediaType } from './media-types.js';
+import { pathOf } from './paging.js';
+import { KEY, repositoryIn, requireDigest } from './reference.js';
+
+const PAGE = 1_000;
+/** Images have some hundred layers at the most; each costs a look. */
+const MAX_BLOBS = 2_000;
+
+/** Puts a manifest under its digest and its tags, and into the list of referrers of its subject. */
+export async function pushManifest(
+  resource: Resource,
+  content: Content,
+  context: HostedContext,
+  { options }: OciHosted,
+): Promise<HostedChange> {
+  const { name, tags = [], isTagged, digest: asked, mediaType: pushedAs } = attributesOf(resource);
+  const bytes = await content.bytes(options.maxManifestSize);
+  const manifest = parseManifest(bytes);
+  const mediaType = requireMediaType(pushedAs, manifest);
+  const blobs = options.sparse ? [] : await requireBlobs(name, manifest, context);
+  const subject = manifest.subject?.digest;
+  if (subject !== undefined) requireDigest(subject);
+  const canonical = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const digest = asked ?? canonical;
+  const names = [...new Set([canonical, digest])];
+  const taken = await Promise.all(tags.map((tag) => context.find(KEY.tag(name, tag))));
+  const moved = tags.find(
+    (tag, index) => taken[index] !== undefined && taken[index].digest !== canonical && options.isImmutableTag(tag),
+  );
+  if (moved !== undefined)
+    throw new EntrepotError('conflict', `The tag ${moved} is never moved in this repository`, { code: 'DENIED' });
+
+  const entry = { mediaType, headers: digestHeaders(digest) };
+  const named = (version: string) => ({ ecosystem: 'oci', name, version });
+  const replace: ReceivedEntry[] = [
+    ...names.map((one) => ({
+      key: KEY.manifest(name, one),
+      mediaType,
+      headers: digestHeaders(one),
+      coordinates: named(digest),
+      attributes: { subject, names },
+    })),
+    ...tags.map((tag) => ({ ...entry, key: KEY.tag(name, tag), coordinates: named(tag) })),
+    { ...entry, key: KEY.name(name) },
+  ];
+  if (subject !== undefined) {
+    const { artifactType, annotations } = manifest;
+    replace.push({
+      ...entry,
+      key: KEY.referrer(name, subject, digest),
+      coordinates: named(digest),
+      // The descriptor in the list of the subject.
+      attributes: { mediaType, digest, size: bytes.length, artifactType, annotations },
+    });
+  }
+  return {
+    replace,
+    // A blob that is deleted meanwhile must not leave an image without it.
+    expect: [...blobs, ...tags.map((tag, index) => ({ key: KEY.tag(name, tag), digest: taken[index]?.digest }))],
+    reply: {
+      status: 201,
+      headers: {
+        Location: `${pathOf(context.baseUrl)}/${name}/manifests/${digest}`,
+        [DIGEST_HEADER]: digest,
+        ...(subject !== undefined && { 'OCI-Subject': subject }),
+        ...(isTagged === true && { 'OCI-Tag': tags.join(', ') }),
+      },
+    },
+  };
+}
+
+/** Puts a blob under its digest. */
+export function pushBlob(resource: Resource, _: Content, context: HostedContext): Promise<HostedChange> {
+  return Promise.resolve(blobChange(resource, context));
+}
+
+/**
+ * Puts the bytes that another name has under this one. Clients say it as they say it in paths: behind the name of the repository,
+ * where that is at a mount that repositories share. A name that the caller may not read has none, so far as they are told.
+ */
+export async function mountBlob(resource: Resource, _: Content, context: HostedContext): Promise<HostedChange> {
+  const { from = '', digest = '' } = attributesOf(resource);
+  const repository = repositoryIn(context.baseUrl);
+  const own = repository !== undefined && from.startsWith(`${repository}/`) ? from.slice(repository.length + 1) : from;
+  for (const name of new Set([own, from])) {
+    if (!context.caller.may({ right: 'read', name })) continue;
+    const source = await context.find(KEY.blob(name, digest));
+    if (source !== undefined) return blobChange(resource, context, source);
+  }
+  throw new EntrepotError('not-found', `${from} has no blob ${digest}`);
+}
+
+/** Removes a manifest with its tags, its other name, and its place in the list of what refers to its subject. */
+export async function removeManifest(resource: Resource, _: Content, context: HostedContext): Promise<HostedChange> {
+  const { name } = attributesOf(resource);
+  const manifest = await requireEntry(resource.key, context);
+  const { names = [], subject } = (manifest.attributes ?? {}) as { names?: string[]; subject?: string };
+  const keys = names.flatMap((one) => [
+    KEY.manifest(name, one),
+    ...(subject === undefined ? [] : [KEY.referrer(name, subject, one)]),
+  ]);
+  for await (const { key, digest } of tagsOf(name, context)) if (digest === manifest.digest) keys.push(key);
+  return removal(manifest, keys);
+}
+
+/** Removes a tag or a blob. */
+export async function removeEntry({ key }: Resource, _: Content, context: HostedContext): Promise<HostedChange> {
+  return removal(await requireEntry(key, context), [key]);
+}
+
+function removal({ key, digest }: Entry, remove: readonly string[]): HostedChange {
+  return { remove, expect: [{ key, digest }], reply: { status: 202 } };
+}
+
+async function requireEntry(key: string, context: HostedContext): Promise<Entry> {
+  const entry = await context.find(key);
+  if (entry === undefined) throw new EntrepotError('not-found', `There is no ${key}`);
+  return entry;
+}
+
+async function* tagsOf(name: string, context: HostedContext): AsyncGenerator<Entry> {
+  const prefix = KEY.tag(name, '');
+  let after: string | undefined;
+  do {
+    const page = await context.list({ prefix, after, limit: PAGE });
+    yield* page;
+    after = page.length < PAGE ? undefined : page.at(-1)?.key;
+  } while (after !== undefined);
+}
+
+function blobChange(resource: Resource, { baseUrl }: Pick<HostedContext, 'baseUrl'>, sameAs?: Entry): HostedChange {
+  const { name, digest = '' } = attributesOf(resource);
+  const headers = { Location: `${pathOf(baseUrl)}/${name}/blobs/${digest}`, [DIGEST_HEADER]: digest };
+  return {
+    replace: [{ key: resource.key, mediaType: BLOB_TYPE, headers: digestHeaders(digest), sameAs }],
+    reply: { status: 201, headers },
+  };
+}
+
+/** Of bytes that are named by another algorithm than ours: kept with them, since core only knows its own. */
+function digestHeaders(digest: string): Readonly<Record<string, string>> | undefined {
+  return digest.startsWith('sha256:') ? undefined : { [DIGEST_HEADER.toLowerCase()]: digest };
+}
+
+/** The type of a manifest is what it was pushed as; where it says one of its own, both agree. */
+function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }: Manifest): string {
+  const bare = pushedAs?.split(';', 1)[0]?.trim();
+  for (const type of [bare, mediaType])
+    if (type && !isMediaType(type)) throw invalid(`${JSON.stringify(type)} is no media type`);
+  if (bare === undefined || bare === '') {
+    if (mediaType !== undefined) return mediaType;
+    throw invalid('expected a Content-Type, or a mediaType in the manifest');
+  }
+  if (mediaType === undefined || mediaType === bare) return bare;
+  throw invalid(
+    `its mediaType is ${mediaType}, but it was pushed as ${bare}${manifests.length > 0 ? ' (an index)' : ''}`,
+  );
+}
+
+/** An image without its layers can be pulled by nobody; an index may name platforms that are elsewhere. */
+async function requireBlobs(
+  name: string,
+  { blobs }: Manifest,
+  context: HostedContext,
+): Promise<readonly Expectation[]> {
+  const needed = blobs.filter(({ mediaType }) => !isForeign(mediaType));
+  // Each once: 4 MiB have room for the same layer ten thousands of times.
+  const digests = new Set(needed.map((blob) => blob.digest));
+  if (digests.size > MAX_BLOBS) throw invalid(`it names ${digests.size} blobs; expected ${MAX_BLOBS} at the most`);
+  const found: Expectation[] = [];
+  for (const digest of digests) {
+    requireDigest(digest);
+    const key = KEY.blob(name, digest);
+    const entry = await context.find(key);
+    if (entry === undefined)
+      throw new EntrepotError('bad-request', `The manifest needs the blob ${digest}, which ${name} does not have`, {
+        code: 'MANIFEST_BLOB_UNKNOWN',
+      });
+    found.push({ key, digest: entry.digest });
+  }
+  return found;
+}

@@ -1,0 +1,216 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EntrepotError, type Content, type ProducedFile, type RenderedDocument } from '@entrepot/core';
+import {
+  ByteWriter,
+  COPY,
+  createJsonScanner,
+  JsonFormatError,
+  malformed,
+  SKIP,
+  slices,
+  sortedInTurns,
+  WorkTurns,
+} from '@entrepot/core/formats';
+import type { Parsed, ProduceContext, RenderRequest, Resource } from '@entrepot/core/plugin';
+import { z } from 'zod';
+import { nextTarget } from './links.js';
+import { imageIndex, INDEX_TYPE } from './media-types.js';
+import { clientName, MAX_PAGE, nextLink, queryOf } from './paging.js';
+import { attributesOf } from './proxy-routes.js';
+import { KEY } from './reference.js';
+
+/** The largest list of names of an upstream that is read. Bytes. */
+export const MAX_LIST = 32 * 1024 * 1024;
+/** The largest list of referrers: an image index, of which clients read no more either. Bytes. */
+export const MAX_REFERRERS = 4 * 1024 * 1024;
+/** How many names go out as one piece. */
+const PIECE = 1024;
+/** How many bytes of names are read at a stretch. */
+const STRETCH = 16 * 1024;
+/** Memory of a string besides its characters, in bytes. */
+const STRING_BYTES = 40;
+
+/** Far longer than the distribution specification lets a name be. */
+const nameList = z.array(z.string().max(4096));
+
+/** List of the manifests that refer to another one, from the referrers API or under a tag: an image index, and nothing else. */
+const referrersList = z.looseObject({
+  mediaType: z.literal(INDEX_TYPE).optional(),
+  manifests: z.array(z.looseObject({ mediaType: z.string(), digest: z.string(), size: z.number() })),
+});
+
+/** A list of names that was read once. */
+export interface NameList extends Parsed {
+  readonly names: readonly string[];
+}
+
+/** Reads a list of tags. Describes those of one page, of which nothing but the name is known. */
+export async function parseTags(content: Content, resource: Resource): Promise<NameList> {
+  const list = await readNames(content, resource, 'tags');
+  const name = resource.coordinates?.name ?? '';
+  return {
+    ...list,
+    *descriptions() {
+      for (const version of list.names.slice(0, MAX_PAGE))
+        yield [KEY.tag(name, version), { integrity: [], coordinates: { ecosystem: 'oci', name, version } }];
+    },
+  };
+}
+
+/** Reads a list of repositories. */
+export async function parseCatalog(content: Content, resource: Resource): Promise<NameList> {
+  return await readNames(content, resource, 'repositories');
+}
+
+/** Checks a list of referrers. */
+export async function parseReferrers(content: Content, { key }: Resource): Promise<Parsed> {
+  const bytes = await content.bytes(MAX_REFERRERS);
+  try {
+    referrersList.parse(JSON.parse(Buffer.from(bytes).toString()));
+  } catch (error) {
+    throw malformed(key, 'expected an image index', error);
+  }
+  return { weight: 0 };
+}
+
+/**
+ * Writes a list of tags: with the name that the client uses, links that lead here, and what policy admits. Where the upstream
+ * gives none, the tags that are cached are the list.
+ */
+export async function renderTags(list: NameList | undefined, request: RenderRequest): Promise<RenderedDocument> {
+  const { resource, baseUrl, cachedKeys } = request;
+  const { name = '', page } = attributesOf(resource);
+  const upstreamName = resource.coordinates?.name ?? '';
+  if (list === undefined && page?.isMarked === true)
+    throw new EntrepotError('not-found', 'Only the upstream knows which page of its list this is');
+  const turns = new WorkTurns();
+  const admitted: string[] = [];
+  for (const version of list?.names ?? cachedKeys.map((key) => key.slice(KEY.tag(upstreamName, '').length))) {
+    if (request.admits({ ecosystem: 'oci', name: upstreamName, version })) admitted.push(version);
+    if (turns.over) await turns.next();
+  }
+  const { names, next } = await pageOfNames(request, admitted, list?.names);
+  const start = `{"name":${JSON.stringify(clientName(baseUrl, name))},"tags":[`;
+  return { bytes: jsonList(start, names), headers: nextLink(baseUrl, `${name}/tags/list`, next) };
+}
+
+/** Writes a list of repositories, with links that lead here. */
+export async function renderCatalog(list: NameList | undefined, request: RenderRequest): Promise<RenderedDocument> {
+  const { baseUrl } = request;
+  const { names, next } = await pageOfNames(request, list?.names ?? [], list?.names);
+  const bytes = jsonList('{"repositories":[', names, (name) => clientName(baseUrl, name));
+  return { bytes, headers: nextLink(baseUrl, '_catalog', next) };
+}
+
+/** Passes a list of referrers on, with a link that leads here. Only that of the API has pages. */
+export function renderReferrers(_: Parsed | undefined, request: RenderRequest): RenderedDocument {
+  const { resource, content, baseUrl } = request;
+  const { name = '', subject = '', form } = attributesOf(resource);
+  const next = form === 'api' ? upstreamNext(request) : undefined;
+  return { bytes: content.stream(), headers: nextLink(baseUrl, `${name}/referrers/${subject}`, next) };
+}
+
+/** Makes an empty index. */
+export async function produceNoReferrers(
+  { key }: Resource,
+  { folder }: ProduceContext,
+): Promise<readonly ProducedFile[]> {
+  const path = join(folder, 'index.json');
+  await writeFile(path, imageIndex([]));
+  return [{ key, path, mediaType: INDEX_TYPE }];
+}
+
+/**
+ * The page of a list that is asked for, and the query of the one after it.
+ * @param names those of the list that are shown
+ * @param listed the list as the upstream sent it; `undefined`: there is none, and `names` are all that there are
+ */
+async function pageOfNames(
+  request: RenderRequest,
+  names: readonly string[],
+  listed: readonly string[] | undefined,
+): Promise<{ readonly names: readonly string[]; readonly next: string | undefined }> {
+  const { n = MAX_PAGE, last } = attributesOf(request.resource).page ?? {};
+  // An empty page has none after it (distribution specification, "Listing Tags").
+  const next = n === 0 ? undefined : upstreamNext(request);
+  // Some registries take no notice of `n` and `last`: then the whole list is here, and the page is ours to cut. The order
+  // of those that do is their own.
+  const isWhole = listed === undefined || (last !== undefined && listed.includes(last));
+  const isOurs = next === undefined && (isWhole || listed.length > n);
+  if (!isOurs) return { names, next };
+  const rest = isWhole && last !== undefined ? names.filter((name) => compare(name, last) > 0) : names;
+  const sorted = await sortedInTurns(rest, compare);
+  if (sorted.length <= n) return { names: sorted, next: undefined };
+  const page = sorted.slice(0, n);
+  return { names: page, next: n > 0 ? queryOf({ n, last: page.at(-1) }) : undefined };
+}
+
+/** The query of the next page, from a `Link` of the upstream that may be absolute, relative, or only a query. */
+function upstreamNext({ headers }: RenderRequest): string | undefined {
+  const target = nextTarget(headers['link'] ?? '');
+  const at = target?.indexOf('?') ?? -1;
+  return at < 0 ? undefined : target?.slice(at).split('#', 1)[0];
+}
+
+/** Writes a list of names as the last member of a JSON object, a piece at a time. */
+async function* jsonList(
+  start: string,
+  names: readonly string[],
+  shown = (name: string): string => name,
+): AsyncGenerator<Uint8Array> {
+  const turns = new WorkTurns();
+  for (let at = 0; at < names.length; at += PIECE) {
+    const piece = JSON.stringify(names.slice(at, at + PIECE).map(shown)).slice(1, -1);
+    yield Buffer.from((at === 0 ? start : ',') + piece);
+    await turns.pause();
+  }
+  yield Buffer.from(names.length === 0 ? `${start}]}` : ']}');
+}
+
+/** Tags are ASCII: their order is that of their bytes. */
+function compare(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
+}
+
+/** Reads a list of names at the top of a JSON object in turns: one may have a million of them. */
+async function readNames(content: Content, { key }: Resource, member: string): Promise<NameList> {
+  const list = new ByteWriter(STRETCH);
+  const scanner = createJsonScanner(
+    {
+      member(name) {
+        if (name !== member) return SKIP;
+        list.clear();
+        return COPY;
+      },
+      otherwise() {
+        throw new JsonFormatError('expected an object');
+      },
+    },
+    list,
+  );
+  try {
+    for await (const slice of slices(content.stream())) scanner.write(slice);
+    scanner.end();
+    const names = await namesIn(list.take());
+    return { names, weight: content.size + names.length * STRING_BYTES };
+  } catch (error) {
+    throw error instanceof EntrepotError ? error : malformed(key, `expected JSON with ${member}`, error);
+  }
+}
+
+/** Reads a JSON array of names. One that begins with a comma, or has a quote before one, is refused: the array is cut there. */
+async function namesIn(list: Buffer): Promise<string[]> {
+  const names: string[] = [];
+  if (list.length === 0 || list.equals(Buffer.from('null'))) return names;
+  if (list[0] !== '['.charCodeAt(0)) throw new JsonFormatError('expected an array');
+  const turns = new WorkTurns();
+  for (let at = 1; at < list.length;) {
+    const cut = list.indexOf('",', at + STRETCH);
+    const end = cut < 0 ? list.length - 1 : cut + 1;
+    names.push(...nameList.parse(JSON.parse(`[${list.toString('utf8', at, end)}]`)));
+    at = end + 1;
+    await turns.pause();
+  }
+  return names;
+}
