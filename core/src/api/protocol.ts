@@ -107,7 +107,10 @@ export interface VerifyContext {
   readonly needs: ReadonlySet<FactName>;
   /** What the artifact's document says of it; absent where there is none, and for documents. */
   readonly description?: ArtifactDescription | undefined;
-  /** The upstream's reply headers that are kept, lower-case. */
+  /**
+   * The upstream's reply headers that are kept, lower-case, with `etag` and `last-modified`: those of the reply that brought the bytes,
+   * and those of the entry when a kept document is read again.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * The bytes of another resource of this repository, kept or fetched by the same pipeline (and verified by it in turn):

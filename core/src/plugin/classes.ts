@@ -185,7 +185,10 @@ export interface PolicyFacts<Self> {
 export interface VerifyContext {
   /** The facts that policy looks at. A document is parsed again when policy looks at more than `parse` was asked for. */
   readonly needs: ReadonlySet<FactName>;
-  /** The upstream's reply headers that the class keeps, lower-case. */
+  /**
+   * The upstream's reply headers that the class keeps, lower-case, with `etag` and `last-modified`: those of the reply that brought the
+   * bytes, and those of the entry when a kept document is read again. Empty for produced bytes.
+   */
   readonly headers: Readonly<Record<string, string>>;
   /** The description of an artifact. Absent for documents, and where there is none. */
   readonly description?: ArtifactDescription | undefined;

@@ -8,14 +8,8 @@ import { factsOf } from '../policy/admission.js';
 import { askingHeaders } from './asking.js';
 import type { ContentFlights } from './content-flights.js';
 import { contentOf } from '../store/content.js';
-import {
-  keptHeaders,
-  shuttingDown,
-  type FlightContext,
-  type FlightHead,
-  type FlightResult,
-  type SharedFlight,
-} from './flight.js';
+import { shuttingDown, type FlightContext, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
+import { keptHeaders } from './kept-headers.js';
 import { isPage } from './login-page.js';
 import { settledMediaType } from './media-type.js';
 import { putEntry } from './publish.js';
@@ -175,7 +169,7 @@ export class AddressedFlight implements SharedFlight {
       head && {
         ...head,
         mediaType: typeOf(proof) ?? head.mediaType,
-        headers: keptHeaders(definition, resource, proof),
+        headers: keptHeaders(definition, resource, proof.headers),
         lastModified: proof.headers['last-modified'],
         place: { ...placeOf(resource), location: proof.url },
         coordinates: this.#coordinates,
@@ -214,7 +208,7 @@ export class AddressedFlight implements SharedFlight {
       digest,
       size,
       mediaType,
-      headers: keptHeaders(definition, resource, proof),
+      headers: keptHeaders(definition, resource, proof.headers),
       etag: proof.headers['etag'],
       lastModified: proof.headers['last-modified'],
       upstreamUrl: withoutQuery(proof.url),

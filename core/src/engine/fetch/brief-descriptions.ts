@@ -2,6 +2,7 @@ import { Lru } from '../../formats/lru.js';
 import type { DocumentResource, StoredResource } from '../../api/resource.js';
 import { contentOf } from '../store/content.js';
 import { located, type LocatedDescription } from './described-place.js';
+import { verifiedHeaders } from './kept-headers.js';
 import type { FlightContext } from './flight.js';
 import { drain, readBody } from '../upstream/upstream-reply.js';
 import { placeOf } from '../upstream/upstreams.js';
@@ -85,8 +86,9 @@ export class BriefDescriptions {
       }
       const bytes = await readBody(reply, reply.url, MAX_BYTES);
       const content = contentOf(bytes.length, reply.headers['content-type'] ?? '', () => [bytes]);
+      const headers = verifiedHeaders(definition, document, reply.headers);
       const read = (): Promise<never> => Promise.reject(new Error('a brief document stands alone'));
-      const descriptions = await definition.protocol.describe?.(document, content, { needs: new Set(), read });
+      const descriptions = await definition.protocol.describe?.(document, content, { needs: new Set(), headers, read });
       return located(descriptions?.get(key), reply.finalUrl.href);
     } catch (error) {
       services.logger.debug?.({ error, repository: definition.name, key: document.key }, 'no brief description');

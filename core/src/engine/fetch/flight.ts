@@ -10,6 +10,7 @@ import type { ArtifactDescription, VerifyContext } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import { factsOf, type Admission } from '../policy/admission.js';
 import { askingHeaders, chosenBy } from './asking.js';
+import { keptHeaders, verifiedHeaders } from './kept-headers.js';
 import { planCoding, undone } from './content-coding.js';
 import { bareMediaType, isOfType } from '../store/content.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
@@ -22,7 +23,6 @@ import { keptByDigest, namedNow, placeByDigest, promisedBy } from './pinned-docu
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { Spool } from '../store/spool.js';
 import { putBlob, putEntry } from './publish.js';
-import { headerText } from '../request/header-text.js';
 import { drain } from '../upstream/upstream-reply.js';
 import {
   backOff,
@@ -455,7 +455,8 @@ export class Flight implements SharedFlight {
     if (isUndecided) this.#resolveHead(headOf(spool));
     const mediaType = await settledMediaType(definition, resource, said, spool.content(provisional));
     if (unsettled) this.#checkMediaType(mediaType, reply);
-    await this.#checkContent(digest, spool.content(mediaType), description);
+    const checked = verifiedHeaders(definition, resource, reply.headers);
+    await this.#checkContent(digest, spool.content(mediaType), { description, headers: checked });
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
     const entry = this.#entry(reply, headers, spool, known);
@@ -723,13 +724,17 @@ export class Flight implements SharedFlight {
     }
   }
 
-  async #checkContent(digest: Digest, content: Content, description: ArtifactDescription | undefined): Promise<void> {
+  async #checkContent(
+    digest: Digest,
+    content: Content,
+    known: Pick<VerifyContext, 'description' | 'headers'>,
+  ): Promise<void> {
     const { resource } = this.#plan;
     const { protocol, plugin } = this.#context.definition;
     const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
     try {
       const needs = this.#context.services.policy.needs();
-      const context: VerifyContext = { description, needs, read: this.#plan.read };
+      const context: VerifyContext = { ...known, needs, read: this.#plan.read };
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
         this.#plan.described(digest, await readDescriptions(protocol, resource, content, context));
@@ -797,7 +802,7 @@ export class Flight implements SharedFlight {
   }
 
   #keptHeaders(reply: UpstreamReply): Record<string, string> {
-    return keptHeaders(this.#context.definition, this.#plan.resource, reply);
+    return keptHeaders(this.#context.definition, this.#plan.resource, reply.headers);
   }
 }
 
@@ -806,21 +811,6 @@ function isBack({ facts }: Entry): Pick<EntryRenewal, 'facts'> {
   if (facts?.upstream !== 'removed') return {};
   const { upstream: _gone, ...others } = facts;
   return { facts: others };
-}
-
-/** The headers of a reply that clients get too: an allow-list of the resource's class. */
-export function keptHeaders(
-  { plugin }: RepositoryDefinition,
-  resource: ArtifactResource | DocumentResource,
-  reply: Pick<UpstreamReply, 'headers'>,
-): Record<string, string> {
-  const kept: Record<string, string> = {};
-  const names = [...(plugin.classes[resource.class]?.keepHeaders ?? []), ...(resource.keepHeaders ?? [])];
-  for (const name of names) {
-    const value = reply.headers[name];
-    if (value !== undefined) kept[name] = headerText(name, value);
-  }
-  return kept;
 }
 
 /** The header that says the name of bytes whose digest is another one. */

@@ -23,6 +23,7 @@ import {
   type FlightResult,
   type SharedFlight,
 } from './flight.js';
+import { headersOf, verifiedHeaders } from './kept-headers.js';
 import { located, type LocatedDescription } from './described-place.js';
 import { standing } from './freshness.js';
 import { isSource, KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
@@ -379,7 +380,7 @@ export class Flights {
     if (askedDigest(resource) === nameOf(entry)) return true;
     const document = { ...namedBelow, key: entry.key };
     try {
-      return (await this.descriptionsOf(document, entry.digest, this.storedContent(entry))).has(resource.key);
+      return (await this.descriptionsOf(document, entry, this.storedContent(entry))).has(resource.key);
     } catch (error) {
       const { repository, key } = entry;
       this.#context.services.logger.warn({ error, repository, key }, 'a document cannot be read');
@@ -410,7 +411,7 @@ export class Flights {
       const isGone = kept.facts?.upstream === 'removed';
       const source: Digest = isGone ? `${kept.digest}-gone` : kept.digest;
       if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
-      const reading = known ?? (await this.#read(describedBy, kept.digest, this.storedContent(kept)));
+      const reading = known ?? (await this.#read(describedBy, kept, this.storedContent(kept)));
       const said = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
       const now = isGone ? goneWith(said) : said;
       // Its document says more than nothing: it is not read again for that.
@@ -517,7 +518,7 @@ export class Flights {
     kept: Entry,
     artifactKey: string,
   ): Promise<LocatedDescription | undefined> {
-    const reading = await this.#read(document, kept.digest, this.storedContent(kept));
+    const reading = await this.#read(document, kept, this.storedContent(kept));
     return read(reading.descriptions.get(artifactKey), kept, reading);
   }
 
@@ -528,7 +529,7 @@ export class Flights {
   ): Promise<LocatedDescription | undefined> {
     return await this.#land(document, kept, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
-      const reading = await this.#read(document, result.entry.digest, content);
+      const reading = await this.#read(document, result.entry, content);
       return read(reading.descriptions.get(artifactKey), result.entry, reading);
     });
   }
@@ -546,27 +547,33 @@ export class Flights {
   async descriptionsIn(document: DocumentResource): Promise<Descriptions> {
     const { negative } = this.#context;
     const kept = await this.#keptCopy(document);
-    if (kept !== undefined) return await this.descriptionsOf(document, kept.digest, this.storedContent(kept));
+    if (kept !== undefined) return await this.descriptionsOf(document, kept, this.storedContent(kept));
     await negative.check(document.key);
     return await this.#land(document, undefined, async (result) => {
       const content = result.kind === 'unstored' ? result.content : this.storedContent(result.entry);
-      return await this.descriptionsOf(document, result.entry.digest, content);
+      return await this.descriptionsOf(document, result.entry, content);
     });
   }
 
-  /** Reads the descriptions in the document with `digest`. */
-  async descriptionsOf(document: DocumentResource, digest: Digest, content: Content): Promise<Descriptions> {
-    return (await this.#read(document, digest, content)).descriptions;
+  /** Reads the descriptions in a document, whose bytes are `content`. */
+  async descriptionsOf(document: DocumentResource, entry: Entry, content: Content): Promise<Descriptions> {
+    return (await this.#read(document, entry, content)).descriptions;
   }
 
   /** Reads a document: once, as long as policy needs no more of it. */
-  async #read(document: DocumentResource, digest: Digest, content: Content): Promise<Reading> {
-    const { protocol, plugin } = this.#context.definition;
+  async #read(document: DocumentResource, entry: Entry, content: Content): Promise<Reading> {
+    const { definition } = this.#context;
+    const { protocol, plugin } = definition;
+    const { digest } = entry;
     const needs = this.#context.services.policy.needs();
     const known = this.#known.get(document.key, digest, needs);
     if (known !== undefined) return known;
     try {
-      const context = { needs, read: (other: ArtifactResource | DocumentResource) => this.read(other) };
+      const context = {
+        needs,
+        headers: verifiedHeaders(definition, document, headersOf(entry)),
+        read: (other: ArtifactResource | DocumentResource) => this.read(other),
+      };
       const reading = await readDescriptions(protocol, document, content, context);
       this.#known.set(document.key, digest, reading);
       return reading;

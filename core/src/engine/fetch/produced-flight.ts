@@ -99,9 +99,9 @@ async function keep(
   const content = contentOf(size, mediaType, () => createReadStream(path), path);
   const needs = services.policy.needs();
   try {
-    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, read });
+    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, headers: {}, read });
     else if (protocol.describe !== undefined)
-      described(digest, await readDescriptions(protocol, resource, content, { needs, read }));
+      described(digest, await readDescriptions(protocol, resource, content, { needs, headers: {}, read }));
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
   }

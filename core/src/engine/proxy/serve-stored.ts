@@ -11,11 +11,12 @@ import type { Upstreams } from '../upstream/upstreams.js';
 import { planCoding } from '../fetch/content-coding.js';
 import { contentDigest } from '../fetch/content-flights.js';
 import { describedPlace } from '../fetch/described-place.js';
-import { abandoned, keptHeaders, type FlightHead, type FlightResult, type SharedFlight } from '../fetch/flight.js';
+import { abandoned, type FlightHead, type FlightResult, type SharedFlight } from '../fetch/flight.js';
 import type { Flights } from '../fetch/flights.js';
 import { standing, type Standing } from '../fetch/freshness.js';
 import { HotReplies, plainHotKey, type JudgedReply } from '../reply/hot-replies.js';
 import { isJudgedUnscanned, judgeKept } from '../fetch/judge-kept.js';
+import { keptHeaders } from '../fetch/kept-headers.js';
 import { isPage, namesFile } from '../fetch/login-page.js';
 import { isUnsettled } from '../fetch/media-type.js';
 import type { NegativeCache } from '../store/negative-cache.js';
@@ -493,7 +494,7 @@ export class StoredServing {
     const digest = contentDigest(resource);
     const mediaType = headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
     const passed = coding.kind === 'pass' && { 'content-encoding': coding.coding };
-    const stored = { mediaType, headers: { ...keptHeaders(definition, resource, reply), ...passed }, digest };
+    const stored = { mediaType, headers: { ...keptHeaders(definition, resource, headers), ...passed }, digest };
     return {
       ...representations.base(resource, stored, { name: 'bypass' }),
       size: size === undefined ? undefined : Number(size),

@@ -201,8 +201,7 @@ export class Representations {
     const mediaType = resource.mediaType ?? entry?.mediaType ?? 'application/octet-stream';
     const content =
       unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
-    const descriptions =
-      entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry.digest, content);
+    const descriptions = entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry, content);
     const { context, changesAt } = await this.rewriteContext(request, resource, {
       descriptions,
       headers: entry?.headers ?? {},
