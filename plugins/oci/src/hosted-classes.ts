@@ -53,13 +53,6 @@ const tags = listingClass<OciHosted>({
   render: renderTags,
 });
 
-const catalog = listingClass<OciHosted>({
-  about: 'Lists of names.',
-  reply: { mediaType: 'application/json' },
-  entries: entriesOf,
-  render: renderCatalog,
-});
-
 const referrers = listingClass<OciHosted>({
   about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
   reply: {
@@ -69,6 +62,13 @@ const referrers = listingClass<OciHosted>({
   policy,
   entries: entriesOf,
   render: renderReferrers,
+});
+
+const catalog = listingClass<OciHosted>({
+  about: 'Lists of names.',
+  reply: { mediaType: 'application/json' },
+  entries: entriesOf,
+  render: renderCatalog,
 });
 
 const manifestPush = changeClass<OciHosted>({
@@ -137,8 +137,8 @@ export const hostedClasses = {
   manifest,
   tag,
   tags,
-  catalog,
   referrers,
+  catalog,
   'manifest-push': manifestPush,
   'blob-push': blobPush,
   'blob-mount': blobMount,
