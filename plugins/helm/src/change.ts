@@ -28,7 +28,13 @@ export interface ReceivedProvenance {
 /** A file that was uploaded. */
 export type ReceivedFile = ReceivedChart | ReceivedProvenance;
 
-/** What the entry of an archive says besides. */
+/** The files of one version that were uploaded: at least one. */
+interface ReceivedVersion {
+  readonly chart?: ReceivedChart;
+  readonly provenance?: ReceivedProvenance;
+}
+
+/** Attributes of the entry of an archive. */
 interface ChartAttributes {
   readonly name: string;
   readonly version: string;
@@ -37,19 +43,19 @@ interface ChartAttributes {
   readonly image: readonly string[];
 }
 
-/** How a repository makes changes. */
+/** Rules of a repository for changes. */
 export interface ChangeRules {
-  /** What URLs of charts begin with. */
+  /** The start of the URLs of charts. */
   readonly prefix: string;
-  /** What somebody is told who uploads what exists; absent: that is replaced. */
+  /** The refusal of an upload of a file that exists. Absent: it is replaced. */
   readonly conflict?: string | undefined;
-  /** How many versions of a chart are kept. */
+  /** Versions of a chart that are kept. */
   readonly perChartLimit?: number | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** What is kept of one version. */
+/** Entries of one version that are stored. */
 interface Kept {
   readonly chart: Entry | undefined;
   readonly attributes: ChartAttributes | undefined;
@@ -57,8 +63,8 @@ interface Kept {
 }
 
 /**
- * Makes up a change of the charts of one tenant: archives, provenances and images, and the parts of the index that speak of
- * them, all at once. What it costs depends on the charts that change, not on the others.
+ * Builds a change of the charts of one tenant: archives, provenances and images, and the parts of the index that list
+ * them, all at once. Its cost depends on the charts that change, not on the others.
  */
 export class ChartChange {
   readonly #tenant: string;
@@ -74,7 +80,6 @@ export class ChartChange {
     this.#rules = rules;
   }
 
-  /** The change as a whole, without what the client is told. */
   get made(): HostedChange {
     return {
       replace: [...this.#replace.values()],
@@ -83,45 +88,38 @@ export class ChartChange {
     };
   }
 
-  /** How many archives and provenances there are more than before. Negative: fewer. */
+  /** Counts the archives and provenances that there are more than before. Negative: fewer. */
   get growth(): number {
-    const files = [...this.#expect].filter(([key]) => /^(?:chart|provenance)\//.test(key));
-    const added = files.filter(([key, entry]) => entry === undefined && this.#replace.has(key));
-    const removed = files.filter(
-      ([key, entry]) => entry !== undefined && this.#remove.has(key) && !this.#replace.has(key),
-    );
-    return added.length - removed.length;
+    let growth = 0;
+    for (const [key, entry] of this.#expect) {
+      if (!/^(?:chart|provenance)\//.test(key)) continue;
+      if (this.#replace.has(key)) growth += entry === undefined ? 1 : 0;
+      else if (this.#remove.has(key)) growth -= entry === undefined ? 0 : 1;
+    }
+    return growth;
   }
 
-  /** Adds what was uploaded. @throws EntrepotError `conflict` for what exists, `bad-request` for what is there twice. @throws ChartError */
+  /** Adds uploaded files. @throws EntrepotError `conflict` for one that exists, `bad-request` for one that is there twice. @throws ChartError */
   async add(files: readonly ReceivedFile[]): Promise<void> {
-    const seen = new Set<string>();
-    const added = new Map<string, IndexEntry[]>();
-    for (const { kind, metadata } of files) {
-      const file = chartFileName(metadata.name, metadata.version);
-      if (seen.has(`${kind} ${file}`)) throw new EntrepotError('bad-request', `The ${kind} of ${file} is there twice`);
-      seen.add(`${kind} ${file}`);
+    const versions = new Map<string, ReceivedVersion>();
+    for (const file of files) {
+      const archive = chartFileName(file.metadata.name, file.metadata.version);
+      const others = versions.get(archive) ?? {};
+      if (others[file.kind] !== undefined)
+        throw new EntrepotError('bad-request', `The ${file.kind} of ${archive} is there twice`);
+      versions.set(archive, file.kind === 'chart' ? { ...others, chart: file } : { ...others, provenance: file });
     }
     for (const file of files) await this.#refuseExisting(file);
-    // The provenance of an archive that comes along is looked at with that.
-    const charts = files.filter((file) => file.kind === 'chart');
-    const provenances = files.filter((file) => file.kind === 'provenance');
-    for (const { metadata, part } of charts) {
-      const { name, version } = metadata;
-      const proof = provenances.find((file) => file.metadata.name === name && file.metadata.version === version);
-      if (proof !== undefined) checkProvenance(proof.metadata, metadata, part.digest.slice('sha256:'.length));
-      await this.#putVersion(metadata, await this.#kept(name, version), { chart: part, metadata, proof });
-      added.set(name, [
-        ...(added.get(name) ?? []),
-        indexEntry(metadata, { digest: part.digest, fetchedAt: this.#rules.now }),
-      ]);
+    const added: IndexEntry[] = [];
+    for (const received of versions.values()) {
+      await this.#putVersion(received);
+      const { chart, provenance } = received;
+      if (chart === undefined) continue;
+      const { metadata, part } = chart;
+      if (provenance !== undefined) checkProvenance(provenance.metadata, metadata, part.digest.slice('sha256:'.length));
+      added.push(indexEntry(metadata, { digest: part.digest, fetchedAt: this.#rules.now }));
     }
-    for (const proof of provenances) {
-      const { name, version } = proof.metadata;
-      const alone = !charts.some(({ metadata }) => metadata.name === name && metadata.version === version);
-      if (alone) await this.#putVersion({ name, version }, await this.#kept(name, version), { proof });
-    }
-    for (const [name, entries] of added) await this.#addVersions(name, entries);
+    for (const [name, entries] of Map.groupBy(added, ({ name }) => name)) await this.#addVersions(name, entries);
   }
 
   /** Removes a version, its provenance and its image. @throws EntrepotError `not-found` */
@@ -148,40 +146,32 @@ export class ChartChange {
       throw new EntrepotError('conflict', conflict);
   }
 
-  /** Puts what is new of a version, and its image as it is then. */
-  async #putVersion(
-    { name, version }: { readonly name: string; readonly version: string },
-    kept: Kept,
-    given: {
-      readonly chart?: Part;
-      readonly metadata?: ChartMetadata;
-      readonly proof?: ReceivedProvenance | undefined;
-    },
-  ): Promise<void> {
+  /** Puts the files of a version, and its image with them. */
+  async #putVersion({ chart: archive, provenance: proof }: ReceivedVersion): Promise<void> {
+    const { name, version } = (archive ?? proof)?.metadata as ChartMetadata | Provenance;
     const file = chartFileName(name, version);
-    const key = KEY.provenance(this.#tenant, file);
     const coordinates = { ecosystem: 'helm', name, version };
-    if (given.proof !== undefined) {
-      const { part, metadata } = given.proof;
-      const attributes = { digest: `sha256:${metadata.digest}` };
-      this.#put({ key, ...sourceOf(part), mediaType: PROVENANCE_TYPE, coordinates, attributes });
+    const kept = await this.#kept(name, version);
+    if (proof !== undefined) {
+      const key = KEY.provenance(this.#tenant, file);
+      const attributes = { digest: `sha256:${proof.metadata.digest}` };
+      this.#put({ key, ...sourceOf(proof.part), mediaType: PROVENANCE_TYPE, coordinates, attributes });
     }
-    const chart = given.chart ?? (kept.chart && partAt(kept.chart));
+    const chart = archive?.part ?? (kept.chart && partAt(kept.chart));
     if (chart === undefined) return;
-    const provenance = given.proof?.part ?? (kept.provenance && partAt(kept.provenance));
-    const proven = given.proof ? `sha256:${given.proof.metadata.digest}` : kept.provenance?.attributes?.['digest'];
-    const isProof = proven === chart.digest;
-    const config = given.metadata
-      ? partOf(Buffer.from(JSON.stringify(given.metadata)))
+    const provenance = proof?.part ?? (kept.provenance && partAt(kept.provenance));
+    const proven = proof ? `sha256:${proof.metadata.digest}` : kept.provenance?.attributes?.['digest'];
+    const config = archive
+      ? partOf(Buffer.from(JSON.stringify(archive.metadata)))
       : (kept.attributes as ChartAttributes).config;
     const image = imageOf(
       { tenant: this.#tenant, name, version },
-      { chart, config, provenance: isProof ? provenance : undefined },
+      { chart, config, provenance: proven === chart.digest ? provenance : undefined },
     );
     const { digest, size } = config;
     const attributes = { name, version, config: { digest, size }, image: image.keys } satisfies ChartAttributes;
-    const archive = { key: KEY.chart(this.#tenant, file), ...sourceOf(chart), mediaType: CHART_TYPE };
-    this.#put({ ...archive, coordinates, attributes });
+    const key = KEY.chart(this.#tenant, file);
+    this.#put({ key, ...sourceOf(chart), mediaType: CHART_TYPE, coordinates, attributes });
     for (const entry of image.entries) this.#put(entry);
     for (const old of kept.attributes?.image ?? []) if (!image.keys.includes(old)) this.#remove.add(old);
   }
@@ -193,7 +183,7 @@ export class ChartChange {
     for (const key of keys) this.#remove.add(key);
   }
 
-  /** Adds what is new of a chart; where that is too much, the oldest go. */
+  /** Adds versions of a chart to the index; beyond the limit, the oldest are removed. */
   async #addVersions(name: string, added: readonly IndexEntry[]): Promise<void> {
     const parts = await this.#partsOf(name);
     for (const entry of added) await parts.put(entry);
@@ -261,7 +251,7 @@ export class ChartChange {
     return { chart, provenance, attributes: chart?.attributes as ChartAttributes | undefined };
   }
 
-  /** What is found must still be so when the change is carried out. */
+  /** Finds an entry, which must still be the same when the change is carried out. */
   async #find(key: string): Promise<Entry | undefined> {
     if (!this.#expect.has(key)) this.#expect.set(key, await this.#context.find(key));
     return this.#expect.get(key);
@@ -273,9 +263,9 @@ export class ChartChange {
 }
 
 /** Lists all entries whose key begins with `prefix`. */
-export async function* listed(prefix: string, { list }: Pick<HostedContext, 'list'>): AsyncGenerator<Entry> {
+export async function* listed(prefix: string, context: Pick<HostedContext, 'list'>): AsyncGenerator<Entry> {
   for (let after: string | undefined; ;) {
-    const page = await list({ prefix, after, limit: PAGE });
+    const page = await context.list({ prefix, after, limit: PAGE });
     yield* page;
     if (page.length < PAGE) return;
     after = page.at(-1)?.key;

@@ -2,14 +2,14 @@ import { ChartError, printed } from './chart-error.js';
 import { parseChartVersion } from './version-order.js';
 import { Budget, scalarText } from './yaml-text.js';
 
-/** Who keeps a chart. */
+/** A maintainer of a chart. */
 export interface Maintainer {
   readonly name?: string;
   readonly email?: string;
   readonly url?: string;
 }
 
-/** A chart that a chart needs. */
+/** A chart that another one needs. */
 export interface Dependency {
   readonly name: string;
   readonly version?: string;
@@ -44,27 +44,6 @@ export interface ChartMetadata {
   readonly type?: 'application' | 'library';
 }
 
-/** The names of the fields of `ChartMetadata`. */
-export const METADATA_FIELDS: readonly string[] = [
-  'annotations',
-  'apiVersion',
-  'appVersion',
-  'condition',
-  'dependencies',
-  'deprecated',
-  'description',
-  'home',
-  'icon',
-  'keywords',
-  'kubeVersion',
-  'maintainers',
-  'name',
-  'sources',
-  'tags',
-  'type',
-  'version',
-] satisfies readonly (keyof ChartMetadata)[];
-
 /** Nodes and characters of one chart's metadata. */
 export const LARGEST_METADATA = 512 * 1024;
 const LONGEST_NAME = 250;
@@ -76,12 +55,35 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** A mapping of YAML or JSON, read field by field as helm does. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Reads each field of `ChartMetadata`, in the order in which they are written. */
+const READERS: { readonly [Name in keyof ChartMetadata]-?: (read: FieldReader) => ChartMetadata[Name] | undefined } = {
+  annotations: (read) => read.texts('annotations'),
+  apiVersion: (read) => read.exact('apiVersion') ?? 'v1',
+  appVersion: (read) => read.text('appVersion'),
+  condition: (read) => read.text('condition'),
+  dependencies: (read) => read.mappings('dependencies')?.map(readDependency),
+  deprecated: (read) => read.flag('deprecated'),
+  description: (read) => read.text('description'),
+  home: (read) => read.text('home'),
+  icon: (read) => read.text('icon'),
+  keywords: (read) => read.list('keywords'),
+  kubeVersion: (read) => read.text('kubeVersion'),
+  maintainers: (read) => read.mappings('maintainers')?.map(readMaintainer),
+  name: (read) => checkName(read.raw('name')),
+  sources: (read) => read.list('sources'),
+  tags: (read) => read.text('tags'),
+  type: readType,
+  version: readVersion,
+};
+
+/** The names of the fields of `ChartMetadata`. */
+export const METADATA_FIELDS: readonly string[] = Object.keys(READERS);
+
 /**
- * The metadata that `fields` holds, checked and cleaned as helm does when it loads a chart. Unknown fields are left out.
+ * Reads a chart's metadata, checked and cleaned as helm does when it loads a chart. Unknown fields are left out.
  * Stricter than helm with names: what is no printable text is refused, not cleaned, and so are backslashes, since the name
  * becomes a part of file names.
- * @param aliases what two dependencies of one name or alias are: refused (charts), or passed over (indexes, as helm does)
- * @param budget what is read at most
+ * @param aliases two dependencies of one name or alias: refused (charts), or ignored (indexes, as helm does)
  * @throws ChartError
  */
 export function readMetadata(
@@ -90,38 +92,12 @@ export function readMetadata(
   budget = new Budget(LARGEST_METADATA),
 ): ChartMetadata {
   const read = new FieldReader(fields, budget);
-  const name = checkName(read.raw('name'));
-  const version = scalarText(read.raw('version')) ?? '';
-  if (parseChartVersion(version) === undefined) {
-    throw new ChartError(`${name}: expected a version of semver.org, found ${printed(version)}`);
-  }
-  const type = read.exact('type');
-  if (type !== undefined && type !== 'application' && type !== 'library') {
-    throw new ChartError(`${name}: expected the type application or library, found ${printed(type)}`);
-  }
-  const dependencies = read.mappings('dependencies')?.map(readDependency);
-  if (aliases === 'refuse') refuseRepeated(name, dependencies ?? []);
-  return present({
-    annotations: read.texts('annotations'),
-    apiVersion: read.exact('apiVersion') ?? 'v1',
-    appVersion: read.text('appVersion'),
-    condition: read.text('condition'),
-    dependencies,
-    deprecated: read.flag('deprecated'),
-    description: read.text('description'),
-    home: read.text('home'),
-    icon: read.text('icon'),
-    keywords: read.list('keywords'),
-    kubeVersion: read.text('kubeVersion'),
-    maintainers: read
-      .mappings('maintainers')
-      ?.map((one) => present({ email: one.text('email'), name: one.text('name'), url: one.text('url') })),
-    name,
-    sources: read.list('sources'),
-    tags: read.text('tags'),
-    type,
-    version,
-  });
+  const fieldsRead = Object.entries(READERS).map(([name, reader]) => [name, reader(read)] as const);
+  const metadata = Object.fromEntries(
+    fieldsRead.filter(([, value]) => value !== undefined),
+  ) as unknown as ChartMetadata;
+  if (aliases === 'refuse') refuseRepeated(metadata);
+  return metadata;
 }
 
 /**
@@ -219,10 +195,27 @@ export class FieldReader {
   }
 }
 
-/** `fields` without those that are `undefined`. */
-export function present<Result>(fields: { readonly [Key in keyof Result]: Result[Key] | undefined }): Result {
+/** Leaves out the fields that are `undefined`. */
+function present<Result>(fields: { readonly [Key in keyof Result]: Result[Key] | undefined }): Result {
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Result;
+}
+
+function readVersion(read: FieldReader): string {
+  const version = scalarText(read.raw('version')) ?? '';
+  if (parseChartVersion(version) !== undefined) return version;
+  throw new ChartError(`${checkName(read.raw('name'))}: expected a version of semver.org, found ${printed(version)}`);
+}
+
+function readType(read: FieldReader): ChartMetadata['type'] {
+  const type = read.exact('type');
+  if (type === undefined || type === 'application' || type === 'library') return type;
+  const name = checkName(read.raw('name'));
+  throw new ChartError(`${name}: expected the type application or library, found ${printed(type)}`);
+}
+
+function readMaintainer(read: FieldReader): Maintainer {
+  return present({ email: read.text('email'), name: read.text('name'), url: read.text('url') });
 }
 
 function readDependency(read: FieldReader): Dependency {
@@ -243,7 +236,7 @@ function readDependency(read: FieldReader): Dependency {
   });
 }
 
-function refuseRepeated(chart: string, dependencies: readonly Dependency[]): void {
+function refuseRepeated({ name: chart, dependencies = [] }: ChartMetadata): void {
   const seen = new Set<string>();
   for (const { name, alias } of dependencies) {
     const key = alias ?? name;

@@ -1,7 +1,7 @@
 import type { TextDecoder } from 'node:util';
 import { ChartError, printed } from './chart-error.js';
 import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
-import { ChartPaths, locateChart, relativeUrl, type ChartLocation } from './chart-url.js';
+import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
 import { isTime, readIndexEntry, type IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
 import { Budget, parseYaml, scalarText, textDecoder } from './yaml-text.js';
@@ -10,8 +10,8 @@ import { Budget, parseYaml, scalarText, textDecoder } from './yaml-text.js';
 export interface UpstreamVersion {
   /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
   readonly path: string;
-  /** Where the upstream has it, best first. Never empty. */
-  readonly locations: readonly ChartLocation[];
+  /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
+  readonly locations: readonly string[];
   /** What clients get to read; its URL is `path`. */
   readonly entry: IndexEntry;
 }

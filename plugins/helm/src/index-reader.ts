@@ -2,18 +2,18 @@ import type { Content } from '@entrepot/core';
 import { ChartError } from './chart-error.js';
 import type { IndexSummary, UpstreamChart } from './index-parser.js';
 import type { YamlQuestion } from './yaml-task.js';
-import { YamlThread } from './yaml-thread.js';
+import { withThread, type AskThread } from './yaml-thread.js';
 
 /** The largest index that is read, in bytes. */
 export const LARGEST_INDEX = 256 * 1024 * 1024;
-/** Bytes that the thread is given at once. */
+/** Bytes that the thread is given at once: each piece costs a message to it and one back. */
 const PIECE = 256 * 1024;
 
 /**
  * Reads the index of an upstream repository in a thread of its own.
  * @param content YAML or JSON
- * @param indexUrl where it comes from; its relative URLs are resolved against it
- * @returns lines of JSON, to be kept as they are and read by `parseUpstreamChart`; at the end what the index came to
+ * @param indexUrl its own URL; relative URLs are resolved against it
+ * @returns lines of JSON for `parseUpstreamChart`; at the end a summary of the index
  * @throws ChartError for what is no index, also when a part of it was given: then nothing of it counts
  */
 export async function* readUpstreamIndex(
@@ -21,51 +21,42 @@ export async function* readUpstreamIndex(
   indexUrl: string,
 ): AsyncGenerator<Uint8Array, IndexSummary> {
   if (content.size > LARGEST_INDEX) throw new ChartError(`expected an index of ${LARGEST_INDEX} bytes at most`);
-  const thread = await YamlThread.start();
-  try {
-    const summary =
-      (yield* readWith(thread, content, indexUrl, false)) ?? (yield* readWith(thread, content, indexUrl, true));
+  return yield* withThread(async function* (ask) {
+    const summary = (yield* readWith(ask, content, indexUrl, false)) ?? (yield* readWith(ask, content, indexUrl, true));
     if (summary === undefined) throw new Error('an index that is read as a whole is never unusual');
     return summary;
-  } finally {
-    await thread.close();
-  }
+  });
 }
 
-/** One line that `readUpstreamIndex` gave. */
+/** Reads a line that `readUpstreamIndex` gave. */
 export function parseUpstreamChart(line: Uint8Array): UpstreamChart {
   return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString()) as UpstreamChart;
 }
 
-/** `undefined`: it must be read as a whole, which leaves out the charts that were given. */
+/** Reads an index. `undefined`: it must be read as a whole, which leaves out the charts that were given. */
 async function* readWith(
-  thread: YamlThread,
+  ask: AskThread,
   content: Pick<Content, 'stream'>,
   indexUrl: string,
   whole: boolean,
 ): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
-  await thread.ask({ ask: 'open', indexUrl, whole });
+  await ask({ ask: 'open', indexUrl, whole });
   for await (const bytes of pieces(content.stream())) {
-    const summary = yield* answered(thread, { ask: 'piece', bytes });
-    if (summary === undefined) return undefined;
+    if ((yield* answered(ask, { ask: 'piece', bytes })) === undefined) return undefined;
   }
-  return yield* answered(thread, { ask: 'end' });
+  return yield* answered(ask, { ask: 'end' });
 }
 
-/** All lines that one question leads to. */
-async function* answered(
-  thread: YamlThread,
-  question: YamlQuestion,
-): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
+/** Yields all lines that one question leads to. */
+async function* answered(ask: AskThread, question: YamlQuestion): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
   for (let asked = question; ; asked = { ask: 'next' }) {
-    const answer = await thread.ask(asked);
+    const answer = await ask(asked);
     if (!('lines' in answer)) return undefined;
     yield* answer.lines;
     if (!answer.more) return answer.summary;
   }
 }
 
-/** The same bytes in larger pieces: each costs a message to the thread and one back. */
 async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let size = 0;

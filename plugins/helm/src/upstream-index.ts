@@ -4,7 +4,7 @@ import type { ArtifactDescription, Content } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import type { Parsed } from '@entrepot/core/plugin';
 import { ChartError } from './chart-error.js';
-import { printLocation, provenanceUrl } from './chart-url.js';
+import { provenanceUrl } from './chart-url.js';
 import type { UpstreamChart, UpstreamVersion } from './index-parser.js';
 import { parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
 
@@ -102,7 +102,7 @@ export async function readIndex(content: Content, upstreams: readonly string[]):
 
 function describe({ locations, entry }: UpstreamVersion, upstreams: readonly string[]): ArtifactDescription {
   const { name, version, digest, created, deprecated } = entry;
-  const [location, ...others] = locations.map(printLocation).flatMap((url) => everywhere(url, upstreams));
+  const [location, ...others] = locations.flatMap((url) => everywhere(url, upstreams));
   return {
     integrity: digest === undefined ? [] : [{ algorithm: 'sha256', hex: digest }],
     location,

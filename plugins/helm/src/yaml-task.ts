@@ -2,14 +2,14 @@ import { ChartError } from './chart-error.js';
 import { IndexParser, UnusualIndex, type IndexSummary } from './index-parser.js';
 import { Budget, decodeYaml, parseYaml } from './yaml-text.js';
 
-/** What is asked of a thread that reads YAML. An index: `open`, `piece`s, `end`; `next` after each while there is `more`. */
+/** A question to a thread that reads YAML. An index: `open`, `piece`s, `end`; `next` after each while there is `more`. */
 export type YamlQuestion =
   | { readonly ask: 'json'; readonly bytes: Uint8Array }
   | { readonly ask: 'open'; readonly indexUrl: string; readonly whole: boolean }
   | { readonly ask: 'piece'; readonly bytes: Uint8Array }
   | { readonly ask: 'end' | 'next' };
 
-/** What it answers: `refused` says what is wrong with the YAML. */
+/** The answer. `refused`: the YAML is at fault. */
 export type YamlAnswer =
   | { readonly json: string }
   | { readonly lines: readonly Uint8Array[]; readonly more: boolean; readonly summary: IndexSummary }
@@ -58,7 +58,7 @@ export function answering(): (question: YamlQuestion) => YamlAnswer {
   };
 }
 
-/** YAML as JSON. @throws ChartError */
+/** Turns YAML into JSON. @throws ChartError */
 export function yamlAsJson(bytes: Uint8Array): string {
   return JSON.stringify(new Budget(LARGEST_JSON).plain(parseYaml(decodeYaml(bytes), 'last') ?? {}));
 }

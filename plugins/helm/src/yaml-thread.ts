@@ -1,63 +1,51 @@
-import { builtProgram, WorkerLimitError, WorkerPool, type HeldWorker } from '@entrepot/core/formats';
+import { builtProgram, WorkerLimitError, WorkerPool } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
 import { answering, yamlAsJson, type YamlAnswer, type YamlQuestion } from './yaml-task.js';
 
-/** Threads at a time: each may hold `HEAP`. */
-const THREADS = 2;
 /** Memory of one thread for what it parses, in MiB. */
 const HEAP = 1024;
-/** How long one answer may take, in milliseconds. */
-const PATIENCE = 120_000;
 /** YAML that is smaller, in bytes, is parsed faster than a thread is started. */
 const SMALL = 32 * 1024;
 
 const threads = new WorkerPool<YamlQuestion, YamlAnswer>(builtProgram(import.meta.url, 'yaml-worker', answering), {
-  most: THREADS,
-  // What one index has taken is given back.
+  most: 2,
+  // The memory that one index took is given back.
   keepIdle: 0,
-  patience: PATIENCE,
+  patience: 120_000,
   limits: { maxOldGenerationSizeMb: HEAP },
 });
 
-/** A thread that parses YAML, so that the server answers others meanwhile. Ended by `close`; one question at a time. */
-export class YamlThread {
-  readonly #held: HeldWorker<YamlQuestion, YamlAnswer>;
+/** Asks one thread, one question after the other. @throws ChartError when the YAML is at fault */
+export type AskThread = (
+  question: YamlQuestion,
+) => Promise<Exclude<YamlAnswer, { refused: string } | { failed: string }>>;
 
-  private constructor(held: HeldWorker<YamlQuestion, YamlAnswer>) {
-    this.#held = held;
-  }
-
-  /** Starts one, after others when too many run. */
-  static async start(): Promise<YamlThread> {
-    return new YamlThread(await threads.hold());
-  }
-
-  /** @throws ChartError when the YAML is at fault */
-  async ask(question: YamlQuestion): Promise<Exclude<YamlAnswer, { refused: string } | { failed: string }>> {
-    const answer = await this.#held.ask(question).catch(throwFault);
-    if ('refused' in answer) throw new ChartError(answer.refused);
-    if ('failed' in answer) throw new Error(`reading YAML failed: ${answer.failed}`);
-    return answer;
-  }
-
-  async close(): Promise<void> {
-    await this.#held.release();
+/** Yields what `work` yields, which has a thread of its own to parse YAML while the server answers others. */
+export async function* withThread<Piece, Result>(
+  work: (ask: AskThread) => AsyncGenerator<Piece, Result>,
+): AsyncGenerator<Piece, Result> {
+  const held = await threads.hold();
+  try {
+    return yield* work(async (question) => accepted(await held.ask(question).catch(throwFault)));
+  } finally {
+    await held.release();
   }
 }
 
 /**
- * YAML as JSON; `{}` for an empty document.
+ * Turns YAML into JSON; an empty document into `{}`.
  * @throws ChartError
  */
 export async function parseYamlAside(bytes: Uint8Array): Promise<string> {
   if (bytes.length <= SMALL) return yamlAsJson(bytes);
-  const thread = await YamlThread.start();
-  try {
-    const answer = await thread.ask({ ask: 'json', bytes });
-    return 'json' in answer ? answer.json : '{}';
-  } finally {
-    await thread.close();
-  }
+  const answer = accepted(await threads.run({ ask: 'json', bytes }).catch(throwFault));
+  return 'json' in answer ? answer.json : '{}';
+}
+
+function accepted(answer: YamlAnswer): Exclude<YamlAnswer, { refused: string } | { failed: string }> {
+  if ('refused' in answer) throw new ChartError(answer.refused);
+  if ('failed' in answer) throw new Error(`reading YAML failed: ${answer.failed}`);
+  return answer;
 }
 
 function throwFault(error: unknown): never {

@@ -71,14 +71,14 @@ describe('an index', () => {
         {
           path: 'charts/alpine-1.1.0.tgz',
           locations: [
-            { kind: 'http', url: 'https://charts.example.com/stable/alpine-1.1.0.tgz' },
-            { kind: 'http', url: 'https://mirror.example.org/alpine-1.1.0.tgz?sig=1' },
+            'https://charts.example.com/stable/alpine-1.1.0.tgz',
+            'https://mirror.example.org/alpine-1.1.0.tgz?sig=1',
           ],
           entry: { apiVersion: 'v1', name: 'alpine', version: '1.1.0', urls: ['charts/alpine-1.1.0.tgz'] },
         },
         {
           path: 'charts/alpine-1.0.0.tgz',
-          locations: [{ kind: 'http', url: 'https://charts.example.com/stable/alpine-1.0.0.tgz' }],
+          locations: ['https://charts.example.com/stable/alpine-1.0.0.tgz'],
           entry: {
             annotations: { quoted: 'a - b: c', text: 'entries:\n  # no comment\n- x\n' },
             apiVersion: 'v2',
@@ -153,9 +153,7 @@ entries:
     const { charts, summary } = await read(index);
     expect(summary).toEqual({ charts: 1, versions: 2, skipped: 10 });
     expect(charts[0]?.versions.map(({ entry }) => entry.name)).toEqual(['x', 'true']);
-    expect(charts[0]?.versions[0]?.locations).toEqual([
-      { kind: 'oci', registry: 'registry.example.com', repository: 'x', reference: '1.0.4' },
-    ]);
+    expect(charts[0]?.versions[0]?.locations).toEqual(['oci://registry.example.com/x:1.0.4']);
   });
 
   it('gives two entries of one name and version a path each', async () => {
