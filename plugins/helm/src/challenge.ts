@@ -2,10 +2,10 @@ import type { AccessNeed } from '@entrepot/core';
 import { encodedTenant } from './chart-url.js';
 import type { HelmOptions } from './options.js';
 
-/** What ChartMuseum calls the place of all charts where there is only one. */
+/** ChartMuseum's name for all charts, where there are no tenants. */
 const ONLY_TENANT = 'repo';
 
-/** How somebody is asked who they are: as ChartMuseum asks, for a password or for a token of another server. */
+/** Asks for credentials as ChartMuseum does: for a password, or for a token of another server. */
 export function challenge(
   { tokenRealm, tokenService }: Pick<HelmOptions, 'tokenRealm' | 'tokenService'>,
   { right, name }: AccessNeed,

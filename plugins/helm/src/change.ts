@@ -1,4 +1,5 @@
 import { EntrepotError, type Entry, type HostedChange, type HostedContext, type ReceivedEntry } from '@entrepot/core';
+import { compareText } from '@entrepot/core/formats';
 import type { ChartMetadata } from './chart-metadata.js';
 import { ChartParts } from './chart-parts.js';
 import { chartFileName } from './chart-url.js';
@@ -28,8 +29,10 @@ export interface ReceivedProvenance {
 /** A file that was uploaded. */
 export type ReceivedFile = ReceivedChart | ReceivedProvenance;
 
-/** The files of one version that were uploaded: at least one. */
+/** The files of one version that were uploaded. */
 interface ReceivedVersion {
+  readonly name: string;
+  readonly version: string;
   readonly chart?: ReceivedChart;
   readonly provenance?: ReceivedProvenance;
 }
@@ -103,11 +106,12 @@ export class ChartChange {
   async add(files: readonly ReceivedFile[]): Promise<void> {
     const versions = new Map<string, ReceivedVersion>();
     for (const file of files) {
-      const archive = chartFileName(file.metadata.name, file.metadata.version);
-      const others = versions.get(archive) ?? {};
-      if (others[file.kind] !== undefined)
+      const { name, version } = file.metadata;
+      const archive = chartFileName(name, version);
+      const received = versions.get(archive) ?? { name, version };
+      if (received[file.kind] !== undefined)
         throw new EntrepotError('bad-request', `The ${file.kind} of ${archive} is there twice`);
-      versions.set(archive, file.kind === 'chart' ? { ...others, chart: file } : { ...others, provenance: file });
+      versions.set(archive, file.kind === 'chart' ? { ...received, chart: file } : { ...received, provenance: file });
     }
     for (const file of files) await this.#refuseExisting(file);
     const added: IndexEntry[] = [];
@@ -147,8 +151,7 @@ export class ChartChange {
   }
 
   /** Puts the files of a version, and its image with them. */
-  async #putVersion({ chart: archive, provenance: proof }: ReceivedVersion): Promise<void> {
-    const { name, version } = (archive ?? proof)?.metadata as ChartMetadata | Provenance;
+  async #putVersion({ name, version, chart: archive, provenance: proof }: ReceivedVersion): Promise<void> {
     const file = chartFileName(name, version);
     const coordinates = { ecosystem: 'helm', name, version };
     const kept = await this.#kept(name, version);
@@ -194,7 +197,7 @@ export class ChartChange {
       const byAge = all
         .filter((entry) => !added.includes(entry))
         .toReversed()
-        .sort((one, other) => compareTexts(one.created ?? '', other.created ?? ''));
+        .sort((one, other) => compareText(one.created ?? '', other.created ?? ''));
       for (const { version } of byAge.slice(0, Math.max(0, all.length - perChartLimit))) {
         await this.#removeVersion(name, version);
         await parts.remove(version);
@@ -274,8 +277,4 @@ export async function* listed(prefix: string, context: Pick<HostedContext, 'list
 
 function sourceOf({ bytes, sameAs }: Part): Pick<ReceivedEntry, 'bytes' | 'sameAs'> {
   return { bytes, sameAs };
-}
-
-function compareTexts(one: string, other: string): number {
-  return one < other ? -1 : Number(one > other);
 }

@@ -23,9 +23,9 @@ interface ChartFile {
 }
 
 /**
- * The metadata of a packed chart. Reads it to its end, with its checksum, in bounded memory.
+ * Reads the metadata of a packed chart, to the end of the archive, with its checksum, in bounded memory.
  * @param bytes of the .tgz
- * @throws ChartError for what helm would not load, and for an archive that two readers could read differently
+ * @throws ChartError for a chart that helm would not load, and for an archive that two readers could read differently
  */
 export async function readChart(bytes: AsyncIterable<Uint8Array>): Promise<ChartMetadata> {
   const found = new Map<string, Fields>();
@@ -43,15 +43,15 @@ export async function readChart(bytes: AsyncIterable<Uint8Array>): Promise<Chart
   return readMetadata({ ...chart, ...requirements });
 }
 
-/** The values.yaml of a packed chart as it stands, without a byte order mark; `undefined` when it has none. */
+/** Reads the values.yaml of a packed chart, without a byte order mark. `undefined`: it has none. */
 export async function readValues(bytes: AsyncIterable<Uint8Array>): Promise<Buffer | undefined> {
   for await (const file of chartFiles(bytes)) if (file.path === 'values.yaml') return withoutMark(await file.content());
   return undefined;
 }
 
 /**
- * ChartMuseum's JSON of a packed chart's templates and values, `{"templates":[{"name","data"}],"values":{…}}`, file by file.
- * @throws ChartError also when half of it was given
+ * Writes ChartMuseum's JSON of a packed chart's templates and values, `{"templates":[{"name","data"}],"values":{…}}`, file by file.
+ * @throws ChartError also after a part was yielded
  */
 export async function* templatesJson(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let values: Buffer | undefined;
@@ -66,7 +66,7 @@ export async function* templatesJson(bytes: AsyncIterable<Uint8Array>): AsyncGen
   yield `${before === ',' ? '' : before}],"values":${values === undefined ? '{}' : await parseYamlAside(values)}}`;
 }
 
-/** The files of a packed chart, by helm's rules on names. */
+/** Yields the files of a packed chart, by helm's rules on names. */
 async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ChartFile> {
   const gunzip = createGunzip();
   const packed = Readable.from(checked(bytes));
@@ -93,7 +93,7 @@ async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Cha
   }
 }
 
-/** What zlib and the reader find is the fault of the archive. */
+/** Faults that zlib and the reader find are those of the archive. */
 function throwFault(error: unknown): never {
   if (error instanceof TarError) throw new ChartError(error.message);
   const { code } = error as NodeJS.ErrnoException;
@@ -101,7 +101,7 @@ function throwFault(error: unknown): never {
   throw new ChartError(`expected a gzipped archive that is whole (${code})`);
 }
 
-/** Zlib says little about what is no gzip at all. */
+/** Checks the start: zlib says little about a body that is no gzip. */
 async function* checked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let at = 0;
   for await (const piece of bytes) {
@@ -114,7 +114,7 @@ async function* checked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (at < GZIP.length) throw new ChartError('expected a gzipped archive');
 }
 
-/** Where in the chart the file `name` of its archive is. The first segment is the folder of the chart, of any name. */
+/** Gives the path of a file below the folder of the chart: the first segment, of any name. */
 function pathInChart(name: string): string {
   const segments = name.split(name.includes('\\') ? '\\' : '/');
   const [folder, ...path] = segments;

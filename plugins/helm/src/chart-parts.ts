@@ -1,13 +1,10 @@
 import type { IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
 
-/**
- * How many versions a part of the index has at the most. A version that comes or goes costs the writing of one part, however
- * many versions its chart has.
- */
+/** The most versions of a part. A version that comes or goes costs the writing of one part, however many its chart has. */
 export const PART_VERSIONS = 32;
 
-/** A part of the versions of a chart that is kept. */
+/** A stored part of the versions of a chart. */
 export interface KeptPart {
   /** 0, or any other; no two parts of a chart have one. */
   readonly number: number;
@@ -16,7 +13,7 @@ export interface KeptPart {
 }
 
 interface Part extends KeptPart {
-  /** Absent: as they are kept. */
+  /** Absent: as they are stored. */
   readonly entries?: readonly IndexEntry[] | undefined;
 }
 
@@ -34,7 +31,7 @@ export class ChartParts {
     this.#parts = inOrder(kept);
   }
 
-  /** All versions, newest first. */
+  /** Reads all versions, newest first. */
   async all(): Promise<IndexEntry[]> {
     const lists: (readonly IndexEntry[])[] = [];
     for (const part of this.#parts) lists.push(await this.#entriesOf(part));
@@ -95,7 +92,7 @@ export class ChartParts {
     this.#parts = [{ number: this.#freeNumber(), versions, entries }, ...this.#parts];
   }
 
-  /** Where the part is that a version belongs to. */
+  /** Finds the part that a version belongs to. */
   #placeOf(version: string): number {
     const known = this.#parts.findIndex(({ versions }) => versions.includes(version));
     if (known >= 0) return known;
@@ -114,7 +111,7 @@ export class ChartParts {
   }
 }
 
-/** Parts of one chart, newest versions first. */
+/** Sorts the parts of one chart, newest versions first. */
 export function inOrder<Some extends { readonly versions: readonly string[] }>(parts: readonly Some[]): Some[] {
   return newestFirst(parts.map((part) => ({ version: part.versions[0] as string, part }))).map(({ part }) => part);
 }

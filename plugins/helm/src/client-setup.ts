@@ -1,6 +1,6 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
-/** How helm and Flux are pointed at a repository. */
+/** Gives the steps that point helm and Flux at a repository. */
 export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { host, protocol, origin } = new URL(baseUrl);
   const { name, kind } = repository;

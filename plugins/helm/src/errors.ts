@@ -2,7 +2,7 @@ import { EntrepotError, type RenderedError } from '@entrepot/core';
 import type { Resource } from '@entrepot/core/plugin';
 import { ChartError } from './chart-error.js';
 
-/** The classes of resources below `/v2`, with what the distribution specification calls their absence. */
+/** The codes of the distribution specification for absent resources below `/v2`, by class. */
 const IMAGE_CODES: Readonly<Record<string, string>> = {
   manifest: 'MANIFEST_UNKNOWN',
   tag: 'MANIFEST_UNKNOWN',
@@ -14,7 +14,7 @@ const FILES: ReadonlySet<string> = new Set(['chart', 'provenance']);
 
 const IMAGE_KINDS: Readonly<Record<string, string>> = { unauthorized: 'UNAUTHORIZED', forbidden: 'DENIED' };
 
-/** An error as ChartMuseum prints it, in its words where clients may look for them; below `/v2` as registries do. */
+/** Prints an error as ChartMuseum does, in its words where clients may look for them; below `/v2` as registries do. */
 export function renderError(error: EntrepotError, resource?: Resource): RenderedError {
   const absence = IMAGE_CODES[resource?.class ?? ''];
   if (absence !== undefined) {
@@ -24,7 +24,7 @@ export function renderError(error: EntrepotError, resource?: Resource): Rendered
   return rendered({ error: messageOf(error, resource) });
 }
 
-/** A fault of an upload, or of what a client asks for. */
+/** Turns a fault of a chart into that of an upload. */
 export function refused(error: unknown): unknown {
   return error instanceof ChartError
     ? new EntrepotError('bad-request', error.message, { code: 'CHART_INVALID' })

@@ -18,9 +18,9 @@ export function isForm(mediaType: string | undefined): boolean {
 }
 
 /**
- * The files of a form. Held in memory: together they are no larger than the form.
+ * Reads the files of a form into memory: together they are no larger than the form.
  * @param mediaType with the boundary
- * @throws ChartError for what is no form, or not all of one
+ * @throws ChartError for a malformed form
  */
 export async function readForm(mediaType: string, content: Pick<Content, 'stream'>): Promise<FormFile[]> {
   const files: FormFile[] = [];
@@ -29,7 +29,7 @@ export async function readForm(mediaType: string, content: Pick<Content, 'stream
     const form = new Busboy({
       headers: { 'content-type': mediaType },
       limits: { parts: MAX_PARTS },
-      // As ChartMuseum does it: what has no file name is no file, whatever its type.
+      // As for ChartMuseum, a part without a file name is no file, whatever its type.
       isPartAFile: (_field, _type, fileName) => fileName !== undefined,
     });
     form.on('partsLimit', () => {

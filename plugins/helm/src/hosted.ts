@@ -5,7 +5,7 @@ import { chartFileName, encodedTenant } from './chart-url.js';
 import { KEY } from './keys.js';
 import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';
 import type { HelmOptions } from './options.js';
-import { CLASS_OF, endpointsOf, imageEndpointOf, type Endpoint } from './routes.js';
+import { endpointsOf, imageEndpointOf, type Place } from './routes.js';
 
 const JSON_TYPE = 'application/json';
 
@@ -31,17 +31,17 @@ export class HelmHosted {
     const { depth, api } = this.options;
     const endpoints = endpointsOf(head.segments, depth, api);
     const method = head.method === 'HEAD' ? 'GET' : head.method;
-    for (const endpoint of endpoints) {
-      const found = CLASS_OF[endpoint.kind][method];
-      if (found !== undefined) return this.#routeEndpoint(found, endpoint, head);
+    for (const { classes, place } of endpoints) {
+      const name = classes[method];
+      if (name !== undefined) return this.#routeEndpoint(name, place, head);
     }
     const [first] = endpoints;
     if (first === undefined) return undefined;
-    throw methodNotAllowed(head.method, Object.keys(CLASS_OF[first.kind]));
+    throw methodNotAllowed(head.method, Object.keys(first.classes));
   }
 
-  #routeEndpoint(name: string, { place }: Endpoint, head: RequestHead): Route | undefined {
-    const { tenant = '', name: chart = '', file = '', version } = place;
+  #routeEndpoint(name: string, place: Place, head: RequestHead): Route | undefined {
+    const { tenant, name: chart = '', file = '', version } = place;
     switch (name) {
       case 'health':
         return json({ healthy: true });

@@ -11,26 +11,25 @@ export interface Blob {
   readonly size: number;
 }
 
-/** Bytes, and where they are: here, at an entry, or (neither) in the body of the upload. */
+/** Bytes, or the entry that has them; neither: the body of the upload. */
 export interface Part extends Blob, Pick<ReceivedEntry, 'bytes' | 'sameAs'> {}
 
-/** What the image of a chart is made of. */
+/** The parts of the image of a chart. */
 export interface ImageParts {
   readonly chart: Part;
-  /** A part, or what is kept of an earlier one. */
+  /** A part, or the digest of one that is stored. */
   readonly config: Part | Blob;
   readonly provenance: Part | undefined;
 }
 
 /** A chart as registries have it. */
 export interface Image {
-  /** Those that are to be put. */
   readonly entries: readonly ReceivedEntry[];
-  /** The keys of all of it. */
+  /** The keys of all its entries, also of those that are stored already. */
   readonly keys: readonly string[];
 }
 
-/** The image of a chart, as `helm push` makes it, but without the time: the same parts are the same bytes. */
+/** Makes the image of a chart as `helm push` does, but without the time: the same parts are the same bytes. */
 export function imageOf(
   { tenant, name, version }: { readonly tenant: string; readonly name: string; readonly version: string },
   { chart, config, provenance }: ImageParts,
@@ -70,12 +69,12 @@ export function imageOf(
   return { entries, keys: [...new Set([...entries.map(({ key }) => key), blob(config)])] };
 }
 
-/** Bytes as a part. */
+/** Makes a part of bytes. */
 export function partOf(bytes: Buffer): Part {
   return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, size: bytes.length, bytes };
 }
 
-/** The bytes of an entry as a part. */
+/** Makes a part of an entry's bytes. */
 export function partAt(entry: Entry): Part {
   return { digest: entry.digest, size: entry.size, sameAs: entry };
 }

@@ -15,16 +15,16 @@ export interface IndexEntry extends ChartMetadata {
   readonly urls: readonly string[];
   /** RFC 3339. */
   readonly created?: string;
-  /** SHA-256 of the archive in lower-case hex. Absent rather than made up: helm 4 keys its cache by it. */
+  /** SHA-256 of the archive in lower-case hex. Helm 4 keys its cache by it. */
   readonly digest?: string;
   readonly removed?: true;
 }
 
-/** What an index says besides its charts. */
+/** Fields of an index besides its charts. */
 export interface IndexHead {
-  /** When the content last changed, RFC 3339: clients take another one for another content. Absent: nobody knows. */
+  /** The time of the last change of the content, RFC 3339. Absent: unknown. */
   readonly generated?: string | undefined;
-  /** Written where given; `contextPath` is read by `helm cm-push`. */
+  /** `contextPath` is read by `helm cm-push`. */
   readonly serverInfo?: { readonly contextPath?: string | undefined } | undefined;
 }
 
@@ -48,10 +48,9 @@ const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9
 const NESTED_KEYS: ReadonlySet<string> = new Set(['alias', 'email', 'enabled', 'import-values', 'repository', 'url']);
 
 /**
- * One entry of an index that another server wrote. What helm does not know is left out, and so is a digest or a time
- * that is none.
- * @param budget what is read at most
- * @throws ChartError where helm would pass the entry over
+ * Reads one entry of an index that another server wrote. Fields that helm does not know are left out, and so is a malformed
+ * digest or time.
+ * @throws ChartError where helm would ignore the entry
  */
 export function readIndexEntry(fields: Fields, budget = new Budget(LARGEST_METADATA)): IndexEntry {
   const read = new FieldReader(fields, budget);
@@ -67,17 +66,17 @@ export function readIndexEntry(fields: Fields, budget = new Budget(LARGEST_METAD
   };
 }
 
-/** `entry` as JSON: known fields only, sorted by name, so that equal entries are equal bytes. */
+/** Writes JSON with known fields only, sorted by name, so that equal entries are equal bytes. */
 export function entryJson(entry: IndexEntry): string {
   return JSON.stringify(sorted(entry));
 }
 
-/** The JSON of some versions of a chart, newest first, without what is around a list. */
+/** Writes the JSON of some versions of a chart, newest first, without the brackets of a list. */
 export function jsonFragment(entries: Iterable<IndexEntry>): Buffer {
   return Buffer.from(newestFirst(entries).map(entryJson).join(','));
 }
 
-/** The YAML of some versions of a chart, newest first: their lines below the name of the chart. */
+/** Writes the YAML of some versions of a chart, newest first: their lines below the name of the chart. */
 export function yamlFragment(entries: Iterable<IndexEntry>): Buffer {
   return Buffer.from(
     newestFirst(entries)
@@ -131,7 +130,7 @@ export const CHART_LIST: IndexForm = {
   close: (_head, isEmpty) => (isEmpty ? '{}' : '}'),
 };
 
-/** Puts the fragments of charts together, in the order in which they come; each name once, none of them empty. */
+/** Joins the fragments of charts, in the order in which they come; each name once, none of them empty. */
 export class IndexJoiner {
   readonly #form: IndexForm;
   #isEmpty = true;
@@ -140,7 +139,7 @@ export class IndexJoiner {
     this.#form = form;
   }
 
-  /** The fragments of the chart `name`, with what stands around them. */
+  /** Frames the fragments of a chart. */
   chart<Piece>(name: string, fragments: readonly Piece[]): (Piece | Buffer)[] {
     const { before, between, after } = this.#form;
     const start = before(name, this.#isEmpty);
@@ -149,18 +148,17 @@ export class IndexJoiner {
     return [Buffer.from(start), ...pieces, Buffer.from(after)];
   }
 
-  /** What stands behind the last fragment. */
+  /** Gives the end of the list. */
   close(head: IndexHead): Buffer {
     return Buffer.from(this.#form.close(head, this.#isEmpty));
   }
 }
 
-/** The entry for what stands in a URL as the version: one version, spelled exactly so, or `latest`. */
+/** Finds a version, spelled exactly so, or `latest`. */
 export function findVersion(entries: readonly IndexEntry[], version: string): IndexEntry | undefined {
   return version === 'latest' ? latestStable(entries) : entries.find((entry) => entry.version === version);
 }
 
-/** `entry` with the fields that helm knows, sorted by name. */
 function sorted(entry: IndexEntry): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   for (const name of FIELDS) {
@@ -170,12 +168,12 @@ function sorted(entry: IndexEntry): Record<string, unknown> {
   return fields;
 }
 
-/** Whether `text` is a time as indexes say it (RFC 3339). */
+/** Whether `text` is a time of an index (RFC 3339). */
 export function isTime(text: string): boolean {
   return RFC3339.test(text) && !Number.isNaN(Date.parse(text));
 }
 
-/** The pairs of a mapping, the first one on the line that is open, the others indented. */
+/** Writes a mapping, the first pair on the current line, the others indented. */
 function yamlMapping(fields: Readonly<Record<string, unknown>>, indent: string): string {
   const pairs = Object.entries(fields);
   if (pairs.length === 0) return '{}\n';
@@ -184,7 +182,7 @@ function yamlMapping(fields: Readonly<Record<string, unknown>>, indent: string):
     .join('');
 }
 
-/** What stands after `key:` or `-`. */
+/** Writes the rest of a line after `key:` or `-`. */
 function yamlValue(value: unknown, indent: string): string {
   if (typeof value === 'string') return ` ${yamlJson(value)}\n`;
   if (typeof value !== 'object' || value === null) return ` ${JSON.stringify(value)}\n`;
@@ -207,8 +205,8 @@ function yamlKey(key: string): string {
 }
 
 /**
- * JSON that is YAML 1.1 as well: without what YAML takes for a line break or does not allow. All text is written so, in
- * double quotes: the only style in which YAML 1.1 and 1.2 read every text alike.
+ * Writes JSON that is YAML 1.1 as well: without characters that YAML takes for a line break or does not allow. Double quotes
+ * are the only style in which YAML 1.1 and 1.2 read every text alike.
  */
 function yamlJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(

@@ -6,13 +6,13 @@ import { isTime, readIndexEntry, type IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
 import { Budget, parseYaml, scalarText, textDecoder } from './yaml-text.js';
 
-/** One version of a chart of an upstream index. */
+/** A version of a chart of an upstream index. */
 export interface UpstreamVersion {
   /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
   readonly path: string;
   /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
   readonly locations: readonly string[];
-  /** What clients get to read; its URL is `path`. */
+  /** The entry for clients; its URL is `path`. */
   readonly entry: IndexEntry;
 }
 
@@ -22,29 +22,28 @@ export interface UpstreamChart {
   readonly versions: readonly UpstreamVersion[];
 }
 
-/** What an index came to. */
+/** Totals of an index. */
 export interface IndexSummary {
   readonly charts: number;
   readonly versions: number;
-  /** Entries that helm would pass over too, that have no URL to fetch from, or that are there twice. */
+  /** Entries that helm would ignore too, that have no URL to fetch from, or that are there twice. */
   readonly skipped: number;
-  /** When it was made, as it says itself; absent where that is no time. */
   readonly generated?: string | undefined;
 }
 
-/** The index must be read again, from its start and as a whole. */
+/** The index must be read again, as a whole. */
 export class UnusualIndex extends Error {}
 
 /** Characters of YAML that are parsed at once. */
 const CHUNK = 64 * 1024;
 const JSON_START = /^\s*\{/;
-/** Characters of what an index has besides its entries. */
+/** Characters of an index besides its entries. */
 const LARGEST_HEAD = 1024 * 1024;
 /** Characters of one line of the result, about. */
 const LINE = 256 * 1024;
-/** Nodes and characters of one version: an icon may be in it. One that is larger is shown without what only decorates it. */
+/** Nodes and characters of one version, an icon included. A larger one is shown without its decoration. */
 const LARGEST_ENTRY = 2 * 1024 * 1024;
-/** Fields of a version that helm shows, and needs for nothing. */
+/** Fields of a version that helm only shows. */
 const DECORATION: ReadonlySet<string> = new Set([
   'annotations',
   'description',
@@ -53,7 +52,7 @@ const DECORATION: ReadonlySet<string> = new Set([
   'maintainers',
   'sources',
 ]);
-/** What an index may expand to, by aliases, for each byte of it, and besides. */
+/** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
 const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
 /**
@@ -76,7 +75,7 @@ export class IndexParser {
   #spent = 0;
   #decoder: TextDecoder | undefined;
   #rest = '';
-  /** What is read of the lines: the part before and after the entries, or the entries. */
+  /** `head`: before and after the entries. */
   #part: 'start' | 'head' | 'entries' = 'start';
   #head = '';
   #hasEntries = false;
@@ -89,17 +88,14 @@ export class IndexParser {
   /** The charts whose lines are in `#lines`. */
   #pending: string[] = [];
 
-  /**
-   * @param indexUrl where the index comes from
-   * @param given the charts that were given already, when it is read as a whole
-   */
+  /** @param given present: the index is read as a whole, without these charts */
   constructor(indexUrl: string, given?: ReadonlySet<string>) {
     this.#indexUrl = indexUrl;
     this.#whole = given !== undefined;
     this.#given = given ?? new Set();
   }
 
-  /** The charts whose lines were handed out. */
+  /** The charts whose lines were returned. */
   get given(): ReadonlySet<string> {
     return new Set([...this.#names].filter((name) => !this.#pending.includes(name)));
   }
@@ -175,7 +171,7 @@ export class IndexParser {
 
   #readLine(line: string): void {
     const indent = line.search(/[^ ]/);
-    // Blank, or a comment: both may also be lines of a text, and belong to what is open.
+    // Blank lines and comments may also be lines of a text.
     if (indent === -1 || line[indent] === '#' || line[indent] === '\t') {
       if (this.#part === 'entries' && this.#chart !== undefined) this.#add(line);
       else this.#addHead(line);
@@ -189,7 +185,7 @@ export class IndexParser {
 
   #readTopLine(line: string): void {
     if (this.#part === 'start' && line === '---') return;
-    // Only a key can stand here: everything else is another document, another style, or the list of a key.
+    // Anything but a key is another document, another style, or the list of a key.
     if (!/^[a-zA-Z]+:(?: |$)/.test(line)) throw new UnusualIndex();
     if (this.#part === 'entries') this.#closeChart();
     this.#part = 'head';
@@ -290,7 +286,7 @@ export class IndexParser {
     this.#count.skipped += list.length - given;
   }
 
-  /** `undefined` for what helm passes over. What is too large to be shown is left out of an entry, but not the entry. */
+  /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
   #readVersion(member: unknown): IndexEntry | undefined {
     if (!isFields(member)) return undefined;
     const plain = withoutDecoration(member);
@@ -299,7 +295,7 @@ export class IndexParser {
   }
 
   #readEntry(fields: Fields): IndexEntry | undefined {
-    // No more than it can hold itself, however much its aliases expand to.
+    // An index bounds its entries, however much its aliases expand to.
     const budget = new Budget(Math.min(LARGEST_ENTRY, LARGEST_METADATA + this.#size));
     try {
       return readIndexEntry(fields, budget);
@@ -333,7 +329,7 @@ function withoutDecoration(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !DECORATION.has(name.toLowerCase())));
 }
 
-/** A part of the index. What is wrong with it may come from the cut: the whole decides. */
+/** Parses a part of the index. A fault may come from the cut: the whole decides. */
 function parseCut(text: string): unknown {
   try {
     return parseYaml(text, 'refuse');
@@ -342,19 +338,19 @@ function parseCut(text: string): unknown {
   }
 }
 
-/** As helm does: what is JSON is read as JSON, everything else as YAML. */
+/** Parses JSON as JSON and everything else as YAML, as helm does. */
 function parseIndex(text: string): unknown {
   if (JSON_START.test(text)) {
     try {
       return JSON.parse(text);
     } catch {
-      // YAML in flow style begins so, too.
+      // YAML in flow style begins alike.
     }
   }
   return parseYaml(text, 'refuse');
 }
 
-/** @throws ChartError for what helm does not take for an index: a login page, for one */
+/** @throws ChartError for a body that helm takes for no index: a login page */
 function checkHead(index: unknown): void {
   const entries = isFields(index) ? (index['entries'] ?? {}) : undefined;
   if (!isFields(index) || !isFields(entries) || (index['apiVersion'] ?? '') === '') {

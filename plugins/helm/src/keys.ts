@@ -1,6 +1,6 @@
 /**
- * The keys of entries. A tenant is segments with one `/` between them, and names, versions and digests hold none: so after
- * `//` comes what belongs to the tenant before it alone, and no two things have one key.
+ * The keys of entries. A tenant is segments with one `/` between them, and names, versions and digests hold none: so `//` ends
+ * the tenant, and no two things have one key.
  */
 export const KEY = {
   /** An archive, by the name that it is downloaded under. */

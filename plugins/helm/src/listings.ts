@@ -26,7 +26,7 @@ const reply = { mediaType: 'application/json', headers: (_resource: Resource, se
 const entries = {
   none: () => ({ prefix: '', limit: 0 }),
   ofTenant: (resource: Resource) => ({ prefix: KEY.versions(attributesOf(resource).tenant, ''), orEmpty: true }),
-  /** Those of a chart, besides its first one. */
+  /** The parts of a chart, besides its first one. */
   ofChart(resource: Resource) {
     const { tenant, name } = attributesOf(resource);
     return { prefix: `${KEY.versions(tenant, name)}/`, orEmpty: true };

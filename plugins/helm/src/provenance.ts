@@ -4,7 +4,7 @@ import { checkName, isFields } from './chart-metadata.js';
 import { parseChartVersion } from './version-order.js';
 import { decodeYaml, parseYaml, scalarText } from './yaml-text.js';
 
-/** What a provenance file says; whether its signature is good is for clients to find out, who have the keys. */
+/** The contents of a provenance file. Clients have the keys, and check the signature. */
 export interface Provenance {
   readonly name: string;
   readonly version: string;
@@ -17,7 +17,7 @@ export interface Provenance {
 /** The largest provenance file, in bytes: it repeats the chart's metadata. */
 export const LARGEST_PROVENANCE = 256 * 1024;
 
-/** What a provenance file begins with. */
+/** The start of a provenance file. */
 export const SIGNED_MESSAGE = '-----BEGIN PGP SIGNED MESSAGE-----';
 const SIGNATURE = '-----BEGIN PGP SIGNATURE-----';
 const END = '-----END PGP SIGNATURE-----';
@@ -28,7 +28,7 @@ const DIGEST = /^sha256:([0-9a-f]{64})$/;
 /**
  * Reads a provenance file: a clear-signed message (RFC 9580 §7) of the chart's metadata and the sum of its archive. Lines may
  * end in CR LF, as RFC 9580 has them; the bytes that were signed are the same.
- * @throws ChartError for what is none, and for one that does not speak of the archive of the chart that it names
+ * @throws ChartError for a malformed one, and for one that has not the sum of the chart that it names
  */
 export function readProvenance(bytes: Uint8Array): Provenance {
   if (bytes.length > LARGEST_PROVENANCE) {
@@ -59,9 +59,9 @@ export function readProvenance(bytes: Uint8Array): Provenance {
 }
 
 /**
- * Whether `provenance` is that of this archive.
+ * Checks that a provenance is that of an archive.
  * @param digest SHA-256 of the archive in lower-case hex
- * @throws ChartError saying what differs
+ * @throws ChartError
  */
 export function checkProvenance(
   provenance: Provenance,
@@ -79,7 +79,7 @@ export function checkProvenance(
   }
 }
 
-/** The text that was signed, without its dash-escapes. */
+/** Gives the text that was signed, without its dash-escapes. */
 function signedText(file: string): string {
   const lines = file.trimEnd().split('\n');
   const blank = lines.indexOf('');

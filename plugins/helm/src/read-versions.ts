@@ -22,8 +22,8 @@ export function versionsOf({ attributes }: Entry): VersionsAttributes {
 }
 
 /**
- * The versions of a part of the index, newest first. Where that is lost or damaged, they are read from the archives: they say all
- * of it but the moment of the upload, which is that of the archive then.
+ * Reads the versions of a part of the index, newest first. Where that is lost or damaged, they are read from the archives, and
+ * the time of an upload is that of the archive.
  */
 export async function readVersions(
   tenant: string,
@@ -78,7 +78,7 @@ export function indexEntry(
   };
 }
 
-/** `entry` with a URL that begins with `prefix`. */
+/** Gives an entry a URL that begins with `prefix`. */
 export function withPrefix(entry: IndexEntry, prefix: string): IndexEntry {
   return { ...entry, urls: [prefix + relativeUrl(['charts', chartFileName(entry.name, entry.version)])] };
 }

@@ -1,19 +1,16 @@
 import type { HelmOptions } from './options.js';
 
-type EndpointKind =
-  'welcome' | 'health' | 'info' | 'index' | 'artifacthub' | 'file' | 'charts' | 'provenances' | 'chart' | VersionKind;
-type VersionKind = 'version' | 'templates' | 'values';
-
 /** A path of ChartMuseum's API. */
 export interface Endpoint {
-  readonly kind: EndpointKind;
+  /** The class that each method names. HEAD is as GET. */
+  readonly classes: Readonly<Record<string, string>>;
   readonly place: Place;
 }
 
 /** Names in a path. */
-interface Place {
+export interface Place {
   /** Segments with `/` between them, or empty. */
-  readonly tenant?: string;
+  readonly tenant: string;
   readonly file?: string;
   readonly name?: string;
   readonly version?: string;
@@ -24,23 +21,29 @@ export type ImageEndpoint = { readonly tenant: string; readonly name: string } &
   { readonly kind: 'tags' } | { readonly kind: 'manifest' | 'blob'; readonly reference: string }
 );
 
+interface Pattern extends Pick<Endpoint, 'classes'> {
+  readonly names: readonly string[];
+}
+
 type Depth = HelmOptions['depth'];
 
-/** The class that a method on an endpoint names. HEAD is as GET. */
-export const CLASS_OF: Readonly<Record<EndpointKind, Readonly<Record<string, string>>>> = {
-  welcome: { GET: 'welcome' },
-  health: { GET: 'health' },
-  info: { GET: 'info' },
-  index: { GET: 'index' },
-  artifacthub: { GET: 'artifacthub' },
-  file: { GET: 'chart' },
+const FILE = /.\.tgz(?:\.prov)?$/;
+const COMMON = patterns({ '': { GET: 'welcome' }, health: { GET: 'health' }, info: { GET: 'info' } });
+/** Below `/api/<tenant>`. */
+const API = patterns({
+  prov: { POST: 'provenanceUpload' },
   charts: { GET: 'listing', POST: 'upload' },
-  provenances: { POST: 'provenanceUpload' },
-  chart: { GET: 'versions' },
-  version: { GET: 'version', DELETE: 'delete' },
-  templates: { GET: 'templates' },
-  values: { GET: 'values' },
-};
+  'charts/:name': { GET: 'versions' },
+  'charts/:name/:version': { GET: 'version', DELETE: 'delete' },
+  'charts/:name/:version/templates': { GET: 'templates' },
+  'charts/:name/:version/values': { GET: 'values' },
+});
+/** Below `/<tenant>`. */
+const PLAIN = patterns({
+  'index.yaml': { GET: 'index' },
+  'artifacthub-repo.yml': { GET: 'artifacthub' },
+  'charts/:file': { GET: 'chart' },
+});
 
 /**
  * Reads a path. It has several endpoints only where tenants are of any depth, or have the names of routes
@@ -48,18 +51,10 @@ export const CLASS_OF: Readonly<Record<EndpointKind, Readonly<Record<string, str
  */
 export function endpointsOf(segments: readonly string[], depth: Depth, api: boolean): Endpoint[] {
   if (segments.some((segment) => segment.includes('/'))) return [];
-  const [first = ''] = segments;
-  if (segments.length === 0) return [{ kind: 'welcome', place: {} }];
-  const common: Endpoint[] =
-    segments.length === 1 && (first === 'health' || first === 'info') ? [{ kind: first, place: {} }] : [];
-  const depths = depthsOf(depth, segments.length);
-  const ofApi = api && first === 'api' ? depths.map((size) => split(segments.slice(1), size)) : [];
-  const others = depths.map((size) => split(segments, size));
-  return [
-    ...common,
-    ...ofApi.map(({ tenant, rest }) => apiEndpoint(tenant, rest)),
-    ...others.map(({ tenant, rest }) => plainEndpoint(tenant, rest)),
-  ].filter((endpoint) => endpoint !== undefined);
+  const sizes = depth === 'dynamic' ? segments.map((_, size) => size) : [depth];
+  const ofApi = api && segments[0] === 'api' ? sizes.map((size) => match(API, segments.slice(1), size)) : [];
+  const others = sizes.map((size) => match(PLAIN, segments, size));
+  return [match(COMMON, segments, 0), ...ofApi, ...others].filter((endpoint) => endpoint !== undefined);
 }
 
 /** Reads a path below `/v2/<repository>` from its end, where it is unambiguous. */
@@ -75,29 +70,22 @@ export function imageEndpointOf(segments: readonly string[], depth: Depth): Imag
   return word === 'blobs' ? { ...place, kind: 'blob', reference } : undefined;
 }
 
-function apiEndpoint(tenant: string, rest: readonly string[]): Endpoint | undefined {
-  const [word, name, version, part, ...more] = rest;
-  if (word === 'prov' && name === undefined) return { kind: 'provenances', place: { tenant } };
-  if (word !== 'charts' || more.length > 0) return undefined;
-  if (name === undefined) return { kind: 'charts', place: { tenant } };
-  if (version === undefined) return { kind: 'chart', place: { tenant, name } };
-  const place = { tenant, name, version };
-  if (part === undefined) return { kind: 'version', place };
-  return part === 'templates' || part === 'values' ? { kind: part, place } : undefined;
+function patterns(classes: Readonly<Record<string, Endpoint['classes']>>): Pattern[] {
+  return Object.entries(classes).map(([path, found]) => ({ names: path.split('/').filter(Boolean), classes: found }));
 }
 
-function plainEndpoint(tenant: string, rest: readonly string[]): Endpoint | undefined {
-  const [word, file, ...more] = rest;
-  if (word === 'index.yaml' && file === undefined) return { kind: 'index', place: { tenant } };
-  if (word === 'artifacthub-repo.yml' && file === undefined) return { kind: 'artifacthub', place: { tenant } };
-  if (word !== 'charts' || file === undefined || more.length > 0) return undefined;
-  return /.\.tgz(?:\.prov)?$/.test(file) ? { kind: 'file', place: { tenant, file } } : undefined;
-}
-
-function depthsOf(depth: Depth, most: number): number[] {
-  return depth === 'dynamic' ? Array.from({ length: most }, (_, size) => size) : [depth];
-}
-
-function split(segments: readonly string[], size: number): { tenant: string; rest: readonly string[] } {
-  return { tenant: segments.slice(0, size).join('/'), rest: segments.slice(size) };
+/** @param size segments of the tenant */
+function match(among: readonly Pattern[], segments: readonly string[], size: number): Endpoint | undefined {
+  const rest = segments.slice(size);
+  const found = among.find(
+    ({ names }) =>
+      names.length === rest.length &&
+      names.every((name, at) => (name === ':file' ? FILE.test(rest[at] ?? '') : name[0] === ':' || name === rest[at])),
+  );
+  if (found === undefined) return undefined;
+  const named = found.names.flatMap((name, at) => (name[0] === ':' ? [[name.slice(1), rest[at]] as const] : []));
+  return {
+    classes: found.classes,
+    place: { tenant: segments.slice(0, size).join('/'), ...Object.fromEntries(named) },
+  };
 }

@@ -21,7 +21,7 @@ export function parseChartVersion(text: string): SemanticVersion | undefined {
 }
 
 /**
- * `entries` from the newest version to the oldest. Of versions that differ in their build metadata alone the one without any
+ * Sorts entries from the newest version to the oldest. Of versions that differ in their build metadata alone the one without any
  * comes first, and the others are ordered by their text, so that one set has one order; what is no version comes last.
  */
 export function newestFirst<Entry extends { readonly version: string }>(entries: Iterable<Entry>): Entry[] {
@@ -35,7 +35,7 @@ export function newestFirst<Entry extends { readonly version: string }>(entries:
   return parsed.map(({ entry }) => entry);
 }
 
-/** What `latest` means to ChartMuseum: the newest version that is no prerelease; `undefined` when there is none. */
+/** Finds ChartMuseum's `latest`: the newest version that is no prerelease. */
 export function latestStable<Entry extends { readonly version: string }>(entries: Iterable<Entry>): Entry | undefined {
   return newestFirst(entries).find(({ version }) => parseChartVersion(version)?.prerelease.length === 0);
 }

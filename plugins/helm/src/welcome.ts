@@ -1,6 +1,6 @@
 import { escapeHtml, HTML_END, htmlStart } from '@entrepot/core';
 
-/** The page at the root of the hosted repository `name`. */
+/** Writes the start page of a hosted repository. */
 export function welcomePage(name: string, baseUrl: string): string {
   const url = escapeHtml(baseUrl);
   return `${htmlStart(`${name}: Helm charts`)}<p>This is a repository of Helm charts.</p>

@@ -56,12 +56,12 @@ class Float {
   }
 }
 
-/** How deep a document may be nested. */
+/** The deepest nesting of a document. */
 const DEEPEST = 100;
 
 /**
- * The first document of `text`, as helm reads it.
- * @param duplicates what a key that is there twice does: `refuse` (indexes), or `last` wins (Chart.yaml)
+ * Parses the first document of `text`, as helm reads it.
+ * @param duplicates of a key: refused (indexes), or the last one wins (Chart.yaml)
  * @returns `undefined` for a text without a document
  * @throws ChartError
  */
@@ -76,8 +76,8 @@ export function parseYaml(text: string, duplicates: 'refuse' | 'last'): unknown 
 }
 
 /**
- * Bytes as text: UTF-8, or UTF-16 with a byte order mark, which YAML allows and helm reads.
- * @throws ChartError for bytes that are neither
+ * Decodes UTF-8, or UTF-16 with a byte order mark, which YAML allows and helm reads.
+ * @throws ChartError for other bytes
  */
 export function decodeYaml(bytes: Uint8Array): string {
   try {
@@ -87,14 +87,14 @@ export function decodeYaml(bytes: Uint8Array): string {
   }
 }
 
-/** A decoder for a text that begins with `start`. It throws on bytes that are no text. */
+/** Makes a decoder for a text that begins with `start`. It throws on bytes that are no text. */
 export function textDecoder(start: Uint8Array): TextDecoder {
   const encoding =
     start[0] === 0xff && start[1] === 0xfe ? 'utf-16le' : start[0] === 0xfe && start[1] === 0xff ? 'utf-16be' : 'utf-8';
   return new TextDecoder(encoding, { fatal: true });
 }
 
-/** What helm makes of a scalar where it expects text (sigs.k8s.io/yaml): `1.10` is `1.1`. `undefined`: no scalar. */
+/** Gives the text that helm makes of a scalar (sigs.k8s.io/yaml): `1.10` is `1.1`. `undefined`: no scalar. */
 export function scalarText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
@@ -102,7 +102,7 @@ export function scalarText(value: unknown): string | undefined {
   return typeof value === 'number' ? String(value) : undefined;
 }
 
-/** Counts what is read, since a few hundred bytes of aliases can stand for gigabytes. */
+/** Bounds what is read: a few hundred bytes of aliases can stand for gigabytes. */
 export class Budget {
   readonly #limit: number;
   #spent = 0;
@@ -123,7 +123,7 @@ export class Budget {
   }
 
   /**
-   * A copy of `value` that JSON can print: a tree, without bigints.
+   * Copies `value` to a tree that JSON can print, without bigints.
    * @throws ChartError
    */
   plain(value: unknown): unknown {
