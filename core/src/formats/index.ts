@@ -14,3 +14,4 @@ export * from './tar-reader.js';
 export * from './versions/index.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';
+export * from './zip-reader.js';

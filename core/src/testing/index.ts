@@ -42,3 +42,4 @@ export {
 } from './suite.js';
 export * from './tar-archive.js';
 export * from './transport-suite.js';
+export * from './zip-archive.js';

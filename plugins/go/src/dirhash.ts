@@ -1,8 +1,7 @@
 import { createHash, hash } from 'node:crypto';
-import type { WorkTurns } from '@entrepot/core/formats';
+import { type WorkTurns, ZipError, type ZipFile, ZipReader } from '@entrepot/core/formats';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
-import { ZipError, ZipReader, type ZipFile } from './zip-reader.js';
 
 /** What a module's zip comes to. */
 export interface ZipSums {

@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { builtProgram, WorkerPool, WorkTurns } from '@entrepot/core/formats';
+import { builtProgram, WorkerPool, WorkTurns, ZipError } from '@entrepot/core/formats';
 import { hashZip, type ZipSums } from './dirhash.js';
 import { answerHash, type HashAnswer, type HashTask } from './hash-task.js';
-import { ZipError } from './zip-reader.js';
 
 /** Hashing 100 MB takes seconds: the server answers others meanwhile. */
 const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));

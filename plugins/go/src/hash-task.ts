@@ -1,5 +1,5 @@
 import { hashZip, type ZipSums } from './dirhash.js';
-import { ZipError } from './zip-reader.js';
+import { ZipError } from '@entrepot/core/formats';
 
 /** What a worker is asked. */
 export interface HashTask {

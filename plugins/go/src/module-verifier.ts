@@ -1,5 +1,5 @@
 import { EntrepotError, type ArtifactResource, type Content, type VerifyContext } from '@entrepot/core';
-import { malformed } from '@entrepot/core/formats';
+import { malformed, ZipError } from '@entrepot/core/formats';
 import { hashGoMod } from './dirhash.js';
 import { readInfo } from './documents.js';
 import { mismatch, proofFailure } from './errors.js';
@@ -7,7 +7,6 @@ import type { HashPool } from './hash-pool.js';
 import { LARGEST_GO_MOD, LARGEST_PROOF, LARGEST_ZIP } from './limits.js';
 import { hashInRecord, parseLookup } from './record.js';
 import type { Routes } from './routes.js';
-import { ZipError } from './zip-reader.js';
 
 /** What verification works with. */
 export interface ModuleVerification {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashGoMod, hashZip } from '../src/dirhash.js';
-import { ZipError } from '../src/zip-reader.js';
+import { ZipError } from '@entrepot/core/formats';
 import { dirHash, makeZip } from './fixtures.js';
 
 const PREFIX = 'example.com/m@v1.0.0/';

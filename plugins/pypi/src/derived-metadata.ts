@@ -12,15 +12,11 @@ import {
   type ProduceContext,
   type ProducedFile,
 } from '@entrepot/core';
-import { openPromise, type Entry, type ZipFile } from 'yauzl';
 import { isWheel } from './file-name.js';
 import { DERIVED_PREFIX, FILE_PREFIX, METADATA_SUFFIX } from './keys.js';
 import { CLASS } from './routes.js';
+import { metadataAside } from './wheel-thread.js';
 
-/** The largest metadata that is taken out of a wheel, in bytes: descriptions are part of it. */
-const METADATA_LIMIT = 8 * 1024 * 1024;
-/** The most files of a wheel that are looked at. */
-const FILE_LIMIT = 200_000;
 const MEDIA_TYPE = 'text/plain; charset=utf-8';
 
 /**
@@ -45,7 +41,7 @@ export async function deriveMetadata(
   }
   const wheel = join(folder, 'wheel');
   const source = await writeTo(wheel, await read(wheelOf(resource)), signal);
-  await writeFile(path, await metadataOf(wheel), { signal });
+  await writeFile(path, await metadataAside(wheel, signal), { signal });
   return [{ ...file, attributes: { source } }];
 }
 
@@ -84,38 +80,4 @@ async function writeTo(path: string, content: Content, signal: AbortSignal): Pro
     { signal },
   );
   return `sha256:${hash.digest('hex')}`;
-}
-
-/**
- * The one `<name>.dist-info/METADATA` of a wheel (PEP 427).
- * @throws EntrepotError `not-found` for a file that is no wheel, or has none or several
- */
-export async function metadataOf(wheel: string): Promise<Uint8Array> {
-  let zip: ZipFile | undefined;
-  try {
-    zip = await openPromise(wheel, { lazyEntries: true, autoClose: false });
-    const stream = await zip.openReadStreamPromise(await findMetadata(zip));
-    const pieces: Uint8Array[] = [];
-    // It ends with an error where it has another size than the directory says, so this is as bounded as that.
-    for await (const piece of stream as AsyncIterable<Uint8Array>) pieces.push(piece);
-    return Buffer.concat(pieces);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : 'it cannot be read';
-    throw new EntrepotError('not-found', `The wheel gives no metadata: ${reason}`, { cause: error });
-  } finally {
-    zip?.close();
-  }
-}
-
-async function findMetadata(zip: ZipFile): Promise<Entry> {
-  if (zip.entryCount > FILE_LIMIT) throw new Error(`it has more than ${FILE_LIMIT} files`);
-  let found: Entry | undefined;
-  for await (const entry of zip.eachEntry()) {
-    if (!/^[^/]+\.dist-info\/METADATA$/.test(entry.fileName)) continue;
-    if (found !== undefined) throw new Error('it has more than one METADATA');
-    found = entry;
-  }
-  if (found === undefined) throw new Error('it has no METADATA');
-  if (found.uncompressedSize > METADATA_LIMIT) throw new Error(`its METADATA has more than ${METADATA_LIMIT} bytes`);
-  return found;
 }

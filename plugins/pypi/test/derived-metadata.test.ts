@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PolicyInput, ProtocolPlugin } from '@entrepot/core';
-import { FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
+import { FixedPolicy, openTestRepository, packZip, type TestRepository, type ZipMember } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 import { JSON_TYPE } from './fixtures.js';
-import { zipOf, type Zipped } from './zip.js';
 
 const BASE = '/upstream/base';
 const METADATA = 'Metadata-Version: 2.1\r\nName: demo\r\nVersion: 1.0\n\n\u00e9 \n';
@@ -47,7 +46,7 @@ const asked = (path: string): number => repository.upstream.count(`${BASE}${path
 
 describe('metadata that the upstream does not have', () => {
   it('is read out of the wheel, byte for byte, once, and names the wheel', async () => {
-    const wheel = zipOf(GOOD);
+    const wheel = packZip(GOOD);
     const path = publish(wheel);
     const replies = await Promise.all(Array.from({ length: 10 }, () => repository.ask(`${path}.metadata`)));
     for (const { status, body } of replies) expect([status, body.toString()]).toEqual([200, METADATA]);
@@ -67,7 +66,7 @@ describe('metadata that the upstream does not have', () => {
   });
 
   it('is offered in both forms of the page, for wheels only', async () => {
-    publish(zipOf(GOOD));
+    publish(packZip(GOOD));
     const json = await repository.ask({ path: '/simple/demo/', headers: { accept: JSON_TYPE } });
     expect(JSON.parse(json.body.toString())).toMatchObject({ files: [{ 'core-metadata': true }] });
     expect((await repository.ask('/simple/demo/')).body.toString()).toContain('data-core-metadata="true"');
@@ -79,7 +78,7 @@ describe('metadata that the upstream does not have', () => {
 
   it('is not made where that is not asked for', async () => {
     const plain = await open(false);
-    const path = publish(zipOf(GOOD), {}, NAME, plain);
+    const path = publish(packZip(GOOD), {}, NAME, plain);
     expect((await plain.ask(`${path}.metadata`)).status).toBe(404);
     expect((await plain.ask('/simple/demo/')).body.toString()).not.toContain('core-metadata');
     expect(plain.upstream.count(`${BASE}/f/${NAME}`)).toBe(0);
@@ -87,13 +86,17 @@ describe('metadata that the upstream does not have', () => {
   });
 
   it.each([
-    ['no metadata', zipOf(GOOD.slice(0, 2)), 404],
-    ['two of them', zipOf([...GOOD, { name: 'other-1.0.dist-info/METADATA', content: 'x' }]), 404],
+    ['no metadata', packZip(GOOD.slice(0, 2)), 404],
+    ['two of them', packZip([...GOOD, { name: 'other-1.0.dist-info/METADATA', content: 'x' }]), 404],
     ['no archive', Buffer.from('x'.repeat(1000)), 404],
-    ['an archive that is cut', zipOf(GOOD).subarray(0, 300), 404],
-    ['a bomb', zipOf([{ name: 'demo-1.0.dist-info/METADATA', content: 'x'.repeat(9 * 1024 * 1024) }]), 404],
-    ['a bomb that lies', zipOf([{ name: 'demo-1.0.dist-info/METADATA', content: 'x'.repeat(1e6), claimed: 10 }]), 404],
-    ['a path that climbs', zipOf([{ name: '../demo-1.0.dist-info/METADATA', content: METADATA }]), 404],
+    ['an archive that is cut', packZip(GOOD).subarray(0, 300), 404],
+    ['a bomb', packZip([{ name: 'demo-1.0.dist-info/METADATA', content: 'x'.repeat(9 * 1024 * 1024) }]), 404],
+    [
+      'a bomb that lies',
+      packZip([{ name: 'demo-1.0.dist-info/METADATA', content: 'x'.repeat(1e6), claimed: 10 }]),
+      404,
+    ],
+    ['a path that climbs', packZip([{ name: '../demo-1.0.dist-info/METADATA', content: METADATA }]), 404],
   ] satisfies [string, Buffer, number][])('of a wheel with %s is not there', async (_, wheel, status) => {
     const path = publish(wheel);
     const reply = await repository.ask(`${path}.metadata`);
@@ -103,8 +106,8 @@ describe('metadata that the upstream does not have', () => {
   });
 
   it('is not made from a wheel that is not what was promised', async () => {
-    const path = publish(zipOf(GOOD));
-    repository.upstream.serve(`${BASE}/f/${NAME}`, { body: zipOf(GOOD.slice(1) as Zipped[]) });
+    const path = publish(packZip(GOOD));
+    repository.upstream.serve(`${BASE}/f/${NAME}`, { body: packZip(GOOD.slice(1) as ZipMember[]) });
     expect((await repository.ask(`${path}.metadata`)).status).toBe(502);
     expect(await repository.entries.list('test', { prefix: 'metadata/', limit: 1 })).toEqual([]);
   });
@@ -113,7 +116,7 @@ describe('metadata that the upstream does not have', () => {
     const isOld = ({ facts }: PolicyInput): boolean => (facts.publishedAt ?? Infinity) < Date.UTC(2021);
     const denied = new FixedPolicy([{ id: 'old', action: 'deny', reason: 'too old', matches: isOld }]);
     const guarded = await open(true, denied);
-    const path = publish(zipOf(GOOD), { 'upload-time': '2020-01-01T00:00:00Z' }, NAME, guarded);
+    const path = publish(packZip(GOOD), { 'upload-time': '2020-01-01T00:00:00Z' }, NAME, guarded);
     for (const target of [path, `${path}.metadata`]) expect((await guarded.ask(target)).status).toBe(403);
     expect(guarded.upstream.count(`${BASE}/f/${NAME}`)).toBe(0);
     await guarded.close();
@@ -124,21 +127,21 @@ describe('metadata that the upstream says it has', () => {
   const advertised = { 'core-metadata': { sha256: sha256(METADATA) } };
 
   it("is the upstream's, verified, and the wheel is not fetched", async () => {
-    const path = publish(zipOf(GOOD), advertised);
+    const path = publish(packZip(GOOD), advertised);
     repository.upstream.serve(`${BASE}/f/${NAME}.metadata`, { body: METADATA });
     expect((await repository.ask(`${path}.metadata`)).body.toString()).toBe(METADATA);
     expect(asked(`/f/${NAME}`)).toBe(0);
   });
 
   it.each([403, 404])('comes from the wheel where the upstream answers %d', async (status) => {
-    const path = publish(zipOf(GOOD), advertised);
+    const path = publish(packZip(GOOD), advertised);
     repository.upstream.serve(`${BASE}/f/${NAME}.metadata`, { status });
     const reply = await repository.ask(`${path}.metadata`);
     expect([reply.status, reply.body.toString()]).toEqual([200, METADATA]);
   });
 
   it('is refused when it lies, and not replaced in silence', async () => {
-    const path = publish(zipOf(GOOD), advertised);
+    const path = publish(packZip(GOOD), advertised);
     repository.upstream.serve(`${BASE}/f/${NAME}.metadata`, { body: `${METADATA}Requires-Dist: evil\n` });
     expect((await repository.ask(`${path}.metadata`)).status).toBe(502);
     expect(await repository.entries.list('test', { prefix: 'metadata/', limit: 1 })).toEqual([]);

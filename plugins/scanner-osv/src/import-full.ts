@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { ZipReader, type ZipFile } from '@entrepot/core/formats';
 import { type AdvisoryGroup, groupOf, mergeGroups } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import { AppendFile } from './append-file.js';
@@ -11,7 +12,9 @@ import type { DumpFile, FullImport, ImportResult } from './import-task.js';
 import { readManifest, writeManifest } from './manifest.js';
 import { SnapshotWriter } from './snapshot.js';
 import { storeRecord } from './stored-record.js';
-import { readZip } from './zip-reader.js';
+
+/** A record is a few KiB; the largest lists of versions are a few MiB. */
+const LARGEST_RECORD = 64 * 1024 * 1024;
 
 /**
  * Makes a database of dumps. Memory holds the ids, the names and a few numbers of each record; what records say of packages waits
@@ -89,11 +92,19 @@ class FullImporter {
   #read({ ecosystem, path }: DumpFile): void {
     if (ecosystem !== undefined) this.#covered.add(baseEcosystem(ecosystem));
     if (!path.endsWith('.zip')) return this.#add(readFileSync(path), undefined, ecosystem);
-    for (const entry of readZip(path)) {
-      if (!entry.name.endsWith('.json')) continue;
-      const { content, deflated } = entry.read();
-      this.#add(content, deflated, ecosystem);
+    // Synchronously, on a thread of its own: 250,000 small files are read in seconds, where streams take minutes.
+    const zip = new ZipReader(path);
+    try {
+      for (const file of zip.files) if (file.name.endsWith('.json')) this.#addFile(zip, file, ecosystem);
+    } finally {
+      zip.close();
     }
+  }
+
+  #addFile(zip: ZipReader, file: ZipFile, ecosystem: string | undefined): void {
+    const content = zip.whole(file, LARGEST_RECORD);
+    if (content === undefined) throw new Error(`${file.name}: expected at most ${LARGEST_RECORD} bytes`);
+    this.#add(bufferOf(content), file.method === 8 ? bufferOf(zip.packed(file)) : undefined, ecosystem);
   }
 
   #add(content: Buffer, deflated: Buffer | undefined, ecosystem: string | undefined): void {
@@ -198,4 +209,8 @@ class Spill {
   close(): void {
     this.#file.close();
   }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

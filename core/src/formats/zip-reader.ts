@@ -14,7 +14,9 @@ export interface ZipFile {
 }
 
 /** A zip that is not one, or that two readers could read differently. */
-export class ZipError extends Error {}
+export class ZipError extends Error {
+  override readonly name = 'ZipError';
+}
 
 const END = 0x06054b50;
 const END_64 = 0x06064b50;
@@ -73,16 +75,22 @@ export class ZipReader {
 
   /**
    * All bytes of a file that is unpacked in one go; `undefined` for a larger one.
+   * @param most bytes
    * @throws ZipError when they are not as many as the directory says, or have another CRC
    */
-  whole(file: ZipFile): Uint8Array | undefined {
-    if (file.size > AT_ONCE || file.compressed > AT_ONCE) return undefined;
-    const start = this.#dataStart(file);
-    requireOneSize(file);
-    const packed = this.#read(start, file.compressed);
+  whole(file: ZipFile, most = AT_ONCE): Uint8Array | undefined {
+    if (file.size > most || file.compressed > most) return undefined;
+    const packed = this.packed(file);
     const bytes = file.method === 0 ? packed : inflated(file, packed);
     requireSum(file, bytes.length, crc32(bytes));
     return bytes;
+  }
+
+  /** The bytes of a file as they lie in the zip: stored, or raw deflate data. @throws ZipError */
+  packed(file: ZipFile): Uint8Array {
+    const start = this.#dataStart(file);
+    requireOneSize(file);
+    return this.#read(start, file.compressed);
   }
 
   /**
@@ -219,7 +227,7 @@ function requireSum(file: ZipFile, size: number, crc: number): void {
   if (crc !== file.crc) throw new ZipError(`${printed(file.name)} has another CRC than the directory says`);
 }
 
-function inflated(file: ZipFile, packed: Buffer): Buffer {
+function inflated(file: ZipFile, packed: Uint8Array): Buffer {
   try {
     // One byte more than it may have: one that has more shows at once, and all that it may have is one buffer.
     const chunkSize = Math.max(SMALLEST_CHUNK, file.size + 1);

@@ -1,15 +1,15 @@
 import { crc32, deflateRawSync } from 'node:zlib';
 
 /** One file of an archive. */
-export interface Zipped {
+export interface ZipMember {
   readonly name: string;
-  readonly content: string;
+  readonly content: string | Uint8Array;
   /** What the directory says of its size, where that is a lie. */
   readonly claimed?: number;
 }
 
 /** A zip archive: local headers with deflated data, the directory, its end (PKWARE APPNOTE §4.3). */
-export function zipOf(files: readonly Zipped[]): Buffer {
+export function packZip(files: readonly ZipMember[]): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
@@ -20,7 +20,7 @@ export function zipOf(files: readonly Zipped[]): Buffer {
     common.writeUInt16LE(8, 4);
     common.writeUInt32LE(crc32(content), 10);
     common.writeUInt32LE(packed.length, 14);
-    common.writeUInt32LE(claimed ?? Buffer.byteLength(content), 18);
+    common.writeUInt32LE(claimed ?? Buffer.from(content as string).length, 18);
     common.writeUInt16LE(Buffer.byteLength(name), 22);
     const tail = Buffer.alloc(14);
     tail.writeUInt32LE(offset, 10);

@@ -1,0 +1,4 @@
+import { answerTasks } from '@entrepot/core/formats';
+import { metadataOf } from './wheel-metadata.js';
+
+answerTasks(metadataOf);
