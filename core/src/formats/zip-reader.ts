@@ -79,8 +79,11 @@ export class ZipReader {
    * @throws ZipError when they are not as many as the directory says, or have another CRC
    */
   whole(file: ZipFile, most = AT_ONCE): Uint8Array | undefined {
-    if (file.size > most || file.compressed > most) return undefined;
-    const packed = this.packed(file);
+    return file.size > most || file.compressed > most ? undefined : this.unpack(file, this.packed(file));
+  }
+
+  /** The bytes of a file from those that `packed` gave. @throws ZipError as `whole` does */
+  unpack(file: ZipFile, packed: Uint8Array): Uint8Array {
     const bytes = file.method === 0 ? packed : inflated(file, packed);
     requireSum(file, bytes.length, crc32(bytes));
     return bytes;

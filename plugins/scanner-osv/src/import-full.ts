@@ -102,9 +102,11 @@ class FullImporter {
   }
 
   #addFile(zip: ZipReader, file: ZipFile, ecosystem: string | undefined): void {
-    const content = zip.whole(file, LARGEST_RECORD);
-    if (content === undefined) throw new Error(`${file.name}: expected at most ${LARGEST_RECORD} bytes`);
-    this.#add(bufferOf(content), file.method === 8 ? bufferOf(zip.packed(file)) : undefined, ecosystem);
+    if (file.size > LARGEST_RECORD || file.compressed > LARGEST_RECORD) {
+      throw new Error(`${file.name}: expected at most ${LARGEST_RECORD} bytes`);
+    }
+    const packed = bufferOf(zip.packed(file));
+    this.#add(bufferOf(zip.unpack(file, packed)), file.method === 8 ? packed : undefined, ecosystem);
   }
 
   #add(content: Buffer, deflated: Buffer | undefined, ecosystem: string | undefined): void {
