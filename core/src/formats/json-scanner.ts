@@ -5,25 +5,27 @@ export const SKIP = 'skip';
 /** The bytes of the value go to the output as they are. */
 export const COPY = 'copy';
 
-/** Is given the value of a member; `undefined` when its text is longer than `READ_LIMIT`. */
+/** Is given the value of a member; `undefined` when its text is longer than the scanner reads. */
 export type ValueReader = (value: unknown) => void;
 
 /** What becomes of the value of a member: pass over, copy, read whole, or visit its own members. */
 export type Instruction = typeof SKIP | typeof COPY | ValueReader | ObjectVisitor;
 
-/** Sees the members of one object, in the order of the text. */
+/** Sees the members of one object, or the elements of one array, in the order of the text. */
 export interface ObjectVisitor {
-  /** The object begins. */
+  /** The object or array begins. */
   enter?(): void;
   /** Called with every key, before the value; a key that occurs twice is seen twice. */
   member(key: string): Instruction;
-  /** The object has ended. */
+  /** Called before each element when the value is an array. Absent: an array is as any other value. */
+  element?(): Instruction;
+  /** The object or array has ended. */
   leave?(): void;
-  /** Called instead of all of these when the value is no object: what becomes of it. Absent: it is passed over. */
-  otherwise?(): typeof SKIP | typeof COPY;
+  /** Called instead of all of these when the value is neither: what becomes of it. Absent: it is passed over. */
+  otherwise?(): typeof SKIP | typeof COPY | ValueReader;
 }
 
-/** The longest text of a value that a `ValueReader` is given, in bytes. */
+/** The longest text of a value that a `ValueReader` is given where nothing else is said, in bytes. */
 export const READ_LIMIT = 64 * 1024;
 /** The longest key of a visited object, in bytes. */
 const KEY_LIMIT = 64 * 1024;
@@ -124,10 +126,12 @@ export interface JsonScanner {
  * 8259), but for the encoding: ill-formed UTF-8 in keys and read values becomes U+FFFD.
  * @param root visits the outermost value
  * @param output takes what is copied; absent: nothing is
+ * @param readLimit the longest text of a value that a `ValueReader` is given, in bytes
  */
-export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter): JsonScanner {
+export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter, readLimit = READ_LIMIT): JsonScanner {
   const scan: Scan = {
     output,
+    readLimit,
     captured: new ByteWriter(1024),
     isObject: new Uint8Array(DEPTH_LIMIT + 1),
     visitors: [],
@@ -166,6 +170,7 @@ export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter): Jso
  */
 interface Scan {
   readonly output: ByteWriter | undefined;
+  readonly readLimit: number;
   /** The key or the value that is being read. */
   readonly captured: ByteWriter;
   /** For every open container whether it is an object. */
@@ -329,9 +334,12 @@ function readPiece(scan: Scan, piece: Buffer): void {
 }
 
 function beginValue(scan: Scan, byte: number, at: number): void {
+  if (scan.depth > 0 && scan.isObject[scan.depth] === 0) {
+    scan.instruction = scan.visitors[scan.watched - 1]?.element?.() ?? SKIP;
+  }
   let instruction = scan.instruction;
   if (typeof instruction === 'object') {
-    if (byte === OPEN_OBJECT) return;
+    if (byte === OPEN_OBJECT || (byte === OPEN_ARRAY && instruction.element !== undefined)) return;
     scan.instruction = instruction = instruction.otherwise?.() ?? SKIP;
   }
   scan.from = at;
@@ -380,18 +388,27 @@ function endScalar(scan: Scan, piece: Buffer, end: number): number {
 /** A value of a visited object, or the outermost one, has ended before the position `end`. */
 function endValue(scan: Scan, piece: Buffer, end: number): number {
   if (scan.target !== undefined) {
-    pass(scan, piece, end);
-    scan.target = undefined;
     const reader = scan.instruction;
-    if (typeof reader === 'function') reader(scan.overflow ? undefined : JSON.parse(scan.captured.toString()));
+    if (typeof reader === 'function') reader(valueUpTo(scan, piece, end));
+    else pass(scan, piece, end);
+    scan.target = undefined;
   }
   return scan.depth === 0 ? AT_END : AFTER_VALUE;
+}
+
+/** The value that ends before `end`. Most lie in one piece, and need not be collected. */
+function valueUpTo(scan: Scan, piece: Buffer, end: number): unknown {
+  if (scan.captured.size === 0 && !scan.overflow) {
+    return end - scan.from > scan.readLimit ? undefined : JSON.parse(piece.toString('utf8', scan.from, end));
+  }
+  pass(scan, piece, end);
+  return scan.overflow ? undefined : JSON.parse(scan.captured.toString());
 }
 
 function pass(scan: Scan, piece: Buffer, end: number): void {
   const target = scan.target as ByteWriter;
   if (target === scan.captured) {
-    scan.overflow ||= target.size + end - scan.from > READ_LIMIT;
+    scan.overflow ||= target.size + end - scan.from > scan.readLimit;
     if (scan.overflow) return;
   }
   target.append(piece, scan.from, end);

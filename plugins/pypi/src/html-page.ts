@@ -1,10 +1,10 @@
 import type { Content } from '@entrepot/core';
+import { slices } from '@entrepot/core/formats';
 import { Parser } from 'htmlparser2';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { FILE_LIMIT, minorOf } from './page.js';
 import type { ProjectPage } from './project-page.js';
-import { slices } from './turns.js';
 
 /** What the heading or title of an index page says where it has no links: a login page says something else. */
 const HEADING = /\b(?:links|index|simple)\b/i;
@@ -56,7 +56,7 @@ export async function* readAnchors(
     { decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },
   );
   const decoder = new TextDecoder('utf-8');
-  for await (const slice of slices(content)) {
+  for await (const slice of slices(content.stream())) {
     parser.write(decoder.decode(slice, { stream: true }));
     if (anchors.length === 0) continue;
     yield anchors;

@@ -1,11 +1,11 @@
 import type { Content } from '@entrepot/core';
+import { type Reading, WorkTurns } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
-import { readJsonMembers, type Reading } from './json-members.js';
+import { readJsonMembers } from './json-members.js';
 import { FILE_LIMIT, minorOf } from './page.js';
 import { readFile, type PageFile } from './page-file.js';
 import { normalise } from './project-name.js';
 import type { ProjectPage } from './project-page.js';
-import { Turns } from './turns.js';
 
 /** More than any project has. */
 const VERSION_LIMIT = 100_000;
@@ -50,7 +50,7 @@ class JsonPageReader {
   }
 
   async readWhole(members: Record<string, unknown>): Promise<void> {
-    const turns = new Turns();
+    const turns = new WorkTurns();
     for (const [key, value] of Object.entries(members)) {
       const reading = this.begin(key);
       if (reading === 'whole') this.read(key, value, false);

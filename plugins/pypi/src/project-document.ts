@@ -5,10 +5,10 @@ import {
   EntrepotError,
   type RewriteContext,
 } from '@entrepot/core';
-import { pythonVersionIdentity } from '@entrepot/core/formats';
+import { type JsonMember, pythonVersionIdentity } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
 import { isRecord } from './json-page.js';
-import { readJsonMembers, type JsonMember } from './json-members.js';
+import { readJsonMembers } from './json-members.js';
 import { fileKey, filePath } from './keys.js';
 import { integrityOf, readFile, type PageFile } from './page-file.js';
 import { normalise } from './project-name.js';

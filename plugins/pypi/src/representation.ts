@@ -1,5 +1,5 @@
 import { type RewriteContext } from '@entrepot/core';
-import { normalisePythonVersion, pythonVersionIdentity } from '@entrepot/core/formats';
+import { normalisePythonVersion, pythonVersionIdentity, WorkTurns } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';
@@ -8,7 +8,6 @@ import type { Hashes, PageFile } from './page-file.js';
 import { HTML_END, htmlHead, jsonHead } from './page-text.js';
 import type { PageHead } from './page.js';
 import type { ProjectPage } from './project-page.js';
-import { Turns } from './turns.js';
 
 /** How much is handed on at once, in characters. */
 const BATCH = 64 * 1024;
@@ -35,7 +34,7 @@ export async function* rewritePage(
 ): AsyncGenerator<string, void, undefined> {
   const { project, head } = page;
   const listing = new Listing(page, context);
-  const turns = new Turns();
+  const turns = new WorkTurns();
   const isJson = form === 'json';
   let batch = isJson ? jsonHead(project, head) : htmlHead(project, head);
   let first = true;

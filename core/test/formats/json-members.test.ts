@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { PageFormatError } from '../src/errors.js';
-import { readJsonMembers, type JsonMember, type Reading } from '../src/json-members.js';
-import { contentOf } from './fixtures.js';
+import { JsonFormatError, readJsonMembers, type JsonMember, type Reading } from '../../src/formats/index.js';
+import { pseudoRandom, randomJsonObject, spellJson } from '../../src/testing/index.js';
+import { fuzzAsync, piecesOf } from './fuzz.js';
 
 async function read(text: string, readingOf: (key: string) => Reading, pieceSize = Infinity): Promise<JsonMember[]> {
   const found: JsonMember[] = [];
-  for await (const members of readJsonMembers(contentOf(text, undefined, pieceSize), readingOf)) found.push(...members);
+  for await (const members of readJsonMembers(inPieces(Buffer.from(text), pieceSize), readingOf))
+    found.push(...members);
   return found;
 }
 
@@ -54,12 +55,47 @@ describe('readJsonMembers', () => {
     '{"a":1}{}',
     '{"a":"open',
   ])('refuses %s', async (text) => {
-    await expect(read(text, () => 'elements')).rejects.toThrow(PageFormatError);
-    await expect(read(text, () => 'elements', 1)).rejects.toThrow(PageFormatError);
+    await expect(read(text, () => 'elements')).rejects.toThrow(JsonFormatError);
+    await expect(read(text, () => 'elements', 1)).rejects.toThrow(JsonFormatError);
   });
 
   it('holds no value of more than 8 MiB', async () => {
     await expect(read(`{"a":"${'x'.repeat(9 * 1024 * 1024)}"}`, () => 'whole')).rejects.toThrow(/more than/);
     expect(await read(`{"a":"${'x'.repeat(9 * 1024 * 1024)}"}`, () => 'skip')).toEqual([]);
   });
+
+  it('finds the same in any bytes wherever the pieces end, and throws nothing but its own error', async () => {
+    const random = pseudoRandom(37);
+    const outcomes = { whole: 0, refused: 0 };
+    const sample = (): Buffer => Buffer.from(spellJson(random, randomJsonObject(random)));
+    await fuzzAsync(random, 2_000, sample, async (bytes) => {
+      const expected = await observe([bytes]);
+      // As text: comparing objects would trip over members like `constructor`.
+      expect(JSON.stringify(await observe(piecesOf(random, bytes)))).toBe(JSON.stringify(expected));
+      outcomes[expected.error === undefined ? 'whole' : 'refused'] += 1;
+    });
+    expect(outcomes.whole).toBeGreaterThan(100);
+    expect(outcomes.refused).toBeGreaterThan(500);
+  });
 });
+
+const READINGS: readonly Reading[] = ['skip', 'whole', 'elements'];
+
+async function observe(pieces: Iterable<Buffer>): Promise<{ found: JsonMember[]; error: string | undefined }> {
+  const found: JsonMember[] = [];
+  try {
+    const source = (async function* () {
+      yield* pieces;
+    })();
+    for await (const members of readJsonMembers(source, (key) => READINGS[key.length % 3] as Reading))
+      found.push(...members);
+    return { found, error: undefined };
+  } catch (error) {
+    if (!(error instanceof JsonFormatError)) throw error;
+    return { found: [], error: error.message };
+  }
+}
+
+async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, Math.min(bytes.length, at + size));
+}
