@@ -88,6 +88,37 @@ describe('artifacts that belong together', () => {
       expect(texts.size).toBe(1);
     }
   });
+
+  it('are the copy of whichever replica was first, where the upstream may lack some', async () => {
+    const harness = await openHarness({ protocol });
+    const { upstream, blobs, entries } = harness;
+    const other = await openHarness({
+      protocol,
+      definition: { upstreams: [{ url: upstream.url }] },
+      shared: { blobs, entries },
+    });
+    const asked = Promise.withResolvers<void>();
+    const published = Promise.withResolvers<void>();
+    let copy = 0;
+    for (const { key } of some)
+      upstream.handle(`/${key}`, async (_request, response) => {
+        const text = `copy ${(copy += 1)}`;
+        if (key === 'some/1.zip' && upstream.count(`/${key}`) === 1) {
+          asked.resolve();
+          await published.promise;
+        }
+        response.end(text);
+      });
+    const late = harness.get('/some/1.info');
+    await asked.promise;
+    const first = await other.get('/some/1.info');
+    published.resolve();
+    const found = await late;
+    expect([found.status, await found.text()]).toEqual([first.status, await first.text()]);
+    expect(first.status).toBe(200);
+    for (const { key } of some)
+      expect(await (await harness.get(`/${key}`)).text()).toBe(await (await other.get(`/${key}`)).text());
+  });
 });
 
 describe('what the protocol produces', () => {

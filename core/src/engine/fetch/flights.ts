@@ -154,21 +154,23 @@ export class Flights {
     return { entries: await this.#putBeside(entries), lacking };
   }
 
-  /** Puts what a set has now beside what it had before, where that is of the same copy. */
+  /**
+   * Puts what a set has now beside what it had before, where that is of the same copy. Whoever finds all of it kept was second,
+   * and takes the first one's copy.
+   */
   async #putBeside(entries: readonly Entry[]): Promise<readonly Entry[]> {
-    const { definition, services } = this.#context;
-    const before: Entry[] = [];
+    const { entries: index } = this.#context.services.storage;
+    // One look at all of them: another replica may publish them at this moment.
+    const kept = await index.putIfAbsent(entries);
+    if (kept.length === entries.length) return kept;
+    const digests = new Map(kept.map(({ key, digest }) => [key, digest]));
     for (const { key, digest } of entries) {
-      const kept = await services.storage.entries.find(definition.name, key);
-      if (kept === undefined) continue;
-      if (kept.digest !== digest)
-        throw new EntrepotError('integrity', `${key} is kept, and the upstream has another copy now`, {
-          code: 'SET_CHANGED',
-        });
-      before.push(kept);
+      if ((digests.get(key) ?? digest) === digest) continue;
+      throw new EntrepotError('integrity', `${key} is kept, and the upstream has another copy now`, {
+        code: 'SET_CHANGED',
+      });
     }
-    const added = entries.filter(({ key }) => !before.some((kept) => kept.key === key));
-    return added.length === 0 ? before : [...before, ...(await services.storage.entries.putIfAbsent(added))];
+    return [...kept, ...(await index.putIfAbsent(entries.filter(({ key }) => !digests.has(key))))];
   }
 
   async #produce(
