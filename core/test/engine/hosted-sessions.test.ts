@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EntrepotError } from '../../src/index.js';
 import { digestOf, Gate } from '../../src/testing/index.js';
 import { hostedProtocol, linkTo, type Hooks } from './hosted-protocol.js';
@@ -29,6 +31,22 @@ const files = async ({ directory }: Harness) => await readdir(join(directory, 's
 /** Waits until what came first is kept. */
 function shows({ ask }: Harness, session: string, range: string): Promise<void> {
   return vi.waitFor(async () => expect((await ask('GET', session)).headers['Range']).toBe(range));
+}
+
+/** A request whose client sent `text` of ten bytes and closed its half before anybody read them. */
+async function closedByHalf(text: string): Promise<IncomingMessage> {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  const closed = new Promise<IncomingMessage>((resolve) => {
+    server.on('request', (request: IncomingMessage) =>
+      request.on('error', () => {}).on('close', () => resolve(request)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => {}).resume();
+  socket.end(`PATCH / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n${text}`);
+  return await closed;
 }
 
 /** A body that gives `first`, and then what `end` says. */
@@ -144,6 +162,15 @@ describe('an upload in several requests', () => {
     expect((await ask('GET', session)).headers['Range']).toBe('0-4');
     expect((await ask('PUT', `${session}?name=a&digest=${sum('hello!')}`, {}, '!')).status).toBe(201);
     expect(storage.sessions.used).toBe(0);
+  });
+
+  it('keeps what has come, but was not read yet, when the client closes its half', async () => {
+    const harness = await openRepository();
+    const session = await begin(harness);
+    const headers = { 'content-length': '10' };
+    const answer = await harness.ask('PATCH', session, headers, await closedByHalf('hello'));
+    expect(await codeOf(answer)).toEqual([400, 'UPLOAD_BROKE_OFF']);
+    expect((await harness.ask('GET', session)).headers['Range']).toBe('0-4');
   });
 
   it('does not let two requests add at once', async () => {

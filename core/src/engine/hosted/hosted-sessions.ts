@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Caller } from '../../api/access.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ChangeReply, SessionState } from '../../api/hosted.js';
@@ -114,10 +115,24 @@ export class HostedSessions {
 function partOf(request: EngineRequest, { range, maxBytes }: SessionResource): SessionPart {
   const announced = request.header('content-length');
   return {
-    body: request.body as AsyncIterable<Buffer>,
+    body: allThatCame(request.body),
     length: announced === undefined ? undefined : Number(announced),
     range,
     maxBytes,
     signal: request.signal,
   };
+}
+
+/**
+ * Reads `body` to its end. Node ends a request in the middle when its client closes its half, and iterating gives no more of
+ * the bytes that have come and are buffered: they are read after that.
+ */
+async function* allThatCame(body: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } catch (error) {
+    const rest = body.read() as Buffer | null;
+    if (rest !== null) yield rest;
+    throw error;
+  }
 }
