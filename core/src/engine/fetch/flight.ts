@@ -503,6 +503,7 @@ export class Flight implements SharedFlight {
         for (const hash of hashes.values()) hash.update(bytes);
         await plain.append(bytes);
       }
+      await plain.finish();
       const found = sumsOf(hashes);
       if (mismatchOf(promised, found) === undefined) {
         this.#spool = plain;
@@ -592,6 +593,7 @@ export class Flight implements SharedFlight {
           await spool.append(bytes);
         }
         if (size !== undefined && spool.size !== size) throw wrongLength(reply, size, spool.size);
+        await spool.finish();
         return sumsOf(hashes);
       } catch (error) {
         const failure = asEntrepotError(

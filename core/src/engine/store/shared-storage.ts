@@ -11,7 +11,7 @@ import { Lru } from '../../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
-import { SpoolSpace } from './spool.js';
+import { SpoolSpace } from './spool-space.js';
 import { UploadSessions } from './upload-sessions.js';
 
 /** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */

@@ -1,12 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { open, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import { contentOf } from './content.js';
+import { RecentBytes } from './recent-bytes.js';
+import { SpoolFile } from './spool-file.js';
+import type { SpoolSpace } from './spool-space.js';
 
 /** The last bytes of a body are withheld until all of it is verified, so that a wrong one never looks complete. */
 export const HELD_TAIL = 64 * 1024;
@@ -20,69 +20,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 /** How long a follower may hold up the others where there is no disk to read behind them from. */
 const STALL_TIMEOUT = 30_000;
 const READ_BYTES = 128 * 1024;
-/** How many bodies clients may have got that are still being kept: each may be in memory. */
-const MOST_AHEAD = 64;
-
-/** A body may grow to so many times what it leaves free: however many large ones are under way, the next one finds room. */
-const MOST_OF_FREE = 2;
-
-/** The disk that spools share: one directory, a bound on all of them together and on each beside the others. */
-export class SpoolSpace {
-  readonly directory: string;
-  readonly #maxBytes: number;
-  #used = 0;
-  #ahead = 0;
-
-  /** @param directory exists, and belongs to this process */
-  constructor(directory: string, maxBytes: number) {
-    this.directory = directory;
-    this.#maxBytes = maxBytes;
-  }
-
-  /** Bytes in use. */
-  get used(): number {
-    return this.#used;
-  }
-
-  /**
-   * @param held what the same body has reserved before
-   * @returns whether there was room.
-   */
-  reserve(bytes: number, held: number): boolean {
-    const free = this.#maxBytes - this.#used - bytes;
-    if (free < 0 || held + bytes > MOST_OF_FREE * free) return false;
-    this.#used += bytes;
-    return true;
-  }
-
-  release(bytes: number): void {
-    this.#used -= bytes;
-  }
-
-  /**
-   * Counts a body that clients get before it is kept; `endAhead` when that is over.
-   * @returns whether the store is close enough behind: else the client waits for it
-   */
-  beginAhead(): boolean {
-    if (this.#ahead >= MOST_AHEAD) return false;
-    this.#ahead += 1;
-    return true;
-  }
-
-  endAhead(): void {
-    this.#ahead -= 1;
-  }
-
-  /** A path for one file. */
-  newPath(): string {
-    return join(this.directory, randomUUID());
-  }
-}
-
-interface Chunk {
-  readonly start: number;
-  readonly bytes: Buffer;
-}
+/** Bytes that are written to the file at once. Followers read them from memory until then. */
+const WRITE_BYTES = 256 * 1024;
 
 interface Follower {
   position: number;
@@ -90,24 +29,22 @@ interface Follower {
 }
 
 /**
- * A growing body, in memory while it is small and then in a temp file: one writer, any number of followers, each from byte 0 (or a range) at its own speed, late joiners
- * too. When the disk has no room, it goes on in memory: then followers move together, and nobody can join from behind.
+ * A growing body, in memory while it is small and then in a temp file: one writer, any number of followers, each from byte 0
+ * (or a range) at its own speed, late joiners too. When the disk has no room, it goes on in memory: then followers move
+ * together, and nobody can join from behind.
  *
  * Bytes become readable as they come, but for the held tail; `seal` releases that, `fail` ends every follower with an error.
  */
 export class Spool {
-  readonly path: string;
-  readonly #space: SpoolSpace;
-  #file: FileHandle | undefined;
-  /** Bytes at the start that are in the file. */
-  #disk = 0;
-  /** Whether there has been room on the disk for what was written there. */
-  #hasRoom = true;
+  readonly #file: SpoolFile;
+  /** Settles when the file has what it was given last. */
+  #writing: Promise<void> | undefined;
   #written = 0;
   #sealed = false;
   #failure: EntrepotError | undefined;
-  #recent: Chunk[] = [];
-  #recentBytes = 0;
+  /** Bytes that the file has, or is being given. */
+  #handedOver = 0;
+  readonly #recent = new RecentBytes();
   readonly #followers = new Set<Follower>();
   #followed = false;
   #released = false;
@@ -115,9 +52,12 @@ export class Spool {
   #change: Promise<void>;
 
   constructor(space: SpoolSpace) {
-    this.#space = space;
-    this.path = space.newPath();
+    this.#file = new SpoolFile(space);
     this.#change = this.#nextChange();
+  }
+
+  get path(): string {
+    return this.#file.path;
   }
 
   /** Bytes written. */
@@ -127,17 +67,17 @@ export class Spool {
 
   /** Whether the whole can be read again: from memory while it is small, else from the file at `path`. */
   get isWhole(): boolean {
-    return this.#hasRoom;
+    return this.#file.hasRoom;
   }
 
   /** The whole, where it is in memory alone. */
   get bytes(): Buffer | undefined {
-    return this.#isSmall ? Buffer.concat(this.#recent.map(({ bytes }) => bytes)) : undefined;
+    return this.#isSmall ? Buffer.concat(this.#recent.from(0)) : undefined;
   }
 
   /** Whether all bytes are in memory, and none has had to go to the file. */
   get #isSmall(): boolean {
-    return this.#hasRoom && this.#disk === 0 && !this.#released;
+    return this.#file.hasRoom && this.#file.size === 0 && !this.#released;
   }
 
   /** Whether a follower has ever been there: from then on the bytes cannot be taken back. */
@@ -147,56 +87,47 @@ export class Spool {
 
   /** Whether a new follower can start at `position`. */
   canFollow(position: number): boolean {
-    return position <= this.#disk || position >= (this.#recent[0]?.start ?? this.#written);
+    return position <= this.#file.size || position >= (this.#recent.start ?? this.#written);
   }
 
-  /** Appends `bytes`. Settles when the writer may go on: they are in the file, or followers have room for more. */
+  /** Appends `bytes`. Settles when the writer may go on: the file is close behind, or followers have room for more. */
   async append(bytes: Buffer): Promise<void> {
-    const start = this.#written;
-    this.#recent.push({ start, bytes });
-    this.#recentBytes += bytes.length;
+    this.#recent.push(this.#written, bytes);
     this.#written += bytes.length;
     this.#changed();
-    if (this.#hasRoom && this.#written > IN_MEMORY) await this.toFile();
+    const isDue = this.#written > IN_MEMORY && this.#written - this.#handedOver >= WRITE_BYTES;
+    if (isDue && this.#file.hasRoom) {
+      await this.#writing;
+      // The next bytes come while these are written.
+      this.#writing = this.#write();
+    }
     this.#trim();
-    if (!this.#hasRoom) await this.#waitForRoom();
+    if (!this.#file.hasRoom) await this.#waitForRoom();
+  }
+
+  /** Puts the end of a body that is over where its beginning is. Afterwards `isWhole` says whether there was room. */
+  async finish(): Promise<void> {
+    if (this.#written > IN_MEMORY) await this.toFile();
   }
 
   /** Puts into the file what is in memory alone. Afterwards `isWhole` says whether there was room. */
   async toFile(): Promise<void> {
-    for (const { start, bytes } of this.#recent) {
-      if (start >= this.#disk && this.#hasRoom) await this.#write(bytes, start);
-    }
+    await this.#writing;
+    await this.#write();
   }
 
-  async #write(bytes: Buffer, start: number): Promise<void> {
-    if (!this.#space.reserve(bytes.length, this.#disk)) {
-      this.#hasRoom = false;
-      return;
-    }
-    try {
-      this.#file ??= await open(this.path, 'wx+', 0o600);
-      let done = 0;
-      while (done < bytes.length) {
-        done += (await this.#file.write(bytes, done, bytes.length - done, start + done)).bytesWritten;
-      }
-      this.#disk = start + bytes.length;
-    } catch {
-      // Disk full, quota, read-only: the clients still get their bytes, only nothing is kept.
-      this.#space.release(bytes.length);
-      this.#hasRoom = false;
-    }
+  async #write(): Promise<void> {
+    this.#handedOver = this.#written;
+    await this.#file.append(this.#recent.from(this.#file.size));
   }
 
   /** Drops what is in the file, or what every follower has passed, from memory. */
   #trim(): void {
-    const bound = this.#hasRoom ? RECENT_BYTES : WINDOW_BYTES;
-    while (this.#recentBytes > bound) {
-      const oldest = this.#recent[0] as Chunk;
-      const end = oldest.start + oldest.bytes.length;
-      if (end > this.#disk && this.#slowest() < end) return;
-      this.#recent.shift();
-      this.#recentBytes -= oldest.bytes.length;
+    const bound = this.#file.hasRoom ? RECENT_BYTES : WINDOW_BYTES;
+    while (this.#recent.size > bound) {
+      const end = this.#recent.oldestEnd;
+      if (end > this.#file.size && (this.#file.hasRoom || this.#slowest() < end)) return;
+      this.#recent.dropOldest();
     }
   }
 
@@ -207,7 +138,7 @@ export class Spool {
   }
 
   async #waitForRoom(): Promise<void> {
-    while (this.#recentBytes > WINDOW_BYTES) {
+    while (this.#recent.size > WINDOW_BYTES) {
       const before = this.#slowest();
       const stalled = await changeOrTimeout(this.#change, STALL_TIMEOUT);
       if (stalled) this.#dropStalled(before);
@@ -246,28 +177,26 @@ export class Spool {
 
   /** Forgets all bytes, to begin anew. Only before anybody followed. */
   async rewind(): Promise<void> {
-    await this.#file?.truncate(0);
-    this.#written = 0;
-    this.#recent = [];
-    this.#recentBytes = 0;
-    this.#space.release(this.#disk);
-    this.#disk = 0;
+    await this.#writing;
+    await this.#file.clear();
+    this.#written = this.#handedOver = 0;
+    this.#recent.clear();
   }
 
   /**
-   * The bytes written so far, also the held ones: for those who verify them. Reading throws `storage` when the disk is
+   * The bytes of a body that is over, also the held ones: for those who verify them. Reading throws `storage` when the disk is
    * full and memory no longer has the beginning.
    */
   content(mediaType: string): Content {
-    const path = this.#hasRoom && this.#disk > 0 ? this.path : undefined;
+    const path = this.#file.hasRoom && this.#file.size > 0 ? this.path : undefined;
     return contentOf(this.#written, mediaType, () => this.#readAll(), path);
   }
 
   #readAll(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
     if (this.#written === 0) return [];
-    if (this.#isSmall) return this.#recent.map(({ bytes }) => bytes);
-    if (this.#hasRoom) return createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES });
-    if (this.#recent[0]?.start === 0) return this.#recent.map(({ bytes }) => bytes);
+    if (this.#isSmall) return this.#recent.from(0);
+    if (this.#file.hasRoom) return createReadStream(this.path, { end: this.#written - 1, highWaterMark: READ_BYTES });
+    if (this.#recent.start === 0) return this.#recent.from(0);
     throw new EntrepotError('storage', `The disk has no room for a document of ${this.#written} bytes`, {
       code: 'STORAGE_FULL',
     });
@@ -300,7 +229,7 @@ export class Spool {
       if (follower.stream.destroyed) return;
       if (bytes !== undefined) follower.position += bytes.length;
       // Without a disk the writer waits for its followers.
-      if (!this.#hasRoom) this.#changed();
+      if (!this.#file.hasRoom) this.#changed();
       follower.stream.push(bytes ?? null);
     } catch (error) {
       follower.stream.destroy(asEntrepotError(error, 'storage', 'A spool file could not be read'));
@@ -313,32 +242,13 @@ export class Spool {
       if (this.#failure !== undefined) throw this.#failure;
       const readable = Math.min(end, this.#sealed ? this.#written : this.#written - HELD_TAIL);
       if (position < readable)
-        return this.#fromMemory(position, readable) ?? (await this.#fromFile(position, readable));
+        return (
+          this.#recent.read(position, readable) ??
+          (await this.#file.read(position, Math.min(READ_BYTES, readable - position)))
+        );
       if (position >= end || this.#sealed) return undefined;
       await this.#change;
     }
-  }
-
-  #fromMemory(position: number, readable: number): Buffer | undefined {
-    for (let index = this.#recent.length - 1; index >= 0; index -= 1) {
-      const { start, bytes } = this.#recent[index] as Chunk;
-      if (position < start) continue;
-      if (position >= start + bytes.length) return undefined;
-      return bytes.subarray(position - start, Math.min(bytes.length, readable - start));
-    }
-    return undefined;
-  }
-
-  async #fromFile(position: number, readable: number): Promise<Buffer> {
-    const length = Math.min(READ_BYTES, readable - position, this.#disk - position);
-    if (this.#file === undefined || length <= 0) {
-      throw new EntrepotError('storage', 'The disk is full and the beginning of this body is no longer in memory');
-    }
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await this.#file.read(buffer, 0, length, position);
-    if (bytesRead === 0)
-      throw new EntrepotError('storage', `The spool file ends at ${position}; expected ${this.#disk} bytes`);
-    return buffer.subarray(0, bytesRead);
   }
 
   /** The writer needs the file no more; it goes when the last follower has. */
@@ -348,16 +258,15 @@ export class Spool {
   }
 
   async #closeWhenUnused(): Promise<void> {
-    if (!this.#released || this.#followers.size > 0) return;
-    const file = this.#file;
-    this.#file = undefined;
-    this.#recent = [];
-    const disk = this.#disk;
-    this.#disk = 0;
-    this.#space.release(disk);
-    if (file === undefined) return;
-    await file.close();
-    await rm(this.path, { force: true });
+    if (!this.#isUnused) return;
+    if (this.#writing !== undefined) await this.#writing;
+    if (!this.#isUnused) return;
+    this.#recent.clear();
+    await this.#file.remove();
+  }
+
+  get #isUnused(): boolean {
+    return this.#released && this.#followers.size === 0;
   }
 
   #changed(): void {

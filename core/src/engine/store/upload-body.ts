@@ -6,7 +6,8 @@ import { EntrepotError, storageFull } from '../../api/errors.js';
 import { printIntegrity, strongest, type Integrity, type IntegrityAlgorithm } from '../../api/integrity.js';
 import { contentOf } from './content.js';
 import type { EngineRequest } from '../request/request.js';
-import { Spool, type SpoolSpace } from './spool.js';
+import { Spool } from './spool.js';
+import type { SpoolSpace } from './spool-space.js';
 
 /** All bytes of an upload, in a file that is not written to any more. */
 export interface UploadBody {

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+
+/** How many bodies clients may have got that are still being kept: each may be in memory. */
+const MOST_AHEAD = 64;
+/** A body may grow to so many times what it leaves free: however many large ones are under way, the next one finds room. */
+const MOST_OF_FREE = 2;
+
+/** The disk that spools share: one directory, a bound on all of them together and on each beside the others. */
+export class SpoolSpace {
+  readonly directory: string;
+  readonly #maxBytes: number;
+  #used = 0;
+  #ahead = 0;
+
+  /** @param directory exists, and belongs to this process */
+  constructor(directory: string, maxBytes: number) {
+    this.directory = directory;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes in use. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /**
+   * @param held what the same body has reserved before
+   * @returns whether there was room.
+   */
+  reserve(bytes: number, held: number): boolean {
+    const free = this.#maxBytes - this.#used - bytes;
+    if (free < 0 || held + bytes > MOST_OF_FREE * free) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#used -= bytes;
+  }
+
+  /**
+   * Counts a body that clients get before it is kept; `endAhead` when that is over.
+   * @returns whether the store is close enough behind: else the client waits for it
+   */
+  beginAhead(): boolean {
+    if (this.#ahead >= MOST_AHEAD) return false;
+    this.#ahead += 1;
+    return true;
+  }
+
+  endAhead(): void {
+    this.#ahead -= 1;
+  }
+
+  /** A path for one file. */
+  newPath(): string {
+    return join(this.directory, randomUUID());
+  }
+}
