@@ -1,6 +1,7 @@
 import {
   withoutTrailingSlashes,
   EntrepotError,
+  optionsOfOtherKind,
   type DiscoveredUpstream,
   type FreshnessRule,
   type ProtocolPlugin,
@@ -131,6 +132,8 @@ async function planRepository(
   }
   const options = await parseRepositoryOptions(name, plugin.options, config.options);
   problems.push(...(options.problems ?? []));
+  const foreign = optionsOfOtherKind(plugin, config.kind, config.options);
+  for (const problem of foreign) problems.push({ path: `${path}.${problem.path}`, message: problem.message });
   const freshness = resolveFreshness(plugin.classes, config.cache);
   for (const problem of freshness.problems ?? []) {
     problems.push({ path: `${path}.${problem.path}`, message: problem.message });
@@ -143,6 +146,7 @@ async function planRepository(
   if (
     !config.enabled ||
     options.problems !== undefined ||
+    foreign.length > 0 ||
     freshness.problems !== undefined ||
     upstreams.problems !== undefined
   ) {

@@ -55,6 +55,20 @@ describe('planRepositories', () => {
     ]);
   });
 
+  it('refuses the options of the other kind along with all that is wrong', async () => {
+    const own = plugin('own', { ownOptions: { proxy: ['depth'], hosted: [] } });
+    const { plans, problems } = await plan(
+      {
+        a: { type: 'own', kind: 'hosted', depth: 1, cache: { nothing: { freshFor: '1m' } } },
+        b: { type: 'own', depth: 1, upstream: UPSTREAM },
+      },
+      [own],
+    );
+    expect(plans.map(({ name }) => name)).toEqual(['b']);
+    expect(problems).toHaveLength(2);
+    expect(problems[0]).toEqual({ path: 'repositories.a.depth', message: 'not an option of kind: hosted' });
+  });
+
   it('says of configured upstreams that they are, and keeps their credentials apart from their URL', async () => {
     const { plans } = await plan({
       a: {

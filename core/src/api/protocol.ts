@@ -426,6 +426,8 @@ export interface ProtocolPlugin<Options = unknown, Deps extends TokenRecord = To
   readonly kinds: readonly ('proxy' | 'hosted')[];
   /** The options that stand beside the common keys of a repository. Must refuse unknown keys. */
   readonly options: StandardSchema<Options>;
+  /** Keys of the options that one kind of repository alone has. */
+  readonly ownOptions?: Readonly<Record<'proxy' | 'hosted', readonly string[]>> | undefined;
   readonly inject: Deps;
   /** The classes of its resources, by name. */
   readonly classes: Readonly<Record<string, ResourceClass>>;

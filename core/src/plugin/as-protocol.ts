@@ -43,6 +43,7 @@ export function asProtocolPlugin(plugin: object): BoundPlugin {
     kinds: [...(proxy === undefined ? [] : ['proxy' as const]), ...(hosted === undefined ? [] : ['hosted' as const])],
     classes: { ...resourceClasses(hosted), ...resourceClasses(proxy) },
     ...http,
+    ownOptions: { proxy: proxy?.ownOptions ?? [], hosted: hosted?.ownOptions ?? [] },
     accessNames: pattern,
     claimTypes,
     discoverUpstreams: clients?.discoverUpstreams?.bind(clients),

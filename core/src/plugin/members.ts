@@ -6,7 +6,7 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   clients: ['discoverUpstreams', 'setup'],
 };
 
-const SIDE = ['classes', 'create', 'renderError', 'documentPath', 'partPath', 'challenge'];
+const SIDE = ['classes', 'create', 'ownOptions', 'renderError', 'documentPath', 'partPath', 'challenge'];
 
 const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],

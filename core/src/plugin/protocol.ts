@@ -44,6 +44,8 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   /** The classes of its resources, by name. Those of artifacts and documents can be configured under `cache.<class>`. */
   readonly classes: Readonly<Record<string, Class>>;
   create(context: CreateContext<Options, Deps>): Self | Promise<Self>;
+  /** Keys of the options that only this kind of repository has. They are refused in repositories of the other kind. */
+  readonly ownOptions?: readonly string[] | undefined;
   /** Prints an error in the shape that the ecosystem's clients show. Absent: plain text. Must not throw. */
   renderError?(error: EntrepotError, resource: Resource | undefined, self: Self): RenderedError;
   /**

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { anonymousAccess } from '../api/access.js';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '../api/freshness.js';
 import { silentLogger } from '../api/logger.js';
-import { parseOptions } from '../api/options.js';
+import { optionsOfOtherKind, parseOptions } from '../api/options.js';
 import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
@@ -193,8 +193,9 @@ export async function createProtocol(
 ): Promise<Protocol> {
   const plugin = asProtocolPlugin(given);
   const parsed = await parseOptions<unknown>(plugin.options, options);
-  if (parsed.problems !== undefined) {
-    const problems = parsed.problems.map(({ path, message }) => `${path}: ${message}`);
+  const found = [...(parsed.problems ?? []), ...optionsOfOtherKind(plugin, repository.kind, options)];
+  if (found.length > 0) {
+    const problems = found.map(({ path, message }) => `${path}: ${message}`);
     throw new Error(`the options of plugin ${plugin.id} are refused: ${problems.join('; ')}`);
   }
   const own: Readonly<Record<string, unknown>> = { logger: silentLogger, clock, transport };

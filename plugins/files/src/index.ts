@@ -2,7 +2,7 @@ import { defineProtocolPlugin } from '@entrepot/core/plugin';
 import { clientSetup } from './client-setup.js';
 import { FilesHosted } from './hosted.js';
 import * as hosted from './hosted.js';
-import { filesOptions, HOSTED_KEYS, PROXY_KEYS, requireKnown } from './options.js';
+import { filesOptions, HOSTED_KEYS, PROXY_KEYS } from './options.js';
 import { FilesProxy } from './proxy.js';
 import * as proxy from './proxy.js';
 
@@ -18,16 +18,12 @@ export default defineProtocolPlugin({
   clients: { setup: clientSetup },
   proxy: {
     classes: proxy.CLASSES,
-    create({ options, repository }) {
-      requireKnown(options, HOSTED_KEYS, repository);
-      return new FilesProxy(options);
-    },
+    ownOptions: PROXY_KEYS,
+    create: ({ options }) => new FilesProxy(options),
   },
   hosted: {
     classes: hosted.CLASSES,
-    create({ options, repository }) {
-      requireKnown(options, PROXY_KEYS, repository);
-      return new FilesHosted(options, repository.name);
-    },
+    ownOptions: HOSTED_KEYS,
+    create: ({ options, repository }) => new FilesHosted(options, repository.name),
   },
 });

@@ -1,6 +1,6 @@
-import { EntrepotError, parseHex } from '@entrepot/core';
+import { parseHex } from '@entrepot/core';
 import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
-import type { FreshnessRule, Integrity, RepositoryFacts } from '@entrepot/core';
+import type { FreshnessRule, Integrity } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
@@ -20,8 +20,6 @@ export interface FilesOptions {
   readonly allowDelete: boolean;
   /** The largest file that can be put, in bytes. */
   readonly maxBytes: number;
-  /** The keys that were written: some are for one kind of repository only. */
-  readonly written: readonly string[];
 }
 
 /** The keys that say something to a proxy repository only. */
@@ -168,17 +166,6 @@ const writtenOptions = z.strictObject({
 /** The options of a files repository, as they are written in the configuration. */
 export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
 
-/** @throws EntrepotError `configuration` for a key of `strange`, which are of the other kind of repository */
-export function requireKnown(
-  { written }: FilesOptions,
-  strange: readonly string[],
-  { kind, name }: RepositoryFacts,
-): void {
-  const found = written.find((key) => strange.includes(key));
-  if (found === undefined) return;
-  throw new EntrepotError('configuration', `repositories.${name}.${found}: not an option of kind: ${kind}`);
-}
-
 interface Pattern {
   readonly text: string;
   readonly test: (path: string) => boolean;
@@ -212,7 +199,6 @@ function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions 
     overwrite: written.overwrite ?? false,
     allowDelete: written.allowDelete ?? true,
     maxBytes: written.maxBytes ?? DEFAULT_MAX_BYTES,
-    written: Object.keys(written),
   };
 }
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { parseDuration } from '@entrepot/core/formats';
+import { openTestRepository } from '@entrepot/core/testing';
 import { filesOptions } from '../src/options.js';
-import { optionsOf, problemsOf, protocolOf } from './fixtures.js';
+import plugin from '../src/index.js';
+import { optionsOf, problemsOf } from './fixtures.js';
 
 describe('parseDuration', () => {
   it.each([
@@ -37,7 +39,6 @@ describe('the options', () => {
       overwrite: false,
       allowDelete: true,
       maxBytes: 5 * 1024 ** 3,
-      written: [],
     });
   });
 
@@ -120,10 +121,9 @@ describe('the options', () => {
   });
 
   it('are refused in the wrong kind of repository', async () => {
-    await expect(protocolOf({ overwrite: true }, 'proxy')).rejects.toMatchObject({
-      kind: 'configuration',
-      message: 'repositories.files.overwrite: not an option of kind: proxy',
-    });
-    await expect(protocolOf({ rules: [] }, 'hosted')).rejects.toMatchObject({ kind: 'configuration' });
+    const opened = (options: object, kind: 'proxy' | 'hosted') =>
+      openTestRepository({ plugin, options, definition: { kind } });
+    await expect(opened({ overwrite: true }, 'proxy')).rejects.toThrow('overwrite: not an option of kind: proxy');
+    await expect(opened({ rules: [] }, 'hosted')).rejects.toThrow('rules: not an option of kind: hosted');
   });
 });

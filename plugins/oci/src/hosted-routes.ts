@@ -1,6 +1,6 @@
 import { EntrepotError, type ByteRange, type RepositoryFacts, type RequestHead } from '@entrepot/core';
 import type { ProtocolInstance, Resource, Route, SessionStep } from '@entrepot/core/plugin';
-import { requireOptionsOf, type OciOptions } from './options.js';
+import type { OciOptions } from './options.js';
 import { lastOf, pageOf, queryOf, type Page } from './paging.js';
 import { integrityIn, isName, isTag, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
 import { ROOT } from './select.js';
@@ -43,7 +43,6 @@ export class OciHosted implements ProtocolInstance {
   readonly options: OciOptions;
 
   constructor(options: OciOptions, repository: RepositoryFacts) {
-    requireOptionsOf(repository, options);
     this.repository = repository.name;
     this.options = options;
   }

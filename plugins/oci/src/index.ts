@@ -5,7 +5,7 @@ import { renderError } from './errors.js';
 import { hostedClasses } from './hosted-classes.js';
 import { OciHosted } from './hosted-routes.js';
 import { MANIFEST_TYPES } from './media-types.js';
-import { ociOptions } from './options.js';
+import { HOSTED_OPTIONS, ociOptions, PROXY_OPTIONS } from './options.js';
 import { proxyClasses } from './proxy-classes.js';
 import { OciProxy } from './proxy-routes.js';
 import { REPLY_HEADERS, select } from './select.js';
@@ -21,6 +21,7 @@ export default defineProtocolPlugin({
   clients: { setup: clientSetup },
   proxy: {
     classes: proxyClasses,
+    ownOptions: PROXY_OPTIONS,
     create: ({ options, repository }) => new OciProxy(options, repository),
     renderError,
     challenge,
@@ -31,6 +32,7 @@ export default defineProtocolPlugin({
   },
   hosted: {
     classes: hostedClasses,
+    ownOptions: HOSTED_OPTIONS,
     create: ({ options, repository }) => new OciHosted(options, repository),
     renderError,
     challenge,

@@ -1,4 +1,3 @@
-import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
 import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 
@@ -20,8 +19,10 @@ const pattern = z.string().transform((glob, context): NameTest => {
 });
 const patterns = z.array(pattern);
 
-const HOSTED_KEYS = ['immutableTags', 'deletes', 'sparse', 'maxManifestSize', 'maxBlobSize'] as const;
-const PROXY_KEYS = ['allow', 'deny', 'tags', 'namespaces', 'library'] as const;
+/** Options of hosted registries alone. */
+export const HOSTED_OPTIONS = ['immutableTags', 'deletes', 'sparse', 'maxManifestSize', 'maxBlobSize'] as const;
+/** Options of proxies alone. */
+export const PROXY_OPTIONS = ['allow', 'deny', 'tags', 'namespaces', 'library'] as const;
 
 /** The options of an OCI repository. */
 export const ociOptions = z
@@ -63,7 +64,6 @@ export const ociOptions = z
     maxBlobSize: size.optional().describe('The largest blob that is taken. Default: `unlimited`.'),
   })
   .transform((written) => ({
-    written: Object.keys(written),
     mayPull: nameRule(written.allow, written.deny),
     freshForTag: freshnessRule(written.tags ?? []),
     namespaces: written.namespaces,
@@ -77,14 +77,6 @@ export const ociOptions = z
 
 /** The options, read. */
 export type OciOptions = z.output<typeof ociOptions>;
-
-/** @throws EntrepotError `configuration` when an option is for repositories of the other kind */
-export function requireOptionsOf({ kind, name }: RepositoryFacts, { written }: OciOptions): void {
-  const foreign: readonly string[] = kind === 'proxy' ? HOSTED_KEYS : PROXY_KEYS;
-  const found = written.find((key) => foreign.includes(key));
-  if (found !== undefined)
-    throw new EntrepotError('configuration', `repositories.${name}.${found}: not an option of kind: ${kind}`);
-}
 
 function nameRule(allow: readonly NameTest[] | undefined, deny: readonly NameTest[] = []): NameTest {
   return (name) => (allow === undefined || allow.some((fits) => fits(name))) && !deny.some((fits) => fits(name));

@@ -3,7 +3,7 @@ import { Lru } from '@entrepot/core/formats';
 import type { ProtocolInstance, Resource, Route } from '@entrepot/core/plugin';
 import type { Descriptor } from './manifest.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
-import { requireOptionsOf, type OciOptions } from './options.js';
+import type { OciOptions } from './options.js';
 import { pageOf, passedQuery, type Page } from './paging.js';
 import { integrityIn, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
 import { ROOT } from './select.js';
@@ -41,7 +41,6 @@ export class OciProxy implements ProtocolInstance {
   readonly #isDockerHub: boolean;
 
   constructor(options: OciOptions, repository: RepositoryFacts) {
-    requireOptionsOf(repository, options);
     this.repository = repository.name;
     this.options = options;
     this.#isDockerHub = options.library ?? repository.upstreams.some(({ url }) => namespaceOf(url) === 'docker.io');

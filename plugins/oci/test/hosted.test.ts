@@ -53,6 +53,14 @@ function codeOf({ body }: TestReply): string {
   return (JSON.parse(body.toString()) as { errors: { code: string }[] }).errors[0]?.code as string;
 }
 
+describe('options', () => {
+  it('of a proxy are refused', async () => {
+    const definition = { kind: 'hosted' } as const;
+    const opening = openTestRepository({ plugin, definition, options: { deny: ['a'], sparse: true } });
+    await expect(opening).rejects.toThrow('deny: not an option of kind: hosted');
+  });
+});
+
 describe('a hosted registry', () => {
   it('gives back by tag and by digest what was pushed, byte for byte', async () => {
     const repository = await open();
