@@ -61,9 +61,9 @@ export class Lru<Value> {
     return node.value;
   }
 
-  /** The keys, from the oldest to the newest. */
-  *keys(): Generator<string, void, undefined> {
-    for (let node = this.#ends.newer; node !== this.#ends; node = node.newer) yield node.key;
+  /** What is held, from the oldest to the newest. */
+  *entries(): Generator<readonly [key: string, value: Value], void, undefined> {
+    for (let node = this.#ends.newer; node !== this.#ends; node = node.newer) yield [node.key, node.value];
   }
 
   /** Puts `value`, and takes out the oldest ones for which there is no room. One that is too heavy by itself leaves at once. */

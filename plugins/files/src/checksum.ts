@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
 import { EntrepotError, parseHex } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 import type { ArtifactDescription, Content, Descriptions, Integrity, IntegrityAlgorithm } from '@entrepot/core';
 import { keySegment, readPath } from './path.js';
 import type { FilePath } from './path.js';
@@ -122,8 +122,9 @@ export async function describeSums(key: string, sidecars: readonly Sidecar[], co
 export async function readSums(bytes: Uint8Array): Promise<Sum[]> {
   const sums: Sum[] = [];
   const lines = new TextDecoder().decode(bytes).split('\n');
+  const turns = new WorkTurns();
   for (const [index, line] of lines.entries()) {
-    if (index % LINES_AT_ONCE === LINES_AT_ONCE - 1) await setImmediate();
+    if (index % LINES_AT_ONCE === LINES_AT_ONCE - 1) await turns.pause();
     const sum = readSum(line.trimEnd());
     if (sum !== undefined) sums.push(sum);
   }

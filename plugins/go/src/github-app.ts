@@ -1,5 +1,6 @@
 import { sign, type KeyObject } from 'node:crypto';
 import { EntrepotError, type Clock, type Transport } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 
 /** A GitHub App that is installed where the private repositories are. */
 export interface GithubAppSettings {
@@ -37,10 +38,10 @@ export class GithubApp {
   readonly #settings: GithubAppSettings;
   readonly #transport: Transport;
   readonly #clock: Clock;
-  readonly #tokens = new Map<string, Kept>();
-  readonly #installations = new Map<string, Kept>();
+  readonly #tokens = new Lru<Kept>(MOST);
+  readonly #installations = new Lru<Kept>(MOST);
   /** Those that were given out and may still work. */
-  readonly #secrets = new Map<string, string>();
+  readonly #secrets = new Lru<string>(MOST);
 
   constructor(settings: GithubAppSettings, services: { readonly transport: Transport; readonly clock: Clock }) {
     this.#settings = settings;
@@ -64,7 +65,6 @@ export class GithubApp {
       const installation = this.#settings.installation ?? (await this.#installation(key));
       const { value, until } = await this.#fetchToken(installation, key);
       this.#secrets.set(key, value);
-      trim(this.#secrets);
       return { value, until: until - MARGIN };
     });
     return await orAborted(token, signal);
@@ -72,17 +72,17 @@ export class GithubApp {
 
   /** A token was refused: the next one is a new one. */
   forget(token: string): void {
-    for (const [key, secret] of this.#secrets) if (secret === token) this.#tokens.delete(key);
+    for (const [key, secret] of this.#secrets.entries()) if (secret === token) this.#tokens.delete(key);
   }
 
   /** The tokens that were given out. */
   secrets(): readonly string[] {
-    return [...this.#secrets.values()];
+    return Array.from(this.#secrets.entries(), ([, secret]) => secret);
   }
 
   /** The value that is kept for `key`; otherwise `bring` is run, for all who ask meanwhile. A failure is not kept. */
   #once(
-    kept: Map<string, Kept>,
+    kept: Lru<Kept>,
     key: string,
     bring: () => Promise<{ readonly value: string; readonly until: number }>,
   ): Promise<string> {
@@ -90,9 +90,7 @@ export class GithubApp {
     if (known !== undefined && this.#clock.now() < known.until) return known.value;
     const brought = bring();
     const entry: Kept = { value: brought.then(({ value }) => value), until: Infinity };
-    kept.delete(key);
     kept.set(key, entry);
-    trim(kept);
     brought.then(
       ({ until }) => void (entry.until = until),
       () => void (kept.get(key) === entry && kept.delete(key)),
@@ -171,14 +169,6 @@ export class GithubApp {
     ];
     const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
     return `${text}.${sign('RSA-SHA256', Buffer.from(text), this.#settings.privateKey).toString('base64url')}`;
-  }
-}
-
-/** What is oldest goes first. */
-function trim(kept: Map<string, unknown>): void {
-  for (const key of kept.keys()) {
-    if (kept.size <= MOST) return;
-    kept.delete(key);
   }
 }
 
