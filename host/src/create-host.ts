@@ -43,7 +43,6 @@ import type { ExchangeObserver } from './http/exchange.js';
 import { healthRoutes, PROBES } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
-import { clientOf } from './http/koa-adapter.js';
 import { Listener } from './http/listener.js';
 import { readerGuard } from './http/reader-guard.js';
 import { metricsRoute } from './http/metrics-route.js';
@@ -226,7 +225,7 @@ async function prepare(
   const planned = await planRepositories(loaded, plugins.plugins, { someFailed: failed.size > 0 });
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
-  const governed = { scanners: scanners.plans, addressOf: clientOf, fetchPart, role };
+  const governed = { scanners: scanners.plans, fetchPart, role };
   const root = createRootScope(config, governed, options.logger ?? createLogger(config.log));
   const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
   const deadline: Deadline = { at: 0 };

@@ -1,9 +1,8 @@
-import type { AccessNeed, Caller } from '../api/access.js';
+import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ProtocolPlugin } from '../api/protocol.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
+import { authenticate, authorize, neededFor } from './authorize.js';
 import { Admission } from './policy/admission.js';
-import { printable } from './policy/denial.js';
 import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
 import { redirectReply } from './reply/redirect-reply.js';
@@ -14,6 +13,7 @@ import { HostedChanges } from './hosted/hosted-changes.js';
 import { HostedSessions } from './hosted/hosted-sessions.js';
 import { localReply } from './reply/local-reply.js';
 import { NegativeCache } from './store/negative-cache.js';
+import type { RequestContext } from './request/request-context.js';
 import { requestHead } from './request/request-head.js';
 import { parseRequestPath, withoutEmptySegments } from './request/request-path.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
@@ -29,6 +29,10 @@ function asCached(form: DocumentResource & { asCached?(): DocumentResource }): D
   return form.asCached?.() ?? { ...form, otherwise: undefined, keptOnly: true };
 }
 
+function contextOf(request: EngineRequest, caller: Caller, now: number): RequestContext {
+  return { request, caller, client: request.client, now };
+}
+
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
@@ -42,55 +46,54 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const sessions = new HostedSessions({ definition, services, changes });
   const passthrough = new PassthroughServing(definition, services, upstreams, admission);
 
-  async function serve(request: EngineRequest, resource: Resource, caller: Caller): Promise<EngineReply> {
+  async function serve(context: RequestContext, resource: Resource): Promise<EngineReply> {
+    const { request } = context;
     switch (resource.kind) {
       case 'artifact':
       case 'document':
         requireReading(request);
-        return await serveKept(request, resource, caller);
+        return await serveKept(context, resource);
       case 'passthrough':
         return await passthrough.serve(request, resource);
       case 'upload':
-        return await changes.change(request, resource, caller);
+        return await changes.change(context, resource);
       case 'session':
-        return await sessions.step(request, resource, caller);
+        return await sessions.step(context, resource);
       case 'local':
         return localReply(definition.name, request, resource);
     }
   }
 
   async function serveKept(
-    request: EngineRequest,
+    context: RequestContext,
     resource: ArtifactResource | DocumentResource,
-    caller: Caller,
   ): Promise<EngineReply> {
     const serving = definition.kind === 'hosted' ? hosted : stored;
-    if (resource.kind === 'artifact') return await serving.serve(request, resource);
+    if (resource.kind === 'artifact') return await serving.serve(context, resource);
     try {
-      return await serving.serve(request, resource);
+      return await serving.serve(context, resource);
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
       const { otherwise, whenRefused } = resource;
       if (failure.kind === 'policy-denied' && whenRefused !== undefined)
-        return localReply(definition.name, request, whenRefused);
+        return localReply(definition.name, context.request, whenRefused);
       if (otherwise === undefined) throw failure;
-      return await serveOtherwise(request, otherwise, caller, failure);
+      return await serveOtherwise(context, otherwise, failure);
     }
   }
 
   /** The other form of a document. While nobody can say which form there is, the first one that is kept stands in. */
   async function serveOtherwise(
-    request: EngineRequest,
+    context: RequestContext,
     otherwise: DocumentResource | LocalResource,
-    caller: Caller,
     failure: EntrepotError,
   ): Promise<EngineReply> {
-    if (failure.kind === 'not-found') return await serve(request, otherwise, caller);
+    if (failure.kind === 'not-found') return await serve(context, otherwise);
     if (!failure.staleAllowed) throw failure;
     let form: DocumentResource | LocalResource | undefined = otherwise;
     for (; form?.kind === 'document'; form = form.otherwise) {
       try {
-        return await serveKept(request, asCached(form), caller);
+        return await serveKept(context, asCached(form));
       } catch {
         // What is not kept says less than the outage does.
       }
@@ -98,7 +101,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     throw failure;
   }
 
-  /** Who asks where nobody has to say so. */
+  /** The caller of requests that need no authentication. */
   const nobody: Caller = { may: (need) => definition.access.isOpen(need) };
   const { replyHeaders } = definition.plugin;
   function withHeaders(reply: EngineReply): EngineReply {
@@ -115,7 +118,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         const resource = route(definition, request);
         if (resource.kind !== 'artifact' && resource.kind !== 'document') return undefined;
         if (!definition.access.isOpen({ right: 'read', name: resource.accessName })) return undefined;
-        const reply = stored.ready(request, resource);
+        const reply = stored.ready(contextOf(request, nobody, services.clock.now()), resource);
         return reply && withHeaders(reply);
       } catch {
         // `handle` meets it again, and says it.
@@ -124,17 +127,23 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     },
     async handle(request) {
       let resource: Resource | undefined;
+      let context = contextOf(request, nobody, services.clock.now());
       try {
         resource = route(definition, request);
-        const caller = await authorize(definition, request, resource, nobody, admission);
-        const reply = withHeaders(await serve(request, resource, caller));
-        return caller === nobody ? reply : withCaller(forCallersOnly(reply), caller.name);
+        const need = neededFor(definition, request, resource);
+        if (need !== undefined) {
+          const caller = await authenticate(definition, request, need);
+          context = { ...context, caller };
+          authorize(definition, request, need, caller);
+        }
+        const reply = withHeaders(await serve(context, resource));
+        return need === undefined ? reply : withCaller(forCallersOnly(reply), context.caller.name);
       } catch (error) {
         const redirect = redirectReply(definition.name, request, error);
         if (redirect !== undefined) return withHeaders(redirect);
-        admission.recordRefusal(request, resource, error);
+        admission.recordRefusal(context, resource, error);
         const failed = withHeaders(errorReply(definition, request, resource, error));
-        const reply = withCaller(failed, admission.callerOf(request));
+        const reply = withCaller(failed, context.caller.name);
         if (reply.status >= 500)
           services.logger.warn(
             { error, repository: definition.name, path: request.rawPath, status: reply.status },
@@ -152,19 +161,6 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       await definition.protocol.dispose?.();
     },
   };
-}
-
-/** Says what is wrong with a token, also where the format's own errors do not (RFC 6750 §3). */
-function invalidToken(headers: Record<string, string>, code: string, message: string): Record<string, string> {
-  const { 'WWW-Authenticate': value = '' } = headers;
-  if (code !== 'TOKEN_REFUSED' || !value.startsWith('Bearer ')) return headers;
-  const description = printable(message).replaceAll(/["\\]/g, "'");
-  return { 'WWW-Authenticate': `${value},error="invalid_token",error_description="${description}"` };
-}
-
-/** Tells clients that know to ask for another token that this is what they have to do (RFC 6750 §3.1). */
-function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>): Record<string, string> {
-  return { 'WWW-Authenticate': value.startsWith('Bearer ') ? `${value},error="insufficient_scope"` : value };
 }
 
 /** What the request names. */
@@ -198,72 +194,6 @@ function safely(resource: Resource, { method }: EngineRequest): Resource {
   const isChange = resource.kind === 'upload' || (resource.kind === 'session' && resource.action !== 'status');
   if (!isChange || (method !== 'GET' && method !== 'HEAD')) return resource;
   throw new EntrepotError('method-not-allowed', `${method} changes nothing; expected POST, PUT, PATCH or DELETE`);
-}
-
-/**
- * The pipeline's authenticate step: what nobody may without a name needs one, and then the right.
- * @returns who asks; without a name where nobody was asked for it
- */
-async function authorize(
-  { access, name, protocol, plugin }: RepositoryDefinition,
-  request: EngineRequest,
-  resource: Resource,
-  nobody: Caller,
-  admission: Admission,
-): Promise<Caller> {
-  if (resource.kind === 'local') return nobody;
-  const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
-  const need: AccessNeed = {
-    right,
-    name: accessNameOf(plugin, resource),
-    ...(resource.forAnyName === true && { anyName: true }),
-    ...(right === 'write' && ofChange(request)),
-  };
-  if (access.isOpen(need)) return nobody;
-  const challenge = (): Record<string, string> => ({
-    'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need),
-  });
-  let caller: Caller;
-  try {
-    caller = await access.authenticate(request.header('authorization'));
-  } catch (error) {
-    const { kind, status, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
-    if (kind !== 'unauthorized' || status !== 401) throw error;
-    throw new EntrepotError(kind, message, { code, headers: invalidToken(challenge(), code, message) });
-  }
-  if (caller.name !== undefined) admission.noteCaller(request, caller.name);
-  if (caller.may(need)) return caller;
-  const place = need.name === undefined ? `repository ${name}` : `${need.name} in repository ${name}`;
-  const what = `${right === 'read' ? 'read from' : 'write to'} ${place}`;
-  const denied = (message: string): EntrepotError => new EntrepotError('forbidden', message, { code: 'ACCESS_DENIED' });
-  if (!access.knowsCallers && access.isOpen({ ...need, isLocal: true }))
-    throw denied(`Only users of this machine may ${what}, as long as no access to it is configured`);
-  if (!access.knowsCallers) throw denied(`Nobody may ${what}`);
-  if (caller.name === undefined)
-    throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers: challenge() });
-  if (caller.mightYet?.(need) !== true) throw denied(`${caller.name} may not ${what}`);
-  throw new EntrepotError('unauthorized', `The token was not made to ${what}`, {
-    code: 'TOKEN_INSUFFICIENT',
-    headers: insufficient(challenge()),
-  });
-}
-
-function accessNameOf({ accessNames }: ProtocolPlugin, resource: Exclude<Resource, LocalResource>): string | undefined {
-  if (resource.accessName !== undefined || accessNames === undefined) return resource.accessName;
-  return 'coordinates' in resource ? resource.coordinates?.name : undefined;
-}
-
-/**
- * Adds the conditions for a request that changes something.
- * @throws EntrepotError `forbidden` for a page of another site: a browser sends passwords along by itself
- */
-function ofChange({ sender }: EngineRequest): Pick<AccessNeed, 'isLocal'> {
-  if (sender !== 'foreign-page') return { isLocal: sender === 'this-machine' };
-  throw new EntrepotError(
-    'forbidden',
-    'A browser sent this for a page of another site, or of a name that is not in server.publicUrl: nothing is changed',
-    { code: 'FOREIGN_PAGE' },
-  );
 }
 
 /** Replies may be shared by those who ask for the same. */

@@ -1,6 +1,7 @@
 export { createRepository } from './handle-request.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
 export { headerText } from './request/header-text.js';
+export { type RequestContext } from './request/request-context.js';
 export { type EngineReply, type EngineRequest, type Sender } from './request/request.js';
 export {
   DEFAULT_LIMITS,

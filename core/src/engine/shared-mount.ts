@@ -133,6 +133,7 @@ function asQuestion(request: EngineRequest, { repository, path, query }: SharedQ
     body: Readable.from([]),
     baseUrl: `${request.baseUrl}/${repository}`,
     mount: request.mount,
+    client: request.client,
     sender: request.sender,
     // Validators of the client are for the mount's own answer.
     header: (name) => (/^(?:if-|range$|accept-encoding$)/.test(name) ? undefined : request.header(name)),
@@ -156,7 +157,7 @@ async function bodyOf({ body }: EngineReply): Promise<Buffer> {
 
 /** A request below the name of a repository as one below the mount. */
 function fromMount(request: EngineRequest, name: string): EngineRequest {
-  const { method, rawPath, rawQuery, body, baseUrl, mount } = request;
+  const { method, rawPath, rawQuery, body, baseUrl, mount, client } = request;
   return {
     method,
     rawPath: `/${name}${rawPath}`,
@@ -164,6 +165,7 @@ function fromMount(request: EngineRequest, name: string): EngineRequest {
     body,
     baseUrl: baseUrl.slice(0, -`/${name}`.length),
     mount,
+    client,
     header: (header) => request.header(header),
     get sender() {
       return request.sender;

@@ -1,5 +1,5 @@
 import { CLOCK, systemClock, type Logger } from '@entrepot/core';
-import { createSharedStorage, type EngineObserver, type EngineRequest } from '@entrepot/core/engine';
+import { createSharedStorage, type EngineObserver } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed } from '../access/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
@@ -36,8 +36,6 @@ import {
 /** What policy is made with, besides the configuration. */
 export interface Governed {
   readonly scanners: readonly ScannerPlan[];
-  /** Where a request came from. */
-  readonly addressOf: (request: EngineRequest) => string | undefined;
   readonly fetchPart: FetchPart;
   readonly role: 'server' | 'worker';
 }

@@ -42,7 +42,7 @@ export function serveRepository(
   const { req, res } = ctx;
   const exchange = exchangeOf(res);
   exchange.repository = repository.name;
-  const request = new KoaEngineRequest(req, res, repository, target);
+  const request = new KoaEngineRequest(req, res, repository, target, exchange.client);
   const ready = repository.engine.ready?.(request);
   if (ready === undefined)
     return repository.engine.handle(request).then((reply) => answer(ctx, reply, exchange, logger));
@@ -74,6 +74,7 @@ class KoaEngineRequest implements EngineRequest {
   readonly body: Readable;
   readonly baseUrl: string;
   readonly mount: string | undefined;
+  readonly client: string | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #senderOf: SenderOf;
@@ -84,6 +85,7 @@ class KoaEngineRequest implements EngineRequest {
     response: ServerResponse,
     repository: MountedRepository,
     target: RequestTarget,
+    client: string | undefined,
   ) {
     const { path, query, authority } = target;
     const below = path.slice(repository.mount.length);
@@ -93,6 +95,7 @@ class KoaEngineRequest implements EngineRequest {
     this.body = request;
     this.baseUrl = repository.baseUrl(request, authority);
     this.mount = repository.sharedMount;
+    this.client = client;
     this.#request = request;
     this.#response = response;
     this.#senderOf = repository.senderOf;
@@ -101,11 +104,6 @@ class KoaEngineRequest implements EngineRequest {
   /** Looked for when it is asked: only changes need it. */
   get sender(): Sender {
     return this.#senderOf(this.#request);
-  }
-
-  /** The client's address. */
-  get client(): string | undefined {
-    return exchangeOf(this.#response).client;
   }
 
   header(name: string): string | undefined {
@@ -118,11 +116,6 @@ class KoaEngineRequest implements EngineRequest {
     this.#signal ??= signalOf(this.#response);
     return this.#signal;
   }
-}
-
-/** Where a request that came in by Koa came from. */
-export function clientOf(request: EngineRequest): string | undefined {
-  return request instanceof KoaEngineRequest ? request.client : undefined;
 }
 
 function signalOf(response: ServerResponse): AbortSignal {

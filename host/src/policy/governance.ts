@@ -1,5 +1,4 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
-import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
 import type { Kysely } from 'kysely';
 import type { Config } from '../config/schema.js';
 import { readChanges } from '../drivers/sql/changes.js';
@@ -31,7 +30,6 @@ export interface GovernanceOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: PolicyEvents;
-  readonly addressOf: (request: EngineDecision['request']) => string | undefined;
   readonly fetchPart?: FetchPart | undefined;
   /** `worker`: a process that scans and serves nothing. Default: `server`. */
   readonly role?: 'server' | 'worker' | undefined;
@@ -65,7 +63,7 @@ export class Governance {
 
   /** @throws ConfigurationError with everything that is wrong with the policy */
   constructor(options: GovernanceOptions) {
-    const { config, repositories, scanners, database, blobs, clock, logger, events, addressOf, fetchPart } = options;
+    const { config, repositories, scanners, database, blobs, clock, logger, events, fetchPart } = options;
     const { role = 'server' } = options;
     this.#options = options;
     this.scanners = scanners;
@@ -116,7 +114,6 @@ export class Governance {
       quarantine: this.quarantine,
       clock,
       logger,
-      addressOf,
       onRefusal: (event, decision) => events.refused(event, decision),
       keepDecisions: config.policy?.keepDecisions ?? 30 * DAY,
       keepDownloads: config.policy?.keepDownloads ?? 180 * DAY,

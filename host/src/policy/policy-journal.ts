@@ -12,8 +12,6 @@ export interface PolicyJournalOptions {
   readonly quarantine: SqlQuarantineStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Where a request came from. */
-  readonly addressOf: (request: EngineDecision['request']) => string | undefined;
   /** Is told of versions that were not held or denied when they were last asked for. */
   readonly onRefusal: (event: 'denied' | 'held', decision: DecisionRecord) => void;
   /** How long decisions and downloads are kept; milliseconds. */
@@ -90,11 +88,10 @@ export class PolicyJournal {
   }
 
   /** Counts, for every hit: no text is put together, and nothing is made for what was counted before. */
-  #noteDownload({ repository, coordinates, digest, caller, request }: EngineDecision): void {
-    if (request.method !== 'GET') return;
-    const { clock, addressOf } = this.#options;
-    const at = clock.now();
-    const address = addressOf(request);
+  #noteDownload({ repository, coordinates, digest, context }: EngineDecision): void {
+    if (context.request.method !== 'GET') return;
+    const { client: address, now: at } = context;
+    const caller = context.caller.name;
     const counted = this.#downloads.get(coordinates);
     const known = counted?.find(
       (one) =>
@@ -120,9 +117,10 @@ export class PolicyJournal {
     }
   }
 
-  #noteDecision({ repository, coordinates, stage, decision, caller, revision, refused }: EngineDecision): void {
+  #noteDecision({ repository, coordinates, stage, decision, context, revision, refused }: EngineDecision): void {
     const { action, wouldBe, rules, exceptions, nextChangeAt } = decision;
-    const at = this.#options.clock.now();
+    const { now: at } = context;
+    const caller = context.caller.name;
     const key = [repository, packageUrl(coordinates), action, wouldBe, caller].join('\n');
     const last = this.#refused.get(key);
     if (last !== undefined && at - last < REPEATED) return;

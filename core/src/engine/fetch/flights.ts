@@ -33,7 +33,7 @@ import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import { namedNow } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
-import type { EngineRequest } from '../request/request.js';
+import type { RequestContext } from '../request/request-context.js';
 import { WorkTurns } from '../../formats/work-turns.js';
 import { untilAborted } from '../request/until-aborted.js';
 import { WholeFlight, type WholeResult } from './whole-flight.js';
@@ -280,12 +280,12 @@ export class Flights {
 
   /**
    * Has policy judge `resource` before its bytes are here.
-   * @param request of the one who asks; absent where several may
+   * @param context of the one request that it is for; absent: it is for several
    * @throws EntrepotError as `describe`; Denial when it is refused
    */
   async judged(
     resource: ArtifactResource | DocumentResource,
-    request?: EngineRequest,
+    context?: RequestContext,
   ): Promise<{ description?: LocatedDescription | undefined; judgement?: Judgement | undefined }> {
     const { admission } = this.#context;
     if (isJudgedByName(resource)) {
@@ -298,21 +298,21 @@ export class Flights {
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
     if (resource.sidecar === true)
-      await admission.requireContents(resource, { coordinates, facts: description }, request);
-    const digest = isPinned(resource) ? await this.#namedNow(resource, request) : undefined;
-    return { description, judgement: admission.require(resource, coordinates, description, request, digest) };
+      await admission.requireContents(resource, { coordinates, facts: description }, context);
+    const digest = isPinned(resource) ? await this.#namedNow(resource, context) : undefined;
+    return { description, judgement: admission.require(resource, coordinates, description, context, digest) };
   }
 
   /**
    * Finds the digest that a name stands for, where a rule counts ages: the name is as old as that content. `undefined`: not
    * known.
    */
-  async #namedNow(resource: PinnedDocument, request: EngineRequest | undefined): Promise<Digest | undefined> {
+  async #namedNow(resource: PinnedDocument, context: RequestContext | undefined): Promise<Digest | undefined> {
     const { admission, definition, services, upstreams } = this.#context;
     if (!services.policy.needs().has('publishedAt')) return undefined;
     // Nobody is asked for what is refused whatever it stands for.
     admission.requireName(resource);
-    if (resource.coordinates !== undefined) admission.require(resource, resource.coordinates, undefined, request);
+    if (resource.coordinates !== undefined) admission.require(resource, resource.coordinates, undefined, context);
     const tooLate = AbortSignal.timeout(definition.limits.totalTimeout);
     return await namedNow(upstreams, resource, tooLate);
   }

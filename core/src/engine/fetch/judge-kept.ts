@@ -3,7 +3,7 @@ import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import { type Admission, describedCoordinates, factsNow, isArtifact, isJudgedByName } from '../policy/admission.js';
 import type { Flights } from './flights.js';
-import type { EngineRequest } from '../request/request.js';
+import type { RequestContext } from '../request/request-context.js';
 
 /** What kept bytes are judged with. */
 export interface KeptJudging {
@@ -19,20 +19,20 @@ export interface KeptJudging {
  */
 export async function judgeKept(
   { admission, flights }: KeptJudging,
-  request: EngineRequest,
+  context: RequestContext,
   resource: ArtifactResource | DocumentResource,
   entry: Entry,
 ): Promise<Judgement | undefined> {
   if (isJudgedByName(resource)) return undefined;
   const document = flights?.documentOf(resource);
-  const known = admission.known(request, resource, entry, document);
+  const known = admission.known(context, resource, entry, document);
   if (known !== undefined) return known;
   await flights?.requireNames(resource);
   const description = await flights?.descriptionNow(resource, entry);
-  if (!isJudgedUnscanned(resource)) return await admission.admit(request, resource, entry, description, document);
+  if (!isJudgedUnscanned(resource)) return await admission.admit(context, resource, entry, description, document);
   const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
-  await admission.requireContents(resource, { coordinates, facts: factsNow(entry, description) }, request);
-  return admission.admitUnscanned(request, resource, entry, description, document);
+  await admission.requireContents(resource, { coordinates, facts: factsNow(entry, description) }, context);
+  return admission.admitUnscanned(context, resource, entry, description, document);
 }
 
 /** Whether `resource` is judged by what its document says alone: it only tells of an artifact, and nobody scans it. */

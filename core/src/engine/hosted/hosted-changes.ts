@@ -1,18 +1,14 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Caller } from '../../api/access.js';
-import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { ChangeReply, Expectation, HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
+import type { Expectation, HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
 import type { UploadResource } from '../../api/resource.js';
 import type { Admission } from '../policy/admission.js';
-import { mergeHeaders } from '../request/merge-headers.js';
-import { cacheStatus, outcomeOf, xCache } from '../reply/outcome.js';
 import { noneMatch } from '../reply/range.js';
+import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
+import { changeReply, defaultReply } from './change-reply.js';
+import { storeParts } from './store-parts.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { Turns } from '../request/turns.js';
 import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
@@ -29,11 +25,10 @@ export interface HostedChangesContext {
   readonly admission: Admission;
 }
 
-/** What a client asked for, with the body that it sent. */
+/** A change that a client asked for, with the body that it sent. */
 interface Wanted {
-  readonly request: EngineRequest;
+  readonly context: RequestContext;
   readonly upload: UploadResource;
-  readonly caller: Caller;
   readonly body: UploadBody | undefined;
 }
 
@@ -47,31 +42,26 @@ export class HostedChanges {
   }
 
   /** Takes an upload, removes or links entries. */
-  async change(request: EngineRequest, upload: UploadResource, caller: Caller): Promise<EngineReply> {
+  async change(context: RequestContext, upload: UploadResource): Promise<EngineReply> {
     this.admit(upload);
-    if (upload.action !== 'put') return await this.#carryOut({ request, upload, caller, body: undefined });
+    if (upload.action !== 'put') return await this.#carryOut({ context, upload, body: undefined });
     // Before the body is read: most clients that will be refused send it in vain.
     const kept = await this.#find(upload.key);
-    checkConditions(request, kept);
+    checkConditions(context.request, kept);
     const { protocol } = this.#context.definition;
     if (kept !== undefined && protocol.receive === undefined && !upload.overwrite) throw exists(upload.key);
-    const body = await receiveBody(this.#context.services.storage.spools, request, upload.maxBytes);
+    const body = await receiveBody(this.#context.services.storage.spools, context.request, upload.maxBytes);
     try {
-      return await this.receive(request, upload, caller, body);
+      return await this.receive(context, upload, body);
     } finally {
       await body.release();
     }
   }
 
   /** Takes an upload whose body is here. The caller releases it. */
-  async receive(
-    request: EngineRequest,
-    upload: UploadResource,
-    caller: Caller,
-    body: UploadBody,
-  ): Promise<EngineReply> {
+  async receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply> {
     await checkIntegrity(body, upload.integrity ?? []);
-    return await this.#carryOut({ request, upload, caller, body });
+    return await this.#carryOut({ context, upload, body });
   }
 
   /** @throws EntrepotError when this repository takes no changes, or policy not this one */
@@ -107,7 +97,8 @@ export class HostedChanges {
 
   /** `undefined` when something is no longer as the change was made up from. */
   async #attempt(wanted: Wanted): Promise<EngineReply | undefined> {
-    const { request, upload } = wanted;
+    const { upload, body } = wanted;
+    const { request } = wanted.context;
     const { storage } = this.#context.services;
     const repository = this.#context.definition.name;
     const kept = await this.#find(upload.key);
@@ -116,7 +107,7 @@ export class HostedChanges {
     const { create = [], replace = [], remove = [], expect = [] } = change;
     this.#check(change);
     for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
-    const put = await this.#store([...create, ...replace], wanted);
+    const put = await storeParts(this.#context, [...create, ...replace], body);
     if (put.length > 0 || remove.length > 0) {
       const expected: Expectation[] = [...expect, ...create.map(({ key }) => ({ key }))];
       // A blob that is not put stays only as long as the entry that has it.
@@ -137,18 +128,18 @@ export class HostedChanges {
     return changeReply(this.#context.definition, request, upload.class, reply);
   }
 
-  async #makeUp({ request, upload, caller, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
+  async #makeUp({ context, upload, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
     const { protocol, plugin } = this.#context.definition;
     const mediaType = upload.mediaType ?? 'application/octet-stream';
     const name = upload.action === 'put' ? 'receive' : 'alter';
     try {
       if (body !== undefined) {
         if (protocol.receive !== undefined)
-          return await protocol.receive(upload, contentOfBody(body, mediaType), this.#hookContext(request, caller));
+          return await protocol.receive(upload, contentOfBody(body, mediaType), this.#hookContext(context));
         const part: ReceivedEntry = { key: upload.key, mediaType, coordinates: upload.coordinates };
         return upload.overwrite ? { replace: [part] } : { create: [part] };
       }
-      if (protocol.alter !== undefined) return await protocol.alter(upload, this.#hookContext(request, caller));
+      if (protocol.alter !== undefined) return await protocol.alter(upload, this.#hookContext(context));
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin.id} failed`);
     }
@@ -157,7 +148,7 @@ export class HostedChanges {
     return { remove: [upload.key], expect: [{ key: upload.key, digest: kept.digest }] };
   }
 
-  #hookContext(request: EngineRequest, caller: Caller): HostedContext {
+  #hookContext({ request, caller }: RequestContext): HostedContext {
     const { services, definition } = this.#context;
     return {
       baseUrl: request.baseUrl,
@@ -185,108 +176,6 @@ export class HostedChanges {
     for (const { coordinates } of [...create, ...replace])
       if (coordinates !== undefined) admission.require({}, coordinates);
   }
-
-  /** Keeps the bytes of all `parts`. @returns the entries that will point at them. */
-  async #store(parts: readonly ReceivedEntry[], { body }: Wanted): Promise<readonly Entry[]> {
-    const stored = new Set<Digest>();
-    const entries: Entry[] = [];
-    for (const part of parts) entries.push(await this.#storeOne(part, body, stored));
-    return entries;
-  }
-
-  async #storeOne(part: ReceivedEntry, body: UploadBody | undefined, stored: Set<Digest>): Promise<Entry> {
-    const { definition, services } = this.#context;
-    const { digest, size } = part.sameAs ?? (await this.#putBlob(part, body, stored));
-    const now = services.clock.now();
-    return {
-      repository: definition.name,
-      key: part.key,
-      digest,
-      size,
-      mediaType: part.mediaType,
-      headers: part.headers ?? {},
-      lastModified: new Date(now).toUTCString(),
-      fetchedAt: now,
-      checkedAt: now,
-      integrity: [],
-      coordinates: part.coordinates,
-      attributes: part.attributes,
-    };
-  }
-
-  async #putBlob(
-    { key, bytes }: ReceivedEntry,
-    body: UploadBody | undefined,
-    stored: Set<Digest>,
-  ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const { blobs } = this.#context.services.storage;
-    if (bytes !== undefined) {
-      const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-      if (!stored.has(digest)) {
-        const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        await blobs.put(digest, bytes.length, { open: () => Readable.from([whole], { objectMode: false }) });
-      }
-      stored.add(digest);
-      return { digest, size: bytes.length };
-    }
-    if (body === undefined) {
-      const { plugin } = this.#context.definition;
-      throw new EntrepotError('plugin', `Plugin ${plugin.id} gives no bytes for ${key}, and the request has none`);
-    }
-    const { digest, size, path } = body;
-    if (!stored.has(digest)) {
-      await blobs.put(
-        digest,
-        size,
-        size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path },
-      );
-    }
-    stored.add(digest);
-    return { digest, size };
-  }
-}
-
-/** 201 for what is new, 200 for what was replaced, 204 for a delete. */
-function defaultReply(
-  request: EngineRequest,
-  upload: UploadResource,
-  kept: Entry | undefined,
-  put: readonly Entry[],
-): ChangeReply {
-  if (upload.action === 'delete') return { status: 204 };
-  const entry = put.find(({ key }) => key === upload.key) ?? put[0];
-  return {
-    status: kept === undefined ? 201 : 200,
-    headers: {
-      ...(entry !== undefined && { ETag: `"${entry.digest}"` }),
-      Location: `${request.baseUrl}${request.rawPath}`,
-    },
-  };
-}
-
-/** What a hook tells a client, as a reply. */
-export function changeReply(
-  { name }: RepositoryDefinition,
-  { method }: EngineRequest,
-  resource: string,
-  { status, headers, mediaType, body = '' }: ChangeReply,
-): EngineReply {
-  const bytes = Buffer.from(body);
-  return {
-    status,
-    headers: mergeHeaders(
-      {
-        ...(mediaType !== undefined && { 'Content-Type': mediaType, 'X-Content-Type-Options': 'nosniff' }),
-        ...(status !== 204 && { 'Content-Length': String(bytes.length) }),
-        'Cache-Control': 'no-store',
-        'X-Cache': xCache('upload'),
-        'Cache-Status': cacheStatus({ name: 'upload' }),
-      },
-      headers,
-    ),
-    body: method === 'HEAD' || status === 204 || bytes.length === 0 ? undefined : bytes,
-    outcome: outcomeOf(name, resource, { name: 'upload' }),
-  };
 }
 
 /** `If-Match` and `If-None-Match` of a change (RFC 9110 §13.1.1, §13.1.2). @returns whether there were any. */

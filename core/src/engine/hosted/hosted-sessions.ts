@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
-import type { Caller } from '../../api/access.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ChangeReply, SessionState } from '../../api/hosted.js';
 import type { SessionResource } from '../../api/resource.js';
-import { changeReply, type HostedChanges } from './hosted-changes.js';
+import { changeReply } from './change-reply.js';
+import type { HostedChanges } from './hosted-changes.js';
+import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { tooLarge } from '../store/upload-body.js';
@@ -24,18 +25,19 @@ export class HostedSessions {
     this.#context = context;
   }
 
-  async step(request: EngineRequest, session: SessionResource, caller: Caller): Promise<EngineReply> {
+  async step(context: RequestContext, session: SessionResource): Promise<EngineReply> {
+    const { request } = context;
     this.#context.changes.admit(session.upload);
     const { sessions } = this.#context.services.storage;
     switch (session.action) {
       case 'open':
-        return await this.#open(request, session, caller);
+        return await this.#open(context, session);
       case 'append':
         return await this.#inPlace(request, session, async (name) =>
           this.#reply(request, session, await sessions.append(name, partOf(request, session))),
         );
       case 'complete':
-        return await this.#inPlace(request, session, (name) => this.#complete(request, session, name, caller));
+        return await this.#inPlace(request, session, (name) => this.#complete(context, session, name));
       case 'status':
         return this.#reply(request, session, await sessions.state(this.#nameOf(session)));
       case 'cancel':
@@ -44,34 +46,29 @@ export class HostedSessions {
   }
 
   /** A session, unless what it would bring is already here and can be linked. */
-  async #open(request: EngineRequest, session: SessionResource, caller: Caller): Promise<EngineReply> {
+  async #open(context: RequestContext, session: SessionResource): Promise<EngineReply> {
     const { definition, services, changes } = this.#context;
     if (session.upload !== undefined) {
       try {
-        return await changes.change(request, session.upload, caller);
+        return await changes.change(context, session.upload);
       } catch (error) {
         if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
       }
     }
-    const state = await services.storage.sessions.begin(definition.name, session.scope, caller.name);
-    return this.#reply(request, session, state);
+    const state = await services.storage.sessions.begin(definition.name, session.scope, context.caller.name);
+    return this.#reply(context.request, session, state);
   }
 
-  async #complete(
-    request: EngineRequest,
-    session: SessionResource,
-    name: SessionName,
-    caller: Caller,
-  ): Promise<EngineReply> {
+  async #complete(context: RequestContext, session: SessionResource, name: SessionName): Promise<EngineReply> {
     const { definition, services, changes } = this.#context;
     const { upload } = session;
     if (upload === undefined)
       throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} completes a session, but names no upload`);
     const { sessions, spools } = services.storage;
-    const body = await sessions.complete(name, partOf(request, session), spools.newPath());
+    const body = await sessions.complete(name, partOf(context.request, session), spools.newPath());
     try {
       if (body.size > upload.maxBytes) throw tooLarge(upload.maxBytes);
-      return await changes.receive(request, upload, caller, body);
+      return await changes.receive(context, upload, body);
     } finally {
       await body.release();
     }

@@ -6,7 +6,8 @@ import { missing } from './hosted-changes.js';
 import { HostedDocuments } from './hosted-documents.js';
 import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
 import { judgeKept } from '../fetch/judge-kept.js';
-import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { RequestContext } from '../request/request-context.js';
+import type { EngineReply } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { Representations } from '../reply/representations.js';
 import { respond } from '../reply/respond.js';
@@ -30,40 +31,41 @@ export class HostedServing {
     this.#documents = new HostedDocuments(context);
   }
 
-  async serve(request: EngineRequest, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
+  async serve(context: RequestContext, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
     const { definition, services, admission } = this.#context;
     const known = services.storage.entries.revision(definition.name);
     const revision = typeof known === 'number' ? known : await known;
-    const ready = this.#ready(request, resource);
+    const ready = this.#ready(context, resource);
     if (ready !== undefined) return ready;
     if (resource.kind === 'document' && resource.fromEntries !== undefined) {
       const { coordinates } = resource;
-      if (coordinates !== undefined) admission.require(resource, coordinates, undefined, request);
-      await admission.requireContents(resource, { coordinates }, request);
-      return await this.#documents.serve(request, resource, resource.fromEntries, revision);
+      if (coordinates !== undefined) admission.require(resource, coordinates, undefined, context);
+      await admission.requireContents(resource, { coordinates }, context);
+      return await this.#documents.serve(context.request, resource, resource.fromEntries, revision);
     }
     const entry = await services.storage.entries.find(definition.name, resource.key);
     if (entry === undefined) throw missing(resource.key);
-    return await this.#serveKept(request, resource, entry);
+    return await this.#serveKept(context, resource, entry);
   }
 
   async #serveKept(
-    request: EngineRequest,
+    context: RequestContext,
     resource: ArtifactResource | DocumentResource,
     entry: Entry,
   ): Promise<EngineReply> {
     const { admission, services, representations } = this.#context;
+    const { request } = context;
     const revision = services.policy.revision();
-    const judgement = await judgeKept({ admission }, request, resource, entry);
+    const judgement = await judgeKept({ admission }, context, resource, entry);
     const now = services.clock.now();
     const shown = await representations.kept(request, resource, entry, { name: 'hit' }, judgement);
     if (shown === undefined)
       throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
     const reply = await respond(request, shown);
-    admission.record(request, resource, judgement);
+    admission.record(context, resource, judgement);
     if (isPlain(resource) && HotReplies.suits(request)) {
       this.#hot.set(
-        this.#hotKey(request, resource, entry),
+        this.#hotKey(context, resource, entry),
         entry,
         revision,
         { now, until: Infinity },
@@ -73,23 +75,24 @@ export class HostedServing {
     return reply;
   }
 
-  #hotKey(request: EngineRequest, resource: ArtifactResource | DocumentResource, { coordinates }: Entry): string {
+  #hotKey({ caller }: RequestContext, resource: ArtifactResource | DocumentResource, { coordinates }: Entry): string {
     const { admission } = this.#context;
-    const key = plainHotKey(resource, admission.callerOf(request));
+    const key = plainHotKey(resource, caller.name);
     return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
   }
 
   /** The reply that was given to others a moment ago. */
-  #ready(request: EngineRequest, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
+  #ready(context: RequestContext, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
     const { admission, definition, services } = this.#context;
+    const { request } = context;
     if (!isPlain(resource) || !HotReplies.suits(request)) return undefined;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined) return undefined;
     const revision = services.policy.revision();
-    const hot = this.#hot.get(this.#hotKey(request, resource, entry), request, entry, revision, services.clock.now());
+    const hot = this.#hot.get(this.#hotKey(context, resource, entry), request, entry, revision, services.clock.now());
     if (hot === undefined) return undefined;
     services.storage.entries.accessed(entry);
-    admission.record(request, resource, hot.judgement);
+    admission.record(context, resource, hot.judgement);
     return hot.reply;
   }
 }

@@ -13,7 +13,7 @@ import { ContentFindings, type FindingsByVersion } from './content-findings.js';
 import { Denial, denialText } from './denial.js';
 import type { Judgement } from './judgement.js';
 import { isPinned, nameOf } from '../store/pinned-name.js';
-import type { EngineRequest } from '../request/request.js';
+import type { RequestContext } from '../request/request-context.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { untilAborted } from '../request/until-aborted.js';
 
@@ -74,7 +74,6 @@ export class Admission {
   readonly #services: EngineServices;
   /** The newest judgement of each entry. Entries are replaced, never changed: they leave with what is said of them. */
   readonly #memos = new WeakMap<Entry, Memo>();
-  readonly #callers = new WeakMap<EngineRequest, string>();
   readonly contents: ContentFindings;
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
@@ -83,19 +82,10 @@ export class Admission {
     this.contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
   }
 
-  /** Notes who sent `request`. */
-  noteCaller(request: EngineRequest, caller: string): void {
-    this.#callers.set(request, caller);
-  }
-
-  callerOf(request: EngineRequest): string | undefined {
-    return this.#callers.get(request);
-  }
-
   /**
    * Asks policy about something of which no byte is here.
    * @param description what its document says of it
-   * @param request of the one who asks; absent where several may
+   * @param context of the one request that it is for; absent: it is for several
    * @param digest of what it stands for, where it is a name for bytes
    * @throws Denial for `deny` and `hold`
    */
@@ -103,10 +93,10 @@ export class Admission {
     resource: Judged,
     coordinates: PackageCoordinates,
     description?: Partial<ArtifactDescription>,
-    request?: EngineRequest,
+    context?: RequestContext,
     digest?: Digest,
   ): Judgement {
-    const caller = request && this.callerOf(request);
+    const caller = context?.caller.name;
     const agedAs = agedAsOf(resource, coordinates, digest);
     return this.#passed(
       resource,
@@ -144,7 +134,7 @@ export class Admission {
    * @param document that describes them, as memory knows it
    * @throws Denial for `deny` and `hold`
    */
-  known(request: EngineRequest, resource: Judged, entry: Entry, document: Digest | undefined): Judgement | undefined {
+  known(context: RequestContext, resource: Judged, entry: Entry, document: Digest | undefined): Judgement | undefined {
     const memo = this.#memos.get(entry);
     if (memo === undefined) return undefined;
     const { clock, policy, scanDesk } = this.#services;
@@ -152,7 +142,7 @@ export class Admission {
     const holds =
       memo.revision === policy.revision() &&
       (document === undefined || memo.document === document) &&
-      memo.caller === this.callerOf(request) &&
+      memo.caller === context.caller.name &&
       memo.mark === this.contents.mark(judgement.coordinates) &&
       clock.now() < memo.until &&
       (judgement.stage === 'request' ||
@@ -167,7 +157,7 @@ export class Admission {
    * @throws Denial for `deny` and `hold`; EntrepotError `scan-unavailable` when the reports are late
    */
   async admit(
-    request: EngineRequest,
+    context: RequestContext,
     resource: Judged,
     entry: Entry,
     description: DescriptionNow,
@@ -176,14 +166,14 @@ export class Admission {
     const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return undefined;
     const { scanDesk } = this.#services;
-    const caller = this.callerOf(request);
+    const caller = context.caller.name;
     const answer = scanDesk?.peek({ coordinates, digest: entry.digest });
     const agedAs = agedAsOf(resource, coordinates, nameOf(entry));
     const subject: Subject = { coordinates, entry, caller, facts: factsNow(entry, description), agedAs };
     const judgement = this.#judge(subject, answer);
     if (judgement.decision.pending === true) {
       this.#passed(resource, judgement);
-      return await this.#afterScan(request, resource, subject, judgement);
+      return await this.#afterScan(context, resource, subject, judgement);
     }
     this.#remember(entry, { document, answer, caller, judgement });
     if (scanDesk !== undefined && answer === undefined) this.#scanLater(subject);
@@ -192,7 +182,7 @@ export class Admission {
 
   /** The same for what nobody scans: it is judged as if its bytes were not here. */
   admitUnscanned(
-    request: EngineRequest,
+    context: RequestContext,
     resource: Judged,
     entry: Entry,
     description: DescriptionNow,
@@ -200,7 +190,7 @@ export class Admission {
   ): Judgement | undefined {
     const coordinates = describedCoordinates(description) ?? entry.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return undefined;
-    const caller = this.callerOf(request);
+    const caller = context.caller.name;
     const facts = factsNow(entry, description);
     // Kept since then, which graces look at; and nobody will say more of it.
     const agedAs = agedAsOf(resource, coordinates, nameOf(entry));
@@ -224,12 +214,12 @@ export class Admission {
   async requireContents(
     resource: Judged & Pick<StoredResource, 'sidecarOf'>,
     { coordinates, facts }: Pick<Subject, 'facts'> & { readonly coordinates: PackageCoordinates | undefined },
-    request?: EngineRequest,
+    context?: RequestContext,
   ): Promise<void> {
     const { sidecarOf } = resource;
     if (coordinates?.version === undefined) return;
     const found = (await this.contents.of(coordinates)).get(packageUrl(coordinates)) ?? [];
-    const caller = request && this.callerOf(request);
+    const caller = context?.caller.name;
     for (const content of found) {
       if (sidecarOf !== undefined && sidecarOf !== content.key) continue;
       this.#passed(resource, this.#judge({ coordinates, facts, content, caller }, content.answer));
@@ -286,7 +276,7 @@ export class Admission {
 
   /** Tells who keeps the log. */
   record(
-    request: EngineRequest,
+    context: RequestContext,
     resource: ArtifactResource | DocumentResource,
     judgement: Judgement | undefined,
     refused = false,
@@ -298,15 +288,14 @@ export class Admission {
     // Field by field: this is done for every hit, and a spread costs more than the whole rest of it.
     const { coordinates, stage, decision, digest } = judgement;
     const revision = policy.revision();
-    const caller = this.callerOf(request);
-    observer.decided({ repository, coordinates, stage, decision, refused, revision, digest, caller, request });
+    observer.decided({ repository, coordinates, stage, decision, refused, revision, digest, context });
   }
 
   /** The same of a request that failed, if it was policy. */
-  recordRefusal(request: EngineRequest, resource: Resource | undefined, error: unknown): void {
+  recordRefusal(context: RequestContext, resource: Resource | undefined, error: unknown): void {
     if (resource?.kind !== 'artifact' && resource?.kind !== 'document') return;
     if (!(error instanceof EntrepotError) || !('judgement' in error)) return;
-    this.record(request, resource, error.judgement as Judgement, true);
+    this.record(context, resource, error.judgement as Judgement, true);
   }
 
   #judge(subject: Subject, answer?: ScanAnswer): Judgement {
@@ -355,7 +344,7 @@ export class Admission {
 
   /** The judgement when the reports are here; what the rule says when they are late. */
   async #afterScan(
-    { signal }: EngineRequest,
+    { request: { signal } }: RequestContext,
     resource: Judged,
     subject: Subject,
     before: Judgement,

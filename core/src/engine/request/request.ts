@@ -21,6 +21,8 @@ export interface EngineRequest {
   readonly baseUrl: string;
   /** The shared mount that it came in by; absent: the repository's own. */
   readonly mount?: string | undefined;
+  /** The client's address. Absent: it is not known. */
+  readonly client?: string | undefined;
   /** Where it was sent from. Absent: it is not known, which is as from elsewhere. */
   readonly sender?: Sender | undefined;
   /** Aborted when the client has gone. */

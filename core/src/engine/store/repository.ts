@@ -16,6 +16,7 @@ import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { RequestContext } from '../request/request-context.js';
 import type { SharedStorage } from './shared-storage.js';
 
 /** An upstream with what the repository sends only to its origin. */
@@ -109,10 +110,8 @@ export interface DecisionRecord {
   readonly revision: string;
   /** Of the bytes, where they are known. */
   readonly digest?: Digest | undefined;
-  /** Who asks, where that is known. */
-  readonly caller?: string | undefined;
-  /** As it was asked for: the object that `handle` was given. */
-  readonly request: EngineRequest;
+  /** The request that it was decided for. */
+  readonly context: RequestContext;
 }
 
 /** Hears what the pipeline does behind replies. Must be quick and must not throw. */

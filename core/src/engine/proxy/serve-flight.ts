@@ -1,0 +1,240 @@
+import type { Entry } from '../../api/entry-index.js';
+import { EntrepotError } from '../../api/errors.js';
+import { askingHeaders } from '../fetch/asking.js';
+import { abandoned, type FlightHead, type FlightResult, type SharedFlight } from '../fetch/flight.js';
+import { isJudgedUnscanned, judgeKept } from '../fetch/judge-kept.js';
+import type { Waiting } from '../fetch/patience.js';
+import type { Judgement } from '../policy/judgement.js';
+import type { CacheFacts } from '../reply/outcome.js';
+import { parseRange } from '../reply/range.js';
+import { respond } from '../reply/respond.js';
+import type { RequestContext } from '../request/request-context.js';
+import type { EngineReply } from '../request/request.js';
+import { isPinned } from '../store/pinned-name.js';
+import { HELD_TAIL } from '../store/spool.js';
+import { drain } from '../upstream/upstream-reply.js';
+import { headOfUpstream } from './head-of-upstream.js';
+import type { KeptServing } from './serve-kept.js';
+import { fliesAlone, isRewritten, type ServingParts, type Stored } from './serving.js';
+
+/** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
+const AWAITED_BYTES = 4 * 1024 * 1024;
+/** A document up to this size is awaited, so that a client is told when it turns out to be no such document. */
+const SMALL_DOCUMENT = 1024 * 1024;
+/** From this size on, a range far ahead of a flight is not waited for (`coldRange: auto`). */
+const LARGE_ARTIFACT = 64 * 1024 * 1024;
+/** "Far ahead": more than this many bytes are still to come before it. */
+const FAR_AHEAD = 16 * 1024 * 1024;
+
+/** Serves bytes while they come from an upstream. */
+export class FlightServing {
+  readonly #parts: ServingParts;
+  readonly #kept: KeptServing;
+
+  constructor(parts: ServingParts, kept: KeptServing) {
+    this.#parts = parts;
+    this.#kept = kept;
+  }
+
+  /** Serves the bytes that a shared flight brings. */
+  async serve(
+    context: RequestContext,
+    resource: Stored,
+    kept: Entry | undefined,
+    flight: SharedFlight,
+    collapsed: boolean,
+    waiting: Waiting = { key: resource.key, staleAfter: Infinity },
+  ): Promise<EngineReply> {
+    const { patience } = this.#parts.flights;
+    const landed = (): Promise<FlightResult> => patience.within(flight, flight.done, waiting);
+    flight.retain();
+    try {
+      if (isRewritten(resource)) return await this.#serveResult(context, resource, await landed(), collapsed);
+      const head = await patience.within(flight, flight.head, waiting);
+      const judgement = head && this.#judgeComing(context, resource, head);
+      const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
+      const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
+      // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
+      if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
+      if (awaited || head.spool.size <= awaitedBytes(resource, head) || !head.spool.canFollow(0)) {
+        const ahead = awaited ? undefined : await this.#serveAhead(context, resource, head, collapsed);
+        if (ahead !== undefined) return ahead;
+        return await this.#serveResult(context, resource, await landed(), collapsed, head);
+      }
+      const reply = await this.#serveComing(context, resource, head, { name: 'miss', collapsed, stored: true });
+      this.#parts.admission.record(context, resource, judgement);
+      return reply;
+    } finally {
+      await flight.release();
+    }
+  }
+
+  /** Serves through a flight of its own, whose bytes are verified but not kept. */
+  async alone(
+    context: RequestContext,
+    resource: Stored,
+    waiting: Waiting = { key: resource.key, staleAfter: Infinity },
+  ): Promise<EngineReply> {
+    const { admission, flights, representations } = this.#parts;
+    if (!fliesAlone(resource)) {
+      const flight = flights.join(resource, undefined);
+      return await this.serve(context, resource, undefined, flight, false, waiting);
+    }
+    if (context.request.method === 'HEAD' && !isRewritten(resource) && waiting.staleAfter === Infinity) {
+      const reply = await headOfUpstream(this.#parts, context, resource);
+      if (reply !== undefined) return reply;
+    }
+    const flight = flights.alone(resource);
+    const facts: CacheFacts = { name: 'bypass' };
+    const { patience } = flights;
+    flight.retain();
+    try {
+      if (isRewritten(resource)) {
+        const result = await patience.within(flight, flight.done, waiting);
+        const content = result.kind === 'unstored' ? result.content : undefined;
+        return await respond(
+          context.request,
+          await representations.rewritten(context.request, resource, result.entry, content, facts),
+        );
+      }
+      const head = await patience.within(flight, flight.head, waiting);
+      if (head === undefined)
+        throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
+      const judgement = this.#judgeComing(context, resource, head);
+      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
+      admission.record(context, resource, judgement);
+      await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
+      return await this.#serveComing(context, resource, head, facts);
+    } catch (error) {
+      // Nobody else can join it.
+      flight.abort(abandoned(resource));
+      throw error;
+    } finally {
+      await flight.release();
+    }
+  }
+
+  /**
+   * Serves a small artifact whose bytes are verified, while they are being kept. `undefined` where somebody scans what is kept,
+   * for then its reports come first.
+   */
+  async #serveAhead(
+    context: RequestContext,
+    resource: Stored,
+    head: FlightHead,
+    collapsed: boolean,
+  ): Promise<EngineReply | undefined> {
+    const { admission, representations, services } = this.#parts;
+    if (resource.kind !== 'artifact' || services.scanDesk !== undefined) return undefined;
+    const entry = await head.ahead;
+    if (entry === undefined) return undefined;
+    const judgement = await judgeKept(this.#parts, context, resource, entry);
+    const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
+    const reply = await respond(context.request, representations.ahead(resource, entry, head, facts, judgement));
+    admission.record(context, resource, judgement);
+    return reply;
+  }
+
+  async #serveResult(
+    context: RequestContext,
+    resource: Stored,
+    result: FlightResult,
+    collapsed: boolean,
+    head?: FlightHead,
+  ): Promise<EngineReply> {
+    const { admission, representations } = this.#parts;
+    if (result.kind === 'unstored') {
+      const facts: CacheFacts = { name: 'miss', collapsed };
+      if (isRewritten(resource)) {
+        return await respond(
+          context.request,
+          await representations.rewritten(context.request, resource, result.entry, result.content, facts),
+        );
+      }
+      if (head?.spool.canFollow(0) !== true) return await this.alone(context, resource);
+      const judgement = this.#judgeComing(context, resource, head);
+      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
+      admission.record(context, resource, judgement);
+      return await this.#serveComing(context, resource, head, facts);
+    }
+    const facts: CacheFacts = {
+      name: result.kind === 'renewed' ? 'revalidated' : 'miss',
+      collapsed,
+      stored: result.kind === 'stored',
+    };
+    const reply = await this.#kept.serve(context, resource, result.entry, facts);
+    if (reply !== undefined) return reply;
+    // The copy was right, but its bytes have gone: it is a miss.
+    if (result.kind === 'renewed') {
+      const flight = this.#parts.flights.join(resource, undefined);
+      return await this.serve(context, resource, undefined, flight, false);
+    }
+    throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
+  }
+
+  /** What policy says of bytes that are coming to this client: it may have changed since the flight that is joined began. */
+  #judgeComing(
+    context: RequestContext,
+    resource: Stored,
+    { coordinates, description, digest }: FlightHead,
+  ): Judgement | undefined {
+    return coordinates && this.#parts.admission.require(resource, coordinates, description, context, digest);
+  }
+
+  async #serveComing(
+    context: RequestContext,
+    resource: Stored,
+    head: FlightHead,
+    facts: CacheFacts,
+  ): Promise<EngineReply> {
+    const far = await this.#farRange(context, resource, head);
+    return far ?? (await respond(context.request, this.#parts.representations.coming(resource, head, facts)));
+  }
+
+  /** A range far ahead of the flight goes upstream by itself, unstored, while the flight runs on (architecture §12). */
+  async #farRange(context: RequestContext, resource: Stored, head: FlightHead): Promise<EngineReply | undefined> {
+    const { definition, upstreams, representations } = this.#parts;
+    const { request } = context;
+    const header = request.method === 'GET' ? request.header('range') : undefined;
+    if (header === undefined || request.header('if-range') !== undefined) return undefined;
+    if (definition.coldRange === 'wait' || head.size === undefined || head.size < LARGE_ARTIFACT) return undefined;
+    const range = parseRange(header, head.size);
+    if (range === undefined || range === 'unsatisfiable' || range.start < head.spool.size + FAR_AHEAD) return undefined;
+    const reply = await upstreams.fetch({
+      method: 'GET',
+      ...head.place,
+      headers: {
+        ...askingHeaders(resource),
+        'accept-encoding': 'identity',
+        range: `bytes=${range.start}-${range.end}`,
+      },
+      signal: request.signal,
+      skipUnhealthy: false,
+    });
+    if (reply.status !== 206 || reply.headers['content-range'] !== `bytes ${range.start}-${range.end}/${head.size}`) {
+      drain(reply);
+      return undefined;
+    }
+    const shown = representations.coming(resource, head, { name: 'bypass', detail: 'far range of a cold artifact' });
+    return await respond(request, { ...shown, open: () => reply.body });
+  }
+}
+
+/**
+ * Whether nothing is said until the whole new body is there. A small one, so that the kept copy can stand in when it
+ * breaks off; an artifact that nothing was promised for, since the first copy stays if these bytes are others.
+ */
+function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHead): boolean {
+  // Its digest, and what it is, are told with the head.
+  if (isPinned(resource) || (head.unsettled && (head.size ?? 0) <= AWAITED_BYTES)) return true;
+  if (kept === undefined) return false;
+  return (resource.kind === 'artifact' && kept.integrity.length === 0) || (head.size ?? Infinity) <= AWAITED_BYTES;
+}
+
+/**
+ * How many bytes are awaited before a first one is let go: none of the held tail can be; a document is awaited whole unless
+ * it is said to be large.
+ */
+function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead): number {
+  return kind === 'document' && size <= SMALL_DOCUMENT ? SMALL_DOCUMENT : HELD_TAIL;
+}

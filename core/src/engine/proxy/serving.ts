@@ -1,0 +1,31 @@
+import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { Flights } from '../fetch/flights.js';
+import type { Admission } from '../policy/admission.js';
+import type { Representations } from '../reply/representations.js';
+import type { NegativeCache } from '../store/negative-cache.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import type { Upstreams } from '../upstream/upstreams.js';
+
+/** A resource that is kept. */
+export type Stored = ArtifactResource | DocumentResource;
+
+/** Parts of a repository that serve its stored resources. */
+export interface ServingParts {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly upstreams: Upstreams;
+  readonly flights: Flights;
+  readonly admission: Admission;
+  readonly negative: NegativeCache;
+  readonly representations: Representations;
+}
+
+/** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */
+export function fliesAlone(resource: Stored): boolean {
+  return resource.produced !== true && !(resource.kind === 'artifact' && resource.together !== undefined);
+}
+
+/** Whether the protocol makes what clients get out of the stored bytes. */
+export function isRewritten(resource: Stored): resource is DocumentResource {
+  return resource.kind === 'document' && resource.rewritten === true;
+}
