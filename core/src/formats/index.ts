@@ -5,7 +5,6 @@ export * from './glob-steps.js';
 export * from './json-members.js';
 export * from './json-scanner.js';
 export * from './json-stream.js';
-export * from './json-writer.js';
 export * from './limiter.js';
 export * from './lru.js';
 export * from './malformed.js';

@@ -27,7 +27,7 @@ export async function* readJsonMembers(
   readingOf: (key: string) => Reading,
 ): AsyncGenerator<readonly JsonMember[], void, undefined> {
   let found: JsonMember[] = [];
-  const scanner = createJsonScanner(members(), undefined, VALUE_LIMIT);
+  const scanner = createJsonScanner(members(), VALUE_LIMIT);
   for await (const slice of slices(source)) {
     scanner.write(slice);
     if (found.length > 0) yield found;

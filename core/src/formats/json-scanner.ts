@@ -2,14 +2,12 @@ import { ByteWriter } from './byte-writer.js';
 
 /** The member and its value are passed over. */
 export const SKIP = 'skip';
-/** The bytes of the value go to the output as they are. */
-export const COPY = 'copy';
 
 /** Is given the value of a member; `undefined` when its text is longer than the scanner reads. */
 export type ValueReader = (value: unknown) => void;
 
-/** What becomes of the value of a member: pass over, copy, read whole, or visit its own members. */
-export type Instruction = typeof SKIP | typeof COPY | ValueReader | ObjectVisitor;
+/** The use of a member's value: pass over, read whole, or visit its own members. */
+export type Instruction = typeof SKIP | ValueReader | ObjectVisitor;
 
 /** Sees the members of one object, or the elements of one array, in the order of the text. */
 export interface ObjectVisitor {
@@ -19,10 +17,15 @@ export interface ObjectVisitor {
   member(key: string): Instruction;
   /** Called before each element when the value is an array. Absent: an array is as any other value. */
   element?(): Instruction;
+  /**
+   * Called with the place of each member once its value has ended: where its key begins (at the quote), where its value begins, and where
+   * that ends. Offsets in the text, in bytes.
+   */
+  ended?(key: string, start: number, valueStart: number, end: number): void;
   /** The object or array has ended. */
   leave?(): void;
   /** Called instead of all of these when the value is neither: what becomes of it. Absent: it is passed over. */
-  otherwise?(): typeof SKIP | typeof COPY | ValueReader;
+  otherwise?(): typeof SKIP | ValueReader;
 }
 
 /** The longest text of a value that a `ValueReader` is given where nothing else is said, in bytes. */
@@ -125,21 +128,21 @@ export interface JsonScanner {
  * without becoming a JavaScript value. Memory: one key or one read value, whatever the size of the text. Strict (RFC
  * 8259), but for the encoding: ill-formed UTF-8 in keys and read values becomes U+FFFD.
  * @param root visits the outermost value
- * @param output takes what is copied; absent: nothing is
  * @param readLimit the longest text of a value that a `ValueReader` is given, in bytes
  */
-export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter, readLimit = READ_LIMIT): JsonScanner {
+export function createJsonScanner(root: ObjectVisitor, readLimit = READ_LIMIT): JsonScanner {
   const scan: Scan = {
-    output,
     readLimit,
     captured: new ByteWriter(1024),
     isObject: new Uint8Array(DEPTH_LIMIT + 1),
     visitors: [],
+    places: [],
     step: VALUE,
     depth: 0,
     watched: 0,
     instruction: root,
-    target: undefined,
+    reads: false,
+    keyStart: 0,
     from: 0,
     inKey: false,
     inWatchedKey: false,
@@ -169,21 +172,24 @@ export function createJsonScanner(root: ObjectVisitor, output?: ByteWriter, read
  *     depth === watched: the scan stands directly in a visited object (or before the first byte)
  */
 interface Scan {
-  readonly output: ByteWriter | undefined;
   readonly readLimit: number;
   /** The key or the value that is being read. */
   readonly captured: ByteWriter;
   /** For every open container whether it is an object. */
   readonly isObject: Uint8Array;
   readonly visitors: ObjectVisitor[];
+  /** The member that is being read in each of them. */
+  readonly places: Place[];
   step: number;
   depth: number;
   watched: number;
   /** For the value that begins next, or is being read, in the innermost visited object. */
   instruction: Instruction;
-  /** Where the bytes of the current value go. */
-  target: ByteWriter | undefined;
-  /** Where in the current piece the bytes begin that are not yet in the target, or of the key. */
+  /** Whether the current value is read. */
+  reads: boolean;
+  /** Where the current key begins. */
+  keyStart: number;
+  /** Where in the current piece the bytes begin that are not yet captured. */
   from: number;
   /** Whether the current string is a key, and whether a visitor wants it. */
   inKey: boolean;
@@ -196,6 +202,13 @@ interface Scan {
   matched: number;
   /** Bytes in earlier pieces. */
   offset: number;
+}
+
+/** A member, as far as it was read. Offsets in the text. */
+interface Place {
+  key: string;
+  start: number;
+  valueStart: number;
 }
 
 function readPiece(scan: Scan, piece: Buffer): void {
@@ -249,6 +262,7 @@ function readPiece(scan: Scan, piece: Buffer): void {
           scan.inKey = true;
           scan.inWatchedKey = scan.depth === scan.watched;
           if (scan.inWatchedKey) {
+            scan.keyStart = scan.offset + at - 1;
             scan.captured.clear();
             scan.escaped = false;
             scan.from = at;
@@ -329,11 +343,13 @@ function readPiece(scan: Scan, piece: Buffer): void {
   scan.step = step;
   if (scan.inWatchedKey && (step === IN_STRING || step === IN_ESCAPE || step === IN_HEX)) {
     captureKey(scan, piece, length);
-  } else if (scan.target !== undefined) pass(scan, piece, length);
+  } else if (scan.reads) pass(scan, piece, length);
   scan.offset += length;
 }
 
 function beginValue(scan: Scan, byte: number, at: number): void {
+  const place = scan.places[scan.watched - 1];
+  if (place !== undefined) place.valueStart = scan.offset + at;
   if (scan.depth > 0 && scan.isObject[scan.depth] === 0) {
     scan.instruction = scan.visitors[scan.watched - 1]?.element?.() ?? SKIP;
   }
@@ -343,13 +359,10 @@ function beginValue(scan: Scan, byte: number, at: number): void {
     scan.instruction = instruction = instruction.otherwise?.() ?? SKIP;
   }
   scan.from = at;
-  if (instruction === SKIP) scan.target = undefined;
-  else if (instruction === COPY) scan.target = scan.output;
-  else {
-    scan.captured.clear();
-    scan.overflow = false;
-    scan.target = scan.captured;
-  }
+  scan.reads = instruction !== SKIP;
+  if (!scan.reads) return;
+  scan.captured.clear();
+  scan.overflow = false;
 }
 
 function open(scan: Scan, isObject: 0 | 1, at: number): void {
@@ -360,8 +373,9 @@ function open(scan: Scan, isObject: 0 | 1, at: number): void {
   const instruction = scan.instruction;
   if (scan.depth === scan.watched && typeof instruction === 'object') {
     scan.visitors.push(instruction);
+    scan.places.push({ key: '', start: 0, valueStart: 0 });
     scan.watched = depth;
-    scan.target = undefined;
+    scan.reads = false;
     instruction.enter?.();
   }
   scan.depth = depth;
@@ -373,9 +387,11 @@ function close(scan: Scan, piece: Buffer, end: number): number {
   const visited = scan.depth === scan.watched;
   scan.depth--;
   if (visited) {
+    scan.places.pop();
     scan.visitors.pop()?.leave?.();
     scan.watched--;
     scan.instruction = SKIP;
+    tellEnd(scan, end);
     return scan.depth === 0 ? AT_END : AFTER_VALUE;
   }
   return scan.depth === scan.watched ? endValue(scan, piece, end) : AFTER_VALUE;
@@ -387,13 +403,20 @@ function endScalar(scan: Scan, piece: Buffer, end: number): number {
 
 /** A value of a visited object, or the outermost one, has ended before the position `end`. */
 function endValue(scan: Scan, piece: Buffer, end: number): number {
-  if (scan.target !== undefined) {
+  if (scan.reads) {
     const reader = scan.instruction;
     if (typeof reader === 'function') reader(valueUpTo(scan, piece, end));
-    else pass(scan, piece, end);
-    scan.target = undefined;
+    scan.reads = false;
   }
+  tellEnd(scan, end);
   return scan.depth === 0 ? AT_END : AFTER_VALUE;
+}
+
+function tellEnd(scan: Scan, end: number): void {
+  const visitor = scan.visitors[scan.watched - 1];
+  if (visitor?.ended === undefined || scan.isObject[scan.depth] === 0) return;
+  const { key, start, valueStart } = scan.places[scan.watched - 1] as Place;
+  visitor.ended(key, start, valueStart, scan.offset + end);
 }
 
 /** The value that ends before `end`. Most lie in one piece, and need not be collected. */
@@ -406,12 +429,8 @@ function valueUpTo(scan: Scan, piece: Buffer, end: number): unknown {
 }
 
 function pass(scan: Scan, piece: Buffer, end: number): void {
-  const target = scan.target as ByteWriter;
-  if (target === scan.captured) {
-    scan.overflow ||= target.size + end - scan.from > scan.readLimit;
-    if (scan.overflow) return;
-  }
-  target.append(piece, scan.from, end);
+  scan.overflow ||= scan.captured.size + end - scan.from > scan.readLimit;
+  if (!scan.overflow) scan.captured.append(piece, scan.from, end);
 }
 
 function captureKey(scan: Scan, piece: Buffer, end: number): void {
@@ -429,6 +448,9 @@ function endKey(scan: Scan, piece: Buffer, end: number): void {
     text = scan.captured.toString();
   }
   const key = scan.escaped ? (JSON.parse(`"${text}"`) as string) : text;
+  const place = scan.places[scan.watched - 1] as Place;
+  place.key = key;
+  place.start = scan.keyStart;
   scan.instruction = (scan.visitors[scan.watched - 1] as ObjectVisitor).member(key);
 }
 

@@ -47,8 +47,6 @@ export interface ManifestReader {
   into(facts: ManifestFacts): void;
   /** Of a manifest; `undefined` for what is nothing of this. */
   member(key: string): Instruction | undefined;
-  /** Of its `dist`. */
-  dist(key: string): Instruction;
 }
 
 /** One reader serves all versions of a packument. */
@@ -97,10 +95,6 @@ export function createManifestReader(): ManifestReader {
       if (key === 'hasInstallScript') return (value) => void (facts.saysInstallScript = value === true);
       return undefined;
     },
-    dist(key) {
-      if (key !== 'attestations') return SKIP;
-      return (value) => void (facts.attested = value !== null && value !== false);
-    },
   };
 }
 
@@ -129,6 +123,7 @@ function levelOf({ attested, trustedPublisher }: ManifestFacts): NonNullable<Art
   return attested ? 'attested' : 'none';
 }
 
-function runsScripts({ scripts, buildsAddon, saysInstallScript }: ManifestFacts): boolean {
+/** Whether npm runs something when the version is installed. */
+export function runsScripts({ scripts, buildsAddon, saysInstallScript }: ManifestFacts): boolean {
   return saysInstallScript || buildsAddon || scripts.size > 0;
 }

@@ -12,10 +12,12 @@ import {
 } from '@entrepot/core';
 import { JsonFormatError, malformed, type ObjectVisitor, scanJson, SKIP, WorkTurns } from '@entrepot/core/formats';
 import type { Parsed, Resource } from '@entrepot/core/plugin';
+import { Layout, type UrlPlace } from './layout.js';
 import {
   createManifestReader,
   emptyManifest,
   manifestFacts,
+  runsScripts,
   newDependencies,
   type ManifestFacts,
 } from './manifest-facts.js';
@@ -39,6 +41,34 @@ const DEPENDENCY_DISTANCE = 30 * 86_400_000;
 const LICENSE_LIMIT = 256;
 /** The largest signature or attestation document, in bytes. */
 const SMALL_DOCUMENT_LIMIT = 16 * 1024 * 1024;
+
+/**
+ * The members of a version in the abbreviated form. Source: the registry's API documentation, "package metadata", and `libc`,
+ * which newer registries send. `hasInstallScript` is computed where it is missing.
+ */
+const ABBREVIATED: ReadonlySet<string> = new Set([
+  'name',
+  'version',
+  'deprecated',
+  'dependencies',
+  'acceptDependencies',
+  'optionalDependencies',
+  'devDependencies',
+  'peerDependencies',
+  'peerDependenciesMeta',
+  'bundleDependencies',
+  'bundledDependencies',
+  'bin',
+  'directories',
+  'dist',
+  'engines',
+  '_hasShrinkwrap',
+  'hasInstallScript',
+  'funding',
+  'cpu',
+  'os',
+  'libc',
+]);
 
 /** What is read of one version, still as the upstream spells it. */
 interface VersionFacts {
@@ -98,15 +128,27 @@ export async function parsePackument(
   const summaries = new Map<string, VersionSummary>();
   const published = new Map<string, number>();
   const summarise = createSummariser(name, upstreams);
+  const layout = new Layout();
 
   let facts: VersionFacts = emptyFacts();
-  let version = '';
+  let places = new VersionPlaces();
+  const attestations: ObjectVisitor = {
+    enter: () => void (facts.manifest.attested = true),
+    member: () => SKIP,
+    ended(key, _start, start, end) {
+      if (key === 'url') places.urls.push({ kind: 'attestations', start, end });
+    },
+    otherwise: () => (value) => void (facts.manifest.attested = value !== null && value !== false),
+  };
   const dist: ObjectVisitor = {
     member(key) {
       if (key === 'integrity') return (value) => void (facts.integrity = value);
       if (key === 'shasum') return (value) => void (facts.shasum = value);
       if (key === 'tarball') return (value) => void (facts.tarball = value);
-      return readManifest.dist(key);
+      return key === 'attestations' ? attestations : SKIP;
+    },
+    ended(key, _start, start, end) {
+      if (key === 'tarball') places.urls.push({ kind: 'tarball', start, end });
     },
   };
   const readManifest = createManifestReader();
@@ -123,7 +165,7 @@ export async function parsePackument(
       if (key === 'deprecated') return (value) => void (facts.deprecated = value);
       return SKIP;
     },
-    leave: () => void summaries.set(version, summarise(version, facts)),
+    ended: (key, start, _valueStart, end) => places.ended(key, start, end),
     otherwise() {
       throw new JsonFormatError('a version is not an object');
     },
@@ -132,10 +174,22 @@ export async function parsePackument(
     member(key) {
       if (summaries.size >= VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} versions`);
       if (summaries.has(key)) throw new JsonFormatError('it has a version twice');
-      version = key;
       facts = emptyFacts();
+      places = new VersionPlaces();
       readManifest.into(facts.manifest);
       return manifest;
+    },
+    ended(key, start, valueStart, end) {
+      summaries.set(key, summarise(key, facts));
+      layout.versions.push({
+        key,
+        start,
+        valueStart,
+        end,
+        urls: places.urls,
+        abbreviated: places.abbreviated,
+        addsInstallScript: !places.saysInstallScript && runsScripts(facts.manifest),
+      });
     },
     otherwise() {
       throw new JsonFormatError('"versions" is not an object');
@@ -145,14 +199,19 @@ export async function parsePackument(
     member(key) {
       if (published.size > VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} dates`);
       return (value) => {
+        if (key === 'modified') layout.modified = value;
         const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
         if (Number.isNaN(at)) published.delete(key);
         else published.set(key, at);
       };
     },
+    ended: (key, start, valueStart, end) => void layout.times.push({ key, start, valueStart, end }),
   };
   const tags: ObjectVisitor = {
-    member: () => SKIP,
+    member: (tag) => (version) => {
+      if (typeof version === 'string') layout.tags.set(tag, version);
+      else layout.tags.delete(tag);
+    },
     otherwise() {
       throw new JsonFormatError('"dist-tags" is not an object');
     },
@@ -166,6 +225,7 @@ export async function parsePackument(
       if (key === 'name') return (value) => void (foundName = value);
       return key === 'versions' ? versions : key === 'time' ? time : tags;
     },
+    ended: (key, start, valueStart, end) => void layout.members.push({ key, start, valueStart, end }),
     otherwise() {
       throw new JsonFormatError('it is not a JSON object');
     },
@@ -180,15 +240,17 @@ export async function parsePackument(
   if (foundName !== name) {
     throw malformed(`the packument of ${name}`, `expected "name" to be ${name}, found ${printName(foundName)}`);
   }
-  return collect(name, summaries, published);
+  layout.close();
+  return collect(name, layout, summaries, published);
 }
 
 async function collect(
   name: string,
+  layout: Layout,
   summaries: ReadonlyMap<string, VersionSummary>,
   published: ReadonlyMap<string, number>,
 ): Promise<Packument> {
-  const packument = new Packument(name);
+  const packument = new Packument(name, layout);
   const aliases: [string, ArtifactDescription][] = [];
   const turns = new WorkTurns();
   const dated = new Map<string, DatedVersion>();
@@ -238,18 +300,20 @@ function branchOf(version: string): string {
 /** A packument that was read: its versions, and the tarballs and attestations of each. */
 export class Packument implements Parsed {
   readonly name: string;
+  readonly layout: Layout;
   /** The descriptions of its versions, in its order. */
   readonly versions = new Map<string, ArtifactDescription>();
   unlisted: Parsed['unlisted'];
   readonly #byKey = new Map<string, ArtifactDescription>();
 
-  constructor(name: string) {
+  constructor(name: string, layout: Layout) {
     this.name = name;
+    this.layout = layout;
   }
 
   /** Bytes in memory, about. */
   get weight(): number {
-    return 600 * this.#byKey.size;
+    return 600 * this.#byKey.size + 8 * this.layout.size;
   }
 
   describe(key: string): ArtifactDescription | undefined {
@@ -272,6 +336,23 @@ export class Packument implements Parsed {
   addAlias(file: string, description: ArtifactDescription): void {
     const key = tarballKey(this.name, file);
     if (!this.#byKey.has(key)) this.#byKey.set(key, description);
+  }
+}
+
+/** The places in one version, while it is read. */
+class VersionPlaces {
+  readonly urls: UrlPlace[] = [];
+  readonly abbreviated: number[] = [];
+  saysInstallScript = false;
+  #isRun = false;
+
+  ended(key: string, start: number, end: number): void {
+    if (key === 'hasInstallScript') this.saysInstallScript = true;
+    const isKept = ABBREVIATED.has(key);
+    // Neighbours are written as one run, with the comma between them.
+    if (isKept && this.#isRun) this.abbreviated[this.abbreviated.length - 1] = end;
+    else if (isKept) this.abbreviated.push(start, end);
+    this.#isRun = isKept;
   }
 }
 

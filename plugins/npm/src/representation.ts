@@ -1,70 +1,32 @@
-import { EntrepotError, type Content, type DocumentBytes } from '@entrepot/core';
-import {
-  type ByteWriter,
-  createOutput,
-  type Instruction,
-  JsonFormatError,
-  JsonWriter,
-  malformed,
-  type ObjectVisitor,
-  rewriteJson,
-  scanJson,
-  SKIP,
-  WorkTurns,
-} from '@entrepot/core/formats';
+import { EntrepotError, type DocumentBytes } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 import type { RenderRequest } from '@entrepot/core/plugin';
-import { INSTALL_SCRIPTS } from './manifest-facts.js';
+import type { Place, VersionPlace } from './layout.js';
 import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
+import { writePieces, type Piece } from './pieces.js';
 import { createTagMover, type Candidate } from './tags.js';
 
 /** The variants of a stored packument: the whole, npm's abbreviated form, the dist-tags, one version. */
 export type PackumentVariant = 'full' | 'abbreviated' | 'dist-tags' | `version:${string}`;
 
-/**
- * The members of a version in the abbreviated form. Source: the registry's API documentation, "package metadata", and `libc`,
- * which newer registries send. `hasInstallScript` is computed where it is missing.
- */
-const ABBREVIATED: ReadonlySet<string> = new Set([
-  'name',
-  'version',
-  'deprecated',
-  'dependencies',
-  'acceptDependencies',
-  'optionalDependencies',
-  'devDependencies',
-  'peerDependencies',
-  'peerDependenciesMeta',
-  'bundleDependencies',
-  'bundledDependencies',
-  'bin',
-  'directories',
-  'dist',
-  'engines',
-  '_hasShrinkwrap',
-  'hasInstallScript',
-  'funding',
-  'cpu',
-  'os',
-  'libc',
-]);
+/** The members of the abbreviated form. */
+const ABBREVIATED_ROOT: ReadonlySet<string> = new Set(['name', 'modified', 'versions', 'time', 'dist-tags']);
 
 /** What policy leaves of a packument. */
 interface Listing {
   isRefused(version: string): boolean;
-  /** Whether the packument has the version, refused or not. */
-  has(version: string): boolean;
-  /** Why `version` is refused. */
+  /** Explains why `version` is refused. */
   reason(version: string): string | undefined;
-  /** Why versions are gone, where some are: npm prints it to who asks for one of them. */
+  /** The reasons why versions are gone, where some are: npm prints them to who asks for one of them. */
   readonly restrictions: { readonly message: string; readonly versions: Readonly<Record<string, object>> } | undefined;
-  /** Where `tag` points, given where the upstream points it; `undefined` when nowhere. */
+  /** Finds the version that `tag` points to, given where the upstream points it; `undefined`: the tag is dropped. */
   target(tag: string, version: string): string | undefined;
 }
 
 /**
  * Renders the variant of a stored packument that a client asks for: tarballs and attestations lead to `baseUrl`, versions that policy
- * refuses are gone with their dates, and tags to them point elsewhere. All else is kept.
+ * refuses are gone with their dates, and tags to them point elsewhere. All else is kept, byte for byte.
  * @throws EntrepotError `not-found` for a version or tag that is not there, `policy-denied` when policy leaves nothing
  */
 export async function renderPackument(
@@ -72,26 +34,23 @@ export async function renderPackument(
   request: RenderRequest,
 ): Promise<DocumentBytes> {
   if (packument === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
-  const { content, baseUrl } = request;
-  const { name } = packument;
+  const { name, layout, versions } = packument;
   const variant = (request.resource.variant ?? 'full') as PackumentVariant;
   const listing = await listVersions(packument, request);
-  const output = createOutput();
-  const json = new JsonWriter(output);
-  const parts = createParts(json, name, baseUrl, listing);
-
-  if (variant === 'full') return guarded(name, rewriteJson(content, fullVisitor(json, parts), output));
-  if (variant === 'abbreviated') return guarded(name, rewriteJson(content, abbreviatedVisitor(json, parts), output));
-  if (variant === 'dist-tags') return guarded(name, rewriteTags(content, parts.tags, output));
+  const form = new Form(packument, request.baseUrl, listing);
+  if (variant === 'dist-tags') return [form.tags()];
+  if (variant === 'full') return writePieces(request.content, form.whole());
+  if (variant === 'abbreviated') return writePieces(request.content, form.abbreviated());
   const wanted = variant.slice('version:'.length);
-  const version = listing.has(wanted) ? wanted : await resolveTag(content, wanted, listing);
-  if (version === undefined) throw new EntrepotError('not-found', `version not found: ${name}@${wanted}`);
+  const tagged = layout.tags.get(wanted);
+  const version = versions.has(wanted) ? wanted : tagged && listing.target(wanted, tagged);
+  const place = version === undefined ? undefined : layout.versions.find(({ key }) => key === version);
+  if (version === undefined || place === undefined)
+    throw new EntrepotError('not-found', `version not found: ${name}@${wanted}`);
   if (listing.isRefused(version)) {
     throw new EntrepotError('policy-denied', listing.reason(version) ?? `policy refuses ${name}@${version}`);
   }
-  parts.setVersion(version);
-  const manifest = noting(parts.manifest);
-  return guarded(name, rewriteJson(content, only('versions', only(version, manifest)), output, manifest.isDone));
+  return writePieces(request.content, form.edited(place, place.valueStart, place.end));
 }
 
 /** Asks policy about every version, a turn at a time: a rule set can be slow. */
@@ -119,7 +78,6 @@ async function listVersions({ name, versions }: Packument, { admits, refusal }: 
   const move = createTagMover(left);
   return {
     isRefused: (version) => refused.has(version),
-    has: (version) => versions.has(version),
     reason,
     restrictions: refused.size === 0 ? undefined : restrictionsOf(name, [...refused], reason),
     target: (tag, version) => (refused.has(version) ? move(tag, version) : version),
@@ -147,168 +105,113 @@ function restrictionsOf(
   return { message, versions };
 }
 
-/** The parts of a packument that several representations have. */
-interface Parts {
-  readonly tags: ObjectVisitor;
-  readonly manifest: ObjectVisitor;
-  readonly dist: ObjectVisitor;
-  /** Says which version the next `manifest` or `dist` is of. */
-  setVersion(version: string): void;
-  versions(manifest: ObjectVisitor): ObjectVisitor;
-  readonly isRestricted: boolean;
-  /** Writes what is refused, where anything is. */
-  restrictions(): void;
-  time(member?: (key: string) => Instruction): ObjectVisitor;
-}
+/** The pieces that the representations of one packument are made of. */
+class Form {
+  readonly #packument: Packument;
+  readonly #baseUrl: string;
+  readonly #listing: Listing;
 
-function createParts(json: JsonWriter, name: string, baseUrl: string, listing: Listing): Parts {
-  let current = '';
-  const attestations = json.object((key) => {
-    if (key !== 'url') return json.copy(key);
-    // npm takes the path of this URL only and joins it to the origin of the registry.
-    json.member(key, `${baseUrl}/-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(current)}`);
-    return SKIP;
-  });
-  const dist = json.object((key) => {
-    if (key === 'attestations') return json.visit(key, attestations);
-    if (key !== 'tarball') return json.copy(key);
-    json.member(key, `${baseUrl}/${tarballPath(name, tarballFile(name, current))}`);
-    return SKIP;
-  });
-  return {
-    dist,
-    manifest: json.object((key) => (key === 'dist' ? json.visit(key, dist) : json.copy(key))),
-    tags: json.object((tag) => (version) => {
-      const target = typeof version === 'string' ? listing.target(tag, version) : undefined;
-      if (target !== undefined) json.member(tag, target);
-    }),
-    setVersion(version) {
-      current = version;
-    },
-    isRestricted: listing.restrictions !== undefined,
-    restrictions() {
-      if (listing.restrictions !== undefined) json.member('policyRestrictions', listing.restrictions);
-    },
-    versions: (manifest) =>
-      json.object((version) => {
-        if (listing.isRefused(version)) return SKIP;
-        current = version;
-        return json.visit(version, manifest);
-      }),
-    time: (member = (key) => json.copy(key)) => json.object((key) => (listing.isRefused(key) ? SKIP : member(key))),
-  };
-}
+  constructor(packument: Packument, baseUrl: string, listing: Listing) {
+    this.#packument = packument;
+    this.#baseUrl = baseUrl;
+    this.#listing = listing;
+  }
 
-function fullVisitor(json: JsonWriter, parts: Parts): ObjectVisitor {
-  const versions = parts.versions(parts.manifest);
-  const time = parts.time();
-  return json.object((key) => {
-    if (key === 'versions') return json.visit(key, versions);
-    if (key === 'time') return json.visit(key, time);
-    if (key === 'dist-tags') return json.visit(key, parts.tags);
-    return key === 'policyRestrictions' && parts.isRestricted ? SKIP : json.copy(key);
-  }, parts.restrictions);
-}
+  *whole(): Generator<Piece> {
+    const { restrictions } = this.#listing;
+    const isKept = ({ key }: Place): boolean => key !== 'policyRestrictions' || restrictions === undefined;
+    const more = restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`];
+    yield* this.#object(this.#packument.layout.members.filter(isKept), (one) => this.#rootMember(one, false), more);
+  }
 
-function abbreviatedVisitor(json: JsonWriter, parts: Parts): ObjectVisitor {
-  let knowsScripts = false;
-  let buildsAddon = false;
-  const installScripts = new Set<string>();
-  const scripts: ObjectVisitor = {
-    enter: () => installScripts.clear(),
-    member(key) {
-      if (!INSTALL_SCRIPTS.has(key)) return SKIP;
-      return (script) => {
-        // Undefined: too long to be read, but there.
-        if (script === undefined || (typeof script === 'string' && script !== '')) installScripts.add(key);
-        else installScripts.delete(key);
-      };
-    },
-  };
-  const manifest = json.object(
-    (key) => {
-      if (key === 'dist') return json.visit(key, parts.dist);
-      if (key === 'scripts') return scripts;
-      if (key === 'gypfile') return (value) => void (buildsAddon = value === true);
-      knowsScripts ||= key === 'hasInstallScript';
-      return ABBREVIATED.has(key) ? json.copy(key) : SKIP;
-    },
-    () => {
-      if (!knowsScripts && (buildsAddon || installScripts.size > 0)) json.member('hasInstallScript', true);
-    },
-  );
-  const versions = parts.versions({
-    ...manifest,
-    enter() {
-      knowsScripts = buildsAddon = false;
-      installScripts.clear();
-      manifest.enter?.();
-    },
-  });
+  *abbreviated(): Generator<Piece> {
+    const { members, modified } = this.#packument.layout;
+    const { restrictions } = this.#listing;
+    const knowsModified = members.some(({ key }) => key === 'modified');
+    const kept = members.filter(({ key }) => ABBREVIATED_ROOT.has(key));
+    yield* this.#object(kept, (place) => this.#rootMember(place, true), [
+      ...(!knowsModified && typeof modified === 'string' ? [`"modified":${JSON.stringify(modified)}`] : []),
+      ...(restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`]),
+    ]);
+  }
 
-  let knowsModified = false;
-  let modified: unknown;
-  const time = parts.time((key) => {
-    if (key !== 'modified') return json.copy(key);
-    return (value) => {
-      modified = value;
-      json.member(key, value ?? null);
-    };
-  });
-  return json.object(
-    (key) => {
-      if (key === 'versions') return json.visit(key, versions);
-      if (key === 'time') return json.visit(key, time);
-      if (key === 'dist-tags') return json.visit(key, parts.tags);
-      knowsModified ||= key === 'modified';
-      return key === 'name' || key === 'modified' ? json.copy(key) : SKIP;
-    },
-    () => {
-      if (!knowsModified && typeof modified === 'string') json.member('modified', modified);
-      parts.restrictions();
-    },
-  );
-}
+  /** The dist-tags that are left, as text. */
+  tags(): string {
+    const left = new Map<string, string>();
+    for (const [tag, version] of this.#packument.layout.tags) {
+      const target = this.#listing.target(tag, version);
+      if (target !== undefined) left.set(tag, target);
+    }
+    return `{${Array.from(left, ([tag, version]) => `${JSON.stringify(tag)}:${JSON.stringify(version)}`).join(',')}}`;
+  }
 
-/** Sees only the member `wanted`, and writes nothing around it. */
-function only(wanted: string, visitor: ObjectVisitor): ObjectVisitor {
-  return { member: (key) => (key === wanted ? visitor : SKIP) };
-}
+  /** The bytes from `start` to `end`, which lie within a version, with its URLs leading here. */
+  *edited({ key, urls }: VersionPlace, start: number, end: number): Generator<Piece> {
+    let from = start;
+    for (const url of urls) {
+      if (url.start < start || url.end > end) continue;
+      yield [from, url.start];
+      yield JSON.stringify(url.kind === 'tarball' ? this.#tarballUrl(key) : this.#attestationsUrl(key));
+      from = url.end;
+    }
+    yield [from, end];
+  }
 
-/** `visitor`, and whether it has seen its object to the end. */
-function noting(visitor: ObjectVisitor): ObjectVisitor & { isDone(): boolean } {
-  let done = false;
-  return {
-    ...visitor,
-    leave() {
-      visitor.leave?.();
-      done = true;
-    },
-    isDone: () => done,
-  };
-}
+  *#rootMember(place: Place, isAbbreviated: boolean): Generator<Piece> {
+    const { versions, times } = this.#packument.layout;
+    const isLeft = ({ key }: Place): boolean => !this.#listing.isRefused(key);
+    if (place.key === 'dist-tags') {
+      yield [place.start, place.valueStart];
+      yield this.tags();
+    } else if (place.key === 'versions') {
+      yield [place.start, place.valueStart];
+      yield* this.#object(versions.filter(isLeft), (version) =>
+        isAbbreviated ? this.#abbreviatedVersion(version) : this.edited(version, version.start, version.end),
+      );
+    } else if (place.key === 'time' && this.#listing.restrictions !== undefined) {
+      yield [place.start, place.valueStart];
+      yield* this.#object(times.filter(isLeft), ({ start, end }) => [[start, end]]);
+    } else yield [place.start, place.end];
+  }
 
-async function* rewriteTags(content: Content, tags: ObjectVisitor, output: ByteWriter): AsyncGenerator<Buffer> {
-  const noted = noting(tags);
-  yield* rewriteJson(content, only('dist-tags', noted), output, noted.isDone);
-  if (!noted.isDone()) yield Buffer.from('{}');
-}
+  *#abbreviatedVersion(place: VersionPlace): Generator<Piece> {
+    const { start, valueStart, abbreviated, addsInstallScript } = place;
+    yield [start, valueStart];
+    yield '{';
+    for (let at = 0; at < abbreviated.length; at += 2) {
+      if (at > 0) yield ',';
+      yield* this.edited(place, abbreviated[at] as number, abbreviated[at + 1] as number);
+    }
+    if (addsInstallScript) yield abbreviated.length > 0 ? ',"hasInstallScript":true' : '"hasInstallScript":true';
+    yield '}';
+  }
 
-/** The version to which the tag `wanted` points. */
-async function resolveTag(content: Content, wanted: string, listing: Listing): Promise<string | undefined> {
-  let target: unknown;
-  const tags = noting({ member: (tag) => (tag === wanted ? (value) => void (target = value) : SKIP) });
-  await scanJson(content, only('dist-tags', tags), tags.isDone);
-  const version = typeof target === 'string' ? listing.target(wanted, target) : undefined;
-  return version !== undefined && listing.has(version) ? version : undefined;
-}
+  *#object<P extends Place>(
+    places: readonly P[],
+    member: (place: P) => Iterable<Piece>,
+    more: readonly string[] = [],
+  ): Generator<Piece> {
+    yield '{';
+    let isFirst = true;
+    for (const place of places) {
+      if (!isFirst) yield ',';
+      isFirst = false;
+      yield* member(place);
+    }
+    for (const text of more) {
+      yield isFirst ? text : `,${text}`;
+      isFirst = false;
+    }
+    yield '}';
+  }
 
-/** Stored packuments were checked by `describe`; one that is malformed all the same is not passed on as if it were whole. */
-async function* guarded(name: string, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    if (error instanceof JsonFormatError) throw malformed(`the packument of ${name}`, error.message, error);
-    throw error;
+  #tarballUrl(version: string): string {
+    const { name } = this.#packument;
+    return `${this.#baseUrl}/${tarballPath(name, tarballFile(name, version))}`;
+  }
+
+  /** npm takes the path of this URL only and joins it to the origin of the registry. */
+  #attestationsUrl(version: string): string {
+    return `${this.#baseUrl}/-/npm/v1/attestations/${escapedName(this.#packument.name)}@${encodeSegment(version)}`;
   }
 }

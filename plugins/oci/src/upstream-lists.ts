@@ -1,17 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EntrepotError, type Content, type ProducedFile, type RenderedDocument } from '@entrepot/core';
-import {
-  ByteWriter,
-  COPY,
-  createJsonScanner,
-  JsonFormatError,
-  malformed,
-  SKIP,
-  slices,
-  sortedInTurns,
-  WorkTurns,
-} from '@entrepot/core/formats';
+import { JsonFormatError, malformed, scanJson, SKIP, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import type { Parsed, ProduceContext, RenderRequest, Resource } from '@entrepot/core/plugin';
 import { z } from 'zod';
 import { nextTarget } from './links.js';
@@ -175,24 +165,19 @@ function compare(one: string, other: string): number {
 
 /** Reads a list of names at the top of a JSON object in turns: one may have a million of them. */
 async function readNames(content: Content, { key }: Resource, member: string): Promise<NameList> {
-  const list = new ByteWriter(STRETCH);
-  const scanner = createJsonScanner(
-    {
-      member(name) {
-        if (name !== member) return SKIP;
-        list.clear();
-        return COPY;
+  let place: readonly [start: number, end: number] = [0, 0];
+  try {
+    await scanJson(content, {
+      member: () => SKIP,
+      ended(name, _start, start, end) {
+        if (name === member) place = [start, end];
       },
       otherwise() {
         throw new JsonFormatError('expected an object');
       },
-    },
-    list,
-  );
-  try {
-    for await (const slice of slices(content.stream())) scanner.write(slice);
-    scanner.end();
-    const names = await namesIn(list.take());
+    });
+    const bytes = await content.bytes(content.size);
+    const names = await namesIn(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(...place));
     return { names, weight: content.size + names.length * STRING_BYTES };
   } catch (error) {
     throw error instanceof EntrepotError ? error : malformed(key, `expected JSON with ${member}`, error);
