@@ -1,26 +1,9 @@
 import type { TextDecoder } from 'node:util';
-import { ChartError, printed } from './chart-error.js';
-import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
-import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
-import { isTime, readIndexEntry, type IndexEntry } from './index-fragment.js';
-import { newestFirst } from './version-order.js';
-import { Budget, parseYaml, scalarText, textDecoder } from './yaml-text.js';
-
-/** A version of a chart of an upstream index. */
-export interface UpstreamVersion {
-  /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
-  readonly path: string;
-  /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
-  readonly locations: readonly string[];
-  /** The entry for clients; its URL is `path`. */
-  readonly entry: IndexEntry;
-}
-
-/** A chart of an upstream index, or a part of its versions: newest first, parts follow each other. */
-export interface UpstreamChart {
-  readonly name: string;
-  readonly versions: readonly UpstreamVersion[];
-}
+import { ChartError } from './chart-error.js';
+import { ChartLines } from './chart-lines.js';
+import { isFields, type Fields } from './chart-metadata.js';
+import { isTime } from './index-fragment.js';
+import { parseYaml, scalarText, textDecoder } from './yaml-text.js';
 
 /** Totals of an index. */
 export interface IndexSummary {
@@ -39,41 +22,22 @@ const CHUNK = 64 * 1024;
 const JSON_START = /^\s*\{/;
 /** Characters of an index besides its entries. */
 const LARGEST_HEAD = 1024 * 1024;
-/** Characters of one line of the result, about. */
-const LINE = 256 * 1024;
-/** Nodes and characters of one version, an icon included. A larger one is shown without its decoration. */
-const LARGEST_ENTRY = 2 * 1024 * 1024;
-/** Fields of a version that helm only shows. */
-const DECORATION: ReadonlySet<string> = new Set([
-  'annotations',
-  'description',
-  'icon',
-  'keywords',
-  'maintainers',
-  'sources',
-]);
-/** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
-const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
 /**
- * Reads an upstream's index piece by piece, and gives each chart as one or more lines of JSON (`UpstreamChart`).
+ * Reads an upstream's index piece by piece, and gives lines of `ChartLines`.
  *
  * The YAML that helm and ChartMuseum write is cut where a chart or a version begins, and each cut is given to the YAML
- * parser: memory holds one chart. What does not look so (JSON, flow style, an anchor that another chart refers to) is
- * an `UnusualIndex`, and is to be read as a whole by another `IndexParser`, which leaves out what was given before.
+ * parser: memory holds one chart. Other forms (JSON, flow style, an anchor that another chart refers to) are an
+ * `UnusualIndex`, and are read as a whole after `startOver`.
  */
 export class IndexParser {
-  readonly #indexUrl: string;
-  readonly #whole: boolean;
-  readonly #given: ReadonlySet<string>;
-  readonly #paths = new ChartPaths();
-  readonly #names = new Set<string>();
-  readonly #count = { charts: 0, versions: 0, skipped: 0, generated: undefined as string | undefined };
-  readonly #text: string[] = [];
-  /** Bytes that were read, and nodes and characters that they came to. */
+  readonly #charts: ChartLines;
+  #generated: string | undefined;
+  /** Bytes that were read. */
   #size = 0;
-  #spent = 0;
   #decoder: TextDecoder | undefined;
+  /** All text, once it is read as a whole. */
+  #whole: string[] | undefined;
   #rest = '';
   /** `head`: before and after the entries. */
   #part: 'start' | 'head' | 'entries' = 'start';
@@ -84,24 +48,21 @@ export class IndexParser {
   #chart: { readonly name: string; readonly versions: unknown[]; readonly closed: boolean } | undefined;
   #chunk: string[] = [];
   #chunkLength = 0;
-  #lines: Buffer[] = [];
-  /** The charts whose lines are in `#lines`. */
-  #pending: string[] = [];
 
-  /** @param given present: the index is read as a whole, without these charts */
-  constructor(indexUrl: string, given?: ReadonlySet<string>) {
-    this.#indexUrl = indexUrl;
-    this.#whole = given !== undefined;
-    this.#given = given ?? new Set();
-  }
-
-  /** The charts whose lines were returned. */
-  get given(): ReadonlySet<string> {
-    return new Set([...this.#names].filter((name) => !this.#pending.includes(name)));
+  /** @param indexUrl its own URL, which relative URLs are resolved against */
+  constructor(indexUrl: string) {
+    this.#charts = new ChartLines(indexUrl);
   }
 
   get summary(): IndexSummary {
-    return this.#count;
+    return { ...this.#charts.count, generated: this.#generated };
+  }
+
+  /** Reads the index from its start as a whole, without the charts that were read already. */
+  startOver(): void {
+    this.#whole = [];
+    this.#decoder = undefined;
+    this.#size = 0;
   }
 
   /**
@@ -112,30 +73,24 @@ export class IndexParser {
     this.#size += piece.length;
     this.#decoder ??= textDecoder(piece);
     const text = this.#decode(piece, true);
-    if (this.#whole) this.#text.push(text);
-    else this.#split(text);
-    return this.#handOut();
+    if (this.#whole === undefined) this.#split(text);
+    else this.#whole.push(text);
+    return this.#charts.take();
   }
 
-  /** The lines that are left. @throws ChartError | UnusualIndex */
+  /** Yields the lines that are left. @throws ChartError | UnusualIndex */
   *end(): Generator<Buffer> {
     const text = this.#decode(new Uint8Array(), false);
-    if (this.#whole) {
-      this.#text.push(text);
-      yield* this.#readWhole(this.#text.splice(0).join(''));
+    if (this.#whole !== undefined) {
+      yield* this.#readWhole([...this.#whole.splice(0), text].join(''));
       return;
     }
     this.#split(`${text}\n`);
     this.#closeChart();
-    yield* this.#handOut();
+    yield* this.#charts.take();
     const head = parseCut(this.#head) ?? {};
-    this.#count.generated = timeOf(head);
+    this.#generated = timeOf(head);
     checkHead(isFields(head) ? { ...head, entries: this.#hasEntries ? {} : undefined } : head);
-  }
-
-  #handOut(): Buffer[] {
-    this.#pending = [];
-    return this.#lines.splice(0);
   }
 
   #decode(piece: Uint8Array, stream: boolean): string {
@@ -148,12 +103,11 @@ export class IndexParser {
 
   *#readWhole(text: string): Generator<Buffer> {
     const index = parseIndex(text);
-    checkHead(index);
-    this.#count.generated = timeOf(index);
-    for (const [name, versions] of Object.entries((index as Fields)['entries'] ?? {})) {
-      this.#give(name, versions ?? []);
-      const lines = this.#handOut();
-      if (!this.#given.has(name)) yield* lines;
+    const entries = checkHead(index);
+    this.#generated = timeOf(index);
+    for (const [name, versions] of Object.entries(entries)) {
+      if (!this.#charts.has(name)) this.#charts.add(name, versions ?? [], this.#size);
+      yield* this.#charts.take();
     }
   }
 
@@ -244,89 +198,13 @@ export class IndexParser {
     this.#parseChunk();
     const { name, versions } = this.#chart;
     this.#chart = undefined;
-    this.#give(name, versions);
-  }
-
-  /** Makes the lines of one chart. */
-  #give(name: string, list: unknown): void {
-    if (!Array.isArray(list)) throw new ChartError(`${printed(name)}: expected a list of versions`);
-    if (this.#names.has(name)) throw new ChartError(`expected ${printed(name)} once in the index, found it twice`);
-    this.#names.add(name);
-    this.#pending.push(name);
-    const entries: IndexEntry[] = [];
-    for (const member of list) {
-      const entry = this.#readVersion(member);
-      if (entry !== undefined) entries.push(entry);
-      if (this.#spent > EXPANSION.factor * this.#size + EXPANSION.besides) {
-        throw new ChartError('the index expands to more than is allowed');
-      }
-    }
-    const seen = new Set<string>();
-    let parts: string[] = [];
-    let size = 0;
-    let given = 0;
-    const close = (): void => {
-      if (parts.length > 0)
-        this.#lines.push(Buffer.from(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`));
-      parts = [];
-      size = 0;
-    };
-    for (const entry of newestFirst(entries)) {
-      const version = this.#place(entry, seen);
-      if (version === undefined) continue;
-      const part = JSON.stringify(version);
-      parts.push(part);
-      size += part.length;
-      given += 1;
-      if (size >= LINE) close();
-    }
-    close();
-    this.#count.charts += given > 0 ? 1 : 0;
-    this.#count.versions += given;
-    this.#count.skipped += list.length - given;
-  }
-
-  /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
-  #readVersion(member: unknown): IndexEntry | undefined {
-    if (!isFields(member)) return undefined;
-    const plain = withoutDecoration(member);
-    const isDecorated = Object.keys(plain).length < Object.keys(member).length;
-    return this.#readEntry(member) ?? (isDecorated ? this.#readEntry(plain) : undefined);
-  }
-
-  #readEntry(fields: Fields): IndexEntry | undefined {
-    // An index bounds its entries, however much its aliases expand to.
-    const budget = new Budget(Math.min(LARGEST_ENTRY, LARGEST_METADATA + this.#size));
-    try {
-      return readIndexEntry(fields, budget);
-    } catch (error) {
-      if (error instanceof ChartError) return undefined;
-      throw error;
-    } finally {
-      this.#spent += budget.spent;
-    }
-  }
-
-  #place(entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
-    const { name, version } = entry;
-    const identity = entry.digest ?? entry.urls.join(' ');
-    const locations = entry.urls
-      .map((url) => locateChart(url, this.#indexUrl, version))
-      .filter((location) => location !== undefined);
-    if (locations.length === 0 || seen.has(`${version} ${identity}`)) return undefined;
-    seen.add(`${version} ${identity}`);
-    const path = this.#paths.assign(name, version, identity);
-    return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+    this.#charts.add(name, versions, this.#size);
   }
 }
 
 function timeOf(head: unknown): string | undefined {
   const text = isFields(head) ? scalarText(head['generated']) : undefined;
   return text !== undefined && isTime(text) ? text : undefined;
-}
-
-function withoutDecoration(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !DECORATION.has(name.toLowerCase())));
 }
 
 /** Parses a part of the index. A fault may come from the cut: the whole decides. */
@@ -350,10 +228,12 @@ function parseIndex(text: string): unknown {
   return parseYaml(text, 'refuse');
 }
 
-/** @throws ChartError for a body that helm takes for no index: a login page */
-function checkHead(index: unknown): void {
+/**
+ * Gives the entries of an index.
+ * @throws ChartError for a body that helm takes for no index: a login page
+ */
+function checkHead(index: unknown): Fields {
   const entries = isFields(index) ? (index['entries'] ?? {}) : undefined;
-  if (!isFields(index) || !isFields(entries) || (index['apiVersion'] ?? '') === '') {
-    throw new ChartError('expected the index of a chart repository, with apiVersion and entries');
-  }
+  if (isFields(index) && isFields(entries) && (index['apiVersion'] ?? '') !== '') return entries;
+  throw new ChartError('expected the index of a chart repository, with apiVersion and entries');
 }

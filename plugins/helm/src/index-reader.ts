@@ -1,6 +1,7 @@
 import type { Content } from '@entrepot/core';
 import { ChartError } from './chart-error.js';
-import type { IndexSummary, UpstreamChart } from './index-parser.js';
+import type { UpstreamChart } from './chart-lines.js';
+import type { IndexSummary } from './index-parser.js';
 import type { YamlQuestion } from './yaml-task.js';
 import { withThread, type AskThread } from './yaml-thread.js';
 
@@ -22,7 +23,8 @@ export async function* readUpstreamIndex(
 ): AsyncGenerator<Uint8Array, IndexSummary> {
   if (content.size > LARGEST_INDEX) throw new ChartError(`expected an index of ${LARGEST_INDEX} bytes at most`);
   return yield* withThread(async function* (ask) {
-    const summary = (yield* readWith(ask, content, indexUrl, false)) ?? (yield* readWith(ask, content, indexUrl, true));
+    const opened = yield* readWith(ask, content, { ask: 'open', indexUrl });
+    const summary = opened ?? (yield* readWith(ask, content, { ask: 'again' }));
     if (summary === undefined) throw new Error('an index that is read as a whole is never unusual');
     return summary;
   });
@@ -33,14 +35,13 @@ export function parseUpstreamChart(line: Uint8Array): UpstreamChart {
   return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString()) as UpstreamChart;
 }
 
-/** Reads an index. `undefined`: it must be read as a whole, which leaves out the charts that were given. */
+/** Reads an index from its start. `undefined`: it must be read `again`. */
 async function* readWith(
   ask: AskThread,
   content: Pick<Content, 'stream'>,
-  indexUrl: string,
-  whole: boolean,
+  start: YamlQuestion,
 ): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
-  await ask({ ask: 'open', indexUrl, whole });
+  await ask(start);
   for await (const bytes of pieces(content.stream())) {
     if ((yield* answered(ask, { ask: 'piece', bytes })) === undefined) return undefined;
   }

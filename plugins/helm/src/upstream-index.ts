@@ -4,8 +4,9 @@ import type { ArtifactDescription, Content } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import type { Parsed } from '@entrepot/core/plugin';
 import { ChartError } from './chart-error.js';
+import type { UpstreamChart, UpstreamVersion } from './chart-lines.js';
 import { provenanceUrl } from './chart-url.js';
-import type { UpstreamChart, UpstreamVersion } from './index-parser.js';
+
 import { parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
 
 const deflate = promisify(deflateRaw);

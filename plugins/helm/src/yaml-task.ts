@@ -2,12 +2,15 @@ import { ChartError } from './chart-error.js';
 import { IndexParser, UnusualIndex, type IndexSummary } from './index-parser.js';
 import { Budget, decodeYaml, parseYaml } from './yaml-text.js';
 
-/** A question to a thread that reads YAML. An index: `open`, `piece`s, `end`; `next` after each while there is `more`. */
+/**
+ * A question to a thread that reads YAML. An index: `open`, `piece`s, `end`; `next` after each while there is `more`. One that is
+ * `unusual`: `again`, and all its `piece`s.
+ */
 export type YamlQuestion =
   | { readonly ask: 'json'; readonly bytes: Uint8Array }
-  | { readonly ask: 'open'; readonly indexUrl: string; readonly whole: boolean }
+  | { readonly ask: 'open'; readonly indexUrl: string }
   | { readonly ask: 'piece'; readonly bytes: Uint8Array }
-  | { readonly ask: 'end' | 'next' };
+  | { readonly ask: 'end' | 'next' | 'again' };
 
 /** The answer. `refused`: the YAML is at fault. */
 export type YamlAnswer =
@@ -29,22 +32,19 @@ export function answering(): (question: YamlQuestion) => YamlAnswer {
 
   function answer(question: YamlQuestion): YamlAnswer {
     if (question.ask === 'json') return { json: yamlAsJson(question.bytes) };
-    if (question.ask === 'open') {
-      parser = new IndexParser(question.indexUrl, question.whole ? (parser?.given ?? new Set()) : undefined);
-      rest = [].values();
-    }
+    if (question.ask === 'open') parser = new IndexParser(question.indexUrl);
     if (parser === undefined) throw new Error('no index is open');
+    if (question.ask === 'again') parser.startOver();
     if (question.ask === 'piece') rest = parser.push(question.bytes).values();
     if (question.ask === 'end') rest = parser.end();
-    const { summary } = parser;
     const lines: Uint8Array[] = [];
     for (let size = 0; size < ANSWER;) {
       const { done, value } = rest.next();
-      if (done === true) return { lines, more: false, summary };
+      if (done === true) return { lines, more: false, summary: parser.summary };
       lines.push(value);
       size += value.length;
     }
-    return { lines, more: true, summary };
+    return { lines, more: true, summary: parser.summary };
   }
 
   return (question) => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ChartError } from '../src/chart-error.js';
-import type { IndexSummary, UpstreamChart } from '../src/index-parser.js';
+import type { UpstreamChart } from '../src/chart-lines.js';
+import type { IndexSummary } from '../src/index-parser.js';
 import { LARGEST_INDEX, parseUpstreamChart, readUpstreamIndex } from '../src/index-reader.js';
 import { stream } from './fixtures.js';
 

@@ -1,0 +1,140 @@
+import { ChartError, printed } from './chart-error.js';
+import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
+import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
+import { readIndexEntry, type IndexEntry } from './index-fragment.js';
+import { newestFirst } from './version-order.js';
+import { Budget } from './yaml-text.js';
+
+/** A version of a chart of an upstream index. */
+export interface UpstreamVersion {
+  /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
+  readonly path: string;
+  /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
+  readonly locations: readonly string[];
+  /** The entry for clients; its URL is `path`. */
+  readonly entry: IndexEntry;
+}
+
+/** A chart of an upstream index, or a part of its versions: newest first, parts follow each other. */
+export interface UpstreamChart {
+  readonly name: string;
+  readonly versions: readonly UpstreamVersion[];
+}
+
+/** Characters of one line, about. */
+const LINE = 256 * 1024;
+/** Nodes and characters of one version, an icon included. A larger one is shown without its decoration. */
+const LARGEST_ENTRY = 2 * 1024 * 1024;
+/** Fields of a version that helm only shows. */
+const DECORATION: ReadonlySet<string> = new Set([
+  'annotations',
+  'description',
+  'icon',
+  'keywords',
+  'maintainers',
+  'sources',
+]);
+/** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
+const EXPANSION = { factor: 8, besides: 1024 * 1024 };
+
+/** Writes each chart of an index as one or more lines of JSON (`UpstreamChart`). */
+export class ChartLines {
+  readonly count = { charts: 0, versions: 0, skipped: 0 };
+  readonly #indexUrl: string;
+  readonly #paths = new ChartPaths();
+  readonly #names = new Set<string>();
+  #lines: Buffer[] = [];
+  /** Nodes and characters that the index came to. */
+  #spent = 0;
+
+  constructor(indexUrl: string) {
+    this.#indexUrl = indexUrl;
+  }
+
+  /** Takes the lines that are finished. */
+  take(): Buffer[] {
+    return this.#lines.splice(0);
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** @param size bytes of the index that were read */
+  add(name: string, list: unknown, size: number): void {
+    if (!Array.isArray(list)) throw new ChartError(`${printed(name)}: expected a list of versions`);
+    if (this.#names.has(name)) throw new ChartError(`expected ${printed(name)} once in the index, found it twice`);
+    this.#names.add(name);
+    const entries: IndexEntry[] = [];
+    for (const member of list) {
+      const entry = this.#readVersion(member, size);
+      if (entry !== undefined) entries.push(entry);
+      if (this.#spent > EXPANSION.factor * size + EXPANSION.besides)
+        throw new ChartError('the index expands to more than is allowed');
+    }
+    const given = this.#write(name, newestFirst(entries));
+    this.count.charts += given > 0 ? 1 : 0;
+    this.count.versions += given;
+    this.count.skipped += list.length - given;
+  }
+
+  /** @returns the number of versions that can be fetched */
+  #write(name: string, entries: readonly IndexEntry[]): number {
+    const seen = new Set<string>();
+    let parts: string[] = [];
+    let length = 0;
+    let given = 0;
+    const close = (): void => {
+      if (parts.length > 0)
+        this.#lines.push(Buffer.from(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`));
+      parts = [];
+      length = 0;
+    };
+    for (const entry of entries) {
+      const version = this.#place(entry, seen);
+      if (version === undefined) continue;
+      const part = JSON.stringify(version);
+      parts.push(part);
+      length += part.length;
+      given += 1;
+      if (length >= LINE) close();
+    }
+    close();
+    return given;
+  }
+
+  /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
+  #readVersion(member: unknown, size: number): IndexEntry | undefined {
+    if (!isFields(member)) return undefined;
+    const plain = Object.entries(member).filter(([name]) => !DECORATION.has(name.toLowerCase()));
+    const isDecorated = plain.length < Object.keys(member).length;
+    return (
+      this.#readEntry(member, size) ?? (isDecorated ? this.#readEntry(Object.fromEntries(plain), size) : undefined)
+    );
+  }
+
+  #readEntry(fields: Fields, size: number): IndexEntry | undefined {
+    // An index bounds its entries, however much its aliases expand to.
+    const budget = new Budget(Math.min(LARGEST_ENTRY, LARGEST_METADATA + size));
+    try {
+      return readIndexEntry(fields, budget);
+    } catch (error) {
+      if (error instanceof ChartError) return undefined;
+      throw error;
+    } finally {
+      this.#spent += budget.spent;
+    }
+  }
+
+  #place(entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
+    const { name, version } = entry;
+    const identity = entry.digest ?? entry.urls.join(' ');
+    const locations = entry.urls
+      .map((url) => locateChart(url, this.#indexUrl, version))
+      .filter((location) => location !== undefined);
+    if (locations.length === 0 || seen.has(`${version} ${identity}`)) return undefined;
+    seen.add(`${version} ${identity}`);
+    const path = this.#paths.assign(name, version, identity);
+    return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+  }
+}
