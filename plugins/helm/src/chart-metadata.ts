@@ -2,48 +2,6 @@ import { ChartError, printed } from './chart-error.js';
 import { parseChartVersion } from './version-order.js';
 import { Budget, scalarText } from './yaml-text.js';
 
-/** A maintainer of a chart. */
-export interface Maintainer {
-  readonly name?: string;
-  readonly email?: string;
-  readonly url?: string;
-}
-
-/** A chart that another one needs. */
-export interface Dependency {
-  readonly name: string;
-  readonly version?: string;
-  readonly repository: string;
-  readonly condition?: string;
-  readonly tags?: readonly string[];
-  readonly enabled?: true;
-  readonly 'import-values'?: readonly unknown[];
-  readonly alias?: string;
-}
-
-/** The metadata of a chart: the fields of Chart.yaml that helm knows, those that say something. Printable as JSON. */
-export interface ChartMetadata {
-  readonly name: string;
-  /** A version as `parseChartVersion` takes it. */
-  readonly version: string;
-  /** `v1`, `v2`; `v1` where the chart says nothing. */
-  readonly apiVersion: string;
-  readonly home?: string;
-  readonly sources?: readonly string[];
-  readonly description?: string;
-  readonly keywords?: readonly string[];
-  readonly maintainers?: readonly Maintainer[];
-  readonly icon?: string;
-  readonly condition?: string;
-  readonly tags?: string;
-  readonly appVersion?: string;
-  readonly deprecated?: true;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly kubeVersion?: string;
-  readonly dependencies?: readonly Dependency[];
-  readonly type?: 'application' | 'library';
-}
-
 /** Nodes and characters of one chart's metadata. */
 export const LARGEST_METADATA = 512 * 1024;
 const LONGEST_NAME = 250;
@@ -55,33 +13,62 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** A mapping of YAML or JSON, read field by field as helm does. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads each field of `ChartMetadata`, in the order in which they are written. */
-const READERS: { readonly [Name in keyof ChartMetadata]-?: (read: FieldReader) => ChartMetadata[Name] | undefined } = {
-  annotations: (read) => read.texts('annotations'),
-  apiVersion: (read) => read.exact('apiVersion') ?? 'v1',
-  appVersion: (read) => read.text('appVersion'),
-  condition: (read) => read.text('condition'),
-  dependencies: (read) => read.mappings('dependencies')?.map(readDependency),
-  deprecated: (read) => read.flag('deprecated'),
-  description: (read) => read.text('description'),
-  home: (read) => read.text('home'),
-  icon: (read) => read.text('icon'),
-  keywords: (read) => read.list('keywords'),
-  kubeVersion: (read) => read.text('kubeVersion'),
-  maintainers: (read) => read.mappings('maintainers')?.map(readMaintainer),
-  name: (read) => checkName(read.raw('name')),
-  sources: (read) => read.list('sources'),
-  tags: (read) => read.text('tags'),
+type Readers = Readonly<Record<string, (read: FieldReader, name: string) => unknown>>;
+/** Fields that were read. Those that are absent, or may be, are optional. */
+type ReadFields<All extends Readers> = {
+  readonly [Name in keyof All as undefined extends ReturnType<All[Name]> ? never : Name]: ReturnType<All[Name]>;
+} & {
+  readonly [Name in keyof All as undefined extends ReturnType<All[Name]> ? Name : never]?: NonNullable<
+    ReturnType<All[Name]>
+  >;
+};
+
+const text = (read: FieldReader, name: string) => read.text(name);
+const textOrEmpty = (read: FieldReader, name: string) => read.text(name) ?? '';
+const flag = (read: FieldReader, name: string) => read.flag(name);
+const list = (read: FieldReader, name: string) => read.list(name);
+
+const MAINTAINER = { email: text, name: text, url: text };
+/** The fields of a chart that another one needs. */
+const DEPENDENCY = {
+  alias: readAlias,
+  condition: text,
+  enabled: flag,
+  'import-values': (read: FieldReader, name: string) => read.values(name),
+  name: textOrEmpty,
+  repository: textOrEmpty,
+  tags: list,
+  version: text,
+};
+/** The fields of Chart.yaml that helm knows, in the order in which they are written. */
+const METADATA = {
+  annotations: (read: FieldReader, name: string) => read.texts(name),
+  apiVersion: (read: FieldReader, name: string) => read.exact(name) ?? 'v1',
+  appVersion: text,
+  condition: text,
+  dependencies: (read: FieldReader, name: string) => read.mappings(name)?.map((one) => readAll(DEPENDENCY, one)),
+  deprecated: flag,
+  description: text,
+  home: text,
+  icon: text,
+  keywords: list,
+  kubeVersion: text,
+  maintainers: (read: FieldReader, name: string) => read.mappings(name)?.map((one) => readAll(MAINTAINER, one)),
+  name: (read: FieldReader, name: string) => checkName(read.raw(name)),
+  sources: list,
+  tags: text,
   type: readType,
   version: readVersion,
 };
 
+/** The metadata of a chart, printable as JSON. `version` is one that `parseChartVersion` takes. */
+export type ChartMetadata = ReadFields<typeof METADATA>;
 /** The names of the fields of `ChartMetadata`. */
-export const METADATA_FIELDS: readonly string[] = Object.keys(READERS);
+export const METADATA_FIELDS: readonly string[] = Object.keys(METADATA);
 
 /**
  * Reads a chart's metadata, checked and cleaned as helm does when it loads a chart. Unknown fields are left out.
- * Stricter than helm with names: what is no printable text is refused, not cleaned, and so are backslashes, since the name
+ * Stricter than helm with names: text that cannot be printed is refused, not cleaned, and so are backslashes, since the name
  * becomes a part of file names.
  * @param aliases two dependencies of one name or alias: refused (charts), or ignored (indexes, as helm does)
  * @throws ChartError
@@ -91,19 +78,12 @@ export function readMetadata(
   aliases: 'refuse' | 'ignore' = 'refuse',
   budget = new Budget(LARGEST_METADATA),
 ): ChartMetadata {
-  const read = new FieldReader(fields, budget);
-  const fieldsRead = Object.entries(READERS).map(([name, reader]) => [name, reader(read)] as const);
-  const metadata = Object.fromEntries(
-    fieldsRead.filter(([, value]) => value !== undefined),
-  ) as unknown as ChartMetadata;
+  const metadata = readAll(METADATA, new FieldReader(fields, budget));
   if (aliases === 'refuse') refuseRepeated(metadata);
   return metadata;
 }
 
-/**
- * The name of a chart.
- * @throws ChartError for what is no name, or would lead out of a folder
- */
+/** Reads the name of a chart. @throws ChartError for one that would lead out of a folder, or cannot be printed */
 export function checkName(value: unknown): string {
   const name = scalarText(value) ?? '';
   const good = name !== '' && name !== '.' && name !== '..' && name.length <= LONGEST_NAME && !/[/\\]/.test(name);
@@ -126,7 +106,7 @@ export class FieldReader {
     this.#budget = budget;
   }
 
-  /** As it stands. As in Go, case does not matter where nothing has the exact name. */
+  /** Gives a value as it stands. As in Go, case does not matter where nothing has the exact name. */
   raw(name: string): unknown {
     if (Object.hasOwn(this.#fields, name)) return this.#fields[name] ?? undefined;
     const lower = name.toLowerCase();
@@ -134,7 +114,7 @@ export class FieldReader {
     return other === undefined ? undefined : (this.#fields[other] ?? undefined);
   }
 
-  /** Text that is not cleaned. */
+  /** Reads text without cleaning it. */
   exact(name: string): string | undefined {
     const value = this.raw(name);
     return value === undefined ? undefined : this.#textOf(name, value) || undefined;
@@ -175,7 +155,7 @@ export class FieldReader {
     return readers?.length === 0 ? undefined : readers;
   }
 
-  /** A list of anything. */
+  /** Reads a list of anything. */
   values(name: string): unknown[] | undefined {
     const values = this.#array(name)?.map((member) => this.#budget.plain(member));
     return values?.length === 0 ? undefined : values;
@@ -195,10 +175,9 @@ export class FieldReader {
   }
 }
 
-/** Leaves out the fields that are `undefined`. */
-function present<Result>(fields: { readonly [Key in keyof Result]: Result[Key] | undefined }): Result {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Result;
+function readAll<All extends Readers>(readers: All, read: FieldReader): ReadFields<All> {
+  const fields = Object.entries(readers).map(([name, reader]) => [name, reader(read, name)] as const);
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as ReadFields<All>;
 }
 
 function readVersion(read: FieldReader): string {
@@ -207,33 +186,18 @@ function readVersion(read: FieldReader): string {
   throw new ChartError(`${checkName(read.raw('name'))}: expected a version of semver.org, found ${printed(version)}`);
 }
 
-function readType(read: FieldReader): ChartMetadata['type'] {
+function readType(read: FieldReader): 'application' | 'library' | undefined {
   const type = read.exact('type');
   if (type === undefined || type === 'application' || type === 'library') return type;
   const name = checkName(read.raw('name'));
   throw new ChartError(`${name}: expected the type application or library, found ${printed(type)}`);
 }
 
-function readMaintainer(read: FieldReader): Maintainer {
-  return present({ email: read.text('email'), name: read.text('name'), url: read.text('url') });
-}
-
-function readDependency(read: FieldReader): Dependency {
-  const name = read.text('name') ?? '';
+function readAlias(read: FieldReader): string | undefined {
   const alias = read.exact('alias');
-  if (alias !== undefined && !ALIAS.test(alias)) {
-    throw new ChartError(`dependency ${printed(name)}: expected an alias of letters, digits, _ and -`);
-  }
-  return present({
-    alias,
-    condition: read.text('condition'),
-    enabled: read.flag('enabled'),
-    'import-values': read.values('import-values'),
-    name,
-    repository: read.text('repository') ?? '',
-    tags: read.list('tags'),
-    version: read.text('version'),
-  });
+  if (alias === undefined || ALIAS.test(alias)) return alias;
+  const name = printed(read.text('name') ?? '');
+  throw new ChartError(`dependency ${name}: expected an alias of letters, digits, _ and -`);
 }
 
 function refuseRepeated({ name: chart, dependencies = [] }: ChartMetadata): void {
@@ -245,7 +209,7 @@ function refuseRepeated({ name: chart, dependencies = [] }: ChartMetadata): void
   }
 }
 
-/** Text as helm cleans it: white space becomes a blank, what cannot be printed is dropped. */
+/** Cleans text as helm does: white space becomes a blank, characters that cannot be printed are dropped. */
 function cleaned(text: string): string {
   if (PRINTABLE_ASCII.test(text)) return text;
   return text.replaceAll(/\p{White_Space}/gu, ' ').replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '');

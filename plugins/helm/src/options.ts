@@ -12,6 +12,8 @@ const size = z.union([z.string(), z.number()], { error: bytes.expected }).transf
 const field = z.string().min(1).max(100);
 const count = z.number().int().positive();
 const repositoryId = z.string().regex(/^[A-Za-z0-9-]+$/, 'expected the ID that Artifact Hub shows');
+const flag = (what: string) => z.boolean().optional().describe(what);
+const printable = (pattern: RegExp, expected: string) => z.string().regex(pattern, expected).optional();
 
 /** The options of a Helm repository. */
 export const helmOptions = z
@@ -32,16 +34,10 @@ export const helmOptions = z
       .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
       .optional()
       .describe('What URLs of charts in the index begin with. Left out: they are relative to the index.'),
-    allowOverwrite: z
-      .boolean()
-      .optional()
-      .describe('Whether every upload may replace a version that exists. Default: `false`.'),
-    forceOverwrite: z.boolean().optional().describe('Whether an upload with `?force` may. Default: `true`.'),
-    api: z
-      .boolean()
-      .optional()
-      .describe('Whether there is `/api`, by which charts are pushed and listed. Default: `true`.'),
-    deletes: z.boolean().optional().describe('Whether charts can be deleted. Default: `true`.'),
+    allowOverwrite: flag('Whether every upload may replace a version that exists. Default: `false`.'),
+    forceOverwrite: flag('Whether an upload with `?force` may. Default: `true`.'),
+    api: flag('Whether there is `/api`, by which charts are pushed and listed. Default: `true`.'),
+    deletes: flag('Whether charts can be deleted. Default: `true`.'),
     maxUploadSize: size.optional().describe('The largest upload that is taken. Default: `20MiB`.'),
     maxObjects: count
       .optional()
@@ -55,20 +51,17 @@ export const helmOptions = z
       .union([repositoryId, z.record(z.string(), repositoryId)])
       .optional()
       .describe('The ID for `artifacthub-repo.yml`, or one for each tenant by its name.'),
-    corsAllowOrigin: z
-      .string()
-      .regex(/^[\x21-\x7e]+$/, 'expected an origin, or *')
-      .optional()
-      .describe('`Access-Control-Allow-Origin` of replies of `/api`.'),
+    corsAllowOrigin: printable(/^[\x21-\x7e]+$/, 'expected an origin, or *').describe(
+      '`Access-Control-Allow-Origin` of replies of `/api`.',
+    ),
     tokenRealm: z
       .url()
       .optional()
       .describe('Where clients without a token are sent for one. Left out: they are asked for a password.'),
-    tokenService: z
-      .string()
-      .regex(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, 'expected printable characters without quotes')
-      .optional()
-      .describe('The service that they ask it for. Default: the host of the repository.'),
+    tokenService: printable(
+      /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/,
+      'expected printable characters without quotes',
+    ).describe('The service that they ask it for. Default: the host of the repository.'),
   })
   .transform((written) => ({
     ...written,
