@@ -1,4 +1,4 @@
-import { CLOCK, EntrepotError, type RequestHead, type SharedAnswer } from '@entrepot/core';
+import { CLOCK, type RequestHead, type SharedAnswer } from '@entrepot/core';
 import { defineProtocolPlugin } from '@entrepot/core/plugin';
 import { challenge } from './challenge.js';
 import { CHANGE_CLASSES } from './changes.js';
@@ -6,7 +6,7 @@ import { clientSetup } from './client-setup.js';
 import { renderError } from './errors.js';
 import { FILE_CLASSES, HelmHosted } from './hosted.js';
 import { LISTING_CLASSES } from './listings.js';
-import { helmOptions } from './options.js';
+import { helmOptions, HOSTED_KEYS } from './options.js';
 import { HelmProxy, PROXY_CLASSES } from './proxy.js';
 
 export type { HelmOptions } from './options.js';
@@ -22,17 +22,13 @@ export default defineProtocolPlugin({
   clients: { setup: clientSetup },
   proxy: {
     classes: PROXY_CLASSES,
-    create({ options, repository }) {
-      const unknown = options.written.find((key) => key !== 'index');
-      if (unknown === undefined) return new HelmProxy(options, repository);
-      const place = `repositories.${repository.name}.${unknown}`;
-      throw new EntrepotError('configuration', `${place}: not an option of kind: proxy`);
-    },
+    create: ({ options, repository }) => new HelmProxy(options, repository),
     renderError,
     documentPath: () => '/index.yaml',
   },
   hosted: {
     classes: { ...FILE_CLASSES, ...LISTING_CLASSES, ...CHANGE_CLASSES },
+    ownOptions: HOSTED_KEYS,
     create: ({ options, repository, services }) => new HelmHosted(repository.name, options, services.clock),
     renderError,
     challenge: (need, { baseUrl }, { options }) => challenge(options, need, baseUrl),
