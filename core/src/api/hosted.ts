@@ -10,12 +10,8 @@ export interface HostedContext {
   readonly baseUrl: string;
   readonly caller: Caller;
   find(key: string): Promise<Entry | undefined>;
-  /** The entries whose key begins with `prefix`, by key in code-point order, those after `after` (exclusive), `limit` at the most. */
-  list(options: {
-    readonly prefix: string;
-    readonly after?: string | undefined;
-    readonly limit: number;
-  }): Promise<readonly Entry[]>;
+  /** Yields the entries whose key begins with `prefix`, by key in code-point order. They are read in pages. */
+  list(prefix: string): AsyncIterable<Entry>;
   /** The bytes of a kept entry. Reading fails with `storage` when they are missing. */
   content(entry: Entry): Content;
 }

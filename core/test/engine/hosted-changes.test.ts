@@ -236,17 +236,18 @@ describe('a change to a hosted repository', () => {
     expect(callers[1]?.may({ right: 'write' })).toBe(true);
   });
 
-  it('lists entries for the hook, from a key on', async () => {
-    let listed: string[] = [];
+  it('lists all entries below a prefix for the hook, more than a page of them', async () => {
+    const listed: string[] = [];
     const { ask } = await open({
       async alter(_upload, { list }) {
-        listed = (await list({ prefix: 'files/', after: 'files/a', limit: 2 })).map(({ key }) => key);
+        for await (const { key } of list('files/b')) listed.push(key);
         return {};
       },
     });
-    for (const name of ['a', 'b', 'c', 'd']) await ask('PUT', `/files/${name}`, {}, name);
+    const names = Array.from({ length: 260 }, (_, at) => `b${1_000 + at}`);
+    for (const name of ['c', ...names.toReversed(), 'a']) await ask('PUT', `/files/${name}`, {}, name);
     await ask('LINK', '/files/x');
-    expect(listed).toEqual(['files/b', 'files/c']);
+    expect(listed).toEqual(names.map((name) => `files/${name}`));
   });
 
   it('calls what a plugin does wrong its failure', async () => {

@@ -10,8 +10,6 @@ import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';
 import { checkProvenance, type Provenance } from './provenance.js';
 import { indexEntry, readVersions, versionsOf, withPrefix, type VersionsAttributes } from './read-versions.js';
 
-const PAGE = 1_000;
-
 /** An archive that was uploaded. */
 export interface ReceivedChart {
   readonly kind: 'chart';
@@ -213,7 +211,7 @@ export class ChartChange {
     const base = await this.#find(first);
     if (base !== undefined) found.set(0, base);
     const prefix = `${first}/`;
-    for await (const entry of listed(prefix, this.#context)) found.set(Number(entry.key.slice(prefix.length)), entry);
+    for await (const entry of this.#context.list(prefix)) found.set(Number(entry.key.slice(prefix.length)), entry);
     const kept = Array.from(found, ([number, entry]) => ({ number, versions: versionsOf(entry).versions }));
     return new ChartParts(kept, async (number) => {
       const entry = found.get(number) as Entry;
@@ -262,16 +260,6 @@ export class ChartChange {
 
   #put(entry: ReceivedEntry): void {
     this.#replace.set(entry.key, entry);
-  }
-}
-
-/** Lists all entries whose key begins with `prefix`. */
-export async function* listed(prefix: string, context: Pick<HostedContext, 'list'>): AsyncGenerator<Entry> {
-  for (let after: string | undefined; ;) {
-    const page = await context.list({ prefix, after, limit: PAGE });
-    yield* page;
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.key;
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { EntrepotError, type Content, type HostedChange, type HostedContext } from '@entrepot/core';
 import { changeClass, type Resource } from '@entrepot/core/plugin';
-import { listed, ChartChange, type ReceivedFile } from './change.js';
+import { ChartChange, type ReceivedFile } from './change.js';
 import { readChart } from './chart-archive.js';
 import { refused } from './errors.js';
 import { isForm, readForm } from './form.js';
@@ -23,12 +23,11 @@ export const CHANGE_CLASSES = {
     bounds: { of: 'chart', maxBytes, exclusive },
     async make(resource, content, context, self) {
       const { mediaType } = attributesOf(resource);
-      const body = content as Content;
       return isForm(mediaType)
-        ? await put('chart', () => readFiles(mediaType as string, body, self), resource, context, self)
+        ? await put('chart', () => readFiles(mediaType as string, content, self), resource, context, self)
         : await put(
             'file',
-            async () => [await chartIn(body.stream(), await partOfBody(body))],
+            async () => [await chartIn(content.stream(), await partOfBody(content))],
             resource,
             context,
             self,
@@ -41,7 +40,7 @@ export const CHANGE_CLASSES = {
     policy,
     bounds: { of: 'provenance', maxBytes, exclusive },
     make: async (resource, content, context, self) =>
-      await put('file', async () => [await provenanceIn(content as Content)], resource, context, self),
+      await put('file', async () => [await provenanceIn(content)], resource, context, self),
   }),
   delete: changeClass<HelmHosted>({
     about: 'Deletions of a version, with its provenance and its image.',
@@ -86,7 +85,7 @@ async function put(
 async function requireRoom(tenant: string, room: number, context: HostedContext): Promise<void> {
   let left = room;
   for (const prefix of [KEY.chart(tenant, ''), KEY.provenances(tenant)]) {
-    for await (const _ of listed(prefix, context)) {
+    for await (const _ of context.list(prefix)) {
       left -= 1;
       if (left < 0) break;
     }

@@ -15,7 +15,6 @@ import { BLOB_TYPE, DIGEST_HEADER, isForeign, isMediaType } from './media-types.
 import { pathOf } from './paging.js';
 import { KEY, repositoryIn, requireDigest } from './reference.js';
 
-const PAGE = 1_000;
 /** Images have some hundred layers at the most; each costs a look. */
 const MAX_BLOBS = 2_000;
 
@@ -112,7 +111,7 @@ export async function removeManifest(resource: Resource, _: Content, context: Ho
     KEY.manifest(name, one),
     ...(subject === undefined ? [] : [KEY.referrer(name, subject, one)]),
   ]);
-  for await (const { key, digest } of tagsOf(name, context)) if (digest === manifest.digest) keys.push(key);
+  for await (const { key, digest } of context.list(KEY.tag(name, ''))) if (digest === manifest.digest) keys.push(key);
   return removal(manifest, keys);
 }
 
@@ -129,16 +128,6 @@ async function requireEntry(key: string, context: HostedContext): Promise<Entry>
   const entry = await context.find(key);
   if (entry === undefined) throw new EntrepotError('not-found', `There is no ${key}`);
   return entry;
-}
-
-async function* tagsOf(name: string, context: HostedContext): AsyncGenerator<Entry> {
-  const prefix = KEY.tag(name, '');
-  let after: string | undefined;
-  do {
-    const page = await context.list({ prefix, after, limit: PAGE });
-    yield* page;
-    after = page.length < PAGE ? undefined : page.at(-1)?.key;
-  } while (after !== undefined);
 }
 
 function blobChange(resource: Resource, { baseUrl }: Pick<HostedContext, 'baseUrl'>, sameAs?: Entry): HostedChange {

@@ -8,6 +8,7 @@ import { noneMatch } from '../reply/range.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { changeReply, defaultReply } from './change-reply.js';
+import { listEntries } from './list-entries.js';
 import { storeParts } from './store-parts.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { Turns } from '../request/turns.js';
@@ -155,7 +156,7 @@ export class HostedChanges {
       caller,
       // Not from memory, which may be a second behind another replica: the change would be refused again and again.
       find: (key) => this.#find(key),
-      list: (options) => services.entries.list(definition.name, options),
+      list: (prefix) => listEntries(services.entries, definition.name, { prefix }),
       content: (entry) => services.storage.blobs.content(entry),
     };
   }

@@ -1,10 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { DocumentBytes } from '../../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../../api/resource.js';
 import type { Admission } from '../policy/admission.js';
 import { missing } from './hosted-changes.js';
+import { listEntries } from './list-entries.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -12,8 +12,6 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import { chooseEncoding, hook, made, type Representations } from '../reply/representations.js';
 import { respond, type Representation } from '../reply/respond.js';
 
-/** Entries are read from the index in pages of this many. */
-const PAGE = 250;
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
 /** No document of an upstream says anything of what is here. */
@@ -163,20 +161,9 @@ export class HostedDocuments {
     return this.#context.services.storage.renditions.make(renditionKey(key, encoding), encoding, source, stamp);
   }
 
-  async *#entries({ prefix, after, limit = Infinity }: EntrySelection): AsyncGenerator<Entry> {
+  #entries(selection: EntrySelection): AsyncGenerator<Entry> {
     const { definition, services } = this.#context;
-    let left = limit;
-    let last = after;
-    while (left > 0) {
-      const wanted = Math.min(left, PAGE);
-      const page = await services.entries.list(definition.name, { prefix, after: last, limit: wanted });
-      yield* page;
-      if (page.length < wanted) return;
-      // Pages out of memory, or of an embedded database, come at once: other requests are served between two of them.
-      await setImmediate();
-      left -= page.length;
-      last = page.at(-1)?.key;
-    }
+    return listEntries(services.entries, definition.name, selection);
   }
 
   async #shown({ resource, encoding }: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {
