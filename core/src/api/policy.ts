@@ -93,6 +93,8 @@ export interface PolicyEngine {
   evaluate(input: PolicyInput): PolicyDecision;
   /** The facts that some rule looks at. */
   needs(): ReadonlySet<FactName>;
+  /** Whether any rule could refuse something. Absent: it could. */
+  enforces?(): boolean;
   /** For a decision that is `pending` at the stage `content`. Absent: it is allowed. */
   firstFetch?(repository: string): FirstFetch;
 }
@@ -101,4 +103,9 @@ export interface PolicyEngine {
 export const ALLOWED: PolicyDecision = Object.freeze({ action: 'allow', rules: Object.freeze([]) });
 
 /** The policy without rules. */
-export const allowAll: PolicyEngine = { revision: () => 'none', evaluate: () => ALLOWED, needs: () => new Set() };
+export const allowAll: PolicyEngine = {
+  revision: () => 'none',
+  evaluate: () => ALLOWED,
+  needs: () => new Set(),
+  enforces: () => false,
+};

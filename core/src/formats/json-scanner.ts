@@ -11,8 +11,8 @@ export type Instruction = typeof SKIP | ValueReader | ObjectVisitor;
 
 /** Sees the members of one object, or the elements of one array, in the order of the text. */
 export interface ObjectVisitor {
-  /** The object or array begins. */
-  enter?(): void;
+  /** The object or array begins: where its key begins, and where itself. Offsets in the text; 0 for a key that it has not. */
+  enter?(start: number, valueStart: number): void;
   /** Called with every key, before the value; a key that occurs twice is seen twice. */
   member(key: string): Instruction;
   /** Called before each element when the value is an array. Absent: an array is as any other value. */
@@ -376,7 +376,8 @@ function open(scan: Scan, isObject: 0 | 1, at: number): void {
     scan.places.push({ key: '', start: 0, valueStart: 0 });
     scan.watched = depth;
     scan.reads = false;
-    instruction.enter?.();
+    const place = scan.places[scan.watched - 2];
+    instruction.enter?.(place?.start ?? 0, place?.valueStart ?? scan.offset + at);
   }
   scan.depth = depth;
   scan.isObject[depth] = isObject;

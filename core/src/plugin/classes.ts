@@ -193,6 +193,11 @@ export interface VerifyContext {
   /** The description of an artifact. Absent for documents, and where there is none. */
   readonly description?: ArtifactDescription | undefined;
   /**
+   * Takes a document that can be rendered from now on, although it is still being read: `content` follows bytes that are arriving. Absent:
+   * nobody waits for that. Core renders it with `isArriving`, and only where policy can refuse nothing.
+   */
+  arriving?(document: Parsed): void;
+  /**
    * Reads another resource of this repository, cached or fetched by the same pipeline. Must not lead back to the resource that is verified.
    * @throws EntrepotError as a client would be answered
    */
@@ -218,6 +223,8 @@ export interface RenderRequest {
   readonly content: Content;
   /** Whether there is no document. */
   readonly isAbsent: boolean;
+  /** Whether the document is still arriving: every version is listed. Absent: it is whole. */
+  readonly isArriving?: boolean | undefined;
   /** The URL of the repository as this client reaches it, without a trailing slash. */
   readonly baseUrl: string;
   /** The upstream's headers that are kept with the document, lower-case. */

@@ -101,6 +101,10 @@ class DocumentPolicy implements Policy {
     return this.#needs;
   }
 
+  enforces(): boolean {
+    return this.#rules.some(({ mode }) => mode === 'enforce');
+  }
+
   firstFetch(repository: string): FirstFetch {
     const base = this.document.defaults?.firstFetch;
     const own = this.#repository(repository)?.firstFetch;

@@ -68,4 +68,6 @@ export interface Policy extends PolicyEngine {
   explain(input: PolicyInput): readonly RuleOutcome[];
   /** For a decision that is `pending` at the stage `content`. */
   firstFetch(repository: string): FirstFetch;
+  /** Whether a rule is enforced. */
+  enforces(): boolean;
 }

@@ -29,7 +29,7 @@ export interface PolicyInForceOptions {
   readonly config: PolicyConfig | undefined;
   readonly repositories: RepositoryPolicies;
   readonly scanners: readonly PolicyScanner[];
-  readonly decisions: Pick<StandingDecisions, 'exceptions' | 'denial' | 'used' | 'revision'>;
+  readonly decisions: Pick<StandingDecisions, 'exceptions' | 'denial' | 'denies' | 'used' | 'revision'>;
   readonly firstSeen: Pick<FirstSeen, 'revision'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -89,6 +89,11 @@ export class PolicyInForce implements PolicyEngine {
     const { policy, own } = this.#inForce;
     if (own.size === 0) return policy.needs();
     return new Set([policy, ...own.values()].flatMap((each) => [...each.needs()]));
+  }
+
+  enforces(): boolean {
+    const { policy, own } = this.#inForce;
+    return this.#options.decisions.denies || [policy, ...own.values()].some((each) => each.enforces());
   }
 
   firstFetch(repository: string): FirstFetch {

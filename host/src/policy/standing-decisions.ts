@@ -34,6 +34,11 @@ export class StandingDecisions {
     return String(this.#denials);
   }
 
+  /** Whether anything is denied. */
+  get denies(): boolean {
+    return this.#denied.size > 0;
+  }
+
   /** What somebody decided against a version. */
   denial(repository: string, { ecosystem, name, version }: PackageCoordinates): Quarantined | undefined {
     if (this.#denied.size === 0) return undefined;

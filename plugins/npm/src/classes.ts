@@ -22,8 +22,8 @@ export const packument = documentClass<NpmProxy, Packument>({
     vary: ({ attributes }) => (attributes?.['negotiated'] === true ? ['Accept'] : undefined),
     render: renderPackument,
   },
-  parse: (content, { coordinates }, _context, { upstreams }) =>
-    parsePackument(coordinates?.name ?? '', content, upstreams),
+  parse: (content, { coordinates }, { arriving }, { upstreams }) =>
+    parsePackument(coordinates?.name ?? '', content, upstreams, arriving),
 });
 
 export const version = documentClass<NpmProxy>({

@@ -6,6 +6,12 @@ export interface Place {
   readonly end: number;
 }
 
+/** The place of a member of the packument itself. */
+export interface RootPlace extends Omit<Place, 'end'> {
+  /** Absent while its value is still arriving. */
+  end?: number | undefined;
+}
+
 /** The place of a version. */
 export interface VersionPlace extends Place {
   /** URLs that lead to the upstream, in the order of the bytes. */
@@ -28,15 +34,17 @@ export interface UrlPlace {
  * while it arrives.
  */
 export class Layout {
-  readonly members: Place[] = [];
+  readonly members: RootPlace[] = [];
   readonly versions: VersionPlace[] = [];
   readonly times: Place[] = [];
   /** The dist-tags that are text, as the upstream has them. */
   readonly tags = new Map<string, string>();
   /** `modified` of `time`. */
   modified: unknown;
+  /** Whether all of it was read. */
   isWhole = false;
-  #progress: (() => void) | undefined;
+  #failure: unknown;
+  #waiting: (() => void)[] = [];
 
   /** Numbers that it holds, about. */
   get size(): number {
@@ -45,8 +53,9 @@ export class Layout {
 
   /** Tells those who write meanwhile that there is more. */
   advance(): void {
-    this.#progress?.();
-    this.#progress = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) resume();
   }
 
   close(): void {
@@ -54,14 +63,20 @@ export class Layout {
     this.advance();
   }
 
-  /** Resolves when there is more. */
-  more(): Promise<void> {
-    const before = this.#progress;
-    return new Promise((resolve) => {
-      this.#progress = () => {
-        before?.();
-        resolve();
-      };
-    });
+  /** Ends it in the middle: those who write meanwhile fail, too. */
+  fail(error: unknown): void {
+    this.#failure = error;
+    this.close();
+  }
+
+  /** Resolves when all of it was read. */
+  async whole(): Promise<void> {
+    while (!this.isWhole) await this.more();
+  }
+
+  /** Resolves when there is more, or all. */
+  async more(): Promise<void> {
+    if (!this.isWhole) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#failure !== undefined) throw this.#failure;
   }
 }

@@ -123,6 +123,7 @@ export async function parsePackument(
   name: string,
   content: Content,
   upstreams: readonly Upstream[],
+  arriving?: (packument: Packument) => void,
 ): Promise<Packument> {
   let foundName: unknown;
   const summaries = new Map<string, VersionSummary>();
@@ -170,7 +171,10 @@ export async function parsePackument(
       throw new JsonFormatError('a version is not an object');
     },
   };
+  const begins = (key: string) => (start: number, valueStart: number) =>
+    void layout.members.push({ key, start, valueStart });
   const versions: ObjectVisitor = {
+    enter: begins('versions'),
     member(key) {
       if (summaries.size >= VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} versions`);
       if (summaries.has(key)) throw new JsonFormatError('it has a version twice');
@@ -196,6 +200,7 @@ export async function parsePackument(
     },
   };
   const time: ObjectVisitor = {
+    enter: begins('time'),
     member(key) {
       if (published.size > VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} dates`);
       return (value) => {
@@ -225,32 +230,38 @@ export async function parsePackument(
       if (key === 'name') return (value) => void (foundName = value);
       return key === 'versions' ? versions : key === 'time' ? time : tags;
     },
-    ended: (key, start, valueStart, end) => void layout.members.push({ key, start, valueStart, end }),
+    ended(key, start, valueStart, end) {
+      const open = layout.members.at(-1);
+      if (open?.start === start) open.end = end;
+      else layout.members.push({ key, start, valueStart, end });
+    },
     otherwise() {
       throw new JsonFormatError('it is not a JSON object');
     },
   };
 
+  const packument = new Packument(name, layout);
+  arriving?.(packument);
   try {
-    await scanJson(content, root);
+    await scanJson(content, root, () => layout.advance());
+    layout.close();
   } catch (error) {
+    layout.fail(error);
     if (error instanceof JsonFormatError) throw malformed(`the packument of ${name}`, error.message, error);
     throw error;
   }
   if (foundName !== name) {
     throw malformed(`the packument of ${name}`, `expected "name" to be ${name}, found ${printName(foundName)}`);
   }
-  layout.close();
-  return collect(name, layout, summaries, published);
+  await collect(packument, summaries, published);
+  return packument;
 }
 
 async function collect(
-  name: string,
-  layout: Layout,
+  packument: Packument,
   summaries: ReadonlyMap<string, VersionSummary>,
   published: ReadonlyMap<string, number>,
-): Promise<Packument> {
-  const packument = new Packument(name, layout);
+): Promise<void> {
   const aliases: [string, ArtifactDescription][] = [];
   const turns = new WorkTurns();
   const dated = new Map<string, DatedVersion>();
@@ -272,7 +283,6 @@ async function collect(
     if (packument.versions.size % 256 === 0 && turns.over) await turns.next();
   }
   for (const [file, description] of aliases) packument.addAlias(file, description);
-  return packument;
 }
 
 /** Compares a version with those before it. Nothing is known of the first one, and of one without a date. */

@@ -2,13 +2,23 @@ import type { Content } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
 
 /** A part of a representation: text, or the bytes of the stored document from `start` to `end`. Later parts never begin before earlier ones end. */
-export type Piece = string | readonly [start: number, end: number];
+export type Piece = string | readonly [start: number, end: number] | typeof MORE;
+
+/** In place of a piece that is not known yet. */
+export const MORE = Symbol('more');
 
 /** Bytes that are handed on at once, at the least. */
 const BATCH = 64 * 1024;
 
-/** Writes `pieces` of `content`, which is read once, front to back. */
-export async function* writePieces(content: Content, pieces: Iterable<Piece>): AsyncGenerator<Buffer, void, undefined> {
+/**
+ * Writes `pieces` of `content`, which is read once, front to back.
+ * @param more resolves when the next piece may be known; what there is goes out meanwhile
+ */
+export async function* writePieces(
+  content: Content,
+  pieces: Iterable<Piece>,
+  more: () => Promise<void> = async () => {},
+): AsyncGenerator<Buffer, void, undefined> {
   const source = content.stream()[Symbol.asyncIterator]();
   const turns = new WorkTurns();
   let chunk: Uint8Array = new Uint8Array(0);
@@ -21,7 +31,12 @@ export async function* writePieces(content: Content, pieces: Iterable<Piece>): A
   };
   try {
     for (const piece of pieces) {
-      if (typeof piece === 'string') add(Buffer.from(piece));
+      if (piece === MORE) {
+        if (size > 0) yield Buffer.concat(batch, size);
+        batch = [];
+        size = 0;
+        await more();
+      } else if (typeof piece === 'string') add(Buffer.from(piece));
       else {
         let [at] = piece;
         const [, end] = piece;

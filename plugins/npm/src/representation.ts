@@ -1,10 +1,10 @@
 import { EntrepotError, type DocumentBytes } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
 import type { RenderRequest } from '@entrepot/core/plugin';
-import type { Place, VersionPlace } from './layout.js';
+import type { Place, RootPlace, VersionPlace } from './layout.js';
 import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
-import { writePieces, type Piece } from './pieces.js';
+import { MORE, writePieces, type Piece } from './pieces.js';
 import { createTagMover, type Candidate } from './tags.js';
 
 /** The variants of a stored packument: the whole, npm's abbreviated form, the dist-tags, one version. */
@@ -36,11 +36,14 @@ export async function renderPackument(
   if (packument === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
   const { name, layout, versions } = packument;
   const variant = (request.resource.variant ?? 'full') as PackumentVariant;
-  const listing = await listVersions(packument, request);
+  const isArriving = request.isArriving === true && !layout.isWhole;
+  // What one version is, or where tags lead, is known at the end.
+  if (isArriving && variant !== 'full' && variant !== 'abbreviated') await layout.whole();
+  const listing = isArriving ? EVERYTHING : await listVersions(packument, request);
   const form = new Form(packument, request.baseUrl, listing);
   if (variant === 'dist-tags') return [form.tags()];
-  if (variant === 'full') return writePieces(request.content, form.whole());
-  if (variant === 'abbreviated') return writePieces(request.content, form.abbreviated());
+  if (variant === 'full') return writePieces(request.content, form.whole(), () => layout.more());
+  if (variant === 'abbreviated') return writePieces(request.content, form.abbreviated(), () => layout.more());
   const wanted = variant.slice('version:'.length);
   const tagged = layout.tags.get(wanted);
   const version = versions.has(wanted) ? wanted : tagged && listing.target(wanted, tagged);
@@ -105,6 +108,14 @@ function restrictionsOf(
   return { message, versions };
 }
 
+/** The listing where policy can refuse nothing. */
+const EVERYTHING: Listing = {
+  isRefused: () => false,
+  reason: () => undefined,
+  restrictions: undefined,
+  target: (_tag, version) => version,
+};
+
 /** The pieces that the representations of one packument are made of. */
 class Form {
   readonly #packument: Packument;
@@ -119,20 +130,33 @@ class Form {
 
   *whole(): Generator<Piece> {
     const { restrictions } = this.#listing;
-    const isKept = ({ key }: Place): boolean => key !== 'policyRestrictions' || restrictions === undefined;
-    const more = restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`];
-    yield* this.#object(this.#packument.layout.members.filter(isKept), (one) => this.#rootMember(one, false), more);
+    const isKept = ({ key }: RootPlace): boolean => key !== 'policyRestrictions' || restrictions === undefined;
+    yield* this.#object(
+      this.#packument.layout.members,
+      isKept,
+      (place) => this.#rootMember(place, false),
+      () => this.#restrictions(),
+    );
   }
 
   *abbreviated(): Generator<Piece> {
-    const { members, modified } = this.#packument.layout;
+    const { layout } = this.#packument;
+    const isKept = ({ key }: RootPlace): boolean => ABBREVIATED_ROOT.has(key);
+    yield* this.#object(
+      layout.members,
+      isKept,
+      (place) => this.#rootMember(place, true),
+      () => {
+        const { members, modified } = layout;
+        const isMissing = typeof modified === 'string' && !members.some(({ key }) => key === 'modified');
+        return [...(isMissing ? [`"modified":${JSON.stringify(modified)}`] : []), ...this.#restrictions()];
+      },
+    );
+  }
+
+  #restrictions(): string[] {
     const { restrictions } = this.#listing;
-    const knowsModified = members.some(({ key }) => key === 'modified');
-    const kept = members.filter(({ key }) => ABBREVIATED_ROOT.has(key));
-    yield* this.#object(kept, (place) => this.#rootMember(place, true), [
-      ...(!knowsModified && typeof modified === 'string' ? [`"modified":${JSON.stringify(modified)}`] : []),
-      ...(restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`]),
-    ]);
+    return restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`];
   }
 
   /** The dist-tags that are left, as text. */
@@ -157,21 +181,25 @@ class Form {
     yield [from, end];
   }
 
-  *#rootMember(place: Place, isAbbreviated: boolean): Generator<Piece> {
+  *#rootMember(place: RootPlace, isAbbreviated: boolean): Generator<Piece> {
     const { versions, times } = this.#packument.layout;
     const isLeft = ({ key }: Place): boolean => !this.#listing.isRefused(key);
+    const isDone = (): boolean => place.end !== undefined;
+    if (place.key === 'versions') {
+      yield [place.start, place.valueStart];
+      const member = (version: VersionPlace): Iterable<Piece> =>
+        isAbbreviated ? this.#abbreviatedVersion(version) : this.edited(version, version.start, version.end);
+      yield* this.#object(versions, isLeft, member, () => [], isDone);
+      return;
+    }
+    while (!isDone()) yield MORE;
     if (place.key === 'dist-tags') {
       yield [place.start, place.valueStart];
       yield this.tags();
-    } else if (place.key === 'versions') {
-      yield [place.start, place.valueStart];
-      yield* this.#object(versions.filter(isLeft), (version) =>
-        isAbbreviated ? this.#abbreviatedVersion(version) : this.edited(version, version.start, version.end),
-      );
     } else if (place.key === 'time' && this.#listing.restrictions !== undefined) {
       yield [place.start, place.valueStart];
-      yield* this.#object(times.filter(isLeft), ({ start, end }) => [[start, end]]);
-    } else yield [place.start, place.end];
+      yield* this.#object(times, isLeft, ({ start, end }) => [[start, end]]);
+    } else yield [place.start, place.end as number];
   }
 
   *#abbreviatedVersion(place: VersionPlace): Generator<Piece> {
@@ -186,21 +214,28 @@ class Form {
     yield '}';
   }
 
-  *#object<P extends Place>(
+  /** @param isDone whether all members are known; by then `more` is */
+  *#object<P>(
     places: readonly P[],
+    isKept: (place: P) => boolean,
     member: (place: P) => Iterable<Piece>,
-    more: readonly string[] = [],
+    more: () => readonly string[] = () => [],
+    isDone = (): boolean => this.#packument.layout.isWhole,
   ): Generator<Piece> {
     yield '{';
-    let isFirst = true;
-    for (const place of places) {
-      if (!isFirst) yield ',';
-      isFirst = false;
+    let comma = '';
+    for (let at = 0; ; at += 1) {
+      while (at === places.length && !isDone()) yield MORE;
+      const place = places[at];
+      if (place === undefined) break;
+      if (!isKept(place)) continue;
+      if (comma !== '') yield comma;
+      comma = ',';
       yield* member(place);
     }
-    for (const text of more) {
-      yield isFirst ? text : `,${text}`;
-      isFirst = false;
+    for (const text of more()) {
+      yield comma + text;
+      comma = ',';
     }
     yield '}';
   }

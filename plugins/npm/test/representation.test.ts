@@ -1,8 +1,9 @@
 import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
-import { EntrepotError } from '@entrepot/core';
+import { setImmediate as turn } from 'node:timers/promises';
+import { EntrepotError, type Content } from '@entrepot/core';
 import type { RenderRequest } from '@entrepot/core/plugin';
-import { parsePackument } from '../src/packument.js';
+import { parsePackument, type Packument } from '../src/packument.js';
 import { renderPackument, type PackumentVariant } from '../src/representation.js';
 import { contentOf } from './fixtures.js';
 
@@ -38,6 +39,45 @@ async function rewrite(
   const packument = await parsePackument(name, contentOf(text), []);
   for await (const piece of await renderPackument(packument, request)) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces).toString();
+}
+
+/** Rewrites `body` while it is being read; both see it in pieces of `pieceSize`, a turn of the event loop apart. */
+async function rewriteArriving(text: string, variant: PackumentVariant, pieceSize: number): Promise<string> {
+  const content = arriving(text, pieceSize);
+  const pieces: Buffer[] = [];
+  let written: Promise<void> | undefined;
+  await parsePackument('pkg', content, [], (packument) => {
+    written = (async () => {
+      const request = { ...REQUEST, resource: { ...REQUEST.resource, variant }, content, isArriving: true };
+      for await (const piece of await renderPackument(packument, request)) pieces.push(Buffer.from(piece));
+    })();
+  });
+  await written;
+  return Buffer.concat(pieces).toString();
+}
+
+const REQUEST: RenderRequest = {
+  resource: { class: 'packument', key: 'packument/pkg', path: 'pkg' },
+  content: contentOf(''),
+  isAbsent: false,
+  baseUrl: BASE,
+  headers: {},
+  cachedKeys: [],
+  refusal: () => undefined,
+  admits: () => true,
+};
+
+function arriving(text: string, pieceSize: number): Content {
+  const whole = contentOf(text, pieceSize);
+  return {
+    ...whole,
+    async *stream() {
+      for await (const piece of whole.stream()) {
+        await turn();
+        yield piece;
+      }
+    },
+  };
 }
 
 type Json = Record<string, unknown>;
@@ -402,7 +442,54 @@ suite('every form', () => {
           const found = await rewrite(text, variant, { refused, pieceSize });
           expect(JSON.stringify(JSON.parse(found)), text).toBe(expected);
         }
+        if (refused.length > 0) continue;
+        for (const pieceSize of [7, 64])
+          expect(await rewriteArriving(text, variant, pieceSize)).toBe(await rewrite(text, variant));
       }
     }
+  });
+});
+
+suite('a packument that is still arriving', () => {
+  it('is written as far as it is here', async () => {
+    const numbers = Array.from({ length: 400 }, (_, index) => `1.${index}.0`);
+    const bytes = Buffer.from(JSON.stringify(packument(...numbers)));
+    let release = (): void => {};
+    const rest = new Promise<void>((resolve) => (release = resolve));
+    const content: Content = {
+      ...contentOf(bytes),
+      async *stream() {
+        yield bytes.subarray(0, bytes.length / 2);
+        await rest;
+        yield bytes.subarray(bytes.length / 2);
+      },
+    };
+    let parsed: Promise<unknown> | undefined;
+    const arrived = await new Promise<Packument>((resolve) => {
+      parsed = parsePackument('pkg', content, [], resolve);
+    });
+    const pieces = await renderPackument(arrived, { ...REQUEST, content, isArriving: true });
+    const output = (pieces as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+    const first = await output.next();
+    expect(Buffer.from(first.value as Uint8Array).toString()).toContain(`${BASE}/pkg/-/pkg-1.0.0.tgz`);
+    release();
+    let size = (first.value as Uint8Array).length;
+    for (let next = await output.next(); next.done !== true; next = await output.next()) size += next.value.length;
+    await parsed;
+    expect(size).toBe((await rewrite(bytes.toString(), 'full')).length);
+  });
+
+  it.each(['dist-tags', 'version:1.0.0', 'version:latest'] as const)(
+    'has no %s before it is whole',
+    async (variant) => {
+      const text = JSON.stringify(packument('1.0.0'));
+      expect(await rewriteArriving(text, variant, 16)).toBe(await rewrite(text, variant));
+    },
+  );
+
+  it('fails with what is wrong with it', async () => {
+    await expect(rewriteArriving('{"name":"pkg","versions":{"1.0.0":{}},', 'full', 8)).rejects.toMatchObject({
+      code: 'UPSTREAM_MALFORMED',
+    });
   });
 });
