@@ -195,13 +195,13 @@ class BoundStored {
     return this.declared.trust?.describedFor;
   }
   get sidecar() {
-    return this.declared.policy?.sidecar;
+    return this.fact(this.declared.policy?.sidecar);
   }
   get sidecarOf() {
     return this.fact(this.declared.policy?.sidecarOf);
   }
   get refusedOnlyIfMalicious() {
-    return this.declared.policy?.refusedOnlyIfMalicious;
+    return this.fact(this.declared.policy?.refusedOnlyIfMalicious);
   }
 }
 
@@ -218,6 +218,9 @@ class BoundArtifact extends BoundStored implements ArtifactResource {
   }
   get descriptionOptional() {
     return this.fact(this.declared.trust?.descriptionOptional);
+  }
+  get verifiedBy() {
+    return this.binder.document(this.declared.trust?.verifiedBy?.(this.named, this.binder.self));
   }
   get together(): readonly ArtifactResource[] | undefined {
     if (this.set !== undefined) return this.set;

@@ -121,6 +121,8 @@ export interface TrustFacts<Self> {
    * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
    */
   verify?(resource: Resource, content: Content, context: VerifyContext, self: Self): Promise<void>;
+  /** The document that `verify` always reads: it is asked for along with the bytes. Absent: only once `verify` reads it. */
+  readonly verifiedBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
   /** The artifacts that must be one copy for ever. Absent: each stands alone. */
   readonly together?: Fact<TogetherSet, Self> | undefined;
   /** Bytes named by their digest. Absent: they are named otherwise. */
@@ -169,11 +171,11 @@ export interface PolicyFacts<Self> {
   /** Whether whoever may read any name may read it (keys, proofs). */
   readonly forAnyName?: boolean | undefined;
   /** Whether it tells of an artifact with the same coordinates (metadata, signatures): judged as that, and not scanned. */
-  readonly sidecar?: boolean | undefined;
+  readonly sidecar?: Fact<boolean, Self> | undefined;
   /** The key of the artifact that a sidecar tells of. Absent: any artifact with the same coordinates. */
   readonly sidecarOf?: Fact<string, Self> | undefined;
   /** Whether it is only refused where it is malicious: other versions need it to build (`go.mod`). */
-  readonly refusedOnlyIfMalicious?: boolean | undefined;
+  readonly refusedOnlyIfMalicious?: Fact<boolean, Self> | undefined;
   /** The reply where policy refuses the whole name and clients would hide why: an empty list. */
   readonly refusal?: ((resource: Resource, self: Self) => LocalReply | undefined) | undefined;
   /** The parts that the bytes name by digest (`version` is the digest). Policy takes a part to be as old as the resource that names it. */

@@ -53,6 +53,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'describedFor',
     'descriptionOptional',
     'verify',
+    'verifiedBy',
     'together',
     'addressed',
   ],
