@@ -1,16 +1,11 @@
 import { hash } from 'node:crypto';
-import {
-  EntrepotError,
-  type ArtifactResource,
-  type DocumentResource,
-  type Logger,
-  type VerifyContext,
-} from '@entrepot/core';
+import { EntrepotError, type Logger } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
+import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 import { proofFailure } from './errors.js';
 import { LARGEST_PROOF } from './limits.js';
 import { bareNote, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
-import { hashInRecord, parseLookup } from './record.js';
+import { hashInRecord, parseLookup, type LookupRecord } from './record.js';
 import {
   countAt,
   edgeTiles,
@@ -41,15 +36,13 @@ interface SignedTree extends TreeHead {
 /** The tiles at the right edge of one tree, while their flights wait for each other. */
 interface EdgeProof {
   readonly parts: Map<string, Uint8Array>;
-  readonly done: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
+  readonly done: PromiseWithResolvers<void>;
 }
 
-/** How the database is asked. */
+/** Names resources of the database. */
 export interface DatabaseResources {
-  tile(tile: Tile): ArtifactResource;
-  head(): DocumentResource;
+  tile(tile: Tile): Resource;
+  head(): Resource;
 }
 
 /**
@@ -87,15 +80,17 @@ export class ChecksumDatabase {
 
   /**
    * Checks a signed tree head that is to be the newest.
+   * @returns the head without anything that is not signed by the database
    * @throws EntrepotError `integrity` for a forged one or a fork; `upstream-unavailable` for one that is older or malformed
    */
-  async checkHead(note: Uint8Array, read: Read): Promise<void> {
-    await this.#guard('the tree head', () =>
+  async checkHead(note: Uint8Array, read: Read): Promise<string> {
+    return await this.#guard('the tree head', () =>
       this.#withTree(note, async (tree) => {
         if (this.#head !== undefined && tree.size < this.#head.size) {
           throw new MalformedProofError(`a tree of ${tree.size} records, after one of ${this.#head.size}`);
         }
         await this.#prove(tree, read);
+        return this.#opened(note).note;
       }),
     );
   }
@@ -105,8 +100,8 @@ export class ChecksumDatabase {
    * it has checksums of exactly this module version.
    * @throws EntrepotError
    */
-  async checkLookup(bytes: Uint8Array, path: string, version: string, read: Read): Promise<void> {
-    await this.#guard(`the record of ${path}@${version}`, async () => {
+  async checkLookup(bytes: Uint8Array, path: string, version: string, read: Read): Promise<LookupRecord> {
+    return await this.#guard(`the record of ${path}@${version}`, async () => {
       const { id, text, note } = parseLookup(bytes);
       for (const name of [version, `${version}/go.mod`]) hashInRecord(text, path, name);
       await this.#withTree(Buffer.from(note), async (tree) => {
@@ -116,6 +111,7 @@ export class ChecksumDatabase {
         const found = await this.#authenticatedHash(this.#head as SignedTree, id, read);
         if (!found.equals(leafHash(text))) throw new ProofError(`the record is not number ${id} of the signed tree`);
       });
+      return { id, text };
     });
   }
 
@@ -144,24 +140,18 @@ export class ChecksumDatabase {
     });
   }
 
-  /** A signed tree head without anything that is not signed by the database. */
-  bareHead(note: Uint8Array): string {
-    return bareNote(note, this.#verifier);
-  }
-
-  /** The reply to a lookup with the newest proven tree head in place of the one that it came with. */
-  freshReply(bytes: Uint8Array): string {
-    const { id, text } = parseLookup(bytes);
+  /** Writes the reply to a lookup with the newest proven tree head in place of the one that it came with. */
+  freshReply({ id, text }: LookupRecord): string {
     const head = this.#head;
     if (head === undefined || id >= head.size) throw new ProofError('the record was not verified');
     return `${id}\n${text}\n${head.note}`;
   }
 
   /** Opens a tree head for `check`; one that does not stand it is forgotten: nothing is to be measured by it. */
-  async #withTree(note: Uint8Array, check: (tree: SignedTree) => Promise<void>): Promise<void> {
+  async #withTree<Result>(note: Uint8Array, check: (tree: SignedTree) => Promise<Result>): Promise<Result> {
     const tree = this.#register(note);
     try {
-      await check(tree);
+      return await check(tree);
     } catch (error) {
       if (this.#trees.get(tree.size) === tree && this.#head !== tree) this.#trees.delete(tree.size);
       throw error;
@@ -221,7 +211,7 @@ export class ChecksumDatabase {
   async #takeNewestHead(size: number, read: Read): Promise<void> {
     try {
       // A kept one, however old, does as long as it has the record: so this needs no upstream.
-      if (this.#head === undefined) await this.#prove(await this.#readHead(read, Infinity), read);
+      if (this.#head === undefined) await this.#prove(await this.#readHead(read, true), read);
       if (this.#head === undefined || this.#head.size < size) await this.#prove(await this.#readHead(read), read);
     } catch (error) {
       // Without it, the head that came with the lookup will do.
@@ -338,10 +328,9 @@ export class ChecksumDatabase {
     throw new EntrepotError('not-found', `${tilePath(tile)} is in no tree that ${this.name} has signed so far`);
   }
 
-  /** The newest head, opened but not proven; a kept one that is not older than `freshFor` milliseconds where that is given. */
-  async #readHead(read: Read, freshFor?: number): Promise<SignedTree> {
-    const resource = this.#resources.head();
-    const content = await read(freshFor === undefined ? resource : { ...resource, freshness: { freshFor } });
+  /** The newest head, opened but not proven. @param anyAge whether a cached one does, however old */
+  async #readHead(read: Read, anyAge = false): Promise<SignedTree> {
+    const content = await read({ ...this.#resources.head(), attributes: { anyAge } });
     return this.#register(await content.bytes(LARGEST_PROOF));
   }
 
@@ -351,26 +340,23 @@ export class ChecksumDatabase {
    */
   async #proveEdge(tree: SignedTree, tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
     const running = this.#edges.get(tree.size);
-    const proof = running ?? edgeProof();
+    const proof = running ?? { parts: new Map<string, Uint8Array>(), done: Promise.withResolvers<void>() };
     proof.parts.set(tilePath(tile), bytes);
     const edge = edgeTiles(tree.size);
     if (running === undefined) {
       this.#edges.set(tree.size, proof);
       const forget = (): void => void this.#edges.delete(tree.size);
-      proof.done.then(forget, forget);
+      proof.done.promise.then(forget, forget);
       for (const other of edge) {
         if (other.level === tile.level) continue;
-        this.#tileBytes(other, read).then(
-          (found) => {
-            proof.parts.set(tilePath(other), found);
-            this.#concludeEdge(tree, edge, proof);
-          },
-          (error: unknown) => proof.reject(error),
-        );
+        this.#tileBytes(other, read).then((found) => {
+          proof.parts.set(tilePath(other), found);
+          this.#concludeEdge(tree, edge, proof);
+        }, proof.done.reject);
       }
     }
     this.#concludeEdge(tree, edge, proof);
-    await proof.done;
+    await proof.done.promise;
   }
 
   #concludeEdge(tree: SignedTree, edge: readonly Tile[], proof: EdgeProof): void {
@@ -378,10 +364,10 @@ export class ChecksumDatabase {
     const byLevel = new Map(edge.map((tile) => [tile.level, proof.parts.get(tilePath(tile)) as Uint8Array]));
     try {
       const root = rootFromEdge(tree.size, ({ level }) => byLevel.get(level) as Uint8Array);
-      if (root.equals(tree.root)) proof.resolve();
-      else proof.reject(inconsistent());
+      if (root.equals(tree.root)) proof.done.resolve();
+      else proof.done.reject(inconsistent());
     } catch (error) {
-      proof.reject(error);
+      proof.done.reject(error);
     }
   }
 
@@ -394,24 +380,13 @@ export class ChecksumDatabase {
     return new ProofError(`${this.name} has signed two trees that contradict each other`);
   }
 
-  async #guard(subject: string, check: () => Promise<void>): Promise<void> {
+  async #guard<Result>(subject: string, check: () => Promise<Result>): Promise<Result> {
     try {
-      await check();
+      return await check();
     } catch (error) {
       throw proofFailure(`${this.name}: ${subject}`, error);
     }
   }
-}
-
-function edgeProof(): EdgeProof {
-  let resolve = (): void => {};
-  let reject: (error: unknown) => void = () => {};
-  const done = new Promise<void>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
-  });
-  done.catch(() => {});
-  return { parts: new Map(), done, resolve, reject };
 }
 
 function inconsistent(): ProofError {

@@ -1,6 +1,6 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
-/** How `go` is pointed at a repository. Its checksum database is asked through the repository by itself. */
+/** Points `go` at a repository. `go` asks for its checksum database there, too. */
 export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const proxy = guarded ? baseUrl.replace('://', '://USER:PASSWORD@') : baseUrl;
   return [

@@ -25,11 +25,11 @@ export class CredentialsSocket {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   #folder = '';
-  /** Why an answer could not be had. */
+  /** The reason why an answer could not be had. */
   failure: unknown;
   /** Whether a host refused git what it was told. */
   rejected = false;
-  /** What hosts were told. */
+  /** The credentials that hosts were told. */
   readonly told: Credential[] = [];
 
   /**

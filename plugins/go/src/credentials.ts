@@ -2,13 +2,13 @@ import { GithubApp, type GithubAppSettings } from './github-app.js';
 import { parseNetrc } from './netrc.js';
 import type { Clock, Transport } from '@entrepot/core';
 
-/** What a route proves itself with. Holds secrets. */
+/** The credentials of a route. Secrets. */
 export type CredentialSettings =
   | { readonly kind: 'basic'; readonly hosts: readonly string[]; readonly username: string; readonly password: string }
   | { readonly kind: 'netrc'; readonly text: string }
   | { readonly kind: 'github-app'; readonly hosts: readonly string[]; readonly app: GithubAppSettings };
 
-/** What git asks a credential helper for (git-credential, "Input/output format"). */
+/** A question of git to its credential helper (git-credential, "Input/output format"). */
 export interface CredentialQuestion {
   readonly protocol: string;
   /** `host` or `host:port`. */
@@ -23,10 +23,10 @@ export interface Credential {
   readonly password: string;
 }
 
-/** Where the credentials of one route come from. */
+/** The source of a route's credentials. */
 export interface CredentialSource {
   /**
-   * What the host is to be told; `undefined` when there is nothing for it.
+   * Finds the credentials for a host. `undefined`: there are none for it.
    * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable` when it could not be had
    */
   find(question: CredentialQuestion, signal: AbortSignal): Promise<Credential | undefined>;
@@ -36,7 +36,7 @@ export interface CredentialSource {
   secrets(): readonly string[];
 }
 
-/** The source of a route's credentials. What stands for one host is told to no other. */
+/** Creates the source of a route's credentials. Those of one host are told to no other. */
 export function createCredentialSource(
   settings: CredentialSettings | undefined,
   services: { readonly transport: Transport; readonly clock: Clock },

@@ -4,7 +4,7 @@ import { parseVerifierKey, type NoteVerifier } from './note.js';
 /** A checksum database, as `GOSUMDB` names one. */
 export interface DatabaseSetting {
   readonly verifier: NoteVerifier;
-  /** Where it is asked when no proxy passes it on. */
+  /** Its own URL, for when no proxy passes it on. */
   readonly url: string;
 }
 

@@ -4,12 +4,12 @@ import { EntrepotError } from '@entrepot/core';
 import { pick, runTool, ToolFailure, type ToolOutput } from '@entrepot/core/tool';
 import type { CredentialsSocket } from './credentials-socket.js';
 
-/** How much of what `go` prints is read, in bytes: a list of versions. */
+/** The most output of `go` that is read, in bytes: a list of versions. */
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
 /** Seconds after which git gives up a transfer that stands still. */
 const STALLED = '60';
 
-/** What `go` and git get of the environment of this process: where they are, and how the network is reached. */
+/** Variables of this process that `go` and git get: where they are, and how the network is reached. */
 const PASSED_ON = [
   'PATH',
   'GOROOT',
@@ -27,7 +27,7 @@ const PASSED_ON = [
   'GIT_SSL_CAPATH',
 ];
 
-/** Where a run of `go` finds what it needs, and nothing else. */
+/** The surroundings of a run of `go`. */
 export interface DirectPlace {
   /** Empty, for everything that the run writes. */
   readonly folder: string;

@@ -1,33 +1,33 @@
 import { EntrepotError } from '@entrepot/core';
 
-/** What `go` says of what it cannot find, or what is no module. */
+/** Words of `go` for what it cannot find, or what is no module. */
 const NOT_FOUND =
   /unknown revision|no matching versions|repository '[^']*' not found|Repository not found|404 Not Found|410 Gone|returned error: (?:404|410)|no go-import meta tags|invalid \S+ import path|missing \S*go\.mod|has non-\S* module path|has post-v\d+ module path|module declares its path as|can't use @|go\.mod:\d+/;
 
-/** What git and `go` say when they are not let in. */
+/** Words of git and `go` when they are not let in. */
 const REFUSED =
   /terminal prompts disabled|could not read (?:Username|Password)|Authentication failed|Access denied|401 Unauthorized|403 Forbidden|returned error: 40[13]\b|told us to quit/i;
 
-/** What `go` says around the answer of another program or a server. */
+/** Words of `go` around the answer of another program or a server. */
 const FROM_OUTSIDE = /exit status \d+|https? fetch|reading https?:|secure protocol found/;
 
 /** Longer output is cut: the words that matter are at its end, and it may be of a server that wants to keep us busy. */
 const LONGEST = 4096;
 
-/** What is known of a failed run besides what it printed. */
+/** A failed run. */
 export interface DirectFailure {
   readonly subject: string;
-  /** What `go` says. */
+  /** The output of `go`. */
   readonly text: string;
   readonly folder: string;
   readonly secrets: readonly string[];
-  /** Why its question for credentials was not answered. */
+  /** The reason why its question for credentials was not answered. */
   readonly cause: unknown;
   /** Whether a host refused the credentials. */
   readonly rejected: boolean;
 }
 
-/** The error for a run of `go` that failed. Only what does not exist is told in its own words. */
+/** Makes the error for a run of `go` that failed. Only what does not exist is told in its own words. */
 export function directError(failure: DirectFailure): EntrepotError {
   const { subject, cause, rejected } = failure;
   if (cause instanceof EntrepotError) return cause as EntrepotError;
@@ -56,7 +56,7 @@ export function directError(failure: DirectFailure): EntrepotError {
   });
 }
 
-/** One line without places on this machine, credentials and how git was run. */
+/** Prints one line, without places on this machine, credentials and the commands of git. */
 function printable({ text, folder, secrets }: DirectFailure): string {
   let line = text;
   for (const secret of secrets) if (secret !== '') line = line.replaceAll(secret, '***');

@@ -1,17 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import {
-  EntrepotError,
-  type ArtifactResource,
-  type Clock,
-  type DocumentResource,
-  type Logger,
-  type ProduceContext,
-  type ProducedFile,
-  type Transport,
-} from '@entrepot/core';
+import { EntrepotError, type Clock, type Logger, type ProducedFile, type Transport } from '@entrepot/core';
 import { Limiter } from '@entrepot/core/formats';
+import type { ProduceContext, Resource } from '@entrepot/core/plugin';
 import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
 import { CredentialsSocket } from './credentials-socket.js';
 import { runDirect } from './direct-command.js';
@@ -27,10 +19,10 @@ export interface DirectRoute {
   readonly insecure: boolean;
 }
 
-/** How many runs there are at a time, over all modules of a repository. */
+/** Runs at a time, over all modules of a repository. */
 const RUNS = 4;
 
-/** What `go list -m -json` and `go mod download -json` print, as far as it is read. */
+/** The output of `go list -m -json` and `go mod download -json`, as far as it is read. */
 interface ModuleJson {
   readonly Version?: string;
   readonly Time?: string;
@@ -42,8 +34,7 @@ interface ModuleJson {
   readonly Zip?: string;
 }
 
-type ModuleResource = ArtifactResource | DocumentResource;
-/** What a run needs of what `produce` is given. */
+/** The part of its context that a run needs. */
 type Run = Pick<ProduceContext, 'folder' | 'signal'>;
 
 /** Makes the files of private modules from their repositories (Go Modules Reference, "Direct access"). */
@@ -63,14 +54,10 @@ export class DirectModules {
   }
 
   /**
-   * What `resource` is: a list, an answer to a query, or the three files of a version.
+   * Makes a list, an answer to a query, or the three files of a version.
    * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`
    */
-  async produce(
-    route: DirectRoute,
-    resource: ModuleResource,
-    { folder, signal }: Run,
-  ): Promise<readonly ProducedFile[]> {
+  async produce(route: DirectRoute, resource: Resource, { folder, signal }: Run): Promise<readonly ProducedFile[]> {
     return await this.#limiter.run(async () => {
       const { name: path = '', version } = resource.coordinates ?? {};
       if (version !== undefined) return await this.#version(route, path, version, { folder, signal });

@@ -3,7 +3,14 @@ import { type WorkTurns, ZipError, type ZipFile, ZipReader } from '@entrepot/cor
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
 
-/** What a module's zip comes to. */
+/** A zip to hash: its path or its bytes, and the version that it must be of. */
+export interface HashTask {
+  readonly source: string | Uint8Array;
+  readonly module: string;
+  readonly version: string;
+}
+
+/** The hashes of a module's zip. */
 export interface ZipSums {
   /** The `h1:` hash of the whole. */
   readonly hash: string;
@@ -11,7 +18,20 @@ export interface ZipSums {
   readonly goModHash?: string | undefined;
 }
 
-/** The `h1:` hash of a `go.mod` file. */
+/** The answer of a thread: `refused` says what is wrong with the zip. */
+export type HashAnswer = ZipSums | { readonly refused: string };
+
+/** Hashes a zip on a thread. */
+export async function answerHash({ source, module, version }: HashTask): Promise<HashAnswer> {
+  try {
+    return await hashZip(source, module, version);
+  } catch (error) {
+    if (error instanceof ZipError) return { refused: error.message };
+    throw error;
+  }
+}
+
+/** Computes the `h1:` hash of a `go.mod` file. */
 export function hashGoMod(bytes: Uint8Array): string {
   return summary([['go.mod', hash('sha256', bytes)]]);
 }

@@ -14,7 +14,7 @@ import { parseNetrc, type NetrcLogin } from './netrc.js';
 import { databaseScope } from './sources.js';
 
 /**
- * The proxies that `go` on this machine would ask (`go env GOPROXY`), up to `direct` or `off`, and where its checksum
+ * Finds the proxies that `go` on this machine would ask (`go env GOPROXY`), up to `direct` or `off`, and where its checksum
  * database is: behind each of them, then by itself. Empty where there is no `go`, or one without proxies.
  * @throws EntrepotError `configuration` for settings that `go` could not use either
  */
@@ -53,11 +53,11 @@ export async function discoverUpstreams(
 /** A proxy of a `GOPROXY` list. */
 export interface ListedProxy {
   readonly url: URL;
-  /** What leads on from it: `,` behind it is "not found", `|` is any failure. */
+  /** The failure that leads on to the next one: `,` behind it is "not found", `|` is any. */
   readonly fallback: 'not-found' | 'any-error';
 }
 
-/** The proxies of a `GOPROXY` list; those behind `direct` and `off` are never asked (`go help goproxy`). */
+/** Reads the proxies of a `GOPROXY` list; those behind `direct` and `off` are never asked (`go help goproxy`). */
 export function parseProxies(list: string): ListedProxy[] {
   const proxies: ListedProxy[] = [];
   for (const [, element = '', separator] of list.matchAll(/([^,|]*)([,|]|$)/g)) {
@@ -87,7 +87,7 @@ function plain(url: URL): string {
   return withoutTrailingSlashes(printableUrl(url));
 }
 
-/** What `go` would send: only over https (golang.org/issue/42135), from the URL itself or from the netrc file. */
+/** Gives the header that `go` would send: only over https (golang.org/issue/42135), from the URL itself or from the netrc file. */
 function authorizationFor(url: URL, logins: ReadonlyMap<string, NetrcLogin>): string | undefined {
   if (url.protocol !== 'https:') return undefined;
   const own = { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };

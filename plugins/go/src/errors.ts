@@ -6,7 +6,7 @@ import { MalformedProofError, ProofError } from './note.js';
 const LONGEST_LINE = 600;
 
 /**
- * One line of plain text, which `go` prints. 404 and 410 tell it to look elsewhere (`,direct`), so nothing else may use
+ * Prints one line of plain text, which `go` shows. 404 and 410 tell it to look elsewhere (`,direct`), so nothing else may use
  * them: a refusal is 403 and an outage 5xx.
  */
 export function renderError(error: EntrepotError): RenderedError {
@@ -18,12 +18,12 @@ export function renderError(error: EntrepotError): RenderedError {
   return { status, mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
 }
 
-/** The error for what does not keep the promises of its ecosystem. */
+/** Makes the error for bytes that are not what the ecosystem promised. */
 export function mismatch(subject: string, problem: string, code = 'CHECKSUM_MISMATCH'): EntrepotError {
   return new EntrepotError('integrity', `${subject}: ${problem}; nothing was stored`, { code });
 }
 
-/** `error` as the pipeline wants it, when it is one of a proof. */
+/** Translates an error of a proof to one of the pipeline. */
 export function proofFailure(subject: string, error: unknown): unknown {
   if (error instanceof MalformedProofError) return malformed(subject, error.message);
   if (error instanceof ProofError) return mismatch(subject, error.message, 'CHECKSUM_PROOF');

@@ -16,12 +16,12 @@ export interface GithubAppSettings {
 
 /** A token lives for an hour; one that ends sooner than this, in milliseconds, may end in the middle of a clone. */
 const MARGIN = 10 * 60_000;
-/** How long an installation's id is taken for the same, in milliseconds. */
+/** Milliseconds for which an installation's id is taken for the same. */
 const INSTALLATION_KEPT = 5 * 60_000;
 /** Of a request, in milliseconds. */
 const TIMEOUT = 30_000;
 const LARGEST_REPLY = 1024 * 1024;
-/** How many tokens and installations are kept. */
+/** Tokens and installations that are kept. */
 const MOST = 1000;
 
 interface Kept {
@@ -80,7 +80,7 @@ export class GithubApp {
     return Array.from(this.#secrets.entries(), ([, secret]) => secret);
   }
 
-  /** The value that is kept for `key`; otherwise `bring` is run, for all who ask meanwhile. A failure is not kept. */
+  /** Gives the value that is kept for `key`, or runs `bring` once for all who ask meanwhile. A failure is not kept. */
   #once(
     kept: Lru<Kept>,
     key: string,
@@ -95,7 +95,7 @@ export class GithubApp {
       ({ until }) => void (entry.until = until),
       () => void (kept.get(key) === entry && kept.delete(key)),
     );
-    // Whoever asked may have gone when it fails.
+    // Nobody may wait any more when it fails.
     entry.value.catch(() => {});
     return entry.value;
   }
@@ -172,7 +172,7 @@ export class GithubApp {
   }
 }
 
-/** What `value` comes to, unless `signal` is aborted first. */
+/** Waits for `value`, unless `signal` is aborted first. */
 async function orAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
   signal.throwIfAborted();
   return await new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 
-/** What `go env` says of where modules come from. */
+/** The settings of `go env` for where modules come from. */
 export interface GoEnvironment {
   readonly GOPROXY: string;
   readonly GONOPROXY: string;
@@ -9,7 +9,7 @@ export interface GoEnvironment {
 }
 
 const NAMES = ['GOPROXY', 'GONOPROXY', 'GOSUMDB', 'GONOSUMDB'] as const;
-/** Milliseconds; it takes some ten. */
+/** Milliseconds; `go env` takes some ten. */
 const TIMEOUT = 3_000;
 
 /**

@@ -1,14 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { builtProgram, WorkerPool, WorkTurns, ZipError } from '@entrepot/core/formats';
-import { hashZip, type ZipSums } from './dirhash.js';
-import { answerHash, type HashAnswer, type HashTask } from './hash-task.js';
+import { answerHash, hashZip, type HashAnswer, type HashTask, type ZipSums } from './dirhash.js';
 
 /** Hashing 100 MB takes seconds: the server answers others meanwhile. */
 const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 /** Zips that are smaller, in bytes, are hashed faster than a worker is asked. */
 const SMALL = 64 * 1024;
 
-/** Worker threads that sum up the zips of modules. Started when the first one is needed; they keep no process alive. */
+/** Worker threads that hash the zips of modules. Started when the first one is needed; they keep no process alive. */
 export class HashPool {
   readonly #threads = new WorkerPool<HashTask, HashAnswer>(
     builtProgram(import.meta.url, 'hash-worker', () => answerHash),
@@ -16,7 +15,7 @@ export class HashPool {
   );
 
   /**
-   * What a zip comes to.
+   * Hashes a zip.
    * @param size bytes of the zip
    * @throws ZipError saying what is wrong with the zip
    */

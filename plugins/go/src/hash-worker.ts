@@ -1,4 +1,4 @@
 import { answerTasks } from '@entrepot/core/formats';
-import { answerHash } from './hash-task.js';
+import { answerHash } from './dirhash.js';
 
 answerTasks(answerHash);

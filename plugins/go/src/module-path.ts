@@ -1,3 +1,4 @@
+import type { PackageCoordinates } from '@entrepot/core';
 import { isCanonicalVersion, parseVersion } from './version.js';
 
 /** The longest module path and version that are taken, in characters. */
@@ -6,6 +7,16 @@ const LONGEST_VERSION = 256;
 
 /** Names that Windows takes for devices, whatever follows their first dot (golang.org/x/mod/module, badWindowsNames). */
 const DEVICE = /^(?:con|prn|aux|nul|com[1-9]|lpt[1-9])$/i;
+
+/** Names a module, or one version of it, for policy. */
+export function coordinatesOf(name: string, version?: string): PackageCoordinates {
+  return version === undefined ? { ecosystem: 'golang', name } : { ecosystem: 'golang', name, version };
+}
+
+/** Gives the module and the version that a resource is of. */
+export function moduleOf({ coordinates }: { readonly coordinates?: PackageCoordinates | undefined }) {
+  return { path: coordinates?.name ?? '', version: coordinates?.version ?? '' };
+}
 
 /** `undefined` for text that is no escaped path: raw upper case, `!` before anything but a-z, beyond ASCII. */
 export function unescapeModulePath(escaped: string): string | undefined {
@@ -85,11 +96,12 @@ export function isVersionOf(path: string, version: string): boolean {
   const parsed = isCanonicalVersion(version) ? parseVersion(version) : undefined;
   const pathMajor = splitPathMajor(path);
   if (parsed === undefined || pathMajor === undefined) return false;
-  if (pathMajor === '') return parsed.build === 'incompatible' || parsed.major === '0' || parsed.major === '1';
+  const [major] = parsed.numbers;
+  if (pathMajor === '') return parsed.build === 'incompatible' || major === '0' || major === '1';
   const wanted = pathMajor.slice(2).replace(/-unstable$/, '');
   // gopkg.in has had pseudo-versions of `.v1` below v0.
   if (pathMajor.startsWith('.') && wanted === '1' && version.startsWith('v0.0.0-')) return true;
-  return parsed.major === wanted;
+  return major === wanted;
 }
 
 /** Whether `path` may be a file's inside a module (golang.org/x/mod/module, CheckFilePath). */

@@ -1,83 +1,82 @@
-import { EntrepotError, type ArtifactResource, type Content, type VerifyContext } from '@entrepot/core';
+import { EntrepotError, type Content } from '@entrepot/core';
 import { malformed, ZipError } from '@entrepot/core/formats';
+import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 import { hashGoMod } from './dirhash.js';
-import { readInfo } from './documents.js';
 import { mismatch, proofFailure } from './errors.js';
-import type { HashPool } from './hash-pool.js';
+import { parseInfo } from './info.js';
 import { LARGEST_GO_MOD, LARGEST_PROOF, LARGEST_ZIP } from './limits.js';
+import { moduleOf } from './module-path.js';
 import { hashInRecord, parseLookup } from './record.js';
-import type { Routes } from './routes.js';
+import type { GoProxy } from './routes.js';
 
-/** What verification works with. */
-export interface ModuleVerification {
-  readonly pool: HashPool;
-  readonly record: Routes['record'];
-  /** Whether the checksum database ties the module at this path. */
-  readonly isVerified: (path: string) => boolean;
-}
-
-/** The `h1:` hashes that a record promises. */
-interface Promised {
-  readonly zip?: string;
-  readonly goMod?: string;
+/** Checks that an `.info` is of the version that it was asked for. */
+export async function verifyInfo(resource: Resource, content: Content): Promise<void> {
+  const { version } = moduleOf(resource);
+  const found = await parseInfo(content, resource);
+  if (found.version !== version) throw malformed(resource.key, `it is of version ${found.version}`);
 }
 
 /**
- * Checks a file of a module version before it is kept: an `.info` by what it names, `.mod` and `.zip` by Go's rules and
- * their checksums in the authenticated record.
+ * Checks a `go.mod` by its checksum in the authenticated record.
  * @throws EntrepotError `integrity`; `upstream-unavailable` when the record cannot be had
  */
-export async function verifyModuleFile(
-  artifact: ArtifactResource,
-  content: Content,
-  { read }: VerifyContext,
-  { pool, record, isVerified }: ModuleVerification,
-): Promise<void> {
-  const { name: path = '', version = '' } = artifact.coordinates ?? {};
-  const subject = `${path}@${version}`;
+export async function verifyGoMod(resource: Resource, content: Content, context: VerifyContext, go: GoProxy) {
+  const subject = subjectOf(resource);
+  if (content.size > LARGEST_GO_MOD) throw mismatch(subject, `its go.mod has more than ${LARGEST_GO_MOD} bytes`);
+  const bytes = await content.bytes(LARGEST_GO_MOD);
+  const promised = await promisedHashes(resource, context, go);
+  if (promised.goMod === undefined && !/^[ \t]*module[ \t("]/m.test(Buffer.from(bytes).toString('latin1'))) {
+    throw malformed(resource.key, 'expected a module directive');
+  }
+  requireHash(`${subject} go.mod`, promised.goMod, hashGoMod(bytes));
+}
 
-  /** The checksums of the version and of its `go.mod`, by the checksum database; `undefined` where it does not tie them. */
-  async function promised(): Promise<Promised> {
-    if (!isVerified(path)) return {};
-    try {
-      const { text } = parseLookup(await (await read(record(path, version))).bytes(LARGEST_PROOF));
-      return { zip: hashInRecord(text, path, version), goMod: hashInRecord(text, path, `${version}/go.mod`) };
-    } catch (error) {
-      if (error instanceof EntrepotError && (error as EntrepotError).kind === 'not-found') {
-        const advice = 'list it under "unverified" or "private" if it is not public';
-        throw mismatch(subject, `the checksum database has no record of it (${advice})`, 'CHECKSUM_UNKNOWN');
-      }
-      throw proofFailure(subject, error);
-    }
-  }
-
-  if (artifact.filename.endsWith('.info')) {
-    const { version: found } = await readInfo(`${subject}.info`, content);
-    if (found !== version) throw malformed(`${subject}.info`, `it is of version ${found}`);
-    return;
-  }
-  if (artifact.filename.endsWith('.mod')) {
-    if (content.size > LARGEST_GO_MOD) throw mismatch(subject, `its go.mod has more than ${LARGEST_GO_MOD} bytes`);
-    const bytes = await content.bytes(LARGEST_GO_MOD);
-    const { goMod: wanted } = await promised();
-    if (wanted === undefined && !/^[ \t]*module[ \t("]/m.test(Buffer.from(bytes).toString('latin1'))) {
-      throw malformed(`${subject}.mod`, 'expected a module directive');
-    }
-    requireHash(`${subject} go.mod`, wanted, hashGoMod(bytes));
-    return;
-  }
+/**
+ * Checks a zip, and the `go.mod` in it, by Go's rules and by their checksums in the authenticated record.
+ * @throws EntrepotError `integrity`; `upstream-unavailable` when the record cannot be had
+ */
+export async function verifyZip(resource: Resource, content: Content, context: VerifyContext, go: GoProxy) {
+  const subject = subjectOf(resource);
+  const { path: module, version } = moduleOf(resource);
   if (content.size > LARGEST_ZIP) throw mismatch(subject, `its zip has more than ${LARGEST_ZIP} bytes`);
+  const source = content.path ?? (await content.bytes(LARGEST_ZIP));
   // Asked for at once: hashing takes a while.
-  const [wanted, sums] = await Promise.all([
-    promised(),
-    pool
-      .hash({ source: content.path ?? (await content.bytes(LARGEST_ZIP)), module: path, version }, content.size)
-      .catch((error: unknown) => {
-        throw error instanceof ZipError ? mismatch(`${subject} zip`, error.message, 'MODULE_ZIP') : error;
-      }),
+  const [promised, found] = await Promise.all([
+    promisedHashes(resource, context, go),
+    go.pool.hash({ source, module, version }, content.size).catch((error: unknown) => {
+      throw error instanceof ZipError ? mismatch(`${subject} zip`, error.message, 'MODULE_ZIP') : error;
+    }),
   ]);
-  requireHash(`${subject} zip`, wanted.zip, sums.hash);
-  if (sums.goModHash !== undefined) requireHash(`the go.mod in the zip of ${subject}`, wanted.goMod, sums.goModHash);
+  requireHash(`${subject} zip`, promised.zip, found.hash);
+  if (found.goModHash !== undefined) {
+    requireHash(`the go.mod in the zip of ${subject}`, promised.goMod, found.goModHash);
+  }
+}
+
+/** Reads the `h1:` hashes that the checksum database promises of a version and of its `go.mod`. None where it does not tie them. */
+async function promisedHashes(
+  resource: Resource,
+  { read }: VerifyContext,
+  go: GoProxy,
+): Promise<{ readonly zip?: string; readonly goMod?: string }> {
+  const record = go.recordFor(resource);
+  if (record === undefined) return {};
+  const { path, version } = moduleOf(resource);
+  try {
+    const { text } = parseLookup(await (await read(record)).bytes(LARGEST_PROOF));
+    return { zip: hashInRecord(text, path, version), goMod: hashInRecord(text, path, `${version}/go.mod`) };
+  } catch (error) {
+    if (error instanceof EntrepotError && (error as EntrepotError).kind === 'not-found') {
+      const advice = 'list it under "unverified" or "private" if it is not public';
+      throw mismatch(subjectOf(resource), `the checksum database has no record of it (${advice})`, 'CHECKSUM_UNKNOWN');
+    }
+    throw proofFailure(subjectOf(resource), error);
+  }
+}
+
+function subjectOf(resource: Resource): string {
+  const { path, version } = moduleOf(resource);
+  return `${path}@${version}`;
 }
 
 function requireHash(subject: string, wanted: string | undefined, found: string): void {

@@ -1,10 +1,10 @@
-/** What a netrc file says of one machine. */
+/** The login of a machine in a netrc file. */
 export interface NetrcLogin {
   readonly username: string;
   readonly password: string;
 }
 
-/** The logins of a netrc file by machine, the first of each (`host` or `host:port`). `default` and macros are left out. */
+/** Reads the logins of a netrc file by machine, the first of each (`host` or `host:port`). `default` and macros are left out. */
 export function parseNetrc(text: string): ReadonlyMap<string, NetrcLogin> {
   const logins = new Map<string, NetrcLogin>();
   const words = text.split(/\s+/);

@@ -8,7 +8,7 @@ export interface NoteVerifier {
   readonly key: KeyObject;
 }
 
-/** A note is refused from here on, in bytes. */
+/** The largest note, in bytes. */
 const LARGEST_NOTE = 1_000_000;
 const MOST_SIGNATURES = 100;
 /** The algorithm byte of Ed25519. */
@@ -16,10 +16,10 @@ const ED25519 = 1;
 /** The DER head of an Ed25519 public key (RFC 8410 §4). */
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** What is wrong with a note, a record or a tile: a forgery, unless it is malformed. */
+/** A fault of a note, a record or a tile: a forgery, unless it is malformed. */
 export class ProofError extends Error {}
 
-/** It is no note, record or tile at all: an error page, a body that broke off. */
+/** A body that is no note, record or tile at all: an error page, or one that broke off. */
 export class MalformedProofError extends ProofError {}
 
 /**
@@ -46,7 +46,7 @@ export function keyHash(name: string, key: Uint8Array): string {
 }
 
 /**
- * The text of a signed note, with its last newline. Signatures of others are passed over.
+ * Reads the text of a signed note, with its last newline. Signatures of others are passed over.
  * @throws ProofError when it is no note, or has no valid signature of `verifier`
  */
 export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
@@ -77,7 +77,7 @@ export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
 }
 
 /**
- * A note that `openNote` took, with the signatures of `verifier` alone. What others add is proven by nobody, and some
+ * Gives a note that `openNote` took with the signatures of `verifier` alone. Nobody proves what others add, and some
  * clients have read checksums from it (CVE-2026-56864).
  */
 export function bareNote(note: Uint8Array, verifier: NoteVerifier): string {

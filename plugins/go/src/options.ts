@@ -28,7 +28,7 @@ const database = z.string().transform((text, context) => {
   }
 });
 
-/** What would break a line of git's credential protocol is in no user and no password. */
+/** A user or a password: nothing that would break a line of git's credential protocol. */
 const secret = z.string().regex(/^[^\0\r\n]+$/, { error: 'expected one line of text' });
 
 const host = z
@@ -64,7 +64,7 @@ const githubApp = z.strictObject({
   apiUrl: apiUrl.default('https://api.github.com'),
 });
 
-/** One of the three ways; hosts are known to the route. */
+/** Credentials of one kind. */
 const credentials = z.strictObject({
   /** A user and a password for the hosts. */
   username: secret.optional(),
@@ -86,7 +86,7 @@ const route = z
     match: patterns.refine(({ text }) => text.replaceAll(/[,/\s]/g, '') !== '', { error: 'expected a pattern' }),
     /** They are private, and fetched from their repositories by the `go` and `git` of this machine. */
     direct: z.literal(true),
-    /** What proves to the hosts of the repositories who we are. */
+    /** The credentials for the hosts of the repositories. */
     credentials: credentials.optional(),
     /** Whether plain http will do for these modules, also for credentials. */
     insecure: z.boolean().default(false),

@@ -1,10 +1,14 @@
 import { decodeUtf8, MalformedProofError, ProofError } from './note.js';
 
-/** A reply to a lookup: `id\ntext\n\nnote` (golang.org/x/mod/sumdb, "lookup"). */
-export interface LookupReply {
+/** A record of the tree. */
+export interface LookupRecord {
   readonly id: number;
   /** The record: what its hash in the tree is made of. */
   readonly text: string;
+}
+
+/** A reply to a lookup: `id\ntext\n\nnote` (golang.org/x/mod/sumdb, "lookup"). */
+export interface LookupReply extends LookupRecord {
   /** A signed tree head that has the record. */
   readonly note: string;
 }

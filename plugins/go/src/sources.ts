@@ -2,7 +2,7 @@ import type { RepositoryFacts } from '@entrepot/core';
 import type { DirectRoute } from './direct.js';
 import { modulePatterns, type ModulePatterns } from './module-match.js';
 
-/** Where a module comes from, and what ties its bytes. */
+/** The place that a module comes from. */
 export interface ModuleSource {
   /** The scope of the upstreams; `undefined`: those without one. */
   readonly scope: string | undefined;
@@ -14,7 +14,7 @@ export interface ModuleSource {
   readonly direct?: DirectRoute | undefined;
 }
 
-/** What decides on the source of a module. */
+/** Settings that decide on the source of a module. */
 export interface SourceSettings {
   readonly repository: RepositoryFacts;
   readonly hasDatabase: boolean;

@@ -16,7 +16,7 @@ export interface Tile {
 
 /** A signed tree head. */
 export interface TreeHead {
-  /** How many records it has. */
+  /** The number of its records. */
   readonly size: number;
   readonly root: Buffer;
 }
@@ -45,12 +45,12 @@ export function parseTilePath(path: string): Tile | undefined {
   return tile.width <= TILE_WIDTH && tilePath(tile) === path ? tile : undefined;
 }
 
-/** RFC 6962 §2.1: the hash of a record. */
+/** Hashes a record (RFC 6962 §2.1). */
 export function leafHash(record: string | Uint8Array): Buffer {
   return createHash('sha256').update(Buffer.of(0)).update(record).digest();
 }
 
-/** RFC 6962 §2.1: the hash of an inner node. */
+/** Hashes an inner node (RFC 6962 §2.1). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   // In one call: a record takes hundreds of them.
   const both = Buffer.allocUnsafe(1 + left.length + right.length);
@@ -60,7 +60,7 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return hash('sha256', both, 'buffer');
 }
 
-/** How many full subtrees of 256^level leaves a tree has. */
+/** Counts the full subtrees of 256^level leaves of a tree. */
 export function countAt(size: number, level: number): number {
   return Math.floor(size / TILE_WIDTH ** level);
 }

@@ -1,12 +1,7 @@
-import { compareDigits, comparePrereleases, compareText } from '@entrepot/core/formats';
+import { compareSemanticVersions, compareText, type SemanticVersion } from '@entrepot/core/formats';
 
-/** The parts of a semantic version with `v` in front (semver.org 2.0.0 as golang.org/x/mod/semver reads it). */
-export interface Version {
-  readonly major: string;
-  readonly minor: string;
-  readonly patch: string;
-  /** Without `-`; empty when there is none. */
-  readonly prerelease: string;
+/** A semantic version with `v` in front (semver.org 2.0.0 as golang.org/x/mod/semver reads it). */
+export interface Version extends SemanticVersion {
   /** Without `+`; empty when there is none. */
   readonly build: string;
 }
@@ -22,14 +17,14 @@ const PSEUDO =
 
 const LONGEST = 256;
 
-/** `undefined` where `text` is no complete version: short forms (`v1`, `v1.2`) are queries. */
+/** Reads a version. `undefined` where `text` is no complete one: short forms (`v1`, `v1.2`) are queries. */
 export function parseVersion(text: string): Version | undefined {
   if (text.length > LONGEST) return undefined;
   const match = VERSION.exec(text);
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '', prerelease = '', build = ''] = match;
   if (LEADING_ZERO.test(prerelease)) return undefined;
-  return { major, minor, patch, prerelease, build };
+  return { numbers: [major, minor, patch], prerelease: prerelease === '' ? [] : prerelease.split('.'), build };
 }
 
 /** Whether `text` is the one spelling of its version: complete, and without build metadata but `+incompatible`. */
@@ -43,7 +38,7 @@ export function isPseudoVersion(text: string): boolean {
   return text.length <= LONGEST && PSEUDO.test(text);
 }
 
-/** When the commit of a pseudo-version was made, in milliseconds since the epoch; `undefined` for another version. */
+/** Reads the time of a pseudo-version's commit, in milliseconds since the epoch. `undefined` for another version. */
 export function pseudoVersionTime(text: string): number | undefined {
   const digits = text.length <= LONGEST ? PSEUDO.exec(text)?.[1] : undefined;
   if (digits === undefined) return undefined;
@@ -51,23 +46,9 @@ export function pseudoVersionTime(text: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Below zero when `one` comes before `other` (semver.org, §11); by their text where they are equal but for the build. */
+/** Orders versions (semver.org, §11); by their text where they are equal but for the build. */
 export function compareVersions(one: string, other: string): number {
   const [a, b] = [parseVersion(one), parseVersion(other)];
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
-  return compareParsed(a, b) || compareText(one, other);
-}
-
-/** The same of what was parsed before; 0 also where only the builds differ. */
-export function compareParsed(one: Version, other: Version): number {
-  return (
-    compareDigits(one.major, other.major) ||
-    compareDigits(one.minor, other.minor) ||
-    compareDigits(one.patch, other.patch) ||
-    comparePrereleases(identifiers(one), identifiers(other))
-  );
-}
-
-function identifiers({ prerelease }: Version): readonly string[] {
-  return prerelease === '' ? [] : prerelease.split('.');
+  return compareSemanticVersions(a, b) || compareText(one, other);
 }

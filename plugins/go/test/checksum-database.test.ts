@@ -1,20 +1,21 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { silentLogger, type ArtifactResource, type Content, type DocumentResource } from '@entrepot/core';
+import { silentLogger, type Content } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Gate } from '@entrepot/core/testing';
 import { ChecksumDatabase } from '../src/checksum-database.js';
+import { checksumHead } from '../src/classes.js';
 import { parseDatabase } from '../src/database-setting.js';
 import { openNote, parseVerifierKey, ProofError } from '../src/note.js';
 import { hashInRecord } from '../src/record.js';
+import type { GoProxy } from '../src/routes.js';
 import { edgeTiles, parseTilePath, rootFromEdge, tilePath, type Tile } from '../src/tile.js';
 import { fixture, GoDatabase, goModule, openGo, zipHash, type Answer, type GoRepository } from './fixtures.js';
 
 const ZIP = 'example.com/one/@v/v1.0.0.zip';
 const MOD = 'example.com/one/@v/v1.0.0.mod';
 const LOOKUP = 'sumdb/sumdb.test/lookup/example.com/one@v1.0.0';
-
-const TILE = { kind: 'artifact', class: 'checksum-tile', filename: 'tile', upstreamPath: 'tile' } as const;
 
 type Tampering = (setting: GoRepository) => (path: string, answer: Answer) => Answer;
 
@@ -350,12 +351,12 @@ describe('the database', () => {
     const { database } = fixture();
     const wanted: unknown[] = [];
     const resources = {
-      tile: (tile: Tile) => ({ ...TILE, key: tilePath(tile) }),
-      head: () => ({ ...TILE, kind: 'document' as const, key: 'latest' }),
+      tile: (tile: Tile) => ({ class: 'checksum-tile', key: tilePath(tile) }),
+      head: () => ({ class: 'checksum-head', key: 'latest' }),
     };
     const fresh = new ChecksumDatabase(parseVerifierKey(database.verifierKey), resources, silentLogger);
-    const read = async (resource: ArtifactResource | DocumentResource): Promise<Content> => {
-      if (resource.key === 'latest') wanted.push(resource.freshness?.freshFor);
+    const read = async (resource: Resource): Promise<Content> => {
+      if (resource.key === 'latest') wanted.push(checksumHead.cache?.except?.(resource, {} as GoProxy)?.freshFor);
       const bytes = database.answer(resource.key) as Buffer;
       return {
         size: bytes.length,
@@ -367,9 +368,9 @@ describe('the database', () => {
       };
     };
     const reply = Buffer.from(database.lookup('example.com/one@v1.0.0', 400) as string);
-    await fresh.checkLookup(reply, 'example.com/one', 'v1.0.0', read);
+    const record = await fresh.checkLookup(reply, 'example.com/one', 'v1.0.0', read);
     expect(wanted).toEqual([Infinity]);
-    expect(fresh.freshReply(reply)).toBe(database.lookup('example.com/one@v1.0.0'));
+    expect(fresh.freshReply(record)).toBe(database.lookup('example.com/one@v1.0.0'));
   });
 
   it('is asked once for many who want the same', async () => {

@@ -1,7 +1,8 @@
 import { describe, it } from 'vitest';
 import { protocolSuite, type ProtocolCase } from '@entrepot/core/testing';
 import { decodeModule, proxyAnswer } from '@entrepot/fixtures/go-database';
-import { fixture, goPlugin } from './fixtures.js';
+import plugin from '../src/index.js';
+import { fixture } from './fixtures.js';
 
 const { database, modules } = fixture();
 
@@ -38,7 +39,7 @@ const cases: readonly ProtocolCase[] = [
     request: '/example.com/%21upper/!foo/@v/v1.1.0-%21r!c1.zip',
     resource: {
       key: 'example.com/Upper/Foo/@v/v1.1.0-RC1.zip',
-      upstreamPath: 'example.com/%21upper/%21foo/@v/v1.1.0-%21r%21c1.zip',
+      path: 'example.com/%21upper/%21foo/@v/v1.1.0-%21r%21c1.zip',
     },
     status: 200,
   },
@@ -66,7 +67,7 @@ const cases: readonly ProtocolCase[] = [
 protocolSuite(
   { describe, it },
   {
-    plugin: goPlugin,
+    plugin,
     options: { sumdb: database.verifierKey, unverified: ['corp.example.com'], private: ['hidden.example.com'] },
     fixtures,
     cases,

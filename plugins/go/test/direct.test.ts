@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTestRepository, type TestRepository } from '@entrepot/core/testing';
 import { GIT_HOST, GitServer, hasGitTools, VANITY_HOST } from '@entrepot/fixtures/git-server';
 import { GithubServer } from '@entrepot/fixtures/github-server';
-import { goPlugin } from './fixtures.js';
+import plugin from '../src/index.js';
 
 const hasTools = await hasGitTools();
 const LOGIN = { username: 'bot', password: 'canary-5Ecr3t' };
@@ -32,7 +32,7 @@ async function open(route: Record<string, unknown> = { credentials: { ...LOGIN, 
   const warnings: string[] = [];
   const keep = (fields: object, message: string): void => void warnings.push(JSON.stringify(fields) + message);
   const repository = await openTestRepository({
-    plugin: goPlugin,
+    plugin,
     options: {
       sumdb: 'off',
       unverified: '',

@@ -5,16 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { PolicyEngine, ProtocolPlugin } from '@entrepot/core';
+import type { PolicyEngine } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '@entrepot/fixtures/go-database';
 import { hashZip } from '../src/dirhash.js';
 import plugin from '../src/index.js';
 
 export { dirHash, GoDatabase, goModule, makeZip } from '@entrepot/fixtures/go-database';
-
-/** The plugin, as a host sees it. */
-export const goPlugin = plugin as unknown as ProtocolPlugin;
 
 /** What an upstream answers; `undefined`: 404. */
 export type Answer =
@@ -91,7 +88,7 @@ export async function openGo(options: Record<string, unknown> = {}, policy?: Pol
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`;
   const repository = await openTestRepository({
-    plugin: goPlugin,
+    plugin,
     options: { sumdb: database.verifierKey, unverified: 'corp.example.com', private: 'hidden.example.com', ...options },
     definition: { upstreams: [{ url }] },
     ...(policy !== undefined && { policy }),

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openTestRepository } from '@entrepot/core/testing';
 import { hasGitTools } from '@entrepot/fixtures/git-server';
 import { GuardProxy, hasProxy } from '../src/guard-proxy.js';
-import { goPlugin } from './fixtures.js';
+import plugin from '../src/index.js';
 
 const hasTools = await hasGitTools();
 const NO_PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'];
@@ -118,7 +118,7 @@ describe.skipIf(!hasTools)('a direct route', () => {
     for (const name of NO_PROXIES) vi.stubEnv(name, '');
     onTestFinished(() => void vi.unstubAllEnvs());
     const repository = await openTestRepository({
-      plugin: goPlugin,
+      plugin,
       options: { sumdb: 'off', unverified: '', private: '', routes: [{ match: '169.254.169.254', direct: true }] },
     });
     onTestFinished(() => repository.close());

@@ -3,13 +3,15 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { parseOptions } from '@entrepot/core';
-import { requireDirectTools } from '../src/direct.js';
+import { parseOptions, silentLogger, type Transport } from '@entrepot/core';
+import { ManualClock } from '@entrepot/core/testing';
+import { DirectModules, requireDirectTools } from '../src/direct.js';
 import { discoverUpstreams, parseProxies } from '../src/discover.js';
 import { escapeCase, isVersionOf, unescapeModulePath, unescapeVersion, urlPath } from '../src/module-path.js';
 import { modulePatterns } from '../src/module-match.js';
 import { goOptions } from '../src/options.js';
-import { createRoutes } from '../src/routes.js';
+import type { NoteVerifier } from '../src/note.js';
+import { GoProxy } from '../src/routes.js';
 import { createSources } from '../src/sources.js';
 import { compareVersions, isCanonicalVersion, isPseudoVersion } from '../src/version.js';
 
@@ -212,13 +214,20 @@ describe('scopes', () => {
     expect(sourceOf('golang.org/x')).toMatchObject({ verified: false });
     expect(sourceOf('golang.org/toolchain')).toMatchObject({ verified: true });
     expect(sourceOf('corp.test/direct/m')).toEqual({ scope: undefined, verified: false, confidential: true, direct });
-    const { record, tile } = createRoutes({ repository, database: 'sums.test/v2', sourceOf });
-    expect(record('public.test/M', 'v1.0.0')).toMatchObject({
-      upstreamScope: 'sumdb/sums.test/v2',
-      upstreamPath: 'lookup/public.test/%21m@v1.0.0',
+    const services = { logger: silentLogger, transport: {} as Transport, clock: new ManualClock() };
+    const go = new GoProxy({
+      repository,
+      verifier: { name: 'sums.test/v2' } as NoteVerifier,
+      sourceOf,
+      direct: new DirectModules([direct], services),
+      logger: silentLogger,
+    });
+    expect(go.record('public.test/M', 'v1.0.0')).toMatchObject({
+      scope: 'sumdb/sums.test/v2',
+      path: 'lookup/public.test/%21m@v1.0.0',
       key: 'sumdb/sums.test/v2/lookup/public.test/M@v1.0.0',
     });
-    expect(tile({ level: 0, index: 1, width: 3 })).toMatchObject({ upstreamPath: 'tile/8/0/001.p/3' });
+    expect(go.tile({ level: 0, index: 1, width: 3 })).toMatchObject({ path: 'tile/8/0/001.p/3' });
   });
 });
 
