@@ -127,6 +127,21 @@ describe('versions of Python', () => {
     expect(new Set(different.map(pythonVersionIdentity)).size).toBe(different.length);
   });
 
+  it.each(['0', '0.0', '1.0.0', '10', '10.20.0', '0.10', '1.00', '01.2', '100.0.0.0', `1${'.0'.repeat(98)}`])(
+    'of numbers alone are read as all others: %s',
+    (text) => {
+      // What has a `v` in front is never plain.
+      expect(parsePythonVersion(text)).toEqual(parsePythonVersion(`v${text}`));
+      expect(normalisePythonVersion(text)).toBe(normalisePythonVersion(`v${text}`));
+      expect(pythonVersionIdentity(text)).toBe(pythonVersionIdentity(`v${text}`));
+    },
+  );
+
+  it('that are too long are none, also of numbers alone', () => {
+    const text = `1${'.0'.repeat(100)}`;
+    expect([parsePythonVersion(text), pythonVersionIdentity(text)]).toEqual([undefined, text]);
+  });
+
   it('have numbers that are longer than a double counts', () => {
     expect(compare('2024.99999999999999999998', '2024.99999999999999999999')).toBe(-1);
   });

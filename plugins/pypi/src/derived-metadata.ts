@@ -3,66 +3,37 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import {
-  asEntrepotError,
-  EntrepotError,
-  type ArtifactResource,
-  type Content,
-  type DocumentResource,
-  type ProduceContext,
-  type ProducedFile,
-} from '@entrepot/core';
+import { asEntrepotError, type Content, type ProducedFile } from '@entrepot/core';
+import type { ProduceContext, Resource } from '@entrepot/core/plugin';
 import { isWheel } from './file-name.js';
-import { DERIVED_PREFIX, FILE_PREFIX, METADATA_SUFFIX } from './keys.js';
-import { CLASS } from './routes.js';
+import { METADATA_SUFFIX, sidecarOf } from './keys.js';
 import { metadataAside } from './wheel-thread.js';
 
-const MEDIA_TYPE = 'text/plain; charset=utf-8';
-
 /**
- * The metadata of a file: the upstream's sidecar, verified as always; where it has none, or does not give it away, what
+ * Makes the metadata of a file: the upstream's sidecar, verified as always; where it has none, or does not give it away, what
  * stands in the wheel, byte for byte.
  * @throws EntrepotError `not-found` for a wheel without metadata
  */
 export async function deriveMetadata(
-  resource: ArtifactResource | DocumentResource,
+  resource: Resource,
   { folder, read, signal }: ProduceContext,
 ): Promise<readonly ProducedFile[]> {
-  if (resource.kind !== 'artifact') throw new EntrepotError('plugin', `${resource.key} is not made by this plugin`);
+  const fileKey = sidecarOf(resource.key) ?? '';
   const path = join(folder, 'METADATA');
-  const file = { key: resource.key, path, mediaType: MEDIA_TYPE };
+  const made = { key: resource.key, path, mediaType: 'text/plain; charset=utf-8' };
   try {
-    await writeTo(path, await read(sidecarOf(resource)), signal);
-    return [file];
+    await writeTo(path, await read({ ...resource, key: fileKey + METADATA_SUFFIX }), signal);
+    return [made];
   } catch (error) {
     const failure = asEntrepotError(error, 'plugin', `The sidecar of ${resource.key} could not be read`);
     const isAbsent = failure.kind === 'not-found' || failure.kind === 'forbidden';
-    if (!isAbsent || !isWheel(wheelOf(resource).filename)) throw failure;
+    if (!isAbsent || !isWheel(fileKey)) throw failure;
   }
+  const filePath = (resource.path ?? '').slice(0, -METADATA_SUFFIX.length);
   const wheel = join(folder, 'wheel');
-  const source = await writeTo(wheel, await read(wheelOf(resource)), signal);
+  const source = await writeTo(wheel, await read({ ...resource, class: 'file', key: fileKey, path: filePath }), signal);
   await writeFile(path, await metadataAside(wheel, signal), { signal });
-  return [{ ...file, attributes: { source } }];
-}
-
-function sidecarOf(resource: ArtifactResource): ArtifactResource {
-  return { ...resource, key: `${fileKeyOf(resource)}${METADATA_SUFFIX}`, produced: false };
-}
-
-function wheelOf(resource: ArtifactResource): ArtifactResource {
-  return {
-    ...resource,
-    key: fileKeyOf(resource),
-    class: CLASS.file,
-    filename: resource.filename.slice(0, -METADATA_SUFFIX.length),
-    upstreamPath: resource.upstreamPath.slice(0, -METADATA_SUFFIX.length),
-    mediaType: undefined,
-    produced: false,
-  };
-}
-
-function fileKeyOf({ key }: ArtifactResource): string {
-  return FILE_PREFIX + key.slice(DERIVED_PREFIX.length);
+  return [{ ...made, attributes: { source } }];
 }
 
 /** @returns the digest of what was written */

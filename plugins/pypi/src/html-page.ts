@@ -3,10 +3,10 @@ import { slices } from '@entrepot/core/formats';
 import { Parser } from 'htmlparser2';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
-import { FILE_LIMIT, minorOf } from './page.js';
+import { minorOf, type PageHead } from './page-head.js';
 import type { ProjectPage } from './project-page.js';
 
-/** What the heading or title of an index page says where it has no links: a login page says something else. */
+/** The heading or title of an index page without links: a login page has another one. */
 const HEADING = /\b(?:links|index|simple)\b/i;
 
 /** An anchor of a page. */
@@ -16,18 +16,26 @@ export interface Anchor {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** What is read of an HTML page. */
-export interface HtmlSummary {
+/** The rest of an HTML page. */
+export class HtmlSummary {
   /** The contents of its `<meta name="pypi:…">`, by the part of the name behind the colon. */
-  readonly meta: ReadonlyMap<string, string>;
-  /** What its title and headings say. */
-  readonly heading: string;
+  readonly meta = new Map<string, string>();
+  /** The texts of its title and headings. */
+  heading = '';
+  /** How many anchors it has. */
+  links = 0;
+
+  /** @throws PageFormatError for a page that has nothing of an index: a login page */
+  requireIndex(): void {
+    if (this.meta.size > 0 || this.links > 0 || HEADING.test(this.heading)) return;
+    throw new PageFormatError('it is an HTML page without links: it is no page of the Simple API');
+  }
 }
 
-/** The anchors of an HTML page, in batches; at the end what else it says. */
+/** Reads the anchors of an HTML page, in batches, and the rest into `summary`. */
 export async function* readAnchors(
   content: Content,
-  summary: { meta: Map<string, string>; heading: string },
+  summary: HtmlSummary,
 ): AsyncGenerator<readonly Anchor[], void, undefined> {
   let anchors: Anchor[] = [];
   let base: string | undefined;
@@ -37,8 +45,9 @@ export async function* readAnchors(
       onopentag(name, attributes) {
         if (name === 'a') {
           const href = attributes['href']?.trim();
-          if (href !== undefined)
-            anchors.push({ href: base === undefined ? href : joinReferences(base, href), attributes });
+          if (href === undefined) return;
+          anchors.push({ href: base === undefined ? href : joinReferences(base, href), attributes });
+          summary.links++;
         } else if (name === 'base') base ??= attributes['href']?.trim();
         else if (name === 'title' || name === 'h1') inHeading++;
         else if (name === 'meta') {
@@ -67,32 +76,30 @@ export async function* readAnchors(
 }
 
 /** Reads a project page in HTML (PEP 503). Only what looks like an index is one: a login page is not. @throws PageFormatError */
-export async function readHtmlPage(content: Content, page: ProjectPage): Promise<ProjectPage> {
-  const summary = { meta: new Map<string, string>(), heading: '' };
-  let links = 0;
+export async function readHtmlPage(content: Content, page: ProjectPage): Promise<PageHead> {
+  const summary = new HtmlSummary();
   for await (const anchors of readAnchors(content, summary)) {
-    links += anchors.length;
-    if (links > FILE_LIMIT) throw new PageFormatError(`it has more than ${FILE_LIMIT} links`);
-    for (const anchor of anchors) {
-      const file = fileOf(page.project, anchor);
-      if (file !== undefined) page.add(file);
-    }
+    for (const anchor of anchors) page.add(fileOf(page.project, anchor));
   }
-  requireIndex(summary, links);
-  const status = summary.meta.get('project-status');
-  const reason = summary.meta.get('project-status-reason');
-  return page.settle({
-    minor: minorOf(summary.meta.get('repository-version')),
-    isHtml: true,
-    versions: undefined,
-    status: status === undefined ? undefined : { status, reason },
-  });
+  summary.requireIndex();
+  const { meta } = summary;
+  const status = meta.get('project-status');
+  return {
+    minor: minorOf(meta.get('repository-version')),
+    status: status === undefined ? undefined : { status, reason: meta.get('project-status-reason') },
+  };
 }
 
-/** @throws PageFormatError for a page that has nothing of an index */
-export function requireIndex({ meta, heading }: HtmlSummary, links: number): void {
-  if (meta.size > 0 || HEADING.test(heading)) return;
-  if (links === 0) throw new PageFormatError('it is an HTML page without links: it is no page of the Simple API');
+/** Tells HTML by the media type, and by the first character where that says nothing: static file servers do not know these types. */
+export async function isHtml(content: Content): Promise<boolean> {
+  const { mediaType } = content;
+  if (/[+/]json$/.test(mediaType)) return false;
+  if (/[+/](?:html|xhtml\+xml)$/.test(mediaType)) return true;
+  for await (const bytes of content.stream()) {
+    const first = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 256)).toString('latin1').trim()[0];
+    return first !== '{';
+  }
+  return true;
 }
 
 function fileOf(project: string, { href, attributes }: Anchor): PageFile | undefined {
@@ -108,7 +115,7 @@ function fileOf(project: string, { href, attributes }: Anchor): PageFile | undef
   });
 }
 
-/** `#sha256=…`, also beside `egg=` and others. */
+/** Reads `#sha256=…`, also beside `egg=` and others. */
 function fragmentHashes(fragment: string): [string, string][] {
   return fragment.split('&').map((part) => {
     const equals = part.indexOf('=');
@@ -116,13 +123,13 @@ function fragmentHashes(fragment: string): [string, string][] {
   });
 }
 
-/** `true`, or one hash: `sha256=…` (PEP 658). */
+/** Reads `true`, or one hash: `sha256=…` (PEP 658). */
 function metadataOf(value: string | undefined): unknown {
   if (value === undefined) return undefined;
   return value.trim().toLowerCase() === 'true' ? true : Object.fromEntries(fragmentHashes(value.trim()));
 }
 
-/** `reference` resolved against a `<base>` that may be relative itself (RFC 3986 §5.2, for the cases that occur). */
+/** Resolves `reference` against a `<base>` that may be relative itself (RFC 3986 §5.2, for the cases that occur). */
 export function joinReferences(base: string, reference: string): string {
   if (/^(?:[a-z][a-z0-9+.-]*:|\/\/)/i.test(reference)) return reference;
   if (URL.canParse(base)) return URL.canParse(reference, base) ? new URL(reference, base).href : reference;

@@ -1,4 +1,7 @@
+import type { PackageCoordinates } from '@entrepot/core';
 import type { PageFile } from './page-file.js';
+
+type Named = Pick<PageFile, 'tag' | 'filename'>;
 
 /** The suffixes of what goes with a file. */
 export const METADATA_SUFFIX = '.metadata';
@@ -9,37 +12,44 @@ export const FILE_PREFIX = 'file/';
 export const DERIVED_PREFIX = 'metadata/';
 export const PROVENANCE_PREFIX = 'integrity/';
 
-/** Under which key the page of a project is kept. */
-export function pageKey(project: string): string {
-  return `simple/${project}`;
+/** Names a project, or a version of it, for policy, scanners and logs. */
+export function coordinatesOf(project: string, version?: string): PackageCoordinates {
+  return version === undefined ? { ecosystem: 'pypi', name: project } : { ecosystem: 'pypi', name: project, version };
 }
 
-/** Under which key a file is kept, and its sidecars with their suffix. The tag keeps files of two upstreams apart. */
-export function fileKey(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>, suffix = ''): string {
+/** Gives the key of a file, and of its sidecars with their suffix. The tag keeps files of two upstreams apart. */
+export function fileKey(project: string, { tag, filename }: Named, suffix = ''): string {
   return `${FILE_PREFIX}${project}/${tag}/${filename}${suffix}`;
 }
 
-/** Under which key metadata is kept that is read out of a wheel where the upstream has none. */
-export function derivedMetadataKey(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>): string {
-  return `${DERIVED_PREFIX}${project}/${tag}/${filename}`;
+/** Gives the key of the metadata that is read out of the file with `key` where the upstream has none. */
+export function derivedKey(key: string): string {
+  return DERIVED_PREFIX + key.slice(FILE_PREFIX.length);
 }
 
-/** The path of a file below the repository, encoded. */
-export function filePath(project: string, { tag, filename }: Pick<PageFile, 'tag' | 'filename'>, suffix = ''): string {
+/** Gives the key of the file that a sidecar, or metadata that is read out of it, tells of. `undefined`: the key is of neither. */
+export function sidecarOf(key: string): string | undefined {
+  if (key.startsWith(DERIVED_PREFIX)) return FILE_PREFIX + key.slice(DERIVED_PREFIX.length);
+  const suffix = [METADATA_SUFFIX, SIGNATURE_SUFFIX].find((end) => key.endsWith(end));
+  return suffix && key.slice(0, -suffix.length);
+}
+
+/** Gives the path of a file below the repository, encoded. */
+export function filePath(project: string, { tag, filename }: Named, suffix = ''): string {
   return `files/${project}/${tag}/${encodeSegment(filename + suffix)}`;
 }
 
-/** The path of a provenance object below an index (PEP 740, as the public index serves it), encoded. */
+/** Gives the path of a provenance object below an index (PEP 740, as the public index serves it), encoded. */
 export function provenancePath(project: string, version: string, filename: string): string {
   return `integrity/${project}/${encodeSegment(version)}/${encodeSegment(filename)}/provenance`;
 }
 
-/** Under which key a provenance object is kept, and described: it is of a file by its name, whatever its tag. */
+/** Gives the key of a provenance object: it is of a file by its name, whatever its tag. */
 export function provenanceKey(project: string, { version, filename }: Pick<PageFile, 'version' | 'filename'>): string {
   return `${PROVENANCE_PREFIX}${project}/${version}/${filename}`;
 }
 
-/** One segment of a path. */
+/** Encodes one segment of a path. */
 export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }

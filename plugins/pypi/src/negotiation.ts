@@ -1,14 +1,16 @@
+import type { Resource } from '@entrepot/core/plugin';
+
 /** A form of a page of the Simple API. `text` has the bytes of `html` and the older media type. */
 export type PageForm = 'json' | 'html' | 'text';
 
-/** What each form is called (PEP 691). `latest` is answered with the type of the version that it is. */
+/** The media types of the forms (PEP 691). `latest` is answered with the type of the version that it is. */
 export const PAGE_TYPES: Readonly<Record<PageForm, string>> = {
   json: 'application/vnd.pypi.simple.v1+json',
   html: 'application/vnd.pypi.simple.v1+html',
   text: 'text/html; charset=utf-8',
 };
 
-/** What the upstream is asked for: JSON says most. */
+/** The `Accept` header for upstreams: JSON says most. */
 export const PAGE_ACCEPT =
   'application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01';
 
@@ -23,7 +25,7 @@ const FORMS: Readonly<Record<string, PageForm>> = {
 /** Longer headers are not looked at. */
 const LONGEST = 4096;
 
-/** The form that an `Accept` header prefers. HTML for clients that name none of them: they know nothing newer. */
+/** Chooses the form that an `Accept` header prefers. HTML for clients that name none of them: they know nothing newer. */
 export function chooseForm(accept: string | undefined): PageForm {
   let chosen: PageForm = 'text';
   let best = 0;
@@ -40,4 +42,9 @@ export function chooseForm(accept: string | undefined): PageForm {
     }
   }
   return chosen;
+}
+
+/** Reads the form of a page from its variant. */
+export function formOf({ variant = 'text' }: Pick<Resource, 'variant'>): PageForm {
+  return variant as PageForm;
 }

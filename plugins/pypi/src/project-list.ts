@@ -1,50 +1,17 @@
-import { withoutTrailingSlashes, type Content, type RewriteContext } from '@entrepot/core';
-import { PageFormatError } from './errors.js';
+import { withoutTrailingSlashes, type Content } from '@entrepot/core';
+import { eachOf, readJsonSteps, SKIP } from '@entrepot/core/formats';
+import type { RenderRequest } from '@entrepot/core/plugin';
+import { PageFormatError, readingError } from './errors.js';
+import { HtmlSummary, isHtml, readAnchors } from './html-page.js';
 import { escapeHtml } from './html-text.js';
-import { readAnchors, requireIndex } from './html-page.js';
 import { isRecord } from './json-page.js';
-import { readJsonMembers } from './json-members.js';
-import type { PageForm } from './negotiation.js';
+import { coordinatesOf } from './keys.js';
+import { formOf } from './negotiation.js';
+import { HTML_END, minorOf } from './page-head.js';
 import { isProjectName, normalise } from './project-name.js';
-import { minorOf } from './page.js';
-import { isHtmlContent } from './simple-page.js';
 
 /** How much is handed on at once, in characters. */
 const BATCH = 64 * 1024;
-
-/** Reads the list of all projects to its end. @throws PageFormatError for something else */
-export async function checkProjectList(content: Content): Promise<void> {
-  const names = readNames(content);
-  while ((await names.next()).done !== true);
-}
-
-/**
- * The list of all projects in `form`, as a stream: the public index has 700,000.
- * @param isServed whether a name is asked of the upstream that this list is from
- */
-export async function* rewriteProjectList(
-  content: Content,
-  form: PageForm,
-  context: RewriteContext,
-  isServed: (project: string) => boolean,
-): AsyncGenerator<string, void, undefined> {
-  const isJson = form === 'json';
-  let batch = isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : HTML_HEAD;
-  let first = true;
-  for await (const names of readNames(content)) {
-    for (const name of names) {
-      const project = normalise(name);
-      if (!isServed(project) || !context.admits({ ecosystem: 'pypi', name: project })) continue;
-      if (isJson) batch += `${first ? '' : ','}{"name":${JSON.stringify(name)}}`;
-      else batch += `    <a href="${project}/">${escapeHtml(name)}</a><br>\n`;
-      first = false;
-    }
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = '';
-  }
-  yield batch + (isJson ? ']}' : '  </body>\n</html>\n');
-}
 
 const HTML_HEAD = `<!DOCTYPE html>
 <html>
@@ -55,39 +22,73 @@ const HTML_HEAD = `<!DOCTYPE html>
   <body>
 `;
 
+/** Reads the list of all projects to its end. @throws PageFormatError, JsonFormatError */
+export async function checkProjectList(content: Content): Promise<void> {
+  const names = readNames(content);
+  while ((await names.next()).done !== true);
+}
+
+/**
+ * Renders the list of all projects, as a stream: the public index has 700,000.
+ * @param isServed whether a name is asked of the upstream that this list is from
+ */
+export async function* renderProjectList(
+  { content, resource, admits }: RenderRequest,
+  isServed: (project: string) => boolean,
+): AsyncGenerator<string, void, undefined> {
+  const isJson = formOf(resource) === 'json';
+  let batch = isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : HTML_HEAD;
+  let separator = '';
+  try {
+    for await (const names of readNames(content)) {
+      for (const name of names) {
+        const project = normalise(name);
+        if (!isServed(project) || !admits(coordinatesOf(project))) continue;
+        if (isJson) batch += `${separator}{"name":${JSON.stringify(name)}}`;
+        else batch += `    <a href="${project}/">${escapeHtml(name)}</a><br>\n`;
+        separator = ',';
+      }
+      if (batch.length < BATCH) continue;
+      yield batch;
+      batch = '';
+    }
+  } catch (error) {
+    // A stored list was checked; one that is malformed all the same is not passed on as if it were whole.
+    throw readingError(resource.key, error);
+  }
+  yield batch + (isJson ? ']}' : HTML_END);
+}
+
 async function* readNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
-  yield* (await isHtmlContent(content)) ? readHtmlNames(content) : readJsonNames(content);
+  yield* (await isHtml(content)) ? readHtmlNames(content) : readJsonNames(content);
 }
 
 async function* readJsonNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
-  let meta: unknown;
-  const readingOf = (key: string) => (key === 'projects' ? 'elements' : key === 'meta' ? 'whole' : 'skip');
-  for await (const members of readJsonMembers(content, readingOf)) {
-    const names: string[] = [];
-    for (const { key, value } of members) {
-      if (key === 'meta') meta = value;
-      else if (isRecord(value) && typeof value['name'] === 'string' && isProjectName(value['name'])) {
-        names.push(value['name']);
-      }
-    }
-    yield names;
+  const found: { meta?: unknown; names: string[] } = { names: [] };
+  const takeName = (name: unknown): void => {
+    if (typeof name === 'string' && isProjectName(name)) found.names.push(name);
+  };
+  const projects = eachOf({ member: (key) => (key === 'name' ? takeName : SKIP) });
+  const steps = readJsonSteps(content, (key) => {
+    if (key === 'projects') return projects;
+    return key === 'meta' ? (value) => void (found.meta = value) : SKIP;
+  });
+  for await (const _ of steps) {
+    yield found.names;
+    found.names = [];
   }
-  if (!isRecord(meta)) throw new PageFormatError('it has no "meta": it is no index of the Simple API');
-  minorOf(meta['api-version']);
+  if (!isRecord(found.meta)) throw new PageFormatError('it has no "meta": it is no index of the Simple API');
+  minorOf(found.meta['api-version']);
 }
 
 async function* readHtmlNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
-  const summary = { meta: new Map<string, string>(), heading: '' };
-  let links = 0;
-  for await (const anchors of readAnchors(content, summary)) {
-    links += anchors.length;
-    yield anchors.flatMap(({ href }) => nameOf(href));
-  }
-  requireIndex(summary, links);
+  const summary = new HtmlSummary();
+  for await (const anchors of readAnchors(content, summary)) yield anchors.flatMap(({ href }) => nameOf(href));
+  summary.requireIndex();
   minorOf(summary.meta.get('repository-version'));
 }
 
-/** The last segment of a link: the name in its normal form. */
+/** Reads the last segment of a link: the name in its normal form. */
 function nameOf(href: string): string[] {
   const path = withoutTrailingSlashes(href.split(/[?#]/, 1)[0] as string);
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -1,77 +1,97 @@
 import {
-  VersionHistory,
   type ArtifactDescription,
+  type Content,
   type DatedVersion,
-  type Descriptions,
   type VersionBefore,
+  VersionHistory,
 } from '@entrepot/core';
+import type { Parsed } from '@entrepot/core/plugin';
+import { PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
+import { isHtml, readHtmlPage } from './html-page.js';
 import { instantOf } from './instant.js';
+import { readJsonPage } from './json-page.js';
 import {
+  coordinatesOf,
+  derivedKey,
   DERIVED_PREFIX,
-  derivedMetadataKey,
-  FILE_PREFIX,
   fileKey,
   METADATA_SUFFIX,
   PROVENANCE_PREFIX,
   provenanceKey,
+  sidecarOf,
   SIGNATURE_SUFFIX,
 } from './keys.js';
-import { integrityOf, type Hashes, type PageFile } from './page-file.js';
-import type { PageHead } from './page.js';
+import { integrityOf, type PageFile } from './page-file.js';
+import type { PageHead } from './page-head.js';
 
+/** More files than any project has; a bound for the memory that one page can take. */
+const FILE_LIMIT = 200_000;
 /** So many more places of one file are tried. */
 const MOST_MIRRORS = 3;
+/** Memory that a file of a page takes, about. */
+const FILE_BYTES = 1000;
 
-/** What a file, or a sidecar of it, says besides the facts that it shares with the others. */
+/** The facts of a file, or of a sidecar of it, that it does not share with the others. */
 type Place = Pick<ArtifactDescription, 'integrity' | 'location' | 'mirrors'>;
+
+/**
+ * Reads a project page, in whichever form it is. Files that no client would take for one of `project` are left out.
+ * @param deriveMetadata whether metadata is read out of wheels where the upstream has none
+ * @throws PageFormatError for something that is no page of the Simple API
+ */
+export async function parsePage(content: Content, project: string, deriveMetadata: boolean): Promise<ProjectPage> {
+  const page = new ProjectPage(project, deriveMetadata);
+  page.head = (await isHtml(content)) ? await readHtmlPage(content, page) : await readJsonPage(content, page);
+  return page;
+}
 
 /**
  * A project page that was read once: it describes its files and their sidecars by key, and is rendered. A description is made
  * when it is asked for: a client takes one file of thousands. A signature may be there without being announced (PEP 503), so
- * there is an answer for each file but those of which the page says that they have none.
+ * there is a description for each file but those of which the page says that they have none.
  */
-export class ProjectPage implements Descriptions {
+export class ProjectPage implements Parsed {
   readonly project: string;
-  readonly #deriveMetadata: boolean;
-  readonly #files = new Map<string, PageFile>();
+  /** Whether metadata is read out of wheels where the upstream has none. */
+  readonly deriveMetadata: boolean;
+  /** By key, in the order of the page. */
+  readonly files = new Map<string, PageFile>();
+  /** The rest of the page. */
+  head: PageHead = { minor: 0 };
+  #listed = 0;
   /** More places of what is listed more than once, by its key. */
   readonly #mirrors = new Map<string, string[]>();
-  #head: PageHead | undefined;
-  #size = 0;
   #history: History | undefined;
   /** Files by the key of their provenance. */
-  #attested: Map<string, PageFile> | undefined;
+  #attested: ReadonlyMap<string, PageFile> | undefined;
 
-  /** @param deriveMetadata whether metadata is read out of wheels where the upstream has none */
-  constructor(project: string, deriveMetadata = false) {
+  constructor(project: string, deriveMetadata: boolean) {
     this.project = project;
-    this.#deriveMetadata = deriveMetadata;
+    this.deriveMetadata = deriveMetadata;
   }
 
-  /** The files by key, in the order of the page. */
-  get files(): ReadonlyMap<string, PageFile> {
-    return this.#files;
+  get weight(): number {
+    return FILE_BYTES * this.files.size;
   }
 
-  /** What the page says besides its files. */
-  get head(): PageHead {
-    return this.#head as PageHead;
+  /** PEP 792: a page of a project in quarantine lists no file. */
+  get unlisted(): Parsed['unlisted'] {
+    return this.#isQuarantined ? { upstream: 'quarantined' } : undefined;
   }
 
-  /** Ends the reading of the page. */
-  settle(head: PageHead): this {
-    this.#head = head;
-    return this;
+  get #isQuarantined(): boolean {
+    return this.head.status?.status === 'quarantined';
   }
 
-  /** Adds a file. Of one that is listed twice clients see the first one, and its bytes are in both places. */
-  add(file: PageFile): void {
+  /** Adds what the page lists. Of a file that is listed twice clients see the first one, and its bytes are in both places. */
+  add(file: PageFile | undefined): void {
+    if (++this.#listed > FILE_LIMIT) throw new PageFormatError(`it has more than ${FILE_LIMIT} files`);
+    if (file === undefined) return;
     const key = fileKey(this.project, file);
-    const first = this.#files.get(key);
+    const first = this.files.get(key);
     if (first === undefined) {
-      this.#files.set(key, file);
-      this.#size += 1 + Number(file.coreMetadata !== undefined) + Number(this.#derives(file));
+      this.files.set(key, file);
       return;
     }
     this.#addMirror(key, first.url, file.url);
@@ -86,111 +106,66 @@ export class ProjectPage implements Descriptions {
     this.#mirrors.set(key, [...mirrors, url]);
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
-  /** PEP 792: a page of a project in quarantine lists no file. */
-  get unlisted(): Descriptions['unlisted'] {
-    return this.#isQuarantined ? { upstream: 'quarantined' } : undefined;
-  }
-
-  get #isQuarantined(): boolean {
-    return this.head.status?.status === 'quarantined';
-  }
-
-  get(key: string): ArtifactDescription | undefined {
-    const file = this.#files.get(key);
-    if (file !== undefined) return this.#file(key, file);
-    if (key.startsWith(DERIVED_PREFIX)) {
-      const wheel = this.#files.get(FILE_PREFIX + key.slice(DERIVED_PREFIX.length));
-      return wheel !== undefined && this.#derives(wheel) ? this.#describe(wheel, { integrity: [] }) : undefined;
-    }
+  describe(key: string): ArtifactDescription | undefined {
+    const own = this.files.get(key);
+    if (own !== undefined) return this.#describe(own, { ...placeOf(own), mirrors: this.#mirrors.get(key) });
     if (key.startsWith(PROVENANCE_PREFIX)) {
       const attested = this.#byProvenance.get(key);
       return attested && this.#describe(attested, { integrity: [] });
     }
-    if (key.endsWith(METADATA_SUFFIX)) {
-      const described = this.#files.get(key.slice(0, -METADATA_SUFFIX.length));
-      return described?.coreMetadata && this.#metadata(key, described, described.coreMetadata);
+    const file = this.files.get(sidecarOf(key) ?? '');
+    if (file === undefined) return undefined;
+    const { coreMetadata, filename, signed, url } = file;
+    if (key.startsWith(DERIVED_PREFIX)) {
+      const hasMetadata = this.deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
+      return hasMetadata ? this.#describe(file, { integrity: [] }) : undefined;
     }
     if (key.endsWith(SIGNATURE_SUFFIX)) {
-      const signed = this.#files.get(key.slice(0, -SIGNATURE_SUFFIX.length));
-      return signed === undefined || signed.signed === false || this.#isQuarantined
-        ? undefined
-        : this.#describe(signed, { integrity: [], location: withSuffix(signed.url, SIGNATURE_SUFFIX) });
+      if (signed === false || this.#isQuarantined) return undefined;
+      return this.#describe(file, { integrity: [], location: withSuffix(url, SIGNATURE_SUFFIX) });
     }
-    return undefined;
+    if (coreMetadata === undefined) return undefined;
+    const place = { integrity: integrityOf(coreMetadata), location: withSuffix(url, METADATA_SUFFIX) };
+    return this.#describe(file, { ...place, mirrors: this.#mirrors.get(key) });
   }
 
-  has(key: string): boolean {
-    return this.get(key) !== undefined;
-  }
-
-  *entries(): Generator<[string, ArtifactDescription], undefined> {
-    for (const [key, file] of this.#files) {
-      yield [key, this.#file(key, file)];
-      const metadataKey = `${key}${METADATA_SUFFIX}`;
-      if (file.coreMetadata !== undefined) yield [metadataKey, this.#metadata(metadataKey, file, file.coreMetadata)];
-      if (this.#derives(file)) yield [derivedMetadataKey(this.project, file), this.#describe(file, { integrity: [] })];
+  *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
+    for (const file of this.files.keys()) {
+      for (const key of [file, `${file}${METADATA_SUFFIX}`, derivedKey(file)]) {
+        const description = this.describe(key);
+        if (description !== undefined) yield [key, description];
+      }
     }
-    return undefined;
-  }
-
-  *keys(): Generator<string, undefined> {
-    for (const [key] of this.entries()) yield key;
-    return undefined;
-  }
-
-  *values(): Generator<ArtifactDescription, undefined> {
-    for (const [, description] of this.entries()) yield description;
-    return undefined;
-  }
-
-  [Symbol.iterator](): Generator<[string, ArtifactDescription], undefined> {
-    return this.entries();
-  }
-
-  forEach(use: (description: ArtifactDescription, key: string, page: this) => void): void {
-    for (const [key, description] of this.entries()) use(description, key, this);
-  }
-
-  #derives({ coreMetadata, filename }: PageFile): boolean {
-    return this.#deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
   }
 
   get #byProvenance(): ReadonlyMap<string, PageFile> {
-    this.#attested ??= new Map(Array.from(this.#files.values(), (file) => [provenanceKey(this.project, file), file]));
+    this.#attested ??= new Map(Array.from(this.files.values(), (file) => [provenanceKey(this.project, file), file]));
     return this.#attested;
   }
 
-  #file(key: string, file: PageFile): ArtifactDescription {
-    const { hashes, url } = file;
-    return this.#describe(file, { integrity: integrityOf(hashes), location: url, mirrors: this.#mirrors.get(key) });
-  }
-
-  #metadata(key: string, file: PageFile, hashes: Hashes): ArtifactDescription {
-    const location = withSuffix(file.url, METADATA_SUFFIX);
-    return this.#describe(file, { integrity: integrityOf(hashes), location, mirrors: this.#mirrors.get(key) });
-  }
-
-  #describe(file: PageFile, { integrity, ...place }: Place): ArtifactDescription {
-    const { version, provenance, uploadTime, yanked } = file;
+  #describe(
+    { version, provenance, uploadTime, yanked }: PageFile,
+    { integrity, ...place }: Place,
+  ): ArtifactDescription {
     const status = this.head.status?.status;
-    this.#history ??= new History(this.#files.values());
+    this.#history ??= new History(this.files.values());
     // A version is attested when one of its files is: of the others, nothing is to be said.
     const before = this.#history.before(version, provenance !== undefined);
     return {
-      coordinates: { ecosystem: 'pypi', name: this.project, version },
+      coordinates: coordinatesOf(this.project, version),
       publishedAt: instantOf(uploadTime),
       yanked: yanked !== false,
       provenance: provenance === undefined ? 'none' : 'attested',
       integrity,
-      ...(status === 'quarantined' ? { upstream: 'quarantined' as const } : place),
+      ...(this.#isQuarantined ? { upstream: 'quarantined' as const } : place),
       ...(before !== undefined && { before }),
       ...((status === 'archived' || status === 'deprecated') && { deprecated: true }),
     };
   }
+}
+
+function placeOf({ hashes, url }: PageFile): Place {
+  return { integrity: integrityOf(hashes), location: url };
 }
 
 /** PEP 658: the suffix goes behind the path; a signed URL keeps its query. */

@@ -1,10 +1,26 @@
-import { withoutTrailingSlashes, type Upstream } from '@entrepot/core';
+import { withoutTrailingSlashes, type Content, type Upstream } from '@entrepot/core';
+import { readJsonObject, SKIP } from '@entrepot/core/formats';
+import { PageFormatError } from './errors.js';
 import { provenancePath } from './keys.js';
 import type { Layout } from './layout.js';
-import type { ProvenanceUrl } from './representation.js';
+import type { PageFile } from './page-file.js';
+
+const PATH = /^\/integrity\/([^/?#]+)\/([^/?#]+)\/([^/?#]+)\/provenance$/;
+
+/** Gives the URL of a provenance object for clients; the upstream's own where it is not served here. */
+export type ProvenanceUrl = (url: string, file: PageFile, baseUrl: string) => string;
+
+/** Checks that a body is a provenance object (PEP 740). @throws PageFormatError, JsonFormatError */
+export async function checkProvenance(content: Content): Promise<void> {
+  const found: { bundles?: unknown } = {};
+  await readJsonObject(content, (key) =>
+    key === 'attestation_bundles' ? (value) => void (found.bundles = value) : SKIP,
+  );
+  if (!Array.isArray(found.bundles)) throw new PageFormatError('it has no attestation bundles');
+}
 
 /**
- * Where clients find the provenance of a file. PEP 740 asks for an https URL, so a repository that is reached by plain
+ * Says where clients find the provenance of a file. PEP 740 asks for an https URL, so a repository that is reached by plain
  * http passes the upstream's own on; so does one whose upstream keeps them where they are not asked for.
  */
 export function createProvenanceUrl(
@@ -24,8 +40,6 @@ export function createProvenanceUrl(
     return url;
   };
 }
-
-const PATH = /^\/integrity\/([^/?#]+)\/([^/?#]+)\/([^/?#]+)\/provenance$/;
 
 function decode(segment: string): string | undefined {
   try {

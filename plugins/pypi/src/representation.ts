@@ -1,98 +1,51 @@
-import { type RewriteContext } from '@entrepot/core';
-import { normalisePythonVersion, pythonVersionIdentity, WorkTurns } from '@entrepot/core/formats';
+import { EntrepotError, type DocumentBytes } from '@entrepot/core';
+import type { RenderRequest } from '@entrepot/core/plugin';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';
-import type { PageForm } from './negotiation.js';
+import { inBatches, Listing } from './listing.js';
+import { formOf } from './negotiation.js';
 import type { Hashes, PageFile } from './page-file.js';
-import { HTML_END, htmlHead, jsonHead } from './page-text.js';
-import type { PageHead } from './page.js';
+import { HTML_END, htmlHead, jsonHead, type PageHead } from './page-head.js';
 import type { ProjectPage } from './project-page.js';
-
-/** How much is handed on at once, in characters. */
-const BATCH = 64 * 1024;
-
-/** Where a provenance object is for clients; the upstream's own URL where it is not served here. */
-export type ProvenanceUrl = (url: string, file: PageFile, baseUrl: string) => string;
-
-/** What the pages of one repository have in common. */
-export interface PageSettings {
-  readonly provenanceUrl: ProvenanceUrl;
-  /** Whether every wheel has metadata: what the upstream does not have is read out of the wheel. */
-  readonly deriveMetadata: boolean;
-}
+import type { ProvenanceUrl } from './provenance.js';
 
 /**
- * Renders a project page in `form`. Only files that policy admits are on it, and only versions that have one of them or
- * never had a file.
+ * Renders a project page in the form that is asked for. Only files that policy admits are on it, and only versions that have
+ * one of them or never had a file.
  */
-export async function* rewritePage(
-  page: ProjectPage,
-  form: PageForm,
-  context: RewriteContext,
-  { provenanceUrl, deriveMetadata }: PageSettings,
-): AsyncGenerator<string, void, undefined> {
-  const { project, head } = page;
-  const listing = new Listing(page, context);
-  const turns = new WorkTurns();
-  const isJson = form === 'json';
-  let batch = isJson ? jsonHead(project, head) : htmlHead(project, head);
-  let first = true;
+export function renderPage(
+  page: ProjectPage | undefined,
+  request: RenderRequest,
+  { provenanceUrl }: { readonly provenanceUrl: ProvenanceUrl },
+): DocumentBytes {
+  if (page === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
+  return inBatches(printPage(page, request, provenanceUrl));
+}
+
+function* printPage(page: ProjectPage, request: RenderRequest, provenanceUrl: ProvenanceUrl): Generator<string, void> {
+  const { project, head, deriveMetadata } = page;
+  const isJson = formOf(request.resource) === 'json';
+  const listing = new Listing(project, request);
+  yield isJson ? jsonHead(project, head) : htmlHead(project, head);
+  let separator = '';
   for (const [key, found] of page.files) {
-    if (turns.over) await turns.next();
-    if (!listing.admits(key, found)) continue;
-    const file = deriveMetadata ? withMetadata(found) : found;
-    const url = `../../${filePath(project, file)}`;
-    const provenance = file.provenance && provenanceUrl(file.provenance, file, context.baseUrl);
-    if (isJson) batch += (first ? '' : ',') + jsonFile(file, url, provenance);
-    else batch += htmlFile(file, url, provenance);
-    first = false;
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = '';
+    // Nothing, too, so that others have their turn.
+    if (!listing.admits(found.version, page.describe(key))) yield '';
+    else {
+      const file = deriveMetadata ? withMetadata(found) : found;
+      const url = `../../${filePath(project, file)}`;
+      const provenance = file.provenance && provenanceUrl(file.provenance, file, request.baseUrl);
+      yield isJson ? separator + jsonFile(file, url, provenance) : htmlFile(file, url, provenance);
+      separator = ',';
+    }
   }
-  yield batch + (isJson ? jsonEnd(head, listing) : HTML_END);
+  yield isJson ? jsonEnd(head, listing) : HTML_END;
 }
 
 /** Metadata that is read out of a wheel is offered without a hash: it is known once somebody has asked for it. */
 function withMetadata(file: PageFile): PageFile {
   return file.coreMetadata === undefined && isWheel(file.filename) ? { ...file, coreMetadata: new Map() } : file;
-}
-
-/** Decides what is listed, and remembers which versions that leaves. */
-class Listing {
-  readonly #page: ProjectPage;
-  readonly #context: RewriteContext;
-  /** By identity: whether one of its files is listed. */
-  readonly #versions = new Map<string, boolean>();
-
-  constructor(page: ProjectPage, context: RewriteContext) {
-    this.#page = page;
-    this.#context = context;
-  }
-
-  admits(key: string, { version }: PageFile): boolean {
-    const description = this.#page.get(key);
-    const admitted =
-      description?.coordinates !== undefined &&
-      // PEP 792: nothing of a project in quarantine is offered.
-      description.upstream !== 'quarantined' &&
-      this.#context.admits(description.coordinates, description);
-    const identity = pythonVersionIdentity(version);
-    this.#versions.set(identity, admitted || this.#versions.get(identity) === true);
-    return admitted;
-  }
-
-  /** Called when all files were seen. */
-  keeps(version: string): boolean {
-    const listed = this.#versions.get(pythonVersionIdentity(version));
-    if (listed !== undefined) return listed;
-    return this.#context.admits({
-      ecosystem: 'pypi',
-      name: this.#page.project,
-      version: normalisePythonVersion(version),
-    });
-  }
 }
 
 function jsonFile(file: PageFile, url: string, provenance: string | undefined): string {
@@ -125,7 +78,7 @@ function jsonEnd(head: PageHead, listing: Listing): string {
 function htmlFile(file: PageFile, url: string, provenance: string | undefined): string {
   const hash = preferredHash(file.hashes);
   const metadata = file.coreMetadata && (preferredHash(file.coreMetadata) ?? 'true');
-  const attributes: readonly (readonly [string, string | undefined])[] = [
+  const attributes = [
     ['href', hash === undefined ? url : `${url}#${hash}`],
     ['data-requires-python', file.requiresPython],
     ['data-yanked', file.yanked === true ? '' : file.yanked || undefined],
@@ -133,13 +86,13 @@ function htmlFile(file: PageFile, url: string, provenance: string | undefined): 
     ['data-core-metadata', metadata],
     ['data-dist-info-metadata', metadata],
     ['data-provenance', provenance],
-  ];
+  ] as const;
   let tag = '    <a';
   for (const [name, value] of attributes) if (value !== undefined) tag += ` ${name}="${escapeHtml(value)}"`;
   return `${tag}>${escapeHtml(file.filename)}</a><br>\n`;
 }
 
-/** HTML has room for one hash: `sha256=…`, which every client knows, else the strongest. */
+/** Picks the one hash that HTML has room for: `sha256=…`, which every client knows, else the strongest. */
 function preferredHash(hashes: Hashes): string | undefined {
   for (const algorithm of ['sha256', 'sha512', 'sha384', 'sha224', 'sha1', 'md5']) {
     const hex = hashes.get(algorithm);

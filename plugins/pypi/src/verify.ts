@@ -1,33 +1,38 @@
-import type { ArtifactResource, Content, VerifyContext } from '@entrepot/core';
+import type { Content } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import { CLASS } from './routes.js';
+import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 
 /** How much of a body is looked at, in bytes. */
 const HEAD = 64 * 1024;
 
 /**
- * Looks at bodies for which the index promises no hash: the page of a login, or a sidecar that was compressed by whoever
- * kept it, is not kept for ever as what it stands for. What has a hash was checked by it.
- * @throws EntrepotError `upstream-unavailable`, code `UPSTREAM_MALFORMED`
+ * Makes a check of bodies for which the index promises no hash: the page of a login, or a sidecar that a server keeps compressed,
+ * is not kept for ever as what it stands for. What has a hash was checked by it.
+ * @param problemIn says what is wrong with a body, given its beginning
  */
-export async function verify(
-  artifact: ArtifactResource,
-  content: Content,
-  { description }: VerifyContext,
-): Promise<void> {
-  if (description !== undefined && description.integrity.length > 0) return;
-  const head = await headOf(content);
-  if (artifact.class === CLASS.metadata) {
-    if (/^metadata-version:/im.test(head)) return;
-    throw malformed(artifact.key, 'it has no Metadata-Version: it is no metadata of a distribution');
-  }
-  if (artifact.class === CLASS.signature) {
-    if (head.trimStart().startsWith('-----BEGIN PGP ')) return;
-    throw malformed(artifact.key, 'it is no armored signature');
-  }
-  // No archive, installer or package begins so.
-  if (/^\s*</.test(head)) throw malformed(artifact.key, 'it is an HTML page');
-  if (content.size === 0) throw malformed(artifact.key, 'it is empty');
+export function verifyBy(problemIn: (head: string, size: number) => string | undefined) {
+  return async ({ key }: Resource, content: Content, { description }: VerifyContext): Promise<void> => {
+    if (description !== undefined && description.integrity.length > 0) return;
+    const problem = problemIn(await headOf(content), content.size);
+    if (problem !== undefined) throw malformed(key, problem);
+  };
+}
+
+/** Finds what is wrong with an archive, an installer or a package: none of them begins as HTML does. */
+export function problemInFile(head: string, size: number): string | undefined {
+  if (/^\s*</.test(head)) return 'it is an HTML page';
+  return size === 0 ? 'it is empty' : undefined;
+}
+
+/** Finds what is wrong with metadata. */
+export function problemInMetadata(head: string): string | undefined {
+  const isMetadata = /^metadata-version:/im.test(head);
+  return isMetadata ? undefined : 'it has no Metadata-Version: it is no metadata of a distribution';
+}
+
+/** Finds what is wrong with a detached signature. */
+export function problemInSignature(head: string): string | undefined {
+  return head.trimStart().startsWith('-----BEGIN PGP ') ? undefined : 'it is no armored signature';
 }
 
 async function headOf(content: Content): Promise<string> {

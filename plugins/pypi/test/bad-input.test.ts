@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Content, ProtocolPlugin } from '@entrepot/core';
+import type { Content } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
-import { rewriteProjectList } from '../src/project-list.js';
-import { contextFor, HTML_TYPE, JSON_TYPE } from './fixtures.js';
+import { index } from '../src/classes.js';
+import { renderProjectList } from '../src/project-list.js';
+import { HTML_TYPE, JSON_TYPE, parse, pypi, request, requestFor } from './fixtures.js';
 
 const BASE = '/upstream/base';
 const NAME = 'demo-1.0-py3-none-any.whl';
@@ -18,7 +20,7 @@ const PATH = `/files/demo/${sha256(WHEEL).slice(0, 16)}/${NAME}`;
 
 let repository: TestRepository;
 beforeEach(async () => {
-  repository = await openTestRepository({ plugin: plugin as unknown as ProtocolPlugin });
+  repository = await openTestRepository({ plugin });
 });
 afterEach(() => repository.close());
 
@@ -287,7 +289,7 @@ describe('what changes', () => {
 
 describe('the list of 700,000 projects', () => {
   const COUNT = 700_000;
-  const document = { kind: 'document', key: 'simple/', class: 'index', upstreamPath: 'simple/' } as const;
+  const document = pypi.route(request('/simple/', { accept: JSON_TYPE })) as Resource;
 
   /** Made while it is read. `taken` tells how many bytes were. */
   function lazily(head: string, line: (index: number) => string, tail: string, mediaType: string) {
@@ -332,7 +334,7 @@ describe('the list of 700,000 projects', () => {
     'is read from %s in step with who takes it, and others have their turn',
     async (form) => {
       const { content, counter } = forms[form]();
-      const context = await contextFor(document, content);
+      await parse(index, document, content);
       counter.taken = 0;
       let turns = 0;
       let isReading = true;
@@ -343,7 +345,7 @@ describe('the list of 700,000 projects', () => {
       setImmediate(count);
       let given = 0;
       let ahead = 0;
-      for await (const piece of rewriteProjectList(content, 'json', context, () => true)) {
+      for await (const piece of renderProjectList(requestFor(document, content), () => true)) {
         given += piece.length;
         // The lines that come are longer than those that go.
         ahead = Math.max(ahead, counter.taken / given);

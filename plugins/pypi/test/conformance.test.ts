@@ -1,5 +1,4 @@
 import { describe, it } from 'vitest';
-import type { ProtocolPlugin } from '@entrepot/core';
 import { protocolSuite, type ProtocolCase } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 import { HTML_TYPE, JSON_TYPE, sha256, tag } from './fixtures.js';
@@ -116,7 +115,7 @@ const cases: readonly ProtocolCase[] = [
 protocolSuite(
   { describe, it },
   {
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     fixtures: {
       'simple/': document({ meta: { 'api-version': '1.0' }, projects: [{ name: 'demo' }, { name: 'old.project' }] }),
       'simple/demo/': demo,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { PolicyInput, ProtocolPlugin } from '@entrepot/core';
+import type { PolicyInput } from '@entrepot/core';
 import { FixedPolicy, openTestRepository, packZip, type TestRepository, type ZipMember } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 import { JSON_TYPE } from './fixtures.js';
@@ -22,7 +22,7 @@ afterEach(() => repository.close());
 
 async function open(deriveMetadata = true, policy?: FixedPolicy): Promise<TestRepository> {
   return openTestRepository({
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     ...(policy !== undefined && { policy }),
     options: { deriveMetadata },
   });

@@ -1,12 +1,13 @@
 import { describe as group, expect, it } from 'vitest';
-import type { Content, DocumentResource, RewriteContext } from '@entrepot/core';
-import { describe } from '../src/describe.js';
-import { rewriteProject } from '../src/project-document.js';
-import { rewriteProjectList } from '../src/project-list.js';
-import { contentOf, contextFor, pageOf, sha256, textOf } from './fixtures.js';
+import type { Content } from '@entrepot/core';
+import type { RenderRequest, Resource } from '@entrepot/core/plugin';
+import { index, project } from '../src/classes.js';
+import { renderProject } from '../src/project-document.js';
+import { renderProjectList } from '../src/project-list.js';
+import { contentOf, parse, pypi, request, requestFor, sha256, textOf } from './fixtures.js';
 
 group('the list of all projects', () => {
-  const document: DocumentResource = { kind: 'document', key: 'simple/', class: 'index', upstreamPath: 'simple/' };
+  const document = pypi.route(request('/simple/')) as Resource;
   const json = (names: readonly string[]): Content =>
     contentOf(
       JSON.stringify({
@@ -22,8 +23,9 @@ group('the list of all projects', () => {
     form: 'json' | 'html',
     isServed: (name: string) => boolean = () => true,
   ): Promise<string> {
-    const context = await contextFor(document, content, ({ name }) => name !== 'denied');
-    return textOf(rewriteProjectList(content, form, context, isServed));
+    await parse(index, document, content);
+    const admits: RenderRequest['admits'] = ({ name }) => name !== 'denied';
+    return textOf(renderProjectList(requestFor({ ...document, variant: form }, content, admits), isServed));
   }
 
   it('is JSON or HTML, without what is denied or owned by others', async () => {
@@ -52,15 +54,17 @@ group('the list of all projects', () => {
     ['{"meta":{"api-version":"2.0"},"projects":[]}', 'application/json'],
     ['<title>Welcome</title><form>', 'text/html'],
   ])('is refused when it is none: %s', async (body, mediaType) => {
-    await expect(describe(document, contentOf(body, mediaType))).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
+    await expect(parse(index, document, contentOf(body, mediaType))).rejects.toMatchObject({
+      code: 'UPSTREAM_MALFORMED',
+    });
   });
 
   it('of 700,000 names goes through in pieces', async () => {
     const content = json(Array.from({ length: 700_000 }, (_, index) => `project-${index}`));
-    const context = await contextFor(document, content);
+    await parse(index, document, content);
     let size = 0;
     let largest = 0;
-    for await (const piece of rewriteProjectList(content, 'json', context, () => true)) {
+    for await (const piece of renderProjectList(requestFor({ ...document, variant: 'json' }, content), () => true)) {
       size += piece.length;
       largest = Math.max(largest, piece.length);
     }
@@ -70,7 +74,7 @@ group('the list of all projects', () => {
 });
 
 group('the legacy JSON', () => {
-  const document: DocumentResource = { ...pageOf('demo'), key: 'pypi/demo/json', class: 'project' };
+  const document = pypi.route(request('/pypi/demo/json')) as Resource;
   const release = (filename: string, day: number, more: object = {}): Record<string, unknown> => ({
     filename,
     url: `https://files.example.com/${filename}`,
@@ -96,9 +100,9 @@ group('the legacy JSON', () => {
   };
   const content = contentOf(JSON.stringify(value), 'application/json', 100);
 
-  async function render(admits?: RewriteContext['admits'], from = content): Promise<typeof value> {
-    const context = await contextFor(document, from, admits);
-    return JSON.parse(await textOf(rewriteProject(from, 'demo', context))) as typeof value;
+  async function render(admits?: RenderRequest['admits'], from = content): Promise<typeof value> {
+    const found = await parse(project, document, from);
+    return JSON.parse(await textOf(await renderProject(found, requestFor(document, from, admits)))) as typeof value;
   }
 
   const url = (filename: string): string =>
@@ -133,6 +137,18 @@ group('the legacy JSON', () => {
     await expect(render(() => false)).rejects.toMatchObject({ kind: 'policy-denied' });
   });
 
+  it('is read once, for what it says and for what clients get', async () => {
+    let readings = 0;
+    const count = <Read extends (...given: never[]) => unknown>(read: Read): Read =>
+      ((...given: never[]) => ((readings += 1), read(...given))) as Read;
+    for (const size of [content.size, 2 * 1024 * 1024]) {
+      const counted = { ...content, size, stream: count(content.stream), bytes: count(content.bytes) };
+      readings = 0;
+      expect(await render(undefined, counted)).toEqual(await render());
+      expect(readings).toBe(1);
+    }
+  });
+
   it('has a list of files also when there is none', async () => {
     const bare = contentOf(JSON.stringify({ info: { name: 'demo', version: '0.1' }, urls: [] }), 'application/json');
     expect(await render(undefined, bare)).toEqual({ info: { name: 'demo', version: '0.1' }, urls: [] });
@@ -141,7 +157,7 @@ group('the legacy JSON', () => {
   it.each(['{"info":{"name":"other"}}', '{"urls":[]}', '[]', '<html>'])(
     'is refused when it is none: %s',
     async (body) => {
-      const reading = describe(document, contentOf(body, 'application/json'));
+      const reading = parse(project, document, contentOf(body, 'application/json'));
       await expect(reading).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
     },
   );

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EntrepotError, type PolicyInput, type ProtocolPlugin } from '@entrepot/core';
+import { EntrepotError, type PolicyInput } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import { FakeUpstream, FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
+import { renderError } from '../src/errors.js';
 import plugin from '../src/index.js';
 import { HTML_TYPE, JSON_TYPE, sha256 } from './fixtures.js';
 
@@ -27,7 +29,7 @@ afterEach(async () => {
 
 async function open(policy?: FixedPolicy, more: object = {}): Promise<TestRepository> {
   const opened = await openTestRepository({
-    plugin: plugin as unknown as ProtocolPlugin,
+    plugin,
     ...(policy !== undefined && { policy }),
     ...more,
   });
@@ -259,10 +261,9 @@ describe('a name that an upstream owns', () => {
     const upstreams = [{ url: repository.upstreamUrl }, { url: owner.url, scope: 'acme' }];
     const owners = [{ match: ['acme-*'], upstream: 'acme' }];
     const facts = { name: 'test', kind: 'proxy' as const, upstreams };
-    const guarded = await open(undefined, {
-      protocol: () => plugin.create({ services: {}, options: { owners, deriveMetadata: false }, repository: facts }),
-      definition: { upstreams },
-    });
+    const options = { owners, deriveMetadata: false };
+    const protocol = await asProtocolPlugin(plugin).create({ services: {}, options, repository: facts });
+    const guarded = await open(undefined, { protocol: () => protocol, definition: { upstreams } });
     const attack = JSON.stringify({ meta: {}, files: [{ filename: 'acme_sdk-9.tar.gz', url: '/x', hashes: {} }] });
     repository.upstream.serve(`${BASE}/simple/acme-sdk/`, { body: attack, mediaType: JSON_TYPE });
     const paths = ['/simple/acme-sdk/', '/pypi/acme-sdk/json', `/files/acme-sdk/${'0'.repeat(16)}/acme_sdk-9.tar.gz`];
@@ -280,12 +281,7 @@ describe('a name that an upstream owns', () => {
 
 describe('errors', () => {
   it('are plain text, and hide what is not for clients', () => {
-    const protocol = plugin.create({
-      services: {},
-      options: { owners: [], deriveMetadata: false },
-      repository: { name: 'pypi', kind: 'proxy', upstreams: [] },
-    }) as { renderError: (error: EntrepotError) => { status?: number; body: string } };
-    expect(protocol.renderError(new EntrepotError('conflict', 'File already exists')).status).toBe(400);
-    expect(protocol.renderError(new EntrepotError('storage', 'at /srv/secret')).body).not.toContain('secret');
+    expect(renderError(new EntrepotError('conflict', 'File already exists')).status).toBe(400);
+    expect(renderError(new EntrepotError('storage', 'at /srv/secret')).body).not.toContain('secret');
   });
 });

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
-import { EntrepotError, type Content, type RequestHead, type RewriteContext } from '@entrepot/core';
-import { describe } from '../src/describe.js';
-import type { DocumentResource } from '@entrepot/core';
+import { EntrepotError, type Content, type DocumentBytes, type RequestHead } from '@entrepot/core';
+import type { DocumentClass, Parsed, RenderRequest, Resource } from '@entrepot/core/plugin';
+import { simple } from '../src/classes.js';
+import { pypiOptions } from '../src/options.js';
+import type { ProjectPage } from '../src/project-page.js';
+import { PypiProxy } from '../src/routes.js';
 
 export const JSON_TYPE = 'application/vnd.pypi.simple.v1+json';
 export const HTML_TYPE = 'application/vnd.pypi.simple.v1+html';
@@ -50,37 +53,41 @@ export function tag(text: string): string {
   return sha256(text).slice(0, 16);
 }
 
-/** The document that a project page is, without what does not matter here. */
-export function pageOf(project: string): DocumentResource {
-  return {
-    kind: 'document',
-    key: `simple/${project}`,
-    class: 'simple',
-    coordinates: { ecosystem: 'pypi', name: project },
-    upstreamPath: `simple/${project}/`,
-  };
+/** A proxy of one index. */
+export const pypi = new PypiProxy(
+  { name: 'pypi', kind: 'proxy', upstreams: [{ url: 'https://index.example.com' }] },
+  pypiOptions.parse({}),
+);
+
+/** What the class `declared` reads in `content`. */
+export async function parse<Document extends Parsed>(
+  declared: DocumentClass<PypiProxy, Document>,
+  resource: Resource,
+  content: Content,
+): Promise<Document> {
+  const read = async (): Promise<never> => Promise.reject(new Error('nothing else is read'));
+  return (await declared.parse?.(content, resource, { needs: new Set(), headers: {}, read }, pypi)) as Document;
 }
 
-/** A context for `rewrite` over what `describe` says of `content`. */
-export async function contextFor(
-  document: DocumentResource,
+/** What `content` is as the page of `project`. */
+export function parsePage(content: Content, project = 'demo'): Promise<ProjectPage> {
+  return parse(simple, pypi.page(project), content);
+}
+
+/** A request for `resource`, whose stored bytes are `content`. */
+export function requestFor(
+  resource: Resource,
   content: Content,
-  admits: RewriteContext['admits'] = () => true,
+  admits: RenderRequest['admits'] = () => true,
   baseUrl = 'http://127.0.0.1:8080/pypi',
-): Promise<RewriteContext> {
-  return {
-    baseUrl,
-    descriptions: await describe(document, content),
-    headers: {},
-    keptKeys: [],
-    refusal: () => undefined,
-    admits,
-  };
+): RenderRequest {
+  const rest = { isAbsent: false, headers: {}, cachedKeys: [], refusal: () => undefined };
+  return { resource, content, admits, baseUrl, ...rest };
 }
 
 /** The text that pieces make. */
-export async function textOf(pieces: AsyncIterable<string>): Promise<string> {
+export async function textOf(pieces: DocumentBytes): Promise<string> {
   let text = '';
-  for await (const piece of pieces) text += piece;
+  for await (const piece of pieces) text += String(piece);
   return text;
 }

@@ -6,13 +6,16 @@ import { createProvenanceUrl } from '../src/provenance.js';
 
 describe('the plugin', () => {
   it('serves proxies', () => {
-    expect(plugin).toMatchObject({ kind: 'protocol', id: 'pypi', kinds: ['proxy'], inject: {} });
+    expect(plugin).toMatchObject({ kind: 'protocol', id: 'pypi', proxy: {}, inject: {} });
+    expect(plugin.hosted).toBeUndefined();
   });
 
   it('points clients at a repository', () => {
     const repository = { name: 'pypi', kind: 'proxy' as const, upstreams: [] };
     const snippets = (baseUrl: string): Record<string, string> =>
-      Object.fromEntries((plugin.clientSetup?.({ baseUrl, repository }) ?? []).map((one) => [one.client, one.snippet]));
+      Object.fromEntries(
+        (plugin.clients?.setup?.({ baseUrl, repository }) ?? []).map((one) => [one.client, one.snippet]),
+      );
     expect(snippets('http://127.0.0.1:8080/pypi')).toMatchObject({
       pip: 'pip config set global.index-url http://127.0.0.1:8080/pypi/simple/',
       poetry: 'poetry source add --priority=primary entrepot http://127.0.0.1:8080/pypi/simple/',

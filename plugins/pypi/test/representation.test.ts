@@ -1,9 +1,9 @@
 import { describe as group, expect, it } from 'vitest';
-import type { Content, RewriteContext } from '@entrepot/core';
-import { describe } from '../src/describe.js';
+import type { ArtifactDescription, Content } from '@entrepot/core';
+import type { RenderRequest } from '@entrepot/core/plugin';
 import type { ProjectPage } from '../src/project-page.js';
-import { rewritePage, type PageSettings } from '../src/representation.js';
-import { contextFor, contentOf, HTML_TYPE, JSON_TYPE, pageOf, sha256, textOf } from './fixtures.js';
+import { renderPage } from '../src/representation.js';
+import { contentOf, HTML_TYPE, JSON_TYPE, parsePage, pypi, requestFor, sha256, textOf } from './fixtures.js';
 
 interface RenderedFile {
   readonly filename: string;
@@ -20,19 +20,26 @@ interface RenderedPage {
 
 const HASH = sha256('x');
 const TAG = HASH.slice(0, 16);
-const SETTINGS: PageSettings = { provenanceUrl: (url) => url, deriveMetadata: false };
 
 async function render(
   content: Content,
   form: 'json' | 'html',
-  admits?: RewriteContext['admits'],
+  admits?: RenderRequest['admits'],
   project = 'demo',
 ): Promise<string> {
-  const context = await contextFor(pageOf(project), content, admits);
-  return textOf(rewritePage(context.descriptions as ProjectPage, form, context, SETTINGS));
+  return print(await parsePage(content, project), form, content, admits);
 }
 
-async function renderJson(content: Content, admits?: RewriteContext['admits']): Promise<RenderedPage> {
+function print(page: ProjectPage, form: string, content: Content, admits?: RenderRequest['admits']): Promise<string> {
+  return textOf(renderPage(page, requestFor({ ...pypi.page(page.project), variant: form }, content, admits), pypi));
+}
+
+/** The descriptions of all that a page lists. */
+async function describe(content: Content): Promise<ArtifactDescription[]> {
+  return [...(await parsePage(content)).descriptions()].map(([, description]) => description);
+}
+
+async function renderJson(content: Content, admits?: RenderRequest['admits']): Promise<RenderedPage> {
   return JSON.parse(await render(content, 'json', admits)) as RenderedPage;
 }
 
@@ -71,7 +78,7 @@ group('an HTML page', () => {
     ['with spaces around', '<a href="\n demo-1.0.tar.gz ">x</a>', 'demo-1.0.tar.gz'],
   ])('has links that are %s', async (_, body, location) => {
     for (const pieceSize of [Infinity, 1, 5]) {
-      const found = [...(await describe(pageOf('demo'), html(body, pieceSize))).values()];
+      const found = await describe(html(body, pieceSize));
       expect(found.map((one) => one.location)).toEqual([location]);
     }
   });
@@ -90,7 +97,7 @@ group('an HTML page', () => {
     ['unknown', `#blake2b=${HASH}`, []],
   ])('has hashes: %s', async (_, fragment, integrity) => {
     const content = html(`<a href="demo-1.0.tar.gz${fragment}">x</a>`);
-    expect([...(await describe(pageOf('demo'), content)).values()].map((one) => one.integrity)).toEqual([integrity]);
+    expect((await describe(content)).map((one) => one.integrity)).toEqual([integrity]);
   });
 
   it.each([
@@ -104,13 +111,13 @@ group('an HTML page', () => {
     '<a href="demo-1.0%2f..%2fx.tar.gz">x</a>',
     '<a name="demo-1.0.tar.gz">x</a>',
   ])('has no file in %s', async (body) => {
-    expect((await describe(pageOf('demo'), html(`<title>Links for demo</title>${body}`))).size).toBe(0);
+    expect(await describe(html(`<title>Links for demo</title>${body}`))).toEqual([]);
   });
 
   it.each(['<title>Welcome</title><form>Log in</form>', '', 'nothing', '<h1>It works!</h1>'])(
     'is refused when it is no index: %s',
     async (body) => {
-      await expect(describe(pageOf('demo'), html(body))).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
+      await expect(parsePage(html(body))).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
     },
   );
 
@@ -163,9 +170,9 @@ group('an HTML page', () => {
       if (isReading) setImmediate(count);
     };
     setImmediate(count);
-    const found = await describe(pageOf('demo'), html(body, body.length));
+    const found = await parsePage(html(body, body.length));
     isReading = false;
-    expect(found.size).toBe(80_000);
+    expect(found.files.size).toBe(80_000);
     expect(turns).toBeGreaterThan(10);
   });
 });
@@ -222,7 +229,7 @@ group('a JSON page', () => {
     [{ meta: undefined }, /no "meta"/],
     [{ name: 'other' }, /the page of "other"/],
   ])('%j is refused', async (value, message) => {
-    await expect(describe(pageOf('demo'), page(value))).rejects.toThrow(message);
+    await expect(parsePage(page(value))).rejects.toThrow(message);
   });
 
   it('says nothing that it does not know', async () => {
@@ -254,11 +261,10 @@ group('a JSON page', () => {
       const count = <Read extends (...given: never[]) => unknown>(read: Read): Read =>
         ((...given: never[]) => ((readings += 1), read(...given))) as Read;
       const counted = { ...content, stream: count(content.stream), bytes: count(content.bytes) };
-      const found = (await describe(pageOf('demo'), counted)) as ProjectPage;
-      const context = await contextFor(pageOf('demo'), content);
-      const json = await textOf(rewritePage(found, 'json', context, SETTINGS));
-      const asHtml = await textOf(rewritePage(found, 'html', context, SETTINGS));
-      expect([...found.keys()].every((key) => found.has(key))).toBe(true);
+      const found = await parsePage(counted);
+      const json = await print(found, 'json', counted);
+      const asHtml = await print(found, 'html', counted);
+      expect([...found.descriptions()].every(([key]) => found.describe(key) !== undefined)).toBe(true);
       expect(json).toContain('demo-1.0.tar.gz');
       expect(asHtml).toContain('demo-1.0.tar.gz');
       expect(readings).toBe(1);
@@ -280,7 +286,7 @@ group('a JSON page', () => {
     'is refused alike whatever its size: %s',
     async (body) => {
       for (const space of ['', ' '.repeat(1024 * 1024)])
-        await expect(describe(pageOf('demo'), contentOf(space + body))).rejects.toMatchObject({
+        await expect(parsePage(contentOf(space + body))).rejects.toMatchObject({
           code: 'UPSTREAM_MALFORMED',
         });
     },
@@ -289,8 +295,7 @@ group('a JSON page', () => {
   it('takes names of object members for nothing special', async () => {
     const files = '[{"filename":"constructor-1.0.tar.gz","url":"x/constructor-1.0.tar.gz","hashes":{"__proto__":"x"}}]';
     const content = contentOf(`{"meta":{},"__proto__":{"files":1},"files":${files},"versions":["__proto__"]}`);
-    const context = await contextFor(pageOf('constructor'), content);
-    const rendered = await textOf(rewritePage(context.descriptions as ProjectPage, 'json', context, SETTINGS));
+    const rendered = await render(content, 'json', undefined, 'constructor');
     expect(JSON.parse(rendered)).toMatchObject({
       name: 'constructor',
       versions: ['__proto__'],
@@ -301,7 +306,7 @@ group('a JSON page', () => {
   it('in quarantine has no files, and says so of each', async () => {
     for (const status of [{ status: 'quarantined' }, { state: 'quarantined', reason: 'malware' }]) {
       const content = page({ files: [file('demo-1.0.tar.gz')], versions: ['1.0'], 'project-status': status });
-      const described = [...(await describe(pageOf('demo'), content)).values()];
+      const described = await describe(content);
       expect(described).toMatchObject([{ upstream: 'quarantined' }]);
       // Nowhere to fetch it from.
       expect(described[0]).not.toHaveProperty('location');
@@ -323,11 +328,11 @@ group('descriptions', () => {
       file('demo-2.0-py3-none-any.whl', { 'core-metadata': true, 'upload-time': '2020-01-02T03:04:05', yanked: true }),
       file('demo-3.0-py3-none-any.whl', { hashes: { md5: 'd41d8cd98f00b204e9800998ecf8427e', sha256: HASH } }),
     ];
-    const found = await describe(pageOf('demo'), page({ files }));
+    const found = await parsePage(page({ files }));
     const key = (name: string, tag = sha256(name).slice(0, 16)): string => `file/demo/${tag}/${name}`;
     const coordinates = { ecosystem: 'pypi', name: 'demo', version: '1.0' };
     const publishedAt = Date.UTC(2020, 0, 2, 2, 4, 5, 500);
-    expect(found.get(`${key('demo-1.0-py3-none-any.whl')}.metadata`)).toEqual({
+    expect(found.describe(`${key('demo-1.0-py3-none-any.whl')}.metadata`)).toEqual({
       coordinates,
       publishedAt,
       integrity: [{ algorithm: 'sha256', hex: HASH }],
@@ -335,14 +340,16 @@ group('descriptions', () => {
       provenance: 'none',
       yanked: false,
     });
-    expect(found.get(`${key('demo-1.0-py3-none-any.whl')}.asc`)).toMatchObject({ integrity: [] });
-    expect(found.get(`${key('demo-2.0-py3-none-any.whl')}.metadata`)).toMatchObject({
+    expect(found.describe(`${key('demo-1.0-py3-none-any.whl')}.asc`)).toMatchObject({ integrity: [] });
+    expect(found.describe(`${key('demo-2.0-py3-none-any.whl')}.metadata`)).toMatchObject({
       integrity: [],
       yanked: true,
     });
-    expect(found.get(key('demo-2.0-py3-none-any.whl'))?.publishedAt).toBe(Date.UTC(2020, 0, 2, 3, 4, 5));
-    expect(found.get(key('demo-3.0-py3-none-any.whl', TAG))?.integrity).toEqual([{ algorithm: 'sha256', hex: HASH }]);
-    expect(found.has(`${key('demo-3.0-py3-none-any.whl', TAG)}.metadata`)).toBe(false);
+    expect(found.describe(key('demo-2.0-py3-none-any.whl'))?.publishedAt).toBe(Date.UTC(2020, 0, 2, 3, 4, 5));
+    expect(found.describe(key('demo-3.0-py3-none-any.whl', TAG))?.integrity).toEqual([
+      { algorithm: 'sha256', hex: HASH },
+    ]);
+    expect(found.describe(`${key('demo-3.0-py3-none-any.whl', TAG)}.metadata`)).toBeUndefined();
   });
 
   it('tell of a version what was there before it', async () => {
@@ -354,8 +361,8 @@ group('descriptions', () => {
       file('demo-3.0.tar.gz', { 'upload-time': at(3) }),
       file('demo-4.0.tar.gz', {}),
     ];
-    const found = await describe(pageOf('demo'), page({ files, 'project-status': { status: 'archived' } }));
-    const facts = [...found.values()].map((description) => [
+    const found = await parsePage(page({ files, 'project-status': { status: 'archived' } }));
+    const facts = [...found.descriptions()].map(([, description]) => [
       description.coordinates?.version,
       description.provenance,
       description.before?.map(({ version, provenance }) => `${version} ${provenance}`),
@@ -368,7 +375,7 @@ group('descriptions', () => {
       ['3.0', 'none', ['2.0 none', '1.0 attested'], true],
       ['4.0', 'none', undefined, true],
     ]);
-    expect(found.get('integrity/demo/2.0/demo-2.0.tar.gz')).toMatchObject({ before: [{ version: '1.0' }] });
+    expect(found.describe('integrity/demo/2.0/demo-2.0.tar.gz')).toMatchObject({ before: [{ version: '1.0' }] });
   });
 
   it('keep files of one name apart by their hash, else by their place', async () => {
@@ -378,7 +385,7 @@ group('descriptions', () => {
       files: [file('demo-1.0.tar.gz', { hashes: {}, url: 'https://a.example.com/demo-1.0.tar.gz?x=1' })],
     });
     const keys = await Promise.all(
-      [one, other, without].map(async (content) => [...(await describe(pageOf('demo'), content)).keys()][0]),
+      [one, other, without].map(async (content) => [...(await parsePage(content)).files.keys()][0]),
     );
     expect(new Set(keys).size).toBe(3);
     expect(keys[2]).toMatch(/^file\/demo\/u-[0-9a-f]{16}\/demo-1\.0\.tar\.gz$/);
@@ -393,7 +400,7 @@ group('policy', () => {
     file('demo-3.0.tar.gz'),
   ];
   const content = page({ files, versions: ['1.0.0', '2.0', '3.0', '4.0', '5.0'] });
-  const admits: RewriteContext['admits'] = ({ version }) => !['2.0', '5.0'].includes(version ?? '');
+  const admits: RenderRequest['admits'] = ({ version }) => !['2.0', '5.0'].includes(version ?? '');
 
   it('leaves refused files out, and versions with them', async () => {
     const rendered = await renderJson(content, admits);
@@ -481,12 +488,12 @@ group('a stored page without a media type', () => {
     ['<html><title>Links for demo</title>', true],
     ['login please', false],
   ])('is told by its first character: %s', async (body, isPage) => {
-    const reading = describe(pageOf('demo'), contentOf(body, 'application/octet-stream'));
-    if (isPage) expect((await reading).size).toBe(0);
+    const reading = parsePage(contentOf(body, 'application/octet-stream'));
+    if (isPage) expect((await reading).files.size).toBe(0);
     else await expect(reading).rejects.toMatchObject({ code: 'UPSTREAM_MALFORMED' });
   });
 
   it('is what its media type says where it has one', async () => {
-    await expect(describe(pageOf('demo'), contentOf('<html>', JSON_TYPE))).rejects.toThrow(/not a JSON object/);
+    await expect(parsePage(contentOf('<html>', JSON_TYPE))).rejects.toThrow(/not a JSON object/);
   });
 });

@@ -1,23 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type ArtifactResource, type DocumentResource, type LocalResource } from '@entrepot/core';
-import { createLayouts } from '../src/layout.js';
+import { EntrepotError, type DocumentResource, type RequestHead, type Resource as Bound } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
+import type { LocalReply, Route } from '@entrepot/core/plugin';
+import plugin from '../src/index.js';
 import { chooseForm } from '../src/negotiation.js';
-import { pypiOptions, type PypiOptions } from '../src/options.js';
-import { createOwners } from '../src/owners.js';
-import { createRouter } from '../src/routes.js';
+import { pypiOptions } from '../src/options.js';
+import { PypiProxy } from '../src/routes.js';
 import { request } from './fixtures.js';
 
 const PUBLIC = { url: 'https://index.example.com' };
 const PRIVATE = { url: 'https://acme.example.com/pypi/simple', scope: 'acme' };
 
-function router(upstreams: readonly { url: string; scope?: string }[] = [PUBLIC], given: unknown = {}) {
-  const options: PypiOptions = pypiOptions.parse(given);
-  const repository = { name: 'pypi', kind: 'proxy' as const, upstreams };
-  return createRouter({
-    ownerOf: createOwners(repository, options.owners),
-    layoutOf: createLayouts(repository, options.simplePath),
-    deriveMetadata: options.deriveMetadata,
-  });
+type Upstreams = readonly { url: string; scope?: string }[];
+
+function router(upstreams: Upstreams = [PUBLIC], given: unknown = {}): (head: RequestHead) => Route | undefined {
+  const pypi = new PypiProxy({ name: 'pypi', kind: 'proxy', upstreams }, pypiOptions.parse(given));
+  return (head) => pypi.route(head);
+}
+
+/** What the engine works with: the facts of the class as well. */
+async function bound(head: RequestHead): Promise<Bound | undefined> {
+  const repository = { name: 'pypi', kind: 'proxy' as const, upstreams: [PUBLIC] };
+  const made = await asProtocolPlugin(plugin).create({ services: {}, options: pypiOptions.parse({}), repository });
+  return made.route(head);
 }
 
 const route = router();
@@ -34,15 +39,15 @@ describe('redirects', () => {
     ['/pypi/Demo_X/json', '../demo-x/json'],
     ['/pypi/Demo_X/1.0/json', '../../demo-x/1.0/json'],
   ])('%s leads to %s, relative to the request', (path, location) => {
-    const found = route(request(path)) as LocalResource;
-    expect(found).toMatchObject({ kind: 'local', status: 301, headers: { Location: location } });
+    const found = route(request(path)) as LocalReply;
+    expect(found).toMatchObject({ status: 301, headers: { Location: location } });
   });
 
   it('end in the page: no redirect leads to another one', () => {
     for (const name of ['Foo.Bar_baz', 'foo--bar', 'A_b', 'a.-_b', 'X']) {
-      const first = route(request(`/simple/${name}`)) as LocalResource;
+      const first = route(request(`/simple/${name}`)) as LocalReply;
       const target = new URL(first.headers?.['Location'] ?? '', `https://x.example.com/simple/${name}`).pathname;
-      expect(route(request(target))).toMatchObject({ kind: 'document', class: 'simple' });
+      expect(route(request(target))).toMatchObject({ class: 'simple' });
     }
   });
 });
@@ -99,8 +104,8 @@ describe('pages', () => {
       'json',
       'application/vnd.pypi.simple.v1+json',
     ],
-  ])('Accept %s is answered as %s', (accept, variant, mediaType) => {
-    const found = route(request('/simple/demo/', accept === undefined ? {} : { accept }));
+  ])('Accept %s is answered as %s', async (accept, variant, mediaType) => {
+    const found = await bound(request('/simple/demo/', accept === undefined ? {} : { accept }));
     expect(found).toMatchObject({ kind: 'document', key: 'simple/demo', variant, mediaType, vary: ['Accept'] });
   });
 
@@ -108,8 +113,8 @@ describe('pages', () => {
     expect(chooseForm('constructor, __proto__;q=1, toString')).toBe('text');
   });
 
-  it('are asked of the upstream in its best form, whatever the client takes', () => {
-    const found = route(request('/simple/demo/', { accept: 'text/html' })) as DocumentResource;
+  it('are asked of the upstream in its best form, whatever the client takes', async () => {
+    const found = (await bound(request('/simple/demo/', { accept: 'text/html' }))) as DocumentResource;
     expect(found).toMatchObject({ upstreamPath: 'simple/demo/', accept: expect.stringMatching(/^application.*json,/) });
   });
 });
@@ -125,8 +130,8 @@ describe('files', () => {
     ['demo-1.0-py2.7.egg', 'demo', '1.0'],
     ['demo-1.0.win32-py2.7.exe', 'demo', '1.0'],
     ['demo-1.0.linux-x86_64.tar.gz', 'demo', '1.0'],
-  ])('%s of %s is version %s', (name, project, version) => {
-    const found = route(request(`/files/${project}/0123456789abcdef/${encodeURIComponent(name)}`)) as ArtifactResource;
+  ])('%s of %s is version %s', async (name, project, version) => {
+    const found = await bound(request(`/files/${project}/0123456789abcdef/${encodeURIComponent(name)}`));
     expect(found).toMatchObject({
       kind: 'artifact',
       class: 'file',
@@ -137,16 +142,18 @@ describe('files', () => {
     });
   });
 
-  it('are decoded once', () => {
-    const found = route(request('/files/demo/0123456789abcdef/demo-1.0%252Bx.tar.gz')) as ArtifactResource;
-    expect(found.filename).toBe('demo-1.0%2Bx.tar.gz');
-    expect(found.upstreamPath).toBe('files/demo/0123456789abcdef/demo-1.0%252Bx.tar.gz');
+  it('are decoded once', async () => {
+    const found = await bound(request('/files/demo/0123456789abcdef/demo-1.0%252Bx.tar.gz'));
+    expect(found).toMatchObject({
+      filename: 'demo-1.0%2Bx.tar.gz',
+      upstreamPath: 'files/demo/0123456789abcdef/demo-1.0%252Bx.tar.gz',
+    });
   });
 
-  it('have sidecars of their own', () => {
-    const metadata = route(request('/files/demo/0123456789abcdef/demo-1.0-py3-none-any.whl.metadata'));
+  it('have sidecars of their own', async () => {
+    const metadata = await bound(request('/files/demo/0123456789abcdef/demo-1.0-py3-none-any.whl.metadata'));
     expect(metadata).toMatchObject({ class: 'metadata', coordinates: { version: '1.0' } });
-    const signature = route(request('/files/demo/u-0123456789abcdef/demo-1.0.tar.gz.asc'));
+    const signature = await bound(request('/files/demo/u-0123456789abcdef/demo-1.0.tar.gz.asc'));
     expect(signature).toMatchObject({ class: 'signature', filename: 'demo-1.0.tar.gz.asc' });
   });
 });
@@ -161,24 +168,24 @@ describe('owners', () => {
     '/files/acme-sdk/0123456789abcdef/acme_sdk-1.0.tar.gz',
     '/files/acme-sdk/0123456789abcdef/acme_sdk-1.0-py3-none-any.whl.metadata',
   ])('%s is asked of its owner alone', (path) => {
-    expect(owned(request(path))).toMatchObject({ upstreamScope: 'acme' });
+    expect(owned(request(path))).toMatchObject({ scope: 'acme' });
   });
 
   it('asks a page where the owner has it, and refuses what is not below its URL', () => {
-    expect(owned(request('/simple/acme-sdk/'))).toMatchObject({ upstreamPath: 'acme-sdk/' });
-    expect(owned(request('/pypi/acme-sdk/json'))).toMatchObject({ kind: 'local', status: 404 });
+    expect(owned(request('/simple/acme-sdk/'))).toMatchObject({ path: 'acme-sdk/' });
+    expect(owned(request('/pypi/acme-sdk/json'))).toMatchObject({ status: 404 });
   });
 
   it.each(['/simple/acme/', '/simple/demo/', '/simple/not-acme-sdk/', '/simple/internals/'])(
     '%s belongs to nobody',
     (path) => {
-      expect(owned(request(path))).toMatchObject({ upstreamScope: undefined, upstreamPath: path.slice(1) });
+      expect(owned(request(path))).toMatchObject({ scope: undefined, path: path.slice(1) });
     },
   );
 
   it('of all spellings of a name is one', () => {
     for (const name of ['ACME_sdk', 'acme.sdk', 'Acme--Sdk']) {
-      const { headers } = owned(request(`/simple/${name}/`)) as LocalResource;
+      const { headers } = owned(request(`/simple/${name}/`)) as LocalReply;
       expect(headers?.['Location']).toBe('../acme-sdk/');
     }
   });
@@ -198,9 +205,9 @@ describe('upstreams', () => {
     ['https://index.example.com/root/dev/+simple/', undefined, 'demo/'],
     ['https://index.example.com/whl/cpu', '', 'demo/'],
     ['https://index.example.com', 'api/simple', 'api/simple/demo/'],
-  ])('%s with simplePath %s has its pages at %s', (url, simplePath, upstreamPath) => {
+  ])('%s with simplePath %s has its pages at %s', (url, simplePath, path) => {
     const found = router([{ url }], simplePath === undefined ? {} : { simplePath })(request('/simple/demo/'));
-    expect(found).toMatchObject({ upstreamPath });
+    expect(found).toMatchObject({ path });
   });
 
   it('of one scope are laid out alike', () => {

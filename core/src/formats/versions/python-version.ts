@@ -19,8 +19,15 @@ const PHASES: Readonly<Record<string, string>> = { alpha: 'a', beta: 'b', c: 'rc
 /** No version is longer; the expression above never sees more. */
 const LONGEST = 200;
 
+/** What most versions look like: release numbers alone, in the normal form. */
+const PLAIN = /^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*$/;
+
 /** A version in any of the spellings that PEP 440 takes for it; `undefined` when the text is none. */
 export function parsePythonVersion(text: string): PythonVersion | undefined {
+  if (isPlain(text)) {
+    const release = text.split('.');
+    return { epoch: '0', release, pre: undefined, post: undefined, dev: undefined, local: undefined };
+  }
   const found = text.length > LONGEST ? undefined : VERSION.exec(text.trim())?.groups;
   if (found === undefined) return undefined;
   const { epoch, release = '', pre, preNumber, implicitPost, post, postNumber, dev, devNumber, local } = found;
@@ -55,16 +62,22 @@ export const pep440Order: VersionOrder<PythonVersion> = { parse: parsePythonVers
 
 /** `text` in the normal form of PEP 440; as it is when it is no such version. */
 export function normalisePythonVersion(text: string): string {
+  if (isPlain(text)) return text;
   const version = parsePythonVersion(text);
   return version === undefined ? text : print(version);
 }
 
 /** The same text for versions that are equal by PEP 440: `1.0`, `1.0.0` and `v1` are. */
 export function pythonVersionIdentity(text: string): string {
+  if (isPlain(text)) return text.replace(/(?:\.0)+$/, '');
   const version = parsePythonVersion(text);
   if (version === undefined) return text;
   const last = version.release.findLastIndex((part) => part !== '0');
   return print({ ...version, release: version.release.slice(0, Math.max(1, last + 1)) });
+}
+
+function isPlain(text: string): boolean {
+  return text.length <= LONGEST && PLAIN.test(text);
 }
 
 function print({ epoch, release, pre, post, dev, local }: PythonVersion): string {
