@@ -2,7 +2,9 @@ import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
-import { Admission } from './policy/admission.js';
+import { ContentFindings } from './policy/content-findings.js';
+import { DecisionRecorder } from './policy/decision-recorder.js';
+import { createJudge } from './policy/judge.js';
 import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
 import { redirectReply } from './reply/redirect-reply.js';
@@ -36,15 +38,18 @@ function contextOf(request: EngineRequest, caller: Caller, now: number): Request
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
   const upstreams = new Upstreams(definition, services);
-  const admission = new Admission(definition, services);
+  const contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
+  const judge = createJudge(definition, services, contents);
+  const decisions = new DecisionRecorder(definition, services);
   const negative = new NegativeCache(services.hotCache, services.clock, definition.name);
-  const flights = new Flights({ definition, services, upstreams, admission, negative });
-  const representations = new Representations({ definition, services, flights, admission });
-  const stored = new StoredServing({ definition, services, upstreams, flights, admission, negative, representations });
-  const hosted = new HostedServing({ definition, services, admission, representations });
-  const changes = new HostedChanges({ definition, services, admission });
+  const flights = new Flights({ definition, services, upstreams, judge, negative });
+  const representations = new Representations({ definition, services, flights, judge, contents });
+  const serving = { definition, services, judge, contents, decisions, representations };
+  const stored = new StoredServing({ ...serving, upstreams, flights, negative });
+  const hosted = new HostedServing(serving);
+  const changes = new HostedChanges({ definition, services, judge });
   const sessions = new HostedSessions({ definition, services, changes });
-  const passthrough = new PassthroughServing(definition, services, upstreams, admission);
+  const passthrough = new PassthroughServing(definition, services, upstreams, judge);
 
   async function serve(context: RequestContext, resource: Resource): Promise<EngineReply> {
     const { request } = context;
@@ -54,7 +59,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
         requireReading(request);
         return await serveKept(context, resource);
       case 'passthrough':
-        return await passthrough.serve(request, resource);
+        return await passthrough.serve(context, resource);
       case 'upload':
         return await changes.change(context, resource);
       case 'session':
@@ -141,7 +146,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       } catch (error) {
         const redirect = redirectReply(definition.name, request, error);
         if (redirect !== undefined) return withHeaders(redirect);
-        admission.recordRefusal(context, resource, error);
+        decisions.recordRefusal(context, resource, error);
         const failed = withHeaders(errorReply(definition, request, resource, error));
         const reply = withCaller(failed, context.caller.name);
         if (reply.status >= 500)
@@ -153,7 +158,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       }
     },
     describe: (subject, { keptOnly = false } = {}) =>
-      describeVersions({ definition, services, flights, admission }, subject, keptOnly),
+      describeVersions({ definition, services, flights, judge }, subject, keptOnly),
     part: (whole, part) => readPart({ definition, flights }, whole, part),
     flights: () => flights.count,
     async dispose(grace) {

@@ -8,7 +8,9 @@ import type { FreshnessRule } from '../../api/freshness.js';
 import { integrityMismatch, strongest, type Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription, VerifyContext } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
-import { factsOf, type Admission } from '../policy/admission.js';
+import { noteParts } from '../policy/evaluation.js';
+import { factsOf } from '../policy/facts.js';
+import type { Judge } from '../policy/judge.js';
 import { askingHeaders, chosenBy } from './asking.js';
 import { keptHeaders, verifiedHeaders } from './kept-headers.js';
 import { planCoding, undone } from './content-coding.js';
@@ -116,7 +118,7 @@ export interface FlightContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly upstreams: Upstreams;
-  readonly admission: Admission;
+  readonly judge: Judge;
 }
 
 /** The sums of a body by algorithm, in hex. */
@@ -732,16 +734,17 @@ export class Flight implements SharedFlight {
     known: Pick<VerifyContext, 'description' | 'headers'>,
   ): Promise<void> {
     const { resource } = this.#plan;
-    const { protocol, plugin } = this.#context.definition;
+    const { definition, services } = this.#context;
+    const { protocol, plugin } = definition;
     const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
     try {
-      const needs = this.#context.services.policy.needs();
+      const needs = services.policy.needs();
       const context: VerifyContext = { ...known, needs, read: this.#plan.read };
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined)
         this.#plan.described(digest, await readDescriptions(protocol, resource, content, context));
       if (protocol.partsOf !== undefined && needs.has('publishedAt'))
-        this.#context.admission.noteParts(resource, digest, await protocol.partsOf(resource, content));
+        noteParts(definition, services, resource, digest, await protocol.partsOf(resource, content));
     } catch (error) {
       this.#plan.abandonReads();
       throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);

@@ -9,12 +9,13 @@ import type { ArtifactDescription, Descriptions } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../../api/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { AddressedFlight } from './addressed-flight.js';
+import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
 import type { Judgement } from '../policy/judgement.js';
-import { factsNow, factsOf, isJudgedByName, isRefused, type DescriptionNow } from '../policy/admission.js';
+import { isJudgedByName } from '../policy/subject.js';
+import { requireAllowed, requireSettled, type Refusal } from '../policy/verdict.js';
 import { BriefDescriptions } from './brief-descriptions.js';
 import { ContentFlights, contentDigest } from './content-flights.js';
 import { contentOf } from '../store/content.js';
-import { Denial } from '../policy/denial.js';
 import {
   abandoned,
   Flight,
@@ -33,7 +34,7 @@ import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import { namedNow } from './pinned-document.js';
 import { produce, type ProducedMember } from './produced-flight.js';
 import { putEntry } from './publish.js';
-import type { RequestContext } from '../request/request-context.js';
+import type { JudgeContext } from '../policy/evaluation.js';
 import { WorkTurns } from '../../formats/work-turns.js';
 import { untilAborted } from '../request/until-aborted.js';
 import { WholeFlight, type WholeResult } from './whole-flight.js';
@@ -263,7 +264,11 @@ export class Flights {
     if (resource.kind !== 'artifact' || resource.describedFor !== undefined || resource.namedBelow !== undefined)
       return false;
     if (!this.#briefs.suffices(resource)) return false;
-    return resource.coordinates === undefined || this.#context.admission.admits(resource.coordinates);
+    const { coordinates } = resource;
+    return (
+      coordinates === undefined ||
+      this.#context.judge(this.#anybody(), { kind: 'version', coordinates }).outcome === 'allow'
+    );
   }
 
   /**
@@ -285,11 +290,11 @@ export class Flights {
    */
   async judged(
     resource: ArtifactResource | DocumentResource,
-    context?: RequestContext,
+    context: JudgeContext = this.#anybody(),
   ): Promise<{ description?: LocatedDescription | undefined; judgement?: Judgement | undefined }> {
-    const { admission } = this.#context;
+    const { judge } = this.#context;
     if (isJudgedByName(resource)) {
-      admission.requireName(resource);
+      requireAllowed(judge(context, { kind: 'name', coordinates: resource.coordinates }));
       return {};
     }
     await this.requireNames(resource);
@@ -298,21 +303,23 @@ export class Flights {
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };
     if (resource.sidecar === true)
-      await admission.requireContents(resource, { coordinates, facts: description }, context);
+      await requireSettled(judge(context, { kind: 'sidecar', resource, coordinates, facts: description }));
     const digest = isPinned(resource) ? await this.#namedNow(resource, context) : undefined;
-    return { description, judgement: admission.require(resource, coordinates, description, context, digest) };
+    const verdict = judge(context, { kind: 'version', resource, coordinates, description, digest });
+    return { description, judgement: requireAllowed(verdict) };
   }
 
   /**
    * Finds the digest that a name stands for, where a rule counts ages: the name is as old as that content. `undefined`: not
    * known.
    */
-  async #namedNow(resource: PinnedDocument, context: RequestContext | undefined): Promise<Digest | undefined> {
-    const { admission, definition, services, upstreams } = this.#context;
+  async #namedNow(resource: PinnedDocument, context: JudgeContext): Promise<Digest | undefined> {
+    const { judge, definition, services, upstreams } = this.#context;
+    const { coordinates } = resource;
     if (!services.policy.needs().has('publishedAt')) return undefined;
     // Nobody is asked for what is refused whatever it stands for.
-    admission.requireName(resource);
-    if (resource.coordinates !== undefined) admission.require(resource, resource.coordinates, undefined, context);
+    requireAllowed(judge(context, { kind: 'name', coordinates }));
+    if (coordinates !== undefined) requireAllowed(judge(context, { kind: 'version', resource, coordinates }));
     const tooLate = AbortSignal.timeout(definition.limits.totalTimeout);
     return await namedNow(upstreams, resource, tooLate);
   }
@@ -333,6 +340,11 @@ export class Flights {
     }
   }
 
+  /** The context of a judgement that is for several requests. */
+  #anybody(): JudgeContext {
+    return { now: this.#context.services.clock.now() };
+  }
+
   #isWanted(facts: readonly FactName[] | undefined): boolean {
     if (facts === undefined) return true;
     const needs = this.#context.services.policy.needs();
@@ -343,19 +355,20 @@ export class Flights {
   async requireNames(resource: ArtifactResource | DocumentResource): Promise<void> {
     const namedBelow = resource.kind === 'artifact' ? resource.namedBelow : undefined;
     if (namedBelow === undefined) return;
-    const { admission } = this.#context;
+    const { judge } = this.#context;
+    const anybody = this.#anybody();
     const names = await this.#namesBelow(namedBelow.key);
     const turns = new WorkTurns();
-    let refusal: Judgement | undefined;
+    let refusal: Refusal | undefined;
     for (const entry of names) {
       // What is in memory is read without a break.
       await turns.pause();
       if (!(await this.#names(namedBelow, entry, resource))) continue;
-      const judgement = admission.judgeName(entry);
-      if (judgement === undefined || !isRefused(judgement)) return;
-      refusal ??= judgement;
+      const verdict = judge(anybody, { kind: 'part', namedBy: entry });
+      if (verdict.outcome === 'allow') return;
+      refusal ??= verdict;
     }
-    if (refusal !== undefined) throw new Denial(refusal);
+    if (refusal !== undefined) requireAllowed(refusal);
   }
 
   /** The kept documents below `prefix`; as they were when the index was last in reach. */

@@ -7,7 +7,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { ProducedFile } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
-import { factsOf } from '../policy/admission.js';
+import { factsOf } from '../policy/facts.js';
 import { contentOf } from '../store/content.js';
 import type { LocatedDescription } from './described-place.js';
 import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';

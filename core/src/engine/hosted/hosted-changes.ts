@@ -1,9 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { Expectation, HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
 import type { UploadResource } from '../../api/resource.js';
-import type { Admission } from '../policy/admission.js';
+import type { Judge } from '../policy/judge.js';
+import { requireAllowed } from '../policy/verdict.js';
 import { noneMatch } from '../reply/range.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -23,7 +25,7 @@ const MAX_PAUSE = 20;
 export interface HostedChangesContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
-  readonly admission: Admission;
+  readonly judge: Judge;
 }
 
 /** A change that a client asked for, with the body that it sent. */
@@ -44,7 +46,7 @@ export class HostedChanges {
 
   /** Takes an upload, removes or links entries. */
   async change(context: RequestContext, upload: UploadResource): Promise<EngineReply> {
-    this.admit(upload);
+    this.admit(context, upload);
     if (upload.action !== 'put') return await this.#carryOut({ context, upload, body: undefined });
     // Before the body is read: most clients that will be refused send it in vain.
     const kept = await this.#find(upload.key);
@@ -66,14 +68,14 @@ export class HostedChanges {
   }
 
   /** @throws EntrepotError when this repository takes no changes, or policy not this one */
-  admit(upload: UploadResource | undefined): void {
-    const { definition, admission } = this.#context;
+  admit(context: RequestContext, upload: UploadResource | undefined): void {
+    const { definition } = this.#context;
     if (definition.kind !== 'hosted') {
       throw new EntrepotError('method-not-allowed', `Repository ${definition.name} is a proxy: it takes no uploads`, {
         headers: { Allow: 'GET, HEAD' },
       });
     }
-    if (upload?.coordinates !== undefined) admission.require({}, upload.coordinates);
+    this.#requireVersion(context, upload?.coordinates);
   }
 
   async #carryOut(wanted: Wanted): Promise<EngineReply> {
@@ -106,7 +108,7 @@ export class HostedChanges {
     const conditional = checkConditions(request, kept);
     const change = await this.#makeUp(wanted, kept);
     const { create = [], replace = [], remove = [], expect = [] } = change;
-    this.#check(change);
+    this.#check(wanted.context, change);
     for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
     const put = await storeParts(this.#context, [...create, ...replace], body);
     if (put.length > 0 || remove.length > 0) {
@@ -166,16 +168,20 @@ export class HostedChanges {
     return services.entries.find(definition.name, key);
   }
 
-  /** What a hook must not give, and policy not let in. */
-  #check({ create = [], replace = [], remove = [] }: HostedChange): void {
-    const { admission, definition } = this.#context;
+  /** @throws EntrepotError for what a hook must not give; Denial for what policy does not let in */
+  #check(context: RequestContext, { create = [], replace = [], remove = [] }: HostedChange): void {
+    const { definition } = this.#context;
     const keys = new Set<string>();
     for (const key of [...create, ...replace].map((part) => part.key).concat(remove)) {
       if (keys.has(key)) throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} changes ${key} twice`);
       keys.add(key);
     }
-    for (const { coordinates } of [...create, ...replace])
-      if (coordinates !== undefined) admission.require({}, coordinates);
+    for (const { coordinates } of [...create, ...replace]) this.#requireVersion(context, coordinates);
+  }
+
+  #requireVersion({ now }: RequestContext, coordinates: PackageCoordinates | undefined): void {
+    // Whoever uploads it, it is for all.
+    if (coordinates !== undefined) requireAllowed(this.#context.judge({ now }, { kind: 'version', coordinates }));
   }
 }
 

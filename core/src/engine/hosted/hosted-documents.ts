@@ -2,7 +2,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { DocumentBytes } from '../../api/protocol.js';
 import type { DocumentResource, EntrySelection } from '../../api/resource.js';
-import type { Admission } from '../policy/admission.js';
+import type { ContentFindings } from '../policy/content-findings.js';
 import { missing } from './hosted-changes.js';
 import { listEntries } from './list-entries.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
@@ -23,7 +23,7 @@ export interface HostedDocumentsContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly representations: Representations;
-  readonly admission: Admission;
+  readonly contents: ContentFindings;
 }
 
 /** One document as one client asks for it. */
@@ -57,9 +57,9 @@ export class HostedDocuments {
     selection: EntrySelection,
     revision: number,
   ): Promise<EngineReply> {
-    const { admission, definition, services } = this.#context;
+    const { contents, definition, services } = this.#context;
     const { key, variant = '' } = resource;
-    const revisionNow = `${services.policy.revision()} ${admission.contents.mark(resource.coordinates)}`;
+    const revisionNow = `${services.policy.revision()} ${contents.mark(resource.coordinates)}`;
     const wanted: Wanted = {
       request,
       resource,

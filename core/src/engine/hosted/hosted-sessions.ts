@@ -27,7 +27,7 @@ export class HostedSessions {
 
   async step(context: RequestContext, session: SessionResource): Promise<EngineReply> {
     const { request } = context;
-    this.#context.changes.admit(session.upload);
+    this.#context.changes.admit(context, session.upload);
     const { sessions } = this.#context.services.storage;
     switch (session.action) {
       case 'open':

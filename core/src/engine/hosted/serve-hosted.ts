@@ -1,7 +1,10 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
-import type { Admission } from '../policy/admission.js';
+import type { ContentFindings } from '../policy/content-findings.js';
+import type { DecisionRecorder } from '../policy/decision-recorder.js';
+import type { Judge } from '../policy/judge.js';
+import { requireAllowed, requireSettled } from '../policy/verdict.js';
 import { missing } from './hosted-changes.js';
 import { HostedDocuments } from './hosted-documents.js';
 import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
@@ -16,7 +19,9 @@ import { respond } from '../reply/respond.js';
 export interface HostedServingContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
-  readonly admission: Admission;
+  readonly judge: Judge;
+  readonly contents: ContentFindings;
+  readonly decisions: DecisionRecorder;
   readonly representations: Representations;
 }
 
@@ -32,15 +37,15 @@ export class HostedServing {
   }
 
   async serve(context: RequestContext, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
-    const { definition, services, admission } = this.#context;
+    const { definition, services, judge } = this.#context;
     const known = services.storage.entries.revision(definition.name);
     const revision = typeof known === 'number' ? known : await known;
     const ready = this.#ready(context, resource);
     if (ready !== undefined) return ready;
     if (resource.kind === 'document' && resource.fromEntries !== undefined) {
       const { coordinates } = resource;
-      if (coordinates !== undefined) admission.require(resource, coordinates, undefined, context);
-      await admission.requireContents(resource, { coordinates }, context);
+      if (coordinates !== undefined) requireAllowed(judge(context, { kind: 'version', resource, coordinates }));
+      await requireSettled(judge(context, { kind: 'sidecar', resource, coordinates }));
       return await this.#documents.serve(context.request, resource, resource.fromEntries, revision);
     }
     const entry = await services.storage.entries.find(definition.name, resource.key);
@@ -53,16 +58,16 @@ export class HostedServing {
     resource: ArtifactResource | DocumentResource,
     entry: Entry,
   ): Promise<EngineReply> {
-    const { admission, services, representations } = this.#context;
+    const { decisions, judge, services, representations } = this.#context;
     const { request } = context;
     const revision = services.policy.revision();
-    const judgement = await judgeKept({ admission }, context, resource, entry);
+    const judgement = await judgeKept({ judge }, context, resource, entry);
     const now = services.clock.now();
     const shown = await representations.kept(request, resource, entry, { name: 'hit' }, judgement);
     if (shown === undefined)
       throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
     const reply = await respond(request, shown);
-    admission.record(context, resource, judgement);
+    decisions.record(context, resource, judgement);
     if (isPlain(resource) && HotReplies.suits(request)) {
       this.#hot.set(
         this.#hotKey(context, resource, entry),
@@ -76,14 +81,13 @@ export class HostedServing {
   }
 
   #hotKey({ caller }: RequestContext, resource: ArtifactResource | DocumentResource, { coordinates }: Entry): string {
-    const { admission } = this.#context;
     const key = plainHotKey(resource, caller.name);
-    return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
+    return resource.sidecar === true ? `${this.#context.contents.mark(coordinates)} ${key}` : key;
   }
 
   /** The reply that was given to others a moment ago. */
   #ready(context: RequestContext, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
-    const { admission, definition, services } = this.#context;
+    const { decisions, definition, services } = this.#context;
     const { request } = context;
     if (!isPlain(resource) || !HotReplies.suits(request)) return undefined;
     const entry = services.storage.entries.peek(definition.name, resource.key);
@@ -92,7 +96,7 @@ export class HostedServing {
     const hot = this.#hot.get(this.#hotKey(context, resource, entry), request, entry, revision, services.clock.now());
     if (hot === undefined) return undefined;
     services.storage.entries.accessed(entry);
-    admission.record(context, resource, hot.judgement);
+    decisions.record(context, resource, hot.judgement);
     return hot.reply;
   }
 }

@@ -9,3 +9,13 @@ export interface Judgement {
   readonly decision: PolicyDecision;
   readonly digest?: Digest | undefined;
 }
+
+/** Whether a client is turned away. */
+export function isRefused({ decision: { action } }: Judgement): boolean {
+  return action === 'deny' || action === 'hold';
+}
+
+/** Whether lists name it. */
+export function isListed({ decision: { action } }: Judgement): boolean {
+  return action === 'allow' || action === 'warn';
+}

@@ -1,6 +1,8 @@
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import { asEntrepotError } from '../../api/errors.js';
-import { factsOf, type Admission } from '../policy/admission.js';
+import { factsOf } from '../policy/facts.js';
+import type { Judge } from '../policy/judge.js';
+import { requireAllowed } from '../policy/verdict.js';
 import type { Flights } from '../fetch/flights.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { DescribedVersion, EngineServices, RepositoryDefinition } from '../store/repository.js';
@@ -10,26 +12,26 @@ interface DescribeContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly flights: Flights;
-  readonly admission: Admission;
+  readonly judge: Judge;
 }
 
 const NOTHING: ArtifactDescription = { integrity: [] };
 
 /** What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. */
 export async function describeVersions(
-  { definition, services, flights, admission }: DescribeContext,
+  { definition, services, flights, judge }: DescribeContext,
   subject: PackageCoordinates,
   keptOnly: boolean,
 ): Promise<readonly DescribedVersion[]> {
   const { protocol, kind } = definition;
-  const { ecosystem, name } = subject;
+  const { name } = subject;
   const rawPath = kind === 'hosted' ? undefined : protocol.documentPath?.(subject);
   if (rawPath === undefined) return [];
   try {
     const resource = resourceAt(definition, rawPath);
     if (resource?.kind !== 'document' && resource?.kind !== 'artifact') return [];
     // A name that nobody may have is not told to an upstream.
-    admission.requireName({ coordinates: { ecosystem, name } });
+    requireAllowed(judge({ now: services.clock.now() }, { kind: 'name', coordinates: subject }));
     const document = resource.kind === 'document' ? resource : resource.describedBy;
     if (document === undefined) return [];
     if (keptOnly && (await services.storage.entries.find(definition.name, document.key)) === undefined) return [];

@@ -25,12 +25,12 @@ export async function headOfUpstream(
   context: RequestContext,
   resource: Stored,
 ): Promise<EngineReply | undefined> {
-  const { admission, definition, flights, upstreams } = parts;
+  const { decisions, definition, flights, upstreams } = parts;
   const { request } = context;
   const { description, judgement } = await flights.judged(resource, context);
   const promised = resource.kind === 'artifact' ? description : undefined;
   const described = await describedPlace(upstreams, resource, promised, request.signal);
-  admission.record(context, resource, judgement);
+  decisions.record(context, resource, judgement);
   try {
     const reply = await upstreams.fetch({
       method: 'HEAD',

@@ -2,9 +2,11 @@ import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { askingHeaders } from '../fetch/asking.js';
 import { abandoned, type FlightHead, type FlightResult, type SharedFlight } from '../fetch/flight.js';
-import { isJudgedUnscanned, judgeKept } from '../fetch/judge-kept.js';
+import { judgeKept } from '../fetch/judge-kept.js';
 import type { Waiting } from '../fetch/patience.js';
 import type { Judgement } from '../policy/judgement.js';
+import { isJudgedUnscanned } from '../policy/subject.js';
+import { requireAllowed } from '../policy/verdict.js';
 import type { CacheFacts } from '../reply/outcome.js';
 import { parseRange } from '../reply/range.js';
 import { respond } from '../reply/respond.js';
@@ -62,7 +64,7 @@ export class FlightServing {
         return await this.#serveResult(context, resource, await landed(), collapsed, head);
       }
       const reply = await this.#serveComing(context, resource, head, { name: 'miss', collapsed, stored: true });
-      this.#parts.admission.record(context, resource, judgement);
+      this.#parts.decisions.record(context, resource, judgement);
       return reply;
     } finally {
       await flight.release();
@@ -75,7 +77,7 @@ export class FlightServing {
     resource: Stored,
     waiting: Waiting = { key: resource.key, staleAfter: Infinity },
   ): Promise<EngineReply> {
-    const { admission, flights, representations } = this.#parts;
+    const { decisions, flights, representations } = this.#parts;
     if (!fliesAlone(resource)) {
       const flight = flights.join(resource, undefined);
       return await this.serve(context, resource, undefined, flight, false, waiting);
@@ -100,9 +102,7 @@ export class FlightServing {
       const head = await patience.within(flight, flight.head, waiting);
       if (head === undefined)
         throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
-      const judgement = this.#judgeComing(context, resource, head);
-      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
-      admission.record(context, resource, judgement);
+      decisions.record(context, resource, this.#judgeFetched(context, resource, head));
       await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
       return await this.#serveComing(context, resource, head, facts);
     } catch (error) {
@@ -124,14 +124,14 @@ export class FlightServing {
     head: FlightHead,
     collapsed: boolean,
   ): Promise<EngineReply | undefined> {
-    const { admission, representations, services } = this.#parts;
+    const { decisions, representations, services } = this.#parts;
     if (resource.kind !== 'artifact' || services.scanDesk !== undefined) return undefined;
     const entry = await head.ahead;
     if (entry === undefined) return undefined;
     const judgement = await judgeKept(this.#parts, context, resource, entry);
     const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
     const reply = await respond(context.request, representations.ahead(resource, entry, head, facts, judgement));
-    admission.record(context, resource, judgement);
+    decisions.record(context, resource, judgement);
     return reply;
   }
 
@@ -142,7 +142,7 @@ export class FlightServing {
     collapsed: boolean,
     head?: FlightHead,
   ): Promise<EngineReply> {
-    const { admission, representations } = this.#parts;
+    const { decisions, representations } = this.#parts;
     if (result.kind === 'unstored') {
       const facts: CacheFacts = { name: 'miss', collapsed };
       if (isRewritten(resource)) {
@@ -152,9 +152,7 @@ export class FlightServing {
         );
       }
       if (head?.spool.canFollow(0) !== true) return await this.alone(context, resource);
-      const judgement = this.#judgeComing(context, resource, head);
-      if (judgement !== undefined && !isJudgedUnscanned(resource)) admission.withoutScan(judgement);
-      admission.record(context, resource, judgement);
+      decisions.record(context, resource, this.#judgeFetched(context, resource, head));
       return await this.#serveComing(context, resource, head, facts);
     }
     const facts: CacheFacts = {
@@ -172,13 +170,23 @@ export class FlightServing {
     throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
   }
 
-  /** What policy says of bytes that are coming to this client: it may have changed since the flight that is joined began. */
+  /** Judges bytes that will be kept before they are here. Policy may have changed since the flight that is joined began. */
   #judgeComing(
     context: RequestContext,
     resource: Stored,
     { coordinates, description, digest }: FlightHead,
   ): Judgement | undefined {
-    return coordinates && this.#parts.admission.require(resource, coordinates, description, context, digest);
+    if (coordinates === undefined) return undefined;
+    return requireAllowed(this.#parts.judge(context, { kind: 'version', resource, coordinates, description, digest }));
+  }
+
+  /** Judges bytes that are passed on and not kept. */
+  #judgeFetched(
+    context: RequestContext,
+    resource: Stored,
+    { coordinates, description, digest }: FlightHead,
+  ): Judgement | undefined {
+    return requireAllowed(this.#parts.judge(context, { kind: 'fetched', resource, coordinates, description, digest }));
   }
 
   async #serveComing(

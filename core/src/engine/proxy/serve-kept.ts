@@ -36,7 +36,7 @@ export class KeptServing {
     facts: CacheFacts,
     warning?: string,
   ): Promise<(JudgedReply & { readonly changesAt: number | undefined }) | undefined> {
-    const { admission, representations } = this.#parts;
+    const { decisions, representations } = this.#parts;
     const judgement = await judgeKept(this.#parts, context, resource, entry);
     const shown = await representations.kept(context.request, resource, entry, facts, judgement);
     if (shown === undefined) return undefined;
@@ -48,7 +48,7 @@ export class KeptServing {
       if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return representations.missing(entry);
       throw error;
     }
-    admission.record(context, resource, judgement);
+    decisions.record(context, resource, judgement);
     return { reply, judgement, changesAt: shown.changesAt };
   }
 

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { AdaptContext, AdaptedReply } from '../../api/protocol.js';
 import type { PassthroughResource } from '../../api/resource.js';
-import type { Admission } from '../policy/admission.js';
+import type { Judge } from '../policy/judge.js';
+import { requireAllowed } from '../policy/verdict.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';
 import { readRequestBody } from '../request/request-body.js';
+import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { sandboxFor } from '../reply/sandbox.js';
@@ -26,23 +28,24 @@ export class PassthroughServing {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #upstreams: Upstreams;
-  readonly #admission: Admission;
+  readonly #judge: Judge;
 
-  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams, admission: Admission) {
+  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams, judge: Judge) {
     this.#definition = definition;
     this.#services = services;
     this.#upstreams = upstreams;
-    this.#admission = admission;
+    this.#judge = judge;
   }
 
-  async serve(request: EngineRequest, resource: PassthroughResource): Promise<EngineReply> {
+  async serve(context: RequestContext, resource: PassthroughResource): Promise<EngineReply> {
+    const { request } = context;
     const asked = request.method === 'HEAD' ? 'GET' : request.method;
     if (asked !== resource.method) {
       throw new EntrepotError('method-not-allowed', `This takes ${resource.method}`, {
         headers: { Allow: resource.method },
       });
     }
-    for (const coordinates of resource.names ?? []) this.#admission.requireName({ coordinates });
+    for (const coordinates of resource.names ?? []) requireAllowed(this.#judge(context, { kind: 'name', coordinates }));
     const body =
       resource.method === 'POST'
         ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)
@@ -55,7 +58,7 @@ export class PassthroughServing {
       const { status, mediaType, body: text } = JSON.parse(shared) as SharedReply;
       return this.#reply(request, resource, { name: 'hit' }, { status, mediaType, body: Buffer.from(text, 'base64') });
     }
-    const reply = await this.#exchange(request, resource, body);
+    const reply = await this.#exchange(context, resource, body);
     if (shareKey !== undefined && reply.status === 200 && reply.body.length <= MAX_SHARED) {
       const kept: SharedReply = { ...reply, body: Buffer.from(reply.body).toString('base64') };
       await this.#services.hotCache.set(shareKey, JSON.stringify(kept), resource.shareFor ?? 0);
@@ -80,11 +83,12 @@ export class PassthroughServing {
     }
   }
 
-  async #exchange(request: EngineRequest, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
+  async #exchange(context: RequestContext, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
     const { protocol, plugin } = this.#definition;
+    const { request } = context;
     const adapts = resource.adapted === true;
     try {
-      const adapted = adapts ? protocol.adaptRequest?.(resource, body, this.#leaving) : undefined;
+      const adapted = adapts ? protocol.adaptRequest?.(resource, body, this.#leaving(context)) : undefined;
       const mediaType = adapted?.mediaType ?? request.header('content-type');
       const reply = await this.#ask({
         method: adapted?.method ?? resource.method,
@@ -131,8 +135,11 @@ export class PassthroughServing {
     };
   }
 
-  get #leaving(): AdaptContext {
-    return { leaves: true, admits: (coordinates) => this.#admission.admitsName(coordinates) };
+  #leaving(context: RequestContext): AdaptContext {
+    return {
+      leaves: true,
+      admits: (coordinates) => this.#judge(context, { kind: 'name', coordinates }).outcome === 'allow',
+    };
   }
 
   #shareKey({ name, upstreamPath, upstreamScope }: PassthroughResource, body: Buffer): string {

@@ -5,7 +5,8 @@ import { isForOthers } from '../fetch/asking.js';
 import { standing, type Standing } from '../fetch/freshness.js';
 import { judgeKept } from '../fetch/judge-kept.js';
 import type { Waiting } from '../fetch/patience.js';
-import { isJudgedByName } from '../policy/admission.js';
+import { isJudgedByName } from '../policy/subject.js';
+import { requireAllowed } from '../policy/verdict.js';
 import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
 import type { CacheFacts } from '../reply/outcome.js';
 import { acceptsGzip } from '../reply/representations.js';
@@ -31,10 +32,10 @@ export class StoredServing {
   }
 
   async serve(context: RequestContext, resource: Stored): Promise<EngineReply> {
-    const { definition, services, flights, admission } = this.#parts;
+    const { definition, services, flights } = this.#parts;
     const ready = this.ready(context, resource);
     if (ready !== undefined) return ready;
-    if (isJudgedByName(resource)) admission.requireName(resource);
+    if (isJudgedByName(resource)) this.#requireName(context, resource);
     const rule = flights.rule(resource);
     if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#flight.alone(context, resource);
     const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
@@ -70,7 +71,7 @@ export class StoredServing {
 
   /** The reply that was given to others a moment ago. */
   ready(context: RequestContext, resource: Stored): EngineReply | undefined {
-    const { admission, definition, services } = this.#parts;
+    const { decisions, definition, services } = this.#parts;
     const entry = services.storage.entries.peek(definition.name, resource.key);
     if (entry === undefined || isForOthers(entry, resource) || !HotReplies.suits(context.request)) return undefined;
     const key = this.#hotKey(context, resource);
@@ -78,23 +79,23 @@ export class StoredServing {
     const hot = this.#hot.get(key, context.request, entry, services.policy.revision(), services.clock.now());
     if (hot === undefined) return undefined;
     services.storage.entries.accessed(entry);
-    admission.record(context, resource, hot.judgement);
+    decisions.record(context, resource, hot.judgement);
     return hot.reply;
   }
 
   /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
   #hotKey(context: RequestContext, resource: Stored): string | undefined {
-    const { admission, definition, services } = this.#parts;
+    const { contents, definition, services } = this.#parts;
     const { coordinates } = resource;
     if (!isRewritten(resource)) {
       const key = plainHotKey(resource, context.caller.name);
-      return resource.sidecar === true ? `${admission.contents.mark(coordinates)} ${key}` : key;
+      return resource.sidecar === true ? `${contents.mark(coordinates)} ${key}` : key;
     }
     const { keptBelow, variant = '' } = resource;
     const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
     if (keptBelow !== undefined && kept === undefined) return undefined;
     const encoding = acceptsGzip(context.request) ? 'gzip' : 'identity';
-    const found = admission.contents.mark(coordinates);
+    const found = contents.mark(coordinates);
     return `${encoding} ${kept?.mark ?? ''} ${found} ${variant} ${context.request.baseUrl} ${resource.key}`;
   }
 
@@ -106,7 +107,7 @@ export class StoredServing {
     state: Standing | undefined,
   ): Promise<EngineReply> {
     if (resource.keptOnly === true) return await this.#kept.only(context, resource, kept, state);
-    const { admission, flights, negative } = this.#parts;
+    const { flights, negative } = this.#parts;
     const running = flights.running(resource);
     if (running?.isAhead === true) {
       // Others have the whole already: for this client it is a hit as soon as it is kept.
@@ -127,7 +128,7 @@ export class StoredServing {
       if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
         return await this.#flight.alone(context, resource, waiting);
       // Nobody is asked for what is under a name that policy refuses.
-      if (kept === undefined) admission.requireName(resource);
+      if (kept === undefined) this.#requireName(context, resource);
       await negative.check(resource.key);
       if (kept === undefined && !fliesAlone(resource)) await flights.judged(resource, context);
       if (
@@ -146,6 +147,10 @@ export class StoredServing {
     } catch (error) {
       return await this.#serveInstead(context, resource, rule, kept, state, error);
     }
+  }
+
+  #requireName(context: RequestContext, { coordinates }: Stored): void {
+    requireAllowed(this.#parts.judge(context, { kind: 'name', coordinates }));
   }
 
   /** A refresh that nobody waits for. */

@@ -1,6 +1,8 @@
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Flights } from '../fetch/flights.js';
-import type { Admission } from '../policy/admission.js';
+import type { ContentFindings } from '../policy/content-findings.js';
+import type { DecisionRecorder } from '../policy/decision-recorder.js';
+import type { Judge } from '../policy/judge.js';
 import type { Representations } from '../reply/representations.js';
 import type { NegativeCache } from '../store/negative-cache.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
@@ -15,7 +17,9 @@ export interface ServingParts {
   readonly services: EngineServices;
   readonly upstreams: Upstreams;
   readonly flights: Flights;
-  readonly admission: Admission;
+  readonly judge: Judge;
+  readonly contents: ContentFindings;
+  readonly decisions: DecisionRecorder;
   readonly negative: NegativeCache;
   readonly representations: Representations;
 }

@@ -6,7 +6,9 @@ import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { DocumentBytes, RenderedDocument, RewriteContext } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Judgement } from '../policy/judgement.js';
-import type { Admission } from '../policy/admission.js';
+import type { ContentFindings } from '../policy/content-findings.js';
+import type { Judge } from '../policy/judge.js';
+import { listPolicy } from '../policy/list-policy.js';
 import { SMALL_BLOB } from '../store/blob-cache.js';
 import { bareMediaType, contentOf } from '../store/content.js';
 import type { FlightHead } from '../fetch/flight.js';
@@ -32,7 +34,8 @@ export interface RepresentationContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly flights: Flights;
-  readonly admission: Admission;
+  readonly judge: Judge;
+  readonly contents: ContentFindings;
 }
 
 /** Makes what clients get out of what is kept, or coming. */
@@ -151,7 +154,7 @@ export class Representations {
     const stored = entry ?? { digest: NO_DOCUMENT, size: 0, mediaType: 'application/octet-stream', headers: {} };
     const encoding = chooseEncoding(request, resource.mediaType ?? stored.mediaType, stored.size);
     const kept = await this.#keptKeys(resource);
-    const found = this.#context.admission.contents.mark(resource.coordinates);
+    const found = this.#context.contents.mark(resource.coordinates);
     const key = this.#renditionKey(request, resource, `${sourceOf(stored)} ${kept.mark} ${found}`, encoding);
     const rendition =
       services.storage.renditions.peek(key, services.clock.now()) ??
@@ -223,18 +226,18 @@ export class Representations {
 
   /** What hooks that make documents are given, and when policy can change what they make by time alone. */
   async rewriteContext(
-    request: EngineRequest,
+    { baseUrl }: EngineRequest,
     { coordinates }: DocumentResource,
     known: Pick<RewriteContext, 'descriptions' | 'headers' | 'keptKeys'>,
   ): Promise<{ context: RewriteContext; changesAt: () => number | undefined }> {
-    const { admission } = this.#context;
-    const found = await admission.contents.of(coordinates);
+    const { judge, contents, services } = this.#context;
+    const found = await contents.of(coordinates);
     let earliest = Infinity;
     const notice = (at: number): void => {
       earliest = Math.min(earliest, at);
     };
     return {
-      context: { baseUrl: request.baseUrl, ...known, ...admission.lister(notice, request.baseUrl, found) },
+      context: { baseUrl, ...known, ...listPolicy(judge, { now: services.clock.now(), baseUrl, found, notice }) },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
     };
   }

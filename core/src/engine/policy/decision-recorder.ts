@@ -1,0 +1,40 @@
+import { EntrepotError } from '../../api/errors.js';
+import type { ArtifactResource, DocumentResource, Resource } from '../../api/resource.js';
+import type { RequestContext } from '../request/request-context.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import type { Judgement } from './judgement.js';
+import { isArtifact } from './subject.js';
+
+/** Hands decisions about artifacts to the observer, which keeps the journal. */
+export class DecisionRecorder {
+  readonly #repository: string;
+  readonly #services: EngineServices;
+
+  constructor({ name }: RepositoryDefinition, services: EngineServices) {
+    this.#repository = name;
+    this.#services = services;
+  }
+
+  record(
+    context: RequestContext,
+    resource: ArtifactResource | DocumentResource,
+    judgement: Judgement | undefined,
+    refused = false,
+  ): void {
+    const { observer, policy } = this.#services;
+    if (observer?.decided === undefined || judgement === undefined || !isArtifact(resource)) return;
+    if (resource.sidecar === true && !refused) return;
+    const repository = this.#repository;
+    // Field by field: this is done for every hit, and a spread costs more than the whole rest of it.
+    const { coordinates, stage, decision, digest } = judgement;
+    const revision = policy.revision();
+    observer.decided({ repository, coordinates, stage, decision, refused, revision, digest, context });
+  }
+
+  /** Records a request that failed, if policy refused it. */
+  recordRefusal(context: RequestContext, resource: Resource | undefined, error: unknown): void {
+    if (resource?.kind !== 'artifact' && resource?.kind !== 'document') return;
+    if (!(error instanceof EntrepotError) || !('judgement' in error)) return;
+    this.record(context, resource, error.judgement as Judgement, true);
+  }
+}

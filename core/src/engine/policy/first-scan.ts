@@ -1,0 +1,98 @@
+import { asEntrepotError } from '../../api/errors.js';
+import type { FirstFetch, FiredRule, PolicyDecision } from '../../api/policy.js';
+import type { ScanAnswer, ScanWish } from '../../api/scan-desk.js';
+import type { ScanSubject } from '../../api/scanner.js';
+import { untilAborted } from '../request/until-aborted.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import type { ContentFindings } from './content-findings.js';
+import type { Evaluate, JudgeContext, Known } from './evaluation.js';
+import { isRefused, type Judgement } from './judgement.js';
+import type { Judged } from './subject.js';
+import { verdictOf, type SettledVerdict } from './verdict.js';
+
+/** The rule where a policy has none. */
+const SERVED_MEANWHILE: FirstFetch = { action: 'allow', deadline: 0, onTimeout: 'allow' };
+
+/** Parts of a repository that wait for scans. */
+export interface FirstScanParts {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly contents: ContentFindings;
+  readonly evaluate: Evaluate;
+}
+
+/** Applies the rule for the first fetch, where a judgement waits for the reports on bytes. */
+export class FirstScan {
+  readonly #parts: FirstScanParts;
+
+  constructor(parts: FirstScanParts) {
+    this.#parts = parts;
+  }
+
+  /** Judges cached bytes when the reports are here, or as the rule says when they are late. */
+  async settle(context: JudgeContext, resource: Judged, known: Known, before: Judgement): Promise<SettledVerdict> {
+    const { contents, evaluate } = this.#parts;
+    const { deadline, onTimeout } = this.#rule();
+    if (deadline <= 0) {
+      // A client that is turned away wants it as much as one that holds the line.
+      this.scanLater(known, onTimeout === 'allow' ? 'background' : 'waiting');
+      return this.unscanned(before);
+    }
+    const answer = await this.#waitForScan(context.request?.signal, known, deadline);
+    const after = answer === undefined ? before : evaluate(context, known, answer);
+    if (isRefused(after) && known.entry !== undefined) contents.refused(known.entry);
+    const verdict = verdictOf(resource, after);
+    return verdict.outcome === 'refuse' ? verdict : this.unscanned(after);
+  }
+
+  /** Applies the rule for late reports to an allowed judgement. */
+  unscanned(judgement: Judgement): SettledVerdict {
+    if (judgement.decision.pending !== true) return { outcome: 'allow', judgement };
+    const { onTimeout } = this.#rule();
+    if (onTimeout === 'allow') return { outcome: 'allow', judgement };
+    if (onTimeout === 'deny')
+      return { outcome: 'refuse', judgement: { ...judgement, decision: notScanned(judgement.decision) } };
+    return { outcome: 'retry', judgement };
+  }
+
+  /** Starts a scan that this request does not wait for. */
+  scanLater(known: Known, priority: ScanWish['priority'] = 'background'): void {
+    const { definition, services } = this.#parts;
+    const wish = { priority, signal: new AbortController().signal };
+    services.scanDesk?.request(scanned(known), wish).catch((error: unknown) => {
+      services.logger.warn({ error, repository: definition.name, key: known.entry?.key }, 'a scan failed');
+    });
+  }
+
+  /** How long a client waits for reports, and what follows then. What does not hold it leads to that at once. */
+  #rule(): Pick<FirstFetch, 'deadline' | 'onTimeout'> {
+    const { definition, services } = this.#parts;
+    const rule = services.policy.firstFetch?.(definition.name) ?? SERVED_MEANWHILE;
+    return rule.action === 'hold' ? rule : { deadline: 0, onTimeout: rule.action };
+  }
+
+  /** Waits for the reports on cached bytes. `undefined`: they are late, or cannot be had. */
+  async #waitForScan(signal: AbortSignal | undefined, known: Known, deadline: number): Promise<ScanAnswer | undefined> {
+    const { clock, scanDesk } = this.#parts.services;
+    if (scanDesk === undefined) return undefined;
+    const tooLate = AbortSignal.timeout(deadline);
+    const both = signal === undefined ? tooLate : AbortSignal.any([signal, tooLate]);
+    const wish = { priority: 'waiting', deadline: clock.now() + deadline, signal: both } as const;
+    try {
+      return await untilAborted(scanDesk.request(scanned(known), wish), both);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (tooLate.aborted || asEntrepotError(error, 'plugin', '').kind === 'scan-unavailable') return undefined;
+      throw error;
+    }
+  }
+}
+
+function scanned({ coordinates, entry }: Known): ScanSubject {
+  return { coordinates, digest: entry?.digest };
+}
+
+function notScanned(decision: PolicyDecision): PolicyDecision {
+  const rule: FiredRule = { id: 'first-fetch', action: 'deny', reason: 'it was not scanned in time' };
+  return { ...decision, action: 'deny', rules: [rule, ...decision.rules] };
+}
