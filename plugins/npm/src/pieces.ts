@@ -32,10 +32,13 @@ export async function* writePieces(
   try {
     for (const piece of pieces) {
       if (piece === MORE) {
+        // From now on: there may be more before what there is has been taken.
+        const waiting = more();
+        waiting.catch(() => {});
         if (size > 0) yield Buffer.concat(batch, size);
         batch = [];
         size = 0;
-        await more();
+        await waiting;
       } else if (typeof piece === 'string') add(Buffer.from(piece));
       else {
         let [at] = piece;
