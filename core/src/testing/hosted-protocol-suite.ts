@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
+import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
+import type { PolicyInput } from '../api/policy.js';
 import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import { FixedPolicy } from './fixed-policy.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import {
@@ -45,6 +48,8 @@ export interface HostedProtocolCapabilities {
   readonly deletes?: boolean;
   /** Documents list what is there. */
   readonly lists?: boolean;
+  /** What is listed has coordinates, so that policy can refuse it. */
+  readonly policy?: boolean;
 }
 
 interface Fixture {
@@ -61,7 +66,7 @@ const RACERS = 8;
 export function hostedProtocolSuite(
   runner: SuiteRunner,
   subject: HostedProtocolSubject,
-  { conflicts = true, deletes = true, lists = true }: HostedProtocolCapabilities = {},
+  { conflicts = true, deletes = true, lists = true, policy = true }: HostedProtocolCapabilities = {},
 ): void {
   defineChecks(
     runner,
@@ -73,6 +78,7 @@ export function hostedProtocolSuite(
       defineConflicts(checks, conflicts);
       defineDeletes(checks, deletes);
       defineLists(checks, lists, deletes);
+      defineDenial(checks, lists, policy);
       defineAccess(checks);
     },
   );
@@ -255,6 +261,44 @@ function defineLists({ checkIf }: Checks<Fixture>, lists: boolean, deletes: bool
       await assertListed(repository, upload, true, 'after many were published at once');
     }
   });
+}
+
+function defineDenial({ checkIf }: Checks<Fixture>, lists: boolean, policy: boolean): void {
+  checkIf(lists && policy, 'lists or policy is off', 'lists nothing that is denied, and all else', async (fixture) => {
+    const uploads = fixture.having('listed');
+    const denials = new FixedPolicy();
+    const repository = await fixture.open({ policy: denials });
+    for (const upload of uploads) await publish(repository, upload);
+    let denied = 0;
+    for (const upload of uploads) {
+      const coordinates = await coordinatesOf(repository, upload, fixture.subject.plugin);
+      if (coordinates === undefined) continue;
+      denied += 1;
+      const url = packageUrl(coordinates);
+      const matches = (input: PolicyInput): boolean => packageUrl(input.coordinates) === url;
+      denials.setRules([{ id: 'kit', action: 'deny', reason: 'denied by the kit', matches }]);
+      await assertListed(repository, upload, false, `when policy denies ${url}`);
+      for (const other of uploads) {
+        const theirs = await coordinatesOf(repository, other, fixture.subject.plugin);
+        if (theirs === undefined || packageUrl(theirs) === url) continue;
+        await assertListed(repository, other, true, `when policy denies ${url}`);
+      }
+      const { status } = await repository.ask(upload.get);
+      assert.ok(status >= 400 && status < 500, `${labelOf(upload.get)}, denied: expected 4xx, found ${status}`);
+    }
+    assert.ok(denied > 0, 'uploads: expected one that is listed and has coordinates, found none');
+  });
+}
+
+/** Finds the coordinates under which policy judges what was published. */
+async function coordinatesOf(
+  { entries, protocol }: TestRepository,
+  { get }: HostedUpload,
+  plugin: HostedProtocolSubject['plugin'],
+): Promise<PackageCoordinates | undefined> {
+  const resource = routeRequest(protocol, asRequest(get), asProtocolPlugin(plugin));
+  if (typeof resource === 'string' || (resource.kind !== 'artifact' && resource.kind !== 'document')) return undefined;
+  return (await entries.find('test', resource.key))?.coordinates ?? resource.coordinates;
 }
 
 function defineAccess({ check }: Checks<Fixture>): void {

@@ -41,9 +41,14 @@ export interface ProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 
   readonly cases: readonly ProtocolCase[];
   /**
    * The URLs of a document that clients follow: absolute, or relative to the document. Absent: every absolute URL below the
-   * repository that stands in it. `none`: the format's documents hold no URLs.
+   * repository that stands in it. `none`: the format's documents hold no URLs, and checks of links are skipped.
    */
   readonly links?: ((body: string, mediaType: string) => readonly string[]) | 'none';
+  /**
+   * Reads the versions that a document lists or points to. Absent: a version is listed where a link leads to its artifact, or where
+   * its text stands in a document of its name. Needed where documents have no URLs, or hold the text of a version for another reason.
+   */
+  readonly mentions?: (body: string, mediaType: string) => readonly string[];
 }
 
 /** A subject in the shape that the engine works with. */

@@ -6,20 +6,14 @@ import type { PolicyInput } from '../api/policy.js';
 import type { Resource } from '../api/resource.js';
 import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
+import { linksOf } from './document-links.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
-import {
-  type BoundSubject,
-  fixtureAt,
-  type Fixtures,
-  openFixtures,
-  outlive,
-  type ProtocolSubject,
-  ruleOf,
-} from './protocol-subject.js';
+import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { shownAs } from '../plugin/as-protocol.js';
 import { digestOf } from './sample-bytes.js';
+import { defineListing } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
 
@@ -31,6 +25,8 @@ export interface ProtocolCapabilities {
   readonly rewriting?: boolean;
   /** Artifacts have coordinates with a version, and errors are rendered for the ecosystem's clients. */
   readonly policy?: boolean;
+  /** Documents say when versions were published. */
+  readonly dates?: boolean;
 }
 
 const KINDS: ReadonlySet<string> = new Set(['artifact', 'document', 'local', 'passthrough', 'upload']);
@@ -40,7 +36,7 @@ const SECRET = 'client-secret-3f9a';
 export function protocolSuite(
   runner: SuiteRunner,
   subject: ProtocolSubject,
-  { integrity = true, rewriting = true, policy = true }: ProtocolCapabilities = {},
+  { integrity = true, rewriting = true, policy = true, dates = true }: ProtocolCapabilities = {},
 ): void {
   defineChecks(
     runner,
@@ -54,8 +50,9 @@ export function protocolSuite(
       defineServing(checks);
       defineFreshness(checks);
       defineFaults(checks, integrity);
-      defineRewriting(checks, rewriting, policy);
+      defineRewriting(checks, rewriting, subject.links !== 'none');
       defineDenial(checks, policy);
+      defineListing(checks, subject, { rewriting, policy, dates });
       defineClosing(checks);
     },
   );
@@ -416,8 +413,9 @@ function defineFaults({ check, checkIf }: Checks<Fixtures>, integrity: boolean):
   });
 }
 
-function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, policy: boolean): void {
+function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, hasLinks: boolean): void {
   const reason = 'rewriting is off';
+  const noLinks = rewriting ? 'links are none' : reason;
 
   checkIf(rewriting, reason, 'rewrites documents so that no client is sent past it', async ({ open, served }) => {
     for (const { request, resource } of await served('document')) {
@@ -430,36 +428,21 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, poli
     }
   });
 
-  checkIf(rewriting, reason, 'rewrites links so that they route to artifacts', async ({ subject, open, served }) => {
-    if (subject.links === 'none') return;
-    let artifacts = 0;
-    for (const { request, resource } of await served('document')) {
-      if (resource.rewritten !== true) continue;
-      const repository = await open();
-      for (const { link, resource: found } of await linksOf(repository, subject, request)) {
-        assert.ok(typeof found !== 'string', `${printRequest(request)} links to ${link}, which is ${String(found)}`);
-        if (found.kind === 'artifact') artifacts += 1;
-      }
-    }
-    assert.ok(artifacts > 0, 'expected a document that links to an artifact, found none');
-  });
-
   checkIf(
-    rewriting && policy,
-    'rewriting or policy is off',
-    'leaves denied versions out of documents',
-    async (fixtures) => {
-      const { subject, open, served } = fixtures;
-      const rule = { id: 'kit', action: 'deny', reason: 'denied by the kit', matches: isVersion } as const;
+    rewriting && hasLinks,
+    noLinks,
+    'rewrites links so that they route to artifacts',
+    async ({ subject, open, served }) => {
+      let artifacts = 0;
       for (const { request, resource } of await served('document')) {
         if (resource.rewritten !== true) continue;
-        const repository = await open({ policy: new FixedPolicy([rule]) });
-        for (const { link, resource: found } of await linksOf(repository, subject, request)) {
-          const denied =
-            typeof found !== 'string' && found.kind === 'artifact' && found.coordinates?.version !== undefined;
-          assert.ok(!denied, `${printRequest(request)} still links to ${link}`);
+        const repository = await open();
+        for (const { link, resource: found } of linksOf(repository, subject, request, await repository.ask(request))) {
+          assert.ok(typeof found !== 'string', `${printRequest(request)} links to ${link}, which is ${String(found)}`);
+          if (found.kind === 'artifact') artifacts += 1;
         }
       }
+      assert.ok(artifacts > 0, 'expected a document that links to an artifact, found none');
     },
   );
 }
@@ -563,46 +546,12 @@ const ERROR_KINDS: readonly ErrorKind[] = [
   'configuration',
 ];
 
-/** The links of the document that `request` names, and what they route to. */
-async function linksOf(
-  repository: TestRepository,
-  subject: BoundSubject,
-  request: TestRequest,
-): Promise<{ readonly link: string; readonly resource: Resource | string }[]> {
-  const { body, headers, status } = await repository.ask(request);
-  if (status !== 200) return [];
-  const text = body.toString();
-  const { links } = subject;
-  if (links === 'none') return [];
-  const found = links?.(text, headers['content-type'] ?? '') ?? absoluteLinks(text, repository.baseUrl);
-  return found.map((link) => {
-    const url = new URL(link, repository.baseUrl + request.path);
-    const below = url.href.startsWith(`${repository.baseUrl}/`);
-    if (!below) return { link, resource: 'outside of the repository' };
-    const path = url.href.slice(repository.baseUrl.length).split('#', 1)[0] as string;
-    return { link, resource: routeRequest(repository.protocol, { path }, subject.plugin) };
-  });
-}
-
-function absoluteLinks(text: string, baseUrl: string): string[] {
-  const plain = text.replaceAll('\\/', '/').replaceAll('&amp;', '&');
-  const links: string[] = [];
-  for (let at = plain.indexOf(`${baseUrl}/`); at >= 0; at = plain.indexOf(`${baseUrl}/`, at + 1)) {
-    links.push(/^[^\s"'<>\\)\]}|]*/.exec(plain.slice(at))?.[0] as string);
-  }
-  return links;
-}
-
 function outageFault(outage: '500' | '429' | 'captive portal'): Fault {
   return outage === 'captive portal' ? { kind: 'captive-portal' } : { kind: 'status', status: Number(outage) };
 }
 
 function isHtml(fixture: Fixture | undefined): boolean {
   return fixture?.mediaType?.includes('html') === true;
-}
-
-function isVersion({ coordinates }: PolicyInput): boolean {
-  return coordinates.version !== undefined;
 }
 
 function withHeaders(request: TestRequest, headers: Readonly<Record<string, string>>): TestRequest {

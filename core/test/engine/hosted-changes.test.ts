@@ -267,6 +267,34 @@ describe('a change to a hosted repository', () => {
     expect((await unable.ask('LINK', '/files/a')).status).toBe(500);
   });
 
+  it.each(['GET', 'HEAD'])('is never made by %s, whatever the plugin says', async (method) => {
+    const right = hostedProtocol();
+    let steps = 0;
+    // Every request is routed as the method says that its header names.
+    const route: typeof right.route = (head) => right.route({ ...head, method: head.header('x-as') ?? head.method });
+    const protocol = {
+      ...right,
+      route,
+      receive: async () => ((steps += 1), {}),
+      alter: async () => ((steps += 1), {}),
+      sessionReply: () => ((steps += 1), { status: 200 }),
+    };
+    const { ask, entries } = await openHarness({ kind: 'hosted', protocol });
+    for (const [as, path] of [
+      ['PUT', '/files/a'],
+      ['DELETE', '/files/a'],
+      ['LINK', '/files/b?from=files/a'],
+      ['POST', '/uploads'],
+      ['PATCH', '/uploads/1'],
+      ['PUT', '/uploads/1?name=a'],
+      ['DELETE', '/uploads/1'],
+    ] as const) {
+      expect((await ask(method, path, { 'x-as': as })).status, `${as} ${path}`).toBe(405);
+    }
+    expect(steps).toBe(0);
+    expect(await entries.list('test', { prefix: '', limit: 10 })).toEqual([]);
+  });
+
   it('asks policy for what is about to be made', async () => {
     const policy = {
       revision: () => '1',

@@ -18,7 +18,10 @@ import type { ProtocolSubject } from '@entrepot/core/testing';
 
 interface Sheet {
   readonly name: string;
-  readonly versions: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
+  readonly latest?: string | undefined;
+  readonly versions: Readonly<
+    Record<string, { readonly url: string; readonly sha256: string; readonly published: string }>
+  >;
 }
 
 const NAME = /^[a-z][a-z0-9-]{0,63}$/;
@@ -84,22 +87,24 @@ export const crateProtocol: Protocol = {
 
   async describe(document, content): Promise<Descriptions> {
     const found = new Map<string, ArtifactDescription>();
-    for (const [version, { sha256 }] of Object.entries((await parse(content)).versions)) {
+    for (const [version, { sha256, published }] of Object.entries((await parse(content)).versions)) {
       const { key, coordinates } = file(document.upstreamPath, version);
-      found.set(key, { integrity: [{ algorithm: 'sha256', hex: sha256 }], coordinates });
+      const integrity = [{ algorithm: 'sha256', hex: sha256 }] as const;
+      found.set(key, { integrity, coordinates, publishedAt: Date.parse(published) });
     }
     return found;
   },
 
   async rewrite(_document, content, { baseUrl, admits, descriptions }) {
-    const { name, versions } = await parse(content);
+    const { name, latest = '', versions } = await parse(content);
     const listed: Record<string, Sheet['versions'][string]> = {};
-    for (const [version, { sha256 }] of Object.entries(versions)) {
+    for (const [version, { sha256, published }] of Object.entries(versions)) {
       const { key, coordinates, filename } = file(name, version);
       if (coordinates === undefined || !admits(coordinates, descriptions.get(key))) continue;
-      listed[version] = { url: `${baseUrl}/${name}/files/${filename}`, sha256 };
+      listed[version] = { url: `${baseUrl}/${name}/files/${filename}`, sha256, published };
     }
-    return [JSON.stringify({ name, versions: listed })];
+    const newest = latest in listed ? latest : Object.keys(listed).at(-1);
+    return [JSON.stringify({ name, latest: newest, versions: listed })];
   },
 
   renderError: (error) => ({ mediaType: 'application/json', body: JSON.stringify({ error: error.message }) }),
@@ -128,7 +133,8 @@ const FILES = { '1.0.0': Buffer.from('first'.repeat(10_000)), '1.1.0': Buffer.fr
 export function crateSubject({ protocol, plugin, subject, create }: CrateChanges = {}): ProtocolSubject {
   const versions = Object.entries(FILES).map(([version, bytes]) => {
     const url = `{{upstream}}/tool/files/tool-${version}.bin`;
-    return [version, { url, sha256: createHash('sha256').update(bytes).digest('hex') }];
+    const published = version === '1.0.0' ? '2026-01-01T00:00:00Z' : '2026-02-01T00:00:00Z';
+    return [version, { url, sha256: createHash('sha256').update(bytes).digest('hex'), published }];
   });
   const made = defineProtocolPlugin({
     id: 'crate',
@@ -150,7 +156,7 @@ export function crateSubject({ protocol, plugin, subject, create }: CrateChanges
     fixtures: {
       tool: {
         mediaType: 'application/json',
-        body: JSON.stringify({ name: 'tool', versions: Object.fromEntries(versions) as object }),
+        body: JSON.stringify({ name: 'tool', latest: '1.1.0', versions: Object.fromEntries(versions) as object }),
       },
       'tool/files/tool-1.0.0.bin': { body: FILES['1.0.0'] },
       'tool/files/tool-1.1.0.bin': { body: FILES['1.1.0'], ranges: true, etag: '"second"' },

@@ -15,6 +15,27 @@ const upload = (name: string): HostedUpload => ({
   listed: { in: '/list/files/', as: `files/${name} ` },
 });
 
+/** The right protocol: a shelf of files that have coordinates. */
+function shelf(): Protocol {
+  const bare = hostedProtocol();
+  return {
+    ...bare,
+    route(head) {
+      const resource = bare.route(head);
+      return resource?.kind === 'artifact' || resource?.kind === 'upload'
+        ? { ...resource, coordinates: coordinatesOf(resource.key) }
+        : resource;
+    },
+    async *render(_document, entries, { admits }) {
+      for await (const { key, size } of entries) if (admits(coordinatesOf(key))) yield `${key} ${size}\n`;
+    },
+  };
+}
+
+function coordinatesOf(key: string) {
+  return { ecosystem: 'shelf', name: key, version: '1' };
+}
+
 function subject(make: (right: Protocol) => Partial<Protocol> = () => ({})): HostedProtocolSubject {
   const plugin = defineProtocolPlugin({
     id: 'shelf',
@@ -26,7 +47,7 @@ function subject(make: (right: Protocol) => Partial<Protocol> = () => ({})): Hos
       document: { kind: 'document', description: 'a list' },
     },
     create: () => {
-      const right = hostedProtocol();
+      const right = shelf();
       return { ...right, ...make(right) };
     },
   });
@@ -146,6 +167,49 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
       const seen = new Set<string>();
       return { render: (_document, entries) => remembering(entries, seen) };
     }),
+  ),
+  mutant(
+    'lists what is denied',
+    ['lists nothing that is denied, and all else'],
+    subject((right) => ({
+      render: (document, entries, context) =>
+        right.render?.(document, entries, { ...context, admits: () => true }) as never,
+    })),
+  ),
+  mutant(
+    'asks policy about another name',
+    ['lists nothing that is denied, and all else'],
+    subject((right) => ({
+      render: (document, entries, context) =>
+        right.render?.(document, entries, {
+          ...context,
+          admits: (coordinates) => context.admits({ ...coordinates, name: `/${coordinates.name}` }),
+        }) as never,
+    })),
+  ),
+  mutant(
+    'lists nothing once anything is denied',
+    ['lists nothing that is denied, and all else'],
+    subject(() => ({
+      async *render(_document, entries, { admits }) {
+        const found: string[] = [];
+        for await (const { key, size } of entries) {
+          if (!admits(coordinatesOf(key))) return;
+          found.push(`${key} ${size}\n`);
+        }
+        yield* found;
+      },
+    })),
+  ),
+  mutant(
+    'has no versions',
+    ['lists nothing that is denied, and all else'],
+    subject((right) => ({
+      route(head) {
+        const resource = right.route(head);
+        return resource !== undefined && 'coordinates' in resource ? { ...resource, coordinates: undefined } : resource;
+      },
+    })),
   ),
   mutant(
     'counts what it took by itself',

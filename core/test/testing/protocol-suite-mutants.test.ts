@@ -5,6 +5,7 @@ import {
   EntrepotError,
   type RequestHead,
   type Resource,
+  type RewriteContext,
 } from '@entrepot/core';
 import { type ProtocolSubject, protocolSuite } from '@entrepot/core/testing';
 import { type CrateChanges, crateProtocol, crateSubject, noOptions } from './crate-protocol.js';
@@ -43,6 +44,26 @@ function rewriting(change: (text: string, baseUrl: string) => string): CrateChan
     },
   };
 }
+
+/** Another answer of policy for the rewriter than the right one gets. */
+function admitting(change: (context: RewriteContext) => RewriteContext['admits']): CrateChanges {
+  return {
+    protocol: {
+      rewrite: (document, content, context) =>
+        right.rewrite?.(document, content, { ...context, admits: change(context) }) as never,
+    },
+  };
+}
+
+interface Sheet {
+  readonly versions: object;
+}
+
+const LISTING = [
+  'leaves denied versions out of documents',
+  'leaves one denied version out of documents, and no other',
+  'leaves a version that is too young out of documents',
+];
 
 const timers: NodeJS.Timeout[] = [];
 afterAll(() => timers.forEach(clearInterval));
@@ -297,18 +318,66 @@ const mutants: Mutant<ProtocolSubject>[] = [
     ['rewrites links so that they route to artifacts'],
     rewriting((text, baseUrl) => text.replaceAll(baseUrl, 'https://elsewhere.example.com')),
   ),
-  mutant('lists what is denied', ['leaves denied versions out of documents'], {
+  mutant(
+    'lists what is denied',
+    LISTING,
+    admitting(() => () => true),
+  ),
+  mutant('lists nothing once anything is denied', ['leaves one denied version out of documents, and no other'], {
     protocol: {
-      rewrite: (document, content, context) =>
-        right.rewrite?.(document, content, { ...context, admits: () => true }) as never,
+      async rewrite(document, content, context) {
+        const { versions } = JSON.parse(Buffer.from(await content.bytes(1e6)).toString()) as Sheet;
+        const all = Object.keys(versions).every((version) =>
+          context.admits({ ecosystem: 'crate', name: 'tool', version }),
+        );
+        return right.rewrite?.(document, content, { ...context, admits: () => all }) as never;
+      },
     },
+  }),
+  mutant(
+    'asks policy about another name',
+    ['leaves one denied version out of documents, and no other'],
+    admitting(
+      ({ admits }) =>
+        (coordinates, ...facts) =>
+          admits({ ...coordinates, name: 'Tool' }, ...facts),
+    ),
+  ),
+  mutant(
+    'keeps the dates from policy',
+    ['leaves a version that is too young out of documents'],
+    admitting(
+      ({ admits }) =>
+        (coordinates) =>
+          admits(coordinates),
+    ),
+  ),
+  mutant('has no dates', ['leaves a version that is too young out of documents'], {
+    protocol: {
+      async describe(document, content, context) {
+        const found = await right.describe?.(document, content, context);
+        return new Map([...(found ?? [])].map(([key, { publishedAt: _, ...rest }]) => [key, rest]));
+      },
+    },
+  }),
+  mutant(
+    'leaves latest on a refused version',
+    ['leaves one denied version out of documents, and no other', 'leaves a version that is too young'],
+    rewriting((text) => text.replace(/"latest":"[^"]*"/, '"latest":"1.1.0"')),
+  ),
+  mutant('lists what is denied, without a URL', LISTING, {
+    ...admitting(() => () => true),
+    subject: { links: 'none', mentions: (body) => Object.keys((JSON.parse(body) as Sheet).versions) },
+  }),
+  mutant('has one version', ['leaves one denied version out of documents, and no other'], {
+    subject: { cases: crateSubject().cases.filter(({ request }) => request !== '/tool/files/tool-1.0.0.bin') },
   }),
   mutant(
     'forgets the coordinates',
     ['refuses a denied artifact in the shape of its clients'],
     changingArtifacts({ coordinates: undefined }),
   ),
-  mutant('calls everything by one name', ['leaves denied versions'], {
+  mutant('calls everything by one name', LISTING, {
     protocol: {
       rewrite: (document, content, context) =>
         right.rewrite?.(document, content, {

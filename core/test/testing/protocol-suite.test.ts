@@ -32,6 +32,27 @@ describe('capabilities', () => {
       rewriting: false,
     });
     expect(failed).toEqual([]);
-    expect(skipped.map((name) => name.replace(/^.*: (?=[a-z]+ )/, ''))).toHaveLength(5);
+    expect(skipped).toHaveLength(7);
+  });
+
+  it('shows what cannot be checked of documents without links', async () => {
+    const { skipped, failed } = await runSuite(protocolSuite, crateSubject({ subject: { links: 'none' } }));
+    expect(failed).toEqual([]);
+    const noMentions = '(skipped: links are none, and the subject has no mentions)';
+    expect(skipped.map((name) => name.replace(/^protocol crate: /, ''))).toEqual([
+      'rewrites links so that they route to artifacts (skipped: links are none)',
+      `leaves denied versions out of documents ${noMentions}`,
+      `leaves one denied version out of documents, and no other ${noMentions}`,
+      `leaves a version that is too young out of documents ${noMentions}`,
+    ]);
+  });
+
+  it('reads documents without links by what they mention', async () => {
+    const mentions = (body: string): string[] => Object.keys((JSON.parse(body) as { versions: object }).versions);
+    const { skipped, failed } = await runSuite(protocolSuite, crateSubject({ subject: { links: 'none', mentions } }));
+    expect(failed).toEqual([]);
+    expect(skipped).toEqual([
+      'protocol crate: rewrites links so that they route to artifacts (skipped: links are none)',
+    ]);
   });
 });

@@ -32,6 +32,13 @@ function packument(name: string, versions: readonly string[]): { body: string; m
   });
 }
 
+/** A packument, the document of one version, or one of tags alone. */
+interface Packument extends Readonly<Record<string, unknown>> {
+  readonly version?: string;
+  readonly versions?: object;
+  readonly 'dist-tags'?: object;
+}
+
 const cases: readonly ProtocolCase[] = [
   { request: '/pkg', resource: { kind: 'document', key: 'packument/pkg', variant: 'full' }, status: 200 },
   {
@@ -97,5 +104,12 @@ protocolSuite(
       '-/v1/search?text=pkg&size=20': json({ objects: [], total: 0 }),
     },
     cases,
+    // What policy refuses stands in `policyRestrictions`.
+    mentions: (body) => {
+      const { version, versions = {}, 'dist-tags': tags, ...rest } = JSON.parse(body) as Packument;
+      return [version, ...Object.keys(versions), ...Object.values(tags ?? rest)].filter(
+        (one) => typeof one === 'string',
+      );
+    },
   },
 );

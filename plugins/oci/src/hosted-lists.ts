@@ -22,11 +22,12 @@ export function entriesOf(list: Resource): EntrySelection {
 export async function renderTags(
   list: Resource,
   entries: AsyncIterable<Entry>,
-  { baseUrl }: ListingContext,
+  { baseUrl, admits }: ListingContext,
 ): Promise<RenderedDocument> {
   const { name } = attributesOf(list);
   const { names, next } = await pageOf(list, entries);
-  const body = JSON.stringify({ name: clientName(baseUrl, name), tags: names });
+  const tags = names.filter((version) => admits({ ecosystem: 'oci', name, version }));
+  const body = JSON.stringify({ name: clientName(baseUrl, name), tags });
   return { bytes: [body], headers: nextLink(baseUrl, `${name}/tags/list`, next) };
 }
 
@@ -45,11 +46,12 @@ export async function renderCatalog(
 export async function renderReferrers(
   list: Resource,
   entries: AsyncIterable<Entry>,
-  { baseUrl }: ListingContext,
+  { baseUrl, admits }: ListingContext,
 ): Promise<RenderedDocument> {
   const { name, digest = '', artifactType } = attributesOf(list);
   const { page, names, next } = await pageOf(list, entries);
-  const descriptors = page.map(({ attributes }) => attributes as { artifactType?: string });
+  const admitted = page.filter((_, index) => admits({ ecosystem: 'oci', name, version: names[index] }));
+  const descriptors = admitted.map(({ attributes }) => attributes as { artifactType?: string });
   const wanted = descriptors.filter((one) => artifactType === undefined || one.artifactType === artifactType);
   const filter = artifactType === undefined ? '' : `artifactType=${encodeURIComponent(artifactType)}&`;
   const query = next && `?${filter}last=${encodeURIComponent(names.at(-1) ?? '')}`;

@@ -54,7 +54,7 @@ const legacy = (version: string, filename: string, content: string): Record<stri
   filename,
   url: `{{upstream}}/packages/${filename}`,
   digests: { sha256: sha256(content) },
-  upload_time_iso_8601: '2020-01-01T00:00:00Z',
+  upload_time_iso_8601: version === '1.0' ? '2020-01-01T00:00:00Z' : '2021-01-01T00:00:00Z',
   version,
 });
 const legacyWheel = legacy('1.0', 'demo-1.0-py3-none-any.whl', WHEEL);
