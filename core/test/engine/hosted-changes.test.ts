@@ -271,7 +271,11 @@ describe('a change to a hosted repository', () => {
     const right = hostedProtocol();
     let steps = 0;
     // Every request is routed as the method says that its header names.
-    const route: typeof right.route = (head) => right.route({ ...head, method: head.header('x-as') ?? head.method });
+    const route: typeof right.route = (head) => {
+      const { segments, trailingSlash, query, rawQuery } = head;
+      const header = (name: string): string | undefined => head.header(name);
+      return right.route({ method: header('x-as') ?? head.method, segments, trailingSlash, query, rawQuery, header });
+    };
     const protocol = {
       ...right,
       route,

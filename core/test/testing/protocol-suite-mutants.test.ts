@@ -356,7 +356,7 @@ const mutants: Mutant<ProtocolSubject>[] = [
     protocol: {
       async describe(document, content, context) {
         const found = await right.describe?.(document, content, context);
-        return new Map([...(found ?? [])].map(([key, { publishedAt: _, ...rest }]) => [key, rest]));
+        return new Map([...(found ?? [])].map(([key, described]) => [key, { ...described, publishedAt: undefined }]));
       },
     },
   }),
