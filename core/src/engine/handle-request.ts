@@ -10,7 +10,7 @@ import { withDefaults } from './request/merge-headers.js';
 import { redirectReply } from './reply/redirect-reply.js';
 import { readPart } from './proxy/read-part.js';
 import { errorReply } from './reply/error-reply.js';
-import { Flights } from './fetch/flights.js';
+import { Fetching } from './fetch/fetching.js';
 import { HostedChanges } from './hosted/hosted-changes.js';
 import { HostedSessions } from './hosted/hosted-sessions.js';
 import { localReply } from './reply/local-reply.js';
@@ -42,10 +42,10 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const judge = createJudge(definition, services, contents);
   const decisions = new DecisionRecorder(definition, services);
   const negative = new NegativeCache(services.hotCache, services.clock, definition.name);
-  const flights = new Flights({ definition, services, upstreams, judge, negative });
-  const representations = new Representations({ definition, services, flights, judge, contents });
+  const fetching = new Fetching({ definition, services, upstreams, judge, negative });
+  const representations = new Representations({ definition, services, fetching, judge, contents });
   const serving = { definition, services, judge, contents, decisions, representations };
-  const stored = new StoredServing({ ...serving, upstreams, flights, negative });
+  const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
   const hosted = new HostedServing(serving);
   const changes = new HostedChanges({ definition, services, judge });
   const sessions = new HostedSessions({ definition, services, changes });
@@ -158,11 +158,11 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       }
     },
     describe: (subject, { keptOnly = false } = {}) =>
-      describeVersions({ definition, services, flights, judge }, subject, keptOnly),
-    part: (whole, part) => readPart({ definition, flights }, whole, part),
-    flights: () => flights.count,
+      describeVersions({ definition, services, fetching, judge }, subject, keptOnly),
+    part: (whole, part) => readPart({ definition, fetching }, whole, part),
+    flights: () => fetching.flights.count,
     async dispose(grace) {
-      await flights.dispose(grace);
+      await fetching.flights.dispose(grace);
       await definition.protocol.dispose?.();
     },
   };

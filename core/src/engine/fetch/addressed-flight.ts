@@ -8,7 +8,8 @@ import { factsOf } from '../policy/facts.js';
 import { askingHeaders } from './asking.js';
 import type { ContentFlights } from './content-flights.js';
 import { contentOf } from '../store/content.js';
-import { shuttingDown, type FlightContext, type FlightHead, type FlightResult, type SharedFlight } from './flight.js';
+import { shuttingDown, type FlightHead, type FlightResult, type SharedFlight } from './shared-flight.js';
+import { startFetch, type FetchContext } from './stored-fetch.js';
 import { keptHeaders } from './kept-headers.js';
 import { isPage } from './login-page.js';
 import { settledMediaType } from './media-type.js';
@@ -17,17 +18,13 @@ import { untilAborted } from '../request/until-aborted.js';
 import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
 import { placeOf, withoutQuery, type UpstreamReply } from '../upstream/upstreams.js';
 
-/** What an addressed flight is asked to bring. */
+/** Bytes that an addressed flight brings. */
 export interface AddressedPlan {
   readonly resource: ArtifactResource;
   /** Names the bytes. */
   readonly digest: Digest;
   /** Flights of the same repository that bring content under other names. */
   readonly coming: ContentFlights;
-  /** Asks policy. @returns what the document says of the artifact */
-  admit(): Promise<ArtifactDescription | undefined>;
-  /** Starts a fetch of its own. */
-  start(): SharedFlight;
 }
 
 /**
@@ -39,7 +36,7 @@ export interface AddressedPlan {
 export class AddressedFlight implements SharedFlight {
   readonly head: Promise<FlightHead | undefined>;
   readonly done: Promise<FlightResult>;
-  readonly #context: FlightContext;
+  readonly #context: FetchContext;
   readonly #plan: AddressedPlan;
   readonly #abort = new AbortController();
   /** The flight that brings the bytes. */
@@ -51,7 +48,7 @@ export class AddressedFlight implements SharedFlight {
   #resolveHead: (head: FlightHead | undefined) => void = () => {};
   #rejectHead: (error: unknown) => void = () => {};
 
-  constructor(context: FlightContext, plan: AddressedPlan) {
+  constructor(context: FetchContext, plan: AddressedPlan) {
     this.#context = context;
     this.#plan = plan;
     this.head = new Promise((resolve, reject) => {
@@ -101,13 +98,13 @@ export class AddressedFlight implements SharedFlight {
 
   async #bring(signal: AbortSignal): Promise<FlightResult> {
     const { storage } = this.#context.services;
-    const { digest, admit } = this.#plan;
-    this.#description = await admit();
+    const { digest, resource } = this.#plan;
+    this.#description = await this.#context.policy.admitted(resource);
     const stored = await storage.blobs.store.stat(digest);
     signal.throwIfAborted();
     const running = this.#plan.coming.get(digest);
     if (stored === undefined && running === undefined) return await this.#fetch();
-    if (stored === undefined) this.#board(running as SharedFlight);
+    if (stored === undefined) this.#carryBy(running as SharedFlight);
     const proof = await this.#prove(signal);
     if (proof === undefined) return await this.#fetch();
     return stored === undefined
@@ -116,15 +113,15 @@ export class AddressedFlight implements SharedFlight {
   }
 
   /** Its bytes stay readable as long as somebody works with this flight. */
-  #board(carrier: SharedFlight): void {
+  #carryBy(carrier: SharedFlight): void {
     carrier.retain();
     this.#carrier = carrier;
   }
 
   async #fetch(): Promise<FlightResult> {
     const left = this.#carrier;
-    const flight = this.#plan.start();
-    this.#board(flight);
+    const flight = startFetch(this.#context, { resource: this.#plan.resource, keep: 'entry' });
+    this.#carryBy(flight);
     this.#ownsCarrier = true;
     // Before anything is awaited: whoever looks next must find it.
     this.#plan.coming.offer(this.#plan.digest, flight);

@@ -3,7 +3,7 @@ import type { DocumentResource, StoredResource } from '../../api/resource.js';
 import { contentOf } from '../store/content.js';
 import { located, type LocatedDescription } from './described-place.js';
 import { verifiedHeaders } from './kept-headers.js';
-import type { FlightContext } from './flight.js';
+import type { FlightContext } from './shared-flight.js';
 import { drain, readBody } from '../upstream/upstream-reply.js';
 import { placeOf } from '../upstream/upstreams.js';
 

@@ -1,6 +1,6 @@
 import type { Digest } from '../../api/digest.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
-import type { SharedFlight } from './flight.js';
+import type { SharedFlight } from './shared-flight.js';
 
 /** The running fetches of content-addressed bytes, over all names of a repository. */
 export class ContentFlights {
@@ -15,8 +15,8 @@ export class ContentFlights {
   offer(digest: Digest, flight: SharedFlight): void {
     if (this.#running.has(digest)) return;
     this.#running.set(digest, flight);
-    const landed = (): void => void this.#running.delete(digest);
-    flight.done.then(landed, landed);
+    const ended = (): void => void this.#running.delete(digest);
+    flight.done.then(ended, ended);
   }
 }
 

@@ -1,5 +1,10 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { FreshnessRule } from '../../api/freshness.js';
+import { DEFAULT_FRESHNESS, type FreshnessRule } from '../../api/freshness.js';
+import { isPinned } from '../store/pinned-name.js';
+import type { FlightContext, Stored } from './shared-flight.js';
+
+/** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
+const FRESH_LONGER = 10;
 
 /** How an entry stands at one instant. */
 export interface Standing {
@@ -13,6 +18,18 @@ export interface Standing {
   readonly freshUntil: number;
   /** Seconds for which it stays fresh; negative when it is not; `undefined` for ever. */
   readonly ttl: number | undefined;
+}
+
+/** The rule for a resource: its class's, with its own exceptions. */
+export function freshnessRule(
+  { definition, upstreams }: Pick<FlightContext, 'definition' | 'upstreams'>,
+  resource: Stored,
+): FreshnessRule {
+  const common = definition.freshness[resource.class] ?? DEFAULT_FRESHNESS[resource.kind];
+  const rule = resource.freshness === undefined ? common : { ...common, ...resource.freshness };
+  // What the upstream still takes is for what is not kept at all.
+  if (!isPinned(resource) || !upstreams.isShort(resource.upstreamScope)) return rule;
+  return { ...rule, freshFor: rule.freshFor * FRESH_LONGER };
 }
 
 /** The standing of `entry` under `rule` at `now`. Counted from the last answer of the upstream that confirmed it. */

@@ -5,13 +5,13 @@ import type { Judgement } from '../policy/judgement.js';
 import { isJudgedByName } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
 import type { RequestContext } from '../request/request-context.js';
-import type { Flights } from './flights.js';
+import type { Fetching } from './fetching.js';
 
 /** Parts of a repository that judge cached bytes. */
 export interface KeptJudging {
   readonly judge: Judge;
   /** Absent in a hosted repository: no document of others describes what it has. */
-  readonly flights?: Flights | undefined;
+  readonly fetching?: Fetching | undefined;
 }
 
 /**
@@ -20,7 +20,7 @@ export interface KeptJudging {
  * @throws Denial when they are refused; EntrepotError `scan-unavailable` when they wait for a scan
  */
 export async function judgeKept(
-  { judge, flights }: KeptJudging,
+  { judge, fetching }: KeptJudging,
   context: RequestContext,
   resource: ArtifactResource | DocumentResource,
   entry: Entry,
@@ -30,10 +30,10 @@ export async function judgeKept(
     kind: 'cached',
     resource,
     entry,
-    document: flights?.documentOf(resource),
+    document: fetching?.keptFacts.documentOf(resource),
     describe: async () => {
-      await flights?.requireNames(resource);
-      return await flights?.descriptionNow(resource, entry);
+      await fetching?.names.require(resource);
+      return await fetching?.keptFacts.descriptionNow(resource, entry);
     },
   });
   // A hit does not wait for a turn of the event loop.

@@ -1,6 +1,6 @@
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import { shuttingDown, type FlightResult, type SharedFlight } from './flight.js';
+import { shuttingDown, type FlightResult, type SharedFlight } from './shared-flight.js';
 
 /** Result of a whole flight: entries, and the reason why a key has none. */
 export interface WholeResult {

@@ -3,7 +3,7 @@ import { asEntrepotError } from '../../api/errors.js';
 import { factsOf } from '../policy/facts.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
-import type { Flights } from '../fetch/flights.js';
+import type { Fetching } from '../fetch/fetching.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { DescribedVersion, EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { resourceAt } from './resource-at.js';
@@ -11,7 +11,7 @@ import { resourceAt } from './resource-at.js';
 interface DescribeContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
-  readonly flights: Flights;
+  readonly fetching: Fetching;
   readonly judge: Judge;
 }
 
@@ -19,7 +19,7 @@ const NOTHING: ArtifactDescription = { integrity: [] };
 
 /** What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. */
 export async function describeVersions(
-  { definition, services, flights, judge }: DescribeContext,
+  { definition, services, fetching, judge }: DescribeContext,
   subject: PackageCoordinates,
   keptOnly: boolean,
 ): Promise<readonly DescribedVersion[]> {
@@ -37,8 +37,8 @@ export async function describeVersions(
     if (keptOnly && (await services.storage.entries.find(definition.name, document.key)) === undefined) return [];
     const descriptions =
       resource.kind === 'document'
-        ? (await flights.descriptionsIn(resource)).values()
-        : [await flights.describe(resource)];
+        ? (await fetching.descriptions.inDocument(resource)).values()
+        : [await fetching.descriptions.describe(resource)];
     const versions = new Map<string, DescribedVersion>();
     for (const description of descriptions) {
       const { coordinates, integrity } = description ?? NOTHING;

@@ -11,7 +11,8 @@ import { respond, type Representation } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
 import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
-import type { ServingParts, Stored } from './serving.js';
+import type { Stored } from '../fetch/shared-flight.js';
+import type { ServingParts } from './serving.js';
 
 /** Codes of an upstream that answers, but not this. */
 const REFUSALS = new Set(['UPSTREAM_FORBIDDEN', 'UPSTREAM_REFUSED']);
@@ -25,9 +26,9 @@ export async function headOfUpstream(
   context: RequestContext,
   resource: Stored,
 ): Promise<EngineReply | undefined> {
-  const { decisions, definition, flights, upstreams } = parts;
+  const { decisions, definition, fetching, upstreams } = parts;
   const { request } = context;
-  const { description, judgement } = await flights.judged(resource, context);
+  const { description, judgement } = await fetching.policy.judged(resource, context);
   const promised = resource.kind === 'artifact' ? description : undefined;
   const described = await describedPlace(upstreams, resource, promised, request.signal);
   decisions.record(context, resource, judgement);

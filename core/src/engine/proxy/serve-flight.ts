@@ -1,9 +1,15 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { askingHeaders } from '../fetch/asking.js';
-import { abandoned, type FlightHead, type FlightResult, type SharedFlight } from '../fetch/flight.js';
+import {
+  abandoned,
+  type FlightHead,
+  type FlightResult,
+  type SharedFlight,
+  type Stored,
+} from '../fetch/shared-flight.js';
 import { judgeKept } from '../fetch/judge-kept.js';
-import type { Waiting } from '../fetch/patience.js';
+import type { Waiting } from '../fetch/wait-limit.js';
 import type { Judgement } from '../policy/judgement.js';
 import { isJudgedUnscanned } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
@@ -17,7 +23,7 @@ import { HELD_TAIL } from '../store/spool.js';
 import { drain } from '../upstream/upstream-reply.js';
 import { headOfUpstream } from './head-of-upstream.js';
 import type { KeptServing } from './serve-kept.js';
-import { fliesAlone, isRewritten, type ServingParts, type Stored } from './serving.js';
+import { fliesAlone, isRewritten, type ServingParts } from './serving.js';
 
 /** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
 const AWAITED_BYTES = 4 * 1024 * 1024;
@@ -47,21 +53,21 @@ export class FlightServing {
     collapsed: boolean,
     waiting: Waiting = { key: resource.key, staleAfter: Infinity },
   ): Promise<EngineReply> {
-    const { patience } = this.#parts.flights;
-    const landed = (): Promise<FlightResult> => patience.within(flight, flight.done, waiting);
+    const { waits } = this.#parts.fetching.flights;
+    const ended = (): Promise<FlightResult> => waits.within(flight, flight.done, waiting);
     flight.retain();
     try {
-      if (isRewritten(resource)) return await this.#serveResult(context, resource, await landed(), collapsed);
-      const head = await patience.within(flight, flight.head, waiting);
+      if (isRewritten(resource)) return await this.#serveResult(context, resource, await ended(), collapsed);
+      const head = await waits.within(flight, flight.head, waiting);
       const judgement = head && this.#judgeComing(context, resource, head);
-      const waits = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
-      const awaited = head === undefined || waits || mustBeAwaited(resource, kept, head);
+      const isPending = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
+      const awaited = head === undefined || isPending || mustBeAwaited(resource, kept, head);
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
-      if (!awaited) await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
+      if (!awaited) await waits.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
       if (awaited || head.spool.size <= awaitedBytes(resource, head) || !head.spool.canFollow(0)) {
         const ahead = awaited ? undefined : await this.#serveAhead(context, resource, head, collapsed);
         if (ahead !== undefined) return ahead;
-        return await this.#serveResult(context, resource, await landed(), collapsed, head);
+        return await this.#serveResult(context, resource, await ended(), collapsed, head);
       }
       const reply = await this.#serveComing(context, resource, head, { name: 'miss', collapsed, stored: true });
       this.#parts.decisions.record(context, resource, judgement);
@@ -77,7 +83,8 @@ export class FlightServing {
     resource: Stored,
     waiting: Waiting = { key: resource.key, staleAfter: Infinity },
   ): Promise<EngineReply> {
-    const { decisions, flights, representations } = this.#parts;
+    const { decisions, fetching, representations } = this.#parts;
+    const { flights } = fetching;
     if (!fliesAlone(resource)) {
       const flight = flights.join(resource, undefined);
       return await this.serve(context, resource, undefined, flight, false, waiting);
@@ -88,22 +95,22 @@ export class FlightServing {
     }
     const flight = flights.alone(resource);
     const facts: CacheFacts = { name: 'bypass' };
-    const { patience } = flights;
+    const { waits } = flights;
     flight.retain();
     try {
       if (isRewritten(resource)) {
-        const result = await patience.within(flight, flight.done, waiting);
+        const result = await waits.within(flight, flight.done, waiting);
         const content = result.kind === 'unstored' ? result.content : undefined;
         return await respond(
           context.request,
           await representations.rewritten(context.request, resource, result.entry, content, facts),
         );
       }
-      const head = await patience.within(flight, flight.head, waiting);
+      const head = await waits.within(flight, flight.head, waiting);
       if (head === undefined)
         throw new EntrepotError('upstream-unavailable', 'The upstream sent no body', { code: 'UPSTREAM_PROTOCOL' });
       decisions.record(context, resource, this.#judgeFetched(context, resource, head));
-      await patience.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
+      await waits.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
       return await this.#serveComing(context, resource, head, facts);
     } catch (error) {
       // Nobody else can join it.
@@ -164,7 +171,7 @@ export class FlightServing {
     if (reply !== undefined) return reply;
     // The copy was right, but its bytes have gone: it is a miss.
     if (result.kind === 'renewed') {
-      const flight = this.#parts.flights.join(resource, undefined);
+      const flight = this.#parts.fetching.flights.join(resource, undefined);
       return await this.serve(context, resource, undefined, flight, false);
     }
     throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });

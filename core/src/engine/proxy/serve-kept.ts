@@ -1,13 +1,14 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { Standing } from '../fetch/freshness.js';
+import type { Stored } from '../fetch/shared-flight.js';
 import { judgeKept } from '../fetch/judge-kept.js';
 import type { JudgedReply } from '../reply/hot-replies.js';
 import type { CacheFacts } from '../reply/outcome.js';
 import { respond } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
-import { isRewritten, type ServingParts, type Stored } from './serving.js';
+import { isRewritten, type ServingParts } from './serving.js';
 
 /** Serves kept copies, once policy has judged them. */
 export class KeptServing {

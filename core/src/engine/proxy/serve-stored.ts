@@ -2,9 +2,10 @@ import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError } from '../../api/errors.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import { isForOthers } from '../fetch/asking.js';
-import { standing, type Standing } from '../fetch/freshness.js';
+import { freshnessRule, standing, type Standing } from '../fetch/freshness.js';
 import { judgeKept } from '../fetch/judge-kept.js';
-import type { Waiting } from '../fetch/patience.js';
+import type { Stored } from '../fetch/shared-flight.js';
+import type { Waiting } from '../fetch/wait-limit.js';
 import { isJudgedByName } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
@@ -16,7 +17,7 @@ import { isPinned } from '../store/pinned-name.js';
 import { headOfUpstream } from './head-of-upstream.js';
 import { FlightServing } from './serve-flight.js';
 import { KeptServing } from './serve-kept.js';
-import { fliesAlone, isRewritten, type ServingParts, type Stored } from './serving.js';
+import { fliesAlone, isRewritten, type ServingParts } from './serving.js';
 
 /** Serves artifacts and documents of a proxy: from the copy that is kept, or through a flight. */
 export class StoredServing {
@@ -32,11 +33,11 @@ export class StoredServing {
   }
 
   async serve(context: RequestContext, resource: Stored): Promise<EngineReply> {
-    const { definition, services, flights } = this.#parts;
+    const { definition, services } = this.#parts;
     const ready = this.ready(context, resource);
     if (ready !== undefined) return ready;
     if (isJudgedByName(resource)) this.#requireName(context, resource);
-    const rule = flights.rule(resource);
+    const rule = freshnessRule(this.#parts, resource);
     if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#flight.alone(context, resource);
     const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
     if (entry === undefined) return await this.#serveThroughFlight(context, resource, rule, undefined, undefined);
@@ -107,7 +108,8 @@ export class StoredServing {
     state: Standing | undefined,
   ): Promise<EngineReply> {
     if (resource.keptOnly === true) return await this.#kept.only(context, resource, kept, state);
-    const { flights, negative } = this.#parts;
+    const { fetching, negative } = this.#parts;
+    const { flights } = fetching;
     const running = flights.running(resource);
     if (running?.isAhead === true) {
       // Others have the whole already: for this client it is a hit as soon as it is kept.
@@ -130,7 +132,7 @@ export class StoredServing {
       // Nobody is asked for what is under a name that policy refuses.
       if (kept === undefined) this.#requireName(context, resource);
       await negative.check(resource.key);
-      if (kept === undefined && !fliesAlone(resource)) await flights.judged(resource, context);
+      if (kept === undefined && !fliesAlone(resource)) await fetching.policy.judged(resource, context);
       if (
         context.request.method === 'HEAD' &&
         running === undefined &&
@@ -155,8 +157,8 @@ export class StoredServing {
 
   /** A refresh that nobody waits for. */
   #refresh(resource: Stored, kept: Entry): void {
-    const { definition, flights, services } = this.#parts;
-    flights.join(resource, kept).done.catch((error: unknown) => {
+    const { definition, fetching, services } = this.#parts;
+    fetching.flights.join(resource, kept).done.catch((error: unknown) => {
       services.logger.warn({ error, repository: definition.name, key: resource.key }, 'a background refresh failed');
     });
   }
@@ -208,7 +210,7 @@ export class StoredServing {
     }
     // The bytes of the copy are lost: there is nothing but what the flight brings.
     if (failure.code === 'UPSTREAM_SLOW') {
-      const flight = this.#parts.flights.join(resource, undefined);
+      const flight = this.#parts.fetching.flights.join(resource, undefined);
       return await this.#flight.serve(context, resource, undefined, flight, true);
     }
     if (gone || failure.staleAllowed) {

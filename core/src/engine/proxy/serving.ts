@@ -1,5 +1,6 @@
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
-import type { Flights } from '../fetch/flights.js';
+import type { DocumentResource } from '../../api/resource.js';
+import type { Fetching } from '../fetch/fetching.js';
+import type { Stored } from '../fetch/shared-flight.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import type { DecisionRecorder } from '../policy/decision-recorder.js';
 import type { Judge } from '../policy/judge.js';
@@ -8,15 +9,12 @@ import type { NegativeCache } from '../store/negative-cache.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 
-/** A resource that is kept. */
-export type Stored = ArtifactResource | DocumentResource;
-
 /** Parts of a repository that serve its stored resources. */
 export interface ServingParts {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
   readonly upstreams: Upstreams;
-  readonly flights: Flights;
+  readonly fetching: Fetching;
   readonly judge: Judge;
   readonly contents: ContentFindings;
   readonly decisions: DecisionRecorder;

@@ -11,8 +11,8 @@ import type { Judge } from '../policy/judge.js';
 import { listPolicy } from '../policy/list-policy.js';
 import { SMALL_BLOB } from '../store/blob-cache.js';
 import { bareMediaType, contentOf } from '../store/content.js';
-import type { FlightHead } from '../fetch/flight.js';
-import type { Flights } from '../fetch/flights.js';
+import type { Fetching } from '../fetch/fetching.js';
+import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
 import { mergeHeaders } from '../request/merge-headers.js';
 import type { CacheFacts } from './outcome.js';
@@ -33,7 +33,7 @@ const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 export interface RepresentationContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
-  readonly flights: Flights;
+  readonly fetching: Fetching;
   readonly judge: Judge;
   readonly contents: ContentFindings;
 }
@@ -200,11 +200,12 @@ export class Representations {
     keptKeys: readonly string[],
     unstored: Content | undefined,
   ): Promise<RenditionSource> {
-    const { definition, flights } = this.#context;
+    const { definition, fetching } = this.#context;
     const mediaType = resource.mediaType ?? entry?.mediaType ?? 'application/octet-stream';
     const content =
-      unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : flights.storedContent(entry));
-    const descriptions = entry === undefined ? new Map() : await flights.descriptionsOf(resource, entry, content);
+      unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : fetching.reader.stored(entry));
+    const descriptions =
+      entry === undefined ? new Map() : (await fetching.descriptions.reading(resource, entry, content)).descriptions;
     const { context, changesAt } = await this.rewriteContext(request, resource, {
       descriptions,
       headers: entry?.headers ?? {},

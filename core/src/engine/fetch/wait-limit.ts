@@ -1,22 +1,22 @@
 import { EntrepotError } from '../../api/errors.js';
-import type { SharedFlight } from './flight.js';
+import type { SharedFlight } from './shared-flight.js';
 
 /** The longest time that a timer of Node can be set to, in milliseconds. */
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** How long somebody waits for a flight. */
+/** How long a request waits for a flight. */
 export interface Waiting {
   /** Name of the flight, in messages. */
   readonly key: string;
-  /** Milliseconds, from the first one who waits for the flight. `Infinity`: to its end. */
+  /** Milliseconds, from the first request that waits for the flight. `Infinity`: to its end. */
   readonly staleAfter: number;
 }
 
 /**
- * Bounds how long those who could be given a kept copy wait for the flight that renews it. The flight goes on. It has one timer,
- * so who joins a flight that is late already does not wait again.
+ * Bounds how long requests that could be given a kept copy wait for the flight that renews it. The flight goes on. It has one
+ * timer, so a request that joins a flight that is late already does not wait again.
  */
-export class Patience {
+export class WaitLimit {
   readonly #late = new WeakMap<SharedFlight, Promise<never>>();
 
   /**
@@ -33,8 +33,8 @@ export class Patience {
     if (known !== undefined) return known;
     const late = new Promise<never>((_resolve, reject) => {
       const timer = setTimeout(() => reject(tooSlow(key, staleAfter)), staleAfter).unref();
-      const landed = (): void => clearTimeout(timer);
-      flight.done.then(landed, landed);
+      const ended = (): void => clearTimeout(timer);
+      flight.done.then(ended, ended);
     });
     late.catch(() => {});
     this.#late.set(flight, late);

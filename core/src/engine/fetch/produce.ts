@@ -5,18 +5,19 @@ import { sep } from 'node:path';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { ProducedFile } from '../../api/protocol.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ProducedFile, VerifyContext } from '../../api/protocol.js';
 import { factsOf } from '../policy/facts.js';
 import { contentOf } from '../store/content.js';
 import type { LocatedDescription } from './described-place.js';
-import { tookTooLong, type FlightContext, type FlightPlan } from './flight.js';
+import { HookReads } from './resource-reader.js';
+import { tookTooLong, type Stored } from './shared-flight.js';
+import type { FetchContext } from './stored-fetch.js';
 import { readDescriptions } from './known-descriptions.js';
 import { putBlob } from './publish.js';
 
 /** Something that is made, and what its document says of it. */
 export interface ProducedMember {
-  readonly resource: ArtifactResource | DocumentResource;
+  readonly resource: Stored;
   readonly description: LocatedDescription | undefined;
 }
 
@@ -25,8 +26,7 @@ export interface ProducedMember {
  * @returns an entry for each member, in order; none of them is published yet
  */
 export async function produce(
-  context: FlightContext,
-  plan: Pick<FlightPlan, 'read' | 'described'>,
+  context: FetchContext,
   members: readonly ProducedMember[],
   signal: AbortSignal,
 ): Promise<readonly Entry[]> {
@@ -35,7 +35,8 @@ export async function produce(
   const folder = services.storage.spools.newPath();
   await mkdir(folder, 0o700);
   try {
-    const files = await callProduce(context, plan.read, first, folder, signal);
+    const reads = new HookReads(context.reader, first);
+    const files = await callProduce(context, reads, first, folder, signal);
     const inside = `${await realpath(folder)}${sep}`;
     return await Promise.all(
       members.map(async (member) => {
@@ -45,7 +46,7 @@ export async function produce(
           throw new EntrepotError('plugin', `produce of plugin ${definition.plugin.id} made nothing for ${key}`);
         }
         await requireFileInside(inside, file.path);
-        return await keep(context, plan, member, file);
+        return await keep(context, reads, member, file);
       }),
     );
   } finally {
@@ -54,9 +55,9 @@ export async function produce(
 }
 
 async function callProduce(
-  { definition }: FlightContext,
-  read: FlightPlan['read'],
-  resource: ArtifactResource | DocumentResource,
+  { definition }: FetchContext,
+  reads: HookReads,
+  resource: Stored,
   folder: string,
   stop: AbortSignal,
 ): Promise<readonly ProducedFile[]> {
@@ -66,7 +67,11 @@ async function callProduce(
   }
   const deadline = AbortSignal.timeout(limits.totalTimeout);
   try {
-    return await protocol.produce(resource, { folder, read, signal: AbortSignal.any([stop, deadline]) });
+    return await protocol.produce(resource, {
+      folder,
+      read: (other) => reads.read(other),
+      signal: AbortSignal.any([stop, deadline]),
+    });
   } catch (error) {
     if (stop.aborted) throw stop.reason;
     if (deadline.aborted) throw tookTooLong(resource, limits.totalTimeout);
@@ -83,8 +88,8 @@ async function requireFileInside(inside: string, path: string): Promise<void> {
 
 /** Sums up, verifies and keeps one file. */
 async function keep(
-  { definition, services }: FlightContext,
-  { read, described }: Pick<FlightPlan, 'read' | 'described'>,
+  { definition, descriptions, services }: FetchContext,
+  reads: HookReads,
   { resource, description }: ProducedMember,
   { path, mediaType, attributes }: ProducedFile,
 ): Promise<Entry> {
@@ -98,10 +103,11 @@ async function keep(
   const digest: Digest = `sha256:${hash.digest('hex')}`;
   const content = contentOf(size, mediaType, () => createReadStream(path), path);
   const needs = services.policy.needs();
+  const verifying: VerifyContext = { needs, headers: {}, read: (other) => reads.read(other) };
   try {
-    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, { needs, headers: {}, read });
+    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, verifying);
     else if (protocol.describe !== undefined)
-      described(digest, await readDescriptions(protocol, resource, content, { needs, headers: {}, read }));
+      descriptions.note(resource, digest, await readDescriptions(protocol, resource, content, verifying));
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
   }

@@ -1,0 +1,159 @@
+import type { Content } from '../../api/content.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { FactName } from '../../api/facts.js';
+import type { ArtifactDescription, Descriptions as Described } from '../../api/protocol.js';
+import type { ArtifactResource, DocumentResource, StoredResource } from '../../api/resource.js';
+import { BriefDescriptions } from './brief-descriptions.js';
+import { located, type LocatedDescription } from './described-place.js';
+import { headersOf, verifiedHeaders } from './kept-headers.js';
+import { KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
+import type { ResourceReader } from './resource-reader.js';
+import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
+
+/** A resource that a document may describe. */
+export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describedBrieflyBy' | 'describedFor'> &
+  Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
+
+/** Descriptions of artifacts, from documents in memory, kept, or fetched. */
+export class Descriptions {
+  readonly #context: FlightContext;
+  readonly #reader: ResourceReader;
+  readonly #known = new KnownDescriptions();
+  readonly #briefs: BriefDescriptions;
+
+  constructor(context: FlightContext, reader: ResourceReader) {
+    this.#context = context;
+    this.#reader = reader;
+    this.#briefs = new BriefDescriptions(context);
+  }
+
+  /** Whether a small document of its own may describe `resource`. */
+  isBrief(resource: Stored): boolean {
+    return this.#briefs.suffices(resource);
+  }
+
+  /**
+   * Describes `artifact` by its document; `undefined` when there is none, or none is needed. A kept document that lists
+   * the artifact is enough, however old: what was promised of immutable bytes does not change, and this works offline.
+   * @throws EntrepotError `not-found` when the document does not list the artifact
+   */
+  async describe(artifact: Describable): Promise<LocatedDescription | undefined> {
+    const { describedBy, describedFor } = artifact;
+    if (describedBy === undefined || !this.#isWanted(describedFor)) return undefined;
+    const isBrief = this.#briefs.suffices(artifact) && !this.#isInMemory(describedBy);
+    const brief = isBrief ? await this.#briefs.find(artifact) : undefined;
+    if (brief !== undefined) return brief;
+    const kept = await this.#keptCopy(describedBy);
+    const known = kept && (await this.#inKept(describedBy, kept, artifact.key));
+    if (known !== undefined) return known;
+    try {
+      const found = await this.#fresh(describedBy, kept, artifact.key);
+      if (isBrief && found !== undefined) this.#briefs.missed(artifact, found.coordinates?.version);
+      if (found !== undefined || artifact.descriptionOptional === true) return found;
+    } catch (error) {
+      if (artifact.descriptionOptional === true && error instanceof EntrepotError && error.kind === 'not-found')
+        return undefined;
+      throw error;
+    }
+    throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename ?? artifact.key}`, {
+      code: 'ARTIFACT_NOT_DESCRIBED',
+    });
+  }
+
+  #isWanted(facts: readonly FactName[] | undefined): boolean {
+    if (facts === undefined) return true;
+    const needs = this.#context.services.policy.needs();
+    return facts.some((name) => needs.has(name));
+  }
+
+  /** Whether the descriptions in `document` cost no more than to look them up. */
+  #isInMemory({ key }: DocumentResource): boolean {
+    const digest = this.#context.services.storage.entries.peek(this.#context.definition.name, key)?.digest;
+    return digest !== undefined && this.#known.get(key, digest, new Set()) !== undefined;
+  }
+
+  /** Describes `resource` by a document that the upstream has just confirmed or replaced. */
+  async describeAnew(resource: Stored): Promise<ArtifactDescription | undefined> {
+    if (resource.kind !== 'artifact' || resource.describedBy === undefined) return undefined;
+    const { definition, services } = this.#context;
+    const kept = await services.storage.entries.find(definition.name, resource.describedBy.key);
+    return await this.#fresh(resource.describedBy, kept, resource.key);
+  }
+
+  async #inKept(document: DocumentResource, kept: Entry, key: string): Promise<LocatedDescription | undefined> {
+    return describedIn(await this.reading(document, kept), kept, key);
+  }
+
+  async #fresh(
+    document: DocumentResource,
+    kept: Entry | undefined,
+    key: string,
+  ): Promise<LocatedDescription | undefined> {
+    return await this.#reader.fetched(document, kept, async (result) => {
+      const reading = await this.reading(document, result.entry, this.#contentOf(result));
+      return describedIn(reading, result.entry, key);
+    });
+  }
+
+  /** The kept copy of `document`; `undefined` where its bytes are lost, and memory has forgotten them. */
+  async #keptCopy(document: DocumentResource): Promise<Entry | undefined> {
+    const { definition, services } = this.#context;
+    const { key } = document;
+    const kept = await services.storage.entries.find(definition.name, key);
+    const isKnown = kept !== undefined && this.known(document, kept.digest) !== undefined;
+    return isKnown ? kept : await this.#reader.keptCopy(document);
+  }
+
+  /** All descriptions in `document`: the kept one, else it is fetched. @throws EntrepotError when it cannot be had */
+  async inDocument(document: DocumentResource): Promise<Described> {
+    const kept = await this.#keptCopy(document);
+    if (kept !== undefined) return (await this.reading(document, kept)).descriptions;
+    await this.#context.negative.check(document.key);
+    return await this.#reader.fetched(document, undefined, async (result) => {
+      return (await this.reading(document, result.entry, this.#contentOf(result))).descriptions;
+    });
+  }
+
+  #contentOf(result: FlightResult): Content {
+    return result.kind === 'unstored' ? result.content : this.#reader.stored(result.entry);
+  }
+
+  /** The reading of the document with `digest` that is in memory, if it looked for all that policy needs. */
+  known({ key }: DocumentResource, digest: Digest): Reading | undefined {
+    return this.#known.get(key, digest, this.#context.services.policy.needs());
+  }
+
+  /** Notes a reading of a document, with the digest that it will have. */
+  note({ key }: Stored, digest: Digest, reading: Reading): void {
+    this.#known.set(key, digest, reading);
+  }
+
+  /** Reads a document: once, as long as policy needs no more of it. */
+  async reading(
+    document: DocumentResource,
+    entry: Entry,
+    content: Content = this.#reader.stored(entry),
+  ): Promise<Reading> {
+    const { definition, services } = this.#context;
+    const known = this.known(document, entry.digest);
+    if (known !== undefined) return known;
+    try {
+      const reading = await readDescriptions(definition.protocol, document, content, {
+        needs: services.policy.needs(),
+        headers: verifiedHeaders(definition, document, headersOf(entry)),
+        read: (other) => this.#reader.read(other),
+      });
+      this.note(document, entry.digest, reading);
+      return reading;
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `describe of plugin ${definition.plugin.id} failed`);
+    }
+  }
+}
+
+function describedIn(reading: Reading, document: Entry, key: string): LocatedDescription | undefined {
+  const found = located(reading.descriptions.get(key), document.upstreamUrl);
+  return found && { ...found, factsFrom: sourceOf(document.digest, reading) };
+}

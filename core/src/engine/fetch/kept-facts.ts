@@ -1,0 +1,133 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import type { Descriptions as Described } from '../../api/protocol.js';
+import type { DocumentResource } from '../../api/resource.js';
+import { Lru } from '../../formats/lru.js';
+import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
+import { untilAborted } from '../request/until-aborted.js';
+import type { Descriptions } from './descriptions.js';
+import type { Flights } from './flights.js';
+import { freshnessRule } from './freshness.js';
+import { isSource, sourceOf } from './known-descriptions.js';
+import type { FlightContext, Stored } from './shared-flight.js';
+import { LONGEST_TIMER } from './wait-limit.js';
+
+/** After so long a document is asked for again for the sake of artifacts that are kept; milliseconds. */
+const REFRESH_AFTER = 86_400_000;
+const MAX_REFRESHED = 20_000;
+
+/** Keeps the facts of kept bytes as their documents state them now. */
+export class KeptFacts {
+  readonly #context: FlightContext;
+  readonly #flights: Flights;
+  readonly #descriptions: Descriptions;
+  /** When documents were last asked for, for the sake of what is kept. */
+  readonly #refreshed = new Lru<number>(MAX_REFRESHED);
+
+  constructor(context: FlightContext, flights: Flights, descriptions: Descriptions) {
+    this.#context = context;
+    this.#flights = flights;
+    this.#descriptions = descriptions;
+  }
+
+  /** The digest of the document that describes `resource`, as far as memory knows. */
+  documentOf({ describedBy }: Stored): Digest | undefined {
+    if (describedBy === undefined) return undefined;
+    return this.#context.services.storage.entries.peek(this.#context.definition.name, describedBy.key)?.digest;
+  }
+
+  /**
+   * Describes the kept bytes of `resource` by the document in force: from memory. It is read again only where nothing else
+   * tells what policy wants to know. Changes are noted with the entry, for when memory has forgotten them.
+   */
+  async descriptionNow(resource: Stored, entry: Entry): Promise<DescriptionNow> {
+    const { definition, services } = this.#context;
+    const { describedBy } = resource;
+    const needs = services.policy.needs();
+    if (describedBy === undefined || needs.size === 0) return undefined;
+    try {
+      const kept = await services.storage.entries.find(definition.name, describedBy.key);
+      if (kept === undefined) return await this.#afterBrief(resource, entry);
+      this.#refreshOld(describedBy, kept);
+      const known = this.#descriptions.known(describedBy, kept.digest);
+      const isGone = kept.facts?.upstream === 'removed';
+      const source: Digest = isGone ? `${kept.digest}-gone` : kept.digest;
+      if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
+      const reading = known ?? (await this.#descriptions.reading(describedBy, kept));
+      const found = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
+      const now = isGone ? goneWith(found) : found;
+      // Its document says more than nothing: it is not read again for that.
+      this.#note(entry, now, sourceOf(source, reading), known === undefined);
+      return now;
+    } catch (error) {
+      services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
+      return undefined;
+    }
+  }
+
+  /**
+   * Refreshes a document that nobody has asked for in a long while, since clients with a lockfile ask for its artifacts alone: it tells
+   * what was taken down. Nobody waits for that.
+   */
+  #refreshOld(document: DocumentResource, kept: Entry): void {
+    const { definition, services } = this.#context;
+    if (!services.policy.needs().has('upstream')) return;
+    if (freshnessRule(this.#context, document).policy !== 'revalidate') return;
+    const now = services.clock.now();
+    if (now - Math.max(kept.checkedAt, this.#refreshed.get(document.key) ?? 0) < REFRESH_AFTER) return;
+    this.#refreshed.set(document.key, now);
+    this.#flights.join(document, kept).done.catch((error: unknown) => {
+      services.logger.warn({ error, repository: definition.name, key: document.key }, 'a document cannot be refreshed');
+    });
+  }
+
+  /** Describes bytes that came while no rule looked at facts: now one does, and the whole document is fetched. */
+  async #afterBrief(resource: Stored, entry: Entry): Promise<DescriptionNow> {
+    if (resource.describedBrieflyBy === undefined || resource.kind !== 'artifact' || entry.factsFrom !== undefined)
+      return undefined;
+    // The cached copy is served without waiting longer: the fetch goes on for later requests.
+    const { staleAfter } = freshnessRule(this.#context, resource);
+    const late = AbortSignal.timeout(Math.min(staleAfter, LONGEST_TIMER));
+    const found = await untilAborted(this.#descriptions.describe(resource), late);
+    if (found?.factsFrom !== undefined) this.#note(entry, found, found.factsFrom, true);
+    return found;
+  }
+
+  /**
+   * Notes what a document says now. Nobody waits for it, since it is known.
+   * @param wasRead the document was read for this, which is not to happen again for the same
+   */
+  #note(entry: Entry, description: DescriptionNow, factsFrom: string, wasRead: boolean): void {
+    const facts =
+      description === undefined
+        ? entry.facts
+        : 'unlisted' in description
+          ? factsNow(entry, description)
+          : factsOf(description);
+    if (!wasRead && isDeepStrictEqual(facts ?? {}, entry.facts ?? {})) return;
+    const { logger, storage } = this.#context.services;
+    storage.entries
+      .touch(entry, { checkedAt: entry.checkedAt, facts: facts ?? {}, factsFrom })
+      .catch((error: unknown) => {
+        logger.warn(
+          { error, repository: entry.repository, key: entry.key },
+          'facts from a document could not be stored',
+        );
+      });
+  }
+}
+
+/** The same of a document that its upstream has no more: what it listed is gone with it. */
+function goneWith(description: DescriptionNow): DescriptionNow {
+  if (description === undefined) return { unlisted: { upstream: 'removed' } };
+  if ('unlisted' in description) return description;
+  return { ...description, upstream: description.upstream ?? 'removed' };
+}
+
+/** Gives the facts about kept bytes that their document does not list. */
+function unlisted(resource: Stored, { unlisted: upstream }: Described): DescriptionNow {
+  if (upstream !== undefined) return { unlisted: upstream };
+  const mustBeListed = resource.kind === 'artifact' && resource.descriptionOptional !== true;
+  return mustBeListed ? { unlisted: { upstream: 'removed' } } : undefined;
+}

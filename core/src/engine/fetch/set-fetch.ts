@@ -1,0 +1,87 @@
+import type { Entry } from '../../api/entry-index.js';
+import { EntrepotError } from '../../api/errors.js';
+import { membersOf } from './flights.js';
+import { produce, type ProducedMember } from './produce.js';
+import { putEntry } from './publish.js';
+import type { Stored } from './shared-flight.js';
+import { startFetch, type FetchContext } from './stored-fetch.js';
+import type { WholeResult } from './whole-flight.js';
+
+/** Produces a resource, or fetches several that belong together, and publishes all at once. */
+export async function fetchSet(
+  context: FetchContext,
+  resource: Stored,
+  kept: Entry | undefined,
+  signal: AbortSignal,
+): Promise<WholeResult> {
+  const { services } = context;
+  const members = membersOf(resource);
+  const { entries, lacking } =
+    resource.produced === true
+      ? { entries: await produceAll(context, members, signal), lacking: undefined }
+      : await fetchAll(context, members, signal);
+  if (members.length === 1)
+    return { entries: [await putEntry(services, resource, entries[0] as Entry, kept)], lacking };
+  if (resource.kind !== 'artifact' || resource.togetherAsThere !== true)
+    return { entries: await services.storage.entries.putIfAbsent(entries) };
+  return { entries: await putBeside(context, entries), lacking };
+}
+
+/**
+ * Puts what a set has now beside what it had before, where that is of the same copy. Whoever finds all of it kept was second,
+ * and takes the first one's copy.
+ */
+async function putBeside({ services }: FetchContext, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  const { entries: index } = services.storage;
+  // One look at all of them: another replica may publish them at this moment.
+  const kept = await index.putIfAbsent(entries);
+  if (kept.length === entries.length) return kept;
+  const digests = new Map(kept.map(({ key, digest }) => [key, digest]));
+  for (const { key, digest } of entries) {
+    if ((digests.get(key) ?? digest) === digest) continue;
+    throw new EntrepotError('integrity', `${key} is kept, and the upstream has another copy now`, {
+      code: 'SET_CHANGED',
+    });
+  }
+  return [...kept, ...(await index.putIfAbsent(entries.filter(({ key }) => !digests.has(key))))];
+}
+
+async function produceAll(
+  context: FetchContext,
+  members: readonly Stored[],
+  signal: AbortSignal,
+): Promise<readonly Entry[]> {
+  const described: ProducedMember[] = [];
+  for (const resource of members) described.push({ resource, description: await context.policy.described(resource) });
+  return await produce(context, described, signal);
+}
+
+async function fetchAll(context: FetchContext, members: readonly Stored[], signal: AbortSignal): Promise<WholeResult> {
+  const flights = members.map((resource) => startFetch(context, { resource, keep: 'blob' }));
+  signal.addEventListener('abort', () => flights.forEach((flight) => flight.abort()), { once: true });
+  const lacking = new Map<string, EntrepotError>();
+  const coming = flights.map(async ({ done }, index) => {
+    const member = members[index] as Stored;
+    try {
+      return await done;
+    } catch (error) {
+      const mayLack = member.kind === 'artifact' && member.togetherAsThere === true;
+      if (!mayLack || !(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
+      lacking.set(member.key, error as EntrepotError);
+      return undefined;
+    }
+  });
+  const results = await Promise.all(coming).catch((error: unknown) => {
+    for (const flight of flights) flight.abort();
+    throw error;
+  });
+  const entries = results.flatMap((result) => {
+    if (result === undefined) return [];
+    if (result.kind === 'stored') return [result.entry];
+    const { key } = result.entry;
+    throw new EntrepotError('storage', `${key} could not be kept, and must not be served before it is`, {
+      code: 'STORAGE_FULL',
+    });
+  });
+  return { entries, lacking };
+}

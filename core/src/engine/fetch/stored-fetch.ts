@@ -1,0 +1,292 @@
+import type { Content } from '../../api/content.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
+import { strongest, type Integrity } from '../../api/integrity.js';
+import { factsOf } from '../policy/facts.js';
+import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
+import type { Spool } from '../store/spool.js';
+import { drain } from '../upstream/upstream-reply.js';
+import type { UpstreamReply } from '../upstream/upstreams.js';
+import { describedPlace, type LocatedDescription } from './described-place.js';
+import type { Descriptions } from './descriptions.js';
+import type { FetchPolicy } from './fetch-policy.js';
+import { Flight } from './flight.js';
+import { planIncoming } from './incoming.js';
+import { verifiedHeaders } from './kept-headers.js';
+import { settledMediaType } from './media-type.js';
+import { keptByDigest, namedNow, placeByDigest, promisedBy } from './pinned-document.js';
+import { Publication, type FetchPlan } from './publication.js';
+import { HookReads, type ResourceReader } from './resource-reader.js';
+import { tookTooLong, type FlightContext, type FlightResult } from './shared-flight.js';
+import { isPromised, type Sums } from './sums.js';
+import { Transfer, type ComingBody } from './transfer.js';
+import { sentPage, Verification } from './verification.js';
+
+/** Codes besides 404 of an upstream that does not know a kind of document. */
+const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
+
+/** Services of a fetch. */
+export interface FetchContext extends FlightContext {
+  readonly reader: ResourceReader;
+  readonly descriptions: Descriptions;
+  readonly policy: FetchPolicy;
+}
+
+/** Starts the fetch of one resource. */
+export function startFetch(context: FetchContext, plan: FetchPlan): Flight {
+  const flight = new Flight(context.services.storage.spools);
+  flight.endWith(new StoredFetch(context, plan, flight).run());
+  return flight;
+}
+
+/** The steps of one fetch: description, transfer, verification, publication. Its flight tells how far it has come. */
+class StoredFetch {
+  readonly #context: FetchContext;
+  readonly #plan: FetchPlan;
+  readonly #flight: Flight;
+  readonly #transfer: Transfer;
+  readonly #verification: Verification;
+  readonly #publication: Publication;
+  readonly #reads: HookReads;
+
+  constructor(context: FetchContext, plan: FetchPlan, flight: Flight) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#flight = flight;
+    this.#transfer = new Transfer(context, plan.resource, plan.kept, flight.signal);
+    this.#verification = new Verification(context, plan.resource);
+    this.#publication = new Publication(context, plan);
+    this.#reads = new HookReads(context.reader, plan.resource);
+  }
+
+  async run(): Promise<FlightResult> {
+    const { totalTimeout } = this.#context.definition.limits;
+    const timer = setTimeout(() => this.#flight.abort(tookTooLong(this.#plan.resource, totalTimeout)), totalTimeout);
+    try {
+      return await this.#fetch();
+    } catch (error) {
+      const failure = this.#classify(error);
+      if (failure.kind === 'not-found') this.#publication.noteGone();
+      throw failure;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #classify(error: unknown): EntrepotError {
+    const { signal } = this.#flight;
+    const { resource, kept } = this.#plan;
+    const reason = signal.aborted ? signal.reason : error;
+    const failure = asEntrepotError(reason, 'upstream-unavailable', `Fetching ${resource.key} failed`);
+    // Of an upstream that had it before, a page of HTML is an outage.
+    const mayBeUnknown = resource.kind === 'document' && resource.unknownToSome === true && kept === undefined;
+    if (!mayBeUnknown || !SAYS_UNKNOWN.has(failure.code)) return failure;
+    return new EntrepotError('not-found', failure.message, { code: 'UPSTREAM_NOT_FOUND', cause: failure });
+  }
+
+  async #fetch(): Promise<FlightResult> {
+    const { resource, kept, keep } = this.#plan;
+    const { policy } = this.#context;
+    const named = isPinned(resource) && kept !== undefined ? await this.#fetchByName(resource, kept) : undefined;
+    if (named !== undefined) return named;
+    const isEarly = keep !== 'blob' && kept === undefined && policy.startsEarly(resource);
+    const early = isEarly ? this.#transfer.requestEarly() : undefined;
+    try {
+      // Each of a set is judged for the client that asks for it: one that is refused must not keep back the others.
+      const description = await (keep === 'blob' ? policy.described(resource) : policy.admitted(resource));
+      // Of what policy refuses nothing is asked.
+      this.#reads.begin();
+      const promised = await this.#locate(description);
+      // Most documents say of bytes that they are where their name is.
+      const asked = this.#transfer.place.location === undefined ? early?.take() : undefined;
+      const reply = await (asked ?? this.#requestNamed(kept));
+      if (reply.status !== 304) return await this.#receive(reply, promised, description);
+      drain(reply);
+      return await this.#renew(reply, kept);
+    } finally {
+      early?.abandon();
+    }
+  }
+
+  /** Finds the place of the bytes. @returns what is promised of them */
+  async #locate(description: LocatedDescription | undefined): Promise<readonly Integrity[]> {
+    const { resource } = this.#plan;
+    const { definition, upstreams } = this.#context;
+    const { place, integrity } = await describedPlace(upstreams, resource, description, this.#flight.signal);
+    const promised = this.#promised(integrity);
+    if (resource.kind === 'artifact' && promised.length === 0 && definition.requireIntegrity) {
+      throw new EntrepotError(
+        'integrity',
+        `Nothing promises an integrity for ${resource.key}, and this repository requires one`,
+        { code: 'INTEGRITY_MISSING' },
+      );
+    }
+    this.#transfer.place = place;
+    return promised;
+  }
+
+  /** The promises of the bytes, by the request and by the document: only the strongest algorithm counts. */
+  #promised(described: readonly Integrity[]): readonly Integrity[] {
+    const { resource } = this.#plan;
+    const requested = (resource.kind === 'artifact' && resource.integrity) || [];
+    return strongest([...requested, ...described]);
+  }
+
+  /**
+   * Fetches what the name stands for now by its digest: so it cannot move between two questions. `undefined` when the upstream
+   * does not state it; then the name itself is fetched.
+   */
+  async #fetchByName(resource: PinnedDocument, kept: Entry): Promise<FlightResult | undefined> {
+    const { definition, services, upstreams } = this.#context;
+    const digest = await namedNow(upstreams, resource, this.#flight.signal);
+    if (digest === undefined) return undefined;
+    if (digest === nameOf(kept)) return await this.#withoutBody(this.#publication.renew(kept));
+    const found = await keptByDigest(services, definition.name, resource, digest);
+    if (found !== undefined) return await this.#withoutBody(this.#publication.rename(found));
+    this.#transfer.place = placeByDigest(resource, digest);
+    try {
+      return await this.#receive(await this.#transfer.request(), promisedBy(digest), undefined);
+    } catch (error) {
+      // It has moved on, and what it was has gone.
+      if (error instanceof EntrepotError && error.code === 'UPSTREAM_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  async #withoutBody(result: Promise<FlightResult>): Promise<FlightResult> {
+    const known = await result;
+    this.#flight.announce(undefined);
+    return known;
+  }
+
+  /**
+   * Asks for the bytes where a document says that they are. After a restart it is not known in which network that document's host
+   * is, where a redirect led to it: then the document is asked for once more.
+   */
+  async #requestNamed(kept: Entry | undefined): Promise<UpstreamReply> {
+    try {
+      return await this.#transfer.request(kept);
+    } catch (error) {
+      const { descriptions, upstreams } = this.#context;
+      const { namedBy } = this.#transfer.place;
+      const isRefused = error instanceof EntrepotError && error.kind === 'forbidden';
+      if (!isRefused || namedBy === undefined || upstreams.knowsZone(namedBy)) throw error;
+      await descriptions.describeAnew(this.#plan.resource);
+      if (!upstreams.knowsZone(namedBy)) throw error;
+      return await this.#transfer.request(kept);
+    }
+  }
+
+  async #renew(reply: UpstreamReply, kept: Entry | undefined): Promise<FlightResult> {
+    if (kept !== undefined) return await this.#withoutBody(this.#publication.renewBy(reply, kept));
+    throw new EntrepotError(
+      'upstream-unavailable',
+      `${printableUrl(reply.url)} answered 304 to an unconditional request`,
+      { code: 'UPSTREAM_PROTOCOL' },
+    );
+  }
+
+  async #receive(
+    reply: UpstreamReply,
+    promised: readonly Integrity[],
+    description: LocatedDescription | undefined,
+  ): Promise<FlightResult> {
+    try {
+      return await this.#take(reply, promised, description);
+    } catch (error) {
+      reply.body.destroy();
+      throw error;
+    }
+  }
+
+  /** Takes a body in: announces it, verifies it, keeps it. */
+  async #take(
+    reply: UpstreamReply,
+    asked: readonly Integrity[],
+    description: LocatedDescription | undefined,
+  ): Promise<FlightResult> {
+    const { resource, kept } = this.#plan;
+    const { definition } = this.#context;
+    const coordinates = description?.coordinates ?? resource.coordinates;
+    const incoming = planIncoming(definition, resource, kept, reply, asked);
+    const { promised, said, provisional, unsettled, size, doubt, headers } = incoming;
+    const spool = this.#flight.useSpool();
+    if (!unsettled) this.#verification.requireMediaType(provisional, reply);
+    this.#transfer.bounds.check(size ?? 0);
+    const announce = (body: Spool): void =>
+      this.#flight.announce({
+        ...incoming,
+        spool: body,
+        size: body.size > 0 ? body.size : size,
+        mediaType: provisional,
+        lastModified: reply.headers['last-modified'],
+        place: { ...this.#transfer.place, location: reply.url, namedBy: reply.namedBy },
+        coordinates,
+        description,
+        ahead: this.#flight.ahead,
+      });
+    // The treatment of the body has to be decided before anybody gets a byte.
+    const isUndecided = incoming.weighed !== undefined || doubt !== undefined;
+    if (!isUndecided) announce(spool);
+    const taken = await this.#fill({ ...incoming, reply, spool }, incoming.weighed);
+    const digest: Digest = `sha256:${taken.sums.get('sha256')}`;
+    const integrity = await this.#checkIntegrity(promised, taken.sums, taken.spool.content(provisional));
+    const isDoubtful = doubt !== undefined && (await this.#verification.isPage(reply, taken.spool.content('')));
+    if (isDoubtful && doubt === 'refused') throw sentPage(reply);
+    if (isUndecided) announce(taken.spool);
+    const mediaType = await settledMediaType(definition, resource, said, taken.spool.content(provisional));
+    if (unsettled) this.#verification.requireMediaType(mediaType, reply);
+    await this.#callHooks(digest, taken.spool.content(mediaType), reply, description);
+    const facts = factsOf(description);
+    const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
+    const entry = this.#publication.entry(reply, headers, { ...known, size: taken.spool.size });
+    if (!isDoubtful && this.#publication.mayGoAhead(entry)) this.#flight.letAhead(entry);
+    const result = await this.#publication.publish(reply, taken.spool, entry, isDoubtful);
+    taken.spool.seal();
+    return result;
+  }
+
+  /** @param weighed the coding of which the promise tells whether it is undone */
+  async #fill(body: ComingBody, weighed: string | undefined): Promise<{ readonly spool: Spool; readonly sums: Sums }> {
+    const sums = await this.#transfer.fill(body);
+    const plain = weighed === undefined ? undefined : await this.#transfer.withoutCoding(body, weighed, sums);
+    if (plain === undefined) return { spool: body.spool, sums };
+    this.#flight.useSpool(plain.spool);
+    await body.spool.release();
+    return plain;
+  }
+
+  /**
+   * Checks the bytes against their promises. A document that was kept for long may promise what an upstream has since
+   * replaced (a list of sums beside its files), so a mismatch asks for it once more.
+   * @returns the promises that they keep
+   */
+  async #checkIntegrity(promised: readonly Integrity[], sums: Sums, content: Content): Promise<readonly Integrity[]> {
+    const mismatch = await this.#verification.mismatch(promised, sums, content);
+    if (mismatch === undefined) return promised;
+    const anew = await this.#context.descriptions.describeAnew(this.#plan.resource).catch(() => undefined);
+    const renewed = this.#promised(anew?.integrity ?? []);
+    if (renewed.length > 0 && (await isPromised(renewed, content.stream()))) return renewed;
+    throw this.#verification.brokenPromise(promised, mismatch);
+  }
+
+  async #callHooks(
+    digest: Digest,
+    content: Content,
+    reply: UpstreamReply,
+    description: LocatedDescription | undefined,
+  ): Promise<void> {
+    const { resource } = this.#plan;
+    const { definition, descriptions } = this.#context;
+    try {
+      const headers = verifiedHeaders(definition, resource, reply.headers);
+      const read = this.#reads.read.bind(this.#reads);
+      const reading = await this.#verification.callHooks(digest, content, { description, headers, read });
+      if (reading !== undefined) descriptions.note(resource, digest, reading);
+    } catch (error) {
+      this.#reads.abandon();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,229 @@
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
+import type { Integrity } from '../../api/integrity.js';
+import { Spool } from '../store/spool.js';
+import { drain } from '../upstream/upstream-reply.js';
+import { backOff, placeOf, type QueryPlace, type UpstreamReply } from '../upstream/upstreams.js';
+import { askingHeaders } from './asking.js';
+import { BodyBounds } from './body-bounds.js';
+import type { FlightContext, Stored } from './shared-flight.js';
+import { mismatchOf, Summing, type Sums } from './sums.js';
+
+/** How often a broken body is resumed without any progress in between. */
+const MAX_IDLE_RESUMES = 3;
+
+/** A body that is coming. */
+export interface ComingBody {
+  readonly reply: UpstreamReply;
+  /** The content coding that is undone on the way in. */
+  readonly undo: string | undefined;
+  /** Bytes, where the upstream says that. */
+  readonly size: number | undefined;
+  readonly promised: readonly Integrity[];
+  readonly spool: Spool;
+}
+
+/** A request that was sent before it was known whether its reply is wanted. */
+export interface EarlyRequest {
+  take(): Promise<UpstreamReply>;
+  /** Lets go of a reply that was not taken. */
+  abandon(): void;
+}
+
+/** The exchange with the upstream for one resource: the request, its resumption, the body into the spool, its digests. */
+export class Transfer {
+  readonly bounds: BodyBounds;
+  /** Where the body is asked for. */
+  place: QueryPlace;
+  readonly #context: FlightContext;
+  readonly #resource: Stored;
+  readonly #kept: Entry | undefined;
+  readonly #signal: AbortSignal;
+
+  /** @param kept the copy that can be served instead */
+  constructor(context: FlightContext, resource: Stored, kept: Entry | undefined, signal: AbortSignal) {
+    this.#context = context;
+    this.#resource = resource;
+    this.#kept = kept;
+    this.#signal = signal;
+    this.place = placeOf(resource);
+    this.bounds = new BodyBounds(context.definition.limits, resource);
+  }
+
+  async request(conditional?: Entry): Promise<UpstreamReply> {
+    return await this.#context.upstreams.fetch({
+      method: 'GET',
+      ...this.place,
+      headers: this.#headers(),
+      conditional,
+      signal: this.#signal,
+      skipUnhealthy: this.#kept !== undefined,
+    });
+  }
+
+  /** Asks for the bytes by their name alone. None of them is read before it is known what is promised of them. */
+  requestEarly(): EarlyRequest {
+    const reply = this.request();
+    reply.catch(() => {});
+    let taken = false;
+    return {
+      take() {
+        taken = true;
+        return reply;
+      },
+      abandon() {
+        if (!taken) reply.then(drain, () => {});
+      },
+    };
+  }
+
+  #headers(): Record<string, string> {
+    const resource = this.#resource;
+    return {
+      ...askingHeaders(resource),
+      // What is passed on must be the wire's own bytes; what is rewritten is decoded while it is spooled.
+      'accept-encoding': resource.kind === 'document' && resource.rewritten === true ? 'gzip' : 'identity',
+    };
+  }
+
+  /** Writes the body to its spool while its digests are computed. A body that breaks off is resumed where that is safe. */
+  async fill(body: ComingBody): Promise<Sums> {
+    const { reply: first, size, promised, spool } = body;
+    let summing = new Summing(promised);
+    let reply = first;
+    let idleResumes = 0;
+    for (;;) {
+      const before = spool.size;
+      try {
+        await this.#take(reply, body, summing);
+        return summing.sums();
+      } catch (error) {
+        const failure = asEntrepotError(
+          error,
+          'upstream-unavailable',
+          `The body of ${printableUrl(first.url)} is broken`,
+        );
+        idleResumes = spool.size > before ? 0 : idleResumes + 1;
+        const isFinal = failure.kind !== 'upstream-unavailable' || failure.code === 'UPSTREAM_TOO_LARGE';
+        const isTooLong = size !== undefined && spool.size > size;
+        if (this.#signal.aborted || isFinal || isTooLong || idleResumes >= MAX_IDLE_RESUMES) throw failure;
+        await backOff(idleResumes, this.#signal);
+        if (body.undo === undefined && spool.size > 0) {
+          reply = await this.#resume(body, failure);
+        } else if (spool.followed || idleResumes > 0) {
+          throw failure;
+        } else {
+          // Nobody has seen a byte yet: the whole may be asked for again.
+          await spool.rewind();
+          summing = new Summing(promised);
+          reply = await this.#restart(body, failure);
+          idleResumes += 1;
+        }
+      }
+    }
+  }
+
+  async #take(reply: UpstreamReply, { undo, size, spool }: ComingBody, summing: Summing): Promise<void> {
+    const body = reply.body as AsyncIterable<Buffer>;
+    for await (const bytes of undo === undefined ? body : this.bounds.decoded(body, undo)) {
+      this.#signal.throwIfAborted();
+      this.bounds.check(spool.size + bytes.length);
+      summing.update(bytes);
+      await spool.append(bytes);
+    }
+    if (size !== undefined && spool.size !== size) throw wrongLength(reply, size, spool.size);
+    await spool.finish();
+  }
+
+  /** Asks for the rest of a body by `Range`, on condition that it is still the same one (RFC 9110 §14.2, §13.1.5). */
+  async #resume({ reply: first, size, spool }: ComingBody, failure: EntrepotError): Promise<UpstreamReply> {
+    const from = spool.size;
+    const validator = strongValidator(first);
+    if (validator === undefined) throw failure;
+    const reply = await this.#ask(first, { range: `bytes=${from}-`, 'if-range': validator }, failure);
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(reply.headers['content-range'] ?? '');
+    const sameSize = size === undefined || range?.[2] === '*' || Number(range?.[2]) === size;
+    if (reply.status === 206 && Number(range?.[1]) === from && sameSize) return reply;
+    drain(reply);
+    throw failure;
+  }
+
+  async #restart({ reply: first, size }: ComingBody, failure: EntrepotError): Promise<UpstreamReply> {
+    const reply = await this.#ask(first, {}, failure);
+    // Clients may have been told this size with the head.
+    if (reply.status === 200 && (size === undefined || contentLength(reply) === size)) return reply;
+    drain(reply);
+    throw failure;
+  }
+
+  async #ask(first: UpstreamReply, headers: Record<string, string>, failure: EntrepotError): Promise<UpstreamReply> {
+    try {
+      return await this.#context.upstreams.fetch({
+        method: 'GET',
+        ...this.place,
+        location: first.url,
+        namedBy: first.namedBy,
+        headers: { ...this.#headers(), ...headers },
+        signal: this.#signal,
+        skipUnhealthy: false,
+      });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw new EntrepotError(failure.kind, failure.message, {
+        code: failure.code,
+        status: failure.status,
+        cause: error,
+      });
+    }
+  }
+
+  /** Undoes the coding of bytes that are here, where the decoded ones are what was promised. The caller releases both spools. */
+  async withoutCoding(
+    { spool, promised }: ComingBody,
+    coding: string,
+    sums: Sums,
+  ): Promise<{ readonly spool: Spool; readonly sums: Sums } | undefined> {
+    if (mismatchOf(promised, sums) === undefined) return undefined;
+    const plain = new Spool(this.#context.services.storage.spools);
+    let isRight = false;
+    try {
+      const summing = new Summing(promised);
+      for await (const bytes of this.bounds.decoded(spool.content('').stream() as AsyncIterable<Buffer>, coding)) {
+        this.#signal.throwIfAborted();
+        summing.update(bytes);
+        await plain.append(bytes);
+      }
+      await plain.finish();
+      const found = summing.sums();
+      isRight = mismatchOf(promised, found) === undefined;
+      if (isRight) return { spool: plain, sums: found };
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (error instanceof EntrepotError && error.code === 'UPSTREAM_TOO_LARGE') throw error;
+      // A label that lies: what came is held against what was promised.
+    } finally {
+      if (!isRight) await plain.release();
+    }
+    return undefined;
+  }
+}
+
+/** The bytes of the body by its header. */
+export function contentLength(reply: UpstreamReply): number | undefined {
+  const header = reply.headers['content-length'];
+  return header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined;
+}
+
+/** A validator that `If-Range` takes: a strong tag, else a date. */
+function strongValidator(reply: UpstreamReply): string | undefined {
+  const etag = reply.headers['etag'];
+  return etag?.startsWith('"') ? etag : reply.headers['last-modified'];
+}
+
+function wrongLength(reply: UpstreamReply, expected: number, found: number): EntrepotError {
+  return new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(reply.url)} announced ${expected} bytes and sent ${found}`,
+    { code: 'UPSTREAM_TRUNCATED' },
+  );
+}
