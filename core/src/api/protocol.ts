@@ -400,20 +400,39 @@ export type SharedAnswer =
   /** An answer of the mount itself. `guarded`: only for those who say who they are, where any repository asks for that. */
   | { readonly reply: LocalReply; readonly guarded?: boolean | undefined };
 
-/** Facts that snippets for clients are made from. */
+/** Facts for the steps of clients. */
 export interface ClientSetupContext {
   readonly baseUrl: string;
   readonly repository: RepositoryFacts;
-  /** Whether who reads has to say who they are: a snippet then has a step, or a place, for credentials (`USER`, `PASSWORD`). */
+  /** Whether reading needs credentials: a step then has a place for them (`USER`, `PASSWORD`). Absent: `false`. */
   readonly guarded?: boolean | undefined;
 }
 
-/** How a client is pointed at a repository: shown on the start page. */
+/** The steps that point one client at a repository, as the start page shows them. */
 export interface ClientSetup {
   /** The client: `npm`, `pip`. */
   readonly client: string;
-  /** A command or a settings fragment to copy. */
-  readonly snippet: string;
+  /** In order. */
+  readonly steps: readonly SetupStep[];
+  /** A command that shows whether it works. Absent: the first use does. */
+  readonly check?: string | undefined;
+  /** Commands that take it back. Absent: removing what the steps wrote does. */
+  readonly undo?: readonly string[] | undefined;
+}
+
+/** A command to run, or lines for a settings file. */
+export interface SetupStep {
+  readonly kind: 'command' | 'file';
+  /** The settings file. Absent for commands. */
+  readonly path?: string | undefined;
+  readonly text: string;
+  /** Whether `USER` and `PASSWORD` in the text stand for credentials. Absent: there are none. */
+  readonly needsKey?: boolean | undefined;
+}
+
+/** Prints the steps of a set-up as text to copy. */
+export function setupText({ steps }: Pick<ClientSetup, 'steps'>): string {
+  return steps.map(({ path, text }) => (path === undefined ? text : `# ${path}\n${text}`)).join('\n');
 }
 
 /** A protocol as a package publishes it, as its default export. */

@@ -3,10 +3,12 @@ import type { Guide } from '../create-host.js';
 /** Shows the next steps after a start: the page, and one line for each client that one line can point here. */
 export function guideText({ page, repositories }: Guide): string {
   const lines = repositories.flatMap(({ clients }) =>
-    clients.filter(({ snippet }) => !snippet.includes('\n')).map(({ client, snippet }) => [client, snippet] as const),
+    clients.flatMap(({ client, steps: [step, ...others] }) =>
+      step?.kind === 'command' && others.length === 0 ? [[client, step.text] as const] : [],
+    ),
   );
   const width = Math.max(0, ...lines.map(([client]) => client.length));
-  const table = lines.map(([client, snippet]) => `  ${client.padEnd(width)}  ${snippet}`);
+  const table = lines.map(([client, command]) => `  ${client.padEnd(width)}  ${command}`);
   return [
     '',
     page === undefined ? 'Entrepot is serving.' : `Entrepot is serving. All settings for each client: ${page}`,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
-import { escapeHtml as escape, printableUrl, type ClientSetup } from '@entrepot/core';
+import { escapeHtml as escape, printableUrl, setupText, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
 
 /** A repository as the start page shows it. */
@@ -89,7 +89,7 @@ function renderRepository(repository: HomeRepository, baseUrl: string): string {
   );
   const setups = repository
     .clientSetup(baseUrl)
-    .map(({ client, snippet }) => `<h3>${escape(client)}</h3>\n<pre>${escape(snippet)}</pre>`);
+    .map(({ client, steps }) => `<h3>${escape(client)}</h3>\n<pre>${escape(setupText({ steps }))}</pre>`);
   return `<article>
 <h2>${escape(name)} <small>${escape(type)}</small> <small>${escape(kind)}</small></h2>
 <dl>

@@ -134,7 +134,12 @@ describe('the start page', () => {
       { url: 'https://acme.example.com', scope: '@acme', source: 'the configuration' },
     ],
     baseUrl: baseUrlOf(undefined, '/npm', trustedProxies([])),
-    clientSetup: (baseUrl) => [{ client: 'npm', snippet: `npm config set registry "${baseUrl}/" && echo <done>` }],
+    clientSetup: (baseUrl) => [
+      {
+        client: 'npm',
+        steps: [{ kind: 'command', text: `npm config set registry "${baseUrl}/" && echo <done>` }],
+      },
+    ],
   };
 
   async function page(repositories: readonly HomeRepository[]) {
@@ -173,7 +178,7 @@ describe('the start page', () => {
         type: evil,
         mount: evil,
         upstreams: [],
-        clientSetup: () => [{ client: evil, snippet: evil }],
+        clientSetup: () => [{ client: evil, steps: [{ kind: 'command', text: evil }] }],
       },
     ]);
 

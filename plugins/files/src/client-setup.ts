@@ -1,15 +1,21 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
-/** How files are fetched from a repository, and put into a hosted one. */
-export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
-  const user = guarded ? ' --user USER:PASSWORD' : '';
-  const read: ClientSetup[] = [
-    { client: 'curl', snippet: `curl --fail --location --remote-name${user} ${baseUrl}/path/to/file` },
-    { client: 'wget', snippet: `wget${guarded ? ' --user=USER --password=PASSWORD' : ''} ${baseUrl}/path/to/file` },
+/** Gives the commands that fetch files from a repository, and put them into a hosted one. */
+export function clientSetup({
+  baseUrl,
+  repository,
+  guarded: needsKey = false,
+}: ClientSetupContext): readonly ClientSetup[] {
+  const user = needsKey ? ' --user USER:PASSWORD' : '';
+  const wget = needsKey ? ' --user=USER --password=PASSWORD' : '';
+  const setup = (client: string, text: string): ClientSetup => ({
+    client,
+    steps: [{ kind: 'command', text, needsKey }],
+  });
+  const read = [
+    setup('curl', `curl --fail --location --remote-name${user} ${baseUrl}/path/to/file`),
+    setup('wget', `wget${wget} ${baseUrl}/path/to/file`),
   ];
   if (repository.kind === 'proxy') return read;
-  return [
-    ...read,
-    { client: 'curl (upload)', snippet: `curl --fail --upload-file ./file${user} ${baseUrl}/path/to/file` },
-  ];
+  return [...read, setup('curl (upload)', `curl --fail --upload-file ./file${user} ${baseUrl}/path/to/file`)];
 }

@@ -7,29 +7,39 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
   // The start page shows the place that images are found at.
   const url = baseUrl === `${origin}/v2/${name}` ? `${origin}/${name}` : baseUrl;
   const credentials = guarded ? ' --username USER --password PASSWORD' : '';
+  const flux = [
+    'apiVersion: source.toolkit.fluxcd.io/v1',
+    'kind: HelmRepository',
+    'metadata:',
+    `  name: ${name}`,
+    'spec:',
+    '  interval: 5m',
+    `  url: ${url}`,
+    // A Secret of the same namespace, with `username` and `password`.
+    ...(guarded ? ['  secretRef:', `    name: ${name}-credentials`] : []),
+  ];
   const setup: ClientSetup[] = [
-    { client: 'helm', snippet: `helm repo add ${name} ${url}${credentials}\nhelm repo update` },
     {
-      client: 'Flux',
-      snippet: [
-        'apiVersion: source.toolkit.fluxcd.io/v1',
-        'kind: HelmRepository',
-        'metadata:',
-        `  name: ${name}`,
-        'spec:',
-        '  interval: 5m',
-        `  url: ${url}`,
-        // A Secret of the same namespace, with `username` and `password`.
-        ...(guarded ? ['  secretRef:', `    name: ${name}-credentials`] : []),
-      ].join('\n'),
+      client: 'helm',
+      steps: [
+        { kind: 'command', text: `helm repo add ${name} ${url}${credentials}`, needsKey: guarded },
+        { kind: 'command', text: 'helm repo update' },
+      ],
+      check: `helm search repo ${name}/`,
+      undo: [`helm repo remove ${name}`],
     },
+    { client: 'Flux', steps: [{ kind: 'file', path: `${name}.yaml`, text: flux.join('\n') }] },
   ];
   if (kind === 'proxy') return setup;
   const plain = protocol === 'http:' ? ' --plain-http' : '';
   return [
     ...setup,
-    { client: 'helm cm-push', snippet: `helm cm-push chart/ ${name}` },
-    { client: 'curl', snippet: `curl --data-binary @chart-1.0.0.tgz ${url}/api/charts` },
-    { client: 'helm, as an image', snippet: `helm pull oci://${host}/${name}/chart --version 1.0.0${plain}` },
+    command('helm cm-push', `helm cm-push chart/ ${name}`),
+    command('curl', `curl --data-binary @chart-1.0.0.tgz ${url}/api/charts`),
+    command('helm, as an image', `helm pull oci://${host}/${name}/chart --version 1.0.0${plain}`),
   ];
+}
+
+function command(client: string, text: string): ClientSetup {
+  return { client, steps: [{ kind: 'command', text }] };
 }

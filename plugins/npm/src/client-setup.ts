@@ -1,6 +1,6 @@
-import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
+import type { ClientSetup, ClientSetupContext, SetupStep } from '@entrepot/core';
 
-/** How npm and its relatives are pointed at a repository. */
+/** Gives the steps that point npm and its relatives at a repository. */
 export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { protocol, hostname, host, pathname } = new URL(baseUrl);
   const berry = [`npmRegistryServer: "${baseUrl}"`];
@@ -10,17 +10,36 @@ export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): r
     ? `registry = { url = "${baseUrl}/", username = "USER", password = "PASSWORD" }`
     : `registry = "${baseUrl}/"`;
   const setup: ClientSetup[] = [
-    { client: 'npm', snippet: `npm config set registry ${baseUrl}/` },
-    { client: 'pnpm', snippet: `pnpm config set registry ${baseUrl}/` },
-    { client: 'yarn 1', snippet: `yarn config set registry ${baseUrl}/` },
-    { client: 'yarn 4', snippet: `# .yarnrc.yml\n${berry.join('\n')}` },
-    { client: 'bun', snippet: `# bunfig.toml\n[install]\n${bun}` },
+    {
+      client: 'npm',
+      steps: [command(`npm config set registry ${baseUrl}/`)],
+      check: 'npm ping',
+      undo: ['npm config delete registry'],
+    },
+    {
+      client: 'pnpm',
+      steps: [command(`pnpm config set registry ${baseUrl}/`)],
+      check: 'pnpm ping',
+      undo: ['pnpm config delete registry'],
+    },
+    {
+      client: 'yarn 1',
+      steps: [command(`yarn config set registry ${baseUrl}/`)],
+      undo: ['yarn config delete registry'],
+    },
+    { client: 'yarn 4', steps: [{ kind: 'file', path: '.yarnrc.yml', text: berry.join('\n'), needsKey: guarded }] },
+    { client: 'bun', steps: [{ kind: 'file', path: 'bunfig.toml', text: `[install]\n${bun}`, needsKey: guarded }] },
   ];
   if (!guarded) return setup;
-  const place = `//${host}${pathname.replace(/\/$/, '')}/`;
-  const credentials = {
+  const key = `//${host}${pathname.replace(/\/$/, '')}/:_auth`;
+  const credentials: ClientSetup = {
     client: 'credentials of npm, pnpm and yarn 1',
-    snippet: `npm config set ${place}:_auth=$(printf %s 'USER:PASSWORD' | base64)`,
+    steps: [{ ...command(`npm config set ${key}=$(printf %s 'USER:PASSWORD' | base64)`), needsKey: true }],
+    undo: [`npm config delete ${key}`],
   };
   return [credentials, ...setup];
+}
+
+function command(text: string): SetupStep {
+  return { kind: 'command', text };
 }

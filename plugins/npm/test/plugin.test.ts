@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { API_VERSION, EntrepotError, parseOptions, type DocumentBytes } from '@entrepot/core';
+import { API_VERSION, EntrepotError, parseOptions, setupText, type DocumentBytes } from '@entrepot/core';
 import { asProtocolPlugin } from '@entrepot/core/engine';
 import declared from '../src/index.js';
 import { contentOf, request } from './fixtures.js';
@@ -96,7 +96,7 @@ describe('a refusal', () => {
 describe('the set-up of clients', () => {
   it('is a line to copy for each', () => {
     const setup = plugin.clientSetup?.({ baseUrl: 'http://127.0.0.1:8080/npm', repository });
-    expect(Object.fromEntries(setup?.map(({ client, snippet }) => [client, snippet]) ?? [])).toStrictEqual({
+    expect(Object.fromEntries(setup?.map((one) => [one.client, setupText(one)]) ?? [])).toStrictEqual({
       npm: 'npm config set registry http://127.0.0.1:8080/npm/',
       pnpm: 'pnpm config set registry http://127.0.0.1:8080/npm/',
       'yarn 1': 'yarn config set registry http://127.0.0.1:8080/npm/',
@@ -107,6 +107,6 @@ describe('the set-up of clients', () => {
 
   it('needs no exception for https', () => {
     const setup = plugin.clientSetup?.({ baseUrl: 'https://packages.example.com/npm', repository });
-    expect(setup?.find(({ client }) => client === 'yarn 4')?.snippet).not.toContain('unsafe');
+    expect(setupText(setup?.find(({ client }) => client === 'yarn 4') ?? { steps: [] })).not.toContain('unsafe');
   });
 });

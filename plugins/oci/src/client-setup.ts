@@ -1,29 +1,35 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 import { repositoryIn } from './reference.js';
 
-/** How clients are pointed at a repository. Image names begin with the host, and go on with the path below `/v2`. */
+/** Gives the commands that reach a repository. Image names begin with the host, and go on with the path below `/v2`. */
 export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { host, protocol } = new URL(baseUrl);
   const named = repositoryIn(baseUrl);
   const prefix = named === undefined ? host : `${host}/${named}`;
   const insecure = protocol === 'http:';
-  const login = { client: 'credentials', snippet: `docker login ${host}` };
-  const pull: ClientSetup[] = [
+  const login: ClientSetup = {
+    client: 'credentials',
+    steps: [{ kind: 'command', text: `docker login ${host}`, needsKey: true }],
+    undo: [`docker logout ${host}`],
+  };
+  const pull = [
     ...(guarded ? [login] : []),
-    { client: 'docker, podman, nerdctl', snippet: `docker pull ${prefix}/library/alpine:latest` },
-    {
-      client: 'skopeo',
-      snippet: `skopeo inspect${insecure ? ' --tls-verify=false' : ''} docker://${prefix}/library/alpine:latest`,
-    },
-    {
-      client: 'helm',
-      snippet: `helm pull oci://${prefix}/charts/app --version 1.0.0${insecure ? ' --plain-http' : ''}`,
-    },
+    command('docker, podman, nerdctl', `docker pull ${prefix}/library/alpine:latest`),
+    command(
+      'skopeo',
+      `skopeo inspect${insecure ? ' --tls-verify=false' : ''} docker://${prefix}/library/alpine:latest`,
+    ),
+    command('helm', `helm pull oci://${prefix}/charts/app --version 1.0.0${insecure ? ' --plain-http' : ''}`),
   ];
-  if (repository.kind === 'hosted') {
-    return [...pull, { client: 'docker push', snippet: `docker push ${prefix}/team/app:1.0.0` }];
-  }
+  if (repository.kind === 'hosted') return [...pull, command('docker push', `docker push ${prefix}/team/app:1.0.0`)];
   const upstream = repository.upstreams[0]?.url ?? 'https://registry.example.com';
   const mirror = `server = "${upstream}"\n\n[host."${protocol}//${host}"]\n  capabilities = ["pull", "resolve"]`;
-  return [...pull, { client: 'containerd (certs.d/<registry>/hosts.toml)', snippet: mirror }];
+  return [
+    ...pull,
+    { client: 'containerd', steps: [{ kind: 'file', path: 'certs.d/<registry>/hosts.toml', text: mirror }] },
+  ];
+}
+
+function command(client: string, text: string): ClientSetup {
+  return { client, steps: [{ kind: 'command', text }] };
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { anonymousAccess } from '@entrepot/core';
+import { anonymousAccess, setupText } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
@@ -325,7 +325,7 @@ describe('the lines that clients are set up with', () => {
     ['as they are where the host is its own', 'https://images.example.com/v2', ''],
   ])('call images %s', (_, baseUrl, prefix) => {
     const facts = { name: 'images', kind: 'hosted', upstreams: [] } as const;
-    const lines = (plugin.clients?.setup?.({ baseUrl, repository: facts }) ?? []).map(({ snippet }) => snippet);
+    const lines = (plugin.clients?.setup?.({ baseUrl, repository: facts }) ?? []).map(setupText);
     const { host } = new URL(baseUrl);
     expect(lines).toContain(`docker pull ${host}/${prefix}library/alpine:latest`);
     expect(lines).toContain(`docker push ${host}/${prefix}team/app:1.0.0`);

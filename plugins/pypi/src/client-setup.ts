@@ -1,23 +1,42 @@
 import type { ClientSetup, ClientSetupContext } from '@entrepot/core';
 
-/** How pip and its relatives are pointed at a repository. */
-export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
+/** Gives the steps that point pip and its relatives at a repository. */
+export function clientSetup({ baseUrl, guarded: needsKey = false }: ClientSetupContext): readonly ClientSetup[] {
   const { protocol, hostname } = new URL(baseUrl);
   const plain = `${baseUrl}/simple/`;
-  const index = guarded ? plain.replace('://', '://USER:PASSWORD@') : plain;
+  const index = needsKey ? plain.replace('://', '://USER:PASSWORD@') : plain;
   const isLoopback = hostname === 'localhost' || hostname.startsWith('127.');
-  const pip = [`pip config set global.index-url ${index}`];
   // pip takes plain http from other machines only when it is told so.
-  if (protocol === 'http:' && !isLoopback) pip.push(`pip config set global.trusted-host ${hostname}`);
-  const poetry = [`poetry source add --priority=primary entrepot ${plain}`];
-  if (guarded) poetry.push('poetry config http-basic.entrepot USER PASSWORD');
+  const isTrusted = protocol === 'http:' && !isLoopback;
+  const uv = `[[index]]\nurl = "${index}"\ndefault = true`;
   return [
-    { client: 'pip', snippet: pip.join('\n') },
+    {
+      client: 'pip',
+      steps: [
+        { kind: 'command', text: `pip config set global.index-url ${index}`, needsKey },
+        ...(isTrusted ? [{ kind: 'command' as const, text: `pip config set global.trusted-host ${hostname}` }] : []),
+      ],
+      check: 'pip index versions pip',
+      undo: ['pip config unset global.index-url', ...(isTrusted ? ['pip config unset global.trusted-host'] : [])],
+    },
     {
       client: 'uv',
-      snippet: `# uv.toml, or [[tool.uv.index]] in pyproject.toml\n[[index]]\nurl = "${index}"\ndefault = true`,
+      steps: [{ kind: 'file', path: 'uv.toml, or [[tool.uv.index]] in pyproject.toml', text: uv, needsKey }],
     },
-    { client: 'poetry', snippet: poetry.join('\n') },
-    { client: 'pdm', snippet: `pdm config pypi.url ${index}` },
+    {
+      client: 'poetry',
+      steps: [
+        { kind: 'command', text: `poetry source add --priority=primary entrepot ${plain}` },
+        ...(needsKey
+          ? [{ kind: 'command' as const, text: 'poetry config http-basic.entrepot USER PASSWORD', needsKey }]
+          : []),
+      ],
+      undo: ['poetry source remove entrepot'],
+    },
+    {
+      client: 'pdm',
+      steps: [{ kind: 'command', text: `pdm config pypi.url ${index}`, needsKey }],
+      undo: ['pdm config --delete pypi.url'],
+    },
   ];
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { setupText } from '@entrepot/core';
 import plugin from '../src/index.js';
 import { createLayouts } from '../src/layout.js';
 import { readFile, type PageFile } from '../src/page-file.js';
@@ -14,7 +15,7 @@ describe('the plugin', () => {
     const repository = { name: 'pypi', kind: 'proxy' as const, upstreams: [] };
     const snippets = (baseUrl: string): Record<string, string> =>
       Object.fromEntries(
-        (plugin.clients?.setup?.({ baseUrl, repository }) ?? []).map((one) => [one.client, one.snippet]),
+        (plugin.clients?.setup?.({ baseUrl, repository }) ?? []).map((one) => [one.client, setupText(one)]),
       );
     expect(snippets('http://127.0.0.1:8080/pypi')).toMatchObject({
       pip: 'pip config set global.index-url http://127.0.0.1:8080/pypi/simple/',

@@ -10,7 +10,9 @@ export default defineProtocolPlugin({
   options: acmeOptions,
   inject: {},
   clients: {
-    setup: ({ baseUrl }) => [{ client: 'curl', snippet: `curl --fail ${baseUrl}/<project>/index.json` }],
+    setup: ({ baseUrl }) => [
+      { client: 'curl', steps: [{ kind: 'command', text: `curl --fail ${baseUrl}/<project>/index.json` }] },
+    ],
   },
   proxy: {
     classes: { index, release },
