@@ -7,9 +7,12 @@ import type { JwtVerifier } from './jwt-verifier.js';
 import { openVerifier } from './open-access.js';
 import { wordsOf } from './token-claims.js';
 
-/** Somebody who may administer. */
+/** An authenticated administrator. */
 export interface Administrator {
-  /** Under which they decide. Absent: whoever holds the token, or is on this machine; they say themselves who they are. */
+  /**
+   * The name that decisions are recorded under. Absent for the bearer of the token and for local callers: they name
+   * themselves.
+   */
   readonly name?: string | undefined;
 }
 
@@ -20,10 +23,13 @@ export function isAdministrationNamed({ token, users, jwt }: AdminConfig): boole
 
 const ADMIN: Caller = { may: () => true };
 
-/** Who may administer, as the configuration says it: a token, users, tokens of an identity provider. */
+/** Authenticates administrators by the token, the users or the identity provider of the configuration. */
 export class Administration {
   readonly #config: AdminConfig;
-  /** Whether nobody is named who may: then users of this machine may, and whoever has the token that was made. */
+  /**
+   * Whether the configuration names no administrator. Then callers of this machine and bearers of the generated token
+   * may administer.
+   */
   readonly trustsLocal: boolean;
   readonly #token: () => string | undefined;
   /** Hashes by user name. */
@@ -32,7 +38,8 @@ export class Administration {
   readonly #memo: CallerMemo;
 
   /**
-   * @param services `madeToken` gives the token that holds where the configuration names nobody; not asked before the first request
+   * @param services `madeToken` returns the generated token. It is called on the first request, where the configuration
+   * names nobody.
    * @throws ConfigurationError for a key file that cannot be used
    */
   static async open(
@@ -73,9 +80,9 @@ export class Administration {
   }
 
   /**
-   * Who sent these credentials.
-   * @throws EntrepotError `unauthorized` when they are wrong, `forbidden` when they are somebody's who may not; `upstream-unavailable` when
-   * that cannot be found out now
+   * Authenticates the caller of a request.
+   * @throws EntrepotError `unauthorized` for wrong credentials; `forbidden` for a user without the right to administer;
+   * `upstream-unavailable` when the identity provider cannot be reached
    */
   async authenticate(authorization: string): Promise<Administrator> {
     const { scheme, credentials } = parseAuthorization(authorization);
@@ -103,7 +110,7 @@ export class Administration {
   }
 }
 
-/** Of one length, so that comparing says nothing of the token's own. */
+/** Hashes to a fixed length, so that the time of a comparison does not reveal the token's length. */
 function fingerprint(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }

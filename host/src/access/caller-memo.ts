@@ -2,15 +2,15 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Caller, Clock } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 
-/** Answers of one kind that are remembered at the most. */
+/** The most cached results of one kind. */
 const MAX_ANSWERS = 2_000;
-/** For this long, in milliseconds: as long may somebody who was removed still come in. */
+/** The lifetime of a cached result, in milliseconds. A removed user keeps access for as long. */
 const REMEMBER = 30_000;
 
-/** What checking credentials came to. */
+/** The result of checking credentials. */
 export interface Checked {
   readonly caller: Caller;
-  /** When the credentials end, in milliseconds since the epoch. */
+  /** When the credentials expire, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
 }
 
@@ -21,13 +21,14 @@ interface Answer {
 }
 
 /**
- * What credentials were found to be, so that a password is hashed once and not for every request. Wrong ones as well: a job
- * that repeats an old password costs no more. Kept by a keyed hash that is worth nothing outside of this process.
+ * Caches the results of checking credentials, so that a password is not hashed for every request. Failures are cached
+ * as well: a job that repeats an old password costs no more. The keys are keyed hashes that are worthless outside of
+ * this process.
  */
 export class CallerMemo {
   readonly #key = randomBytes(32);
   readonly #answers = new Lru<Answer>(MAX_ANSWERS);
-  /** Apart, so that somebody who guesses does not push the others out. */
+  /** Kept apart, so that guesses do not evict valid credentials. */
   readonly #refused = new Lru<Answer>(MAX_ANSWERS);
   readonly #clock: Clock;
 
@@ -44,7 +45,7 @@ export class CallerMemo {
     return (await answer.checked).caller;
   }
 
-  /** Forgets everything: the users have changed. */
+  /** Removes everything. Call it when the users have changed. */
   clear(): void {
     this.#answers.clear();
     this.#refused.clear();

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { EntrepotError } from '@entrepot/core';
 import { hashPassword, verifyPassword } from './password-hash.js';
 
-/** What the configuration says of a password: one of the two. */
+/** A password of the configuration: exactly one of the two. */
 export interface PasswordConfig {
   readonly password?: string | undefined;
   readonly passwordHash?: string | undefined;

@@ -13,7 +13,6 @@ import { namePatterns } from './name-pattern.js';
 import { RepositoryAccess, type KnownUser } from './repository-access.js';
 import type { RepositoryTokens } from './repository-tokens.js';
 
-/** What access needs besides the configuration. */
 export interface AccessServices {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -22,7 +21,7 @@ export interface AccessServices {
 }
 
 /**
- * The library behind it takes ten megabytes that only servers with such tokens need.
+ * Loads the verifier on demand: its library takes ten megabytes that only servers with such tokens need.
  * @throws EntrepotError `configuration` for a key file that cannot be used
  */
 export async function openVerifier(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
@@ -31,7 +30,7 @@ export async function openVerifier(config: IssuerConfig, clock: Clock, transport
 }
 
 /**
- * Who may do what in the repository of `plan`.
+ * Opens the access control of the repository of `plan`.
  * @throws ConfigurationError for files that cannot be used
  */
 export async function openAccess(plan: RepositoryPlan, services: AccessServices): Promise<Access> {

@@ -7,15 +7,14 @@ import type { JwtVerifier } from './jwt-verifier.js';
 import { RepositoryTokens } from './repository-tokens.js';
 import { rightsOfClaims } from './token-claims.js';
 
-/** A user who is named in the configuration. */
+/** A user of the configuration. */
 export interface KnownUser {
   readonly hash: string;
   readonly may: Right;
-  /** Whether a name within the repository is among those that the user may see. */
+  /** Whether the user may see a name within the repository. */
   readonly fits: (name: string | undefined) => boolean;
 }
 
-/** What access to one repository is made of. */
 export interface RepositoryAccessOptions {
   readonly repository: string;
   /** Whether names in tokens stand for names in this repository without its own in front. */
@@ -24,17 +23,17 @@ export interface RepositoryAccessOptions {
   readonly claimTypes: readonly string[];
   /** Whether names are those of packages, which an entry for the repository itself covers. */
   readonly namesPackages: boolean;
-  /** What everybody may. `write` includes `read`. */
+  /** The right of unauthenticated callers. `write` includes `read`. */
   readonly anonymous: 'none' | Right;
   readonly users: ReadonlyMap<string, KnownUser>;
   readonly htpasswd?: HtpasswdFile | undefined;
   readonly jwt?: { readonly verifier: JwtVerifier; readonly config: JwtConfig } | undefined;
-  /** The server's own; asked for when the first one is to be checked. */
+  /** The server's own tokens. Called when the first one has to be checked. */
   readonly tokens: () => RepositoryTokens;
   readonly clock: Clock;
 }
 
-/** Access as the configuration of a repository says it: passwords, tokens of an identity provider, and our own. */
+/** Access control of one repository, by passwords, tokens of an identity provider and the server's own tokens. */
 export class RepositoryAccess implements Access {
   readonly knowsCallers = true;
   readonly #options: RepositoryAccessOptions;

@@ -1,22 +1,22 @@
 import { EntrepotError, type Clock } from '@entrepot/core';
 import type { AccessEntry } from './token-claims.js';
 
-/** Of tokens that are made here, in seconds: a job logs in again by itself. */
+/** Lifetime of the issued tokens, in seconds. It may be short: a job logs in again by itself. */
 const LIFETIME = 300;
-/** How far the clocks of two replicas may be apart, in seconds. */
+/** The largest difference between the clocks of two replicas, in seconds. */
 const CLOCK_TOLERANCE = 30;
 const NAME = 'entrepot';
 const TYPE = 'entrepot-token+jwt';
 
-/** What a token that was made here says. */
+/** The claims of a token that this server issued. */
 export interface RepositoryToken {
-  /** Absent: of somebody who did not say who they are. */
+  /** Absent for unauthenticated callers. */
   readonly subject?: string | undefined;
   /** Names begin with that of the repository. */
   readonly access: readonly AccessEntry[];
 }
 
-/** A token as its owner gets it. */
+/** The token endpoint's reply. */
 export interface IssuedToken {
   /** A secret. */
   readonly token: string;
@@ -26,7 +26,7 @@ export interface IssuedToken {
   readonly issuedAt: string;
 }
 
-/** Ten megabytes that only servers with accounts need. */
+/** Loads the library on demand: it takes ten megabytes that only servers with accounts need. */
 function jose(): Promise<typeof import('jose')> {
   return import('jose');
 }

@@ -1,8 +1,8 @@
 import type { AccessNeed, Right } from '@entrepot/core';
 
-/** What is looked at in the claims of a token that somebody else made. */
+/** How to read the claims of a token of another issuer. */
 export interface ClaimRules {
-  /** The repository that is asked about. */
+  /** The repository of the request. */
   readonly repository: string;
   /** Whether names in it stand for themselves too (`nginx`), not only below the repository's name (`hub/nginx`). */
   readonly plainNames: boolean;
@@ -24,18 +24,17 @@ export interface AccessEntry {
   readonly actions: readonly string[];
 }
 
-/** What ChartMuseum calls the place of all charts where there is only one. */
+/** ChartMuseum's name for the repository of a server without tenants. */
 const ONLY_TENANT = 'repo';
 const ACTIONS: Readonly<Record<Right, string>> = { read: 'pull', write: 'push' };
 
 /**
- * What `claims` let do, by any of three forms:
+ * Computes the rights that `claims` grant, in any of three forms:
  * - `access: [{ type: 'repository', name: 'hub/nginx', actions: ['pull', 'push'] }]`;
- * - `access: [{ type: 'artifact-repository', name: 'org/repo', actions: [...] }]`, whose names are tenants, where the
- *   format has that type: elsewhere a tenant's name could be that of anything;
+ * - `access: [{ type: 'artifact-repository', name: 'org/repo', actions: [...] }]`, whose names are tenants. Only for
+ *   formats that have this type: elsewhere a tenant could have the name of anything.
  * - words in the claim that the configuration names.
- *
- * Names are compared as a whole: `org` is not `org1`, nor `org/repo`.
+ * Names are compared as a whole: `org` matches neither `org1` nor `org/repo`.
  */
 export function rightsOfClaims(
   claims: Readonly<Record<string, unknown>>,
@@ -68,7 +67,7 @@ function isAccessEntry(value: unknown): value is AccessEntry {
   return typeof type === 'string' && typeof name === 'string' && Array.isArray(actions);
 }
 
-/** The words of a claim: a text of them, or a list. */
+/** The words of a claim, which is a list or a text with spaces. */
 export function wordsOf(claim: unknown): unknown[] {
   if (typeof claim === 'string') return claim.split(' ');
   return Array.isArray(claim) ? claim : [];

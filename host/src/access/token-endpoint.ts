@@ -55,7 +55,9 @@ export class TokenEndpoint {
     return await this.#tokens.issue({ subject, access });
   }
 
-  /** Who sent the credentials, for each repository that takes them: those that are wanted, else any of the others. */
+  /**
+   * Authenticates the caller at every wanted repository that accepts the credentials, else at any one of the others.
+   */
   async #identify(
     authorization: string | undefined,
     wanted: ReadonlySet<TokenRepository>,
@@ -83,7 +85,7 @@ export class TokenEndpoint {
     return all.flatMap((scope) => this.#wanted(scope));
   }
 
-  /** What `scope` is about here. Nothing is an answer too: clients ask for what they would need elsewhere as well. */
+  /** Parses `scope`. Empty for scopes of other registries, which clients send as well. */
   #wanted(scope: string): Wanted[] {
     const [, path = '', words = ''] = /^repository:(.+):([a-z,*]*)$/.exec(scope) ?? [];
     if (path === '') return [];

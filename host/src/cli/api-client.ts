@@ -68,7 +68,10 @@ function basicCredentials(user: string, password: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
-/** What was typed, or is in a file, without the line's end. @throws Error when there is none */
+/**
+ * The first line of standard input.
+ * @throws Error when it is empty
+ */
 export function firstLine(input: string): string {
   const [line = ''] = input.split(/\r?\n/);
   if (line === '') throw new Error('expected a password on standard input');

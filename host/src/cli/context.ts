@@ -1,6 +1,6 @@
 import type { checkConfiguration, createHost, startScanWorker } from '../create-host.js';
 
-/** What a command stands on: the process, or what a test puts in its place. */
+/** The process that a command runs in. Tests replace it. */
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -24,13 +24,13 @@ export interface CommandContext {
   exit(code: number): void;
 }
 
-/** What a command ends with. */
+/** Exit codes. */
 export const EXIT = {
   ok: 0,
   failed: 1,
-  /** Policy would not let something in that was asked about. */
+  /** Policy refuses at least one of the versions in question. */
   refused: 3,
-  /** A command line that nobody understands (EX_USAGE of sysexits.h). */
+  /** The command line is wrong (EX_USAGE of sysexits.h). */
   usage: 64,
   /** The configuration is wrong (EX_CONFIG of sysexits.h). */
   configuration: 78,

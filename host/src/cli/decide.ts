@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { apiClient, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 
-/** What `exceptions add` takes. */
+/** Options of `exceptions add`. */
 export interface ExceptionOptions extends ServerOptions {
   readonly id?: string;
   readonly purl?: readonly string[];
@@ -127,7 +127,7 @@ export async function quarantineList(
   return EXIT.ok;
 }
 
-/** What a decision on a version needs. */
+/** Options of `quarantine release` and `quarantine deny`. */
 export interface VerdictOptions extends ServerOptions {
   readonly repository: string;
   readonly reason: string;

@@ -8,11 +8,11 @@ import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './d
 import { checkUpstream } from './doctor-upstream.js';
 import { loadWhole } from './load-whole.js';
 
-/** What one check found. */
+/** The result of one check. */
 export interface Finding {
   readonly status: 'ok' | 'warn' | 'fail';
   readonly check: string;
-  /** For people: what was found, and what to do about it. No secret. */
+  /** The finding, and what to do about it. Holds no secret. */
   readonly detail: string;
 }
 
@@ -71,7 +71,7 @@ async function pluginFindings({ config, directory }: LoadedConfig): Promise<Find
   ];
 }
 
-/** What the repositories are, as `serve` would have them, and whether each of their upstreams answers. */
+/** Checks the repositories as `serve` would open them, and asks each of their upstreams. */
 async function repositoryFindings(loaded: LoadedConfig, context: CommandContext): Promise<Finding[]> {
   const { repositories, problems } = await context.checkConfiguration(loaded, { logger: silentLogger });
   // Plugins have been reported one by one.

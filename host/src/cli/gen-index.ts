@@ -2,15 +2,15 @@ import { silentLogger } from '@entrepot/core';
 import { loadConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
 
-/** What the command is told. */
 export interface GenIndexOptions {
   readonly config?: string;
   readonly tenant?: string;
 }
 
 /**
- * Prints the index of a hosted Helm repository, as clients get it. Its server may run meanwhile, or not: the index is read
- * out of the storage, by a server of this command alone that listens on this machine for as long as that takes.
+ * Prints the index of a hosted Helm repository, as clients get it. The index is read from the storage by a server of
+ * this command's own, which listens on the loopback interface until it is done. The regular server may run at the same
+ * time.
  */
 export async function genIndex(
   repository: string,

@@ -1,4 +1,4 @@
-/** What a new configuration says of one protocol. */
+/** The repository of one protocol in a new configuration. */
 export interface InitialRepository {
   readonly type: string;
   readonly kinds: readonly ('proxy' | 'hosted')[];

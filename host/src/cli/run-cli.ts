@@ -112,7 +112,7 @@ const BY_OPTION = [
   'who says so, where the server does not know it (default: the user of this machine)',
 ] as const;
 
-/** What asks and decides on policy, most of it at a running server. */
+/** Commands that query and change policy, most of them at a running server. */
 function governanceCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
   program
     .command('scan-worker')
@@ -269,7 +269,7 @@ const LISTEN_FAULTS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no such host',
 };
 
-/** What a listener that could not be opened means; its host throws the system's error. */
+/** Explains why a listener could not be opened. The host throws the system's error as it is. */
 function listenMessage(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { syscall, code = '', address, hostname, port } = error as ListenError;
