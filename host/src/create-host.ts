@@ -103,11 +103,10 @@ export interface Guide {
   readonly repositories: readonly { readonly name: string; readonly clients: readonly ClientSetup[] }[];
 }
 
-/** What `createHost` may be given. */
 export interface CreateHostOptions {
-  /** Instead of standard output. */
+  /** Default: standard output. */
   readonly logger?: Logger | undefined;
-  /** Instead of a timer: waits for so many milliseconds between the end of readiness and that of the listeners. */
+  /** Waits between the end of readiness and the close of the listeners; milliseconds. Default: a timer. */
   readonly wait?: ((delay: number) => Promise<unknown>) | undefined;
 }
 
@@ -134,7 +133,7 @@ async function sayIfIndexIsLost(root: Scope, path: string): Promise<void> {
   if (await isIndexLost(root.get(DATABASE), root.get(BLOBS))) root.get(ROOT_LOGGER).error({}, lostIndexAdvice(path));
 }
 
-/** What `createHost` would serve, and everything that it would refuse. Opens no storage and listens on nothing. */
+/** Lists the repositories that `createHost` would serve, and every problem. Opens no storage and no listener. */
 export async function checkConfiguration(
   loaded: LoadedConfig,
   options: CreateHostOptions = {},
@@ -153,7 +152,7 @@ interface Prepared {
   readonly problems: readonly ConfigurationProblem[];
   readonly deadline: Deadline;
   readonly found: FoundUpstreams;
-  /** Ends the watch on errors of plugins that nobody handles. */
+  /** Stops watching for unhandled errors of plugins. */
   readonly forgetPlugins: () => void;
 }
 
@@ -163,10 +162,10 @@ interface Deadline {
 }
 
 /**
- * Starts a process that does the scans that servers on the same database ask for, and updates the databases of scanners. What
- * is scanned may have to be fetched first, so it has the repositories, too; but it serves nothing.
- * @returns what ends it: what it is doing is given back
- * @throws ConfigurationError with everything that is wrong
+ * Starts a process that runs the scans that servers on the same database request, and updates the databases of
+ * scanners. It has the repositories too, to fetch what has to be scanned, but serves nothing.
+ * @returns a function that ends it; unfinished scans are given back
+ * @throws ConfigurationError with every problem
  */
 export async function startScanWorker(
   loaded: LoadedConfig,
@@ -193,12 +192,12 @@ export async function startScanWorker(
   };
 }
 
-/** From now on what scanners need of repositories can be fetched. */
+/** Opens the engines, from which scanners fetch. */
 function openEngines({ served, engines }: Prepared): void {
   for (const { plan, scope } of served) engines.set(plan.name, scope.get(ENGINE));
 }
 
-/** What nobody uses is not loaded: each format takes megabytes of its own. */
+/** The bundled plugins that the configuration uses. Others are not loaded: each format takes megabytes. */
 function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): readonly string[] {
   if (addBundledRepositories) return BUNDLED_PLUGINS;
   const types = new Set(Object.values(config.repositories ?? {}).map(({ type }) => type));
@@ -207,7 +206,7 @@ function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): re
   return types.size === 0 ? wanted : BUNDLED_PLUGINS;
 }
 
-/** Everything that can be found wrong without touching storage is found here, so that it is reported at once. */
+/** Checks everything that needs no storage, so that all problems are reported at once. */
 async function prepare(
   loaded: LoadedConfig,
   options: CreateHostOptions,

@@ -95,8 +95,8 @@ function usualMount(plan: RepositoryPlan): string {
 }
 
 /**
- * What the configuration says of the URL of a repository at `path`. The server's own is about the server's listener. What
- * the ecosystem fixes is at the root of a host, wherever else its own mount is.
+ * The configured public URL of a repository at `path`. The server's own URL applies to the server's listener. Mounts
+ * that the ecosystem fixes are at the root of the host.
  */
 function publicUrl(
   { config, mount, sharedMounts }: RepositoryPlan,

@@ -53,7 +53,7 @@ export interface RepositoryPlan {
   readonly listen: ListenAddress | undefined;
   /** HTTPS on its listener. Absent: plain HTTP. */
   readonly tls: TlsConfig | undefined;
-  /** Nobody has to say who they are, so only this machine may upload. */
+  /** Whether uploads are accepted from this machine alone, since callers are not authenticated. */
   readonly acceptsUploads: boolean;
   readonly upstreams: readonly PlannedUpstream[];
   readonly freshness: Readonly<Record<string, FreshnessRule>>;
@@ -62,11 +62,11 @@ export interface RepositoryPlan {
   readonly config: RepositoryConfig;
 }
 
-/** What the configuration means with these plugins, and everything that is wrong with it. */
+/** The repositories of a configuration, completed by their plugins, and every problem. */
 export interface RepositoryPlans {
   readonly plans: readonly RepositoryPlan[];
   readonly problems: readonly ConfigurationProblem[];
-  /** Upstreams that the clients on this machine are set up with, except for clients that are pointed here. */
+  /** Upstreams in the settings of this machine's clients, without those that point at this server. */
   readonly found: FoundUpstreams;
 }
 
@@ -258,7 +258,10 @@ function takesWhole({ mount, sharedMounts }: RepositoryPlan, shared: string): bo
   return mount === shared && sharedMounts.includes(shared);
 }
 
-/** What the configuration could not compare: mounts that plugins fix, and those that follow from them. */
+/**
+ * Finds conflicts of mounts that plugins fix, and of those derived from them. The configuration's own checks cannot see
+ * these.
+ */
 function mountProblems(plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   const taken = new Map<string, string>();

@@ -1,14 +1,14 @@
 import { EntrepotError } from '@entrepot/core';
 
-/** One thing that is wrong with the configuration. */
+/** One problem of the configuration. */
 export interface ConfigurationProblem {
-  /** The dotted key, the environment variable, or `file:line:column`. `''` when it is about the whole. */
+  /** The dotted key, the environment variable, or `file:line:column`. `''` for the configuration as a whole. */
   readonly path: string;
-  /** What was expected, and what was found. Holds no value of the configuration that could be a secret. */
+  /** States what was expected and what was found. Holds no value of the configuration that could be a secret. */
   readonly message: string;
 }
 
-/** The process cannot start: everything that is wrong, not just the first thing. */
+/** The configuration is invalid. Lists every problem, not just the first one. */
 export class ConfigurationError extends EntrepotError {
   // Without this, `instanceof ConfigurationError` would be inherited and true for every EntrepotError.
   static override [Symbol.hasInstance](value: unknown): boolean {

@@ -15,7 +15,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'ENTREPOT_';
 
-/** What Kubernetes sets in every container for a service whose name begins with `entrepot`. */
+/** Variables that Kubernetes sets in every container for a service whose name begins with `entrepot`. */
 const KUBERNETES = /^ENTREPOT_(.+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
 const KUBERNETES_NAMED_PORT = /^ENTREPOT_(.+_)?SERVICE_PORT_/;
 const KUBERNETES_OF_ENTREPOT = /^ENTREPOT_(SERVICE_.*|PORT(_.*)?)$/;
@@ -149,13 +149,13 @@ function descendOptions(rest: string, value: unknown): Target {
 
 interface Match {
   readonly key: string;
-  /** What is left of the variable below `key`; `''` when it names the key itself. */
+  /** The rest of the variable's name below `key`; `''` when the variable names the key itself. */
   readonly below: string;
-  /** How much of the variable the key took. */
+  /** The length of the key's spelling in the variable's name. */
   readonly length: number;
 }
 
-/** The `keys` that `rest` begins with, those that take most of it first. */
+/** The `keys` that `rest` begins with, the longest match first. */
 function matches(rest: string, keys: readonly string[], spellings: (key: string) => readonly string[]): Match[] {
   const found: Match[] = [];
   for (const key of new Set(keys)) {

@@ -18,15 +18,18 @@ export interface JsonSchema {
   oneOf?: JsonSchema[];
   allOf?: JsonSchema[];
   pattern?: string;
-  /** What a value looks like, for people: `duration`, `size`, `URL`. Not part of JSON Schema; left out of the published file. */
+  /**
+   * The form of a value, for people: `duration`, `size`, `URL`. Not part of JSON Schema; left out of the published
+   * file.
+   */
   form?: string;
 }
 
-/** What a bundled plugin says of its options, where its schema can say it. */
+/** The options of a bundled plugin, where its schema can be converted. */
 export interface PluginOptionsSchema {
   /** The plugin's id: the `type` of its repositories. */
   readonly type: string;
-  /** The options as an object schema in input form. Absent: the plugin's schema does not tell. */
+  /** The options as an object schema in input form. Absent when the plugin's schema cannot be converted. */
   readonly options?: JsonSchema | undefined;
 }
 

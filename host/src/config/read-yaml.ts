@@ -70,7 +70,9 @@ function isTooDeep(text: string): boolean {
   return false;
 }
 
-/** What the parser throws instead of reporting: aliases without an anchor, or without end. */
+/**
+ * The message of an error that the parser throws instead of reporting it: aliases without an anchor, or without end.
+ */
 function refusal(error: unknown): string {
   return error instanceof Error ? firstLine(error.message) : String(error);
 }

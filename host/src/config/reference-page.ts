@@ -147,7 +147,7 @@ function printDefault(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What a value looks like, for people. */
+/** The type of a value, in words. */
 function typeName(schema: JsonSchema): string {
   const { form, type, const: constant, enum: choices, items, anyOf, oneOf } = schema;
   if (form !== undefined) return form;

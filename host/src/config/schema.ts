@@ -192,7 +192,7 @@ const logSchema = z.strictObject({
     ),
 });
 
-/** What is sent to an upstream to prove who we are. A secret. */
+/** Credentials for an upstream. Secret. */
 export type UpstreamAuth = { readonly username: string; readonly password: string } | { readonly token: string };
 
 const authSchema = z
@@ -453,7 +453,7 @@ const accessSchema = z.strictObject({
   jwt: jwtSchema.optional().describe('Bearer tokens of an identity provider.'),
 });
 
-/** Who may do what in a repository. */
+/** Access control of a repository. */
 export type AccessConfig = z.output<typeof accessSchema>;
 
 const firstFetchSchema = z.strictObject({
@@ -487,7 +487,7 @@ const repositoryPolicySchema = z.strictObject({
     .describe('What happens to bytes that no scanner has judged yet, where a rule asks for their reports.'),
 });
 
-/** What is different for policy in one repository. */
+/** Policy settings of one repository that differ from the server's. */
 export type RepositoryPolicyConfig = z.output<typeof repositoryPolicySchema>;
 
 const webhookSchema = z.strictObject({
@@ -606,7 +606,6 @@ const adminSchema = z.strictObject({
     .describe('Bearer tokens of an identity provider. What their subjects decide is decided under that name.'),
 });
 
-/** Who may administer the server. */
 export type AdminConfig = z.output<typeof adminSchema>;
 
 const repositoryKeys = {
@@ -723,7 +722,9 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     tls,
     access,
     publicUrl,
-    /** In the order in which they are tried. Absent: none is configured, they have to be discovered (or it is hosted). */
+    /**
+     * In the order in which they are tried. Absent for hosted repositories and where upstreams have to be discovered.
+     */
     upstreams: (upstreams ?? (upstream === undefined ? undefined : [upstream]))?.map((one) =>
       withFallbackAuth(one, auth),
     ),
@@ -732,7 +733,7 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
     trustedRealms,
     useClientCredentials,
     transport,
-    /** What the configuration says of each class; `resolveFreshness` makes complete rules of it. */
+    /** Freshness by class; `resolveFreshness` turns it into complete rules. */
     cache,
     coldRange,
     requireIntegrity,
@@ -789,13 +790,13 @@ export interface Config extends Omit<ParsedConfig, 'storage'> {
 /** One repository of the configuration. */
 export type RepositoryConfig = z.output<typeof repositorySchema>;
 
-/** What the configuration says of one class of resources. */
+/** Freshness settings of one class of resources. */
 export type FreshnessConfig = z.output<typeof freshnessSchema>;
 
 /** How the upstreams of a repository are reached. */
 export type TransportConfig = z.output<typeof transportSchema>;
 
-/** How others are reached where the configuration says nothing of it. */
+/** The transport of connections that the configuration has no settings for. */
 export const DEFAULT_TRANSPORT: TransportConfig = transportSchema.parse({});
 
 /**

@@ -11,8 +11,8 @@ interface Mounted {
 }
 
 /**
- * What keys that are right by themselves say wrongly together. Works on the configuration as it was read, so that these
- * problems are found together with those of single keys; what is not well-formed is left to the schema.
+ * Finds keys that are valid by themselves and contradict each other. It reads the configuration before it is parsed, so
+ * that these problems are reported together with those of single keys. Malformed values are left to the schema.
  */
 export function semanticProblems(raw: unknown): ConfigurationProblem[] {
   const root = mapping(raw);

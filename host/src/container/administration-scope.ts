@@ -6,7 +6,10 @@ import { openTransport } from '../drivers/upstream/open-transport.js';
 import type { Scope } from './scope.js';
 import { ADMIN_TOKEN, ADMINISTRATION } from './tokens.js';
 
-/** Who may administer, and what that is checked with. `start` rejects with a `ConfigurationError` when it cannot be. */
+/**
+ * Services that authenticate administrators. `start` rejects with a `ConfigurationError` for a key file that cannot be
+ * used.
+ */
 export function createAdministrationScope(root: Scope, config: AdminConfig): Scope {
   const scope = root.child('administration');
   scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));

@@ -33,7 +33,7 @@ import {
   TOKENS,
 } from './tokens.js';
 
-/** What policy is made with, besides the configuration. */
+/** Dependencies of `Governance` besides the configuration. */
 export interface Governed {
   readonly scanners: readonly ScannerPlan[];
   readonly fetchPart: FetchPart;

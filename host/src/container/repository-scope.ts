@@ -111,7 +111,10 @@ async function openProtocol(plan: RepositoryPlan, scope: Scope) {
   );
 }
 
-/** What a plugin says of its options; it may name the key of the repository that it is about. */
+/**
+ * Turns a plugin's refusal of its options into a problem. A refusal may begin with the key of the repository that it is
+ * about.
+ */
 function refusalProblem(name: string, refusal: string): ConfigurationProblem {
   const path = `repositories.${name}`;
   const [key, ...rest] = refusal.split(': ');

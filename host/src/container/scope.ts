@@ -27,10 +27,10 @@ export class Scope {
   readonly #parent: Scope | undefined;
   readonly #children = new Set<Scope>();
   readonly #registered = new Set<symbol>();
-  /** What is being built right now, to name a cycle instead of overflowing the stack. */
+  /** Services that are being built, to name a cycle instead of overflowing the stack. */
   readonly #building: string[] = [];
   readonly #disposals: Disposal[] = [];
-  /** What `start` opens, in this order. */
+  /** Functions that `start` calls, in this order. */
   readonly #openings: (() => Promise<void>)[] = [];
   #started = false;
   #disposed: Promise<void> | undefined;

@@ -23,7 +23,7 @@ export const ROOT_LOGGER = createToken<Logger, 'root'>('host-logger', 'root');
 export const METRICS = createToken<PrometheusMetrics, 'root'>('host-metrics', 'root');
 export const DATABASE = createToken<Kysely<Schema>, 'root'>('host-database', 'root');
 export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'root');
-/** What the engines tell: metrics and the journal of policy hear it. */
+/** Receives the events of the engines, for metrics and the journal of policy. */
 export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');
 export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');

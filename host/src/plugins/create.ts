@@ -13,10 +13,9 @@ import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
 /** How long `create` of a plugin may take; milliseconds. It opens what it needs, and fetches nothing. */
 const CREATE_TIMEOUT = 10_000;
-/** When it is said that somebody is waited for; milliseconds. */
+/** Time until a warning that `create` has not returned; milliseconds. */
 const PATIENCE = 2_000;
 
-/** What a plugin needs to make the protocol of one repository. */
 export interface CreateProtocolOptions {
   readonly plugin: ProtocolPlugin;
   /** The repository's scope: only the services that the plugin named are taken from it. */
@@ -26,11 +25,14 @@ export interface CreateProtocolOptions {
   readonly repository: RepositoryFacts;
   /** How long `create` may take, in milliseconds. */
   readonly timeout?: number | undefined;
-  /** Is told when it takes long. */
+  /** Receives a warning when it takes long. */
   readonly logger?: Logger | undefined;
 }
 
-/** What was made, or why there is none: `mismatches` are faults of the plugin, `refusal` is what it says of its options. */
+/**
+ * The made protocol or scanner, or the reason that there is none: `mismatches` are faults of the plugin, `refusal` is
+ * the plugin's refusal of its options.
+ */
 export type CreateResult<Made> =
   | { readonly made: Made }
   | { readonly made?: undefined; readonly mismatches: readonly Mismatch[]; readonly refusal?: undefined }

@@ -10,7 +10,7 @@ export interface PluginProblem extends OptionProblem {
   readonly wanted: string;
 }
 
-/** What does not fit, before it is known which plugin and which place in the configuration it belongs to. */
+/** A mismatch with the plugin API, before the plugin and its place in the configuration are known. */
 export interface Mismatch {
   readonly found: string;
   readonly wanted: string;

@@ -15,7 +15,7 @@ export interface PluginManifest {
 
 /** A plugin that was found on disk and not looked into yet. */
 export interface PluginLocation {
-  /** What `import()` is given: a file URL, or the name of a package that the host itself sees. */
+  /** The argument of `import()`: a file URL, or the name of a package that the host itself depends on. */
   readonly importable: string;
   /** The package's folder, or the file for a plugin that is one. Symbolic links are followed. */
   readonly location: string;
