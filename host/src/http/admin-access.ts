@@ -28,7 +28,7 @@ export class AdminAccess {
     );
   }
 
-  /** Who sent the request of `ctx`, which has passed the guard. */
+  /** The administrator who sent the request of `ctx`, which has passed the guard. */
   administratorOf({ req }: Context): Administrator {
     return this.#administrators.get(req) ?? {};
   }

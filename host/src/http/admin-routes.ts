@@ -14,24 +14,23 @@ import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './ad
 import { readBody, readJson, readValue } from './read-body.js';
 import { severityCounts } from './severity-counts.js';
 
-/** What administration is about. */
 export interface AdminOptions {
   readonly governance: Governance;
   readonly inquiry: Inquiry;
   readonly access: AdminAccess;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long an exception may hold; milliseconds. */
+  /** The longest term of an exception, in milliseconds. */
   readonly longestException: number;
 }
 
 const ROOT = '/-/api/v1';
 const DAY = 86_400_000;
 const MAX_LIMIT = 10_000;
-/** Of a bill of materials that is to be judged, in bytes: one of ten thousand parts has a few million. */
+/** The largest bill of materials, in bytes. One of ten thousand components has a few million. */
 const LARGEST_BILL = 16 * 1024 * 1024;
 
-/** What operators ask and decide, as JSON. */
+/** Adds the JSON API of administration. */
 export function adminRoutes(router: Router, options: AdminOptions): void {
   const { governance, inquiry, access, clock, logger, longestException } = options;
   const { policy, exceptions, quarantine, reports, decisions, downloads } = governance;
@@ -41,7 +40,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   const post = (path: string, answer: (ctx: Context) => Promise<unknown>): void =>
     void router.post(ROOT + path, guard, reply(answer));
 
-  /** A form that somebody answers for: under their own name, where they had to say who they are. */
+  /** The form that was sent, signed with the administrator's name where they were authenticated by name. */
   async function formOf(ctx: Context): Promise<unknown> {
     const form = await readValue(ctx.req);
     const { name } = access.administratorOf(ctx);

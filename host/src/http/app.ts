@@ -9,7 +9,6 @@ import { repositoryRoutes } from './repository-routes.js';
 import { requestContext } from './request-context.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
-/** What one listener serves. */
 export interface AppOptions {
   readonly repositories: readonly MountedRepository[];
   /** Adds the routes of the server itself: health, metrics, the start page. */

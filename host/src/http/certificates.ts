@@ -18,7 +18,7 @@ export function readCertificates({ cert, key, ca }: TlsConfig): SecureContextOpt
   }
 }
 
-/** What changes when one of the files does. A file that cannot be looked at is a change too. */
+/** A version that changes with the files. An unreadable file has a version too. */
 export function certificatesVersion({ cert, key, ca }: TlsConfig): string {
   return [cert, key, ...(ca === undefined ? [] : [ca])].map(versionOf).join(' ');
 }

@@ -2,10 +2,10 @@ import { EntrepotError, type Logger } from '@entrepot/core';
 import type { Middleware } from 'koa';
 import { exchangeOf } from './exchange.js';
 
-/** What the request context has set for every answer. */
+/** Headers that every response has from the request context. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'x-content-type-options', 'connection']);
 
-/** What a client may see of an error. */
+/** The public part of an error. */
 interface Answer {
   readonly status: number;
   readonly message: string;

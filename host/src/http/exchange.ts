@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Outcome } from '@entrepot/core';
 import type { Drain } from './drain.js';
 
-/** What became of one request, once it is over. */
+/** The record of a finished request. */
 export interface ExchangeRecord {
   readonly id: string;
   readonly method: string;
@@ -22,10 +22,9 @@ export interface ExchangeRecord {
   readonly aborted: boolean;
 }
 
-/** Is told of every request when it is over. Must be quick and must not throw. */
+/** Called at the end of every request. Must be quick and must not throw. */
 export type ExchangeObserver = (record: ExchangeRecord) => void;
 
-/** Who follows the exchanges of a host. */
 export interface ExchangeWatch {
   readonly observers: readonly ExchangeObserver[];
   readonly drain: Drain;
@@ -37,7 +36,7 @@ interface ExchangeResponse extends ServerResponse {
   [EXCHANGE]?: Exchange;
 }
 
-/** What is collected of one request while it runs: one object and one shared listener, for this is the hot path. */
+/** The record of a running request. One object and one shared listener a request: this is the hot path. */
 export class Exchange implements ExchangeRecord {
   readonly id: string;
   readonly method: string;

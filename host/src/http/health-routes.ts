@@ -11,7 +11,6 @@ export interface ReadinessCheck {
   checkReading?(): Promise<void>;
 }
 
-/** What readiness depends on. */
 export interface HealthOptions {
   readonly checks: readonly ReadinessCheck[];
   /** Whether the server is about to stop. */

@@ -3,7 +3,10 @@ import { EntrepotError } from '@entrepot/core';
 import { parseBoundedJson } from '@entrepot/core/formats';
 import { parseYamlAside } from '../config/yaml-aside.js';
 
-/** The body of a request, which may have `limit` bytes. @throws EntrepotError `too-large` */
+/**
+ * Reads the body of a request, of at most `limit` bytes.
+ * @throws EntrepotError `too-large`
+ */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -20,7 +23,10 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return Buffer.concat(parts);
 }
 
-/** What a JSON body holds. @throws EntrepotError `bad-request` */
+/**
+ * Parses a JSON body.
+ * @throws EntrepotError `bad-request`
+ */
 export function readJson(body: Buffer): unknown {
   try {
     return parseBoundedJson(body);
@@ -29,10 +35,13 @@ export function readJson(body: Buffer): unknown {
   }
 }
 
-/** Of a form, in bytes. */
+/** The largest form, in bytes. */
 const LARGEST_FORM = 256 * 1024;
 
-/** What a JSON or YAML body holds. @throws EntrepotError `bad-request` */
+/**
+ * Reads and parses a JSON or YAML body.
+ * @throws EntrepotError `bad-request`
+ */
 export async function readValue(request: IncomingMessage): Promise<unknown> {
   const body = await readBody(request, LARGEST_FORM);
   try {

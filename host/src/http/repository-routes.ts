@@ -7,7 +7,6 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'PAT
 const ALLOW = [...METHODS].join(', ');
 const SLASH = 47;
 
-/** What the routes of one listener are made of. */
 export interface RepositoryRoutesOptions {
   readonly repositories: readonly MountedRepository[];
   /** Paths that are not for a repository, even when one is mounted above them. */

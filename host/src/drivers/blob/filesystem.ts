@@ -44,8 +44,9 @@ const UNLINKABLE = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP',
 const UNSYNCABLE = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EPERM', 'EBADF']);
 
 /**
- * What a put that has returned survives. `strict`: a power cut (the file and its directory are synced). `relaxed`: the
- * end of the process; after a power cut the newest blobs may be missing or torn.
+ * The faults that a finished put survives.
+ * - `strict`: a power cut. The file and its directory are synced.
+ * - `relaxed`: the end of the process. After a power cut the newest blobs may be missing or torn.
  */
 export type Durability = 'strict' | 'relaxed';
 

@@ -22,7 +22,6 @@ const GAUGES = {
   policySince: ['entrepot_policy_since_seconds', 'When the policy in force was put there, seconds since the epoch.'],
 } as const satisfies Record<string, readonly [name: string, help: string]>;
 
-/** What `watch` can show. */
 export type GaugeName = keyof typeof GAUGES;
 
 interface RequestSeries {

@@ -2,13 +2,12 @@ import type { Kysely } from 'kysely';
 import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
-/** What processes on one database tell each other of. No repository has a name like these. */
+/** Rows that count the changes that processes on one database tell each other of. No repository has such a name. */
 const NAMES = { exceptions: '-/exceptions', quarantine: '-/quarantine', reports: '-/reports' } as const;
 
-/** What can have changed. */
 export type Changed = keyof typeof NAMES;
 
-/** How often each of them was changed. */
+/** The number of changes of each. */
 export type ChangeCounts = Readonly<Record<Changed, number>>;
 
 /** Counts a change, in the transaction that makes it. @returns the new count */
@@ -24,7 +23,7 @@ export async function countChange(transaction: Kysely<Schema>, changed: Changed)
   return Number(revision);
 }
 
-/** How often each was changed, by any process. */
+/** Reads the number of changes of each, by all processes. */
 export async function readChanges(database: Kysely<Schema>): Promise<ChangeCounts> {
   const rows = await stored('read what has changed', () =>
     database.selectFrom('revisions').selectAll().where('repository', 'in', Object.values(NAMES)).execute(),

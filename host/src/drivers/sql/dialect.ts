@@ -1,6 +1,6 @@
 import { type Dialect, type Expression, sql } from 'kysely';
 
-/** What differs between the databases, besides how to connect. Everything else is SQL that they share. */
+/** The differences between the databases, besides how to connect. All other SQL is shared. */
 export interface SqlDialect {
   readonly kysely: Dialect;
   /** The type of a text column that sorts and compares by code point. */

@@ -3,21 +3,21 @@ import type { Kysely } from 'kysely';
 import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
-/** What somebody was served on one day. Times are milliseconds since the epoch. */
+/** The downloads of one version by one caller on one day. Times are milliseconds since the epoch. */
 export interface Download {
   readonly repository: string;
   readonly coordinates: PackageCoordinates;
   readonly digest?: string | undefined;
-  /** Who said who they are. */
+  /** The authenticated caller's name. */
   readonly caller?: string | undefined;
-  /** Where the request came from. */
+  /** The client's IP address. */
   readonly address?: string | undefined;
   readonly firstAt: number;
   readonly lastAt: number;
   readonly times: number;
 }
 
-/** Which downloads are wanted. Everything that is absent is any. */
+/** Selects downloads. An absent key selects all. */
 export interface DownloadQuery {
   readonly packages?: readonly PackageCoordinates[] | undefined;
   readonly repository?: string | undefined;
@@ -29,7 +29,7 @@ export interface DownloadQuery {
 
 const DAY = 86_400_000;
 
-/** Who was served what, when and where: a row for each on each day, shared by all processes on one database. */
+/** The history of downloads, a row for each version, caller and day. Shared by all processes on one database. */
 export class SqlDownloadHistory {
   readonly #database: Kysely<Schema>;
 
@@ -38,7 +38,7 @@ export class SqlDownloadHistory {
     this.#database = database;
   }
 
-  /** Adds downloads to those of their day. */
+  /** Adds downloads to the rows of their day. */
   async record(downloads: readonly Download[]): Promise<void> {
     if (downloads.length === 0) return;
     await stored('record downloads', () =>

@@ -18,7 +18,7 @@ export interface KeptVersion {
   readonly facts: ArtifactFacts;
 }
 
-/** What is kept under a name, or of one of its versions in any of its spellings. */
+/** Lists the stored artifacts of a name, or of one of its versions in any spelling. */
 export async function readKeptVersions(
   database: Kysely<Schema>,
   { ecosystem, name, version }: PackageCoordinates,

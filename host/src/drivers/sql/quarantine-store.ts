@@ -22,21 +22,21 @@ export interface Quarantined extends QuarantineSubject {
   readonly heldAt: number;
   /** When somebody last asked for it. */
   readonly askedAt: number;
-  /** When it is released by itself; absent: not by time. */
+  /** When it is released automatically. Absent: not by time. */
   readonly until?: number | undefined;
   readonly decidedAt?: number | undefined;
   readonly decidedBy?: string | undefined;
   readonly note?: string | undefined;
 }
 
-/** That policy held a version when somebody asked for it. */
+/** A version that policy held when it was requested. */
 export interface Hold extends QuarantineSubject {
   readonly rules: readonly string[];
   readonly at: number;
   readonly until?: number | undefined;
 }
 
-/** What people decide. */
+/** A decision of an administrator. */
 export interface QuarantineVerdict {
   readonly state: 'released' | 'denied';
   readonly by: string;
@@ -44,7 +44,7 @@ export interface QuarantineVerdict {
   readonly note: string;
 }
 
-/** What is held, and what somebody decided on, shared by all processes on one database. */
+/** Held versions and the decisions on them, shared by all processes on one database. */
 export class SqlQuarantineStore {
   readonly #database: Kysely<Schema>;
 

@@ -6,17 +6,17 @@ import { countChange, readChanges, type ChangeCounts } from './changes.js';
 import type { ReportTable, ScanJobTable, ScannerRevisionTable, Schema } from './schema.js';
 import { stored } from './stored.js';
 
-/** What is said of a subject in the end. Only the first two say something about it. */
+/** The outcome of a scan. Only the first two say something about the subject. */
 export type ReportState = 'clean' | 'findings' | 'unsupported' | 'error' | 'stale';
 
-/** What a scanner is asked about. */
+/** The subject of a scan. */
 export interface ScanTarget {
   readonly coordinates: PackageCoordinates;
-  /** Absent: its coordinates alone are scanned. */
+  /** Absent: only the coordinates are scanned. */
   readonly digest?: Digest | undefined;
 }
 
-/** What a scanner said last of a subject. */
+/** The latest report of one scanner on one subject. */
 export interface KeptReport extends ScanTarget {
   readonly scanner: string;
   readonly revision: string;
@@ -25,34 +25,34 @@ export interface KeptReport extends ScanTarget {
   readonly scannedAt: number;
   readonly coverage: ScanReport['coverage'];
   readonly findings: readonly Finding[];
-  /** Why it could not be said; for people. */
+  /** Why there is no result, for people. */
   readonly detail?: string | undefined;
 }
 
-/** Who waits for a scan: smaller is sooner. */
+/** Smaller runs sooner. */
 export const PRIORITIES = { waiting: 0, first: 1, delta: 2, sweep: 3 } as const;
 
 /** One of `PRIORITIES`. */
 export type ScanPriority = keyof typeof PRIORITIES;
 
-/** Bytes that are kept, as findings on them name them. */
+/** A stored blob, as the findings on it name it. */
 export type KeptBytes = Pick<ContentFinding, 'key' | 'digest' | 'size' | 'storedAt'>;
 
-/** A scan that the holder of the lease has to do. */
+/** A scan whose lease this process holds. */
 export interface ScanJob extends ScanTarget {
   readonly id: string;
   readonly scanner: string;
   readonly revision: string;
   readonly priority: number;
-  /** This one included. */
+  /** Includes this one. */
   readonly attempts: number;
-  /** Grows with each lease: who has an older one no longer has it. */
+  /** Grows with each lease: the holder of an older one has lost the job. */
   readonly generation: number;
   /** Milliseconds since the epoch. */
   readonly askedAt: number;
 }
 
-/** An artifact that is kept. */
+/** A stored artifact. */
 export interface KeptArtifact extends ScanTarget {
   readonly digest: Digest;
   readonly repository: string;
@@ -62,16 +62,16 @@ export interface KeptArtifact extends ScanTarget {
 
 const KEPT = ['repository', 'digest', 'ecosystem', 'name', 'version', 'fetched_at'] as const;
 
-/** How many rows of work there are, by scanner. */
+/** Number of jobs and of reports by state, for each scanner. */
 export interface ScanCounts {
   readonly queued: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
-/** How many subjects one query names. Databases bound the number of parameters. */
+/** The most subjects in one query. Databases bound the number of parameters. */
 const WIDTH = 200;
 
-/** The reports of all scanners, and the scans that are still to be done, shared by all processes on one database. */
+/** Scan reports and jobs of all scanners, shared by all processes on one database. */
 export class SqlScanStore {
   readonly #database: Kysely<Schema>;
   readonly #skipsLocked: boolean;
@@ -82,7 +82,7 @@ export class SqlScanStore {
     this.#skipsLocked = database.getExecutor().adapter instanceof PostgresAdapter;
   }
 
-  /** What all scanners said of `target`: of its bytes, and of its coordinates. */
+  /** Reads the reports of all scanners on `target`: on its bytes and on its coordinates. */
   async reports(target: ScanTarget): Promise<readonly KeptReport[]> {
     const subjects = [subjectOf(target), packageUrl(target.coordinates)];
     const rows = await stored('read reports', () =>
@@ -91,7 +91,7 @@ export class SqlScanStore {
     return rows.map(toReport);
   }
 
-  /** What all scanners said of the versions of a name. */
+  /** Reads the reports of all scanners on the versions of a name. */
   async reportsOf({ ecosystem, name, version }: PackageCoordinates): Promise<readonly KeptReport[]> {
     const rows = await stored('read reports', () => {
       const query = this.#database
@@ -105,8 +105,8 @@ export class SqlScanStore {
   }
 
   /**
-   * Finds reports that are not clean on the bytes that a repository keeps under a name, or under any. At most `limit`
-   * reports, the newest.
+   * Finds reports that are not clean on the stored artifacts of a repository, of one name or of all. The newest `limit`
+   * reports.
    */
   async againstKept(
     repository: string,
@@ -144,12 +144,12 @@ export class SqlScanStore {
     }));
   }
 
-  /** How often what processes share was changed, reports among it. */
+  /** Reads the number of changes of reports and of what else processes share. */
   changes(): Promise<ChangeCounts> {
     return readChanges(this.#database);
   }
 
-  /** What was reported after the count `change` of changes, at most `limit`, and up to which count that reaches. */
+  /** Reads at most `limit` reports after the count `change` of changes, and the count that they reach. */
   async reportsAfter(
     change: number,
     limit: number,
@@ -166,7 +166,10 @@ export class SqlScanStore {
     return { reports: rows.map(toReport), change: Number(rows.at(-1)?.change ?? change) };
   }
 
-  /** The reports in whose findings `text` occurs, at most `limit`. Reads all of them: for questions that people ask. */
+  /**
+   * Finds at most `limit` reports with `text` in their findings. Reads all reports: only for questions of
+   * administrators.
+   */
   async mentioning(text: string, limit: number): Promise<readonly KeptReport[]> {
     const pattern = `%${text.toLowerCase().replace(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
     const rows = await stored('search reports', () =>
@@ -455,7 +458,7 @@ export class SqlScanStore {
     );
   }
 
-  /** What the bytes with `digest` are to one of `repositories`; `undefined` when none has them. */
+  /** The media type that one of `repositories` stores the blob `digest` with. `undefined` when none has it. */
   async mediaTypeIn(repositories: readonly string[], digest: Digest): Promise<string | undefined> {
     if (repositories.length === 0) return undefined;
     const row = await stored('read whether something is kept', () =>
@@ -536,7 +539,7 @@ export class SqlScanStore {
   }
 }
 
-/** What identifies a subject. The same bytes under two names are two: much of what is known is known of names. */
+/** The key of a subject. The same bytes under two names are two subjects, since advisories are about names. */
 export function subjectOf({ coordinates, digest }: ScanTarget): string {
   const name = packageUrl(coordinates);
   return digest === undefined ? name : `${digest} ${name}`;

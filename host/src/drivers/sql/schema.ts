@@ -35,7 +35,7 @@ export interface ProbeTable {
   written: string;
 }
 
-/** What a scanner said last of one subject: bytes under a name, or a name. */
+/** The latest report of one scanner on one subject: on bytes under a name, or on a name. */
 export interface ReportTable {
   subject: string;
   scanner: string;
@@ -118,7 +118,7 @@ export interface DecisionTable {
   body: string;
 }
 
-/** What somebody was served, a row a day. Absence is `''`: it is part of the key. */
+/** Downloads, a row for each version, caller and day. Absent values are `''`, since they are part of the key. */
 export interface DownloadTable {
   repository: string;
   ecosystem: string;

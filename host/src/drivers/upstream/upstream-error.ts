@@ -40,7 +40,6 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 
 const TLS = /^(ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_|EPROTO$)/;
 
-/** What a request was when it failed. */
 export interface FailedRequest {
   readonly method: string;
   readonly url: URL;

@@ -1,7 +1,7 @@
 import type { Migration } from 'kysely';
 import type { SqlDialect } from '../dialect.js';
 
-/** What documents say of artifacts, with their entries. */
+/** Stores the facts that documents state about artifacts, with their entries. */
 export function facts({ text }: SqlDialect): Migration {
   return {
     async up(database) {

@@ -1,7 +1,7 @@
 import type { Migration } from 'kysely';
 import type { SqlDialect } from '../dialect.js';
 
-/** What scanners said and have still to say, what people decided, what policy decided, and who was served what. */
+/** Tables of scan reports, scan jobs, exceptions, quarantine, policy decisions and downloads. */
 export function policy({ text, integer }: SqlDialect): Migration {
   return {
     async up(database) {
