@@ -13,7 +13,7 @@ interface Component {
 /** The forms that a bill of materials comes in. */
 export const BILLS = { cyclonedx: cycloneDx, spdx } as const;
 
-/** What was downloaded, as a CycloneDX 1.5 document: each version once. */
+/** Lists downloads as a CycloneDX 1.5 document, each version once. */
 function cycloneDx(downloads: readonly Download[], now: number): object {
   return {
     bomFormat: 'CycloneDX',

@@ -8,12 +8,12 @@ const MAX_LENGTH = 2_000;
 const MAX_ELEMENTS = 500;
 const LIMITS = { maxAstNodes: 300, maxDepth: 24, maxListElements: 100, maxMapEntries: 20, maxCallArguments: 10 };
 
-/** Each may double what it is given. */
+/** The most comprehensions in an expression. Each may double its input. */
 const MAX_COMPREHENSIONS = 8;
 
 const COMPREHENSIONS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 
-/** What an expression may name besides the facts: the other keys of `ExpressionScope`, with nothing forgotten. */
+/** The variables of an expression besides the facts: the other keys of `ExpressionScope`, all of them. */
 const VARIABLES = {
   purl: true,
   repository: true,

@@ -9,7 +9,7 @@ const text = z.string().trim().min(1).max(500);
 const texts = z.array(text).min(1).max(100);
 const DAY = 86_400_000;
 
-/** What somebody sends who wants an exception. */
+/** The body of a request for an exception. */
 export const exceptionForm = z
   .strictObject({
     id: z

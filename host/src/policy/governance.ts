@@ -20,7 +20,6 @@ import { PolicyJournal } from './policy-journal.js';
 import { StandingDecisions } from './standing-decisions.js';
 import type { PolicyEvents } from './webhooks.js';
 
-/** What governance stands on. */
 export interface GovernanceOptions {
   readonly config: Pick<Config, 'policy'>;
   readonly repositories: RepositoryPolicies;
@@ -31,17 +30,17 @@ export interface GovernanceOptions {
   readonly logger: Logger;
   readonly events: PolicyEvents;
   readonly fetchPart?: FetchPart | undefined;
-  /** `worker`: a process that scans and serves nothing. Default: `server`. */
+  /** `worker` scans and serves nothing. Default: `server`. */
   readonly role?: 'server' | 'worker' | undefined;
 }
 
-/** How often it is looked for what other processes changed, and for a new policy file; milliseconds. */
+/** Interval of the checks for changes of other processes and for a new policy file; milliseconds. */
 const REFRESH = 1_000;
-/** How often the journal is written; milliseconds. */
+/** Interval of the journal's writes; milliseconds. */
 const FLUSH = 5_000;
 const DAY = 86_400_000;
 
-/** Policy, scanners, and what people decided: everything that says which versions are let in, and what became of it. */
+/** Owns policy, scanners, decisions of administrators and their journal. */
 export class Governance {
   readonly policy: PolicyInForce;
   readonly scanners: readonly HostScanner[];

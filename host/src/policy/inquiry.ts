@@ -35,7 +35,7 @@ export interface AskedRepository {
   readonly type: string;
   /** Whether everybody may read it. */
   readonly isOpen: boolean;
-  /** What the document of a name says of its versions. */
+  /** Describes the versions of a name by its document. */
   readonly describe: RepositoryEngine['describe'];
 }
 
@@ -45,39 +45,39 @@ export interface HiddenVersion {
   readonly decision: PolicyDecision;
 }
 
-/** Why a version is let in or not, in one repository. */
+/** The decision on a version in one repository, and all that it was based on. */
 export interface Explanation {
   readonly repository: string;
   readonly purl: string;
-  /** `false`: no such version is kept, nor known to where it would come from. Absent: it is not known. */
+  /** `false`: the version is neither stored nor listed by the upstream. Absent: unknown. */
   readonly exists?: boolean | undefined;
   readonly decision: PolicyDecision;
-  /** What became of every rule. */
+  /** The outcome of every rule. */
   readonly rules: readonly RuleOutcome[];
   readonly facts: ArtifactFacts;
-  /** Absent: its bytes are not here. */
+  /** Absent: its bytes are not stored. */
   readonly kept?: Pick<KeptVersion, 'key' | 'digest' | 'size' | 'fetchedAt'> | undefined;
   readonly reports: readonly KeptReport[];
   readonly findings: readonly Finding[];
   readonly quarantine?: Quarantined | undefined;
-  /** Of a name as a whole: the versions that its document lists, and clients do not see. */
+  /** Versions that the document lists and clients do not see. Only for a name without a version. */
   readonly hidden?: readonly HiddenVersion[] | undefined;
-  /** What clients met, the newest first. */
+  /** The decisions on clients' requests, the newest first. */
   readonly lastDecisions: readonly DecisionRecord[];
 }
 
-/** What policy says of a version in one repository, from what is here. */
+/** The decision on a version in one repository, by what is stored. */
 export interface Judged {
   readonly repository: string;
   readonly decision: PolicyDecision;
   readonly findings: readonly Finding[];
-  /** Whether its bytes are here. */
+  /** Whether its bytes are stored. */
   readonly kept: boolean;
 }
 
-/** What a candidate policy would refuse that was served. */
+/** Served downloads that a candidate policy would refuse. */
 export interface Simulated {
-  /** How many different downloads were looked at. */
+  /** The number of different downloads. */
   readonly judged: number;
   readonly refused: readonly {
     readonly repository: string;
@@ -90,7 +90,7 @@ export interface Simulated {
   }[];
 }
 
-/** Who has what an advisory or a package URL is about. */
+/** Stored artifacts and downloads that an advisory or a package URL affects. */
 export interface Impact {
   readonly kept: readonly {
     readonly repository: string;
@@ -104,13 +104,13 @@ export interface Impact {
 /** Versions of a name, as its document lists them. */
 interface Described {
   readonly versions: readonly DescribedVersion[];
-  /** Where it would come from knows no such thing. */
+  /** Whether the upstream has no such name. */
   readonly isMissing: boolean;
 }
 
 const NOTHING_DESCRIBED: Described = { versions: [], isMissing: false };
 
-/** The package URL type of what a protocol serves, where it is not its id. */
+/** The package URL types of protocols whose id is another. */
 const ECOSYSTEMS: Readonly<Record<string, string>> = { go: 'golang', files: 'generic' };
 const MAX_DOWNLOADS = 100_000;
 const MAX_IMPACT = 10_000;
@@ -199,7 +199,7 @@ export class Inquiry {
     return { judged: served.size, refused };
   }
 
-  /** Who has a version, or anything that an advisory is about. */
+  /** Finds the stored artifacts and the downloads of a version, or of all that an advisory affects. */
   async impact(of: { readonly coordinates: PackageCoordinates } | { readonly advisory: string }): Promise<Impact> {
     const kept =
       'coordinates' in of ? await readKeptVersions(this.#database, of.coordinates) : await this.#affected(of.advisory);
@@ -224,8 +224,8 @@ export class Inquiry {
   }
 
   /**
-   * What policy says of a version in each repository that keeps it; where none does, in each that may serve it. From what is here: no upstream
-   * is asked, so that names of one's own are told to nobody. Empty: no repository serves such things.
+   * Judges a version in each repository that stores it; when none does, in each that may serve it. Uses only what is
+   * stored: asking an upstream would reveal internal names. Empty when no repository serves the ecosystem.
    */
   async judge(coordinates: PackageCoordinates, repository?: string): Promise<readonly Judged[]> {
     const kept = await readKeptVersions(this.#database, coordinates);
@@ -253,7 +253,7 @@ export class Inquiry {
     return judged;
   }
 
-  /** Whether some scanner has judged a version: by its kept reports, or by what it looks up at once. */
+  /** Whether some scanner has judged a version, by a stored report or by its own lookup. */
   async isScanned(coordinates: PackageCoordinates): Promise<boolean> {
     const { reports, scanners } = this.#governance;
     if (scanners.some(({ scanner }) => scanner.lookup?.(coordinates) !== undefined)) return true;
@@ -265,7 +265,7 @@ export class Inquiry {
     return findingsOf(this.#governance, coordinates, await this.#governance.reports.reportsOf(coordinates));
   }
 
-  /** What is kept and named by an advisory: by what can be looked up, and by kept reports. */
+  /** Finds the stored artifacts that an advisory affects, by scanners' lookups and by stored reports. */
   async #affected(advisory: string): Promise<readonly KeptArtifact[]> {
     const { reports, scanners } = this.#governance;
     const wanted = advisory.toUpperCase();
@@ -291,7 +291,7 @@ export class Inquiry {
     return [...found.values()];
   }
 
-  /** What documents say, where they are here or can be had. */
+  /** Describes a name by its document. Falls back to what is stored when the document cannot be had. */
   async #describe(
     { describe, kind }: AskedRepository,
     coordinates: PackageCoordinates,

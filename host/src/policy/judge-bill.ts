@@ -12,10 +12,10 @@ import type { Inquiry } from './inquiry.js';
 
 /** The most parts that are judged. */
 const MAX_PARTS = 20_000;
-/** Parts may hold parts; deeper than this they are not looked for. */
+/** The deepest level of nested components that is read. */
 const MAX_DEPTH = 16;
 
-/** What it holds is looked at afterwards, a level at a time: a document may nest deeper than a stack is. */
+/** Nested components are parsed afterwards, a level at a time: a document may nest deeper than the stack allows. */
 const component = z.looseObject({
   name: z.string().optional(),
   purl: z.string().optional(),
@@ -41,11 +41,11 @@ const spdx = z.looseObject({
     .default([]),
 });
 
-/** What a bill of materials lists. */
+/** The components of a bill of materials. */
 export interface Bill {
   /** Each once. */
   readonly parts: readonly PackageCoordinates[];
-  /** The names of those that have no package URL with a version: nobody can judge them. */
+  /** The names of components without a versioned package URL, which cannot be judged. */
   readonly unnamed: readonly string[];
 }
 
@@ -91,27 +91,29 @@ function spdxParts(value: unknown): Pick<Component, 'name' | 'purl'>[] {
   }));
 }
 
-/** A part that policy would not just let in, or that has findings. */
+/** A component that policy does not simply allow, or that has findings. */
 export interface JudgedPart {
   readonly purl: string;
-  /** Absent: no repository serves such things; its findings are all that is known. */
+  /** Absent: no repository serves its ecosystem, and only its findings are known. */
   readonly repository?: string | undefined;
   readonly action?: PolicyAction | undefined;
-  /** What would follow if every rule were enforced; absent when that is the same. */
+  /** The action if every rule were enforced; absent when it is the same. */
   readonly wouldBe?: PolicyAction | undefined;
   readonly rules: readonly FiredRule[];
   readonly findings: readonly Finding[];
   readonly kept: boolean;
 }
 
-/** What policy says of a bill of materials. */
 export interface JudgedBill {
   /** How many different parts were judged. */
   readonly judged: number;
   /** How many of them are denied or held. */
   readonly refused: number;
   readonly parts: readonly JudgedPart[];
-  /** Those that nobody can judge: package URLs of which no repository serves the like, and names of what has none. */
+  /**
+   * Components that cannot be judged: package URLs of ecosystems that no repository serves, and names without a package
+   * URL.
+   */
   readonly unjudged: readonly string[];
 }
 

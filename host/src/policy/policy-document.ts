@@ -5,13 +5,13 @@ import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { parseYaml } from '../config/read-yaml.js';
 import { compileExpression } from './compile-expression.js';
 
-/** A file that is larger is no policy. */
+/** The largest policy file. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** What is different in each repository, by its name. */
+/** Policy settings that differ from the server's, by repository. */
 export type RepositoryPolicies = Readonly<Record<string, RepositoryPolicyConfig>>;
 
-/** What the configuration says of policy in single repositories. */
+/** Collects the policy settings of repositories. */
 export function policiesOf(repositories: Readonly<Record<string, RepositoryConfig>>): RepositoryPolicies {
   const named = Object.entries(repositories).flatMap(([name, { policy }]) =>
     policy === undefined ? [] : [[name, policy]],
@@ -34,7 +34,7 @@ export type ReadPolicy =
   | { readonly document: PolicyDocument; readonly problems?: undefined }
   | { readonly document?: undefined; readonly problems: readonly ConfigurationProblem[] };
 
-/** The document that the configuration means: its file, or what stands in it. */
+/** Reads the policy of the configuration, from its file or its own keys. */
 export function readConfiguredPolicy(config: PolicyConfig, repositories: RepositoryPolicies): ReadPolicy {
   const { file, preset, mode, defaults, rules } = config;
   const read = file === undefined ? { value: { version: 1, defaults, rules } } : readPolicyFile(file);
@@ -59,13 +59,16 @@ export function readConfiguredPolicy(config: PolicyConfig, repositories: Reposit
   );
 }
 
-/** A policy file by itself, as `entrepot policy check` looks at it. */
+/** Reads a policy file by itself, as `entrepot policy check` does. */
 export function readPolicy(file: string): ReadPolicy {
   const read = readPolicyFile(file);
   return read.problems === undefined ? checkDocument(read.value, file) : { problems: read.problems };
 }
 
-/** A policy of which nothing is known yet. @param name of it, for the problems */
+/**
+ * Checks an unknown value as a policy.
+ * @param name of the policy, for the problems
+ */
 export function checkDocument(value: unknown, name: string): ReadPolicy {
   const problems = checkPolicy(value, compileExpression).map(({ path, message }) => ({
     path: path === '' ? name : `${name}: ${path}`,
@@ -98,7 +101,7 @@ function readPolicyFile(
   return problems.length > 0 ? { problems } : { value };
 }
 
-/** What changes when the file does. A file that cannot be looked at is a change too. */
+/** A version that changes with the file. An unreadable file has a version too. */
 export function policyFileVersion(file: string): string {
   const found = statSync(file, { throwIfNoEntry: false });
   return found === undefined ? 'absent' : `${found.ino}-${found.size}-${found.mtimeMs}`;

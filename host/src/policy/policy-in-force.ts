@@ -23,7 +23,6 @@ import type { FirstSeen } from './first-seen.js';
 import { policyFileVersion, readConfiguredPolicy, type RepositoryPolicies } from './policy-document.js';
 import type { StandingDecisions } from './standing-decisions.js';
 
-/** What a policy is put in force with. */
 export interface PolicyInForceOptions {
   /** Absent: no rules. */
   readonly config: PolicyConfig | undefined;
@@ -35,7 +34,7 @@ export interface PolicyInForceOptions {
   readonly logger: Logger;
 }
 
-/** The policy that holds, for people. */
+/** The state of the policy in force, for administrators. */
 export interface PolicyStatus {
   readonly revision: string;
   /** With its preset. Absent: there is none. */
@@ -43,13 +42,13 @@ export interface PolicyStatus {
   readonly file?: string | undefined;
   /** When it was put in force; milliseconds since the epoch. */
   readonly since: number;
-  /** Why the file as it is now is not in force. */
+  /** Problems of the current file, which keep it from being in force. */
   readonly problems: readonly ConfigurationProblem[];
 }
 
 interface Revision {
   readonly policy: Policy;
-  /** Those of repositories that have another preset. */
+  /** Policies of repositories with another preset. */
   readonly own: ReadonlyMap<string, Policy>;
   readonly since: number;
 }
@@ -111,7 +110,7 @@ export class PolicyInForce implements PolicyEngine {
     return { ...rest, action: 'deny', rules: [denial, ...decision.rules], pending: undefined };
   }
 
-  /** What became of every rule. */
+  /** Computes the outcome of every rule. */
   explain(input: PolicyInput): readonly RuleOutcome[] {
     const outcomes = this.#policyOf(input.repository.name).explain(input);
     const denial = this.#denial(input);

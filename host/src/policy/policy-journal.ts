@@ -5,21 +5,20 @@ import type { DecisionRecord, SqlDecisionLog } from '../drivers/sql/decision-log
 import type { Download, SqlDownloadHistory } from '../drivers/sql/download-history.js';
 import type { Hold, SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 
-/** What a journal writes to. */
 export interface PolicyJournalOptions {
   readonly decisions: SqlDecisionLog;
   readonly downloads: SqlDownloadHistory;
   readonly quarantine: SqlQuarantineStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Is told of versions that were not held or denied when they were last asked for. */
+  /** Called for versions that are held or denied now, and were not when they were last requested. */
   readonly onRefusal: (event: 'denied' | 'held', decision: DecisionRecord) => void;
-  /** How long decisions and downloads are kept; milliseconds. */
+  /** Retention of decisions and downloads; milliseconds. */
   readonly keepDecisions: number;
   readonly keepDownloads: number;
 }
 
-/** What is held in memory until it is written. What is more than that is counted and lost. */
+/** The most unwritten records in memory. More are counted and dropped. */
 const MAX_PENDING = 20_000;
 /** The most decisions that are kept. */
 const MAX_DECISIONS = 200_000;
@@ -32,19 +31,19 @@ const HOUR = 3_600_000;
 
 /** A download that is still counted. */
 type Counted = Download & { lastAt: number; times: number };
-/** What is held and was not asked for in so long is forgotten; milliseconds. */
+/** Holds are deleted when the version was not requested for so long; milliseconds. */
 const KEEP_HOLDS = 30 * 24 * HOUR;
 
-/** Writes down what policy decided for clients, and who was served what: in memory at once, in the store by and by. */
+/** Records policy decisions and downloads: in memory at once, in the store at intervals. */
 export class PolicyJournal {
   readonly #options: PolicyJournalOptions;
   #decisions: DecisionRecord[] = [];
   #holds = new Map<string, Hold>();
-  /** By the very object that names them: the pipeline keeps it with what it decided. The store adds up equal rows. */
+  /** Keyed by identity: the pipeline keeps the coordinates with its decision. The store adds up equal rows. */
   #downloads = new Map<PackageCoordinates, Counted[]>();
   #more: Download[] = [];
   #downloadRows = 0;
-  /** When each refusal was last written down. */
+  /** When each refusal was last recorded. */
   readonly #refused = new Lru<number>(MAX_REMEMBERED);
   #lost = 0;
   #prunedAt = -Infinity;

@@ -6,10 +6,10 @@ import type { Quarantined, SqlQuarantineStore } from '../drivers/sql/quarantine-
 
 /** The most denials by people that are in force. */
 const MAX_DENIALS = 50_000;
-/** In place of the name of a repository: all of them. */
+/** Stands for all repositories, in place of a repository's name. */
 export const EVERYWHERE = '*';
 
-/** What people decided, in memory: exceptions, and versions that somebody denied. Kept up to date with what other processes do. */
+/** Decisions of administrators in memory: exceptions and denied versions. Kept up to date with other processes. */
 export class StandingDecisions {
   readonly #exceptions: SqlExceptionStore;
   readonly #quarantine: SqlQuarantineStore;
@@ -39,7 +39,7 @@ export class StandingDecisions {
     return this.#denied.size > 0;
   }
 
-  /** What somebody decided against a version. */
+  /** The denial of a version, if there is one. */
   denial(repository: string, { ecosystem, name, version }: PackageCoordinates): Quarantined | undefined {
     if (this.#denied.size === 0) return undefined;
     for (const place of [repository, EVERYWHERE]) {

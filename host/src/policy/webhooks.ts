@@ -9,17 +9,16 @@ import type { NewFindings } from '../scanning/scanner-updates.js';
 export interface PolicyEvents {
   refused(event: 'denied' | 'held', decision: DecisionRecord): void;
   newlyVulnerable(found: NewFindings): void;
-  /** Nothing is told any more; what waits is lost. */
+  /** Stops; waiting events are lost. */
   dispose(): Promise<void>;
 }
 
-/** What webhooks stand on. */
 export interface WebhooksOptions {
   readonly webhooks: readonly WebhookConfig[];
   readonly transport: Transport;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds before the second attempt, the third …; after the last one an event is given up. */
+  /** Milliseconds before each attempt after the first. After the last one the event is dropped. */
   readonly delays?: readonly number[] | undefined;
 }
 
@@ -31,12 +30,12 @@ interface Queue {
 
 type EventName = WebhookConfig['events'][number];
 
-/** Events that wait for one webhook. What is more than that is lost. */
+/** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
 const DELAYS = [1_000, 10_000, 60_000];
 const TIMEOUT = 10_000;
 
-/** Posts events to the webhooks of the configuration, one after another, each to the end of its attempts. */
+/** Posts events to the webhooks of the configuration. Each webhook gets one event at a time, with retries. */
 export class Webhooks implements PolicyEvents {
   readonly #options: WebhooksOptions;
   readonly #queues: readonly Queue[];

@@ -17,15 +17,14 @@ import { Lru } from '@entrepot/core/formats';
 import { type KeptReport, type ScanTarget, type SqlScanStore } from '../drivers/sql/scan-store.js';
 import { needsContent, type HostScanner } from './scan-worker.js';
 
-/** What a desk stands on. */
 export interface JobScanDeskOptions {
   readonly scanners: readonly HostScanner[];
   readonly store: SqlScanStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Is told that there is work. */
+  /** Called when there are new jobs. */
   readonly wake: () => void;
-  /** How often it looks for reports of other processes while somebody waits, in milliseconds. */
+  /** How often reports of other processes are polled for while a request waits, in milliseconds. */
   readonly pollInterval?: number | undefined;
 }
 
@@ -38,12 +37,12 @@ interface Waiter {
 /** Names whose answers are kept in memory, and digests of each. */
 const MAX_NAMES = 50_000;
 const MAX_DIGESTS = 100;
-/** How many reports on contents a document is made with, the newest. */
+/** The most content reports for one document, the newest. */
 const MAX_FINDINGS = 10_000;
-/** After so long an `error` is worth another attempt; milliseconds. */
+/** The age at which an `error` is retried; milliseconds. */
 const RETRY_ERRORS = 900_000;
 const POLL_INTERVAL = 250;
-/** Reports of other processes that one look takes. */
+/** The most reports of other processes that one poll reads. */
 const LOOK = 1_000;
 const NOTHING_TO_ASK: ScanAnswer = Object.freeze({ reports: Object.freeze([]), failures: Object.freeze([]) });
 
@@ -274,7 +273,7 @@ function nameOf({ ecosystem, name }: Pick<PackageCoordinates, 'ecosystem' | 'nam
   return `${ecosystem}/${name}`;
 }
 
-/** What `scanners` said, once all of them have. */
+/** The reports of `scanners`. `undefined` until all of them have reported. */
 function answerOf(scanners: readonly HostScanner[], kept: readonly KeptReport[]): ScanAnswer | undefined {
   const said: KeptReport[] = [];
   for (const { id } of scanners) {

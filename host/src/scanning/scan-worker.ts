@@ -43,7 +43,6 @@ export type FetchPart = (
   part: PartReference,
 ) => Promise<Content | undefined>;
 
-/** What a worker stands on. */
 export interface ScanWorkerOptions {
   readonly scanners: readonly HostScanner[];
   readonly store: SqlScanStore;
@@ -51,22 +50,22 @@ export interface ScanWorkerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fetchPart?: FetchPart | undefined;
-  /** Is told of each report that this worker has put. */
+  /** Called for each report that this worker has stored. */
   readonly onReport?: ((report: KeptReport, before: KeptReport | undefined) => void) | undefined;
-  /** How often it looks for work that others ask for, in milliseconds. */
+  /** How often jobs of other processes are polled for, in milliseconds. */
   readonly pollInterval?: number | undefined;
 }
 
-/** How long a worker may be silent before another takes its work, in milliseconds. */
+/** Time after the last heartbeat until another worker takes over, in milliseconds. */
 export const LEASE = 60_000;
 const HEARTBEAT = 20_000;
-/** A scan that failed so often has failed. */
+/** The most attempts of one scan. */
 export const MAX_ATTEMPTS = 5;
 const FIRST_BACKOFF = 2_000;
 const MAX_BACKOFF = 300_000;
 /** Scans of one scanner that run at once, where it takes no batches. */
 const PARALLEL = 2;
-/** The most of one batch. */
+/** The largest batch. */
 const BATCH = 500;
 const POLL_INTERVAL = 250;
 /** Failures that another attempt would not cure, by their codes. */

@@ -11,27 +11,26 @@ export interface NewFindings {
   readonly findings: readonly string[];
 }
 
-/** What updates stand on. */
 export interface ScannerUpdatesOptions {
   readonly scanners: readonly HostScanner[];
   readonly store: SqlScanStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Is told that there is work. */
+  /** Called when there are new jobs. */
   readonly wake: () => void;
   readonly onNewFindings: (found: NewFindings) => void;
 }
 
-/** Past this many changed names everything that is kept is looked at. */
+/** With more changed names than this, everything that is stored is judged again. */
 const MAX_CHANGED = 20_000;
-/** How many artifacts are looked up in one turn of the event loop. */
+/** The most lookups in one turn of the event loop. */
 const TURN = 200;
-/** No rescan replaces an error that is younger, in milliseconds. */
+/** Errors younger than this are not scanned again, in milliseconds. */
 const RETRY_ERRORS = 900_000;
 
 /**
- * Keeps the databases of scanners new, and has what is kept judged again by what is new in them: what can be looked up at
- * once, the rest by jobs. Only what changed advisories are about, where a scanner says that.
+ * Updates the databases of scanners, and judges stored artifacts again by what is new in them: by lookups where
+ * possible, else by jobs. Only artifacts that changed advisories affect, where a scanner reports these.
  */
 export class ScannerUpdates {
   readonly #options: ScannerUpdatesOptions;
