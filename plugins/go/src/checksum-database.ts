@@ -4,7 +4,7 @@ import { Lru } from '@entrepot/core/formats';
 import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 import { proofFailure } from './errors.js';
 import { LARGEST_PROOF } from './limits.js';
-import { bareNote, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
+import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
 import { hashInRecord, parseLookup, type LookupRecord } from './record.js';
 import {
   countAt,
@@ -180,7 +180,8 @@ export class ChecksumDatabase {
     const digest = hash('sha256', note);
     let tree = this.#notes.get(digest);
     if (tree === undefined) {
-      tree = { ...parseTreeHead(openNote(note, this.#verifier)), note: bareNote(note, this.#verifier) };
+      const { text, bare } = openNote(note, this.#verifier);
+      tree = { ...parseTreeHead(text), note: bare };
       this.#notes.set(digest, tree);
     }
     return tree;

@@ -89,28 +89,6 @@ function moduleDocument(about: string, { cacheControl, absent = ABSENT, produce 
   });
 }
 
-export const list = moduleDocument('Lists of the versions of modules.', { cacheControl: SHORT });
-export const latest = moduleDocument('The latest version of modules (`@latest`).', { cacheControl: SHORT });
-export const query = moduleDocument('The versions that branches, commits and parts of versions stand for.', {
-  cacheControl: SHORT,
-});
-export const privateDocument = moduleDocument('Lists, latest versions and queries of private modules.', {
-  cacheControl: 'private, max-age=60',
-  absent: PRIVATELY_ABSENT,
-  produce,
-});
-
-export const date = documentClass<GoProxy>({
-  about: 'The `.info` of versions as policy reads them, for their dates.',
-  cache: {
-    policy: 'immutable',
-    ...ABSENT,
-    except: (resource, go) => (go.sourceOf(moduleOf(resource).path)?.confidential ? PRIVATELY_ABSENT : undefined),
-  },
-  upstream: { order: 'origins', maxBytes: LARGEST_INFO },
-  parse: parseDate,
-});
-
 const FILES = {
   info: { mediaType: JSON_TYPE, maxBytes: LARGEST_INFO, verify: verifyInfo },
   mod: { mediaType: TEXT, maxBytes: LARGEST_GO_MOD, verify: verifyGoMod },
@@ -139,73 +117,13 @@ function versionFile(about: string, { cacheControl, absent = ABSENT, produce }: 
   });
 }
 
-export const info = versionFile('The `.info` of versions.', { cacheControl: 'public, max-age=604800' });
-export const mod = versionFile('The `go.mod` of versions.', { cacheControl: FOR_EVER });
-export const zip = versionFile('The zips of versions.', { cacheControl: FOR_EVER });
-export const privateFile = versionFile('The `.info`, `go.mod` and zips of private modules.', {
-  cacheControl: 'private, max-age=31536000, immutable',
-  absent: PRIVATELY_ABSENT,
-  produce,
-});
-
 /** The newest signed tree head, with no signatures of others. */
 interface Head extends Parsed {
   readonly note: string;
 }
 
-export const checksumHead = documentClass<GoProxy, Head>({
-  about: 'The newest signed head of the checksum database.',
-  cache: {
-    policy: 'revalidate',
-    freshFor: MINUTE,
-    cachedOnly,
-    except: ({ attributes }) => (attributes?.['anyAge'] === true ? { freshFor: Infinity } : undefined),
-  },
-  upstream: { maxBytes: LARGEST_PROOF },
-  reply: { mediaType: TEXT, cacheControl: SHORT, render: (head) => (head === undefined ? [] : [head.note]) },
-  policy: { forAnyName: true },
-  async parse(content, _resource, { read }, { database }) {
-    const note = await required(database).checkHead(await content.bytes(LARGEST_PROOF), read);
-    return { weight: 2 * content.size, note };
-  },
-});
-
 /** A record that the checksum database has in its tree. */
 interface VerifiedRecord extends LookupRecord, Parsed {}
-
-export const checksumRecord = documentClass<GoProxy, VerifiedRecord>({
-  about: 'Records of the checksum database.',
-  cache: { policy: 'immutable', negativeFor: ABSENT.negativeFor, onGone: 'keep', cachedOnly },
-  upstream: { maxBytes: LARGEST_PROOF },
-  reply: {
-    mediaType: TEXT,
-    cacheControl: SHORT,
-    render: (record, _request, { database }) => (record === undefined ? [] : [required(database).freshReply(record)]),
-  },
-  async parse(content, resource, { read }, { database }) {
-    const { path, version } = moduleOf(resource);
-    const bytes = await content.bytes(LARGEST_PROOF);
-    const { id, text } = await required(database).checkLookup(bytes, path, version, read);
-    return { weight: 2 * content.size, id, text };
-  },
-});
-
-export const checksumTile = artifactClass<GoProxy>({
-  about: 'Tiles of the checksum database.',
-  cache: { negativeFor: ABSENT.negativeFor, cachedOnly },
-  upstream: { maxBytes: (resource) => (hasRecords(resource) ? LARGEST_TILE : LARGEST_PROOF) },
-  reply: {
-    mediaType: (resource) => (hasRecords(resource) ? TEXT : 'application/octet-stream'),
-    filename: 'tile',
-    cacheControl: FOR_EVER,
-  },
-  trust: {
-    async verify(resource, content, { read }, { database }) {
-      await required(database).checkTile(tileOf(resource), await content.bytes(LARGEST_TILE), read);
-    },
-  },
-  policy: { forAnyName: true },
-});
 
 const tileOf = ({ attributes }: Resource): Tile => attributes?.['tile'] as Tile;
 const hasRecords = (resource: Resource): boolean => tileOf(resource).level === -1;
@@ -214,3 +132,83 @@ function required(database: ChecksumDatabase | undefined): ChecksumDatabase {
   if (database === undefined) throw new Error('the repository has no checksum database');
   return database;
 }
+
+/** The classes of a proxy. */
+export const CLASSES = {
+  list: moduleDocument('Lists of the versions of modules.', { cacheControl: SHORT }),
+  latest: moduleDocument('The latest version of modules (`@latest`).', { cacheControl: SHORT }),
+  query: moduleDocument('The versions that branches, commits and parts of versions stand for.', {
+    cacheControl: SHORT,
+  }),
+  date: documentClass<GoProxy>({
+    about: 'The `.info` of versions as policy reads them, for their dates.',
+    cache: {
+      policy: 'immutable',
+      ...ABSENT,
+      except: (resource, go) => (go.sourceOf(moduleOf(resource).path)?.confidential ? PRIVATELY_ABSENT : undefined),
+    },
+    upstream: { order: 'origins', maxBytes: LARGEST_INFO },
+    parse: parseDate,
+  }),
+  info: versionFile('The `.info` of versions.', { cacheControl: 'public, max-age=604800' }),
+  mod: versionFile('The `go.mod` of versions.', { cacheControl: FOR_EVER }),
+  zip: versionFile('The zips of versions.', { cacheControl: FOR_EVER }),
+  'checksum-head': documentClass<GoProxy, Head>({
+    about: 'The newest signed head of the checksum database.',
+    cache: {
+      policy: 'revalidate',
+      freshFor: MINUTE,
+      cachedOnly,
+      except: ({ attributes }) => (attributes?.['anyAge'] === true ? { freshFor: Infinity } : undefined),
+    },
+    upstream: { maxBytes: LARGEST_PROOF },
+    reply: { mediaType: TEXT, cacheControl: SHORT, render: (head) => (head === undefined ? [] : [head.note]) },
+    policy: { forAnyName: true },
+    async parse(content, _resource, { read }, { database }) {
+      const note = await required(database).checkHead(await content.bytes(LARGEST_PROOF), read);
+      return { weight: 2 * content.size, note };
+    },
+  }),
+  'checksum-record': documentClass<GoProxy, VerifiedRecord>({
+    about: 'Records of the checksum database.',
+    cache: { policy: 'immutable', negativeFor: ABSENT.negativeFor, onGone: 'keep', cachedOnly },
+    upstream: { maxBytes: LARGEST_PROOF },
+    reply: {
+      mediaType: TEXT,
+      cacheControl: SHORT,
+      render: (record, _request, { database }) => (record === undefined ? [] : [required(database).freshReply(record)]),
+    },
+    async parse(content, resource, { read }, { database }) {
+      const { path, version } = moduleOf(resource);
+      const bytes = await content.bytes(LARGEST_PROOF);
+      const { id, text } = await required(database).checkLookup(bytes, path, version, read);
+      return { weight: 2 * content.size, id, text };
+    },
+  }),
+  'checksum-tile': artifactClass<GoProxy>({
+    about: 'Tiles of the checksum database.',
+    cache: { negativeFor: ABSENT.negativeFor, cachedOnly },
+    upstream: { maxBytes: (resource) => (hasRecords(resource) ? LARGEST_TILE : LARGEST_PROOF) },
+    reply: {
+      mediaType: (resource) => (hasRecords(resource) ? TEXT : 'application/octet-stream'),
+      filename: 'tile',
+      cacheControl: FOR_EVER,
+    },
+    trust: {
+      async verify(resource, content, { read }, { database }) {
+        await required(database).checkTile(tileOf(resource), await content.bytes(LARGEST_TILE), read);
+      },
+    },
+    policy: { forAnyName: true },
+  }),
+  'private-document': moduleDocument('Lists, latest versions and queries of private modules.', {
+    cacheControl: 'private, max-age=60',
+    absent: PRIVATELY_ABSENT,
+    produce,
+  }),
+  'private-file': versionFile('The `.info`, `go.mod` and zips of private modules.', {
+    cacheControl: 'private, max-age=31536000, immutable',
+    absent: PRIVATELY_ABSENT,
+    produce,
+  }),
+};

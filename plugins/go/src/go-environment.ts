@@ -1,14 +1,10 @@
 import { execFile } from 'node:child_process';
 
-/** The settings of `go env` for where modules come from. */
-export interface GoEnvironment {
-  readonly GOPROXY: string;
-  readonly GONOPROXY: string;
-  readonly GOSUMDB: string;
-  readonly GONOSUMDB: string;
-}
-
 const NAMES = ['GOPROXY', 'GONOPROXY', 'GOSUMDB', 'GONOSUMDB'] as const;
+
+/** The settings of `go env` for where modules come from. */
+export type GoEnvironment = Readonly<Record<(typeof NAMES)[number], string>>;
+
 /** Milliseconds; `go env` takes some ten. */
 const TIMEOUT = 3_000;
 
@@ -32,13 +28,8 @@ export async function goEnvironment(
 function parseEnvironment(text: string): GoEnvironment | undefined {
   try {
     const values = JSON.parse(text) as Record<string, unknown>;
-    const read = (name: (typeof NAMES)[number]): string => (typeof values[name] === 'string' ? values[name] : '');
-    return {
-      GOPROXY: read('GOPROXY'),
-      GONOPROXY: read('GONOPROXY'),
-      GOSUMDB: read('GOSUMDB'),
-      GONOSUMDB: read('GONOSUMDB'),
-    };
+    const settings = NAMES.map((name) => [name, typeof values[name] === 'string' ? values[name] : '']);
+    return Object.fromEntries(settings) as GoEnvironment;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { CLOCK, EntrepotError, LOGGER, TRANSPORT } from '@entrepot/core';
 import { defineProtocolPlugin } from '@entrepot/core/plugin';
-import * as classes from './classes.js';
+import { CLASSES } from './classes.js';
 import { clientSetup } from './client-setup.js';
 import { DEFAULT_DATABASE, parseDatabase } from './database-setting.js';
 import { DirectModules, requireDirectTools } from './direct.js';
@@ -23,20 +23,7 @@ export default defineProtocolPlugin({
   names: { pattern: (pattern) => modulePatterns(pattern).matches },
   clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
   proxy: {
-    classes: {
-      list: classes.list,
-      latest: classes.latest,
-      query: classes.query,
-      date: classes.date,
-      info: classes.info,
-      mod: classes.mod,
-      zip: classes.zip,
-      'checksum-head': classes.checksumHead,
-      'checksum-record': classes.checksumRecord,
-      'checksum-tile': classes.checksumTile,
-      'private-document': classes.privateDocument,
-      'private-file': classes.privateFile,
-    },
+    classes: CLASSES,
     async create({ services, options, repository }) {
       const { logger } = services;
       if (options.routes.length > 0) await requireDirectTools();

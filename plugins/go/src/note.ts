@@ -45,11 +45,22 @@ export function keyHash(name: string, key: Uint8Array): string {
   return createHash('sha256').update(`${name}\n`).update(key).digest('hex').slice(0, 8);
 }
 
+/** A note whose signature was verified. */
+export interface SignedNote {
+  /** Its text, with the last newline. */
+  readonly text: string;
+  /**
+   * The note with the signatures of the verifier alone. Nobody proves what others add, and some clients have read checksums
+   * from it (CVE-2026-56864).
+   */
+  readonly bare: string;
+}
+
 /**
- * Reads the text of a signed note, with its last newline. Signatures of others are passed over.
+ * Opens a signed note. Signatures of others are passed over.
  * @throws ProofError when it is no note, or has no valid signature of `verifier`
  */
-export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
+export function openNote(note: Uint8Array, verifier: NoteVerifier): SignedNote {
   if (note.length > LARGEST_NOTE) throw new MalformedProofError('the signed note is too large');
   const whole = decodeUtf8(note);
   // oxlint-disable-next-line no-control-regex -- what a note may not hold
@@ -60,7 +71,7 @@ export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
   const text = whole.slice(0, split + 1);
   const lines = whole.slice(split + 2, -1).split('\n');
   if (lines.length > MOST_SIGNATURES) throw new MalformedProofError('the note has too many signatures');
-  let signed = false;
+  const own: string[] = [];
   for (const line of lines) {
     const match = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/.exec(line);
     if (match === null) throw new MalformedProofError('malformed note: expected signature lines at its end');
@@ -70,30 +81,10 @@ export function openNote(note: Uint8Array, verifier: NoteVerifier): string {
     if (!verify(null, Buffer.from(text), verifier.key, signature.subarray(4))) {
       throw new ProofError(`invalid signature for key ${verifier.name}+${verifier.hash}`);
     }
-    signed = true;
+    own.push(line);
   }
-  if (!signed) throw new ProofError(`the note has no signature of ${verifier.name}+${verifier.hash}`);
-  return text;
-}
-
-/**
- * Gives a note that `openNote` took with the signatures of `verifier` alone. Nobody proves what others add, and some
- * clients have read checksums from it (CVE-2026-56864).
- */
-export function bareNote(note: Uint8Array, verifier: NoteVerifier): string {
-  const text = openNote(note, verifier);
-  const lines = Buffer.from(note)
-    .toString()
-    .slice(text.length + 1)
-    .split('\n');
-  const own = lines
-    .filter((line) => line.startsWith(`\u2014 ${verifier.name} `))
-    .filter((line) => isOf(line, verifier));
-  return `${text}\n${own.join('\n')}\n`;
-}
-
-function isOf(line: string, { hash }: NoteVerifier): boolean {
-  return Buffer.from(line.slice(line.lastIndexOf(' ') + 1), 'base64').toString('hex', 0, 4) === hash;
+  if (own.length === 0) throw new ProofError(`the note has no signature of ${verifier.name}+${verifier.hash}`);
+  return { text, bare: `${text}\n${own.join('\n')}\n` };
 }
 
 /** `undefined` where the bytes are not UTF-8. */

@@ -6,27 +6,30 @@ import { parseDatabase } from './database-setting.js';
 import type { DirectRoute } from './direct.js';
 import { modulePatterns, type ModulePatterns } from './module-match.js';
 
-const patterns = z.union([z.string(), z.array(z.string())]).transform((value, context) => {
-  try {
-    return modulePatterns(typeof value === 'string' ? value : value.join(','));
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message });
-    return z.NEVER;
-  }
-});
+/** Makes a transform of a parser that throws. */
+function parsed<Text, Value>(parse: (text: Text) => Value, expected = '') {
+  return (text: Text, context: z.RefinementCtx): Value => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: expected + (error as Error).message });
+      return z.NEVER;
+    }
+  };
+}
 
-const database = z.string().transform((text, context) => {
-  try {
-    return { setting: parseDatabase(text) };
-  } catch (error) {
-    const reason = (error as Error).message;
-    context.addIssue({
-      code: 'custom',
-      message: `expected off, a known name or a verifier key as in GOSUMDB: ${reason}`,
-    });
-    return z.NEVER;
-  }
-});
+const patterns = z
+  .union([z.string(), z.array(z.string())])
+  .transform(parsed((value: string | string[]) => modulePatterns([value].flat().join(','))));
+
+const database = z
+  .string()
+  .transform(
+    parsed(
+      (text: string) => ({ setting: parseDatabase(text) }),
+      'expected off, a known name or a verifier key as in GOSUMDB: ',
+    ),
+  );
 
 /** A user or a password: nothing that would break a line of git's credential protocol. */
 const secret = z.string().regex(/^[^\0\r\n]+$/, { error: 'expected one line of text' });

@@ -5,7 +5,7 @@ import type { Resource } from '@entrepot/core/plugin';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Gate } from '@entrepot/core/testing';
 import { ChecksumDatabase } from '../src/checksum-database.js';
-import { checksumHead } from '../src/classes.js';
+import { CLASSES } from '../src/classes.js';
 import { parseDatabase } from '../src/database-setting.js';
 import { openNote, parseVerifierKey, ProofError } from '../src/note.js';
 import { hashInRecord } from '../src/record.js';
@@ -356,7 +356,8 @@ describe('the database', () => {
     };
     const fresh = new ChecksumDatabase(parseVerifierKey(database.verifierKey), resources, silentLogger);
     const read = async (resource: Resource): Promise<Content> => {
-      if (resource.key === 'latest') wanted.push(checksumHead.cache?.except?.(resource, {} as GoProxy)?.freshFor);
+      if (resource.key === 'latest')
+        wanted.push(CLASSES['checksum-head'].cache?.except?.(resource, {} as GoProxy)?.freshFor);
       const bytes = database.answer(resource.key) as Buffer;
       return {
         size: bytes.length,
@@ -406,7 +407,7 @@ describe('notes, keys and paths', () => {
     "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 
   it('verifies the published example', () => {
-    expect(openNote(Buffer.from(NOTE), parseVerifierKey(KEY))).toBe(NOTE.split('\n\n')[0] + '\n');
+    expect(openNote(Buffer.from(NOTE), parseVerifierKey(KEY)).text).toBe(NOTE.split('\n\n')[0] + '\n');
     for (const broken of [
       NOTE.replace('answer', 'Answer'),
       NOTE.slice(0, -1),
