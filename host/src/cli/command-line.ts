@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.js';
+import { giveBackMemory } from './give-back-memory.js';
 import { runCli } from './run-cli.js';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -12,7 +13,11 @@ const context: CommandContext = {
   isTerminal: process.stdout.isTTY,
   writeError: (lines) => void process.stderr.write(`${lines}\n`),
   // Loaded when they are needed: most commands serve nothing.
-  createHost: async (...options) => (await serving()).createHost(...options),
+  createHost: async (...options) => {
+    const host = await (await serving()).createHost(...options);
+    giveBackMemory();
+    return host;
+  },
   checkConfiguration: async (...options) => (await import('../create-host.js')).checkConfiguration(...options),
   startScanWorker: async (...options) => (await serving()).startScanWorker(...options),
   onSignal: (listener) => {
