@@ -1,4 +1,5 @@
-import Router from '@koa/router';
+import { createRequire } from 'node:module';
+import type KoaRouter from '@koa/router';
 import { EntrepotError, type Logger } from '@entrepot/core';
 import Koa from 'koa';
 import { errorBoundary } from './error-boundary.js';
@@ -9,10 +10,13 @@ import { repositoryRoutes } from './repository-routes.js';
 import { requestContext } from './request-context.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
+// Its ES module imports `node:http` (see node-http.ts).
+const { default: Router } = createRequire(import.meta.url)('@koa/router') as typeof import('@koa/router');
+
 export interface AppOptions {
   readonly repositories: readonly MountedRepository[];
   /** Adds the routes of the server itself: health, metrics, the start page. */
-  readonly routes?: ((router: Router) => void) | undefined;
+  readonly routes?: ((router: KoaRouter) => void) | undefined;
   /** The longest path with its query, in characters. */
   readonly maxPathLength: number;
   readonly watch: ExchangeWatch;
@@ -39,7 +43,7 @@ export function createApp({ repositories, routes, maxPathLength, watch, proxies,
 }
 
 /** Whether a path is the server's own; but a repository that is mounted at `/` has its root to itself. */
-function reservedPaths(router: Router, repositories: readonly MountedRepository[]): (path: string) => boolean {
+function reservedPaths(router: KoaRouter, repositories: readonly MountedRepository[]): (path: string) => boolean {
   const paths = new Set(router.stack.map(({ path }) => String(path)));
   if (repositories.some(({ mount }) => mount === '')) paths.delete('/');
   // Of a route with parameters everything below what comes before them.

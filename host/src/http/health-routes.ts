@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import type { Clock, Logger } from '@entrepot/core';
+import { sendJson } from './send-json.js';
 
 /** Something that must work for the server to be of use. */
 export interface ReadinessCheck {
@@ -37,14 +38,14 @@ type Verdicts = Readonly<Record<string, Verdict>>;
 export function healthRoutes(router: Router, options: HealthOptions): void {
   const readiness = createReadiness(options);
   router.get('/-/livez', (ctx) => {
-    ctx.body = { status: 'ok' };
+    sendJson(ctx, { status: 'ok' });
     ctx.set('Cache-Control', 'no-store');
   });
   router.get('/-/readyz', async (ctx) => {
     const checks = await readiness();
     const status = options.isDraining() ? 'draining' : worst(Object.values(checks));
     ctx.status = status === 'ok' || status === 'degraded' ? 200 : 503;
-    ctx.body = { status, checks };
+    sendJson(ctx, { status, checks });
     ctx.set('Cache-Control', 'no-store');
   });
 }

@@ -1,9 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '@entrepot/core';
 import type Koa from 'koa';
 import type { TlsConfig } from '../config/index.js';
+import { createServer } from '../node-http.js';
 import { certificatesVersion, readCertificates } from './certificates.js';
 
 /** Bounds of one listener; times in milliseconds. */

@@ -4,6 +4,7 @@ import { EntrepotError } from '@entrepot/core';
 import type { Context } from 'koa';
 import type { TokenEndpoint } from '../access/token-endpoint.js';
 import { readBody } from './read-body.js';
+import { sendJson } from './send-json.js';
 
 /** Where clients of container images get tokens; the challenges of their repositories name it. */
 export const TOKEN_PATH = '/-/token';
@@ -19,7 +20,7 @@ export function tokenRoute(router: Router, endpoint: TokenEndpoint): void {
     const form = await readForm(ctx.req);
     if (form.get('grant_type') !== 'password') {
       ctx.status = 400;
-      ctx.body = { error: 'unsupported_grant_type', error_description: 'expected the grant type password' };
+      sendJson(ctx, { error: 'unsupported_grant_type', error_description: 'expected the grant type password' });
       return;
     }
     const credentials = `${form.get('username') ?? ''}:${form.get('password') ?? ''}`;
@@ -36,12 +37,12 @@ async function answer(
   ctx.set('Cache-Control', 'no-store');
   try {
     const { token, expiresIn, issuedAt } = await endpoint.issue(authorization, parameters.getAll('scope'));
-    ctx.body = { token, access_token: token, expires_in: expiresIn, issued_at: issuedAt };
+    sendJson(ctx, { token, access_token: token, expires_in: expiresIn, issued_at: issuedAt });
   } catch (error) {
     if (!(error instanceof EntrepotError) || error.status !== 401) throw error;
     ctx.status = 401;
     ctx.set('WWW-Authenticate', 'Basic realm="Entrepot", charset="UTF-8"');
-    ctx.body = { errors: [{ code: 'UNAUTHORIZED', message: error.message }] };
+    sendJson(ctx, { errors: [{ code: 'UNAUTHORIZED', message: error.message }] });
   }
 }
 

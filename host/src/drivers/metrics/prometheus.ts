@@ -1,7 +1,7 @@
-import { STATUS_CODES } from 'node:http';
 import type { Outcome } from '@entrepot/core';
 import type { DecisionRecord, EngineObserver } from '@entrepot/core/engine';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { STATUS_CODES } from '../../node-http.js';
 
 /** Seconds. A hit takes well under a millisecond, a large cold artifact minutes. */
 const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];

@@ -1,8 +1,9 @@
-import { request as requestHttp, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { TransportRequest } from '@entrepot/core';
+import { request as requestHttp } from '../../node-http.js';
 import { failureCode } from './upstream-error.js';
 
 /** How a request to a server of loose HTTP leaves the machine. */
