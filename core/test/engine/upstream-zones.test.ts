@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { type AddressZone, EntrepotError, type Transport } from '../../src/index.js';
 import type { EngineServices, RepositoryDefinition } from '../../src/engine/index.js';
-import { type UpstreamQuery, Upstreams } from '../../src/engine/upstream/upstreams.js';
+import type { UpstreamQuery } from '../../src/engine/upstream/query.js';
+import { Upstreams } from '../../src/engine/upstream/upstreams.js';
 import { ManualClock } from '../../src/testing/index.js';
 
 /** What the hosts of a little internet answer: a body, or where they lead to. */

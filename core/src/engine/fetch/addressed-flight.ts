@@ -16,7 +16,7 @@ import { settledMediaType } from './media-type.js';
 import { putEntry } from './publish.js';
 import { untilAborted } from '../request/until-aborted.js';
 import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
-import { placeOf, withoutQuery, type UpstreamReply } from '../upstream/upstreams.js';
+import { placeOf, withoutQuery, type UpstreamReply } from '../upstream/query.js';
 
 /** Bytes that an addressed flight brings. */
 export interface AddressedPlan {

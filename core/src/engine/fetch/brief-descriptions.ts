@@ -5,7 +5,7 @@ import { located, type LocatedDescription } from './described-place.js';
 import { verifiedHeaders } from './kept-headers.js';
 import type { FlightContext } from './shared-flight.js';
 import { drain, readBody } from '../upstream/upstream-reply.js';
-import { placeOf } from '../upstream/upstreams.js';
+import { placeOf } from '../upstream/query.js';
 
 /** How many brief documents are remembered. */
 const MAX_BRIEFS = 10_000;

@@ -2,7 +2,8 @@ import type { Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import { findOciLayer, isOciLocation } from '../upstream/oci-location.js';
-import { placeOf, type QueryPlace, type Upstreams } from '../upstream/upstreams.js';
+import { placeOf, type QueryPlace } from '../upstream/query.js';
+import type { Upstreams } from '../upstream/upstreams.js';
 
 /** What a document says of an artifact, and which one it is. */
 export interface LocatedDescription extends ArtifactDescription {

@@ -3,7 +3,7 @@ import type { Entry } from '../../api/entry-index.js';
 import type { Integrity } from '../../api/integrity.js';
 import { isPinned } from '../store/pinned-name.js';
 import type { RepositoryDefinition } from '../store/repository.js';
-import type { UpstreamReply } from '../upstream/upstreams.js';
+import type { UpstreamReply } from '../upstream/query.js';
 import { planCoding } from './content-coding.js';
 import { keptHeaders } from './kept-headers.js';
 import { pageDoubt, type PageDoubt } from './login-page.js';

@@ -5,7 +5,8 @@ import { nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import { askingHeaders } from './asking.js';
 import type { EngineServices } from '../store/repository.js';
 import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
-import { placeOf, type QueryPlace, type Upstreams } from '../upstream/upstreams.js';
+import { placeOf, type QueryPlace } from '../upstream/query.js';
+import type { Upstreams } from '../upstream/upstreams.js';
 
 /** Asks the upstream what the document names now. `undefined` when it does not say so, or does not answer HEAD. */
 export async function namedNow(

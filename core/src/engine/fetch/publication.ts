@@ -2,7 +2,7 @@ import type { Entry, EntryRenewal } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { isPinned, nameOf } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
-import { withoutQuery, type UpstreamReply } from '../upstream/upstreams.js';
+import { withoutQuery, type UpstreamReply } from '../upstream/query.js';
 import { chosenBy } from './asking.js';
 import { forbidsStoring, freshnessRule } from './freshness.js';
 import { keptHeaders } from './kept-headers.js';

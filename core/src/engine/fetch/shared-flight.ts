@@ -9,7 +9,8 @@ import type { Judge } from '../policy/judge.js';
 import type { NegativeCache } from '../store/negative-cache.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { Spool } from '../store/spool.js';
-import type { QueryPlace, Upstreams } from '../upstream/upstreams.js';
+import type { QueryPlace } from '../upstream/query.js';
+import type { Upstreams } from '../upstream/upstreams.js';
 
 /** A resource that is stored. */
 export type Stored = ArtifactResource | DocumentResource;

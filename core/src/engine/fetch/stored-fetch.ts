@@ -7,7 +7,7 @@ import { factsOf } from '../policy/facts.js';
 import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
 import { drain } from '../upstream/upstream-reply.js';
-import type { UpstreamReply } from '../upstream/upstreams.js';
+import type { UpstreamReply } from '../upstream/query.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import type { Descriptions } from './descriptions.js';
 import type { FetchPolicy } from './fetch-policy.js';

@@ -3,7 +3,7 @@ import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.j
 import type { Integrity } from '../../api/integrity.js';
 import { Spool } from '../store/spool.js';
 import { drain } from '../upstream/upstream-reply.js';
-import { backOff, placeOf, type QueryPlace, type UpstreamReply } from '../upstream/upstreams.js';
+import { backOff, placeOf, type QueryPlace, type UpstreamReply } from '../upstream/query.js';
 import { askingHeaders } from './asking.js';
 import { BodyBounds } from './body-bounds.js';
 import type { FlightContext, Stored } from './shared-flight.js';

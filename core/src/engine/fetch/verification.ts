@@ -6,7 +6,7 @@ import type { VerifyContext } from '../../api/protocol.js';
 import { noteParts } from '../policy/evaluation.js';
 import { bareMediaType, isOfType } from '../store/content.js';
 import { drain } from '../upstream/upstream-reply.js';
-import type { UpstreamReply } from '../upstream/upstreams.js';
+import type { UpstreamReply } from '../upstream/query.js';
 import { undone } from './content-coding.js';
 import { readDescriptions, type Reading } from './known-descriptions.js';
 import { beginsAsPage } from './login-page.js';

@@ -8,7 +8,7 @@ import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { tooLarge } from '../store/upload-body.js';
-import type { SessionName, SessionPart } from '../store/upload-sessions.js';
+import type { SessionName, SessionPart } from '../store/upload-session.js';
 
 /** What sessions of a repository are served with. */
 export interface HostedSessionsContext {

@@ -11,7 +11,8 @@ import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { sandboxFor } from '../reply/sandbox.js';
 import { readBody } from '../upstream/upstream-reply.js';
-import { placeOf, type UpstreamQuery, type Upstreams } from '../upstream/upstreams.js';
+import { placeOf, type UpstreamQuery } from '../upstream/query.js';
+import type { Upstreams } from '../upstream/upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;

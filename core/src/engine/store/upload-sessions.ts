@@ -1,20 +1,21 @@
-import { createHash, randomUUID, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { ByteRange } from '../../api/blob-store.js';
+import { createHash, randomUUID } from 'node:crypto';
+import { rm, type FileHandle } from 'node:fs/promises';
 import type { Clock } from '../../api/clock.js';
 import type { Digest } from '../../api/digest.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { SessionState } from '../../api/hosted.js';
+import { SessionFiles, sessionStorageError } from './session-files.js';
+import {
+  addingAlone,
+  unknownSession,
+  wrongSize,
+  type Session,
+  type SessionName,
+  type SessionPart,
+  type UploadSessionsOptions,
+} from './upload-session.js';
 import { asBrokeOff, brokeOff, diskFull, tooLarge, type UploadBody } from './upload-body.js';
 
-// <path>/
-//   <id>.json     {"version":1,"repository","scope","owner","created"}
-//   <id>.bytes    what has come so far; its length and its time are the session's
-
-const VERSION = 1;
-const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** How often the folder is searched for sessions that were left alone; milliseconds. */
 const SWEEP_INTERVAL = 600_000;
 /** Sessions at one time: each is two files and a little memory. */
@@ -22,57 +23,13 @@ const MAX_SESSIONS = 10_000;
 /** Limits for one repository, and for one user in it: nobody takes the place of all others. */
 const MAX_OF_REPOSITORY = 5000;
 const MAX_OF_OWNER = 1000;
-const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Where sessions are kept, and within which bounds. */
-export interface UploadSessionsOptions {
-  /** The folder. Made when it does not exist. Survives the process. */
-  readonly path: string;
-  /** The bound on all sessions together, in bytes. */
-  readonly maxBytes: number;
-  /** How long a session may be left alone, in milliseconds. */
-  readonly maxAge: number;
-  readonly clock: Clock;
-}
-
-/** Names a session: one of another repository or scope does not exist. */
-export interface SessionName {
-  readonly repository: string;
-  readonly scope: string;
-  readonly id: string;
-}
-
-/** Bytes that are added to a session. */
-export interface SessionPart {
-  readonly body: AsyncIterable<Buffer>;
-  /** How many bytes the client announced; absent: it did not say. */
-  readonly length?: number | undefined;
-  /** Where the client says that they begin and end. Absent: at the end. */
-  readonly range?: ByteRange | undefined;
-  /** The most bytes of the whole session. */
-  readonly maxBytes: number;
-  /** Aborted when the client has gone. */
-  readonly signal: AbortSignal;
-}
-
-interface Session {
-  readonly id: string;
-  readonly repository: string;
-  readonly scope: string;
-  /** The name of who began it; empty for those without one. */
-  readonly owner: string;
-  size: number;
-  /** Of the first `hashed` bytes. Absent after a restart: then the bytes are read again. */
-  hash: Hash | undefined;
-  /** Milliseconds since the epoch. */
-  touchedAt: number;
-  busy: boolean;
-  gone: boolean;
-}
+/** Codes of bodies that are refused as a whole. */
+const REFUSED = new Set(['TOO_LARGE', 'SIZE_MISMATCH']);
 
 /** Uploads in several requests. Each is a growing file, so that what has come survives a restart. */
 export class UploadSessions {
-  readonly #path: string;
+  readonly #files: SessionFiles;
   readonly #maxBytes: number;
   readonly #maxAge: number;
   readonly #clock: Clock;
@@ -85,14 +42,14 @@ export class UploadSessions {
   /** Opens the sessions in a folder, and removes those that were left alone. */
   static async open(options: UploadSessionsOptions): Promise<UploadSessions> {
     const sessions = new UploadSessions(options);
-    await mkdir(options.path, { recursive: true, mode: 0o700 });
+    await sessions.#files.open();
     await sessions.#sweep();
-    for (const id of await sessions.#ids()) await sessions.#load(id);
+    for (const id of await sessions.#files.ids()) await sessions.#load(id);
     return sessions;
   }
 
   private constructor({ path, maxBytes, maxAge, clock }: UploadSessionsOptions) {
-    this.#path = path;
+    this.#files = new SessionFiles(path);
     this.#maxBytes = maxBytes;
     this.#maxAge = maxAge;
     this.#clock = clock;
@@ -129,14 +86,10 @@ export class UploadSessions {
     };
     this.#open.add(session);
     try {
-      await writeFile(this.#bytesOf(id), '', { flag: 'wx', mode: 0o600 });
-      await utimes(this.#bytesOf(id), now / 1000, now / 1000);
-      // Last: without it there is no session.
-      const facts = { version: VERSION, repository, scope, owner, created: new Date(now).toISOString() };
-      await writeFile(this.#factsOf(id), JSON.stringify(facts), { flag: 'wx', mode: 0o600 });
+      await this.#files.create(id, { repository, scope, owner }, now);
     } catch (error) {
       await this.#remove(session);
-      throw storageError(error);
+      throw sessionStorageError(error);
     }
     this.#sessions.set(id, Promise.resolve(session));
     return { id, size: 0 };
@@ -167,7 +120,7 @@ export class UploadSessions {
    */
   async append(name: SessionName, part: SessionPart): Promise<SessionState> {
     const session = await this.#find(name);
-    await this.#alone(session, () => this.#append(session, part));
+    await addingAlone(session, () => this.#append(session, part));
     return { id: session.id, size: session.size };
   }
 
@@ -177,12 +130,12 @@ export class UploadSessions {
    */
   async complete(name: SessionName, part: SessionPart, path: string): Promise<UploadBody> {
     const session = await this.#find(name);
-    return await this.#alone(session, async () => {
+    return await addingAlone(session, async () => {
       await this.#append(session, part);
       const { size, hash } = session;
       try {
-        await rename(this.#bytesOf(session.id), path);
-        const digest: Digest = hash === undefined ? await digestOfFile(path) : `sha256:${hash.digest('hex')}`;
+        const known: Digest | undefined = hash && `sha256:${hash.digest('hex')}`;
+        const digest = await this.#files.move(session.id, path, known);
         // What is moved is still counted until it is released.
         this.#used += size;
         const release = async (): Promise<void> => {
@@ -192,7 +145,7 @@ export class UploadSessions {
         return { size, digest, path, release };
       } catch (error) {
         await rm(path, { force: true });
-        throw storageError(error);
+        throw sessionStorageError(error);
       } finally {
         await this.#remove(session);
       }
@@ -219,7 +172,7 @@ export class UploadSessions {
     const length = range === undefined ? announced : range.end - range.start + 1;
     if (announced !== undefined && announced !== length) throw wrongSize(length, announced);
     if (start + (length ?? 0) > maxBytes) throw tooLarge(maxBytes);
-    const file = await this.#openFile(session);
+    const file = await this.#files.openBytes(session.id);
     try {
       const came = await this.#write(session, file, part);
       if (length !== undefined && came !== length) throw wrongSize(length, came);
@@ -249,7 +202,7 @@ export class UploadSessions {
   }
 
   async #writeOne(session: Session, file: FileHandle, bytes: Buffer): Promise<void> {
-    if (session.gone) throw unknown(session.id);
+    if (session.gone) throw unknownSession(session.id);
     if (this.#used + bytes.length > this.#maxBytes) throw diskFull();
     this.#used += bytes.length;
     let done = 0;
@@ -262,13 +215,13 @@ export class UploadSessions {
       }
     } catch (error) {
       session.hash = undefined;
-      throw storageError(error);
+      throw sessionStorageError(error);
     } finally {
       this.#used -= bytes.length - done;
       if (session.gone) this.#used -= done;
       else session.size += done;
     }
-    if (session.gone) throw unknown(session.id);
+    if (session.gone) throw unknownSession(session.id);
   }
 
   async #truncate(session: Session, file: FileHandle, size: number): Promise<void> {
@@ -279,40 +232,19 @@ export class UploadSessions {
     session.hash = undefined;
   }
 
-  async #openFile(session: Session): Promise<FileHandle> {
-    try {
-      return await open(this.#bytesOf(session.id), 'r+');
-    } catch (error) {
-      throw storageError(error);
-    }
-  }
-
   async #touch(session: Session, file: FileHandle): Promise<void> {
     session.touchedAt = this.#clock.now();
     await file.utimes(session.touchedAt / 1000, session.touchedAt / 1000).catch(() => {});
     await file.close();
   }
 
-  /** Two who add at once would mix their bytes. */
-  async #alone<Result>(session: Session, work: () => Promise<Result>): Promise<Result> {
-    if (session.busy) {
-      throw new EntrepotError('conflict', 'Another request is adding to this upload', { code: 'SESSION_BUSY' });
-    }
-    session.busy = true;
-    try {
-      return await work();
-    } finally {
-      session.busy = false;
-    }
-  }
-
   async #find({ repository, scope, id }: SessionName): Promise<Session> {
-    const session = ID.test(id) ? await this.#load(id) : undefined;
-    if (session === undefined || session.gone) throw unknown(id);
-    if (session.repository !== repository || session.scope !== scope) throw unknown(id);
+    const session = SessionFiles.isId(id) ? await this.#load(id) : undefined;
+    if (session === undefined || session.gone) throw unknownSession(id);
+    if (session.repository !== repository || session.scope !== scope) throw unknownSession(id);
     if (!this.#isExpired(session.touchedAt) || session.busy) return session;
     await this.#remove(session);
-    throw unknown(id);
+    throw unknownSession(id);
   }
 
   /** Once for all who ask meanwhile: two copies of one session would not see each other. */
@@ -328,30 +260,13 @@ export class UploadSessions {
   }
 
   async #read(id: string): Promise<Session | undefined> {
-    try {
-      const { size, mtimeMs } = await stat(this.#bytesOf(id));
-      const facts = JSON.parse(await readFile(this.#factsOf(id), 'utf8')) as Record<string, unknown>;
-      const { version, repository, scope, owner = '' } = facts;
-      if (version !== VERSION || typeof repository !== 'string' || typeof scope !== 'string') return undefined;
-      this.#used += size;
-      const hash = size === 0 ? createHash('sha256') : undefined;
-      const session = {
-        id,
-        repository,
-        scope,
-        owner: String(owner),
-        size,
-        hash,
-        touchedAt: mtimeMs,
-        busy: false,
-        gone: false,
-      };
-      this.#open.add(session);
-      return session;
-    } catch {
-      // What cannot be read is no session; its files go when they are old.
-      return undefined;
-    }
+    const found = await this.#files.read(id);
+    if (found === undefined) return undefined;
+    this.#used += found.size;
+    const hash = found.size === 0 ? createHash('sha256') : undefined;
+    const session: Session = { ...found, id, hash, busy: false, gone: false };
+    this.#open.add(session);
+    return session;
   }
 
   async #remove(session: Session): Promise<void> {
@@ -360,12 +275,7 @@ export class UploadSessions {
     this.#open.delete(session);
     this.#used -= session.size;
     this.#sessions.delete(session.id);
-    await this.#removeFiles(session.id);
-  }
-
-  async #removeFiles(id: string): Promise<void> {
-    await rm(this.#factsOf(id), { force: true });
-    await rm(this.#bytesOf(id), { force: true });
+    await this.#files.remove(session.id);
   }
 
   /** Removes what was left alone for too long, in memory and in the folder. */
@@ -375,52 +285,14 @@ export class UploadSessions {
       const session = await loading;
       if (session !== undefined && !session.busy && this.#isExpired(session.touchedAt)) await this.#remove(session);
     }
-    for (const id of await this.#ids()) {
+    for (const id of await this.#files.ids()) {
       if (this.#sessions.has(id)) continue;
-      const time = await stat(this.#bytesOf(id)).catch(() => stat(this.#factsOf(id)).catch(() => undefined));
-      if (time !== undefined && this.#isExpired(time.mtimeMs)) await this.#removeFiles(id);
+      const touchedAt = await this.#files.touchedAt(id);
+      if (touchedAt !== undefined && this.#isExpired(touchedAt)) await this.#files.remove(id);
     }
-  }
-
-  async #ids(): Promise<ReadonlySet<string>> {
-    const names = (await readdir(this.#path)).map((name) => name.replace(/\.(?:json|bytes)$/, ''));
-    return new Set(names.filter((name) => ID.test(name)));
   }
 
   #isExpired(touchedAt: number): boolean {
     return this.#clock.now() - touchedAt > this.#maxAge;
   }
-
-  #bytesOf(id: string): string {
-    return join(this.#path, `${id}.bytes`);
-  }
-
-  #factsOf(id: string): string {
-    return join(this.#path, `${id}.json`);
-  }
-}
-
-const REFUSED = new Set(['TOO_LARGE', 'SIZE_MISMATCH']);
-
-async function digestOfFile(path: string): Promise<Digest> {
-  const hash = createHash('sha256');
-  for await (const bytes of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(bytes as Buffer);
-  return `sha256:${hash.digest('hex')}`;
-}
-
-function wrongSize(expected: number | undefined, found: number): EntrepotError {
-  return new EntrepotError('bad-request', `Expected ${expected} bytes, found ${found}`, { code: 'SIZE_MISMATCH' });
-}
-
-function unknown(id: string): EntrepotError {
-  return new EntrepotError('not-found', `There is no upload ${JSON.stringify(id.slice(0, 64))}`, {
-    code: 'SESSION_UNKNOWN',
-  });
-}
-
-function storageError(error: unknown): EntrepotError {
-  if (NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) return diskFull();
-  return error instanceof EntrepotError
-    ? (error as EntrepotError)
-    : new EntrepotError('storage', 'An unfinished upload could not be written', { cause: error });
 }

@@ -4,7 +4,8 @@ import { integrityMismatch, parseHex, printIntegrity, type Integrity } from '../
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { ArtifactResource } from '../../api/resource.js';
 import { readBody } from './upstream-reply.js';
-import type { QueryPlace, UpstreamReply, Upstreams } from './upstreams.js';
+import type { QueryPlace, UpstreamReply } from './query.js';
+import type { Upstreams } from './upstreams.js';
 
 /** `oci://host/name`, then a tag, a digest, or both. */
 const LOCATION = /^oci:\/\/([^/?#@\s]+)\/([a-z0-9][a-z0-9._/-]*)(?::([\w.+-]{1,128}))?(?:@(sha256:[0-9a-f]{64}))?$/;

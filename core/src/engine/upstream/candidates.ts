@@ -1,0 +1,131 @@
+import { EntrepotError, printableUrl } from '../../api/errors.js';
+import type { TransportReply } from '../../api/transport.js';
+import type { EngineServices, RepositoryDefinition, ConfiguredUpstream } from '../store/repository.js';
+import type { UpstreamQuery } from './query.js';
+import { parseRetryAfter } from './upstream-reply.js';
+
+/** Failures in a row after which an upstream is passed over. */
+const FAILURES_TO_SKIP = 3;
+/** How long it is passed over; milliseconds. */
+const SKIP_FOR = 10_000;
+/** The longest that an upstream is left alone because it asks for that; seconds. */
+const MAX_LEFT_ALONE = 60;
+
+/** A place that is asked. */
+export interface Candidate {
+  readonly url: URL;
+  /** The upstream that it belongs to; absent for a place elsewhere that a document named. */
+  readonly upstream?: ConfiguredUpstream | undefined;
+}
+
+/** The places of a query, in order. */
+export interface Candidates {
+  readonly candidates: readonly Candidate[];
+  /** How many of them, at the beginning, a document named. */
+  readonly named: number;
+  /** An upstream that is left alone for the time being, because it has been failing. */
+  readonly skipped?: ConfiguredUpstream | undefined;
+}
+
+/** Chooses the upstreams of a query by their order and their health. */
+export class UpstreamChoice {
+  readonly #definition: RepositoryDefinition;
+  readonly #services: EngineServices;
+  readonly #health = new Map<string, { failures: number; skipUntil: number }>();
+
+  constructor(definition: RepositoryDefinition, services: EngineServices) {
+    this.#definition = definition;
+    this.#services = services;
+  }
+
+  /** Lists the places that `query` asks. */
+  candidates(query: UpstreamQuery): Candidates {
+    const { path, scope, location, mirrors = [], skipUnhealthy } = query;
+    const upstreams =
+      path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
+    const now = this.#services.clock.monotonic();
+    const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? -Infinity) <= now;
+    // One whose outage would lead on is passed over at once, and asked last.
+    const passedOver = upstreams.filter(
+      (upstream) => !isHealthy(upstream) && leadsOn('upstream-unavailable', upstream, query),
+    );
+    const inTurn = upstreams.filter((upstream) => !passedOver.includes(upstream));
+    const [first = passedOver[0]] = inTurn;
+    if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], named: 0, skipped: first };
+    const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
+    const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
+    const skipped = skipUnhealthy ? passedOver[0] : undefined;
+    if (location === undefined) return { candidates, named: 0, skipped };
+    const places = [location, ...mirrors].map(locate).map((url): Candidate => {
+      return { url, upstream: this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url)) };
+    });
+    const others = candidates.filter((candidate) => !places.some(({ url }) => url.href === candidate.url.href));
+    return { candidates: [...places, ...others], named: places.length, skipped };
+  }
+
+  /**
+   * Notes a failure.
+   * @param reply the refusal, where it was one: it may say for how long the upstream wants to be left alone
+   */
+  failed(upstream: ConfiguredUpstream | undefined, reply?: TransportReply): void {
+    if (upstream === undefined) return;
+    const { clock } = this.#services;
+    const failures = (this.#health.get(upstream.url)?.failures ?? 0) + 1;
+    const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
+    const wait = failures < FAILURES_TO_SKIP ? wanted : Math.max(wanted, SKIP_FOR);
+    this.#health.set(upstream.url, { failures, skipUntil: wait === 0 ? -Infinity : clock.monotonic() + wait });
+  }
+
+  /** Notes an answer: it is healthy. */
+  answered(upstream: ConfiguredUpstream | undefined): void {
+    if (upstream !== undefined) this.#health.delete(upstream.url);
+  }
+}
+
+/** Whether a place that a document named does not have the bytes, or cannot be asked; another that it named has the same ones. */
+export function isOutOfReach(failure: EntrepotError): boolean {
+  return failure.kind === 'not-found' || reachOf(failure, true) === 'upstream-unavailable';
+}
+
+/** The kind of `failure`. A place that a document named where nothing may be asked for is as good as one that is down. */
+export function reachOf({ kind, code }: EntrepotError, isNamed: boolean): EntrepotError['kind'] {
+  return isNamed && kind === 'forbidden' && code !== 'UPSTREAM_FORBIDDEN' ? 'upstream-unavailable' : kind;
+}
+
+/** Whether a failure of `upstream` leads on to the next one. */
+export function leadsOn(
+  kind: EntrepotError['kind'],
+  upstream: ConfiguredUpstream | undefined,
+  { order }: Pick<UpstreamQuery, 'order'>,
+): boolean {
+  if (kind === 'not-found' || upstream?.fallback === 'any-error') return true;
+  if (upstream?.fallback === 'not-found' || order === 'origins') return false;
+  // Any other answer of the place that was named stands.
+  return kind === 'upstream-unavailable';
+}
+
+/** The error for an upstream that is not asked for the time being. */
+export function leftAlone({ url }: ConfiguredUpstream): EntrepotError {
+  return new EntrepotError(
+    'upstream-unavailable',
+    `${printableUrl(url)} has been failing and is left alone for a while`,
+    { code: 'UPSTREAM_SKIPPED' },
+  );
+}
+
+function isBelow({ href }: URL, base: string): boolean {
+  return href.startsWith(base.endsWith('/') ? base : `${base}/`);
+}
+
+/** `path` below `base`, whose own path is kept whether or not it ends in `/`. */
+function joinUrl(base: string, path: string): URL {
+  return new URL(`${base.endsWith('/') ? base : `${base}/`}${path}`);
+}
+
+function locate(location: string): URL {
+  const url = URL.canParse(location) ? new URL(location) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new EntrepotError('upstream-unavailable', 'The upstream names a location that is not an http URL', {
+    code: 'UPSTREAM_MALFORMED',
+  });
+}
