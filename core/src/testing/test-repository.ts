@@ -44,6 +44,8 @@ export interface TestRepositoryOptions {
   readonly firstSeen?: EngineServices['firstSeen'];
   /** Replaces the protocol that the plugin makes. */
   readonly protocol?: (made: Protocol) => Protocol;
+  /** The scope of the upstream of a proxy. Default: it is for everything. */
+  readonly scope?: string | undefined;
   /** What differs from the defaults of a repository. */
   readonly definition?: Partial<RepositoryDefinition>;
   /** What uploads and flights may take on disk, in bytes. Default: 1 GiB. */
@@ -125,7 +127,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
     maxEntries: 10_000,
   });
   const kind = definition?.kind ?? 'proxy';
-  const upstreams = kind === 'proxy' ? [{ url: upstreamUrl }] : [];
+  const upstreams = kind === 'proxy' ? [{ url: upstreamUrl, scope: given.scope }] : [];
   const made = await createProtocol(given, { name: NAME, kind, upstreams }, clock, transport);
   const protocol = given.protocol?.(made) ?? made;
   const engine = createRepository(

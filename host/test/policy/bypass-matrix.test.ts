@@ -33,6 +33,8 @@ interface Ecosystem {
   readonly name: string;
   readonly plugin: ProtocolPlugin;
   readonly options?: unknown;
+  /** The scope of its upstream. */
+  readonly scope?: string;
   readonly isDenied: (input: PolicyInput) => boolean;
   readonly serve?: (repository: TestRepository) => void | Promise<void>;
   /** What its upstream answers, for those that answer by a path. */
@@ -40,6 +42,8 @@ interface Ecosystem {
   readonly ways: readonly Way[];
   /** Forms that are known to be of the version only once it is kept. */
   readonly keptOnly?: RegExp;
+  /** Classes of the proxy that need no way: they name no version, or no request leads to them. */
+  readonly withoutWay?: readonly string[];
 }
 
 const METHODS = {
@@ -115,6 +119,8 @@ const NPM: Ecosystem = {
     }
   },
   ways: [...npmWays('tool'), ...npmWays('@acme/tool')],
+  // The keys of the registry; and what facts of one version are read from, which is never served.
+  withoutWay: ['keys', 'version'],
 };
 
 const WHEEL = 'demo-1.1-py3-none-any.whl';
@@ -175,6 +181,8 @@ ${BAD}`,
     ]),
     { form: 'provenance', path: `/integrity/demo/1.1/${WHEEL}/provenance` },
   ],
+  // The names of all projects.
+  withoutWay: ['index'],
 };
 
 const database = new GoDatabase();
@@ -184,7 +192,7 @@ const modules = ['v1.0.0', 'v1.1.0'].map((version) =>
 database.fill(20);
 const LOOKUP = `/sumdb/${database.name}/lookup/example.com/!tool@v1.1.0`;
 const offersGo = (body: string): boolean => body.includes('v1.1.0');
-const goEcosystem = (name: string, options: object): Ecosystem => ({
+const goEcosystem = (name: string, options: object, more: Partial<Ecosystem> = {}): Ecosystem => ({
   name,
   plugin: go as unknown as ProtocolPlugin,
   options: { unverified: '', private: '', ...options },
@@ -201,6 +209,9 @@ const goEcosystem = (name: string, options: object): Ecosystem => ({
     { form: '.info (exempt)', path: `${path}/@v/v1.1.0.info`, exempt: true },
     { form: '.mod (exempt)', path: `${path}/@v/v1.1.0.mod`, exempt: true },
   ]),
+  // Sums of all modules; and what dates of versions are read from, which is never served.
+  withoutWay: ['checksum-head', 'checksum-tile', 'date'],
+  ...more,
 });
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -250,6 +261,8 @@ const OCI: Ecosystem = {
   ]),
   // A tag that was refused was never looked at: nobody here knows what it stands for.
   keptOnly: /by digest/,
+  // The names of all images.
+  withoutWay: ['catalog'],
 };
 
 const FILES: Ecosystem = {
@@ -295,6 +308,7 @@ const ECOSYSTEMS = [
   PYPI,
   goEcosystem('go', { sumdb: database.verifierKey }),
   goEcosystem('go without a checksum database', { sumdb: 'off' }),
+  goEcosystem('go, private modules', { sumdb: 'off', private: 'example.com' }, { scope: 'example.com' }),
   OCI,
   FILES,
   HELM,
@@ -337,8 +351,21 @@ function judge(
 }
 
 async function open(ecosystem: Ecosystem, policy: FixedPolicy): Promise<TestRepository> {
-  const { plugin, options, handler } = ecosystem;
-  const repository = await openTestRepository({ plugin, options: options ?? {}, policy });
+  const { plugin, options, scope, handler } = ecosystem;
+  const repository = await openTestRepository({
+    plugin,
+    options: options ?? {},
+    scope,
+    policy,
+    protocol: (made) => ({
+      ...made,
+      route(head) {
+        const resource = made.route(head);
+        if (resource !== undefined && 'class' in resource) reached.get(plugin)?.add(resource.class);
+        return resource;
+      },
+    }),
+  });
   onTestFinished(() => repository.close());
   await ecosystem.serve?.(repository);
   if (handler !== undefined) {
@@ -350,6 +377,9 @@ async function open(ecosystem: Ecosystem, policy: FixedPolicy): Promise<TestRepo
   }
   return repository;
 }
+
+/** The classes that the requests of this matrix reached, by plugin. */
+const reached = new Map(ECOSYSTEMS.map(({ plugin }) => [plugin, new Set<string>()]));
 
 /** Everything of the checksum database that the few records of these tests need. */
 function sumPaths(): string[] {
@@ -436,6 +466,13 @@ describe('a denied version', () => {
           expect.objectContaining({ allowed: expect.anything() as string }),
         ]);
       }
+  });
+
+  it.each(ECOSYSTEMS)('of $name is asked for through every class that could give it', ({ plugin, withoutWay = [] }) => {
+    const { classes } = (plugin as unknown as { readonly proxy: Pick<ProtocolPlugin, 'classes'> }).proxy;
+    const stored = Object.entries(classes).filter(([, { kind }]) => kind === 'artifact' || kind === 'document');
+    const unreached = stored.map(([name]) => name).filter((name) => reached.get(plugin)?.has(name) !== true);
+    expect(unreached.sort()).toEqual([...withoutWay].sort());
   });
 
   afterAll(() => {
