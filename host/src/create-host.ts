@@ -34,7 +34,7 @@ import {
 import { AdminAccess } from './http/admin-access.js';
 import { adminRoutes } from './http/admin-routes.js';
 import { createApp } from './http/app.js';
-import { advisoryRoutes } from './http/audit-routes.js';
+import { advisoryRoutes } from './http/advisory-routes.js';
 import { explainPage } from './http/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { isIndexLost, lostIndexAdvice } from './drivers/lost-index.js';

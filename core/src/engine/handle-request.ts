@@ -168,7 +168,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   };
 }
 
-/** What the request names. */
+/** Finds the resource that the request names. */
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
   const { method, rawPath, rawQuery } = request;
   const isRead = method === 'GET' || method === 'HEAD';

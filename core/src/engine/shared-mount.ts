@@ -19,11 +19,11 @@ const MAX_ANSWER = 4 * 1024 * 1024;
 /** A repository at a shared mount. */
 export interface SharedMountMember {
   readonly engine: RepositoryEngine;
-  /** What `select` of the plugin sees of it. */
+  /** The facts that `select` of the plugin sees. */
   readonly facts: SharedRepository;
 }
 
-/** What a shared mount is made of. */
+/** Parts of a shared mount. */
 export interface SharedMountOptions {
   /** The path that the ecosystem fixes: `/v2`. */
   readonly mount: string;
@@ -37,7 +37,7 @@ type Answering = Pick<RepositoryEngine, 'handle'>;
 
 /** A shared mount. What answers never rejects, as a repository does not. */
 export interface SharedMount extends Answering {
-  /** What answers below the name of one of its members: that one, unless its plugin selects another. */
+  /** Finds the repository that answers below the name of a member: that one, unless its plugin selects another. */
   below(name: string): Answering;
 }
 

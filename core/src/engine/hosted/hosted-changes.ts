@@ -21,7 +21,7 @@ const MAX_TRIES = 40;
 /** The longest pause between two tries, in milliseconds. */
 const MAX_PAUSE = 20;
 
-/** What changes are made with. */
+/** Parts of a hosted repository that change it. */
 export interface HostedChangesContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;

@@ -9,7 +9,9 @@ import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
-import { chooseEncoding, hook, made, type Representations } from '../reply/representations.js';
+import { hook, made } from '../reply/call-hook.js';
+import { chooseEncoding } from '../reply/encoding.js';
+import type { Representations } from '../reply/representations.js';
 import { respond, type Representation } from '../reply/respond.js';
 
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
@@ -18,7 +20,7 @@ const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
 const NOTHING_BESIDES = { descriptions: new Map(), headers: {}, keptKeys: [] };
 const HIT = { name: 'hit' } as const;
 
-/** What documents of a hosted repository are made with. */
+/** Parts of a hosted repository that make its documents. */
 export interface HostedDocumentsContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;

@@ -10,7 +10,7 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import { tooLarge } from '../store/upload-body.js';
 import type { SessionName, SessionPart } from '../store/upload-session.js';
 
-/** What sessions of a repository are served with. */
+/** Parts of a hosted repository that serve upload sessions. */
 export interface HostedSessionsContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
@@ -74,7 +74,7 @@ export class HostedSessions {
     }
   }
 
-  /** Whoever adds at the wrong place is told where the right one is. */
+  /** Adds bytes. A client that adds them at the wrong place is told the right one. */
   async #inPlace(
     request: EngineRequest,
     session: SessionResource,

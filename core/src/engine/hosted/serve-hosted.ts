@@ -15,7 +15,7 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import type { Representations } from '../reply/representations.js';
 import { respond } from '../reply/respond.js';
 
-/** What hosted serving works with. */
+/** Parts of a hosted repository that serve what it has. */
 export interface HostedServingContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
@@ -85,7 +85,7 @@ export class HostedServing {
     return resource.sidecar === true ? `${this.#context.contents.mark(coordinates)} ${key}` : key;
   }
 
-  /** The reply that was given to others a moment ago. */
+  /** Finds the reply that was given to others a moment ago. */
   #ready(context: RequestContext, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
     const { decisions, definition, services } = this.#context;
     const { request } = context;

@@ -28,13 +28,13 @@ export class Denial extends EntrepotError {
     this.judgement = judgement;
   }
 
-  /** What was judged, where `error` is a refusal. (`instanceof` tells all of our errors from others, not one from another.) */
+  /** Finds the refusal in `error`. (`instanceof` tells all of our errors from others, not one from another.) */
   static in(error: unknown): Denial | undefined {
-    return error instanceof EntrepotError && 'judgement' in error && 'toldTo' in error ? (error as Denial) : undefined;
+    return error instanceof EntrepotError && 'judgement' in error && 'shownAt' in error ? (error as Denial) : undefined;
   }
 
-  /** The same, with the way to the explanation. */
-  toldTo(baseUrl: string): EntrepotError {
+  /** Makes the error for a client, with the URL of the explanation. */
+  shownAt(baseUrl: string): EntrepotError {
     const { coordinates, decision } = this.judgement;
     return new EntrepotError('policy-denied', denialText(coordinates, decision, baseUrl), {
       code: this.code,
@@ -43,12 +43,12 @@ export class Denial extends EntrepotError {
   }
 }
 
-/** Where people read why: on the server that the client talks to. */
+/** Makes the URL of the page that explains a decision, on the server that the client talks to. */
 export function explanationUrl(coordinates: PackageCoordinates, baseUrl: string): string {
   return `${new URL(baseUrl).origin}/-/explain/${packageUrl(coordinates)}`;
 }
 
-/** Why `coordinates` are refused: the rules with their reasons, and the URL of the explanation. */
+/** Tells why `coordinates` are refused: the rules with their reasons, and the URL of the explanation. */
 export function denialText(coordinates: PackageCoordinates, decision: PolicyDecision, baseUrl?: string): string {
   const reasons = decisive(decision).map(({ id, reason, findings }) => {
     return `${reason} (rule ${id}${named(findings, reason)})`;
@@ -57,7 +57,7 @@ export function denialText(coordinates: PackageCoordinates, decision: PolicyDeci
   return baseUrl === undefined ? text : `${text}. See ${explanationUrl(coordinates, baseUrl)}`;
 }
 
-/** The same within a status line: the rule first, then what it found, and the URL where there is room for it. */
+/** Tells it within a status line: the rule first, then what it found, and the URL where there is room for it. */
 function denialPhrase(coordinates: PackageCoordinates, decision: PolicyDecision, baseUrl: string): string {
   const rules = decisive(decision).map(({ id, findings: [finding] = [] }) => {
     return finding === undefined ? id : `${id} (${finding})`;
@@ -67,7 +67,7 @@ function denialPhrase(coordinates: PackageCoordinates, decision: PolicyDecision,
   );
 }
 
-/** `text` within a status line. The rule and the URL at its end stay whole, if they leave room for anything else. */
+/** Shortens `text` to a status line. The rule and the URL at its end stay whole, if they leave room for anything else. */
 export function phraseOf(text: string): string {
   const line = printable(text);
   if (line.length <= LONGEST_PHRASE) return line;
@@ -77,7 +77,7 @@ export function phraseOf(text: string): string {
   return `${before.slice(0, LONGEST_PHRASE - end.length)}${end}`;
 }
 
-/** What a header or a status line can hold. */
+/** Replaces what a header or a status line cannot hold. */
 export function printable(text: string): string {
   return text.replaceAll(/[^\u0020-\u007e]+/g, '?');
 }

@@ -17,7 +17,7 @@ interface DescribeContext {
 
 const NOTHING: ArtifactDescription = { integrity: [] };
 
-/** What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. */
+/** Describes the versions of a name by its document, or one version by its own: the kept one, else it is fetched. */
 export async function describeVersions(
   { definition, services, fetching, judge }: DescribeContext,
   subject: PackageCoordinates,

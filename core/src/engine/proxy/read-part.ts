@@ -6,7 +6,7 @@ import type { Fetching } from '../fetch/fetching.js';
 import type { RepositoryDefinition } from '../store/repository.js';
 import { resourceAt } from './resource-at.js';
 
-/** Other bytes that something of the name `whole` is made of: kept, else fetched and kept. */
+/** Reads other bytes that something of the name `whole` is made of: kept, else fetched and kept. */
 export async function readPart(
   { definition, fetching }: { readonly definition: RepositoryDefinition; readonly fetching: Fetching },
   whole: PackageCoordinates,

@@ -3,7 +3,10 @@ import type { Resource } from '../../api/resource.js';
 import type { RepositoryDefinition } from '../store/repository.js';
 import { requestHead } from '../request/request-head.js';
 
-/** What a client would name that asks for `rawPath`. For questions of the server itself. @throws EntrepotError as `route` */
+/**
+ * Finds the resource that a client names by `rawPath`, for questions of the server itself.
+ * @throws EntrepotError as `route`
+ */
 export function resourceAt({ protocol, plugin }: RepositoryDefinition, rawPath: string): Resource | undefined {
   const request = {
     method: 'GET',

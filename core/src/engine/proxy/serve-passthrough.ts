@@ -17,14 +17,14 @@ import type { Upstreams } from '../upstream/upstreams.js';
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;
 
-/** What a shared reply is kept as. */
+/** A shared reply as it is kept. */
 interface SharedReply {
   readonly status: number;
   readonly mediaType: string;
   readonly body: string;
 }
 
-/** Asks the upstream every time: search, audit. Nothing is kept but, where the protocol says so, the reply for a short while. */
+/** Serves search and audits: asks the upstream every time. Nothing is kept but, where the protocol says so, the reply for a short while. */
 export class PassthroughServing {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;

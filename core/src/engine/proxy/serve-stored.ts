@@ -10,7 +10,7 @@ import { isJudgedByName } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
 import type { CacheFacts } from '../reply/outcome.js';
-import { acceptsGzip } from '../reply/representations.js';
+import { acceptsGzip } from '../reply/encoding.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
 import { isPinned } from '../store/pinned-name.js';
@@ -58,7 +58,7 @@ export class StoredServing {
     return served.reply;
   }
 
-  /** The kept copy. Where the index does not say, the upstream may still have it. */
+  /** Finds the kept copy. While the index cannot be read, the upstream may still have it. */
   async #find(resource: Stored): Promise<Entry | undefined> {
     const { definition, services } = this.#parts;
     try {
@@ -70,7 +70,7 @@ export class StoredServing {
     }
   }
 
-  /** The reply that was given to others a moment ago. */
+  /** Finds the reply that was given to others a moment ago. */
   ready(context: RequestContext, resource: Stored): EngineReply | undefined {
     const { decisions, definition, services } = this.#parts;
     const entry = services.storage.entries.peek(definition.name, resource.key);
@@ -84,7 +84,7 @@ export class StoredServing {
     return hot.reply;
   }
 
-  /** What makes two replies of one entry differ; `undefined` where that would have to be looked up. */
+  /** Names the replies of one entry that are equal. `undefined`: it would have to be looked up. */
   #hotKey(context: RequestContext, resource: Stored): string | undefined {
     const { contents, definition, services } = this.#parts;
     const { coordinates } = resource;
@@ -129,7 +129,7 @@ export class StoredServing {
     try {
       if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
         return await this.#flight.alone(context, resource, waiting);
-      // Nobody is asked for what is under a name that policy refuses.
+      // No upstream hears of a name that policy refuses.
       if (kept === undefined) this.#requireName(context, resource);
       await negative.check(resource.key);
       if (kept === undefined && !fliesAlone(resource)) await fetching.policy.judged(resource, context);
@@ -155,7 +155,7 @@ export class StoredServing {
     requireAllowed(this.#parts.judge(context, { kind: 'name', coordinates }));
   }
 
-  /** A refresh that nobody waits for. */
+  /** Starts a refresh that no client waits for. */
   #refresh(resource: Stored, kept: Entry): void {
     const { definition, fetching, services } = this.#parts;
     fetching.flights.join(resource, kept).done.catch((error: unknown) => {

@@ -20,7 +20,7 @@ export function errorReply(
 ): EngineReply {
   const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
   const exposed = failure.expose ? failure : hidden(failure);
-  const shown = Denial.in(failure)?.toldTo(request.baseUrl) ?? exposed;
+  const shown = Denial.in(failure)?.shownAt(request.baseUrl) ?? exposed;
   const rendered = render(definition, shown, resource);
   const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
   const body = Buffer.from(rendered.body);
@@ -59,20 +59,20 @@ function reasonPhrase({ kind, message, reasonPhrase: phrase }: EntrepotError): s
   return phrase ?? (kind === 'policy-denied' ? phraseOf(message) : undefined);
 }
 
-/** What metrics and logs call `resource`. */
+/** The name of `resource` in metrics and logs. */
 function labelOf(resource: Resource | undefined): string {
   if (resource === undefined) return 'none';
   if (resource.kind === 'local') return 'local';
   return resource.kind === 'passthrough' ? resource.name : resource.class;
 }
 
-/** What clients are told of our own failures, by status: what they, or whom they ask, can do about them. */
+/** Messages about our own failures, by status: they say what clients and operators can do. */
 const TOLD: Readonly<Record<number, string>> = {
   503: 'Entrepot cannot reach what it stores now: try again in a few seconds',
   507: 'Entrepot has no room to store this, and stored nothing: tell its operator',
 };
 
-/** Our own failures are told to the operator, not to the client. */
+/** Hides our own failures: their details are for the operator, not for the client. */
 function hidden(failure: EntrepotError): EntrepotError {
   const message = TOLD[failure.status] ?? 'Entrepot could not answer this request';
   return new EntrepotError(failure.kind, `${message}; its log says why`, {

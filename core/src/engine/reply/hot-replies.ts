@@ -7,7 +7,7 @@ import { noneMatch } from './range.js';
 
 /** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** What a reply weighs besides its body, in bytes. */
+/** The weight of a reply besides its body, in bytes. */
 const HEAD_BYTES = 1024;
 
 interface HotReply {
@@ -25,7 +25,7 @@ interface HotReply {
   readonly judgement: Judgement | undefined;
 }
 
-/** A reply, and what policy said of it. */
+/** A reply, and the judgement that it was made after. */
 export interface JudgedReply {
   readonly reply: EngineReply;
   readonly judgement: Judgement | undefined;
@@ -37,7 +37,7 @@ export interface HotTime {
   readonly until: number;
 }
 
-/** What makes two replies of one entry differ, where it is sent as it is kept. */
+/** Names the replies of one entry that are equal, where it is sent as it is kept. */
 export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentResource, caller = ''): string {
   if (replyHeaders === undefined && caller === '') return key;
   return `${key}\n${caller}\n${JSON.stringify(replyHeaders ?? {})}`;

@@ -2,34 +2,30 @@ import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { DocumentBytes, RenderedDocument, RewriteContext } from '../../api/protocol.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { DocumentBytes, RewriteContext } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import type { Judge } from '../policy/judge.js';
 import { listPolicy } from '../policy/list-policy.js';
 import { SMALL_BLOB } from '../store/blob-cache.js';
-import { bareMediaType, contentOf } from '../store/content.js';
+import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
-import { mergeHeaders } from '../request/merge-headers.js';
+import { made } from './call-hook.js';
+import { chooseEncoding } from './encoding.js';
+import { headersOf, NO_DOCUMENT } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
 import { type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { cacheControlUntil, type Representation } from './respond.js';
 
-/** A document below this size is not worth compressing. Bytes. */
-const MIN_COMPRESSED = 1024;
-const COMPRESSIBLE = /^text\/|[/+](?:json|xml|yaml|x-yaml|javascript)$|install-v1\+json/;
-
-/** What stands for the digest of a document that is not there. */
-const NO_DOCUMENT = 'none';
 const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 
-/** What representations are made with. */
+/** Parts of a repository that make representations. */
 export interface RepresentationContext {
   readonly definition: RepositoryDefinition;
   readonly services: EngineServices;
@@ -225,7 +221,7 @@ export class Representations {
     return { bytes, headers, mediaType, changesAt };
   }
 
-  /** What hooks that make documents are given, and when policy can change what they make by time alone. */
+  /** Makes the context of hooks that make documents, and tells when policy can change their result by time alone. */
   async rewriteContext(
     { baseUrl }: EngineRequest,
     { coordinates }: DocumentResource,
@@ -244,7 +240,7 @@ export class Representations {
   }
 
   /**
-   * What all representations of `stored` say.
+   * Makes the part that all representations of `stored` have.
    * @param made what the protocol made of it, with headers of its own
    */
   base(
@@ -273,77 +269,4 @@ export class Representations {
 /** Names the source of a rewritten document: its bytes, and the headers that the protocol is given with them. */
 function sourceOf({ digest, headers }: { readonly digest: string; readonly headers: Entry['headers'] }): string {
   return Object.keys(headers).length === 0 ? digest : `${digest} ${JSON.stringify(headers)}`;
-}
-
-/** The kept headers, and those that the resource and the protocol want instead or besides. */
-function headersOf(
-  resource: ArtifactResource | DocumentResource,
-  { headers: kept, digest }: { readonly headers: Entry['headers']; readonly digest?: string | undefined },
-  rendered: Readonly<Record<string, string>> | undefined,
-): Readonly<Record<string, string>> {
-  const { replyHeaders, digestHeader } = resource;
-  const attached =
-    resource.kind === 'artifact' && resource.attachment === true && kept['content-disposition'] === undefined;
-  // What was kept may name the bytes by another algorithm.
-  const named =
-    digestHeader !== undefined &&
-    digest !== undefined &&
-    digest !== NO_DOCUMENT &&
-    kept[digestHeader.toLowerCase()] === undefined;
-  if (!attached && rendered === undefined && replyHeaders === undefined && !named) return kept;
-  const own = mergeHeaders(
-    attached
-      ? { 'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(resource.filename)}` }
-      : undefined,
-    rendered,
-    named ? { [digestHeader]: digest } : undefined,
-    replyHeaders,
-  );
-  const merged = mergeHeaders(own, kept, own);
-  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
-}
-
-/** The coding for a document of `size` bytes: gzip where the client takes it and it is worth it (RFC 9110 §12.5.3). */
-export function chooseEncoding(request: EngineRequest, mediaType: string, size: number): Encoding {
-  if (size < MIN_COMPRESSED || !acceptsGzip(request)) return 'identity';
-  return COMPRESSIBLE.test(bareMediaType(mediaType)) ? 'gzip' : 'identity';
-}
-
-/** Whether the client takes gzip. */
-export function acceptsGzip(request: EngineRequest): boolean {
-  const accepted = request.header('accept-encoding');
-  return accepted?.includes('gzip') === true && !/gzip\s*;\s*q=0(?:\.0*)?(?:$|[\s,])/.test(accepted);
-}
-
-/** Calls a hook that makes a document; what fails in it, also later, is the plugin's. */
-export async function made(
-  plugin: string,
-  name: string,
-  call: () => DocumentBytes | RenderedDocument | Promise<DocumentBytes | RenderedDocument>,
-): Promise<RenderedDocument> {
-  const result = await hook(plugin, name, call);
-  const isBytes = typeof result === 'string' || Symbol.asyncIterator in result || Symbol.iterator in result;
-  const { bytes, headers } = isBytes ? { bytes: result as DocumentBytes } : (result as RenderedDocument);
-  return { bytes: guarded(plugin, name, bytes), headers };
-}
-
-/** Calls a hook; what fails in it is the plugin's. */
-export async function hook<Result>(
-  plugin: string,
-  name: string,
-  call: () => Result | Promise<Result>,
-): Promise<Result> {
-  try {
-    return await call();
-  } catch (error) {
-    throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin} failed`);
-  }
-}
-
-async function* guarded(plugin: string, name: string, bytes: DocumentBytes): AsyncGenerator<Uint8Array | string> {
-  try {
-    yield* bytes;
-  } catch (error) {
-    throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin} failed`);
-  }
 }

@@ -27,7 +27,7 @@ export interface Representation {
   /** Seconds since the upstream confirmed it; absent for a reply that comes from the upstream now. */
   readonly age?: number | undefined;
   readonly ranges: boolean;
-  /** What clients are told that show warnings: why the copy is stale. */
+  /** The reason why the copy is stale, for clients that show warnings. */
   readonly warning?: string | undefined;
   readonly facts: CacheFacts;
   /** Opens the bytes; called once at the most. */

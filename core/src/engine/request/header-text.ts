@@ -27,7 +27,7 @@ function decoded(value: string): string {
   }
 }
 
-/** The same disposition with a file name that every client reads: in ASCII, and whole (RFC 6266 §4.3, appendix D; RFC 8187 §3.2). */
+/** Gives a disposition a file name that every client reads: in ASCII, and whole (RFC 6266 §4.3, appendix D; RFC 8187 §3.2). */
 function contentDisposition(text: string): string {
   const type = /^[A-Za-z]{1,32}/.exec(text)?.[0].toLowerCase() ?? 'attachment';
   const extended = /;\s?filename\*\s?=\s?([A-Za-z0-9-]{1,32}'[A-Za-z0-9-]{0,32}'[\w!#$&+.^`|~%-]{1,2048})/i.exec(

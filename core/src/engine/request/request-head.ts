@@ -3,7 +3,7 @@ import { parseRequestPath, type PathRules } from './request-path.js';
 import type { EngineRequest } from './request.js';
 
 /**
- * What a protocol sees of `request`.
+ * Makes the part of `request` that a protocol sees.
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
 export function requestHead(request: EngineRequest, rules: PathRules): RequestHead {

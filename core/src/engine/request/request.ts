@@ -23,7 +23,7 @@ export interface EngineRequest {
   readonly mount?: string | undefined;
   /** The client's address. Absent: it is not known. */
   readonly client?: string | undefined;
-  /** Where it was sent from. Absent: it is not known, which is as from elsewhere. */
+  /** The place that it was sent from. Absent: it is not known, which is as from elsewhere. */
   readonly sender?: Sender | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;

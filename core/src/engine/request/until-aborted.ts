@@ -1,4 +1,4 @@
-/** What `promise` brings, unless `signal` is aborted before: then its reason is thrown, and `promise` goes on unheard. */
+/** Waits for `promise` until `signal` is aborted: then its reason is thrown, and `promise` goes on unheard. */
 export function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);
