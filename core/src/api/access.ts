@@ -1,23 +1,23 @@
-/** What somebody wants to do in a repository. `write` is any change to a hosted repository, deletes included. */
+/** The right to read or to change a repository. `write` is any change to a hosted repository, deletes included. */
 export type Right = 'read' | 'write';
 
-/** What a request needs. */
+/** The right that a request needs. */
 export interface AccessNeed {
   readonly right: Right;
   /**
-   * The name within the repository that it is about, as `accessName` of the resource says: an image name, a tenant.
-   * Absent: the repository as a whole.
+   * The name within the repository, as `accessName` of the resource gives it: an image name, a tenant. Absent: the
+   * repository as a whole.
    */
   readonly name?: string | undefined;
-  /** Whether a grant for any name will do. */
+  /** Whether a grant for any name suffices. */
   readonly anyName?: boolean | undefined;
-  /** Whether a user of this machine sent the request. Only said of changes. */
+  /** Whether a user of this machine sent the request. Only set for changes. */
   readonly isLocal?: boolean | undefined;
 }
 
-/** Who sent a request, and what they may do in this repository. */
+/** The sender of a request, with their rights in this repository. */
 export interface Caller {
-  /** The name of the user, or the subject of the token; absent for somebody who did not say. For logs and audits. */
+  /** The name of the user, or the subject of the token, for logs and audits. Absent for unauthenticated callers. */
   readonly name?: string | undefined;
   may(need: AccessNeed): boolean;
   /**
@@ -28,25 +28,25 @@ export interface Caller {
 }
 
 /**
- * Who may do what in one repository: the pipeline's authenticate step. A secret is never in what it throws or returns.
- * Answers that cost more than a hash are memoised by the implementation, within bounds.
+ * Authenticates and authorises the callers of one repository. Errors and results never hold a secret. The
+ * implementation caches answers that cost more than a hash, within bounds.
  */
 export interface Access {
-  /** Whether saying who one is gives anything here. `false`: `authenticate` knows nobody. */
+  /** Whether credentials make a difference. `false`: `authenticate` identifies nobody. */
   readonly knowsCallers: boolean;
-  /** Whether everybody may, so that nobody has to say who they are. Must cost nothing: it is asked on every request. */
+  /** Whether unauthenticated callers have the right. Must cost nothing: it is called for every request. */
   isOpen(need: AccessNeed): boolean;
   /**
-   * Who sent these credentials.
-   * @param authorization the request's `Authorization` header; absent: a caller without a name
-   * @throws EntrepotError `unauthorized` when they are wrong, expired, or of a form that is not taken here
+   * Authenticates a caller.
+   * @param authorization the request's `Authorization` header; absent for an unauthenticated caller
+   * @throws EntrepotError `unauthorized` for credentials that are wrong, expired or of an unsupported scheme
    */
   authenticate(authorization: string | undefined): Promise<Caller>;
-  /** The `WWW-Authenticate` value for a caller who lacks `need`, where the protocol says nothing else. */
+  /** The `WWW-Authenticate` value for a caller without `need`, unless the protocol gives another. */
   challenge(need: AccessNeed): string;
 }
 
-/** Access for repositories in which nobody has to say who they are, and saying so gives nothing. */
+/** Grants `rights` to all callers, and ignores credentials. */
 export function anonymousAccess(rights: readonly Right[]): Access {
   const caller: Caller = { may: ({ right }) => rights.includes(right) };
   return {

@@ -7,7 +7,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** What a store knows of a blob. */
+/** The metadata of a blob. */
 export interface BlobInfo {
   readonly digest: Digest;
   /** Bytes. */

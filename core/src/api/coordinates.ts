@@ -1,10 +1,10 @@
-/** What a thing is called in its ecosystem. */
+/** The name of a package, or of one of its versions. */
 export interface PackageCoordinates {
   /** The type of its package URL: `npm`, `pypi`, `golang`, `generic` … */
   readonly ecosystem: string;
   /** The name as the ecosystem prints it: `@babel/core`, `github.com/acme/tool`. */
   readonly name: string;
-  /** Absent where the name as a whole is meant. */
+  /** Absent for the package as a whole. */
   readonly version?: string | undefined;
 }
 

@@ -24,18 +24,18 @@ export interface Entry {
   readonly fetchedAt: number;
   /** When the upstream last confirmed them; milliseconds since the epoch. Not before `fetchedAt`. */
   readonly checkedAt: number;
-  /** What the bytes were verified against. Empty when nothing was promised. */
+  /** The checksums that the bytes were verified against. Empty when the upstream promised none. */
   readonly integrity: readonly Integrity[];
   readonly coordinates?: PackageCoordinates | undefined;
-  /** What its document said of it when it was last looked at. */
+  /** The facts that its document stated when it was last read. */
   readonly facts?: ArtifactFacts | undefined;
-  /** The document that `facts` are from, and what was looked for in it. Absent: it is not known. */
+  /** The document that `facts` are from, and the facts that were read from it. Absent: unknown. */
   readonly factsFrom?: string | undefined;
-  /** What a protocol keeps of its own with an entry that it made (JSON), for `render`. */
+  /** The protocol's own data of an entry that it made, for `render`. JSON. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What a confirmation by the upstream (304, or 200 with the same bytes), or by its document, changes in an entry. */
+/** The changes to an entry that the upstream (304, or 200 with the same bytes) or its document has confirmed. */
 export interface EntryRenewal {
   readonly checkedAt: number;
   readonly etag?: string | undefined;
@@ -46,10 +46,10 @@ export interface EntryRenewal {
   readonly factsFrom?: string | undefined;
 }
 
-/** A change to one repository, made up from what was read before. */
+/** A change to one repository, computed from what was read before. */
 export interface EntryChange {
   readonly repository: string;
-  /** What must still be so: the entry has this digest, or (without one) there is no such entry. */
+  /** The state that the change was computed from: the entry has this digest, or (without one) does not exist. */
   readonly expect: readonly { readonly key: string; readonly digest?: Digest | undefined }[];
   /** Put whatever was there. All of this repository, no key twice. */
   readonly put: readonly Entry[];

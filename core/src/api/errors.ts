@@ -1,4 +1,4 @@
-/** What went wrong, seen from HTTP. Handlers look at the kind only; `code` says which of them it was. */
+/** The kind of an error, in terms of HTTP. Handlers look at the kind only; `code` tells the errors of a kind apart. */
 export type ErrorKind =
   | 'bad-request'
   | 'unauthorized'
@@ -47,7 +47,7 @@ const KINDS: Readonly<Record<ErrorKind, KindTraits>> = {
   configuration: { status: 500, staleAllowed: false, expose: false },
 };
 
-/** What an `EntrepotError` can say besides its kind and message. */
+/** Details of an `EntrepotError` besides its kind and message. */
 export interface ErrorDetails {
   /** Stable, upper-snake; tests and operators match on it. Defaults to the kind in that spelling. */
   readonly code?: string;

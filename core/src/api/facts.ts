@@ -1,7 +1,7 @@
 /**
- * What an ecosystem's documents say of one version, before any of its bytes is here. A fact that is absent is not known,
- * which is not the same as false. Plain data: it is kept with the entry, so that a rule of tomorrow can judge what was
- * fetched today.
+ * The facts that an ecosystem's documents state about one version, before any of its bytes are here. An absent fact is
+ * unknown, which differs from false. Plain data: it is stored with the entry, so that later rules can judge earlier
+ * fetches.
  */
 export interface ArtifactFacts {
   /** When the ecosystem says it was published; milliseconds since the epoch. A claim of the upstream. */
@@ -9,23 +9,26 @@ export interface ArtifactFacts {
   /** SPDX expressions. */
   readonly licenses?: readonly string[] | undefined;
   readonly deprecated?: boolean | undefined;
-  /** Withdrawn by its publisher, but still to be had by who pins it (PEP 592, `yanked` of Cargo, `retract` of Go). */
+  /**
+   * Withdrawn by its publisher, but still available to clients that pin it (PEP 592, `yanked` of Cargo, `retract` of
+   * Go).
+   */
   readonly yanked?: boolean | undefined;
-  /** What became of it upstream: it is gone from the document that listed it, or its index holds it back (PEP 792). */
+  /** Its state at the upstream: `removed` from the document that listed it, or `quarantined` by its index (PEP 792). */
   readonly upstream?: 'removed' | 'quarantined' | undefined;
-  /** It runs code of its own when it is installed. */
+  /** Whether its installation runs code of its own. */
   readonly installScripts?: boolean | undefined;
-  /** It runs code when it is installed, and the version before it did not. For formats that give no `before`. */
+  /** Whether its installation runs code, and that of the version before it did not. For formats without `before`. */
   readonly newInstallScripts?: boolean | undefined;
-  /** Dependencies that come from elsewhere than the registry: git, a URL, a file. As they are written. */
+  /** Dependencies from outside of the registry: git, a URL, a file. As they are written. */
   readonly exoticDependencies?: readonly string[] | undefined;
-  /** Names that it depends on, and the version of a month before it did not. */
+  /** Names of dependencies that the version of a month before did not have. */
   readonly newDependencies?: readonly string[] | undefined;
-  /** How it says that it was published. Not verified: for rules on changes, not as a pass. */
+  /** The claimed way of publishing. Not verified: for rules on changes, not as a pass. */
   readonly provenance?: 'none' | 'attested' | 'trusted-publisher' | undefined;
-  /** The version before it was published in a better way. For formats that give no `before`. */
+  /** Whether the version before it was published in a more trusted way. For formats without `before`. */
   readonly provenanceDowngraded?: boolean | undefined;
-  /** Somebody else published the version before it. For formats that give no `before`. */
+  /** Whether the version before it had another publisher. For formats without `before`. */
   readonly publisherChanged?: boolean | undefined;
   /** Name of the publisher, as the registry has it. */
   readonly publisher?: string | undefined;
@@ -36,12 +39,12 @@ export interface ArtifactFacts {
   readonly before?: readonly VersionBefore[] | undefined;
 }
 
-/** A version that was there before another one. */
+/** An earlier version of the same package. */
 export interface VersionBefore extends Pick<ArtifactFacts, 'installScripts' | 'provenance' | 'publisher'> {
   readonly version: string;
   /** Milliseconds since the epoch. */
   readonly publishedAt: number;
-  /** Clients move between the two without being asked: `^1.0.0`. */
+  /** Whether clients move between the two versions on their own: `^1.0.0`. */
   readonly sameBranch: boolean;
 }
 

@@ -9,7 +9,9 @@ export interface FreshnessRule {
   readonly freshFor: number;
   /** The ceiling for every policy: past it the upstream is asked again. An expired copy is kept until it is replaced. */
   readonly expireAfter: number;
-  /** What a request does that finds a refresh of its resource in flight: wait for it, take the kept copy, or go upstream itself. */
+  /**
+   * The reaction to a running refresh of the resource: wait for it, serve the cached copy, or ask the upstream as well.
+   */
   readonly busy: 'wait' | 'stale' | 'bypass';
   /** How long after it went stale a copy may be served while the upstream is failing. */
   readonly staleIfError: number;

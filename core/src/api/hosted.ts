@@ -4,7 +4,7 @@ import type { PackageCoordinates } from './coordinates.js';
 import type { Digest } from './digest.js';
 import type { Entry } from './entry-index.js';
 
-/** What the hooks of a hosted repository can look at. All of it is of this repository alone. */
+/** The view of one hosted repository that its hooks get. */
 export interface HostedContext {
   /** The URL of the repository as this client reaches it, without a trailing slash. */
   readonly baseUrl: string;
@@ -26,11 +26,11 @@ export interface ReceivedEntry {
   /** Headers that clients get with it, names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
-  /** What the protocol keeps of its own with the entry (JSON). */
+  /** The protocol's own data of the entry. JSON. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** That an entry is as it was read when the change was made up. */
+/** An entry's state at the time that a change was computed. */
 export interface Expectation {
   readonly key: string;
   /** Absent: there is no such entry. */
@@ -45,13 +45,13 @@ export interface HostedChange {
   readonly replace?: readonly ReceivedEntry[] | undefined;
   /** Keys of entries that are removed; one that is absent is passed over. */
   readonly remove?: readonly string[] | undefined;
-  /** What the change was made up from. When it is no longer so, the hook is called again, with what is so now. */
+  /** The state that the change was computed from. When it has changed, the hook is called again. */
   readonly expect?: readonly Expectation[] | undefined;
-  /** What the client is told. Absent: 201 for what is new, 200 for what was replaced, 204 for a delete. */
+  /** The reply to the client. Absent: 201 for a new entry, 200 for a replaced one, 204 for a delete. */
   readonly reply?: ChangeReply | undefined;
 }
 
-/** What a client is told of a change. */
+/** The reply to a change. */
 export interface ChangeReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -63,6 +63,6 @@ export interface ChangeReply {
 export interface SessionState {
   /** Unguessable, safe in a URL. */
   readonly id: string;
-  /** Bytes that are here. */
+  /** Bytes received so far. */
   readonly size: number;
 }

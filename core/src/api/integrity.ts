@@ -14,7 +14,7 @@ const HEX_LENGTH: Readonly<Record<IntegrityAlgorithm, number>> = {
   sha512: 128,
 };
 
-/** What the ecosystem promised about the bytes: an algorithm and the sum in lower-case hex. */
+/** A checksum that the ecosystem promises for the bytes, in lower-case hex. */
 export interface Integrity {
   readonly algorithm: IntegrityAlgorithm;
   readonly hex: string;

@@ -8,7 +8,7 @@ export interface StandardSchema<Output = unknown> {
   };
 }
 
-/** What a Standard Schema answers: the value, or everything that is wrong with it. */
+/** The result of a Standard Schema: the value, or every issue. */
 export type StandardResult<Output> =
   { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
 

@@ -1,8 +1,8 @@
-/** What the pipeline did with a request (architecture §4). */
+/** How the pipeline answered a request (architecture §4). */
 export type OutcomeName =
   'hit' | 'revalidated' | 'miss' | 'stale' | 'bypass' | 'denied' | 'failed' | 'local' | 'upload';
 
-/** What became of one request: the source of metrics, the access log and `Cache-Status` alike. */
+/** The outcome of one request, for metrics, the access log and `Cache-Status`. */
 export interface Outcome {
   readonly name: OutcomeName;
   readonly repository: string;

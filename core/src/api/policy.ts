@@ -4,13 +4,13 @@ import type { ArtifactFacts, FactName } from './facts.js';
 import type { Integrity } from './integrity.js';
 import type { ScanReport } from './scanner.js';
 
-/** What policy says, strongest first. */
+/** Actions, strongest first. */
 export const ACTIONS = ['deny', 'hold', 'hide', 'warn', 'allow'] as const;
 
-/** One of `ACTIONS`. `deny` and `hold` close every door, `hide` only leaves a version out of documents. */
+/** One of `ACTIONS`. `deny` and `hold` refuse the bytes too; `hide` only leaves a version out of documents. */
 export type PolicyAction = (typeof ACTIONS)[number];
 
-/** What is known when a decision is asked for. */
+/** The facts that a decision is based on. */
 export interface PolicyInput {
   /** `request`: before any byte of the artifact; `content`: its bytes are here and verified. */
   readonly stage: 'request' | 'content';
@@ -20,27 +20,27 @@ export interface PolicyInput {
   /** When its bytes were first stored here; absent when they are not. Milliseconds since the epoch. */
   readonly storedAt?: number | undefined;
   /**
-   * When a document that names it was first stored here, or its bytes were. Milliseconds since the epoch. `unknown`: it is a name for
-   * bytes that nobody has looked for yet, so nothing is said of its age.
+   * When its bytes, or a document that names it, were first stored here. Milliseconds since the epoch. `unknown`: a
+   * name for bytes that were never requested, so their age is unknown.
    */
   readonly firstSeenAt?: number | 'unknown' | undefined;
-  /** Absent as long as the bytes are not known. */
+  /** Absent until the bytes are known. */
   readonly digest?: Digest | undefined;
   /** Bytes. */
   readonly size?: number | undefined;
-  /** What the ecosystem promised about the bytes, for indicators by hash. */
+  /** Checksums that the ecosystem promises, for indicators by hash. */
   readonly integrity?: readonly Integrity[] | undefined;
-  /** What scanners said of these bytes; absent: nobody was asked yet. */
+  /** Reports of scanners on these bytes. Absent: none was requested yet. */
   readonly reports?: readonly ScanReport[] | undefined;
-  /** Scanners that were asked and could not say; what they cannot judge is not clean. */
+  /** Scanners that failed, or that cannot judge such bytes. Neither counts as clean. */
   readonly scanFailures?: readonly ScanFailure[] | undefined;
-  /** Who asks; absent where it is not known, and for documents, which are made for everybody. */
+  /** The caller's name. Absent for unknown callers and for documents, which are rendered for everybody. */
   readonly caller?: string | undefined;
   /** The time of the decision; milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** A scanner that could not say. */
+/** A scanner without a result. */
 export interface ScanFailure {
   readonly scanner: string;
   /** `unsupported`: it does not judge such things; `error`: it failed for good; `stale`: its database is too old. */
@@ -50,37 +50,37 @@ export interface ScanFailure {
 /** A rule that fired. */
 export interface FiredRule {
   readonly id: string;
-  /** What follows from it: `allow` for a rule that is only watched (mode `audit`) or that another one overrides. */
+  /** Its effect: `allow` for a rule that is only watched (mode `audit`) or that another one overrides. */
   readonly action: PolicyAction;
-  /** What would follow if it were enforced; only for one that is watched. */
+  /** Its effect if it were enforced. Only for a rule that is watched. */
   readonly wouldBe?: PolicyAction | undefined;
   /** For people; names no secret. */
   readonly reason: string;
   /** The advisories that made it fire. */
   readonly findings?: readonly string[] | undefined;
-  /** One of them says that it is hostile. */
+  /** Whether one of them marks it as malicious. */
   readonly malicious?: boolean | undefined;
 }
 
-/** What happens while the reports on new bytes are not here. */
+/** The treatment of new bytes whose reports are pending. */
 export interface FirstFetch {
-  /** `hold`: their client waits; `allow`: it is served meanwhile; `deny`: it is refused meanwhile. */
+  /** `hold`: the request waits; `allow`: the bytes are served meanwhile; `deny`: they are refused meanwhile. */
   readonly action: 'allow' | 'hold' | 'deny';
   /** How long `hold` waits, in milliseconds. */
   readonly deadline: number;
-  /** What follows when the reports are not here by then. `hold`: its client is told to come back. */
+  /** The action when the deadline passes without reports. `hold`: the client is told to retry. */
   readonly onTimeout: 'allow' | 'hold' | 'deny';
 }
 
-/** What policy said: the strongest action of all rules that fired, and those rules. No rule: `allow`. */
+/** A decision: the strongest action of all rules that fired, and those rules. `allow` when no rule fired. */
 export interface PolicyDecision {
   readonly action: PolicyAction;
   readonly rules: readonly FiredRule[];
   /** The exceptions that kept rules from firing. */
   readonly exceptions?: readonly string[] | undefined;
-  /** What it would be if every rule were enforced; absent when that is the same (modes `off` and `audit`). */
+  /** The action if every rule were enforced. Absent when it is the same (modes `off` and `audit`). */
   readonly wouldBe?: PolicyAction | undefined;
-  /** A rule waits for the reports of scanners: the decision stands only when they are here. */
+  /** Whether a rule waits for reports of scanners. The decision is final only once they are here. */
   readonly pending?: boolean | undefined;
   /** The next instant at which the decision can change by time alone; milliseconds since the epoch. Absent: never. */
   readonly nextChangeAt?: number | undefined;

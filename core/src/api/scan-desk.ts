@@ -3,25 +3,25 @@ import type { Digest } from './digest.js';
 import type { ScanFailure } from './policy.js';
 import type { ScanReport, ScanSubject } from './scanner.js';
 
-/** What all scanners that know the ecosystem of a subject said of it. */
+/** The reports of all scanners that know the ecosystem of a subject. */
 export interface ScanAnswer {
   readonly reports: readonly ScanReport[];
-  /** Those that could not say. */
+  /** Scanners without a result. */
   readonly failures: readonly ScanFailure[];
 }
 
-/** How much somebody wants an answer. */
+/** The urgency of a scan. */
 export interface ScanWish {
-  /** `waiting`: a client does not get it before, and mostly holds the line; `background`: nobody minds. */
+  /** `waiting`: a request waits for it; `background`: none does. */
   readonly priority: 'waiting' | 'background';
-  /** When it is of no more use; milliseconds since the epoch. Absent: never. */
+  /** When the result is no longer of use; milliseconds since the epoch. Absent: never. */
   readonly deadline?: number | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Kept bytes that some scanner says something against, or could not judge. */
+/** Stored bytes with findings, or that a scanner could not judge. */
 export interface ContentFinding {
-  /** Of their entry. */
+  /** The key of their entry. */
   readonly key: string;
   readonly coordinates: PackageCoordinates;
   readonly digest: Digest;
@@ -32,17 +32,17 @@ export interface ContentFinding {
   readonly answer: ScanAnswer;
 }
 
-/** Has content that is kept scanned, and knows what was said of it. Shared by all who ask for the same. */
+/** Has stored content scanned, and caches the reports. Shared by all requests for the same content. */
 export interface ScanDesk {
   /**
-   * What is in memory; `undefined`: ask. The same object as long as nothing has changed. Called for every request: quick,
-   * and does not throw.
+   * Returns the answer in memory; `undefined`: call `request`. The same object as long as nothing has changed. Called
+   * for every request: must be quick and must not throw.
    */
   peek(subject: ScanSubject): ScanAnswer | undefined;
   /**
-   * The answer of all scanners: what is stored, else by a scan.
-   * @throws EntrepotError `scan-unavailable` when there is none by the deadline; the reason of the signal when it is aborted.
-   * The scan goes on either way.
+   * Returns the stored reports of all scanners, else scans.
+   * @throws EntrepotError `scan-unavailable` when there is no report by the deadline; the signal's reason when it is
+   * aborted. The scan goes on either way.
    */
   request(subject: ScanSubject, wish: ScanWish): Promise<ScanAnswer>;
   /**
@@ -53,6 +53,9 @@ export interface ScanDesk {
     repository: string,
     name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>,
   ): Promise<readonly ContentFinding[]>;
-  /** Changes whenever `contents` could, of a name or of any. Called for every request: quick, and does not throw. */
+  /**
+   * A number that changes whenever `contents` may, for a name or for all. Called for every request: must be quick and
+   * must not throw.
+   */
   mark?(name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>): number;
 }

@@ -39,7 +39,7 @@ export interface Finding {
   readonly source: string;
 }
 
-/** What one scanner said about one subject. */
+/** A scanner's report on one subject. */
 export interface ScanReport {
   readonly scanner: string;
   /** The revision of the database that was asked. */
@@ -51,11 +51,11 @@ export interface ScanReport {
   readonly findings: readonly Finding[];
 }
 
-/** What is scanned. `content` is there only for scanners that need it. */
+/** The subject of a scan. `content` is there only for scanners that need it. */
 export interface ScanSubject {
   readonly coordinates: PackageCoordinates;
   readonly digest?: Digest | undefined;
-  /** What the ecosystem promised about its bytes, for indicators by hash. */
+  /** Checksums that the ecosystem promises, for indicators by hash. */
   readonly integrity?: readonly Integrity[] | undefined;
   readonly content?: Content | undefined;
   /** A file with the content, where the store has one. Read-only. */
@@ -63,9 +63,9 @@ export interface ScanSubject {
   /** Qualifiers of its package URL: for packages of a distribution `distro` (`debian-12`), `upstream` (the source) and `arch`. */
   readonly qualifiers?: Readonly<Record<string, string>> | undefined;
   /**
-   * Other bytes of its repository that it names, by digest: the manifests, configuration and layers of an image. As long as
-   * the scan runs. `undefined`: they are not to be had.
-   * @param mediaType what they are said to be, where that is said
+   * Reads other blobs of its repository that it names by digest: the manifests, configuration and layers of an image.
+   * Valid while the scan runs. `undefined`: not available.
+   * @param mediaType the media type that the reference gives, if it gives one
    */
   readonly part?: ((digest: Digest, mediaType?: string) => Promise<Content | undefined>) | undefined;
 }
@@ -88,43 +88,49 @@ export interface ScannerAnswer {
 
 /** Judges subjects by a database of advisories. */
 export interface Scanner {
-  /** Ecosystems (package URL types) that it knows. */
+  /** Ecosystems (package URL types) that it can judge. */
   readonly subjects: {
     readonly ecosystems: readonly string[];
-    /** Those of them whose content it needs (with `digest` and `part`) although it needs none of the others. */
+    /** Ecosystems whose content it needs (with `digest` and `part`), when it needs none of the others'. */
     readonly withContent?: readonly string[] | undefined;
   };
   readonly needs: 'coordinates' | 'content';
   /**
-   * @throws EntrepotError `scan-unavailable` when it cannot say, also for an ecosystem that it does not know and for
-   * content that it needs and did not get (both with the code `SCAN_UNSUPPORTED`): an empty report always means "looked and found nothing".
-   * Stops soon after `signal` is aborted, and then throws. Never changes the subject.
+   * Scans one subject. Never changes it, and throws soon after `signal` is aborted.
+   * @throws EntrepotError `scan-unavailable` when there is no result; with the code `SCAN_UNSUPPORTED` for an unknown
+   * ecosystem or missing content. An empty report always means "scanned, nothing found".
    */
   scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport>;
   /** Names the database in use; changes when its content does. */
   revision(): string;
   /**
-   * Several at once, where that is cheaper: one result a subject, in order; what could not be judged is its error.
-   * Absent: `scan` is called for each.
+   * Scans several subjects at once, where that is cheaper. Returns a report or an error for each, in order. Absent:
+   * `scan` is called for each.
    */
   scanAll?(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]>;
   /**
-   * What the database says of a version, from memory or a local index, within microseconds: cheap enough for every
-   * version of a document. `undefined`: it does not know the ecosystem, or cannot compare its versions. Without a version:
+   * Looks a version up in memory or in a local index, within microseconds: it is called for every version of a
+   * document. `undefined`: it does not know the ecosystem, or cannot compare its versions. Without a version it returns
    * every advisory of the name, so that `fixedIn` tells which versions fix something.
    */
   lookup?(coordinates: PackageCoordinates, integrity?: readonly Integrity[]): readonly Finding[] | undefined;
   /**
-   * Answers clients from the database, without any other server. `undefined`: it has no such API; the path is not found.
-   * Lets other work run between the parts of a long answer (`WorkTurns`): anybody may ask for much.
-   * @throws EntrepotError `scan-unavailable` when there is no database to ask
+   * Answers clients from the database, without any other server. `undefined`: it has no such API, and the path is not
+   * found. Yields between the parts of a long answer (`WorkTurns`), since any client may send a large request.
+   * @throws EntrepotError `scan-unavailable` when there is no database
    */
   answer?(question: ScannerQuestion): Promise<ScannerAnswer | undefined>;
-  /** Takes a newer database in use where there is one. @returns whose findings may differ now; `undefined`: it is not known. */
+  /**
+   * Switches to a newer database, if there is one.
+   * @returns packages whose findings may have changed; `undefined` when that is unknown
+   */
   update?(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined>;
-  /** For health and metrics: when the database was made; milliseconds since the epoch. */
+  /** When the database was made, for health and metrics; milliseconds since the epoch. */
   databaseDate?(): number | undefined;
-  /** @throws EntrepotError `scan-unavailable` when it could not scan now. */
+  /**
+   * Checks that a scan would work now.
+   * @throws EntrepotError `scan-unavailable`
+   */
   check(): Promise<void>;
   dispose?(): Promise<void>;
 }
