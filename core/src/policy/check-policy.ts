@@ -8,7 +8,7 @@ import { resolvePolicy } from './presets.js';
 import { parseSeverities, SEVERITIES } from './severities.js';
 import { isVersionPattern } from './version-order.js';
 
-/** What is wrong in a document. */
+/** One problem of a document. */
 export interface PolicyProblem {
   /** `rules[2].when.age.lt`; empty for the document as a whole. */
   readonly path: string;
@@ -25,7 +25,7 @@ const LONGEST_EXPRESSION = 2000;
 const DEEPEST = 12;
 
 /**
- * Every problem of a value that should be a `PolicyDocument`; none: it is one.
+ * Lists every problem of a value that should be a `PolicyDocument`. Empty when it is valid.
  * @param compileExpression absent: an expression is a problem
  */
 export function checkPolicy(value: unknown, compileExpression?: CompileExpression): readonly PolicyProblem[] {

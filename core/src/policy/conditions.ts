@@ -27,7 +27,7 @@ export interface Evidence {
 /** A condition that can be asked. */
 export interface CompiledCondition {
   test(subject: Subject): Truth;
-  /** Adds why it is so; asked only when it is. */
+  /** Adds the reasons. Called only when the condition holds. */
   explain(subject: Subject, evidence: Evidence): void;
 }
 
@@ -40,11 +40,10 @@ const FACT_WORDS = {
   publisherChanged: ['published by somebody else than before', 'same publisher as before'],
 } as const;
 
-/** What a condition is compiled with. */
 export interface Compilation {
   /** Absent only where the document has no expression. */
   readonly compileExpression: CompileExpression | undefined;
-  /** Takes down the facts that it looks at. */
+  /** Collects the facts that the condition reads. */
   readonly facts: Set<FactName>;
   /** How long the condition around it watches a version, in milliseconds. */
   readonly window?: number | undefined;

@@ -35,13 +35,13 @@ interface PlacedRule {
   readonly mode: PolicyMode;
 }
 
-/** What became of a rule. */
+/** The state of a rule after its evaluation. */
 interface Judgement extends Pick<RuleOutcome, 'state' | 'exceptions'>, Partial<Grounds> {}
 
 /** Why a rule fired, as a decision tells it. */
 type Grounds = Pick<FiredRule, 'reason' | 'findings' | 'malicious'>;
 
-/** A rule that did something, and what. */
+/** A rule with its judgement. */
 interface Outcome extends PlacedRule {
   readonly judgement: Judgement;
 }
@@ -251,7 +251,7 @@ function printEvidence({ reasons, findings }: Evidence, before: string): Grounds
     : { reason, findings: ids, ...(findings.some(isMalicious) && { malicious: true }) };
 }
 
-/** What follows from some outcomes, were they all enforced. */
+/** The result of some outcomes if all of them were enforced. */
 interface Settlement {
   readonly action: PolicyAction;
   readonly beaten: ReadonlySet<string>;
@@ -316,7 +316,7 @@ function effectOf({ action }: CompiledRule, { state }: Judgement): PolicyAction 
   return state === 'grace' ? 'warn' : 'allow';
 }
 
-/** The ids of the rules that those which fired beat. */
+/** The ids of rules that a fired rule overrides. */
 function overridden(outcomes: readonly Outcome[]): ReadonlySet<string> {
   let beaten: Set<string> | undefined;
   for (const { rule, judgement } of outcomes) {
@@ -328,7 +328,7 @@ function overridden(outcomes: readonly Outcome[]): ReadonlySet<string> {
 
 const NOTHING_BEATEN: ReadonlySet<string> = new Set();
 
-/** What `onScanFailure` says, as a rule. */
+/** The rule that `onScanFailure` stands for. */
 function scanFailureRule(action: PolicyAction): CompiledRule {
   const failures = ({ input }: Subject): readonly ScanFailure[] =>
     (input.scanFailures ?? []).filter(({ status }) => status !== 'unsupported');

@@ -1,7 +1,7 @@
 import type { PolicyAction } from '../api/policy.js';
 import type { Severity } from '../api/scanner.js';
 
-/** `off`: not looked at. `audit`: decided and recorded, but served. `enforce`: acted on. Weakest first. */
+/** `off`: not evaluated. `audit`: evaluated and recorded, but served. `enforce`: acted on. Weakest first. */
 export const POLICY_MODES = ['off', 'audit', 'enforce'] as const;
 
 /** One of `POLICY_MODES`. */
@@ -25,75 +25,80 @@ export type OneOrMore<T> = T | readonly T[];
 /** A policy as a file holds it: plain data, checked by `checkPolicy`. */
 export interface PolicyDocument {
   readonly version: 1;
-  /** Rules and defaults to start from: what stands in this document goes over them, rules by their id, key by key. */
+  /** Rules and defaults to start from. This document overrides them: rules by their id, defaults key by key. */
   readonly preset?: PresetName | undefined;
   /** Default: that of the preset, else `enforce`. */
   readonly mode?: PolicyMode | undefined;
   readonly defaults?: PolicyDefaults | undefined;
-  /** What is different in single repositories, by name. */
+  /** Settings of single repositories that differ, by name. */
   readonly repositories?: Readonly<Record<string, RepositoryPolicy>> | undefined;
   readonly rules?: readonly PolicyRule[] | undefined;
 }
 
-/** What holds where no rule says otherwise. */
+/** Settings that rules do not override. */
 export interface PolicyDefaults {
-  /** What follows when a scanner failed, or its database is too old. Default: `allow`. */
+  /** The action when a scanner failed, or its database is too old. Default: `allow`. */
   readonly onScanFailure?: FailureAction | undefined;
   readonly firstFetch?: FirstFetchRule | undefined;
-  /** The age of what has no date of its own. `first-seen` (default): since it was first seen here; `allow`: old enough; `deny`: too young. */
+  /**
+   * The age of a version without a date. `first-seen` (default): since it was first seen here; `allow`: old enough;
+   * `deny`: too young.
+   */
   readonly unknownDate?: 'first-seen' | 'allow' | 'deny' | undefined;
-  /** What an age is counted from: the date that the upstream claims (default), or when it was first seen here. */
+  /** The start of a version's age: the date that the upstream claims (default), or when it was first seen here. */
   readonly ageSource?: 'upstream' | 'first-seen' | undefined;
 }
 
-/** What a failed scan leads to. */
 export type FailureAction = 'allow' | 'warn' | 'hold' | 'deny';
 
-/** What happens to bytes that no scanner has judged yet, where a rule asks for their reports. */
+/** The treatment of bytes that no scanner has judged yet, where a rule needs their reports. */
 export interface FirstFetchRule {
-  /** `hold` (default): its client waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile. */
+  /**
+   * `hold` (default): the request waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused
+   * meanwhile.
+   */
   readonly action?: 'allow' | 'hold' | 'deny' | undefined;
   /** How long `hold` waits. Default: `25s`. */
   readonly deadline?: DurationText | undefined;
-  /** What follows when the reports are not here by then. Default: `allow`. */
+  /** The action when the deadline passes without reports. Default: `allow`. */
   readonly onTimeout?: 'allow' | 'hold' | 'deny' | undefined;
 }
 
-/** What is different in one repository. */
+/** Settings of one repository that differ from the document's. */
 export interface RepositoryPolicy {
   readonly mode?: PolicyMode | undefined;
   readonly onScanFailure?: FailureAction | undefined;
   readonly firstFetch?: FirstFetchRule | undefined;
 }
 
-/** One rule: where it looks, when it fires, and what follows. */
+/** One rule: its subjects, its condition and its action. */
 export interface PolicyRule {
   /** Lower-case letters, digits, `-`; unique. */
   readonly id: string;
-  /** What it is about. Absent: everything. */
+  /** The rule's subjects. Absent: everything. */
   readonly match?: RuleMatch | undefined;
   /** Absent: always. */
   readonly when?: Condition | undefined;
-  /** Does not fire when this is so. */
+  /** The rule does not fire when this holds. */
   readonly unless?: Condition | undefined;
-  /** Needed, but for a rule that goes over one of the preset. */
+  /** Required, except in a rule that overrides one of the preset. */
   readonly action?: PolicyAction | undefined;
   /** Default: `enforce`. The weakest of file, repository and rule counts. */
   readonly mode?: PolicyMode | undefined;
   /**
-   * How long what was kept before an advisory was published works on after that; meanwhile the rule warns. For rules on
-   * findings. Default: `0s`.
+   * How long versions that were stored before an advisory was published stay allowed after that; meanwhile the rule
+   * warns. For rules on findings. Default: `0s`.
    */
   readonly grace?: DurationText | { readonly kept: DurationText } | undefined;
-  /** Whether exceptions keep it from firing. Default: `allowed`; `two-approvers`: those that two people approved. */
+  /** Whether exceptions apply. Default: `allowed`. `two-approvers`: only those with two approvers. */
   readonly exceptions?: 'allowed' | 'two-approvers' | 'none' | undefined;
-  /** For `allow`: the ids of the rules that it beats. Without it, `allow` beats nothing. */
+  /** For `allow`: the ids of the rules that it overrides. Without it, `allow` overrides nothing. */
   readonly override?: readonly string[] | undefined;
-  /** For people; stands before what was found. */
+  /** For people; printed in front of the evidence. */
   readonly reason?: string | undefined;
 }
 
-/** What a rule is about: all of these at once, any entry of each. */
+/** The subjects of a rule. All keys must match, each by any of its entries. */
 export interface RuleMatch {
   /** Names, with `*` for any characters. */
   readonly repositories?: readonly string[] | undefined;
@@ -104,21 +109,21 @@ export interface RuleMatch {
   readonly purl?: readonly string[] | undefined;
   /** Versions: as they are (`1.2.3`, `*-rc.*`) or ranges of numbers with dots (`>=1.0.0 <1.4.2`). */
   readonly versions?: readonly string[] | undefined;
-  /** Package URLs that it is not about. */
+  /** Package URLs that do not match. */
   readonly except?: readonly string[] | undefined;
 }
 
-/** What has to be so: all of these at once. What is not known is neither so nor not so, also under `not`. */
+/** A condition. All keys must hold. A key on an unknown fact neither holds nor fails, also under `not`. */
 export interface Condition {
   readonly allOf?: readonly Condition[] | undefined;
   readonly anyOf?: readonly Condition[] | undefined;
   readonly not?: Condition | undefined;
-  /** An advisory says that it is hostile. */
+  /** Whether an advisory marks it as malicious. */
   readonly malicious?: boolean | undefined;
   readonly age?: { readonly lt?: DurationText | undefined; readonly gte?: DurationText | undefined } | undefined;
-  /** It has a finding like this. */
+  /** It has a finding that meets this. */
   readonly vuln?: VulnerabilityCondition | undefined;
-  /** It fixes an advisory of other versions. Needs a scanner that knows whole names. */
+  /** It fixes an advisory of other versions. Needs a scanner that can look up whole names. */
   readonly fixes?: { readonly severity: OneOrMore<string> } | undefined;
   readonly licenses?: LicenseCondition | undefined;
   readonly deprecated?: boolean | undefined;
@@ -129,7 +134,7 @@ export interface Condition {
   readonly exoticDependencies?: boolean | undefined;
   readonly newDependencies?: boolean | undefined;
   readonly provenance?: ProvenanceCondition | undefined;
-  /** What scanners said of the bytes. Known when they are here. */
+  /** The state of the scanners' reports. Known once the bytes are here. */
   readonly scan?: { readonly status: OneOrMore<ScanStatus> } | undefined;
   /** Of the bytes. */
   readonly size?: { readonly gt?: SizeText | undefined; readonly lte?: SizeText | undefined } | undefined;
@@ -137,7 +142,7 @@ export interface Condition {
   readonly cel?: string | undefined;
 }
 
-/** What one finding has to be: all of these at once. An empty one is any finding. */
+/** A condition on one finding. All keys must hold. An empty one holds for any finding. */
 export interface VulnerabilityCondition {
   /** A level (`high`), or all from one on (`>=high`, `<=low`). `unknown` only by name. */
   readonly severity?: OneOrMore<string> | undefined;
@@ -153,21 +158,24 @@ export interface VulnerabilityCondition {
   readonly anyOf?: readonly VulnerabilityCondition[] | undefined;
   readonly allOf?: readonly VulnerabilityCondition[] | undefined;
   readonly not?: VulnerabilityCondition | undefined;
-  /** Only at the top: there are more than so many of a severity; aliases count once, levels that are left out do not count. */
+  /**
+   * Only at the top level: more findings of a severity than this. Aliases count once; levels that are left out do not
+   * count.
+   */
   readonly counts?: Readonly<Partial<Record<Severity, number>>> | undefined;
 }
 
 /** SPDX identifiers, with `*` for any characters (`AGPL-*`). */
 export interface LicenseCondition {
-  /** It cannot be had without one of these. */
+  /** Every choice of its licences includes one of these. */
   readonly deny?: readonly string[] | undefined;
-  /** It cannot be had with these alone. */
+  /** No choice of its licences consists of these alone. */
   readonly allow?: readonly string[] | undefined;
-  /** It says nothing of its licence, or nothing that SPDX knows the form of. */
+  /** It states no licence, or none in a form that SPDX defines. */
   readonly unknown?: boolean | undefined;
 }
 
-/** On how a version says that it was published. */
+/** On a version's claim of how it was published. */
 export interface ProvenanceCondition {
   readonly level?: OneOrMore<'none' | 'attested' | 'trusted-publisher'> | undefined;
   readonly downgraded?: boolean | undefined;

@@ -1,20 +1,20 @@
-/** Somebody answers for it that rules do not apply to something, until a certain day. */
+/** An approved, temporary exception from rules. */
 export interface PolicyException {
   readonly id: string;
   readonly scope: ExceptionScope;
-  /** The ids of the rules that it is for. Absent: all. */
+  /** The ids of the rules that it applies to. Absent: all. */
   readonly rules?: readonly string[] | undefined;
   /** Advisories by any of their names: only findings of these groups are left out. Absent: the rules do not fire at all. */
   readonly advisories?: readonly string[] | undefined;
-  /** Who approved it; two different ones where a rule asks for two. */
+  /** The approvers; two different ones where a rule needs two. */
   readonly approvedBy: readonly string[];
-  /** Not in force from this instant on; milliseconds since the epoch. */
+  /** When it expires; milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** Whether it is in force until then. */
+  /** Whether it is in force until it expires. */
   readonly active: boolean;
 }
 
-/** What an exception is for: all of these at once, any entry of each. Absent: any. */
+/** The subjects of an exception. All keys must match, each by any of its entries. Absent: any. */
 export interface ExceptionScope {
   /** Names, with `*` for any characters. */
   readonly repositories?: readonly string[] | undefined;

@@ -7,14 +7,14 @@ import type { PolicyException } from './exception.js';
 
 export type { FirstFetch };
 
-/** A scanner that policy may ask while it decides. */
+/** A scanner that policy may query while it decides. */
 export interface PolicyScanner {
-  /** As in `ScanReport.scanner`: what it says by `lookup` stands in place of its kept reports. */
+  /** As in `ScanReport.scanner`: the results of `lookup` replace its stored reports. */
   readonly id: string;
   readonly scanner: Pick<Scanner, 'subjects' | 'lookup' | 'revision'>;
 }
 
-/** What an expression sees. A fact that is not known is `false`, `''` or empty; `known` names those that are. */
+/** The variables of an expression. An unknown fact is `false`, `''` or empty; `known` lists the known ones. */
 export interface ExpressionScope extends Record<FactName, unknown> {
   readonly purl: PackageCoordinates & { readonly version: string };
   readonly repository: PolicyInput['repository'];
@@ -26,35 +26,39 @@ export interface ExpressionScope extends Record<FactName, unknown> {
 
 /**
  * Compiles an expression. The result is pure and bounded.
- * @throws Error when it does not parse; its message is shown to who wrote it
+ * @throws Error when it does not parse; its message is shown to the author
  */
 export type CompileExpression = (text: string) => (scope: ExpressionScope) => boolean;
 
-/** What a policy is made from. */
 export interface PolicyOptions {
-  /** Is checked again. */
+  /** Validated again. */
   readonly document: PolicyDocument;
-  /** Those whose `lookup` is asked, and those whose reports are waited for. */
+  /** Scanners whose `lookup` is called, or whose reports are waited for. */
   readonly scanners?: readonly PolicyScanner[] | undefined;
-  /** Called often: gives the same array as long as nothing has changed. */
+  /** Called often. Must return the same array as long as nothing has changed. */
   readonly exceptions?: (() => readonly PolicyException[]) | undefined;
   /** Absent: expressions are a problem of the document. */
   readonly compileExpression?: CompileExpression | undefined;
 }
 
-/** What became of one rule in a decision. */
+/** The outcome of one rule in a decision. */
 export interface RuleOutcome {
   readonly id: string;
   readonly action: PolicyAction;
   /** The weakest of file, repository and rule. */
   readonly mode: PolicyMode;
   /**
-   * `fired`; `silent`: it is not so; `unknown`: a fact that it needs is not known; `pending`: it waits for the bytes or their reports;
-   * `unmatched`: it is not about this; `excepted`, `grace`, `overridden`: it would have fired, but for this; `off`.
+   * - `fired`;
+   * - `silent`: its condition does not hold;
+   * - `unknown`: it needs an unknown fact;
+   * - `pending`: it needs the bytes or their reports;
+   * - `unmatched`: it is not about this subject;
+   * - `excepted`, `grace`, `overridden`: it holds, but one of these applies;
+   * - `off`.
    */
   readonly state:
     'fired' | 'silent' | 'unknown' | 'pending' | 'unmatched' | 'excepted' | 'grace' | 'overridden' | 'off';
-  /** Why; for states in which it fired or would have. */
+  /** The evidence, for states in which the condition holds. */
   readonly reason?: string | undefined;
   readonly findings?: readonly string[] | undefined;
   readonly exceptions?: readonly string[] | undefined;
@@ -62,9 +66,9 @@ export interface RuleOutcome {
 
 /** A policy from a document. */
 export interface Policy extends PolicyEngine {
-  /** The document with its preset: what is in force. */
+  /** The document merged with its preset. */
   readonly document: PolicyDocument;
-  /** What became of every rule, in the order of the document. */
+  /** Computes the outcome of every rule, in the order of the document. */
   explain(input: PolicyInput): readonly RuleOutcome[];
   /** For a decision that is `pending` at the stage `content`. */
   firstFetch(repository: string): FirstFetch;

@@ -7,33 +7,33 @@ import type { PolicyDefaults, ScanStatus } from './document.js';
 import type { ExpressionScope, PolicyScanner } from './policy.js';
 import { isTruth, truth, type Truth } from './truth.js';
 
-/** The longest time that a date can tell, in milliseconds. */
+/** The last instant that a `Date` can hold, in milliseconds since the epoch. */
 const LAST_INSTANT = 8.64e15;
 
-/** What scanners say. */
+/** Results of the scanners. */
 interface Findings {
   readonly findings: readonly Finding[];
-  /** Some scanner looked. */
+  /** Whether some scanner has judged it. */
   readonly answered: boolean;
-  /** Some scanner that knows the ecosystem will look once the bytes are here. */
+  /** Whether some scanner that knows the ecosystem still needs the bytes. */
   readonly awaited: boolean;
   readonly absence: Truth;
 }
 
-/** Judges a version that was there before. `admitted` goes from one to the next. */
+/** Judges an earlier version. `admitted` caches the results for the others. */
 export type JudgeBefore = (input: PolicyInput, admitted: Map<string, boolean>) => PolicyDecision;
 
-/** What is decided on: an input, and what has been found out about it so far. */
+/** The subject of a decision: an input, and all that was derived from it so far. */
 export class Subject {
   readonly input: PolicyInput;
-  /** An expression failed in the present rule; once that is evaluated: it fires for this alone. */
+  /** Whether an expression failed in the current rule, which then fires for that reason. */
   expressionFailed = false;
-  /** The next instant after `input.now` at which something may be otherwise. */
+  /** The next instant after `input.now` at which the decision may change. */
   nextChangeAt: number | undefined;
   readonly #scanners: readonly PolicyScanner[];
   readonly #defaults: PolicyDefaults;
   readonly #judge: JudgeBefore;
-  /** Whether versions before it are let in. */
+  /** Whether earlier versions are allowed, by version. */
   readonly #admitted: Map<string, boolean>;
   #known: Findings | undefined;
   #leftOut: ((finding: Finding) => boolean) | undefined;
@@ -41,8 +41,8 @@ export class Subject {
   #scope: ExpressionScope | undefined;
 
   /**
-   * @param judge judges a version before
-   * @param admitted what was found out about those: by a subject that is one of them, for the others
+   * @param judge judges an earlier version
+   * @param admitted results for earlier versions, shared by a subject that is one of them
    */
   constructor(
     input: PolicyInput,
@@ -66,12 +66,12 @@ export class Subject {
     return (this.#counted ??= findings.filter((finding) => !leftOut(finding)));
   }
 
-  /** What it means that no finding is of some kind: `no` only where somebody looked, and looked at all of it. */
+  /** The truth of "no finding matches": `no` only where scanners have judged all of it. */
   get absence(): Truth {
     return this.#whatScannersSay().absence;
   }
 
-  /** Evaluates as if some findings were not there. `undefined`: all are. */
+  /** Ignores findings from now on. `undefined`: none. */
   leaveOut(leftOut: ((finding: Finding) => boolean) | undefined): void {
     if (leftOut === this.#leftOut) return;
     this.#leftOut = leftOut;
@@ -79,13 +79,13 @@ export class Subject {
     this.#scope = undefined;
   }
 
-  /** Takes down an instant at which something may be otherwise. */
+  /** Notes an instant at which the decision may change. */
   note(at: number): void {
     if (!(at > this.input.now) || at > LAST_INSTANT) return;
     if (this.nextChangeAt === undefined || at < this.nextChangeAt) this.nextChangeAt = at;
   }
 
-  /** It is a name as a whole, not one of its versions or parts: documents are asked for by it. */
+  /** Whether it is a name as a whole, not one of its versions or parts. Requests for documents have such subjects. */
   get isName(): boolean {
     const { input } = this;
     const { coordinates, stage, storedAt } = input;
@@ -94,8 +94,8 @@ export class Subject {
   }
 
   /**
-   * When its age began; infinite: always old enough, or never; not a number: it cannot be said. `undefined`: this is the first
-   * that is known of it.
+   * The start of its age. Infinite: always or never old enough. `NaN`: unknown. `undefined`: it is seen for the first
+   * time.
    */
   ageStart(): number | undefined {
     const { storedAt } = this.input;
@@ -152,14 +152,14 @@ export class Subject {
     return isAdmitted;
   }
 
-  /** When the ecosystem says that it was released, where that is what its age is counted from. */
+  /** The date of release that the ecosystem claims, where its age counts from that. */
   releasedAt(): number | undefined {
     const { publishedAt } = this.input.facts;
     if (this.#defaults.ageSource === 'first-seen' || publishedAt === undefined) return undefined;
     return Math.abs(publishedAt) <= LAST_INSTANT ? publishedAt : undefined;
   }
 
-  /** The states of the reports on it. `undecided`: there will be others once its bytes are here. */
+  /** The states of the reports on it. `undecided`: the bytes will bring others. */
   scanStates(): { readonly states: ReadonlySet<ScanStatus>; readonly undecided: boolean } {
     const { reports = [], scanFailures = [], stage, storedAt } = this.input;
     const { findings, answered, awaited } = this.#whatScannersSay();
@@ -172,7 +172,7 @@ export class Subject {
     return { states, undecided };
   }
 
-  /** What an expression sees. */
+  /** The variables of expressions. */
   scope(): ExpressionScope {
     if (this.#scope !== undefined) return this.#scope;
     const { facts, coordinates, repository, size = 0 } = this.input;
@@ -202,7 +202,7 @@ export class Subject {
     return this.#scope;
   }
 
-  /** The changes from what was there before, as facts. */
+  /** Changes from earlier versions, as facts. */
   #changes(): { readonly [Name in Change]?: boolean | undefined } {
     const isSo = (change: Change): boolean | undefined => {
       const value = this.changed(change, 0);
@@ -242,7 +242,7 @@ export class Subject {
     return { findings, answered, awaited, absence: partial || !answered ? truth.unknown : truth.no };
   }
 
-  /** What databases say of all versions of the name; `undefined` when none knows it. */
+  /** Looks up the advisories of all versions of the name. `undefined` when no scanner knows it. */
   advisoriesOfName(): readonly Finding[] | undefined {
     const { ecosystem, name } = this.input.coordinates;
     const answers = this.#scanners.map(({ scanner }) => ask(scanner, { ecosystem, name }));
@@ -250,7 +250,7 @@ export class Subject {
   }
 }
 
-/** What a scanner says at once; one that breaks says nothing. */
+/** Looks a version up. A scanner that throws knows nothing. */
 function ask(
   scanner: PolicyScanner['scanner'],
   coordinates: PackageCoordinates,
