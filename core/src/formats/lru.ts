@@ -50,7 +50,7 @@ export class Lru<Value> {
     return this.#weight;
   }
 
-  /** The value of `key`, which is then the last to leave. */
+  /** The value of `key`, which becomes the most recently used. */
   get(key: string): Value | undefined {
     const node = this.#nodes.get(key);
     if (node === undefined) return undefined;
@@ -61,7 +61,7 @@ export class Lru<Value> {
     return node.value;
   }
 
-  /** What is held, from the oldest to the newest. */
+  /** Yields all entries, the least recently used first. */
   *entries(): Generator<readonly [key: string, value: Value], void, undefined> {
     for (let node = this.#ends.newer; node !== this.#ends; node = node.newer) yield [node.key, node.value];
   }

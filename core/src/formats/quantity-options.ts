@@ -1,23 +1,22 @@
 import { parseDuration, parseSize, printDuration, printSize } from './quantities.js';
 
-/** Where a schema is told what is wrong with a value: the context of zod's `transform`, and of others like it. */
+/** Collects the issues of a value: the context of zod's `transform`, and of similar libraries. */
 export interface IssueContext {
   addIssue(issue: { readonly code: 'custom'; readonly message: string }): void;
 }
 
-/** How an option is read that stands for a number. */
+/** An option that stands for a number. */
 export interface QuantityOption {
-  /** What is said of a value that is none. */
+  /** The message for an invalid value. */
   readonly expected: string;
-  /** The number that `value` means. For the `transform` of a schema; what is none becomes an issue. */
+  /** Parses `value`, for the `transform` of a schema. An invalid value becomes an issue. */
   readonly read: (value: string | number, context: IssueContext) => number;
 }
 
-/** What an option may be. */
 export interface QuantityLimits {
   readonly least?: number | undefined;
   readonly most?: number | undefined;
-  /** Whether it may be `forever` or `unlimited`: `Infinity`. */
+  /** Whether `forever` or `unlimited` is allowed: `Infinity`. */
   readonly endless?: boolean | undefined;
 }
 

@@ -7,7 +7,6 @@ export interface TarFile {
   readonly size: number;
 }
 
-/** What is read of an archive at most. */
 export interface TarLimits {
   /** Files and folders. */
   readonly files: number;
@@ -17,7 +16,7 @@ export interface TarLimits {
   readonly bytes: number;
 }
 
-/** A tar archive that is none, that has more than it may, or that two readers could read differently. */
+/** The archive is malformed, exceeds the limits, or could be read differently by two readers. */
 export class TarError extends Error {
   override readonly name = 'TarError';
 }

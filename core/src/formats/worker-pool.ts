@@ -4,7 +4,7 @@ import { Limiter } from './limiter.js';
 /** Answers the tasks of one thread, one after the other. */
 export type Answering<Task, Answer> = (task: Task) => Answer | Promise<Answer>;
 
-/** What threads may take. */
+/** Limits of the threads. */
 export interface WorkerPoolOptions {
   /** Threads at a time. */
   readonly most: number;

@@ -22,7 +22,7 @@ export interface BlobStoreFixture {
   close?(): Promise<void>;
 }
 
-/** What a driver can do besides the contract. Each is off unless it is named. */
+/** Optional features of a driver. Each is off by default. */
 export interface BlobStoreCapabilities {
   readonly signedUrl?: boolean;
   readonly pathOf?: boolean;

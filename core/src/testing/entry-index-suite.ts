@@ -18,7 +18,7 @@ export interface EntryIndexFixture {
   close?(): Promise<void>;
 }
 
-/** What a driver can do besides the contract. Each is off unless it is named. */
+/** Optional features of a driver. Each is off by default. */
 export interface EntryIndexCapabilities {
   readonly lastAccess?: boolean;
   readonly replicas?: boolean;

@@ -4,14 +4,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { Gate } from './gate.js';
 
-/** What goes wrong with a reply. `times`: only with the first so many requests; absent: always. Sizes are bytes of the body. */
+/** A fault of a reply. `times` limits it to the first requests; absent: always. Sizes are bytes of the body. */
 export type Fault = { readonly times?: number } & (
   | {
       /**
-       * `truncate`: the whole `Content-Length` is announced, the connection ends after `after` bytes;
-       * `end-chunked-early`: a chunked body without its last chunk;
-       * `reset`: as `truncate`, but the connection is reset (RST);
-       * `stall`: after `after` bytes nothing more comes, and the connection stays open.
+       * - `truncate`: sends the full `Content-Length`, and ends the connection after `after` bytes;
+       * - `end-chunked-early`: sends a chunked body without its last chunk;
+       * - `reset`: as `truncate`, but resets the connection (RST);
+       * - `stall`: sends nothing after `after` bytes, and leaves the connection open.
        */
       readonly kind: 'truncate' | 'end-chunked-early' | 'reset' | 'stall';
       readonly after: number;
@@ -20,21 +20,21 @@ export type Fault = { readonly times?: number } & (
   | { readonly kind: 'wrong-length'; readonly length: number }
   /** Resets the connection instead of answering. */
   | { readonly kind: 'reset-before-head' }
-  /** Other bytes, as many. */
+  /** Sends other bytes of the same length. */
   | { readonly kind: 'wrong-bytes' }
-  /** 200 with a page of HTML, as the login page of a hotel network does it. */
+  /** Sends 200 with an HTML page, as a captive portal does. */
   | { readonly kind: 'captive-portal' }
-  /** `Content-Encoding: gzip` that nobody asked for. */
+  /** Sends `Content-Encoding: gzip`, which the client does not accept. */
   | { readonly kind: 'gzip' }
-  /** A chunked body that never ends. It waits while the reader does. */
+  /** Sends a chunked body without end, at the reader's pace. */
   | { readonly kind: 'endless' }
-  /** 302 to itself. */
+  /** Redirects to itself with 302. */
   | { readonly kind: 'redirect-loop' }
-  /** Another status; `retryAfter` is the header as it is sent. */
+  /** Sends another status; `retryAfter` is the header's value. */
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: string }
 );
 
-/** What an upstream has under a path. */
+/** An upstream's reply for a path. */
 export interface Fixture {
   /** Text is sent as UTF-8. Default: empty. */
   readonly body?: string | Uint8Array;
@@ -43,7 +43,7 @@ export interface Fixture {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** `Content-Type`. Default: none is sent. */
   readonly mediaType?: string;
-  /** As it is sent, quotes included. Conditional requests are answered by it. */
+  /** The `ETag` with its quotes. Conditional requests are answered by it. */
   readonly etag?: string;
   /** An HTTP date. Conditional requests are answered by it. */
   readonly lastModified?: string;

@@ -3,7 +3,6 @@ import { packageUrl } from '../api/coordinates.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
 
-/** What a `FixedScanner` knows. */
 export interface FixedScannerOptions {
   /** Default: `npm` and `generic`. */
   readonly ecosystems?: readonly string[];

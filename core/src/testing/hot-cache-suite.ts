@@ -14,7 +14,7 @@ export interface HotCacheFixture {
   close?(): Promise<void>;
 }
 
-/** What a driver can do in a test. Each is off unless it is named. */
+/** Abilities of the fixture. Each is off by default. */
 export interface HotCacheCapabilities {
   readonly clock?: boolean;
   readonly outage?: boolean;

@@ -12,11 +12,10 @@ export interface PolicyFixture {
   close?(): Promise<void>;
 }
 
-/** What is checked besides the contract. */
 export interface PolicySuiteOptions {
-  /** Inputs that the rules under test care about, besides those that the suite makes up. */
+  /** Inputs for the rules under test, besides the suite's own. */
   readonly inputs?: readonly PolicyInput[];
-  /** Off unless it is named. */
+  /** Whether the fixture has `change`. Off by default. */
   readonly change?: boolean;
 }
 

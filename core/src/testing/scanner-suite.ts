@@ -20,7 +20,7 @@ export interface ScannerFixture {
   close?(): Promise<void>;
 }
 
-/** What can be arranged in a test. Each is off unless it is named. */
+/** Abilities of the fixture and the scanner. Each is off by default. */
 export interface ScannerCapabilities {
   readonly outage?: boolean;
   readonly change?: boolean;

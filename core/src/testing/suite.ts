@@ -20,7 +20,7 @@ export interface SuiteRunner {
 /** A conformance suite: one of the `…Suite` functions of this package, or one with their shape. */
 export type Suite<Factory, Options> = (runner: SuiteRunner, factory: Factory, options?: Options) => void;
 
-/** What a suite found. */
+/** The results of a suite. */
 export interface SuiteReport {
   /** The names of the checks that passed. */
   readonly passed: readonly string[];
@@ -146,7 +146,7 @@ export async function assertFails(work: Promise<unknown>, kind: ErrorKind, what:
   return error as EntrepotError;
 }
 
-/** What `work` rejects with; `undefined` when it does not. */
+/** The reason that `work` rejects with; `undefined` when it resolves. */
 export async function failureOf(work: Promise<unknown>): Promise<unknown> {
   try {
     await work;

@@ -1,10 +1,9 @@
-/** What a test puts into an archive. */
 export interface TarMember {
   readonly name: string;
   readonly content?: string | Uint8Array;
   /** The type flag; `0` when left out. */
   readonly type?: string;
-  /** The size that the header claims, when it lies. */
+  /** A false size in the header. */
   readonly size?: number;
   /** GNU's magic in place of POSIX's. */
   readonly gnu?: boolean;

@@ -17,7 +17,7 @@ export interface TransportWaits {
   readonly idleTimeout?: number;
 }
 
-/** What the factory can arrange. Each is off unless it is named. */
+/** Abilities of the factory. Each is off by default. */
 export interface TransportCapabilities {
   /** Whether the factory honours the waits that it is given. */
   readonly timeouts?: boolean;

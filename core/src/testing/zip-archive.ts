@@ -4,7 +4,7 @@ import { crc32, deflateRawSync } from 'node:zlib';
 export interface ZipMember {
   readonly name: string;
   readonly content: string | Uint8Array;
-  /** What the directory says of its size, where that is a lie. */
+  /** A false size in the central directory. */
   readonly claimed?: number;
 }
 

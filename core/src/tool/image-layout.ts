@@ -106,7 +106,7 @@ function parse(bytes: Uint8Array): Manifest {
   }
 }
 
-/** What the document says of itself counts: some upstreams serve manifests as plain JSON. */
+/** Prefers the media type in the document: some upstreams serve manifests as plain JSON. */
 function mediaTypeOf({ mediaType }: Manifest, content: Content): string {
   return typeof mediaType === 'string' ? mediaType : content.mediaType;
 }

@@ -12,11 +12,11 @@ export interface ToolRun {
   /** The whole environment: nothing of this process's is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** The most that it may print, in bytes. */
+  /** The largest output, in bytes. */
   readonly largestOutput: number;
 }
 
-/** What a run printed. */
+/** The output of a run. */
 export interface ToolOutput {
   /** -1 where a signal ended it. */
   readonly code: number;
@@ -25,7 +25,7 @@ export interface ToolOutput {
   readonly stderr: string;
 }
 
-/** Why a run has no output: the program is not to be had, or it printed too much. The message names the program only. */
+/** A run without output: the program is missing, or it printed too much. The message names the program only. */
 export class ToolFailure extends Error {
   readonly reason: 'missing' | 'output';
 

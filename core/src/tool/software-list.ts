@@ -26,7 +26,6 @@ export function subjectUrl(subject: ScanSubject): string {
   return `${packageUrl({ ...coordinates, name })}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`;
 }
 
-/** What a property of a component says. */
 export interface ComponentProperty {
   readonly name: string;
   readonly value: string;
@@ -35,7 +34,7 @@ export interface ComponentProperty {
 /** How a list is written for one tool. */
 export interface SoftwareListOptions {
   readonly distribution?: Distribution | undefined;
-  /** What the tool wants to know of a package beyond its URL. */
+  /** Properties of a package that the tool needs besides its URL. */
   propertiesOf?(subject: ScanSubject): readonly ComponentProperty[];
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runTool, type ToolOutput } from './run-tool.js';
 
-/** What a tool that may use the network gets of the environment of this process. */
+/** Environment variables of this process that tools with network access inherit. */
 const NETWORK = [
   'HTTP_PROXY',
   'HTTPS_PROXY',
@@ -17,10 +17,10 @@ const NETWORK = [
   'SSL_CERT_DIR',
 ];
 
-/** What a run in a place may have beyond an empty environment. */
+/** Settings of a run, whose environment is otherwise empty. */
 export interface PlaceRun {
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** It may reach the network: it is told of proxies and certificates. */
+  /** Whether it may use the network. It then gets the settings of proxies and certificates. */
   readonly network?: boolean | undefined;
   readonly signal: AbortSignal;
   /** Bytes. */

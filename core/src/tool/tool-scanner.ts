@@ -35,23 +35,31 @@ export interface ToolContext {
   readonly signal: AbortSignal;
 }
 
-/** What a tool said of an image. `covered`: `none`, it has not recognised anything that it could judge. */
+/** A tool's result on an image. `covered` is `none` when the tool recognised nothing that it can judge. */
 export interface ImageJudgement {
   readonly covered: 'full' | 'partial' | 'none';
   readonly findings: readonly Finding[];
 }
 
-/** A scanner that is a program of others. What `createToolScanner` needs to know of it. */
+/** An external program that scans, as `createToolScanner` needs it. */
 export interface ScannerTool {
   /** Names the scanner in reports. */
   readonly id: string;
-  /** Package URL types whose packages it judges by name and version. What it lists and never finds anything in is none of them. */
+  /**
+   * Package URL types whose packages it judges by name and version. Leave out types that it lists but has no advisories
+   * for.
+   */
   readonly ecosystems: readonly string[];
-  /** @throws when there is none, or none that it can use */
+  /**
+   * Reads the version of the database.
+   * @throws when there is none, or none that the tool can use
+   */
   database(context: ToolContext): Promise<ToolDatabase>;
-  /** The groups in which `subjects` can be judged together. Left out are those that it cannot judge. Default: one group. */
+  /**
+   * Splits `subjects` into groups that can be judged together, without those that it cannot judge. Default: one group.
+   */
   group?(subjects: readonly ScanSubject[]): readonly (readonly ScanSubject[])[];
-  /** What it found in each of `subjects`, in order; `undefined`: it has not looked at it. */
+  /** The findings for each of `subjects`, in order; `undefined` for one that it did not examine. */
   judge(subjects: readonly ScanSubject[], context: ToolContext): Promise<readonly (readonly Finding[] | undefined)[]>;
   /** Judges the image in `layout`, a folder with an OCI image layout. */
   judgeImage(layout: string, context: ToolContext): Promise<ImageJudgement>;
@@ -244,8 +252,8 @@ class ToolScanner implements Scanner {
   }
 
   /**
-   * What the tool says, without what it stumbles over: when it fails, each half is tried, and so on in the half that failed.
-   * When both do, it is not one of the subjects, or too many of them are.
+   * Judges `subjects` apart from those that make the tool fail: when a group fails, each half is tried, and so on in
+   * the half that failed. When both halves fail, the cause is not a single subject, and the search ends.
    */
   async #judgeApart(
     subjects: readonly ScanSubject[],
@@ -311,8 +319,8 @@ function asFailure(id: string, error: unknown): EntrepotError {
 }
 
 /**
- * What a run of a tool printed, as JSON.
- * @throws EntrepotError `scan-unavailable` with the code `SCAN_FAILED` when the run failed, or printed something else
+ * Parses the output of a run as JSON.
+ * @throws EntrepotError `scan-unavailable` with the code `SCAN_FAILED` when the run failed or its output is not JSON
  */
 export function toolJson(id: string, { code, stdout, stderr }: ToolOutput): object {
   // The complaints are for the log: they may name files of this machine.

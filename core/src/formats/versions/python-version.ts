@@ -16,10 +16,10 @@ const VERSION =
   /^v?(?:(?<epoch>\d+)!)?(?<release>\d+(?:\.\d+)*)(?:[-_.]?(?<pre>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?<preNumber>\d*))?(?:-(?<implicitPost>\d+)|[-_.]?(?<post>post|rev|r)[-_.]?(?<postNumber>\d*))?(?:[-_.]?(?<dev>dev)[-_.]?(?<devNumber>\d*))?(?:\+(?<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?$/i;
 
 const PHASES: Readonly<Record<string, string>> = { alpha: 'a', beta: 'b', c: 'rc', pre: 'rc', preview: 'rc' };
-/** No version is longer; the expression above never sees more. */
+/** The longest version. It bounds the time that the expression above takes. */
 const LONGEST = 200;
 
-/** What most versions look like: release numbers alone, in the normal form. */
+/** The form of most versions: release numbers alone, normalised. */
 const PLAIN = /^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*$/;
 
 /** A version in any of the spellings that PEP 440 takes for it; `undefined` when the text is none. */

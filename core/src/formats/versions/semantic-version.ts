@@ -8,7 +8,7 @@ export interface SemanticVersion {
 }
 
 const PARTIAL = /^[vV=]?\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?(.*)$/s;
-/** What stands behind three numbers without a `-` is a prerelease in the loose reading (`1.2.3beta`). */
+/** Behind three numbers, text without a `-` is a prerelease too in the loose reading (`1.2.3beta`). */
 const SUFFIX = /^(?:-?([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 
 /** Precedence (semver.org §11): below zero when `one` comes before `other`. Numbers that are missing are zero. */
