@@ -13,9 +13,11 @@ const PATHS = [
   'example.com/one/@v/v1.0.0.info',
   'example.com/one/@v/v1.0.0.mod',
   'example.com/one/@v/v1.0.0.zip',
+  'example.com/one/@v/v1.1.0.zip',
   'example.com/%21upper/%21foo/@v/v1.1.0-%21r%21c1.zip',
   'sumdb/sumdb.test/latest',
   'sumdb/sumdb.test/lookup/example.com/one@v1.0.0',
+  'sumdb/sumdb.test/lookup/example.com/one@v1.1.0',
   'sumdb/sumdb.test/lookup/example.com/%21upper/%21foo@v1.1.0-%21r%21c1',
   ...[0, 1, 2].map((index) => `sumdb/sumdb.test/tile/8/0/00${index}`),
   `sumdb/sumdb.test/tile/8/0/003.p/${database.size - 768}`,
@@ -35,6 +37,7 @@ const cases: readonly ProtocolCase[] = [
   { request: '/example.com/one/@v/v1.0.0.info', resource: { kind: 'artifact', class: 'info' }, status: 200 },
   { request: '/example.com/one/@v/v1.0.0.mod', resource: { kind: 'artifact', class: 'mod' }, status: 200 },
   { request: '/example.com/one/@v/v1.0.0.zip', resource: { kind: 'artifact', class: 'zip' }, status: 200 },
+  { request: '/example.com/one/@v/v1.1.0.zip', resource: { kind: 'artifact', class: 'zip' }, status: 200 },
   {
     request: '/example.com/%21upper/!foo/@v/v1.1.0-%21r!c1.zip',
     resource: {
@@ -71,7 +74,12 @@ protocolSuite(
     options: { sumdb: database.verifierKey, unverified: ['corp.example.com'], private: ['hidden.example.com'] },
     fixtures,
     cases,
+    links: 'none',
+    mentions: (body, mediaType) =>
+      mediaType === 'application/json'
+        ? [(JSON.parse(body) as { Version: string }).Version]
+        : body.split('\n').filter((line) => /^v[^ ]+$/.test(line)),
   },
-  // Documents name no URLs.
-  { rewriting: false },
+  // Versions are only dated where a rule looks at dates: policy.test.ts.
+  { dates: false },
 );
