@@ -4,14 +4,16 @@ import type { ArtifactDescription, Content, Descriptions, Integrity, IntegrityAl
 import { keySegment, readPath } from './path.js';
 import type { FilePath } from './path.js';
 
-/** Where the sums of a file are kept upstream. */
+/** The upstream file with the checksums of a file. */
 export interface Sidecar {
-  /** `suffix`: beside the file, its name and `name`; `directory`: `name` in the file's directory; `root`: `name` at the root. */
+  /**
+   * `suffix`: the file's own path and `name`; `directory`: `name` in the file's directory; `root`: `name` at the root.
+   */
   readonly at: 'suffix' | 'directory' | 'root';
   readonly name: string;
 }
 
-/** What a rule says of the bytes that it matches. */
+/** The checksum of the files that a rule matches. */
 export type ChecksumRule =
   | { readonly kind: 'pinned'; readonly integrity: readonly Integrity[] }
   | { readonly kind: 'sidecar'; readonly sidecar: Sidecar; readonly required: boolean };
@@ -19,7 +21,7 @@ export type ChecksumRule =
 /** One line of a sum file. */
 export interface Sum {
   readonly integrity: Integrity;
-  /** As the file has it; absent where it is the sum alone. */
+  /** The name as written; absent where the line is the sum alone. */
   readonly name?: string | undefined;
 }
 
@@ -78,9 +80,10 @@ export function isSumList({ segments, directory }: FilePath, { at, name }: Sidec
 }
 
 /**
- * What the sum file with the key `key` says, by the keys of the files.
- * @param sidecars all that the rules name
- * @throws EntrepotError `upstream-unavailable` when there is no sum in it (an error page, a captive portal), `too-large` past 4 MiB.
+ * Reads the sum file with the key `key`: the sums by the keys of their files.
+ * @param sidecars the sidecars of all rules
+ * @throws EntrepotError `upstream-unavailable` when it holds no sum (an error page, a captive portal); `too-large` past
+ * 4 MiB
  */
 export async function describeSums(key: string, sidecars: readonly Sidecar[], content: Content): Promise<Descriptions> {
   const [path, query] = splitKey(key);

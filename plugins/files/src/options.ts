@@ -37,7 +37,7 @@ export const PROXY_KEYS: readonly string[] = [
   'passHeaders',
 ];
 
-/** The keys that say something to a hosted repository only. */
+/** Keys that only apply to hosted repositories. */
 export const HOSTED_KEYS: readonly string[] = ['overwrite', 'allowDelete', 'maxBytes'];
 
 const POLICIES = ['immutable', 'revalidate', 'bypass', 'deny'] as const satisfies readonly Policy[];
@@ -45,7 +45,7 @@ const SUMS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
 const DEFAULT_MAX_BYTES = 5 * 1024 ** 3;
 const LONGEST_PATTERN = 4096;
 
-/** What went wrong with a value that a transform was given: thrown by its function, told as an issue by `checked`. */
+/** An invalid value, thrown by the function of a transform. `checked` turns it into an issue. */
 class BadValue extends Error {}
 
 /** A transform whose function may throw a `BadValue` or a syntax error. */
@@ -125,7 +125,10 @@ const writtenRule = z.strictObject({
 
 const regexes = z.array(z.string().transform(checked(byRegex)));
 
-/** What core says by itself, what belongs to one connection (RFC 9110 §7.6.1), and what would set state for our origin. */
+/**
+ * Headers that are not passed on: those that core sets, those of one connection (RFC 9110 §7.6.1), and those that would
+ * set state for this origin.
+ */
 const UNPASSABLE =
   /^(?:age|cache-control|connection|content-(?:encoding|length|range|type|security-policy)|date|etag|last-modified|location|set-cookie2?|strict-transport-security|trailer|transfer-encoding|upgrade|vary|www-authenticate|x-cache|cache-status)$/;
 

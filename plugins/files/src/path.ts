@@ -8,7 +8,7 @@ export interface FilePath {
   readonly segments: readonly string[];
   /** Whether it names a directory: it ended in `/`, or is the root. */
   readonly directory: boolean;
-  /** What rules are matched with: decoded, without a leading slash, with the trailing one. The root is empty. */
+  /** The path that rules match: decoded, without a leading slash, with the trailing one. The root is empty. */
   readonly text: string;
   /** The key of the stored bytes, without a query. Different paths have different keys. */
   readonly key: string;

@@ -1,7 +1,6 @@
 import type { FreshnessRule } from '@entrepot/core';
 import type { ChecksumRule, Sidecar } from './checksum.js';
 
-/** What a rule does with the paths that it matches. */
 export type Policy = FreshnessRule['policy'] | 'deny';
 
 /** One rule, however it was written. */
@@ -11,7 +10,7 @@ export interface Rule {
   /** Whether it is for a decoded path. Absent: for every path. */
   readonly matches?: ((path: string) => boolean) | undefined;
   readonly policy: Policy;
-  /** What differs from the class, without the policy. */
+  /** Freshness that differs from the class, without the policy. */
   readonly freshness: Partial<FreshnessRule>;
   /** The redirects that clients see. Absent: those of directories. */
   readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;

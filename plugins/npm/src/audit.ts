@@ -243,7 +243,7 @@ function legacyAdvisory(name: string, advisory: Advisory, hit: readonly TreeNode
   };
 }
 
-/** What clients take for "there is no fixed version". */
+/** The range that clients read as "there is no fixed version". */
 const NEVER_PATCHED = '<0.0.0';
 
 /** The bulk route does not say what is fixed: everything above the last bound of the vulnerable range. */

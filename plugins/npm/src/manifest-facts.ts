@@ -1,9 +1,9 @@
 import type { ArtifactFacts } from '@entrepot/core';
 import { SKIP, type Instruction, type ObjectVisitor } from '@entrepot/core/formats';
 
-/** What npm runs when a package is installed. A `gypfile` is an `install` that npm makes up. */
+/** Scripts that npm runs when a package is installed. npm generates an `install` for a `gypfile`. */
 export const INSTALL_SCRIPTS: ReadonlySet<string> = new Set(['preinstall', 'install', 'postinstall']);
-/** What is fetched along with a package. */
+/** Members whose packages are installed along with a package. */
 const DEPENDENCIES: ReadonlySet<string> = new Set(['dependencies', 'optionalDependencies', 'peerDependencies']);
 /** How many of a kind are named in the facts of a version, and how much of each; characters. */
 const NAMED = 20;
@@ -15,7 +15,7 @@ const DEPENDENCY_LIMIT = 5_000;
 const EXOTIC =
   /^(?:git(?:\+\w+)?:|git@|https?:|ssh:|file:|link:|github:|gitlab:|bitbucket:|gist:|[~.]{0,2}\/|[\w.-]+\/[\w.-]+(?:#|$))/i;
 
-/** What the manifest of one version says, as far as policy cares. */
+/** Facts of one version's manifest for policy. */
 export interface ManifestFacts {
   readonly scripts: Set<string>;
   buildsAddon: boolean;

@@ -70,7 +70,7 @@ const ABBREVIATED: ReadonlySet<string> = new Set([
   'libc',
 ]);
 
-/** What is read of one version, still as the upstream spells it. */
+/** Members of one version, as the upstream spells them. */
 interface VersionFacts {
   integrity: unknown;
   shasum: unknown;

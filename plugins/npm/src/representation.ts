@@ -13,7 +13,7 @@ export type PackumentVariant = 'full' | 'abbreviated' | 'dist-tags' | `version:$
 /** The members of the abbreviated form. */
 const ABBREVIATED_ROOT: ReadonlySet<string> = new Set(['name', 'modified', 'versions', 'time', 'dist-tags']);
 
-/** What policy leaves of a packument. */
+/** The versions of a packument that policy admits. */
 interface Listing {
   isRefused(version: string): boolean;
   /** Explains why `version` is refused. */
@@ -91,8 +91,8 @@ async function listVersions({ name, versions }: Packument, { admits, refusal }: 
 const EXPLAINED = 3;
 
 /**
- * What npm knows of versions that it may not have (npm-pick-manifest): it takes others, and where only these would do, it
- * prints the message instead of "no matching version". Other clients do not look at it.
+ * Lists refused versions for npm (npm-pick-manifest). It takes other versions, and where only these match, it prints
+ * the message instead of "no matching version". Other clients ignore it.
  */
 function restrictionsOf(
   name: string,

@@ -22,7 +22,7 @@ import type { PackumentVariant } from './representation.js';
 const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
 /** The longest search text that is taken, in characters. */
 const SEARCH_TEXT_LIMIT = 2_000;
-/** What the registry's own search gives at the most. */
+/** The most results of the registry's own search. */
 const SEARCH_LIMIT = 250;
 const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance'] as const;
 const BULK_AUDIT = '-/npm/v1/security/advisories/bulk';

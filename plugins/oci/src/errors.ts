@@ -42,7 +42,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   UPSTREAM_429: 'TOOMANYREQUESTS',
 };
 
-/** What is not found, by the subject of a class. */
+/** Codes for "not found", by the subject of a class. */
 const UNKNOWN: Readonly<Record<string, string>> = {
   blob: 'BLOB_UNKNOWN',
   manifest: 'MANIFEST_UNKNOWN',

@@ -33,12 +33,15 @@ export interface Descriptor {
   readonly size: number;
 }
 
-/** What a registry has to know of a manifest or an index. */
+/** The parts of a manifest or an index that a registry reads. */
 export interface Manifest {
   readonly mediaType: string | undefined;
-  /** What it is, for lists of referrers: its own word, else the type of its config. Absent for an index without one. */
+  /**
+   * Its type, for lists of referrers: its own `artifactType`, else the type of its config. Absent for an index without
+   * one.
+   */
   readonly artifactType: string | undefined;
-  /** Config, layers and blobs: what must be there. */
+  /** Config, layers and blobs, which must be stored before it. */
   readonly blobs: readonly Descriptor[];
   /** The manifests of an index. */
   readonly manifests: readonly Descriptor[];

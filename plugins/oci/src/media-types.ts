@@ -1,4 +1,7 @@
-/** What manifests are, newest first. One fixed list for the upstream: what a tag names must not depend on who asked first. */
+/**
+ * Media types of manifests, newest first. The list for the upstream is fixed: the manifest of a tag must not depend on
+ * who asks first.
+ */
 export const MANIFEST_TYPES = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',

@@ -82,7 +82,6 @@ export function unsupported(message: string, allowed: string): EntrepotError {
   return new EntrepotError('method-not-allowed', message, { code: 'UNSUPPORTED', headers: { Allow: allowed } });
 }
 
-/** What a path below `/v2` names. */
 export type Endpoint =
   | { readonly kind: 'root' }
   | { readonly kind: 'catalog' }
