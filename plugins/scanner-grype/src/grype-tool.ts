@@ -22,9 +22,12 @@ import { isCovered, SYSTEM_TYPES } from './systems.js';
 const LANGUAGES: readonly string[] = ['cargo', 'composer', 'gem', 'golang', 'maven', 'npm', 'nuget', 'pypi'];
 /** The model of the databases that are in use. */
 const MODEL = '6';
-/** What `db check` says of a newer database. */
+/** The exit code of `db check` when there is a newer database. */
 const UPDATE_AVAILABLE = 100;
-/** How old a database may be is for us to say, by our own clock; but a build might not be told so. */
+/**
+ * Grype's complaint about an old database. Core checks the age by its own clock, but some builds cannot be told to skip
+ * their check.
+ */
 const TOO_OLD = 'ago (max allowed age';
 
 interface Scan {

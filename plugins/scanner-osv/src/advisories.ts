@@ -4,7 +4,7 @@ import type { OsvAffected, OsvEvent, OsvRange, OsvRecord } from './osv-record.js
 import { Candidate, compileRange, type CompiledRange, evaluateRange } from './ranges.js';
 import { type Rating, ratingOf, worse } from './severity.js';
 
-/** What records with a common alias say together. */
+/** Merged records with a common alias. */
 export interface AdvisoryGroup {
   /** Every id and alias, sorted. */
   readonly ids: readonly string[];
@@ -15,7 +15,7 @@ export interface AdvisoryGroup {
 
 type PackedEvent = readonly [kind: OsvEvent['kind'], version: string];
 
-/** What a finding says of the record behind it. */
+/** The parts of a record that findings repeat. */
 export interface PackedRecord {
   readonly id: string;
   readonly published?: number | undefined;
@@ -23,7 +23,7 @@ export interface PackedRecord {
   readonly url?: string | undefined;
 }
 
-/** What one record says of one package, as it is kept. */
+/** The part of one record about one package, in the stored form. */
 export interface PackedAffected extends PackedRecord {
   /** `SEMVER` where the first is true. */
   readonly ranges: readonly (readonly [isSemver: 0 | 1, events: readonly PackedEvent[]])[];
@@ -33,7 +33,7 @@ export interface PackedAffected extends PackedRecord {
   readonly group: number;
 }
 
-/** All that is kept of one package, or under one content hash (then without ranges). */
+/** All stored parts of one package, or of one content hash (then without ranges). */
 export interface PackedPackage {
   readonly ecosystem: string;
   readonly name: string;
@@ -41,16 +41,16 @@ export interface PackedPackage {
   readonly affected: readonly PackedAffected[];
 }
 
-/** A packed package, ready to be asked. */
+/** A packed package, compiled for lookups. */
 export interface CompiledPackage {
   readonly ecosystem: string;
   readonly groups: readonly AdvisoryGroup[];
   readonly affected: readonly CompiledAffected[];
-  /** What was said before, by the records that were about the version: most versions of a package are alike. */
+  /** Verdicts by the matching records. Most versions of a package share one. */
   readonly said: Map<string, PackageVerdict>;
 }
 
-/** What one record says of one package, ready to be asked. */
+/** The part of one record about one package, compiled for lookups. */
 export interface CompiledAffected extends PackedRecord {
   readonly ranges: readonly CompiledRange[];
   readonly versions: ReadonlySet<string>;
@@ -66,7 +66,7 @@ export interface Enrichment {
   epss(id: string): number | undefined;
 }
 
-/** What is found of one version. */
+/** The result of a lookup of one version. */
 export interface PackageVerdict {
   readonly findings: readonly Finding[];
   /** Advisories that could not be compared with the version. */
@@ -76,7 +76,7 @@ export interface PackageVerdict {
 const LONGEST_TITLE = 200;
 const MOST_FIXES = 10;
 
-/** What a record says by itself of the group that it is in. */
+/** The group of a record by itself, before it is merged. */
 export function groupOf(record: OsvRecord): AdvisoryGroup {
   const severities = [...record.severity, ...record.affected.flatMap(({ severity }) => severity)];
   const rating = ratingOf(severities, record.severityWord);
@@ -88,7 +88,7 @@ export function groupOf(record: OsvRecord): AdvisoryGroup {
   };
 }
 
-/** The group of several records: the worst of what they say. `ids` are those of the whole group. */
+/** Merges the groups of several records: the worst rating counts. `ids` are those of the whole group. */
 export function mergeGroups(ids: readonly string[], groups: readonly AdvisoryGroup[]): AdvisoryGroup {
   const rating = groups.reduce<Rating>(worse, { severity: 'unknown' });
   return {
@@ -110,7 +110,7 @@ export function packRecord({ id, published, summary, url }: OsvRecord): PackedRe
   };
 }
 
-/** What `affected` says of its package, without the number of its group; `undefined` where it says nothing. */
+/** Packs `affected`, without the number of its group. `undefined` when it affects no version. */
 export function packAffected(record: PackedRecord, affected: OsvAffected): Omit<PackedAffected, 'group'> | undefined {
   const { ecosystem, ranges } = affected;
   const compiled = ranges.map((range) => compileRange(ecosystem, range));
@@ -181,7 +181,7 @@ export function matchesOf({ ecosystem, affected }: CompiledPackage, version: str
   return matches;
 }
 
-/** What `found` says of `version`: one finding a group. `undefined` as version: of every version. */
+/** Judges `version`, with one finding a group. `undefined`: every version. */
 export function judge(found: CompiledPackage, version: string | undefined, enrichment: Enrichment): PackageVerdict {
   const matches = matchesOf(found, version);
   if (matches.length === 0) return CLEAN;

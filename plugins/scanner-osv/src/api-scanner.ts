@@ -106,7 +106,7 @@ export class ApiScanner implements Scanner {
     return this.subjects.ecosystems.includes(ecosystem);
   }
 
-  /** What one subject does wrong must not fail the others: a refused batch is asked in halves. */
+  /** Scans a batch. A refused batch is split in halves, so that one bad subject does not fail the others. */
   async #scanBatch(batch: readonly PackageCoordinates[], signal: AbortSignal): Promise<(ScanReport | Error)[]> {
     try {
       const named = await this.#query(batch, signal);
@@ -237,7 +237,7 @@ function findingsOf(
   });
 }
 
-/** What fixes `coordinates`, by the ranges of `records` that they are in. */
+/** Finds the versions that fix `coordinates`, by the ranges of `records` that affect it. */
 function fixesOf({ ecosystem: type, name, version }: PackageCoordinates, records: readonly OsvRecord[]): string[] {
   if (version === undefined) return [];
   const fixes: string[] = [];

@@ -16,7 +16,10 @@ import type { Manifest } from './manifest.js';
 import { Snapshot } from './snapshot.js';
 import { recordText } from './stored-record.js';
 
-/** What packages that are kept ready may weigh, and what each weighs at the least: one distribution's kernel has thousands of advisories. */
+/**
+ * The size of all compiled packages in memory, and the least that one counts for; bytes. One distribution's kernel has
+ * thousands of advisories.
+ */
 const MOST_BYTES = 32 * 1024 * 1024;
 const LEAST_BYTES = 64 * 1024;
 
@@ -29,7 +32,7 @@ interface Kept {
 export class Database {
   readonly manifest: Manifest;
   readonly #snapshot: Snapshot;
-  /** Package URL types of which all records are here. */
+  /** Package URL types whose records are complete. */
   readonly #types: ReadonlySet<string>;
   /** OSV ecosystems by the type of their package URLs. */
   readonly #byType = new Map<string, string[]>();
@@ -58,7 +61,7 @@ export class Database {
     return [...this.#types];
   }
 
-  /** What is known of `coordinates`; `undefined`: the database is not about their ecosystem. */
+  /** Looks up `coordinates`. `undefined`: the database does not cover their ecosystem. */
   lookup(
     coordinates: PackageCoordinates,
     integrity: readonly Integrity[],
@@ -73,13 +76,16 @@ export class Database {
     return { ...verdict, findings: [...verdict.findings, ...byHash.filter(({ id }) => !known.has(id))] };
   }
 
-  /** The same by OSV names: `Debian:12`, `curl`. No version: findings of all. */
+  /** Looks up a package by its OSV names: `Debian:12`, `curl`. Without a version: all findings. */
   query(ecosystem: string, name: string, version: string | undefined, enrichment: Enrichment): PackageVerdict {
     const compiled = this.#package(packageKey(ecosystem, name));
     return compiled === undefined ? NOTHING : judge(compiled, version, enrichment);
   }
 
-  /** The records that are about a version of a package, or of all; of one that cannot be compared, those that may be. */
+  /**
+   * Finds the records that affect a version of a package, or any version. Where versions cannot be compared: those that
+   * may.
+   */
   matches(ecosystem: string, name: string, version: string | undefined): readonly Match[] {
     const compiled = this.#package(packageKey(ecosystem, name));
     return compiled === undefined ? [] : matchesOf(compiled, version);
@@ -90,18 +96,18 @@ export class Database {
     return osvPackage(coordinates, this.#byType.get(coordinates.ecosystem) ?? []);
   }
 
-  /** Whether records of an OSV ecosystem, with or without a release, are here as a whole. */
+  /** Whether the records of an OSV ecosystem, with or without a release, are complete. */
   covers(ecosystem: string): boolean {
     return this.manifest.covered.includes(baseEcosystem(ecosystem));
   }
 
-  /** The JSON text of a record; `undefined` when there is none. Withdrawn ones are records too. */
+  /** The JSON text of a record, withdrawn ones included. `undefined` when there is none. */
   record(id: string): string | undefined {
     const stored = this.#snapshot.get(`r:${id}`);
     return stored === undefined ? undefined : recordText(stored);
   }
 
-  /** What is known of a package, with the groups of aliases. */
+  /** The advisories of a package, with the groups of aliases. */
   package(ecosystem: string, name: string): CompiledPackage | undefined {
     return this.#package(packageKey(ecosystem, name));
   }

@@ -1,6 +1,6 @@
 import type { DumpFile, Origin } from './import-task.js';
 
-/** What a source has that the database does not: everything, or single records. */
+/** The difference between a source and the database: everything, or single records. */
 export type SourceChanges =
   | ({ readonly kind: 'none' } & SourceState)
   | ({ readonly kind: 'full'; readonly dumps: readonly DumpFile[] } & SourceState)
@@ -10,27 +10,27 @@ export type SourceChanges =
       readonly removed: readonly string[];
     } & SourceState);
 
-/** A source as it is now. */
+/** The current state of a source. */
 export interface SourceState {
   readonly origin: Origin;
   /** When it was last changed; milliseconds since the epoch. */
   readonly date: number;
 }
 
-/** What is known of the database in force. */
+/** The state of the database in use. */
 export interface KnownState {
-  /** What the source called itself when it was last read; `undefined`: there is no database. */
+  /** The source's origin when it was last read; `undefined`: there is no database. */
   readonly origin: Origin | undefined;
-  /** Everything is wanted, whatever the source says of changes. */
+  /** Whether a full import is due, whatever has changed. */
   readonly isFullDue: boolean;
-  /** `modified` of the record `id` as it is kept. */
+  /** `modified` of the stored record `id`. */
   modified(id: string): string | undefined;
 }
 
 /** Where dumps come from. */
 export interface DumpSource {
   /**
-   * Brings what is new as files.
+   * Downloads the changes as files.
    * @param staging an empty folder for them
    * @throws EntrepotError `scan-unavailable` or `upstream-unavailable`
    */

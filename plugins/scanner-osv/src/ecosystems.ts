@@ -14,7 +14,7 @@ import {
   type VersionOrder,
 } from '@entrepot/core/formats';
 
-/** What is known of an OSV ecosystem, by its name without a release (`Debian` of `Debian:12`). */
+/** Traits of an OSV ecosystem, by its name without a release (`Debian` of `Debian:12`). */
 interface EcosystemTraits {
   /** The type of its package URLs. */
   readonly type: string;

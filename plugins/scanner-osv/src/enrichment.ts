@@ -20,10 +20,10 @@ const LARGEST_LIST = 256 * 1024 * 1024;
 const CVE = /^CVE-(\d{4})-(\d{4,12})$/;
 const FIRST_CAPACITY = 1 << 12;
 
-/** What lists say, without a revision of their own. */
+/** The content of lists, without a revision. */
 export type ListContent = Omit<Enrichment, 'revision'>;
 
-/** Nothing is known of exploitation. */
+/** Lists without content. */
 export const NO_LISTS: ListContent = { isExploited: () => false, epss: () => undefined };
 
 /** Probabilities of several hundred thousand CVEs in a few MB: sorted numbers beside each other. */

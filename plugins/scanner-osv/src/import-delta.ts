@@ -169,7 +169,7 @@ class DeltaImporter {
   }
 }
 
-/** What other records say of the package. */
+/** The parts of the package from other records. */
 function keptParts(stored: Buffer, groups: ReadonlyMap<string, AdvisoryGroup>): [PackagePart, AdvisoryGroup][] {
   const kept = JSON.parse(stored.toString('utf8')) as PackedPackage;
   return kept.affected

@@ -42,7 +42,7 @@ export function uniqueName(now: number): string {
   return `${now.toString(36)}-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-/** What a record says of its own group; without the ids, few of them differ. */
+/** The rating of a record by itself. Without the ids, few of them differ. */
 type OwnRating = Omit<AdvisoryGroup, 'ids'>;
 
 class FullImporter {

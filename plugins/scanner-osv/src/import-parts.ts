@@ -8,19 +8,19 @@ import {
 } from './advisories.js';
 import { type OsvRecord, readRecord } from './osv-record.js';
 
-/** A longer name is no package's. */
+/** The longest name of a package. */
 const LONGEST_NAME = 1000;
 
-/** What stands under `g:` and the first id of a group of several. Its other ids lead there. */
+/** The value of the key `g:` and the first id of a group of several records. The keys of its other ids point to it. */
 export interface StoredGroup extends AdvisoryGroup {
-  /** Those of `ids` that are records here, withdrawn ones left out. */
+  /** Those of `ids` that are records here, without withdrawn ones. */
   readonly records: readonly string[];
 }
 
-/** A part of a package: what one record says of it. */
+/** The part of one record about one package. */
 export type PackagePart = Omit<PackedAffected, 'group'>;
 
-/** A record from its JSON text; `undefined`: it is none. */
+/** Parses a record. `undefined` when the text is none. */
 export function parseRecord(text: string): OsvRecord | undefined {
   try {
     return readRecord(JSON.parse(text));
@@ -29,7 +29,7 @@ export function parseRecord(text: string): OsvRecord | undefined {
   }
 }
 
-/** The keys under which `record` has something to say, and what. Several for one key are one after the other. */
+/** Yields the parts of `record` by the key of their package or hash. Parts with the same key follow each other. */
 export function* partsOf(record: OsvRecord): Generator<[key: string, part: PackagePart]> {
   const head = packRecord(record);
   const hashes = new Set<string>();

@@ -1,15 +1,15 @@
-/** What an import starts from: records of one dump. */
+/** A file with records of one dump. */
 export interface DumpFile {
-  /** The ecosystem that the dump is of; absent: those of its records. */
+  /** The ecosystem of the dump; absent: those of its records. */
   readonly ecosystem?: string | undefined;
   /** A ZIP archive of `<ID>.json`, or one such file. */
   readonly path: string;
 }
 
-/** Where a kept database came from; see `Manifest.origin`. */
+/** The source of a stored database; see `Manifest.origin`. */
 export type Origin = Readonly<Record<string, string>>;
 
-/** Everything from the beginning. */
+/** Imports everything anew. */
 export interface FullImport {
   readonly kind: 'full';
   readonly directory: string;
@@ -21,23 +21,22 @@ export interface FullImport {
   readonly now: number;
 }
 
-/** Some records are new, changed or gone. */
+/** Imports new, changed and removed records. */
 export interface DeltaImport {
   readonly kind: 'delta';
   readonly directory: string;
   /** Files with one record each. */
   readonly changed: readonly string[];
-  /** Ids of records that are gone. */
+  /** Ids of removed records. */
   readonly removed: readonly string[];
   readonly origin: Origin;
   readonly date: number;
   readonly now: number;
 }
 
-/** What an import is told. */
 export type ImportTask = FullImport | DeltaImport;
 
-/** What an import did. The manifest is in force when this is said. */
+/** The result of an import. Its manifest is in use by then. */
 export interface ImportResult {
   readonly records: number;
   /** Files that were no records. */

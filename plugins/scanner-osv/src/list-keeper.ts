@@ -11,7 +11,7 @@ export class ListKeeper implements Enrichment {
   readonly #sources: EnrichmentSources;
   readonly #downloads: Downloads;
   #lists: ListContent = NO_LISTS;
-  /** What they looked like when they were read. */
+  /** The version of the files when they were read. */
   #looks: string | undefined;
   #revision = '';
 
@@ -28,12 +28,16 @@ export class ListKeeper implements Enrichment {
     return this.#lists.epss(id);
   }
 
-  /** Differs when the lists do; empty as long as there are none. */
+  /** Changes with the lists. Empty when there are none. */
   revision(): string {
     return this.#revision;
   }
 
-  /** @returns whether they are others than before. @throws EntrepotError when one cannot be had; those in use stay */
+  /**
+   * Reads the lists again.
+   * @returns whether they have changed
+   * @throws EntrepotError when one cannot be read; those in use stay
+   */
   async update(signal: AbortSignal): Promise<boolean> {
     const staging = await mkdtemp(join(tmpdir(), 'entrepot-lists-'));
     try {

@@ -27,14 +27,13 @@ import { readRecord } from './osv-record.js';
 import { advisoryCoordinates, reportOf, throwIfAborted, unsupported } from './scan-report.js';
 import { MOST_LOGS } from './snapshot.js';
 
-/** Deltas before everything is imported again: each is a file that is kept open. */
+/** The most deltas before the next full import. Each is a file that is kept open. */
 const MOST_DELTAS = MOST_LOGS / 2;
 
-/** What a `LocalScanner` is made of. */
 export interface LocalScannerParts {
   readonly directory: string;
   readonly source: DumpSource;
-  /** The package URL types that the database will have, as far as that is known before there is one. */
+  /** The package URL types that the database will cover, as far as known before the first import. */
   readonly expected: readonly string[];
   readonly lists: ListKeeper;
   /** Milliseconds. */
@@ -43,7 +42,7 @@ export interface LocalScannerParts {
   readonly logger: Logger;
 }
 
-/** Judges by a database of OSV records on this machine. */
+/** Scans with a local database of OSV records. */
 export class LocalScanner implements Scanner {
   readonly needs = 'coordinates';
   readonly #parts: LocalScannerParts;

@@ -10,7 +10,7 @@ export interface OsvRange {
   readonly events: readonly OsvEvent[];
 }
 
-/** What a record says of one package. */
+/** A record's entry for one package. */
 export interface OsvAffected {
   readonly ecosystem: string;
   readonly name: string;
@@ -29,7 +29,7 @@ export interface OsvSeverity {
   readonly score: string;
 }
 
-/** An OSV record, as far as it is looked at. Source: OSV schema 1.7. */
+/** The parts of an OSV record that are read. Source: OSV schema 1.7. */
 export interface OsvRecord {
   readonly id: string;
   /** As the record has it. */

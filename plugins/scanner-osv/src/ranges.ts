@@ -14,16 +14,16 @@ export interface Interval {
   readonly toText: string | undefined;
 }
 
-/** A range, ready to be asked many times. */
+/** A range, compiled for many lookups. */
 export interface CompiledRange {
-  /** `undefined`: nobody here can compare these versions. */
+  /** `undefined`: these versions cannot be compared. */
   readonly order: VersionOrder | undefined;
   readonly intervals: readonly Interval[];
   /** Only versions before one of these; empty: all. */
   readonly limits: readonly unknown[];
-  /** What is said of a version in each of the intervals. */
+  /** The verdict on the versions of each interval. */
   readonly verdicts: readonly Verdict[];
-  /** It could not be read in part: what is outside of the intervals may be affected as well. */
+  /** Whether part of it was unreadable. Then versions outside of the intervals may be affected as well. */
   readonly broken: boolean;
 }
 
@@ -32,7 +32,7 @@ export type Verdict = { readonly affected: boolean; readonly fixedIn: readonly s
 
 const NOT_AFFECTED: Verdict = { affected: false, fixedIn: [] };
 const AFFECTED: Verdict = { affected: true, fixedIn: [] };
-/** So many fixes are named: that of the version's own branch, and of some later ones. */
+/** The most fixes that are listed: that of the version's own branch, and of some later ones. */
 const MOST_FIXES = 10;
 
 interface Step {

@@ -5,7 +5,7 @@ const SEVERITIES: readonly string[] = ['critical', 'high', 'medium', 'low'] sati
 /** "Embedded malicious code". */
 const MALICIOUS = 'CWE-506';
 
-/** A package, or the package of a vulnerability, as far as a report says which. */
+/** A package, or the package of a vulnerability, as far as the report identifies it. */
 export interface ReportedPackage {
   /** `bom-ref` of its component. */
   readonly reference?: string | undefined;
@@ -15,11 +15,11 @@ export interface ReportedPackage {
   readonly version: string;
 }
 
-/** What a report of Trivy says. */
+/** A report of Trivy. */
 export interface TrivyReport {
   readonly packages: readonly ReportedPackage[];
   readonly found: readonly { readonly in: ReportedPackage; readonly finding: Finding }[];
-  /** The distribution of an image; absent: it has none, or none that is known. */
+  /** The distribution of an image; absent for none or an unknown one. */
   readonly system?: string | undefined;
 }
 

@@ -2,7 +2,8 @@ import type { ScanSubject } from '@entrepot/core';
 import { distributionOf, type ComponentProperty, type Distribution } from '@entrepot/core/tool';
 
 /**
- * What Trivy calls the distributions that it has advisories of. It lists the packages of others, too, and finds nothing in them.
+ * Trivy's names of the distributions that it has advisories for. It also lists the packages of others, without
+ * findings.
  * Source: aquasecurity/trivy, pkg/fanal/types/const.go and pkg/detector/ospkg.
  */
 const FAMILIES: Readonly<Record<string, string>> = {
@@ -33,19 +34,19 @@ const FAMILIES: Readonly<Record<string, string>> = {
 /** Package URL types of distributions. */
 export const SYSTEM_TYPES: readonly string[] = ['apk', 'deb', 'rpm'];
 
-/** Whether Trivy has advisories of the distribution that it calls `family`. */
+/** Whether Trivy has advisories for the distribution that it names `family`. */
 export function isKnownFamily(family: string): boolean {
   return Object.values(FAMILIES).includes(family);
 }
 
-/** The distribution of `subject` as Trivy names it; absent: Trivy cannot judge its packages. */
+/** The distribution of `subject` in Trivy's terms. Absent: Trivy cannot judge its packages. */
 export function systemOf(subject: ScanSubject): Distribution | undefined {
   const distribution = distributionOf(subject);
   const name = distribution && FAMILIES[distribution.name];
   return name === undefined ? undefined : { name, version: (distribution as Distribution).version };
 }
 
-/** What Trivy wants to know of a package of a distribution: its advisories are about source packages. */
+/** Properties of a distribution's package that Trivy needs: its advisories are about source packages. */
 export function systemProperties(subject: ScanSubject): readonly ComponentProperty[] {
   const system = systemOf(subject);
   if (system === undefined || !SYSTEM_TYPES.includes(subject.coordinates.ecosystem)) return [];

@@ -17,7 +17,7 @@ import type { TrivyOptions } from './options.js';
 import { readReport, type ReportedPackage, type TrivyReport } from './report.js';
 import { SYSTEM_TYPES, systemOf, systemProperties } from './systems.js';
 
-/** Languages that Trivy has advisories of. It lists the packages of others, too, and finds nothing in them. */
+/** Languages that Trivy has advisories for. It also lists the packages of others, without findings. */
 const LANGUAGES: readonly string[] = [
   'cargo',
   'cocoapods',
@@ -34,9 +34,9 @@ const LANGUAGES: readonly string[] = [
   'swift',
 ];
 
-/** Without these, what is scanned could silence its scanner, or nothing would prove that it was looked at. */
+/** Required flags. Without them a subject could silence the scanner, or nothing would prove that it was scanned. */
 const NEEDED = ['--config', '--ignorefile', '--list-all-pkgs', '--skip-db-update'];
-/** What some builds have. */
+/** Flags that only some builds have. */
 const WHERE_KNOWN = [
   ['--scanners', 'vuln'],
   ['--skip-java-db-update'],
@@ -57,7 +57,7 @@ export class TrivyTool implements ScannerTool {
   readonly id = 'trivy';
   readonly ecosystems = [...LANGUAGES, ...SYSTEM_TYPES];
   readonly #options: TrivyOptions;
-  /** The flags of each command, by the program that said so. */
+  /** The flags of each command, by program. */
   readonly #flags = new Map<string, readonly string[]>();
 
   constructor(options: TrivyOptions) {
@@ -202,7 +202,7 @@ function locator(subjects: readonly ScanSubject[]): (each: ReportedPackage) => r
   };
 }
 
-/** What `trivy` says of the database in the cache folder `folder`; absent: there is none. */
+/** The metadata of the database in the cache folder `folder`. Absent: there is none. */
 async function readMetadata(folder: string): Promise<Metadata | undefined> {
   try {
     await access(join(folder, 'db', 'trivy.db'));
@@ -218,7 +218,7 @@ function databaseOf({ Version: version, UpdatedAt: updatedAt }: Metadata): ToolD
   return { revision: `${String(version)}@${new Date(builtAt).toISOString()}`, builtAt };
 }
 
-/** What a server says of its database. Old builds do not. */
+/** Asks a server for the version of its database. Old builds do not tell. */
 async function askServer(server: string, signal: AbortSignal): Promise<ToolDatabase> {
   const ask = async (path: string): Promise<Response> => {
     const url = new URL(server);
