@@ -47,7 +47,7 @@ function readOptions() {
   return { suite, suiteName: values.suite, scenarios, servers, runs, quick: values.quick, list: values.list, full };
 }
 
-/** What scenarios see: the origin, the servers (started when first asked for), the options and the time that is left. */
+/** The context of scenarios: the origin, the servers (started on first use), the options and the time that is left. */
 async function openBench(options, temporary) {
   const wrk = await wrkProgram();
   if (wrk.missing) throw new Error(wrk.missing);

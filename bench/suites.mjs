@@ -22,7 +22,7 @@ import { launchOrigin } from './servers/origin.mjs';
 import * as verdaccio from './servers/verdaccio.mjs';
 
 const MINUTE = 60_000;
-/** What a request to a public index takes, in milliseconds. */
+/** The round trip to a public index, in milliseconds. */
 const ROUND_TRIP = 20;
 
 const REMARKS = [`injected round trip to the upstream: ${ROUND_TRIP} ms`];
@@ -37,7 +37,7 @@ async function launchGoOrigin(temporary, size = '') {
   return launchOrigin(programAt('go/origin.mjs'), [String(ROUND_TRIP), key, certificate, size]);
 }
 
-/** What can be run: servers and scenarios on one upstream, with a file for the results of a full run. */
+/** Suites: servers and scenarios on one upstream, with a file for the results of a full run. */
 export const SUITES = {
   npm: {
     servers: [entrepot, verdaccio, nginx, nginxAuto, nginxCopy, koa],

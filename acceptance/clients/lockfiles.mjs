@@ -1,6 +1,6 @@
 /**
- * What each client's lockfile says about the bytes it installed: `name@version` to integrity. Only as much of each
- * format is read as this needs. Entries that hold no integrity (other platforms in yarn 4) are left out.
+ * Reads the integrity by `name@version` from each client's lockfile. Entries without an integrity (other platforms in
+ * yarn 4) are left out.
  */
 
 /** @param {string} text */

@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 
 /**
- * What one client printed.
+ * The output of one client.
  * @typedef {object} ClientMessages
  * @property {string} client
  * @property {string} version of the client
  * @property {ReadonlyMap<Situation, string>} printed the whole output, where the client can come to that
  */
 
-/** How a client meets a refusal. @typedef {'pin' | 'rotten' | 'locked' | 'direct'} Situation */
+/** The way that a client meets a refusal. @typedef {'pin' | 'rotten' | 'locked' | 'direct'} Situation */
 
 const FILE = fileURLToPath(new URL('../../docs/policy-messages.md', import.meta.url));
 /** @type {readonly { way: Situation, heading: string }[]} */
@@ -36,7 +36,7 @@ Where that is neither, \`entrepot explain <purl>\`, the page \`/-/explain/<purl>
 
 `;
 
-/** What a text tells of a refusal. @param {string} text */
+/** Finds the parts of a refusal that an output shows. @param {string} text */
 export function told(text) {
   // Terminals wrap.
   const flat = text.replaceAll(/\s+/g, ' ');

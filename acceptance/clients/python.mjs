@@ -261,7 +261,11 @@ export function choosePythonClients(names, { short }) {
   return PYTHON_CLIENTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 }
 
-/** What an environment has, as `name==version`. @param {string} folder of the run @returns {Promise<readonly string[]>} */
+/**
+ * Lists the packages of an environment as `name==version`.
+ * @param {string} folder of the run
+ * @returns {Promise<readonly string[]>}
+ */
 export async function installed(folder) {
   const script =
     'from importlib.metadata import distributions\nfor d in distributions(): print(d.metadata["Name"].lower().replace("_", "-").replace(".", "-") + "==" + d.version)';

@@ -102,7 +102,7 @@ async function alone({ tally, command, folder }) {
 }
 
 /**
- * What the program finds by itself in a folder with files that silence it.
+ * Findings of the program itself in a folder with files that silence it.
  * @param {string} command
  * @param {{ beside: string, directory: string }} options
  */

@@ -16,7 +16,7 @@ import { PROFILES } from './helm-script.mjs';
 /** @import { ScriptProfile } from './helm-script.mjs' */
 /** @import { Answer } from '@entrepot/fixtures/get' */
 
-/** What ChartMuseum answered, so that the comparison needs no ChartMuseum. */
+/** ChartMuseum's recorded replies, so that the comparison needs no ChartMuseum. */
 const RECORDED = fileURLToPath(import.meta.resolve('@entrepot/fixtures/chartmuseum.json'));
 const COMPARED_HEADERS = ['content-type', 'www-authenticate', 'access-control-allow-origin', 'location'];
 
@@ -158,7 +158,7 @@ function withoutPlace(text, base) {
 }
 
 /**
- * What is not as it was recorded, and is not meant to be otherwise.
+ * Lists unintended differences from the recording.
  * @param {ScriptProfile} profile
  * @param {Record<string, PlainAnswer>} expected
  * @param {Record<string, PlainAnswer>} found

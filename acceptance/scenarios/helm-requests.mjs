@@ -24,14 +24,14 @@ import { form } from '@entrepot/fixtures/multipart-form';
  */
 
 export const USER = { name: 'curator', password: 'curator-secret' };
-/** What the configurations of the script need in the environment. */
+/** Environment variables for the configurations of the script. */
 export const ENVIRONMENT = { CURATOR_PASSWORD: USER.password };
 export const SERVICE = 'charts.example.test';
 export const REALM = 'https://tokens.example.test/oauth/token';
 /** Keys of one run: what they sign is not recorded. */
 const KEYS = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const OTHER_KEYS = generateKeyPairSync('rsa', { modulusLength: 2048 });
-/** What tokens are verified with, as PEM. */
+/** The key that verifies tokens, as PEM. */
 export const TOKEN_KEY = KEYS.publicKey.export({ type: 'spki', format: 'pem' }).toString();
 
 const MYCHART = { name: 'mychart', version: '0.1.0' };
@@ -79,7 +79,10 @@ export function post(path, body, name, more = {}) {
   return ask('POST', path, { name, body, headers: { 'content-type': 'application/octet-stream' }, ...more });
 }
 
-/** What reads a repository with `mychart` 0.1.0 in it, below a tenant. @param {string} tenant empty, or with a leading slash */
+/**
+ * Requests that read a repository with `mychart` 0.1.0 in it, below a tenant.
+ * @param {string} tenant empty, or with a leading slash
+ */
 export function reads(tenant) {
   return [
     ask('GET', `${tenant}/index.yaml`),

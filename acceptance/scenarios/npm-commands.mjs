@@ -13,7 +13,7 @@ import { chooseClient, runClient } from '../clients/npm.mjs';
 export const TEAM_PASSWORD = 'only:for the team';
 
 /**
- * What npm does besides installing, and how it shows refusals.
+ * Checks npm's other commands, and how npm shows refusals.
  * @param {object} setting
  * @param {Tally} setting.tally
  * @param {string} setting.folder

@@ -66,7 +66,7 @@ async function startBoth(...servers) {
 }
 
 /**
- * What the conformance test needs of a scene.
+ * The setting of a conformance test.
  * @typedef {{ tally: Tally, folder: string, images: ReturnType<typeof fixtureImages>, peer: boolean }} ConformanceScene
  */
 

@@ -215,7 +215,7 @@ function basic({ username, password }) {
   return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
 }
 
-/** What the server logged of its own failures since its last start. @param {EntrepotServer} server */
+/** Notes errors that the server has logged since its last start. @param {EntrepotServer} server */
 function noteErrors(server) {
   const errors = server.log.split('\n').filter((line) => /^\{"level":"?(?:error|50|60|fatal)/.test(line));
   for (const line of errors.slice(0, 5)) note(`oci: the server said ${line.slice(0, 1500)}`);

@@ -14,7 +14,10 @@ import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 const SOON = 15_000;
 const NEW_ADVISORY = 'TEST-2024-0009';
 
-/** What was good, and is kept, is refused as soon as the advisory database knows better. @param {PolicyScene} scene */
+/**
+ * Checks that a stored version is refused as soon as the database has an advisory for it.
+ * @param {PolicyScene} scene
+ */
 export async function newlyVulnerable({ tally, server, folder, upstreams, clients, advisories }) {
   const place = { folder, url: server.url, upstreams };
   const tarball = `${server.url}/npm/${SUBJECT}/-/${SUBJECT}-${VERSIONS.good}.tgz`;

@@ -18,7 +18,7 @@ export const ADVISORIES = [
 
 const QUALIFIERS = { arch: 'amd64', distro: 'debian-12', upstream: 'openssl' };
 
-/** What is asked, and the advisory that it is expected to have. @type {readonly (readonly [ScanSubject, string?])[]} */
+/** Subjects, each with the advisory that is expected for it. @type {readonly (readonly [ScanSubject, string?])[]} */
 export const CASES = [
   [subject('npm', 'lodash', '4.17.20'), 'CVE-2026-0001'],
   [subject('npm', 'lodash', '4.17.21')],
@@ -32,7 +32,7 @@ export const CASES = [
   [{ ...subject('deb', 'libssl3', '3.0.11-1~deb12u2'), qualifiers: QUALIFIERS }],
 ];
 
-/** What would silence a scanner that ran beside it. */
+/** Files that silence a scanner which runs beside them. */
 export const SILENCERS = {
   '.trivyignore': ADVISORIES.map(({ id }) => `${id}\n`).join(''),
   'trivy.yaml': 'severity: [CRITICAL]\n',

@@ -93,7 +93,7 @@ async function trivyScenario({ tally, name, command, folder }) {
 }
 
 /**
- * What the program finds by itself in a folder with files that silence it.
+ * Findings of the program itself in a folder with files that silence it.
  * @param {string} command
  * @param {{ beside: string, directory: string }} options
  */

@@ -190,7 +190,7 @@ export async function scanningHost({ tally, name, scanner: { type, command, writ
 }
 
 /**
- * What `npm sbom` says of the lockfile that `audit` has written.
+ * Judges the output of `npm sbom` for the lockfile that `audit` has written.
  * @param {string} folder
  * @param {string} url
  */

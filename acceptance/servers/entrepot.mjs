@@ -49,7 +49,7 @@ export class EntrepotServer {
     return this.#port;
   }
 
-  /** What the server wrote, from its last start; at most the end of it. */
+  /** The server's output since its last start; at most the end of it. */
   get log() {
     return this.#log;
   }
@@ -129,7 +129,7 @@ export class EntrepotServer {
   }
 
   /**
-   * What the access log says of every request since the last start.
+   * Records of the access log since the last start.
    * @returns {readonly { path: string, status: number, resource?: string, outcome?: string }[]}
    */
   get requests() {

@@ -6,7 +6,7 @@ import { drained, Origin } from '@entrepot/fixtures/origin';
 /** @import { IncomingMessage, ServerResponse } from 'node:http' */
 
 /**
- * What goes wrong with requests: an answer of the proxy itself, or a connection that is reset.
+ * A fault of requests: a reply of the proxy itself, or a reset of the connection.
  * @typedef {{ status: number, headers?: Record<string, string>, body?: string } | 'reset'} ProxyFault
  */
 

@@ -22,8 +22,8 @@ const ALL = ['file', 'pinned', 'tarball', 'document'];
 const VERIFIED = ['pinned', 'tarball'];
 
 /**
- * What upstreams do wrong. `doors` says where it can be noticed: a whole wrong file that nothing promises a sum for
- * cannot be told from a right one. `harmless`: an answer with the right bytes is as good as a refusal.
+ * Faults of upstreams. `doors` lists where a fault can be noticed: a wrong file without a promised checksum looks like
+ * a right one. `harmless`: a reply with the right bytes is as good as a refusal.
  * @type {Readonly<Record<string, { doors: readonly Door[], harmless?: boolean, play: (context: FaultContext) => unknown }>>}
  */
 export const FAULTS = {

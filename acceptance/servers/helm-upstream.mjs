@@ -72,7 +72,7 @@ export class HelmUpstream {
     await this.elsewhere.stop();
   }
 
-  /** What a proxy is given. */
+  /** The URL for proxies. */
   get url() {
     return `${this.here.url}/stable`;
   }

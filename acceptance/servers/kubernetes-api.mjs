@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Origin } from '@entrepot/fixtures/origin';
 
-/** What an empty cluster says of itself: `helm install --dry-run` asks for no more. */
+/** Replies of an empty cluster; `helm install --dry-run` asks for no more. */
 const ANSWERS = {
   '/version': { major: '1', minor: '31', gitVersion: 'v1.31.0' },
   '/api': { kind: 'APIVersions', versions: ['v1'] },

@@ -13,7 +13,7 @@ import { TokenIssuer } from './token-issuer.mjs';
 /** @import { ChildProcess } from 'node:child_process' */
 /** @import { ImageSet } from '@entrepot/fixtures/oci-images' */
 
-/** What clients of the registry may be: one that reads, and one that may do everything. */
+/** Users of the registry: one may read, the other may do everything. */
 export const USERS = {
   reader: { password: 'reader-secret', actions: ['pull'] },
   writer: { password: 'writer-secret', actions: ['pull', 'push', 'delete', '*'] },
@@ -30,7 +30,7 @@ export class UpstreamRegistry {
   #log = '';
   /** @type {ChildProcess | undefined} */
   #process;
-  /** What clients reach. @type {FaultProxy} */
+  /** The proxy that clients connect to. @type {FaultProxy} */
   proxy;
   /** @type {TokenIssuer | undefined} */
   issuer;

@@ -39,7 +39,7 @@ export class PythonIndex {
     return this.index.count() + this.files.count();
   }
 
-  /** What was asked, on both hosts. @returns {ReadonlyMap<string, number>} */
+  /** Number of requests by path, on both hosts. @returns {ReadonlyMap<string, number>} */
   get requests() {
     return new Map([...this.index.requests, ...this.files.requests]);
   }

@@ -26,7 +26,7 @@ function module(database, path, version, kilobytes, requires = []) {
   return goModule({ path, version, files, requires, database });
 }
 
-/** What the client downloads: 60 KB each, and every twentieth 3 MB. Some require others. */
+/** Modules that the client downloads: 60 KB each, and every twentieth 3 MB. Some require others. */
 function graph(database) {
   return Array.from({ length: GRAPH_MODULES }, (_, index) => {
     const others = [index + 1, index + 7, index + 31].filter((other) => other < GRAPH_MODULES);

@@ -1,7 +1,8 @@
 import { chartArchive } from '@entrepot/fixtures/helm-charts';
 
-/** What the largest repository holds; `small` and `medium` are the first of these charts. */
+/** Versions of each chart. */
 export const VERSIONS = 130;
+/** Charts of each repository; those of a smaller one are the first of the larger. */
 export const CHARTS = { small: 10, medium: 100, large: 300 };
 
 /** About as much as an entry of a public index says: 1 KB. */

@@ -32,7 +32,7 @@ export function seededBytes(seed, size) {
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
-/** What a package name stands for, or `undefined` when it is none of ours. */
+/** The package that a name stands for; `undefined` for other names. */
 export function parsePackageName(name) {
   const match = NAME.exec(name);
   if (!match) return undefined;
@@ -136,7 +136,7 @@ export function packument(name, tarballBase) {
   };
 }
 
-/** What npm asks for: only what an installation needs. */
+/** npm's abbreviated form of a packument, for installations. */
 export function abbreviate(document) {
   const versions = {};
   for (const [version, full] of Object.entries(document.versions)) {

@@ -1,4 +1,4 @@
-/** What each kind of result shows: columns as `[title, field, digits]`; the first one also has its range. */
+/** Columns of each kind of result as `[title, field, digits]`; the first one also has its range. */
 const COLUMNS = {
   requestsPerSecond: [
     ['requests/s', 'requestsPerSecond', 0],

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ImageSet, TYPES } from '@entrepot/fixtures/oci-images';
 import { seededBytes } from '../lib/fixtures.mjs';
 
-/** What every server has warm: an image of a layer each of these sizes, in KB. */
+/** Sizes of layers in KB. Every server has an image with each of them warm. */
 export const LAYER_KILOBYTES = [4, 3_000, 100_000];
 export const MANY_TAGS = 100_000;
 /** Bytes a second that the origin sends of a cold layer. */

@@ -82,7 +82,9 @@ const rates = [
   blobCase(LAYER_KILOBYTES[2], { connections: 4, seconds: 3 }),
 ];
 
-/** What clients do: the manifest, then the layer. The first byte is that of the layer, from the start of it all. */
+/**
+ * Pulls as clients do: the manifest, then the layer. The first byte is that of the layer, from the first request on.
+ */
 async function pull(server, { set, layer }, agent) {
   const since = performance.now();
   const place = `${server.pull}/${set.name}`;

@@ -9,7 +9,7 @@ const DECISIONS = 200_000;
 const WARM_UP = 50_000;
 const VERSIONS = 2000;
 
-/** What one of twenty versions has. */
+/** Findings of one in twenty versions. */
 const FINDINGS = Array.from({ length: 5 }, (_, index) => ({
   id: `GHSA-${index}`,
   aliases: [`CVE-2026-${index}`],

@@ -57,7 +57,7 @@ export function wheel(project, filename) {
   return Buffer.concat([seededBytes(filename, size - archive.length), archive]);
 }
 
-/** What lies beside a wheel (PEP 658), about 3 KB. */
+/** The metadata file of a wheel (PEP 658), about 3 KB. */
 export function metadata(project, filename) {
   const version = filename.split('-')[1];
   const head = `Metadata-Version: 2.1\nName: ${project}\nVersion: ${version}\nRequires-Python: >=3.8\n`;

@@ -96,7 +96,7 @@ const rates = CASES.map((one) => ({
   run: (bench) => runRates(bench, one),
 }));
 
-/** What a resolver does: the sidecars of all candidates, many at a time. */
+/** Reads the metadata files of all candidates, many at a time, as a resolver does. */
 function fanOut(isWarm) {
   return {
     id: `metadata-fan-out-${isWarm ? 'warm' : 'cold'}`,

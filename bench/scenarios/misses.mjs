@@ -4,7 +4,7 @@ import { median, percentile, rotated, summarise } from '../lib/statistics.mjs';
 
 const GZIP = { 'accept-encoding': 'gzip' };
 
-/** What a miss adds: cold objects one after the other, each asked of the origin and of every server in turn. */
+/** The cost of a miss: cold objects one after the other, each from the origin and from every server in turn. */
 export const misses = [
   {
     id: 'miss-tarball',

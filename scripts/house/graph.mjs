@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 /** @import { Source } from './sources.mjs' */
 
 /**
- * Who imports whom: each file with the files that it imports.
+ * Imports: each file with the files that it imports.
  * @typedef {ReadonlyMap<string, ReadonlySet<string>>} Graph
  */
 
