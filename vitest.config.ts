@@ -16,7 +16,11 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['{core,host}/test/**/*.test.ts', 'plugins/*/test/**/*.test.ts', '{bench,scripts}/test/**/*.test.mjs'],
+    include: [
+      '{core,host,create-plugin}/test/**/*.test.ts',
+      'plugins/*/test/**/*.test.ts',
+      '{bench,scripts}/test/**/*.test.mjs',
+    ],
     // Against what hangs, not a measure of speed: with other work on the machine, a test of 3 s took over 20 s.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,13 +1,14 @@
-// What a third party does: copies templates/protocol-plugin out of the repository, installs the packed tarballs of what is
-// published here, builds, runs the kit, installs the plugin beside a packed host, and fetches through it. Catches what no
-// test on the sources can: a missing export, a file that is not packed, a dependency that is not declared.
+// What third parties do: make a plugin of each template by the packed create-plugin, install the packed tarballs of what is
+// published here, build, run the kits, install the plugins beside a packed host, and use them. Catches what no test on the
+// sources can: a missing export, a file that is not packed, a dependency that is not declared.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { PUBLISHED } from './published.mjs';
@@ -20,16 +21,27 @@ const MINUTE = 60_000;
 let passed = 0;
 let failed = 0;
 
+/**
+ * The plugins that are made, one of each template. Their names are not those in the templates.
+ * @type {readonly { name: string, template: string }[]}
+ */
+const PLUGINS = [
+  { name: 'entrepot-plugin-tools', template: 'protocol' },
+  { name: 'entrepot-plugin-tool-shelf', template: 'hosted' },
+  { name: 'entrepot-scanner-bulletins', template: 'scanner' },
+];
+
 setUp();
 await withScratch('template', async (folder) => {
   const tarballs = await step('pack', () => pack(join(folder, 'tarballs')));
-  const plugin = join(folder, 'entrepot-plugin-acme');
-  await step('install the plugin against the tarballs', () => installPlugin(plugin, tarballs));
-  await step('build it', () => run(plugin, ['npm', 'run', 'build']));
-  await step('run the kit', () => run(plugin, ['npm', 'test']));
+  const plugins = join(folder, 'plugins');
+  await step('make a plugin of each template', () => createPlugins(plugins, tarballs));
+  await step('install what they need', () => installPlugins(plugins, tarballs));
+  for (const { name, template } of PLUGINS)
+    await step(`build the ${template} plugin and run its kit`, () => run(join(plugins, name), ['npm', 'test']));
   const site = join(folder, 'site');
-  await step('install it beside the host', () => installSite(site, plugin, tarballs));
-  await step('fetch through it', () => withUpstream((upstream) => fetchThrough(site, upstream)));
+  await step('install them beside the host', () => installSite(site, plugins, tarballs));
+  await step('use them', () => withUpstream((upstream) => useThem(site, upstream)));
 }).catch((/** @type {Error} */ error) => process.stdout.write(`${error.message}\n`));
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;
@@ -73,66 +85,102 @@ async function run(folder, command) {
  */
 async function pack(folder) {
   await mkdir(folder, { recursive: true });
-  /** @type {Record<string, string>} */
-  const tarballs = {};
-  for (const workspace of PUBLISHED) {
-    const { stdout } = await run(join(ROOT, workspace), ['npm', 'pack', '--json', '--pack-destination', folder]);
-    const [{ name, filename }] = JSON.parse(stdout);
-    tarballs[name] = `file:${join(folder, basename(filename))}`;
+  const workspaces = PUBLISHED.flatMap((workspace) => ['--workspace', workspace]);
+  const command = ['npm', 'pack', '--json', '--silent', '--pack-destination', folder, ...workspaces];
+  return tarballsIn(await run(ROOT, command), folder);
+}
+
+/**
+ * @param {{ stdout: string }} result of `npm pack --json`
+ * @param {string} folder
+ * @returns {Record<string, string>}
+ */
+function tarballsIn({ stdout }, folder) {
+  /** @type {{ name: string, filename: string }[]} */
+  const packed = JSON.parse(stdout);
+  return Object.fromEntries(packed.map(({ name, filename }) => [name, `file:${join(folder, basename(filename))}`]));
+}
+
+/**
+ * Makes the plugins as `npm create` does: by the program of the packed package.
+ * @param {string} folder
+ * @param {Record<string, string>} tarballs
+ */
+async function createPlugins(folder, tarballs) {
+  const program = join(folder, 'create');
+  const dependencies = { '@entrepot/create-plugin': tarballs['@entrepot/create-plugin'] };
+  await mkdir(program, { recursive: true });
+  await writeFile(join(program, 'package.json'), JSON.stringify({ private: true, dependencies }));
+  await run(program, INSTALL);
+  for (const { name, template } of PLUGINS) {
+    await run(folder, [join(program, 'node_modules/.bin/create-plugin'), name, '--template', template]);
+    const ignored = await readFile(join(folder, name, '.gitignore'), 'utf8');
+    expect(ignored.includes('node_modules'), `expected node_modules in the .gitignore of ${name}, found ${ignored}`);
   }
-  return tarballs;
 }
 
 /**
+ * Installs the dependencies of the plugins, which all have the same ones, and so share one installation.
  * @param {string} folder
  * @param {Record<string, string>} tarballs
  */
-async function installPlugin(folder, tarballs) {
-  await cp(join(ROOT, 'templates/protocol-plugin'), folder, {
-    recursive: true,
-    filter: (path) => !/[\\/](node_modules|dist)$/.test(path),
-  });
-  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+async function installPlugins(folder, tarballs) {
+  const [first = '', ...others] = PLUGINS.map(({ name }) => join(folder, name));
+  const wanted = await dependenciesOf(first);
+  const manifest = JSON.parse(await readFile(join(first, 'package.json'), 'utf8'));
   manifest.devDependencies['@entrepot/core'] = tarballs['@entrepot/core'];
-  await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
-  await run(folder, INSTALL);
+  await writeFile(join(first, 'package.json'), JSON.stringify(manifest));
+  await run(first, INSTALL);
+  for (const other of others) {
+    const found = await dependenciesOf(other);
+    expect(found === wanted, `${other}: expected the dependencies of the other templates, ${wanted}, found ${found}`);
+    await symlink(join(first, 'node_modules'), join(other, 'node_modules'), 'junction');
+  }
+}
+
+/** @param {string} plugin */
+async function dependenciesOf(plugin) {
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(
+    await readFile(join(plugin, 'package.json'), 'utf8'),
+  );
+  return JSON.stringify({ dependencies, devDependencies, peerDependencies });
 }
 
 /**
  * @param {string} folder
- * @param {string} plugin
+ * @param {string} plugins
  * @param {Record<string, string>} tarballs
  */
-async function installSite(folder, plugin, tarballs) {
-  const { stdout } = await run(plugin, ['npm', 'pack', '--json']);
-  const [{ name, filename }] = JSON.parse(stdout);
-  const dependencies = { ...tarballs, [name]: `file:${join(plugin, basename(filename))}` };
+async function installSite(folder, plugins, tarballs) {
+  /** @type {Record<string, string>} */
+  const dependencies = { ...tarballs };
+  for (const { name } of PLUGINS) {
+    const plugin = join(plugins, name);
+    Object.assign(dependencies, tarballsIn(await run(plugin, ['npm', 'pack', '--json', '--silent']), plugin));
+  }
   await mkdir(folder);
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'site', private: true, dependencies }));
   await run(folder, INSTALL);
 }
 
 /**
- * An upstream of the template's ecosystem, with one release. `asked` holds the paths that it was asked for.
- * @typedef {{ url: string, asked: string[], body: string, stop(): void }} Upstream
+ * An upstream of the template's ecosystem, with two releases. `asked` holds the paths that it was asked for.
+ * @typedef {{ url: string, asked: string[], stop(): void }} Upstream
  * @param {(upstream: Upstream) => Promise<void>} use
  */
 async function withUpstream(use) {
-  const body = 'the files of hammer 1.0.0';
-  const sha256 = createHash('sha256').update(body).digest('hex');
   /** @type {string[]} */
   const asked = [];
   const server = createServer(({ url = '' }, response) => {
     asked.push(url);
-    const release = {
-      version: '1.0.0',
-      file: 'hammer-1.0.0.tar.gz',
-      url: `${origin()}/hammer/hammer-1.0.0.tar.gz`,
-      sha256,
-    };
-    const isIndex = url === '/hammer/index.json';
-    response.setHeader('Content-Type', isIndex ? 'application/json' : 'application/gzip');
-    response.end(isIndex ? JSON.stringify({ name: 'hammer', latest: '1.0.0', releases: [release] }) : body);
+    const releases = ['1.0.0', '1.1.0'].map((version) => {
+      const file = fileOf(version);
+      const sha256 = createHash('sha256').update(filesOf(version)).digest('hex');
+      return { version, file, url: `${origin()}/hammer/${file}`, sha256 };
+    });
+    const release = releases.find(({ file }) => url === `/hammer/${file}`);
+    response.setHeader('Content-Type', release === undefined ? 'application/json' : 'application/gzip');
+    response.end(release === undefined ? JSON.stringify({ name: 'hammer', releases }) : filesOf(release.version));
   });
   const origin = () => `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`;
   server.listen(0, '127.0.0.1');
@@ -142,43 +190,52 @@ async function withUpstream(use) {
     server.closeAllConnections();
   };
   try {
-    await use({ url: origin(), asked, body, stop });
+    await use({ url: origin(), asked, stop });
   } finally {
     stop();
   }
+}
+
+/** @param {string} version */
+function fileOf(version) {
+  return `hammer-${version}.tar.gz`;
+}
+
+/** @param {string} version */
+function filesOf(version) {
+  return gzipSync(`the files of hammer ${version}`);
 }
 
 /**
  * @param {string} site
  * @param {Upstream} upstream
  */
-async function fetchThrough(site, upstream) {
-  await writeFile(
-    join(site, 'entrepot.yaml'),
-    `server: { listen: "127.0.0.1:0" }
-plugins: ["entrepot-plugin-acme"]
-repositories: { acme: { type: acme, upstream: "${upstream.url}" } }
-`,
-  );
+async function useThem(site, upstream) {
+  const advisory = { id: 'BULLETIN-1', ecosystem: 'generic', name: 'hammer', versions: ['1.0.0'], severity: 'high' };
+  const database = { ecosystems: ['generic'], date: '2026-01-01T00:00:00Z', advisories: [advisory] };
+  const rule = { id: 'vulnerable', when: { vuln: { severity: '>=high' } }, action: 'deny' };
+  const configuration = {
+    server: { listen: '127.0.0.1:0' },
+    plugins: PLUGINS.map(({ name }) => name),
+    repositories: {
+      tools: { type: 'tools', upstream: upstream.url },
+      shelf: { type: 'tool-shelf', kind: 'hosted', maxBytes: '1MiB' },
+    },
+    scanners: [{ type: 'bulletins', database: 'advisories.json' }],
+    policy: { file: 'policy.yaml' },
+  };
+  await writeFile(join(site, 'advisories.json'), JSON.stringify(database));
+  await writeFile(join(site, 'policy.yaml'), JSON.stringify({ version: 1, rules: [rule] }));
+  await writeFile(join(site, 'entrepot.yaml'), JSON.stringify(configuration));
   const child = spawn(join(site, 'node_modules/.bin/entrepot'), ['serve'], {
     cwd: site,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'close');
   try {
-    const base = `${await urlOf(child)}/acme`;
-    const index = /** @type {{ releases: { url: string }[] }} */ (
-      await (await fetch(`${base}/hammer/index.json`)).json()
-    );
-    const url = index.releases[0]?.url ?? '';
-    expect(url === `${base}/hammer/hammer-1.0.0.tar.gz`, `expected the release under ${base}, found ${url}`);
-    expect((await (await fetch(url)).text()) === upstream.body, 'expected the bytes of the release');
-    upstream.stop();
-    const again = await fetch(url);
-    expect((await again.text()) === upstream.body, 'expected the bytes of the release with the upstream gone');
-    expect(again.headers.get('x-cache') === 'HIT', `expected a hit, found ${again.headers.get('x-cache')}`);
-    const { length } = upstream.asked;
-    expect(length === 2, `expected two requests to the upstream, found ${upstream.asked.join(' ')}`);
+    const base = await urlOf(child);
+    await fetchThrough(`${base}/tools`, upstream);
+    await publish(`${base}/shelf`);
     child.kill('SIGTERM');
     const [code] = await ended;
     expect(code === 0, `expected exit code 0 after SIGTERM, found ${code}`);
@@ -186,6 +243,58 @@ repositories: { acme: { type: acme, upstream: "${upstream.url}" } }
     child.kill('SIGKILL');
     await ended;
   }
+}
+
+/**
+ * Fetches a release; the scanner holds something against the other one.
+ * @param {string} base
+ * @param {Upstream} upstream
+ */
+async function fetchThrough(base, upstream) {
+  const { latest, releases } = /** @type {{ latest: string, releases: { url: string }[] }} */ (
+    await (await fetch(`${base}/hammer/index.json`)).json()
+  );
+  const url = `${base}/hammer/${fileOf('1.1.0')}`;
+  expect(
+    latest === '1.1.0' && releases.length === 1 && releases[0]?.url === url,
+    `expected ${url} in the index alone, found ${JSON.stringify(releases)}`,
+  );
+  const denied = await fetch(`${base}/hammer/${fileOf('1.0.0')}`);
+  const reason = await denied.text();
+  expect(denied.status === 403 && reason.includes('BULLETIN-1'), `expected a denial, found ${denied.status} ${reason}`);
+  await expectBytes(url, filesOf('1.1.0'));
+  upstream.stop();
+  const again = await expectBytes(url, filesOf('1.1.0'));
+  expect(again.headers.get('x-cache') === 'HIT', `expected a hit, found ${again.headers.get('x-cache')}`);
+  const { length } = upstream.asked;
+  expect(length === 2, `expected two requests to the upstream, found ${upstream.asked.join(' ')}`);
+}
+
+/**
+ * Publishes a release, finds it in the index, and removes it.
+ * @param {string} base
+ */
+async function publish(base) {
+  const url = `${base}/hammer/${fileOf('1.1.0')}`;
+  const index = `${base}/hammer/index.json`;
+  const put = async () => (await fetch(url, { method: 'PUT', body: filesOf('1.1.0') })).status;
+  expect((await put()) === 201, 'expected 201 for a new release');
+  expect((await put()) === 409, 'expected 409 for a release that is there');
+  await expectBytes(url, filesOf('1.1.0'));
+  expect((await (await fetch(index)).text()).includes(url), `expected ${url} in the index`);
+  const { status } = await fetch(url, { method: 'DELETE' });
+  expect(status === 204, `expected 204 for a deletion, found ${status}`);
+  expect((await fetch(index)).status === 404, 'expected 404 for the index of nothing');
+}
+
+/**
+ * @param {string} url
+ * @param {Buffer} expected
+ */
+async function expectBytes(url, expected) {
+  const reply = await fetch(url);
+  expect(expected.equals(Buffer.from(await reply.arrayBuffer())), `expected the bytes of ${url}`);
+  return reply;
 }
 
 /**

@@ -11,4 +11,5 @@ export const PUBLISHED = [
   'plugins/scanner-trivy',
   'plugins/scanner-grype',
   'host',
+  'create-plugin',
 ];

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { copyTemplates } from './copy-templates.mjs';
 import { registryOptions } from './registry.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -16,6 +17,7 @@ export function setUp() {
   }
   const compiler = 'node_modules/typescript/bin/tsc';
   step(existsSync(`${ROOT}host/dist/cli/main.js`) ? undefined : 'building', process.execPath, [compiler, '-b']);
+  copyTemplates();
   // In clones that were installed before `host/bin` was there, npm's link leads to this file.
   chmodSync(`${ROOT}host/dist/cli/main.js`, 0o755);
 }

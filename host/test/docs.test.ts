@@ -13,7 +13,7 @@ import { TestProcess } from './cli/test-context.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const PAGES = globSync(
-  ['*.md', 'docs/**/*.md', 'plugins/*/README.md', 'bench/*.md', 'templates/**/*.md', '{core,host}/*.md'],
+  ['*.md', 'docs/**/*.md', 'plugins/*/README.md', 'bench/*.md', 'templates/**/*.md', '{core,host,create-plugin}/*.md'],
   {
     cwd: ROOT,
     exclude: (name) => name === 'node_modules',

@@ -1,4 +1,5 @@
 import type { Content } from '../api/content.js';
+import { EntrepotError } from '../api/errors.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { HostedChange } from '../api/hosted.js';
 import type {
@@ -217,7 +218,9 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
           const declared = binder.classOf(named(upload));
           if (declared.kind === 'change' && declared.make !== undefined)
             return await declared.make(named(upload), NO_BODY, context, self);
-          return { remove: [upload.key] };
+          const kept = await context.find(upload.key);
+          if (kept === undefined) throw new EntrepotError('not-found', `${upload.key} does not exist`);
+          return { remove: [upload.key], expect: [{ key: upload.key, digest: kept.digest }] };
         }
       : undefined,
     sessionReply: (session, state, context) => {

@@ -1,4 +1,4 @@
-import { EntrepotError, type RequestHead } from '@entrepot/core';
+import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
 import type { Resource } from '@entrepot/core/plugin';
 import type { AcmeOptions } from './options.js';
 
@@ -35,13 +35,18 @@ export function releaseKey(project: string, file: string): string {
 }
 
 /** Gives the name of a release for policy, scanners and logs. */
-export function coordinatesOf(project: string, version: string) {
+export function coordinatesOf(project: string, version: string): PackageCoordinates {
   return { ecosystem: 'generic', name: project, version };
 }
 
-/** Names the index of a project. */
+/** Names the index of a project. Its coordinates have no version: they stand for the project as a whole. */
 export function indexOf(project: string): Resource {
-  return { class: 'index', key: releaseKey(project, INDEX), path: `${project}/${INDEX}` };
+  return {
+    class: 'index',
+    key: releaseKey(project, INDEX),
+    path: `${project}/${INDEX}`,
+    coordinates: { ecosystem: 'generic', name: project },
+  };
 }
 
 function versionIn(file: string, project: string, extension: string): string | undefined {

@@ -35,6 +35,7 @@ protocolSuite(
     cases: [
       { request: '/hammer/index.json', resource: { class: 'index', key: 'hammer/index.json' }, status: 200 },
       { request: '/hammer/hammer-1.0.0.tar.gz', resource: { class: 'release' }, status: 200 },
+      { request: '/hammer/hammer-1.1.0.tar.gz', resource: { class: 'release' }, status: 200 },
       { request: '/hammer/hammer-9.9.9.tar.gz', resource: { class: 'release' }, status: 404 },
       { request: '/nail/index.json', resource: { class: 'index' }, status: 404 },
       { request: '/hammer/index.json/', resource: undefined, status: 404 },

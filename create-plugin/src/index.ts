@@ -1,0 +1,1 @@
+export { createPlugin, TEMPLATES, type CreateOptions, type Template } from './create-plugin.js';

@@ -1,0 +1,45 @@
+import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
+import type { Resource } from '@entrepot/core/plugin';
+
+const PROJECT = /^[a-z0-9][a-z0-9._-]{0,99}$/;
+const VERSION = /^\d+\.\d+\.\d+(-[0-9a-z.]+)?$/;
+const EXTENSION = '.tar.gz';
+const INDEX = 'index.json';
+
+/**
+ * Names what requests are for: `/<project>/index.json` and `/<project>/<project>-<version>.tar.gz`. Pure and total. Keys are made from
+ * it, so every segment is matched whole.
+ */
+export function route({ method, segments, trailingSlash }: RequestHead): Resource | undefined {
+  const [project = '', file = ''] = segments;
+  if (segments.length !== 2 || trailingSlash || !PROJECT.test(project)) return undefined;
+  if (file === INDEX) return { class: classOf(method, { GET: 'index' }), key: `${project}/${INDEX}` };
+  const version = versionIn(file, project);
+  if (version === undefined) return undefined;
+  return {
+    class: classOf(method, { GET: 'file', PUT: 'publish', DELETE: 'remove' }),
+    key: `${project}/${file}`,
+    coordinates: coordinatesOf(project, version),
+  };
+}
+
+/** Gives the name of a release for policy, scanners and logs. */
+export function coordinatesOf(project: string, version: string): PackageCoordinates {
+  return { ecosystem: 'generic', name: project, version };
+}
+
+/** HEAD is routed as GET is. */
+function classOf(method: string, classes: Readonly<Record<string, string>>): string {
+  const found = classes[method === 'HEAD' ? 'GET' : method];
+  if (found !== undefined) return found;
+  const allowed = Object.keys(classes).join(', ');
+  throw new EntrepotError('method-not-allowed', `${method} is not possible here; expected ${allowed}`, {
+    headers: { Allow: allowed },
+  });
+}
+
+function versionIn(file: string, project: string): string | undefined {
+  if (!file.startsWith(`${project}-`) || !file.endsWith(EXTENSION)) return undefined;
+  const version = file.slice(project.length + 1, -EXTENSION.length);
+  return VERSION.test(version) ? version : undefined;
+}
