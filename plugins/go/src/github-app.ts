@@ -40,7 +40,7 @@ export class GithubApp {
   readonly #clock: Clock;
   readonly #tokens = new Lru<Kept>(MOST);
   readonly #installations = new Lru<Kept>(MOST);
-  /** Those that were given out and may still work. */
+  /** Tokens that were given out and may still work. */
   readonly #secrets = new Lru<string>(MOST);
 
   constructor(settings: GithubAppSettings, services: { readonly transport: Transport; readonly clock: Clock }) {

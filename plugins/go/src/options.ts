@@ -128,7 +128,7 @@ function literalHosts({ text }: ModulePatterns): readonly string[] | undefined {
   return hosts.some((one) => /[*?[\\]/.test(one)) ? undefined : hosts;
 }
 
-/** The options of a Go module repository. What is left out is as `go env` of this machine says. */
+/** The options of a Go module repository. Absent ones are as `go env` of this machine says. */
 export const goOptions = z.strictObject({
   sumdb: database
     .optional()

@@ -20,7 +20,7 @@ const SETTLED = 30 * 86_400_000;
 /** The lines of a list by their versions, in order. */
 type Lines = ReadonlyMap<string, string>;
 
-/** The versions of a module that was read once. */
+/** A list of the versions of a module that was read once. */
 export class VersionList implements Parsed {
   readonly weight: number;
   readonly lines: Lines;
