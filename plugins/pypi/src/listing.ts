@@ -38,10 +38,12 @@ export class Listing {
 }
 
 /** Joins small texts to larger ones, and lets others have their turn between them. */
-export async function* inBatches(texts: Iterable<string>): AsyncGenerator<string, void, undefined> {
+export async function* inBatches(
+  texts: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
   const turns = new WorkTurns();
   let batch = '';
-  for (const text of texts) {
+  for await (const text of texts) {
     batch += text;
     if (turns.over) await turns.next();
     if (batch.length < BATCH) continue;

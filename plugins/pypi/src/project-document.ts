@@ -21,47 +21,26 @@ interface ListedFile {
   readonly value: Json;
 }
 
-/** The legacy JSON of a project or of one release, read once. What it says of files is used for policy only. */
-export class ProjectDocument implements Parsed {
+/** The legacy JSON of a project or of one release, read once. Its promises are used for policy only. */
+export interface ProjectDocument extends Parsed {
   readonly project: string;
-  info: Json = {};
-  /** The members that nobody has to look into, as JSON. */
-  readonly others: string[] = [];
+  readonly info: Json;
   /** By version. `undefined`: it has no such member. */
-  releases: Map<string, ListedFile[]> | undefined;
-  readonly urls: ListedFile[] = [];
+  readonly releases: ReadonlyMap<string, readonly ListedFile[]> | undefined;
+  readonly urls: readonly ListedFile[];
+  /** All other members, as JSON. */
+  readonly others: readonly string[];
   /** All that it lists, by key. */
-  readonly files = new Map<string, PageFile>();
-  readonly weight: number;
-
-  /** @param size of its text, in bytes */
-  constructor(project: string, size: number) {
-    this.project = project;
-    this.weight = 4 * size;
-  }
-
-  describe(key: string): ArtifactDescription | undefined {
-    const file = this.files.get(key);
-    return (
-      file && {
-        integrity: integrityOf(file.hashes),
-        coordinates: coordinatesOf(this.project, file.version),
-        publishedAt: instantOf(file.uploadTime),
-        yanked: file.yanked !== false,
-      }
-    );
-  }
-
-  *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
-    for (const key of this.files.keys()) yield [key, this.describe(key) as ArtifactDescription];
-  }
+  readonly files: ReadonlyMap<string, PageFile>;
+  describe(key: string): ArtifactDescription | undefined;
 }
 
 /** Reads the legacy JSON of a project or of one release. @throws PageFormatError, JsonFormatError */
 export async function parseProject(content: Content, project: string): Promise<ProjectDocument> {
-  const document = new ProjectDocument(project, content.size);
-  const { urls, others, files } = document;
-  const releases = new Map<string, ListedFile[]>();
+  const found: { info?: unknown; releases?: Map<string, ListedFile[]> } = {};
+  const urls: ListedFile[] = [];
+  const others: string[] = [];
+  const files = new Map<string, PageFile>();
   let count = 0;
   const into = (list: ListedFile[]) =>
     eachOf((value) => {
@@ -72,30 +51,39 @@ export async function parseProject(content: Content, project: string): Promise<P
       list.push({ key, file, value: value as Json });
       files.set(key, file);
     });
-  let info: unknown;
   await readJsonObject(content, (key) => {
     if (key === 'urls') return into(urls);
     if (key === 'releases') {
-      document.releases = releases;
-      return {
-        member(version) {
-          const list: ListedFile[] = [];
-          releases.set(version, list);
-          return into(list);
-        },
-      };
+      const releases = (found.releases = new Map<string, ListedFile[]>());
+      return { member: (version) => into(releases.set(version, []).get(version) as ListedFile[]) };
     }
     return (value) => {
       if (value === undefined) throw new PageFormatError(`its "${key.slice(0, 100)}" is too long`);
-      if (key === 'info') info = value;
+      if (key === 'info') found.info = value;
       else others.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
     };
   });
+  const { info, releases } = found;
   if (!isRecord(info)) throw new PageFormatError('it has no "info"');
   const { name } = info;
   if (typeof name !== 'string' || normalise(name) !== project) throw new PageFormatError('it is of another project');
-  document.info = info;
-  return document;
+  const descriptions = new Map(Array.from(files, ([key, file]) => [key, describeFile(project, file)]));
+  return {
+    ...{ project, info, releases, urls, others, files },
+    // Parsed values take a multiple of their text.
+    weight: 4 * content.size,
+    describe: (key) => descriptions.get(key),
+    descriptions: () => descriptions,
+  };
+}
+
+function describeFile(project: string, { hashes, version, uploadTime, yanked }: PageFile): ArtifactDescription {
+  return {
+    integrity: integrityOf(hashes),
+    coordinates: coordinatesOf(project, version),
+    publishedAt: instantOf(uploadTime),
+    yanked: yanked !== false,
+  };
 }
 
 function fileOf(project: string, value: Json): PageFile | undefined {
@@ -128,32 +116,28 @@ export async function renderProject(
     if (!listing.admits(version, document.describe(key))) refused.add(key);
     await turns.pause();
   }
-  const isListed = ({ key }: ListedFile): boolean => !refused.has(key);
+  const listed = (all: readonly ListedFile[]): ListedFile[] => all.filter(({ key }) => !refused.has(key));
   const releases = [...(document.releases ?? [])]
     .filter(([version]) => listing.keeps(version))
-    .map(([version, listed]) => [version, listed.filter(isListed)] as const);
+    .map(([version, all]): Release => [version, listed(all)]);
+  const shown = { ...document, releases: document.releases && releases };
   const about = String(info['version'] ?? '');
-  const isAbout = about === '' || listing.keeps(about);
-  const newest = isAbout ? [] : newestOf(releases);
-  if (!isAbout && newest[0] === undefined) {
+  if (about === '' || listing.keeps(about)) {
+    return inBatches(printProject({ ...shown, urls: listed(document.urls) }, request));
+  }
+  const newest = newestOf(releases);
+  if (newest[0] === undefined) {
     const why = request.refusal(coordinatesOf(project, about), document.describe([...refused].at(-1) ?? ''));
     const text = `no version of ${project} that is described here may be used`;
     throw new EntrepotError('policy-denied', why === undefined ? text : `${text}: ${why}`);
   }
-  return inBatches(
-    printProject(project, request.baseUrl, {
-      info: isAbout ? info : infoOf(info, newest[0] as ListedFile),
-      others: document.others,
-      releases: document.releases && releases,
-      urls: isAbout ? document.urls.filter(isListed) : newest,
-    }),
-  );
+  return inBatches(printProject({ ...shown, info: infoOf(info, newest[0].file), urls: newest }, request));
 }
 
-type Releases = readonly (readonly [version: string, files: readonly ListedFile[]])[];
+type Release = readonly [version: string, files: readonly ListedFile[]];
 
 /** Finds the files of the release that was published last, without those that were yanked. */
-function newestOf(releases: Releases): readonly ListedFile[] {
+function newestOf(releases: readonly Release[]): readonly ListedFile[] {
   let newest: readonly ListedFile[] = [];
   let newestAt = -Infinity;
   for (const [, listed] of releases) {
@@ -166,36 +150,32 @@ function newestOf(releases: Releases): readonly ListedFile[] {
   return newest;
 }
 
-/** Moves what the document says of its own version to the one that `file` is of. */
-function infoOf(info: Json, { file }: ListedFile): Json {
-  const own = { version: file.version, requires_python: file.requiresPython ?? null, requires_dist: null };
+/** Moves `info` to the version of a file. */
+function infoOf(info: Json, { version, requiresPython }: PageFile): Json {
+  const own = { version, requires_python: requiresPython ?? null, requires_dist: null };
   return { ...info, ...own, yanked: false, yanked_reason: null };
 }
 
-/** The members of the document that clients see. */
-interface Shown {
-  readonly info: Json;
-  readonly others: readonly string[];
-  readonly releases: Releases | undefined;
-  readonly urls: readonly ListedFile[];
-}
-
 function* printProject(
-  project: string,
-  baseUrl: string,
-  { info, others, releases, urls }: Shown,
+  {
+    project,
+    info,
+    others,
+    releases,
+    urls,
+  }: Omit<ProjectDocument, 'releases'> & { releases: readonly Release[] | undefined },
+  { baseUrl }: RenderRequest,
 ): Generator<string, void> {
-  const printFile = ({ file, value }: ListedFile): string =>
-    JSON.stringify({ ...value, url: `${baseUrl}/${filePath(project, file)}` });
+  const print = (files: readonly ListedFile[]): string =>
+    JSON.stringify(files.map(({ file, value }) => ({ ...value, url: `${baseUrl}/${filePath(project, file)}` })));
   yield `{"info":${JSON.stringify(info)}`;
   for (const other of others) yield `,${other}`;
   if (releases !== undefined) {
-    let separator = ',"releases":{';
-    for (const [version, files] of releases) {
-      yield `${separator}${JSON.stringify(version)}:[${files.map(printFile).join(',')}]`;
-      separator = ',';
+    yield ',"releases":{';
+    for (const [index, [version, files]] of releases.entries()) {
+      yield `${index === 0 ? '' : ','}${JSON.stringify(version)}:${print(files)}`;
     }
-    yield releases.length === 0 ? ',"releases":{}' : '}';
+    yield '}';
   }
-  yield `,"urls":[${urls.map(printFile).join(',')}]}`;
+  yield `,"urls":${print(urls)}}`;
 }

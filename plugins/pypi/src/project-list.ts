@@ -6,12 +6,10 @@ import { HtmlSummary, isHtml, readAnchors } from './html-page.js';
 import { escapeHtml } from './html-text.js';
 import { isRecord } from './json-page.js';
 import { coordinatesOf } from './keys.js';
+import { inBatches } from './listing.js';
 import { formOf } from './negotiation.js';
 import { HTML_END, minorOf } from './page-head.js';
 import { isProjectName, normalise } from './project-name.js';
-
-/** How much is handed on at once, in characters. */
-const BATCH = 64 * 1024;
 
 const HTML_HEAD = `<!DOCTYPE html>
 <html>
@@ -32,31 +30,37 @@ export async function checkProjectList(content: Content): Promise<void> {
  * Renders the list of all projects, as a stream: the public index has 700,000.
  * @param isServed whether a name is asked of the upstream that this list is from
  */
-export async function* renderProjectList(
+export function renderProjectList(
+  request: RenderRequest,
+  isServed: (project: string) => boolean,
+): AsyncGenerator<string, void, undefined> {
+  return inBatches(printList(request, isServed));
+}
+
+async function* printList(
   { content, resource, admits }: RenderRequest,
   isServed: (project: string) => boolean,
 ): AsyncGenerator<string, void, undefined> {
   const isJson = formOf(resource) === 'json';
-  let batch = isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : HTML_HEAD;
+  yield isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : HTML_HEAD;
   let separator = '';
   try {
     for await (const names of readNames(content)) {
+      let text = '';
       for (const name of names) {
         const project = normalise(name);
         if (!isServed(project) || !admits(coordinatesOf(project))) continue;
-        if (isJson) batch += `${separator}{"name":${JSON.stringify(name)}}`;
-        else batch += `    <a href="${project}/">${escapeHtml(name)}</a><br>\n`;
+        if (isJson) text += `${separator}{"name":${JSON.stringify(name)}}`;
+        else text += `    <a href="${project}/">${escapeHtml(name)}</a><br>\n`;
         separator = ',';
       }
-      if (batch.length < BATCH) continue;
-      yield batch;
-      batch = '';
+      yield text;
     }
   } catch (error) {
     // A stored list was checked; one that is malformed all the same is not passed on as if it were whole.
     throw readingError(resource.key, error);
   }
-  yield batch + (isJson ? ']}' : HTML_END);
+  yield isJson ? ']}' : HTML_END;
 }
 
 async function* readNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
