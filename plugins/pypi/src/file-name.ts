@@ -49,9 +49,9 @@ export function isTag(text: string): boolean {
  * @param hashes by algorithm, in lower-case hex
  * @param url as the page has it; its query may be a signature that changes
  */
-export function tagOf(hashes: ReadonlyMap<string, string>, url: string): string {
+export function tagOf(hashes: Readonly<Record<string, string>>, url: string): string {
   for (const algorithm of TAG_ALGORITHMS) {
-    const hex = hashes.get(algorithm);
+    const hex = hashes[algorithm];
     if (hex !== undefined) return hex.slice(0, TAG_LENGTH);
   }
   const place = url.split(/[?#]/, 1)[0] as string;

@@ -106,7 +106,7 @@ function fileOf(project: string, { href, attributes }: Anchor): PageFile | undef
   const hash = href.indexOf('#');
   return readFile(project, {
     url: href,
-    hashes: hash < 0 ? [] : fragmentHashes(href.slice(hash + 1)),
+    hashes: hash < 0 ? undefined : fragmentHashes(href.slice(hash + 1)),
     requiresPython: attributes['data-requires-python'],
     coreMetadata: metadataOf(attributes['data-core-metadata'] ?? attributes['data-dist-info-metadata']),
     yanked: attributes['data-yanked'] === '' ? true : attributes['data-yanked'],
@@ -116,17 +116,19 @@ function fileOf(project: string, { href, attributes }: Anchor): PageFile | undef
 }
 
 /** Reads `#sha256=…`, also beside `egg=` and others. */
-function fragmentHashes(fragment: string): [string, string][] {
-  return fragment.split('&').map((part) => {
-    const equals = part.indexOf('=');
-    return [part.slice(0, Math.max(equals, 0)).toLowerCase(), part.slice(equals + 1)];
-  });
+function fragmentHashes(fragment: string): Record<string, string> {
+  return Object.fromEntries(
+    fragment.split('&').map((part) => {
+      const equals = part.indexOf('=');
+      return [part.slice(0, Math.max(equals, 0)).toLowerCase(), part.slice(equals + 1)];
+    }),
+  );
 }
 
 /** Reads `true`, or one hash: `sha256=…` (PEP 658). */
 function metadataOf(value: string | undefined): unknown {
   if (value === undefined) return undefined;
-  return value.trim().toLowerCase() === 'true' ? true : Object.fromEntries(fragmentHashes(value.trim()));
+  return value.trim().toLowerCase() === 'true' ? true : fragmentHashes(value.trim());
 }
 
 /** Resolves `reference` against a `<base>` that may be relative itself (RFC 3986 §5.2, for the cases that occur). */

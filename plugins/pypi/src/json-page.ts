@@ -44,7 +44,7 @@ function fileOf(project: string, value: Record<string, unknown>): PageFile | und
   return readFile(project, {
     filename: value['filename'],
     url: value['url'],
-    hashes: isRecord(value['hashes']) ? Object.entries(value['hashes']) : [],
+    hashes: value['hashes'],
     requiresPython: value['requires-python'],
     // PEP 714: the new name wins, whatever it says.
     coreMetadata: value['core-metadata'] ?? value['dist-info-metadata'],

@@ -2,7 +2,7 @@ import { parseHex, strongest, type Integrity, type IntegrityAlgorithm } from '@e
 import { isFileName, tagOf, versionOf } from './file-name.js';
 
 /** Hashes by algorithm, in lower-case hex. */
-export type Hashes = ReadonlyMap<string, string>;
+export type Hashes = Readonly<Record<string, string>>;
 
 /** One file of a project page, whatever form the page has. Source: PEP 503, 592, 658, 691, 700, 714, 740. */
 export interface PageFile {
@@ -15,8 +15,8 @@ export interface PageFile {
   /** The segment of our URL that tells it from other files of the same name. */
   readonly tag: string;
   readonly requiresPython: string | undefined;
-  /** Hashes of the metadata sidecar; an empty map where the page says only that there is one. */
-  readonly coreMetadata: Hashes | undefined;
+  /** Hashes of the metadata sidecar; `true` where the page says only that there is one. */
+  readonly coreMetadata: Hashes | true | undefined;
   /** `true`, or the reason. Other falsy values mean that it is not yanked, as for pip. */
   readonly yanked: boolean | string;
   /** Bytes. */
@@ -28,11 +28,11 @@ export interface PageFile {
   readonly provenance: string | undefined;
 }
 
-/** What is known of a file as the upstream spells it. */
+/** A file as the upstream spells it. */
 export interface RawFile {
   readonly filename?: unknown;
   readonly url: unknown;
-  readonly hashes: Iterable<readonly [string, unknown]>;
+  readonly hashes?: unknown;
   readonly requiresPython?: unknown;
   /** Absent or `false`: there is none. `true`, or hashes. */
   readonly coreMetadata?: unknown;
@@ -91,21 +91,21 @@ function lastSegment(url: string): string | undefined {
   }
 }
 
-function readHashes(found: Iterable<readonly [string, unknown]>): Hashes {
-  const hashes = new Map<string, string>();
-  for (const [algorithm, value] of found) {
+function readHashes(found: unknown): Hashes {
+  const hashes: Record<string, string> = {};
+  if (typeof found !== 'object' || found === null) return hashes;
+  for (const [algorithm, value] of Object.entries(found) as [string, unknown][]) {
     const hex = typeof value === 'string' ? value.trim().toLowerCase() : '';
-    if (ALGORITHM.test(algorithm) && HEX.test(hex)) hashes.set(algorithm, hex);
+    if (ALGORITHM.test(algorithm) && HEX.test(hex)) hashes[algorithm] = hex;
   }
   return hashes;
 }
 
 /** A promise that cannot be read is none: what is advertised must be servable. */
-function readCoreMetadata(value: unknown): Hashes | undefined {
-  if (value === true) return new Map();
-  if (typeof value !== 'object' || value === null) return undefined;
-  const hashes = readHashes(Object.entries(value));
-  return hashes.size === 0 ? undefined : hashes;
+function readCoreMetadata(value: unknown): PageFile['coreMetadata'] {
+  if (value === true) return true;
+  const hashes = readHashes(value);
+  return Object.keys(hashes).length > 0 ? hashes : undefined;
 }
 
 /** A text that is there; the empty one is not. */
@@ -119,7 +119,7 @@ const CHECKED: readonly IntegrityAlgorithm[] = ['md5', 'sha1', 'sha256', 'sha384
 export function integrityOf(hashes: Hashes): readonly Integrity[] {
   const promised: Integrity[] = [];
   for (const algorithm of CHECKED) {
-    const parsed = parseHex(algorithm, hashes.get(algorithm) ?? '');
+    const parsed = parseHex(algorithm, hashes[algorithm] ?? '');
     if (parsed !== undefined) promised.push(parsed);
   }
   return strongest(promised);

@@ -90,7 +90,7 @@ function fileOf(project: string, value: Json): PageFile | undefined {
   return readFile(project, {
     filename: value['filename'],
     url: value['url'],
-    hashes: isRecord(value['digests']) ? Object.entries(value['digests']) : [],
+    hashes: value['digests'],
     requiresPython: value['requires_python'],
     yanked: value['yanked'],
     size: value['size'],

@@ -30,7 +30,7 @@ const FILE_LIMIT = 200_000;
 /** So many more places of one file are tried. */
 const MOST_MIRRORS = 3;
 /** Memory that a file of a page takes, about. */
-const FILE_BYTES = 1000;
+const FILE_BYTES = 1100;
 
 /** The facts of a file, or of a sidecar of it, that it does not share with the others. */
 type Place = Pick<ArtifactDescription, 'integrity' | 'location' | 'mirrors'>;
@@ -125,7 +125,8 @@ export class ProjectPage implements Parsed {
       return this.#describe(file, { integrity: [], location: withSuffix(url, SIGNATURE_SUFFIX) });
     }
     if (coreMetadata === undefined) return undefined;
-    const place = { integrity: integrityOf(coreMetadata), location: withSuffix(url, METADATA_SUFFIX) };
+    const integrity = coreMetadata === true ? [] : integrityOf(coreMetadata);
+    const place = { integrity, location: withSuffix(url, METADATA_SUFFIX) };
     return this.#describe(file, { ...place, mirrors: this.#mirrors.get(key) });
   }
 

@@ -45,29 +45,24 @@ function* printPage(page: ProjectPage, request: RenderRequest, provenanceUrl: Pr
 
 /** Metadata that is read out of a wheel is offered without a hash: it is known once somebody has asked for it. */
 function withMetadata(file: PageFile): PageFile {
-  return file.coreMetadata === undefined && isWheel(file.filename) ? { ...file, coreMetadata: new Map() } : file;
+  return file.coreMetadata === undefined && isWheel(file.filename) ? { ...file, coreMetadata: true } : file;
 }
 
 function jsonFile(file: PageFile, url: string, provenance: string | undefined): string {
-  const metadata = file.coreMetadata && jsonMetadata(file.coreMetadata);
   return JSON.stringify({
     filename: file.filename,
     url,
-    hashes: Object.fromEntries(file.hashes),
+    hashes: file.hashes,
     'requires-python': file.requiresPython,
     size: file.size,
     'upload-time': file.uploadTime,
     yanked: file.yanked,
     'gpg-sig': file.signed,
     // PEP 714: both names, the newer one for newer clients.
-    'core-metadata': metadata,
-    'dist-info-metadata': metadata,
+    'core-metadata': file.coreMetadata,
+    'dist-info-metadata': file.coreMetadata,
     provenance,
   });
-}
-
-function jsonMetadata(hashes: Hashes): true | Record<string, string> {
-  return hashes.size === 0 ? true : Object.fromEntries(hashes);
 }
 
 function jsonEnd(head: PageHead, listing: Listing): string {
@@ -93,9 +88,10 @@ function htmlFile(file: PageFile, url: string, provenance: string | undefined): 
 }
 
 /** Picks the one hash that HTML has room for: `sha256=…`, which every client knows, else the strongest. */
-function preferredHash(hashes: Hashes): string | undefined {
+function preferredHash(hashes: Hashes | true): string | undefined {
+  if (hashes === true) return undefined;
   for (const algorithm of ['sha256', 'sha512', 'sha384', 'sha224', 'sha1', 'md5']) {
-    const hex = hashes.get(algorithm);
+    const hex = hashes[algorithm];
     if (hex !== undefined) return `${algorithm}=${hex}`;
   }
   return undefined;

@@ -35,7 +35,7 @@ describe('the URL of a provenance object', () => {
   const repository = { name: 'pypi', kind: 'proxy' as const, upstreams };
   const urlOf = createProvenanceUrl(upstreams, createLayouts(repository, undefined));
   const name = 'demo-1.0+x-py3-none-any.whl';
-  const file = readFile('demo', { url: `https://f.example.com/${encodeURIComponent(name)}`, hashes: [] }) as PageFile;
+  const file = readFile('demo', { url: `https://f.example.com/${encodeURIComponent(name)}` }) as PageFile;
   const own = `https://index.example.com/integrity/demo/1.0/${name}/provenance`;
 
   it('leads here over https', () => {
