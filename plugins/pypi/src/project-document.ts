@@ -69,7 +69,12 @@ export async function parseProject(content: Content, project: string): Promise<P
   if (typeof name !== 'string' || normalise(name) !== project) throw new PageFormatError('it is of another project');
   const descriptions = new Map(Array.from(files, ([key, file]) => [key, describeFile(project, file)]));
   return {
-    ...{ project, info, releases, urls, others, files },
+    project,
+    info,
+    releases,
+    urls,
+    others,
+    files,
     // Parsed values take a multiple of their text.
     weight: 4 * content.size,
     describe: (key) => descriptions.get(key),
