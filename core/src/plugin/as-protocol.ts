@@ -141,12 +141,13 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
       const route = self.route(head);
       return route && binder.bind(route);
     },
-    describe: has((one) => (one.kind === 'document' ? one.parse : undefined))
+    describe: has((one) => (one.kind === 'document' ? (one.parse ?? one.trust?.verify) : undefined))
       ? async (document, content, context) => {
           const found = classOf<DocumentClass<unknown, Parsed>>(document);
-          if (found.kind !== 'document' || found.parse === undefined) return new Map();
+          if (found.kind !== 'document') return new Map();
           const made = contextOf(context);
           await found.trust?.verify?.(named(document), content, made, self);
+          if (found.parse === undefined) return new Map();
           return new ParsedDescriptions(await found.parse(content, named(document), made, self));
         }
       : undefined,
