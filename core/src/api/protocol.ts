@@ -81,6 +81,8 @@ export interface RewriteContext {
   readonly keptKeys: readonly string[];
   /** Whether there is no document, only what is kept below its `keptBelow`: what is rewritten is empty. */
   readonly isAbsent?: boolean | undefined;
+  /** Whether the document is still arriving: `descriptions` grow meanwhile, and nothing is refused. Absent: it is whole. */
+  readonly isArriving?: boolean | undefined;
   /**
    * Whether policy lets this version be listed. A version for which it is `false` is left out, and every pointer to it is moved.
    * @param coordinates of the version
@@ -112,6 +114,11 @@ export interface VerifyContext {
    * and those of the entry when a kept document is read again.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Takes the descriptions of a document that can be rewritten from now on, although it is still being read: `content` follows bytes
+   * that are arriving. Absent: nobody waits for that.
+   */
+  arriving?(descriptions: Descriptions): void;
   /**
    * The bytes of another resource of this repository, kept or fetched by the same pipeline (and verified by it in turn):
    * the record of a checksum database, the tile above a tile. Must not lead back to the resource that is being verified.

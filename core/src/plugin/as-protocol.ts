@@ -133,6 +133,7 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
     },
     description: context.description,
     headers: context.headers ?? {},
+    ...(context.arriving && { arriving: (parsed: Parsed) => context.arriving?.(new ParsedDescriptions(parsed)) }),
     read: (other) => context.read(binder.stored(other)),
   });
 
@@ -266,8 +267,8 @@ function wholeBody({
 }
 
 function renderRequest(document: DocumentResource, content: Content, context: RewriteContext): RenderRequest {
-  const { baseUrl, headers, keptKeys: cachedKeys, isAbsent = false, admits, refusal } = context;
-  return { resource: named(document), content, isAbsent, baseUrl, headers, cachedKeys, admits, refusal };
+  const { baseUrl, headers, keptKeys: cachedKeys, isAbsent = false, isArriving, admits, refusal } = context;
+  return { resource: named(document), content, isAbsent, isArriving, baseUrl, headers, cachedKeys, admits, refusal };
 }
 
 /** Gives what a bound resource stands for, for tables and messages. */

@@ -2,7 +2,13 @@ import type { Entry } from '../../api/entry-index.js';
 import type { EntrepotError } from '../../api/errors.js';
 import { Spool } from '../store/spool.js';
 import type { SpoolSpace } from '../store/spool-space.js';
-import { shuttingDown, type FlightHead, type FlightResult, type SharedFlight } from './shared-flight.js';
+import {
+  shuttingDown,
+  type ArrivingDocument,
+  type FlightHead,
+  type FlightResult,
+  type SharedFlight,
+} from './shared-flight.js';
 
 /**
  * The events of one shared fetch. It belongs to no client: it goes on when the first one hangs up, has its own time limit, and
@@ -14,6 +20,7 @@ export class Flight implements SharedFlight {
   readonly #head = Promise.withResolvers<FlightHead | undefined>();
   readonly #done = Promise.withResolvers<FlightResult>();
   readonly #ahead = Promise.withResolvers<Entry | undefined>();
+  readonly #arriving = Promise.withResolvers<ArrivingDocument | undefined>();
   #isAhead = false;
   #spool: Spool | undefined;
   /** The flight itself, and every request that works with it. */
@@ -39,6 +46,11 @@ export class Flight implements SharedFlight {
   /** Resolves with the entry of bytes that clients may have before they are kept. */
   get ahead(): Promise<Entry | undefined> {
     return this.#ahead.promise;
+  }
+
+  /** Resolves with a document that can be rendered although it is still arriving. */
+  get arriving(): Promise<ArrivingDocument | undefined> {
+    return this.#arriving.promise;
   }
 
   get isAhead(): boolean {
@@ -85,6 +97,11 @@ export class Flight implements SharedFlight {
     this.#ahead.resolve(entry);
   }
 
+  /** Lets clients have a document while it arrives. */
+  letArrive(document: ArrivingDocument): void {
+    this.#arriving.resolve(document);
+  }
+
   /** Ends with the result of `steps`. */
   endWith(steps: Promise<FlightResult>): void {
     this.#closed(steps).then(this.#done.resolve, this.#done.reject);
@@ -98,6 +115,7 @@ export class Flight implements SharedFlight {
       throw failure;
     } finally {
       this.#ahead.resolve(undefined);
+      this.#arriving.resolve(undefined);
       if (this.#isAhead) this.#spools.endAhead();
       await this.release();
     }

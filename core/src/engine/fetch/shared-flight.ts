@@ -3,7 +3,7 @@ import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { ArtifactDescription } from '../../api/protocol.js';
+import type { ArtifactDescription, Descriptions } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Judge } from '../policy/judge.js';
 import type { NegativeCache } from '../store/negative-cache.js';
@@ -35,6 +35,15 @@ export interface FlightHead {
   readonly description?: ArtifactDescription | undefined;
   /** The entry of bytes that clients get before they are kept. `undefined`: they are kept first, or are not right. */
   readonly ahead: Promise<Entry | undefined>;
+  /** Resolves as soon as a large document can be rendered. `undefined`: it has to be awaited. Absent: so are all of its kind. */
+  readonly arriving?: Promise<ArrivingDocument | undefined> | undefined;
+}
+
+/** A document that can be rendered although it is still arriving. */
+export interface ArrivingDocument {
+  readonly descriptions: Descriptions;
+  /** The bytes as they come, verified or not. */
+  readonly content: Content;
 }
 
 /** Result of a flight. */

@@ -1,8 +1,9 @@
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
+import { EntrepotError, printableUrl } from '../../api/errors.js';
 import { strongest, type Integrity } from '../../api/integrity.js';
+import type { VerifyContext } from '../../api/protocol.js';
 import { factsOf } from '../policy/facts.js';
 import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
@@ -10,10 +11,13 @@ import { drain } from '../upstream/upstream-reply.js';
 import type { UpstreamReply } from '../upstream/query.js';
 import { describedPlace, type LocatedDescription } from './described-place.js';
 import type { Descriptions } from './descriptions.js';
+import { readEarly } from './early-reading.js';
+import { classifyFailure } from './classify-failure.js';
 import type { FetchPolicy } from './fetch-policy.js';
 import { Flight } from './flight.js';
 import { planIncoming } from './incoming.js';
 import { verifiedHeaders } from './kept-headers.js';
+import type { Reading } from './known-descriptions.js';
 import { settledMediaType } from './media-type.js';
 import { keptByDigest, namedNow, placeByDigest, promisedBy } from './pinned-document.js';
 import { Publication, type FetchPlan } from './publication.js';
@@ -22,9 +26,6 @@ import { tookTooLong, type FlightContext, type FlightResult } from './shared-fli
 import { isPromised, type Sums } from './sums.js';
 import { Transfer, type ComingBody } from './transfer.js';
 import { sentPage, Verification } from './verification.js';
-
-/** Codes besides 404 of an upstream that does not know a kind of document. */
-const SAYS_UNKNOWN = new Set(['UPSTREAM_REFUSED', 'UPSTREAM_501', 'UPSTREAM_MEDIA_TYPE', 'UPSTREAM_MALFORMED']);
 
 /** Services of a fetch. */
 export interface FetchContext extends FlightContext {
@@ -66,23 +67,12 @@ class StoredFetch {
     try {
       return await this.#fetch();
     } catch (error) {
-      const failure = this.#classify(error);
+      const failure = classifyFailure(error, this.#plan, this.#flight.signal);
       if (failure.kind === 'not-found') this.#publication.noteGone();
       throw failure;
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #classify(error: unknown): EntrepotError {
-    const { signal } = this.#flight;
-    const { resource, kept } = this.#plan;
-    const reason = signal.aborted ? signal.reason : error;
-    const failure = asEntrepotError(reason, 'upstream-unavailable', `Fetching ${resource.key} failed`);
-    // Of an upstream that had it before, a page of HTML is an outage.
-    const mayBeUnknown = resource.kind === 'document' && resource.unknownToSome === true && kept === undefined;
-    if (!mayBeUnknown || !SAYS_UNKNOWN.has(failure.code)) return failure;
-    return new EntrepotError('not-found', failure.message, { code: 'UPSTREAM_NOT_FOUND', cause: failure });
   }
 
   async #fetch(): Promise<FlightResult> {
@@ -225,10 +215,13 @@ class StoredFetch {
         coordinates,
         description,
         ahead: this.#flight.ahead,
+        arriving: this.#flight.arriving,
       });
     // The treatment of the body has to be decided before anybody gets a byte.
     const isUndecided = incoming.weighed !== undefined || doubt !== undefined;
     if (!isUndecided) announce(spool);
+    const checked = this.#checkedWith(reply, description);
+    const early = readEarly(this.#context, this.#plan, this.#flight, { ...incoming, spool }, checked);
     const taken = await this.#fill({ ...incoming, reply, spool }, incoming.weighed);
     const digest: Digest = `sha256:${taken.sums.get('sha256')}`;
     const integrity = await this.#checkIntegrity(promised, taken.sums, taken.spool.content(provisional));
@@ -237,7 +230,7 @@ class StoredFetch {
     if (isUndecided) announce(taken.spool);
     const mediaType = await settledMediaType(definition, resource, said, taken.spool.content(provisional));
     if (unsettled) this.#verification.requireMediaType(mediaType, reply);
-    await this.#callHooks(digest, taken.spool.content(mediaType), reply, description);
+    await this.#callHooks(digest, taken.spool.content(mediaType), checked, early);
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
     const entry = this.#publication.entry(reply, headers, { ...known, size: taken.spool.size });
@@ -271,19 +264,25 @@ class StoredFetch {
     throw this.#verification.brokenPromise(promised, mismatch);
   }
 
+  #checkedWith({ headers }: UpstreamReply, description: LocatedDescription | undefined): VerifyContext {
+    const { definition, services } = this.#context;
+    return {
+      needs: services.policy.needs(),
+      description,
+      headers: verifiedHeaders(definition, this.#plan.resource, headers),
+      read: (resource) => this.#reads.read(resource),
+    };
+  }
+
   async #callHooks(
     digest: Digest,
     content: Content,
-    reply: UpstreamReply,
-    description: LocatedDescription | undefined,
+    context: VerifyContext,
+    early: Promise<Reading | undefined> | undefined,
   ): Promise<void> {
-    const { resource } = this.#plan;
-    const { definition, descriptions } = this.#context;
     try {
-      const headers = verifiedHeaders(definition, resource, reply.headers);
-      const read = this.#reads.read.bind(this.#reads);
-      const reading = await this.#verification.callHooks(digest, content, { description, headers, read });
-      if (reading !== undefined) descriptions.note(resource, digest, reading);
+      const reading = (await early) ?? (await this.#verification.callHooks(digest, content, context));
+      if (reading !== undefined) this.#context.descriptions.note(this.#plan.resource, digest, reading);
     } catch (error) {
       this.#reads.abandon();
       throw error;

@@ -75,18 +75,16 @@ export class Verification {
    * Calls the plugin's own checks.
    * @returns the descriptions in a document
    */
-  async callHooks(digest: Digest, content: Content, known: Omit<VerifyContext, 'needs'>): Promise<Reading | undefined> {
+  async callHooks(digest: Digest, content: Content, context: VerifyContext): Promise<Reading | undefined> {
     const resource = this.#resource;
     const { definition, services } = this.#context;
     const { protocol, plugin } = definition;
     const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
     try {
-      const needs = services.policy.needs();
-      const context: VerifyContext = { ...known, needs };
       let reading: Reading | undefined;
       if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
       else if (protocol.describe !== undefined) reading = await readDescriptions(protocol, resource, content, context);
-      if (protocol.partsOf !== undefined && needs.has('publishedAt'))
+      if (protocol.partsOf !== undefined && context.needs.has('publishedAt'))
         noteParts(definition, services, resource, digest, await protocol.partsOf(resource, content));
       return reading;
     } catch (error) {

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+import type { DocumentResource } from '../../api/resource.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { askingHeaders } from '../fetch/asking.js';
@@ -13,6 +15,7 @@ import type { Waiting } from '../fetch/wait-limit.js';
 import type { Judgement } from '../policy/judgement.js';
 import { isJudgedUnscanned } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
+import { renderArriving } from '../reply/arriving.js';
 import type { CacheFacts } from '../reply/outcome.js';
 import { parseRange } from '../reply/range.js';
 import { respond } from '../reply/respond.js';
@@ -57,7 +60,11 @@ export class FlightServing {
     const ended = (): Promise<FlightResult> => waits.within(flight, flight.done, waiting);
     flight.retain();
     try {
-      if (isRewritten(resource)) return await this.#serveResult(context, resource, await ended(), collapsed);
+      if (isRewritten(resource)) {
+        const arriving =
+          kept === undefined ? await this.#serveArriving(context, resource, flight, collapsed) : undefined;
+        return arriving ?? (await this.#serveResult(context, resource, await ended(), collapsed));
+      }
       const head = await waits.within(flight, flight.head, waiting);
       const judgement = head && this.#judgeComing(context, resource, head);
       const isPending = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
@@ -75,6 +82,34 @@ export class FlightServing {
     } finally {
       await flight.release();
     }
+  }
+
+  /**
+   * Serves a large document while it arrives. `undefined` where it has to be whole first: policy could refuse part of it, or the
+   * client has a copy that may still be right.
+   */
+  async #serveArriving(
+    context: RequestContext,
+    resource: DocumentResource,
+    flight: SharedFlight,
+    collapsed: boolean,
+  ): Promise<EngineReply | undefined> {
+    const { contents, services } = this.#parts;
+    const { request } = context;
+    const isWaiting = request.method !== 'GET' || request.header('if-none-match') !== undefined;
+    if (isWaiting || resource.keptBelow !== undefined || services.policy.enforces?.() !== false) return undefined;
+    const head = await flight.head;
+    const document = await head?.arriving;
+    if (head === undefined || document === undefined || !head.spool.canFollow(0)) return undefined;
+    if ((await contents.of(resource.coordinates)).size > 0) return undefined;
+    const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
+    const arriving = { head, document, verified: flight.done };
+    const shown = await renderArriving(this.#parts, request, resource, arriving, facts);
+    const reply = await respond(request, shown);
+    // Its bytes are read for as long as the client takes.
+    flight.retain();
+    (reply.body as Readable).once('close', () => void flight.release().catch(() => {}));
+    return reply;
   }
 
   /** Serves through a flight of its own, whose bytes are verified but not kept. */

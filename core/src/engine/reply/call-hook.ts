@@ -1,5 +1,8 @@
-import { asEntrepotError } from '../../api/errors.js';
-import type { DocumentBytes, RenderedDocument } from '../../api/protocol.js';
+import type { Content } from '../../api/content.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { DocumentBytes, RenderedDocument, RewriteContext } from '../../api/protocol.js';
+import type { DocumentResource } from '../../api/resource.js';
+import type { RepositoryDefinition } from '../store/repository.js';
 
 /** Calls a hook that makes a document; what fails in it, also later, is the plugin's. */
 export async function made(
@@ -32,4 +35,16 @@ async function* guarded(plugin: string, name: string, bytes: DocumentBytes): Asy
   } catch (error) {
     throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin} failed`);
   }
+}
+
+/** Calls the hook that rewrites a document. */
+export async function callRewrite(
+  { protocol, plugin }: RepositoryDefinition,
+  resource: DocumentResource,
+  content: Content,
+  context: RewriteContext,
+): Promise<RenderedDocument> {
+  if (protocol.rewrite === undefined)
+    throw new EntrepotError('plugin', `Plugin ${plugin.id} says that ${resource.key} is rewritten, but has no rewrite`);
+  return await made(plugin.id, 'rewrite', () => protocol.rewrite?.(resource, content, context) as DocumentBytes);
 }

@@ -32,3 +32,8 @@ export function headersOf(
   const merged = mergeHeaders(own, kept, own);
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
 }
+
+/** The request headers that a rewritten document differs by. */
+export function varyOf({ vary = [] }: DocumentResource): string {
+  return [...vary, 'Accept-Encoding'].join(', ');
+}

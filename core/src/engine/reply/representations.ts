@@ -3,7 +3,7 @@ import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { DocumentBytes, RewriteContext } from '../../api/protocol.js';
+import type { RewriteContext } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { ContentFindings } from '../policy/content-findings.js';
@@ -14,9 +14,9 @@ import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
-import { made } from './call-hook.js';
+import { callRewrite } from './call-hook.js';
 import { chooseEncoding } from './encoding.js';
-import { headersOf, NO_DOCUMENT } from './kept-reply-headers.js';
+import { headersOf, NO_DOCUMENT, varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
 import { type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineRequest } from '../request/request.js';
@@ -173,7 +173,7 @@ export class Representations {
       etag: rendition.etag,
       // The upstream's date says nothing of what policy and we have made of the document since.
       lastModified: rendition.lastModified,
-      vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
+      vary: varyOf(resource),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
       ranges: false,
       open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
@@ -207,17 +207,8 @@ export class Representations {
       headers: entry?.headers ?? {},
       keptKeys,
     });
-    const { protocol, plugin } = definition;
-    if (protocol.rewrite === undefined)
-      throw new EntrepotError(
-        'plugin',
-        `Plugin ${plugin.id} says that ${resource.key} is rewritten, but has no rewrite`,
-      );
-    const { bytes, headers } = await made(
-      plugin.id,
-      'rewrite',
-      () => protocol.rewrite?.(resource, content, { ...context, isAbsent: entry === undefined }) as DocumentBytes,
-    );
+    const isAbsent = entry === undefined;
+    const { bytes, headers } = await callRewrite(definition, resource, content, { ...context, isAbsent });
     return { bytes, headers, mediaType, changesAt };
   }
 

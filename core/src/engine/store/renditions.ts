@@ -141,7 +141,7 @@ export class Renditions {
   }
 }
 
-const VALIDATORS: ReadonlySet<string> = new Set(['etag', 'last-modified']);
+export const VALIDATORS: ReadonlySet<string> = new Set(['etag', 'last-modified']);
 /** An entity tag (RFC 9110 §8.8.3). */
 const TAG = /^(W\/)?"([\u0021\u0023-\u007e]*)"$/;
 

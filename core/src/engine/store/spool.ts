@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import { ChangeSignal } from './change-signal.js';
 import { contentOf } from './content.js';
 import { RecentBytes } from './recent-bytes.js';
 import { SpoolFile } from './spool-file.js';
@@ -25,6 +26,8 @@ const WRITE_BYTES = 256 * 1024;
 
 interface Follower {
   position: number;
+  /** Whether it reads the held tail, too: it verifies the bytes. */
+  readonly isVerifying: boolean;
   readonly stream: Readable;
 }
 
@@ -41,6 +44,9 @@ export class Spool {
   #writing: Promise<void> | undefined;
   #written = 0;
   #sealed = false;
+  #finished = false;
+  /** How often it began anew. */
+  rewinds = 0;
   #failure: EntrepotError | undefined;
   /** Bytes that the file has, or is being given. */
   #handedOver = 0;
@@ -48,12 +54,10 @@ export class Spool {
   readonly #followers = new Set<Follower>();
   #followed = false;
   #released = false;
-  #wake: () => void = () => {};
-  #change: Promise<void>;
+  readonly #change = new ChangeSignal();
 
   constructor(space: SpoolSpace) {
     this.#file = new SpoolFile(space);
-    this.#change = this.#nextChange();
   }
 
   get path(): string {
@@ -94,7 +98,7 @@ export class Spool {
   async append(bytes: Buffer): Promise<void> {
     this.#recent.push(this.#written, bytes);
     this.#written += bytes.length;
-    this.#changed();
+    this.#change.notify();
     const isDue = this.#written > IN_MEMORY && this.#written - this.#handedOver >= WRITE_BYTES;
     if (isDue && this.#file.hasRoom) {
       await this.#writing;
@@ -108,6 +112,8 @@ export class Spool {
   /** Puts the end of a body that is over where its beginning is. Afterwards `isWhole` says whether there was room. */
   async finish(): Promise<void> {
     if (this.#written > IN_MEMORY) await this.toFile();
+    this.#finished = true;
+    this.#change.notify();
   }
 
   /** Puts into the file what is in memory alone. Afterwards `isWhole` says whether there was room. */
@@ -140,7 +146,7 @@ export class Spool {
   async #waitForRoom(): Promise<void> {
     while (this.#recent.size > WINDOW_BYTES) {
       const before = this.#slowest();
-      const stalled = await changeOrTimeout(this.#change, STALL_TIMEOUT);
+      const stalled = await this.#change.isLaterThan(STALL_TIMEOUT);
       if (stalled) this.#dropStalled(before);
       this.#trim();
     }
@@ -159,24 +165,32 @@ export class Spool {
   async flowing(bytes = HELD_TAIL): Promise<void> {
     while (!this.#sealed && this.#written <= Math.max(bytes, HELD_TAIL)) {
       if (this.#failure !== undefined) throw this.#failure;
-      await this.#change;
+      await this.#change.next;
     }
+  }
+
+  /** Waits for more than `bytes`, verified or not. @returns whether the body has so many */
+  async exceeds(bytes: number): Promise<boolean> {
+    while (this.#written <= bytes && !this.#finished && this.#failure === undefined) await this.#change.next;
+    return this.#written > bytes;
   }
 
   /** Everything was verified: the held tail is released. */
   seal(): void {
     this.#sealed = true;
-    this.#changed();
+    this.#change.notify();
   }
 
   /** Ends every follower, present and future, with `error`. */
   fail(error: EntrepotError): void {
     this.#failure = error;
-    this.#changed();
+    this.#change.notify();
   }
 
-  /** Forgets all bytes, to begin anew. Only before anybody followed. */
+  /** Forgets all bytes, to begin anew. Only before anybody followed; those who verify bytes that are forgotten fail. */
   async rewind(): Promise<void> {
+    this.rewinds += 1;
+    for (const { stream } of this.#followers) stream.destroy(beganAnew());
     await this.#writing;
     await this.#file.clear();
     this.#written = this.#handedOver = 0;
@@ -207,29 +221,38 @@ export class Spool {
    * @param range both ends must come to lie inside the body; absent: all of it
    */
   follow(range?: ByteRange): Readable {
+    this.#followed = true;
+    return this.#stream(range, false);
+  }
+
+  /** The bytes, as they come, also the held ones: for those who verify them. It ends when the body is finished. */
+  followToVerify(): Readable {
+    return this.#stream(undefined, true);
+  }
+
+  #stream(range: ByteRange | undefined, isVerifying: boolean): Readable {
     const end = range === undefined ? Infinity : range.end + 1;
     const stream = new Readable({
       highWaterMark: READ_BYTES,
       read: () => void this.#feed(follower, end),
       destroy: (error, done) => {
         this.#followers.delete(follower);
-        this.#changed();
+        this.#change.notify();
         this.#closeWhenUnused().then(() => done(error), done);
       },
     });
-    const follower: Follower = { position: range?.start ?? 0, stream };
+    const follower: Follower = { position: range?.start ?? 0, isVerifying, stream };
     this.#followers.add(follower);
-    this.#followed = true;
     return stream;
   }
 
   async #feed(follower: Follower, end: number): Promise<void> {
     try {
-      const bytes = await this.#next(follower.position, end);
+      const bytes = await this.#next(follower, end);
       if (follower.stream.destroyed) return;
       if (bytes !== undefined) follower.position += bytes.length;
       // Without a disk the writer waits for its followers.
-      if (!this.#file.hasRoom) this.#changed();
+      if (!this.#file.hasRoom) this.#change.notify();
       follower.stream.push(bytes ?? null);
     } catch (error) {
       follower.stream.destroy(asEntrepotError(error, 'storage', 'A spool file could not be read'));
@@ -237,17 +260,17 @@ export class Spool {
   }
 
   /** The next bytes from `position`, or `undefined` at `end` or at the end of the body. */
-  async #next(position: number, end: number): Promise<Buffer | undefined> {
+  async #next({ position, isVerifying }: Follower, end: number): Promise<Buffer | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const readable = Math.min(end, this.#sealed ? this.#written : this.#written - HELD_TAIL);
+      const readable = Math.min(end, this.#sealed || isVerifying ? this.#written : this.#written - HELD_TAIL);
       if (position < readable)
         return (
           this.#recent.read(position, readable) ??
           (await this.#file.read(position, Math.min(READ_BYTES, readable - position)))
         );
-      if (position >= end || this.#sealed) return undefined;
-      await this.#change;
+      if (position >= end || this.#sealed || (isVerifying && this.#finished)) return undefined;
+      await this.#change.next;
     }
   }
 
@@ -268,27 +291,8 @@ export class Spool {
   get #isUnused(): boolean {
     return this.#released && this.#followers.size === 0;
   }
-
-  #changed(): void {
-    const wake = this.#wake;
-    this.#change = this.#nextChange();
-    wake();
-  }
-
-  #nextChange(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
 }
 
-/** @returns whether `milliseconds` passed before `change`. */
-function changeOrTimeout(change: Promise<void>, milliseconds: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), milliseconds);
-    void change.then(() => {
-      clearTimeout(timer);
-      resolve(false);
-    });
-  });
+function beganAnew(): EntrepotError {
+  return new EntrepotError('upstream-unavailable', 'The body broke off and is asked for anew', { code: 'BODY_ANEW' });
 }
