@@ -21,10 +21,10 @@ export interface Caller {
   readonly name?: string | undefined;
   may(need: AccessNeed): boolean;
   /**
-   * Whether other credentials of the same caller would let them: these are a token that was made for something else. They are
-   * then asked for those, instead of being told that they may not. Absent: there are none.
+   * Whether the caller has the right with another token: theirs was issued for something else. They are then asked for
+   * new credentials (401 `insufficient_scope`, RFC 6750 §3.1) instead of refused (403). Absent: never.
    */
-  mightYet?(need: AccessNeed): boolean;
+  mayWithNewToken?(need: AccessNeed): boolean;
 }
 
 /**

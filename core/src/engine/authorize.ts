@@ -63,7 +63,7 @@ export function authorize(
   const headers = challenge(definition, request, need);
   if (caller.name === undefined)
     throw new EntrepotError('unauthorized', `Nobody may ${what} without saying who they are`, { headers });
-  if (caller.mightYet?.(need) !== true) throw denied(`${caller.name} may not ${what}`);
+  if (caller.mayWithNewToken?.(need) !== true) throw denied(`${caller.name} may not ${what}`);
   throw new EntrepotError('unauthorized', `The token was not made to ${what}`, {
     code: 'TOKEN_INSUFFICIENT',
     headers: insufficient(headers),

@@ -36,7 +36,7 @@ function guarded(more: Partial<Access> = {}): Access {
         case 'reader':
           return { name: 'reader', may: reads };
         case 'token':
-          return { name: 'reader', may: () => false, mightYet: reads };
+          return { name: 'reader', may: () => false, mayWithNewToken: reads };
         case 'busy':
           throw new EntrepotError('unauthorized', 'Later', { status: 429, retryAfter: 5 });
         default:

@@ -104,9 +104,9 @@ export class RepositoryAccess implements Access {
       { repository, plainNames: false, namesPackages, types: [], claim: '', read: [], write: [] },
     );
     const user = this.#userOf(subject);
-    const mightYet = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
-    const may = (need: AccessNeed): boolean => this.isOpen(need) || (mightYet(need) && allows(need));
-    return { caller: { name: subject, may, mightYet }, expiresAt };
+    const mayWithNewToken = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
+    const may = (need: AccessNeed): boolean => this.isOpen(need) || (mayWithNewToken(need) && allows(need));
+    return { caller: { name: subject, may, mayWithNewToken }, expiresAt };
   }
 
   #mayUser({ may, fits }: KnownUser, need: AccessNeed): boolean {
