@@ -177,7 +177,12 @@ export async function startScanWorker(
   try {
     if (problems.length > 0) throw new ConfigurationError(problems);
     if (config.scanners.length === 0)
-      throw new ConfigurationError([{ path: 'scanners', message: 'expected at least one scanner' }]);
+      throw new ConfigurationError([
+        {
+          path: 'scanners',
+          message: 'expected at least one scanner, found none; without scanners a worker has no work',
+        },
+      ]);
     await root.start();
     openEngines(prepared);
   } catch (error) {
@@ -273,7 +278,9 @@ function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[
 async function abandon({ root, forgetPlugins }: Pick<Prepared, 'root' | 'forgetPlugins'>): Promise<void> {
   const logger = root.get(ROOT_LOGGER);
   forgetPlugins();
-  await root.dispose().catch((error: unknown) => logger.warn({ err: error }, 'start was given up, and so was its end'));
+  await root
+    .dispose()
+    .catch((error: unknown) => logger.warn({ err: error }, 'cleaning up after the failed start failed too'));
 }
 
 /** One listener and what is served on it. */

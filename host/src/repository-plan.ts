@@ -212,7 +212,7 @@ async function findUpstreams(
   }
   const wanted = `set ${path}.upstream to the URL of one`;
   if (plugin.discoverUpstreams === undefined) {
-    const message = `no upstream, and ${plugin.id} takes none from this machine; ${wanted}`;
+    const message = `no upstream, and ${plugin.id} reads none from this machine; ${wanted}`;
     return { problems: [{ path: `${path}.upstream`, message }] };
   }
   let found: readonly DiscoveredUpstream[];
@@ -239,7 +239,10 @@ async function findUpstreams(
 function discoveryProblem(path: string, plugin: ProtocolPlugin, error: unknown): ConfigurationProblem {
   // What is not ours may quote the settings, tokens included.
   const reason = error instanceof EntrepotError ? (error as EntrepotError).message : 'an unexpected error';
-  return { path, message: `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}` };
+  return {
+    path,
+    message: `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}; set upstream, or correct the settings`,
+  };
 }
 
 /** Leaves out the shared mounts that a repository on the same listener has to itself. */
@@ -274,15 +277,15 @@ function mountProblems(plans: readonly RepositoryPlan[]): ConfigurationProblem[]
       sharedMounts.some((shared) => shared !== own && `${mount}/`.startsWith(`${shared}/`)),
     );
     if (rival !== undefined) {
-      const message = `${place} is already the mount of the repository ${rival}`;
+      const message = `${place} is already the mount of the repository ${rival}; set another mount or listen`;
       problems.push({ path: `repositories.${name}.mount`, message });
     } else if (sharing !== undefined) {
-      const message = `${mount} is where repositories of type ${sharing.loaded.plugin.id} are found by their names`;
+      const message = `${mount} is below the shared mount of repositories of type ${sharing.loaded.plugin.id}; set another mount`;
       problems.push({ path: `repositories.${name}.mount`, message });
     }
     const other = neighbours.find(({ tls }) => JSON.stringify(tls) !== JSON.stringify(plan.tls));
     if (other !== undefined && plans.indexOf(other) < plans.indexOf(plan)) {
-      const message = `the repository ${other.name} says otherwise of ${listenerOf(plan)}`;
+      const message = `expected one certificate for ${listenerOf(plan)}, found another one in repositories.${other.name}.tls`;
       problems.push({ path: `repositories.${name}.tls`, message });
     }
     taken.set(place, name);

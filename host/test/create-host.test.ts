@@ -264,7 +264,7 @@ describe('a database that was lost', () => {
       if (isLost) for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
       const host = await createHost(loaded, { logger });
       const [listener] = await host.listen();
-      expect(said).toEqual(isLost ? [expect.stringContaining('knows nothing of what is kept')] : []);
+      expect(said).toEqual(isLost ? [expect.stringContaining('the database has no entries')] : []);
       // Cached content of proxies is fetched again.
       expect(await get(`${listener?.url}/mirror/a.txt`)).toMatchObject({ status: 200, text: 'file /base/a.txt' });
       await host.close();

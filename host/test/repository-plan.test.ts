@@ -130,13 +130,13 @@ describe('planRepositories', () => {
       'a mount below a shared one',
       { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'plain', kind: 'hosted', mount: '/v2/b' } },
       'repositories.b.mount',
-      /\/v2\/b is where repositories of type fixed are found by their names/,
+      /\/v2\/b is below the shared mount of repositories of type fixed/,
     ],
     [
       'a shared mount for a repository of another type',
       { a: { type: 'fixed', kind: 'hosted' }, b: { type: 'plain', kind: 'hosted', mount: '/v2' } },
       'repositories.b.mount',
-      /\/v2 is where repositories of type fixed are found by their names/,
+      /\/v2 is below the shared mount of repositories of type fixed/,
     ],
     ['an unknown option', { a: { type: 'zoo', dept: 3 } }, 'repositories.a.dept', /did you mean depth/],
     ['a bad option', { a: { type: 'zoo', depth: 'x' } }, 'repositories.a.depth', /number/],
@@ -163,7 +163,7 @@ describe('planRepositories', () => {
       'settings that break the plugin',
       { a: { type: 'buggy' } },
       'repositories.a.upstream',
-      /cannot be read: an unexpected error$/,
+      /cannot be read: an unexpected error;/,
     ],
   ])('refuses %s', async (_what, repositories, path, message) => {
     const odd = [

@@ -54,12 +54,18 @@ export async function apiClient(
       });
     } catch (error) {
       const cause = (error as { readonly cause?: NodeJS.ErrnoException }).cause;
-      throw new Error(`no server answers at ${base} (${cause?.code ?? 'no answer'}); --server names another`, {
-        cause: error,
-      });
+      throw new Error(
+        `no server answers at ${base} (${cause?.code ?? 'no answer'}); start it, or name another with --server`,
+        {
+          cause: error,
+        },
+      );
     }
     const text = await answer.text();
-    if (!answer.ok) throw new Error(text.trim() || `the server answered with ${answer.status}`);
+    if (!answer.ok)
+      throw new Error(
+        text.trim() || `expected an answer of Entrepot at ${base}, found the status ${answer.status}; check --server`,
+      );
     return text;
   }
 }
@@ -74,7 +80,7 @@ function basicCredentials(user: string, password: string): string {
  */
 export function firstLine(input: string): string {
   const [line = ''] = input.split(/\r?\n/);
-  if (line === '') throw new Error('expected a password on standard input');
+  if (line === '') throw new Error('expected a password on standard input, found nothing; pipe it in');
   return line;
 }
 

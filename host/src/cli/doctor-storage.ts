@@ -14,13 +14,16 @@ const SQLITE_MAGIC = 'SQLite format 3\0';
 /** Whether a folder can be written to, and how much space there is. Leaves nothing behind. */
 export async function checkFolder(check: string, folder: string): Promise<Finding> {
   const existing = await nearestExisting(folder);
-  const made = existing === folder ? '' : ', made at the first start';
+  const made = existing === folder ? '' : ', created at the first start';
   try {
     if (!(await stat(existing)).isDirectory()) return fail(check, `${existing} is not a folder`);
     await tryWriting(existing);
     return spaceFinding(check, `${folder}${made}`, await freeSpace(existing));
   } catch (error) {
-    return fail(check, `${existing} cannot be written to (${codeOf(error)})`);
+    return fail(
+      check,
+      `${existing} cannot be written to (${codeOf(error)}); give this user the right, or set another folder`,
+    );
   }
 }
 
@@ -31,13 +34,18 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
   try {
     await access(file, constants.R_OK | constants.W_OK);
     const head = await readHead(file, SQLITE_MAGIC.length);
-    if (head !== '' && head !== SQLITE_MAGIC) return fail(check, `${file} is not a database of SQLite`);
+    if (head !== '' && head !== SQLITE_MAGIC)
+      return fail(check, `${file} is not an SQLite database; move it away, or set metadata.path`);
     return { ...folder, detail: folder.detail.replace(path.dirname(file), file) };
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') return fail(check, `${file} cannot be read and written (${codeOf(error)})`);
+    if (codeOf(error) !== 'ENOENT')
+      return fail(
+        check,
+        `${file} cannot be read and written (${codeOf(error)}); give this user the right, or set metadata.path`,
+      );
     return {
       ...folder,
-      detail: `${file}, made at the first start${folder.detail.slice(folder.detail.lastIndexOf(', '))}`,
+      detail: `${file}, created at the first start${folder.detail.slice(folder.detail.lastIndexOf(', '))}`,
     };
   }
 }

@@ -27,7 +27,7 @@ export async function checkUpstream(
       {
         status: 'warn',
         check,
-        detail: `${shown} leads to this server itself: to another of its repositories, or in a loop`,
+        detail: `${shown} is this server itself: another of its repositories, or a loop; set the URL of another server`,
       },
     ];
   }
@@ -64,8 +64,10 @@ function requestHeaders(url: string, { upstreams, auth, transport }: RepositoryC
 }
 
 function answerFinding(check: string, answer: string, status: number): Finding {
-  if (status >= 500 || status === 429) return { status: 'warn', check, detail: `${answer}: it is failing now` };
-  if (status === 401 || status === 407) return { status: 'warn', check, detail: `${answer}: set credentials` };
+  if (status >= 500 || status === 429)
+    return { status: 'warn', check, detail: `${answer}: it is failing now, try again later` };
+  if (status === 401 || status === 407)
+    return { status: 'warn', check, detail: `${answer}: it needs credentials, set auth of the repository` };
   // The root of many registries is 403 or 404 although what is below it is served.
   return { status: 'ok', check, detail: answer };
 }
@@ -76,8 +78,8 @@ function clockFindings(repository: string, date: unknown, begun: number, ended: 
   // `Date` has whole seconds, and was written somewhere between question and answer.
   const skew = theirs < begun ? Math.max(0, begun - theirs - 1000) : Math.max(0, theirs - ended);
   const check = `clock against ${repository}`;
-  if (skew <= SKEW_TO_NOTICE) return [{ status: 'ok', check, detail: 'this machine and the upstream agree' }];
+  if (skew <= SKEW_TO_NOTICE) return [{ status: 'ok', check, detail: 'in step' }];
   const direction = theirs < begun ? 'ahead of' : 'behind';
-  const detail = `this machine is ${printDuration(Math.round(skew / 1000) * 1000)} ${direction} the upstream`;
+  const detail = `this machine is ${printDuration(Math.round(skew / 1000) * 1000)} ${direction} the upstream; synchronise it (NTP)`;
   return [{ status: skew > SKEW_TO_FAIL ? 'fail' : 'warn', check, detail }];
 }

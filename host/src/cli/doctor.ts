@@ -81,7 +81,9 @@ async function repositoryFindings(loaded: LoadedConfig, context: CommandContext)
   );
   const findings = [...others.map(problemFinding), ...(await Promise.all(asked)).flat()];
   if (repositories.length > 0 || problems.length > 0) return findings;
-  return [{ status: 'warn', check: 'repositories', detail: 'there are none: nothing is served' }];
+  return [
+    { status: 'warn', check: 'repositories', detail: 'there are none: nothing is served; add one under repositories' },
+  ];
 }
 
 function problemFinding(problem: ConfigurationProblem): Finding {

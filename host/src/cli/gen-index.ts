@@ -1,5 +1,5 @@
 import { silentLogger } from '@entrepot/core';
-import { loadConfig } from '../config/index.js';
+import { loadConfig, type RepositoryConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
 
 export interface GenIndexOptions {
@@ -20,8 +20,10 @@ export async function genIndex(
   const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
   const { config } = loaded;
   const chosen = config.repositories?.[repository];
-  if (chosen?.type !== 'helm' || chosen.kind !== 'hosted') {
-    context.writeError(`entrepot: ${JSON.stringify(repository)} is not a hosted repository of type helm`);
+  if (!isHostedHelm(chosen)) {
+    const known = Object.entries(config.repositories ?? {}).flatMap(([name, one]) => (isHostedHelm(one) ? [name] : []));
+    const hint = known.length === 0 ? 'the configuration has none' : `expected one of ${known.join(', ')}`;
+    context.writeError(`entrepot: ${JSON.stringify(repository)} is not a hosted repository of type helm; ${hint}`);
     return EXIT.failed;
   }
   // Who may run this command may read the storage: nobody is asked who they are.
@@ -43,4 +45,8 @@ export async function genIndex(
   } finally {
     await host.close();
   }
+}
+
+function isHostedHelm(repository: RepositoryConfig | undefined): repository is RepositoryConfig {
+  return repository?.type === 'helm' && repository.kind === 'hosted';
 }

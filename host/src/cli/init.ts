@@ -45,7 +45,9 @@ async function initialRepository(plugin: ProtocolPlugin, context: CommandContext
     }));
     return { type: id, kinds, upstreams };
   } catch (error) {
-    context.writeError(`${id}: the settings of its clients cannot be read: ${(error as Error).message}`);
+    context.writeError(
+      `${id}: the settings of its clients on this machine cannot be read: ${(error as Error).message}`,
+    );
     return { type: id, kinds, upstreams: [] };
   }
 }

@@ -46,10 +46,10 @@ export async function explain(
     context.write(JSON.stringify(answer, undefined, 2));
     return EXIT.ok;
   }
-  if (answer.explanations.length === 0) context.write('no repository of this server serves it');
+  if (answer.explanations.length === 0) context.write('no repository of this server serves its ecosystem');
   for (const { repository, purl: name, exists, decision, rules, lastDecisions, hidden = [] } of answer.explanations) {
     if (exists === false) {
-      context.write(`${repository}: ${name}: does not exist: it is not kept, and its document does not list it`);
+      context.write(`${repository}: ${name}: does not exist: it is neither stored nor listed by the upstream`);
       continue;
     }
     const until = decision.nextChangeAt === undefined ? '' : `, until ${instant(decision.nextChangeAt)}`;
@@ -85,7 +85,7 @@ export async function simulate(
     context.write(JSON.stringify({ judged, refused }, undefined, 2));
     return EXIT.ok;
   }
-  context.write(`${judged} artifacts were served; ${refused.length} of them would be refused`);
+  context.write(`${judged} downloads were judged; the policy would refuse ${refused.length} of them`);
   for (const { repository, purl, action, rules, callers, times } of refused) {
     const whom = callers.length === 0 ? '' : ` to ${callers.join(', ')}`;
     const by = rules.filter((rule) => rule.action === action).map(({ id, reason }) => `${reason} (rule ${id})`);
@@ -117,7 +117,7 @@ export async function check(
     context.write(`${action}${watched}${place}  ${purl}  ${why.join('; ')}`);
   }
   for (const name of unjudged) context.write(`not judged  ${name}`);
-  context.write(`${judged} parts were judged; ${refused} of them would be refused`);
+  context.write(`${judged} components were judged; policy refuses ${refused} of them`);
   return code;
 }
 
@@ -149,7 +149,7 @@ export async function impact(
       `served  ${repository}  ${purl}  ${caller ?? '-'}  ${address ?? '-'}  ${times} times, last ${instant(lastAt)}`,
     );
   }
-  if (answer.kept.length + answer.downloads.length === 0) context.write('nobody has it');
+  if (answer.kept.length + answer.downloads.length === 0) context.write('no stored copies and no downloads');
   return EXIT.ok;
 }
 

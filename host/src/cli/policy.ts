@@ -13,7 +13,7 @@ export async function policyShow(
 ): Promise<number> {
   if (preset !== undefined) {
     if (!(PRESET_NAMES as readonly string[]).includes(preset)) {
-      context.writeError(`entrepot: expected one of ${PRESET_NAMES.join(', ')}`);
+      context.writeError(`entrepot: expected a preset (${PRESET_NAMES.join(', ')}), found ${JSON.stringify(preset)}`);
       return EXIT.usage;
     }
     context.write(stringify(PRESETS[preset as PresetName]).trimEnd());
@@ -21,7 +21,7 @@ export async function policyShow(
   }
   const { config } = await loadConfig({ file, env: context.env, cwd: context.cwd });
   if (config.policy === undefined) {
-    context.write('# there is no policy: everything is let in');
+    context.write('# there is no policy: every version is allowed');
     return EXIT.ok;
   }
   const { document, problems } = readConfiguredPolicy(config.policy, policiesOf(config.repositories ?? {}));

@@ -8,7 +8,7 @@ import { hostVersion } from './host-version.js';
 
 const FILE_OPTION = [
   '-c, --config <file>',
-  'the configuration file (default: $ENTREPOT_CONFIG, else entrepot.yaml here, else what is built in)',
+  'configuration file (default: $ENTREPOT_CONFIG, else ./entrepot.yaml, else built-in defaults)',
 ] as const;
 
 /**
@@ -53,16 +53,16 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
     .action(async (options: { config?: string }) => finish(await (await import('./serve.js')).serve(options, context)));
   program
     .command('validate')
-    .description('check the configuration, plugins and their options included; exit 78 when something is wrong')
+    .description('check the configuration, plugins and their options included; exit 78 when it is invalid')
     .option(...FILE_OPTION)
     .action(async (options: { config?: string }) =>
       finish(await (await import('./validate.js')).validate(options, context)),
     );
   program
     .command('init')
-    .description('write a commented configuration with what is found on this machine')
-    .option('-o, --output <file>', 'where to; - is standard output', 'entrepot.yaml')
-    .option('--force', 'replace a file that exists')
+    .description('write a commented configuration from the client settings of this machine')
+    .option('-o, --output <file>', 'file to write; - for standard output', 'entrepot.yaml')
+    .option('--force', 'overwrite an existing file')
     .action(async (options: { output?: string; force?: boolean }) =>
       finish(await (await import('./init.js')).init(options, context)),
     );
@@ -81,9 +81,9 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
   program
     .command('gen-index')
     .description('print the index of a hosted Helm repository')
-    .argument('<repository>', 'its name in the configuration')
+    .argument('<repository>', 'name of the repository in the configuration')
     .option(...FILE_OPTION)
-    .option('--tenant <tenant>', 'the index of this tenant')
+    .option('--tenant <tenant>', 'print the index of this tenant')
     .action(async (repository: string, options: { config?: string; tenant?: string }) =>
       finish(await (await import('./gen-index.js')).genIndex(repository, options, context)),
     );
@@ -101,27 +101,27 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
 
 const SERVER_OPTION = [
   '-s, --server <url>',
-  'the server (default: where the configuration says that it listens)',
+  'URL of the server (default: the listen address of the configuration)',
 ] as const;
 const USER_OPTION = [
   '-u, --user <name>',
-  'an administrator, whose password is on standard input (default: the token of the configuration)',
+  'log in as this administrator, with the password from standard input (default: the token of the configuration)',
 ] as const;
 const BY_OPTION = [
   '--by <name>',
-  'who says so, where the server does not know it (default: the user of this machine)',
+  'your name, where the server does not know it (default: the user of this machine)',
 ] as const;
 
 /** Commands that query and change policy, most of them at a running server. */
 function governanceCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
   program
     .command('scan-worker')
-    .description('scan what servers on the same database ask for, until SIGTERM or SIGINT')
+    .description('run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(async (options: { config?: string }) =>
       finish(await (await import('./scan-worker.js')).scanWorker(options, context)),
     );
-  const policy = program.command('policy').description('look at policies').exitOverride();
+  const policy = program.command('policy').description('print and check policies').exitOverride();
   policy
     .command('show [preset]')
     .description('print a preset, or the policy of the configuration')
@@ -131,25 +131,25 @@ function governanceCommands(program: Command, context: CommandContext, finish: (
     );
   policy
     .command('check <file>')
-    .description('say what is wrong with a policy file; exit 78 when something is')
+    .description('check a policy file; exit 78 when it is invalid')
     .action(async (file: string) => finish(await (await import('./policy.js')).policyCheck(file, context)));
   onServer(program.command('explain <purl>'))
-    .description('say why a version is let in or not; also takes the URL of an explanation')
+    .description('explain why a version is allowed or refused; also takes the URL of an explanation')
     .option('--repository <name>', 'in one repository')
     .option('--json', 'as JSON')
     .action(async (purl: string, options: Record<string, never>) =>
       finish(await (await import('./inquire.js')).explain(purl, options, context)),
     );
   onServer(program.command('simulate <file>'))
-    .description('try a policy file on what was served')
-    .option('--days <days>', 'what was served in so many days', '30')
+    .description('evaluate a policy file against past downloads')
+    .option('--days <days>', 'downloads of the last days', '30')
     .option('--json', 'as JSON')
     .action(async (file: string, options: Record<string, never>) =>
       finish(await (await import('./inquire.js')).simulate(file, options, context)),
     );
   onServer(program.command('check <file>'))
     .description(
-      'judge the parts of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when some would be refused',
+      'judge the components of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when policy refuses one',
     )
     .option('--repository <name>', 'in one repository')
     .option('--json', 'as JSON')
@@ -157,7 +157,7 @@ function governanceCommands(program: Command, context: CommandContext, finish: (
       finish(await (await import('./inquire.js')).check(file, options, context)),
     );
   onServer(program.command('impact <what>'))
-    .description('say who has a version (a package URL), or what an advisory is about')
+    .description('list stored copies and downloads of a version (a package URL), or of all that an advisory affects')
     .option('--csv', 'downloads as CSV')
     .option('--json', 'as JSON')
     .action(async (what: string, options: Record<string, never>) =>
@@ -168,29 +168,29 @@ function governanceCommands(program: Command, context: CommandContext, finish: (
 }
 
 function exceptionCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
-  const exceptions = program.command('exceptions').description('decide what rules do not apply to').exitOverride();
+  const exceptions = program.command('exceptions').description('manage exceptions from rules').exitOverride();
   onServer(exceptions.command('list'))
-    .description('list exceptions, with their ends and last uses')
+    .description('list exceptions with their expiry and last use')
     .action(async (options: ServerOptions) =>
       finish(await (await import('./decide.js')).exceptionsList(options, context)),
     );
   onServer(exceptions.command('add'))
-    .description('add one')
+    .description('add an exception')
     .requiredOption('--reason <text>', 'why')
     .requiredOption('--expires <when>', 'a date, or a duration such as 30d')
     .option('--purl <purls...>', 'package URLs, with * for any characters')
     .option('--repository <names...>', 'only in these repositories')
-    .option('--rule <ids...>', 'only from these rules')
+    .option('--rule <ids...>', 'only for these rules')
     .option('--advisory <ids...>', 'only findings of these advisories')
-    .option('--false-positive', 'it is none; otherwise the risk is accepted')
-    .option('--ticket <text>', 'where it was talked about')
-    .option('--id <id>', 'what it is called')
+    .option('--false-positive', 'the findings are false positives (default: the risk is accepted)')
+    .option('--ticket <text>', 'reference to a ticket')
+    .option('--id <id>', 'id of the exception (default: generated)')
     .option(...BY_OPTION)
     .action(async (options: ExceptionOptions) =>
       finish(await (await import('./decide.js')).exceptionsAdd(options, context)),
     );
   onServer(exceptions.command('approve <id>'))
-    .description('approve one that somebody else has asked for')
+    .description('approve an exception that somebody else has added')
     .option(...BY_OPTION)
     .action(async (id: string, options: ServerOptions) =>
       finish(await (await import('./decide.js')).exceptionsApprove(id, options, context)),
@@ -200,31 +200,31 @@ function exceptionCommands(program: Command, context: CommandContext, finish: (c
     ['on', true],
   ] as const)
     onServer(exceptions.command(`${name} <id>`))
-      .description(active ? 'switch one on again, until its end' : 'switch one off, without forgetting it')
+      .description(
+        active ? 'switch an exception on again, until it expires' : 'switch an exception off without removing it',
+      )
       .action(async (id: string, options: ServerOptions) =>
         finish(await (await import('./decide.js')).exceptionsSwitch(id, active, options, context)),
       );
   onServer(exceptions.command('remove <id>'))
-    .description('remove one')
+    .description('remove an exception')
     .action(async (id: string, options: ServerOptions) =>
       finish(await (await import('./decide.js')).exceptionsRemove(id, options, context)),
     );
 }
 
 function quarantineCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
-  const quarantine = program.command('quarantine').description('decide on what is held').exitOverride();
+  const quarantine = program.command('quarantine').description('decide on held versions').exitOverride();
   onServer(quarantine.command('list'))
-    .description('list what is held, and what somebody decided on')
+    .description('list held versions, and decisions on them')
     .option('--state <state>', 'held, released or denied')
     .action(async (options: ServerOptions) =>
       finish(await (await import('./decide.js')).quarantineList(options, context)),
     );
   for (const verdict of ['release', 'deny'] as const) {
     const command = onServer(quarantine.command(`${verdict} <purl>`))
-      .description(
-        verdict === 'release' ? 'let a version in that rules hold' : 'deny a version, whatever the rules say',
-      )
-      .requiredOption('--repository <name>', verdict === 'release' ? 'where' : 'where; * is everywhere')
+      .description(verdict === 'release' ? 'allow a version that rules hold' : 'deny a version, whatever the rules say')
+      .requiredOption('--repository <name>', verdict === 'release' ? 'the repository' : 'the repository; * for all')
       .requiredOption('--reason <text>', 'why')
       .option(...BY_OPTION)
       .action(async (purl: string, options: VerdictOptions) =>
@@ -263,10 +263,10 @@ function report(error: unknown, context: CommandContext): number {
 }
 
 const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there already',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  EACCES: 'this user may not listen there',
-  ENOTFOUND: 'there is no such host',
+  EADDRINUSE: 'another process listens there already; stop it, or set another address',
+  EADDRNOTAVAIL: 'this machine has no such address; set one of its own, or 0.0.0.0 for all',
+  EACCES: 'this user may not listen there; set a port from 1024 on',
+  ENOTFOUND: 'there is no such host; set an IP address, or a name that resolves',
 };
 
 /** Explains why a listener could not be opened. The host throws the system's error as it is. */

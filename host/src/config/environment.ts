@@ -66,7 +66,10 @@ export function applyEnvironment(written: Mapping, env: Environment, bundledType
     for (const { variable, path, value } of overrides.sort((one, two) => one.path.length - two.path.length)) {
       const changed = withValue(tree, path, value);
       if (changed === undefined) {
-        problems.push({ path: variable, message: `cannot be set: a key above ${path.join('.')} holds no mapping` });
+        problems.push({
+          path: variable,
+          message: `cannot be set: expected a mapping above ${path.join('.')} in the file, found another value`,
+        });
       } else {
         tree = changed;
         variables.set(path.join('.'), variable);
@@ -99,7 +102,7 @@ function resolve(
   if (target === undefined) return { path: variable, message: unknownVariable(variable, tree, declared) };
   if (rival !== undefined) {
     const keys = [target, rival].map(({ path }) => path.join('.')).join(' and ');
-    return { path: variable, message: `could mean ${keys}; set them in the file` };
+    return { path: variable, message: `ambiguous, could be ${keys}; set the one that you mean in the file` };
   }
   const { path, schema } = target;
   if (isTextSchema(schema)) return { variable, path, value: text };
@@ -211,10 +214,10 @@ function unknownVariable(variable: string, tree: Mapping, declared: readonly str
   const meant = nearest(variable, everyVariable(configJsonSchema(), [], names));
   if (meant !== undefined) return `unknown variable; did you mean ${meant}?`;
   if (variable.startsWith(`${PREFIX}REPOSITORIES_`)) {
-    return `unknown variable: there is no such repository; ${PREFIX}REPOSITORIES_<NAME>_TYPE makes one`;
+    return `unknown variable: there is no such repository; ${PREFIX}REPOSITORIES_<NAME>_TYPE adds one`;
   }
   const sections = knownKeys(configJsonSchema()).map((key) => `${variableName([key])}_…`);
-  return `unknown variable; those known begin with ${sections.join(', ')}`;
+  return `unknown variable; known ones begin with ${sections.join(', ')}`;
 }
 
 function everyVariable(schema: JsonSchema, path: readonly string[], repositories: readonly string[]): string[] {

@@ -58,7 +58,9 @@ function look(
 ): { readonly value: string } | { readonly problem: string } {
   if (scheme === 'env' && name !== '') {
     const value = env[name];
-    return value === undefined ? { problem: `the environment variable ${name} is not set` } : { value };
+    return value === undefined
+      ? { problem: `the environment variable ${name} is not set; set it, or write the value here` }
+      : { value };
   }
   if (scheme === 'file' && name !== '') return readSecret(path.resolve(directory, name));
   return { problem: 'expected ${env:NAME} or ${file:PATH}; write $${ for a plain ${' };

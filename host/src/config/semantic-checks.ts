@@ -34,7 +34,10 @@ function upstreamProblems(path: string, repository: Mapping): ConfigurationProbl
   }
   for (const [key, value] of Object.entries({ upstream, upstreams })) {
     if (repository['kind'] !== 'hosted' || value === undefined) continue;
-    problems.push({ path: `${path}.${key}`, message: 'a hosted repository has no upstreams: it is the origin itself' });
+    problems.push({
+      path: `${path}.${key}`,
+      message: 'a hosted repository has no upstreams; remove it, or set kind to proxy',
+    });
   }
   if (hasCredentials(upstream) && repository['auth'] !== undefined) problems.push(twice(`${path}.auth`));
   for (const [index, value] of (Array.isArray(upstreams) ? upstreams : []).entries()) {
@@ -49,13 +52,13 @@ function listenerProblems(path: string, { tls, listen }: Mapping): Configuration
   return [
     {
       path: `${path}.tls`,
-      message: 'expected listen beside it: without, the repository is on the listener of the server',
+      message: "expected listen beside it, found none; without it the listener is the server's, with server.tls",
     },
   ];
 }
 
 function twice(path: string): ConfigurationProblem {
-  return { path, message: 'credentials are given twice: here and in the URL of the upstream' };
+  return { path, message: 'expected credentials once, found them here and in the URL of the upstream; remove one' };
 }
 
 function mountProblems(root: Mapping, repositories: readonly (readonly [string, Mapping])[]): ConfigurationProblem[] {
@@ -72,12 +75,12 @@ function mountProblems(root: Mapping, repositories: readonly (readonly [string, 
     const path = `repositories.${name}.mount`;
     const rival = taken.find((other) => other.mount === mount && other.listener === mounted.listener);
     if (rival !== undefined) {
-      const message = `${mount} on ${mounted.listener} is already the mount of the repository ${rival.name}`;
+      const message = `${mount} on ${mounted.listener} is already the mount of the repository ${rival.name}; set another`;
       problems.push({ path, message });
     } else if (mounted.listener === main && mount !== '/' && `${metricsPath as string}/`.startsWith(`${mount}/`)) {
       problems.push({
         path,
-        message: `${mount} is taken: metrics are served at ${metricsPath as string} (metrics.path)`,
+        message: `${mount} is taken: metrics are served at ${metricsPath as string}; change this, or metrics.path`,
       });
     }
     taken.push(mounted);

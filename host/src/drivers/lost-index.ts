@@ -18,7 +18,7 @@ export async function isIndexLost(database: Kysely<Schema>, blobs: Pick<BlobStor
 /** Explains a lost index, and how to mend it. @param where the blobs are */
 export function lostIndexAdvice(where: string): string {
   return (
-    `the database knows nothing of what is kept, but there are blobs in ${where}. If it was lost, or is another one, stop, and put ` +
-    'the right one or its backup in place: what was uploaded is only found with it. What proxies had is fetched again'
+    `the database has no entries, but there are blobs in ${where}. If it was lost or is the wrong one, stop the server and ` +
+    'restore the right one: uploads can only be found with it. Proxies fetch their artifacts again'
   );
 }

@@ -51,7 +51,7 @@ function refuseCostly(root: ASTNode): void {
 
   function look(node: ASTNode, within: boolean): void {
     const name = node.op === 'rcall' || node.op === 'call' ? node.args[0] : undefined;
-    if (name === 'matches') throw new Error('matches is not offered; expected startsWith, endsWith or contains');
+    if (name === 'matches') throw new Error('expected startsWith, endsWith or contains; matches is not supported');
     if (node.op !== 'rcall' || !COMPREHENSIONS.has(name as string)) {
       for (const child of childrenOf(node.args)) look(child, within);
       return;
@@ -59,7 +59,7 @@ function refuseCostly(root: ASTNode): void {
     comprehensions += 1;
     if (within) throw new Error(`expected no ${name} within another one of ${[...COMPREHENSIONS].join(', ')}`);
     if (comprehensions > MAX_COMPREHENSIONS)
-      throw new Error(`expected at most ${MAX_COMPREHENSIONS} of them, like ${name}`);
+      throw new Error(`expected at most ${MAX_COMPREHENSIONS} comprehensions such as ${name}`);
     const [, receiver, operands] = node.args;
     look(receiver, within);
     for (const operand of operands) look(operand, true);

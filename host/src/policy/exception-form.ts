@@ -33,7 +33,7 @@ export const exceptionForm = z
     expires: text,
   })
   .refine(({ purl, advisories }) => purl !== undefined || advisories !== undefined, {
-    error: 'expected purl, advisories or both: an exception from everything is none',
+    error: 'expected purl, advisories or both, found neither',
   });
 
 /**
@@ -81,7 +81,8 @@ export function expiryOf(expires: string, now: number, longest: number): number 
   const span = parseDuration(expires);
   const at = span === undefined ? Date.parse(expires) : now + span;
   if (Number.isNaN(at)) throw new EntrepotError('bad-request', 'expires: expected a date or a duration such as 30d');
-  if (at <= now) throw new EntrepotError('bad-request', 'expires: expected a time to come');
+  if (at <= now)
+    throw new EntrepotError('bad-request', 'expires: expected a time in the future, found one in the past');
   if (at > now + longest) {
     throw new EntrepotError(
       'bad-request',

@@ -104,7 +104,7 @@ export class Governance {
         this.desk.take(report);
         this.#updates
           .reported(report, before)
-          .catch((error: unknown) => logger.warn({ err: error }, 'new findings are not told'));
+          .catch((error: unknown) => logger.warn({ err: error }, 'the webhooks of new findings were not called'));
       },
     });
     this.journal = new PolicyJournal({

@@ -25,7 +25,7 @@ export function policyProblems(
   repositories: RepositoryPolicies,
 ): readonly ConfigurationProblem[] {
   if (config !== undefined) return readConfiguredPolicy(config, repositories).problems ?? [];
-  const message = 'there is no policy that it could differ from; expected the section policy';
+  const message = 'expected the section policy, which this refines; found none';
   return Object.keys(repositories).map((name) => ({ path: `repositories.${name}.policy`, message }));
 }
 

@@ -111,7 +111,7 @@ export class Webhooks implements PolicyEvents {
         reply.body.on('error', () => {});
         reply.body.destroy();
         if (reply.status < 300) return;
-        throw new Error(`it answered with ${reply.status}`);
+        throw new Error(`expected a status below 300, found ${reply.status}`);
       } catch (error) {
         if (this.#end.signal.aborted) return;
         const delay = delays[attempt];

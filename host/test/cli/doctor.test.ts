@@ -94,15 +94,15 @@ describe('doctor', () => {
     expect(findings).toContainEqual({
       status: 'warn',
       check: 'repositories',
-      detail: 'there are none: nothing is served',
+      detail: 'there are none: nothing is served; add one under repositories',
     });
   });
 
   it.each([
     [200, 'ok', /answered 200 in \d/],
     [404, 'ok', /answered 404 in \d/],
-    [401, 'warn', /answered 401 .*: set credentials$/],
-    [503, 'warn', /answered 503 .*: it is failing now$/],
+    [401, 'warn', /answered 401 .*: it needs credentials, set auth of the repository$/],
+    [503, 'warn', /answered 503 .*: it is failing now, try again later$/],
   ])('judges an upstream that answers %d', async (status, expected, detail) => {
     const url = await startUpstream((_request, response) => response.writeHead(status).end());
     serveOne(url);
@@ -121,7 +121,7 @@ describe('doctor', () => {
       status: 'warn',
       check: 'upstream of one',
       detail:
-        'http://localhost:8080/npm (a test) leads to this server itself: to another of its repositories, or in a loop',
+        'http://localhost:8080/npm (a test) is this server itself: another of its repositories, or a loop; set the URL of another server',
     });
   });
 
@@ -142,9 +142,9 @@ describe('doctor', () => {
   });
 
   it.each([
-    [-30_000, 'ok', /agree/],
-    [-600_000, 'warn', /^this machine is \S+ ahead of the upstream$/],
-    [7_200_000, 'fail', /^this machine is \S+ behind the upstream$/],
+    [-30_000, 'ok', /^in step$/],
+    [-600_000, 'warn', /^this machine is \S+ ahead of the upstream; synchronise it \(NTP\)$/],
+    [7_200_000, 'fail', /^this machine is \S+ behind the upstream; synchronise it \(NTP\)$/],
   ])('compares clocks: %d ms', async (offset, expected, detail) => {
     const url = await startUpstream((_request, response) => {
       response.setHeader('Date', new Date(Date.now() + offset).toUTCString()).end();
@@ -168,7 +168,7 @@ describe('doctor', () => {
 describe('the check of a folder', () => {
   it('tells whether it will be made', async () => {
     const folder = path.join(cwd, 'data/blobs');
-    expect((await checkFolder('storage', folder)).detail).toMatch(/blobs, made at the first start, \S+ free$/);
+    expect((await checkFolder('storage', folder)).detail).toMatch(/blobs, created at the first start, \S+ free$/);
     mkdirSync(folder, { recursive: true });
     expect((await checkFolder('storage', folder)).detail).toMatch(/blobs, \S+ free$/);
     expect(readdirSync(folder)).toEqual([]);
@@ -201,7 +201,7 @@ describe('the check of the database', () => {
 
   it('tells that it will be made', async () => {
     const { detail } = await checkDatabase('metadata', path.join(cwd, 'data/entrepot.db'));
-    expect(detail).toMatch(/entrepot\.db, made at the first start, \S+ free$/);
+    expect(detail).toMatch(/entrepot\.db, created at the first start, \S+ free$/);
   });
 
   it('fails for a folder', async () => {
@@ -223,7 +223,7 @@ describe('what is kept', () => {
     const lost = {
       status: 'fail',
       check: 'metadata',
-      detail: expect.stringContaining('knows nothing of what is kept'),
+      detail: expect.stringContaining('the database has no entries'),
     };
     expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
     const database = await openSqlite({ path: file(), durability: 'relaxed' });

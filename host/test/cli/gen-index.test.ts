@@ -39,6 +39,7 @@ describe('entrepot gen-index', () => {
       files: { type: 'files', kind: 'hosted' },
     });
     expect(await terminal.run('gen-index', name)).toBe(1);
-    expect(terminal.errors).toEqual([`entrepot: "${name}" is not a hosted repository of type helm`]);
+    const expected = `entrepot: "${name}" is not a hosted repository of type helm; the configuration has none`;
+    expect(terminal.errors).toEqual([expected]);
   });
 });

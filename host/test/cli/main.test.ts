@@ -86,7 +86,7 @@ it('says in one line that another process listens there', async () => {
     const { code, stderr } = await run({ ...QUIET, server: { listen } }, 'serve').ended;
     expect(code).toBe(1);
     expect(stderr.trimEnd().split('\n')).toEqual([
-      `entrepot: cannot listen on ${listen}: another process listens there already`,
+      `entrepot: cannot listen on ${listen}: another process listens there already; stop it, or set another address`,
     ]);
   } finally {
     await new Promise((resolve) => other.close(resolve));

@@ -22,6 +22,6 @@ describe('entrepot password', () => {
     const process = new TestProcess('/');
 
     expect(await process.run('password')).toBe(1);
-    expect(process.errors).toEqual(['entrepot: expected a password on standard input']);
+    expect(process.errors).toEqual(['entrepot: expected a password on standard input, found nothing; pipe it in']);
   });
 });

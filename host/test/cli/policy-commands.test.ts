@@ -60,11 +60,11 @@ describe('commands for a running server', () => {
       new RegExp(`^kept {2}npm {2}${PURL}.*\nserved {2}npm {2}${PURL}`),
     );
     expect((await run('impact', 'pkg:npm/demo', '--csv')).output).toContain('repository,purl,digest');
-    expect((await run('impact', 'CVE-2026-1')).output).toBe('nobody has it');
+    expect((await run('impact', 'CVE-2026-1')).output).toBe('no stored copies and no downloads');
     expect((await run('exceptions', 'remove', 'mine')).code).toBe(0);
     writeFileSync(join(folder, 'candidate.yaml'), `version: 1\nrules:\n  - ${HOLD.replace('wait', 'later')}\n`);
     expect((await run('simulate', 'candidate.yaml')).output).toMatch(
-      /^1 artifacts were served; 1 of them would be refused\nhold {2}npm {2}.*rule later/,
+      /^1 downloads were judged; the policy would refuse 1 of them\nhold {2}npm {2}.*rule later/,
     );
     expect((await run('quarantine', 'deny', PURL, '--repository', '*', '--reason', 'bad')).code).toBe(0);
     expect((await get(TARBALL)).status).toBe(403);

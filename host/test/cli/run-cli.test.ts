@@ -59,14 +59,20 @@ describe('serve', () => {
   it.each([
     [
       { code: 'EADDRINUSE', syscall: 'listen', address: '127.0.0.1', port: 80 },
-      '127.0.0.1:80: another process listens there already',
+      '127.0.0.1:80: another process listens there already; stop it, or set another address',
     ],
-    [{ code: 'EACCES', syscall: 'listen', address: '::', port: 80 }, '[::]:80: this user may not listen there'],
+    [
+      { code: 'EACCES', syscall: 'listen', address: '::', port: 80 },
+      '[::]:80: this user may not listen there; set a port from 1024 on',
+    ],
     [
       { code: 'EADDRNOTAVAIL', syscall: 'listen', address: '192.0.2.1', port: 80 },
-      '192.0.2.1:80: this machine has no such address',
+      '192.0.2.1:80: this machine has no such address; set one of its own, or 0.0.0.0 for all',
     ],
-    [{ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'no.example' }, 'no.example: there is no such host'],
+    [
+      { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'no.example' },
+      'no.example: there is no such host; set an IP address, or a name that resolves',
+    ],
     [{ code: 'EWHAT', syscall: 'listen', address: '127.0.0.1', port: 80 }, '127.0.0.1:80: EWHAT'],
   ])('says in one line that it cannot listen, and closes: %j', async (fault, expected) => {
     terminal.listen = () => Promise.reject(Object.assign(new Error('x'), fault));

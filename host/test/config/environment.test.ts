@@ -154,7 +154,7 @@ describe('variables', () => {
   it.each<[string, string, RegExp]>([
     ['ENTREPOT_SERVER_LISTN', 'x', /^unknown variable; did you mean ENTREPOT_SERVER_LISTEN\?$/],
     ['ENTREPOT_SERVER_LISTEN_PORT', '80', /^unknown variable/],
-    ['ENTREPOT_COLOUR', 'x', /^unknown variable; those known begin with ENTREPOT_SERVER_…, ENTREPOT_STORAGE_…/],
+    ['ENTREPOT_COLOUR', 'x', /^unknown variable; known ones begin with ENTREPOT_SERVER_…, ENTREPOT_STORAGE_…/],
     ['ENTREPOT_REPOSITORIES_NPX_UPSTREAM', 'x', /did you mean ENTREPOT_REPOSITORIES_NPM_UPSTREAM\?$/],
     ['ENTREPOT_REPOSITORIES_PYTHON_UPSTREAM', 'x', /there is no such repository; ENTREPOT_REPOSITORIES_<NAME>_TYPE/],
     ['ENTREPOT_SERVER_TRUST_PROXY', '[a', /./],
@@ -169,14 +169,18 @@ describe('variables', () => {
     expect(applyEnvironment(tree, { ENTREPOT_REPOSITORIES_A_B_MOUNT: '/x' }).problems).toEqual([
       {
         path: 'ENTREPOT_REPOSITORIES_A_B_MOUNT',
-        message: 'could mean repositories.a-b.mount and repositories.a.b.mount; set them in the file',
+        message:
+          'ambiguous, could be repositories.a-b.mount and repositories.a.b.mount; set the one that you mean in the file',
       },
     ]);
   });
 
   it('cannot be set inside something that is no mapping', () => {
     expect(applyEnvironment({ server: 5 }, { ENTREPOT_SERVER_LISTEN: ':1' }).problems).toEqual([
-      { path: 'ENTREPOT_SERVER_LISTEN', message: 'cannot be set: a key above server.listen holds no mapping' },
+      {
+        path: 'ENTREPOT_SERVER_LISTEN',
+        message: 'cannot be set: expected a mapping above server.listen in the file, found another value',
+      },
     ]);
   });
 });

@@ -140,7 +140,7 @@ describe('problems', () => {
     const env = { ENTREPOT_COLOUR: 'red', ENTREPOT_CACHE_MAX_BYTES: 'much' };
     expect(await problemsOf(loadConfig({ env, cwd }))).toEqual([
       expect.stringMatching(/^ENTREPOT_COLOUR: unknown variable/),
-      'metrics.token: the environment variable NONE is not set',
+      'metrics.token: the environment variable NONE is not set; set it, or write the value here',
       'server.listn: unknown key; did you mean listen?',
       'cache.maxBytes: expected a size such as 64KiB, 10MB, 2GiB or a number of bytes (set by ENTREPOT_CACHE_MAX_BYTES)',
       'log.level: expected debug, info, warn, error or silent',
@@ -184,7 +184,7 @@ describe('references', () => {
   });
 
   it.each<[string, string | RegExp]>([
-    ['${env:NONE}', 'the environment variable NONE is not set'],
+    ['${env:NONE}', 'the environment variable NONE is not set; set it, or write the value here'],
     ['${file:none}', /^there is no file .*none$/],
     ['${file:.}', /is not a file$/],
     ['${file:large}', /is larger than 1 MiB$/],
@@ -199,6 +199,6 @@ describe('references', () => {
     expect(problem?.slice(prefix.length)).toEqual(
       typeof expected === 'string' ? expected : expect.stringMatching(expected),
     );
-    expect(others).toEqual(['log.level: the environment variable NO is not set']);
+    expect(others).toEqual(['log.level: the environment variable NO is not set; set it, or write the value here']);
   });
 });

@@ -226,7 +226,7 @@ describe('problems', () => {
     [
       'a hosted repository with upstreams',
       repository({ kind: 'hosted', upstream: 'https://a.example.com' }),
-      ['repositories.one.upstream: a hosted repository has no upstreams: it is the origin itself'],
+      ['repositories.one.upstream: a hosted repository has no upstreams; remove it, or set kind to proxy'],
     ],
     [
       'half a pair of credentials',
@@ -241,7 +241,7 @@ describe('problems', () => {
     [
       'credentials in the URL and beside it',
       repository({ upstream: 'https://me:secret@a.example.com', auth: { token: 'secret' } }),
-      ['repositories.one.auth: credentials are given twice: here and in the URL of the upstream'],
+      ['repositories.one.auth: expected credentials once, found them here and in the URL of the upstream; remove one'],
     ],
     [
       'a misspelt key of a cache class',
@@ -317,12 +317,12 @@ describe('mounts', () => {
     [
       'two equal mounts on one listener',
       { repositories: { one: { type: 'npm', mount: '/x' }, two: { type: 'files', mount: '/x' } } },
-      ['repositories.two.mount: /x on 127.0.0.1:8080 is already the mount of the repository one'],
+      ['repositories.two.mount: /x on 127.0.0.1:8080 is already the mount of the repository one; set another'],
     ],
     [
       'a mount that is the default of another one',
       { repositories: { one: { type: 'npm' }, two: { type: 'files', mount: '/one' } } },
-      ['repositories.two.mount: /one on 127.0.0.1:8080 is already the mount of the repository one'],
+      ['repositories.two.mount: /one on 127.0.0.1:8080 is already the mount of the repository one; set another'],
     ],
     [
       'the same listener, spelt out',
@@ -330,17 +330,17 @@ describe('mounts', () => {
         server: { listen: ':9000' },
         repositories: { one: { type: 'npm', mount: '/' }, two: { type: 'files', mount: '/', listen: ':9000' } },
       },
-      ['repositories.two.mount: / on :9000 is already the mount of the repository one'],
+      ['repositories.two.mount: / on :9000 is already the mount of the repository one; set another'],
     ],
     [
       'the path of the metrics',
       { repositories: { metrics: { type: 'files' } } },
-      ['repositories.metrics.mount: /metrics is taken: metrics are served at /metrics (metrics.path)'],
+      ['repositories.metrics.mount: /metrics is taken: metrics are served at /metrics; change this, or metrics.path'],
     ],
     [
       'a path above that of the metrics',
       { metrics: { path: '/one/metrics' }, repositories: { one: { type: 'files' } } },
-      ['repositories.one.mount: /one is taken: metrics are served at /one/metrics (metrics.path)'],
+      ['repositories.one.mount: /one is taken: metrics are served at /one/metrics; change this, or metrics.path'],
     ],
   ])('refuse %s', (_what, raw, expected) => {
     expect(problemsOf(raw)).toEqual(expected);

@@ -154,7 +154,7 @@ describe('exceptions', () => {
     [{ reason: undefined }, 'reason'],
     [{ expires: undefined }, 'expires'],
     [{ expires: '91d' }, 'expires: expected at most 90d from now'],
-    [{ expires: '2020-01-01' }, 'expires: expected a time to come'],
+    [{ expires: '2020-01-01' }, 'expires: expected a time in the future, found one in the past'],
     [{ purl: undefined }, 'expected purl, advisories or both'],
     [{ purl: ['demo'] }, 'purl.0: expected package URLs'],
     [{ colour: 'red' }, 'colour'],

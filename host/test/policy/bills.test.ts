@@ -138,9 +138,9 @@ describe('a bill of materials', () => {
       output: [
         'deny  npm  pkg:npm/demo@2.0.0  it is broken (rule not-two)',
         'allow  npm  pkg:npm/demo@1.0.0  CVE-1 (high, fixed in 1.0.1)',
-        '2 parts were judged; 1 of them would be refused',
+        '2 components were judged; policy refuses 1 of them',
       ],
     });
-    expect(await run(cycloneDx())).toEqual({ code: 0, output: ['0 parts were judged; 0 of them would be refused'] });
+    expect(await run(cycloneDx())).toEqual({ code: 0, output: ['0 components were judged; policy refuses 0 of them'] });
   });
 });

@@ -44,7 +44,7 @@ describe('an expression', () => {
     ['licenses.exists(a, licenses.exists(b, a == b))', 'within another one'],
     ['licenses.all(a, findings.map(b, b.id).size() > 0)', 'within another one'],
     [`licenses${'.map(x, x + x)'.repeat(9)}.size() > 0`, 'expected at most 8'],
-    ['purl.name.matches("(a+)+$")', 'matches is not offered'],
+    ['purl.name.matches("(a+)+$")', 'matches is not supported'],
     [`licenses == [${'1,'.repeat(150)}1]`, 'maxListElements'],
   ])('is refused: %s', (text, message) => {
     expect(() => compileExpression(text)).toThrow(message);
