@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { DiscoveredUpstream, Logger, ProtocolPlugin } from '@entrepot/core';
+import type { DiscoveredUpstream, Logger } from '@entrepot/core';
+import type { EnginePlugin } from '@entrepot/core/engine';
 import { secretFileOf } from './access/secret-file.js';
 import type { Config } from './config/index.js';
 import { ownAddresses } from './own-addresses.js';
@@ -58,7 +59,7 @@ export class Discovery {
   }
 
   /** @throws what the plugin does */
-  async upstreamsOf(plugin: ProtocolPlugin, useClientCredentials: boolean): Promise<readonly DiscoveredUpstream[]> {
+  async upstreamsOf(plugin: EnginePlugin, useClientCredentials: boolean): Promise<readonly DiscoveredUpstream[]> {
     const { isOwn } = this;
     let isPointedHere = false;
     const passOver = (url: string): boolean => {

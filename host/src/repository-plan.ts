@@ -4,9 +4,8 @@ import {
   optionsOfOtherKind,
   type DiscoveredUpstream,
   type FreshnessRule,
-  type ProtocolPlugin,
 } from '@entrepot/core';
-import { nearest } from '@entrepot/core/engine';
+import { type EnginePlugin, nearest } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
 import {
   authorizationHeader,
@@ -185,7 +184,7 @@ async function planBundled(loaded: LoadedPlugin, server: ServerConfig, discovery
 
 async function findUpstreams(
   path: string,
-  plugin: ProtocolPlugin,
+  plugin: EnginePlugin,
   { upstreams, auth, useClientCredentials, mount = `/${path.slice(path.indexOf('.') + 1)}` }: RepositoryConfig,
   discovery: Discovery,
 ): Promise<
@@ -236,7 +235,7 @@ async function findUpstreams(
   };
 }
 
-function discoveryProblem(path: string, plugin: ProtocolPlugin, error: unknown): ConfigurationProblem {
+function discoveryProblem(path: string, plugin: EnginePlugin, error: unknown): ConfigurationProblem {
   // What is not ours may quote the settings, tokens included.
   const reason = error instanceof EntrepotError ? (error as EntrepotError).message : 'an unexpected error';
   return {

@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
-import { defineProtocolPlugin, silentLogger, type DiscoveryContext, type ProtocolPlugin } from '@entrepot/core';
+import { defineProtocolPlugin, silentLogger, type DiscoveryContext } from '@entrepot/core';
+import { asProtocolPlugin } from '@entrepot/core/engine';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { loadConfig } from '../src/config/index.js';
@@ -24,17 +25,19 @@ async function machine(yaml = 'repositories: { zoo: { type: zoo } }') {
     async start(...urls: readonly string[]) {
       const plugin = defineProtocolPlugin({
         id: 'zoo',
-        kinds: ['proxy'],
         options: z.strictObject({}),
         inject: {},
-        classes: {},
-        async discoverUpstreams({ isOwn = () => false }: DiscoveryContext) {
-          const url = urls.find((one) => !isOwn(one));
-          return url === undefined ? [] : [{ url, source: 'settings', authorization: 'Basic c2VjcmV0' }];
+        clients: {
+          async discoverUpstreams({ isOwn = () => false }: DiscoveryContext) {
+            const url = urls.find((one) => !isOwn(one));
+            return url === undefined ? [] : [{ url, source: 'settings', authorization: 'Basic c2VjcmV0' }];
+          },
         },
-        create: () => ({ route: () => undefined }),
-      }) as ProtocolPlugin;
-      const planned = await planRepositories(loaded, [{ package: 'zoo', location: '/', bundled: true, plugin }]);
+        proxy: { classes: {}, create: () => ({ route: () => undefined }) },
+      });
+      const planned = await planRepositories(loaded, [
+        { package: 'zoo', location: '/', bundled: true, plugin: asProtocolPlugin(plugin) },
+      ]);
       if (planned.problems.length === 0) keepFoundUpstreams(loaded.config, planned.found, silentLogger);
       return {
         problems: planned.problems,

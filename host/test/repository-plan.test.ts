@@ -1,11 +1,12 @@
-import { defineProtocolPlugin, EntrepotError, type DiscoveredUpstream, type ProtocolPlugin } from '@entrepot/core';
+import { defineProtocolPlugin, EntrepotError, type DiscoveredUpstream } from '@entrepot/core';
+import { type EnginePlugin } from '@entrepot/core/engine';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadConfig, repositoryConfig, type LoadedConfig } from '../src/config/index.js';
 import type { LoadedPlugin } from '../src/plugins/load.js';
 import { planRepositories } from '../src/repository-plan.js';
 
-function plugin(id: string, more: Partial<ProtocolPlugin> = {}, bundled = false): LoadedPlugin {
+function plugin(id: string, more: Partial<EnginePlugin> = {}, bundled = false): LoadedPlugin {
   const made = defineProtocolPlugin({
     id,
     kinds: ['proxy', 'hosted'],
@@ -15,7 +16,7 @@ function plugin(id: string, more: Partial<ProtocolPlugin> = {}, bundled = false)
     create: () => ({ route: () => undefined }),
     ...more,
   });
-  return { package: `plugin-${id}`, location: '/', bundled, plugin: made as ProtocolPlugin };
+  return { package: `plugin-${id}`, location: '/', bundled, plugin: made as EnginePlugin };
 }
 
 const FOUND: DiscoveredUpstream = { url: 'https://found.example.com/', source: 'the settings of zoo' };

@@ -1,7 +1,7 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ProtocolPlugin } from '../api/protocol.js';
-import type { LocalResource, Resource } from '../api/resource.js';
+import type { EnginePlugin } from './request/protocol.js';
+import type { LocalResource, BoundResource } from './request/resource.js';
 import { printable } from './policy/denial.js';
 import type { EngineRequest } from './request/request.js';
 import type { RepositoryDefinition } from './store/repository.js';
@@ -13,7 +13,7 @@ import type { RepositoryDefinition } from './store/repository.js';
 export function neededFor(
   { access, plugin }: RepositoryDefinition,
   request: EngineRequest,
-  resource: Resource,
+  resource: BoundResource,
 ): AccessNeed | undefined {
   if (resource.kind === 'local') return undefined;
   const right = resource.kind === 'upload' || resource.kind === 'session' ? 'write' : 'read';
@@ -91,7 +91,10 @@ function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>
   return { 'WWW-Authenticate': value.startsWith('Bearer ') ? `${value},error="insufficient_scope"` : value };
 }
 
-function accessNameOf({ accessNames }: ProtocolPlugin, resource: Exclude<Resource, LocalResource>): string | undefined {
+function accessNameOf(
+  { accessNames }: EnginePlugin,
+  resource: Exclude<BoundResource, LocalResource>,
+): string | undefined {
   if (resource.accessName !== undefined || accessNames === undefined) return resource.accessName;
   return 'coordinates' in resource ? resource.coordinates?.name : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { ArtifactResource, DocumentResource, LocalResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, LocalResource, BoundResource } from './request/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
 import { ContentFindings } from './policy/content-findings.js';
 import { DecisionRecorder } from './policy/decision-recorder.js';
@@ -51,7 +51,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const sessions = new HostedSessions({ definition, services, changes });
   const passthrough = new PassthroughServing(definition, services, upstreams, judge);
 
-  async function serve(context: RequestContext, resource: Resource): Promise<EngineReply> {
+  async function serve(context: RequestContext, resource: BoundResource): Promise<EngineReply> {
     const { request } = context;
     switch (resource.kind) {
       case 'artifact':
@@ -131,7 +131,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       }
     },
     async handle(request) {
-      let resource: Resource | undefined;
+      let resource: BoundResource | undefined;
       let context = contextOf(request, nobody, services.clock.now());
       try {
         resource = route(definition, request);
@@ -169,7 +169,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 }
 
 /** Finds the resource that the request names. */
-function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): Resource {
+function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): BoundResource {
   const { method, rawPath, rawQuery } = request;
   const isRead = method === 'GET' || method === 'HEAD';
   const path = plugin.dotSegments === 'redirect' && isRead ? withoutEmptySegments(rawPath) : undefined;
@@ -195,7 +195,7 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
  * GET and HEAD change nothing (RFC 9110 §9.2.1), whatever a plugin makes of them: browsers, crawlers and proxies send them
  * unasked, and nothing that guards changes looks at them.
  */
-function safely(resource: Resource, { method }: EngineRequest): Resource {
+function safely(resource: BoundResource, { method }: EngineRequest): BoundResource {
   const isChange = resource.kind === 'upload' || (resource.kind === 'session' && resource.action !== 'status');
   if (!isChange || (method !== 'GET' && method !== 'HEAD')) return resource;
   throw new EntrepotError('method-not-allowed', `${method} changes nothing; expected POST, PUT, PATCH or DELETE`);

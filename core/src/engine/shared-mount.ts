@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { SharedAnswer, SharedQuestion, SharedRepository } from '../api/protocol.js';
-import type { LocalReply } from '../api/resource.js';
+import type { LocalReply } from '../plugin/resource.js';
 import { errorReply } from './reply/error-reply.js';
 import { localReply } from './reply/local-reply.js';
 import { withDefaults } from './request/merge-headers.js';

@@ -15,7 +15,6 @@ import type {
   ProducedFile,
   RenderedDocument,
 } from '../api/protocol.js';
-import type { EntrySelection } from '../api/resource.js';
 import type { LocalReply, Resource, Route } from './resource.js';
 
 /**
@@ -332,6 +331,20 @@ export interface Adaptation<Self> {
     requestBody: Uint8Array,
     self: Self,
   ): AdaptedReply;
+}
+
+/** Entries of a hosted repository that a document is made from. */
+export interface EntrySelection {
+  /** Those whose key begins with this, in code-point order. */
+  readonly prefix: string;
+  /** Only those after this key (exclusive). */
+  readonly after?: string | undefined;
+  /** At the most so many; absent: all. */
+  readonly limit?: number | undefined;
+  /** Whether there is a document when there is no entry. `false` or absent: it is not found, unless `prefix` is empty. */
+  readonly orEmpty?: boolean | undefined;
+  /** This entry must exist, otherwise the document is not found: the name that a list belongs to. */
+  readonly requires?: string | undefined;
 }
 
 /** A document of a hosted repository, made from its entries. */

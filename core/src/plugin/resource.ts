@@ -1,8 +1,5 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Integrity } from '../api/integrity.js';
-import type { LocalReply } from '../api/resource.js';
-
-export type { LocalReply } from '../api/resource.js';
 
 /**
  * The name of one thing, as `route` reads it from a request. Plain data that can be printed as JSON, so that a table of requests and
@@ -31,6 +28,14 @@ export interface Resource {
   readonly scope?: string | undefined;
   /** Data of the plugin's own for the hooks of the class. Plain data. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A reply that needs neither storage nor upstream. */
+export interface LocalReply {
+  readonly status: number;
+  /** Names as they are sent. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: string | undefined;
 }
 
 /** The result of routing: a resource, or the reply itself. */

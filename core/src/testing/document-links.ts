@@ -1,4 +1,4 @@
-import type { Resource } from '../api/resource.js';
+import type { BoundResource } from '../engine/request/resource.js';
 import type { BoundSubject } from './protocol-subject.js';
 import { routeRequest } from './route-table.js';
 import type { TestReply, TestRepository, TestRequest } from './test-repository.js';
@@ -6,7 +6,7 @@ import type { TestReply, TestRepository, TestRequest } from './test-repository.j
 /** A link of a document, and the resource or the error that it routes to. */
 export interface FollowedLink {
   readonly link: string;
-  readonly resource: Resource | string;
+  readonly resource: BoundResource | string;
 }
 
 /** Finds the links in the reply to a document, and routes them. */

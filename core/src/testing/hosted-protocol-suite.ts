@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { PolicyInput } from '../api/policy.js';
-import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import { asProtocolPlugin } from '../engine/request/as-protocol.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';

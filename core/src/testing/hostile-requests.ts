@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
-import type { Protocol, RequestHead } from '../api/protocol.js';
-import type { Resource } from '../api/resource.js';
-import { shownAs } from '../plugin/as-protocol.js';
+import type { RequestHead } from '../api/protocol.js';
+import type { EngineProtocol } from '../engine/request/protocol.js';
+import type { BoundResource } from '../engine/request/resource.js';
+import { shownAs } from '../engine/request/as-protocol.js';
 import type { BoundSubject } from './protocol-subject.js';
 import { asRequest, headOf, printRequest, routeRequest } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
@@ -81,9 +82,9 @@ const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00f
 
 /** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
 export function* fuzzed(
-  protocol: Protocol,
+  protocol: EngineProtocol,
   subject: BoundSubject,
-): Iterable<{ readonly label: string; readonly resource: Resource }> {
+): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   const random = pseudoRandom(20_260_101);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const known = [[], ...gets(subject).map((request) => tryHead(request, subject)?.segments ?? [])];
@@ -111,7 +112,7 @@ export function* fuzzed(
 }
 
 /** Calls `route`, and fails for what it must not throw or return. */
-function callRoute(protocol: Protocol, head: RequestHead, label: string): Resource | undefined {
+function callRoute(protocol: EngineProtocol, head: RequestHead, label: string): BoundResource | undefined {
   let resource: unknown;
   try {
     resource = protocol.route(head);
@@ -125,14 +126,14 @@ function callRoute(protocol: Protocol, head: RequestHead, label: string): Resour
     typeof resource === 'object' && resource !== null && !('then' in resource),
     `route(${label}) must return a resource or undefined, at once`,
   );
-  return resource as Resource;
+  return resource as BoundResource;
 }
 
 /** The resources that the table's own requests name. */
 export function* routed(
-  protocol: Protocol,
+  protocol: EngineProtocol,
   subject: BoundSubject,
-): Iterable<{ readonly label: string; readonly resource: Resource }> {
+): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   for (const { request } of subject.cases) {
     const head = tryHead(asRequest(request), subject);
     const label = printRequest(asRequest(request));
@@ -151,7 +152,7 @@ function tryHead(request: TestRequest, { plugin }: BoundSubject): RequestHead | 
 }
 
 /** A copy of what `request` names, so that what is changed later shows. */
-export function attemptRoute(protocol: Protocol, subject: BoundSubject, request: TestRequest): unknown {
+export function attemptRoute(protocol: EngineProtocol, subject: BoundSubject, request: TestRequest): unknown {
   const found = routeRequest(protocol, request, subject.plugin);
   return structuredClone(typeof found === 'string' ? found : shownAs(found));
 }

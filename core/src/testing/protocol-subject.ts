@@ -1,9 +1,9 @@
 import type { ErrorKind } from '../api/errors.js';
-import type { Protocol, ProtocolPlugin as BoundPlugin } from '../api/protocol.js';
-import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import type { EngineProtocol, EnginePlugin as BoundPlugin } from '../engine/request/protocol.js';
+import { asProtocolPlugin } from '../engine/request/as-protocol.js';
 import type { LocalReply, Resource as Named } from '../plugin/resource.js';
 import type { FreshnessRule } from '../api/freshness.js';
-import type { ArtifactResource, DocumentResource, Resource } from '../api/resource.js';
+import type { ArtifactResource, DocumentResource, BoundResource } from '../engine/request/resource.js';
 import type { Fixture } from './fake-upstream.js';
 import { asRequest, routeRequest } from './route-table.js';
 import { digestOf } from './sample-bytes.js';
@@ -25,7 +25,7 @@ export interface ProtocolCase {
    * What `route` makes of it: the fields that are named must be equal. `undefined`: nothing, a 404. A string: the kind of
    * the error that `route` throws.
    */
-  readonly resource: Partial<Resource> | Partial<Named & LocalReply> | ErrorKind | undefined;
+  readonly resource: Partial<BoundResource> | Partial<Named & LocalReply> | ErrorKind | undefined;
   /** The status that the client gets, with the recorded upstream. */
   readonly status: number;
 }
@@ -69,7 +69,7 @@ export interface Served<R extends Stored = Stored> {
 export interface Fixtures {
   readonly subject: BoundSubject;
   /** A protocol that nothing else uses. */
-  create(): Promise<Protocol>;
+  create(): Promise<EngineProtocol>;
   /** `change` may alter what the upstream serves. */
   open(options?: OpenOptions): Promise<TestRepository>;
   /** The cases of a kind that the upstream has and that are kept. */
@@ -89,7 +89,7 @@ export interface OpenOptions extends Partial<TestRepositoryOptions> {
 export async function openFixtures(declared: ProtocolSubject): Promise<Fixtures> {
   const subject: BoundSubject = { ...declared, plugin: asProtocolPlugin(declared.plugin) };
   const opened: TestRepository[] = [];
-  const protocols: Protocol[] = [];
+  const protocols: EngineProtocol[] = [];
   const { plugin, options, services } = subject;
   const given = { plugin, options, ...(services !== undefined && { services }) };
   const fixtures: Fixtures = {

@@ -3,7 +3,7 @@ import { packageUrl } from '../api/coordinates.js';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import { parseOptions } from '../api/options.js';
 import type { PolicyInput } from '../api/policy.js';
-import type { Resource } from '../api/resource.js';
+import type { BoundResource } from '../engine/request/resource.js';
 import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { linksOf } from './document-links.js';
@@ -11,7 +11,7 @@ import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
 import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
-import { shownAs } from '../plugin/as-protocol.js';
+import { shownAs } from '../engine/request/as-protocol.js';
 import { digestOf } from './sample-bytes.js';
 import { defineListing } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
@@ -558,7 +558,7 @@ function withHeaders(request: TestRequest, headers: Readonly<Record<string, stri
   return { ...request, headers: { ...request.headers, ...headers } };
 }
 
-function withoutMethod(resource: Resource | string): unknown {
+function withoutMethod(resource: BoundResource | string): unknown {
   if (typeof resource === 'string' || resource.kind !== 'passthrough') return resource;
   const { method: _method, ...rest } = resource;
   return rest;

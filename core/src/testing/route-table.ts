@@ -1,16 +1,17 @@
 import { EntrepotError } from '../api/errors.js';
-import type { Protocol, RequestHead } from '../api/protocol.js';
-import type { Resource } from '../api/resource.js';
-import { shownAs } from '../plugin/as-protocol.js';
+import type { RequestHead } from '../api/protocol.js';
+import type { EngineProtocol } from '../engine/request/protocol.js';
+import type { BoundResource } from '../engine/request/resource.js';
+import { shownAs } from '../engine/request/as-protocol.js';
 import { parseRequestPath, type PathRules } from '../engine/request/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
 /** What a request names: the resource, `not-found` for nothing, or the kind of the error that it is answered with. */
-export type Routed = Resource | string;
+export type Routed = BoundResource | string;
 
 /** What each of `requests` (a path, for GET) names, under `METHOD path`: a table for `toEqual` or a snapshot. */
 export function routeTable(
-  protocol: Protocol,
+  protocol: EngineProtocol,
   requests: readonly (TestRequest | string)[],
   rules?: PathRules,
 ): Readonly<Record<string, Routed>> {
@@ -20,13 +21,13 @@ export function routeTable(
     // One path may be asked for with several headers.
     const key = label in table ? `${label} ${JSON.stringify(request.headers ?? {})}` : label;
     const found = routeRequest(protocol, request, rules);
-    table[key] = typeof found === 'string' ? found : (shownAs(found) as Resource);
+    table[key] = typeof found === 'string' ? found : (shownAs(found) as BoundResource);
   }
   return table;
 }
 
 /** What one request names. Errors that `route` must not throw are thrown. */
-export function routeRequest(protocol: Protocol, request: TestRequest, rules?: PathRules): Routed {
+export function routeRequest(protocol: EngineProtocol, request: TestRequest, rules?: PathRules): Routed {
   try {
     return protocol.route(headOf(request, rules)) ?? 'not-found';
   } catch (error) {

@@ -9,8 +9,9 @@ import { silentLogger } from '../api/logger.js';
 import { optionsOfOtherKind, parseOptions } from '../api/options.js';
 import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
-import type { Protocol, ProtocolPlugin, RepositoryFacts } from '../api/protocol.js';
-import { asProtocolPlugin } from '../plugin/as-protocol.js';
+import type { RepositoryFacts } from '../api/protocol.js';
+import type { EngineProtocol, EnginePlugin } from '../engine/request/protocol.js';
+import { asProtocolPlugin } from '../engine/request/as-protocol.js';
 import type { AnyDeclaredPlugin as DeclaredPlugin } from '../plugin/protocol.js';
 import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
@@ -29,7 +30,7 @@ import { MemoryHotCache } from './memory-hot-cache.js';
 import { NodeTransport } from './node-transport.js';
 
 /** A plugin of either shape. */
-export type AnyProtocolPlugin = ProtocolPlugin | DeclaredPlugin;
+export type AnyProtocolPlugin = EnginePlugin | DeclaredPlugin;
 
 /** What a plugin is run with. */
 export interface TestRepositoryOptions {
@@ -43,7 +44,7 @@ export interface TestRepositoryOptions {
   /** Default: nothing is known of when something was first seen, but when it was stored. */
   readonly firstSeen?: EngineServices['firstSeen'];
   /** Replaces the protocol that the plugin makes. */
-  readonly protocol?: (made: Protocol) => Protocol;
+  readonly protocol?: (made: EngineProtocol) => EngineProtocol;
   /** The scope of the upstream of a proxy. Default: it is for everything. */
   readonly scope?: string | undefined;
   /** What differs from the defaults of a repository. */
@@ -91,7 +92,7 @@ export interface TestRepository {
   readonly clock: ManualClock;
   readonly blobs: MemoryBlobStore;
   readonly entries: MemoryEntryIndex;
-  readonly protocol: Protocol;
+  readonly protocol: EngineProtocol;
   readonly engine: RepositoryEngine;
   /** Sends a request and reads the reply; resolves when what it made the pipeline fetch is stored. */
   ask(request: TestRequest | string): Promise<TestReply>;
@@ -192,7 +193,7 @@ export async function createProtocol(
   },
   clock: ManualClock = new ManualClock(),
   transport: Transport = new NodeTransport(),
-): Promise<Protocol> {
+): Promise<EngineProtocol> {
   const plugin = asProtocolPlugin(given);
   const parsed = await parseOptions<unknown>(plugin.options, options);
   const found = [...(parsed.problems ?? []), ...optionsOfOtherKind(plugin, repository.kind, options)];

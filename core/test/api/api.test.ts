@@ -83,11 +83,9 @@ describe('plugins', () => {
   it('stamps kind and version, and freezes', () => {
     const plugin = defineProtocolPlugin({
       id: 'x',
-      kinds: ['proxy'],
       options: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } },
       inject: {},
-      classes: {},
-      create: () => ({ route: () => undefined }),
+      proxy: { classes: {}, create: () => ({ route: () => undefined }) },
     });
     expect(plugin).toMatchObject({ kind: 'protocol', apiVersion: API_VERSION });
     expect(Object.isFrozen(plugin)).toBe(true);

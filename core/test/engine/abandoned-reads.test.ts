@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, testProtocol } from './harness.js';
 
 const DOCUMENT = { kind: 'document', class: 'document' } as const;
 
 /** `/files/*` are verified with two documents. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   async verify(_artifact, _content, { read }) {
     await Promise.all(['raw/one', 'raw/other'].map((key) => read({ ...DOCUMENT, key, upstreamPath: key })));

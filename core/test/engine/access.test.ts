@@ -1,9 +1,10 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { defineProtocolPlugin, EntrepotError, type Access, type AccessNeed } from '../../src/index.js';
+import { EntrepotError, type Access, type AccessNeed } from '../../src/index.js';
 import { openTestRepository, type TestRequest } from '../../src/testing/index.js';
 import { z } from 'zod';
+import { enginePlugin } from './engine-plugin.js';
 
-const images = defineProtocolPlugin({
+const images = enginePlugin({
   id: 'images',
   kinds: ['hosted'],
   options: z.strictObject({}),

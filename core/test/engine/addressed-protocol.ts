@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { parseHex, type DocumentResource, type Protocol } from '../../src/index.js';
+import { parseHex } from '../../src/index.js';
+import { type DocumentResource } from '../../src/engine/request/resource.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { testProtocol } from './harness.js';
 
 /** What bytes are called by their digest. */
@@ -11,7 +13,7 @@ export function digestOf(bytes: Buffer | string): `sha256:${string}` {
  * A protocol of names for bytes: `/tags/<name>/<tag>` is a document that is pinned to `/bytes/<name>/<digest>`, which is an
  * artifact by its digest; `/blobs/<name>/<digest>` is the same with a media type of its own. Each name wants a token.
  */
-export const addressedProtocol: Protocol = {
+export const addressedProtocol: EngineProtocol = {
   ...testProtocol,
   route({ segments, query }) {
     const [kind, name = '', reference = ''] = segments;
@@ -45,7 +47,7 @@ export const addressedProtocol: Protocol = {
         };
       }
       default:
-        return testProtocol.route({ segments, query } as Parameters<Protocol['route']>[0]);
+        return testProtocol.route({ segments, query } as Parameters<EngineProtocol['route']>[0]);
     }
   },
 };

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { allowAll, EntrepotError, type Protocol } from '../../src/index.js';
+import { allowAll, EntrepotError } from '../../src/index.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, patterned, readAll, testProtocol, type Answer } from './harness.js';
 import type { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
 /** Documents under `/text/` that can be rendered as soon as they begin, and are none when they end with `<`. */
-const arriving: Protocol = {
+const arriving: EngineProtocol = {
   ...testProtocol,
   async describe(document, content, context) {
     context.arriving?.(new Map());

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { allowAll, parseSri, type ArtifactDescription, type DocumentResource, type Protocol } from '../../src/index.js';
+import { allowAll, parseSri, type ArtifactDescription } from '../../src/index.js';
+import { type DocumentResource } from '../../src/engine/request/resource.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { FixedPolicy } from '../../src/testing/index.js';
 import { openHarness, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
 
 const index: DocumentResource = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' };
 
 /** `/files/<version>` is described by lines `version sri [location]` of `/index`, and by one such line in `/brief/<version>`. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   route: ({ segments }) => {
     const version = segments.at(-1) ?? '';

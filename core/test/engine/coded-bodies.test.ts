@@ -2,7 +2,7 @@ import { once, setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
 
 const MIB = 1024 * 1024;
@@ -11,7 +11,7 @@ const FULL = gzipSync(Buffer.alloc(MIB));
 const EMPTY = gzipSync(Buffer.alloc(0));
 
 /** The test protocol with artifacts and documents of 2 MiB at the most. */
-const bounded: Protocol = {
+const bounded: EngineProtocol = {
   ...testProtocol,
   route(head) {
     const resource = testProtocol.route(head);

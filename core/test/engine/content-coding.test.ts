@@ -1,12 +1,12 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, patterned, sri, testProtocol } from './harness.js';
 
 const BODY = patterned(200_000);
 
 /** The protocol with files whose coding clients get as it came. */
-const keeping: Protocol = {
+const keeping: EngineProtocol = {
   ...testProtocol,
   route(head) {
     const resource = testProtocol.route(head);

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import type { Protocol } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, patterned, sri, testProtocol, type Harness } from './harness.js';
 
 /** What was stored under a key of the test repository. */
@@ -105,7 +105,7 @@ describe('wrong answers', () => {
   });
 
   it('takes no more of a body than its resource may have, announced or not', async () => {
-    const small: Protocol = {
+    const small: EngineProtocol = {
       ...testProtocol,
       route(head) {
         const resource = testProtocol.route(head);
@@ -276,7 +276,7 @@ describe('several upstreams', () => {
 
   it('does not ask the next origin when one is out of reach, but does when it does not have it', async () => {
     const [first, second] = [await openHarness(), await openHarness()];
-    const protocol: Protocol = {
+    const protocol: EngineProtocol = {
       ...testProtocol,
       route(head) {
         const resource = testProtocol.route(head);

@@ -8,20 +8,16 @@ import { onTestFinished } from 'vitest';
 import {
   allowAll,
   DEFAULT_FRESHNESS,
-  defineProtocolPlugin,
   parseSri,
   type ArtifactDescription,
-  type ArtifactResource,
-  type DocumentResource,
   type FreshnessRule,
   type PolicyEngine,
-  type Protocol,
-  type ProtocolPlugin,
   type RequestHead,
-  type Resource,
   type ScanDesk,
   silentLogger,
 } from '../../src/index.js';
+import { type ArtifactResource, type DocumentResource, type BoundResource } from '../../src/engine/request/resource.js';
+import { type EngineProtocol, type EnginePlugin } from '../../src/engine/request/protocol.js';
 import {
   createRepository,
   createSharedStorage,
@@ -40,6 +36,7 @@ import {
   MemoryHotCache,
   NodeTransport,
 } from '../../src/testing/index.js';
+import { enginePlugin } from './engine-plugin.js';
 
 const anyOptions = { '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => ({ value }) } };
 
@@ -47,8 +44,8 @@ const anyOptions = { '~standard': { version: 1 as const, vendor: 'test', validat
  * A protocol that is as small as its format: `/files/*` are artifacts, `/described/*` artifacts that `/index.json` promises
  * (lines `path sri [location]`), `/raw/*` documents as received, `/text/*` documents rewritten to upper case.
  */
-export const testProtocol: Protocol = {
-  route({ method, segments, query }: RequestHead): Resource | undefined {
+export const testProtocol: EngineProtocol = {
+  route({ method, segments, query }: RequestHead): BoundResource | undefined {
     const [kind, ...rest] = segments;
     const path = segments.join('/');
     const filename = rest.join('/');
@@ -160,7 +157,7 @@ const index: DocumentResource = { kind: 'document', key: 'index.json', class: 'd
 /** What a test can change. */
 export interface HarnessOptions {
   readonly kind?: 'proxy' | 'hosted';
-  readonly protocol?: Protocol;
+  readonly protocol?: EngineProtocol;
   readonly artifact?: Partial<FreshnessRule>;
   readonly document?: Partial<FreshnessRule>;
   readonly policy?: PolicyEngine;
@@ -221,7 +218,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     verifyFirstRead: options.verifyFirstRead,
   });
   const protocol = options.protocol ?? testProtocol;
-  const plugin: ProtocolPlugin = defineProtocolPlugin({
+  const plugin: EnginePlugin = enginePlugin({
     id: 'test',
     kinds: ['proxy', 'hosted'],
     options: anyOptions,

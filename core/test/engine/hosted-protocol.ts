@@ -1,21 +1,14 @@
-import type { EntrepotError } from '../../src/index.js';
-import {
-  parseHex,
-  type Entry,
-  type HostedChange,
-  type Protocol,
-  type RequestHead,
-  type Resource,
-  type UploadResource,
-} from '../../src/index.js';
+import { type EntrepotError, parseHex, type Entry, type HostedChange, type RequestHead } from '../../src/index.js';
+import { type BoundResource, type UploadResource } from '../../src/engine/request/resource.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 
 /** What a test lets the protocol do. */
 export interface Hooks {
-  receive?: Protocol['receive'];
-  alter?: Protocol['alter'];
-  render?: Protocol['render'];
-  join?: Protocol['join'];
-  rewrite?: Protocol['rewrite'];
+  receive?: EngineProtocol['receive'];
+  alter?: EngineProtocol['alter'];
+  render?: EngineProtocol['render'];
+  join?: EngineProtocol['join'];
+  rewrite?: EngineProtocol['rewrite'];
   /** Fields that differ in resources of uploads. */
   upload?: Partial<UploadResource>;
 }
@@ -24,7 +17,7 @@ export interface Hooks {
  * A registry that is as small as its format: `PUT /files/*`, `LINK /files/*?from=`, `DELETE`; `POST /uploads`,
  * `PATCH|GET|DELETE /uploads/<id>`, `PUT /uploads/<id>?name=&digest=`; `GET /list/<prefix>?after=&limit=&requires=&empty`.
  */
-export function hostedProtocol(hooks: Hooks = {}): Protocol {
+export function hostedProtocol(hooks: Hooks = {}): EngineProtocol {
   const { upload, ...rest } = hooks;
   return {
     route: (head) => route(head, upload),
@@ -43,7 +36,7 @@ export function hostedProtocol(hooks: Hooks = {}): Protocol {
 function route(
   { method, segments, query, header }: RequestHead,
   differs: Partial<UploadResource> | undefined,
-): Resource | undefined {
+): BoundResource | undefined {
   const [kind, ...rest] = segments;
   const filename = rest.join('/');
   const key = segments.join('/');

@@ -3,9 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   ALLOWED,
-  type ArtifactResource,
   type Digest,
-  type DocumentResource,
   type Entry,
   type FirstFetch,
   type PackageCoordinates,
@@ -15,6 +13,7 @@ import {
   type ScanDesk,
   silentLogger,
 } from '../../src/index.js';
+import { type ArtifactResource, type DocumentResource } from '../../src/engine/request/resource.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition, RequestContext } from '../../src/engine/index.js';
 import { ContentFindings } from '../../src/engine/policy/content-findings.js';
 import { createJudge, type Judge } from '../../src/engine/policy/judge.js';

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, silentLogger, type Protocol } from '../../src/index.js';
+import { EntrepotError, silentLogger } from '../../src/index.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { KeptKeysCache } from '../../src/engine/store/kept-keys.js';
 import { Gate, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
 
 /** `/text/NAME` tells of what is kept below `files/NAME/`, too. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   route(head) {
     const resource = testProtocol.route(head);

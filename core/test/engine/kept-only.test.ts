@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type Protocol } from '../../src/index.js';
+import { EntrepotError } from '../../src/index.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, testProtocol } from './harness.js';
 
 /** Requests with the header `only-kept` ask for what is kept. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   route(head) {
     const resource = testProtocol.route(head);
@@ -38,7 +39,7 @@ describe('only what is kept', () => {
 
 describe('an artifact that is refused', () => {
   it('is answered with the reason when none of it had to be sent yet', async () => {
-    const refusing: Protocol = {
+    const refusing: EngineProtocol = {
       ...testProtocol,
       verify: async () => {
         throw new EntrepotError('integrity', 'not what was promised');

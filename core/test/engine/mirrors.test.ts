@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ArtifactDescription, Protocol } from '../../src/index.js';
+import type { ArtifactDescription } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
 import { digestOf } from './addressed-protocol.js';
 
@@ -9,7 +10,7 @@ const HEX = digestOf(BYTES).slice('sha256:'.length);
 /** A repository whose document says that `app.tgz` is at the first of these places, and at the others too. */
 async function open(...places: string[]): Promise<Harness> {
   let description: ArtifactDescription = { integrity: [] };
-  const protocol: Protocol = {
+  const protocol: EngineProtocol = {
     ...testProtocol,
     route: ({ segments }) => ({
       kind: 'artifact',

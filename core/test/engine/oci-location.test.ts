@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ArtifactDescription, DocumentResource, Protocol } from '../../src/index.js';
+import type { ArtifactDescription } from '../../src/index.js';
+import type { DocumentResource } from '../../src/engine/request/resource.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import type { FakeUpstream } from '../../src/testing/index.js';
 import { digestOf } from './addressed-protocol.js';
 import { openHarness, testProtocol, type Harness } from './harness.js';
@@ -12,7 +14,7 @@ const BLOB = `/v2/charts/app/blobs/${digestOf(CHART)}`;
 const index: DocumentResource = { kind: 'document', key: 'index.json', class: 'document', upstreamPath: 'index.json' };
 
 /** Artifacts that `/index.json` describes: it is the JSON of their descriptions, by key. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   route: ({ segments }) => {
     const key = segments.join('/');

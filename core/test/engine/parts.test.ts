@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PolicyEngine, Protocol } from '../../src/index.js';
+import type { PolicyEngine } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { addressedProtocol, digestOf } from './addressed-protocol.js';
 import { openHarness, patterned } from './harness.js';
 
@@ -8,7 +9,7 @@ const DIGEST = digestOf(BODY);
 const PLACE = `/blobs/image/${DIGEST}`;
 const WHOLE = { ecosystem: 'test', name: 'image' };
 
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...addressedProtocol,
   partPath: ({ name }, { digest, mediaType }) =>
     mediaType === 'application/none' ? undefined : `/blobs/${name}/${digest}`,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { FreshnessRule, Protocol } from '../../src/index.js';
+import type { FreshnessRule } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import type { FakeUpstream } from '../../src/testing/index.js';
 import { addressedProtocol, digestOf } from './addressed-protocol.js';
 import { openHarness, type Harness } from './harness.js';
@@ -20,7 +21,10 @@ function tag(upstream: FakeUpstream, body: string, { header = true } = {}): void
 
 const asked = (upstream: FakeUpstream): string[] => upstream.requests.map(({ method, path }) => `${method} ${path}`);
 
-async function open(document: Partial<FreshnessRule> = {}, protocol: Protocol = addressedProtocol): Promise<Harness> {
+async function open(
+  document: Partial<FreshnessRule> = {},
+  protocol: EngineProtocol = addressedProtocol,
+): Promise<Harness> {
   return await openHarness({ protocol, document: { freshFor: 1000, ...document } });
 }
 
@@ -287,7 +291,7 @@ function onlyGet(upstream: FakeUpstream, status: number): void {
 }
 
 describe('a media type that says nothing', () => {
-  const knowing: Protocol = {
+  const knowing: EngineProtocol = {
     ...addressedProtocol,
     mediaTypeOf: async (_resource, content) =>
       Buffer.from(await content.bytes(1e6))

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   type ArtifactDescription,
   type ArtifactFacts,
-  type Descriptions,
   EntrepotError,
   type FactName,
   type FirstFetch,
@@ -10,13 +9,13 @@ import {
   type PolicyDecision,
   type PolicyEngine,
   type PolicyInput,
-  type Protocol,
   type RequestHead,
-  type Resource,
   type ScanAnswer,
   type ScanDesk,
   type ScanReport,
 } from '../../src/index.js';
+import { type BoundResource } from '../../src/engine/request/resource.js';
+import { type Descriptions, type EngineProtocol } from '../../src/engine/request/protocol.js';
 import type { DecisionRecord } from '../../src/engine/index.js';
 import { cacheControlUntil } from '../../src/engine/reply/respond.js';
 import { FixedPolicy } from '../../src/testing/index.js';
@@ -27,9 +26,9 @@ const NAMED = 'packages/tool-1.0.0';
 const SUFFIX = /\.(?:sig|prov)$/;
 
 /** A protocol whose index (lines `key sri facts`) says what policy wants to know, and which has sidecars. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
-  route(head: RequestHead): Resource | undefined {
+  route(head: RequestHead): BoundResource | undefined {
     const [area, file = ''] = head.segments;
     const path = head.segments.join('/');
     const index = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' } as const;
@@ -275,7 +274,7 @@ describe('what a document said', () => {
 
   it('is noted once with what it is from, and the document is not read again after a restart', async () => {
     let read = 0;
-    const counting: Protocol = {
+    const counting: EngineProtocol = {
       ...protocol,
       describe: async (...given) => {
         read += 1;
@@ -292,7 +291,7 @@ describe('what a document said', () => {
 
   it('of all that it does not list any more holds for what is kept', async () => {
     let isHeldBack = false;
-    const held: Protocol = {
+    const held: EngineProtocol = {
       ...protocol,
       async describe(...given) {
         const found: Descriptions = (await protocol.describe?.(...given)) ?? expect.fail();
@@ -318,7 +317,7 @@ describe('what a document said', () => {
     const cooldown = COOLDOWN();
     const policy: PolicyEngine = { ...cooldown, needs: () => needs };
     let isReached = 0;
-    const costly: Protocol = {
+    const costly: EngineProtocol = {
       ...protocol,
       async describe(document, content, context) {
         const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();
@@ -341,7 +340,7 @@ describe('what a document said', () => {
   });
 
   it('of kept bytes is read again for a fact that nobody looked for when they were fetched', async () => {
-    const costly: Protocol = {
+    const costly: EngineProtocol = {
       ...protocol,
       async describe(document, content, context) {
         const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();

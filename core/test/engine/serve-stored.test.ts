@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FixedPolicy } from '../../src/testing/index.js';
-import { EntrepotError, type Protocol } from '../../src/index.js';
+import { EntrepotError } from '../../src/index.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, patterned, sri, testProtocol } from './harness.js';
 
 describe('a miss and a hit', () => {
@@ -518,7 +519,7 @@ describe('policy', () => {
 
 describe('verification by other resources', () => {
   it('reads them through the pipeline, kept for the next one', async () => {
-    const protocol: Protocol = {
+    const protocol: EngineProtocol = {
       ...testProtocol,
       async verify(_artifact, content, { read }) {
         const allowed = Buffer.from(

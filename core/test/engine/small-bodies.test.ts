@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type Protocol } from '../../src/index.js';
+import { EntrepotError } from '../../src/index.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, sri, testProtocol } from './harness.js';
 
 /** Documents under `/raw/` that begin with `<` are none. */
-const checking: Protocol = {
+const checking: EngineProtocol = {
   ...testProtocol,
   async describe(document, content, context) {
     if (document.key === 'index.json') return (await testProtocol.describe?.(document, content, context)) ?? new Map();

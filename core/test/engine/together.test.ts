@@ -1,7 +1,9 @@
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type ArtifactResource, type Protocol } from '../../src/index.js';
+import { EntrepotError } from '../../src/index.js';
+import { type ArtifactResource } from '../../src/engine/request/resource.js';
+import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, testProtocol } from './harness.js';
 
 const part = (path: string): ArtifactResource => ({
@@ -15,7 +17,7 @@ const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part);
 const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map((path) => ({ ...part(path), togetherAsThere: true }));
 
 /** `/set/*` are one copy; `/made/*` come from `produce`. */
-const protocol: Protocol = {
+const protocol: EngineProtocol = {
   ...testProtocol,
   route(head) {
     const path = head.segments.join('/');
@@ -122,7 +124,10 @@ describe('artifacts that belong together', () => {
 });
 
 describe('what the protocol produces', () => {
-  const producing = (produce: Protocol['produce']): Protocol => ({ ...protocol, ...(produce && { produce }) });
+  const producing = (produce: EngineProtocol['produce']): EngineProtocol => ({
+    ...protocol,
+    ...(produce && { produce }),
+  });
   const files = async (folder: string, ...names: string[]) =>
     await Promise.all(
       names.map(async (name) => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { DocumentResource, PolicyEngine, Protocol, RenderedDocument } from '../../src/index.js';
+import type { PolicyEngine, RenderedDocument } from '../../src/index.js';
+import type { DocumentResource } from '../../src/engine/request/resource.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, readAll, testProtocol } from './harness.js';
 
 const DATE = 'Thu, 01 Jan 2026 00:00:00 GMT';
@@ -22,7 +24,7 @@ function changing(): { policy: PolicyEngine; deny(): void } {
 }
 
 /** Lists of versions, a line each; headers that a test wants. */
-function listing(headers: Record<string, string> = {}): Protocol {
+function listing(headers: Record<string, string> = {}): EngineProtocol {
   return {
     ...testProtocol,
     async rewrite(_document: DocumentResource, content, { admits }): Promise<RenderedDocument> {
@@ -81,7 +83,7 @@ describe('a rewritten document', () => {
 
 describe('headers of one name and several spellings', () => {
   it('are one', async () => {
-    const protocol: Protocol = {
+    const protocol: EngineProtocol = {
       ...testProtocol,
       route: () => ({
         kind: 'local',
@@ -96,7 +98,7 @@ describe('headers of one name and several spellings', () => {
     expect((await readAll(body)).toString()).toBe('x');
     expect(headers).toMatchObject({ 'Cache-Control': 'public', 'x-one': 'local' });
     expect(headers).not.toHaveProperty('cache-control');
-    const failing: Protocol = { ...protocol, route: () => undefined };
+    const failing: EngineProtocol = { ...protocol, route: () => undefined };
     const failed = await (await openHarness({ protocol: failing })).get('/x');
     expect(failed.status).toBe(404);
     expect(failed.headers['Cache-Control']).toBe('private');

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import type { Protocol } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, sri, testProtocol } from './harness.js';
 
 /** The test protocol, with what its hooks are told of the upstream's reply. */
-function listening(): { protocol: Protocol; heard: (readonly [string, unknown])[] } {
+function listening(): { protocol: EngineProtocol; heard: (readonly [string, unknown])[] } {
   const heard: (readonly [string, unknown])[] = [];
   return {
     heard,

@@ -1,20 +1,22 @@
 import { createHash } from 'node:crypto';
 import {
   type ArtifactDescription,
-  type ArtifactResource,
   CLOCK,
-  defineProtocolPlugin,
-  type Descriptions,
-  type DocumentResource,
   EntrepotError,
   LOGGER,
-  type Protocol,
-  type ProtocolPlugin,
   type RequestHead,
-  type Resource,
   type StandardSchema,
 } from '@entrepot/core';
+import {
+  type ArtifactResource,
+  type DocumentResource,
+  type BoundResource,
+  type Descriptions,
+  type EngineProtocol,
+  type EnginePlugin,
+} from '@entrepot/core/engine';
 import type { ProtocolSubject } from '@entrepot/core/testing';
+import { enginePlugin } from '../engine/engine-plugin.js';
 
 interface Sheet {
   readonly name: string;
@@ -69,8 +71,8 @@ function file(name: string, version: string): ArtifactResource {
 }
 
 /** The right protocol: `/NAME` is a JSON sheet of versions, `/NAME/files/NAME-VERSION.bin` a file. */
-export const crateProtocol: Protocol = {
-  route({ method, segments, query }: RequestHead): Resource | undefined {
+export const crateProtocol: EngineProtocol = {
+  route({ method, segments, query }: RequestHead): BoundResource | undefined {
     if (method !== 'GET' && method !== 'HEAD') throw new EntrepotError('method-not-allowed', 'expected GET');
     const [name = '', files, filename = '', ...more] = segments;
     if (name === 'ping' && segments.length === 1) return { kind: 'local', status: 200, body: 'pong' };
@@ -120,8 +122,8 @@ async function parse(content: { bytes(limit: number): Promise<Uint8Array> }): Pr
 
 /** What a test can change in the plugin. */
 export interface CrateChanges {
-  readonly protocol?: Partial<Protocol>;
-  readonly plugin?: Partial<ProtocolPlugin>;
+  readonly protocol?: Partial<EngineProtocol>;
+  readonly plugin?: Partial<EnginePlugin>;
   readonly subject?: Partial<ProtocolSubject>;
   /** Called whenever a protocol is made. */
   readonly create?: () => void;
@@ -136,7 +138,7 @@ export function crateSubject({ protocol, plugin, subject, create }: CrateChanges
     const published = version === '1.0.0' ? '2026-01-01T00:00:00Z' : '2026-02-01T00:00:00Z';
     return [version, { url, sha256: createHash('sha256').update(bytes).digest('hex'), published }];
   });
-  const made = defineProtocolPlugin({
+  const made = enginePlugin({
     id: 'crate',
     kinds: ['proxy'],
     options: noOptions,
@@ -151,7 +153,7 @@ export function crateSubject({ protocol, plugin, subject, create }: CrateChanges
     },
   });
   return {
-    plugin: { ...made, ...plugin } as ProtocolPlugin,
+    plugin: { ...made, ...plugin } as EnginePlugin,
     options: {},
     fixtures: {
       tool: {

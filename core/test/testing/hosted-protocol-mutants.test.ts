@@ -1,9 +1,11 @@
 import { describe } from 'vitest';
-import { defineProtocolPlugin, type Entry, EntrepotError, type HostedChange, type Protocol } from '@entrepot/core';
+import { type Entry, EntrepotError, type HostedChange } from '@entrepot/core';
+import { type EngineProtocol } from '@entrepot/core/engine';
 import { type HostedProtocolSubject, hostedProtocolSuite, type HostedUpload } from '@entrepot/core/testing';
 import { hostedProtocol } from '../engine/hosted-protocol.js';
 import { noOptions } from './crate-protocol.js';
 import { type Mutant, testMutants } from './mutants.js';
+import { enginePlugin } from '../engine/engine-plugin.js';
 
 const upload = (name: string): HostedUpload => ({
   put: { method: 'PUT', path: `/files/${name}`, body: `bytes of ${name}` },
@@ -16,7 +18,7 @@ const upload = (name: string): HostedUpload => ({
 });
 
 /** The right protocol: a shelf of files that have coordinates. */
-function shelf(): Protocol {
+function shelf(): EngineProtocol {
   const bare = hostedProtocol();
   return {
     ...bare,
@@ -36,8 +38,8 @@ function coordinatesOf(key: string) {
   return { ecosystem: 'shelf', name: key, version: '1' };
 }
 
-function subject(make: (right: Protocol) => Partial<Protocol> = () => ({})): HostedProtocolSubject {
-  const plugin = defineProtocolPlugin({
+function subject(make: (right: EngineProtocol) => Partial<EngineProtocol> = () => ({})): HostedProtocolSubject {
+  const plugin = enginePlugin({
     id: 'shelf',
     kinds: ['hosted'],
     options: noOptions,
@@ -55,7 +57,7 @@ function subject(make: (right: Protocol) => Partial<Protocol> = () => ({})): Hos
 }
 
 /** A protocol whose hook takes uploads in another way than by default. */
-function receiving(receive: NonNullable<Protocol['receive']>): HostedProtocolSubject {
+function receiving(receive: NonNullable<EngineProtocol['receive']>): HostedProtocolSubject {
   return subject(() => ({ receive }));
 }
 

@@ -1,12 +1,11 @@
 import { afterAll, describe } from 'vitest';
+import { EntrepotError, type RequestHead } from '@entrepot/core';
 import {
   type ArtifactResource,
   type DocumentResource,
-  EntrepotError,
-  type RequestHead,
-  type Resource,
+  type BoundResource,
   type RewriteContext,
-} from '@entrepot/core';
+} from '@entrepot/core/engine';
 import { type ProtocolSubject, protocolSuite } from '@entrepot/core/testing';
 import { type CrateChanges, crateProtocol, crateSubject, noOptions } from './crate-protocol.js';
 import { type Mutant, testMutants } from './mutants.js';
@@ -14,7 +13,7 @@ import { type Mutant, testMutants } from './mutants.js';
 const right = crateProtocol;
 
 /** A router that changes what the right one says. */
-function routing(change: (resource: Resource, head: RequestHead) => Resource | undefined): CrateChanges {
+function routing(change: (resource: BoundResource, head: RequestHead) => BoundResource | undefined): CrateChanges {
   return {
     protocol: {
       route(head) {

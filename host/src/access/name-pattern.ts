@@ -1,4 +1,4 @@
-import type { ProtocolPlugin } from '@entrepot/core';
+import type { EnginePlugin } from '@entrepot/core/engine';
 import { compileGlob } from '@entrepot/core/formats';
 
 /**
@@ -8,7 +8,7 @@ import { compileGlob } from '@entrepot/core/formats';
  */
 export function namePatterns(
   patterns: readonly string[],
-  accessNames: ProtocolPlugin['accessNames'] = 'paths',
+  accessNames: EnginePlugin['accessNames'] = 'paths',
 ): (name: string | undefined) => boolean {
   const fitsAll = patterns.includes('**');
   const compile = accessNames === 'paths' ? compileGlob : accessNames;

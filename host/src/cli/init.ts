@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { printableUrl, type ProtocolPlugin } from '@entrepot/core';
+import { printableUrl } from '@entrepot/core';
+import { type EnginePlugin } from '@entrepot/core/engine';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { initialConfiguration, type InitialRepository } from './initial-configuration.js';
@@ -32,7 +33,7 @@ export async function init(
   return EXIT.ok;
 }
 
-async function initialRepository(plugin: ProtocolPlugin, context: CommandContext): Promise<InitialRepository> {
+async function initialRepository(plugin: EnginePlugin, context: CommandContext): Promise<InitialRepository> {
   const { id, kinds } = plugin;
   if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { type: id, kinds, upstreams: [] };
   try {

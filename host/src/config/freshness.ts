@@ -1,6 +1,6 @@
-import { DEFAULT_FRESHNESS, type FreshnessRule, type ResourceClass } from '@entrepot/core';
+import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
+import { type ResourceClass, nearest } from '@entrepot/core/engine';
 import type { ConfigurationProblem } from './configuration-error.js';
-import { nearest } from '@entrepot/core/engine';
 import type { FreshnessConfig } from './schema.js';
 
 /**

@@ -1,5 +1,4 @@
-import type { ProtocolPlugin } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
+import { type EnginePlugin, asProtocolPlugin } from '@entrepot/core/engine';
 import { optionsJsonSchema, publishedJsonSchema } from './json-schema.js';
 import { configurationPage } from './reference-page.js';
 
@@ -8,7 +7,7 @@ import { configurationPage } from './reference-page.js';
  * what is there; `scripts/generate-docs.mjs` writes them.
  * @param plugins the bundled ones, for their options and classes
  */
-export function generatedFiles(plugins: readonly ProtocolPlugin[]): Readonly<Record<string, string>> {
+export function generatedFiles(plugins: readonly EnginePlugin[]): Readonly<Record<string, string>> {
   const sorted = plugins.map(asProtocolPlugin).sort((one, two) => one.id.localeCompare(two.id, 'en'));
   const options = sorted.map(({ id, options }) => ({ type: id, options: optionsJsonSchema(options) }));
   return {

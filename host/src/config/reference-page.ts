@@ -1,4 +1,5 @@
-import { DEFAULT_FRESHNESS, type FreshnessRule, type ProtocolPlugin, type ResourceClass } from '@entrepot/core';
+import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
+import { type EnginePlugin, type ResourceClass } from '@entrepot/core/engine';
 import { printDuration } from '@entrepot/core/formats';
 import { variableName } from './environment.js';
 import {
@@ -10,7 +11,7 @@ import {
   type JsonSchema,
 } from './json-schema.js';
 
-type DocumentedPlugin = Pick<ProtocolPlugin, 'id' | 'kinds' | 'options' | 'classes'>;
+type DocumentedPlugin = Pick<EnginePlugin, 'id' | 'kinds' | 'options' | 'classes'>;
 
 interface Row {
   readonly path: readonly string[];

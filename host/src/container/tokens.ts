@@ -1,13 +1,10 @@
+import { createToken, type Access, type BlobStore, type EntryIndex, type HotCache, type Logger } from '@entrepot/core';
 import {
-  createToken,
-  type Access,
-  type BlobStore,
-  type EntryIndex,
-  type HotCache,
-  type Logger,
-  type Protocol,
-} from '@entrepot/core';
-import type { EngineObserver, RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
+  type EngineProtocol,
+  type EngineObserver,
+  type RepositoryEngine,
+  type SharedStorage,
+} from '@entrepot/core/engine';
 import type { Kysely } from 'kysely';
 import type { Administration } from '../access/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
@@ -39,5 +36,5 @@ export const ADMIN_TOKEN = createToken<string, 'root'>('host-admin-token', 'root
 export const ADMINISTRATION = createToken<Administration, 'repository'>('host-administration', 'repository');
 
 export const ACCESS = createToken<Access, 'repository'>('host-access', 'repository');
-export const PROTOCOL = createToken<Protocol, 'repository'>('host-protocol', 'repository');
+export const PROTOCOL = createToken<EngineProtocol, 'repository'>('host-protocol', 'repository');
 export const ENGINE = createToken<RepositoryEngine, 'repository'>('host-engine', 'repository');

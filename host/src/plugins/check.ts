@@ -1,12 +1,11 @@
+import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner } from '@entrepot/core';
 import {
-  isCompatible,
-  API_VERSION,
-  OLDEST_API_VERSION,
-  type Protocol,
-  type ProtocolPlugin,
-  type Scanner,
-} from '@entrepot/core';
-import { asProtocolPlugin, isDeclared, unknownMembers } from '@entrepot/core/engine';
+  type EngineProtocol,
+  type EnginePlugin,
+  asProtocolPlugin,
+  isDeclared,
+  unknownMembers,
+} from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
@@ -32,7 +31,7 @@ const OPTIONAL_HOOKS = [
   'join',
   'challenge',
   'dispose',
-] as const satisfies readonly (keyof Protocol)[];
+] as const satisfies readonly (keyof EngineProtocol)[];
 
 const SCANNER_HOOKS = [
   'answer',
@@ -221,7 +220,7 @@ function checkInject(inject: unknown): Mismatch[] {
 }
 
 function checkMembers(plugin: Readonly<Record<string, unknown>>, hooks: readonly string[]): Mismatch[] {
-  const schema = plugin['options'] as ProtocolPlugin['options'] | undefined;
+  const schema = plugin['options'] as EnginePlugin['options'] | undefined;
   // Some libraries' schemas are functions, so only the marker counts.
   const standard = schema === undefined || schema === null ? undefined : schema['~standard'];
   const mismatches = [

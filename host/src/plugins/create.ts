@@ -1,12 +1,5 @@
-import {
-  EntrepotError,
-  type Logger,
-  type Protocol,
-  type ProtocolPlugin,
-  type RepositoryFacts,
-  type Scanner,
-  type ScannerPlugin,
-} from '@entrepot/core';
+import { EntrepotError, type Logger, type RepositoryFacts, type Scanner, type ScannerPlugin } from '@entrepot/core';
+import { type EngineProtocol, type EnginePlugin } from '@entrepot/core/engine';
 import type { Scope } from '../container/scope.js';
 import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
@@ -17,7 +10,7 @@ const CREATE_TIMEOUT = 10_000;
 const PATIENCE = 2_000;
 
 export interface CreateProtocolOptions {
-  readonly plugin: ProtocolPlugin;
+  readonly plugin: EnginePlugin;
   /** The repository's scope: only the services that the plugin named are taken from it. */
   readonly scope: Scope;
   /** As the plugin's schema returned them. */
@@ -46,7 +39,7 @@ export async function createProtocol({
   repository,
   timeout = CREATE_TIMEOUT,
   logger,
-}: CreateProtocolOptions): Promise<CreateResult<Protocol>> {
+}: CreateProtocolOptions): Promise<CreateResult<EngineProtocol>> {
   const services = servicesOf(plugin, scope);
   const waiting = (): void =>
     logger?.warn({ plugin: plugin.id, repository: repository.name }, 'waiting for a plugin to make its protocol');
@@ -67,7 +60,7 @@ export async function createScanner(
   return create('scanner', checkScanner, { timeout, waiting }, async () => plugin.create({ services, options }));
 }
 
-function servicesOf({ inject }: Pick<ProtocolPlugin, 'inject'>, scope: Scope): Readonly<Record<string, unknown>> {
+function servicesOf({ inject }: Pick<EnginePlugin, 'inject'>, scope: Scope): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(inject).map(([name, token]) => [name, scope.get(token)]));
 }
 

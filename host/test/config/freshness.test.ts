@@ -1,4 +1,5 @@
-import { DEFAULT_FRESHNESS, type ResourceClass } from '@entrepot/core';
+import { DEFAULT_FRESHNESS } from '@entrepot/core';
+import { type ResourceClass } from '@entrepot/core/engine';
 import { expect, it } from 'vitest';
 import { resolveFreshness } from '../../src/config/freshness.js';
 

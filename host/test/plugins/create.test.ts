@@ -1,21 +1,14 @@
-import {
-  CLOCK,
-  EntrepotError,
-  LOGGER,
-  silentLogger,
-  systemClock,
-  type Protocol,
-  type ProtocolPlugin,
-} from '@entrepot/core';
+import { CLOCK, EntrepotError, LOGGER, silentLogger, systemClock } from '@entrepot/core';
+import { type EngineProtocol, type EnginePlugin } from '@entrepot/core/engine';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Scope } from '../../src/container/scope.js';
 import { createProtocol } from '../../src/plugins/create.js';
 
-function plugin(create: (context: { readonly services: unknown }) => unknown, inject: object = {}): ProtocolPlugin {
-  return { id: 'zoo', inject, create } as unknown as ProtocolPlugin;
+function plugin(create: (context: { readonly services: unknown }) => unknown, inject: object = {}): EnginePlugin {
+  return { id: 'zoo', inject, create } as unknown as EnginePlugin;
 }
 
-function make(candidate: ProtocolPlugin, timeout?: number, logger = silentLogger) {
+function make(candidate: EnginePlugin, timeout?: number, logger = silentLogger) {
   const scope = new Scope('root');
   scope.value(CLOCK, systemClock);
   const child = scope.child('files');
@@ -24,7 +17,7 @@ function make(candidate: ProtocolPlugin, timeout?: number, logger = silentLogger
   return createProtocol({ plugin: candidate, scope: child, options: {}, repository, timeout, logger });
 }
 
-const PROTOCOL: Protocol = { route: () => undefined };
+const PROTOCOL: EngineProtocol = { route: () => undefined };
 
 describe('createProtocol', () => {
   it('gives a plugin the services that it named and no others', async () => {

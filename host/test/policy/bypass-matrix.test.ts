@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync as gunzip, gzipSync } from 'node:zlib';
-import type { PolicyInput, ProtocolPlugin } from '@entrepot/core';
+import type { PolicyInput } from '@entrepot/core';
+import type { EnginePlugin } from '@entrepot/core/engine';
 import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
@@ -31,7 +32,7 @@ interface Way {
 /** An ecosystem with a version that is denied, and all ways to it. */
 interface Ecosystem {
   readonly name: string;
-  readonly plugin: ProtocolPlugin;
+  readonly plugin: EnginePlugin;
   readonly options?: unknown;
   /** The scope of its upstream. */
   readonly scope?: string;
@@ -90,7 +91,7 @@ const hex = (text: string): string => text.charCodeAt(0).toString(16);
 
 const NPM: Ecosystem = {
   name: 'npm',
-  plugin: npm as unknown as ProtocolPlugin,
+  plugin: npm as unknown as EnginePlugin,
   isDenied: is(/tool$/, '1.1.0'),
   serve({ upstream, upstreamUrl }) {
     for (const name of ['tool', '@acme/tool']) {
@@ -128,7 +129,7 @@ const offersPython = (body: string): boolean => /1\.1/.test(body.replace(/"api-v
 const fileOf = (name: string): string => `/files/demo/${hash(BAD).slice(0, 16)}/${name}`;
 const PYPI: Ecosystem = {
   name: 'pypi',
-  plugin: pypi as unknown as ProtocolPlugin,
+  plugin: pypi as unknown as EnginePlugin,
   options: { deriveMetadata: false },
   isDenied: is(/^demo$/, '1.1'),
   serve({ upstream, upstreamUrl }) {
@@ -194,7 +195,7 @@ const LOOKUP = `/sumdb/${database.name}/lookup/example.com/!tool@v1.1.0`;
 const offersGo = (body: string): boolean => body.includes('v1.1.0');
 const goEcosystem = (name: string, options: object, more: Partial<Ecosystem> = {}): Ecosystem => ({
   name,
-  plugin: go as unknown as ProtocolPlugin,
+  plugin: go as unknown as EnginePlugin,
   options: { unverified: '', private: '', ...options },
   isDenied: is(/Tool$/, 'v1.1.0'),
   handler(path) {
@@ -238,7 +239,7 @@ const image = JSON.stringify({
 });
 const OCI: Ecosystem = {
   name: 'oci',
-  plugin: oci as unknown as ProtocolPlugin,
+  plugin: oci as unknown as EnginePlugin,
   isDenied: is(/^team\/app$/, '1.1.0'),
   serve({ upstream }) {
     const at = `${BASE}/v2/team/app`;
@@ -267,7 +268,7 @@ const OCI: Ecosystem = {
 
 const FILES: Ecosystem = {
   name: 'files',
-  plugin: files as unknown as ProtocolPlugin,
+  plugin: files as unknown as EnginePlugin,
   options: { rules: [{ match: '**/*.zip', policy: 'immutable', checksum: { sidecar: '.sha256' } }] },
   isDenied: ({ coordinates: { name } }) => /tool-1\.1\.0\.(?:zip|txt)$/.test(name),
   serve({ upstream }) {
@@ -286,7 +287,7 @@ const FILES: Ecosystem = {
 const chart = gzipSync(BAD);
 const HELM: Ecosystem = {
   name: 'helm',
-  plugin: helm as unknown as ProtocolPlugin,
+  plugin: helm as unknown as EnginePlugin,
   isDenied: is(/^app$/, '1.1.0'),
   serve({ upstream }) {
     const version = (number: string): string =>
@@ -469,7 +470,7 @@ describe('a denied version', () => {
   });
 
   it.each(ECOSYSTEMS)('of $name is asked for through every class that could give it', ({ plugin, withoutWay = [] }) => {
-    const { classes } = (plugin as unknown as { readonly proxy: Pick<ProtocolPlugin, 'classes'> }).proxy;
+    const { classes } = (plugin as unknown as { readonly proxy: Pick<EnginePlugin, 'classes'> }).proxy;
     const stored = Object.entries(classes).filter(([, { kind }]) => kind === 'artifact' || kind === 'document');
     const unreached = stored.map(([name]) => name).filter((name) => reached.get(plugin)?.has(name) !== true);
     expect(unreached.sort()).toEqual([...withoutWay].sort());

@@ -1,8 +1,13 @@
-import { EntrepotError, parseHex } from '@entrepot/core';
+import {
+  EntrepotError,
+  parseHex,
+  type ArtifactDescription,
+  type Content,
+  type Integrity,
+  type IntegrityAlgorithm,
+} from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
-import type { ArtifactDescription, Content, Descriptions, Integrity, IntegrityAlgorithm } from '@entrepot/core';
-import { keySegment, readPath } from './path.js';
-import type { FilePath } from './path.js';
+import { keySegment, readPath, type FilePath } from './path.js';
 
 /** The upstream file with the checksums of a file. */
 export interface Sidecar {
@@ -85,7 +90,11 @@ export function isSumList({ segments, directory }: FilePath, { at, name }: Sidec
  * @throws EntrepotError `upstream-unavailable` when it holds no sum (an error page, a captive portal); `too-large` past
  * 4 MiB
  */
-export async function describeSums(key: string, sidecars: readonly Sidecar[], content: Content): Promise<Descriptions> {
+export async function describeSums(
+  key: string,
+  sidecars: readonly Sidecar[],
+  content: Content,
+): Promise<ReadonlyMap<string, ArtifactDescription>> {
   const [path, query] = splitKey(key);
   const sums = await readSums(await content.bytes(MOST_BYTES));
   if (sums.length === 0) {

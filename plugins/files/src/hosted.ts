@@ -1,5 +1,13 @@
-import { EntrepotError, type Entry, type RequestHead } from '@entrepot/core';
-import { artifactClass, changeClass, listingClass, type ListingContext, type Resource } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type Entry,
+  type RequestHead,
+  artifactClass,
+  changeClass,
+  listingClass,
+  type ListingContext,
+  type Resource,
+} from '@entrepot/core';
 import { lookup } from 'mime-types';
 import { listingFormat, renderListing } from './listing.js';
 import type { FilesOptions } from './options.js';

@@ -1,4 +1,4 @@
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { defineProtocolPlugin } from '@entrepot/core';
 import { clientSetup } from './client-setup.js';
 import { FilesHosted } from './hosted.js';
 import * as hosted from './hosted.js';

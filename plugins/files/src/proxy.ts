@@ -1,5 +1,12 @@
-import { EntrepotError, type FreshnessRule, type RequestHead } from '@entrepot/core';
-import { artifactClass, documentClass, type Parsed, type Resource } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type FreshnessRule,
+  type RequestHead,
+  artifactClass,
+  documentClass,
+  type Parsed,
+  type Resource,
+} from '@entrepot/core';
 import { describeSums, isSumList, sidecarPath, subjectPath } from './checksum.js';
 import type { FilesOptions } from './options.js';
 import { coordinatesOf, isRead, notAllowed, readPath, type FilePath } from './path.js';

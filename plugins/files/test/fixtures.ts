@@ -1,9 +1,7 @@
-import { parseOptions } from '@entrepot/core';
-import type { Content, Protocol, RequestHead } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
+import { parseOptions, type Content, type RequestHead } from '@entrepot/core';
+import { asProtocolPlugin, type EngineProtocol } from '@entrepot/core/engine';
 import plugin from '../src/index.js';
-import { filesOptions } from '../src/options.js';
-import type { FilesOptions } from '../src/options.js';
+import { filesOptions, type FilesOptions } from '../src/options.js';
 
 /** The options for `written`. Fails with the problems that the schema found. */
 export async function optionsOf(written: Record<string, unknown>): Promise<FilesOptions> {
@@ -22,7 +20,7 @@ export async function problemsOf(written: Record<string, unknown>): Promise<stri
 export async function protocolOf(
   written: Record<string, unknown> = {},
   kind: 'proxy' | 'hosted' = 'proxy',
-): Promise<Protocol> {
+): Promise<EngineProtocol> {
   const options = await optionsOf(written);
   const upstreams = kind === 'proxy' ? [{ url: 'https://files.example.com' }] : [];
   return await asProtocolPlugin(plugin).create({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Protocol, Resource } from '@entrepot/core';
+import type { BoundResource, EngineProtocol } from '@entrepot/core/engine';
 import { CLASSES } from '../src/proxy.js';
 import { headOf, protocolOf } from './fixtures.js';
 
@@ -17,7 +17,7 @@ const RULES = {
   ],
 };
 
-async function errorOf(action: () => Resource | undefined) {
+async function errorOf(action: () => BoundResource | undefined) {
   try {
     return action();
   } catch (error) {
@@ -224,7 +224,7 @@ describe('a proxy repository', () => {
 });
 
 describe('a hosted repository', () => {
-  const hosted = (written: Record<string, unknown> = {}): Promise<Protocol> => protocolOf(written, 'hosted');
+  const hosted = (written: Record<string, unknown> = {}): Promise<EngineProtocol> => protocolOf(written, 'hosted');
 
   it.each<[string, string, object]>([
     ['GET', '/d/a.zip', { kind: 'artifact', class: 'hosted', key: 'd/a.zip', filename: 'a.zip' }],

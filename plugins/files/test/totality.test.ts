@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError } from '@entrepot/core';
-import type { RequestHead, Resource } from '@entrepot/core';
+import type { RequestHead } from '@entrepot/core';
+import type { BoundResource } from '@entrepot/core/engine';
 import { protocolOf } from './fixtures.js';
 
 const PIECES = [
@@ -53,7 +54,7 @@ function randomHead(next: (below: number) => number): RequestHead {
   };
 }
 
-function outcomeOf(route: () => Resource | undefined): Resource | { readonly refused: unknown } | undefined {
+function outcomeOf(route: () => BoundResource | undefined): BoundResource | { readonly refused: unknown } | undefined {
   try {
     return route();
   } catch (error) {

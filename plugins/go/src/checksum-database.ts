@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-import { EntrepotError, type Logger } from '@entrepot/core';
+import { EntrepotError, type Logger, type Resource, type VerifyContext } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
-import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 import { proofFailure } from './errors.js';
 import { LARGEST_PROOF } from './limits.js';
 import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';

@@ -1,5 +1,8 @@
-import { EntrepotError, type Content, type DocumentBytes, type FreshnessRule } from '@entrepot/core';
 import {
+  EntrepotError,
+  type Content,
+  type DocumentBytes,
+  type FreshnessRule,
   artifactClass,
   documentClass,
   type Parsed,
@@ -7,7 +10,7 @@ import {
   type RenderRequest,
   type Resource,
   type VerifyContext,
-} from '@entrepot/core/plugin';
+} from '@entrepot/core';
 import type { ChecksumDatabase } from './checksum-database.js';
 import { parseDate, parseInfo, renderQuery } from './info.js';
 import { renderLatest } from './latest.js';

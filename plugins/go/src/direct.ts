@@ -1,9 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { EntrepotError, type Clock, type Logger, type ProducedFile, type Transport } from '@entrepot/core';
+import {
+  EntrepotError,
+  type Clock,
+  type Logger,
+  type ProducedFile,
+  type Transport,
+  type ProduceContext,
+  type Resource,
+} from '@entrepot/core';
 import { Limiter } from '@entrepot/core/formats';
-import type { ProduceContext, Resource } from '@entrepot/core/plugin';
 import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
 import { CredentialsSocket } from './credentials-socket.js';
 import { runDirect } from './direct-command.js';

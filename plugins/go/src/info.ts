@@ -1,6 +1,12 @@
-import { EntrepotError, type ArtifactDescription, type Content } from '@entrepot/core';
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type Content,
+  type Parsed,
+  type RenderRequest,
+  type Resource,
+} from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import type { Parsed, RenderRequest, Resource } from '@entrepot/core/plugin';
 import { LARGEST_INFO } from './limits.js';
 import { coordinatesOf, moduleOf } from './module-path.js';
 import { isCanonicalVersion } from './version.js';

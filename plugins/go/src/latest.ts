@@ -1,5 +1,4 @@
-import { EntrepotError, type ArtifactDescription, type DocumentBytes } from '@entrepot/core';
-import type { RenderRequest } from '@entrepot/core/plugin';
+import { EntrepotError, type ArtifactDescription, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { describeVersion, type Info } from './info.js';
 import { coordinatesOf, moduleOf } from './module-path.js';
 import { cachedTags } from './version-list.js';

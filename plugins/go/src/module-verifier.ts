@@ -1,6 +1,5 @@
-import { EntrepotError, type Content } from '@entrepot/core';
+import { EntrepotError, type Content, type Resource, type VerifyContext } from '@entrepot/core';
 import { malformed, ZipError } from '@entrepot/core/formats';
-import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 import { hashGoMod } from './dirhash.js';
 import { mismatch, proofFailure } from './errors.js';
 import { parseInfo } from './info.js';

@@ -1,5 +1,13 @@
-import { EntrepotError, type Logger, type RepositoryFacts, type RequestHead } from '@entrepot/core';
-import { isLocalReply, type Resource, type Route, type TogetherSet } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type Logger,
+  type RepositoryFacts,
+  type RequestHead,
+  isLocalReply,
+  type Resource,
+  type Route,
+  type TogetherSet,
+} from '@entrepot/core';
 import { ChecksumDatabase } from './checksum-database.js';
 import type { DirectModules } from './direct.js';
 import { HashPool } from './hash-pool.js';

@@ -1,6 +1,13 @@
-import { EntrepotError, type ArtifactDescription, type Content } from '@entrepot/core';
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type Content,
+  type Parsed,
+  type RenderRequest,
+  type Resource,
+  type VerifyContext,
+} from '@entrepot/core';
 import { compareSemanticVersions, compareText, malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
-import type { Parsed, RenderRequest, Resource, VerifyContext } from '@entrepot/core/plugin';
 import { describeVersion, parseInfo, TIME, zipKey } from './info.js';
 import { LARGEST_LIST } from './limits.js';
 import { coordinatesOf, isVersionOf, moduleOf } from './module-path.js';

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { silentLogger, type Content } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import { silentLogger, type Content, type Resource } from '@entrepot/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Gate } from '@entrepot/core/testing';
 import { ChecksumDatabase } from '../src/checksum-database.js';

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { EntrepotError, type Content, type HostedChange, type HostedContext } from '@entrepot/core';
-import { changeClass, type Resource } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type Content,
+  type HostedChange,
+  type HostedContext,
+  changeClass,
+  type Resource,
+} from '@entrepot/core';
 import { ChartChange, type ReceivedFile } from './change.js';
 import { readChart } from './chart-archive.js';
 import { refused } from './errors.js';

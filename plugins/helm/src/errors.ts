@@ -1,5 +1,4 @@
-import { EntrepotError, type RenderedError } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import { EntrepotError, type RenderedError, type Resource } from '@entrepot/core';
 import { ChartError } from './chart-error.js';
 
 /** The codes of the distribution specification for absent resources below `/v2`, by class. */

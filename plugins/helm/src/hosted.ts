@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { EntrepotError, type ChangeReply, type Clock, type RequestHead } from '@entrepot/core';
-import { artifactClass, documentClass, type LocalReply, type Resource, type Route } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type ChangeReply,
+  type Clock,
+  type RequestHead,
+  artifactClass,
+  documentClass,
+  type LocalReply,
+  type Resource,
+  type Route,
+} from '@entrepot/core';
 import { chartFileName, encodedTenant } from './chart-url.js';
 import { KEY } from './keys.js';
 import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';

@@ -1,5 +1,4 @@
-import { CLOCK, type RequestHead, type SharedAnswer } from '@entrepot/core';
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { CLOCK, type RequestHead, type SharedAnswer, defineProtocolPlugin } from '@entrepot/core';
 import { challenge } from './challenge.js';
 import { CHANGE_CLASSES } from './changes.js';
 import { clientSetup } from './client-setup.js';

@@ -1,5 +1,13 @@
-import { EntrepotError, type Content, type Entry, type JoinedPiece } from '@entrepot/core';
-import { listingClass, type ListingClass, type ListingContext, type Resource } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type Content,
+  type Entry,
+  type JoinedPiece,
+  listingClass,
+  type ListingClass,
+  type ListingContext,
+  type Resource,
+} from '@entrepot/core';
 import { readValues, templatesJson } from './chart-archive.js';
 import { inOrder } from './chart-parts.js';
 import { chartFileName } from './chart-url.js';

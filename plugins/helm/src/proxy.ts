@@ -4,8 +4,11 @@ import {
   type Content,
   type RepositoryFacts,
   type RequestHead,
+  artifactClass,
+  documentClass,
+  type RenderRequest,
+  type Resource,
 } from '@entrepot/core';
-import { artifactClass, documentClass, type RenderRequest, type Resource } from '@entrepot/core/plugin';
 import { relativeUrl } from './chart-url.js';
 import { IndexJoiner, INDEXES, type IndexForm } from './index-fragment.js';
 import { LARGEST_INDEX } from './index-reader.js';

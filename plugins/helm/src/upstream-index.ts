@@ -1,8 +1,7 @@
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
-import type { ArtifactDescription, Content } from '@entrepot/core';
+import type { ArtifactDescription, Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import type { Parsed } from '@entrepot/core/plugin';
 import { ChartError } from './chart-error.js';
 import type { UpstreamChart, UpstreamVersion } from './chart-lines.js';
 import { provenanceUrl } from './chart-url.js';

@@ -4,9 +4,9 @@ import {
   type AdaptedReply,
   type AdaptedRequest,
   type Upstream,
+  type Resource,
 } from '@entrepot/core';
 import { malformed, parseBoundedJson } from '@entrepot/core/formats';
-import type { Resource } from '@entrepot/core/plugin';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 

@@ -1,4 +1,4 @@
-import { artifactClass, documentClass, passthroughClass, type Parsed, type Resource } from '@entrepot/core/plugin';
+import { artifactClass, documentClass, passthroughClass, type Parsed, type Resource } from '@entrepot/core';
 import { adaptAuditReply, adaptAuditRequest } from './audit.js';
 import { checkList, describeVersion, parsePackument, type Packument } from './packument.js';
 import { renderPackument } from './representation.js';

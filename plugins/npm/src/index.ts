@@ -1,4 +1,4 @@
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { defineProtocolPlugin } from '@entrepot/core';
 import { attestations, audit, keys, packument, search, tarball, version } from './classes.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';

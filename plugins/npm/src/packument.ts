@@ -9,9 +9,10 @@ import {
   type DatedVersion,
   type Integrity,
   type Upstream,
+  type Parsed,
+  type Resource,
 } from '@entrepot/core';
 import { JsonFormatError, malformed, type ObjectVisitor, scanJson, SKIP, WorkTurns } from '@entrepot/core/formats';
-import type { Parsed, Resource } from '@entrepot/core/plugin';
 import { Layout, type UrlPlace } from './layout.js';
 import {
   createManifestReader,

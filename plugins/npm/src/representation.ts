@@ -1,6 +1,5 @@
-import { EntrepotError, type DocumentBytes } from '@entrepot/core';
+import { EntrepotError, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
-import type { RenderRequest } from '@entrepot/core/plugin';
 import type { Place, RootPlace, VersionPlace } from './layout.js';
 import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';

@@ -4,8 +4,10 @@ import {
   type RepositoryFacts,
   type RequestHead,
   type Upstream,
+  type LocalReply,
+  type Resource,
+  type Route,
 } from '@entrepot/core';
-import type { LocalReply, Resource, Route } from '@entrepot/core/plugin';
 import type { NpmOptions } from './options.js';
 import {
   attestationsKey,

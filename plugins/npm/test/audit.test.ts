@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AdaptContext, Upstream } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import type { AdaptContext, Upstream, Resource } from '@entrepot/core';
 import { adaptAuditReply, adaptAuditRequest } from '../src/audit.js';
 
 const UPSTREAMS: readonly Upstream[] = [

@@ -1,8 +1,7 @@
 import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { setImmediate as turn } from 'node:timers/promises';
-import { EntrepotError, type Content } from '@entrepot/core';
-import type { RenderRequest } from '@entrepot/core/plugin';
+import { EntrepotError, type Content, type RenderRequest } from '@entrepot/core';
 import { parsePackument, type Packument } from '../src/packument.js';
 import { renderPackument, type PackumentVariant } from '../src/representation.js';
 import { contentOf } from './fixtures.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type RepositoryFacts, type Resource } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
+import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
+import { asProtocolPlugin, type BoundResource } from '@entrepot/core/engine';
 import declared from '../src/index.js';
 import { request } from './fixtures.js';
 
@@ -18,7 +18,7 @@ const { route } = await plugin.create({ services: {}, options: { audit: 'forward
 const INSTALL = 'application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*';
 
 /** The resource in one line: what matters of it for this table. */
-function print(resource: Resource | undefined): string {
+function print(resource: BoundResource | undefined): string {
   switch (resource?.kind) {
     case undefined:
       return 'nothing';

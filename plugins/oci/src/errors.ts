@@ -1,5 +1,4 @@
-import type { EntrepotError, ErrorKind, RenderedError } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import type { EntrepotError, ErrorKind, RenderedError, Resource } from '@entrepot/core';
 
 /** The codes of the distribution specification ("Error codes"), and those that registries add to them. */
 const CODES: ReadonlySet<string> = new Set([

@@ -7,7 +7,7 @@ import {
   type ChangeClass,
   type Resource,
   type SessionStep,
-} from '@entrepot/core/plugin';
+} from '@entrepot/core';
 import { entriesOf, renderCatalog, renderReferrers, renderTags } from './hosted-lists.js';
 import { attributesOf, type OciHosted } from './hosted-routes.js';
 import { BLOB_TYPE, DIGEST_HEADER, INDEX_TYPE } from './media-types.js';

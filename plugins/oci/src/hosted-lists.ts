@@ -1,5 +1,4 @@
-import type { Entry, EntrySelection, RenderedDocument } from '@entrepot/core';
-import type { ListingContext, Resource } from '@entrepot/core/plugin';
+import type { Entry, EntrySelection, RenderedDocument, ListingContext, Resource } from '@entrepot/core';
 import { attributesOf } from './hosted-routes.js';
 import { imageIndex } from './media-types.js';
 import { clientName, nextLink, queryOf } from './paging.js';

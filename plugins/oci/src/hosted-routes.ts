@@ -1,5 +1,13 @@
-import { EntrepotError, type ByteRange, type RepositoryFacts, type RequestHead } from '@entrepot/core';
-import type { ProtocolInstance, Resource, Route, SessionStep } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type ByteRange,
+  type RepositoryFacts,
+  type RequestHead,
+  type ProtocolInstance,
+  type Resource,
+  type Route,
+  type SessionStep,
+} from '@entrepot/core';
 import type { OciOptions } from './options.js';
 import { lastOf, pageOf, queryOf, type Page } from './paging.js';
 import { integrityIn, isName, isTag, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';

@@ -1,5 +1,4 @@
-import type { AccessNeed } from '@entrepot/core';
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { type AccessNeed, defineProtocolPlugin } from '@entrepot/core';
 import { clientSetup } from './client-setup.js';
 import { renderError } from './errors.js';
 import { hostedClasses } from './hosted-classes.js';

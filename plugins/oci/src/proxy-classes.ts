@@ -1,12 +1,13 @@
-import type { Content, PackageCoordinates } from '@entrepot/core';
 import {
+  type Content,
+  type PackageCoordinates,
   artifactClass,
   documentClass,
   type PolicyFacts,
   type ReplyFacts,
   type Resource,
   type UpstreamFacts,
-} from '@entrepot/core/plugin';
+} from '@entrepot/core';
 import { mediaTypeIn, partsOf, requireManifest } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
 import { attributesOf, nextForm, type OciProxy } from './proxy-routes.js';

@@ -1,6 +1,12 @@
-import { EntrepotError, type RepositoryFacts, type RequestHead } from '@entrepot/core';
+import {
+  EntrepotError,
+  type RepositoryFacts,
+  type RequestHead,
+  type ProtocolInstance,
+  type Resource,
+  type Route,
+} from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
-import type { ProtocolInstance, Resource, Route } from '@entrepot/core/plugin';
 import type { Descriptor } from './manifest.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';

@@ -7,8 +7,8 @@ import {
   type HostedChange,
   type HostedContext,
   type ReceivedEntry,
+  type Resource,
 } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
 import { attributesOf, type OciHosted } from './hosted-routes.js';
 import { invalid, parseManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, isForeign, isMediaType } from './media-types.js';

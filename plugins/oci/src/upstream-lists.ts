@@ -1,8 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EntrepotError, type Content, type ProducedFile, type RenderedDocument } from '@entrepot/core';
+import {
+  EntrepotError,
+  type Content,
+  type ProducedFile,
+  type RenderedDocument,
+  type Parsed,
+  type ProduceContext,
+  type RenderRequest,
+  type Resource,
+} from '@entrepot/core';
 import { JsonFormatError, malformed, scanJson, SKIP, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
-import type { Parsed, ProduceContext, RenderRequest, Resource } from '@entrepot/core/plugin';
 import { z } from 'zod';
 import { nextTarget } from './links.js';
 import { imageIndex, INDEX_TYPE } from './media-types.js';

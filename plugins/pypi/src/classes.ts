@@ -1,5 +1,4 @@
-import type { Content } from '@entrepot/core';
-import { artifactClass, documentClass, type Parsed, type Resource } from '@entrepot/core/plugin';
+import { type Content, artifactClass, documentClass, type Parsed, type Resource } from '@entrepot/core';
 import { deriveMetadata } from './derived-metadata.js';
 import { readingError } from './errors.js';
 import { DERIVED_PREFIX, sidecarOf } from './keys.js';

@@ -1,6 +1,5 @@
-import type { ArtifactDescription } from '@entrepot/core';
+import type { ArtifactDescription, RenderRequest } from '@entrepot/core';
 import { normalisePythonVersion, pythonVersionIdentity, WorkTurns } from '@entrepot/core/formats';
-import type { RenderRequest } from '@entrepot/core/plugin';
 import { coordinatesOf } from './keys.js';
 
 /** How much is handed on at once, in characters. */

@@ -1,4 +1,4 @@
-import type { Resource } from '@entrepot/core/plugin';
+import type { Resource } from '@entrepot/core';
 
 /** A form of a page of the Simple API. `text` has the bytes of `html` and the older media type. */
 export type PageForm = 'json' | 'html' | 'text';

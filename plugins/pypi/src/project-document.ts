@@ -1,6 +1,12 @@
-import { EntrepotError, type ArtifactDescription, type Content, type DocumentBytes } from '@entrepot/core';
+import {
+  EntrepotError,
+  type ArtifactDescription,
+  type Content,
+  type DocumentBytes,
+  type Parsed,
+  type RenderRequest,
+} from '@entrepot/core';
 import { eachOf, readJsonObject, WorkTurns } from '@entrepot/core/formats';
-import type { Parsed, RenderRequest } from '@entrepot/core/plugin';
 import { PageFormatError } from './errors.js';
 import { instantOf } from './instant.js';
 import { isRecord } from './json-page.js';

@@ -1,6 +1,5 @@
-import { withoutTrailingSlashes, type Content } from '@entrepot/core';
+import { withoutTrailingSlashes, type Content, type RenderRequest } from '@entrepot/core';
 import { eachOf, readJsonSteps, SKIP } from '@entrepot/core/formats';
-import type { RenderRequest } from '@entrepot/core/plugin';
 import { PageFormatError, readingError } from './errors.js';
 import { HtmlSummary, isHtml, readAnchors } from './html-page.js';
 import { escapeHtml } from './html-text.js';

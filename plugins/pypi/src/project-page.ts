@@ -4,8 +4,8 @@ import {
   type DatedVersion,
   type VersionBefore,
   VersionHistory,
+  type Parsed,
 } from '@entrepot/core';
-import type { Parsed } from '@entrepot/core/plugin';
 import { PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
 import { isHtml, readHtmlPage } from './html-page.js';

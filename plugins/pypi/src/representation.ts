@@ -1,5 +1,4 @@
-import { EntrepotError, type DocumentBytes } from '@entrepot/core';
-import type { RenderRequest } from '@entrepot/core/plugin';
+import { EntrepotError, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';

@@ -1,6 +1,12 @@
-import { EntrepotError, type RepositoryFacts, type RequestHead } from '@entrepot/core';
+import {
+  EntrepotError,
+  type RepositoryFacts,
+  type RequestHead,
+  type LocalReply,
+  type Resource,
+  type Route,
+} from '@entrepot/core';
 import { normalisePythonVersion } from '@entrepot/core/formats';
-import type { LocalReply, Resource, Route } from '@entrepot/core/plugin';
 import { isFileName, isTag, versionOf } from './file-name.js';
 import {
   coordinatesOf,

@@ -1,6 +1,5 @@
-import type { Content } from '@entrepot/core';
+import type { Content, Resource, VerifyContext } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import type { Resource, VerifyContext } from '@entrepot/core/plugin';
 
 /** How much of a body is looked at, in bytes. */
 const HEAD = 64 * 1024;

@@ -1,6 +1,5 @@
 import { describe as group, expect, it } from 'vitest';
-import type { Content } from '@entrepot/core';
-import type { RenderRequest, Resource } from '@entrepot/core/plugin';
+import type { Content, RenderRequest, Resource } from '@entrepot/core';
 import { index, project } from '../src/classes.js';
 import { renderProject } from '../src/project-document.js';
 import { renderProjectList } from '../src/project-list.js';

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
-import { EntrepotError, type Content, type DocumentBytes, type RequestHead } from '@entrepot/core';
-import type { DocumentClass, Parsed, RenderRequest, Resource } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  type Content,
+  type DocumentBytes,
+  type RequestHead,
+  type DocumentClass,
+  type Parsed,
+  type RenderRequest,
+  type Resource,
+} from '@entrepot/core';
 import { simple } from '../src/classes.js';
 import { pypiOptions } from '../src/options.js';
 import type { ProjectPage } from '../src/project-page.js';

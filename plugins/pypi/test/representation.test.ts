@@ -1,6 +1,5 @@
 import { describe as group, expect, it } from 'vitest';
-import type { ArtifactDescription, Content } from '@entrepot/core';
-import type { RenderRequest } from '@entrepot/core/plugin';
+import type { ArtifactDescription, Content, RenderRequest } from '@entrepot/core';
 import type { ProjectPage } from '../src/project-page.js';
 import { renderPage } from '../src/representation.js';
 import { contentOf, HTML_TYPE, JSON_TYPE, parsePage, pypi, requestFor, sha256, textOf } from './fixtures.js';

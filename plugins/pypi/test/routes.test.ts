@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type DocumentResource, type RequestHead, type Resource as Bound } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
-import type { LocalReply, Route } from '@entrepot/core/plugin';
+import { EntrepotError, type LocalReply, type RequestHead, type Route } from '@entrepot/core';
+import { asProtocolPlugin, type BoundResource as Bound, type DocumentResource } from '@entrepot/core/engine';
 import plugin from '../src/index.js';
 import { chooseForm } from '../src/negotiation.js';
 import { pypiOptions } from '../src/options.js';

@@ -1,4 +1,4 @@
-import { artifactClass, changeClass, listingClass, type ProtocolInstance } from '@entrepot/core/plugin';
+import { artifactClass, changeClass, listingClass, type ProtocolInstance } from '@entrepot/core';
 import type { AcmeOptions } from './options.js';
 import { renderIndex } from './release-index.js';
 import { receiveRelease } from './release.js';

@@ -1,4 +1,4 @@
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { defineProtocolPlugin } from '@entrepot/core';
 import { file, index, publish, remove, type AcmeRepository } from './classes.js';
 import { renderError } from './errors.js';
 import { acmeOptions } from './options.js';

@@ -1,6 +1,6 @@
 import type { Entry } from '@entrepot/core';
 import { semverOrder } from '@entrepot/core/formats';
-import type { ListingContext, Resource } from '@entrepot/core/plugin';
+import type { ListingContext, Resource } from '@entrepot/core';
 
 /** Writes the index of a project, oldest version first, without the versions that policy refuses. */
 export async function renderIndex(

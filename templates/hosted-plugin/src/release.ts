@@ -1,5 +1,5 @@
 import { EntrepotError, type Content, type HostedChange } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import type { Resource } from '@entrepot/core';
 
 /**
  * Makes the entry of a release. The body is not read into memory: it becomes the bytes of the entry as the file that it was received in.

@@ -1,5 +1,5 @@
 import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import type { Resource } from '@entrepot/core';
 
 const PROJECT = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 const VERSION = /^\d+\.\d+\.\d+(-[0-9a-z.]+)?$/;

@@ -1,4 +1,4 @@
-import { artifactClass, documentClass } from '@entrepot/core/plugin';
+import { artifactClass, documentClass } from '@entrepot/core';
 import { parseReleaseIndex, renderReleaseIndex, type ParsedIndex } from './release-index.js';
 import { indexOf } from './routes.js';
 

@@ -1,4 +1,4 @@
-import { defineProtocolPlugin } from '@entrepot/core/plugin';
+import { defineProtocolPlugin } from '@entrepot/core';
 import { index, release } from './classes.js';
 import { renderError } from './errors.js';
 import { acmeOptions } from './options.js';

@@ -1,5 +1,12 @@
-import { EntrepotError, parseHex, type ArtifactDescription, type Content, type DocumentBytes } from '@entrepot/core';
-import type { Parsed, RenderRequest } from '@entrepot/core/plugin';
+import {
+  EntrepotError,
+  parseHex,
+  type ArtifactDescription,
+  type Content,
+  type DocumentBytes,
+  type Parsed,
+  type RenderRequest,
+} from '@entrepot/core';
 import { coordinatesOf, releaseKey } from './routes.js';
 import { releaseIndex, type Release, type ReleaseIndex } from './schema.js';
 

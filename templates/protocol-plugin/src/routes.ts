@@ -1,5 +1,5 @@
 import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
-import type { Resource } from '@entrepot/core/plugin';
+import type { Resource } from '@entrepot/core';
 import type { AcmeOptions } from './options.js';
 
 const PROJECT = /^[a-z0-9][a-z0-9._-]{0,99}$/;

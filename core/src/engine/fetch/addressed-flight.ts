@@ -3,7 +3,7 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError } from '../../api/errors.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { ArtifactResource } from '../../api/resource.js';
+import type { ArtifactResource } from '../request/resource.js';
 import { factsOf } from '../policy/facts.js';
 import { askingHeaders } from './asking.js';
 import type { ContentFlights } from './content-flights.js';

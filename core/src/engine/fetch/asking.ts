@@ -1,5 +1,5 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 
 /** The headers that a resource is asked for with. */
 export function askingHeaders({ accept, askedWith }: ArtifactResource | DocumentResource): Record<string, string> {

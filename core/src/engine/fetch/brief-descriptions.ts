@@ -1,5 +1,5 @@
 import { Lru } from '../../formats/lru.js';
-import type { DocumentResource, StoredResource } from '../../api/resource.js';
+import type { DocumentResource, StoredResource } from '../request/resource.js';
 import { contentOf } from '../store/content.js';
 import { located, type LocatedDescription } from './described-place.js';
 import { verifiedHeaders } from './kept-headers.js';

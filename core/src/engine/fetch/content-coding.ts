@@ -1,7 +1,7 @@
 import { pipeline, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Integrity } from '../../api/integrity.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { TransportReply } from '../../api/transport.js';
 
 /** Names of files that are compressed by themselves: servers often label them with a content coding that is none. */

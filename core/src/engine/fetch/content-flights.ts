@@ -1,5 +1,5 @@
 import type { Digest } from '../../api/digest.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { SharedFlight } from './shared-flight.js';
 
 /** The running fetches of content-addressed bytes, over all names of a repository. */

@@ -1,6 +1,6 @@
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentResource } from '../request/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { WorkTurns } from '../../formats/work-turns.js';
 import { requireAllowed, type Refusal } from '../policy/verdict.js';

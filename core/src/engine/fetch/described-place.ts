@@ -1,6 +1,6 @@
 import type { Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { findOciLayer, isOciLocation } from '../upstream/oci-location.js';
 import { placeOf, type QueryPlace } from '../upstream/query.js';
 import type { Upstreams } from '../upstream/upstreams.js';

@@ -1,6 +1,6 @@
 import type { Content } from '../../api/content.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { Protocol, VerifyContext } from '../../api/protocol.js';
+import type { EngineProtocol, HookContext } from '../request/protocol.js';
 import { bareMediaType } from '../store/content.js';
 import type { Spool } from '../store/spool.js';
 import type { Flight } from './flight.js';
@@ -24,7 +24,7 @@ export function readEarly(
   plan: FetchPlan,
   flight: Flight,
   arriving: Arriving,
-  context: VerifyContext,
+  context: HookContext,
 ): Promise<Reading | undefined> | undefined {
   const { resource } = plan;
   if (resource.kind !== 'document' || !mayReadEarly(definition.protocol, plan, arriving)) return undefined;
@@ -51,7 +51,7 @@ export function readEarly(
 
 /** Whether a document is large and new, and nothing else has to be known of it first. */
 function mayReadEarly(
-  { describe, partsOf }: Protocol,
+  { describe, partsOf }: EngineProtocol,
   { resource, kept }: FetchPlan,
   { doubt, promised, size = Infinity, unsettled, weighed }: Incoming,
 ): boolean {

@@ -1,6 +1,6 @@
 import type { Digest } from '../../api/digest.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { JudgeContext } from '../policy/evaluation.js';
 import { factsOf } from '../policy/facts.js';
 import type { Judgement } from '../policy/judgement.js';

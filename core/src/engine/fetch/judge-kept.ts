@@ -1,5 +1,5 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { Judge } from '../policy/judge.js';
 import type { Judgement } from '../policy/judgement.js';
 import { isJudgedByName } from '../policy/subject.js';

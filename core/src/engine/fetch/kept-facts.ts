@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { Descriptions as Described } from '../../api/protocol.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { Descriptions as Described } from '../request/protocol.js';
+import type { DocumentResource } from '../request/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
 import { untilAborted } from '../request/until-aborted.js';

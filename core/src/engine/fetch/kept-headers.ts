@@ -1,5 +1,5 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { headerText } from '../request/header-text.js';
 import type { RepositoryDefinition } from '../store/repository.js';
 

@@ -2,8 +2,8 @@ import { Lru } from '../../formats/lru.js';
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { FactName } from '../../api/facts.js';
-import type { Descriptions, Protocol, VerifyContext } from '../../api/protocol.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { Descriptions, EngineProtocol, HookContext } from '../request/protocol.js';
+import type { DocumentResource } from '../request/resource.js';
 
 /** How many single descriptions are kept parsed, over all documents of a repository. */
 const MAX_DESCRIPTIONS = 50_000;
@@ -19,10 +19,10 @@ export interface Reading {
 
 /** Has `protocol` read a document, and notes whether it asked which facts are wanted: then those are all that it looked for. */
 export async function readDescriptions(
-  protocol: Protocol,
+  protocol: EngineProtocol,
   document: DocumentResource,
   content: Content,
-  { needs, ...context }: VerifyContext,
+  { needs, ...context }: HookContext,
 ): Promise<Reading> {
   let lookedFor: Facts | undefined;
   const descriptions = await protocol.describe?.(document, content, {

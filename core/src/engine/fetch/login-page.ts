@@ -1,6 +1,6 @@
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { bareMediaType } from '../store/content.js';
 
 const PAGE_TYPES = new Set(['text/html', 'application/xhtml+xml']);

@@ -1,6 +1,6 @@
 import type { Content } from '../../api/content.js';
 import { asEntrepotError } from '../../api/errors.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { bareMediaType } from '../store/content.js';
 import type { RepositoryDefinition } from '../store/repository.js';
 

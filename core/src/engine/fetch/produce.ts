@@ -5,7 +5,8 @@ import { sep } from 'node:path';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { ProducedFile, VerifyContext } from '../../api/protocol.js';
+import type { ProducedFile } from '../../api/protocol.js';
+import type { HookContext } from '../request/protocol.js';
 import { factsOf } from '../policy/facts.js';
 import { contentOf } from '../store/content.js';
 import type { LocatedDescription } from './described-place.js';
@@ -103,7 +104,7 @@ async function keep(
   const digest: Digest = `sha256:${hash.digest('hex')}`;
   const content = contentOf(size, mediaType, () => createReadStream(path), path);
   const needs = services.policy.needs();
-  const verifying: VerifyContext = { needs, headers: {}, read: (other) => reads.read(other) };
+  const verifying: HookContext = { needs, headers: {}, read: (other) => reads.read(other) };
   try {
     if (resource.kind === 'artifact') await protocol.verify?.(resource, content, verifying);
     else if (protocol.describe !== undefined)

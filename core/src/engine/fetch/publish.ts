@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { Entry, EntryRenewal } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { isPinned } from '../store/pinned-name.js';
 import { entryByDigest } from './pinned-document.js';
 import type { EngineServices } from '../store/repository.js';

@@ -3,7 +3,7 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError, printableUrl } from '../../api/errors.js';
 import { strongest, type Integrity } from '../../api/integrity.js';
-import type { VerifyContext } from '../../api/protocol.js';
+import type { HookContext } from '../request/protocol.js';
 import { factsOf } from '../policy/facts.js';
 import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
@@ -264,7 +264,7 @@ class StoredFetch {
     throw this.#verification.brokenPromise(promised, mismatch);
   }
 
-  #checkedWith({ headers }: UpstreamReply, description: LocatedDescription | undefined): VerifyContext {
+  #checkedWith({ headers }: UpstreamReply, description: LocatedDescription | undefined): HookContext {
     const { definition, services } = this.#context;
     return {
       needs: services.policy.needs(),
@@ -277,7 +277,7 @@ class StoredFetch {
   async #callHooks(
     digest: Digest,
     content: Content,
-    context: VerifyContext,
+    context: HookContext,
     early: Promise<Reading | undefined> | undefined,
   ): Promise<void> {
     try {

@@ -2,7 +2,7 @@ import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
 import { integrityMismatch, type Integrity } from '../../api/integrity.js';
-import type { VerifyContext } from '../../api/protocol.js';
+import type { HookContext } from '../request/protocol.js';
 import { noteParts } from '../policy/evaluation.js';
 import { bareMediaType, isOfType } from '../store/content.js';
 import { drain } from '../upstream/upstream-reply.js';
@@ -75,7 +75,7 @@ export class Verification {
    * Calls the plugin's own checks.
    * @returns the descriptions in a document
    */
-  async callHooks(digest: Digest, content: Content, context: VerifyContext): Promise<Reading | undefined> {
+  async callHooks(digest: Digest, content: Content, context: HookContext): Promise<Reading | undefined> {
     const resource = this.#resource;
     const { definition, services } = this.#context;
     const { protocol, plugin } = definition;

@@ -1,6 +1,6 @@
 import type { Entry } from '../../api/entry-index.js';
 import type { ChangeReply } from '../../api/hosted.js';
-import type { UploadResource } from '../../api/resource.js';
+import type { UploadResource } from '../request/resource.js';
 import { cacheStatus, outcomeOf, xCache } from '../reply/outcome.js';
 import { mergeHeaders } from '../request/merge-headers.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';

@@ -1,7 +1,8 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { DocumentBytes } from '../../api/protocol.js';
-import type { DocumentResource, EntrySelection } from '../../api/resource.js';
+import type { EntrySelection } from '../../plugin/classes.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import { missing } from './hosted-changes.js';
 import { listEntries } from './list-entries.js';

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { EntrepotError } from '../../api/errors.js';
 import type { ChangeReply, SessionState } from '../../api/hosted.js';
-import type { SessionResource } from '../../api/resource.js';
+import type { SessionResource } from '../request/resource.js';
 import { changeReply } from './change-reply.js';
 import type { HostedChanges } from './hosted-changes.js';
 import type { RequestContext } from '../request/request-context.js';

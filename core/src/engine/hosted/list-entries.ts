@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Entry, EntryIndex } from '../../api/entry-index.js';
-import type { EntrySelection } from '../../api/resource.js';
+import type { EntrySelection } from '../../plugin/classes.js';
 
 /** Entries are read from the index in pages of this many. */
 const PAGE = 250;

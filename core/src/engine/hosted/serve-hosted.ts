@@ -1,6 +1,6 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import type { DecisionRecorder } from '../policy/decision-recorder.js';
 import type { Judge } from '../policy/judge.js';

@@ -1,5 +1,5 @@
 import { EntrepotError } from '../../api/errors.js';
-import type { ArtifactResource, DocumentResource, Resource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource, BoundResource } from '../request/resource.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { Judgement } from './judgement.js';
@@ -32,7 +32,7 @@ export class DecisionRecorder {
   }
 
   /** Records a request that failed, if policy refused it. */
-  recordRefusal(context: RequestContext, resource: Resource | undefined, error: unknown): void {
+  recordRefusal(context: RequestContext, resource: BoundResource | undefined, error: unknown): void {
     if (resource?.kind !== 'artifact' && resource?.kind !== 'document') return;
     if (!(error instanceof EntrepotError) || !('judgement' in error)) return;
     this.record(context, resource, error.judgement as Judgement, true);

@@ -1,6 +1,7 @@
 import { packageUrl, type PackageCoordinates } from '../../api/coordinates.js';
 import type { Digest } from '../../api/digest.js';
-import type { ArtifactDescription, RewriteContext } from '../../api/protocol.js';
+import type { ArtifactDescription } from '../../api/protocol.js';
+import type { RewriteContext } from '../request/protocol.js';
 import type { FindingsByVersion } from './content-findings.js';
 import { denialText } from './denial.js';
 import { isListed, type Judgement } from './judgement.js';

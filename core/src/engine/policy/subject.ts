@@ -3,7 +3,7 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import type { ArtifactFacts } from '../../api/facts.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { ArtifactResource, DocumentResource, StoredResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
 import type { ContentFinding } from '../../api/scan-desk.js';
 import { isPinned } from '../store/pinned-name.js';
 import type { DescriptionNow } from './facts.js';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { askingHeaders } from '../fetch/asking.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { AdaptContext, AdaptedReply } from '../../api/protocol.js';
-import type { PassthroughResource } from '../../api/resource.js';
+import type { PassthroughResource } from '../request/resource.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';

@@ -1,4 +1,4 @@
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { Stored } from '../fetch/shared-flight.js';
 import type { ContentFindings } from '../policy/content-findings.js';

@@ -1,7 +1,7 @@
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { DocumentBytes } from '../../api/protocol.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { ArrivingDocument, FlightHead } from '../fetch/shared-flight.js';
 import { withoutHeaders } from '../request/merge-headers.js';
 import type { EngineRequest } from '../request/request.js';

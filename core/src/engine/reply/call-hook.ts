@@ -1,7 +1,8 @@
 import type { Content } from '../../api/content.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { DocumentBytes, RenderedDocument, RewriteContext } from '../../api/protocol.js';
-import type { DocumentResource } from '../../api/resource.js';
+import type { DocumentBytes, RenderedDocument } from '../../api/protocol.js';
+import type { RewriteContext } from '../request/protocol.js';
+import type { DocumentResource } from '../request/resource.js';
 import type { RepositoryDefinition } from '../store/repository.js';
 
 /** Calls a hook that makes a document; what fails in it, also later, is the plugin's. */

@@ -1,7 +1,7 @@
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { OutcomeName } from '../../api/outcome.js';
 import type { RenderedError } from '../../api/protocol.js';
-import type { Resource } from '../../api/resource.js';
+import type { BoundResource } from '../request/resource.js';
 import { Denial, phraseOf } from '../policy/denial.js';
 import { mergeHeaders, withoutHeaders } from '../request/merge-headers.js';
 import { cacheStatus, xCache } from './outcome.js';
@@ -15,7 +15,7 @@ const CHALLENGE = new Set(['www-authenticate']);
 export function errorReply(
   definition: RepositoryDefinition,
   request: EngineRequest,
-  resource: Resource | undefined,
+  resource: BoundResource | undefined,
   error: unknown,
 ): EngineReply {
   const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
@@ -60,7 +60,7 @@ function reasonPhrase({ kind, message, reasonPhrase: phrase }: EntrepotError): s
 }
 
 /** The name of `resource` in metrics and logs. */
-function labelOf(resource: Resource | undefined): string {
+function labelOf(resource: BoundResource | undefined): string {
   if (resource === undefined) return 'none';
   if (resource.kind === 'local') return 'local';
   return resource.kind === 'passthrough' ? resource.name : resource.class;
@@ -84,7 +84,7 @@ function hidden(failure: EntrepotError): EntrepotError {
 function render(
   { protocol }: RepositoryDefinition,
   error: EntrepotError,
-  resource: Resource | undefined,
+  resource: BoundResource | undefined,
 ): RenderedError {
   return (
     protocol.renderError?.(error, resource) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` }

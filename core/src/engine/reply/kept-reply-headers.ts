@@ -1,5 +1,5 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { mergeHeaders } from '../request/merge-headers.js';
 
 /** The digest of a document that is not there. */

@@ -1,4 +1,4 @@
-import type { LocalReply } from '../../api/resource.js';
+import type { LocalReply } from '../../plugin/resource.js';
 import { headerIn, mergeHeaders } from '../request/merge-headers.js';
 import { cacheStatus, outcomeOf, xCache } from './outcome.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';

@@ -1,6 +1,6 @@
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource, PinnedResource } from '../../api/resource.js';
+import type { ArtifactResource, DocumentResource, PinnedResource } from '../request/resource.js';
 
 /** A document that is a mutable name for bytes which are also found by their digest. */
 export type PinnedDocument = DocumentResource & { readonly pinned: PinnedResource };

@@ -11,7 +11,8 @@ import type { HotCache } from '../../api/hot-cache.js';
 import type { Integrity } from '../../api/integrity.js';
 import type { Logger } from '../../api/logger.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../../api/policy.js';
-import type { PartReference, Protocol, ProtocolPlugin, Upstream } from '../../api/protocol.js';
+import type { PartReference, Upstream } from '../../api/protocol.js';
+import type { EngineProtocol, EnginePlugin } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
@@ -49,8 +50,8 @@ export const DEFAULT_LIMITS: RepositoryLimits = {
 export interface RepositoryDefinition {
   readonly name: string;
   readonly kind: 'proxy' | 'hosted';
-  readonly plugin: ProtocolPlugin;
-  readonly protocol: Protocol;
+  readonly plugin: EnginePlugin;
+  readonly protocol: EngineProtocol;
   /** In the order in which they are tried. Empty for a hosted repository. */
   readonly upstreams: readonly ConfiguredUpstream[];
   /** The rule of every class of the plugin, configuration applied. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { EntrepotError, printableUrl } from '../../api/errors.js';
 import { integrityMismatch, parseHex, printIntegrity, type Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { ArtifactResource } from '../../api/resource.js';
+import type { ArtifactResource } from '../request/resource.js';
 import { readBody } from './upstream-reply.js';
 import type { QueryPlace, UpstreamReply } from './query.js';
 import type { Upstreams } from './upstreams.js';

@@ -1,5 +1,5 @@
 import { EntrepotError } from '../../api/errors.js';
-import type { UpstreamLocation } from '../../api/resource.js';
+import type { UpstreamLocation } from '../request/resource.js';
 
 /** A redirect of an upstream that clients are told of. */
 export class PassedRedirect extends EntrepotError {

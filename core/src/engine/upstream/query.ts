@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Entry } from '../../api/entry-index.js';
-import type { UpstreamLocation } from '../../api/resource.js';
+import type { UpstreamLocation } from '../request/resource.js';
 import type { TransportReply } from '../../api/transport.js';
 
 /** A request for the upstreams of a repository. */

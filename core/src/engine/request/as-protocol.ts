@@ -1,22 +1,22 @@
-import type { Content } from '../api/content.js';
-import { EntrepotError } from '../api/errors.js';
-import type { FreshnessRule } from '../api/freshness.js';
-import type { HostedChange } from '../api/hosted.js';
+import type { Content } from '../../api/content.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { FreshnessRule } from '../../api/freshness.js';
+import type { HostedChange } from '../../api/hosted.js';
+import type { ArtifactDescription } from '../../api/protocol.js';
 import type {
-  ArtifactDescription,
   Descriptions,
-  Protocol,
-  ProtocolPlugin as BoundPlugin,
+  EngineProtocol,
+  EnginePlugin as BoundPlugin,
   ResourceClass,
   RewriteContext,
-  VerifyContext as BoundVerifyContext,
-} from '../api/protocol.js';
-import type { ArtifactResource, DocumentResource, Resource as BoundResource, UploadResource } from '../api/resource.js';
-import type { TokenRecord } from '../api/token.js';
+  HookContext as BoundVerifyContext,
+} from './protocol.js';
+import type { ArtifactResource, DocumentResource, BoundResource, UploadResource } from './resource.js';
+import type { TokenRecord } from '../../api/token.js';
 import { Binder, namedBy, type AnyClass } from './bind.js';
-import type { DocumentClass, Parsed, RenderRequest, VerifyContext } from './classes.js';
-import type { ProtocolDeclaration, ProtocolInstance, ProtocolPlugin, ProtocolSide } from './protocol.js';
-import type { Resource } from './resource.js';
+import type { DocumentClass, Parsed, RenderRequest, VerifyContext } from '../../plugin/classes.js';
+import type { ProtocolDeclaration, ProtocolInstance, ProtocolPlugin, ProtocolSide } from '../../plugin/protocol.js';
+import type { Resource } from '../../plugin/resource.js';
 
 type AnySide = ProtocolSide<unknown, TokenRecord, ProtocolInstance, AnyClass>;
 type AnyDeclaration = Omit<ProtocolDeclaration, 'proxy' | 'hosted'> & {
@@ -120,7 +120,7 @@ function named(resource: object): Resource {
   return namedBy(resource) as Resource;
 }
 
-function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
+function protocolOf(side: AnySide, self: ProtocolInstance): EngineProtocol {
   const binder = new Binder(side.classes, self);
   const classes = Object.values(side.classes);
   const has = (hook: (one: AnyClass) => unknown): boolean => classes.some((one) => hook(one) !== undefined);
@@ -137,7 +137,7 @@ function protocolOf(side: AnySide, self: ProtocolInstance): Protocol {
     read: (other) => context.read(binder.stored(other)),
   });
 
-  return withoutAbsent<Protocol>({
+  return withoutAbsent<EngineProtocol>({
     route(head) {
       const route = self.route(head);
       return route && binder.bind(route);

@@ -1,17 +1,6 @@
-import type { Integrity } from '../api/integrity.js';
+import type { Integrity } from '../../api/integrity.js';
 import type {
-  ArtifactResource,
-  DocumentResource,
   EntrySelection,
-  GuardedResource,
-  LocalResource,
-  PassthroughResource,
-  PinnedResource,
-  Resource as BoundResource,
-  SessionResource,
-  UploadResource,
-} from '../api/resource.js';
-import type {
   ArtifactClass,
   ChangeClass,
   DocumentClass,
@@ -21,8 +10,19 @@ import type {
   PassthroughClass,
   PolicyFacts,
   SessionClass,
-} from './classes.js';
-import { isLocalReply, type LocalReply, type Resource, type Route } from './resource.js';
+} from '../../plugin/classes.js';
+import type {
+  ArtifactResource,
+  DocumentResource,
+  GuardedResource,
+  LocalResource,
+  PassthroughResource,
+  PinnedResource,
+  BoundResource,
+  SessionResource,
+  UploadResource,
+} from './resource.js';
+import { isLocalReply, type LocalReply, type Resource, type Route } from '../../plugin/resource.js';
 
 /** Any class of either side. */
 export type AnyClass = (

@@ -1,8 +1,10 @@
-import type { ByteRange } from './blob-store.js';
-import type { PackageCoordinates } from './coordinates.js';
-import type { FactName } from './facts.js';
-import type { FreshnessRule } from './freshness.js';
-import type { Integrity } from './integrity.js';
+import type { LocalReply } from '../../plugin/resource.js';
+import type { EntrySelection } from '../../plugin/classes.js';
+import type { ByteRange } from '../../api/blob-store.js';
+import type { PackageCoordinates } from '../../api/coordinates.js';
+import type { FactName } from '../../api/facts.js';
+import type { FreshnessRule } from '../../api/freshness.js';
+import type { Integrity } from '../../api/integrity.js';
 
 /**
  * What a request names. Plain data that can be printed as JSON, so that a table of requests and resources is a test.
@@ -13,7 +15,7 @@ import type { Integrity } from './integrity.js';
  * - `upload`: any change to a hosted repository;
  * - `session`: one step of an upload whose bytes come in several requests.
  */
-export type Resource =
+export type BoundResource =
   ArtifactResource | DocumentResource | LocalResource | PassthroughResource | UploadResource | SessionResource;
 
 /** What access control looks at. */
@@ -213,28 +215,6 @@ export interface PinnedResource {
   readonly upstreamPath: string;
   /** The upstream's header that says the digest, lower-case: `docker-content-digest`. */
   readonly digestHeader: string;
-}
-
-/** Entries of a hosted repository that a document is made from. */
-export interface EntrySelection {
-  /** Those whose key begins with this, in code-point order. */
-  readonly prefix: string;
-  /** Only those after this key (exclusive). */
-  readonly after?: string | undefined;
-  /** At the most so many; absent: all. */
-  readonly limit?: number | undefined;
-  /** Whether there is a document when there is no entry. `false` or absent: it is not found, unless `prefix` is empty. */
-  readonly orEmpty?: boolean | undefined;
-  /** This entry must exist, otherwise the document is not found: the name that a list belongs to. */
-  readonly requires?: string | undefined;
-}
-
-/** A reply that needs neither storage nor upstream. */
-export interface LocalReply {
-  readonly status: number;
-  /** Names as they are sent. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: string | undefined;
 }
 
 /** A reply as a resource. */
