@@ -24,6 +24,7 @@ import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
+import { noteLate, watchLoop } from './loop-delay.mjs';
 import { note, Tally } from './tally.mjs';
 
 const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
@@ -85,6 +86,7 @@ if (values.help) {
   process.stdout.write(USAGE);
 } else {
   const tally = new Tally();
+  watchLoop((text) => noteLate(`this process: ${text}`));
   const started = performance.now();
   const python = choosePythonClients(values.client, { short: values.hermetic });
   const wantsGo = values.client.includes('go');

@@ -1,3 +1,5 @@
+import { lateSince } from './loop-delay.mjs';
+
 /** Counts what passed and what failed, and prints one line for each. */
 export class Tally {
   passed = 0;
@@ -20,6 +22,7 @@ export class Tally {
       this.failures.push(name);
       print(`not ok ${name}`);
       print(indent(error instanceof Error ? failureText(error) : String(error)));
+      for (const text of lateSince(started)) print(indent(text));
       return false;
     }
     this.passed += 1;

@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { get } from '@entrepot/fixtures/get';
+import { noteLate } from '../loop-delay.mjs';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
 /** The program. */
 export const MAIN = fileURLToPath(new URL('../../host/dist/cli/main.js', import.meta.url));
+const WATCHED = new URL('watched-loop.mjs', import.meta.url).href;
 const KEPT_LOG = 16 * 1024 * 1024;
 
 /** A running `entrepot serve`: a process of its own, as a user has it. */
@@ -71,7 +73,7 @@ export class EntrepotServer {
     this.#log = '';
     const started = performance.now();
     // The proxy of the machine, if it has one, is for the upstream: the environment is passed on.
-    const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], {
+    const child = spawn(process.execPath, ['--import', WATCHED, MAIN, 'serve', '-c', file], {
       cwd: this.#folder,
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,6 +82,9 @@ export class EntrepotServer {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.#log = (this.#log + text).slice(-KEPT_LOG)));
     }
+    child.stderr.on('data', (/** @type {string} */ text) => {
+      for (const found of text.match(/^event loop late.*/gm) ?? []) noteLate(`server on ${this.#port}: ${found}`);
+    });
     await once(child, 'spawn');
     while (!(await this.#isReady())) {
       if (!this.isRunning) throw new Error(`the server ended before it was ready:\n${this.#log.slice(-4000)}`);
