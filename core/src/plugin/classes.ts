@@ -83,20 +83,21 @@ export interface UpstreamFacts<Self> {
 export interface ReplyFacts<Self> {
   /** The `Content-Type`. Absent: the upstream's, else `fallbackMediaType`, else `application/octet-stream`. */
   readonly mediaType?: Fact<string, Self> | undefined;
+  /** The `Content-Type` where the upstream gives none. */
   readonly fallbackMediaType?: Fact<string, Self> | undefined;
   /** Reads a media type out of the bytes where the upstream gave none, or one that says nothing. `undefined`: the upstream's. */
   mediaTypeOf?(resource: Resource, content: Content, self: Self): Promise<string | undefined>;
-  /** Absent: the last segment of the path. */
+  /** The name that a browser saves it under. Absent: the last segment of the path. */
   readonly filename?: Fact<string, Self> | undefined;
-  /** Absent: `no-cache`. */
+  /** The `Cache-Control` header (RFC 9111 §5.2). Absent: `no-cache`. */
   readonly cacheControl?: string | undefined;
-  /** Request headers that chose the variant. */
+  /** Names of request headers that chose the variant, for `Vary`. Absent: none. */
   readonly vary?: Fact<readonly string[], Self> | undefined;
-  /** Headers of every reply but errors; names as they are sent. */
+  /** Headers of every reply but errors; names as they are sent. Absent: none. */
   readonly headers?: Fact<Readonly<Record<string, string>>, Self> | undefined;
-  /** The header that carries the digest of the bytes, unless it is among the kept ones: `Docker-Content-Digest`. */
+  /** The header that carries the digest of the bytes, unless it is among the kept ones: `Docker-Content-Digest`. Absent: none. */
   readonly digestHeader?: Fact<string, Self> | undefined;
-  /** Upstream headers that are kept and passed on, lower-case, besides `Content-Type`, `ETag` and `Last-Modified`. */
+  /** Upstream headers that are kept and passed on, lower-case, besides `Content-Type` and `Last-Modified`. Absent: none. */
   readonly keepHeaders?: Fact<readonly string[], Self> | undefined;
   /** Whether clients get the content coding of the upstream, where nothing is promised of the bytes. Absent: it is undone. */
   readonly keepsCoding?: boolean | undefined;
@@ -111,13 +112,14 @@ export interface TrustFacts<Self> {
    * no facts and the repository has one upstream; `describedBy` where it cannot be had.
    */
   readonly describedBrieflyBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
-  /** Facts for whose sake alone `describedBy` is read. Absent: it is always read. */
+  /** The facts for whose sake alone `describedBy` is read: not at all while policy looks at none of them. Absent: it is always read. */
   readonly describedFor?: readonly FactName[] | undefined;
   /** Whether it may be kept when `describedBy` is missing upstream, or does not list it. Absent: `false`, it is not found. */
   readonly descriptionOptional?: Fact<boolean, Self> | undefined;
   /**
-   * Checks that one digest cannot make. Called before fetched bytes are complete for any client and before they are stored.
-   * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised.
+   * Makes checks that one digest cannot. Called before fetched bytes are complete for any client and before they are stored; for a
+   * document also each time before `parse`.
+   * @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised
    */
   verify?(resource: Resource, content: Content, context: VerifyContext, self: Self): Promise<void>;
   /** The document that `verify` always reads: it is asked for along with the bytes. Absent: only once `verify` reads it. */
@@ -132,7 +134,7 @@ export interface TrustFacts<Self> {
 export interface TogetherSet {
   /** All of them, this one among them; each names the same. */
   readonly members: readonly Resource[];
-  /** Whether the upstream may lack some: those that it has are published. */
+  /** Whether the upstream may lack some: those that it has are published. Absent: `false`. */
   readonly partly?: boolean | undefined;
 }
 
@@ -167,17 +169,17 @@ export interface PinnedName {
 export interface PolicyFacts<Self> {
   /** The name within the repository that a grant can be bound to. Absent: that of the coordinates where the plugin has `names.pattern`. */
   readonly accessName?: Fact<string, Self> | undefined;
-  /** Whether whoever may read any name may read it (keys, proofs). */
+  /** Whether a grant for any name suffices to read it (keys, proofs). Absent: `false`. */
   readonly forAnyName?: boolean | undefined;
-  /** Whether it tells of an artifact with the same coordinates (metadata, signatures): judged as that, and not scanned. */
+  /** Whether it tells of an artifact with the same coordinates (metadata, signatures): judged as that, and not scanned. Absent: `false`. */
   readonly sidecar?: Fact<boolean, Self> | undefined;
   /** The key of the artifact that a sidecar tells of. Absent: any artifact with the same coordinates. */
   readonly sidecarOf?: Fact<string, Self> | undefined;
-  /** Whether it is only refused where it is malicious: other versions need it to build (`go.mod`). */
+  /** Whether it is only refused where it is malicious: other versions need it to build (`go.mod`). Absent: `false`. */
   readonly refusedOnlyIfMalicious?: Fact<boolean, Self> | undefined;
-  /** The reply where policy refuses the whole name and clients would hide why: an empty list. */
+  /** The reply where policy refuses the whole name and clients would hide why: an empty list. Absent: a 403 by `renderError`. */
   readonly refusal?: ((resource: Resource, self: Self) => LocalReply | undefined) | undefined;
-  /** The parts that the bytes name by digest (`version` is the digest). Policy takes a part to be as old as the resource that names it. */
+  /** The parts that the bytes name by digest (`version` is the digest). Policy takes a part to be as old as the resource that names it. Absent: none. */
   readonly parts?:
     ((resource: Resource, content: Content, self: Self) => Promise<readonly PackageCoordinates[]>) | undefined;
 }
@@ -283,8 +285,10 @@ export interface DocumentClass<Self = unknown, Document extends Parsed = Parsed>
   readonly trust?: TrustFacts<Self> | undefined;
   readonly policy?: PolicyFacts<Self> | undefined;
   /**
-   * Reads a document. Called once for each body, before it is stored, and again when policy looks at more facts or memory let it go. A body
-   * that throws is an upstream fault, is not stored, and the cached copy is served. Bounded in memory and in work.
+   * Reads a document. Called once for each body, before it is stored, and again when policy looks at more facts or memory let it go: the
+   * same bytes give the same. Bounded in memory, and at most a few milliseconds of work at a time.
+   * @throws EntrepotError `upstream-unavailable` for a body that is no such document: it is not stored, and the cached copy is served. Any
+   * other error is a fault of the plugin
    */
   parse?(content: Content, resource: Resource, context: VerifyContext, self: Self): Promise<Document>;
 }
@@ -303,6 +307,7 @@ export interface DocumentReplyFacts<Self, Document extends Parsed> extends Reply
 /** A question that is asked of the upstream every time. `key` is its short name for metrics and logs: `search`. */
 export interface PassthroughClass<Self = unknown> {
   readonly kind: 'passthrough';
+  /** One line about it, for the readers of the plugin. */
   readonly about: string;
   readonly method: 'GET' | 'HEAD' | 'POST';
   readonly upstream?: Pick<UpstreamFacts<Self>, 'accept' | 'tokenScope' | 'order'> | undefined;
@@ -350,12 +355,13 @@ export interface EntrySelection {
 /** A document of a hosted repository, made from its entries. */
 export interface ListingClass<Self = unknown> {
   readonly kind: 'listing';
+  /** One line for the configuration reference. */
   readonly about: string;
   readonly reply?: Pick<ReplyFacts<Self>, 'mediaType' | 'cacheControl' | 'vary' | 'headers'> | undefined;
   readonly policy?: Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> | undefined;
-  /** The entries that it is made from. */
+  /** Selects the entries that it is made from. Pure. */
   entries(resource: Resource, self: Self): EntrySelection;
-  /** Makes the body from the selected entries, by key. */
+  /** Makes the body from the selected entries, by key. Called once for each revision of the repository. Asks `admits` for each version. */
   render(resource: Resource, entries: AsyncIterable<Entry>, context: ListingContext, self: Self): Rendered;
   /**
    * Frames a large document that is kept in pieces: the bytes around and between those of the selected entries. One change then costs
@@ -378,6 +384,7 @@ export interface ListingContext
 /** A change to a hosted repository. */
 export interface ChangeClass<Self = unknown> {
   readonly kind: 'change';
+  /** One line about it, for the readers of the plugin. */
   readonly about: string;
   /** `put` reads the body; `delete` and `link` do not. */
   readonly action: 'put' | 'delete' | 'link';
@@ -398,11 +405,11 @@ export interface ChangeClass<Self = unknown> {
 export interface ChangeBounds<Self> {
   /** The class of the entry that is made or removed. */
   readonly of: string;
-  /** The largest body, in bytes. */
+  /** The largest body, in bytes: a larger one is `too-large`. */
   readonly maxBytes: Fact<number, Self>;
   /** Whether an entry that exists is replaced; otherwise it is a conflict. Only where there is no `make`. Absent: `false`. */
   readonly overwrite?: Fact<boolean, Self> | undefined;
-  /** The media type of the entry, where the client or the format says one. */
+  /** The media type of the entry, where there is no `make`. Absent: `application/octet-stream`. */
   readonly mediaType?: Fact<string, Self> | undefined;
   /** Changes with the same value are made one after another on this server. Absent: all at once. */
   readonly exclusive?: Fact<string, Self> | undefined;
@@ -411,13 +418,14 @@ export interface ChangeBounds<Self> {
 /** An upload whose bytes come in several requests. Sessions survive a restart; those left alone expire. */
 export interface SessionClass<Self = unknown> {
   readonly kind: 'session';
+  /** One line about it, for the readers of the plugin. */
   readonly about: string;
   readonly policy?: Pick<PolicyFacts<Self>, 'accessName'> | undefined;
-  /** The largest session, in bytes. */
+  /** The largest session, in bytes, over all its requests. */
   readonly maxBytes: Fact<number, Self>;
-  /** Reads the step from a resource. */
+  /** Reads the step from a resource. Pure. */
   step(resource: Resource, self: Self): SessionStep;
-  /** Makes the reply to a step. */
+  /** Makes the reply to a step that was taken. A range elsewhere is refused with the headers of the reply to `status`. */
   reply(step: SessionStep, state: SessionState, context: Pick<HostedContext, 'baseUrl'>, self: Self): ChangeReply;
 }
 

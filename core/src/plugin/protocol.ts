@@ -21,7 +21,7 @@ import { API_VERSION } from '../api/version.js';
 import type { HostedClass, ProxyClass } from './classes.js';
 import type { Resource, Route } from './resource.js';
 
-/** What a side's `create` makes for one repository. Plugins add what their hooks need. */
+/** A format in one repository, as `create` of a side makes it. Plugins add members for their hooks, which get it as `self`. */
 export interface ProtocolInstance {
   /**
    * Names what a request is for. `undefined` is 404. Pure, synchronous and total: it never throws anything but an `EntrepotError` of kind
@@ -32,9 +32,11 @@ export interface ProtocolInstance {
   dispose?(): Promise<void>;
 }
 
-/** What `create` is given: exactly the services that `inject` names. */
+/** Context of `create`. */
 export interface CreateContext<Options, Deps extends TokenRecord> {
+  /** Exactly the services that `inject` names, under the same names. */
   readonly services: Injected<Deps>;
+  /** As the schema of the plugin returned them. */
   readonly options: Options;
   readonly repository: RepositoryFacts;
 }
@@ -43,8 +45,12 @@ export interface CreateContext<Options, Deps extends TokenRecord> {
 export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends ProtocolInstance, Class> {
   /** The classes of its resources, by name. Those of artifacts and documents can be configured under `cache.<class>`. */
   readonly classes: Readonly<Record<string, Class>>;
+  /**
+   * Makes the format for one repository. Called once for each, at the start. Opens what it needs within 10 seconds, and asks no upstream.
+   * @throws EntrepotError `configuration` for options that the schema could not refuse. Whatever it throws stops the start
+   */
   create(context: CreateContext<Options, Deps>): Self | Promise<Self>;
-  /** Keys of the options that only this kind of repository has. They are refused in repositories of the other kind. */
+  /** Keys of the options that only this kind of repository has. They are refused in repositories of the other kind. Absent: none. */
   readonly ownOptions?: readonly string[] | undefined;
   /** Prints an error in the shape that the ecosystem's clients show. Absent: plain text. Must not throw. */
   renderError?(error: EntrepotError, resource: Resource | undefined, self: Self): RenderedError;
@@ -55,25 +61,25 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   documentPath?(subject: PackageCoordinates, self: Self): string | undefined;
   /** Gives the path of bytes that something is made of: the manifests and layers of an image. Pure. `undefined`: there are none. */
   partPath?(whole: PackageCoordinates, part: PartReference, self: Self): string | undefined;
-  /** Gives the `WWW-Authenticate` value for unauthenticated requests. Absent: Basic. */
+  /** Gives the `WWW-Authenticate` value for unauthenticated requests (RFC 9110 §11.6.1). Pure. Absent: as the access of the repository says. */
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
 }
 
 /** How a format uses HTTP, apart from its resources. */
 export interface HttpFacts {
-  /** Paths that the ecosystem fixes (`/v2`), shared by all repositories that name them. `RequestHead.mount` says which it was. */
+  /** Paths that the ecosystem fixes (`/v2`), shared by all repositories that name them. `RequestHead.mount` says which it was. Absent: none. */
   readonly sharedMounts?: readonly string[] | undefined;
   /** The mount of a repository with a listener of its own. Absent: `/<name>`. */
   readonly mountAlone?: string | undefined;
   /** Finds the repository of a request at a shared mount whose first segment names none. Pure. `undefined`: nothing is there. */
   select?(head: RequestHead, repositories: readonly SharedRepository[], named?: string): SharedAnswer | undefined;
-  /** Headers of every reply, errors included; names as they are sent. */
+  /** Headers of every reply, errors included; names as they are sent. Absent: none. */
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Whether a stale reply says so in `Warning: 299`, which its clients show. */
+  /** Whether a stale reply says so in `Warning: 299`, which its clients show. Absent: `false`. */
   readonly warnsStale?: boolean | undefined;
-  /** Absent: `refuse`. */
+  /** Handling of empty and `.` segments of a path. Absent: `refuse`. */
   readonly dotSegments?: DotSegments | undefined;
-  /** Absent: `refuse`. */
+  /** Handling of bytes of a path that are not UTF-8. Absent: `refuse`. */
   readonly otherBytes?: OtherBytes | undefined;
 }
 
@@ -84,7 +90,7 @@ export interface NameFacts {
    * them. Absent: grants are bound to `accessName` alone.
    */
   readonly pattern?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
-  /** The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format. */
+  /** The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format. Absent: none. */
   readonly claimTypes?: readonly string[] | undefined;
   /** Orders two versions of the ecosystem, for ranges in policy. Negative: `one` is older. Absent: by the coordinates' ecosystem. */
   readonly compareVersions?: ((one: string, other: string) => number) | undefined;
@@ -110,8 +116,9 @@ export interface ProtocolDeclaration<
 > {
   /** Lower-case letters, digits and `-`. The `type` in the configuration. */
   readonly id: string;
-  /** The options beside the common keys of a repository. Must refuse unknown keys. */
+  /** The schema of the options beside the common keys of a repository (standardschema.dev). Must refuse unknown keys. */
   readonly options: StandardSchema<Options>;
+  /** The services that `create` is given, by token: `LOGGER`, `CLOCK`, `TRANSPORT`. */
   readonly inject: Deps;
   readonly names?: NameFacts | undefined;
   readonly http?: HttpFacts | undefined;
