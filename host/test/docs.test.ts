@@ -2,6 +2,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { applyEnvironment } from '../src/config/environment.js';
 import { printProblem } from '../src/config/index.js';
 import { childSchema, configJsonSchema, recordSchema, type JsonSchema } from '../src/config/json-schema.js';
 import { parseYaml } from '../src/config/read-yaml.js';
@@ -12,13 +13,10 @@ import { TestProcess } from './cli/test-context.js';
 // Pages and messages name only things that exist.
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const PAGES = globSync(
-  ['*.md', 'docs/**/*.md', 'plugins/*/README.md', 'bench/*.md', 'templates/**/*.md', '{core,host,create-plugin}/*.md'],
-  {
-    cwd: ROOT,
-    exclude: (name) => name === 'node_modules',
-  },
-).sort();
+const PAGES = globSync('**/*.md', {
+  cwd: ROOT,
+  exclude: (name) => ['.changeset', '.git', 'dist', 'node_modules'].includes(path.basename(name)),
+}).sort();
 
 const BCRYPT = '$2b$10$ad.7yTvuGM47be6iP/iB9.IsnR3Arf4lGhlMYMu87SsgnU3Gs9vvi';
 
@@ -75,6 +73,16 @@ describe('the docs', () => {
     expect(missing).toEqual([]);
   });
 
+  it('name files of their package, or of a template, that are there', () => {
+    const templates = globSync('templates/*', { cwd: ROOT });
+    const files = matches(/^((?:src|test|lib)\/[\w./-]+\.\w+)$/gm, CODE);
+    const missing = files.filter(({ page, what }) =>
+      [path.dirname(page), ...templates].every((folder) => !existsSync(path.join(ROOT, folder, what))),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    expect(missing).toEqual([]);
+  });
+
   it('show the layout as it is', () => {
     const page = texts.find(({ page: name }) => name === 'docs/architecture.md')?.text ?? '';
     const layout = /## 3\. Layout\n```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
@@ -100,9 +108,56 @@ describe('the docs', () => {
     const named = matches(/(?:^|npx |[^-./\w])entrepot (?!https?:)([a-z][a-z-]+)/gm, CODE);
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter(({ what }) => !known.includes(what))).toEqual([]);
-    const { scripts } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
-    const runs = matches(/npm run (?:--silent )?([\w:-]+)/g, CODE);
-    expect(runs.filter(({ what }) => !Object.hasOwn(scripts, what))).toEqual([]);
+  });
+
+  it('name options of commands that are there', async () => {
+    const lines = CODE.flatMap(({ page, text }) =>
+      [...text.matchAll(/(?:^|npx )entrepot ((?:[a-z-]+ ?)+)([^|&#\n]*)/gm)].map(([, words = '', rest = '']) => ({
+        page,
+        words: words.trim().split(' ').slice(0, 2),
+        options: rest.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [],
+      })),
+    );
+    expect(lines.flatMap(({ options }) => options).length).toBeGreaterThan(5);
+    const unknown = [];
+    for (const { page, words, options } of lines.filter(({ options: named }) => named.length > 0)) {
+      const terminal = new TestProcess(ROOT);
+      await terminal.run(...words, '--help');
+      const help = terminal.output.join('\n');
+      for (const option of options) if (!new RegExp(`${option}\\b`).test(help)) unknown.push({ page, words, option });
+    }
+    expect(unknown).toEqual([]);
+  });
+
+  it('name npm scripts that are there', () => {
+    const runs = [/npm run (?:--silent )?([\w:-]+)/g, /npm (test|start)\b/g].flatMap((form) => matches(form, CODE));
+    expect(runs.length).toBeGreaterThan(10);
+    const unknown = runs.filter(({ page, what }) =>
+      [path.dirname(page), '.'].every((folder) => !Object.hasOwn(scriptsOf(folder), what)),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('name variables of the environment that are there', () => {
+    const named = new Set(matches(/\b(ENTREPOT_[A-Z0-9_<>]*[A-Z0-9>])/g).map(({ what }) => what));
+    // Names the file, not a key in it.
+    named.delete('ENTREPOT_CONFIG');
+    expect(named.size).toBeGreaterThan(50);
+    const unknown = [...named].filter((name) => {
+      const variable = name.replaceAll('<NAME>', 'NPM').replaceAll(/[<>]/g, '');
+      return applyEnvironment({}, { [variable]: 'x' }, ['npm']).problems.length > 0;
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  it('name metrics that are there', () => {
+    const sources = globSync('host/src/**/*.ts', { cwd: ROOT }).map((file) =>
+      readFileSync(path.join(ROOT, file), 'utf8'),
+    );
+    const known = new Set(sources.flatMap((text) => [...text.matchAll(/'(entrepot_\w+)'/g)].map(([, name]) => name)));
+    const named = matches(/\b(entrepot_[a-z0-9_]+)/g);
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter(({ what }) => !known.has(what))).toEqual([]);
   });
 
   it('name keys of the configuration that are there', () => {
@@ -146,6 +201,12 @@ describe('the docs', () => {
     expect(wrong).toEqual([]);
   });
 });
+
+function scriptsOf(folder: string): object {
+  const file = path.join(ROOT, folder, 'package.json');
+  if (!existsSync(file)) return {};
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly scripts?: object }).scripts ?? {};
+}
 
 /** Finds the faults of a sample of the configuration. References stand for valid values, shortened hashes for whole ones. */
 function problemsOf(yaml: string): string[] {
