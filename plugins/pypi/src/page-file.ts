@@ -1,4 +1,4 @@
-import { parseHex, strongest, type Integrity, type IntegrityAlgorithm } from '@entrepot/core';
+import { parseHex, type Integrity, type IntegrityAlgorithm } from '@entrepot/core';
 import { isFileName, tagOf, versionOf } from './file-name.js';
 
 /** Hashes by algorithm, in lower-case hex. */
@@ -113,14 +113,14 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= TEXT_LIMIT ? value : undefined;
 }
 
-const CHECKED: readonly IntegrityAlgorithm[] = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'];
+/** Algorithms that can be checked, the strongest first. */
+const CHECKED: readonly IntegrityAlgorithm[] = ['sha512', 'sha384', 'sha256', 'sha1', 'md5'];
 
-/** The strongest of `hashes` that can be checked. */
+/** Picks the strongest of `hashes` that can be checked. */
 export function integrityOf(hashes: Hashes): readonly Integrity[] {
-  const promised: Integrity[] = [];
   for (const algorithm of CHECKED) {
-    const parsed = parseHex(algorithm, hashes[algorithm] ?? '');
-    if (parsed !== undefined) promised.push(parsed);
+    const promised = hashes[algorithm] === undefined ? undefined : parseHex(algorithm, hashes[algorithm]);
+    if (promised !== undefined) return [promised];
   }
-  return strongest(promised);
+  return [];
 }
