@@ -69,7 +69,10 @@ describe('a version that somebody spells in another way', () => {
   it('is the one that is kept, in explanations and in what is said of its impact', async () => {
     const { get } = await serve('policy: { rules: [] }');
     expect((await get(TARBALL)).status).toBe(200);
-    await until(async () => (await get(`${API}/impact?purl=${PURL}`)).json.downloads.length === 1);
+    await until(async () => {
+      const { json } = await get(`${API}/impact?purl=${PURL}`);
+      return json.kept.length === 1 && json.downloads.length === 1;
+    });
     const { json } = await get(`${API}/explain?purl=${encodeURIComponent(SPELT)}`);
     expect(json.explanations).toMatchObject([{ purl: PURL, exists: true, kept: { size: expect.any(Number) } }]);
     const { json: impact } = await get(`${API}/impact?purl=${encodeURIComponent(SPELT)}`);
