@@ -33,21 +33,24 @@ export type DotSegments = 'refuse' | 'collapse' | 'redirect';
  */
 export type OtherBytes = 'refuse' | 'escape';
 
-/** What a document says of one artifact. */
+/** A document's description of one artifact. */
 export interface ArtifactDescription extends ArtifactFacts {
-  /** What the bytes are promised to be. Empty: the document promises nothing. */
+  /** Checksums that the document promises. Empty: none. */
   readonly integrity: readonly Integrity[];
-  /** Where the bytes are when that is not the artifact's `upstreamPath`: absolute, or relative to the document's own URL. */
+  /**
+   * The URL of the bytes where it is not the artifact's `upstreamPath`: absolute, or relative to the document's own
+   * URL.
+   */
   readonly location?: string | undefined;
-  /** Other places that have the same bytes, for when `location` does not: http URLs as `location`, best first. */
+  /** Other URLs of the same bytes for when `location` fails: http URLs as `location`, best first. */
   readonly mirrors?: readonly string[] | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
 }
 
-/** What something that is made of several pieces of bytes says of one of them. */
+/** A reference to one blob of something that is made of several. */
 export interface PartReference {
   readonly digest: Digest;
-  /** Absent: it does not say. */
+  /** Absent: unknown. */
   readonly mediaType?: string | undefined;
 }
 
@@ -64,11 +67,11 @@ export interface RenderedError {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** For whom a request of a client is adapted. */
+/** The recipient of an adapted request. */
 export interface AdaptContext {
   /** Whether it leaves for an upstream. `false`: a scanner of this server answers it. */
   readonly leaves: boolean;
-  /** Whether policy lets a name be asked for at all. */
+  /** Whether policy allows requests for a name. */
   admits(coordinates: PackageCoordinates): boolean;
 }
 
@@ -94,7 +97,7 @@ export interface ProducedFile {
   /** Inside the folder that `produce` was given. */
   readonly path: string;
   readonly mediaType: string;
-  /** What the entry says besides (JSON): the digest of what the bytes were taken from. */
+  /** Data for the entry (JSON), such as the digest of the bytes that it was made from. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -118,8 +121,8 @@ export interface Upstream {
   /** Serves only resources that name this scope. */
   readonly scope?: string | undefined;
   /**
-   * What of this upstream leads on to the next one of its scope: only "not found" (404, 410), or any failure, a refusal
-   * included. Absent: as the resource says (`upstreamsAre`).
+   * The failures of this upstream after which the next one of its scope is tried: only "not found" (404, 410), or any,
+   * refusals included. Absent: as the class says (`order`).
    */
   readonly fallback?: 'not-found' | 'any-error' | undefined;
 }
@@ -142,7 +145,7 @@ export interface DiscoveryContext {
   readonly isOwn?: ((url: string) => boolean) | undefined;
 }
 
-/** What a protocol may know of its repository. */
+/** The repository, as its protocol sees it. */
 export interface RepositoryFacts {
   readonly name: string;
   readonly kind: 'proxy' | 'hosted';
@@ -174,7 +177,7 @@ export interface SharedReply {
   readonly body: Uint8Array;
 }
 
-/** What a request at a shared mount means that names no repository. */
+/** The repository or the reply for a request at a shared mount whose first segment names no repository. */
 export type SharedAnswer =
   /** The repository of this name, as if the path had named it; its whole path is below the mount. */
   | { readonly repository: string }

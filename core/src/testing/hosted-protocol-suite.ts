@@ -14,15 +14,15 @@ import {
   type TestRequest,
 } from './test-repository.js';
 
-/** Something that clients publish. */
+/** A publication of a client. */
 export interface HostedUpload {
-  /** What has to be there before: the layers of an image. Each must be taken. */
+  /** Requests that must succeed before, such as the layers of an image. */
   readonly before?: readonly TestRequest[];
   /** The request that publishes it. */
   readonly put: TestRequest;
   /** The request that reads it back. */
   readonly get: TestRequest | string;
-  /** What `get` gives. */
+  /** The body that `get` returns. */
   readonly bytes: string | Uint8Array;
   /** For `conflicts`: a request that publishes other bytes under the same name. */
   readonly again?: TestRequest;
@@ -40,15 +40,15 @@ export interface HostedProtocolSubject extends Pick<TestRepositoryOptions, 'plug
   readonly uploads: readonly HostedUpload[];
 }
 
-/** What hosted repositories of the ecosystem do. Each is on unless it is switched off. */
+/** Features of hosted repositories of the ecosystem. Each is on by default. */
 export interface HostedProtocolCapabilities {
-  /** With these options, a name that is taken stays as it is. */
+  /** With these options, a published name is never overwritten. */
   readonly conflicts?: boolean;
-  /** What was published can be removed. */
+  /** Publications can be removed. */
   readonly deletes?: boolean;
-  /** Documents list what is there. */
+  /** Documents list publications. */
   readonly lists?: boolean;
-  /** What is listed has coordinates, so that policy can refuse it. */
+  /** Listed publications have coordinates, so that policy can refuse them. */
   readonly policy?: boolean;
 }
 

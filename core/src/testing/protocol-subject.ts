@@ -22,7 +22,7 @@ export interface ProtocolCase {
   /** A request, or the path of a GET. */
   readonly request: TestRequest | string;
   /**
-   * What `route` makes of it: the fields that are named must be equal. `undefined`: nothing, a 404. A string: the kind of
+   * The result of `route`: the fields that are named must be equal. `undefined`: nothing, a 404. A string: the kind of
    * the error that `route` throws.
    */
   readonly resource: Partial<BoundResource> | Partial<Named & LocalReply> | ErrorKind | undefined;
@@ -56,7 +56,7 @@ export interface BoundSubject extends ProtocolSubject {
   readonly plugin: BoundPlugin;
 }
 
-/** What is kept. */
+/** A resource that is stored. */
 export type Stored = ArtifactResource | DocumentResource;
 
 /** A case that names something stored and that the recorded upstream has. */
@@ -80,7 +80,7 @@ export interface Fixtures {
   close(): Promise<void>;
 }
 
-/** What differs in one repository. */
+/** Settings of one repository that differ. */
 export interface OpenOptions extends Partial<TestRepositoryOptions> {
   change?(path: string, fixture: Fixture): Fixture | undefined;
 }
@@ -145,7 +145,7 @@ function pathOf(path: string): string {
   return `${UPSTREAM_PATH}/${path.replace(/^\//, '')}`;
 }
 
-/** What the upstream has at `path`, with its base URL filled in and a validator. */
+/** The upstream's reply for `path`, with its base URL filled in and a validator. */
 export function fixtureAt({ fixtures }: ProtocolSubject, path: string, upstreamUrl: string): Fixture | undefined {
   const name = Object.keys(fixtures).find((candidate) => pathOf(candidate) === path);
   const fixture = name === undefined ? undefined : fixtures[name];

@@ -17,7 +17,7 @@ import { defineListing } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
 
-/** What the ecosystem has. Each is on unless it is switched off. */
+/** Features of the ecosystem. Each is on by default. */
 export interface ProtocolCapabilities {
   /** Artifacts are promised an integrity. */
   readonly integrity?: boolean;
@@ -519,7 +519,7 @@ function defineClosing({ check }: Checks<Fixtures>): void {
 
 const LEAKS = 8;
 
-/** What keeps the process alive, by kind. */
+/** Counts the resources that keep the process alive, by kind. */
 function resources(): Map<string, number> {
   const counts = new Map<string, number>();
   for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -6,10 +6,10 @@ import { shownAs } from '../engine/request/as-protocol.js';
 import { parseRequestPath, type PathRules } from '../engine/request/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
-/** What a request names: the resource, `not-found` for nothing, or the kind of the error that it is answered with. */
+/** The result of routing: the resource, `not-found` for nothing, or the kind of the error. */
 export type Routed = BoundResource | string;
 
-/** What each of `requests` (a path, for GET) names, under `METHOD path`: a table for `toEqual` or a snapshot. */
+/** Routes each of `requests` (a path, for GET). The result by `METHOD path` is a table for `toEqual` or a snapshot. */
 export function routeTable(
   protocol: EngineProtocol,
   requests: readonly (TestRequest | string)[],
@@ -26,7 +26,7 @@ export function routeTable(
   return table;
 }
 
-/** What one request names. Errors that `route` must not throw are thrown. */
+/** Routes one request. Errors that `route` must not throw are thrown. */
 export function routeRequest(protocol: EngineProtocol, request: TestRequest, rules?: PathRules): Routed {
   try {
     return protocol.route(headOf(request, rules)) ?? 'not-found';

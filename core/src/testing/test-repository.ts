@@ -32,7 +32,7 @@ import { NodeTransport } from './node-transport.js';
 /** A plugin of either shape. */
 export type AnyProtocolPlugin = EnginePlugin | DeclaredPlugin;
 
-/** What a plugin is run with. */
+/** Settings of a test repository. */
 export interface TestRepositoryOptions {
   readonly plugin: AnyProtocolPlugin;
   /** The options as they stand in a configuration. Default: none. */
@@ -47,9 +47,9 @@ export interface TestRepositoryOptions {
   readonly protocol?: (made: EngineProtocol) => EngineProtocol;
   /** The scope of the upstream of a proxy. Default: it is for everything. */
   readonly scope?: string | undefined;
-  /** What differs from the defaults of a repository. */
+  /** Overrides of the repository's defaults. */
   readonly definition?: Partial<RepositoryDefinition>;
-  /** What uploads and flights may take on disk, in bytes. Default: 1 GiB. */
+  /** The bound on uploads and flights on disk, in bytes. Default: 1 GiB. */
   readonly maxSpoolBytes?: number;
   /** The stores of another one: this is a replica of it, or the same after a restart. */
   readonly stores?: Pick<TestRepository, 'blobs' | 'entries'> | undefined;
