@@ -5,7 +5,7 @@ import { findOciLayer, isOciLocation } from '../upstream/oci-location.js';
 import { placeOf, type QueryPlace } from '../upstream/query.js';
 import type { Upstreams } from '../upstream/upstreams.js';
 
-/** What a document says of an artifact, and which one it is. */
+/** A document's description of an artifact, with the document that it is from. */
 export interface LocatedDescription extends ArtifactDescription {
   /** The URL of the document, where it says a `location`. */
   readonly namedBy?: string | undefined;

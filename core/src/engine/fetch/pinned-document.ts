@@ -67,7 +67,7 @@ export async function keptByDigest(
   return (await storage.blobs.confirm(entry.digest, entry.size)) ? entry : undefined;
 }
 
-/** What a digest that an upstream sends with bytes promises of them; nothing when it is of an unknown form. */
+/** The checksum that a digest of the upstream promises. Empty for a digest of an unknown form. */
 export function promisedBy(digest: string | undefined): readonly Integrity[] {
   const [, algorithm, hex] = /^(sha256|sha512):([0-9a-f]+)$/.exec(digest ?? '') ?? [];
   const integrity = hex === undefined ? undefined : parseHex(algorithm as 'sha256' | 'sha512', hex);

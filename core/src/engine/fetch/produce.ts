@@ -80,7 +80,7 @@ async function callProduce(
   }
 }
 
-/** What a checkout brought may be a link to anywhere. */
+/** Refuses a path outside of the folder: files of a checkout may be links to anywhere. */
 async function requireFileInside(inside: string, path: string): Promise<void> {
   const found = await lstat(path);
   if (found.isFile() && (await realpath(path)).startsWith(inside)) return;

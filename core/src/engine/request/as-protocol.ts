@@ -80,7 +80,7 @@ function resourceClasses(side: AnySide | undefined): Record<string, ResourceClas
   return found;
 }
 
-/** What a parsed document says, as the engine looks it up. */
+/** The descriptions of a parsed document, as the engine looks them up. */
 class ParsedDescriptions extends Map<string, ArtifactDescription> implements Descriptions {
   readonly parsed: Parsed;
 

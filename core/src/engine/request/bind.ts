@@ -97,7 +97,7 @@ export function namedBy(bound: object): Resource | undefined {
 
 type StoredClass = Pick<ArtifactClass<unknown>, 'cache' | 'upstream' | 'reply' | 'trust' | 'policy'>;
 
-/** What artifacts and documents have in common. Facts are computed when they are asked for. */
+/** Common part of artifacts and documents. Facts are computed on access. */
 class BoundStored {
   readonly binder: Binder;
   readonly named: Resource;

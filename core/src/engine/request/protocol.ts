@@ -39,7 +39,7 @@ import type {
   UploadResource,
 } from './resource.js';
 
-/** What a document says of its artifacts, by the artifact's `key`. */
+/** A document's descriptions of its artifacts, by the artifact's `key`. */
 export interface Descriptions extends ReadonlyMap<string, ArtifactDescription> {
   /**
    * Facts about artifacts that it listed once and lists no longer: an index that quarantines a project lists nothing of it
@@ -48,11 +48,11 @@ export interface Descriptions extends ReadonlyMap<string, ArtifactDescription> {
   readonly unlisted?: Pick<ArtifactFacts, 'upstream'> | undefined;
 }
 
-/** What `rewrite` and `render` are given besides the document. */
+/** Context of `rewrite` and `render`. */
 export interface RewriteContext {
   /** The URL of the repository as this client reaches it, without a trailing slash: `https://packages.example.com/npm`. */
   readonly baseUrl: string;
-  /** What `describe` said of this document; empty when the protocol has none. */
+  /** The result of `describe`; empty when the protocol has none. */
   readonly descriptions: Descriptions;
   /** The upstream's headers that are kept with the document, lower-case. */
   readonly headers: Readonly<Record<string, string>>;
@@ -72,14 +72,14 @@ export interface RewriteContext {
   refusal(coordinates: PackageCoordinates, description?: ArtifactDescription): string | undefined;
 }
 
-/** What `describe` and `verify` are given besides the bytes. */
+/** Context of `describe` and `verify`. */
 export interface HookContext {
   /**
    * The facts that policy looks at: others need not be looked for where that costs a request. A document that was read by one who
    * looked at this is read again when policy looks at more.
    */
   readonly needs: ReadonlySet<FactName>;
-  /** What the artifact's document says of it; absent where there is none, and for documents. */
+  /** The description by the artifact's document. Absent where there is none, and for documents. */
   readonly description?: ArtifactDescription | undefined;
   /**
    * The upstream's reply headers that are kept, lower-case, with `etag` and `last-modified`: those of the reply that brought the bytes,
@@ -98,7 +98,7 @@ export interface HookContext {
   read(resource: ArtifactResource | DocumentResource): Promise<Content>;
 }
 
-/** What `produce` is given. */
+/** Context of `produce`. */
 export interface ProduceHookContext {
   /** An empty folder of its own; removed when the files were stored. */
   readonly folder: string;
@@ -109,19 +109,19 @@ export interface ProduceHookContext {
 }
 
 /**
- * What a protocol plugin makes for one repository. It says what requests mean; it never fetches, stores or sees a
- * connection. An error that a hook throws and that is not an `EntrepotError` is wrapped with the plugin's id and the hook's name.
+ * A protocol in one repository. It interprets requests; it never fetches, stores or sees a connection. An error that a
+ * hook throws and that is not an `EntrepotError` is wrapped with the plugin's id and the hook's name.
  */
 export interface EngineProtocol {
   /**
-   * What `head` names; `undefined` is 404. Pure, synchronous and total: it never throws anything but an
-   * `EntrepotError` of kind `bad-request`, `not-found`, `forbidden` or `method-not-allowed`. Called once a request, before anything else.
-   * HEAD routes as GET does.
+   * Names the resource of a request. `undefined` is 404. Pure, synchronous and total: it never throws anything but an
+   * `EntrepotError` of kind `bad-request`, `not-found`, `forbidden` or `method-not-allowed`. Called once a request,
+   * before anything else. HEAD routes as GET does.
    */
   route(head: RequestHead): BoundResource | undefined;
   /**
-   * What a document says of its artifacts. Called once for each body, before it is stored: a body that throws is an
-   * upstream fault, is not stored, and a kept copy is served. So this is also where a protocol checks that a document
+   * Describes the artifacts of a document. Called once for each body, before it is stored: a body that throws is an
+   * upstream fault, is not stored, and a cached copy is served. So this is also where a protocol checks that a document
    * is one. Must read in bounded memory and must not block the event loop for more than a few milliseconds at a time.
    */
   describe?(document: DocumentResource, content: Content, context: HookContext): Promise<Descriptions>;
@@ -193,17 +193,17 @@ export interface EngineProtocol {
     requestBody: Uint8Array,
   ): AdaptedReply;
   /**
-   * What an upload (`put`) changes. Called again when what it `expect`s is no longer so. Absent: one entry with the
-   * upload's key and the whole body.
-   * @throws EntrepotError `bad-request` for a body that is not what the ecosystem publishes.
+   * Computes the changes of an upload (`put`). Called again when the state that it `expect`s has changed. Absent: one
+   * entry with the upload's key and the whole body.
+   * @throws EntrepotError `bad-request` for a body that the ecosystem does not publish
    */
   receive?(upload: UploadResource, content: Content, context: HostedContext): Promise<HostedChange>;
   /**
-   * What a change without a body (`delete`, `link`) changes. Absent: a delete removes the entry of its key.
-   * @throws EntrepotError `not-found` when there is nothing to remove or link.
+   * Computes the changes of a request without a body (`delete`, `link`). Absent: a delete removes the entry of its key.
+   * @throws EntrepotError `not-found` when there is nothing to remove or link
    */
   alter?(upload: UploadResource, context: HostedContext): Promise<HostedChange>;
-  /** What a client is told of a step of a session. Needed by protocols that route to sessions. */
+  /** The reply to a step of a session. Required for protocols that route to sessions. */
   sessionReply?(session: SessionResource, state: SessionState, context: Pick<HostedContext, 'baseUrl'>): ChangeReply;
   /** The body of a hosted document, from the entries that its `fromEntries` selects, by key. */
   render?(
@@ -232,7 +232,7 @@ export interface ResourceClass {
   readonly kind: 'artifact' | 'document';
   /** One line for the configuration reference. */
   readonly description: string;
-  /** What differs from `DEFAULT_FRESHNESS`. */
+  /** Freshness that differs from `DEFAULT_FRESHNESS`. */
   readonly freshness?: Partial<FreshnessRule> | undefined;
   /** `Cache-Control` for clients. Absent: `no-cache`. */
   readonly cacheControl?: string | undefined;

@@ -7,18 +7,19 @@ import type { FreshnessRule } from '../../api/freshness.js';
 import type { Integrity } from '../../api/integrity.js';
 
 /**
- * What a request names. Plain data that can be printed as JSON, so that a table of requests and resources is a test.
+ * The resource of a request. Plain data that can be printed as JSON, so that a table of requests and resources is a
+ * test.
  * - `artifact`: immutable bytes;
  * - `document`: mutable, may be rewritten on its way out, may describe artifacts;
  * - `local`: answered without storage and upstream;
- * - `passthrough`: asked of the upstream every time, never kept;
+ * - `passthrough`: asked of the upstream every time, never stored;
  * - `upload`: any change to a hosted repository;
- * - `session`: one step of an upload whose bytes come in several requests.
+ * - `session`: one step of an upload in several requests.
  */
 export type BoundResource =
   ArtifactResource | DocumentResource | LocalResource | PassthroughResource | UploadResource | SessionResource;
 
-/** What access control looks at. */
+/** The parts of a resource for access control. */
 export interface GuardedResource {
   /**
    * The name within the repository that a grant can be bound to: an image name, a tenant. Absent: that of the coordinates, where the
@@ -36,9 +37,10 @@ export interface UpstreamLocation extends GuardedResource {
   /** Ask only the upstreams that are configured for this scope; absent: those without a scope. */
   readonly upstreamScope?: string | undefined;
   /**
-   * What several upstreams of one scope are to each other. `mirrors` (the default) have the same: the next one is asked when
-   * one fails or does not have it. `origins` are places of their own, in order: only "not found" leads on to the next one, so
-   * that the outage of a private one never sends its names to a public one. An upstream's own `fallback` goes before this.
+   * The relation of several upstreams of one scope. `mirrors` (the default) have the same content: the next one is
+   * asked when one fails or does not have it. `origins` have their own, in order: only "not found" leads on to the next
+   * one, so that the outage of a private one never sends its names to a public one. An upstream's own `fallback` takes
+   * precedence.
    */
   readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
   /** The `Accept` header for the upstream. Absent: any media type. */
@@ -63,7 +65,7 @@ export interface UpstreamLocation extends GuardedResource {
   readonly tokenScope?: string | undefined;
 }
 
-/** What artifacts and documents have in common. */
+/** Common part of artifacts and documents. */
 export interface StoredResource extends UpstreamLocation {
   /**
    * Names the stored bytes within the repository. Two requests for the same bytes give the same key, two different
@@ -120,8 +122,8 @@ export interface StoredResource extends UpstreamLocation {
    */
   readonly sidecarOf?: string | undefined;
   /**
-   * What policy refuses is refused here only where it is hostile: builds with other versions need these bytes, too
-   * (`go.mod` files). Absent: always.
+   * Whether a refusal by policy applies only to malicious versions: builds with other versions need these bytes too
+   * (`go.mod` files). Absent: refusals always apply.
    */
   readonly refusedOnlyIfMalicious?: boolean | undefined;
   /** Exceptions from the class's rule for this one resource. */
@@ -134,14 +136,16 @@ export interface StoredResource extends UpstreamLocation {
 export interface ArtifactResource extends StoredResource {
   readonly kind: 'artifact';
   readonly filename: string;
-  /** What is known about the bytes from the request alone, for example a digest in the URL. */
+  /** Checksums that are known from the request alone, for example a digest in the URL. */
   readonly integrity?: readonly Integrity[] | undefined;
   /**
    * Whether the artifact may be kept when `describedBy` does not exist upstream, or says nothing of it. `false` or
    * absent: it may not, the artifact is not found.
    */
   readonly descriptionOptional?: boolean | undefined;
-  /** What `verify` reads of other documents at any rate: it is asked for along with the bytes. Absent: only once `verify` reads it. */
+  /**
+   * The document that `verify` always reads. It is fetched along with the bytes. Absent: only once `verify` reads it.
+   */
   readonly verifiedBy?: DocumentResource | undefined;
   /**
    * The artifacts (this one among them) that must be one copy for ever, on every replica: all of them are fetched and
@@ -190,8 +194,8 @@ export interface DocumentResource extends StoredResource {
   /** The answer where policy refuses the whole name, and clients would hide why: an empty list. Absent: the refusal. */
   readonly whenRefused?: LocalResource | undefined;
   /**
-   * What is served instead when this is not found: another form of it, or nothing in the form that clients want. During an
-   * outage, where this is not kept: the first of the forms that is.
+   * The resource to serve when this is not found: another form of it, or an empty one in the form that clients expect.
+   * During an outage, where this is not stored: the first of the forms that is.
    */
   readonly otherwise?: DocumentResource | LocalResource | undefined;
   /**
@@ -253,11 +257,13 @@ export interface UploadResource extends GuardedResource {
   readonly overwrite: boolean;
   /** The largest body that is taken, in bytes. */
   readonly maxBytes: number;
-  /** What the body must be; another one is a `bad-request` with the code `DIGEST_MISMATCH`. */
+  /** Checksums of the body; a mismatch is a `bad-request` with the code `DIGEST_MISMATCH`. */
   readonly integrity?: readonly Integrity[] | undefined;
-  /** Changes with the same value are made up one after another on this server, so that they do not fail on each other. */
+  /**
+   * Changes with the same value are computed one after another on this server, so that they do not fail on each other.
+   */
   readonly exclusive?: string | undefined;
-  /** What `receive` and `alter` need besides: a field name, a flag, the source of a link. Plain data. */
+  /** Further input of `receive` and `alter`: a field name, a flag, the source of a link. Plain data. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }
 

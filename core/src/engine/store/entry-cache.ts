@@ -58,7 +58,7 @@ export class EntryCache {
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
   }
 
-  /** What memory knows of the entry; `undefined` says nothing. */
+  /** The entry in memory. `undefined` tells nothing. */
   peek(repository: string, key: string): Entry | undefined {
     return this.#known.get(this.#cacheKey(repository, key));
   }
@@ -243,7 +243,10 @@ export class EntryCache {
     this.#known.set(this.#cacheKey(entry.repository, entry.key), entry);
   }
 
-  /** What was dropped is never asked for again, and leaves memory as the least recently used does. */
+  /**
+   * The key in memory. Dropped entries have keys of an older generation, which are never used again and leave as the
+   * least recently used.
+   */
   #cacheKey(repository: string, key: string): string {
     return `${repository}\n${this.#followed.get(repository)?.generation ?? 0}\n${key}`;
   }

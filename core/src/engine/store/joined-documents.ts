@@ -11,7 +11,7 @@ import { combineCrc32 } from './crc32.js';
 
 const deflate = promisify(deflateRaw);
 
-/** What a document that is remembered weighs besides its pieces, and each of them; bytes, about. */
+/** The weight of a cached document besides its pieces, and of each piece; bytes, about. */
 const PIECE_BYTES = 200;
 /** A gzip header (RFC 1952 §2.3): deflate, no flags, no time, an unknown system. */
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
@@ -26,7 +26,7 @@ interface Piece {
   readonly bytes?: Buffer | undefined;
 }
 
-/** A document in pieces whose bytes nobody has put together. */
+/** A document in pieces that are not joined yet. */
 export interface JoinedDocument {
   /** Strong; the same after a restart and on every replica. */
   readonly etag: string;
@@ -35,7 +35,7 @@ export interface JoinedDocument {
   /** When policy can change it by time alone; milliseconds since the epoch. */
   readonly changesAt: number | undefined;
   readonly pieces: readonly Piece[];
-  /** What it was made from, where its key does not say that. */
+  /** Its sources, where its key does not name them. */
   readonly stamp: string;
 }
 

@@ -7,7 +7,7 @@ import { inTime, LATE } from './in-time.js';
 
 /** How long another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
 const FRESH_FOR = 60_000;
-/** How long anybody waits for newer keys who could be given older ones; milliseconds. */
+/** How long a request waits for newer keys when older ones are in memory; milliseconds. */
 const PATIENCE = 500;
 const PAGE = 1000;
 
@@ -19,7 +19,7 @@ export interface KeptKeys {
   readonly mark: string;
 }
 
-/** What is kept below prefixes that end in `/`, in bounded memory: who asks again causes no query. */
+/** Caches the stored keys below prefixes that end in `/`, in bounded memory: a repeated request causes no query. */
 export class KeptKeysCache {
   readonly #index: EntryIndex;
   readonly #clock: Clock;
@@ -34,7 +34,7 @@ export class KeptKeysCache {
     this.#known = new Lru(maxKeys, ({ keys }) => keys.length + 1);
   }
 
-  /** What memory knows; `undefined` says nothing. */
+  /** The keys in memory. `undefined` tells nothing. */
   peek(repository: string, prefix: string): KeptKeys | undefined {
     const known = this.#known.get(cacheKey(repository, prefix));
     return known !== undefined && this.#clock.monotonic() - known.readAt < FRESH_FOR ? known : undefined;

@@ -32,17 +32,17 @@ export interface Rendition {
   readonly changesAt?: number | undefined;
   /** Headers that the protocol gave with it, as they are sent, without the validators. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** What it was made from, where its key does not say that. */
+  /** Its sources, where its key does not name them. */
   readonly stamp: string;
 }
 
-/** What a rendition is made from. */
+/** The source of a rendition. */
 export interface RenditionSource {
   readonly bytes: DocumentBytes;
   /** Two representations with the same bytes and different types have different tags. */
   readonly mediaType: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Asked when all bytes were made. */
+  /** Called when all bytes were made. */
   changesAt(): number | undefined;
 }
 

@@ -64,13 +64,12 @@ export interface RepositoryDefinition {
   readonly allowPrivateHosts: readonly string[];
   readonly userAgent: string;
   readonly limits: RepositoryLimits;
-  /** Who may read and write. */
   readonly access: Access;
   /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
   readonly trustedRealms: readonly string[];
 }
 
-/** What the pipeline stands on. Shared by all repositories, but for the transport. */
+/** Dependencies of the pipeline. All repositories share them, except for the transport. */
 export interface EngineServices {
   readonly blobs: BlobStore;
   readonly entries: EntryIndex;
@@ -99,7 +98,7 @@ export interface EngineServices {
   readonly observer?: EngineObserver | undefined;
 }
 
-/** What policy said when somebody asked for an artifact, or for what belongs to one. */
+/** A decision of policy on a request for an artifact, or for a part of one. */
 export interface DecisionRecord {
   readonly repository: string;
   readonly coordinates: PackageCoordinates;
@@ -127,7 +126,7 @@ export interface EngineObserver {
   decided?(record: DecisionRecord): void;
 }
 
-/** What a document says of one version. */
+/** A document's description of one version. */
 export interface DescribedVersion {
   readonly coordinates: PackageCoordinates;
   readonly facts: ArtifactFacts;
@@ -145,9 +144,10 @@ export interface RepositoryEngine {
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */
   handle(request: EngineRequest): Promise<EngineReply>;
   /**
-   * What the document of a name says of its versions, or that of one version of it: the kept one, else it is fetched. Only facts that
-   * policy looks at. Empty where there is no such document; a hosted repository keeps the facts with what it has.
-   * @param keptOnly no upstream is asked for what is not kept
+   * Reads the descriptions of a name's versions, or of one version, from its document: the cached one, else it is
+   * fetched. Only facts that policy reads. Empty where there is no such document; a hosted repository stores the facts
+   * with its entries.
+   * @param keptOnly whether only stored documents are read, without asking an upstream
    * @throws EntrepotError as a request for it would be answered
    */
   describe(

@@ -17,7 +17,6 @@ import { UploadSessions } from './upload-sessions.js';
 /** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
 const MAX_SESSION_AGE = 24 * 3_600_000;
 
-/** What `createSharedStorage` is made from. */
 export interface SharedStorageOptions {
   readonly blobs: BlobStore;
   readonly entries: EntryIndex;

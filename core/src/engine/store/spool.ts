@@ -14,7 +14,7 @@ export const HELD_TAIL = 64 * 1024;
 
 /** A body up to this size is kept in memory alone: most are over before a file would be open. */
 const IN_MEMORY = 512 * 1024;
-/** What stays in memory behind the newest byte: followers at the head share it instead of reading the file. */
+/** Bytes in memory behind the newest one. Followers at the head share them instead of reading the file. */
 const RECENT_BYTES = 1024 * 1024;
 /** The same where there is no disk behind it: the fastest follower is at most this far ahead of the slowest. */
 const WINDOW_BYTES = 4 * 1024 * 1024;

@@ -46,7 +46,7 @@ export async function receiveBody(spools: SpoolSpace, request: EngineRequest, ma
   return { size: spool.size, digest, path: spool.path, release: () => spool.release() };
 }
 
-/** What hooks read of `body`. */
+/** The content of `body`, for hooks. */
 export function contentOfBody({ size, path }: UploadBody, mediaType: string): Content {
   if (size === 0) return contentOf(0, mediaType, () => []);
   return contentOf(size, mediaType, () => createReadStream(path), path);

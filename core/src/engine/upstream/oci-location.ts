@@ -21,11 +21,11 @@ interface OciReference {
   readonly name: string;
   /** A tag or a digest. */
   readonly reference: string;
-  /** What the manifest must be. */
+  /** The digest of the manifest. */
   readonly promised: Integrity | undefined;
 }
 
-/** What a registry says of an artifact that is one layer of an image. */
+/** A layer of an image in a registry, which is an artifact. */
 export interface OciLayer {
   readonly place: QueryPlace;
   readonly integrity: readonly Integrity[];

@@ -1,4 +1,4 @@
-/** How much of what it takes an upstream said that it still takes. */
+/** The remaining requests of an upstream's rate limit. */
 interface Allowance {
   readonly remaining: number;
   readonly limit: number | undefined;
@@ -11,7 +11,7 @@ const SPARED_BELOW = 0.1;
 /** The window where an upstream does not say it; seconds. Docker Hub's. */
 const DEFAULT_WINDOW = 21_600;
 
-/** What upstreams say of their rate limits, in the form of Docker Hub: `ratelimit-remaining: 76;w=21600`. */
+/** Rate limits of upstreams, in the form of Docker Hub: `ratelimit-remaining: 76;w=21600`. */
 export class RateLimits {
   readonly #allowances = new Map<string, Allowance>();
 

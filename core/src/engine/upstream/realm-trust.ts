@@ -26,7 +26,7 @@ export function requireTrustedRealm(realm: string, upstream: URL, trustedRealms:
 }
 
 /**
- * What of a host name two hosts share that belong together. No list of public suffixes: an upstream that wants its
+ * The part of a host name that hosts of one site share. Without a list of public suffixes: an upstream that wants its
  * credentials elsewhere could as well ask for them itself, so this only has to stop what is plainly foreign.
  */
 function siteOf(hostname: string): string {

@@ -60,7 +60,7 @@ export function redirectTarget(from: URL, given: string | undefined): URL {
   return target;
 }
 
-/** What a status that is no answer means, as an error. */
+/** Turns an error status into an error. */
 export function refusal(url: URL, reply: TransportReply, now: number): EntrepotError {
   const { status } = reply;
   const said = `${printableUrl(url)} answered ${status}`;

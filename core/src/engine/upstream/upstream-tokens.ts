@@ -13,14 +13,14 @@ const MAX_TOKENS = 1000;
 const TOKEN_TIMEOUT = 30_000;
 /** The largest reply of a realm that is read; bytes. */
 const MAX_TOKEN_REPLY = 256 * 1024;
-/** What a token is good for when its giver does not say, and at least; seconds (distribution-spec, "Token Authentication"). */
+/** The least lifetime of a token, which is also the default; seconds (distribution-spec, "Token Authentication"). */
 const LEAST_LIFETIME = 60;
 const MOST_LIFETIME = 86_400;
 /** A token is renewed so long before its end, so that it does not end on its way; milliseconds. */
 const RENEWED_BEFORE = 10_000;
 const MAX_REDIRECTS = 5;
 
-/** What is asked for with a token. */
+/** A place that needs a token. */
 export interface GuardedPlace {
   /** Of the upstream: any URL on its origin. */
   readonly url: URL;
@@ -40,7 +40,7 @@ export interface Refusal {
   readonly refused: string | undefined;
 }
 
-/** What tokens are asked for with. */
+/** Dependencies of `UpstreamTokens`. */
 export interface TokenContext {
   readonly clock: Clock;
   /** Hosts besides an upstream's own site that may be a realm. */
@@ -84,7 +84,10 @@ export class UpstreamTokens {
     this.#context = context;
   }
 
-  /** The `Authorization` to ask with: what is known to be wanted. Renews a token that is about to end. */
+  /**
+   * The `Authorization` for a request, as far as the upstream's needs are known. Renews a token that is about to
+   * expire.
+   */
   async authorization(place: GuardedPlace): Promise<string | undefined> {
     const { url, credentials } = place;
     if (credentials !== undefined && (!isBasic(credentials) || this.#basic.has(url.origin))) return credentials;
@@ -95,8 +98,9 @@ export class UpstreamTokens {
   }
 
   /**
-   * The `Authorization` to ask with once more after a refusal; `undefined` when there is none other.
-   * @throws EntrepotError `forbidden` when the realm is not trusted or gives no token, `upstream-unavailable` when it fails
+   * The `Authorization` for a retry after a refusal; `undefined` when there is no other one.
+   * @throws EntrepotError `forbidden` when the realm is not trusted or gives no token, `upstream-unavailable` when it
+   * fails
    */
   async answer(place: GuardedPlace, { challenges, zone, refused }: Refusal): Promise<string | undefined> {
     const { url, credentials } = place;
