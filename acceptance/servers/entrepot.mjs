@@ -72,10 +72,11 @@ export class EntrepotServer {
     await writeFile(file, JSON.stringify(this.#configuration(), undefined, 2));
     this.#log = '';
     const started = performance.now();
-    // The proxy of the machine, if it has one, is for the upstream: the environment is passed on.
+    // The proxy of the machine, if it has one, is for the upstream: the environment is passed on. The Node is chosen already.
+    const { ENTREPOT_NODE: _node, ...environment } = process.env;
     const child = spawn(process.execPath, ['--import', WATCHED, MAIN, 'serve', '-c', file], {
       cwd: this.#folder,
-      env: { ...process.env, ...this.#env },
+      env: { ...environment, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
