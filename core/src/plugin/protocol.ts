@@ -96,7 +96,7 @@ export interface NameFacts {
   readonly compareVersions?: ((one: string, other: string) => number) | undefined;
 }
 
-/** What clients on a machine need. */
+/** The settings of the format's clients: reading them, and pointing them here. */
 export interface ClientFacts {
   /**
    * Finds the upstreams that clients on this machine are set up with. Empty: none found.

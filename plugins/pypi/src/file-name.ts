@@ -2,7 +2,7 @@ import { normalisePythonVersion } from '@entrepot/core/formats';
 import { createHash } from 'node:crypto';
 import { normalise } from './project-name.js';
 
-/** What links of a page must end in to be files: what pip takes, and what the index once took for upload. */
+/** Extensions of files: those that pip installs, and those that the index once took for upload. */
 const EXTENSION = /\.(?:whl|tar\.(?:gz|bz2|xz|lzma|z)|tgz|tbz|txz|tlz|tar|zip|egg|exe|msi|rpm|deb|dmg)$/i;
 /** The platform that old binary formats put behind the version. */
 const PLATFORM = /\.(?:win32|win-amd64|win-arm64|linux-[a-z0-9_]+|macosx-[\d.]+-[a-z0-9_]+)(?:-py\d[\d.]*)?$/i;

@@ -6,8 +6,8 @@ import type { OwnerRule } from './options.js';
 export type OwnerOf = (project: string) => string | undefined;
 
 /**
- * Who owns which names. The first rule that matches decides, for every route: a name that it gives to one upstream is
- * never asked of another, also not when that one does not have it or is down.
+ * Compiles the rules of ownership. The first rule that matches decides, for every route: a name of one upstream is
+ * never requested from another, even when that one does not have it or is down.
  * @throws EntrepotError `configuration` for a rule that names no upstream, and an upstream that no rule names
  */
 export function createOwners({ name, upstreams }: RepositoryFacts, rules: readonly OwnerRule[]): OwnerOf {

@@ -5,7 +5,7 @@ import type { PageForm } from './negotiation.js';
 /** The newest version of the Simple API that is spoken here. */
 const NEWEST_MINOR = 4;
 
-/** What a page says besides its files. */
+/** Metadata of a page besides its files. */
 export interface PageHead {
   /** Minor of the API version 1.x that the upstream speaks. */
   readonly minor: number;

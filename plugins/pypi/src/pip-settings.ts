@@ -17,10 +17,10 @@ export interface PipIndexes extends FoundIndexes {
 type Settings = ReadonlyMap<string, string>;
 
 /**
- * What pip would use, in its order: the environment, the file that `PIP_CONFIG_FILE` names, the interpreter's own, the
- * user's, the machine's.
+ * Reads pip's indexes in its order of precedence: the environment, the file that `PIP_CONFIG_FILE` names, the
+ * interpreter's own settings, the user's, the machine's.
  * @param isNeeded whether the interpreter is asked where no setting names the main index
- * @param isOwn settings that lead to this server are passed over
+ * @param isOwn whether a URL is this server; such settings are skipped
  */
 export async function readPipIndexes(
   surroundings: Surroundings,
@@ -128,7 +128,7 @@ interface Answer {
   readonly prefix: string;
 }
 
-/** What is built into pip changes with the interpreter only. By `PATH`. */
+/** Caches pip's built-in index, which changes with the interpreter only. By `PATH`. */
 const answers = new Map<string, Promise<Answer | undefined>>();
 
 function askInterpreter(env: Surroundings['env']): Promise<Answer | undefined> {
@@ -162,7 +162,7 @@ function parseAnswer(output: string): Answer | undefined {
   }
 }
 
-/** What a program prints; `undefined` when it is not there, fails, or takes too long. */
+/** Runs a program and returns its output. `undefined` when it is missing, fails or takes too long. */
 function run(program: string, args: readonly string[], env: Surroundings['env']): Promise<string | undefined> {
   return new Promise((resolve) => {
     const settings = { env: { ...env }, timeout: TIMEOUT, killSignal: 'SIGKILL', maxBuffer: 256 * 1024 } as const;

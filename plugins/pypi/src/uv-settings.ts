@@ -3,7 +3,7 @@ import type { FoundIndex, FoundIndexes, Surroundings } from './discover.js';
 import { isRecord } from './json-page.js';
 import { readSettings } from './settings-file.js';
 
-/** What uv would use, in its order: the environment, the user's `uv.toml`, the machine's. */
+/** Reads uv's indexes in its order of precedence: the environment, the user's `uv.toml`, the machine's. */
 export async function readUvIndexes(surroundings: Surroundings): Promise<FoundIndexes> {
   const found: FoundIndexes[] = [environmentIndexes(surroundings.env)];
   for (const path of settingsFiles(surroundings)) {
