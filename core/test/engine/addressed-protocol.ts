@@ -4,7 +4,7 @@ import { type DocumentResource } from '../../src/engine/request/resource.js';
 import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 import { testProtocol } from './harness.js';
 
-/** What bytes are called by their digest. */
+/** The digest of `bytes`, as a name. */
 export function digestOf(bytes: Buffer | string): `sha256:${string}` {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }

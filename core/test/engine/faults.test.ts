@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { EngineProtocol } from '../../src/engine/request/protocol.js';
 import { openHarness, patterned, sri, testProtocol, type Harness } from './harness.js';
 
-/** What was stored under a key of the test repository. */
+/** The entry of a key in the test repository. */
 async function stored({ entries }: Harness, key: string): Promise<unknown> {
   return await entries.find('test', key);
 }

@@ -154,7 +154,6 @@ export const testProtocol: EngineProtocol = {
 
 const index: DocumentResource = { kind: 'document', key: 'index.json', class: 'document', upstreamPath: 'index.json' };
 
-/** What a test can change. */
 export interface HarnessOptions {
   readonly kind?: 'proxy' | 'hosted';
   readonly protocol?: EngineProtocol;

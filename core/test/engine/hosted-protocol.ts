@@ -2,7 +2,7 @@ import { type EntrepotError, parseHex, type Entry, type HostedChange, type Reque
 import { type BoundResource, type UploadResource } from '../../src/engine/request/resource.js';
 import { type EngineProtocol } from '../../src/engine/request/protocol.js';
 
-/** What a test lets the protocol do. */
+/** Hooks that a test replaces. */
 export interface Hooks {
   receive?: EngineProtocol['receive'];
   alter?: EngineProtocol['alter'];

@@ -15,7 +15,7 @@ const BASIC = `Basic ${Buffer.from('user:secret').toString('base64')}`;
 
 interface Guarded extends Harness {
   readonly realm: FakeUpstream;
-  /** What the upstream was sent as `Authorization`, in order. */
+  /** The `Authorization` headers that the upstream received, in order. */
   given(): (string | undefined)[];
 }
 
@@ -307,7 +307,7 @@ describe('a realm at a private address', () => {
   const REGISTRY = 'registry.example.com';
   const REALM = 'auth.example.com';
 
-  /** What is asked, of hosts in these zones: the registry wants a token from the realm. */
+  /** The hosts that are asked, by their zones. The registry wants a token from the realm. */
   async function ask(zones: Record<string, AddressZone>, more: Partial<RepositoryDefinition> = {}): Promise<string[]> {
     const asked: string[] = [];
     const transport: Transport = {

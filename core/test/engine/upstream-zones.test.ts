@@ -6,7 +6,7 @@ import type { UpstreamQuery } from '../../src/engine/upstream/query.js';
 import { Upstreams } from '../../src/engine/upstream/upstreams.js';
 import { ManualClock } from '../../src/testing/index.js';
 
-/** What the hosts of a little internet answer: a body, or where they lead to. */
+/** The hosts of a small internet: they send a body, or redirect. */
 type Hosts = Readonly<Record<string, { readonly zone: AddressZone; readonly location?: string }>>;
 
 const HOSTS: Hosts = {

@@ -81,7 +81,7 @@ function rebuild(text: string, pieceSize: number): string {
   return reprint(rebuilt.text());
 }
 
-/** What a parser reads, in one spelling: comparing objects would trip over members like `constructor`. */
+/** Prints the parsed text in one spelling: comparing objects would trip over members like `constructor`. */
 function reprint(text: string): string {
   return JSON.stringify(JSON.parse(text));
 }

@@ -54,7 +54,7 @@ export function databaseOf(now: number): PolicyScanner {
   });
 }
 
-/** What most tests ask about. */
+/** The subject of most tests. */
 export function request(now: number, rest: Partial<PolicyInput> = {}): PolicyInput {
   return {
     stage: 'request',

@@ -10,7 +10,7 @@ export interface GoldenCase {
   readonly name: string;
   readonly policy: PolicyDocument;
   readonly exceptions?: readonly PolicyException[];
-  /** What a scanner says at once, by name and version. */
+  /** Findings of a scanner's lookup, by name and version. */
   readonly database?: Readonly<Record<string, readonly Partial<Finding>[]>>;
   /** A scanner that has to see the bytes is there, too. */
   readonly contentScanner?: boolean;

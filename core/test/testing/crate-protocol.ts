@@ -120,7 +120,6 @@ async function parse(content: { bytes(limit: number): Promise<Uint8Array> }): Pr
   }
 }
 
-/** What a test can change in the plugin. */
 export interface CrateChanges {
   readonly protocol?: Partial<EngineProtocol>;
   readonly plugin?: Partial<EnginePlugin>;

@@ -8,7 +8,7 @@ import type { Guide, Host, HostRepository } from '../../src/create-host.js';
 export class TestProcess {
   readonly output: string[] = [];
   readonly errors: string[] = [];
-  /** What happened to the host, in order. */
+  /** Events of the host, in order. */
   readonly events: string[] = [];
   readonly exits: number[] = [];
   readonly signals = new EventEmitter();

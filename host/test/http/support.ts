@@ -13,7 +13,7 @@ import { trustedProxies } from '../../src/http/trusted-proxies.js';
 
 export const HIT: Outcome = { name: 'hit', repository: 'files', resource: 'file' };
 
-/** What a fake repository answers. */
+/** The handler of a fake repository. */
 export type Handler = (request: EngineRequest) => EngineReply | Promise<EngineReply>;
 
 /** An answer of a fake repository. */

@@ -32,13 +32,13 @@ interface Feed {
 interface Attack {
   readonly name: string;
   readonly plugin: EnginePlugin;
-  /** What was published, and where: called at the beginning. */
+  /** Publishes the packages; called at the beginning. */
   readonly publish: (repository: TestRepository) => void;
   /** Where the bad version is, or its name is asked for. */
   readonly path: string;
   /** When a client asks, after the beginning; milliseconds. */
   readonly after: number;
-  /** Who asked before the attack, and has its bytes kept. */
+  /** Requests before the attack, whose bytes are stored. */
   readonly before?: (repository: TestRepository) => Promise<void>;
   /** Path that is asked for after the attack was found out: documents are refreshed. */
   readonly meanwhile?: string;

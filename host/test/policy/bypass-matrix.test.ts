@@ -18,7 +18,7 @@ const JSON_TYPE = 'application/json';
 
 /** One way to ask for something of a denied version. */
 interface Way {
-  /** What it is called in the table. */
+  /** Its name in the table. */
   readonly form: string;
   /** Below the mount, as it is sent. */
   readonly path: string;
@@ -38,7 +38,7 @@ interface Ecosystem {
   readonly scope?: string;
   readonly isDenied: (input: PolicyInput) => boolean;
   readonly serve?: (repository: TestRepository) => void | Promise<void>;
-  /** What its upstream answers, for those that answer by a path. */
+  /** Replies of its upstream by path, where it answers so. */
   readonly handler?: (path: string) => { body: Buffer | string; mediaType: string } | undefined;
   readonly ways: readonly Way[];
   /** Forms that are known to be of the version only once it is kept. */
@@ -315,7 +315,7 @@ const ECOSYSTEMS = [
   HELM,
 ];
 
-/** What became of the requests of one form. */
+/** The outcomes of the requests of one ecosystem, by form. */
 interface Row {
   readonly forms: Map<
     string,
@@ -334,7 +334,7 @@ function note(ecosystem: string, form: string, became: 'refused' | 'filtered' | 
   table.set(ecosystem, forms.set(form, row));
 }
 
-/** What came of a request for a denied version. */
+/** Judges the reply to a request for a denied version. */
 function judge(
   { form, path, offers, exempt }: Way,
   reply: TestReply,

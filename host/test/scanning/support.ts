@@ -22,7 +22,7 @@ import type { HostScanner } from '../../src/scanning/scan-worker.js';
 const programs = postgresPrograms();
 if (programs === undefined) console.log(POSTGRES_MISSING);
 
-/** What a test can be run on, on this machine. */
+/** Databases that are available on this machine. */
 export const DATABASES = programs === undefined ? (['sqlite'] as const) : (['sqlite', 'postgres'] as const);
 
 let postgres: Promise<PostgresServer> | undefined;
@@ -61,10 +61,10 @@ export class ScriptedScanner implements Scanner {
   readonly scanned: string[] = [];
   current = '1';
   date: number | undefined = undefined;
-  /** What happens when it is updated. */
+  /** Called on each update. */
   onUpdate: () => void = () => {};
   changed: readonly PackageCoordinates[] | undefined = undefined;
-  /** What it does with a subject; absent: it is clean. */
+  /** Scans a subject. Default: it is clean. */
   says: (subject: ScanSubject, signal: AbortSignal) => Promise<Partial<ScanReport>> | Partial<ScanReport> = () => ({});
   readonly #clock: Clock;
 

@@ -64,7 +64,7 @@ function outcomeOf(route: () => BoundResource | undefined): BoundResource | { re
   }
 }
 
-/** What a head names, for people and as the name of the file. */
+/** The file that a head names, for messages and as its identity. */
 function nameOf({ segments, trailingSlash, query }: RequestHead, withQuery: boolean): string {
   return JSON.stringify([segments, trailingSlash || segments.length === 0, withQuery ? query.toString() : '']);
 }

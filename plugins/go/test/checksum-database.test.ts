@@ -42,7 +42,7 @@ const evilLines = `example.com/one v1.0.0 ${EVIL}\nexample.com/one v1.0.0/go.mod
 
 const TOO_LARGE = 'a note of more than a megabyte';
 
-/** What an attacker, or a broken mirror, may send in place of the truth. Every row must be refused, and keep nothing. */
+/** Replies of an attacker or a broken mirror. Every row must be refused, and nothing stored. */
 const ROWS: readonly (readonly [string, Tampering, string?])[] = [
   ['another go.mod', change(/one.*v1\.0\.0\.mod$/, (body) => Buffer.concat([body, Buffer.from('\n')])), MOD],
   ['a page in place of the go.mod', change(/v1\.0\.0\.mod$/, () => '<html>Sign in</html>'), MOD],

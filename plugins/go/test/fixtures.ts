@@ -13,7 +13,7 @@ import plugin from '../src/index.js';
 
 export { dirHash, GoDatabase, goModule, makeZip } from '@entrepot/fixtures/go-database';
 
-/** What an upstream answers; `undefined`: 404. */
+/** An upstream's reply; `undefined`: 404. */
 export type Answer =
   | {
       readonly body: Buffer | string;

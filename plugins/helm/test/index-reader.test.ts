@@ -25,7 +25,7 @@ async function read(index: string | Uint8Array, piece = 50_000): Promise<Found> 
   }
 }
 
-/** What was found, short: `name version, …`. */
+/** The charts of an index in short: `name version, …`. */
 async function list(index: string | Uint8Array, piece?: number): Promise<string[]> {
   const { charts } = await read(index, piece);
   return charts.map(({ name, versions }) => `${name} ${versions.map(({ entry }) => entry.version).join(', ')}`);

@@ -16,7 +16,7 @@ interface Asked {
   readonly explained?: boolean;
 }
 
-/** What a client gets of `body`. */
+/** The representation of `body` for a client. */
 async function rewrite(
   body: unknown,
   variant: PackumentVariant,

@@ -268,7 +268,7 @@ describe('an upload in chunks', () => {
   });
 });
 
-/** Who says `one` may read and write what begins with `one`, and so on. */
+/** Grants the caller `one` the names that begin with `one`, and so on. */
 const byName: Access = {
   knowsCallers: true,
   isOpen: () => false,

@@ -67,7 +67,7 @@ export const pypi = new PypiProxy(
   pypiOptions.parse({}),
 );
 
-/** What the class `declared` reads in `content`. */
+/** Parses `content` by the class `declared`. */
 export async function parse<Document extends Parsed>(
   declared: DocumentClass<PypiProxy, Document>,
   resource: Resource,
@@ -77,7 +77,7 @@ export async function parse<Document extends Parsed>(
   return (await declared.parse?.(content, resource, { needs: new Set(), headers: {}, read }, pypi)) as Document;
 }
 
-/** What `content` is as the page of `project`. */
+/** Parses `content` as the page of `project`. */
 export function parsePage(content: Content, project = 'demo'): Promise<ProjectPage> {
   return parse(simple, pypi.page(project), content);
 }

@@ -17,7 +17,7 @@ function router(upstreams: Upstreams = [PUBLIC], given: unknown = {}): (head: Re
   return (head) => pypi.route(head);
 }
 
-/** What the engine works with: the facts of the class as well. */
+/** The resource as the engine sees it, with the facts of its class. */
 async function bound(head: RequestHead): Promise<Bound | undefined> {
   const repository = { name: 'pypi', kind: 'proxy' as const, upstreams: [PUBLIC] };
   const made = await asProtocolPlugin(plugin).create({ services: {}, options: pypiOptions.parse({}), repository });

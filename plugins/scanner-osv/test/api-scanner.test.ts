@@ -17,7 +17,7 @@ class FakeOsv {
   readonly asked: string[] = [];
   readonly records: RecordFixture[];
   paged = false;
-  /** What every request is answered with instead. */
+  /** Answers every request instead. */
   trouble: ((reply: ServerResponse) => void) | undefined;
   #url: URL | undefined;
 

@@ -6,7 +6,7 @@ import { parseOptions, type Scanner, type ScanSubject } from '@entrepot/core';
 import { ManualClock } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 
-/** What the fake program does instead of a good report. */
+/** The behaviour of the fake program. */
 export type Behaviour =
   | 'good'
   | 'old'

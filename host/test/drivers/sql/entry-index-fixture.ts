@@ -3,7 +3,10 @@ import type { Kysely } from 'kysely';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import type { Schema } from '../../../src/drivers/sql/schema.js';
 
-/** What `entryIndexSuite` needs of a database. @param open opens the same one, as another process does */
+/**
+ * The fixture of `entryIndexSuite` for a database.
+ * @param open opens the same one, as another process does
+ */
 export async function entryIndexFixture(
   open: () => Promise<Kysely<Schema>>,
   close: () => Promise<void> = async () => {},
