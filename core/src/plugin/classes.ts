@@ -105,8 +105,11 @@ export interface ReplyFacts<Self> {
 
 /** The promises that bytes are checked against. */
 export interface TrustFacts<Self> {
-  /** The document that describes this: its integrity, place and facts. Its `describe` is given this resource's key. */
-  readonly describedBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /**
+   * The document that describes this: its integrity, place and facts. Its `describe` is given this resource's key. Where several documents
+   * may, such as the indexes of an apt pool, the first one that lists it counts.
+   */
+  readonly describedBy?: ((resource: Resource, self: Self) => Resource | readonly Resource[] | undefined) | undefined;
   /**
    * A smaller document with the same promises for this artifact alone, and no facts. It is asked for, and not kept, where policy looks at
    * no facts and the repository has one upstream; `describedBy` where it cannot be had.

@@ -17,6 +17,9 @@ import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describedBrieflyBy' | 'describedFor'> &
   Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
 
+/** The kept copies of documents, as far as they were looked for. */
+type KeptCopies = Map<DocumentResource, Entry | undefined>;
+
 /** Descriptions of artifacts, from documents in memory, kept, or fetched. */
 export class Descriptions {
   readonly #context: FlightContext;
@@ -41,24 +44,24 @@ export class Descriptions {
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
   async describe(artifact: Describable): Promise<LocatedDescription | undefined> {
-    const { describedBy, describedFor } = artifact;
-    if (describedBy === undefined || !this.#isWanted(describedFor)) return undefined;
-    const isBrief = this.#briefs.suffices(artifact) && !this.#isInMemory(describedBy);
+    const documents = documentsOf(artifact);
+    if (documents.length === 0 || !this.#isWanted(artifact.describedFor)) return undefined;
+    const isBrief = this.#briefs.suffices(artifact) && !documents.some((document) => this.#isInMemory(document));
     const brief = isBrief ? await this.#briefs.find(artifact) : undefined;
     if (brief !== undefined) return brief;
-    const kept = await this.#keptCopy(describedBy);
-    const known = kept && (await this.#inKept(describedBy, kept, artifact.key));
+    const kept: KeptCopies = new Map();
+    const known = await this.#inKept(documents, artifact.key, kept);
     if (known !== undefined) return known;
     try {
-      const found = await this.#fresh(describedBy, kept, artifact.key);
+      const found = await this.#fresh(documents, artifact.key, kept);
       if (isBrief && found !== undefined) this.#briefs.missed(artifact, found.coordinates?.version);
       if (found !== undefined || artifact.descriptionOptional === true) return found;
     } catch (error) {
-      if (artifact.descriptionOptional === true && error instanceof EntrepotError && error.kind === 'not-found')
-        return undefined;
+      if (artifact.descriptionOptional === true && isNotFound(error)) return undefined;
       throw error;
     }
-    throw new EntrepotError('not-found', `${describedBy.key} does not list ${artifact.filename ?? artifact.key}`, {
+    const names = documents.map(({ key }) => key).join(' or ');
+    throw new EntrepotError('not-found', `${names} does not list ${artifact.filename ?? artifact.key}`, {
       code: 'ARTIFACT_NOT_DESCRIBED',
     });
   }
@@ -77,17 +80,54 @@ export class Descriptions {
 
   /** Describes `resource` by a document that the upstream has just confirmed or replaced. */
   async describeAnew(resource: Stored): Promise<ArtifactDescription | undefined> {
-    if (resource.kind !== 'artifact' || resource.describedBy === undefined) return undefined;
+    if (resource.kind !== 'artifact') return undefined;
     const { definition, services } = this.#context;
-    const kept = await services.storage.entries.find(definition.name, resource.describedBy.key);
-    return await this.#fresh(resource.describedBy, kept, resource.key);
+    const kept: KeptCopies = new Map();
+    for (const document of documentsOf(resource))
+      kept.set(document, await services.storage.entries.find(definition.name, document.key));
+    return await this.#fresh([...kept.keys()], resource.key, kept);
   }
 
-  async #inKept(document: DocumentResource, kept: Entry, key: string): Promise<LocatedDescription | undefined> {
-    return describedIn(await this.reading(document, kept), kept, key);
+  /** Looks into kept documents as far as they are there: an earlier one that is not could list the artifact, too. */
+  async #inKept(
+    documents: readonly DocumentResource[],
+    key: string,
+    copies: KeptCopies,
+  ): Promise<LocatedDescription | undefined> {
+    for (const document of documents) {
+      const kept = await this.#keptCopy(document);
+      copies.set(document, kept);
+      const found = kept && describedIn(await this.reading(document, kept), kept, key);
+      if (found !== undefined || kept === undefined) return found;
+    }
+    return undefined;
   }
 
+  /** @throws EntrepotError `not-found` where the upstream has none of the documents */
   async #fresh(
+    documents: readonly DocumentResource[],
+    key: string,
+    copies: KeptCopies,
+  ): Promise<LocatedDescription | undefined> {
+    let missing: unknown;
+    let isThere = false;
+    for (const document of documents) {
+      const kept = copies.has(document) ? copies.get(document) : await this.#keptCopy(document);
+      try {
+        const found = await this.#inFresh(document, kept, key);
+        if (found !== undefined) return found;
+        isThere = true;
+      } catch (error) {
+        // One that is out of reach could list it.
+        if (!isNotFound(error)) throw error;
+        missing ??= error;
+      }
+    }
+    if (missing !== undefined && !isThere) throw missing;
+    return undefined;
+  }
+
+  async #inFresh(
     document: DocumentResource,
     kept: Entry | undefined,
     key: string,
@@ -157,4 +197,13 @@ export class Descriptions {
 function describedIn(reading: Reading, document: Entry, key: string): LocatedDescription | undefined {
   const found = located(reading.descriptions.get(key), document.upstreamUrl);
   return found && { ...found, factsFrom: sourceOf(document.digest, reading) };
+}
+
+/** The documents that may describe a resource, in order. */
+export function documentsOf({ describedBy = [] }: Pick<StoredResource, 'describedBy'>): readonly DocumentResource[] {
+  return 'key' in describedBy ? [describedBy] : describedBy;
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof EntrepotError && error.kind === 'not-found';
 }

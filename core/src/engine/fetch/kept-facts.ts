@@ -6,7 +6,7 @@ import type { DocumentResource } from '../request/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
 import { untilAborted } from '../request/until-aborted.js';
-import type { Descriptions } from './descriptions.js';
+import { documentsOf, type Descriptions } from './descriptions.js';
 import type { Flights } from './flights.js';
 import { freshnessRule } from './freshness.js';
 import { isSource, sourceOf } from './known-descriptions.js';
@@ -16,6 +16,15 @@ import { LONGEST_TIMER } from './wait-limit.js';
 /** After so long a document is asked for again for the sake of artifacts that are kept; milliseconds. */
 const REFRESH_AFTER = 86_400_000;
 const MAX_REFRESHED = 20_000;
+
+/** The statement of a document about kept bytes. */
+interface Statement {
+  readonly isListed: boolean;
+  readonly description: DescriptionNow;
+  readonly factsFrom: string;
+  /** Whether the document was read for it. */
+  readonly wasRead: boolean;
+}
 
 /** Keeps the facts of kept bytes as their documents state them now. */
 export class KeptFacts {
@@ -31,10 +40,13 @@ export class KeptFacts {
     this.#descriptions = descriptions;
   }
 
-  /** The digest of the document that describes `resource`, as far as memory knows. */
-  documentOf({ describedBy }: Stored): Digest | undefined {
-    if (describedBy === undefined) return undefined;
-    return this.#context.services.storage.entries.peek(this.#context.definition.name, describedBy.key)?.digest;
+  /** The digests of the documents that may describe `resource`, as far as memory knows. */
+  documentOf(resource: Stored): Digest | undefined {
+    const { definition, services } = this.#context;
+    const digests = documentsOf(resource).flatMap(
+      ({ key }) => services.storage.entries.peek(definition.name, key)?.digest ?? [],
+    );
+    return digests.length === 0 ? undefined : (digests.join(' ') as Digest);
   }
 
   /**
@@ -43,27 +55,59 @@ export class KeptFacts {
    */
   async descriptionNow(resource: Stored, entry: Entry): Promise<DescriptionNow> {
     const { definition, services } = this.#context;
-    const { describedBy } = resource;
-    const needs = services.policy.needs();
-    if (describedBy === undefined || needs.size === 0) return undefined;
-    try {
-      const kept = await services.storage.entries.find(definition.name, describedBy.key);
-      if (kept === undefined) return await this.#afterBrief(resource, entry);
-      this.#refreshOld(describedBy, kept);
-      const known = this.#descriptions.known(describedBy, kept.digest);
-      const isGone = kept.facts?.upstream === 'removed';
-      const source: Digest = isGone ? `${kept.digest}-gone` : kept.digest;
-      if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
-      const reading = known ?? (await this.#descriptions.reading(describedBy, kept));
-      const found = reading.descriptions.get(resource.key) ?? unlisted(resource, reading.descriptions);
-      const now = isGone ? goneWith(found) : found;
-      // Its document says more than nothing: it is not read again for that.
-      this.#note(entry, now, sourceOf(source, reading), known === undefined);
-      return now;
-    } catch (error) {
-      services.logger.warn({ error, repository: definition.name, key: describedBy.key }, 'a document cannot be read');
-      return undefined;
+    const documents = documentsOf(resource);
+    if (documents.length === 0 || services.policy.needs().size === 0) return undefined;
+    let isPartial = false;
+    let absence: Statement | undefined;
+    for (const document of documents) {
+      try {
+        const kept = await services.storage.entries.find(definition.name, document.key);
+        if (kept === undefined) {
+          isPartial = true;
+          continue;
+        }
+        this.#refreshOld(document, kept);
+        const statement = await this.#statement(document, kept, resource, entry);
+        if (statement === undefined) return undefined;
+        if (statement.isListed) return this.#noted(entry, statement);
+        absence ??= statement;
+      } catch (error) {
+        services.logger.warn({ error, repository: definition.name, key: document.key }, 'a document cannot be read');
+        return undefined;
+      }
     }
+    // A document that is not here could list it.
+    if (isPartial || absence === undefined) return await this.#afterBrief(resource, entry);
+    return this.#noted(entry, absence);
+  }
+
+  /** Finds the statement of `document`. `undefined`: the facts in the entry are from it. */
+  async #statement(
+    document: DocumentResource,
+    kept: Entry,
+    resource: Stored,
+    entry: Entry,
+  ): Promise<Statement | undefined> {
+    const known = this.#descriptions.known(document, kept.digest);
+    const isGone = kept.facts?.upstream === 'removed';
+    const source: Digest = isGone ? `${kept.digest}-gone` : kept.digest;
+    const needs = this.#context.services.policy.needs();
+    if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
+    const reading = known ?? (await this.#descriptions.reading(document, kept));
+    const listed = reading.descriptions.get(resource.key);
+    const found = listed ?? unlisted(resource, reading.descriptions);
+    return {
+      isListed: listed !== undefined,
+      description: isGone ? goneWith(found) : found,
+      factsFrom: sourceOf(source, reading),
+      wasRead: known === undefined,
+    };
+  }
+
+  #noted(entry: Entry, { description, factsFrom, wasRead }: Statement): DescriptionNow {
+    // Its document says more than nothing: it is not read again for that.
+    this.#note(entry, description, factsFrom, wasRead);
+    return description;
   }
 
   /**
@@ -89,9 +133,15 @@ export class KeptFacts {
     // The cached copy is served without waiting longer: the fetch goes on for later requests.
     const { staleAfter } = freshnessRule(this.#context, resource);
     const late = AbortSignal.timeout(Math.min(staleAfter, LONGEST_TIMER));
-    const found = await untilAborted(this.#descriptions.describe(resource), late);
-    if (found?.factsFrom !== undefined) this.#note(entry, found, found.factsFrom, true);
-    return found;
+    try {
+      const found = await untilAborted(this.#descriptions.describe(resource), late);
+      if (found?.factsFrom !== undefined) this.#note(entry, found, found.factsFrom, true);
+      return found;
+    } catch (error) {
+      const { logger } = this.#context.services;
+      logger.warn({ error, repository: entry.repository, key: entry.key }, 'a kept copy cannot be described');
+      return undefined;
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ import { asEntrepotError } from '../../api/errors.js';
 import { factsOf } from '../policy/facts.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
+import { documentsOf } from '../fetch/descriptions.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { DescribedVersion, EngineServices, RepositoryDefinition } from '../store/repository.js';
@@ -32,9 +33,10 @@ export async function describeVersions(
     if (resource?.kind !== 'document' && resource?.kind !== 'artifact') return [];
     // A name that nobody may have is not told to an upstream.
     requireAllowed(judge({ now: services.clock.now() }, { kind: 'name', coordinates: subject }));
-    const document = resource.kind === 'document' ? resource : resource.describedBy;
-    if (document === undefined) return [];
-    if (keptOnly && (await services.storage.entries.find(definition.name, document.key)) === undefined) return [];
+    const documents = resource.kind === 'document' ? [resource] : documentsOf(resource);
+    if (documents.length === 0) return [];
+    for (const { key } of keptOnly ? documents : [])
+      if ((await services.storage.entries.find(definition.name, key)) === undefined) return [];
     const descriptions =
       resource.kind === 'document'
         ? (await fetching.descriptions.inDocument(resource)).values()

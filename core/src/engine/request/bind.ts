@@ -186,7 +186,9 @@ class BoundStored {
     return this.declared.cache?.except?.(this.named, this.binder.self);
   }
   get describedBy() {
-    return this.binder.document(this.declared.trust?.describedBy?.(this.named, this.binder.self));
+    const found = this.declared.trust?.describedBy?.(this.named, this.binder.self);
+    if (found === undefined || 'class' in found) return this.binder.document(found);
+    return found.map((document) => this.binder.document(document) as DocumentResource);
   }
   get describedBrieflyBy() {
     return this.binder.document(this.declared.trust?.describedBrieflyBy?.(this.named, this.binder.self));

@@ -101,9 +101,9 @@ export interface StoredResource extends UpstreamLocation {
   readonly maxBytes?: number | undefined;
   /**
    * The document that says what this is: policy judges by it, and an artifact's integrity and place come from it. Its key
-   * there is that of this resource.
+   * there is that of this resource. Several documents may: the first one that lists it counts.
    */
-  readonly describedBy?: DocumentResource | undefined;
+  readonly describedBy?: DocumentResource | readonly DocumentResource[] | undefined;
   /**
    * A smaller document that promises the same of this artifact alone: its integrity and place, no facts. It is asked for, and
    * not kept, where policy looks at no facts and the repository has one upstream; `describedBy` where it cannot be had.

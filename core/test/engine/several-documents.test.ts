@@ -1,0 +1,101 @@
+import { expect, it } from 'vitest';
+import { allowAll, type ArtifactDescription, type Entry } from '../../src/index.js';
+import type { EngineProtocol } from '../../src/engine/request/protocol.js';
+import type { DocumentResource } from '../../src/engine/request/resource.js';
+import { openHarness, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+
+function list(key: string): DocumentResource {
+  return { kind: 'document', key, class: 'document', upstreamPath: key };
+}
+
+/** Artifacts of a pool that two lists may describe: lines `path sri`. */
+const pool: EngineProtocol = {
+  ...testProtocol,
+  route(head) {
+    const resource = testProtocol.route(head);
+    if (resource?.kind !== 'artifact') return resource;
+    return { ...resource, describedBy: [list('stable'), list('testing')] };
+  },
+  async describe(_document, content) {
+    const lines = Buffer.from(await content.bytes(1e6))
+      .toString()
+      .split('\n');
+    return new Map(
+      lines.filter(Boolean).map((line): [string, ArtifactDescription] => {
+        const [path = '', digest = '', yanked] = line.split(' ');
+        return [path, { integrity: parse(digest), yanked: yanked === 'yanked' }];
+      }),
+    );
+  },
+};
+
+function parse(digest: string): ArtifactDescription['integrity'] {
+  return [{ algorithm: 'sha512', hex: Buffer.from(digest.replace('sha512-', ''), 'base64').toString('hex') }];
+}
+
+interface Lists {
+  readonly stable?: string | undefined;
+  readonly testing?: string | undefined;
+}
+
+async function open({ stable, testing }: Lists, options: HarnessOptions = {}): Promise<Harness> {
+  const harness = await openHarness({ protocol: pool, ...options });
+  if (stable !== undefined) harness.upstream.serve('/stable', { body: stable });
+  if (testing !== undefined) harness.upstream.serve('/testing', { body: testing });
+  harness.upstream.serve('/described/a', { body: 'a' });
+  return harness;
+}
+
+const right = `described/a ${sri('a')}\n`;
+const wrong = `described/a ${sri('b')}\n`;
+const other = `described/c ${sri('c')}\n`;
+
+it.each([
+  ['the first', { stable: right, testing: wrong }, 200],
+  ['the first, also where it is wrong', { stable: wrong, testing: right }, 502],
+  ['the second, where the first does not list it', { stable: other, testing: right }, 200],
+  ['the second, where the upstream has no first', { testing: right }, 200],
+  ['none', { stable: other, testing: other }, 404],
+  ['none, where one is missing', { testing: other }, 404],
+  ['none, where both are missing', {}, 404],
+] as const)('an artifact is what %s of its documents says', async (_title, lists, status) => {
+  const { get } = await open(lists);
+  expect((await get('/described/a')).status).toBe(status);
+});
+
+it('waits for a document that is out of reach, since it could list the artifact', async () => {
+  const { get, upstream } = await open({ testing: right });
+  upstream.serve('/stable', { status: 503 });
+  expect((await get('/described/a')).status).toBe(502);
+});
+
+it('needs no upstream for what a kept document lists', async () => {
+  const { get, upstream, landed } = await open({ stable: other, testing: right });
+  await get('/described/a');
+  await landed();
+  upstream.serve('/described/c', { body: 'c' });
+  expect(await (await get('/described/c')).text()).toBe('c');
+  expect(upstream.requests.map(({ path }) => path)).toEqual(['/stable', '/testing', '/described/a', '/described/c']);
+});
+
+it('keeps the facts of the document that lists it', async () => {
+  const policy = { ...allowAll, needs: () => new Set(['yanked', 'upstream'] as const) };
+  const { get, upstream, landed, clock, entries } = await open({ stable: other, testing: right }, { policy });
+  await get('/described/a');
+  await landed();
+  upstream.serve('/testing', { body: right.replace('\n', ' yanked\n') });
+  clock.advance(2 * 86_400_000);
+  const facts = async (): Promise<Entry['facts']> => {
+    // Replies are shared within a second.
+    clock.advance(1000);
+    await get('/described/a');
+    await landed();
+    return (await entries.find('test', 'described/a'))?.facts;
+  };
+  expect((await facts())?.upstream).toBeUndefined();
+  expect(await facts()).toMatchObject({ yanked: true });
+  upstream.serve('/testing', { body: other });
+  clock.advance(2 * 86_400_000);
+  await facts();
+  expect(await facts()).toMatchObject({ upstream: 'removed' });
+});
