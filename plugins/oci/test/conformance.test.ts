@@ -26,6 +26,7 @@ const cases: readonly ProtocolCase[] = [
     status: 200,
   },
   { request: `/library/app/blobs/${digestOf(config)}`, resource: { class: 'blob' }, status: 200 },
+  { request: '/library/app/manifests/2.0', resource: { class: 'tag' }, status: 200 },
   { request: '/library/app/tags/list', resource: { class: 'tags' }, status: 200 },
   {
     request: `/library/app/referrers/${digestOf(manifest)}`,
@@ -54,16 +55,23 @@ protocolSuite(
         body: index,
         mediaType: INDEX,
       },
+      'v2/library/app/manifests/2.0': { body: manifest, mediaType: MANIFEST },
       [`v2/library/app/manifests/${digestOf(index)}`]: { body: index, mediaType: INDEX },
       [`v2/library/app/manifests/${digestOf(manifest)}`]: { body: manifest, mediaType: MANIFEST },
       [`v2/library/app/blobs/${digestOf(layer)}`]: { body: layer, mediaType: 'application/octet-stream' },
       [`v2/library/app/blobs/${digestOf(config)}`]: { body: config, mediaType: 'application/octet-stream' },
-      'v2/library/app/tags/list': { body: '{"name":"library/app","tags":["1.0"]}', mediaType: 'application/json' },
+      'v2/library/app/tags/list': {
+        body: '{"name":"library/app","tags":["1.0","2.0"]}',
+        mediaType: 'application/json',
+      },
       [`v2/library/app/referrers/${digestOf(manifest)}`]: { body: indexOf(), mediaType: INDEX },
       'v2/_catalog?n=5': { body: '{"repositories":["library/app"]}', mediaType: 'application/json' },
     },
     cases,
     // Manifests name digests; nothing of a registry holds a URL.
     links: 'none',
+    mentions: (body) => (JSON.parse(body) as { tags?: string[] }).tags ?? [],
   },
+  // A list of tags has no dates.
+  { dates: false },
 );
