@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { applyEnvironment } from '../src/config/environment.js';
+import * as core from '@entrepot/core';
+import * as formats from '@entrepot/core/formats';
+import * as testing from '@entrepot/core/testing';
 import { printProblem } from '../src/config/index.js';
 import { childSchema, configJsonSchema, recordSchema, type JsonSchema } from '../src/config/json-schema.js';
 import { parseYaml } from '../src/config/read-yaml.js';
@@ -158,6 +161,31 @@ describe('the docs', () => {
     const named = matches(/\b(entrepot_[a-z0-9_]+)/g);
     expect(named.length).toBeGreaterThan(10);
     expect(named.filter(({ what }) => !known.has(what))).toEqual([]);
+  });
+
+  it('name exports of core that are there', () => {
+    const entries: Readonly<Record<string, object>> = { core, 'core/formats': formats, 'core/testing': testing };
+    const found = CODE.flatMap(({ page, text }) =>
+      [...text.matchAll(/^import \{ ([^}]+) \} from '@entrepot\/([\w/]*)'/gm)].flatMap(([, names = '', from = '']) =>
+        names.split(',').map((name) => ({ page, from, name: name.trim() })),
+      ),
+    );
+    expect(found.length).toBeGreaterThan(5);
+    // Types leave no trace in what is run.
+    const values = found.filter(({ name }) => !name.startsWith('type '));
+    expect(values.filter(({ from, name }) => !(name in (entries[from] ?? {})))).toEqual([]);
+  });
+
+  it('name members of plugins that are there', () => {
+    const page = texts.find(({ page: name }) => name === 'docs/writing-a-protocol-plugin.md')?.text ?? '';
+    const api = globSync('core/src/{api,formats,formats/versions,plugin,testing}/*.ts', { cwd: ROOT })
+      .map((file) => readFileSync(path.join(ROOT, file), 'utf8'))
+      .join('\n');
+    const named = [...page.matchAll(/`([a-z][a-zA-Z]+)(?:\([^`]*\))?`/g)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThan(50);
+    // Every one is a word of the sources of the API, or of `package.json`.
+    const ofNpm = new Set(['peerDependencies', 'devDependencies']);
+    expect(named.filter((name) => !ofNpm.has(name) && !new RegExp(`\\b${name}\\b`).test(api))).toEqual([]);
   });
 
   it('name keys of the configuration that are there', () => {
