@@ -35,7 +35,7 @@ export interface PolicyDocument {
   readonly rules?: readonly PolicyRule[] | undefined;
 }
 
-/** Settings that rules do not override. */
+/** Settings besides the rules. */
 export interface PolicyDefaults {
   /** The action when a scanner failed, or its database is too old. Default: `allow`. */
   readonly onScanFailure?: FailureAction | undefined;

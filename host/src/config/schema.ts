@@ -38,7 +38,7 @@ const tlsSchema = z
     clientCertificates: z
       .enum(['none', 'require'])
       .default('none')
-      .describe('`require`: only clients with a certificate of an authority in `ca` are let in.'),
+      .describe('`require`: only clients with a certificate of an authority in `ca` are accepted.'),
   })
   .refine(({ ca, clientCertificates }) => (ca === undefined) === (clientCertificates === 'none'), {
     error: 'expected ca and clientCertificates: require together',
@@ -64,16 +64,16 @@ const serverSchema = z.strictObject({
     .min(32, { error: 'expected a secret of at least 32 characters' })
     .optional()
     .describe(
-      'What the tokens of `/-/token` are signed with: the same secret on all replicas, `${env:…}` or `${file:…}`. Left out: one is made and kept beside the database.',
+      'The secret that signs the tokens of `/-/token`, the same on all replicas: `${env:…}` or `${file:…}`. Left out: one is generated and stored beside the database.',
     ),
   trustProxy: z
     .array(trustedProxy)
     .default([])
-    .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.'),
+    .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are trusted.'),
   drainDelay: duration()
     .prefault('0s')
     .describe(
-      'How long requests are still taken after SIGTERM, while `/-/readyz` is red. Set it longer than a load balancer takes to notice.',
+      'How long new requests are still accepted after SIGTERM, while `/-/readyz` answers 503. Set it longer than a load balancer takes to notice.',
     ),
   drainTimeout: timeout()
     .prefault('30s')
@@ -102,11 +102,11 @@ const spoolSchema = z.strictObject({
   maxBytes: size({ least: 1024 * 1024 })
     .prefault('20GiB')
     .describe(
-      'The most that downloads in flight may hold on disk, each at most twice what it leaves free for others (two thirds, when it is alone); past it they are passed through, unstored. Unfinished uploads may hold as much again; past it they are refused.',
+      'The most disk space of all downloads in flight. Each may take at most twice what it leaves free for others (two thirds, when it is alone). Past the limit, downloads are passed through without being stored. Unfinished uploads have a limit of the same size; past it they are refused.',
     ),
   keepUploads: duration()
     .prefault('24h')
-    .describe('How long an upload in several requests may be left alone before what has come of it is removed.'),
+    .describe('How long an upload in several requests may be idle before its bytes are removed.'),
 });
 
 const verifySchema = z.strictObject({
@@ -136,7 +136,7 @@ const filesystemStorageSchema = z.strictObject({
     .describe(
       '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
     ),
-  verify: verifySchema.prefault({}).describe('How damage to blobs on the disk is found.'),
+  verify: verifySchema.prefault({}).describe('Verification of blobs on the disk.'),
   spool: spoolSchema.prefault({}).describe('Bytes that are on their way from an upstream or an uploader.'),
 });
 
@@ -179,7 +179,7 @@ const logSchema = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
-    .describe('The least important messages that are logged.'),
+    .describe('The lowest level of messages that are logged.'),
   format: z
     .enum(['auto', 'json', 'text'])
     .default('auto')
@@ -241,7 +241,7 @@ const upstreamSchema = z.union([
         .enum(['not-found', 'any-error'])
         .optional()
         .describe(
-          'What of this upstream leads on to the next one: only “not found” (`,` in `GOPROXY`), or any failure (`|`). Left out: as the protocol has it.',
+          'The failures of this upstream after which the next one is tried: only “not found” (`,` in `GOPROXY`), or any (`|`). Left out: the default of the protocol.',
         ),
       auth: authSchema.optional().describe('Credentials for this upstream alone.'),
     })
@@ -293,7 +293,7 @@ const freshnessSchema = z.strictObject({
     .enum(['immutable', 'revalidate', 'bypass'])
     .optional()
     .describe(
-      '`immutable`: a copy is right for ever; `revalidate`: right for `freshFor`, then the upstream is asked whether it changed; `bypass`: nothing is kept.',
+      '`immutable`: a cached copy stays fresh; `revalidate`: it is fresh for `freshFor`, then revalidated at the upstream; `bypass`: nothing is cached.',
     ),
   freshFor: endlessDuration().optional().describe('How long a copy is served without asking the upstream.'),
   expireAfter: endlessDuration()
@@ -305,7 +305,7 @@ const freshnessSchema = z.strictObject({
     .enum(['wait', 'stale', 'bypass'])
     .optional()
     .describe(
-      'What a request does while a refresh is running: wait for it, take the kept copy, or ask the upstream itself.',
+      'What a request does while a refresh is running: wait for it, serve the cached copy, or ask the upstream as well.',
     ),
   staleIfError: endlessDuration()
     .optional()
@@ -318,27 +318,27 @@ const freshnessSchema = z.strictObject({
   staleWhileRevalidate: endlessDuration()
     .optional()
     .describe('How long after it went stale a copy is served at once while a refresh runs in the background.'),
-  negativeFor: duration().optional().describe('How long “not found” of the upstream is remembered; `0`: not at all.'),
+  negativeFor: duration().optional().describe('How long “not found” of the upstream is cached; `0`: not at all.'),
   negativeIfError: duration()
     .optional()
-    .describe('How long after that it stands in while the upstream is failing; `0`: never.'),
+    .describe('How long after that it is still served while the upstream is failing; `0`: never.'),
   onGone: z
     .enum(['pass', 'keep'])
     .optional()
-    .describe('A kept document that the upstream no longer has: pass “not found” on, or keep serving the copy.'),
+    .describe('A cached document that the upstream no longer has: pass “not found” on, or keep serving the copy.'),
   respectNoStore: z
     .boolean()
     .optional()
-    .describe('Whether `Cache-Control: no-store` or `private` of the upstream forbids keeping.'),
+    .describe('Whether `Cache-Control: no-store` or `private` of the upstream forbids caching.'),
 });
 
 const limitsSchema = z.strictObject({
   maxDocumentBytes: size({ least: 1024 })
     .prefault('256MiB')
-    .describe('The largest document that is taken from an upstream, decompressed.'),
+    .describe('The largest document that is accepted from an upstream, decompressed.'),
   maxArtifactBytes: endlessSize()
     .prefault('unlimited')
-    .describe('The largest artifact that is taken from an upstream.'),
+    .describe('The largest artifact that is accepted from an upstream.'),
   maxRequestBytes: size({ least: 1024 })
     .prefault('4MiB')
     .describe('The largest body of a request that is passed on to an upstream, decompressed.'),
@@ -373,7 +373,7 @@ function usersOf<User extends z.ZodType>(user: User) {
 const userSchema = z
   .strictObject({
     ...passwordKeys,
-    may: z.enum(['read', 'write']).default('read').describe('`write` includes `read`, and removing.'),
+    may: z.enum(['read', 'write']).default('read').describe('`write` includes `read`, and deletes.'),
     names: z
       .array(text)
       .optional()
@@ -391,17 +391,15 @@ const issuerKeys = {
     .describe(
       'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
     ),
-  issuer: text.describe('What `iss` must be.'),
-  audience: text.describe('What `aud` must be, or hold.'),
+  issuer: text.describe('The required `iss`.'),
+  audience: text.describe('The required `aud`, or one of its values.'),
   algorithms: z
     .array(z.enum(['RS256', 'ES256', 'EdDSA']))
     .min(1, { error: 'expected at least one algorithm' })
     .default(['RS256', 'ES256', 'EdDSA'])
-    .describe('The algorithms that are taken. A PEM key is of one of them, whatever a token says.'),
+    .describe('The accepted algorithms. A PEM key is of one of them, whatever a token says.'),
   clockTolerance: duration().prefault('30s').describe('How far the clock of the identity provider may be off.'),
-  claim: text
-    .default('scope')
-    .describe('The claim in whose words it is looked for what a token lets do: `scope`, `groups`.'),
+  claim: text.default('scope').describe('The claim with the words that grant rights: `scope`, `groups`.'),
 };
 
 const ONE_KEY_SOURCE = 'expected either keyFile or keysUrl';
@@ -423,14 +421,14 @@ const jwtSchema = z
     ...issuerKeys,
     issuer: z
       .union([text, z.literal(false)], { error: 'expected a text, or false' })
-      .describe('What `iss` must be. `false`: tokens need not say it, as those of ChartMuseum do not.'),
+      .describe('The required `iss`. `false`: tokens need not have one, as those of ChartMuseum.'),
     audience: z
       .union([text, z.literal(false)], { error: 'expected a text, or false' })
       .describe(
-        'What `aud` must be, or hold. `false`: tokens need not say it. Whatever else the key has signed is taken as well.',
+        'The required `aud`, or one of its values. `false`: tokens need not have it; then those that the key has signed for other services are accepted too.',
       ),
-    read: z.array(text).default([]).describe('The words that let read.'),
-    write: z.array(text).default([]).describe('The words that let read and write.'),
+    read: z.array(text).default([]).describe('The words that grant `read`.'),
+    write: z.array(text).default([]).describe('The words that grant `write`, which includes `read`.'),
   })
   .refine(hasOneKeySource, { error: ONE_KEY_SOURCE })
   .refine(({ issuer, audience, keyFile }) => keyFile !== undefined || (issuer !== false && audience !== false), {
@@ -442,10 +440,7 @@ const jwtSchema = z
 export type JwtConfig = z.output<typeof jwtSchema>;
 
 const accessSchema = z.strictObject({
-  anonymous: z
-    .enum(['none', 'read', 'write'])
-    .default('none')
-    .describe('What everybody may without saying who they are.'),
+  anonymous: z.enum(['none', 'read', 'write']).default('none').describe('The right of unauthenticated callers.'),
   users: usersOf(userSchema).describe('Users with passwords, by name.'),
   htpasswd: text
     .optional()
@@ -461,13 +456,13 @@ const firstFetchSchema = z.strictObject({
     .enum(['hold', 'allow', 'deny'])
     .optional()
     .describe(
-      '`hold`: its client waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile.',
+      '`hold`: the request waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile.',
     ),
   deadline: text.optional().describe('How long `hold` waits, such as `25s`.'),
   onTimeout: z
     .enum(['allow', 'hold', 'deny'])
     .optional()
-    .describe('What follows when the reports are not here by then.'),
+    .describe('The action when the deadline passes without reports.'),
 });
 
 const repositoryPolicySchema = z.strictObject({
@@ -477,14 +472,17 @@ const repositoryPolicySchema = z.strictObject({
     .describe(
       '`off`, `audit` (decided and recorded, but served) or `enforce`. The weakest of policy, repository and rule counts.',
     ),
-  preset: z.enum(PRESET_NAMES).optional().describe('Another preset than the policy’s own; its rules go over it.'),
+  preset: z
+    .enum(PRESET_NAMES)
+    .optional()
+    .describe('A preset in place of the one of the policy. The rules of the policy override it.'),
   onScanFailure: z
     .enum(['allow', 'warn', 'hold', 'deny'])
     .optional()
-    .describe('What follows when a scanner failed, or its database is too old.'),
+    .describe('The action when a scanner failed, or its database is too old.'),
   firstFetch: firstFetchSchema
     .optional()
-    .describe('What happens to bytes that no scanner has judged yet, where a rule asks for their reports.'),
+    .describe('The treatment of bytes that no scanner has judged yet, where a rule needs their reports.'),
 });
 
 /** Policy settings of one repository that differ from the server's. */
@@ -496,7 +494,7 @@ const webhookSchema = z.strictObject({
     .string()
     .min(16, { error: 'expected a secret of at least 16 characters' })
     .optional()
-    .describe('What `Entrepot-Signature` is made with (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.'),
+    .describe('The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.'),
   events: z
     .array(z.enum(['denied', 'held', 'newly-vulnerable']))
     .min(1, { error: 'expected at least one event' })
@@ -519,23 +517,23 @@ const policySchema = z
     preset: z
       .enum(PRESET_NAMES)
       .optional()
-      .describe('Rules to start from (`entrepot policy show <preset>` prints them). Goes over that of the file.'),
+      .describe('Rules to start from (`entrepot policy show <preset>` prints them). Overrides that of the file.'),
     mode: z
       .enum(POLICY_MODES)
       .optional()
-      .describe('`off`, `audit` (decided and recorded, but served) or `enforce`. Goes over that of the file.'),
+      .describe('`off`, `audit` (decided and recorded, but served) or `enforce`. Overrides that of the file.'),
     defaults: z
       .record(z.string(), z.unknown())
       .optional()
-      .describe('What holds where no rule says otherwise: `onScanFailure`, `firstFetch`, `unknownDate`, `ageSource`.'),
+      .describe('Settings besides the rules: `onScanFailure`, `firstFetch`, `unknownDate`, `ageSource`.'),
     rules: z
       .array(z.record(z.string(), z.unknown()))
       .optional()
-      .describe('Rules; one with the id of a rule of the preset goes over it, key by key.'),
-    longestException: duration().prefault('90d').describe('How long an exception may hold.'),
-    keepDecisions: duration().prefault('30d').describe('How long decisions that clients met are kept.'),
-    keepDownloads: duration().prefault('180d').describe('How long it is kept who was served what.'),
-    webhooks: z.array(webhookSchema).max(10).default([]).describe('Who is told of what policy did.'),
+      .describe('Rules. One with the id of a rule of the preset overrides it, key by key.'),
+    longestException: duration().prefault('90d').describe('The longest term of an exception.'),
+    keepDecisions: duration().prefault('30d').describe('How long decisions on requests of clients are kept.'),
+    keepDownloads: duration().prefault('180d').describe('How long the history of downloads is kept.'),
+    webhooks: z.array(webhookSchema).max(10).default([]).describe('Webhooks for events of policy.'),
   })
   .refine(({ file, defaults, rules }) => file === undefined || (defaults === undefined && rules === undefined), {
     error: 'expected either file, or defaults and rules here',
@@ -550,16 +548,18 @@ const scannerKeys = {
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED })
     .optional()
-    .describe('What it is called in reports and metrics. Left out: its id.'),
+    .describe('Its name in reports and metrics. Left out: its id.'),
   where: z
     .enum(['server', 'worker'])
     .default('server')
-    .describe('Who scans, and updates the database: the server and `entrepot scan-worker`, or workers alone.'),
+    .describe(
+      'The processes that scan and update the database: the server and `entrepot scan-worker`, or workers alone.',
+    ),
   scanTimeout: timeout()
     .prefault('10m')
-    .describe('How long one scan, or one batch of them, may take before it is given up and tried again.'),
-  updateInterval: timeout().prefault('1h').describe('How often it is asked to look for a newer database.'),
-  transport: transportSchema.prefault({}).describe('How it reaches others, where it does not leave that to a program.'),
+    .describe('How long one scan, or one batch of them, may take before it is aborted and retried.'),
+  updateInterval: timeout().prefault('1h').describe('How often it looks for a newer database.'),
+  transport: transportSchema.prefault({}).describe('Its connections to other servers, unless a program makes them.'),
 };
 
 const scannerSchema = z
@@ -587,10 +587,10 @@ const adminSchema = z.strictObject({
     .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' })
     .optional()
     .describe(
-      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without it, users and jwt the administration answers users of this machine, and whoever has the token that is made at the first start (`admin.token` beside the database).',
+      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without token, users and jwt the administration is open to users of this machine, and to bearers of the token that is generated at the first start (`admin.token` beside the database).',
     ),
   users: usersOf(z.strictObject(passwordKeys).refine(hasOnePassword, { error: ONE_PASSWORD })).describe(
-    'Who may administer with a password, by name. What they decide is decided under that name.',
+    'Administrators with passwords, by name. Their decisions are recorded under that name.',
   ),
   jwt: z
     .strictObject({
@@ -599,11 +599,11 @@ const adminSchema = z.strictObject({
         .array(text)
         .min(1, { error: 'expected at least one word' })
         .default(['admin'])
-        .describe('The words that let administer.'),
+        .describe('The words that grant administration.'),
     })
     .refine(hasOneKeySource, { error: ONE_KEY_SOURCE })
     .optional()
-    .describe('Bearer tokens of an identity provider. What their subjects decide is decided under that name.'),
+    .describe('Bearer tokens of an identity provider. Decisions are recorded under the name of their subject.'),
 });
 
 export type AdminConfig = z.output<typeof adminSchema>;
@@ -632,11 +632,11 @@ const repositoryKeys = {
   tls: z
     .union([z.literal(false), tlsSchema])
     .optional()
-    .describe('HTTPS on its own listener; `false`: plain HTTP. Left out: as `server.tls` says.'),
+    .describe('HTTPS on its own listener; `false`: plain HTTP. Left out: `server.tls`.'),
   access: accessSchema
     .optional()
     .describe(
-      'Who may read and write. Left out: everybody may read, and users of this machine may publish to a hosted one, where its listener is bound to loopback.',
+      'Access control. Left out: everybody may read, and users of this machine may publish to a hosted one, where its listener is bound to loopback.',
     ),
   publicUrl: publicUrl
     .optional()
@@ -684,14 +684,14 @@ const repositoryKeys = {
     .enum(['auto', 'wait'])
     .default('auto')
     .describe(
-      'A far range of a large artifact that is not here yet: `auto` asks the upstream for it, `wait` waits until those bytes are here.',
+      'A far range of a large artifact that is not cached yet: `auto` requests it from the upstream, `wait` waits until those bytes have arrived.',
     ),
   requireIntegrity: z
     .boolean()
     .default(false)
     .describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
-  limits: limitsSchema.prefault({}).describe('Bounds of what is taken.'),
-  policy: repositoryPolicySchema.optional().describe('What is different for policy in this repository.'),
+  limits: limitsSchema.prefault({}).describe('Size limits.'),
+  policy: repositoryPolicySchema.optional().describe('Policy settings of this repository that differ from the policy.'),
 };
 
 /** The keys that every repository has. The other ones are options of its plugin. */
@@ -746,23 +746,20 @@ const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, up
 
 export const configSchema = z.strictObject({
   server: serverSchema.prefault({}).describe('The HTTP server.'),
-  storage: z
-    .discriminatedUnion('backend', [filesystemStorageSchema])
-    .prefault({})
-    .describe('Where the bytes are kept.'),
+  storage: z.discriminatedUnion('backend', [filesystemStorageSchema]).prefault({}).describe('The store of blobs.'),
   metadata: z
     .discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema])
     .prefault({})
-    .describe('Where it is kept what the bytes are, and since when.'),
+    .describe('The database of entries, reports, decisions and downloads.'),
   cache: z
     .discriminatedUnion('backend', [memoryCacheSchema])
     .prefault({})
-    .describe('The cache for what is asked most. It may be lost at any time.'),
+    .describe('The cache of frequently requested content. It may be lost at any time.'),
   metrics: metricsSchema.prefault({}).describe('Metrics for Prometheus.'),
   log: logSchema.prefault({}).describe('Logging to standard output.'),
-  admin: adminSchema.prefault({}).describe('Who may administer the server.'),
-  policy: policySchema.optional().describe('Which versions are let in. Left out: all.'),
-  scanners: z.array(scannerSchema).max(20).default([]).describe('Who is asked about versions and their bytes.'),
+  admin: adminSchema.prefault({}).describe('Administration of the server.'),
+  policy: policySchema.optional().describe('Which versions are allowed. Left out: all.'),
+  scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),
   plugins: z
     .array(
       z.string().refine(isPluginReference, {
