@@ -28,7 +28,7 @@ import { Upstreams } from './upstream/upstreams.js';
 
 /** The form of a document that stands in by itself: looked for in the cache alone, without another form. */
 function asCached(form: DocumentResource & { asCached?(): DocumentResource }): DocumentResource {
-  return form.asCached?.() ?? { ...form, otherwise: undefined, keptOnly: true };
+  return form.asCached?.() ?? { ...form, alternative: undefined, keptOnly: true };
 }
 
 function contextOf(request: EngineRequest, caller: Caller, now: number): RequestContext {
@@ -79,24 +79,24 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       return await serving.serve(context, resource);
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
-      const { otherwise, whenRefused } = resource;
-      if (failure.kind === 'policy-denied' && whenRefused !== undefined)
-        return localReply(definition.name, context.request, whenRefused);
-      if (otherwise === undefined) throw failure;
-      return await serveOtherwise(context, otherwise, failure);
+      const { alternative, refusal } = resource;
+      if (failure.kind === 'policy-denied' && refusal !== undefined)
+        return localReply(definition.name, context.request, refusal);
+      if (alternative === undefined) throw failure;
+      return await serveAlternative(context, alternative, failure);
     }
   }
 
   /** The other form of a document. While nobody can say which form there is, the first one that is kept stands in. */
-  async function serveOtherwise(
+  async function serveAlternative(
     context: RequestContext,
-    otherwise: DocumentResource | LocalResource,
+    alternative: DocumentResource | LocalResource,
     failure: EntrepotError,
   ): Promise<EngineReply> {
-    if (failure.kind === 'not-found') return await serve(context, otherwise);
+    if (failure.kind === 'not-found') return await serve(context, alternative);
     if (!failure.staleAllowed) throw failure;
-    let form: DocumentResource | LocalResource | undefined = otherwise;
-    for (; form?.kind === 'document'; form = form.otherwise) {
+    let form: DocumentResource | LocalResource | undefined = alternative;
+    for (; form?.kind === 'document'; form = form.alternative) {
       try {
         return await serveKept(context, asCached(form));
       } catch {

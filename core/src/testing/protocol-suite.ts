@@ -355,7 +355,7 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
 
   check('passes on that the upstream has nothing', async ({ open, served, asked }) => {
     for (const { request, resource } of [...(await served('artifact')), ...(await served('document'))]) {
-      if (resource.kind === 'document' && resource.otherwise !== undefined) continue;
+      if (resource.kind === 'document' && resource.alternative !== undefined) continue;
       const gone = (await asked(request)).at(-1);
       const repository = await open({ change: (path, fixture) => (path === gone ? undefined : fixture) });
       const label = printRequest(request);

@@ -280,7 +280,7 @@ describe('several upstreams', () => {
       ...testProtocol,
       route(head) {
         const resource = testProtocol.route(head);
-        return resource?.kind === 'artifact' ? { ...resource, upstreamsAre: 'origins' } : resource;
+        return resource?.kind === 'artifact' ? { ...resource, upstreamOrder: 'origins' } : resource;
       },
     };
     const upstreams = [{ url: first.upstream.url }, { url: second.upstream.url }];

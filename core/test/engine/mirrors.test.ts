@@ -60,7 +60,7 @@ describe('an artifact that is in several places', () => {
     const { route } = harness.repository.definition.protocol;
     harness.repository.definition.protocol.route = (head) => {
       const resource = route(head);
-      return resource?.kind === 'artifact' ? { ...resource, upstreamsAre: 'origins' } : resource;
+      return resource?.kind === 'artifact' ? { ...resource, upstreamOrder: 'origins' } : resource;
     };
     harness.upstream.serve('/two', { body: BYTES });
     const reply = await harness.get('/app.tgz');

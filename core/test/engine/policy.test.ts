@@ -36,8 +36,8 @@ const protocol: EngineProtocol = {
     const common = { key: path, upstreamPath: path, coordinates: { ecosystem: 'test', name, version } };
     if (area === 'index') return { ...index, rewritten: true, coordinates: { ecosystem: 'test', name: 'tool' } };
     if (area === 'name') {
-      const whenRefused = { kind: 'local', status: 200, body: 'nothing' } as const;
-      return { kind: 'document', class: 'document', rewritten: true, whenRefused, ...common };
+      const refusal = { kind: 'local', status: 200, body: 'nothing' } as const;
+      return { kind: 'document', class: 'document', rewritten: true, refusal, ...common };
     }
     if (area !== 'packages') return undefined;
     if (file.endsWith('.prov')) return { kind: 'document', class: 'document', describedBy: index, ...common };

@@ -14,7 +14,7 @@ const part = (path: string): ArtifactResource => ({
   filename: path,
 });
 const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part);
-const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map((path) => ({ ...part(path), togetherAsThere: true }));
+const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map((path) => ({ ...part(path), togetherPartly: true }));
 
 /** `/set/*` are one copy; `/made/*` come from `produce`. */
 const protocol: EngineProtocol = {

@@ -127,7 +127,7 @@ class BoundStored {
   get upstreamScope() {
     return this.named.scope;
   }
-  get upstreamsAre() {
+  get upstreamOrder() {
     return this.declared.upstream?.order;
   }
   get accept() {
@@ -234,7 +234,7 @@ class BoundArtifact extends BoundStored implements ArtifactResource {
     for (const member of this.set) member.set = this.set;
     return this.set;
   }
-  get togetherAsThere() {
+  get togetherPartly() {
     return this.fact(this.declared.trust?.together)?.partly;
   }
   get contentAddressed() {
@@ -268,11 +268,11 @@ class BoundDocument extends BoundStored implements DocumentResource {
   get keptBelow() {
     return this.fact(this.#declared.cache?.listsBelow);
   }
-  get whenRefused(): LocalResource | undefined {
+  get refusal(): LocalResource | undefined {
     const refusal = this.#declared.policy?.refusal?.(this.named, this.binder.self);
     return refusal && localResource(refusal);
   }
-  get otherwise(): DocumentResource | LocalResource | undefined {
+  get alternative(): DocumentResource | LocalResource | undefined {
     const route = this.#standsAlone ? undefined : this.#declared.cache?.alternative?.(this.named, this.binder.self);
     return route && (this.binder.bind(route) as DocumentResource | LocalResource);
   }
@@ -330,7 +330,7 @@ function passthroughResource(
     name: named.key,
     upstreamPath: named.path ?? '',
     upstreamScope: named.scope,
-    upstreamsAre: upstream?.order,
+    upstreamOrder: upstream?.order,
     accept: binder.fact(upstream?.accept, named),
     tokenScope: binder.fact(upstream?.tokenScope, named),
     names: binder.fact(policy?.names, named),

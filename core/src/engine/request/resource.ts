@@ -42,7 +42,7 @@ export interface UpstreamLocation extends GuardedResource {
    * one, so that the outage of a private one never sends its names to a public one. An upstream's own `fallback` takes
    * precedence.
    */
-  readonly upstreamsAre?: 'mirrors' | 'origins' | undefined;
+  readonly upstreamOrder?: 'mirrors' | 'origins' | undefined;
   /** The `Accept` header for the upstream. Absent: any media type. */
   readonly accept?: string | undefined;
   /**
@@ -157,7 +157,7 @@ export interface ArtifactResource extends StoredResource {
    * Whether the upstream may lack some of `together`: those that it has are published. One that comes later must come with the
    * same bytes of the others.
    */
-  readonly togetherAsThere?: boolean | undefined;
+  readonly togetherPartly?: boolean | undefined;
   /**
    * The bytes are named by their digest (`integrity` has it), and other repositories or names may have brought them
    * already. Then the upstream is only asked by HEAD whether this name has them, too; they are not fetched again, and
@@ -192,12 +192,12 @@ export interface DocumentResource extends StoredResource {
   /** In a hosted repository: the document is made by `render`, or `join`, from these entries. */
   readonly fromEntries?: EntrySelection | undefined;
   /** The answer where policy refuses the whole name, and clients would hide why: an empty list. Absent: the refusal. */
-  readonly whenRefused?: LocalResource | undefined;
+  readonly refusal?: LocalResource | undefined;
   /**
    * The resource to serve when this is not found: another form of it, or an empty one in the form that clients expect.
    * During an outage, where this is not stored: the first of the forms that is.
    */
-  readonly otherwise?: DocumentResource | LocalResource | undefined;
+  readonly alternative?: DocumentResource | LocalResource | undefined;
   /**
    * Some upstreams do not have such documents at all, and say so in ways of their own: a refusal other than 401 and 403, a page of
    * another type than `expectedMediaTypes`, a body that `describe` finds malformed. While none is kept, that is "not found".

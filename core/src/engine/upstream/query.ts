@@ -49,8 +49,8 @@ export interface UpstreamReply extends TransportReply {
 
 /** Where `resource` is asked for. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {
-  const { upstreamPath, upstreamScope, upstreamsAre, redirects, tokenScope } = resource;
-  return { path: upstreamPath, scope: upstreamScope, order: upstreamsAre, redirects, tokenScope };
+  const { upstreamPath, upstreamScope, upstreamOrder, redirects, tokenScope } = resource;
+  return { path: upstreamPath, scope: upstreamScope, order: upstreamOrder, redirects, tokenScope };
 }
 
 /** A query may hold a signature; what is kept of a URL only says where the bytes came from. */
