@@ -9,26 +9,29 @@ import { createHost } from '../src/create-host.js';
 /** A plugin whose repositories say what they were asked for; `?ns=` looks one up by its option `ns`. */
 const PLUGIN = `
 const options = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } };
-const json = (body, status = 200) => ({ kind: 'local', status, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+const json = (body, status = 200) => ({ status, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 export default {
-  kind: 'protocol', apiVersion: 1, id: 'images', kinds: ['hosted'], options, inject: {}, classes: {},
-  sharedMounts: ['/v2'],
-  mountAlone: '/v2',
-  replyHeaders: { 'X-Images': 'yes' },
-  select({ segments, query, mount }, repositories, named) {
-    if (segments.length === 0) return { reply: json({ mount, names: repositories.map(({ name, type }) => [name, type]) }), guarded: true };
-    if (segments[0] === 'throws') throw new Error('select is broken');
-    const found = repositories.find(({ options }) => options.ns === query.get('ns'));
-    return found && found.name !== named ? { repository: found.name } : undefined;
+  kind: 'protocol', apiVersion: 1, id: 'images', options, inject: {},
+  http: {
+    sharedMounts: ['/v2'],
+    mountAlone: '/v2',
+    replyHeaders: { 'X-Images': 'yes' },
+    select({ segments, query, mount }, repositories, named) {
+      if (segments.length === 0) return { reply: json({ mount, names: repositories.map(({ name, type }) => [name, type]) }), guarded: true };
+      if (segments[0] === 'throws') throw new Error('select is broken');
+      const found = repositories.find(({ options }) => options.ns === query.get('ns'));
+      return found && found.name !== named ? { repository: found.name } : undefined;
+    },
   },
-  create: ({ repository }) => ({
+  hosted: {
+    classes: { x: { kind: 'change', about: 'Uploads.', action: 'put', bounds: { of: 'x', maxBytes: 1, overwrite: true } } },
+    create: ({ repository }) => ({
+      route: ({ segments, mount, method }) =>
+        segments[0] === 'closed' ? { class: 'x', key: 'x' } : json({ repository: repository.name, segments, mount, method }),
+    }),
     renderError: (error) => ({ mediaType: 'application/json', body: JSON.stringify({ code: error.code }) }),
-    route: ({ segments, mount, method }) =>
-      segments[0] === 'closed'
-        ? { kind: 'upload', action: 'put', key: 'x', class: 'x', filename: 'x', overwrite: true, maxBytes: 1 }
-        : json({ repository: repository.name, segments, mount, method }),
     challenge: (_need, { baseUrl }) => \`Bearer realm="\${baseUrl}"\`,
-  }),
+  },
 };
 `;
 

@@ -1,3 +1,4 @@
+export * from './blob-store.js';
 export * from './classes.js';
 export * from './protocol.js';
 export * from './resource.js';

@@ -1,11 +1,5 @@
 import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner } from '@entrepot/core';
-import {
-  type EngineProtocol,
-  type EnginePlugin,
-  asProtocolPlugin,
-  isDeclared,
-  unknownMembers,
-} from '@entrepot/core/engine';
+import { unknownMembers, type EnginePlugin } from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
@@ -13,26 +7,6 @@ import { PLUGIN_SERVICES } from './services.js';
 
 const ID = /^[a-z][a-z0-9-]*$/;
 const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
-const OPTIONAL_HOOKS = [
-  'describe',
-  'documentPath',
-  'partPath',
-  'produce',
-  'rewrite',
-  'mediaTypeOf',
-  'verify',
-  'renderError',
-  'adaptRequest',
-  'adaptReply',
-  'receive',
-  'alter',
-  'sessionReply',
-  'render',
-  'join',
-  'challenge',
-  'dispose',
-] as const satisfies readonly (keyof EngineProtocol)[];
-
 const SCANNER_HOOKS = [
   'answer',
   'scanAll',
@@ -72,40 +46,45 @@ export function checkPlugin(plugin: unknown): Mismatch[] {
   }
   switch (plugin['kind']) {
     case 'protocol':
-      return isDeclared(plugin) ? checkDeclared(plugin) : checkProtocolPlugin(plugin);
+      return checkDeclared(plugin);
     case 'scanner':
-      return [...checkIdentity(plugin), ...checkInject(plugin['inject']), ...checkMembers(plugin, [])];
+      return [
+        ...checkIdentity(plugin),
+        ...checkInject(plugin['inject']),
+        ...checkFunction(plugin, 'create', 'required', 'plugin'),
+        ...checkOptions(plugin['options']),
+      ];
+    case 'blob-store':
+      return [{ found: 'kind "blob-store"', wanted: 'a protocol or a scanner: this host has its own stores of blobs' }];
     default:
       return [{ found: `kind ${printed(plugin['kind'])}`, wanted: 'kind "protocol" or "scanner"' }];
   }
 }
 
-function checkProtocolPlugin(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
-  return [
-    ...checkIdentity(plugin),
-    ...checkKinds(plugin),
-    ...checkClasses(plugin['classes']),
-    ...checkInject(plugin['inject']),
-    ...checkMembers(plugin, ['discoverUpstreams', 'clientSetup', 'select']),
-  ];
-}
-
 /** Checks the sides and classes of a format, and that it has no member that nothing reads. */
 function checkDeclared(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
+  if (plugin['proxy'] === undefined && plugin['hosted'] === undefined)
+    return [{ found: 'neither proxy nor hosted', wanted: 'a side of the format: proxy, hosted or both' }];
   const mismatches: Mismatch[] = unknownMembers(plugin).map((place) => ({
     found: `a member ${place}`,
     wanted: 'only members that this core reads (is it misspelt?)',
   }));
-  for (const name of ['names', 'http', 'clients']) {
-    const group = plugin[name];
-    if (group !== undefined && !isRecord(group))
-      mismatches.push({ found: `${name} ${printed(group)}`, wanted: 'an object or nothing' });
+  mismatches.push(...checkIdentity(plugin));
+  const { names = {}, http = {}, clients = {} } = plugin;
+  for (const [name, group] of Object.entries({ names, http, clients })) {
+    if (!isRecord(group)) mismatches.push({ found: `${name} ${printed(group)}`, wanted: 'an object or nothing' });
+  }
+  if (isRecord(http)) mismatches.push(...checkHttp(http));
+  mismatches.push(...checkInject(plugin['inject']));
+  if (isRecord(clients)) {
+    for (const hook of ['discoverUpstreams', 'setup'])
+      mismatches.push(...checkFunction(clients, hook, 'optional', 'clients'));
   }
   for (const name of ['proxy', 'hosted']) {
     const side = plugin[name];
     if (side !== undefined) mismatches.push(...checkSide(name, side));
   }
-  return mismatches.length > 0 ? mismatches : checkProtocolPlugin({ ...asProtocolPlugin(plugin) });
+  return [...mismatches, ...checkOptions(plugin['options'])];
 }
 
 const CLASS_KINDS: Readonly<Record<string, readonly unknown[]>> = {
@@ -151,9 +130,10 @@ function areTexts(value: unknown): boolean {
 /** Whether what a plugin's `create` made is a protocol. */
 export function checkProtocol(protocol: unknown): Mismatch[] {
   if (!isRecord(protocol)) return [{ found: printed(protocol), wanted: 'create to make an object' }];
-  const mismatches = checkFunction(protocol, 'route', 'required', 'protocol');
-  for (const hook of OPTIONAL_HOOKS) mismatches.push(...checkFunction(protocol, hook, 'optional', 'protocol'));
-  return mismatches;
+  return [
+    ...checkFunction(protocol, 'route', 'required', 'protocol'),
+    ...checkFunction(protocol, 'dispose', 'optional', 'protocol'),
+  ];
 }
 
 function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
@@ -165,12 +145,9 @@ function checkIdentity(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
 const DOT_SEGMENTS: ReadonlySet<unknown> = new Set(['refuse', 'collapse', 'redirect']);
 const OTHER_BYTES: ReadonlySet<unknown> = new Set(['refuse', 'escape']);
 
-function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
-  const mismatches: Mismatch[] = [];
-  const { kinds, sharedMounts = [], mountAlone = '/', dotSegments, otherBytes } = plugin;
-  const known =
-    Array.isArray(kinds) && kinds.length > 0 && kinds.every((kind) => kind === 'proxy' || kind === 'hosted');
-  if (!known) mismatches.push({ found: `kinds ${printed(kinds)}`, wanted: 'kinds of "proxy", "hosted" or both' });
+function checkHttp(http: Readonly<Record<string, unknown>>): Mismatch[] {
+  const { sharedMounts = [], mountAlone = '/', dotSegments, otherBytes } = http;
+  const mismatches = checkFunction(http, 'select', 'optional', 'http');
   const areMounts =
     Array.isArray(sharedMounts) && sharedMounts.every((mount) => typeof mount === 'string' && MOUNT.test(mount));
   if (!areMounts) {
@@ -194,20 +171,6 @@ function checkKinds(plugin: Readonly<Record<string, unknown>>): Mismatch[] {
   return mismatches;
 }
 
-function checkClasses(classes: unknown): Mismatch[] {
-  if (!isRecord(classes))
-    return [{ found: `classes ${printed(classes)}`, wanted: 'classes: an object of resource classes by name' }];
-  return Object.entries(classes)
-    .filter(([, entry]) => {
-      if (!isRecord(entry) || typeof entry['description'] !== 'string') return true;
-      return entry['kind'] !== 'artifact' && entry['kind'] !== 'document';
-    })
-    .map(([name, entry]) => ({
-      found: `class ${name} ${printed(entry)}`,
-      wanted: 'a class with kind "artifact" or "document" and a description',
-    }));
-}
-
 function checkInject(inject: unknown): Mismatch[] {
   if (!isRecord(inject)) return [{ found: `inject ${printed(inject)}`, wanted: 'inject: an object of tokens by name' }];
   const offered = PLUGIN_SERVICES.map(({ id }) => id).join(', ');
@@ -219,18 +182,11 @@ function checkInject(inject: unknown): Mismatch[] {
     }));
 }
 
-function checkMembers(plugin: Readonly<Record<string, unknown>>, hooks: readonly string[]): Mismatch[] {
-  const schema = plugin['options'] as EnginePlugin['options'] | undefined;
+function checkOptions(schema: unknown): Mismatch[] {
   // Some libraries' schemas are functions, so only the marker counts.
-  const standard = schema === undefined || schema === null ? undefined : schema['~standard'];
-  const mismatches = [
-    ...checkFunction(plugin, 'create', 'required', 'plugin'),
-    ...hooks.flatMap((hook) => checkFunction(plugin, hook, 'optional', 'plugin')),
-  ];
-  if (standard?.version !== 1 || typeof standard.validate !== 'function') {
-    mismatches.push({ found: `options ${printed(schema)}`, wanted: 'options: a schema of Standard Schema version 1' });
-  }
-  return mismatches;
+  const standard = (schema as EnginePlugin['options'] | undefined | null)?.['~standard'];
+  if (standard?.version === 1 && typeof standard.validate === 'function') return [];
+  return [{ found: `options ${printed(schema)}`, wanted: 'options: a schema of Standard Schema version 1' }];
 }
 
 function checkFunction(

@@ -8,20 +8,30 @@ import { basic, startHost, type TestHost } from './server.js';
 const PLUGIN = `
 const options = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } };
 export default {
-  kind: 'protocol', apiVersion: 1, id: 'images', kinds: ['hosted'], options, inject: {},
-  classes: { file: { kind: 'artifact', description: 'A file.' } },
-  sharedMounts: ['/v2'],
-  mountAlone: '/v2',
-  select: ({ segments }) =>
-    segments.length === 0 ? { reply: { kind: 'local', status: 200, headers: {}, body: '{}' }, guarded: true } : undefined,
-  create: ({ repository: { name } }) => ({
-    challenge: ({ name: image }, { baseUrl }) => \`Bearer realm="\${new URL(baseUrl).origin}/-/token",scope="\${name}/\${image}"\`,
-    route: ({ segments: [first, ...rest], method }) => {
-      const key = rest.join('/');
-      if (method === 'GET') return { kind: 'artifact', key, class: 'file', upstreamPath: key, accessName: first };
-      return { kind: 'upload', action: 'put', key, class: 'file', filename: key, overwrite: true, maxBytes: 1000, accessName: first };
+  kind: 'protocol', apiVersion: 1, id: 'images', options, inject: {},
+  http: {
+    sharedMounts: ['/v2'],
+    mountAlone: '/v2',
+    select: ({ segments }) =>
+      segments.length === 0 ? { reply: { status: 200, headers: {}, body: '{}' }, guarded: true } : undefined,
+  },
+  hosted: {
+    classes: {
+      file: { kind: 'artifact', about: 'A file.', policy: { accessName: ({ attributes }) => attributes.image } },
+      put: {
+        kind: 'change', about: 'Uploads.', action: 'put',
+        policy: { accessName: ({ attributes }) => attributes.image },
+        bounds: { of: 'file', maxBytes: 1000, overwrite: true },
+      },
     },
-  }),
+    create: ({ repository: { name } }) => ({
+      name,
+      route: ({ segments: [image, ...rest], method }) =>
+        ({ class: method === 'GET' ? 'file' : 'put', key: rest.join('/'), attributes: { image } }),
+    }),
+    challenge: ({ name: image }, { baseUrl }, { name }) =>
+      \`Bearer realm="\${new URL(baseUrl).origin}/-/token",scope="\${name}/\${image}"\`,
+  },
 };
 `;
 

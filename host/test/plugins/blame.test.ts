@@ -25,8 +25,8 @@ function plugin(body: string): string {
   return `import { defineProtocolPlugin } from '${CORE}';
 const options = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } };
 export default defineProtocolPlugin({
-  id: 'careless', kinds: ['proxy'], options, inject: {}, classes: {},
-  create() { ${body}; return { route: () => undefined }; },
+  id: 'careless', options, inject: {},
+  proxy: { classes: {}, create() { ${body}; return { route: () => undefined }; } },
 });`;
 }
 

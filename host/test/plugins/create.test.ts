@@ -48,7 +48,7 @@ describe('createProtocol', () => {
     ['hangs', () => new Promise(() => {}), 'create still running after 50 ms'],
     ['makes nothing', () => undefined, 'undefined'],
     ['makes no route', () => ({}), 'protocol.route undefined'],
-    ['makes a hook that is none', () => ({ ...PROTOCOL, rewrite: 'text' }), 'protocol.rewrite "text"'],
+    ['makes a hook that is none', () => ({ ...PROTOCOL, dispose: 'text' }), 'protocol.dispose "text"'],
   ])('says so when create %s', async (_what, create, found) => {
     const result = await make(plugin(create), 50);
 

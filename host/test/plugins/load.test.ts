@@ -68,6 +68,17 @@ describe('the broken-plugin zoo', () => {
     ['no-exports', ['no exports', DEFAULT_EXPORT]],
     ['not-an-object', ['"zoo"', DEFAULT_EXPORT]],
     ['wrong-kind', ['kind "storage"', 'kind "protocol" or "scanner"']],
+    ['blob-store', ['kind "blob-store"', 'a protocol or a scanner: this host has its own stores of blobs']],
+    ['sideless', ['neither proxy nor hosted', 'a side of the format: proxy, hosted or both']],
+    [
+      'misspelt',
+      ['a member proxy.classes.file.trust.verfy', 'only members that this core reads (is it misspelt?)'],
+      ['proxy.create "no"', 'a function'],
+      [
+        'proxy.classes.page an object with kind, about',
+        'a class of the kind artifact, document, passthrough with a line about it',
+      ],
+    ],
     // Its id is wrong too, but nothing else of a plugin for another API is looked at.
     ['api-too-old', ['apiVersion 0', API]],
     ['api-too-new', ['apiVersion 99', API]],
@@ -84,14 +95,11 @@ describe('the broken-plugin zoo', () => {
     [
       'shapeless',
       ['id "Bad Id"', 'an id of lower-case letters, digits and -, beginning with a letter'],
-      ['kinds ["mirror"]', 'kinds of "proxy", "hosted" or both'],
       ['sharedMounts ["v2"]', 'mounts such as /v2, or none'],
       ['dotSegments true', 'dotSegments "refuse", "collapse", "redirect" or none'],
       ['otherBytes "keep"', 'otherBytes "refuse", "escape" or none'],
-      ['class file an object with kind, description', 'a class with kind "artifact" or "document" and a description'],
       ['inject []', 'inject: an object of tokens by name'],
-      ['plugin.create "no"', 'a function'],
-      ['plugin.clientSetup 1', 'a function or nothing'],
+      ['clients.setup 1', 'a function or nothing'],
       ['options an object with no keys', 'options: a schema of Standard Schema version 1'],
     ],
   ])('%s', async (name, ...mismatches) => {

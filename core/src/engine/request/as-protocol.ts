@@ -52,9 +52,16 @@ export function asProtocolPlugin(plugin: object): BoundPlugin {
     async create(context) {
       const side = context.repository.kind === 'proxy' ? proxy : hosted;
       if (side === undefined) throw new Error(`${id} has no ${context.repository.kind} repositories`);
-      return protocolOf(side, await side.create(context));
+      const self = await side.create(context);
+      // What is no instance is for whoever asked for it to refuse.
+      return isInstance(self) ? protocolOf(side, self) : (self as EngineProtocol);
     },
   });
+}
+
+function isInstance(made: unknown): made is ProtocolInstance {
+  const { route, dispose } = (made ?? {}) as Partial<ProtocolInstance>;
+  return typeof route === 'function' && (dispose === undefined || typeof dispose === 'function');
 }
 
 /** Leaves out the members that are `undefined`: to the engine, a hook that is there is one that does something. */

@@ -1,0 +1,27 @@
+import type { BlobStore } from '../api/blob-store.js';
+import type { StandardSchema } from '../api/options.js';
+import type { Injected, TokenRecord } from '../api/token.js';
+import { API_VERSION } from '../api/version.js';
+
+/**
+ * A store of blobs as a package publishes it, as its default export. The kind is reserved: a host that has no use for it yet refuses the
+ * plugin at load.
+ */
+export interface BlobStorePlugin<Options = unknown, Deps extends TokenRecord = TokenRecord> {
+  readonly kind: 'blob-store';
+  readonly apiVersion: number;
+  /** Lower-case letters, digits and `-`. The `type` in the configuration. */
+  readonly id: string;
+  /** Must refuse unknown keys. */
+  readonly options: StandardSchema<Options>;
+  readonly inject: Deps;
+  /** Opens the store. The host closes it by its `dispose`. */
+  create(context: { readonly services: Injected<Deps>; readonly options: Options }): BlobStore | Promise<BlobStore>;
+}
+
+/** Declares a store of blobs: stamps `kind` and `apiVersion`. */
+export function defineBlobStorePlugin<Options, const Deps extends TokenRecord>(
+  plugin: Omit<BlobStorePlugin<Options, Deps>, 'kind' | 'apiVersion'>,
+): BlobStorePlugin<Options, Deps> {
+  return Object.freeze({ kind: 'blob-store' as const, apiVersion: API_VERSION, ...plugin });
+}
