@@ -66,8 +66,8 @@ async function crashRounds(server, rounds) {
       ...paths.map((path) => tryGet(server, path)),
       ...uploads.map((path) => tryPut(server, path, confirmed)),
     ];
-    // From before the first byte was stored to after most of the work is done.
-    await delay(Math.random() * 450);
+    // From before the first byte was stored to after most of the work is done: a machine that takes long to start takes long for that.
+    await delay(Math.random() * Math.max(450, restarts.at(-1) ?? highest));
     confirmedBeforeCrash = confirmed.size;
     await server.kill();
     for (const found of await Promise.all(work)) if (found !== undefined) assertWhole(found.path, found.answer);
