@@ -23,7 +23,10 @@ export interface BlobSource {
    * system may link it instead of copying. The caller keeps the file until `put` settles and never writes to it again.
    */
   readonly path?: string | undefined;
-  /** All bytes, **whose digest the caller has verified**, where they are in memory anyway. Nobody writes to them again. */
+  /**
+   * All bytes, **whose digest the caller has verified**, where they are in memory anyway. They must not be written to
+   * again.
+   */
   readonly bytes?: Uint8Array | undefined;
 }
 

@@ -33,8 +33,8 @@ export interface ArtifactFacts {
   /** Name of the publisher, as the registry has it. */
   readonly publisher?: string | undefined;
   /**
-   * Earlier versions, newest first (`VersionHistory`). Rules on changes compare with the first one that is old enough and
-   * that policy let in.
+   * Earlier versions, newest first (`VersionHistory`). Rules on changes compare with the first one that is old enough
+   * and that policy allows.
    */
   readonly before?: readonly VersionBefore[] | undefined;
 }

@@ -139,8 +139,8 @@ export interface DiscoveredUpstream extends Upstream {
 export interface DiscoveryContext {
   readonly useClientCredentials: boolean;
   /**
-   * Whether a URL leads to this server, for clients on this machine may be pointed here. A setting that does is passed over
-   * as if nobody had written it: what stands behind it in the client's order counts.
+   * Whether a URL is this server's, since clients on this machine may point here. Skip such a setting: the next one in
+   * the client's order of precedence counts.
    */
   readonly isOwn?: ((url: string) => boolean) | undefined;
 }

@@ -19,7 +19,7 @@ export interface Finding {
   readonly severity: Severity;
   /** CVSS base score, 0 to 10. */
   readonly cvss?: number | undefined;
-  /** It is not vulnerable but hostile: `MAL-…`, CWE-506. */
+  /** Whether it marks malicious content instead of a vulnerability: `MAL-…`, CWE-506. */
   readonly malicious?: boolean | undefined;
   /** It is known to be exploited (CISA KEV). */
   readonly exploited?: boolean | undefined;

@@ -1,4 +1,7 @@
-/** So many lists and objects, and members of them, JSON may have that anybody sends: a list of two bytes takes as long as a long text. */
+/**
+ * The most lists and objects, and members of them, in JSON of clients. A list of two bytes takes as long to parse as a
+ * long text.
+ */
 const MOST_NESTED = 50_000;
 const MOST_MEMBERS = 250_000;
 

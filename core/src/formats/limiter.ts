@@ -50,7 +50,7 @@ export class Limiter {
     });
   }
 
-  /** Hands the turn on: nobody who comes meanwhile gets before those that wait. */
+  /** Passes the turn to the first waiter, so that later callers cannot overtake it. */
   #release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {

@@ -27,7 +27,7 @@ export class WorkerLimitError extends Error {
   }
 }
 
-/** One thread, while nobody else has it. */
+/** One thread, held exclusively. */
 export interface HeldWorker<Task, Answer> {
   /**
    * Has the thread answer; one task at a time.
@@ -150,9 +150,9 @@ export class WorkerPool<Task, Answer> {
 interface Thread<Task, Answer> {
   readonly isOver: boolean;
   ask(task: Task, patience: number | undefined, signal: AbortSignal | undefined): Promise<Answer>;
-  /** Nobody has it: `leave` is called before it is ended for that. */
+  /** Marks it as idle. `leave` is called before an idle thread is ended. */
   rest(keepIdle: number, leave: () => void): void;
-  /** Somebody has it again. */
+  /** Marks it as in use. */
   keep(): void;
   end(reason: Error): Promise<void>;
 }

@@ -199,8 +199,9 @@ export interface VerifyContext {
   /** The description of an artifact. Absent for documents, and where there is none. */
   readonly description?: ArtifactDescription | undefined;
   /**
-   * Takes a document that can be rendered from now on, although it is still being read: `content` follows bytes that are arriving. Absent:
-   * nobody waits for that. Core renders it with `isArriving`, and only where policy can refuse nothing.
+   * Passes on a document that can already be rendered while it is still being read: `content` follows the arriving
+   * bytes. Absent: no client waits for that. Core renders it with `isArriving`, and only where policy can refuse
+   * nothing.
    */
   arriving?(document: Parsed): void;
   /**

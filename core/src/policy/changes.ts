@@ -36,8 +36,8 @@ export interface Watch {
 }
 
 /**
- * Whether a version differs from what was there before it: from the newest one that is older than the rule watches and let in,
- * on its branch or over all. Where there is none, the oldest one counts: whoever publishes twice gains nothing.
+ * Whether a version differs from an earlier one: from the newest that is older than the rule's window and allowed, on
+ * its branch or over all. Where there is none, the oldest one counts, so that publishing twice gains nothing.
  */
 export function changeFrom(
   facts: ArtifactFacts & { readonly before: readonly VersionBefore[] },

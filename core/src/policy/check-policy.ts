@@ -88,7 +88,7 @@ function listOf(shape: Shape, most = MOST_ENTRIES): Shape {
   };
 }
 
-/** One or several. An empty list would never be so, which nobody means. */
+/** One or several. An empty list would never hold, and is refused as a mistake. */
 function someOf(shape: Shape): Shape {
   const list = listOf(shape);
   return (check, value, path) => {

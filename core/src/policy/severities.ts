@@ -47,7 +47,7 @@ export function groupFindings(findings: readonly Finding[]): Finding[] {
   return worst.sort((a, b) => rankOf(b) - rankOf(a) || (a.id < b.id ? -1 : 1));
 }
 
-/** Whether an advisory says that its subject is hostile. */
+/** Whether an advisory marks its subject as malicious. */
 export function isMalicious({ malicious, id, aliases }: Finding): boolean {
   return malicious === true || id.startsWith('MAL-') || aliases.some((alias) => alias.startsWith('MAL-'));
 }

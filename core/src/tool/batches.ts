@@ -17,8 +17,8 @@ interface Job<Subject, Result> {
 }
 
 /**
- * Gathers single questions into batches, for tools whose start is what costs. A batch ends early when nobody waits for
- * it any more.
+ * Gathers single scans into batches, for tools whose start is expensive. A batch is aborted when all its callers are
+ * gone.
  */
 export class Batches<Subject, Result> {
   readonly #options: BatchOptions<Subject, Result>;

@@ -32,8 +32,8 @@ export interface ToolPlace {
   /** For what the tool reads and writes. It does not run in here. */
   readonly folder: string;
   /**
-   * Runs `command` in an empty folder, with the environment of nobody: settings of the tool that this process has, or that lie
-   * about in what is scanned, have no effect.
+   * Runs `command` in an empty folder with an empty environment, so that settings of this process or in the scanned
+   * content have no effect on it.
    */
   run(command: string, args: readonly string[], options: PlaceRun): Promise<ToolOutput>;
 }

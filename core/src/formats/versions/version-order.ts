@@ -6,7 +6,7 @@ export interface VersionOrder<Key = unknown> {
   compare(one: Key, other: Key): number;
 }
 
-/** Longer ones are no versions: what is compared comes from anybody. */
+/** The longest version, since versions to compare may come from any client. */
 export const LONGEST_VERSION = 512;
 
 /** The order of two sequences by their elements; what is missing in the shorter one is `absent`. */
