@@ -60,7 +60,7 @@ export function tokenRepositories(served: readonly Served[]): TokenRepository[] 
     .map(({ plan, scope }) => ({ name: plan.name, access: scope.get(ACCESS), plainNames: isExclusive(plan) }));
 }
 
-/** The URL that the start page shows to whoever asks for it. */
+/** The URL that the start page shows. */
 export function shownUrl(
   plan: RepositoryPlan,
   serverUrl: string | undefined,

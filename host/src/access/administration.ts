@@ -39,7 +39,7 @@ export class Administration {
 
   /**
    * @param services `madeToken` returns the generated token. It is called on the first request, where the configuration
-   * names nobody.
+   * names no administrator.
    * @throws ConfigurationError for a key file that cannot be used
    */
   static async open(

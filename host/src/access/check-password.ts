@@ -14,8 +14,8 @@ export async function hashOf({ password, passwordHash }: PasswordConfig): Promis
 }
 
 /**
- * Whose user name and password these are (RFC 7617, section 2).
- * @param credentials what stands behind `Basic`
+ * Finds the user of Basic credentials (RFC 7617, section 2).
+ * @param credentials the text behind `Basic`
  * @param hashes of all users
  * @throws EntrepotError `unauthorized`
  */
@@ -38,7 +38,7 @@ export async function checkPassword<User extends { readonly hash: string }>(
 
 const DECOY_KEY = randomBytes(32);
 
-/** The hash that nobody's password is compared with: for each name always the same one, so that it costs what that of somebody does. */
+/** The hash for an unknown name. The same name always gets the same one, so that it costs as much as a known name. */
 function decoyOf(name: string, hashes: readonly string[]): string | undefined {
   const place = createHmac('sha256', DECOY_KEY).update(name).digest().readUInt32BE();
   return hashes[place % hashes.length];

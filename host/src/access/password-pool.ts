@@ -5,9 +5,9 @@ import type { PasswordTask } from './password-worker.js';
 
 /** Checks at a time: each takes a whole core, and requests have to be answered beside them. */
 export const PASSWORD_WORKERS = Math.max(1, Math.min(2, availableParallelism() - 1));
-/** Checks that wait for their turn. More are refused: somebody is guessing. */
+/** The most waiting checks. More are refused, since passwords are being guessed. */
 const MAX_WAITING = 64;
-/** A worker that nobody needed for this long is ended: it holds ten megabytes. Milliseconds. */
+/** Idle time after which a worker is ended, since it holds ten megabytes. Milliseconds. */
 const KEEP_IDLE = 30_000;
 // A worker runs what was built; Node 22.18 and newer run the sources as well.
 const PROGRAM = new URL(`./password-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
@@ -19,8 +19,8 @@ interface Waiting {
 }
 
 /**
- * Threads that check passwords, so that no request waits for the hashing of others. Names take turns: whoever guesses at one name
- * keeps nobody of another name waiting for more than one turn.
+ * Threads that check passwords, so that no request waits for the hashing of others. Names take turns: guesses at one
+ * name delay other names by one turn at most.
  */
 export class PasswordPool {
   readonly #threads = new WorkerPool<PasswordTask, boolean>(PROGRAM, {

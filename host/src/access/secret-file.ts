@@ -11,7 +11,7 @@ export function secretFileOf({ metadata, storage }: Pick<Config, 'metadata' | 's
   return path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : storage.path), name);
 }
 
-/** Where the token is that is made for an administration that the configuration names nobody for. */
+/** The file of the generated token of administration. */
 export function adminTokenFileOf(config: Pick<Config, 'metadata' | 'storage'>): string {
   return secretFileOf(config, 'admin.token');
 }

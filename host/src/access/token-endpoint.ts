@@ -20,9 +20,9 @@ interface Wanted {
 }
 
 /**
- * Gives out tokens as registries of container images do (distribution.github.io/distribution/spec/auth/token): clients say
- * what they want to do, and get a token for what they may of it. Somebody who does not say who they are gets one for what is
- * open to everybody.
+ * Issues tokens as registries of container images do (distribution.github.io/distribution/spec/auth/token): clients
+ * name the scopes that they need, and get a token for those that they may use. Unauthenticated callers get one for what
+ * is open to everybody.
  */
 export class TokenEndpoint {
   readonly #repositories: readonly TokenRepository[];

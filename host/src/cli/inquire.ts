@@ -29,7 +29,10 @@ interface Explained {
   readonly hidden?: readonly Pick<Explained, 'purl' | 'decision'>[];
 }
 
-/** Says why a version is let in or not. @param subject a package URL, or the URL of an explanation */
+/**
+ * Explains why a version is allowed or refused.
+ * @param subject a package URL, or the URL of an explanation
+ */
 export async function explain(
   subject: string,
   options: ServerOptions & { readonly repository?: string; readonly json?: boolean },
@@ -94,7 +97,10 @@ export async function simulate(
   return EXIT.ok;
 }
 
-/** Judges a bill of materials by the policy of a server. @returns `EXIT.refused` when some of its parts would not be let in */
+/**
+ * Judges a bill of materials by the policy of a server.
+ * @returns `EXIT.refused` when policy refuses one of its components
+ */
 export async function check(
   file: string,
   options: ServerOptions & { readonly repository?: string; readonly json?: boolean },

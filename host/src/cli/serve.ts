@@ -4,8 +4,8 @@ import { loadWhole } from './load-whole.js';
 import { stopSignal } from './stop-signal.js';
 
 /**
- * Serves until a signal comes, then lets running requests end. A second signal ends the process at once. The host itself
- * logs where it listens, which repositories there are and where their upstreams come from; a person is told what to do next.
+ * Serves until a signal comes, then lets running requests end. A second signal ends the process at once. The host
+ * itself logs its listeners, repositories and upstreams; on a terminal this prints the next steps.
  */
 export async function serve({ config: file }: { readonly config?: string }, context: CommandContext): Promise<number> {
   const loaded = await loadWhole(file, context);

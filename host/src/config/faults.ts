@@ -59,7 +59,7 @@ export function unknownKey(key: string, known: readonly string[]): string {
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
 }
 
-/** Says which of the types that there are was probably meant, and which there are. */
+/** Suggests the type that was probably meant, and lists the known ones. */
 export function didYouMean(type: string, known: readonly string[]): string {
   const meant = nearest(type, known);
   const all = `known types: ${known.join(', ') || 'none'}`;

@@ -125,7 +125,7 @@ function table(rows: readonly Row[], hidden: number): string {
   return markdownTable(['key', 'variable', 'type', 'default', 'meaning'], lines);
 }
 
-/** Type, default and meaning. What each of several drivers says of a key of its own stands one after another. */
+/** Type, default and meaning. Descriptions of a key by several drivers follow one another. */
 function describeValue({ schema, fallback }: Row): readonly string[] {
   const { anyOf = [], oneOf = [] } = schema;
   const all = [schema, ...anyOf, ...oneOf];

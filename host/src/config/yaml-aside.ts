@@ -17,8 +17,8 @@ const threads = new WorkerPool<string, Read>(
 );
 
 /**
- * As `parseYamlValue`, for texts that somebody sends: 64 KiB of `]` take the parser a second, in which nobody else is answered.
- * One thread does it for all, one text after the other.
+ * As `parseYamlValue`, for texts of clients: 64 KiB of `]` take the parser a second, which would block the event loop.
+ * One thread parses all texts, one after the other.
  */
 export async function parseYamlAside(text: string): Promise<Read> {
   if (text.length <= SHORT) return parseYamlValue(text);

@@ -111,8 +111,8 @@ export class Scope {
   }
 
   /**
-   * The service behind `token`, from this scope or one above it.
-   * @throws Error when nobody registered it, or the scope is disposed.
+   * The service of `token`, from this scope or one above it.
+   * @throws Error when it is not registered, or the scope is disposed
    */
   get<T>(token: Token<T>): T {
     this.#refuseWhenDisposed();

@@ -30,9 +30,9 @@ export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root'
 /** There only where a repository has `access` configured. */
 export const TOKENS = createToken<RepositoryTokens, 'root'>('host-tokens', 'root');
 
-/** In a scope of its own. */
-/** The token of an administration that the configuration names nobody for. A secret. */
+/** The generated token of administration. A secret. */
 export const ADMIN_TOKEN = createToken<string, 'root'>('host-admin-token', 'root');
+/** In a scope of its own. */
 export const ADMINISTRATION = createToken<Administration, 'repository'>('host-administration', 'repository');
 
 export const ACCESS = createToken<Access, 'repository'>('host-access', 'repository');

@@ -7,8 +7,8 @@ import type { SenderOf } from './sender.js';
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Lets in whoever may administer: those whom the configuration names. Where it names nobody, users of this machine, and whoever has
- * the token that was made at the first start.
+ * Admits administrators: those of the configuration. Where it names none, users of this machine and bearers of the
+ * generated token.
  */
 export class AdminAccess {
   readonly #administration: Administration;
@@ -20,7 +20,7 @@ export class AdminAccess {
     this.#senderOf = senderOf;
   }
 
-  /** Whether `request` is of somebody who may; whoever cannot be asked about is not. */
+  /** Whether `request` is an administrator's. `false` when that cannot be found out. */
   async isAllowed(request: IncomingMessage): Promise<boolean> {
     return this.#authenticate(request).then(
       () => true,
@@ -33,7 +33,7 @@ export class AdminAccess {
     return this.#administrators.get(req) ?? {};
   }
 
-  /** Lets nobody else past, and has what is changed written down. */
+  /** Refuses all others, and logs changes. */
   guard(logger: Logger): Middleware {
     return async (ctx, next) => {
       ctx.set('Cache-Control', 'no-store');

@@ -13,7 +13,7 @@ const unzip = promisify(gunzip);
 
 /**
  * The API of an advisory database (api.osv.dev), answered from the database of a scanner that offers that.
- * @param guard lets in whoever may ask
+ * @param guard admits callers
  */
 export function advisoryRoutes(router: Router, scanners: readonly HostScanner[], guard: Middleware): void {
   if (!scanners.some(({ scanner }) => scanner.answer !== undefined)) return;

@@ -19,7 +19,10 @@ h3 { font-size: .95rem; margin: 1rem 0 .3rem } td { overflow-wrap: anywhere } .w
 .deny, .hold { color: var(--bad) } .soft, th { color: var(--soft); font-weight: 400 } code { overflow-wrap: anywhere }
 `;
 
-/** `/-/explain/<purl>`: why a version is let in or not. Everybody may read it, of repositories that everybody may read. */
+/**
+ * `/-/explain/<purl>`: why a version is allowed or refused. Everybody may read it for repositories that everybody may
+ * read.
+ */
 export function explainPage(router: Router, inquiry: Inquiry, governance: Governance, access: AdminAccess): void {
   router.get(`${PREFIX}*purl`, async (ctx) => {
     const coordinates = coordinatesOf(ctx.req.url ?? '');

@@ -4,7 +4,7 @@ import { sendJson } from './send-json.js';
 
 /** Something that must work for the server to be of use. */
 export interface ReadinessCheck {
-  /** Shown to whoever asks: `blobs`, `entries`. */
+  /** The public name: `blobs`, `entries`. */
   readonly name: string;
   /** Rejects when it does not work now. `starting`: it does not work yet, and nothing is wrong with that. */
   check(): Promise<'starting' | void>;

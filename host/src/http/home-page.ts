@@ -11,7 +11,7 @@ export interface HomeRepository {
   /** Begins with `/`. */
   readonly mount: string;
   readonly upstreams: readonly { readonly url: string; readonly scope?: string | undefined; readonly source: string }[];
-  /** The URL under which whoever looks at the page reaches it. */
+  /** The URL under which the reader of the page reaches it. */
   readonly baseUrl: BaseUrl;
   clientSetup(baseUrl: string): readonly ClientSetup[];
 }

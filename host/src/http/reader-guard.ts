@@ -5,8 +5,8 @@ import type { AdminAccess } from './admin-access.js';
 const READ = { right: 'read' } as const;
 
 /**
- * Guards what the server itself answers to those who use its repositories: where none of them is open to everybody, only whom one
- * of them knows, and administrators, are let in.
+ * Guards replies of the server itself to users of its repositories. Where no repository is open to everybody, it admits
+ * only administrators and callers whom one of the repositories knows.
  */
 export function readerGuard(accesses: readonly Access[], admins: AdminAccess): Middleware {
   const isOpen = accesses.length === 0 || accesses.some((access) => access.isOpen(READ));

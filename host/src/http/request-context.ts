@@ -74,7 +74,7 @@ function nextId(): string {
   return `${PROCESS_PREFIX}-${requests.toString(36)}`;
 }
 
-/** The last address on the way here that no trusted proxy has: what comes before it, the client may have made up. */
+/** The last address that is not a trusted proxy's. Addresses before it may be forged by the client. */
 function clientAddress({ headers, socket }: IncomingMessage, proxies: TrustedProxies): string | undefined {
   const forwarded = headers['x-forwarded-for'];
   if (forwarded === undefined || !proxies(socket.remoteAddress)) return socket.remoteAddress;

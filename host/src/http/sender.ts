@@ -15,7 +15,7 @@ export interface SenderRules {
   /** URLs under which clients reach the server or a repository of it. */
   readonly publicUrls: readonly string[];
   readonly proxies: TrustedProxies;
-  /** Whether proxies are named that pass requests on: then nobody who comes in by loopback is taken for a local user. */
+  /** Whether the configuration names reverse proxies. Then no request over loopback counts as a local user's. */
   readonly hasProxies: boolean;
 }
 
@@ -24,9 +24,8 @@ export type SenderOf = (request: IncomingMessage) => Sender;
 
 /**
  * Tells users of this machine from others, and from pages of other sites in their browsers.
- *
- * A reverse proxy on this machine comes in by loopback, too. It gives itself away by a header that says for whom it asks, by
- * `Via`, by the `Host` that the client asked for, by HTTP/1.0 (nginx), or by what the configuration says of it.
+ * A reverse proxy on this machine uses loopback too. It is recognised by a forwarding header, by `Via`, by the client's
+ * `Host`, by HTTP/1.0 (nginx), or by the configuration.
  */
 export function createSenderOf({ publicUrls, proxies, hasProxies }: SenderRules): SenderOf {
   const publicHosts = new Set(publicUrls.map((url) => new URL(url).host));

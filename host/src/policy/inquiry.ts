@@ -397,7 +397,10 @@ export class Inquiry {
   }
 }
 
-/** The coordinates of a package URL that somebody asks for. @throws EntrepotError `bad-request` */
+/**
+ * Parses the package URL of a request.
+ * @throws EntrepotError `bad-request`
+ */
 export function parsePackageUrl(text: string): PackageCoordinates {
   const parsed = text.includes('*') ? undefined : parsePackagePattern(text);
   if (parsed !== undefined) return parsed;

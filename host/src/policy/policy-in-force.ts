@@ -53,13 +53,13 @@ interface Revision {
   readonly since: number;
 }
 
-/** The rule that fires when somebody has denied a version. */
+/** The rule that fires for a version that an administrator denied. */
 export const QUARANTINE_RULE = 'quarantine';
 const NO_RULES: PolicyDocument = { version: 1, rules: [] };
 
 /**
- * The policy of the configuration. Its file is read again when it has changed; one that is not valid is refused, and what was
- * in force stays. What somebody denied is denied whatever the rules say.
+ * The policy of the configuration. Its file is read again when it has changed; an invalid one is refused, and the
+ * policy in force stays. Versions that administrators denied are denied whatever the rules say.
  */
 export class PolicyInForce implements PolicyEngine {
   readonly #options: PolicyInForceOptions;

@@ -46,7 +46,7 @@ const POLL_INTERVAL = 250;
 const LOOK = 1_000;
 const NOTHING_TO_ASK: ScanAnswer = Object.freeze({ reports: Object.freeze([]), failures: Object.freeze([]) });
 
-/** A scan desk over the jobs in the store: whoever does them, in this process or in another, the answer comes here. */
+/** A scan desk over the jobs in the store. Reports arrive here from workers of this process and of others. */
 export class JobScanDesk implements ScanDesk {
   readonly #options: JobScanDeskOptions;
   /** By package URL, then by digest: a report is of a name, or of bytes under a name. */
@@ -237,7 +237,7 @@ export class JobScanDesk implements ScanDesk {
     }
   }
 
-  /** Looks again and again as long as somebody waits. */
+  /** Polls as long as a request waits. */
   #poll(): void {
     if (this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {

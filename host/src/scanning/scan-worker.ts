@@ -36,7 +36,7 @@ export interface HostScanner {
   readonly updateInterval: number;
 }
 
-/** Fetches other bytes that something in `repository` is made of, and keeps them. `undefined`: they are not to be had. */
+/** Fetches and stores another blob of something in `repository`. `undefined`: not available. */
 export type FetchPart = (
   repository: string,
   whole: PackageCoordinates,
@@ -94,7 +94,7 @@ export class ScanWorker {
     for (const scanner of this.#options.scanners) this.#loops.push(this.#work(scanner));
   }
 
-  /** Looks for work now: somebody of this process has asked for some. */
+  /** Looks for jobs now, after this process has added some. */
   wake(): void {
     for (const ring of this.#alarms) ring();
   }

@@ -90,8 +90,8 @@ export class ScannerUpdates {
   }
 
   /**
-   * Notes what the database in use says of what was stored since the last time: policy decided with that. Whatever a newer one
-   * says beside it is new, however old its advisories are.
+   * Notes the findings of the database in use on artifacts that were stored since the last time: policy knew these.
+   * Other findings of a newer database are new, however old its advisories are.
    */
   async #noteKnown({ id, scanner }: HostScanner, revision: string): Promise<void> {
     const { clock, store } = this.#options;
@@ -164,7 +164,10 @@ export class ScannerUpdates {
     }
   }
 
-  /** @returns whether it can be looked up. What is found is kept, so that it is told once. */
+  /**
+   * Looks an artifact up, and stores the findings, so that each is reported once.
+   * @returns whether it can be looked up
+   */
   async #lookUp(
     { id, scanner }: HostScanner,
     artifact: KeptArtifact,
@@ -186,8 +189,8 @@ export class ScannerUpdates {
   }
 
   /**
-   * Is told of a report that a worker put: of kept content it may hold what is new.
-   * @param before what the same scanner said before
+   * Reports new findings on stored content in a worker's report.
+   * @param before the scanner's previous report
    */
   async reported(report: KeptReport, before?: KeptReport): Promise<void> {
     if (report.findings.length === 0 || report.coordinates.version === undefined) return;
@@ -214,7 +217,7 @@ export class ScannerUpdates {
   }
 }
 
-/** Where nobody knows what was known when an artifact was stored: what was published later was not. */
+/** Findings that were published after the artifact was stored, for when it is unknown which ones were known by then. */
 function lateOf({ fetchedAt }: KeptArtifact, findings: KeptReport['findings']): KeptReport['findings'] {
   return findings.filter(({ publishedAt }) => publishedAt !== undefined && publishedAt > fetchedAt);
 }

@@ -389,7 +389,7 @@ export class FilesystemBlobStore implements BlobStore {
     }
   }
 
-  /** The blobs of one folder by name; other things that somebody put there are passed over. */
+  /** The blobs of one folder by name. Other files in it are skipped. */
   async *#names(folder: string): AsyncIterable<string> {
     const path = join(this.#blobs, folder);
     try {

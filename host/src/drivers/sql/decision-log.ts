@@ -31,7 +31,7 @@ export interface DecisionQuery {
 export class SqlDecisionLog {
   readonly #database: Kysely<Schema>;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
   }

@@ -33,7 +33,7 @@ const DAY = 86_400_000;
 export class SqlDownloadHistory {
   readonly #database: Kysely<Schema>;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
   }

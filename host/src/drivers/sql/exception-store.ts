@@ -20,7 +20,7 @@ export interface KeptException extends PolicyException {
 export class SqlExceptionStore {
   readonly #database: Kysely<Schema>;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
   }

@@ -17,7 +17,7 @@ export interface Sight {
 export class SqlFirstSeenStore {
   readonly #database: Kysely<Schema>;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
   }

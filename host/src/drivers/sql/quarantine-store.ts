@@ -5,7 +5,7 @@ import { countChange } from './changes.js';
 import type { QuarantineTable, Schema } from './schema.js';
 import { stored } from './stored.js';
 
-/** `held`: policy holds it; `released` and `denied`: somebody decided. */
+/** `held`: policy holds it; `released` and `denied`: decided by an administrator. */
 export type QuarantineState = 'held' | 'released' | 'denied';
 
 /** A version in one repository. */
@@ -14,13 +14,13 @@ export interface QuarantineSubject {
   readonly coordinates: PackageCoordinates;
 }
 
-/** A version that policy holds, or that somebody decided on. Times are milliseconds since the epoch. */
+/** A version that policy holds, or that an administrator decided on. Times are milliseconds since the epoch. */
 export interface Quarantined extends QuarantineSubject {
   readonly state: QuarantineState;
   /** The ids of the rules that held it when it was last asked for. */
   readonly rules: readonly string[];
   readonly heldAt: number;
-  /** When somebody last asked for it. */
+  /** When it was last requested. */
   readonly askedAt: number;
   /** When it is released automatically. Absent: not by time. */
   readonly until?: number | undefined;
@@ -48,7 +48,7 @@ export interface QuarantineVerdict {
 export class SqlQuarantineStore {
   readonly #database: Kysely<Schema>;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
   }
@@ -80,7 +80,10 @@ export class SqlQuarantineStore {
     return row && toQuarantined(row);
   }
 
-  /** Records holds. What somebody decided stays as it is. @returns those that are new */
+  /**
+   * Records holds. Decisions of administrators are not changed.
+   * @returns those that are new
+   */
   async hold(holds: readonly Hold[]): Promise<readonly Hold[]> {
     const fresh: Hold[] = [];
     await stored('record what is held', () =>
@@ -114,7 +117,10 @@ export class SqlQuarantineStore {
     return fresh;
   }
 
-  /** Records what somebody decided, also of what is not held now. A version that has a row keeps its spelling. */
+  /**
+   * Records a decision of an administrator, also on a version that is not held. A version that has a row keeps its
+   * spelling.
+   */
   async decide(asked: QuarantineSubject, { state, by, at, note }: QuarantineVerdict): Promise<void> {
     const subject = (await this.find(asked)) ?? asked;
     const verdict = { state, decided_at: at, decided_by: by, note };

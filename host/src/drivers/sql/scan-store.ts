@@ -76,7 +76,7 @@ export class SqlScanStore {
   readonly #database: Kysely<Schema>;
   readonly #skipsLocked: boolean;
 
-  /** @param database with the tables of the newest migration; somebody else closes it. */
+  /** @param database with the tables of the newest migration; the caller closes it */
   constructor(database: Kysely<Schema>) {
     this.#database = database;
     this.#skipsLocked = database.getExecutor().adapter instanceof PostgresAdapter;
@@ -199,9 +199,8 @@ export class SqlScanStore {
   }
 
   /**
-   * Asks for a scan by each of `scanners` with its revision, where there is no report of it and nobody has asked yet. Who
-   * asked before and waits less moves up.
-   * @param retryAfter an `error`, or `stale`, that is older than this, in milliseconds, is no report
+   * Adds jobs for targets without a report or a job of this revision. A job with a lower priority is raised.
+   * @param retryAfter age in milliseconds from which an `error` or `stale` report does not count
    */
   async ask(
     targets: readonly ScanTarget[],
@@ -248,7 +247,7 @@ export class SqlScanStore {
     }
   }
 
-  /** Takes up to `limit` scans by `scanners` for `lease` milliseconds: the most urgent ones that nobody has. */
+  /** Leases up to `limit` free jobs of `scanner` for `lease` milliseconds, the most urgent first. */
   async claim(
     scanner: string,
     {
@@ -334,14 +333,14 @@ export class SqlScanStore {
     );
   }
 
-  /** Puts a report that nobody had to be asked for. */
+  /** Stores a report without a job. */
   async put(report: KeptReport): Promise<void> {
     await stored('store a report', () =>
       this.#database.transaction().execute((transaction) => put(transaction, report)),
     );
   }
 
-  /** Forgets scans with an older database that nobody has begun: another one with the newer is asked for instead. */
+  /** Deletes free jobs for an older database. Those for the newer one replace them. */
   async dropOlder(scanner: string, revision: string): Promise<void> {
     await stored('drop scans', () =>
       this.#database

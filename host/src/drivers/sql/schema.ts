@@ -53,7 +53,7 @@ export interface ReportTable {
   version: string | null;
 }
 
-/** A scan that is still to be done. Whoever holds the lease does it; the generation grows with each lease. */
+/** A pending scan. The holder of the lease runs it; the generation grows with each lease. */
 export interface ScanJobTable {
   id: string;
   subject: string;
@@ -68,7 +68,7 @@ export interface ScanJobTable {
   attempts: number;
   not_before: number;
   lease_owner: string | null;
-  /** 0: nobody has it. */
+  /** 0: not leased. */
   lease_until: number;
   generation: number;
   asked_at: number;
@@ -90,7 +90,7 @@ export interface ExceptionTable {
   last_used_at: number | null;
 }
 
-/** A version that policy holds, or that somebody decided on. */
+/** A version that policy holds, or that an administrator decided on. */
 export interface QuarantineTable {
   repository: string;
   ecosystem: string;

@@ -7,8 +7,9 @@ const RETRY_AFTER = 5;
 export const DEADLINES = { read: 5_000, write: 10_000, long: 60_000 } as const;
 
 /**
- * Runs `work`, which has to be done by its deadline. A query that is late goes on by itself: whoever waits for it is let go.
- * @throws EntrepotError `storage` 503 that says what could not be done, with the code `STORAGE_TIMEOUT` where it is late; 507 where the disk is full
+ * Runs `work` within its deadline. A late query goes on by itself, but its caller gets an error.
+ * @throws EntrepotError `storage` 503 that names the failed action, with the code `STORAGE_TIMEOUT` where it is late;
+ * 507 where the disk is full
  */
 export async function stored<T>(
   action: string,

@@ -14,7 +14,9 @@ const TEST_NETWORKS = [
   '2001:2::/48',
 ].map((network) => ipaddr.parseCIDR(network));
 
-/** The zone of an address; `other` for what is none. An IPv4-mapped one is `other`: nobody names a host so. */
+/**
+ * The zone of an address; `other` for an invalid one. An IPv4-mapped one is `other` too: no legitimate host has one.
+ */
 export function zoneOf(address: string): AddressZone {
   if (!ipaddr.isValid(address)) return 'other';
   const parsed = ipaddr.parse(address);

@@ -34,7 +34,7 @@ export interface UndiciTransportOptions {
    * then resolved by the proxy and count as public: only hosts that are addresses, or `localhost`, can be refused here.
    */
   readonly proxy?: string | ProxyFor | undefined;
-  /** Milliseconds: to connect, for the head of a reply, between two pieces of a body that somebody reads. */
+  /** Milliseconds: to connect, for the head of a reply, between two pieces of a body that is being read. */
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly body: number };
   /** Connections to one origin at the most; requests beyond that wait for one of them. Default: 128. */
   readonly connections?: number | undefined;
