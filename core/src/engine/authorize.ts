@@ -3,6 +3,7 @@ import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import type { EnginePlugin } from './request/protocol.js';
 import type { LocalResource, BoundResource } from './request/resource.js';
 import { printable } from './policy/denial.js';
+import { requestHead } from './request/request-head.js';
 import type { EngineRequest } from './request/request.js';
 import type { RepositoryDefinition } from './store/repository.js';
 
@@ -36,13 +37,17 @@ export async function authenticate(
   need: AccessNeed,
 ): Promise<Caller> {
   try {
-    return await definition.access.authenticate(request.header('authorization'));
+    return await definition.access.authenticate(credentialsOf(definition, request));
   } catch (error) {
     const { kind, status, message, code } = asEntrepotError(error, 'plugin', 'Checking the credentials failed');
     if (kind !== 'unauthorized' || status !== 401) throw error;
     const headers = invalidToken(challenge(definition, request, need), code, message);
     throw new EntrepotError(kind, message, { code, headers });
   }
+}
+
+function credentialsOf({ plugin }: RepositoryDefinition, request: EngineRequest): string | undefined {
+  return plugin.credentials?.(requestHead(request, plugin)) ?? request.header('authorization');
 }
 
 /** @throws EntrepotError `forbidden` or `unauthorized` for a caller who lacks `need` */

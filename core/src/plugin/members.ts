@@ -2,7 +2,16 @@
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   '': ['kind', 'apiVersion', 'id', 'options', 'inject', 'names', 'http', 'clients', 'proxy', 'hosted'],
   names: ['pattern', 'claimTypes', 'compareVersions'],
-  http: ['sharedMounts', 'mountAlone', 'select', 'replyHeaders', 'warnsStale', 'dotSegments', 'otherBytes'],
+  http: [
+    'sharedMounts',
+    'mountAlone',
+    'select',
+    'credentials',
+    'replyHeaders',
+    'warnsStale',
+    'dotSegments',
+    'otherBytes',
+  ],
   clients: ['discoverUpstreams', 'setup'],
 };
 

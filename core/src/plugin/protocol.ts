@@ -73,6 +73,11 @@ export interface HttpFacts {
   readonly mountAlone?: string | undefined;
   /** Finds the repository of a request at a shared mount whose first segment names none. Pure. `undefined`: nothing is there. */
   select?(head: RequestHead, repositories: readonly SharedRepository[], named?: string): SharedAnswer | undefined;
+  /**
+   * Gives the `Authorization` value that stands for credentials of the ecosystem's own form: a key without a scheme, another header, a
+   * token in the path. Pure. `undefined`: the header as it was sent.
+   */
+  credentials?(head: RequestHead): string | undefined;
   /** Headers of every reply, errors included; names as they are sent. Absent: none. */
   readonly replyHeaders?: Readonly<Record<string, string>> | undefined;
   /** Whether a stale reply says so in `Warning: 299`, which its clients show. Absent: `false`. */

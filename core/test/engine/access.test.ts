@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EntrepotError, type Access, type AccessNeed } from '../../src/index.js';
+import { EntrepotError, type Access, type AccessNeed, type RequestHead } from '../../src/index.js';
 import { openTestRepository, type TestRequest } from '../../src/testing/index.js';
 import { z } from 'zod';
 import { enginePlugin } from './engine-plugin.js';
@@ -56,6 +56,19 @@ async function open(access: Access) {
     repository.ask({ ...request, headers: authorization === undefined ? {} : { authorization } });
   return { ask };
 }
+
+it('finds the caller by credentials of a form of the ecosystem', async () => {
+  const keyed = {
+    ...images,
+    credentials: ({ header }: RequestHead) => (header('x-key') === 'k' ? 'admin' : undefined),
+  };
+  const repository = await openTestRepository({ plugin: keyed, definition: { kind: 'hosted', access: guarded() } });
+  onTestFinished(() => repository.close());
+  const put = async (headers: Record<string, string>) => (await repository.ask({ ...WRITE, headers })).status;
+  expect(await put({ 'x-key': 'k' })).toBe(201);
+  expect(await put({ 'x-key': 'wrong' })).toBe(401);
+  expect(await put({ authorization: 'admin' })).toBe(200);
+});
 
 const WRITE: TestRequest = { method: 'PUT', path: '/a/f', body: 'x' };
 const READ: TestRequest = { path: '/a/f' };

@@ -175,8 +175,12 @@ export class Representations {
       lastModified: rendition.lastModified,
       vary: varyOf(resource),
       encoding: rendition.encoding === 'identity' ? undefined : rendition.encoding,
-      ranges: false,
-      open: () => rendition.bytes ?? this.#context.services.storage.renditions.read(rendition),
+      // Positions in a compressed form say nothing to a client that holds the document itself.
+      ranges: rendition.encoding === 'identity',
+      open: (range) =>
+        range === undefined || rendition.bytes === undefined
+          ? (rendition.bytes ?? this.#context.services.storage.renditions.read(rendition, range))
+          : rendition.bytes.subarray(range.start, range.end + 1),
     };
   }
 

@@ -280,6 +280,8 @@ export interface EnginePlugin<Options = unknown, Deps extends TokenRecord = Toke
    * `undefined` leaves the request to that one
    */
   select?(head: RequestHead, repositories: readonly SharedRepository[], named?: string): SharedAnswer | undefined;
+  /** Gives the `Authorization` value that stands for credentials of the ecosystem's own form. Absent: the header as it was sent. */
+  credentials?(head: RequestHead): string | undefined;
   /** Whether a reply with a stale copy says so in a `Warning: 299` header, which its clients show. */
   readonly warnsStale?: boolean | undefined;
   /** Headers of every reply, errors included; names as they are sent. */

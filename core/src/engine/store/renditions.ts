@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import type { ByteRange } from '../../api/blob-store.js';
 import type { DocumentBytes } from '../../api/protocol.js';
 import { Lru } from '../../formats/lru.js';
 import { EntrepotError } from '../../api/errors.js';
@@ -129,9 +130,9 @@ export class Renditions {
   }
 
   /** Opens the file of a large rendition. From then on it can be read to its end, whoever drops it. */
-  async read(rendition: Rendition): Promise<Readable> {
+  async read(rendition: Rendition, range?: ByteRange): Promise<Readable> {
     const file = await open(rendition.path as string, 'r');
-    return file.createReadStream({ highWaterMark: 128 * 1024 });
+    return file.createReadStream({ highWaterMark: 128 * 1024, ...range });
   }
 
   /** Drops what will not be asked for again. */
@@ -145,13 +146,15 @@ export const VALIDATORS: ReadonlySet<string> = new Set(['etag', 'last-modified']
 /** An entity tag (RFC 9110 §8.8.3). */
 const TAG = /^(W\/)?"([\u0021\u0023-\u007e]*)"$/;
 
-/** The validators that the protocol gave, or a tag of the bytes. Bytes of another coding have another strong tag (RFC 9110 §8.8.3.3). */
+/**
+ * The validators that the protocol gave, or a tag of the bytes. Bytes of another coding have another strong tag (RFC 9110 §8.8.3.3): the
+ * protocol's own, which clients may compute themselves, becomes weak there.
+ */
 function validatorsOf(
   headers: Readonly<Record<string, string>> | undefined,
   hash: Hash,
   encoding: Encoding,
 ): Pick<Rendition, 'etag' | 'lastModified'> {
-  const suffix = encoding === 'identity' ? '' : `-${encoding}`;
   const given = headerIn(headers, 'etag');
   const found = given === undefined ? undefined : TAG.exec(given);
   if (found === null)
@@ -159,8 +162,13 @@ function validatorsOf(
       'plugin',
       `The protocol gave the ETag ${given?.slice(0, 100)}; expected an entity tag in quotes`,
     );
-  const [, weak = '', text = hash.digest('base64url').slice(0, 32)] = found ?? [];
-  return { etag: `${weak}"${text}${suffix}"`, lastModified: headerIn(headers, 'last-modified') };
+  const lastModified = headerIn(headers, 'last-modified');
+  if (found !== undefined) {
+    const weak = encoding === 'identity' ? (found[1] ?? '') : 'W/';
+    return { etag: `${weak}"${found[2]}"`, lastModified };
+  }
+  const suffix = encoding === 'identity' ? '' : `-${encoding}`;
+  return { etag: `"${hash.digest('base64url').slice(0, 32)}${suffix}"`, lastModified };
 }
 
 /** Collects bytes in memory, and moves to a file when they become many. */
