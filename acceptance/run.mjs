@@ -21,6 +21,7 @@ import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
+import { rubygems } from './scenarios/rubygems.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
@@ -51,6 +52,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
   --conformance        the conformance test of the OCI distribution specification, which \`go\` has to be there for
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
+  --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
@@ -77,6 +79,7 @@ const { values } = parseArgs({
     'write-docs': { type: 'boolean', default: false },
     conformance: { type: 'boolean', default: false },
     scanners: { type: 'boolean', default: false },
+    rubygems: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -100,6 +103,7 @@ if (values.help) {
 
   if (values.conformance) await ociConformance(tally);
   if (values.scanners) await scanners(tally);
+  if (values.rubygems) await rubygems(tally);
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
@@ -144,6 +148,7 @@ if (values.help) {
   const isChosen = [
     'conformance',
     'scanners',
+    'rubygems',
     'policy',
     'bytes',
     'crash',
