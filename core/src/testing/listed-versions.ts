@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
+import type { Entry } from '../api/entry-index.js';
 import type { PolicyInput } from '../api/policy.js';
 import { linksOf } from './document-links.js';
 import { FixedPolicy } from './fixed-policy.js';
@@ -136,9 +137,9 @@ async function versionsOf({ open, served }: Fixtures): Promise<readonly Version[
   const found = new Map<string, Version>();
   const repository = await open();
   const isWhole = ({ resource }: Served): boolean => resource.kind === 'artifact' || resource.rewritten !== true;
-  for (const { request, resource } of [...(await served('artifact')), ...(await served('document'))].filter(isWhole)) {
-    await repository.ask(request);
-    const { coordinates = resource.coordinates, facts } = (await repository.entries.find('test', resource.key)) ?? {};
+  for (const one of [...(await served('artifact')), ...(await served('document'))].filter(isWhole)) {
+    const { resource } = one;
+    const { coordinates, facts } = await storedFacts(repository, one);
     if (coordinates?.version === undefined) continue;
     const url = packageUrl(coordinates);
     const known = found.get(url);
@@ -147,4 +148,14 @@ async function versionsOf({ open, served }: Fixtures): Promise<readonly Version[
     found.set(url, { coordinates: { ...coordinates, version: coordinates.version }, keys, publishedAt });
   }
   return [...found.values()];
+}
+
+/** Fetches something, and gives what is kept of it: its coordinates may stand in its document alone. */
+export async function storedFacts(
+  { ask, entries }: TestRepository,
+  { request, resource }: Served,
+): Promise<Pick<Entry, 'coordinates' | 'facts'>> {
+  await ask(request);
+  const { coordinates = resource.coordinates, facts } = (await entries.find('test', resource.key)) ?? {};
+  return { coordinates, facts };
 }

@@ -13,7 +13,7 @@ import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, 
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { shownAs } from '../engine/request/as-protocol.js';
 import { digestOf } from './sample-bytes.js';
-import { defineListing } from './listed-versions.js';
+import { defineListing, storedFacts } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
 
@@ -454,8 +454,10 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
     'refuses a denied artifact in the shape of its clients',
     async ({ open, served, asked }) => {
       let denied = 0;
-      for (const { request, resource } of await served('artifact')) {
-        const { coordinates } = resource;
+      const allowed = await open();
+      for (const one of await served('artifact')) {
+        const { request, resource } = one;
+        const { coordinates } = await storedFacts(allowed, one);
         if (coordinates === undefined) continue;
         denied += 1;
         const label = printRequest(request);

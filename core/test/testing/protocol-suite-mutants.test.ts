@@ -371,11 +371,15 @@ const mutants: Mutant<ProtocolSubject>[] = [
   mutant('has one version', ['leaves one denied version out of documents, and no other'], {
     subject: { cases: crateSubject().cases.filter(({ request }) => request !== '/tool/files/tool-1.0.0.bin') },
   }),
-  mutant(
-    'forgets the coordinates',
-    ['refuses a denied artifact in the shape of its clients'],
-    changingArtifacts({ coordinates: undefined }),
-  ),
+  mutant('forgets the coordinates', ['refuses a denied artifact in the shape of its clients'], {
+    protocol: {
+      ...changingArtifacts({ coordinates: undefined }).protocol,
+      async describe(document, content, context) {
+        const found = await right.describe?.(document, content, context);
+        return new Map([...(found ?? [])].map(([key, described]) => [key, { ...described, coordinates: undefined }]));
+      },
+    },
+  }),
   mutant('calls everything by one name', LISTING, {
     protocol: {
       rewrite: (document, content, context) =>
