@@ -87,7 +87,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     }
   }
 
-  /** The other form of a document. While nobody can say which form there is, the first one that is kept stands in. */
+  /** The other form of a document. While it is unknown which form the upstream has, the first cached one is served. */
   async function serveAlternative(
     context: RequestContext,
     alternative: DocumentResource | LocalResource,

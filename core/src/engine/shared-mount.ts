@@ -176,12 +176,12 @@ function fromMount(request: EngineRequest, name: string): EngineRequest {
   };
 }
 
-/** Whether somebody who says who they are may do more here than everybody may. */
+/** Whether authenticated callers have more rights here than others. */
 function isGuarded({ definition: { access, kind } }: RepositoryEngine): boolean {
   return access.knowsCallers && (!access.isOpen(READ) || (kind === 'hosted' && !access.isOpen(WRITE)));
 }
 
-/** @throws EntrepotError `unauthorized` for somebody whom none of the repositories knows */
+/** @throws EntrepotError `unauthorized` for a caller whom none of the repositories knows */
 async function requireCaller(
   guarded: readonly SharedMountMember[],
   { engine: { definition } }: SharedMountMember,

@@ -28,10 +28,10 @@ export interface AddressedPlan {
 }
 
 /**
- * A flight for bytes that are named by their digest. Where another name or repository has brought them, or another name of
- * this one is bringing them, the upstream is only asked by HEAD whether this name has them too: nobody gets by their digest
- * what its upstream would not have given. It refuses to say: then they are fetched here as well. Nobody follows what another
- * repository is bringing: its upstream may be slow, or send other bytes.
+ * A flight for bytes that are named by their digest. Where another name or repository has brought them, or another name
+ * of this one is bringing them, the upstream is only asked by HEAD whether this name has them too: no client gets bytes
+ * by their digest that its upstream would refuse. Where the upstream cannot tell, they are fetched here as well. A
+ * flight of another repository is not followed: its upstream may be slow, or send other bytes.
  */
 export class AddressedFlight implements SharedFlight {
   readonly head: Promise<FlightHead | undefined>;
@@ -112,7 +112,7 @@ export class AddressedFlight implements SharedFlight {
       : await this.#adopt(proof, stored.size);
   }
 
-  /** Its bytes stay readable as long as somebody works with this flight. */
+  /** Its bytes stay readable as long as this flight is in use. */
   #carryBy(carrier: SharedFlight): void {
     carrier.retain();
     this.#carrier = carrier;

@@ -18,7 +18,7 @@ export function chosenBy(
   return chosen.length === 0 ? undefined : Object.fromEntries(chosen);
 }
 
-/** Whether the upstream may choose something else for who asks for `resource` than what is kept. */
+/** Whether the upstream may choose another representation than the cached one for the sender of this request. */
 export function isForOthers({ attributes }: Entry, resource: ArtifactResource | DocumentResource): boolean {
   if (attributes === undefined || resource.askedWith === undefined) return false;
   const asked = askingHeaders(resource);

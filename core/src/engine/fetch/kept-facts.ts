@@ -111,8 +111,8 @@ export class KeptFacts {
   }
 
   /**
-   * Refreshes a document that nobody has asked for in a long while, since clients with a lockfile ask for its artifacts alone: it tells
-   * what was taken down. Nobody waits for that.
+   * Refreshes a document that was not requested for a long time, since clients with a lockfile only request its
+   * artifacts: it tells which were taken down. In the background.
    */
   #refreshOld(document: DocumentResource, kept: Entry): void {
     const { definition, services } = this.#context;
@@ -145,8 +145,8 @@ export class KeptFacts {
   }
 
   /**
-   * Notes what a document says now. Nobody waits for it, since it is known.
-   * @param wasRead the document was read for this, which is not to happen again for the same
+   * Stores the current facts of a document, in the background.
+   * @param wasRead whether the document was read for this, which is not to happen again for the same
    */
   #note(entry: Entry, description: DescriptionNow, factsFrom: string, wasRead: boolean): void {
     const facts =

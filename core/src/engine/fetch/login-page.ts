@@ -27,9 +27,9 @@ export function isPage(mediaType: string): boolean {
 }
 
 /**
- * Tells the meaning of an HTML page in place of the body of `resource`. Captive portals answer every request with one (200)
- * until somebody logs in. `undefined`: a page is a valid body, or is told apart elsewhere.
- * @param isPromised whether the bytes are held against something
+ * Classifies an HTML page in place of the body of `resource`. Captive portals answer every request with one (200) until
+ * a user logs in. `undefined`: a page is a valid body, or is told apart elsewhere.
+ * @param isPromised whether the bytes are compared with a checksum
  */
 export function pageDoubt(
   resource: ArtifactResource | DocumentResource,

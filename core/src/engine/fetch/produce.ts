@@ -16,7 +16,7 @@ import type { FetchContext } from './stored-fetch.js';
 import { readDescriptions } from './known-descriptions.js';
 import { putBlob } from './publish.js';
 
-/** Something that is made, and what its document says of it. */
+/** A produced resource, with its document's description. */
 export interface ProducedMember {
   readonly resource: Stored;
   readonly description: LocatedDescription | undefined;

@@ -132,7 +132,7 @@ export class Publication {
     return { kind: 'stored', entry };
   }
 
-  /** Notes that the upstream has a kept document no more: what it listed is gone with it. Nobody waits for that. */
+  /** Notes that a cached document is gone from the upstream, and what it listed with it. In the background. */
   noteGone(): void {
     const { resource, kept } = this.#plan;
     if (resource.kind !== 'document' || kept === undefined || isPinned(resource)) return;

@@ -64,7 +64,7 @@ export interface SharedFlight {
   /** Keeps the bytes of the flight readable until `release`. */
   retain(): void;
   release(): Promise<void>;
-  /** Whether anybody but the flight itself works with it, or has seen its bytes. */
+  /** Whether it is in use besides the flight itself, or its bytes were seen. */
   readonly wanted: boolean;
   /** Whether clients have got the whole already, which is being kept. */
   readonly isAhead?: boolean | undefined;

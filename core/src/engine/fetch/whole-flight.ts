@@ -9,8 +9,8 @@ export interface WholeResult {
 }
 
 /**
- * A fetch that nobody can follow while it runs: bytes that the protocol produces, or several artifacts that are published
- * together. Its result is an entry for each of its keys.
+ * A fetch that cannot be followed while it runs: bytes that the protocol produces, or several artifacts that are
+ * published together. Its result is an entry for each of its keys.
  */
 export class WholeFlight {
   readonly #abort = new AbortController();

@@ -16,7 +16,7 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import { Turns } from '../request/turns.js';
 import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
 
-/** How often a change is made up anew because of others, before its client is asked to come again. */
+/** How often a change is computed again because of others, before its client is told to retry. */
 const MAX_TRIES = 40;
 /** The longest pause between two tries, in milliseconds. */
 const MAX_PAUSE = 20;
@@ -35,7 +35,7 @@ interface Wanted {
   readonly body: UploadBody | undefined;
 }
 
-/** Changes a hosted repository: each change as a whole or not at all, made up from what is so when it is carried out. */
+/** Changes a hosted repository. Each change is made as a whole or not at all, computed from the state at that time. */
 export class HostedChanges {
   readonly #context: HostedChangesContext;
   readonly #turns = new Turns();
@@ -98,7 +98,7 @@ export class HostedChanges {
     });
   }
 
-  /** `undefined` when something is no longer as the change was made up from. */
+  /** `undefined` when the state that the change was computed from has changed. */
   async #attempt(wanted: Wanted): Promise<EngineReply | undefined> {
     const { upload, body } = wanted;
     const { request } = wanted.context;
@@ -168,7 +168,7 @@ export class HostedChanges {
     return services.entries.find(definition.name, key);
   }
 
-  /** @throws EntrepotError for what a hook must not give; Denial for what policy does not let in */
+  /** @throws EntrepotError for an invalid result of a hook; Denial for what policy refuses */
   #check(context: RequestContext, { create = [], replace = [], remove = [] }: HostedChange): void {
     const { definition } = this.#context;
     const keys = new Set<string>();

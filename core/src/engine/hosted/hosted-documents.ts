@@ -42,8 +42,8 @@ interface Wanted {
 }
 
 /**
- * Serves documents that are made from the entries of a hosted repository. Each is made once for a revision of it, so that who
- * asks again causes no query.
+ * Serves documents that are rendered from the entries of a hosted repository. Each is rendered once for a revision, so
+ * that a repeated request causes no query.
  */
 export class HostedDocuments {
   readonly #context: HostedDocumentsContext;

@@ -74,7 +74,7 @@ export class HostedSessions {
     }
   }
 
-  /** Adds bytes. A client that adds them at the wrong place is told the right one. */
+  /** Appends bytes. A client with a wrong offset is told the right one. */
   async #inPlace(
     request: EngineRequest,
     session: SessionResource,

@@ -11,7 +11,7 @@ export interface Unlisted {
 /** Statement of the document in force about cached bytes. */
 export type DescriptionNow = ArtifactDescription | Unlisted | undefined;
 
-/** Finds the facts about cached bytes: the document in force goes over what it said when they were fetched. */
+/** Finds the facts about cached bytes. The current document overrides what it said when they were fetched. */
 export function factsNow({ facts }: Entry, description: DescriptionNow): ArtifactFacts {
   if (description !== undefined && 'unlisted' in description) return { ...facts, ...description.unlisted };
   return description ?? facts ?? {};

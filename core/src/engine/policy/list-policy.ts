@@ -14,7 +14,7 @@ export interface ListOptions {
   readonly baseUrl: string;
   /** Findings of scans in the contents of the versions. */
   readonly found: FindingsByVersion;
-  /** Is told when time alone can change what is listed; milliseconds since the epoch. */
+  /** Called with the instant at which time alone can change the list; milliseconds since the epoch. */
   readonly notice: (at: number) => void;
 }
 

@@ -13,14 +13,14 @@ export type Judged = Pick<StoredResource, 'coordinates' | 'refusedOnlyIfMaliciou
   Pick<Partial<ArtifactResource>, 'contentAddressed' | 'integrity'> &
   Pick<Partial<DocumentResource>, 'pinned'>;
 
-/** A name as a whole, before an upstream is asked for anything below it. Judged for everybody, whoever asks. */
+/** A name as a whole, before an upstream is asked for anything below it. The result is the same for all callers. */
 export interface NameSubject {
   readonly kind: 'name';
   /** Absent: policy has no name for it, and allows it. */
   readonly coordinates: PackageCoordinates | undefined;
 }
 
-/** A version by what a document says of it. No byte of it is looked at. */
+/** A version by its document's description, without reading its bytes. */
 export interface VersionSubject {
   readonly kind: 'version';
   readonly coordinates: PackageCoordinates;
@@ -40,11 +40,11 @@ export interface CachedSubject {
   readonly entry: Entry;
   /** The document that describes them, as memory knows it. */
   readonly document: Digest | undefined;
-  /** Reads what that document says of them. Called only where no earlier judgement holds. */
+  /** Reads the document's description. Called only where no earlier judgement holds. */
   describe(): Promise<DescriptionNow>;
 }
 
-/** Bytes that come for one client and are not kept, so nobody scans them. */
+/** Bytes for one client that are not stored, so that they are not scanned. */
 export interface FetchedSubject {
   readonly kind: 'fetched';
   readonly resource: ArtifactResource | DocumentResource;
@@ -83,7 +83,7 @@ export function isArtifact(resource: ArtifactResource | DocumentResource): boole
   return resource.kind === 'artifact' || isPinned(resource);
 }
 
-/** Whether `resource` is judged by its document alone: it only tells of an artifact, and nobody scans it. */
+/** Whether `resource` is judged by its document alone: it only describes an artifact, and is not scanned. */
 export function isJudgedUnscanned(resource: ArtifactResource | DocumentResource): boolean {
   return resource.sidecar === true || !isArtifact(resource);
 }

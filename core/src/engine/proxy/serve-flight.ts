@@ -30,7 +30,10 @@ import { fliesAlone, isRewritten, type ServingParts } from './serving.js';
 
 /** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
 const AWAITED_BYTES = 4 * 1024 * 1024;
-/** A document up to this size is awaited, so that a client is told when it turns out to be no such document. */
+/**
+ * A document up to this size is received whole before the reply, so that a client gets an error when it turns out to be
+ * no such document.
+ */
 const SMALL_DOCUMENT = 1024 * 1024;
 /** From this size on, a range far ahead of a flight is not waited for (`coldRange: auto`). */
 const LARGE_ARTIFACT = 64 * 1024 * 1024;
@@ -157,8 +160,8 @@ export class FlightServing {
   }
 
   /**
-   * Serves a small artifact whose bytes are verified, while they are being kept. `undefined` where somebody scans what is kept,
-   * for then its reports come first.
+   * Serves a small artifact with verified bytes while they are being stored. `undefined` where stored content is
+   * scanned, whose reports come first.
    */
   async #serveAhead(
     context: RequestContext,

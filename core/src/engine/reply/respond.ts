@@ -12,9 +12,9 @@ export interface Representation {
   /** The class of the resource. */
   readonly resource: string;
   readonly mediaType: string;
-  /** Bytes; `undefined` while nobody knows. */
+  /** Bytes; `undefined` while unknown. */
   readonly size: number | undefined;
-  /** Strong; `undefined` while nobody knows. */
+  /** Strong; `undefined` while unknown. */
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly cacheControl: string;

@@ -63,12 +63,13 @@ export interface RewriteContext {
   /** Whether the document is still arriving. Absent: it is whole. */
   readonly isArriving?: boolean | undefined;
   /**
-   * Whether policy lets this version be listed. A version for which it is `false` is left out, and every pointer to it is moved.
+   * Whether policy admits this version to lists. Leave out a version for which it is `false`, and move every pointer to
+   * it.
    * @param coordinates of the version
-   * @param description what the document says of it, when there is one
+   * @param description by the document, when there is one
    */
   admits(coordinates: PackageCoordinates, description?: ArtifactDescription): boolean;
-  /** Why a version is not listed, for people: rules and the way to an explanation. `undefined` when it is listed. */
+  /** Why a version is not listed, for people: rules and the URL of an explanation. `undefined` when it is listed. */
   refusal(coordinates: PackageCoordinates, description?: ArtifactDescription): string | undefined;
 }
 
@@ -87,7 +88,8 @@ export interface HookContext {
    */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
-   * Takes what a document says while it is still being read: it can be rendered from now on. Absent: nobody waits for that.
+   * Passes on the descriptions of a document that can already be rendered while it is still being read. Absent: no
+   * client waits for that.
    */
   arriving?(descriptions: Descriptions): void;
   /**
@@ -126,9 +128,9 @@ export interface EngineProtocol {
    */
   describe?(document: DocumentResource, content: Content, context: HookContext): Promise<Descriptions>;
   /**
-   * The path below the repository, as a client sends it, of the document that describes all versions of a name: for people who
-   * ask what is known of one. Where each version has a document of its own, and `subject` is one: the path of the artifact that it
-   * describes. Pure. Absent, or `undefined`: there is none.
+   * The path below the repository, as a client sends it, of the document that describes all versions of a name. For
+   * explanations to administrators. Where each version has a document of its own, and `subject` is one: the path of the
+   * artifact that it describes. Pure. Absent, or `undefined`: there is none.
    */
   documentPath?(subject: PackageCoordinates): string | undefined;
   /**
@@ -221,7 +223,7 @@ export interface EngineProtocol {
     entries: readonly Entry[],
     context: RewriteContext,
   ): readonly JoinedPiece[] | undefined;
-  /** The `WWW-Authenticate` value for somebody who must say who they are. Absent: Basic. */
+  /** The `WWW-Authenticate` value for a caller who must authenticate. Absent: Basic. */
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }): string;
   /** Called once, when the repository is closed. */
   dispose?(): Promise<void>;

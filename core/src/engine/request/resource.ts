@@ -26,7 +26,7 @@ export interface GuardedResource {
    * plugin has `accessNames`; else none.
    */
   readonly accessName?: string | undefined;
-  /** Whether it is about no name more than another (keys, proofs), so that whoever may read any of them may read it. */
+  /** Whether it is about no name in particular (keys, proofs), so that a caller who may read any name may read it. */
   readonly forAnyName?: boolean | undefined;
 }
 
@@ -46,9 +46,9 @@ export interface UpstreamLocation extends GuardedResource {
   /** The `Accept` header for the upstream. Absent: any media type. */
   readonly accept?: string | undefined;
   /**
-   * Headers that the upstream is to see instead of ours, names in lower case: the client's own, where an upstream answers by
-   * who asks: `accept`, `user-agent`. A document of which the upstream says that it varies by one of them is only served to those who
-   * ask alike; for others the upstream is asked.
+   * Request headers for the upstream in place of this server's own, names in lower case: the client's `accept` and
+   * `user-agent`, where an upstream answers by them. A document whose `Vary` names one of them is only served to
+   * clients that send the same; for others the upstream is asked.
    */
   readonly askedWith?: Readonly<Record<string, string>> | undefined;
   /**
@@ -112,8 +112,8 @@ export interface StoredResource extends UpstreamLocation {
   /** It is only asked for what it says where policy looks at one of these facts. Absent: always. */
   readonly describedFor?: readonly FactName[] | undefined;
   /**
-   * It says something of an artifact with the same coordinates (metadata, signatures), and is judged as that is before its
-   * bytes are here. Nobody scans it.
+   * Whether it describes an artifact with the same coordinates (metadata, signatures). It is judged as that artifact
+   * before its bytes are here, and is not scanned.
    */
   readonly sidecar?: boolean | undefined;
   /**
@@ -148,9 +148,9 @@ export interface ArtifactResource extends StoredResource {
    */
   readonly verifiedBy?: DocumentResource | undefined;
   /**
-   * The artifacts (this one among them) that must be one copy for ever, on every replica: all of them are fetched and
-   * verified, then published at once or not at all, and whoever comes second serves the first one's copy. Each member
-   * names the same members. Nothing is streamed before all of them are here.
+   * The artifacts, this one included, that must be one copy for ever on every replica: all of them are fetched and
+   * verified, then published at once or not at all. The loser of a race serves the winner's copy. Each member names the
+   * same members. Nothing is streamed before all of them are here.
    */
   readonly together?: readonly ArtifactResource[] | undefined;
   /**

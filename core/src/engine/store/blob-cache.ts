@@ -99,9 +99,10 @@ export class BlobCache {
   }
 
   /**
-   * Holds a blob against its digest. A damaged one is set aside: it is missing from then on, and so fetched or uploaded again.
-   * @param pace is told of bytes that were read, and says when to go on
-   * @returns whether it is right; `undefined` where there is none
+   * Verifies a blob by its digest. A damaged one is set aside: it is missing from then on, and so fetched or uploaded
+   * again.
+   * @param pace is called with the bytes that were read, and resolves when to go on
+   * @returns whether it is intact; `undefined` where there is none
    */
   async verify(digest: Digest, pace?: (bytes: number) => Promise<void>): Promise<boolean | undefined> {
     const stream = await this.#store.open(digest);

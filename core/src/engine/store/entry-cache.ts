@@ -13,7 +13,7 @@ const FLUSH_ROWS = 5_000;
 const LAST_FLUSH = 5_000;
 /** An entry's access is written again only after this long: who was last served when needs no more precision. */
 const ACCESS_RESOLUTION = 60_000;
-/** How long anybody waits for what is only noted, or is known well enough without; milliseconds. */
+/** How long a request waits for an optional write or a newer value; milliseconds. */
 const PATIENCE = 500;
 /** How often a repository that others change, too, is asked for its revision; milliseconds. */
 const REVISION_INTERVAL = 1_000;
@@ -26,7 +26,7 @@ interface Followed {
   readAt: number;
   /** The reading that is under way. */
   reading: Promise<number> | undefined;
-  /** Whether that takes longer than anybody waits who knows an older one. */
+  /** Whether it takes longer than the time that requests wait when they have an older revision. */
   isLate: boolean;
   /** Goes up when everything that memory knows of the repository may be wrong. */
   generation: number;
@@ -165,7 +165,7 @@ export class EntryCache {
     return followed.revision < 0 ? followed.reading : this.#soon(followed, followed.reading);
   }
 
-  /** Gives the revision in memory while the index takes long: nobody waits again for that reading. */
+  /** Returns the revision in memory while the index is slow, without waiting again for that read. */
   async #soon(followed: Followed, reading: Promise<number>): Promise<number> {
     const found = await inTime(reading, PATIENCE);
     if (found !== LATE) return found;

@@ -137,8 +137,8 @@ export interface DescribedVersion {
 export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
   /**
-   * The reply that others got a moment ago, where it is ready and anybody may have it: what `handle` would answer, at once.
-   * `undefined` says nothing. Absent: `handle` alone answers.
+   * Returns the reply to an earlier request at once, where it is ready and public: what `handle` would answer.
+   * `undefined` tells nothing. Absent: `handle` alone answers.
    */
   ready?(request: EngineRequest): EngineReply | undefined;
   /** Never rejects: a failure is a reply with an error status and the outcome `failed` or `denied`. */

@@ -187,7 +187,7 @@ export class Spool {
     this.#change.notify();
   }
 
-  /** Forgets all bytes, to begin anew. Only before anybody followed; those who verify bytes that are forgotten fail. */
+  /** Drops all bytes, to begin anew. Only before there are followers; verifiers of dropped bytes fail. */
   async rewind(): Promise<void> {
     this.rewinds += 1;
     for (const { stream } of this.#followers) stream.destroy(beganAnew());

@@ -15,7 +15,7 @@ export interface UploadBody {
   readonly digest: Digest;
   /** Nothing is there when it has no bytes. */
   readonly path: string;
-  /** Removes the file, unless somebody linked it. */
+  /** Removes the file, unless it was linked. */
   release(): Promise<void>;
 }
 

@@ -20,7 +20,7 @@ import { asBrokeOff, brokeOff, diskFull, tooLarge, type UploadBody } from './upl
 const SWEEP_INTERVAL = 600_000;
 /** Sessions at one time: each is two files and a little memory. */
 const MAX_SESSIONS = 10_000;
-/** Limits for one repository, and for one user in it: nobody takes the place of all others. */
+/** Limits for one repository, and for one user in it, so that one user cannot take the place of all others. */
 const MAX_OF_REPOSITORY = 5000;
 const MAX_OF_OWNER = 1000;
 
@@ -115,8 +115,9 @@ export class UploadSessions {
   }
 
   /**
-   * Adds bytes. What came before a body broke off is kept, so that the client can go on from there.
-   * @throws EntrepotError `range-not-satisfiable` when `range` does not begin at the end, `conflict` while somebody else adds
+   * Appends bytes. Bytes before a broken connection are kept, so that the client can resume.
+   * @throws EntrepotError `range-not-satisfiable` when `range` does not begin at the end, `conflict` while another
+   * request appends
    */
   async append(name: SessionName, part: SessionPart): Promise<SessionState> {
     const session = await this.#find(name);
@@ -125,7 +126,7 @@ export class UploadSessions {
   }
 
   /**
-   * Adds bytes and ends the session: its bytes are moved to `path`. From then on nobody can add to them, also not after a
+   * Appends bytes and ends the session: its bytes are moved to `path`. From then on they cannot change, even after a
    * crash: the file may become a blob as it is.
    */
   async complete(name: SessionName, part: SessionPart, path: string): Promise<UploadBody> {
@@ -152,7 +153,7 @@ export class UploadSessions {
     });
   }
 
-  /** Ends a session, also while somebody adds to it. */
+  /** Ends a session, even while another request appends to it. */
   async cancel(name: SessionName): Promise<SessionState> {
     const session = await this.#find(name);
     const { id, size } = session;

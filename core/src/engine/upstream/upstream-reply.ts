@@ -3,7 +3,7 @@ import type { TransportReply } from '../../api/transport.js';
 
 /** The longest wait that an upstream may ask for and clients are told of; seconds. */
 const MAX_RETRY_AFTER = 3600;
-/** A reply that nobody wants is read to its end up to this size, so that its connection can be used again. */
+/** The largest unwanted reply that is read to its end, so that its connection can be used again. */
 const DRAIN_BYTES = 64 * 1024;
 
 /** Reads what is left of a small reply, so that its connection can be used again; gives up a large one. */

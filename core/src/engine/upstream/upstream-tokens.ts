@@ -45,7 +45,7 @@ export interface TokenContext {
   readonly clock: Clock;
   /** Hosts besides an upstream's own site that may be a realm. */
   readonly trustedRealms: readonly string[];
-  /** Sends one GET. `zone` is that of whoever named the URL. */
+  /** Sends one GET. `zone` is that of the server that named the URL. */
   get(
     url: URL,
     options: {
