@@ -38,7 +38,7 @@ export interface DirectPlace {
   readonly insecure: string | undefined;
 }
 
-/** The environment of a run: that of nobody, but for the network. */
+/** The environment of a run: empty, but for the network. */
 async function environmentOf(
   { folder, credentials, proxy, insecure }: DirectPlace,
   surroundings: Readonly<Record<string, string | undefined>>,

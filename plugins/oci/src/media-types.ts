@@ -11,7 +11,7 @@ export const MANIFEST_TYPES = [
 ];
 
 export const MANIFEST_ACCEPT = MANIFEST_TYPES.join(', ');
-/** Not HTML: that is a captive portal, or a login page. Types of manifests that nobody has thought of yet are passed on. */
+/** Not HTML: that is a captive portal, or a login page. Unknown types of manifests are passed on. */
 export const EXPECTED_MANIFEST_TYPES = ['application/*', 'text/plain'];
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 export const BLOB_TYPE = 'application/octet-stream';

@@ -159,7 +159,7 @@ function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }
   );
 }
 
-/** An image without its layers can be pulled by nobody; an index may name platforms that are elsewhere. */
+/** Refuses an image without its layers, which no client could pull. An index may name platforms that are elsewhere. */
 async function requireBlobs(
   name: string,
   { blobs }: Manifest,

@@ -5,7 +5,7 @@ const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 /** Begins paths at the mount that repositories share. */
 const SHARED = '/v2/';
-/** Registries take no more of host and name together, so a longer name can be pulled by nobody. */
+/** The longest host and name together that registries accept: no client could pull a longer name. */
 const LONGEST_NAME = 255;
 
 /** Whether `name` is the name of a repository. */

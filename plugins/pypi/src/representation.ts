@@ -42,7 +42,7 @@ function* printPage(page: ProjectPage, request: RenderRequest, provenanceUrl: Pr
   yield isJson ? jsonEnd(head, listing) : HTML_END;
 }
 
-/** Metadata that is read out of a wheel is offered without a hash: it is known once somebody has asked for it. */
+/** Metadata from a wheel is offered without a hash, which is unknown until it is first requested. */
 function withMetadata(file: PageFile): PageFile {
   return file.coreMetadata === undefined && isWheel(file.filename) ? { ...file, coreMetadata: true } : file;
 }

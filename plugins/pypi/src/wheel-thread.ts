@@ -2,7 +2,7 @@ import { EntrepotError } from '@entrepot/core';
 import { builtProgram, WorkerPool } from '@entrepot/core/formats';
 import { metadataOf, type WheelMetadata } from './wheel-metadata.js';
 
-/** A thread that nobody needed for this long is ended; milliseconds. */
+/** Idle time after which the thread is ended; milliseconds. */
 const KEEP_IDLE = 10_000;
 
 /** The directory of a wheel may be tens of megabytes: others are answered while it is read. */

@@ -159,7 +159,7 @@ export interface Match {
   readonly record: PackedRecord;
   readonly group: number;
   readonly fixedIn: readonly string[];
-  /** Nobody here can compare the version with the record. */
+  /** Whether the version cannot be compared with the record. */
   readonly isUndecided: boolean;
 }
 

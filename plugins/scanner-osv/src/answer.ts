@@ -214,7 +214,7 @@ function affectedBy(affected: readonly CompiledAffected[], group: number): Compi
   return affected.filter((each) => each.group === group);
 }
 
-/** npm's levels. What is not known must be seen, and what is hostile is worse than anything. */
+/** npm's levels. An unknown severity must be visible, and malicious content is worse than anything. */
 const NPM_LEVELS = {
   unknown: 'moderate',
   none: 'info',

@@ -74,7 +74,7 @@ export function purlType(ecosystem: string): string | undefined {
   return traitsOf(ecosystem)?.type;
 }
 
-/** How versions of an OSV ecosystem compare; `undefined` where nobody here knows. */
+/** The order of versions of an OSV ecosystem; `undefined` where it is unknown. */
 export function versionOrder(ecosystem: string): VersionOrder | undefined {
   return traitsOf(ecosystem)?.order;
 }

@@ -1,6 +1,6 @@
 import type { PackageCoordinates } from '@entrepot/core';
 
-/** No package has a longer one: they come from anybody. */
+/** The longest package URL, since any client may send one. */
 const LONGEST = 4096;
 
 /**

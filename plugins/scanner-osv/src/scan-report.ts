@@ -27,7 +27,7 @@ export function reportOf(
   return { scanner: 'osv', revision, scannedAt, coverage: isPartial ? 'partial' : 'full', findings };
 }
 
-/** The error for coordinates that the database is not about, or whose versions nobody here can compare. */
+/** The error for coordinates that the database does not cover, or whose versions cannot be compared. */
 export function unsupported(coordinates: PackageCoordinates, reason: string): EntrepotError {
   return new EntrepotError('scan-unavailable', `${packageUrl(coordinates)}: ${reason}`, { code: 'SCAN_UNSUPPORTED' });
 }
