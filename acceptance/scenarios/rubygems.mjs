@@ -31,6 +31,11 @@ const KEY = 'publisher:only-for-this-test';
  * @param {Tally} tally
  */
 export async function rubygems(tally) {
+  await tally.check('rubygems: the plugin passes the kits', async () => {
+    const command = [process.execPath, '--test', join(PLUGIN, 'test', 'conformance.test.mjs')];
+    const result = await runCommand(command, { cwd: PLUGIN, env: process.env, timeout: 120_000 });
+    assert.equal(result.code, 0, outputOf(result));
+  });
   await withScratch('rubygems', async (folder) => {
     const env = await environment(folder);
     const version = await runCommand(['bundle', '--version'], { cwd: folder, env, timeout: 60_000 }).catch(
