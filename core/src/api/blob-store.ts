@@ -74,8 +74,8 @@ export interface BlobStore {
   check(only?: 'read'): Promise<void>;
   dispose(): Promise<void>;
   /**
-   * Where the bytes are a file of this machine: for tools, which must not change it. It may go when the blob is deleted.
-   * `undefined` when there is no such blob. A driver that cannot do this leaves it out.
+   * The path of the blob's file on this machine, for tools, which must not change it. It may vanish when the blob is
+   * deleted. `undefined` when there is no such blob. Absent: the driver has no files.
    */
   pathOf?(digest: Digest): Promise<string | undefined>;
   /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */

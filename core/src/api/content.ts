@@ -4,7 +4,7 @@ export interface Content {
   readonly size: number;
   /** The media type that the upstream gave, lower-case, without parameters; `application/octet-stream` when it gave none. */
   readonly mediaType: string;
-  /** Where the bytes are a file of their own on this machine: for tools and workers. Only while the hook runs; not to be changed. */
+  /** The path of the bytes' own file, for tools and workers. Valid only while the hook runs; not to be changed. */
   readonly path?: string | undefined;
   /** The bytes from the start. May be called more than once; each call reads anew. */
   stream(): AsyncIterable<Uint8Array>;

@@ -18,7 +18,9 @@ export interface Entry {
   readonly etag?: string | undefined;
   /** The upstream's `Last-Modified`, as sent; for an upload the time of it. */
   readonly lastModified?: string | undefined;
-  /** Where the bytes came from, without credentials and query; of a document, after redirects. Absent for an upload. */
+  /**
+   * The source URL of the bytes, without credentials and query; of a document, after redirects. Absent for an upload.
+   */
   readonly upstreamUrl?: string | undefined;
   /** When these bytes were stored; milliseconds since the epoch. */
   readonly fetchedAt: number;

@@ -1,4 +1,4 @@
-/** How a class of resources is kept. Durations are milliseconds; `Infinity` is "forever" or "never". */
+/** Cache rules of a class of resources. Durations are milliseconds; `Infinity` is "forever" or "never". */
 export interface FreshnessRule {
   /**
    * `immutable`: kept bytes are right for ever; `revalidate`: right for `freshFor`, then the upstream is asked with the

@@ -129,7 +129,7 @@ export interface Upstream {
 
 /** An upstream that was found in the settings of a client on this machine. */
 export interface DiscoveredUpstream extends Upstream {
-  /** Where it was found, for people: `npm's configuration (registry)`. */
+  /** The setting that it is from, for people: `npm's configuration (registry)`. */
   readonly source: string;
   /** The `Authorization` header that the client would send; only when `useClientCredentials` was asked for. A secret. */
   readonly authorization?: string | undefined;

@@ -6,7 +6,7 @@ import type { StandardSchema } from './options.js';
 import type { Injected, TokenRecord } from './token.js';
 import { API_VERSION } from './version.js';
 
-/** How bad a finding is. `unknown` is a level of its own, not the lowest. */
+/** The severity of a finding. `unknown` is a level of its own, not the lowest. */
 export type Severity = 'critical' | 'high' | 'medium' | 'low' | 'none' | 'unknown';
 
 /** One vulnerability in one subject. */

@@ -1,4 +1,4 @@
-/** Where a service lives: one for the process, or one for each repository. */
+/** The scope of a service: one for the process, or one for each repository. */
 export type Scope = 'root' | 'repository';
 
 declare const service: unique symbol;

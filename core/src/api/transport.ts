@@ -20,8 +20,8 @@ export interface TransportRequest {
   /** Whether the host may have any address. `false` for URLs that an upstream named: public ones, and those of `alsoZone`. */
   readonly allowPrivate: boolean;
   /**
-   * Where `allowPrivate` is `false`: the zone of whoever named the URL; addresses of that zone are allowed as well, but for
-   * `other`. Decided on the address that is connected to.
+   * With `allowPrivate: false`, the zone of the server that named the URL. Addresses of that zone are allowed too,
+   * except for `other`. Decided on the address that is connected to.
    */
   readonly alsoZone?: AddressZone | undefined;
   readonly signal: AbortSignal;
@@ -32,7 +32,7 @@ export interface TransportReply {
   readonly status: number;
   /** Names in lower case; several fields of one name are joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Where the host that answered is. Absent: not known, as behind a proxy that resolves names; counts as `public`. */
+  /** The zone of the host that answered. Absent: unknown, as behind a proxy that resolves names; counts as `public`. */
   readonly zone?: AddressZone | undefined;
   /** The caller reads it to its end or destroys it. A body that ends early is an error of the stream. */
   readonly body: Readable;

@@ -17,7 +17,7 @@ export interface DatedVersion extends Pick<ArtifactFacts, 'installScripts' | 'pr
 export class VersionHistory {
   readonly #byDate: readonly DatedVersion[];
   readonly #branches = new Map<string, DatedVersion[]>();
-  /** Where each stands among all, and on its branch. */
+  /** The place of each version among all, and on its branch. */
   readonly #places = new Map<DatedVersion, { readonly overall: number; readonly onBranch: number }>();
   readonly #isUniform: boolean;
 
@@ -71,7 +71,7 @@ export class VersionHistory {
   }
 }
 
-/** Where the newest is of those before the one at `place` that is so much older; -1: none is. */
+/** The place of the newest version before the one at `place` that is older by at least `distance`; -1: none. */
 function newestUntil(versions: readonly DatedVersion[], place: number, distance: number): number {
   const until = (versions[place]?.publishedAt ?? 0) - distance;
   let [low, high] = [0, place];

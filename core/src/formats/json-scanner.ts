@@ -187,9 +187,9 @@ interface Scan {
   instruction: Instruction;
   /** Whether the current value is read. */
   reads: boolean;
-  /** Where the current key begins. */
+  /** The start of the current key. */
   keyStart: number;
-  /** Where in the current piece the bytes begin that are not yet captured. */
+  /** The start of the bytes in the current piece that are not captured yet. */
   from: number;
   /** Whether the current string is a key, and whether a visitor wants it. */
   inKey: boolean;

@@ -9,7 +9,7 @@ export interface ZipFile {
   readonly crc: number;
   readonly compressed: number;
   readonly method: 0 | 8;
-  /** Where its local header begins. */
+  /** The offset of its local header. */
   readonly offset: number;
 }
 
@@ -310,7 +310,7 @@ function readWide(extra: Buffer, wide: { size: number; compressed: number; offse
   if (missing.length > 0) throw new ZipError('a zip64 field is missing');
 }
 
-/** Where the data of each file must end: at the next local header, or at the directory. */
+/** The required end of each file's data: the next local header, or the directory. */
 function dataEnds(files: readonly ZipFile[], directory: number): Map<ZipFile, number> {
   const order = [...files].sort((one, other) => one.offset - other.offset);
   const ends = new Map<ZipFile, number>();

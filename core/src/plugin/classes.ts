@@ -168,7 +168,7 @@ export interface PinnedName {
   readonly path?: string | undefined;
 }
 
-/** How policy and access control judge a class. */
+/** Settings of a class for policy and access control. */
 export interface PolicyFacts<Self> {
   /** The name within the repository that a grant can be bound to. Absent: that of the coordinates where the plugin has `names.pattern`. */
   readonly accessName?: Fact<string, Self> | undefined;
@@ -440,7 +440,10 @@ export interface SessionStep {
   readonly owner: string;
   /** Absent to open one. One that does not exist is `not-found` with the code `SESSION_UNKNOWN`. */
   readonly id?: string | undefined;
-  /** Where the client says that the body stands (both ends included). Elsewhere: `range-not-satisfiable`. Absent: at the end. */
+  /**
+   * The client's range for the body (both ends included). Another place than the end is `range-not-satisfiable`.
+   * Absent: at the end.
+   */
   readonly range?: ByteRange | undefined;
   /** To complete: the change that the bytes make. To open: a `link` that is tried first. */
   readonly change?: Resource | undefined;

@@ -65,7 +65,7 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
 }
 
-/** How a format uses HTTP, apart from its resources. */
+/** Settings of a format for HTTP, apart from its resources. */
 export interface HttpFacts {
   /** Paths that the ecosystem fixes (`/v2`), shared by all repositories that name them. `RequestHead.mount` says which it was. Absent: none. */
   readonly sharedMounts?: readonly string[] | undefined;
@@ -91,8 +91,8 @@ export interface HttpFacts {
 /** The names of packages in grants and tokens. */
 export interface NameFacts {
   /**
-   * How patterns in grants are read. `paths`: the glob language of core. A function: whether a name fits a pattern, as the ecosystem writes
-   * them. Absent: grants are bound to `accessName` alone.
+   * The reading of patterns in grants. `paths`: the glob language of core. A function: whether a name fits a pattern,
+   * as the ecosystem writes them. Absent: grants are bound to `accessName` alone.
    */
   readonly pattern?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
   /** The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format. Absent: none. */

@@ -75,7 +75,7 @@ export interface UpstreamRequest extends RecordedRequest {
 /** Full control over a reply: `response` is Node's. A handler that fails is a 500 with its message. */
 export type UpstreamHandler = (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;
 
-/** Where the replies for a held path wait. */
+/** The point at which the replies for a held path wait. */
 export interface HoldOptions {
   /**
    * After the head and so many bytes of the body (0: after the head); only for `serve`d paths, and replies with a body.

@@ -4,8 +4,8 @@ import { EntrepotError, type ErrorKind } from '../api/errors.js';
 type Run = () => Promise<void>;
 
 /**
- * Where a suite puts its checks: the functions of the caller's own test runner. `{ describe, it }` of vitest, node:test, mocha and
- * Jest fit as they are.
+ * The functions of the caller's own test runner. `{ describe, it }` of vitest, node:test, mocha and Jest fit as they
+ * are.
  */
 export interface SuiteRunner {
   /** Groups checks. Absent: the group's name stands before that of the check. */
@@ -29,7 +29,6 @@ export interface SuiteReport {
   readonly skipped: readonly string[];
 }
 
-/** How `runSuite` runs. */
 export interface SuiteRunOptions {
   /** How long one check may take, in milliseconds. Default: 20 s. A check that takes longer has failed. */
   readonly checkTimeout?: number;

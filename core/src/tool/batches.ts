@@ -1,4 +1,3 @@
-/** How work is gathered. */
 export interface BatchOptions<Subject, Result> {
   /** The most of one batch. */
   readonly size: number;

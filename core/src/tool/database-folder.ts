@@ -20,7 +20,7 @@ export class DatabaseFolder {
     this.#folder = resolve(folder);
   }
 
-  /** Where the database in use is. Whether there is one is for the tool to say. */
+  /** The path of the database in use. It may not exist yet. */
   async current(): Promise<string> {
     const target = await readlink(join(this.#folder, CURRENT)).catch(() => undefined);
     return target === undefined ? this.#folder : join(this.#folder, target);

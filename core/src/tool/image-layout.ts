@@ -32,7 +32,6 @@ interface Descriptor {
   readonly platform?: { readonly os?: string; readonly architecture?: string; readonly variant?: string } | undefined;
 }
 
-/** How a layout is made. */
 export interface ImageLayoutOptions {
   readonly signal: AbortSignal;
   /** Which image of an index is taken: `linux/amd64`. Where there is none of it, the first. */

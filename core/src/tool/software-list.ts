@@ -31,7 +31,7 @@ export interface ComponentProperty {
   readonly value: string;
 }
 
-/** How a list is written for one tool. */
+/** Settings of a list for one tool. */
 export interface SoftwareListOptions {
   readonly distribution?: Distribution | undefined;
   /** Properties of a package that the tool needs besides its URL. */

@@ -28,7 +28,7 @@ export interface ToolDatabase {
 /** One run of a tool, for the methods of a `ScannerTool`. */
 export interface ToolContext {
   readonly place: ToolPlace;
-  /** Where the database is. Not to be changed. */
+  /** The folder of the database. Not to be changed. */
   readonly database: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -69,10 +69,10 @@ export interface ScannerTool {
   download?(folder: string, context: ToolContext): Promise<boolean>;
 }
 
-/** How a tool is used. Times in milliseconds. */
+/** Settings of a tool. Times are milliseconds. */
 export interface ToolScannerOptions {
   readonly clock: Clock;
-  /** Where its database is. */
+  /** The folder of its database. */
   readonly folder: string;
   /** How old the database may be. */
   readonly maxAge: number;
@@ -216,7 +216,10 @@ class ToolScanner implements Scanner {
     return { place, database: await this.#folder.current(), now: this.#options.clock.now(), signal };
   }
 
-  /** Where there is an outage, the last one that was known stays: the revision is part of what others remember. */
+  /**
+   * Reads the version of the database. On error the last known one stays in memory: its revision is part of cache keys
+   * elsewhere.
+   */
   async #refresh(context: ToolContext): Promise<ToolDatabase> {
     const database = await this.#tool.database(context);
     this.#database = database;

@@ -13,7 +13,7 @@ export interface LocatedDescription extends ArtifactDescription {
   readonly factsFrom?: string | undefined;
 }
 
-/** Where bytes are, and what is promised of them. */
+/** The place of bytes, and their promised checksums. */
 export interface DescribedPlace {
   readonly place: QueryPlace;
   readonly integrity: readonly Integrity[];
@@ -32,7 +32,7 @@ export function located(
   return { ...description, location: new URL(description.location, url).href, mirrors, namedBy: url };
 }
 
-/** Where the bytes of `resource` are, by its document or by itself. */
+/** Finds the place of the bytes of `resource`, by its document or by itself. */
 export async function describedPlace(
   upstreams: Upstreams,
   resource: ArtifactResource | DocumentResource,

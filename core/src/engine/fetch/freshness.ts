@@ -6,7 +6,7 @@ import type { FlightContext, Stored } from './shared-flight.js';
 /** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
 const FRESH_LONGER = 10;
 
-/** How an entry stands at one instant. */
+/** The freshness of an entry at one instant. */
 export interface Standing {
   /** Served without asking. */
   readonly fresh: boolean;

@@ -31,7 +31,7 @@ export async function namedNow(
   }
 }
 
-/** Where the bytes with `digest` are that the document names. */
+/** The place of the bytes with `digest` that the document names. */
 export function placeByDigest(resource: PinnedDocument, digest: Digest): QueryPlace {
   return { ...placeOf(resource), path: resource.pinned.upstreamPath.replaceAll('{digest}', digest) };
 }

@@ -7,7 +7,6 @@ import { freshnessRule, standing } from './freshness.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 import type { Waiting } from './wait-limit.js';
 
-/** How a read waits. */
 export interface ReadOptions {
   /** Reads that may be given up, each with the way to give it up. */
   readonly reads?: Set<() => void> | undefined;

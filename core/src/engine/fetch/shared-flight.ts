@@ -28,7 +28,7 @@ export interface FlightHead {
   readonly unsettled: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly lastModified: string | undefined;
-  /** Where the body comes from: a part of it can be asked for there. */
+  /** The source of the body, from which a part of it can be requested too. */
   readonly place: QueryPlace;
   /** Names the artifact by its document, else by its request. */
   readonly coordinates: PackageCoordinates | undefined;

@@ -33,7 +33,7 @@ export interface EarlyRequest {
 /** The exchange with the upstream for one resource: the request, its resumption, the body into the spool, its digests. */
 export class Transfer {
   readonly bounds: BodyBounds;
-  /** Where the body is asked for. */
+  /** The source of the body. */
   place: QueryPlace;
   readonly #context: FlightContext;
   readonly #resource: Stored;

@@ -1,6 +1,6 @@
 import type { Outcome, OutcomeName } from '../../api/outcome.js';
 
-/** How one request fared in the cache: what `X-Cache`, `Cache-Status`, metrics and the log are made from. */
+/** The outcome of one request in the cache, for `X-Cache`, `Cache-Status`, metrics and the log. */
 export interface CacheFacts {
   readonly name: OutcomeName;
   /** Whether the request joined a flight that another one had started. */

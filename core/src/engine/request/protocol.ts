@@ -268,9 +268,9 @@ export interface EnginePlugin<Options = unknown, Deps extends TokenRecord = Toke
    */
   readonly claimTypes?: readonly string[] | undefined;
   /**
-   * How patterns of names in grants are read where those are names of packages. `paths`: globs, as `compileGlob` of `@entrepot/core/formats` reads them. A function:
-   * whether a name fits a pattern, as the ecosystem writes them; it may throw for one that is none. Absent: as `paths`, and grants are
-   * bound to `accessName` alone.
+   * The reading of patterns of names in grants, where those are names of packages. `paths`: globs, as `compileGlob` of
+   * `@entrepot/core/formats` reads them. A function: whether a name fits a pattern, as the ecosystem writes them; it
+   * may throw for an invalid one. Absent: as `paths`, and grants are bound to `accessName` alone.
    */
   readonly accessNames?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
   /** The mount of a repository that has a listener to itself, where the configuration names none. Absent: `/<name>`. */
@@ -297,7 +297,7 @@ export interface EnginePlugin<Options = unknown, Deps extends TokenRecord = Toke
    * @throws EntrepotError `configuration` when the client's settings cannot be read.
    */
   discoverUpstreams?(context: DiscoveryContext): Promise<readonly DiscoveredUpstream[]>;
-  /** How clients are pointed at a repository at `baseUrl`. */
+  /** The steps that point clients at a repository at `baseUrl`. */
   clientSetup?(context: ClientSetupContext): readonly ClientSetup[];
   create(context: {
     readonly services: Injected<Deps>;

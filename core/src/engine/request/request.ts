@@ -1,9 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Outcome } from '../../api/outcome.js';
 
-/**
- * Where a request was sent from: by a user of this machine, by a browser for a page of another site, or from anywhere else.
- */
+/** The origin of a request: a user of this machine, a browser for a page of another site, or anything else. */
 export type Sender = 'this-machine' | 'foreign-page' | 'elsewhere';
 
 /** A request for one repository, without its mount. */

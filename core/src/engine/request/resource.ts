@@ -30,7 +30,7 @@ export interface GuardedResource {
   readonly forAnyName?: boolean | undefined;
 }
 
-/** Where a resource is found upstream. */
+/** The place of a resource at its upstreams. */
 export interface UpstreamLocation extends GuardedResource {
   /** The path below the upstream's base URL, percent-encoded, with its query, without a leading slash. */
   readonly upstreamPath: string;
@@ -276,7 +276,10 @@ export interface SessionResource extends GuardedResource {
   readonly scope: string;
   /** The session; absent to open one. One that does not exist is `not-found` with the code `SESSION_UNKNOWN`. */
   readonly id?: string | undefined;
-  /** Where the client says that the body begins and ends (both included). Elsewhere: `range-not-satisfiable`. Absent: at the end. */
+  /**
+   * The client's range for the body (both ends included). Another place than the end is `range-not-satisfiable`.
+   * Absent: at the end.
+   */
   readonly range?: ByteRange | undefined;
   /**
    * To complete: what is made of the bytes, those of this request's body included. To open: a `link` that is tried first;

@@ -13,12 +13,12 @@ export class RecentBytes {
     return this.#size;
   }
 
-  /** Where the oldest ones stand in the body. `undefined`: there are none. */
+  /** The offset of the oldest ones in the body. `undefined`: there are none. */
   get start(): number | undefined {
     return this.#chunks[0]?.start;
   }
 
-  /** Where the oldest chunk ends in the body. */
+  /** The end of the oldest chunk in the body. */
   get oldestEnd(): number {
     const [oldest] = this.#chunks;
     return oldest === undefined ? Infinity : oldest.start + oldest.bytes.length;

@@ -22,7 +22,10 @@ export interface SharedStorageOptions {
   readonly entries: EntryIndex;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Where bytes on their way are kept, best on the file system of the blobs. Processes may share it: each has a folder of its own. */
+  /**
+   * The folder for bytes in transit, best on the file system of the blobs. Processes may share it: each has a folder of
+   * its own.
+   */
   readonly spoolPath: string;
   /** The bound on all spools together, and on all unfinished uploads together, in bytes. */
   readonly maxSpoolBytes: number;

@@ -27,7 +27,7 @@ export interface SessionPart {
   readonly body: AsyncIterable<Buffer>;
   /** How many bytes the client announced; absent: it did not say. */
   readonly length?: number | undefined;
-  /** Where the client says that they begin and end. Absent: at the end. */
+  /** The client's range for them. Absent: at the end. */
   readonly range?: ByteRange | undefined;
   /** The most bytes of the whole session. */
   readonly maxBytes: number;

@@ -21,7 +21,7 @@ export class UpstreamExchange {
   readonly #services: EngineServices;
   readonly #trustedHosts: readonly string[];
   readonly #authorizations: ReadonlyMap<string, string>;
-  /** Where the trusted hosts, and those that they led to, were when they last answered. */
+  /** The zones of trusted hosts, and of those that they led to, when they last answered. */
   readonly #zones = new Lru<AddressZone>(MAX_ZONES);
   readonly #tokens: UpstreamTokens;
 

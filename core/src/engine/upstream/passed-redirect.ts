@@ -21,7 +21,7 @@ export class PassedRedirect extends EntrepotError {
 }
 
 /**
- * Where a redirect from `from` to `to` leads below the upstream at `base`, if clients are told of it.
+ * The target of a redirect from `from` to `to` below the upstream at `base`, if it is passed on to clients.
  * @returns encoded, with its query
  */
 export function passedTarget(

@@ -47,7 +47,7 @@ export interface UpstreamReply extends TransportReply {
   readonly finalUrl: URL;
 }
 
-/** Where `resource` is asked for. */
+/** The place of `resource` at its upstreams. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {
   const { upstreamPath, upstreamScope, upstreamOrder, redirects, tokenScope } = resource;
   return { path: upstreamPath, scope: upstreamScope, order: upstreamOrder, redirects, tokenScope };

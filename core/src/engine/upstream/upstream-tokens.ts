@@ -34,7 +34,7 @@ export interface GuardedPlace {
 export interface Refusal {
   /** The `WWW-Authenticate` of its 401. */
   readonly challenges: string;
-  /** Where the upstream is: its realm may be there, too. */
+  /** The zone of the upstream. Its realm may be in the same one. */
   readonly zone: AddressZone | undefined;
   /** The `Authorization` that it was given. */
   readonly refused: string | undefined;
@@ -121,7 +121,7 @@ export class UpstreamTokens {
     return credentials;
   }
 
-  /** Where the token for `place` is asked for. The challenge's own scope is not used: it can be a placeholder. */
+  /** The URL that issues the token for `place`. The challenge's own scope is not used: it can be a placeholder. */
   #realmOf({ url: upstream, scope }: GuardedPlace, parameters: ReadonlyMap<string, string>): URL {
     const url = requireTrustedRealm(parameters.get('realm') as string, upstream, this.#context.trustedRealms);
     const service = parameters.get('service');
