@@ -74,7 +74,7 @@ export interface HostRepository {
   readonly upstreams: readonly {
     readonly url: string;
     readonly scope?: string | undefined;
-    /** Where it comes from, for people. */
+    /** Its source, for people. */
     readonly source: string;
   }[];
 }
@@ -96,7 +96,7 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** How a person goes on with a server that has started. */
+/** The next steps for the user of a server that has started. */
 export interface Guide {
   /** The start page. Absent: a repository has its place. */
   readonly page: string | undefined;

@@ -10,7 +10,7 @@ const BATCH = 32 * 1024;
 /** The longest that a line waits for others, in milliseconds. */
 const LONGEST_WAIT = 100;
 
-/** How lines look: JSON for programs, text for people, or whichever standard output calls for. */
+/** The format of lines: JSON for programs, text for people, or by the kind of standard output. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
 /** The logger of the process, on standard output. */

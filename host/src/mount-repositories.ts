@@ -15,7 +15,7 @@ export interface Served {
   readonly scope: Scope;
 }
 
-/** Where the repositories of one listener are found. Their scopes must be able to make engines. */
+/** Mounts the repositories of one listener. Their scopes must be able to make engines. */
 export function mountRepositories(
   served: readonly Served[],
   serverUrl: string | undefined,
@@ -88,7 +88,7 @@ function isExclusive({ mount, sharedMounts }: RepositoryPlan): boolean {
   return sharedMounts.includes(mount);
 }
 
-/** Where the clients of its ecosystem look for it. */
+/** The mount for the clients of its ecosystem. */
 function usualMount(plan: RepositoryPlan): string {
   const [shared] = plan.sharedMounts;
   return shared === undefined || isExclusive(plan) ? plan.mount : `${shared}/${plan.name}`;

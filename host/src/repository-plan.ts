@@ -32,7 +32,7 @@ export interface PlannedUpstream {
   readonly fallback?: 'not-found' | 'any-error' | undefined;
   /** A secret. */
   readonly authorization?: string | undefined;
-  /** Where it comes from, for people. */
+  /** Its source, for people. */
   readonly source: string;
 }
 
@@ -48,7 +48,7 @@ export interface RepositoryPlan {
    * with its whole path.
    */
   readonly sharedMounts: readonly string[];
-  /** Where it has a listener apart from the server's. */
+  /** Its own listener. Absent: the server's. */
   readonly listen: ListenAddress | undefined;
   /** HTTPS on its listener. Absent: plain HTTP. */
   readonly tls: TlsConfig | undefined;

@@ -6,7 +6,7 @@ import type { Config } from '../config/index.js';
 const SECRET_BYTES = 32;
 const SECRET = /^[0-9a-f]{64}$/;
 
-/** Where the secret `name` of a server is: beside its database, else its blobs. */
+/** The file of the secret `name` of a server: beside its database, else its blobs. */
 export function secretFileOf({ metadata, storage }: Pick<Config, 'metadata' | 'storage'>, name: string): string {
   return path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : storage.path), name);
 }

@@ -8,7 +8,7 @@ import type { Finding } from './doctor.js';
 const LITTLE_SPACE = 5 * 2 ** 30;
 const NO_SPACE = 256 * 2 ** 20;
 
-/** How a database file of SQLite begins (sqlite.org/fileformat.html §1.3). */
+/** The first bytes of an SQLite database (sqlite.org/fileformat.html §1.3). */
 const SQLITE_MAGIC = 'SQLite format 3\0';
 
 /** Whether a folder can be written to, and how much space there is. Leaves nothing behind. */

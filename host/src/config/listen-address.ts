@@ -1,4 +1,4 @@
-/** Where a listener waits for connections. */
+/** The address of a listener. */
 export interface ListenAddress {
   /** A host name or an address without brackets. Absent: every address of the machine. */
   readonly host?: string | undefined;

@@ -18,7 +18,6 @@ const DEFAULT_FILE = 'entrepot.yaml';
 /** A file that is larger is no configuration. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** Where the configuration is looked for. */
 export interface LoadConfigOptions {
   /** The file. Absent: `ENTREPOT_CONFIG`, else `entrepot.yaml` in `cwd` if there is one, else the built-in default. */
   readonly file?: string | undefined;

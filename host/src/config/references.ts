@@ -7,7 +7,7 @@ const MAX_FILE_BYTES = 1024 * 1024;
 
 const REFERENCE = /\$\$\{|\$\{(?<scheme>[a-z]+):(?<name>[^}]*)\}|\$\{/g;
 
-/** Where references are looked up. */
+/** The sources of references. */
 export interface ReferenceSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder from which relative files are resolved. */

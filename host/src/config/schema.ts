@@ -506,7 +506,6 @@ const webhookSchema = z.strictObject({
     .describe('Whether its address may be one of this machine or of a private network.'),
 });
 
-/** Where events are posted to. */
 export type WebhookConfig = z.output<typeof webhookSchema>;
 
 const policySchema = z
@@ -539,7 +538,7 @@ const policySchema = z
     error: 'expected either file, or defaults and rules here',
   });
 
-/** Where the policy is, and what is kept of what it did. */
+/** The policy, its webhooks, and the retention of its records. */
 export type PolicyConfig = z.output<typeof policySchema>;
 
 const scannerKeys = {
@@ -790,7 +789,7 @@ export type RepositoryConfig = z.output<typeof repositorySchema>;
 /** Freshness settings of one class of resources. */
 export type FreshnessConfig = z.output<typeof freshnessSchema>;
 
-/** How the upstreams of a repository are reached. */
+/** Settings of connections to the upstreams of a repository. */
 export type TransportConfig = z.output<typeof transportSchema>;
 
 /** The transport of connections that the configuration has no settings for. */

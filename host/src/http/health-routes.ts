@@ -20,7 +20,7 @@ export interface HealthOptions {
   readonly logger: Logger;
 }
 
-/** Where probes ask. */
+/** Paths of probes. */
 export const PROBES: readonly string[] = ['/-/livez', '/-/readyz'];
 
 /** Probes come often and from many sides; storage is asked once in this time, in milliseconds. */

@@ -83,7 +83,7 @@ export class Listener {
     return this.url;
   }
 
-  /** Where clients on this machine find it. */
+  /** The URL for clients on this machine. */
   get url(): string {
     const { host, tls } = this.#options;
     const shown = host ?? 'localhost';

@@ -2,14 +2,13 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type Router from '@koa/router';
 import { EntrepotError } from '@entrepot/core';
 
-/** Where the numbers come from. */
+/** The source of the metrics. */
 export interface MetricsSource {
   /** The media type of `render`. */
   readonly contentType: string;
   render(): Promise<string>;
 }
 
-/** Where the numbers are shown, and to whom. */
 export interface MetricsRouteOptions {
   readonly path: string;
   /** Absent: everybody may read them. */

@@ -6,7 +6,7 @@ import type { TokenEndpoint } from '../access/token-endpoint.js';
 import { readBody } from './read-body.js';
 import { sendJson } from './send-json.js';
 
-/** Where clients of container images get tokens; the challenges of their repositories name it. */
+/** The token endpoint for clients of container images, which the challenges of their repositories name. */
 export const TOKEN_PATH = '/-/token';
 
 const MAX_FORM_BYTES = 64 * 1024;

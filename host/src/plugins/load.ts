@@ -27,7 +27,7 @@ export interface LoadPluginsOptions {
   readonly plugins: readonly string[];
   /** Packages of scanners, besides those among `plugins`. */
   readonly scanners?: readonly string[] | undefined;
-  /** Where names and paths are looked for first: the folder of the configuration file. */
+  /** The folder from which names and paths are resolved first: that of the configuration file. */
   readonly folder: string;
   /** How long one plugin may take to be imported, in milliseconds. */
   readonly importTimeout?: number | undefined;

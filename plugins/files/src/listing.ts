@@ -9,7 +9,6 @@ interface Line {
   readonly entry?: Entry;
 }
 
-/** How a listing is printed. */
 export type ListingFormat = 'html' | 'json';
 
 /**

@@ -5,7 +5,7 @@ export type Policy = FreshnessRule['policy'] | 'deny';
 
 /** One rule, however it was written. */
 export interface Rule {
-  /** How the operator finds it: `rules[2] "downloads/*.zip"`. */
+  /** Its name for the operator: `rules[2] "downloads/*.zip"`. */
   readonly label: string;
   /** Whether it is for a decoded path. Absent: for every path. */
   readonly matches?: ((path: string) => boolean) | undefined;

@@ -10,7 +10,7 @@ import {
 } from '@entrepot/core';
 import type Config from '@npmcli/config';
 
-/** Where npm's configuration is looked for. */
+/** The sources of npm's configuration. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** npm reads the `.npmrc` of the project that this directory is in. */

@@ -430,7 +430,7 @@ function tarballUrl(tarball: unknown): URL | undefined {
   return url.protocol === 'https:' || url.protocol === 'http:' ? url : undefined;
 }
 
-/** Where the tarball is, unless it is where `path` says below an upstream of this repository. */
+/** The location of the tarball, unless it is at `path` below an upstream of this repository. */
 function locate(tarball: URL, path: string, upstreams: readonly Upstream[]): string | undefined {
   const url = new URL(tarball);
   // Packuments from before 2014 say http: where the registry has long been on https:.

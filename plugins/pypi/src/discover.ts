@@ -4,12 +4,12 @@ import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
 import { readUvIndexes } from './uv-settings.js';
 
-/** Where the settings of clients are looked for. */
+/** The sources of clients' settings. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly home: string | undefined;
   readonly platform: NodeJS.Platform;
-  /** Where settings for the whole machine are: `/`. */
+  /** The root of settings for the whole machine: `/`. */
   readonly root: string;
 }
 
@@ -17,7 +17,7 @@ export interface Surroundings {
 export interface FoundIndex {
   /** As it is written, with credentials if it has any. */
   readonly url: string;
-  /** Where that is, for people. */
+  /** Its source, for people. */
   readonly source: string;
 }
 

@@ -1,7 +1,7 @@
 import { EntrepotError, type RepositoryFacts, type Upstream } from '@entrepot/core';
 import { encodeSegment } from './keys.js';
 
-/** Where things are below the upstreams of one scope. */
+/** Paths below the upstreams of one scope. */
 export interface Layout {
   /** The path of project pages, with a slash at its end unless it is empty. */
   readonly simple: string;

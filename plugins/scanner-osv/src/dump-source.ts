@@ -27,7 +27,7 @@ export interface KnownState {
   modified(id: string): string | undefined;
 }
 
-/** Where dumps come from. */
+/** A source of dumps. */
 export interface DumpSource {
   /**
    * Downloads the changes as files.

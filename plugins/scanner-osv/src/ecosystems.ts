@@ -111,7 +111,7 @@ export function normalVersion(ecosystem: string, version: string): string {
   }
 }
 
-/** Where advisories on `coordinates` stand, among the ecosystems of one database. */
+/** The package of advisories on `coordinates` in one database. */
 export interface OsvPackage {
   readonly ecosystem: string;
   /** As `normalName` gives it. */

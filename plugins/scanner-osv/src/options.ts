@@ -19,7 +19,7 @@ const ecosystem = z.string().refine((name) => !name.includes(':') && purlType(na
 export const osvOptions = z
   .strictObject({
     /**
-     * Where dumps come from, for a database on this machine: the URL of the public dumps or of a mirror (`<ECOSYSTEM>/all.zip`,
+     * The source of dumps for a local database: the URL of the public dumps or of a mirror (`<ECOSYSTEM>/all.zip`,
      * `<ECOSYSTEM>/modified_id.csv`), or a folder.
      */
     from: z.string().min(1).optional(),

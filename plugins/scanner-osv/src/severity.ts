@@ -2,7 +2,7 @@ import calculator from 'ae-cvss-calculator';
 import type { Severity } from '@entrepot/core';
 import type { OsvSeverity } from './osv-record.js';
 
-/** How bad something is: a level, and the CVSS base score where there is one. */
+/** A severity: a level, and the CVSS base score where there is one. */
 export interface Rating {
   readonly severity: Severity;
   readonly cvss?: number | undefined;

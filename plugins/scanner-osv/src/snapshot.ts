@@ -135,7 +135,7 @@ export class Snapshot {
     return this.#table.copy(this.#table.capacity);
   }
 
-  /** Where the value of `key` stands; `undefined` when there is none. */
+  /** The place of the value of `key`; `undefined` when there is none. */
   placeOf(key: string): number | undefined {
     const slot = this.#find(key)?.slot;
     return slot === undefined ? undefined : this.#table.places[slot];

@@ -50,7 +50,6 @@ const UNSYNCABLE = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EPERM'
  */
 export type Durability = 'strict' | 'relaxed';
 
-/** Where blobs are kept, and how. */
 export interface FilesystemBlobStoreOptions {
   /** The folder of the store. It is made when it does not exist. */
   readonly path: string;

@@ -50,7 +50,7 @@ export async function readKeptVersions(
   }));
 }
 
-/** How what is kept of a version spells it. */
+/** The spellings of a version among the stored ones. */
 async function keptSpellings(
   database: Kysely<Schema>,
   { ecosystem, name, version }: { readonly ecosystem: string; readonly name: string; readonly version: string },

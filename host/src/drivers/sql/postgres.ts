@@ -5,7 +5,6 @@ import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
 import { DEADLINES } from './stored.js';
 
-/** Where the database is. */
 export interface PostgresOptions {
   /** `postgres://user:password@host/database`; as libpq has it, `PG…` variables complete it. A secret. */
   readonly url: string;

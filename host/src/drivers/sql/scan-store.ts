@@ -439,7 +439,7 @@ export class SqlScanStore {
     }
   }
 
-  /** Where the bytes of a target are kept under its name, and as what. */
+  /** The entries that store the bytes of a target under its name. */
   async placesOf({
     coordinates: { ecosystem, name },
     digest,

@@ -20,7 +20,6 @@ const WHAT_TO_DO =
 /** The log shrinks to this after a checkpoint, in bytes. */
 const LOG_LIMIT = 16 * 1024 * 1024;
 
-/** Where the database is, and what a commit that has returned survives. */
 export interface SqliteOptions {
   /** Its folder is made when it does not exist. */
   readonly path: string;

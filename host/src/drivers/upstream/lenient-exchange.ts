@@ -6,7 +6,6 @@ import type { TransportRequest } from '@entrepot/core';
 import { request as requestHttp } from '../../node-http.js';
 import { failureCode } from './upstream-error.js';
 
-/** How a request to a server of loose HTTP leaves the machine. */
 export interface LenientOptions {
   readonly lookup: LookupFunction;
   readonly secureContext?: SecureContext | undefined;

@@ -27,7 +27,6 @@ interface Reply {
   readonly body: Readable;
 }
 
-/** How requests leave the machine. */
 export interface UndiciTransportOptions {
   /**
    * The URL of an HTTP proxy, which may hold its user and password, or which one each URL is reached through. Names are
@@ -49,7 +48,7 @@ export class UndiciTransport implements Transport {
   readonly #timeouts: UndiciTransportOptions['timeouts'];
   /** Each zone has connections of its own, and makes none to another one: so a reply is known to be from its zone. */
   readonly #dispatchers: Readonly<Record<AddressZone, Dispatcher>>;
-  /** Where names were found last: only where to look first. */
+  /** The last zones of host names, which are tried first. */
   readonly #lastZones = new Map<string, AddressZone>();
   readonly #proxyFor: ProxyFor;
   /** By the URL of the proxy. */
