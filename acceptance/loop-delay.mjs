@@ -39,7 +39,10 @@ export function noteLate(text) {
   if (late.length > MOST) late.shift();
 }
 
-/** What was told since then. @param {number} since as `performance.now()` says it @returns {readonly string[]} */
+/**
+ * Lists the lines since an instant.
+ * @param {number} since as `performance.now()` says it @returns {readonly string[]}
+ */
 export function lateSince(since) {
   return late.filter(({ at }) => at >= since).map(({ text }) => text);
 }

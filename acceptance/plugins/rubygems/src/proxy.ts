@@ -10,7 +10,7 @@ const MOST = 128 * 1024 * 1024;
 /** Stands where the sum of a list is not known: no list has it, so that clients ask for the list again. */
 const NO_SUM = '0'.repeat(32);
 
-/** What is known of a version in the list of all: not its date, so that rules on age do not refuse it there. */
+/** The description of versions in the list of all gems. It has an old date, since rules on age do not apply there. */
 const ANY_AGE: ArtifactDescription = { integrity: [], publishedAt: 0 };
 
 type Index = Awaited<ReturnType<typeof parseIndex>>;
