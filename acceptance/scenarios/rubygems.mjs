@@ -17,7 +17,7 @@ const PLUGIN = fileURLToPath(new URL('../plugins/rubygems', import.meta.url));
 const OLD = '2026-01-02T03:04:05Z';
 const POLICY = {
   rules: [
-    { id: 'denied-by-name', match: { purl: ['pkg:gem/demo@1.1.0'] }, action: 'deny' },
+    { id: 'denied-by-name', match: { purl: ['pkg:gem/demo'], versions: ['>1.1.0.rc1 <1.2'] }, action: 'deny' },
     { id: 'vulnerable', when: { vuln: { severity: '>=high' } }, action: 'deny' },
     { id: 'cooldown', match: { kinds: ['proxy'] }, when: { age: { lt: '7d' } }, action: 'deny' },
   ],

@@ -5,12 +5,13 @@ import {
   parsePythonVersion,
   pythonVersionIdentity,
 } from '../formats/versions/python-version.js';
+import { gemOrder } from '../formats/versions/segments.js';
 import { compareSemanticVersions, type SemanticVersion } from '../formats/versions/semantic-version.js';
 import { compileNamePattern } from '../formats/glob.js';
 import { type Matcher } from './patterns.js';
 
 /** Ecosystems whose versions are ordered by rules of their own that are not here. */
-const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 'maven', 'gem']);
+const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 'maven']);
 
 const COMPARATOR = /^(>=|<=|>|<|=)(.+)$/;
 const LONGEST_VERSION = 200;
@@ -36,9 +37,10 @@ export function versionIdentity(ecosystem: string, version: string): string {
 
 /**
  * The order of two versions of an ecosystem: precedence of semantic versions (semver.org §11), for `pypi` that of PEP 440 without
- * local versions, both with any number of numbers. `undefined` when one of them is none.
+ * local versions, both with any number of numbers, for `gem` that of `Gem::Version`. `undefined` when one of them is none.
  */
 export function compareVersions(ecosystem: string, a: string, b: string): number | undefined {
+  if (ecosystem === 'gem') return compareGems(a, b);
   return ecosystem === 'pypi' ? comparePython(a, b) : compareSemantic(ecosystem, a, b);
 }
 
@@ -117,6 +119,12 @@ function comparePython(a: string, b: string): number | undefined {
   const [left, right] = [parsePythonVersion(a), parsePythonVersion(b)];
   if (left === undefined || right === undefined) return undefined;
   return comparePythonVersions({ ...left, local: undefined }, { ...right, local: undefined });
+}
+
+function compareGems(a: string, b: string): number | undefined {
+  const [left, right] = [gemOrder.parse(a), gemOrder.parse(b)];
+  if (left === undefined || right === undefined) return undefined;
+  return Math.sign(gemOrder.compare(left, right));
 }
 
 function compareSemantic(ecosystem: string, a: string, b: string): number | undefined {

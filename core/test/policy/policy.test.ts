@@ -204,6 +204,7 @@ describe('compareVersions', () => {
   it.each([
     ['npm', '1.0.0-alpha 1.0.0-alpha.1 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.1 1.10.0 2.0.0'],
     ['golang', 'v0.0.0-2023 v0.1.0 v1.0.0+incompatible v2.0.0'],
+    ['gem', '1.0.0.a 1.0.0.beta2 1.0.0.rc1 1.0.0 1.0.0.1 1.0.1.pre 1.0.1 1.10 2'],
     ['pypi', '1.0.dev1 1.0a1.dev2 1.0a1 1.0b2 1.0rc1 1.0 1.0.post1.dev1 1.0.post1 1.0.1 2!0.1'],
   ])('orders %s versions', (ecosystem, list) => {
     const versions = list.split(' ');
@@ -221,6 +222,7 @@ describe('compareVersions', () => {
 
   it.each([
     ['deb', '1.0', '1.0'],
+    ['gem', '1.0', '1.0~1'],
     ['npm', 'latest', '1.0.0'],
     ['npm', '1.0.0', '1.0.0rc1'],
     ['pypi', '1.0', '1.0-final-2'],

@@ -6,9 +6,12 @@ import { request } from './fixtures.js';
 const NOW = Date.UTC(2026, 0, 1);
 
 describe('compareVersions', () => {
-  it.each(['pypi', 'npm', 'golang', 'composer'])('ends for letters and a sign behind them, in %s', (ecosystem) => {
-    expect(compareVersions(ecosystem, `1.0${'a'.repeat(60)}~`, '1.0')).toBeUndefined();
-  });
+  it.each(['pypi', 'npm', 'golang', 'composer', 'gem'])(
+    'ends for letters and a sign behind them, in %s',
+    (ecosystem) => {
+      expect(compareVersions(ecosystem, `1.0${'a'.repeat(60)}~`, '1.0')).toBeUndefined();
+    },
+  );
 
   it('takes local versions of Python for what they are built from', () => {
     expect(compareVersions('pypi', '1.0+cu118', '1.0')).toBe(0);
