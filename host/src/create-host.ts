@@ -51,7 +51,7 @@ import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { keepFoundUpstreams, type FoundUpstreams } from './found-upstreams.js';
-import { createLogger } from './logger.js';
+import { createLogger } from './log/logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, urlAt, type Served } from './mount-repositories.js';
 import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
 import { blameForEnd } from './plugins/blame.js';
@@ -60,7 +60,7 @@ import { Inquiry } from './policy/inquiry.js';
 import { watchGovernance } from './policy/governance-metrics.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
 import { planRepositories, type RepositoryPlan } from './repository-plan.js';
-import { planScanners, scannerPackages } from './scanning/open-scanners.js';
+import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
 import type { FetchPart } from './scanning/scan-worker.js';
 
 /** A repository as a host serves it. Holds no secret. */

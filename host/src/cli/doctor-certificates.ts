@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { LoadedConfig, TlsConfig } from '../config/index.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 const DAY = 86_400_000;
 /** A certificate that ends sooner is worth a warning: those of ACME are renewed a month before. */

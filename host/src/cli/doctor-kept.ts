@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { lostIndexAdvice } from '../drivers/lost-index.js';
 import { damageOf } from '../drivers/sql/sqlite.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 /**
  * Whether the database knows what is kept, and is whole. Says nothing where there is neither.

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { access, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { printSize } from '@entrepot/core/formats';
-import { CONNECT_TIMEOUT, nameOf } from '../drivers/sql/postgres.js';
-import type { Finding } from './doctor.js';
+import { nameOf, postgresVersion } from '../drivers/sql/postgres.js';
+import type { Finding } from './finding.js';
 
 const LITTLE_SPACE = 5 * 2 ** 30;
 const NO_SPACE = 256 * 2 ** 20;
@@ -53,16 +53,10 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
 /** Whether a server of PostgreSQL answers, and lets this user in. Changes nothing in it. */
 export async function checkPostgres(check: string, url: string): Promise<Finding> {
   const where = nameOf(url);
-  const { default: pg } = await import('pg');
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT });
   try {
-    await client.connect();
-    const { rows } = await client.query<{ server_version: string }>('show server_version');
-    return { status: 'ok', check, detail: `${where}, PostgreSQL ${rows[0]?.server_version}` };
+    return { status: 'ok', check, detail: `${where}, PostgreSQL ${await postgresVersion(url)}` };
   } catch (error) {
     return fail(check, `${where}: ${(error as Error).message || codeOf(error)}`);
-  } finally {
-    await client.end().catch(() => {});
   }
 }
 

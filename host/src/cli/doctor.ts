@@ -6,15 +6,8 @@ import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
 import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
+import type { Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';
-
-/** The result of one check. */
-export interface Finding {
-  readonly status: 'ok' | 'warn' | 'fail';
-  readonly check: string;
-  /** The finding, and what to do about it. Holds no secret. */
-  readonly detail: string;
-}
 
 /** Checks everything that the server needs, and prints what it found. Fails when one check does. */
 export async function doctor(

@@ -15,8 +15,9 @@ import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
-import { openScanners, type ScannerPlan } from '../scanning/open-scanners.js';
+import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
+import { openScanners } from './open-scanners.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,

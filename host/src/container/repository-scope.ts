@@ -3,7 +3,7 @@ import { createRepository, type EngineServices, type RepositoryDefinition } from
 import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
-import { withFields } from '../logger.js';
+import { withFields } from '../log/logger.js';
 import type { Governance } from '../policy/governance.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';

@@ -5,11 +5,10 @@ import {
   type RepositoryEngine,
   type SharedStorage,
 } from '@entrepot/core/engine';
-import type { Kysely } from 'kysely';
 import type { Administration } from '../access/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
-import type { Schema } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/schema.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
 
@@ -18,7 +17,7 @@ import type { PolicyInForce } from '../policy/policy-in-force.js';
 /** The logger of the process; that of a repository is LOGGER. */
 export const ROOT_LOGGER = createToken<Logger, 'root'>('host-logger', 'root');
 export const METRICS = createToken<PrometheusMetrics, 'root'>('host-metrics', 'root');
-export const DATABASE = createToken<Kysely<Schema>, 'root'>('host-database', 'root');
+export const DATABASE = createToken<SqlDatabase, 'root'>('host-database', 'root');
 export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'root');
 /** Receives the events of the engines, for metrics and the journal of policy. */
 export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');

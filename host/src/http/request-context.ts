@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { LogFields, Logger } from '@entrepot/core';
 import type { Middleware } from 'koa';
+import { REQUEST } from '../log/text-log.js';
 import {
   attachExchange,
   Exchange,
@@ -11,9 +12,6 @@ import {
   type ExchangeWatch,
 } from './exchange.js';
 import type { TrustedProxies } from './trusted-proxies.js';
-
-/** The message of the access log. */
-export const REQUEST = 'request';
 
 const SANE_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
 

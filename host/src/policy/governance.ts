@@ -1,5 +1,4 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
-import type { Kysely } from 'kysely';
 import type { Config } from '../config/schema.js';
 import { readChanges } from '../drivers/sql/changes.js';
 import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
@@ -8,9 +7,8 @@ import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
 import { SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
 import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 import { SqlScanStore } from '../drivers/sql/scan-store.js';
-import type { Schema } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/schema.js';
 import { JobScanDesk } from '../scanning/job-scan-desk.js';
-import { policyScanners } from '../scanning/open-scanners.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
 import { ScanWorker, type FetchPart, type HostScanner } from '../scanning/scan-worker.js';
 import { FirstSeen } from './first-seen.js';
@@ -24,7 +22,7 @@ export interface GovernanceOptions {
   readonly config: Pick<Config, 'policy'>;
   readonly repositories: RepositoryPolicies;
   readonly scanners: readonly HostScanner[];
-  readonly database: Kysely<Schema>;
+  readonly database: SqlDatabase;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -76,7 +74,7 @@ export class Governance {
     this.policy = new PolicyInForce({
       config: config.policy,
       repositories,
-      scanners: policyScanners(scanners),
+      scanners: scanners.map(({ id, scanner }) => ({ id, scanner })),
       decisions: this.#standing,
       firstSeen: this.firstSeen,
       clock,

@@ -18,13 +18,12 @@ import {
   type RepositoryEngine,
   type RuleOutcome,
 } from '@entrepot/core/engine';
-import type { Kysely } from 'kysely';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
 import type { Download } from '../drivers/sql/download-history.js';
 import { readKeptVersions, type KeptVersion } from '../drivers/sql/kept-versions.js';
 import type { Quarantined } from '../drivers/sql/quarantine-store.js';
 import type { KeptArtifact, KeptReport } from '../drivers/sql/scan-store.js';
-import type { Schema } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/schema.js';
 import type { Governance } from './governance.js';
 
 /** A repository of the server. */
@@ -118,16 +117,11 @@ const MAX_IMPACT = 10_000;
 /** Answers questions on what policy does, did and would do. */
 export class Inquiry {
   readonly #governance: Governance;
-  readonly #database: Kysely<Schema>;
+  readonly #database: SqlDatabase;
   readonly #repositories: readonly AskedRepository[];
   readonly #clock: Clock;
 
-  constructor(
-    governance: Governance,
-    database: Kysely<Schema>,
-    repositories: readonly AskedRepository[],
-    clock: Clock,
-  ) {
+  constructor(governance: Governance, database: SqlDatabase, repositories: readonly AskedRepository[], clock: Clock) {
     this.#governance = governance;
     this.#database = database;
     this.#repositories = repositories;

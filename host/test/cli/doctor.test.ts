@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Finding } from '../../src/cli/doctor.js';
+import type { Finding } from '../../src/cli/finding.js';
 import { checkKept } from '../../src/cli/doctor-kept.js';
 import { checkDatabase, checkFolder } from '../../src/cli/doctor-storage.js';
 import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';

@@ -13,7 +13,7 @@ export interface PostgresOptions {
 }
 
 /** How long a caller waits for a connection, in milliseconds. */
-export const CONNECT_TIMEOUT = 10_000;
+const CONNECT_TIMEOUT = 10_000;
 /** Names this program in `pg_stat_activity`. */
 const NAME = 'entrepot';
 
@@ -51,6 +51,19 @@ export async function openPostgres({ url, maxConnections, logger }: PostgresOpti
     throw error;
   }
   return database;
+}
+
+/** Asks the server for its version. Changes nothing in the database. */
+export async function postgresVersion(url: string): Promise<string | undefined> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ server_version: string }>('show server_version');
+    return rows[0]?.server_version;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 /** The URL without what is secret in it. */

@@ -1,3 +1,8 @@
+import type { Kysely } from 'kysely';
+
+/** The database, opened and up to date. */
+export type SqlDatabase = Kysely<Schema>;
+
 /** One row an entry. Times are milliseconds since the epoch, structures are JSON text, absence is NULL. */
 export interface EntryTable {
   repository: string;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { textLine, textLogger } from '../src/text-log.js';
+import { textLine, textLogger } from '../../src/log/text-log.js';
 
 const NOON = new Date(2026, 10, 28, 12, 5, 9);
 

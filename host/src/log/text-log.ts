@@ -1,7 +1,11 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { LogFields, Logger } from '@entrepot/core';
-import { REQUEST } from './http/request-context.js';
-import type { LogLevel } from './logger.js';
+
+/** The message of the access log. */
+export const REQUEST = 'request';
+
+/** Which messages are written, the least important that is; `silent`: none. */
+export type LogLevel = Level | 'silent';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 

@@ -1,9 +1,6 @@
 import type { LogFields, Logger } from '@entrepot/core';
 import pino from 'pino';
-import { textLogger } from './text-log.js';
-
-/** Which messages are written, the least important that is; `silent`: none. */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+import { textLogger, type LogLevel } from './text-log.js';
 
 /** Lines are written together once there are so many characters: a system call for each would cost more than a hit. */
 const BATCH = 32 * 1024;
