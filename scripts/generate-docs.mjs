@@ -2,7 +2,7 @@
 // Runs on what is built: `npm run build && node scripts/generate-docs.mjs`.
 import { writeFileSync } from 'node:fs';
 import { generatedFiles } from '../host/dist/config/generated-files.js';
-import { BUNDLED_PLUGINS } from '../host/dist/plugins/bundled.js';
+import { BUNDLED_PLUGINS } from '../host/dist/config/bundled.js';
 
 const plugins = [];
 for (const name of BUNDLED_PLUGINS) {

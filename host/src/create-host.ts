@@ -31,11 +31,11 @@ import {
   STORAGE,
   TOKENS,
 } from './container/tokens.js';
-import { AdminAccess } from './http/admin-access.js';
-import { adminRoutes } from './http/admin-routes.js';
+import { AdminAccess } from './admin/admin-access.js';
+import { adminRoutes } from './admin/admin-routes.js';
 import { createApp } from './http/app.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
-import { explainPage } from './http/explain-page.js';
+import { explainPage } from './admin/explain-page.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { isIndexLost, lostIndexAdvice } from './drivers/lost-index.js';
 import { Drain } from './http/drain.js';
@@ -44,22 +44,22 @@ import { healthRoutes, PROBES } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
 import { Listener } from './http/listener.js';
-import { readerGuard } from './http/reader-guard.js';
+import { readerGuard } from './admin/reader-guard.js';
 import { metricsRoute } from './http/metrics-route.js';
 import { accessLog } from './http/request-context.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
-import { keepFoundUpstreams, type FoundUpstreams } from './found-upstreams.js';
+import { keepFoundUpstreams, type FoundUpstreams } from './repositories/found-upstreams.js';
 import { createLogger } from './log/logger.js';
 import { mountRepositories, shownUrl, tokenRepositories, urlAt, type Served } from './mount-repositories.js';
-import { BUNDLED_PLUGINS, bundledType } from './plugins/bundled.js';
+import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { blameForEnd } from './plugins/blame.js';
 import { loadPlugins } from './plugins/load.js';
 import { Inquiry } from './policy/inquiry.js';
 import { watchGovernance } from './policy/governance-metrics.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
-import { planRepositories, type RepositoryPlan } from './repository-plan.js';
+import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';
 import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
 import type { FetchPart } from './scanning/scan-worker.js';
 

@@ -7,7 +7,7 @@ import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
 import type { MountedRepository } from './http/koa-adapter.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
-import type { RepositoryPlan } from './repository-plan.js';
+import type { RepositoryPlan } from './repositories/repository-plan.js';
 
 /** A repository whose protocol exists. */
 export interface Served {

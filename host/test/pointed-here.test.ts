@@ -6,9 +6,9 @@ import { asProtocolPlugin } from '@entrepot/core/engine';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { loadConfig } from '../src/config/index.js';
-import { keepFoundUpstreams } from '../src/found-upstreams.js';
-import { ownAddresses } from '../src/own-addresses.js';
-import { planRepositories } from '../src/repository-plan.js';
+import { keepFoundUpstreams } from '../src/repositories/found-upstreams.js';
+import { ownAddresses } from '../src/repositories/own-addresses.js';
+import { planRepositories } from '../src/repositories/repository-plan.js';
 
 const REAL = 'https://registry.example.com';
 const HERE = 'http://127.0.0.1:8080/zoo';

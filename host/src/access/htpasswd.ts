@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { EntrepotError, type Clock, type Logger } from '@entrepot/core';
-import { passwordHashProblem } from './password-hash.js';
+import { passwordHashProblem } from '../config/password-hash-form.js';
 
 /** How often the file is looked at, in milliseconds. */
 const LOOK_INTERVAL = 1_000;

@@ -1,17 +1,30 @@
 import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, type Transport } from '@entrepot/core';
+import type { EnginePlugin } from '@entrepot/core/engine';
 import {
   ConfigurationError,
   type AccessConfig,
   type ConfigurationProblem,
   type IssuerConfig,
+  type RepositoryConfig,
 } from '../config/index.js';
-import type { RepositoryPlan } from '../repository-plan.js';
 import { hashOf } from './check-password.js';
 import { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
 import { namePatterns } from './name-pattern.js';
 import { RepositoryAccess, type KnownUser } from './repository-access.js';
 import type { RepositoryTokens } from './repository-tokens.js';
+
+/** The facts of a repository that its access control needs. */
+export interface AccessPlan {
+  readonly name: string;
+  readonly kind: 'proxy' | 'hosted';
+  readonly loaded: { readonly plugin: Pick<EnginePlugin, 'accessNames' | 'claimTypes'> };
+  readonly mount: string;
+  readonly sharedMounts: readonly string[];
+  /** Whether uploads are accepted from this machine alone, since callers are not authenticated. */
+  readonly acceptsUploads: boolean;
+  readonly config: Pick<RepositoryConfig, 'access'>;
+}
 
 export interface AccessServices {
   readonly clock: Clock;
@@ -33,7 +46,7 @@ export async function openVerifier(config: IssuerConfig, clock: Clock, transport
  * Opens the access control of the repository of `plan`.
  * @throws ConfigurationError for files that cannot be used
  */
-export async function openAccess(plan: RepositoryPlan, services: AccessServices): Promise<Access> {
+export async function openAccess(plan: AccessPlan, services: AccessServices): Promise<Access> {
   const { name, kind, config, acceptsUploads, sharedMounts, mount } = plan;
   const { access } = config;
   // A proxy takes no uploads anyway, and says so itself.

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, scrypt } from 'node:crypto';
 import { Lru } from '@entrepot/core/formats';
+import { memoryOf, parseScrypt, type Cost } from '../config/password-hash-form.js';
 import { PasswordPool } from './password-pool.js';
 import type { PasswordTask, ScryptHash } from './password-worker.js';
 
@@ -7,12 +8,6 @@ import type { PasswordTask, ScryptHash } from './password-worker.js';
 const COST = { logN: 15, r: 8, p: 1 };
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
-/** A hash may ask for this much memory and no more, in bytes. */
-const MAX_MEMORY = 256 * 1024 * 1024;
-
-const BCRYPT = /^\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/;
-const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43,86})$/;
-
 /** Right passwords that are known again by a hash that is worth nothing outside of this process. */
 const MAX_KNOWN = 10_000;
 const KEY = randomBytes(32);
@@ -24,17 +19,6 @@ export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const key = await derive(password, salt, COST, KEY_BYTES);
   return `$scrypt$ln=${COST.logN},r=${COST.r},p=${COST.p}$${unpadded(salt)}$${unpadded(key)}`;
-}
-
-/** Why `hash` cannot be used, without quoting it; `undefined` when it can. */
-export function passwordHashProblem(hash: string): string | undefined {
-  const expected = 'expected a bcrypt hash ($2y$…, at most cost 15) or one of `entrepot password` ($scrypt$…)';
-  if (BCRYPT.test(hash)) return undefined;
-  const parsed = parseScrypt(hash);
-  if (parsed === undefined) return `${expected}, found ${kindOf(hash)}`;
-  return parsed.cost.logN < 1 || parsed.cost.r < 1 || parsed.cost.p < 1 || memoryOf(parsed.cost) > MAX_MEMORY
-    ? `${expected} that needs at most 256 MiB`
-    : undefined;
 }
 
 /**
@@ -56,24 +40,6 @@ function taskOf(password: string, hash: string): PasswordTask {
   return { password: password.normalize('NFC'), expected: { ...parsed, cost: optionsOf(parsed.cost) } };
 }
 
-interface Cost {
-  /** Of which 2 to the power is scrypt's N. */
-  readonly logN: number;
-  readonly r: number;
-  readonly p: number;
-}
-
-function parseScrypt(hash: string): { readonly cost: Cost; readonly salt: Buffer; readonly key: Buffer } | undefined {
-  const match = SCRYPT.exec(hash);
-  if (match === null) return undefined;
-  const [, logN, r, p, salt, key] = match as unknown as [string, string, string, string, string, string];
-  return {
-    cost: { logN: Number(logN), r: Number(r), p: Number(p) },
-    salt: Buffer.from(salt, 'base64'),
-    key: Buffer.from(key, 'base64'),
-  };
-}
-
 function derive(password: string, salt: Buffer, cost: Cost, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     scrypt(password.normalize('NFC'), salt, length, optionsOf(cost), (error, key) => {
@@ -89,18 +55,6 @@ function optionsOf(cost: Cost): ScryptHash['cost'] {
   return { N: 2 ** logN, r, p, maxmem: memoryOf(cost) + 1024 * 1024 };
 }
 
-function memoryOf({ logN, r, p }: Cost): number {
-  return 128 * r * (2 ** logN + p);
-}
-
 function unpadded(bytes: Buffer): string {
   return bytes.toString('base64').replaceAll('=', '');
-}
-
-function kindOf(hash: string): string {
-  if (hash.startsWith('$apr1$') || hash.startsWith('$1$')) return 'an MD5 hash';
-  if (hash.startsWith('{SHA}')) return 'a SHA-1 hash';
-  if (/^\$[56]\$/.test(hash)) return 'a SHA-2 crypt hash';
-  if (hash.startsWith('$2')) return 'a bcrypt hash that is malformed or too costly';
-  return 'something else';
 }

@@ -1,5 +1,5 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
-import { isAdministrationNamed } from '../access/administration.js';
+import { isAdministrationNamed } from '../admin/administration.js';
 import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
 import { ConfigurationError, loadConfig, type Config } from '../config/index.js';
 import type { CommandContext } from './context.js';

@@ -2,7 +2,7 @@ import { EntrepotError, printableUrl } from '@entrepot/core';
 import { printDuration } from '@entrepot/core/formats';
 import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
-import { ownAddresses } from '../own-addresses.js';
+import { ownAddresses } from '../repositories/own-addresses.js';
 import type { Finding } from './finding.js';
 
 const TIMEOUT = 10_000;

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { BUNDLED_PLUGINS, bundledType } from '../plugins/bundled.js';
+import { BUNDLED_PLUGINS, bundledType } from './bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 import { applyEnvironment } from './environment.js';
 import { expandReferences } from './references.js';

@@ -2,7 +2,7 @@ import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { passwordHashProblem } from '../access/password-hash.js';
+import { passwordHashProblem } from './password-hash-form.js';
 import { parseListenAddress } from './listen-address.js';
 import { duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 

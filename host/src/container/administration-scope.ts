@@ -1,5 +1,5 @@
 import { CLOCK, TRANSPORT } from '@entrepot/core';
-import { Administration } from '../access/administration.js';
+import { Administration } from '../admin/administration.js';
 import type { AdminConfig } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';

@@ -1,7 +1,7 @@
 import { CLOCK, systemClock, type Logger } from '@entrepot/core';
 import { createSharedStorage, type EngineObserver } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
-import { isAdministrationNamed } from '../access/administration.js';
+import { isAdministrationNamed } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import type { Config } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';

@@ -7,7 +7,7 @@ import { withFields } from '../log/logger.js';
 import type { Governance } from '../policy/governance.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
-import type { RepositoryPlan } from '../repository-plan.js';
+import type { RepositoryPlan } from '../repositories/repository-plan.js';
 import type { Scope } from './scope.js';
 import {
   ACCESS,

@@ -5,7 +5,7 @@ import {
   type RepositoryEngine,
   type SharedStorage,
 } from '@entrepot/core/engine';
-import type { Administration } from '../access/administration.js';
+import type { Administration } from '../admin/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { SqlDatabase } from '../drivers/sql/schema.js';

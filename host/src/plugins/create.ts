@@ -1,6 +1,12 @@
-import { EntrepotError, type Logger, type RepositoryFacts, type Scanner, type ScannerPlugin } from '@entrepot/core';
+import {
+  EntrepotError,
+  type Logger,
+  type RepositoryFacts,
+  type Scanner,
+  type ScannerPlugin,
+  type Token,
+} from '@entrepot/core';
 import { type EngineProtocol, type EnginePlugin } from '@entrepot/core/engine';
-import type { Scope } from '../container/scope.js';
 import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
@@ -9,10 +15,15 @@ const CREATE_TIMEOUT = 10_000;
 /** Time until a warning that `create` has not returned; milliseconds. */
 const PATIENCE = 2_000;
 
+/** Looks services up by their tokens. */
+export interface ServiceLookup {
+  get<T>(token: Token<T>): T;
+}
+
 export interface CreateProtocolOptions {
   readonly plugin: EnginePlugin;
   /** The repository's scope: only the services that the plugin named are taken from it. */
-  readonly scope: Scope;
+  readonly scope: ServiceLookup;
   /** As the plugin's schema returned them. */
   readonly options: unknown;
   readonly repository: RepositoryFacts;
@@ -51,7 +62,7 @@ export async function createProtocol({
 /** Makes a plugin's scanner, or says why it could not. */
 export async function createScanner(
   plugin: ScannerPlugin,
-  scope: Scope,
+  scope: ServiceLookup,
   options: unknown,
   { timeout = CREATE_TIMEOUT, logger }: Pick<CreateProtocolOptions, 'timeout' | 'logger'> = {},
 ): Promise<CreateResult<Scanner>> {
@@ -60,7 +71,7 @@ export async function createScanner(
   return create('scanner', checkScanner, { timeout, waiting }, async () => plugin.create({ services, options }));
 }
 
-function servicesOf({ inject }: Pick<EnginePlugin, 'inject'>, scope: Scope): Readonly<Record<string, unknown>> {
+function servicesOf({ inject }: Pick<EnginePlugin, 'inject'>, scope: ServiceLookup): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(inject).map(([name, token]) => [name, scope.get(token)]));
 }
 

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { ScannerPlugin } from '@entrepot/core';
 import { type EnginePlugin, asProtocolPlugin } from '@entrepot/core/engine';
-import { BUNDLED_PLUGINS } from './bundled.js';
+import { BUNDLED_PLUGINS } from '../config/bundled.js';
 import { checkPeer, checkPlugin } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';

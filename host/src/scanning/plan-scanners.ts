@@ -2,7 +2,7 @@ import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { didYouMean } from '../config/faults.js';
 import { parsePluginOptions } from '../config/plugin-options.js';
 import { COMMON_SCANNER_KEYS, type ScannerConfig } from '../config/schema.js';
-import { BUNDLED_SCANNERS } from '../plugins/bundled.js';
+import { BUNDLED_SCANNERS } from '../config/bundled.js';
 import type { LoadedScanner } from '../plugins/load.js';
 
 /** A scanner as it will be used: the configuration, checked by its plugin. */

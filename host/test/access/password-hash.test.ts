@@ -1,7 +1,8 @@
 import { hash } from 'bcryptjs';
 import { describe, expect, it } from 'vitest';
 import { PASSWORD_WORKERS } from '../../src/access/password-pool.js';
-import { hashPassword, passwordHashProblem, verifyPassword } from '../../src/access/password-hash.js';
+import { hashPassword, verifyPassword } from '../../src/access/password-hash.js';
+import { passwordHashProblem } from '../../src/config/password-hash-form.js';
 
 const SALT_AND_KEY = `${'A'.repeat(22)}$${'B'.repeat(43)}`;
 

@@ -8,7 +8,7 @@ import { generatedFiles } from '../../src/config/generated-files.js';
 import { childSchema, configJsonSchema, knownKeys, type JsonSchema } from '../../src/config/json-schema.js';
 import { expandReferences } from '../../src/config/references.js';
 import { validateConfig } from '../../src/config/validate.js';
-import { BUNDLED_PLUGINS } from '../../src/plugins/bundled.js';
+import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 

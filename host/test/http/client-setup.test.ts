@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BUNDLED_PLUGINS } from '../../src/plugins/bundled.js';
+import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
 import { loadPlugins } from '../../src/plugins/load.js';
 
 const { plugins } = await loadPlugins({ plugins: [], folder: import.meta.dirname });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BUNDLED_PLUGINS, BUNDLED_SCANNERS } from '../../src/plugins/bundled.js';
+import { BUNDLED_PLUGINS, BUNDLED_SCANNERS } from '../../src/config/bundled.js';
 import { loadPlugins } from '../../src/plugins/load.js';
 
 const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url));

@@ -1,6 +1,6 @@
 import { proxyVariables } from '../../config/proxy-variables.js';
 import type { TransportConfig } from '../../config/schema.js';
-import { LOOP_HEADER, loopHeader } from '../../http/loop.js';
+import { LOOP_HEADER, loopHeader } from './loop.js';
 import { UndiciTransport } from './undici.js';
 
 /** The transport that the configuration means; where it names no proxy, the variables of `env` do. */

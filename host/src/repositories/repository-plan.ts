@@ -19,10 +19,10 @@ import {
   type RepositoryConfig,
   type TlsConfig,
   type UpstreamAuth,
-} from './config/index.js';
-import { didYouMean } from './config/faults.js';
+} from '../config/index.js';
+import { didYouMean } from '../config/faults.js';
 import { Discovery, type FoundUpstreams } from './found-upstreams.js';
-import type { LoadedPlugin } from './plugins/load.js';
+import type { LoadedPlugin } from '../plugins/load.js';
 
 /** An upstream of a plan. */
 export interface PlannedUpstream {

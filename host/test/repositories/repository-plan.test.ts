@@ -2,9 +2,9 @@ import { defineProtocolPlugin, EntrepotError, type DiscoveredUpstream } from '@e
 import { type EnginePlugin } from '@entrepot/core/engine';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { loadConfig, repositoryConfig, type LoadedConfig } from '../src/config/index.js';
-import type { LoadedPlugin } from '../src/plugins/load.js';
-import { planRepositories } from '../src/repository-plan.js';
+import { loadConfig, repositoryConfig, type LoadedConfig } from '../../src/config/index.js';
+import type { LoadedPlugin } from '../../src/plugins/load.js';
+import { planRepositories } from '../../src/repositories/repository-plan.js';
 
 function plugin(id: string, more: Partial<EnginePlugin> = {}, bundled = false): LoadedPlugin {
   const made = defineProtocolPlugin({

@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from 'node:os';
 import ipaddr from 'ipaddr.js';
-import type { Config, ListenAddress } from './config/index.js';
+import type { Config, ListenAddress } from '../config/index.js';
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 

@@ -7,7 +7,7 @@ import { checkConfiguration } from '../../src/create-host.js';
 import { silentLogger } from '@entrepot/core';
 import { serve } from '../policy/support.js';
 import { TestProcess } from '../cli/test-context.js';
-import { basic, testFolder } from './server.js';
+import { basic, testFolder } from '../access/server.js';
 
 const API = '/-/api/v1';
 const PURL = 'pkg:npm/demo@2.0.0';

@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { DiscoveredUpstream, Logger } from '@entrepot/core';
 import type { EnginePlugin } from '@entrepot/core/engine';
-import { secretFileOf } from './access/secret-file.js';
-import type { Config } from './config/index.js';
+import { secretFileOf } from '../access/secret-file.js';
+import type { Config } from '../config/index.js';
 import { ownAddresses } from './own-addresses.js';
 
 /** Upstreams that the clients on this machine used before they were pointed here, by type of repository. No secrets. */

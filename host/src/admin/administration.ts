@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { EntrepotError, type Caller, type Clock, type Transport } from '@entrepot/core';
 import { ConfigurationError, type AdminConfig } from '../config/index.js';
-import { CallerMemo, type Checked } from './caller-memo.js';
-import { checkPassword, hashOf, parseAuthorization } from './check-password.js';
-import type { JwtVerifier } from './jwt-verifier.js';
-import { openVerifier } from './open-access.js';
-import { wordsOf } from './token-claims.js';
+import { CallerMemo, type Checked } from '../access/caller-memo.js';
+import { checkPassword, hashOf, parseAuthorization } from '../access/check-password.js';
+import type { JwtVerifier } from '../access/jwt-verifier.js';
+import { openVerifier } from '../access/open-access.js';
+import { wordsOf } from '../access/token-claims.js';
 
 /** An authenticated administrator. */
 export interface Administrator {

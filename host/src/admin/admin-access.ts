@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { asEntrepotError, EntrepotError, type Logger } from '@entrepot/core';
 import type { Context, Middleware } from 'koa';
-import type { Administration, Administrator } from '../access/administration.js';
-import type { SenderOf } from './sender.js';
+import type { Administration, Administrator } from './administration.js';
+import type { SenderOf } from '../http/sender.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 

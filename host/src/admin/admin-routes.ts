@@ -11,7 +11,7 @@ import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
 import type { AdminAccess } from './admin-access.js';
 import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
-import { readBody, readJson, readValue } from './read-body.js';
+import { readBody, readJson, readValue } from '../http/read-body.js';
 import { severityCounts } from './severity-counts.js';
 
 export interface AdminOptions {
