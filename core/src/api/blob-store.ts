@@ -30,6 +30,19 @@ export interface BlobSource {
   readonly bytes?: Uint8Array | undefined;
 }
 
+/** How a blob is opened. */
+export interface BlobOpenOptions {
+  readonly range?: ByteRange | undefined;
+  /** The expected size in bytes. */
+  readonly size?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a blob is put. */
+export interface BlobPutOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Immutable bytes by digest. No key comes from a client, so no path does. Absence is `undefined`; only failure throws
  * (`EntrepotError` of kind `storage`).
@@ -41,26 +54,14 @@ export interface BlobStore {
    * A blob that is deleted while it is being read is read to its end. The caller destroys the stream. An aborted
    * `signal` rejects, or fails the stream; it never ends it cleanly. With `size`: a blob of another size, as damage leaves it, is none.
    */
-  open(
-    digest: Digest,
-    options?: {
-      readonly range?: ByteRange | undefined;
-      readonly size?: number | undefined;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<Readable | undefined>;
+  open(digest: Digest, options?: BlobOpenOptions): Promise<Readable | undefined>;
   /**
    * Stores the bytes. Atomic: at any instant the blob is whole or absent, also after a crash. Idempotent, also when
    * several callers put one digest at once. Bytes that do not have `size` or `digest` are refused (`integrity`) and
    * leave nothing; where `source.path` or `source.bytes` is used, only the size is checked again. A blob that is there but damaged is
    * replaced. An aborted `signal` rejects.
    */
-  put(
-    digest: Digest,
-    size: number,
-    source: BlobSource,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<void>;
+  put(digest: Digest, size: number, source: BlobSource, options?: BlobPutOptions): Promise<void>;
   /** @returns whether there was one. */
   delete(digest: Digest): Promise<boolean>;
   /** Takes a damaged blob out of the store, and keeps its bytes for those who look into it. A driver that cannot do this leaves it out. */

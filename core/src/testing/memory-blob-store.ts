@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
-import type { BlobInfo, BlobSource, BlobStore, ByteRange } from '../api/blob-store.js';
+import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore } from '../api/blob-store.js';
 import type { Digest } from '../api/digest.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 
@@ -15,14 +15,7 @@ export class MemoryBlobStore implements BlobStore {
     return blob && { digest, size: blob.length };
   }
 
-  async open(
-    digest: Digest,
-    options: {
-      readonly range?: ByteRange | undefined;
-      readonly size?: number | undefined;
-      readonly signal?: AbortSignal | undefined;
-    } = {},
-  ): Promise<Readable | undefined> {
+  async open(digest: Digest, options: BlobOpenOptions = {}): Promise<Readable | undefined> {
     const blob = this.#blobs.get(digest);
     if (blob === undefined || (options.size ?? blob.length) !== blob.length) return undefined;
     const { start, end } = options.range ?? { start: 0, end: blob.length - 1 };
@@ -36,12 +29,7 @@ export class MemoryBlobStore implements BlobStore {
     return options.signal === undefined ? stream : addAbortSignal(options.signal, stream);
   }
 
-  async put(
-    digest: Digest,
-    size: number,
-    source: BlobSource,
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<void> {
+  async put(digest: Digest, size: number, source: BlobSource, options: BlobPutOptions = {}): Promise<void> {
     const bytes = await readAll(source, size, options.signal);
     const found = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     if (bytes.length !== size || found !== digest) {

@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { BlobInfo, BlobSource, BlobStore, ByteRange, Digest } from '@entrepot/core';
+import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, Digest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
 import { SharedRun } from '../shared-run.js';
@@ -106,14 +106,7 @@ export class FilesystemBlobStore implements BlobStore {
     return (await this.stat(digest)) && this.#blobPath(digest);
   }
 
-  async open(
-    digest: Digest,
-    options: {
-      readonly range?: ByteRange | undefined;
-      readonly size?: number | undefined;
-      readonly signal?: AbortSignal | undefined;
-    } = {},
-  ): Promise<Readable | undefined> {
+  async open(digest: Digest, options: BlobOpenOptions = {}): Promise<Readable | undefined> {
     options.signal?.throwIfAborted();
     const path = this.#blobPath(digest);
     let handle: FileHandle;
@@ -134,12 +127,7 @@ export class FilesystemBlobStore implements BlobStore {
     return new FileReader(handle, path, { range, pieceSize: this.#readSize, signal: options.signal });
   }
 
-  async put(
-    digest: Digest,
-    size: number,
-    source: BlobSource,
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<void> {
+  async put(digest: Digest, size: number, source: BlobSource, options: BlobPutOptions = {}): Promise<void> {
     const { signal } = options;
     signal?.throwIfAborted();
     const path = this.#blobPath(digest);
