@@ -48,6 +48,20 @@ export interface EntryRenewal {
   readonly factsFrom?: string | undefined;
 }
 
+/** Gives `entry` with the changes of `renewal`. What it does not name stays. */
+export function renewedEntry(entry: Entry, renewal: EntryRenewal): Entry {
+  return {
+    ...entry,
+    checkedAt: renewal.checkedAt,
+    etag: renewal.etag ?? entry.etag,
+    lastModified: renewal.lastModified ?? entry.lastModified,
+    headers: renewal.headers ?? entry.headers,
+    mediaType: renewal.mediaType ?? entry.mediaType,
+    facts: renewal.facts ?? entry.facts,
+    factsFrom: renewal.factsFrom ?? entry.factsFrom,
+  };
+}
+
 /** A change to one repository, computed from what was read before. */
 export interface EntryChange {
   readonly repository: string;

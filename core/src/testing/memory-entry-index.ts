@@ -1,5 +1,12 @@
 import type { Digest } from '../api/digest.js';
-import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../api/entry-index.js';
+import {
+  renewedEntry,
+  type Entry,
+  type EntryAccess,
+  type EntryChange,
+  type EntryIndex,
+  type EntryRenewal,
+} from '../api/entry-index.js';
 
 /** An `EntryIndex` in memory, for tests. */
 export class MemoryEntryIndex implements EntryIndex {
@@ -38,16 +45,7 @@ export class MemoryEntryIndex implements EntryIndex {
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
     const entry = this.#find(repository, key);
     if (entry?.digest !== digest) return false;
-    this.#put({
-      ...entry,
-      checkedAt: renewal.checkedAt,
-      etag: renewal.etag ?? entry.etag,
-      lastModified: renewal.lastModified ?? entry.lastModified,
-      headers: renewal.headers ?? entry.headers,
-      mediaType: renewal.mediaType ?? entry.mediaType,
-      facts: renewal.facts ?? entry.facts,
-      factsFrom: renewal.factsFrom ?? entry.factsFrom,
-    });
+    this.#put(renewedEntry(entry, renewal));
     return true;
   }
 

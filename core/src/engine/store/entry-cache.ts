@@ -1,6 +1,13 @@
 import type { Clock } from '../../api/clock.js';
 import type { Digest } from '../../api/digest.js';
-import type { Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '../../api/entry-index.js';
+import {
+  renewedEntry,
+  type Entry,
+  type EntryAccess,
+  type EntryChange,
+  type EntryIndex,
+  type EntryRenewal,
+} from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
 import { inTime, LATE } from './in-time.js';
@@ -93,16 +100,7 @@ export class EntryCache {
    */
   async touch(entry: Entry, renewal: EntryRenewal): Promise<Entry | undefined> {
     if (!(await this.#isTouched(entry, renewal))) return undefined;
-    const renewed: Entry = {
-      ...entry,
-      checkedAt: renewal.checkedAt,
-      etag: renewal.etag ?? entry.etag,
-      lastModified: renewal.lastModified ?? entry.lastModified,
-      headers: renewal.headers ?? entry.headers,
-      mediaType: renewal.mediaType ?? entry.mediaType,
-      facts: renewal.facts ?? entry.facts,
-      factsFrom: renewal.factsFrom ?? entry.factsFrom,
-    };
+    const renewed = renewedEntry(entry, renewal);
     this.#remember(renewed);
     return renewed;
   }
