@@ -37,30 +37,26 @@ export interface FreshnessRule {
 
 /** The rule of a class that says nothing of its own. */
 export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', FreshnessRule>> = {
-  artifact: {
-    policy: 'immutable',
-    freshFor: Infinity,
-    expireAfter: 720 * 3_600_000,
-    busy: 'wait',
-    staleIfError: Infinity,
-    staleAfter: 2000,
-    staleWhileRevalidate: 0,
-    negativeFor: 60_000,
-    negativeIfError: 0,
-    onGone: 'keep',
-    respectNoStore: false,
-  },
-  document: {
-    policy: 'revalidate',
-    freshFor: 300_000,
-    expireAfter: 720 * 3_600_000,
-    busy: 'wait',
-    staleIfError: Infinity,
-    staleAfter: 2000,
-    staleWhileRevalidate: 0,
-    negativeFor: 60_000,
-    negativeIfError: 0,
-    onGone: 'pass',
-    respectNoStore: false,
-  },
+  artifact: defaultRule({ policy: 'immutable', freshFor: Infinity, onGone: 'keep' }),
+  document: defaultRule({ policy: 'revalidate', freshFor: 300_000, onGone: 'pass' }),
 };
+
+function defaultRule({
+  policy,
+  freshFor,
+  onGone,
+}: Pick<FreshnessRule, 'policy' | 'freshFor' | 'onGone'>): FreshnessRule {
+  return {
+    policy,
+    freshFor,
+    expireAfter: 720 * 3_600_000,
+    busy: 'wait',
+    staleIfError: Infinity,
+    staleAfter: 2000,
+    staleWhileRevalidate: 0,
+    negativeFor: 60_000,
+    negativeIfError: 0,
+    onGone,
+    respectNoStore: false,
+  };
+}

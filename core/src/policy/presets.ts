@@ -22,12 +22,7 @@ const PRIVATE_NAMES: PolicyRule = {
 const BALANCED: PolicyDocument = {
   version: 1,
   mode: 'enforce',
-  defaults: {
-    onScanFailure: 'allow',
-    firstFetch: { action: 'hold', deadline: '25s', onTimeout: 'allow' },
-    unknownDate: 'first-seen',
-    ageSource: 'upstream',
-  },
+  defaults: whenUnknown('allow'),
   rules: [
     MALWARE,
     PRIVATE_NAMES,
@@ -77,12 +72,7 @@ const BALANCED: PolicyDocument = {
 const STRICT: PolicyDocument = {
   version: 1,
   mode: 'enforce',
-  defaults: {
-    onScanFailure: 'hold',
-    firstFetch: { action: 'hold', deadline: '25s', onTimeout: 'hold' },
-    unknownDate: 'first-seen',
-    ageSource: 'upstream',
-  },
+  defaults: whenUnknown('hold'),
   rules: [
     MALWARE,
     PRIVATE_NAMES,
@@ -178,4 +168,14 @@ export function resolvePolicy(document: PolicyDocument): PolicyDocument {
 /** Without the keys that are there but say nothing, which would hide those of the preset. */
 function given<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
+}
+
+/** The defaults of a preset that lets the first fetch wait for the scan, and then does `action` without one. */
+function whenUnknown(action: 'allow' | 'hold'): PolicyDocument['defaults'] {
+  return {
+    onScanFailure: action,
+    firstFetch: { action: 'hold', deadline: '25s', onTimeout: action },
+    unknownDate: 'first-seen',
+    ageSource: 'upstream',
+  };
 }
