@@ -26,6 +26,11 @@ const listenAddress = z
   })
   .meta({ form: 'address' });
 
+const host = z
+  .string()
+  .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
+  .transform((name) => name.toLowerCase());
+
 const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
 
 const trustedProxy = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
@@ -276,12 +281,7 @@ const transportSchema = z.strictObject({
   totalTimeout: timeout().prefault('30m').describe('How long one fetch may take, from the request to the last byte.'),
   connections: z.int().min(1).max(10_000).default(64).describe('The most connections to one upstream host.'),
   allowPrivateHosts: z
-    .array(
-      z
-        .string()
-        .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
-        .transform((host) => host.toLowerCase()),
-    )
+    .array(host)
     .prefault([])
     .describe(
       'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to wherever their address is. The upstreams themselves need not be listed, nor hosts on the same kind of network.',
@@ -654,14 +654,10 @@ const repositoryKeys = {
     .describe(
       'Several upstreams, tried in this order: URLs, or `{ url, scope, fallback, auth }`. Instead of `upstream`.',
     ),
+  // For discovered upstreams too; those in `upstreams` already have it.
   auth: authSchema.optional().describe('Credentials for every upstream that has none of its own.'),
   trustedRealms: z
-    .array(
-      z
-        .string()
-        .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
-        .transform((host) => host.toLowerCase()),
-    )
+    .array(host)
     .prefault([])
     .describe(
       'Hosts besides the upstream’s own site that may be asked for its tokens, credentials included (`auth.example.com`), where it answers with a `Bearer` challenge.',
@@ -696,52 +692,29 @@ const repositoryKeys = {
 /** The keys that every repository has. The other ones are options of its plugin. */
 export const COMMON_REPOSITORY_KEYS: readonly string[] = Object.keys(repositoryKeys);
 
-const repositorySchema = z.looseObject(repositoryKeys).transform(({ upstream, upstreams, ...rest }) => {
-  const {
-    type,
-    kind,
-    enabled,
-    mount,
-    listen,
-    tls,
-    access,
-    publicUrl,
-    auth,
-    trustedRealms,
-    useClientCredentials,
-    ...others
-  } = rest;
-  const { transport, cache, coldRange, requireIntegrity, limits, policy, ...options } = others;
+type CommonRepository = z.output<z.ZodObject<typeof repositoryKeys>>;
+
+const repositorySchema = z.looseObject(repositoryKeys).transform((repository) => {
+  const { upstream, upstreams, ...common } = pickKeys(repository, true) as CommonRepository;
   return {
-    type,
-    kind,
-    enabled,
-    mount,
-    listen,
-    tls,
-    access,
-    publicUrl,
+    ...common,
     /**
      * In the order in which they are tried. Absent for hosted repositories and where upstreams have to be discovered.
      */
     upstreams: (upstreams ?? (upstream === undefined ? undefined : [upstream]))?.map((one) =>
-      withFallbackAuth(one, auth),
+      withFallbackAuth(one, common.auth),
     ),
-    /** For discovered upstreams; those in `upstreams` already have it. */
-    auth,
-    trustedRealms,
-    useClientCredentials,
-    transport,
-    /** Freshness by class; `resolveFreshness` turns it into complete rules. */
-    cache,
-    coldRange,
-    requireIntegrity,
-    limits,
-    policy,
     /** Every other key: the plugin's, not yet validated. */
-    options: options as Readonly<Record<string, unknown>>,
+    options: pickKeys(repository, false),
   };
 });
+
+/** Picks the keys that every repository has, or the other ones. */
+function pickKeys(repository: Readonly<Record<string, unknown>>, isCommon: boolean): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(repository).filter(([key]) => COMMON_REPOSITORY_KEYS.includes(key) === isCommon),
+  );
+}
 
 export const configSchema = z.strictObject({
   server: serverSchema.prefault({}).describe('The HTTP server.'),
