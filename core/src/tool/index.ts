@@ -1,6 +1,7 @@
 export { Batches, type BatchOptions } from './batches.js';
 export { findTool, stampOf, type FoundTool } from './find-tool.js';
 export { mergeFindings } from './merge-findings.js';
+export { fieldsOf, textOf, textsOf, type Fields } from './report-fields.js';
 export { runTool, ToolFailure, type ToolOutput, type ToolRun } from './run-tool.js';
 export {
   componentReference,
@@ -11,7 +12,8 @@ export {
   type Distribution,
   type SoftwareListOptions,
 } from './software-list.js';
-export { pick, withToolPlace, type PlaceRun, type ToolPlace } from './tool-place.js';
+export { NETWORK_VARIABLES, pick, withToolPlace, type PlaceRun, type ToolPlace } from './tool-place.js';
+export { TOOL_LIMITS } from './tool-limits.js';
 export {
   createToolScanner,
   LARGEST_OUTPUT,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runTool, type ToolOutput } from './run-tool.js';
 
 /** Environment variables of this process that tools with network access inherit. */
-const NETWORK = [
+export const NETWORK_VARIABLES: readonly string[] = [
   'HTTP_PROXY',
   'HTTPS_PROXY',
   'NO_PROXY',
@@ -53,7 +53,7 @@ export async function withToolPlace<Result>(use: (place: ToolPlace) => Promise<R
     return await use({
       folder,
       run(command, args, { env, network = false, signal, largestOutput }) {
-        const passed = pick(process.env, network ? ['PATH', ...NETWORK] : ['PATH']);
+        const passed = pick(process.env, network ? ['PATH', ...NETWORK_VARIABLES] : ['PATH']);
         return runTool({ command, args, cwd: work, env: { ...passed, ...own, ...env }, signal, largestOutput });
       },
     });

@@ -73,7 +73,7 @@ export interface ScannerTool {
 export interface ToolScannerOptions {
   readonly clock: Clock;
   /** The folder of its database. */
-  readonly folder: string;
+  readonly directory: string;
   /** How old the database may be. */
   readonly maxAge: number;
   /** How long one run may take. */
@@ -83,7 +83,7 @@ export interface ToolScannerOptions {
   /** Which image of an index is judged: `linux/amd64`. */
   readonly platform: string;
   /** The largest image, in bytes. */
-  readonly largestImage: number;
+  readonly maxImageSize: number;
   /** How long single subjects are gathered. Default: 250. */
   readonly gather?: number | undefined;
 }
@@ -114,7 +114,7 @@ class ToolScanner implements Scanner {
     this.subjects = { ecosystems: [...tool.ecosystems, IMAGES], withContent: [IMAGES] };
     this.#tool = tool;
     this.#options = options;
-    this.#folder = new DatabaseFolder(options.folder);
+    this.#folder = new DatabaseFolder(options.directory);
     const { timeout, gather = GATHER } = options;
     this.#packages = new Batches({
       size: BATCH,
@@ -290,7 +290,7 @@ class ToolScanner implements Scanner {
   }
 
   async #judgeImage(subject: ScanSubject, context: ToolContext, database: ToolDatabase): Promise<ScanReport> {
-    const { platform, largestImage: largest } = this.#options;
+    const { platform, maxImageSize: largest } = this.#options;
     const { folder } = context.place;
     const whole = await writeImageLayout(folder, subject, { signal: context.signal, platform, largest });
     const { covered, findings } = await this.#tool.judgeImage(folder, context);

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
-import { pick, runTool, ToolFailure, type ToolOutput } from '@entrepot/core/tool';
+import { NETWORK_VARIABLES, pick, runTool, ToolFailure, type ToolOutput } from '@entrepot/core/tool';
 import type { CredentialsSocket } from './credentials-socket.js';
 
 /** The most output of `go` that is read, in bytes: a list of versions. */
@@ -10,22 +10,7 @@ const LARGEST_OUTPUT = 16 * 1024 * 1024;
 const STALLED = '60';
 
 /** Variables of this process that `go` and git get: where they are, and how the network is reached. */
-const PASSED_ON = [
-  'PATH',
-  'GOROOT',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'ALL_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'all_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'GIT_SSL_CAINFO',
-  'GIT_SSL_CAPATH',
-];
+const PASSED_ON = ['PATH', 'GOROOT', ...NETWORK_VARIABLES, 'GIT_SSL_CAINFO', 'GIT_SSL_CAPATH'];
 
 /** The surroundings of a run of `go`. */
 export interface DirectPlace {

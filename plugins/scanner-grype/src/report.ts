@@ -1,4 +1,5 @@
 import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
+import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/tool';
 import { isKnownSystem } from './systems.js';
 
 const SEVERITIES: Readonly<Record<string, Severity>> = {
@@ -19,8 +20,6 @@ export interface GrypeMatch {
   readonly version: string;
   readonly finding: Finding;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Reads what `-o json` prints.
@@ -125,18 +124,6 @@ function highest(values: readonly unknown[], most: number): number | undefined {
 
 function listOf(value: unknown): readonly Fields[] {
   return Array.isArray(value) ? value.map(fieldsOf) : [];
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function textsOf(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
 }
 
 function unreadable(message: string): EntrepotError {

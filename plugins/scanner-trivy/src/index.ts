@@ -10,14 +10,5 @@ export default defineScannerPlugin({
   id: 'trivy',
   options: trivyOptions,
   inject: { clock: CLOCK },
-  create: ({ services: { clock }, options }) =>
-    createToolScanner(new TrivyTool(options), {
-      clock,
-      folder: options.directory,
-      maxAge: options.maxAge,
-      timeout: options.timeout,
-      updateTimeout: options.updateTimeout,
-      platform: options.platform,
-      largestImage: options.maxImageSize,
-    }),
+  create: ({ services: { clock }, options }) => createToolScanner(new TrivyTool(options), { ...options, clock }),
 });

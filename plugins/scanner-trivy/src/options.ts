@@ -1,11 +1,9 @@
-import { durationOption, sizeOption, timeoutOption } from '@entrepot/core/formats';
+import { TOOL_LIMITS } from '@entrepot/core/tool';
 import { z } from 'zod';
 
-const age = durationOption({ least: 1, endless: true });
+const { age, time, bytes, platform } = TOOL_LIMITS;
 const duration = z.string({ error: age.expected }).transform(age.read);
-const limit = timeoutOption();
-const timeout = z.string({ error: limit.expected }).transform(limit.read);
-const bytes = sizeOption({ least: 1, endless: true });
+const timeout = z.string({ error: time.expected }).transform(time.read);
 const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
 const reference = z
@@ -42,7 +40,7 @@ export const trivyOptions = z
     updateTimeout: timeout.prefault('15m').describe('How long a download may take.'),
     platform: z
       .string()
-      .regex(/^[a-z0-9]+\/[a-z0-9]+$/, { error: 'expected a platform such as linux/amd64' })
+      .regex(platform.pattern, { error: platform.expected })
       .default('linux/amd64')
       .describe('Which image of an index is judged with the index. Each is judged by itself when it is pulled.'),
     maxImageSize: size.prefault('10GiB').describe('Larger images are not judged.'),

@@ -1,4 +1,5 @@
 import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
+import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/tool';
 import { isKnownFamily } from './systems.js';
 
 const SEVERITIES: readonly string[] = ['critical', 'high', 'medium', 'low'] satisfies Severity[];
@@ -22,8 +23,6 @@ export interface TrivyReport {
   /** The distribution of an image; absent for none or an unknown one. */
   readonly system?: string | undefined;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Reads a report of schema 2, as old builds (`Ref`, `PkgRef`) and new ones (`Identifier`, `PkgIdentifier`) write it.
@@ -100,18 +99,6 @@ function listOf(value: unknown, name: string): readonly Fields[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw unreadable(`${name}: expected a list`);
   return value.map(fieldsOf);
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function textsOf(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
 }
 
 function unreadable(message: string): EntrepotError {
