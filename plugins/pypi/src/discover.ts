@@ -1,33 +1,9 @@
 import { homedir } from 'node:os';
 import { withoutTrailingSlashes, printableUrl, type DiscoveredUpstream, type DiscoveryContext } from '@entrepot/core';
+import type { FoundIndex, Surroundings } from './found-indexes.js';
 import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
 import { readUvIndexes } from './uv-settings.js';
-
-/** The sources of clients' settings. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly home: string | undefined;
-  readonly platform: NodeJS.Platform;
-  /** The root of settings for the whole machine: `/`. */
-  readonly root: string;
-}
-
-/** An index that a client is set up with. */
-export interface FoundIndex {
-  /** As it is written, with credentials if it has any. */
-  readonly url: string;
-  /** Its source, for people. */
-  readonly source: string;
-}
-
-/** The indexes of one client. */
-export interface FoundIndexes {
-  /** The main one. */
-  readonly main?: FoundIndex | undefined;
-  /** Those that are asked besides it. */
-  readonly extra: readonly FoundIndex[];
-}
 
 /**
  * The indexes that pip and uv on this machine would use: pip's main index, else uv's, else the one that is built into pip;

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import type { FoundIndex, FoundIndexes, Surroundings } from './discover.js';
+import type { FoundIndex, FoundIndexes, Surroundings } from './found-indexes.js';
 import { readSettings } from './settings-file.js';
 
 /** How long pip's interpreter may take to answer; milliseconds. */

@@ -1,6 +1,5 @@
 import {
   type ArtifactDescription,
-  type Content,
   type DatedVersion,
   type VersionBefore,
   VersionHistory,
@@ -8,9 +7,7 @@ import {
 } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
-import { isHtml, readHtmlPage } from './html-page.js';
 import { instantOf } from './instant.js';
-import { readJsonPage } from './json-page.js';
 import {
   coordinatesOf,
   derivedKey,
@@ -34,17 +31,6 @@ const FILE_BYTES = 1100;
 
 /** The facts of a file, or of a sidecar of it, that it does not share with the others. */
 type Place = Pick<ArtifactDescription, 'integrity' | 'location' | 'mirrors'>;
-
-/**
- * Reads a project page, in whichever form it is. Files that no client would take for one of `project` are left out.
- * @param deriveMetadata whether metadata is read out of wheels where the upstream has none
- * @throws PageFormatError for something that is no page of the Simple API
- */
-export async function parsePage(content: Content, project: string, deriveMetadata: boolean): Promise<ProjectPage> {
-  const page = new ProjectPage(project, deriveMetadata);
-  page.head = (await isHtml(content)) ? await readHtmlPage(content, page) : await readJsonPage(content, page);
-  return page;
-}
 
 /**
  * A project page that was read once: it describes its files and their sidecars by key, and is rendered. A description is made

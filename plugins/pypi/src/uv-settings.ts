@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FoundIndex, FoundIndexes, Surroundings } from './discover.js';
+import type { FoundIndex, FoundIndexes, Surroundings } from './found-indexes.js';
 import { isRecord } from './json-page.js';
 import { readSettings } from './settings-file.js';
 

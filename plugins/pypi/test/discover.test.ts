@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { discoverUpstreams, type Surroundings } from '../src/discover.js';
+import { discoverUpstreams } from '../src/discover.js';
+import type { Surroundings } from '../src/found-indexes.js';
 import { parsePipSettings } from '../src/pip-settings.js';
 
 let root: string;
