@@ -1,8 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import Database from 'libsql';
 import { lostIndexAdvice } from '../drivers/lost-index.js';
-import { damageOf } from '../drivers/sql/sqlite.js';
+import { inspectSqlite } from '../drivers/sql/sqlite.js';
 import type { Finding } from './finding.js';
 
 /**
@@ -15,25 +14,20 @@ export async function checkKept(check: string, blobs: string, file: string): Pro
     (found) => found.size,
     () => 0,
   );
-  const known = size === 0 ? false : await look(check, file, size);
+  const known = size === 0 ? false : look(check, file, size);
   if (typeof known === 'object') return [known];
   if (known || !(await hasBlobs(blobs))) return [];
   return [{ status: 'fail', check, detail: lostIndexAdvice(blobs) }];
 }
 
 /** Whether there is an entry; a finding where the file cannot be used. */
-async function look(check: string, file: string, size: number): Promise<boolean | Finding> {
-  let database: Database.Database | undefined;
+function look(check: string, file: string, size: number): boolean | Finding {
   try {
-    database = new Database(file);
-    const damage = damageOf(database, size);
-    if (damage !== undefined) return { status: 'fail', check, detail: `${file} is damaged: ${damage}` };
-    const tables = database.prepare("select 1 from sqlite_master where name = 'entries'").all([]);
-    return tables.length > 0 && database.prepare('select 1 from entries limit 1').all([]).length > 0;
+    const found = inspectSqlite(file, size);
+    if (found.damage === undefined) return found.hasEntries;
+    return { status: 'fail', check, detail: `${file} is damaged: ${found.damage}` };
   } catch (error) {
     return { status: 'fail', check, detail: `${file} cannot be read: ${(error as Error).message}` };
-  } finally {
-    database?.close();
   }
 }
 

@@ -96,8 +96,28 @@ async function connect(path: string): Promise<Database.Database> {
   }
 }
 
+/**
+ * Looks into the database in a file, without bringing its tables up to date.
+ * @param size of the file, in bytes
+ * @throws Error when it cannot be read
+ */
+export function inspectSqlite(
+  path: string,
+  size: number,
+): { readonly damage: string } | { readonly damage?: undefined; readonly hasEntries: boolean } {
+  const database = new Database(path);
+  try {
+    const damage = damageOf(database, size);
+    if (damage !== undefined) return { damage };
+    const tables = database.prepare("select 1 from sqlite_master where name = 'entries'").all([]);
+    return { hasEntries: tables.length > 0 && database.prepare('select 1 from entries limit 1').all([]).length > 0 };
+  } finally {
+    database.close();
+  }
+}
+
 /** Looks for damage in a database. `undefined`: there is none, or the check would take long. */
-export function damageOf(database: Database.Database, size: number): string | undefined {
+function damageOf(database: Database.Database, size: number): string | undefined {
   if (size > CHECKED_SIZE) return undefined;
   const [found] = database.pragma('quick_check(1)') as { quick_check: string }[];
   return found?.quick_check === 'ok' ? undefined : String(found?.quick_check).replaceAll(/\s+/g, ' ');
