@@ -226,6 +226,23 @@ describe('freshness', () => {
     expect(await (await get('/raw/page')).text()).toBe('three');
   });
 
+  it('serves a stale copy where a hook of the plugin fails on what is new', async () => {
+    const protocol: EngineProtocol = {
+      ...testProtocol,
+      async describe(_document, content) {
+        if (Buffer.from(await content.bytes(100)).includes('new')) throw new TypeError('no such member');
+        return new Map();
+      },
+    };
+    const { upstream, get, clock } = await openHarness({ protocol, document: { freshFor: 1000 } });
+    upstream.serve('/raw/page', { body: 'old' });
+    await (await get('/raw/page')).bytes();
+    upstream.serve('/raw/page', { body: 'new' });
+    clock.advance(2000);
+    const stale = await get('/raw/page');
+    expect([stale.status, await stale.text(), stale.headers['X-Cache']]).toEqual([200, 'old', 'STALE']);
+  });
+
   it('does not serve a copy that is too stale', async () => {
     const { upstream, get, clock } = await openHarness({ document: { freshFor: 1000, staleIfError: 5000 } });
     upstream.serve('/raw/page', { body: 'one' });

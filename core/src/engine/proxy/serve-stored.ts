@@ -196,8 +196,8 @@ export class StoredServing {
     const gone = failure.kind === 'not-found';
     if (gone) await negative.remember(resource.key, failure, rule);
     else await negative.rememberFault(resource.key, failure);
-    // An outage of our own is no better reason to withhold it than one of the upstream.
-    const outage = failure.staleAllowed || failure.kind === 'storage';
+    // An outage of our own, or a fault of the plugin, is no better reason to withhold it than an outage of the upstream.
+    const outage = failure.staleAllowed || failure.kind === 'storage' || failure.kind === 'plugin';
     const usable = gone ? rule.onGone === 'keep' : outage && state?.ifError === true;
     if (kept !== undefined && usable) {
       const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: failure.code };
