@@ -20,8 +20,8 @@ export interface CreateOptions {
 }
 
 const PACKED = fileURLToPath(new URL('../templates', import.meta.url));
-/** npm packs no file of the name `.gitignore`. */
-const RENAMED: Readonly<Record<string, string>> = { _gitignore: '.gitignore' };
+/** npm packs no file of the name `.gitignore`, and a `package.json` within a package is one of its own to some tools. */
+const RENAMED: Readonly<Record<string, string>> = { _gitignore: '.gitignore', '_package.json': 'package.json' };
 
 /** Whether there is a template of this name. */
 export function isTemplate(name: string): name is Template {

@@ -69,11 +69,17 @@ export function normalisePythonVersion(text: string): string {
 
 /** The same text for versions that are equal by PEP 440: `1.0`, `1.0.0` and `v1` are. */
 export function pythonVersionIdentity(text: string): string {
-  if (isPlain(text)) return text.replace(/(?:\.0)+$/, '');
+  if (isPlain(text)) return withoutTrailingZeros(text);
   const version = parsePythonVersion(text);
   if (version === undefined) return text;
   const last = version.release.findLastIndex((part) => part !== '0');
   return print({ ...version, release: version.release.slice(0, Math.max(1, last + 1)) });
+}
+
+function withoutTrailingZeros(text: string): string {
+  let end = text.length;
+  while (text.endsWith('.0', end)) end -= 2;
+  return text.slice(0, end);
 }
 
 function isPlain(text: string): boolean {
