@@ -100,6 +100,6 @@ describe('a configuration', () => {
 
   it('is refused where a repository differs from a policy that there is not', async () => {
     const found = await problems('', { ENTREPOT_REPOSITORIES_FILES_POLICY_MODE: 'off' });
-    expect(found).toEqual([expect.stringContaining('repositories.files.policy: there is no policy')]);
+    expect(found).toEqual([expect.stringContaining('repositories.files.policy: expected the section policy')]);
   });
 });
