@@ -61,7 +61,8 @@ export class ResourceReader {
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
       if (failure.kind === 'not-found') await negative.remember(resource.key, failure, rule);
-      if (kept !== undefined && (failure.staleAllowed || failure.kind === 'plugin') && state?.ifError === true) return this.stored(kept);
+      if (kept !== undefined && (failure.staleAllowed || failure.kind === 'plugin') && state?.ifError === true)
+        return this.stored(kept);
       throw failure;
     }
   }
