@@ -18,6 +18,7 @@ export * from './api/outcome.js';
 export * from './api/plain-text.js';
 export * from './api/policy.js';
 export * from './api/protocol.js';
+export * from './api/require-method.js';
 export * from './api/scan-desk.js';
 export * from './api/scanner.js';
 export * from './api/services.js';

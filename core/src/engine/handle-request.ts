@@ -1,5 +1,6 @@
 import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { requireMethod } from '../api/require-method.js';
 import type { ArtifactResource, DocumentResource, LocalResource, BoundResource } from './request/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
 import { ContentFindings } from './policy/content-findings.js';
@@ -56,7 +57,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     switch (resource.kind) {
       case 'artifact':
       case 'document':
-        requireReading(request);
+        requireMethod(request, ['GET']);
         return await serveKept(context, resource);
       case 'passthrough':
         return await passthrough.serve(context, resource);
@@ -211,11 +212,4 @@ function forCallersOnly(reply: EngineReply): EngineReply {
   const { 'Cache-Control': control } = reply.headers;
   if (control === undefined || !control.startsWith('public')) return reply;
   return { ...reply, headers: { ...reply.headers, 'Cache-Control': control.replace('public', 'private') } };
-}
-
-function requireReading({ method }: EngineRequest): void {
-  if (method === 'GET' || method === 'HEAD') return;
-  throw new EntrepotError('method-not-allowed', `${method} is not possible here; expected GET or HEAD`, {
-    headers: { Allow: 'GET, HEAD' },
-  });
 }

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type Entry,
   type RequestHead,
   artifactClass,
@@ -11,7 +12,7 @@ import {
 import { lookup } from 'mime-types';
 import { listingFormat, renderListing } from './listing.js';
 import type { FilesOptions } from './options.js';
-import { coordinatesOf, isRead, notAllowed, readPath } from './path.js';
+import { coordinatesOf, readPath } from './path.js';
 
 /** A hosted repository of files. */
 export class FilesHosted {
@@ -34,18 +35,15 @@ export class FilesHosted {
       throw new EntrepotError('bad-request', 'expected the name of a file in UTF-8, found other bytes in it');
     }
     const named = { key: path.key, path: '', coordinates: coordinatesOf(path) };
-    if (isRead(head)) {
+    const method = requireMethod(head, this.options.allowDelete ? ['GET', 'PUT', 'DELETE'] : ['GET', 'PUT']);
+    if (method === 'GET') {
       if (!path.directory) return { class: 'hosted', ...named };
       return { class: 'listing', key: path.key, path: '', variant: listingFormat(head.header('accept')) };
     }
-    const { allowDelete } = this.options;
-    if (head.method !== 'PUT' && !(head.method === 'DELETE' && allowDelete)) {
-      throw notAllowed(head, allowDelete ? 'GET, HEAD, PUT, DELETE' : 'GET, HEAD, PUT');
-    }
     if (path.directory) {
-      throw new EntrepotError('bad-request', `${head.method} needs the path of a file, found one that ends in "/"`);
+      throw new EntrepotError('bad-request', `${method} needs the path of a file, found one that ends in "/"`);
     }
-    if (head.method === 'DELETE') return { class: 'delete', ...named };
+    if (method === 'DELETE') return { class: 'delete', ...named };
     // RFC 9110 §13.1.2: `If-None-Match: *` asks for a file that does not exist yet.
     const isNew = head.header('if-none-match')?.trim() === '*';
     return { class: 'put', ...named, attributes: { isNew, mediaType: uploadedType(head, path.text) } };

@@ -1,4 +1,4 @@
-import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
+import { EntrepotError, type PackageCoordinates } from '@entrepot/core';
 
 /** A path below the mount: one value for rules, keys and the upstream, so that they cannot disagree. */
 export interface FilePath {
@@ -85,16 +85,4 @@ function isWellFormed(text: string): boolean {
 /** Gives the name of a file for policy. A path does not say which part of it is a version. */
 export function coordinatesOf({ text }: FilePath): PackageCoordinates {
   return { ecosystem: 'generic', name: text };
-}
-
-/** Whether a request reads. */
-export function isRead({ method }: RequestHead): boolean {
-  return method === 'GET' || method === 'HEAD';
-}
-
-/** The error for a method that is not served. */
-export function notAllowed({ method }: RequestHead, allow: string): EntrepotError {
-  return new EntrepotError('method-not-allowed', `expected ${allow}, found ${method.slice(0, 32)}`, {
-    headers: { Allow: allow },
-  });
 }

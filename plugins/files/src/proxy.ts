@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type FreshnessRule,
   type RequestHead,
   artifactClass,
@@ -9,7 +10,7 @@ import {
 } from '@entrepot/core';
 import { describeSums, isSumList, sidecarPath, subjectPath } from './checksum.js';
 import type { FilesOptions } from './options.js';
-import { coordinatesOf, isRead, notAllowed, readPath, type FilePath } from './path.js';
+import { coordinatesOf, readPath, type FilePath } from './path.js';
 import { ruleAt, ruleFor, type Rule } from './rules.js';
 
 /** Headers of an upstream that say something of the bytes or of the file. */
@@ -41,7 +42,7 @@ export class FilesProxy {
   }
 
   route(head: RequestHead): Resource {
-    if (!isRead(head)) throw notAllowed(head, 'GET, HEAD');
+    requireMethod(head, ['GET']);
     const { table, query: handling } = this.options;
     const path = readPath(head.segments, head.trailingSlash);
     const query = handling === 'keep' && head.rawQuery !== '' ? `?${head.rawQuery}` : '';

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type Logger,
   type RepositoryFacts,
   type RequestHead,
@@ -51,7 +52,7 @@ export class GoProxy {
 
   /** Reads a request (Go Modules Reference, "GOPROXY protocol"). */
   route(request: RequestHead): Route | undefined {
-    requireReading(request);
+    requireMethod(request, ['GET']);
     const underCached = request.segments[0] === 'cached-only';
     const segments = underCached ? request.segments.slice(1) : request.segments;
     if (request.trailingSlash || segments.some((segment) => segment.includes('/'))) return undefined;
@@ -202,11 +203,4 @@ function fileOf({ scope, confidential }: ModuleSource, path: string, version: st
 
 function placeOf(path: string, rest: string): Pick<Resource, 'key' | 'path'> {
   return { key: `${path}/${rest}`, path: `${urlPath(path)}/${urlPath(rest)}` };
-}
-
-function requireReading({ method }: RequestHead): void {
-  if (method === 'GET' || method === 'HEAD') return;
-  throw new EntrepotError('method-not-allowed', `expected GET or HEAD, found ${method.slice(0, 32)}`, {
-    headers: { Allow: 'GET, HEAD' },
-  });
 }

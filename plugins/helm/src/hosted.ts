@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
   EntrepotError,
+  requireMethod,
   type ChangeReply,
   type Clock,
   type RequestHead,
@@ -45,8 +46,8 @@ export class HelmHosted {
       if (name !== undefined) return this.#routeEndpoint(name, place, head);
     }
     const [first] = endpoints;
-    if (first === undefined) return undefined;
-    throw methodNotAllowed(head.method, Object.keys(first.classes));
+    if (first !== undefined) requireMethod(head, Object.keys(first.classes));
+    return undefined;
   }
 
   #routeEndpoint(name: string, place: Place, head: RequestHead): Route | undefined {
@@ -80,7 +81,7 @@ export class HelmHosted {
   #routeImage(head: RequestHead): Resource | undefined {
     const endpoint = imageEndpointOf(head.segments, this.options.depth);
     if (endpoint === undefined) return undefined;
-    if (head.method !== 'GET' && head.method !== 'HEAD') throw methodNotAllowed(head.method, ['GET']);
+    requireMethod(head, ['GET']);
     const { kind, tenant, name } = endpoint;
     if (kind === 'tags') return listing(kind, { tenant, name });
     const { reference } = endpoint;
@@ -189,11 +190,4 @@ function json(body: unknown): LocalReply {
 
 function lastOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
-}
-
-function methodNotAllowed(method: string, allowed: readonly string[]): EntrepotError {
-  const expected = allowed.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one])).join(', ');
-  return new EntrepotError('method-not-allowed', `${method} is not possible here; expected ${expected}`, {
-    headers: { Allow: expected },
-  });
 }

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   withoutTrailingSlashes,
   type Content,
   type RepositoryFacts,
@@ -37,13 +38,12 @@ export class HelmProxy {
     this.upstreams = upstreams.map(({ url }) => `${withoutTrailingSlashes(url)}/`);
   }
 
-  route({ mount, method, segments, trailingSlash }: RequestHead): Resource | undefined {
+  route(head: RequestHead): Resource | undefined {
+    const { mount, segments, trailingSlash } = head;
     if (mount !== undefined || trailingSlash || segments.some((segment) => segment.includes('/'))) return undefined;
     const resource = segments.length === 1 && segments[0] === 'index.yaml' ? INDEX : fileResource(segments);
-    if (resource === undefined || method === 'GET' || method === 'HEAD') return resource;
-    throw new EntrepotError('method-not-allowed', 'This repository is a proxy: it takes no uploads', {
-      headers: { Allow: 'GET, HEAD' },
-    });
+    if (resource !== undefined) requireMethod(head, ['GET'], 'This repository is a proxy: it takes no uploads');
+    return resource;
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type PackageCoordinates,
   type RepositoryFacts,
   type RequestHead,
@@ -128,7 +129,7 @@ export class NpmProxy {
 
   #audit(head: RequestHead, key: 'audit' | 'legacy-audit'): Route {
     if (this.#options.audit === 'off') return answer(404, 'audits are switched off for this repository');
-    requireMethod(head, ['POST'], `expected POST, found ${head.method}`);
+    requireMethod(head, ['POST']);
     return { class: 'audit', key, path: BULK_AUDIT };
   }
 
@@ -226,12 +227,7 @@ function fileOf(name: string, segments: readonly string[]): string | undefined {
 
 /** A proxy changes nothing at its upstream. */
 function requireReading(head: RequestHead): void {
-  requireMethod(head, ['GET', 'HEAD'], READ_ONLY);
-}
-
-function requireMethod(head: RequestHead, allowed: readonly string[], message: string): void {
-  if (allowed.includes(head.method)) return;
-  throw new EntrepotError('method-not-allowed', message, { headers: { Allow: allowed.join(', ') } });
+  requireMethod(head, ['GET'], READ_ONLY);
 }
 
 function coordinates(name: string, version?: string): PackageCoordinates {

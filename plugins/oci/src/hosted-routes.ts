@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type ByteRange,
   type RepositoryFacts,
   type RequestHead,
@@ -10,7 +11,7 @@ import {
 } from '@entrepot/core';
 import type { OciOptions } from './options.js';
 import { lastOf, pageOf, queryOf, type Page } from './paging.js';
-import { integrityIn, isName, isTag, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
+import { integrityIn, isName, isTag, KEY, parseEndpoint, requireDigest } from './reference.js';
 import { ROOT } from './select.js';
 
 /** `?tag=` of one push (distribution specification, "Pushing Manifests": at least ten are to be taken). */
@@ -87,7 +88,7 @@ export class OciHosted implements ProtocolInstance {
       coordinates: { ecosystem: 'oci', name, version: reference },
       attributes: { name, digest },
     };
-    switch (methodOf(head)) {
+    switch (requireMethod(head, ['GET', 'PUT', 'DELETE'])) {
       case 'GET':
         return { ...resource, class: of, integrity };
       case 'PUT': {
@@ -97,24 +98,21 @@ export class OciHosted implements ProtocolInstance {
         return { ...resource, class: 'manifest-push', integrity, attributes };
       }
       case 'DELETE':
-        this.#requireDeletes();
+        this.#requireDeletes(head);
         return { ...resource, class: `${of}-deletion` };
-      default:
-        throw refused(head, 'GET, HEAD, PUT, DELETE');
     }
   }
 
   #blob(name: string, digest: string, head: RequestHead): Resource {
     const resource = { key: KEY.blob(name, digest), attributes: { name, digest } };
     const integrity = [requireDigest(digest)];
-    if (methodOf(head) === 'GET') return { ...resource, class: 'blob', integrity };
-    if (head.method !== 'DELETE') throw refused(head, 'GET, HEAD, DELETE');
-    this.#requireDeletes();
+    if (requireMethod(head, ['GET', 'DELETE']) === 'GET') return { ...resource, class: 'blob', integrity };
+    this.#requireDeletes(head);
     return { ...resource, class: 'blob-deletion' };
   }
 
-  #requireDeletes(): void {
-    if (!this.options.deletes) throw unsupported('This repository does not delete', 'GET, HEAD');
+  #requireDeletes(head: RequestHead): void {
+    if (!this.options.deletes) requireMethod(head, ['GET'], 'This repository does not delete');
   }
 }
 
@@ -157,7 +155,7 @@ function blobPush(name: string, digest: string): Resource {
 
 /** Begins an upload; where the bytes are known or all here, ends it at once. */
 function openingUpload(name: string, head: RequestHead): Resource {
-  if (head.method !== 'POST') throw refused(head, 'POST');
+  requireMethod(head, ['POST']);
   const digest = head.query.get('digest');
   if (digest !== null) return blobPush(name, digest);
   const algorithm = head.query.get('digest-algorithm');
@@ -176,7 +174,7 @@ function blobMount(name: string, digest: string, from: string): Resource {
 }
 
 function uploadStep(owner: string, id: string, head: RequestHead): Resource {
-  switch (methodOf(head)) {
+  switch (requireMethod(head, ['GET', 'PATCH', 'PUT', 'DELETE'])) {
     case 'GET':
       return upload({ action: 'status', owner, id });
     case 'DELETE':
@@ -188,8 +186,6 @@ function uploadStep(owner: string, id: string, head: RequestHead): Resource {
       if (digest === null) throw digestInvalid('The end of an upload names its digest: ?digest=sha256:…');
       return upload({ action: 'complete', owner, id, range: contentRange(head), change: blobPush(owner, digest) });
     }
-    default:
-      throw refused(head, 'GET, HEAD, PATCH, PUT, DELETE');
   }
 }
 
@@ -210,8 +206,4 @@ function contentRange(head: RequestHead): ByteRange | undefined {
 
 function digestInvalid(message: string): EntrepotError {
   return new EntrepotError('bad-request', message, { code: 'DIGEST_INVALID' });
-}
-
-function refused({ method }: RequestHead, allowed: string): EntrepotError {
-  return unsupported(`${method} is not possible here; expected ${allowed}`, allowed);
 }

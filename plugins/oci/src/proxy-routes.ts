@@ -1,5 +1,6 @@
 import {
   EntrepotError,
+  requireMethod,
   type RepositoryFacts,
   type RequestHead,
   type ProtocolInstance,
@@ -11,7 +12,7 @@ import type { Descriptor } from './manifest.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
 import { pageOf, passedQuery, type Page } from './paging.js';
-import { integrityIn, KEY, methodOf, parseEndpoint, requireDigest, unsupported } from './reference.js';
+import { integrityIn, KEY, parseEndpoint, requireDigest } from './reference.js';
 import { ROOT } from './select.js';
 
 /** A name and a digest. What is longer names no blob that could be asked for. */
@@ -38,6 +39,8 @@ export function attributesOf(resource: Resource): ProxyAttributes {
   return resource.attributes as ProxyAttributes;
 }
 
+const READ_ONLY = 'This repository is a proxy: it can only be pulled from';
+
 /** A pull-through proxy of a registry. */
 export class OciProxy implements ProtocolInstance {
   readonly repository: string;
@@ -56,8 +59,10 @@ export class OciProxy implements ProtocolInstance {
     const endpoint = parseEndpoint(head.segments);
     if (endpoint === undefined) return undefined;
     if (endpoint.kind === 'root') return ROOT;
-    if (methodOf(head) !== 'GET' || endpoint.kind === 'uploads' || endpoint.kind === 'session')
-      throw unsupported('This repository is a proxy: it can only be pulled from', 'GET, HEAD');
+    requireMethod(head, ['GET'], READ_ONLY);
+    // Not even the state of an upload can be read.
+    if (endpoint.kind === 'uploads' || endpoint.kind === 'session')
+      throw new EntrepotError('method-not-allowed', READ_ONLY, { headers: { Allow: 'GET, HEAD' } });
     const asked = head.query.get('ns');
     const namespace = asked !== null && isNamespace(asked) ? asked : undefined;
     if (endpoint.kind === 'catalog') return listResource('catalog', 'catalog', 'v2/_catalog', head, { namespace });

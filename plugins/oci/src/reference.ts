@@ -1,4 +1,4 @@
-import { EntrepotError, parseHex, type Integrity, type RequestHead } from '@entrepot/core';
+import { EntrepotError, parseHex, type Integrity } from '@entrepot/core';
 
 /** A repository name of the OCI distribution specification ("Pulling manifests"). */
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
@@ -70,16 +70,6 @@ export function integrityIn(reference: string): readonly Integrity[] | undefined
   throw new EntrepotError('bad-request', `${JSON.stringify(reference)} is neither a tag nor a digest`, {
     code: 'TAG_INVALID',
   });
-}
-
-/** HEAD routes as GET does. */
-export function methodOf({ method }: RequestHead): string {
-  return method === 'HEAD' ? 'GET' : method;
-}
-
-/** Refuses a method. */
-export function unsupported(message: string, allowed: string): EntrepotError {
-  return new EntrepotError('method-not-allowed', message, { code: 'UNSUPPORTED', headers: { Allow: allowed } });
 }
 
 export type Endpoint =

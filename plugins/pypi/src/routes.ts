@@ -1,5 +1,5 @@
 import {
-  EntrepotError,
+  requireMethod,
   type RepositoryFacts,
   type RequestHead,
   type LocalReply,
@@ -48,9 +48,7 @@ export class PypiProxy {
   }
 
   route(head: RequestHead): Route | undefined {
-    if (head.method !== 'GET' && head.method !== 'HEAD') {
-      throw new EntrepotError('method-not-allowed', READ_ONLY, { headers: { Allow: 'GET, HEAD' } });
-    }
+    requireMethod(head, ['GET'], READ_ONLY);
     switch (head.segments[0]) {
       case 'simple':
         return this.#routeSimple(head);

@@ -1,23 +1,28 @@
-import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
+import { requireMethod, type PackageCoordinates, type RequestHead } from '@entrepot/core';
 import type { Resource } from '@entrepot/core';
 
 const PROJECT = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 const VERSION = /^\d+\.\d+\.\d+(-[0-9a-z.]+)?$/;
 const EXTENSION = '.tar.gz';
 const INDEX = 'index.json';
+const FILE_CLASSES = { GET: 'file', PUT: 'publish', DELETE: 'remove' } as const;
 
 /**
  * Names what requests are for: `/<project>/index.json` and `/<project>/<project>-<version>.tar.gz`. Pure and total. Keys are made from
  * it, so every segment is matched whole.
  */
-export function route({ method, segments, trailingSlash }: RequestHead): Resource | undefined {
+export function route(head: RequestHead): Resource | undefined {
+  const { segments, trailingSlash } = head;
   const [project = '', file = ''] = segments;
   if (segments.length !== 2 || trailingSlash || !PROJECT.test(project)) return undefined;
-  if (file === INDEX) return { class: classOf(method, { GET: 'index' }), key: `${project}/${INDEX}` };
+  if (file === INDEX) {
+    requireMethod(head, ['GET']);
+    return { class: 'index', key: `${project}/${INDEX}` };
+  }
   const version = versionIn(file, project);
   if (version === undefined) return undefined;
   return {
-    class: classOf(method, { GET: 'file', PUT: 'publish', DELETE: 'remove' }),
+    class: FILE_CLASSES[requireMethod(head, ['GET', 'PUT', 'DELETE'])],
     key: `${project}/${file}`,
     coordinates: coordinatesOf(project, version),
   };
@@ -26,16 +31,6 @@ export function route({ method, segments, trailingSlash }: RequestHead): Resourc
 /** Gives the name of a release for policy, scanners and logs. */
 export function coordinatesOf(project: string, version: string): PackageCoordinates {
   return { ecosystem: 'generic', name: project, version };
-}
-
-/** HEAD is routed as GET is. */
-function classOf(method: string, classes: Readonly<Record<string, string>>): string {
-  const found = classes[method === 'HEAD' ? 'GET' : method];
-  if (found !== undefined) return found;
-  const allowed = Object.keys(classes).join(', ');
-  throw new EntrepotError('method-not-allowed', `${method} is not possible here; expected ${allowed}`, {
-    headers: { Allow: allowed },
-  });
 }
 
 function versionIn(file: string, project: string): string | undefined {

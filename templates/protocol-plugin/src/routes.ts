@@ -1,4 +1,4 @@
-import { EntrepotError, type PackageCoordinates, type RequestHead } from '@entrepot/core';
+import { requireMethod, type PackageCoordinates, type RequestHead } from '@entrepot/core';
 import type { Resource } from '@entrepot/core';
 import type { AcmeOptions } from './options.js';
 
@@ -11,12 +11,11 @@ const INDEX = 'index.json';
  * let through here ends in keys and upstream paths, so every segment is matched whole.
  */
 export function createRoute({ extension }: AcmeOptions): (head: RequestHead) => Resource | undefined {
-  return ({ method, segments, trailingSlash }) => {
+  return (head) => {
+    const { segments, trailingSlash } = head;
     const [project = '', file = ''] = segments;
     if (segments.length !== 2 || trailingSlash || !PROJECT.test(project)) return undefined;
-    if (method !== 'GET' && method !== 'HEAD') {
-      throw new EntrepotError('method-not-allowed', 'Acme projects can only be read');
-    }
+    requireMethod(head, ['GET'], 'Acme projects can only be read');
     if (file === INDEX) return indexOf(project);
     const version = versionIn(file, project, extension);
     if (version === undefined) return undefined;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import { asEntrepotError } from '../../api/errors.js';
+import { requireMethod } from '../../api/require-method.js';
 import type { AdaptContext, AdaptedReply } from '../../api/protocol.js';
 import type { PassthroughResource } from '../request/resource.js';
 import type { Judge } from '../policy/judge.js';
@@ -40,12 +41,7 @@ export class PassthroughServing {
 
   async serve(context: RequestContext, resource: PassthroughResource): Promise<EngineReply> {
     const { request } = context;
-    const asked = request.method === 'HEAD' ? 'GET' : request.method;
-    if (asked !== resource.method) {
-      throw new EntrepotError('method-not-allowed', `This takes ${resource.method}`, {
-        headers: { Allow: resource.method },
-      });
-    }
+    requireMethod(request, [resource.method]);
     for (const coordinates of resource.names ?? []) requireAllowed(this.#judge(context, { kind: 'name', coordinates }));
     const body =
       resource.method === 'POST'
