@@ -302,10 +302,11 @@ export interface DocumentReplyFacts<Self, Document extends Parsed> extends Reply
   /**
    * Makes the representation for clients. Absent: the bytes go out as received, with ranges, while they arrive. Memoised for each
    * combination of bytes, cached keys, variant, base URL and policy revision.
-   * @param document what `parse` made; `undefined` where there is no document
+   * @param document what `parse` made. `undefined` in a class without `parse`, and in one with `cache.listsBelow` where there is no document: such a
+   * class declares it
    * @throws EntrepotError `not-found` when the document has no such variant
    */
-  render?(document: Document | undefined, request: RenderRequest, self: Self): Rendered;
+  render?(document: Document, request: RenderRequest, self: Self): Rendered;
 }
 
 /** A question that is asked of the upstream every time. `key` is its short name for metrics and logs: `search`. */

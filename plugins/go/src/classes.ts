@@ -165,7 +165,7 @@ export const CLASSES = {
       except: ({ attributes }) => (attributes?.['anyAge'] === true ? { freshFor: Infinity } : undefined),
     },
     upstream: { maxBytes: LARGEST_PROOF },
-    reply: { mediaType: TEXT, cacheControl: SHORT, render: (head) => (head === undefined ? [] : [head.note]) },
+    reply: { mediaType: TEXT, cacheControl: SHORT, render: (head) => [head.note] },
     policy: { forAnyName: true },
     async parse(content, _resource, { read }, { database }) {
       const note = await required(database).checkHead(await content.bytes(LARGEST_PROOF), read);
@@ -179,7 +179,7 @@ export const CLASSES = {
     reply: {
       mediaType: TEXT,
       cacheControl: SHORT,
-      render: (record, _request, { database }) => (record === undefined ? [] : [required(database).freshReply(record)]),
+      render: (record, _request, { database }) => [required(database).freshReply(record)],
     },
     async parse(content, resource, { read }, { database }) {
       const { path, version } = moduleOf(resource);

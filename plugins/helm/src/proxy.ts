@@ -89,11 +89,10 @@ export const PROXY_CLASSES = {
 
 /** Writes the index with paths of this repository, without the versions that policy refuses. */
 async function* render(
-  index: UpstreamIndex | undefined,
+  index: UpstreamIndex,
   { admits }: RenderRequest,
   { form }: HelmProxy,
 ): AsyncGenerator<Uint8Array> {
-  if (index === undefined) throw new EntrepotError('not-found', 'There is no index');
   const joiner = new IndexJoiner(form);
   let newest: string | undefined;
   for await (const { name, versions } of index.charts()) {

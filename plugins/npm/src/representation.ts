@@ -28,11 +28,7 @@ interface Listing {
  * refuses are gone with their dates, and tags to them point elsewhere. All else is kept, byte for byte.
  * @throws EntrepotError `not-found` for a version or tag that is not there, `policy-denied` when policy leaves nothing
  */
-export async function renderPackument(
-  packument: Packument | undefined,
-  request: RenderRequest,
-): Promise<DocumentBytes> {
-  if (packument === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
+export async function renderPackument(packument: Packument, request: RenderRequest): Promise<DocumentBytes> {
   const { name, layout, versions } = packument;
   const variant = (request.resource.variant ?? 'full') as PackumentVariant;
   const isArriving = request.isArriving === true && !layout.isWhole;

@@ -94,9 +94,9 @@ export async function renderTags(list: NameList | undefined, request: RenderRequ
 }
 
 /** Writes a list of repositories, with links that lead here. */
-export async function renderCatalog(list: NameList | undefined, request: RenderRequest): Promise<RenderedDocument> {
+export async function renderCatalog(list: NameList, request: RenderRequest): Promise<RenderedDocument> {
   const { baseUrl } = request;
-  const { names, next } = await pageOfNames(request, list?.names ?? [], list?.names);
+  const { names, next } = await pageOfNames(request, list.names, list.names);
   const bytes = jsonList('{"repositories":[', names, (name) => clientName(baseUrl, name));
   return { bytes, headers: nextLink(baseUrl, '_catalog', next) };
 }

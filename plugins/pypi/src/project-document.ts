@@ -114,11 +114,7 @@ function fileOf(project: string, value: Json): PageFile | undefined {
  * the document is about, it becomes about the one that was published last of those that are left.
  * @throws EntrepotError `policy-denied` when nothing is left
  */
-export async function renderProject(
-  document: ProjectDocument | undefined,
-  request: RenderRequest,
-): Promise<DocumentBytes> {
-  if (document === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
+export async function renderProject(document: ProjectDocument, request: RenderRequest): Promise<DocumentBytes> {
   const { project, info, files } = document;
   const listing = new Listing(project, request);
   const refused = new Set<string>();

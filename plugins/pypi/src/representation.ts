@@ -1,4 +1,4 @@
-import { EntrepotError, type DocumentBytes, type RenderRequest } from '@entrepot/core';
+import type { DocumentBytes, RenderRequest } from '@entrepot/core';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';
@@ -14,11 +14,10 @@ import type { ProvenanceUrl } from './provenance.js';
  * one of them or never had a file.
  */
 export function renderPage(
-  page: ProjectPage | undefined,
+  page: ProjectPage,
   request: RenderRequest,
   { provenanceUrl }: { readonly provenanceUrl: ProvenanceUrl },
 ): DocumentBytes {
-  if (page === undefined) throw new EntrepotError('not-found', `${request.resource.key} is not here`);
   return inBatches(printPage(page, request, provenanceUrl));
 }
 

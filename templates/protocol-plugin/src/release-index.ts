@@ -40,8 +40,7 @@ export async function parseReleaseIndex(content: Content): Promise<ParsedIndex> 
 }
 
 /** Writes the index with URLs below `baseUrl`, without the versions that policy refuses. */
-export function renderReleaseIndex(parsed: ParsedIndex | undefined, { baseUrl, admits }: RenderRequest): DocumentBytes {
-  if (parsed === undefined) throw new EntrepotError('not-found', 'There is no such index');
+export function renderReleaseIndex(parsed: ParsedIndex, { baseUrl, admits }: RenderRequest): DocumentBytes {
   const { index } = parsed;
   const releases: Release[] = [];
   for (const release of index.releases) {

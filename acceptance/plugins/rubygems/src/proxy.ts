@@ -32,7 +32,7 @@ export const classes = {
   names: documentClass<unknown, Index>({
     ...fresh,
     about: 'The list of all names.',
-    reply: { ...TEXT, render: (names) => indexText(names?.head, names?.rows) },
+    reply: { ...TEXT, render: (names) => indexText(names.head, names.rows) },
     parse: parseIndex,
   }),
   info: documentClass<unknown, Info>({

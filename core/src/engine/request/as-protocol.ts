@@ -161,11 +161,13 @@ function protocolOf(side: AnySide, self: ProtocolInstance): EngineProtocol {
       : undefined,
     rewrite: has((one) => (one.kind === 'document' ? one.reply?.render : undefined))
       ? (document, content, context) => {
-          const { render } = classOf<DocumentClass<unknown, Parsed>>(document).reply ?? {};
+          const { parse, cache, reply: { render } = {} } = classOf<DocumentClass<unknown, Parsed>>(document);
           if (render === undefined) throw new Error(`the class "${document.class}" has no render`);
           const { descriptions } = context;
           const parsed = descriptions instanceof ParsedDescriptions ? descriptions.parsed : undefined;
-          return render(parsed, renderRequest(document, content, context), self);
+          if (parsed === undefined && parse !== undefined && cache?.listsBelow === undefined)
+            throw new EntrepotError('not-found', `${document.key} is not here`);
+          return render(parsed as Parsed, renderRequest(document, content, context), self);
         }
       : undefined,
     documentPath: side.documentPath && ((subject) => side.documentPath?.(subject, self)),
