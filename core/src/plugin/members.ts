@@ -1,7 +1,7 @@
 /** The members that each object of a declaration may have, by its place. `*` stands for any name. */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   '': ['kind', 'apiVersion', 'id', 'options', 'inject', 'names', 'http', 'clients', 'proxy', 'hosted'],
-  names: ['pattern', 'claimTypes', 'compareVersions'],
+  names: ['pattern', 'claimTypes'],
   http: [
     'sharedMounts',
     'mountAlone',

@@ -97,8 +97,6 @@ export interface NameFacts {
   readonly pattern?: 'paths' | ((pattern: string) => (name: string) => boolean) | undefined;
   /** The `type` of entries in the `access` claim of tokens, besides `repository`, that speak of names of this format. Absent: none. */
   readonly claimTypes?: readonly string[] | undefined;
-  /** Orders two versions of the ecosystem, for ranges in policy. Negative: `one` is older. Absent: by the coordinates' ecosystem. */
-  readonly compareVersions?: ((one: string, other: string) => number) | undefined;
 }
 
 /** The settings of the format's clients: reading them, and pointing them here. */
