@@ -65,7 +65,9 @@ const is =
 
 const PACKUMENT_TYPE = 'application/vnd.npm.install-v1+json';
 const offersNpm = (body: string): boolean => {
-  const { policyRestrictions: _reason, ...shown } = JSON.parse(body) as Record<string, unknown>;
+  // A range of it, which is no JSON: why the version is gone stands last.
+  if (!body.endsWith('}')) return body.split('"policyRestrictions"', 1)[0]?.includes('1.1.0') === true;
+  const { policyRestrictions: _reason, ...shown } = JSON.parse(body) as { readonly policyRestrictions?: unknown };
   return JSON.stringify(shown).includes('1.1.0');
 };
 const npmWays = (name: string): Way[] => {
