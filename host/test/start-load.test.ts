@@ -19,7 +19,13 @@ async function loadedBy(types: readonly string[]): Promise<readonly string[]> {
   const repositories = Object.fromEntries(types.map((type) => [type, { type, upstream: UPSTREAM }]));
   const configuration = { server: { listen: '127.0.0.1:0' }, repositories };
   writeFileSync(join(cwd, 'entrepot.yaml'), JSON.stringify(configuration));
-  const child = spawn(process.execPath, ['--import', TELL, MAIN, 'serve'], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  // A server knows its own variables alone, and refuses others of that form.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ENTREPOT_')));
+  const child = spawn(process.execPath, ['--import', TELL, MAIN, 'serve'], {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   const told = text(child.stderr);
   for await (const line of createInterface({ input: child.stdout })) {
