@@ -134,7 +134,7 @@ export async function conformReadOnly(
 
 /** @param {ConformanceCounts} counts @param {number} least @param {{ peer: boolean }} options */
 function expectConformance({ passed, failed }, least, { peer }) {
-  // What others do not pass is their affair.
+  // Failures of other programs are theirs.
   if (!peer) assert.deepEqual(failed, []);
   assert.ok(passed >= least, `at least ${least} tests were expected to pass, found ${passed}`);
 }

@@ -97,7 +97,7 @@ function defineRouting({ check }: Checks<Fixtures>): void {
       }
       assert.ok(typeof found !== 'string', `${label}: expected ${JSON.stringify(resource)}, found ${String(found)}`);
       const shown = shownAs(found) as Readonly<Record<string, unknown>>;
-      // What does not stand in the name is a fact of its class.
+      // A member that the name lacks is a fact of its class.
       const facts = found as unknown as Readonly<Record<string, unknown>>;
       const named = Object.keys(resource).map((field) => [field, field in shown ? shown[field] : facts[field]]);
       assert.deepEqual(Object.fromEntries(named), resource, label);

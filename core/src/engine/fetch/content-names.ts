@@ -34,7 +34,7 @@ export class ContentNames {
     const turns = new WorkTurns();
     let refusal: Refusal | undefined;
     for (const entry of names) {
-      // What is in memory is read without a break.
+      // Entries that are in memory give other requests no turn by themselves.
       await turns.pause();
       if (!(await this.#isNamedBy(namedBelow, entry, resource))) continue;
       const verdict = judge(anybody, { kind: 'part', namedBy: entry });

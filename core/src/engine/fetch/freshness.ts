@@ -27,7 +27,7 @@ export function freshnessRule(
 ): FreshnessRule {
   const common = definition.freshness[resource.class] ?? DEFAULT_FRESHNESS[resource.kind];
   const rule = resource.freshness === undefined ? common : { ...common, ...resource.freshness };
-  // What the upstream still takes is for what is not kept at all.
+  // Requests that the upstream still takes are for what is not cached at all.
   if (!isPinned(resource) || !upstreams.isShort(resource.upstreamScope)) return rule;
   return { ...rule, freshFor: rule.freshFor * FRESH_LONGER };
 }

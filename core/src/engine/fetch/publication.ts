@@ -52,7 +52,7 @@ export class Publication {
       attributes: chosen && { chosenBy: chosen },
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
-      // What a document's relative links stand below is where it was found (RFC 3986 §5.1.3), after any redirect.
+      // Relative links of a document are relative to where it was found (RFC 3986 §5.1.3), after any redirect.
       upstreamUrl: withoutQuery(resource.kind === 'document' ? reply.finalUrl.href : reply.url),
       fetchedAt: now,
       checkedAt: now,

@@ -81,7 +81,7 @@ export class Transfer {
     const resource = this.#resource;
     return {
       ...askingHeaders(resource),
-      // What is passed on must be the wire's own bytes; what is rewritten is decoded while it is spooled.
+      // Bytes that are passed on must be the wire's own; a document to render is decoded while it is spooled.
       'accept-encoding': resource.kind === 'document' && resource.rewritten === true ? 'gzip' : 'identity',
     };
   }

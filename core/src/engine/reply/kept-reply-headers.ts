@@ -14,7 +14,7 @@ export function headersOf(
   const { replyHeaders, digestHeader } = resource;
   const attached =
     resource.kind === 'artifact' && resource.attachment === true && kept['content-disposition'] === undefined;
-  // What was kept may name the bytes by another algorithm.
+  // The kept headers may name the bytes by another algorithm.
   const named =
     digestHeader !== undefined &&
     digest !== undefined &&

@@ -53,7 +53,7 @@ export function asProtocolPlugin(plugin: object): BoundPlugin {
       const side = context.repository.kind === 'proxy' ? proxy : hosted;
       if (side === undefined) throw new Error(`${id} has no ${context.repository.kind} repositories`);
       const self = await side.create(context);
-      // What is no instance is for whoever asked for it to refuse.
+      // Anything but an instance is refused by the caller, which names the plugin.
       return isInstance(self) ? protocolOf(side, self) : (self as EngineProtocol);
     },
   });
