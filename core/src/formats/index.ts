@@ -10,6 +10,7 @@ export * from './lru.js';
 export * from './malformed.js';
 export * from './quantities.js';
 export * from './quantity-options.js';
+export * from './tables/index.js';
 export * from './tar-reader.js';
 export * from './versions/index.js';
 export * from './work-turns.js';

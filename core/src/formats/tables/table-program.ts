@@ -1,0 +1,78 @@
+import type { Content } from '../../api/content.js';
+import { EntrepotError, type ErrorKind } from '../../api/errors.js';
+import type { Answering } from '../worker-pool.js';
+import { TableWriter } from './table-writer.js';
+
+/** The bytes that rows are read from. */
+export type TableSource = Pick<Content, 'size' | 'stream'>;
+
+/** A row to write: a key and its value. */
+export type NewRow = readonly [key: string, value: Uint8Array | string];
+
+/**
+ * Reads rows, in order. Of rows with the same key the first one counts. Runs in a thread: it may take long, and what it is given and
+ * throws is copied. Of an error the message is left, and the kind and code of an `EntrepotError`.
+ * @param parameters plain data
+ */
+export type RowReader<Parameters> = (
+  source: TableSource,
+  parameters: Parameters,
+) => Iterable<NewRow> | AsyncIterable<NewRow>;
+
+/** A question to the thread: make a table; then pieces of what it is made from, and `undefined` at their end. */
+export type TableTask<Parameters> =
+  | { readonly path: string; readonly name: string; readonly size: number; readonly parameters: Parameters }
+  | { readonly piece: Uint8Array | undefined };
+
+/** The answer: the next piece, the first one again, or nothing more. */
+export type TableAnswer =
+  | { readonly wants: 'next' | 'first' }
+  | { readonly wants: 'nothing'; readonly bytes: number }
+  | { readonly failed: string; readonly kind?: ErrorKind; readonly code?: string };
+
+/** Answers the tasks of a thread that makes tables of what `read` yields. For `answerTasks`. */
+export function tableProgram<Parameters>(read: RowReader<Parameters>): Answering<TableTask<Parameters>, TableAnswer> {
+  let answer: (answer: TableAnswer) => void = () => {};
+  let take: (piece: Uint8Array | undefined) => void = () => {};
+  const ask = async (wants: 'next' | 'first'): Promise<Uint8Array | undefined> =>
+    await new Promise((resolve) => {
+      take = resolve;
+      answer({ wants });
+    });
+  return async (task) =>
+    await new Promise((resolve) => {
+      answer = resolve;
+      if ('piece' in task) return take(task.piece);
+      makeTable(task, read, ask).then(
+        (bytes) => answer({ wants: 'nothing', bytes }),
+        (error: unknown) => answer(failureOf(error)),
+      );
+    });
+}
+
+async function makeTable<Parameters>(
+  { path, name, size, parameters }: Exclude<TableTask<Parameters>, { piece: unknown }>,
+  read: RowReader<Parameters>,
+  ask: (wants: 'next' | 'first') => Promise<Uint8Array | undefined>,
+): Promise<number> {
+  let isFirst = true;
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    let piece = await ask(isFirst ? 'next' : 'first');
+    isFirst = false;
+    for (; piece !== undefined; piece = await ask('next')) yield piece;
+  }
+  const writer = new TableWriter(path, name);
+  try {
+    for await (const [key, value] of read({ size, stream }, parameters)) writer.add(key, value);
+    return writer.finish();
+  } finally {
+    writer.close();
+  }
+}
+
+function failureOf(error: unknown): TableAnswer {
+  const failed = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof EntrepotError)) return { failed };
+  const { kind, code } = error as EntrepotError;
+  return { failed, kind, code };
+}
