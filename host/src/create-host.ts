@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Router from '@koa/router';
 import { CLOCK, type ClientSetup, type Logger } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
-import type Koa from 'koa';
 import {
   ConfigurationError,
   printListenAddress,
@@ -36,17 +35,14 @@ import { adminRoutes } from './admin/admin-routes.js';
 import { createApp } from './http/app.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { explainPage } from './admin/explain-page.js';
-import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { isIndexLost, lostIndexAdvice } from './drivers/lost-index.js';
-import { Drain } from './http/drain.js';
-import type { ExchangeObserver } from './http/exchange.js';
+import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { healthRoutes, PROBES } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { readCertificates } from './http/certificates.js';
 import { Listener } from './http/listener.js';
 import { readerGuard } from './admin/reader-guard.js';
 import { metricsRoute } from './http/metrics-route.js';
-import { accessLog } from './http/request-context.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
@@ -82,8 +78,6 @@ export interface HostRepository {
 /** Everything that the configuration means, put together. Logs what it serves, from where, and when it stops. */
 export interface Host {
   readonly repositories: readonly HostRepository[];
-  /** The app of the server's listener. */
-  readonly app: Koa;
   /**
    * Begins to serve.
    * @returns the listeners, the server's first
@@ -291,7 +285,6 @@ interface Site {
 }
 
 interface OpenSite extends Site {
-  readonly app: Koa;
   readonly listener: Listener;
 }
 
@@ -319,11 +312,9 @@ function assemble(
     hasProxies: server.trustProxy.length > 0,
   });
   const numbers = root.get(METRICS);
-  const drain = new Drain();
-  const observers = log.access
-    ? [counting(numbers), accessLog(logger, [...PROBES, metrics.path])]
-    : [counting(numbers)];
-  const common = { maxPathLength: server.maxPathLength, watch: { drain, observers }, proxies, logger };
+  const observers = [countRequests(numbers)];
+  if (log.access) observers.push(accessLog(logger, [...PROBES, metrics.path]));
+  const exchanges = new Exchanges(observers, proxies);
 
   const sites: OpenSite[] = [];
   for (const site of sitesOf(server, served)) {
@@ -333,9 +324,9 @@ function assemble(
       if (isMain) addServerRoutes(router);
       addTokenRoute(router, site);
     };
-    const app = createApp({ ...common, repositories, routes });
+    const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
     const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
-    sites.push({ ...site, app, listener });
+    sites.push({ ...site, listener });
   }
   const [main] = sites as [OpenSite];
   const storage = root.get(STORAGE);
@@ -359,7 +350,7 @@ function assemble(
       { name: 'entries', check: () => root.get(ENTRIES).check(), checkReading: () => root.get(ENTRIES).check('read') },
       { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
     ];
-    healthRoutes(router, { checks, isDraining: () => drain.draining, clock, logger });
+    healthRoutes(router, { checks, isDraining: () => exchanges.draining, clock, logger });
     metricsRoute(router, { ...metrics, source: numbers });
     const access = new AdminAccess(administration.get(ADMINISTRATION), senderOf);
     adminRoutes(router, {
@@ -389,7 +380,6 @@ function assemble(
   let closed: Promise<void> | undefined;
   return {
     repositories,
-    app: main.app,
     async listen() {
       const listeners = await listenAll(sites);
       for (const { name, ...rest } of repositories) logger.info({ repository: name, ...rest }, 'repository');
@@ -422,7 +412,7 @@ function assemble(
   };
 
   async function closeAll(): Promise<void> {
-    drain.start();
+    exchanges.drain();
     if (server.drainDelay > 0 && sites.some(({ listener }) => listener.port !== 0)) {
       logger.info(
         { delay: server.drainDelay },
@@ -431,19 +421,12 @@ function assemble(
       await wait(server.drainDelay);
     }
     deadline.at = performance.now() + server.drainTimeout;
-    logger.info({ running: drain.running }, 'draining: running requests may end');
+    logger.info({ running: exchanges.running }, 'draining: running requests may end');
     await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
     await root.dispose();
     forgetPlugins();
     logger.info({}, 'closed');
   }
-}
-
-/** Counts what repositories answered; probes and the metrics themselves are not of interest. */
-function counting(metrics: PrometheusMetrics): ExchangeObserver {
-  return ({ outcome, status, duration, bytes }) => {
-    if (outcome !== undefined) metrics.observeRequest(outcome, status, duration / 1000, bytes);
-  };
 }
 
 /** The server's own listener first, then those that repositories have, each address once. */

@@ -4,7 +4,7 @@ import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
 import { ACCESS, ENGINE } from './container/tokens.js';
 import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
-import type { MountedRepository } from './http/koa-adapter.js';
+import type { MountedRepository } from './http/serve-repository.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
 import type { RepositoryPlan } from './repositories/repository-plan.js';

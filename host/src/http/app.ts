@@ -1,17 +1,22 @@
+import type { RequestListener } from 'node:http';
 import { createRequire } from 'node:module';
 import type KoaRouter from '@koa/router';
 import { EntrepotError, type Logger } from '@entrepot/core';
 import Koa from 'koa';
-import { errorBoundary } from './error-boundary.js';
-import type { ExchangeWatch } from './exchange.js';
-import type { MountedRepository } from './koa-adapter.js';
-import { refuseLoops } from './loop.js';
-import { repositoryRoutes } from './repository-routes.js';
-import { requestContext } from './request-context.js';
-import type { TrustedProxies } from './trusted-proxies.js';
+import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.js';
+import { answerError } from './answer-error.js';
+import type { Exchanges } from './exchange.js';
+import { serveRepository, type MountedRepository, type RequestTarget } from './serve-repository.js';
 
 // Its ES module imports `node:http` (see node-http.ts).
 const { default: Router } = createRequire(import.meta.url)('@koa/router') as typeof import('@koa/router');
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE']);
+const ALLOW = [...METHODS].join(', ');
+const SLASH = 47;
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)([^]*)$/i;
+/** A header of loops that is longer has been through more servers than any request should. */
+const LONGEST_LOOP = 1024;
 
 export interface AppOptions {
   readonly repositories: readonly MountedRepository[];
@@ -19,39 +24,106 @@ export interface AppOptions {
   readonly routes?: ((router: KoaRouter) => void) | undefined;
   /** The longest path with its query, in characters. */
   readonly maxPathLength: number;
-  readonly watch: ExchangeWatch;
-  readonly proxies: TrustedProxies;
+  readonly exchanges: Exchanges;
   readonly logger: Logger;
 }
 
-/** Puts the parts of one listener in order. */
-export function createApp({ repositories, routes, maxPathLength, watch, proxies, logger }: AppOptions): Koa {
+/**
+ * Handles the requests of one listener. One below a mount goes to the repository with the longest mount that its path begins
+ * with, all others to the server's own pages. Mounts are compared with raw paths: a router's decoded ones turn `a/%2e%2e/b`
+ * into `a/../b` (docs/architecture.md, section 6).
+ */
+export function createApp({ repositories, routes, maxPathLength, exchanges, logger }: AppOptions): RequestListener {
   const router = new Router({ exclusive: false });
   routes?.(router);
-  const reserved = reservedPaths(router, repositories);
+  const pages = serverPages(router, logger);
+  const longestFirst = repositories.toSorted((one, other) => other.mount.length - one.mount.length);
+  const reserved = new Set(router.stack.map(({ path }) => String(path)));
+  // A repository that is mounted at `/` has its root to itself.
+  if (repositories.some(({ mount }) => mount === '')) reserved.delete('/');
+  // Of a route with parameters everything below what comes before them.
+  const reservedBelow = [...reserved].flatMap((path) => /^(.*?\/)[:*]/.exec(path)?.[1] ?? []);
+
+  return (request, response) => {
+    const exchange = exchanges.begin(request, response);
+    const passed = request.headers[LOOP_HEADER];
+    try {
+      if (typeof passed !== 'string') dispatch();
+      else if (passed.length <= LONGEST_LOOP && !passed.includes(OWN_NAME)) passedThrough.run(passed, dispatch);
+      else throw loopDetected();
+    } catch (error) {
+      answerError(error, response, logger);
+    }
+
+    function dispatch(): void {
+      const { method = '', url = '/' } = request;
+      if (url.length > maxPathLength) {
+        const message = `Path: expected at most ${maxPathLength} characters, found ${url.length}`;
+        throw new EntrepotError('uri-too-long', message);
+      }
+      const target = parseRequestTarget(url);
+      const repository = repositoryAt(target.path);
+      if (repository === undefined) return void pages(request, response);
+      if (!METHODS.has(method)) {
+        const headers = { Allow: ALLOW };
+        throw new EntrepotError('method-not-allowed', `Method: expected one of ${ALLOW}`, { headers });
+      }
+      serveRepository(request, response, { repository, target, exchange, logger });
+    }
+  };
+
+  function repositoryAt(path: string): MountedRepository | undefined {
+    if (reserved.has(path)) return undefined;
+    for (const prefix of reservedBelow) if (path.startsWith(prefix)) return undefined;
+    for (const repository of longestFirst) {
+      const { length } = repository.mount;
+      if (path.startsWith(repository.mount) && (path.length === length || path.charCodeAt(length) === SLASH))
+        return repository;
+    }
+    return undefined;
+  }
+}
+
+/** The server's own pages, by Koa. */
+function serverPages(router: KoaRouter, logger: Logger): RequestListener {
   const app = new Koa();
-  // What gets past the boundary is a connection that broke while it was written to.
+  // What gets past the answer is a connection that broke while it was written to.
   app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
-  app.use(requestContext(watch, proxies));
-  app.use(errorBoundary(logger));
-  app.use(refuseLoops);
-  app.use(repositoryRoutes({ repositories, reserved, maxPathLength, logger }));
-  app.use(notFound);
+  app.use(async (ctx, next) => {
+    try {
+      await next();
+      if (ctx.status === 404) throw new EntrepotError('not-found', 'Nothing is mounted at this path; / lists what is');
+    } catch (error) {
+      ctx.respond = false;
+      answerError(error, ctx.res, logger);
+    }
+  });
   app.use(router.routes());
   app.use(router.allowedMethods());
-  return app;
+  return app.callback();
 }
 
-/** Whether a path is the server's own; but a repository that is mounted at `/` has its root to itself. */
-function reservedPaths(router: KoaRouter, repositories: readonly MountedRepository[]): (path: string) => boolean {
-  const paths = new Set(router.stack.map(({ path }) => String(path)));
-  if (repositories.some(({ mount }) => mount === '')) paths.delete('/');
-  // Of a route with parameters everything below what comes before them.
-  const prefixes = [...paths].flatMap((path) => /^(.*?\/)[:*]/.exec(path)?.[1] ?? []);
-  return (path) => paths.has(path) || prefixes.some((prefix) => path.startsWith(prefix));
+/**
+ * Splits a request target as the client sent it.
+ * @throws EntrepotError `bad-request` for a form that no resource has (`*`, `host:port`)
+ */
+function parseRequestTarget(url: string): RequestTarget {
+  let target = url;
+  let authority: string | undefined;
+  if (url.charCodeAt(0) !== SLASH) {
+    const match = ABSOLUTE_FORM.exec(url);
+    if (match === null) throw new EntrepotError('bad-request', 'Request target: expected a path or an http URL');
+    const [, host, rest = ''] = match;
+    authority = host;
+    target = rest.startsWith('/') ? rest : `/${rest}`;
+  }
+  const mark = target.indexOf('?');
+  if (mark < 0) return { path: target, query: '', authority };
+  return { path: target.slice(0, mark), query: target.slice(mark + 1), authority };
 }
 
-const notFound: Koa.Middleware = async (ctx, next) => {
-  await next();
-  if (ctx.status === 404) throw new EntrepotError('not-found', 'Nothing is mounted at this path; / lists what is');
-};
+/** The answer to what this process sent itself, also by others: it would wait for its own answer until a timeout ends it. */
+function loopDetected(): EntrepotError {
+  const message = 'An upstream of this server leads back to it; expected the URL of another server as upstream';
+  return new EntrepotError('upstream-unavailable', message, { code: 'LOOP_DETECTED', status: 508 });
+}

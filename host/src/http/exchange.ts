@@ -1,6 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Outcome } from '@entrepot/core';
-import type { Drain } from './drain.js';
+import { isIP } from 'node:net';
+import type { Logger, Outcome } from '@entrepot/core';
+import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import { REQUEST } from '../log/text-log.js';
+import type { TrustedProxies } from './trusted-proxies.js';
 
 /** The record of a finished request. */
 export interface ExchangeRecord {
@@ -22,72 +26,135 @@ export interface ExchangeRecord {
   readonly aborted: boolean;
 }
 
+/** The record of a running request. */
+export type Exchange = { -readonly [Key in keyof ExchangeRecord]: ExchangeRecord[Key] };
+
 /** Called at the end of every request. Must be quick and must not throw. */
 export type ExchangeObserver = (record: ExchangeRecord) => void;
 
-export interface ExchangeWatch {
-  readonly observers: readonly ExchangeObserver[];
-  readonly drain: Drain;
-}
+const SANE_ID = /^[A-Za-z0-9._~:+/=-]{1,128}$/;
 
-const EXCHANGE = Symbol('exchange');
+/** The requests of all listeners: which of them still run, and who hears of their end. */
+export class Exchanges {
+  readonly #observers: readonly ExchangeObserver[];
+  readonly #proxies: TrustedProxies;
+  readonly #prefix = randomBytes(6).toString('hex');
+  readonly #running = new Set<ServerResponse>();
+  #count = 0;
+  #draining = false;
 
-interface ExchangeResponse extends ServerResponse {
-  [EXCHANGE]?: Exchange;
-}
-
-/** The record of a running request. One object and one shared listener a request: this is the hot path. */
-export class Exchange implements ExchangeRecord {
-  readonly id: string;
-  readonly method: string;
-  path: string;
-  status = 0;
-  bytes = 0;
-  duration = 0;
-  readonly client: string | undefined;
-  repository: string | undefined = undefined;
-  outcome: Outcome | undefined = undefined;
-  aborted = false;
-  readonly #startedAt = performance.now();
-  readonly #watch: ExchangeWatch;
-
-  constructor(id: string, client: string | undefined, request: IncomingMessage, watch: ExchangeWatch) {
-    this.id = id;
-    this.method = request.method ?? '';
-    this.path = request.url ?? '';
-    this.client = client;
-    this.#watch = watch;
+  /** @param proxies whose `X-Forwarded-For` is believed */
+  constructor(observers: readonly ExchangeObserver[], proxies: TrustedProxies) {
+    this.#observers = observers;
+    this.#proxies = proxies;
   }
 
-  /** Tells the observers how it ended. */
-  settle(response: ServerResponse): void {
-    this.status = response.statusCode;
-    this.aborted = !response.writableFinished;
-    this.duration = performance.now() - this.#startedAt;
-    // Koa sent it, not the adapter, which counts.
-    if (this.repository === undefined && this.method !== 'HEAD')
-      this.bytes = Number(response.getHeader('content-length') ?? 0);
-    const query = this.path.indexOf('?');
-    if (query >= 0) this.path = this.path.slice(0, query);
-    this.#watch.drain.end(response);
-    for (const observe of this.#watch.observers) observe(this);
+  /** Whether the process is about to stop. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** How many requests have no complete answer yet. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** From now on every answer says that its connection closes, also those that are being made. */
+  drain(): void {
+    this.#draining = true;
+    for (const response of this.#running) if (!response.headersSent) response.setHeader('Connection', 'close');
+  }
+
+  /**
+   * Begins the exchange of `response`, which ends with it, in whichever way. Gives the request an id: the client's own where it
+   * is a sane one.
+   */
+  begin({ headers, method = '', url = '', socket }: IncomingMessage, response: ServerResponse): Exchange {
+    const startedAt = performance.now();
+    const asked = headers['x-request-id'];
+    this.#count += 1;
+    const exchange: Exchange = {
+      id: typeof asked === 'string' && SANE_ID.test(asked) ? asked : `${this.#prefix}-${this.#count.toString(36)}`,
+      method,
+      path: url,
+      status: 0,
+      bytes: 0,
+      duration: 0,
+      client:
+        headers['x-forwarded-for'] === undefined
+          ? socket.remoteAddress
+          : forwardedClient(headers['x-forwarded-for'], socket.remoteAddress, this.#proxies),
+      repository: undefined,
+      outcome: undefined,
+      aborted: false,
+    };
+    response.setHeader('X-Request-Id', exchange.id);
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    if (this.#draining) response.setHeader('Connection', 'close');
+    this.#running.add(response);
+    response.once('close', () => {
+      exchange.status = response.statusCode;
+      exchange.aborted = !response.writableFinished;
+      exchange.duration = performance.now() - startedAt;
+      // A page of the server itself; bytes of repositories are counted as they are sent.
+      if (exchange.repository === undefined && method !== 'HEAD')
+        exchange.bytes = Number(response.getHeader('content-length') ?? 0);
+      const query = url.indexOf('?');
+      if (query >= 0) exchange.path = url.slice(0, query);
+      this.#running.delete(response);
+      for (const observe of this.#observers) observe(exchange);
+    });
+    return exchange;
   }
 }
 
-/** Begins the exchange of `response`; it settles when the response is over, in whichever way. */
-export function attachExchange(exchange: Exchange, response: ServerResponse, { drain }: ExchangeWatch): void {
-  (response as ExchangeResponse)[EXCHANGE] = exchange;
-  drain.begin(response);
-  response.once('close', settle);
+/** The last address that is not a trusted proxy's. Addresses before it may be forged by the client. */
+function forwardedClient(
+  forwarded: string | string[],
+  peer: string | undefined,
+  proxies: TrustedProxies,
+): string | undefined {
+  if (!proxies(peer)) return peer;
+  const hops = String(forwarded)
+    .split(',')
+    .map((hop) => hop.trim());
+  const client = hops.findLast((hop) => !proxies(hop)) ?? hops[0];
+  return client !== undefined && isIP(client) !== 0 ? client : peer;
 }
 
-/** The exchange that `response` belongs to. */
-export function exchangeOf(response: ServerResponse): Exchange {
-  const exchange = (response as ExchangeResponse)[EXCHANGE];
-  if (exchange === undefined) throw new Error('The request context must come before everything that needs it');
-  return exchange;
+/** Counts what repositories answered; probes and the metrics themselves are not of interest. */
+export function countRequests(metrics: PrometheusMetrics): ExchangeObserver {
+  return ({ outcome, status, duration, bytes }) => {
+    if (outcome !== undefined) metrics.observeRequest(outcome, status, duration / 1000, bytes);
+  };
 }
 
-function settle(this: ServerResponse): void {
-  exchangeOf(this).settle(this);
+/**
+ * Writes one line for each request.
+ * @param probes paths that are asked every few seconds: as long as all is well, theirs are lines of level `debug`
+ */
+export function accessLog(logger: Logger, probes: readonly string[] = []): ExchangeObserver {
+  const quiet = new Set(probes);
+  return (record) => {
+    const { id, client, method, path, status, bytes, duration, repository, outcome, aborted } = record;
+    const level = repository === undefined && status < 400 && quiet.has(path) ? 'debug' : 'info';
+    // One object of one shape, for this is the hot path; what is `undefined` is not written.
+    const fields = {
+      id,
+      client,
+      user: outcome?.caller,
+      method,
+      path,
+      status,
+      bytes,
+      duration: Math.round(duration * 1000) / 1000,
+      repository,
+      outcome: outcome?.name,
+      resource: outcome?.resource,
+      code: outcome?.code,
+      detail: outcome?.detail,
+      aborted: aborted || undefined,
+    };
+    logger[level](fields, REQUEST);
+  };
 }

@@ -1,8 +1,7 @@
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '@entrepot/core';
-import type Koa from 'koa';
 import type { TlsConfig } from '../config/index.js';
 import { createServer } from '../node-http.js';
 import { certificatesVersion, readCertificates } from './certificates.js';
@@ -38,7 +37,12 @@ export class Listener {
   readonly #certificates: NodeJS.Timeout | undefined;
 
   /** @throws EntrepotError `configuration` for certificates that cannot be used */
-  constructor(app: Koa, options: ListenerOptions, logger: Logger, certificatesInterval = CERTIFICATES_INTERVAL) {
+  constructor(
+    app: RequestListener,
+    options: ListenerOptions,
+    logger: Logger,
+    certificatesInterval = CERTIFICATES_INTERVAL,
+  ) {
     const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderBytes, tls } = options;
     this.#options = options;
     const bounds = {
@@ -51,11 +55,11 @@ export class Listener {
       insecureHTTPParser: false,
       connectionsCheckingInterval: Math.min(30_000, headersTimeout),
     };
-    if (tls === undefined) this.#server = createServer(bounds, app.callback());
+    if (tls === undefined) this.#server = createServer(bounds, app);
     else {
       const requestCert = tls.clientCertificates === 'require';
       const secure = { minVersion: 'TLSv1.2' as const, requestCert, handshakeTimeout: headersTimeout };
-      const server = createSecureServer({ ...bounds, ...secure, ...readCertificates(tls) }, app.callback());
+      const server = createSecureServer({ ...bounds, ...secure, ...readCertificates(tls) }, app);
       this.#server = server;
       this.#certificates = followCertificates(server, tls, certificatesInterval, logger);
     }

@@ -23,7 +23,8 @@ export class FirstSeen {
   /** The least recently used first. */
   readonly #known: Lru<number>;
   #pending = new Map<string, Sight>();
-  #corrections = 0;
+  /** Changes when some version turns out to be older than `meet` has said. */
+  revision = 0;
   #prunedAt = -Infinity;
 
   constructor(store: SqlFirstSeenStore, clock: Clock, limits = LIMITS) {
@@ -31,11 +32,6 @@ export class FirstSeen {
     this.#clock = clock;
     this.#limits = limits;
     this.#known = new Lru(limits.memory);
-  }
-
-  /** Changes when some version turns out to be older than `meet` has said. */
-  get revision(): number {
-    return this.#corrections;
   }
 
   /**
@@ -53,7 +49,7 @@ export class FirstSeen {
       if (this.#pending.size >= this.#limits.pending) return at;
       this.#pending.set(key, { coordinates: { ecosystem, name, version }, at });
       // It was judged by what was known before.
-      if (known !== undefined) this.#corrections += 1;
+      if (known !== undefined) this.revision += 1;
     }
     this.#known.set(key, at);
     return at;
@@ -82,7 +78,7 @@ export class FirstSeen {
       corrected = true;
       this.#known.set(key, at);
     }
-    if (corrected) this.#corrections += 1;
+    if (corrected) this.revision += 1;
     const now = this.#clock.now();
     if (now - this.#prunedAt < HOUR) return;
     this.#prunedAt = now;

@@ -133,7 +133,7 @@ export class PolicyInForce implements PolicyEngine {
   /** A policy that is not in force, with the same scanners and exceptions. @throws EntrepotError `configuration` */
   candidate(document: PolicyDocument): Policy {
     const { scanners, decisions } = this.#options;
-    return createPolicy({ document, scanners, exceptions: decisions.exceptions, compileExpression });
+    return createPolicy({ document, scanners, exceptions: () => decisions.exceptions, compileExpression });
   }
 
   /** Takes the file as it is now, if it has changed and is valid. */

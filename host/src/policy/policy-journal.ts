@@ -55,11 +55,8 @@ export class PolicyJournal {
   /** A request for an artifact was decided on. Called for each of them. */
   note(record: EngineDecision): void {
     const { decision, refused } = record;
-    if (refused) this.#noteDecision(record);
-    else {
-      this.#noteDownload(record);
-      if (decision.rules.length > 0 || decision.wouldBe !== undefined) this.#noteDecision(record);
-    }
+    if (!refused) this.#noteDownload(record);
+    if (refused || decision.rules.length > 0 || decision.wouldBe !== undefined) this.#noteDecision(record);
   }
 
   /** Writes what is in memory to the store. */
@@ -92,13 +89,11 @@ export class PolicyJournal {
     const { client: address, now: at } = context;
     const caller = context.caller.name;
     const counted = this.#downloads.get(coordinates);
-    const known = counted?.find(
-      (one) =>
-        one.address === address && one.caller === caller && one.digest === digest && one.repository === repository,
-    );
-    if (known !== undefined) {
-      known.lastAt = at;
-      known.times += 1;
+    for (const one of counted ?? []) {
+      if (one.address !== address || one.caller !== caller || one.digest !== digest || one.repository !== repository)
+        continue;
+      one.lastAt = at;
+      one.times += 1;
       return;
     }
     if (this.#downloadRows >= MAX_PENDING) {

@@ -15,23 +15,17 @@ export class StandingDecisions {
   readonly #quarantine: SqlQuarantineStore;
   readonly #clock: Clock;
   readonly #used = new Map<string, number>();
-  #list: readonly KeptException[] = [];
+  /** All exceptions, those that have ended too: the same array as long as nothing has changed. */
+  exceptions: readonly KeptException[] = [];
+  /** Changes with what is denied. */
+  revision = 0;
   #denied: ReadonlyMap<string, Quarantined> = new Map();
   #seen: Pick<ChangeCounts, 'exceptions' | 'quarantine'> | undefined;
-  #denials = 0;
 
   constructor(exceptions: SqlExceptionStore, quarantine: SqlQuarantineStore, clock: Clock) {
     this.#exceptions = exceptions;
     this.#quarantine = quarantine;
     this.#clock = clock;
-  }
-
-  /** All exceptions, those that have ended too: the same array as long as nothing has changed. */
-  readonly exceptions = (): readonly KeptException[] => this.#list;
-
-  /** Changes with what is denied. */
-  get revision(): string {
-    return String(this.#denials);
   }
 
   /** Whether anything is denied. */
@@ -60,11 +54,11 @@ export class StandingDecisions {
   /** Reads what has changed since the last time. @param counts what is known of changes */
   async refresh({ exceptions, quarantine }: Pick<ChangeCounts, 'exceptions' | 'quarantine'>): Promise<void> {
     const seen = this.#seen;
-    if (seen?.exceptions !== exceptions) this.#list = await this.#exceptions.list();
+    if (seen?.exceptions !== exceptions) this.exceptions = await this.#exceptions.list();
     if (seen?.quarantine !== quarantine) {
       const denied = await this.#quarantine.list(MAX_DENIALS, 'denied');
       this.#denied = new Map(denied.map((one) => [keyOf(one.repository, one.coordinates), one]));
-      this.#denials += 1;
+      this.revision += 1;
     }
     this.#seen = { exceptions, quarantine };
   }

@@ -76,7 +76,6 @@ export class TestProcess {
   #host(): Host {
     return {
       repositories: this.repositories,
-      app: undefined as never,
       listen: async () => {
         const listeners = await this.listen();
         this.events.push('listen');

@@ -1,6 +1,6 @@
 import { silentLogger, type LogFields } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
-import { accessLog } from '../../src/http/request-context.js';
+import { accessLog } from '../../src/http/exchange.js';
 import { reply, repository, serve } from './support.js';
 
 async function logged(path: string, headers: Record<string, string> = {}, trusted: readonly string[] = []) {

@@ -73,16 +73,16 @@ describe('close', () => {
     const answer = get(`${server.url}/files/a`, agent);
     await running;
 
-    server.drain.start();
+    server.exchanges.drain();
     const closed = server.listener.close(60_000);
     await expect(fetch(`${server.url}/files/b`)).rejects.toThrow();
-    expect(server.drain.running).toBe(1);
+    expect(server.exchanges.running).toBe(1);
     finish();
 
     expect((await answer).headers.connection).toBe('close');
     expect(await text(await answer)).toBe('done');
     await closed;
-    expect(server.drain.running).toBe(0);
+    expect(server.exchanges.running).toBe(0);
     agent.destroy();
   });
 
@@ -94,7 +94,7 @@ describe('close', () => {
     // Its head is out, without "Connection: close".
     const answer = await get(`${server.url}/files/a`, agent);
 
-    server.drain.start();
+    server.exchanges.drain();
     const closed = server.listener.close(60_000);
     body.push('b');
     body.push(null);
@@ -111,7 +111,7 @@ describe('close', () => {
     const agent = new Agent({ keepAlive: true });
     const answer = get(`${server.url}/files/a`, agent).then(text);
     const broken = expect(answer).rejects.toThrow(/aborted|socket hang up/);
-    while (server.drain.running === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (server.exchanges.running === 0) await new Promise((resolve) => setImmediate(resolve));
 
     await server.listener.close(20);
 

@@ -4,11 +4,10 @@ import type { EngineReply, EngineRequest, RepositoryDefinition, RepositoryEngine
 import { onTestFinished } from 'vitest';
 import { createApp, type AppOptions } from '../../src/http/app.js';
 import { baseUrlOf } from '../../src/http/base-url.js';
-import { Drain } from '../../src/http/drain.js';
-import type { ExchangeObserver } from '../../src/http/exchange.js';
-import type { MountedRepository } from '../../src/http/koa-adapter.js';
+import { Exchanges, type ExchangeObserver } from '../../src/http/exchange.js';
 import { Listener, type ListenerOptions } from '../../src/http/listener.js';
 import { createSenderOf } from '../../src/http/sender.js';
+import type { MountedRepository } from '../../src/http/serve-repository.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
 
 export const HIT: Outcome = { name: 'hit', repository: 'files', resource: 'file' };
@@ -48,7 +47,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
 export interface TestServer {
   readonly url: string;
   readonly port: number;
-  readonly drain: Drain;
+  readonly exchanges: Exchanges;
   readonly listener: Listener;
   /** Sends `text` as it is, and gives back all that comes until the connection closes. */
   raw(text: string): Promise<string>;
@@ -65,13 +64,12 @@ export async function serve(
     readonly certificatesInterval?: number;
   } = {},
 ): Promise<TestServer> {
-  const drain = new Drain();
+  const exchanges = new Exchanges(options.observers ?? [], trustedProxies(options.trusted ?? []));
   const logger = options.logger ?? silentLogger;
   const app = createApp({
     repositories,
     maxPathLength: 8192,
-    watch: { observers: options.observers ?? [], drain },
-    proxies: trustedProxies(options.trusted ?? []),
+    exchanges,
     logger,
     ...(options.routes === undefined ? undefined : { routes: options.routes }),
   });
@@ -92,7 +90,7 @@ export async function serve(
   const url = await listener.listen();
   onTestFinished(() => listener.close(0));
   const port = Number(new URL(url).port);
-  return { url, port, drain, listener, raw: (text) => rawExchange(port, text) };
+  return { url, port, exchanges, listener, raw: (text) => rawExchange(port, text) };
 }
 
 function rawExchange(port: number, text: string): Promise<string> {

@@ -8,11 +8,10 @@ import {
   type RepositoryEngine,
   type Sender,
 } from '@entrepot/core/engine';
-import type { Context } from 'koa';
 import { FileReader } from '../drivers/blob/file-reader.js';
+import { answerError } from './answer-error.js';
 import type { BaseUrl } from './base-url.js';
-import { exchangeOf, type Exchange } from './exchange.js';
-import type { RequestTarget } from './request-target.js';
+import type { Exchange } from './exchange.js';
 import type { SenderOf } from './sender.js';
 import { sendFile } from './send-file.js';
 
@@ -28,86 +27,72 @@ export interface MountedRepository {
   readonly senderOf: SenderOf;
 }
 
+/** A request target, split but not decoded. */
+export interface RequestTarget {
+  /** Begins with `/`. */
+  readonly path: string;
+  /** Without `?`; empty when there is none. */
+  readonly query: string;
+  /** `host` or `host:port` of an absolute-form target, which outranks the `Host` header (RFC 9112 §3.2.2). */
+  readonly authority?: string | undefined;
+}
+
+/** A request for a repository. */
+export interface Served {
+  readonly repository: MountedRepository;
+  /** Its path is below the mount. */
+  readonly target: RequestTarget;
+  readonly exchange: Exchange;
+  readonly logger: Logger;
+}
+
 /**
- * Has `repository` answer the request and sends what it answers. The only code that knows both Koa and the engine.
- * @param target the request target; its path is below the mount
+ * Has a repository answer the request and sends what it answers. The only code that knows both `node:http` and the engine.
  * @throws EntrepotError `bad-request` when the request has no usable `Host`
  */
-export function serveRepository(
-  ctx: Context,
-  repository: MountedRepository,
-  target: RequestTarget,
-  logger: Logger,
-): Promise<void> {
-  const { req, res } = ctx;
-  const exchange = exchangeOf(res);
-  exchange.repository = repository.name;
-  const request = new KoaEngineRequest(req, res, repository, target, exchange.client);
-  const ready = repository.engine.ready?.(request);
-  if (ready === undefined)
-    return repository.engine.handle(request).then((reply) => answer(ctx, reply, exchange, logger));
-  answer(ctx, ready, exchange, logger);
-  return DONE;
+export function serveRepository(request: IncomingMessage, response: ServerResponse, served: Served): void {
+  const { engine, name } = served.repository;
+  served.exchange.repository = name;
+  const asked = new HttpRequest(request, response, served);
+  const ready = engine.ready?.(asked);
+  if (ready !== undefined) return send(request, response, ready, served);
+  engine
+    .handle(asked)
+    .then((reply) => send(request, response, reply, served))
+    .catch((error: unknown) => answerError(error, response, served.logger));
 }
 
-const DONE = Promise.resolve();
-
-function answer(ctx: Context, reply: EngineReply, exchange: Exchange, logger: Logger): void {
-  const { req, res } = ctx;
-  exchange.outcome = reply.outcome;
-  // At a shared mount it may have been another one.
-  exchange.repository = reply.outcome.repository;
-  // Koa would measure and type the body again.
-  ctx.respond = false;
-  try {
-    send(req, res, reply, exchange, logger);
-  } catch (error) {
-    discard(reply.body);
-    throw error;
-  }
-}
-
-class KoaEngineRequest implements EngineRequest {
+class HttpRequest implements EngineRequest {
   readonly method: string;
   readonly rawPath: string;
   readonly rawQuery: string;
-  readonly body: Readable;
+  readonly body: IncomingMessage;
   readonly baseUrl: string;
   readonly mount: string | undefined;
   readonly client: string | undefined;
-  readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #senderOf: SenderOf;
   #signal: AbortSignal | undefined;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    repository: MountedRepository,
-    target: RequestTarget,
-    client: string | undefined,
-  ) {
-    const { path, query, authority } = target;
-    const below = path.slice(repository.mount.length);
-    this.method = request.method ?? 'GET';
-    this.rawPath = below === '' ? '/' : below;
-    this.rawQuery = query;
+  constructor(request: IncomingMessage, response: ServerResponse, { repository, target, exchange }: Served) {
+    this.method = exchange.method;
+    this.rawPath = target.path.slice(repository.mount.length) || '/';
+    this.rawQuery = target.query;
     this.body = request;
-    this.baseUrl = repository.baseUrl(request, authority);
+    this.baseUrl = repository.baseUrl(request, target.authority);
     this.mount = repository.sharedMount;
-    this.client = client;
-    this.#request = request;
+    this.client = exchange.client;
     this.#response = response;
     this.#senderOf = repository.senderOf;
   }
 
   /** Looked for when it is asked: only changes need it. */
   get sender(): Sender {
-    return this.#senderOf(this.#request);
+    return this.#senderOf(this.body);
   }
 
   header(name: string): string | undefined {
-    const value = this.#request.headers[name];
+    const value = this.body.headers[name];
     return typeof value === 'object' ? value.join(', ') : value;
   }
 
@@ -130,20 +115,24 @@ function signalOf(response: ServerResponse): AbortSignal {
 }
 
 function send(
-  request: IncomingMessage,
+  { method }: IncomingMessage,
   response: ServerResponse,
-  { status, statusMessage, headers, body }: EngineReply,
-  exchange: Exchange,
-  logger: Logger,
+  { status, statusMessage, headers, body, outcome }: EngineReply,
+  { exchange, logger }: Served,
 ): void {
-  if (response.closed) {
-    discard(body);
-    return;
-  }
+  exchange.outcome = outcome;
+  // At a shared mount it may have been another one.
+  exchange.repository = outcome.repository;
+  if (response.closed) return discard(body);
   response.statusCode = status;
   if (statusMessage !== undefined) response.statusMessage = statusMessage;
-  for (const name in headers) response.setHeader(name, headerText(name, headers[name] as string));
-  if (body === undefined || request.method === 'HEAD') {
+  try {
+    for (const name in headers) response.setHeader(name, headerText(name, headers[name] as string));
+  } catch (error) {
+    discard(body);
+    throw error;
+  }
+  if (body === undefined || method === 'HEAD') {
     discard(body);
     response.end();
   } else if (Buffer.isBuffer(body)) {
