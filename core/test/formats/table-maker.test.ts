@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { malformed, Table, TableMaker, tableProgram, type NewRow, type TableSource } from '../../src/formats/index.js';
+import {
+  FileTable,
+  malformed,
+  TableMaker,
+  tableProgram,
+  type NewRow,
+  type Table,
+  type TableSource,
+} from '../../src/formats/index.js';
 
 /** A list of `key=value`, one a line. */
 async function* readLines({ size, stream }: TableSource, { twice }: { twice: boolean }): AsyncGenerator<NewRow> {
@@ -43,9 +51,13 @@ describe.each([
     return { path: join(folder, 'table'), maker: new TableMaker(program) };
   }
 
-  function rowsOf(path: string): string[] {
-    const table = Table.open(path, 'lines');
+  async function rowsAt(path: string): Promise<string[]> {
+    const table = await FileTable.open(path, 'lines');
     onTestFinished(() => table.close());
+    return rowsOf(table);
+  }
+
+  function rowsOf(table: Table): string[] {
     return Array.from(table.rows(), ([key, value]) => `${key}=${value.toString()}`);
   }
 
@@ -53,20 +65,26 @@ describe.each([
     const { path, maker } = start();
     const lines = Array.from({ length: 50_000 }, (_value, index) => `key-${index}=${index}`);
     const text = lines.join('\n');
-    expect(await maker.make(path, 'lines', sourceOf(text, 10_000), { twice })).toBeGreaterThan(text.length);
-    expect(rowsOf(path)).toEqual([`size=${text.length}`, ...lines]);
+    await maker.write(path, 'lines', sourceOf(text, 10_000), { twice });
+    expect(await rowsAt(path)).toEqual([`size=${text.length}`, ...lines]);
+  });
+
+  it('reads a small source into memory', async () => {
+    const { maker } = start();
+    const table = await maker.read(sourceOf('a=1\nb=2\na=3'), { twice: true });
+    expect(rowsOf(table)).toEqual(['size=11', 'a=1', 'b=2']);
   });
 
   it('tells why the source is refused, and goes on', async () => {
     const { path, maker } = start();
-    await expect(maker.make(`${path}-1`, 'lines', sourceOf('a=!'), { twice: false })).rejects.toMatchObject({
+    await expect(maker.write(`${path}-1`, 'lines', sourceOf('a=!'), { twice: false })).rejects.toMatchObject({
       kind: 'upstream-unavailable',
       code: 'UPSTREAM_MALFORMED',
       message: expect.stringContaining('it has a "!"'),
     });
-    await expect(maker.make(`${path}-2`, 'lines', sourceOf('a=?'), { twice: false })).rejects.toThrow('no question');
-    await maker.make(path, 'lines', sourceOf('a=1'), { twice: false });
-    expect(rowsOf(path)).toEqual(['size=3', 'a=1']);
+    await expect(maker.write(`${path}-2`, 'lines', sourceOf('a=?'), { twice: false })).rejects.toThrow('no question');
+    await maker.write(path, 'lines', sourceOf('a=1'), { twice: false });
+    expect(await rowsAt(path)).toEqual(['size=3', 'a=1']);
   });
 
   it('gives up when the source fails', async () => {
@@ -75,16 +93,17 @@ describe.each([
       yield Buffer.from('a=1');
       throw new Error('the disk is gone');
     }
-    await expect(maker.make(path, 'lines', { size: 9, stream }, { twice: false })).rejects.toThrow('the disk is gone');
-    expect(() => Table.open(path, 'lines')).toThrow();
+    await expect(maker.write(path, 'lines', { size: 9, stream }, { twice: false })).rejects.toThrow('the disk is gone');
+    await expect(FileTable.open(path, 'lines')).rejects.toThrow();
   });
 
   it('makes several at a time', async () => {
     const { path, maker } = start();
     const texts = ['a=1', 'b=2', 'c=3'];
     await Promise.all(
-      texts.map((text, index) => maker.make(`${path}-${index}`, 'lines', sourceOf(text), { twice: false })),
+      texts.map((text, index) => maker.write(`${path}-${index}`, 'lines', sourceOf(text), { twice: false })),
     );
-    expect(texts.map((_text, index) => rowsOf(`${path}-${index}`).at(-1))).toEqual(texts);
+    const made = await Promise.all(texts.map((_text, index) => rowsAt(`${path}-${index}`)));
+    expect(made.map((rows) => rows.at(-1))).toEqual(texts);
   });
 });

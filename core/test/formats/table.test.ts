@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DamagedTableError, Table, TableWriter } from '../../src/formats/index.js';
+import { DamagedTableError, FileTable, MemoryTable, type Table, TableWriter } from '../../src/formats/index.js';
 import { pseudoRandom } from '../../src/testing/index.js';
-import { fuzz } from './fuzz.js';
+import { fuzzAsync } from './fuzz.js';
 
 type TextRow = readonly [key: string, value: string];
 
@@ -22,13 +22,13 @@ function write(path: string, rows: Iterable<TextRow>, name = 'test'): boolean[] 
   return taken;
 }
 
-function open(path: string, name = 'test'): Table {
-  const table = Table.open(path, name);
+async function open(path: string, name = 'test'): Promise<FileTable> {
+  const table = await FileTable.open(path, name);
   onTestFinished(() => table.close());
   return table;
 }
 
-function listed(table: Table): TextRow[] {
+function listed(table: Pick<Table, 'rows'>): TextRow[] {
   return Array.from(table.rows(), ([key, value]) => [key, value.toString()]);
 }
 
@@ -39,7 +39,7 @@ function textOf(random: () => number, longest: number): string {
 }
 
 describe('a table', () => {
-  it('finds rows by key and lists them in the order in which they were added', () => {
+  it('finds rows by key and lists them in the order in which they were added', async () => {
     const path = join(folder(), 'table');
     write(path, [
       ['b', '2'],
@@ -47,7 +47,7 @@ describe('a table', () => {
       ['', 'the empty key'],
       ['empty', ''],
     ]);
-    const table = open(path);
+    const table = await open(path);
     expect(table.size).toBe(4);
     expect(listed(table)).toEqual([
       ['b', '2'],
@@ -64,14 +64,14 @@ describe('a table', () => {
     ]);
   });
 
-  it('may be empty', () => {
+  it('may be empty', async () => {
     const path = join(folder(), 'table');
     write(path, []);
-    const table = open(path);
+    const table = await open(path);
     expect([table.size, listed(table), table.get('a')]).toEqual([0, [], undefined]);
   });
 
-  it('keeps the first row with a key, and says so', () => {
+  it('keeps the first row with a key, and says so', async () => {
     const path = join(folder(), 'table');
     const taken = write(path, [
       ['a', '1'],
@@ -80,13 +80,13 @@ describe('a table', () => {
       ['a', '4'],
     ]);
     expect(taken).toEqual([true, false, true, false]);
-    expect(listed(open(path))).toEqual([
+    expect(listed(await open(path))).toEqual([
       ['a', '1'],
       ['b', '3'],
     ]);
   });
 
-  it('holds what a map holds, whatever the keys, the values and the duplicates', () => {
+  it('holds what a map holds, whatever the keys, the values and the duplicates', async () => {
     const random = pseudoRandom(7);
     for (const [round, count] of [0, 1, 2, 10, 700, 3000].entries()) {
       const path = join(folder(), `table-${round}`);
@@ -100,7 +100,7 @@ describe('a table', () => {
         return isNew;
       });
       expect(write(path, rows)).toEqual(wasNew);
-      const table = open(path);
+      const table = await open(path);
       expect(listed(table)).toEqual([...expected]);
       for (const [key, value] of expected) expect(table.get(key)?.toString()).toBe(value);
       for (let tried = 0; tried < 200; tried += 1) {
@@ -110,13 +110,13 @@ describe('a table', () => {
     }
   });
 
-  it('gives values that stay as they are when others are read', () => {
+  it('gives values that stay as they are when others are read', async () => {
     const path = join(folder(), 'table');
     write(path, [
       ['a', 'first'],
       ['b', 'other'],
     ]);
-    const table = open(path);
+    const table = await open(path);
     const [one, other] = [table.get('a'), table.get('b')];
     expect([one?.toString(), other?.toString()]).toEqual(['first', 'other']);
   });
@@ -127,37 +127,38 @@ describe('a table', () => {
     expect(() => writer.add('a', Buffer.alloc(16 * 1024 * 1024 + 1))).toThrow(/16777216 bytes at most/);
   });
 
-  it('refuses a file that was written under another name, is unfinished, or is something else', () => {
+  it('refuses a file that was written under another name, is unfinished, or is something else', async () => {
     const path = folder();
     write(join(path, 'table'), [['a', '1']], 'one');
-    expect(() => Table.open(join(path, 'table'), 'other')).toThrow(/made from something else/);
+    await expect(FileTable.open(join(path, 'table'), 'other')).rejects.toThrow(/made from something else/);
     const unfinished = new TableWriter(join(path, 'unfinished'), 'one');
     unfinished.add('a', 'x'.repeat(2 * 1024 * 1024));
     unfinished.close();
     writeFileSync(join(path, 'foreign'), 'x'.repeat(4096));
     writeFileSync(join(path, 'empty'), '');
     for (const file of ['unfinished', 'foreign', 'empty'])
-      expect(() => Table.open(join(path, file), 'one')).toThrow(DamagedTableError);
-    expect(() => Table.open(join(path, 'missing'), 'one')).toThrow(/ENOENT/);
+      await expect(FileTable.open(join(path, file), 'one')).rejects.toThrow(DamagedTableError);
+    await expect(FileTable.open(join(path, 'missing'), 'one')).rejects.toThrow(/ENOENT/);
     expect(() => new TableWriter(join(path, 'table'), 'one')).toThrow(/EEXIST/);
   });
 
-  it('tells of every damage, gives no wrong value, and ends', () => {
+  it('tells of every damage, gives no wrong value, and ends', async () => {
     const random = pseudoRandom(23);
     const path = folder();
     const rows = Array.from({ length: 40 }, (_, index): TextRow => [`key-${index}`, textOf(random, 400)]);
     write(join(path, 'whole'), rows);
     const whole = readFileSync(join(path, 'whole'));
     const outcomes = { whole: 0, damaged: 0 };
-    fuzz(
+    await fuzzAsync(
       random,
       3000,
       () => whole,
-      (bytes) => {
+      async (bytes) => {
         writeFileSync(join(path, 'tried'), bytes);
         const isWhole = bytes.equals(whole);
+        let table: FileTable | undefined;
         try {
-          const table = open(join(path, 'tried'));
+          table = await FileTable.open(join(path, 'tried'), 'test');
           expect(listed(table)).toEqual(rows);
           for (const [key, value] of rows) expect(table.get(key)?.toString()).toBe(value);
           // Bits that nothing reads, between the rows.
@@ -166,6 +167,8 @@ describe('a table', () => {
           if (!(error instanceof DamagedTableError)) throw error;
           expect(isWhole).toBe(false);
           outcomes.damaged += 1;
+        } finally {
+          table?.close();
         }
       },
     );
@@ -173,7 +176,7 @@ describe('a table', () => {
     expect(outcomes.damaged).toBeGreaterThan(2000);
   });
 
-  it('tells of damage to a row that is looked up, and reads the others', () => {
+  it('tells of damage to a row that is looked up, and reads the others', async () => {
     const path = join(folder(), 'table');
     write(path, [
       ['one', 'the first value'],
@@ -182,9 +185,26 @@ describe('a table', () => {
     const bytes = readFileSync(path);
     bytes[bytes.indexOf('second')] = 0;
     writeFileSync(path, bytes);
-    const table = open(path);
+    const table = await open(path);
     expect(table.get('one')?.toString()).toBe('the first value');
+    expect(table.isDamaged).toBe(false);
     expect(() => table.get('two')).toThrow(DamagedTableError);
     expect(() => listed(table)).toThrow(DamagedTableError);
+    expect(table.isDamaged).toBe(true);
+  });
+
+  it('may be in memory', () => {
+    const table = new MemoryTable();
+    expect([table.add('b', '1'), table.add('a', Buffer.from('2')), table.add('b', '3')]).toEqual([true, true, false]);
+    expect([table.size, listed(table), table.get('a')?.toString(), table.get('c')]).toEqual([
+      2,
+      [
+        ['b', '1'],
+        ['a', '2'],
+      ],
+      '2',
+      undefined,
+    ]);
+    expect(table.weight).toBeGreaterThan(200);
   });
 });

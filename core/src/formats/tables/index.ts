@@ -1,4 +1,5 @@
-export { Table, type Row } from './table.js';
+export { FileTable } from './file-table.js';
+export * from './table.js';
 export { DamagedTableError } from './table-layout.js';
 export * from './table-maker.js';
 export * from './table-program.js';

@@ -1,7 +1,8 @@
 import { EntrepotError } from '../../api/errors.js';
 import { malformed } from '../malformed.js';
 import { WorkerLimitError, WorkerPool, type Answering, type HeldWorker } from '../worker-pool.js';
-import type { TableAnswer, TableSource, TableTask } from './table-program.js';
+import { MemoryTable } from './table.js';
+import type { NewRow, TableAnswer, TableSource, TableStart, TableTask } from './table-program.js';
 
 /** Memory of one thread, in MiB. */
 const HEAP = 1024;
@@ -24,16 +25,27 @@ export class TableMaker<Parameters> {
   /**
    * Has a thread write a table to `path`, a file that does not exist. Where it fails, the file may be there.
    * @param name the identity of what the table is made from
-   * @returns its size in bytes
    * @throws what the program's reader throws; `upstream-unavailable` for a source that takes too much time or memory
    */
-  async make(path: string, name: string, source: TableSource, parameters: Parameters): Promise<number> {
+  async write(path: string, name: string, source: TableSource, parameters: Parameters): Promise<void> {
+    await this.#run(source, { file: { path, name }, size: source.size, parameters });
+  }
+
+  /** Has a thread read a small source. @throws as `write` */
+  async read(source: TableSource, parameters: Parameters): Promise<MemoryTable> {
+    const table = new MemoryTable();
+    const rows = await this.#run(source, { file: undefined, size: source.size, parameters });
+    for (const [key, value] of rows) table.add(key, value);
+    return table;
+  }
+
+  async #run(source: TableSource, start: TableStart<Parameters>): Promise<readonly NewRow[]> {
     const held = await this.#threads.hold();
     try {
-      let answer = await held.ask({ path, name, size: source.size, parameters });
+      let answer = await held.ask(start);
       while ('wants' in answer && answer.wants !== 'nothing') answer = await giveAll(held, source);
       if ('failed' in answer) throw errorOf(answer);
-      return answer.bytes;
+      return answer.rows;
     } catch (error) {
       if (!(error instanceof WorkerLimitError)) throw error;
       throw malformed('a document', `reading it takes too much ${error.exceeded}`, error);

@@ -19,15 +19,21 @@ export type RowReader<Parameters> = (
   parameters: Parameters,
 ) => Iterable<NewRow> | AsyncIterable<NewRow>;
 
+/** The start of a table: of a file, or of rows that are answered. */
+export interface TableStart<Parameters> {
+  readonly file: { readonly path: string; readonly name: string } | undefined;
+  /** Bytes of the source. */
+  readonly size: number;
+  readonly parameters: Parameters;
+}
+
 /** A question to the thread: make a table; then pieces of what it is made from, and `undefined` at their end. */
-export type TableTask<Parameters> =
-  | { readonly path: string; readonly name: string; readonly size: number; readonly parameters: Parameters }
-  | { readonly piece: Uint8Array | undefined };
+export type TableTask<Parameters> = TableStart<Parameters> | { readonly piece: Uint8Array | undefined };
 
 /** The answer: the next piece, the first one again, or nothing more. */
 export type TableAnswer =
   | { readonly wants: 'next' | 'first' }
-  | { readonly wants: 'nothing'; readonly bytes: number }
+  | { readonly wants: 'nothing'; readonly rows: readonly NewRow[] }
   | { readonly failed: string; readonly kind?: ErrorKind; readonly code?: string };
 
 /** Answers the tasks of a thread that makes tables of what `read` yields. For `answerTasks`. */
@@ -44,27 +50,31 @@ export function tableProgram<Parameters>(read: RowReader<Parameters>): Answering
       answer = resolve;
       if ('piece' in task) return take(task.piece);
       makeTable(task, read, ask).then(
-        (bytes) => answer({ wants: 'nothing', bytes }),
+        (rows) => answer({ wants: 'nothing', rows }),
         (error: unknown) => answer(failureOf(error)),
       );
     });
 }
 
+/** @returns the rows that are not in a file */
 async function makeTable<Parameters>(
-  { path, name, size, parameters }: Exclude<TableTask<Parameters>, { piece: unknown }>,
+  { file, size, parameters }: TableStart<Parameters>,
   read: RowReader<Parameters>,
   ask: (wants: 'next' | 'first') => Promise<Uint8Array | undefined>,
-): Promise<number> {
+): Promise<readonly NewRow[]> {
   let isFirst = true;
   async function* stream(): AsyncGenerator<Uint8Array> {
     let piece = await ask(isFirst ? 'next' : 'first');
     isFirst = false;
     for (; piece !== undefined; piece = await ask('next')) yield piece;
   }
-  const writer = new TableWriter(path, name);
+  const found = read({ size, stream }, parameters);
+  if (file === undefined) return await Array.fromAsync(found);
+  const writer = new TableWriter(file.path, file.name);
   try {
-    for await (const [key, value] of read({ size, stream }, parameters)) writer.add(key, value);
-    return writer.finish();
+    for await (const [key, value] of found) writer.add(key, value);
+    writer.finish();
+    return [];
   } finally {
     writer.close();
   }

@@ -68,8 +68,8 @@ export class TableWriter {
     return true;
   }
 
-  /** Writes what is left. Then the file is a table. @returns its size in bytes */
-  finish(): number {
+  /** Writes what is left. Then the file is a table. */
+  finish(): void {
     this.#flush();
     const slots = Buffer.from(this.#slots.buffer);
     this.#write(slots, this.#written);
@@ -80,7 +80,6 @@ export class TableWriter {
       0,
     );
     this.close();
-    return this.#written + slots.length;
   }
 
   /** Closes the file; without `finish` before, it is no table. */
