@@ -1,49 +1,37 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
-import ipaddr from 'ipaddr.js';
-import { z } from 'zod';
-import { passwordHashProblem } from './password-hash-form.js';
-import { parseListenAddress } from './listen-address.js';
+import { optional, prefault, z } from 'zod';
 import { duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
+import {
+  choice,
+  driver,
+  flag,
+  host,
+  httpUrl,
+  isMount,
+  isNetwork,
+  isPlainPath,
+  isPluginReference,
+  listenAddress,
+  name,
+  passwordHash,
+  text,
+  withOptions,
+} from './values.js';
 
 // The single source of the configuration: its types, the JSON Schema for editors and docs/configuration.md come from
-// here, so every key has a description. Schemas transform from what people write (`30s`) to what the code uses
+// here, so every key has a description. One file, although a long one: it is a table that is read from top to bottom, and its
+// sections share users, issuers and transports. What is not a key stands in values.ts. Schemas transform from what people write (`30s`) to what the code uses
 // (milliseconds); rules that span several keys are in semantic-checks.ts, so that all of them are reported at once.
-
-const NAME_EXPECTED =
-  'expected a name of lower-case letters, digits, ".", "_" and "-" that begins with a letter or digit';
-const HEADER_TEXT = /^[\x20-\x7e]+$/;
-
-const text = z.string().min(1, { error: 'expected a text that is not empty' });
-
-const listenAddress = z
-  .string()
-  .transform((value, context) => {
-    const address = parseListenAddress(value);
-    if (address !== undefined) return address;
-    context.addIssue({ code: 'custom', message: 'expected host:port, [address]:port or :port' });
-    return z.NEVER;
-  })
-  .meta({ form: 'address' });
-
-const host = z
-  .string()
-  .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/, { error: 'expected a host, or host:port' })
-  .transform((name) => name.toLowerCase());
-
-const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
-
-const trustedProxy = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
 
 const tlsSchema = z
   .strictObject({
     cert: text.describe('The file with the certificate of the server and those between it and its authority, PEM.'),
     key: text.describe('The file with its private key, PEM.'),
-    ca: text.optional().describe('The file with the authorities that client certificates are checked against, PEM.'),
-    clientCertificates: z
-      .enum(['none', 'require'])
-      .default('none')
-      .describe('`require`: only clients with a certificate of an authority in `ca` are accepted.'),
+    ca: optional(text).describe('The file with the authorities that client certificates are checked against, PEM.'),
+    clientCertificates: choice(['none', 'require'], 'none').describe(
+      '`require`: only clients with a certificate of an authority in `ca` are accepted.',
+    ),
   })
   .refine(({ ca, clientCertificates }) => (ca === undefined) === (clientCertificates === 'none'), {
     error: 'expected ca and clientCertificates: require together',
@@ -52,105 +40,81 @@ const tlsSchema = z
 /** The certificates of a listener. Paths are absolute. */
 export type TlsConfig = z.output<typeof tlsSchema>;
 
+const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
+
 const serverSchema = z.strictObject({
-  listen: listenAddress
-    .prefault('127.0.0.1:8080')
-    .describe('Where the server listens: `host:port`, `[::1]:port`, or `:port` for every address of the machine.'),
-  publicUrl: publicUrl
-    .optional()
-    .describe(
-      'The URL under which clients reach the server, without a repository’s mount. Left out: what each request says (its `Host`, and `X-Forwarded-*` of trusted proxies).',
-    ),
-  tls: tlsSchema
-    .optional()
-    .describe('HTTPS, with certificates that are read again when their files change. Left out: plain HTTP.'),
-  tokenKey: z
-    .string()
-    .min(32, { error: 'expected a secret of at least 32 characters' })
-    .optional()
-    .describe(
-      'The secret that signs the tokens of `/-/token`, the same on all replicas: `${env:…}` or `${file:…}`. Left out: one is generated and stored beside the database.',
-    ),
+  listen: prefault(listenAddress, '127.0.0.1:8080').describe(
+    'Where the server listens: `host:port`, `[::1]:port`, or `:port` for every address of the machine.',
+  ),
+  publicUrl: optional(publicUrl).describe(
+    'The URL under which clients reach the server, without a repository’s mount. Left out: what each request says (its `Host`, and `X-Forwarded-*` of trusted proxies).',
+  ),
+  tls: optional(tlsSchema).describe(
+    'HTTPS, with certificates that are read again when their files change. Left out: plain HTTP.',
+  ),
+  tokenKey: optional(z.string().min(32, { error: 'expected a secret of at least 32 characters' })).describe(
+    'The secret that signs the tokens of `/-/token`, the same on all replicas: `${env:…}` or `${file:…}`. Left out: one is generated and stored beside the database.',
+  ),
   trustProxy: z
-    .array(trustedProxy)
+    .array(z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' }))
     .default([])
     .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are trusted.'),
-  drainDelay: duration()
-    .prefault('0s')
-    .describe(
-      'How long new requests are still accepted after SIGTERM, while `/-/readyz` answers 503. Set it longer than a load balancer takes to notice.',
-    ),
-  drainTimeout: timeout()
-    .prefault('30s')
-    .describe('How long running requests may take to end after SIGTERM, and after `drainDelay`.'),
-  headersTimeout: timeout().prefault('30s').describe('How long a client may take to send the head of a request.'),
-  requestTimeout: timeout()
-    .prefault('1h')
-    .describe('How long a client may take to send a whole request, uploads included.'),
-  keepAliveTimeout: timeout()
-    .prefault('75s')
-    .describe('How long an idle connection of a client is kept. Longer than that of a load balancer in front.'),
-  maxHeaderBytes: size({ least: 1024 })
-    .prefault('16KiB')
-    .describe('The largest head of a request; a larger one is answered with 431.'),
-  maxPathLength: size({ least: 64 })
-    .prefault('8KiB')
-    .describe('The longest path of a request, query included; a longer one is answered with 414.'),
+  drainDelay: prefault(duration(), '0s').describe(
+    'How long new requests are still accepted after SIGTERM, while `/-/readyz` answers 503. Set it longer than a load balancer takes to notice.',
+  ),
+  drainTimeout: prefault(timeout(), '30s').describe(
+    'How long running requests may take to end after SIGTERM, and after `drainDelay`.',
+  ),
+  headersTimeout: prefault(timeout(), '30s').describe('How long a client may take to send the head of a request.'),
+  requestTimeout: prefault(timeout(), '1h').describe(
+    'How long a client may take to send a whole request, uploads included.',
+  ),
+  keepAliveTimeout: prefault(timeout(), '75s').describe(
+    'How long an idle connection of a client is kept. Longer than that of a load balancer in front.',
+  ),
+  maxHeaderBytes: prefault(size({ least: 1024 }), '16KiB').describe(
+    'The largest head of a request; a larger one is answered with 431.',
+  ),
+  maxPathLength: prefault(size({ least: 64 }), '8KiB').describe(
+    'The longest path of a request, query included; a longer one is answered with 414.',
+  ),
 });
 
 const spoolSchema = z.strictObject({
-  path: text
-    .optional()
-    .describe(
-      'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs; on the same file system a finished download is linked, not copied.',
-    ),
-  maxBytes: size({ least: 1024 * 1024 })
-    .prefault('20GiB')
-    .describe(
-      'The most disk space of all downloads in flight. Each may take at most twice what it leaves free for others (two thirds, when it is alone). Past the limit, downloads are passed through without being stored. Unfinished uploads have a limit of the same size; past it they are refused.',
-    ),
-  keepUploads: duration()
-    .prefault('24h')
-    .describe('How long an upload in several requests may be idle before its bytes are removed.'),
+  path: optional(text).describe(
+    'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs; on the same file system a finished download is linked, not copied.',
+  ),
+  maxBytes: prefault(size({ least: 1024 * 1024 }), '20GiB').describe(
+    'The most disk space of all downloads in flight. Each may take at most twice what it leaves free for others (two thirds, when it is alone). Past the limit, downloads are passed through without being stored. Unfinished uploads have a limit of the same size; past it they are refused.',
+  ),
+  keepUploads: prefault(duration(), '24h').describe(
+    'How long an upload in several requests may be idle before its bytes are removed.',
+  ),
 });
 
 const verifySchema = z.strictObject({
-  rate: size()
-    .prefault('4MiB')
-    .describe(
-      'How fast a server verifies its blobs in the background, in bytes a second, to find those that the disk has changed; `0`: not at all.',
-    ),
-  onFirstRead: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Whether large blobs, too, are verified before the first byte of them is served after a start. Small ones always are. `false`: large ones are verified while they are sent for the first time, and a damaged one breaks off before its end.',
-    ),
+  rate: prefault(size(), '4MiB').describe(
+    'How fast a server verifies its blobs in the background, in bytes a second, to find those that the disk has changed; `0`: not at all.',
+  ),
+  onFirstRead: flag(false).describe(
+    'Whether large blobs, too, are verified before the first byte of them is served after a start. Small ones always are. `false`: large ones are verified while they are sent for the first time, and a damaged one breaks off before its end.',
+  ),
 });
 
 const filesystemStorageSchema = z.strictObject({
-  backend: z
-    .literal('filesystem')
-    .optional()
-    .default('filesystem')
-    .describe('The driver: `filesystem` keeps blobs as files, addressed by their digest.'),
+  backend: driver('filesystem').describe('The driver: `filesystem` keeps blobs as files, addressed by their digest.'),
   path: text.default('./data/blobs').describe('The folder for blobs. Made when it is not there.'),
-  durability: z
-    .enum(['strict', 'relaxed'])
-    .default('strict')
-    .describe(
-      '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
-    ),
-  verify: verifySchema.prefault({}).describe('Verification of blobs on the disk.'),
-  spool: spoolSchema.prefault({}).describe('Bytes that are on their way from an upstream or an uploader.'),
+  durability: choice(['strict', 'relaxed'], 'strict').describe(
+    '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
+  ),
+  verify: prefault(verifySchema, {}).describe('Verification of blobs on the disk.'),
+  spool: prefault(spoolSchema, {}).describe('Bytes that are on their way from an upstream or an uploader.'),
 });
 
 const sqliteMetadataSchema = z.strictObject({
-  backend: z
-    .literal('sqlite')
-    .optional()
-    .default('sqlite')
-    .describe('The driver. `sqlite`: embedded, no service, the servers and workers of one machine.'),
+  backend: driver('sqlite').describe(
+    'The driver. `sqlite`: embedded, no service, the servers and workers of one machine.',
+  ),
   path: text.default('./data/entrepot.db').describe('The database file. Made when it is not there.'),
 });
 
@@ -164,8 +128,8 @@ const postgresMetadataSchema = z.strictObject({
 });
 
 const memoryCacheSchema = z.strictObject({
-  backend: z.literal('memory').optional().default('memory').describe('The driver: `memory` of this process.'),
-  maxBytes: size().prefault('128MiB').describe('The most memory for small blobs and rewritten documents.'),
+  backend: driver('memory').describe('The driver: `memory` of this process.'),
+  maxBytes: prefault(size(), '128MiB').describe('The most memory for small blobs and rewritten documents.'),
   maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
 });
 
@@ -175,26 +139,21 @@ const metricsSchema = z.strictObject({
     .refine(isPlainPath, { error: 'expected a path such as /metrics' })
     .default('/metrics')
     .describe('Where metrics are served in the Prometheus text format.'),
-  token: text
-    .optional()
-    .describe('The bearer token that a reader of the metrics has to send. Left out: anyone may read them.'),
+  token: optional(text).describe(
+    'The bearer token that a reader of the metrics has to send. Left out: anyone may read them.',
+  ),
 });
 
 const logSchema = z.strictObject({
-  level: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('The lowest level of messages that are logged.'),
-  format: z
-    .enum(['auto', 'json', 'text'])
-    .default('auto')
-    .describe('`json`: one object a line. `text`: for people. `auto`: text on a terminal, JSON elsewhere.'),
-  access: z
-    .boolean()
-    .default(true)
-    .describe(
-      'Whether each request is logged, with its outcome and its caller. Probes and requests for the metrics are logged only when something is wrong.',
-    ),
+  level: choice(['debug', 'info', 'warn', 'error', 'silent'], 'info').describe(
+    'The lowest level of messages that are logged.',
+  ),
+  format: choice(['auto', 'json', 'text'], 'auto').describe(
+    '`json`: one object a line. `text`: for people. `auto`: text on a terminal, JSON elsewhere.',
+  ),
+  access: flag(true).describe(
+    'Whether each request is logged, with its outcome and its caller. Probes and requests for the metrics are logged only when something is wrong.',
+  ),
 });
 
 /** Credentials for an upstream. Secret. */
@@ -202,20 +161,15 @@ export type UpstreamAuth = { readonly username: string; readonly password: strin
 
 const authSchema = z
   .strictObject({
-    username: z
-      .string()
-      .regex(/^[^:\r\n]+$/, { error: 'expected a user name without ":"' })
-      .optional()
-      .describe('The user for basic authentication.'),
-    password: z
-      .string()
-      .optional()
-      .describe('The password for basic authentication. A secret: `${env:…}` or `${file:…}`.'),
-    token: z
-      .string()
-      .regex(/^[\x21-\x7e]+$/, { error: 'expected a token without spaces' })
-      .optional()
-      .describe('The bearer token, instead of user and password. A secret: `${env:…}` or `${file:…}`.'),
+    username: optional(z.string().regex(/^[^:\r\n]+$/, { error: 'expected a user name without ":"' })).describe(
+      'The user for basic authentication.',
+    ),
+    password: optional(z.string()).describe(
+      'The password for basic authentication. A secret: `${env:…}` or `${file:…}`.',
+    ),
+    token: optional(z.string().regex(/^[\x21-\x7e]+$/, { error: 'expected a token without spaces' })).describe(
+      'The bearer token, instead of user and password. A secret: `${env:…}` or `${file:…}`.',
+    ),
   })
   .transform(({ username, password, token }, context): UpstreamAuth => {
     if (token !== undefined && username === undefined && password === undefined) return { token };
@@ -241,14 +195,11 @@ const upstreamSchema = z.union([
   z
     .strictObject({
       url: upstreamUrl.describe('The base URL of the upstream.'),
-      scope: text.optional().describe('Ask this upstream only for names of this scope (npm: `@acme`).'),
-      fallback: z
-        .enum(['not-found', 'any-error'])
-        .optional()
-        .describe(
-          'The failures of this upstream after which the next one is tried: only “not found” (`,` in `GOPROXY`), or any (`|`). Left out: the default of the protocol.',
-        ),
-      auth: authSchema.optional().describe('Credentials for this upstream alone.'),
+      scope: optional(text).describe('Ask this upstream only for names of this scope (npm: `@acme`).'),
+      fallback: optional(z.enum(['not-found', 'any-error'])).describe(
+        'The failures of this upstream after which the next one is tried: only “not found” (`,` in `GOPROXY`), or any (`|`). Left out: the default of the protocol.',
+      ),
+      auth: optional(authSchema).describe('Credentials for this upstream alone.'),
     })
     .transform(({ url, scope, fallback, auth }): UpstreamConfig => {
       const credentials = auth ?? url.auth;
@@ -262,99 +213,78 @@ const upstreamSchema = z.union([
 ]);
 
 const transportSchema = z.strictObject({
-  proxy: z
-    .union([z.literal('none'), httpUrl({ credentials: true })], {
+  proxy: optional(
+    z.union([z.literal('none'), httpUrl({ credentials: true })], {
       error: 'expected the http:// or https:// URL of a proxy, or none',
-    })
-    .optional()
-    .describe(
-      'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply, in capitals or small letters.',
-    ),
+    }),
+  ).describe(
+    'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply, in capitals or small letters.',
+  ),
   userAgent: z
     .string()
-    .regex(HEADER_TEXT, { error: 'expected printable ASCII text' })
+    .regex(/^[\x20-\x7e]+$/, { error: 'expected printable ASCII text' })
     .default('entrepot')
     .describe('The `User-Agent` that upstreams see.'),
-  connectTimeout: timeout().prefault('5s').describe('How long connecting to an upstream may take, TLS included.'),
-  headersTimeout: timeout().prefault('30s').describe('How long an upstream may take to begin its answer.'),
-  idleTimeout: timeout().prefault('30s').describe('How long an upstream may pause in the middle of a body.'),
-  totalTimeout: timeout().prefault('30m').describe('How long one fetch may take, from the request to the last byte.'),
+  connectTimeout: prefault(timeout(), '5s').describe('How long connecting to an upstream may take, TLS included.'),
+  headersTimeout: prefault(timeout(), '30s').describe('How long an upstream may take to begin its answer.'),
+  idleTimeout: prefault(timeout(), '30s').describe('How long an upstream may pause in the middle of a body.'),
+  totalTimeout: prefault(timeout(), '30m').describe('How long one fetch may take, from the request to the last byte.'),
   connections: z.int().min(1).max(10_000).default(64).describe('The most connections to one upstream host.'),
-  allowPrivateHosts: z
-    .array(host)
-    .prefault([])
-    .describe(
-      'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to wherever their address is. The upstreams themselves need not be listed, nor hosts on the same kind of network.',
-    ),
+  allowPrivateHosts: prefault(z.array(host), []).describe(
+    'Hosts (`name` or `name:port`) that redirects and documents of the upstream may lead to wherever their address is. The upstreams themselves need not be listed, nor hosts on the same kind of network.',
+  ),
 });
 
 const freshnessSchema = z.strictObject({
-  policy: z
-    .enum(['immutable', 'revalidate', 'bypass'])
-    .optional()
-    .describe(
-      '`immutable`: a cached copy stays fresh; `revalidate`: it is fresh for `freshFor`, then revalidated at the upstream; `bypass`: nothing is cached.',
-    ),
-  freshFor: endlessDuration().optional().describe('How long a copy is served without asking the upstream.'),
-  expireAfter: endlessDuration()
-    .optional()
-    .describe(
-      'The ceiling for every policy: past it the upstream is asked again. The copy stays until it is replaced.',
-    ),
-  busy: z
-    .enum(['wait', 'stale', 'bypass'])
-    .optional()
-    .describe(
-      'What a request does while a refresh is running: wait for it, serve the cached copy, or ask the upstream as well.',
-    ),
-  staleIfError: endlessDuration()
-    .optional()
-    .describe('How long after it went stale a copy may be served while the upstream is failing.'),
-  staleAfter: endlessDuration()
-    .optional()
-    .describe(
-      'How long a request waits for the upstream where a stale copy may be served instead. Then it gets that copy, and the revalidation goes on in the background. `forever`: to the end of the revalidation.',
-    ),
-  staleWhileRevalidate: endlessDuration()
-    .optional()
-    .describe('How long after it went stale a copy is served at once while a refresh runs in the background.'),
-  negativeFor: duration().optional().describe('How long “not found” of the upstream is cached; `0`: not at all.'),
-  negativeIfError: duration()
-    .optional()
-    .describe('How long after that it is still served while the upstream is failing; `0`: never.'),
-  onGone: z
-    .enum(['pass', 'keep'])
-    .optional()
-    .describe('A cached document that the upstream no longer has: pass “not found” on, or keep serving the copy.'),
-  respectNoStore: z
-    .boolean()
-    .optional()
-    .describe('Whether `Cache-Control: no-store` or `private` of the upstream forbids caching.'),
+  policy: optional(z.enum(['immutable', 'revalidate', 'bypass'])).describe(
+    '`immutable`: a cached copy stays fresh; `revalidate`: it is fresh for `freshFor`, then revalidated at the upstream; `bypass`: nothing is cached.',
+  ),
+  freshFor: optional(endlessDuration()).describe('How long a copy is served without asking the upstream.'),
+  expireAfter: optional(endlessDuration()).describe(
+    'The ceiling for every policy: past it the upstream is asked again. The copy stays until it is replaced.',
+  ),
+  busy: optional(z.enum(['wait', 'stale', 'bypass'])).describe(
+    'What a request does while a refresh is running: wait for it, serve the cached copy, or ask the upstream as well.',
+  ),
+  staleIfError: optional(endlessDuration()).describe(
+    'How long after it went stale a copy may be served while the upstream is failing.',
+  ),
+  staleAfter: optional(endlessDuration()).describe(
+    'How long a request waits for the upstream where a stale copy may be served instead. Then it gets that copy, and the revalidation goes on in the background. `forever`: to the end of the revalidation.',
+  ),
+  staleWhileRevalidate: optional(endlessDuration()).describe(
+    'How long after it went stale a copy is served at once while a refresh runs in the background.',
+  ),
+  negativeFor: optional(duration()).describe('How long “not found” of the upstream is cached; `0`: not at all.'),
+  negativeIfError: optional(duration()).describe(
+    'How long after that it is still served while the upstream is failing; `0`: never.',
+  ),
+  onGone: optional(z.enum(['pass', 'keep'])).describe(
+    'A cached document that the upstream no longer has: pass “not found” on, or keep serving the copy.',
+  ),
+  respectNoStore: optional(z.boolean()).describe(
+    'Whether `Cache-Control: no-store` or `private` of the upstream forbids caching.',
+  ),
 });
 
 const limitsSchema = z.strictObject({
-  maxDocumentBytes: size({ least: 1024 })
-    .prefault('256MiB')
-    .describe('The largest document that is accepted from an upstream, decompressed.'),
-  maxArtifactBytes: endlessSize()
-    .prefault('unlimited')
-    .describe('The largest artifact that is accepted from an upstream.'),
-  maxRequestBytes: size({ least: 1024 })
-    .prefault('4MiB')
-    .describe('The largest body of a request that is passed on to an upstream, decompressed.'),
-});
-
-const passwordHash = z.string().superRefine((hash, context) => {
-  const problem = passwordHashProblem(hash);
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  maxDocumentBytes: prefault(size({ least: 1024 }), '256MiB').describe(
+    'The largest document that is accepted from an upstream, decompressed.',
+  ),
+  maxArtifactBytes: prefault(endlessSize(), 'unlimited').describe(
+    'The largest artifact that is accepted from an upstream.',
+  ),
+  maxRequestBytes: prefault(size({ least: 1024 }), '4MiB').describe(
+    'The largest body of a request that is passed on to an upstream, decompressed.',
+  ),
 });
 
 /** A password, or its hash. */
 const passwordKeys = {
-  password: text.optional().describe('The password. A secret: `${env:…}` or `${file:…}`.'),
-  passwordHash: passwordHash
-    .optional()
-    .describe('Instead: its hash, as `entrepot password` prints it, or bcrypt (`$2y$…`).'),
+  password: optional(text).describe('The password. A secret: `${env:…}` or `${file:…}`.'),
+  passwordHash: optional(passwordHash).describe(
+    'Instead: its hash, as `entrepot password` prints it, or bcrypt (`$2y$…`).',
+  ),
 };
 
 const ONE_PASSWORD = 'expected either password or passwordHash';
@@ -373,24 +303,19 @@ function usersOf<User extends z.ZodType>(user: User) {
 const userSchema = z
   .strictObject({
     ...passwordKeys,
-    may: z.enum(['read', 'write']).default('read').describe('`write` includes `read`, and deletes.'),
-    names: z
-      .array(text)
-      .optional()
-      .describe(
-        'The names in the repository that this holds for (images, tenants of charts, packages, projects, modules, paths of files): globs, where `*` stays within a segment and `a/**` is `a` and all below it; Go modules by globs as in `GOPRIVATE`, Python projects with `*` for any characters. Left out: all.',
-      ),
+    may: choice(['read', 'write'], 'read').describe('`write` includes `read`, and deletes.'),
+    names: optional(z.array(text)).describe(
+      'The names in the repository that this holds for (images, tenants of charts, packages, projects, modules, paths of files): globs, where `*` stays within a segment and `a/**` is `a` and all below it; Go modules by globs as in `GOPRIVATE`, Python projects with `*` for any characters. Left out: all.',
+    ),
   })
   .refine(hasOnePassword, { error: ONE_PASSWORD });
 
 /** Whose tokens are taken, and what they are checked with. */
 const issuerKeys = {
-  keyFile: text.optional().describe('The file with the public key: PEM, a JWK or a JWK set.'),
-  keysUrl: httpUrl({ credentials: false })
-    .optional()
-    .describe(
-      'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
-    ),
+  keyFile: optional(text).describe('The file with the public key: PEM, a JWK or a JWK set.'),
+  keysUrl: optional(httpUrl({ credentials: false })).describe(
+    'Instead: the URL of the JWK set of the identity provider. Fetched when it is needed, at most every 30 seconds.',
+  ),
   issuer: text.describe('The required `iss`.'),
   audience: text.describe('The required `aud`, or one of its values.'),
   algorithms: z
@@ -398,7 +323,7 @@ const issuerKeys = {
     .min(1, { error: 'expected at least one algorithm' })
     .default(['RS256', 'ES256', 'EdDSA'])
     .describe('The accepted algorithms. A PEM key is of one of them, whatever a token says.'),
-  clockTolerance: duration().prefault('30s').describe('How far the clock of the identity provider may be off.'),
+  clockTolerance: prefault(duration(), '30s').describe('How far the clock of the identity provider may be off.'),
   claim: text.default('scope').describe('The claim with the words that grant rights: `scope`, `groups`.'),
 };
 
@@ -440,49 +365,40 @@ const jwtSchema = z
 export type JwtConfig = z.output<typeof jwtSchema>;
 
 const accessSchema = z.strictObject({
-  anonymous: z.enum(['none', 'read', 'write']).default('none').describe('The right of unauthenticated callers.'),
+  anonymous: choice(['none', 'read', 'write'], 'none').describe('The right of unauthenticated callers.'),
   users: usersOf(userSchema).describe('Users with passwords, by name.'),
-  htpasswd: text
-    .optional()
-    .describe('A file of users with bcrypt hashes (`htpasswd -B`), who may write. Read again when it changes.'),
-  jwt: jwtSchema.optional().describe('Bearer tokens of an identity provider.'),
+  htpasswd: optional(text).describe(
+    'A file of users with bcrypt hashes (`htpasswd -B`), who may write. Read again when it changes.',
+  ),
+  jwt: optional(jwtSchema).describe('Bearer tokens of an identity provider.'),
 });
 
 /** Access control of a repository. */
 export type AccessConfig = z.output<typeof accessSchema>;
 
 const firstFetchSchema = z.strictObject({
-  action: z
-    .enum(['hold', 'allow', 'deny'])
-    .optional()
-    .describe(
-      '`hold`: the request waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile.',
-    ),
-  deadline: text.optional().describe('How long `hold` waits, such as `25s`.'),
-  onTimeout: z
-    .enum(['allow', 'hold', 'deny'])
-    .optional()
-    .describe('The action when the deadline passes without reports.'),
+  action: optional(z.enum(['hold', 'allow', 'deny'])).describe(
+    '`hold`: the request waits for the reports; `allow`: it is served meanwhile; `deny`: it is refused meanwhile.',
+  ),
+  deadline: optional(text).describe('How long `hold` waits, such as `25s`.'),
+  onTimeout: optional(z.enum(['allow', 'hold', 'deny'])).describe(
+    'The action when the deadline passes without reports.',
+  ),
 });
 
 const repositoryPolicySchema = z.strictObject({
-  mode: z
-    .enum(POLICY_MODES)
-    .optional()
-    .describe(
-      '`off`, `audit` (decided and recorded, but served) or `enforce`. The weakest of policy, repository and rule counts.',
-    ),
-  preset: z
-    .enum(PRESET_NAMES)
-    .optional()
-    .describe('A preset in place of the one of the policy. The rules of the policy override it.'),
-  onScanFailure: z
-    .enum(['allow', 'warn', 'hold', 'deny'])
-    .optional()
-    .describe('The action when a scanner failed, or its database is too old.'),
-  firstFetch: firstFetchSchema
-    .optional()
-    .describe('The treatment of bytes that no scanner has judged yet, where a rule needs their reports.'),
+  mode: optional(z.enum(POLICY_MODES)).describe(
+    '`off`, `audit` (decided and recorded, but served) or `enforce`. The weakest of policy, repository and rule counts.',
+  ),
+  preset: optional(z.enum(PRESET_NAMES)).describe(
+    'A preset in place of the one of the policy. The rules of the policy override it.',
+  ),
+  onScanFailure: optional(z.enum(['allow', 'warn', 'hold', 'deny'])).describe(
+    'The action when a scanner failed, or its database is too old.',
+  ),
+  firstFetch: optional(firstFetchSchema).describe(
+    'The treatment of bytes that no scanner has judged yet, where a rule needs their reports.',
+  ),
 });
 
 /** Policy settings of one repository that differ from the server's. */
@@ -490,48 +406,39 @@ export type RepositoryPolicyConfig = z.output<typeof repositoryPolicySchema>;
 
 const webhookSchema = z.strictObject({
   url: httpUrl({ credentials: false }).describe('Where events are posted to, as JSON.'),
-  secret: z
-    .string()
-    .min(16, { error: 'expected a secret of at least 16 characters' })
-    .optional()
-    .describe('The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.'),
+  secret: optional(z.string().min(16, { error: 'expected a secret of at least 16 characters' })).describe(
+    'The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.',
+  ),
   events: z
     .array(z.enum(['denied', 'held', 'newly-vulnerable']))
     .min(1, { error: 'expected at least one event' })
     .default(['denied', 'held', 'newly-vulnerable'])
     .describe('Which events are posted.'),
-  allowPrivate: z
-    .boolean()
-    .default(false)
-    .describe('Whether its address may be one of this machine or of a private network.'),
+  allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
 });
 
 export type WebhookConfig = z.output<typeof webhookSchema>;
 
 const policySchema = z
   .strictObject({
-    file: text
-      .optional()
-      .describe('The file with the policy, instead of `defaults` and `rules`. Read again when it changes.'),
-    preset: z
-      .enum(PRESET_NAMES)
-      .optional()
-      .describe('Rules to start from (`entrepot policy show <preset>` prints them). Overrides that of the file.'),
-    mode: z
-      .enum(POLICY_MODES)
-      .optional()
-      .describe('`off`, `audit` (decided and recorded, but served) or `enforce`. Overrides that of the file.'),
-    defaults: z
-      .record(z.string(), z.unknown())
-      .optional()
-      .describe('Settings besides the rules: `onScanFailure`, `firstFetch`, `unknownDate`, `ageSource`.'),
-    rules: z
-      .array(z.record(z.string(), z.unknown()))
-      .optional()
-      .describe('Rules. One with the id of a rule of the preset overrides it, key by key.'),
-    longestException: duration().prefault('90d').describe('The longest term of an exception.'),
-    keepDecisions: duration().prefault('30d').describe('How long decisions on requests of clients are kept.'),
-    keepDownloads: duration().prefault('180d').describe('How long the history of downloads is kept.'),
+    file: optional(text).describe(
+      'The file with the policy, instead of `defaults` and `rules`. Read again when it changes.',
+    ),
+    preset: optional(z.enum(PRESET_NAMES)).describe(
+      'Rules to start from (`entrepot policy show <preset>` prints them). Overrides that of the file.',
+    ),
+    mode: optional(z.enum(POLICY_MODES)).describe(
+      '`off`, `audit` (decided and recorded, but served) or `enforce`. Overrides that of the file.',
+    ),
+    defaults: optional(z.record(z.string(), z.unknown())).describe(
+      'Settings besides the rules: `onScanFailure`, `firstFetch`, `unknownDate`, `ageSource`.',
+    ),
+    rules: optional(z.array(z.record(z.string(), z.unknown()))).describe(
+      'Rules. One with the id of a rule of the preset overrides it, key by key.',
+    ),
+    longestException: prefault(duration(), '90d').describe('The longest term of an exception.'),
+    keepDecisions: prefault(duration(), '30d').describe('How long decisions on requests of clients are kept.'),
+    keepDownloads: prefault(duration(), '180d').describe('How long the history of downloads is kept.'),
     webhooks: z.array(webhookSchema).max(10).default([]).describe('Webhooks for events of policy.'),
   })
   .refine(({ file, defaults, rules }) => file === undefined || (defaults === undefined && rules === undefined), {
@@ -543,36 +450,18 @@ export type PolicyConfig = z.output<typeof policySchema>;
 
 const scannerKeys = {
   type: text.describe('The scanner: the id of a scanner plugin (`osv`), or its package.'),
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED })
-    .optional()
-    .describe('Its name in reports and metrics. Left out: its id.'),
-  where: z
-    .enum(['server', 'worker'])
-    .default('server')
-    .describe(
-      'The processes that scan and update the database: the server and `entrepot scan-worker`, or workers alone.',
-    ),
-  scanTimeout: timeout()
-    .prefault('10m')
-    .describe('How long one scan, or one batch of them, may take before it is aborted and retried.'),
-  updateInterval: timeout().prefault('1h').describe('How often it looks for a newer database.'),
-  transport: transportSchema.prefault({}).describe('Its connections to other servers, unless a program makes them.'),
+  name: optional(name).describe('Its name in reports and metrics. Left out: its id.'),
+  where: choice(['server', 'worker'], 'server').describe(
+    'The processes that scan and update the database: the server and `entrepot scan-worker`, or workers alone.',
+  ),
+  scanTimeout: prefault(timeout(), '10m').describe(
+    'How long one scan, or one batch of them, may take before it is aborted and retried.',
+  ),
+  updateInterval: prefault(timeout(), '1h').describe('How often it looks for a newer database.'),
+  transport: prefault(transportSchema, {}).describe('Its connections to other servers, unless a program makes them.'),
 };
 
-const scannerSchema = z
-  .looseObject(scannerKeys)
-  .transform(({ type, name, where, scanTimeout, updateInterval, transport, ...options }) => ({
-    type,
-    name,
-    where,
-    scanTimeout,
-    updateInterval,
-    transport,
-    /** Every other key: the plugin's, not yet validated. */
-    options: options as Readonly<Record<string, unknown>>,
-  }));
+const scannerSchema = withOptions(scannerKeys).transform(({ common, options }) => ({ ...common, options }));
 
 /** A scanner of the configuration. */
 export type ScannerConfig = z.output<typeof scannerSchema>;
@@ -581,28 +470,26 @@ export type ScannerConfig = z.output<typeof scannerSchema>;
 export const COMMON_SCANNER_KEYS: readonly string[] = Object.keys(scannerKeys);
 
 const adminSchema = z.strictObject({
-  token: z
-    .string()
-    .regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' })
-    .optional()
-    .describe(
-      'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without token, users and jwt the administration is open to users of this machine, and to bearers of the token that is generated at the first start (`admin.token` beside the database).',
-    ),
+  token: optional(
+    z.string().regex(/^[\x21-\x7e]{16,}$/, { error: 'expected a secret of at least 16 characters, without spaces' }),
+  ).describe(
+    'The bearer token of the administration (`/-/api/v1`). A secret: `${env:…}` or `${file:…}`. Without token, users and jwt the administration is open to users of this machine, and to bearers of the token that is generated at the first start (`admin.token` beside the database).',
+  ),
   users: usersOf(z.strictObject(passwordKeys).refine(hasOnePassword, { error: ONE_PASSWORD })).describe(
     'Administrators with passwords, by name. Their decisions are recorded under that name.',
   ),
-  jwt: z
-    .strictObject({
-      ...issuerKeys,
-      admin: z
-        .array(text)
-        .min(1, { error: 'expected at least one word' })
-        .default(['admin'])
-        .describe('The words that grant administration.'),
-    })
-    .refine(hasOneKeySource, { error: ONE_KEY_SOURCE })
-    .optional()
-    .describe('Bearer tokens of an identity provider. Decisions are recorded under the name of their subject.'),
+  jwt: optional(
+    z
+      .strictObject({
+        ...issuerKeys,
+        admin: z
+          .array(text)
+          .min(1, { error: 'expected at least one word' })
+          .default(['admin'])
+          .describe('The words that grant administration.'),
+      })
+      .refine(hasOneKeySource, { error: ONE_KEY_SOURCE }),
+  ).describe('Bearer tokens of an identity provider. Decisions are recorded under the name of their subject.'),
 });
 
 export type AdminConfig = z.output<typeof adminSchema>;
@@ -612,125 +499,84 @@ const repositoryKeys = {
     .string()
     .regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'expected the id of a protocol plugin, such as npm' })
     .describe('The protocol: the id of a plugin.'),
-  kind: z
-    .enum(['proxy', 'hosted'])
-    .default('proxy')
-    .describe('`proxy`: has upstreams. `hosted`: this server is the origin; clients publish to it.'),
-  enabled: z.boolean().default(true).describe('`false`: the repository is checked but not served.'),
-  mount: z
-    .string()
-    .refine(isMount, { error: 'expected / or a path such as /npm, without a slash at its end' })
-    .refine((mount) => mount !== '/-' && !mount.startsWith('/-/'), {
-      error: 'the path /- is reserved for the server itself',
-    })
-    .optional()
-    .describe(
-      'The path below which it is served. Left out: the one that its protocol fixes, else `/<name>`. The longest mount wins.',
-    ),
-  listen: listenAddress.optional().describe('A listener of its own. Several repositories may name the same one.'),
-  tls: z
-    .union([z.literal(false), tlsSchema])
-    .optional()
-    .describe('HTTPS on its own listener; `false`: plain HTTP. Left out: `server.tls`.'),
-  access: accessSchema
-    .optional()
-    .describe(
-      'Access control. Left out: everybody may read, and users of this machine may publish to a hosted one, where its listener is bound to loopback.',
-    ),
-  publicUrl: publicUrl
-    .optional()
-    .describe(
-      'The URL under which clients reach this repository, its path included. Left out: `server.publicUrl` and the mount.',
-    ),
-  upstream: upstreamUrl
-    .optional()
-    .describe(
-      'The base URL of the upstream. Left out (and no `upstreams`): taken from the settings of the protocol’s clients on this machine. Credentials in it are sent to this origin alone and never shown.',
-    ),
-  upstreams: z
-    .array(upstreamSchema)
-    .min(1, { error: 'expected at least one upstream' })
-    .optional()
-    .describe(
-      'Several upstreams, tried in this order: URLs, or `{ url, scope, fallback, auth }`. Instead of `upstream`.',
-    ),
+  kind: choice(['proxy', 'hosted'], 'proxy').describe(
+    '`proxy`: has upstreams. `hosted`: this server is the origin; clients publish to it.',
+  ),
+  enabled: flag(true).describe('`false`: the repository is checked but not served.'),
+  mount: optional(
+    z
+      .string()
+      .refine(isMount, { error: 'expected / or a path such as /npm, without a slash at its end' })
+      .refine((mount) => mount !== '/-' && !mount.startsWith('/-/'), {
+        error: 'the path /- is reserved for the server itself',
+      }),
+  ).describe(
+    'The path below which it is served. Left out: the one that its protocol fixes, else `/<name>`. The longest mount wins.',
+  ),
+  listen: optional(listenAddress).describe('A listener of its own. Several repositories may name the same one.'),
+  tls: optional(z.union([z.literal(false), tlsSchema])).describe(
+    'HTTPS on its own listener; `false`: plain HTTP. Left out: `server.tls`.',
+  ),
+  access: optional(accessSchema).describe(
+    'Access control. Left out: everybody may read, and users of this machine may publish to a hosted one, where its listener is bound to loopback.',
+  ),
+  publicUrl: optional(publicUrl).describe(
+    'The URL under which clients reach this repository, its path included. Left out: `server.publicUrl` and the mount.',
+  ),
+  upstream: optional(upstreamUrl).describe(
+    'The base URL of the upstream. Left out (and no `upstreams`): taken from the settings of the protocol’s clients on this machine. Credentials in it are sent to this origin alone and never shown.',
+  ),
+  upstreams: optional(z.array(upstreamSchema).min(1, { error: 'expected at least one upstream' })).describe(
+    'Several upstreams, tried in this order: URLs, or `{ url, scope, fallback, auth }`. Instead of `upstream`.',
+  ),
   // For discovered upstreams too; those in `upstreams` already have it.
-  auth: authSchema.optional().describe('Credentials for every upstream that has none of its own.'),
-  trustedRealms: z
-    .array(host)
-    .prefault([])
-    .describe(
-      'Hosts besides the upstream’s own site that may be asked for its tokens, credentials included (`auth.example.com`), where it answers with a `Bearer` challenge.',
-    ),
-  useClientCredentials: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Whether credentials in the settings of the protocol’s clients on this machine are used for discovered upstreams.',
-    ),
-  transport: transportSchema.prefault({}).describe('How the upstreams are reached.'),
-  cache: z
-    .record(z.string(), freshnessSchema)
-    .prefault({})
-    .describe(
-      'How long each class of resources is kept; every protocol has classes of its own. What is left out is the class’s default.',
-    ),
-  coldRange: z
-    .enum(['auto', 'wait'])
-    .default('auto')
-    .describe(
-      'A far range of a large artifact that is not cached yet: `auto` requests it from the upstream, `wait` waits until those bytes have arrived.',
-    ),
-  requireIntegrity: z
-    .boolean()
-    .default(false)
-    .describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
-  limits: limitsSchema.prefault({}).describe('Size limits.'),
-  policy: repositoryPolicySchema.optional().describe('Policy settings of this repository that differ from the policy.'),
+  auth: optional(authSchema).describe('Credentials for every upstream that has none of its own.'),
+  trustedRealms: prefault(z.array(host), []).describe(
+    'Hosts besides the upstream’s own site that may be asked for its tokens, credentials included (`auth.example.com`), where it answers with a `Bearer` challenge.',
+  ),
+  useClientCredentials: flag(false).describe(
+    'Whether credentials in the settings of the protocol’s clients on this machine are used for discovered upstreams.',
+  ),
+  transport: prefault(transportSchema, {}).describe('How the upstreams are reached.'),
+  cache: prefault(z.record(z.string(), freshnessSchema), {}).describe(
+    'How long each class of resources is kept; every protocol has classes of its own. What is left out is the class’s default.',
+  ),
+  coldRange: choice(['auto', 'wait'], 'auto').describe(
+    'A far range of a large artifact that is not cached yet: `auto` requests it from the upstream, `wait` waits until those bytes have arrived.',
+  ),
+  requireIntegrity: flag(false).describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
+  limits: prefault(limitsSchema, {}).describe('Size limits.'),
+  policy: optional(repositoryPolicySchema).describe('Policy settings of this repository that differ from the policy.'),
 };
 
 /** The keys that every repository has. The other ones are options of its plugin. */
 export const COMMON_REPOSITORY_KEYS: readonly string[] = Object.keys(repositoryKeys);
 
-type CommonRepository = z.output<z.ZodObject<typeof repositoryKeys>>;
-
-const repositorySchema = z.looseObject(repositoryKeys).transform((repository) => {
-  const { upstream, upstreams, ...common } = pickKeys(repository, true) as CommonRepository;
+const repositorySchema = withOptions(repositoryKeys).transform(({ common, options }) => {
+  const { upstream, upstreams = upstream && [upstream], ...others } = common;
   return {
-    ...common,
+    ...others,
     /**
      * In the order in which they are tried. Absent for hosted repositories and where upstreams have to be discovered.
      */
-    upstreams: (upstreams ?? (upstream === undefined ? undefined : [upstream]))?.map((one) =>
-      withFallbackAuth(one, common.auth),
-    ),
-    /** Every other key: the plugin's, not yet validated. */
-    options: pickKeys(repository, false),
+    upstreams: upstreams?.map((one) => (one.auth === undefined && common.auth ? { ...one, auth: common.auth } : one)),
+    options,
   };
 });
 
-/** Picks the keys that every repository has, or the other ones. */
-function pickKeys(repository: Readonly<Record<string, unknown>>, isCommon: boolean): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(repository).filter(([key]) => COMMON_REPOSITORY_KEYS.includes(key) === isCommon),
-  );
-}
-
 export const configSchema = z.strictObject({
-  server: serverSchema.prefault({}).describe('The HTTP server.'),
-  storage: z.discriminatedUnion('backend', [filesystemStorageSchema]).prefault({}).describe('The store of blobs.'),
-  metadata: z
-    .discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema])
-    .prefault({})
-    .describe('The database of entries, reports, decisions and downloads.'),
-  cache: z
-    .discriminatedUnion('backend', [memoryCacheSchema])
-    .prefault({})
-    .describe('The cache of frequently requested content. It may be lost at any time.'),
-  metrics: metricsSchema.prefault({}).describe('Metrics for Prometheus.'),
-  log: logSchema.prefault({}).describe('Logging to standard output.'),
-  admin: adminSchema.prefault({}).describe('Administration of the server.'),
-  policy: policySchema.optional().describe('Which versions are allowed. Left out: all.'),
+  server: prefault(serverSchema, {}).describe('The HTTP server.'),
+  storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema]), {}).describe('The store of blobs.'),
+  metadata: prefault(z.discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema]), {}).describe(
+    'The database of entries, reports, decisions and downloads.',
+  ),
+  cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema]), {}).describe(
+    'The cache of frequently requested content. It may be lost at any time.',
+  ),
+  metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
+  log: prefault(logSchema, {}).describe('Logging to standard output.'),
+  admin: prefault(adminSchema, {}).describe('Administration of the server.'),
+  policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),
   plugins: z
     .array(
@@ -742,10 +588,9 @@ export const configSchema = z.strictObject({
     .describe(
       'Plugins besides the bundled ones: full package names, paths from the folder of this file, or file: URLs.',
     ),
-  repositories: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, { error: NAME_EXPECTED }), repositorySchema)
-    .optional()
-    .describe('The repositories, by name. Left out: one for each bundled plugin whose upstream is known.'),
+  repositories: optional(z.record(name, repositorySchema)).describe(
+    'The repositories, by name. Left out: one for each bundled plugin whose upstream is known.',
+  ),
 });
 
 /** The configuration as the schema returns it: paths are still relative to its folder. */
@@ -782,37 +627,6 @@ export function authorizationHeader(auth: UpstreamAuth): string {
   return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`;
 }
 
-function httpUrl({ credentials }: { readonly credentials: boolean }) {
-  return z
-    .string()
-    .transform((value, context) => {
-      const problem = httpUrlProblem(value, credentials);
-      if (problem === undefined) return value;
-      context.addIssue({ code: 'custom', message: problem });
-      return z.NEVER;
-    })
-    .meta({ form: 'URL' });
-}
-
-function httpUrlProblem(value: string, credentials: boolean): string | undefined {
-  const expected = 'expected an http:// or https:// URL';
-  if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return expected;
-  const url = new URL(value);
-  if (url.search !== '' || url.hash !== '') return `${expected} without a query and a fragment`;
-  if (!credentials && (url.username !== '' || url.password !== '')) return `${expected} without credentials`;
-  if (!areDecodable(url.username, url.password)) return `${expected} whose credentials are percent-encoded`;
-  return undefined;
-}
-
-function areDecodable(...texts: readonly string[]): boolean {
-  try {
-    for (const one of texts) decodeURIComponent(one);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function withoutCredentials(text: string): UpstreamConfig {
   const url = new URL(text);
   const username = decodeURIComponent(url.username);
@@ -821,36 +635,4 @@ function withoutCredentials(text: string): UpstreamConfig {
   url.password = '';
   const plain = withoutTrailingSlashes(url.href);
   return username === '' && password === '' ? { url: plain } : { url: plain, auth: { username, password } };
-}
-
-function withFallbackAuth(upstream: UpstreamConfig, auth: UpstreamAuth | undefined): UpstreamConfig {
-  return upstream.auth !== undefined || auth === undefined ? upstream : { ...upstream, auth };
-}
-
-/** Whether `mount` is `/`, or segments that need no escape and lead nowhere else. */
-export function isMount(mount: string): boolean {
-  return mount === '/' || isPlainPath(mount);
-}
-
-function isPlainPath(path: string): boolean {
-  if (!/^(\/[A-Za-z0-9._~@-]+)+$/.test(path)) return false;
-  return !path.split('/').some((segment) => segment === '.' || segment === '..');
-}
-
-function isNetwork(value: string): boolean {
-  const [address = '', ...prefix] = value.split('/');
-  // ipaddr.js also reads `10` and `0x7f.1` as IPv4; nobody means those.
-  if (!ipaddr.IPv4.isValidFourPartDecimal(address) && !ipaddr.IPv6.isValid(address)) return false;
-  return prefix.length === 0 || ipaddr.isValidCIDR(value);
-}
-
-/** Whether `value` is a package name (npm's rules for new names), a path, or a file: URL. */
-function isPluginReference(value: string): boolean {
-  if (value.startsWith('file:')) return URL.canParse(value);
-  if (isPathReference(value)) return true;
-  return value.length <= 214 && /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*$/.test(value);
-}
-
-function isPathReference(value: string): boolean {
-  return /^(\.{1,2})?\//.test(value) || /^[A-Za-z]:[\\/]/.test(value);
 }

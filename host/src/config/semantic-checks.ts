@@ -1,6 +1,6 @@
 import type { ConfigurationProblem } from './configuration-error.js';
 import { parseListenAddress, printListenAddress } from './listen-address.js';
-import { isMount } from './schema.js';
+import { isMount } from './values.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
 
