@@ -43,7 +43,7 @@ export class ChartLines {
   readonly #indexUrl: string;
   readonly #paths = new ChartPaths();
   readonly #names = new Set<string>();
-  #lines: Buffer[] = [];
+  #lines: string[] = [];
   /** Nodes and characters that the index came to. */
   #spent = 0;
 
@@ -52,7 +52,7 @@ export class ChartLines {
   }
 
   /** Takes the lines that are finished. */
-  take(): Buffer[] {
+  take(): string[] {
     return this.#lines.splice(0);
   }
 
@@ -72,35 +72,26 @@ export class ChartLines {
       if (this.#spent > EXPANSION.factor * size + EXPANSION.besides)
         throw new ChartError('the index expands to more than is allowed');
     }
-    const given = this.#write(name, newestFirst(entries));
-    this.count.charts += given > 0 ? 1 : 0;
-    this.count.versions += given;
-    this.count.skipped += list.length - given;
+    const seen = new Set<string>();
+    const versions = newestFirst(entries).flatMap((entry) => this.#place(entry, seen) ?? []);
+    this.#write(name, versions);
+    this.count.charts += versions.length > 0 ? 1 : 0;
+    this.count.versions += versions.length;
+    this.count.skipped += list.length - versions.length;
   }
 
-  /** @returns the number of versions that can be fetched */
-  #write(name: string, entries: readonly IndexEntry[]): number {
-    const seen = new Set<string>();
+  #write(name: string, versions: readonly UpstreamVersion[]): void {
     let parts: string[] = [];
     let length = 0;
-    let given = 0;
-    const close = (): void => {
-      if (parts.length > 0)
-        this.#lines.push(Buffer.from(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`));
-      parts = [];
-      length = 0;
-    };
-    for (const entry of entries) {
-      const version = this.#place(entry, seen);
-      if (version === undefined) continue;
+    for (const [at, version] of versions.entries()) {
       const part = JSON.stringify(version);
       parts.push(part);
       length += part.length;
-      given += 1;
-      if (length >= LINE) close();
+      if (length < LINE && at + 1 < versions.length) continue;
+      this.#lines.push(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`);
+      parts = [];
+      length = 0;
     }
-    close();
-    return given;
   }
 
   /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */

@@ -13,9 +13,17 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** A mapping of YAML or JSON, read field by field as helm does. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-type Readers = Readonly<Record<string, (read: FieldReader, name: string) => unknown>>;
+/** A mapping that is read, and the bound for all that is read. */
+interface Source {
+  readonly fields: Fields;
+  readonly budget: Budget;
+}
+
+/** Reads the value of a field. Empty values are absent, as helm leaves them out when it writes. */
+type Reader = (value: unknown, name: string, source: Source) => unknown;
+type Readers = Readonly<Record<string, Reader>>;
 /** Fields that were read. Those that are absent, or may be, are optional. */
-type ReadFields<All extends Readers> = {
+export type ReadFields<All extends Readers> = {
   readonly [Name in keyof All as undefined extends ReturnType<All[Name]> ? never : Name]: ReturnType<All[Name]>;
 } & {
   readonly [Name in keyof All as undefined extends ReturnType<All[Name]> ? Name : never]?: NonNullable<
@@ -23,42 +31,38 @@ type ReadFields<All extends Readers> = {
   >;
 };
 
-const text = (read: FieldReader, name: string) => read.text(name);
-const textOrEmpty = (read: FieldReader, name: string) => read.text(name) ?? '';
-const flag = (read: FieldReader, name: string) => read.flag(name);
-const list = (read: FieldReader, name: string) => read.list(name);
-
+export const texts = listOf(textOrEmpty);
 const MAINTAINER = { email: text, name: text, url: text };
 /** The fields of a chart that another one needs. */
 const DEPENDENCY = {
-  alias: readAlias,
+  alias,
   condition: text,
   enabled: flag,
-  'import-values': (read: FieldReader, name: string) => read.values(name),
+  'import-values': listOf((value, _name, { budget }) => budget.plain(value)),
   name: textOrEmpty,
   repository: textOrEmpty,
-  tags: list,
+  tags: texts,
   version: text,
 };
 /** The fields of Chart.yaml that helm knows, in the order in which they are written. */
 const METADATA = {
-  annotations: (read: FieldReader, name: string) => read.texts(name),
-  apiVersion: (read: FieldReader, name: string) => read.exact(name) ?? 'v1',
+  annotations,
+  apiVersion: (...given: Parameters<Reader>) => exactText(...given) ?? 'v1',
   appVersion: text,
   condition: text,
-  dependencies: (read: FieldReader, name: string) => read.mappings(name)?.map((one) => readAll(DEPENDENCY, one)),
+  dependencies: listOf(mapping(DEPENDENCY)),
   deprecated: flag,
   description: text,
   home: text,
   icon: text,
-  keywords: list,
+  keywords: texts,
   kubeVersion: text,
-  maintainers: (read: FieldReader, name: string) => read.mappings(name)?.map((one) => readAll(MAINTAINER, one)),
-  name: (read: FieldReader, name: string) => checkName(read.raw(name)),
-  sources: list,
+  maintainers: listOf(mapping(MAINTAINER)),
+  name: checkName,
+  sources: texts,
   tags: text,
-  type: readType,
-  version: readVersion,
+  type,
+  version,
 };
 
 /** The metadata of a chart, printable as JSON. `version` is one that `parseChartVersion` takes. */
@@ -78,9 +82,22 @@ export function readMetadata(
   aliases: 'refuse' | 'ignore' = 'refuse',
   budget = new Budget(LARGEST_METADATA),
 ): ChartMetadata {
-  const metadata = readAll(METADATA, new FieldReader(fields, budget));
+  const metadata = readFields(METADATA, { fields, budget });
   if (aliases === 'refuse') refuseRepeated(metadata);
   return metadata;
+}
+
+/** Reads the fields of one mapping. */
+export function readFields<All extends Readers>(readers: All, source: Source): ReadFields<All> {
+  const fields = Object.entries(readers).map(
+    ([name, read]) => [name, read(valueOf(source.fields, name), name, source)] as const,
+  );
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as ReadFields<All>;
+}
+
+/** Whether `value` is a mapping. */
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Reads the name of a chart. @throws ChartError for one that would lead out of a folder, or cannot be printed */
@@ -91,113 +108,83 @@ export function checkName(value: unknown): string {
   return name;
 }
 
-/** Whether `value` is a mapping. */
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Reads text without cleaning it. */
+export function exactText(value: unknown, name: string, source: Source): string | undefined {
+  return value === undefined ? undefined : textOf(value, name, source) || undefined;
 }
 
-/** Reads the fields of one mapping. Empty values are absent, as helm leaves them out when it writes. */
-export class FieldReader {
-  readonly #fields: Fields;
-  readonly #budget: Budget;
+export function flag(value: unknown, name: string): true | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw new ChartError(`${name}: expected true or false`);
+  return value === true ? true : undefined;
+}
 
-  constructor(fields: Fields, budget: Budget) {
-    this.#fields = fields;
-    this.#budget = budget;
-  }
+function text(...given: Parameters<Reader>): string | undefined {
+  return textOrEmpty(...given) || undefined;
+}
 
-  /** Gives a value as it stands. As in Go, case does not matter where nothing has the exact name. */
-  raw(name: string): unknown {
-    if (Object.hasOwn(this.#fields, name)) return this.#fields[name] ?? undefined;
-    const lower = name.toLowerCase();
-    const other = Object.keys(this.#fields).find((key) => key.length === lower.length && key.toLowerCase() === lower);
-    return other === undefined ? undefined : (this.#fields[other] ?? undefined);
-  }
+function textOrEmpty(...given: Parameters<Reader>): string {
+  return cleaned(textOf(...given));
+}
 
-  /** Reads text without cleaning it. */
-  exact(name: string): string | undefined {
-    const value = this.raw(name);
-    return value === undefined ? undefined : this.#textOf(name, value) || undefined;
-  }
-
-  text(name: string): string | undefined {
-    return cleaned(this.exact(name) ?? '') || undefined;
-  }
-
-  flag(name: string): true | undefined {
-    const value = this.raw(name);
-    if (value !== undefined && typeof value !== 'boolean') throw new ChartError(`${name}: expected true or false`);
-    return value === true ? true : undefined;
-  }
-
-  list(name: string): string[] | undefined {
-    const list = this.#array(name)?.map((member) => cleaned(this.#textOf(name, member ?? '')));
-    return list?.length === 0 ? undefined : list;
-  }
-
-  texts(name: string): Record<string, string> | undefined {
-    const value = this.raw(name);
-    if (value === undefined) return undefined;
-    if (!isFields(value)) throw new ChartError(`${name}: expected a mapping`);
-    const pairs = Object.entries(value).map(([key, text]) => {
-      if (key.length > LONGEST_KEY) throw new ChartError(`${name}: expected keys of ${LONGEST_KEY} characters at most`);
-      return [this.#textOf(name, key), this.#textOf(name, text ?? '')] as const;
-    });
-    return pairs.length === 0 ? undefined : Object.fromEntries(pairs.sort(([one], [other]) => (one < other ? -1 : 1)));
-  }
-
-  mappings(name: string): FieldReader[] | undefined {
-    const readers = this.#array(name)?.map((member) => {
-      this.#budget.spend(1);
-      if (!isFields(member)) throw new ChartError(`${name}: expected mappings, found an empty or other node`);
-      return new FieldReader(member, this.#budget);
-    });
-    return readers?.length === 0 ? undefined : readers;
-  }
-
-  /** Reads a list of anything. */
-  values(name: string): unknown[] | undefined {
-    const values = this.#array(name)?.map((member) => this.#budget.plain(member));
-    return values?.length === 0 ? undefined : values;
-  }
-
-  #array(name: string): unknown[] | undefined {
-    const value = this.raw(name);
+function listOf<Member>(read: (...given: Parameters<Reader>) => Member) {
+  return (value: unknown, name: string, source: Source): Member[] | undefined => {
     if (value !== undefined && !Array.isArray(value)) throw new ChartError(`${name}: expected a list`);
-    return value;
-  }
-
-  #textOf(name: string, value: unknown): string {
-    const text = scalarText(value);
-    if (text === undefined) throw new ChartError(`${name}: expected text`);
-    this.#budget.spend(text.length + 1);
-    return PRINTABLE_ASCII.test(text) ? text : text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
-  }
+    return value?.length ? value.map((member: unknown) => read(member, name, source)) : undefined;
+  };
 }
 
-function readAll<All extends Readers>(readers: All, read: FieldReader): ReadFields<All> {
-  const fields = Object.entries(readers).map(([name, reader]) => [name, reader(read, name)] as const);
-  return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as ReadFields<All>;
+function mapping<All extends Readers>(readers: All) {
+  return (fields: unknown, name: string, { budget }: Source): ReadFields<All> => {
+    budget.spend(1);
+    if (isFields(fields)) return readFields(readers, { fields, budget });
+    throw new ChartError(`${name}: expected mappings, found an empty or other node`);
+  };
 }
 
-function readVersion(read: FieldReader): string {
-  const version = scalarText(read.raw('version')) ?? '';
+function annotations(value: unknown, name: string, source: Source): Record<string, string> | undefined {
+  if (value === undefined) return undefined;
+  if (!isFields(value)) throw new ChartError(`${name}: expected a mapping`);
+  const pairs = Object.entries(value).map(([key, text]) => {
+    if (key.length > LONGEST_KEY) throw new ChartError(`${name}: expected keys of ${LONGEST_KEY} characters at most`);
+    return [textOf(key, name, source), textOf(text, name, source)] as const;
+  });
+  return pairs.length === 0 ? undefined : Object.fromEntries(pairs.sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+function version(value: unknown, _name: string, { fields }: Source): string {
+  const version = scalarText(value) ?? '';
   if (parseChartVersion(version) !== undefined) return version;
-  throw new ChartError(`${checkName(read.raw('name'))}: expected a version of semver.org, found ${printed(version)}`);
+  const name = checkName(valueOf(fields, 'name'));
+  throw new ChartError(`${name}: expected a version of semver.org, found ${printed(version)}`);
 }
 
-function readType(read: FieldReader): 'application' | 'library' | undefined {
-  const type = read.exact('type');
+function type(value: unknown, field: string, source: Source): 'application' | 'library' | undefined {
+  const type = exactText(value, field, source);
   if (type === undefined || type === 'application' || type === 'library') return type;
-  const name = checkName(read.raw('name'));
+  const name = checkName(valueOf(source.fields, 'name'));
   throw new ChartError(`${name}: expected the type application or library, found ${printed(type)}`);
 }
 
-function readAlias(read: FieldReader): string | undefined {
-  const alias = read.exact('alias');
+function alias(value: unknown, field: string, source: Source): string | undefined {
+  const alias = exactText(value, field, source);
   if (alias === undefined || ALIAS.test(alias)) return alias;
-  const name = printed(read.text('name') ?? '');
+  const name = printed(textOrEmpty(valueOf(source.fields, 'name'), 'name', source));
   throw new ChartError(`dependency ${name}: expected an alias of letters, digits, _ and -`);
+}
+
+/** Gives a value as it stands. As in Go, case does not matter where nothing has the exact name. */
+function valueOf(fields: Fields, name: string): unknown {
+  if (Object.hasOwn(fields, name)) return fields[name] ?? undefined;
+  const lower = name.toLowerCase();
+  const other = Object.keys(fields).find((key) => key.length === lower.length && key.toLowerCase() === lower);
+  return other === undefined ? undefined : (fields[other] ?? undefined);
+}
+
+function textOf(value: unknown, name: string, { budget }: Source): string {
+  const text = scalarText(value ?? '');
+  if (text === undefined) throw new ChartError(`${name}: expected text`);
+  budget.spend(text.length + 1);
+  return PRINTABLE_ASCII.test(text) ? text : text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }
 
 function refuseRepeated({ name: chart, dependencies = [] }: ChartMetadata): void {

@@ -1,24 +1,33 @@
 import {
-  FieldReader,
+  exactText,
+  flag,
   LARGEST_METADATA,
   METADATA_FIELDS,
+  readFields,
   readMetadata,
+  texts,
   type ChartMetadata,
   type Fields,
+  type ReadFields,
 } from './chart-metadata.js';
 import { latestStable, newestFirst } from './version-order.js';
 import { Budget } from './yaml-text.js';
 
-/** One version of a chart in an index: exactly the fields that helm knows. Clients refuse a YAML index with any other. */
-export interface IndexEntry extends ChartMetadata {
-  /** Absolute, or relative to the folder of the index. */
-  readonly urls: readonly string[];
-  /** RFC 3339. */
-  readonly created?: string;
+const DIGEST = /^(?:sha256:)?([0-9a-fA-F]{64})$/;
+const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
+
+/** The fields of an entry besides the metadata of its chart. Malformed digests and times are left out. */
+const ENTRY = {
+  created: (...given: Parameters<typeof exactText>) => timeIn(exactText(...given)),
   /** SHA-256 of the archive in lower-case hex. Helm 4 keys its cache by it. */
-  readonly digest?: string;
-  readonly removed?: true;
-}
+  digest: (...given: Parameters<typeof exactText>) => DIGEST.exec(exactText(...given) ?? '')?.[1]?.toLowerCase(),
+  removed: flag,
+  /** Absolute, or relative to the folder of the index. */
+  urls: (...given: Parameters<typeof texts>) => texts(...given) ?? [],
+};
+
+/** One version of a chart in an index: exactly the fields that helm knows. Clients refuse a YAML index with any other. */
+export type IndexEntry = ChartMetadata & ReadFields<typeof ENTRY>;
 
 /** Fields of an index besides its charts. */
 export interface IndexHead {
@@ -41,29 +50,16 @@ export interface IndexForm {
 }
 
 const JSON_START = '{"apiVersion":"v1","entries":{';
-const FIELDS: readonly string[] = [...METADATA_FIELDS, 'created', 'digest', 'removed', 'urls'].sort();
-const DIGEST = /^(?:sha256:)?([0-9a-fA-F]{64})$/;
-const RFC3339 = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
+const FIELDS: readonly string[] = [...METADATA_FIELDS, ...Object.keys(ENTRY)].sort();
 /** The keys of nested mappings that are helm's own. */
 const NESTED_KEYS: ReadonlySet<string> = new Set(['alias', 'email', 'enabled', 'import-values', 'repository', 'url']);
 
 /**
- * Reads one entry of an index that another server wrote. Fields that helm does not know are left out, and so is a malformed
- * digest or time.
+ * Reads one entry of an index that another server wrote. Fields that helm does not know are left out.
  * @throws ChartError where helm would ignore the entry
  */
 export function readIndexEntry(fields: Fields, budget = new Budget(LARGEST_METADATA)): IndexEntry {
-  const read = new FieldReader(fields, budget);
-  const created = read.exact('created');
-  const digest = DIGEST.exec(read.exact('digest') ?? '')?.[1]?.toLowerCase();
-  const removed = read.flag('removed');
-  return {
-    ...readMetadata(fields, 'ignore', budget),
-    urls: read.list('urls') ?? [],
-    ...(created === undefined || !isTime(created) ? {} : { created }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(removed === undefined ? {} : { removed }),
-  };
+  return { ...readMetadata(fields, 'ignore', budget), ...readFields(ENTRY, { fields, budget }) };
 }
 
 /** Writes JSON with known fields only, sorted by name, so that equal entries are equal bytes. */
@@ -168,9 +164,9 @@ function sorted(entry: IndexEntry): Record<string, unknown> {
   return fields;
 }
 
-/** Whether `text` is a time of an index (RFC 3339). */
-export function isTime(text: string): boolean {
-  return RFC3339.test(text) && !Number.isNaN(Date.parse(text));
+/** The time that `text` is (RFC 3339). `undefined`: it is none. */
+export function timeIn(text: string | undefined): string | undefined {
+  return text !== undefined && RFC3339.test(text) && !Number.isNaN(Date.parse(text)) ? text : undefined;
 }
 
 /** Writes a mapping, the first pair on the current line, the others indented. */

@@ -10,50 +10,53 @@ export const LARGEST_INDEX = 256 * 1024 * 1024;
 /** Bytes that the thread is given at once: each piece costs a message to it and one back. */
 const PIECE = 256 * 1024;
 
+/** Takes the next charts: JSON for `chartsIn`. A chart may come in parts. */
+type TakeCharts = (charts: Uint8Array) => Promise<void>;
+
 /**
  * Reads the index of an upstream repository in a thread of its own.
  * @param content YAML or JSON
  * @param indexUrl its own URL; relative URLs are resolved against it
- * @returns lines of JSON for `parseUpstreamChart`; at the end a summary of the index
  * @throws ChartError for what is no index, also when a part of it was given: then nothing of it counts
  */
-export async function* readUpstreamIndex(
+export async function readUpstreamIndex(
   content: Pick<Content, 'size' | 'stream'>,
   indexUrl: string,
-): AsyncGenerator<Uint8Array, IndexSummary> {
+  take: TakeCharts,
+): Promise<IndexSummary> {
   if (content.size > LARGEST_INDEX) throw new ChartError(`expected an index of ${LARGEST_INDEX} bytes at most`);
-  return yield* withThread(async function* (ask) {
-    const opened = yield* readWith(ask, content, { ask: 'open', indexUrl });
-    const summary = opened ?? (yield* readWith(ask, content, { ask: 'again' }));
-    if (summary === undefined) throw new Error('an index that is read as a whole is never unusual');
-    return summary;
+  return await withThread(async (ask) => {
+    await ask({ ask: 'open', indexUrl });
+    for (;;) {
+      const summary = await readPieces(ask, content, take);
+      if (summary !== undefined) return summary;
+    }
   });
 }
 
-/** Reads a line that `readUpstreamIndex` gave. */
-export function parseUpstreamChart(line: Uint8Array): UpstreamChart {
-  return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString()) as UpstreamChart;
+/** Reads charts that `readUpstreamIndex` gave. */
+export function chartsIn(json: Uint8Array): readonly UpstreamChart[] {
+  return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as readonly UpstreamChart[];
 }
 
-/** Reads an index from its start. `undefined`: it must be read `again`. */
-async function* readWith(
+/** Reads an index from its start. `undefined`: it must be read again, as a whole. */
+async function readPieces(
   ask: AskThread,
-  content: Pick<Content, 'stream'>,
-  start: YamlQuestion,
-): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
-  await ask(start);
-  for await (const bytes of pieces(content.stream())) {
-    if ((yield* answered(ask, { ask: 'piece', bytes })) === undefined) return undefined;
+  { stream }: Pick<Content, 'stream'>,
+  take: TakeCharts,
+): Promise<IndexSummary | undefined> {
+  for await (const bytes of pieces(stream())) {
+    if ((await answered(ask, { ask: 'piece', bytes }, take)) === undefined) return undefined;
   }
-  return yield* answered(ask, { ask: 'end' });
+  return await answered(ask, { ask: 'end' }, take);
 }
 
-/** Yields all lines that one question leads to. */
-async function* answered(ask: AskThread, question: YamlQuestion): AsyncGenerator<Uint8Array, IndexSummary | undefined> {
-  for (let asked = question; ; asked = { ask: 'next' }) {
-    const answer = await ask(asked);
-    if (!('lines' in answer)) return undefined;
-    yield* answer.lines;
+/** Passes on all charts that one question leads to. */
+async function answered(ask: AskThread, asked: YamlQuestion, take: TakeCharts): Promise<IndexSummary | undefined> {
+  for (let question = asked; ; question = { ask: 'next' }) {
+    const answer = await ask(question);
+    if (!('charts' in answer)) return undefined;
+    await take(answer.charts);
     if (!answer.more) return answer.summary;
   }
 }

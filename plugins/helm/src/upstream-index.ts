@@ -5,23 +5,19 @@ import { malformed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
 import type { UpstreamChart, UpstreamVersion } from './chart-lines.js';
 import { provenanceUrl } from './chart-url.js';
-
-import { parseUpstreamChart, readUpstreamIndex } from './index-reader.js';
+import { chartsIn, readUpstreamIndex } from './index-reader.js';
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
 
 const PROVENANCE = '.prov';
-const NEWLINE = Buffer.from('\n');
-/** Bytes of an index that are compressed together. */
-const BATCH = 256 * 1024;
 /** Memory of one description, about. */
 const DESCRIPTION_BYTES = 500;
 
 /** An upstream's index that was read once: the promises for its charts, and its charts, compressed, for what clients get. */
 export class UpstreamIndex implements Parsed {
   readonly #descriptions = new Map<string, ArtifactDescription>();
-  /** Lines that `readUpstreamIndex` gave. */
+  /** Charts that `readUpstreamIndex` gave. */
   readonly #batches: Buffer[] = [];
   /** The time that the index says it was made at. */
   generated: string | undefined;
@@ -30,10 +26,10 @@ export class UpstreamIndex implements Parsed {
     return this.#batches.reduce((sum, { length }) => sum + length, DESCRIPTION_BYTES * this.#descriptions.size);
   }
 
-  async add(lines: readonly Uint8Array[], describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
-    for (const line of lines)
-      for (const version of parseUpstreamChart(line).versions) this.#descriptions.set(version.path, describe(version));
-    this.#batches.push(await deflate(Buffer.concat(lines.flatMap((line) => [line, NEWLINE])), { level: 1 }));
+  async add(charts: Uint8Array, describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
+    for (const { versions } of chartsIn(charts))
+      for (const version of versions) this.#descriptions.set(version.path, describe(version));
+    this.#batches.push(await deflate(charts, { level: 1 }));
   }
 
   /** Describes a chart, or the provenance beside one, which is promised nothing. */
@@ -54,8 +50,7 @@ export class UpstreamIndex implements Parsed {
   async *charts(): AsyncGenerator<UpstreamChart> {
     let open: { readonly name: string; readonly versions: UpstreamVersion[] } | undefined;
     for (const batch of this.#batches) {
-      for (const line of linesOf(await inflate(batch))) {
-        const { name, versions } = parseUpstreamChart(line);
+      for (const { name, versions } of chartsIn(await inflate(batch))) {
         if (open?.name === name) {
           open.versions.push(...versions);
           continue;
@@ -75,25 +70,12 @@ export class UpstreamIndex implements Parsed {
  */
 export async function readIndex(content: Content, upstreams: readonly string[]): Promise<UpstreamIndex> {
   const index = new UpstreamIndex();
-  async function* lines(): AsyncGenerator<Uint8Array> {
-    // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
-    const { generated } = yield* readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`);
-    index.generated = generated;
-  }
-  let batch: Uint8Array[] = [];
-  let size = 0;
-  const close = async (): Promise<void> => {
-    await index.add(batch, (version) => describe(version, upstreams));
-    batch = [];
-    size = 0;
-  };
   try {
-    for await (const line of lines()) {
-      batch.push(line);
-      size += line.length;
-      if (size >= BATCH) await close();
-    }
-    await close();
+    // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
+    const { generated } = await readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`, (charts) =>
+      index.add(charts, (version) => describe(version, upstreams)),
+    );
+    index.generated = generated;
     return index;
   } catch (error) {
     throw error instanceof ChartError ? malformed('index.yaml', error.message, error) : error;
@@ -116,12 +98,4 @@ function describe({ locations, entry }: UpstreamVersion, upstreams: readonly str
 /** Gives a URL, and the same place at the other upstreams where it is below the first one. */
 function everywhere(url: string, [first = '', ...others]: readonly string[]): string[] {
   return url.startsWith(first) ? [url, ...others.map((base) => base + url.slice(first.length))] : [url];
-}
-
-function* linesOf(batch: Buffer): Generator<Buffer> {
-  let start = 0;
-  for (let end = batch.indexOf(10); end !== -1; end = batch.indexOf(10, start)) {
-    yield batch.subarray(start, end);
-    start = end + 1;
-  }
 }

@@ -1,21 +1,17 @@
 import { TextDecoder } from 'node:util';
 import {
-  defineScalarTag,
+  boolYaml11Tag,
   FAILSAFE_SCHEMA,
+  floatYaml11Tag,
+  intYaml11Tag,
   loadAll,
   mergeTag,
   NOT_RESOLVED,
+  nullYaml11Tag,
   YAMLException,
-  type ScalarTagDefinition,
 } from 'js-yaml';
 import { ChartError } from './chart-error.js';
 
-const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ...['y', 'Y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON'].map((word) => [word, true] as const),
-  ...['n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF'].map((word) => [word, false] as const),
-]);
-const NULLS: readonly string[] = ['', '~', 'null', 'Null', 'NULL'];
-const NUMBER_STARTS = ['+', '-', '.', ...'0123456789'];
 const INTEGER = /^[-+]?(?:0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]+|0|[1-9][0-9]*)$/;
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
 const INFINITE = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
@@ -26,24 +22,10 @@ const LARGEST_INTEGER = 2n ** 64n;
  * that a number cannot hold are bigints.
  */
 const SCHEMA = FAILSAFE_SCHEMA.withTags(
-  scalar('null', [...new Set(NULLS.map((word) => word.charAt(0)))], (text) =>
-    NULLS.includes(text) ? null : NOT_RESOLVED,
-  ),
-  scalar(
-    'bool',
-    [...new Set([...BOOLEANS.keys()].map((word) => word.charAt(0)))],
-    (text) => BOOLEANS.get(text) ?? NOT_RESOLVED,
-  ),
-  scalar('int', NUMBER_STARTS, (text) => integer(text.replaceAll('_', '')) ?? NOT_RESOLVED),
-  scalar('float', NUMBER_STARTS, (text) => {
-    const plain = text.replaceAll('_', '');
-    const value = FLOAT.test(plain) ? Number(plain) : Infinity;
-    // What is too large for a number stays text: `12e4567` is a commit.
-    if (Number.isFinite(value)) return new Float(value);
-    return INFINITE.test(text)
-      ? new Float(Number(text.replace(/\.inf/i, 'Infinity').replace(/\.nan/i, 'NaN')))
-      : NOT_RESOLVED;
-  }),
+  nullYaml11Tag,
+  boolYaml11Tag,
+  { ...intYaml11Tag, resolve: (text) => integer(text.replaceAll('_', '')) ?? NOT_RESOLVED },
+  { ...floatYaml11Tag, resolve: (text) => float(text) ?? NOT_RESOLVED },
   mergeTag,
 );
 
@@ -142,19 +124,6 @@ export class Budget {
   }
 }
 
-function scalar<Result>(
-  name: string,
-  starts: readonly string[],
-  resolve: (text: string) => Result | typeof NOT_RESOLVED,
-): ScalarTagDefinition<Result> {
-  return defineScalarTag<Result>(`tag:yaml.org,2002:${name}`, {
-    implicit: true,
-    implicitFirstChars: starts,
-    resolve,
-    identify: () => false,
-  });
-}
-
 /** `undefined` where Go's `ParseInt` with base 0 and 64 bits fails. */
 function integer(text: string): number | bigint | undefined {
   if (text.length > 80 || !INTEGER.test(text)) return undefined;
@@ -164,6 +133,14 @@ function integer(text: string): number | bigint | undefined {
   if (value >= LARGEST_INTEGER || value < -LARGEST_INTEGER / 2n) return undefined;
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
+}
+
+function float(text: string): Float | undefined {
+  if (INFINITE.test(text)) return new Float(Number(text.replace(/\.inf/i, 'Infinity').replace(/\.nan/i, 'NaN')));
+  const plain = text.replaceAll('_', '');
+  const value = FLOAT.test(plain) ? Number(plain) : Infinity;
+  // What is too large for a number stays text: `12e4567` is a commit.
+  return Number.isFinite(value) ? new Float(value) : undefined;
 }
 
 /** Go's `FormatFloat(value, 'g', -1, 32)`: the fewest digits that are the same number in single precision. */

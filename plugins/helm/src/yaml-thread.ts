@@ -7,7 +7,7 @@ const HEAP = 1024;
 /** YAML that is smaller, in bytes, is parsed faster than a thread is started. */
 const SMALL = 32 * 1024;
 
-const threads = new WorkerPool<YamlQuestion, YamlAnswer>(builtProgram(import.meta.url, 'yaml-worker', answering), {
+const threads = new WorkerPool(builtProgram(import.meta.url, 'yaml-worker', answering), {
   most: 2,
   // The memory that one index took is given back.
   keepIdle: 0,
@@ -16,17 +16,13 @@ const threads = new WorkerPool<YamlQuestion, YamlAnswer>(builtProgram(import.met
 });
 
 /** Asks one thread, one question after the other. @throws ChartError when the YAML is at fault */
-export type AskThread = (
-  question: YamlQuestion,
-) => Promise<Exclude<YamlAnswer, { refused: string } | { failed: string }>>;
+export type AskThread = (question: YamlQuestion) => Promise<YamlAnswer>;
 
-/** Yields what `work` yields, which has a thread of its own to parse YAML while the server answers others. */
-export async function* withThread<Piece, Result>(
-  work: (ask: AskThread) => AsyncGenerator<Piece, Result>,
-): AsyncGenerator<Piece, Result> {
+/** Gives `work` a thread of its own to parse YAML while the server answers others. */
+export async function withThread<Result>(work: (ask: AskThread) => Promise<Result>): Promise<Result> {
   const held = await threads.hold();
   try {
-    return yield* work(async (question) => accepted(await held.ask(question).catch(throwFault)));
+    return await work((question) => accepted(held.ask(question)));
   } finally {
     await held.release();
   }
@@ -38,19 +34,18 @@ export async function* withThread<Piece, Result>(
  */
 export async function parseYamlAside(bytes: Uint8Array): Promise<string> {
   if (bytes.length <= SMALL) return yamlAsJson(bytes);
-  const answer = accepted(await threads.run({ ask: 'json', bytes }).catch(throwFault));
+  const answer = await accepted(threads.run({ ask: 'json', bytes }));
   return 'json' in answer ? answer.json : '{}';
 }
 
-function accepted(answer: YamlAnswer): Exclude<YamlAnswer, { refused: string } | { failed: string }> {
-  if ('refused' in answer) throw new ChartError(answer.refused);
-  if ('failed' in answer) throw new Error(`reading YAML failed: ${answer.failed}`);
-  return answer;
-}
-
-function throwFault(error: unknown): never {
-  if (!(error instanceof WorkerLimitError)) throw error;
-  throw new ChartError(
-    error.exceeded === 'memory' ? `the YAML takes more than ${HEAP} MiB to read` : 'the YAML takes too long to read',
-  );
+async function accepted(asked: Promise<YamlAnswer | { readonly refused: string }>): Promise<YamlAnswer> {
+  try {
+    const answer = await asked;
+    if ('refused' in answer) throw new ChartError(answer.refused);
+    return answer;
+  } catch (error) {
+    if (!(error instanceof WorkerLimitError)) throw error;
+    const { exceeded } = error;
+    throw new ChartError(`the YAML takes ${exceeded === 'memory' ? `more than ${HEAP} MiB` : 'too long'} to read`);
+  }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ChartError } from '../src/chart-error.js';
 import type { UpstreamChart } from '../src/chart-lines.js';
 import type { IndexSummary } from '../src/index-parser.js';
-import { LARGEST_INDEX, parseUpstreamChart, readUpstreamIndex } from '../src/index-reader.js';
+import { chartsIn, LARGEST_INDEX, readUpstreamIndex } from '../src/index-reader.js';
 import { stream } from './fixtures.js';
 
 const URL = 'https://charts.example.com/stable/index.yaml';
@@ -16,13 +16,10 @@ interface Found {
 
 async function read(index: string | Uint8Array, piece = 50_000): Promise<Found> {
   const bytes = Buffer.from(index as string);
-  const lines = readUpstreamIndex({ size: bytes.length, stream: () => stream(bytes, piece) }, URL);
   const charts: UpstreamChart[] = [];
-  for (;;) {
-    const next = await lines.next();
-    if (next.done === true) return { charts, summary: next.value };
-    charts.push(parseUpstreamChart(next.value));
-  }
+  const content = { size: bytes.length, stream: () => stream(bytes, piece) };
+  const summary = await readUpstreamIndex(content, URL, async (json) => void charts.push(...chartsIn(json)));
+  return { charts, summary };
 }
 
 /** The charts of an index in short: `name version, …`. */
@@ -229,7 +226,7 @@ entries:
 
   it('has a largest size', async () => {
     const content = { size: LARGEST_INDEX + 1, stream: () => stream(Buffer.from(HELM)) };
-    await expect(readUpstreamIndex(content, URL).next()).rejects.toThrow('bytes at most');
+    await expect(readUpstreamIndex(content, URL, async () => {})).rejects.toThrow('bytes at most');
   });
 
   it('ends its source when nobody reads on', async () => {
@@ -242,7 +239,8 @@ entries:
         open -= 1;
       }
     }
-    for await (const _ of readUpstreamIndex({ size: 1000, stream: counted }, URL)) break;
+    const enough = async (): Promise<never> => await Promise.reject(new Error('enough'));
+    await expect(readUpstreamIndex({ size: 1000, stream: counted }, URL, enough)).rejects.toThrow('enough');
     expect(open).toBe(0);
   });
 });

@@ -16,12 +16,10 @@ const thread = (await import(
 
 async function count(index: string): Promise<unknown> {
   const bytes = Buffer.from(index);
-  const lines = reader.readUpstreamIndex({ size: bytes.length, stream: () => stream(bytes, 65_536) }, URL);
-  for (;;) {
-    const next = await lines.next();
-    if (next.done === true) return next.value;
-    expect(reader.parseUpstreamChart(next.value).versions.length).toBeGreaterThan(0);
-  }
+  const content = { size: bytes.length, stream: () => stream(bytes, 65_536) };
+  return await reader.readUpstreamIndex(content, URL, async (json) => {
+    for (const { versions } of reader.chartsIn(json)) expect(versions.length).toBeGreaterThan(0);
+  });
 }
 
 function index(charts: number, versions: number): string {
