@@ -3,43 +3,29 @@ import { compareText } from '@entrepot/core/formats';
 import type { ChartMetadata } from './chart-metadata.js';
 import { ChartParts } from './chart-parts.js';
 import { chartFileName } from './chart-url.js';
-import { imageOf, partAt, partOf, type Blob, type Part } from './image.js';
+import { imageOf, partAt, partOf, type Part } from './image.js';
 import { jsonFragment, yamlFragment, type IndexEntry } from './index-fragment.js';
 import { KEY } from './keys.js';
 import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';
 import { checkProvenance, type Provenance } from './provenance.js';
 import { indexEntry, readVersions, versionsOf, withPrefix, type VersionsAttributes } from './read-versions.js';
 
-/** An archive that was uploaded. */
-export interface ReceivedChart {
-  readonly kind: 'chart';
-  readonly metadata: ChartMetadata;
+interface Received<Kind, Metadata> {
+  readonly kind: Kind;
+  readonly metadata: Metadata;
   readonly part: Part;
 }
 
-/** A provenance file that was uploaded. */
-export interface ReceivedProvenance {
-  readonly kind: 'provenance';
-  readonly metadata: Provenance;
-  readonly part: Part;
-}
-
-/** A file that was uploaded. */
+type ReceivedChart = Received<'chart', ChartMetadata>;
+type ReceivedProvenance = Received<'provenance', Provenance>;
+/** A file that was uploaded: an archive, or its provenance. */
 export type ReceivedFile = ReceivedChart | ReceivedProvenance;
-
-/** The files of one version that were uploaded. */
-interface ReceivedVersion {
-  readonly name: string;
-  readonly version: string;
-  readonly chart?: ReceivedChart;
-  readonly provenance?: ReceivedProvenance;
-}
 
 /** Attributes of the entry of an archive. */
 interface ChartAttributes {
   readonly name: string;
   readonly version: string;
-  readonly config: Blob;
+  readonly config: Pick<Part, 'digest' | 'size'>;
   /** The keys of its image. */
   readonly image: readonly string[];
 }
@@ -54,13 +40,6 @@ export interface ChangeRules {
   readonly perChartLimit?: number | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
-}
-
-/** Entries of one version that are stored. */
-interface Kept {
-  readonly chart: Entry | undefined;
-  readonly attributes: ChartAttributes | undefined;
-  readonly provenance: Entry | undefined;
 }
 
 /**
@@ -102,20 +81,13 @@ export class ChartChange {
 
   /** Adds uploaded files. @throws EntrepotError `conflict` for one that exists, `bad-request` for one that is there twice. @throws ChartError */
   async add(files: readonly ReceivedFile[]): Promise<void> {
-    const versions = new Map<string, ReceivedVersion>();
-    for (const file of files) {
-      const { name, version } = file.metadata;
-      const archive = chartFileName(name, version);
-      const received = versions.get(archive) ?? { name, version };
-      if (received[file.kind] !== undefined)
-        throw new EntrepotError('bad-request', `The ${file.kind} of ${archive} is there twice`);
-      versions.set(archive, file.kind === 'chart' ? { ...received, chart: file } : { ...received, provenance: file });
-    }
-    for (const file of files) await this.#refuseExisting(file);
     const added: IndexEntry[] = [];
-    for (const received of versions.values()) {
-      await this.#putVersion(received);
-      const { chart, provenance } = received;
+    const archives = Map.groupBy(files, ({ metadata: { name, version } }) => chartFileName(name, version));
+    for (const [archive, received] of archives) {
+      for (const file of received) await this.#refuseExisting(file);
+      const chart = oneOf(received, (file) => file.kind === 'chart', archive);
+      const provenance = oneOf(received, (file) => file.kind === 'provenance', archive);
+      await this.#putVersion((received[0] as ReceivedFile).metadata, chart, provenance);
       if (chart === undefined) continue;
       const { metadata, part } = chart;
       if (provenance !== undefined) checkProvenance(provenance.metadata, metadata, part.digest.slice('sha256:'.length));
@@ -149,7 +121,11 @@ export class ChartChange {
   }
 
   /** Puts the files of a version, and its image with them. */
-  async #putVersion({ name, version, chart: archive, provenance: proof }: ReceivedVersion): Promise<void> {
+  async #putVersion(
+    { name, version }: Pick<ChartMetadata, 'name' | 'version'>,
+    archive: ReceivedChart | undefined,
+    proof: ReceivedProvenance | undefined,
+  ): Promise<void> {
     const file = chartFileName(name, version);
     const coordinates = { ecosystem: 'helm', name, version };
     const kept = await this.#kept(name, version);
@@ -160,15 +136,13 @@ export class ChartChange {
     }
     const chart = archive?.part ?? (kept.chart && partAt(kept.chart));
     if (chart === undefined) return;
-    const provenance = proof?.part ?? (kept.provenance && partAt(kept.provenance));
-    const proven = proof ? `sha256:${proof.metadata.digest}` : kept.provenance?.attributes?.['digest'];
     const config = archive
       ? partOf(Buffer.from(JSON.stringify(archive.metadata)))
       : (kept.attributes as ChartAttributes).config;
-    const image = imageOf(
-      { tenant: this.#tenant, name, version },
-      { chart, config, provenance: proven === chart.digest ? provenance : undefined },
-    );
+    const provenance = proof?.part ?? (kept.provenance && partAt(kept.provenance));
+    const proven = proof ? `sha256:${proof.metadata.digest}` : kept.provenance?.attributes?.['digest'];
+    const proofOfIt = proven === chart.digest ? provenance : undefined;
+    const image = imageOf({ tenant: this.#tenant, name, version }, chart, config, proofOfIt);
     const { digest, size } = config;
     const attributes = { name, version, config: { digest, size }, image: image.keys } satisfies ChartAttributes;
     const key = KEY.chart(this.#tenant, file);
@@ -229,13 +203,13 @@ export class ChartChange {
       await this.#find(key);
       const current = entries.map((entry) => withPrefix(entry, prefix));
       const yaml = partOf(yamlFragment(current));
-      const attributes: VersionsAttributes = {
+      const attributes = {
         name,
         versions: entries.map(({ version }) => version),
         prefix,
         yaml: { digest: yaml.digest, size: yaml.size },
-      };
-      this.#put({ key, bytes: jsonFragment(current), mediaType: 'application/json', attributes: { ...attributes } });
+      } satisfies VersionsAttributes;
+      this.#put({ key, bytes: jsonFragment(current), mediaType: 'application/json', attributes });
       const yamlKey = KEY.yaml(this.#tenant, name, number);
       this.#put({ key: yamlKey, bytes: yaml.bytes, mediaType: 'application/yaml' });
     }
@@ -245,7 +219,8 @@ export class ChartChange {
     this.#put({ key: KEY.versions(this.#tenant, ''), bytes: Buffer.alloc(0), mediaType: 'application/json' });
   }
 
-  async #kept(name: string, version: string): Promise<Kept> {
+  /** Finds the entries of one version. */
+  async #kept(name: string, version: string) {
     const file = chartFileName(name, version);
     const chart = await this.#find(KEY.chart(this.#tenant, file));
     const provenance = await this.#find(KEY.provenance(this.#tenant, file));
@@ -261,6 +236,17 @@ export class ChartChange {
   #put(entry: ReceivedEntry): void {
     this.#replace.set(entry.key, entry);
   }
+}
+
+/** Finds the only file of a kind. @throws EntrepotError `bad-request` for two */
+function oneOf<File extends ReceivedFile>(
+  files: readonly ReceivedFile[],
+  fits: (file: ReceivedFile) => file is File,
+  archive: string,
+): File | undefined {
+  const [found, other] = files.filter(fits);
+  if (other !== undefined) throw new EntrepotError('bad-request', `The ${other.kind} of ${archive} is there twice`);
+  return found;
 }
 
 function sourceOf({ bytes, sameAs }: Part): Pick<ReceivedEntry, 'bytes' | 'sameAs'> {

@@ -1,53 +1,38 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
-  EntrepotError,
-  type Content,
-  type HostedChange,
-  type HostedContext,
   changeClass,
+  EntrepotError,
+  type ChangeClass,
+  type Content,
+  type HostedContext,
   type Resource,
 } from '@entrepot/core';
 import { ChartChange, type ReceivedFile } from './change.js';
 import { readChart } from './chart-archive.js';
 import { refused } from './errors.js';
 import { isForm, readForm } from './form.js';
-import { attributesOf, policy, type HelmHosted } from './hosted.js';
+import { attributesOf, policy, type HelmHosted, type HostedAttributes } from './hosted.js';
 import { partOf, type Part } from './image.js';
 import { KEY } from './keys.js';
+import type { HelmOptions } from './options.js';
 import { LARGEST_PROVENANCE, readProvenance } from './provenance.js';
 
 const exclusive = (resource: Resource): string => `charts of ${attributesOf(resource).tenant}`;
-const maxBytes = (_resource: Resource, { options }: HelmHosted): number => options.maxUploadSize;
 
 /** The classes of changes by ChartMuseum's API. */
 export const CHANGE_CLASSES = {
-  upload: changeClass<HelmHosted>({
-    about: 'Uploads of an archive, or of a form of archives and provenance files: `/api/charts`.',
-    action: 'put',
-    policy,
-    bounds: { of: 'chart', maxBytes, exclusive },
-    async make(resource, content, context, self) {
-      const { mediaType } = attributesOf(resource);
-      return isForm(mediaType)
-        ? await put('chart', () => readFiles(mediaType as string, content, self), resource, context, self)
-        : await put(
-            'file',
-            async () => [await chartIn(content.stream(), await partOfBody(content))],
-            resource,
-            context,
-            self,
-          );
-    },
-  }),
-  provenanceUpload: changeClass<HelmHosted>({
-    about: 'Uploads of a provenance file: `/api/prov`.',
-    action: 'put',
-    policy,
-    bounds: { of: 'provenance', maxBytes, exclusive },
-    make: async (resource, content, context, self) =>
-      await put('file', async () => [await provenanceIn(content)], resource, context, self),
-  }),
+  upload: uploadClass(
+    'chart',
+    'Uploads of an archive, or of a form of archives and provenance files: `/api/charts`.',
+    async (content, { mediaType }, { options }) =>
+      isForm(mediaType)
+        ? await readFiles(mediaType as string, content, options)
+        : [await chartIn(content.stream(), await partOfBody(content))],
+  ),
+  provenanceUpload: uploadClass('provenance', 'Uploads of a provenance file: `/api/prov`.', async (content) => [
+    provenanceIn(Buffer.from(await content.bytes(LARGEST_PROVENANCE))),
+  ]),
   delete: changeClass<HelmHosted>({
     about: 'Deletions of a version, with its provenance and its image.',
     action: 'delete',
@@ -62,29 +47,36 @@ export const CHANGE_CLASSES = {
   }),
 };
 
-/** Puts files. @param what the word for them in the refusal to replace one */
-async function put(
-  what: string,
-  read: () => Promise<readonly ReceivedFile[]>,
-  resource: Resource,
-  context: HostedContext,
-  self: HelmHosted,
-): Promise<HostedChange> {
-  const { tenant, force } = attributesOf(resource);
-  const { allowOverwrite, forceOverwrite, perChartLimit, maxObjects } = self.options;
-  const change = new ChartChange(tenant, context, {
-    prefix: self.prefix(tenant),
-    conflict: allowOverwrite || (force && forceOverwrite) ? undefined : `${what} already exists`,
-    perChartLimit,
-    now: self.clock.now(),
+function uploadClass(
+  of: string,
+  about: string,
+  read: (content: Content, attributes: HostedAttributes, self: HelmHosted) => Promise<readonly ReceivedFile[]>,
+): ChangeClass<HelmHosted> {
+  return changeClass<HelmHosted>({
+    about,
+    action: 'put',
+    policy,
+    bounds: { of, maxBytes: (_resource, { options }) => options.maxUploadSize, exclusive },
+    async make(resource, content, context, self) {
+      const attributes = attributesOf(resource);
+      const { tenant, force, mediaType } = attributes;
+      const { allowOverwrite, forceOverwrite, perChartLimit, maxObjects } = self.options;
+      const isReplaced = allowOverwrite || (force && forceOverwrite);
+      const change = new ChartChange(tenant, context, {
+        prefix: self.prefix(tenant),
+        conflict: isReplaced ? undefined : `${isForm(mediaType) ? 'chart' : 'file'} already exists`,
+        perChartLimit,
+        now: self.clock.now(),
+      });
+      try {
+        await change.add(await read(content, attributes, self));
+      } catch (error) {
+        throw refused(error);
+      }
+      if (maxObjects !== undefined && change.growth > 0) await requireRoom(tenant, maxObjects - change.growth, context);
+      return { ...change.made, reply: self.reply(201, { saved: true }) };
+    },
   });
-  try {
-    await change.add(await read());
-  } catch (error) {
-    throw refused(error);
-  }
-  if (maxObjects !== undefined && change.growth > 0) await requireRoom(tenant, maxObjects - change.growth, context);
-  return { ...change.made, reply: self.reply(201, { saved: true }) };
 }
 
 /** @param room for files that are there already */
@@ -103,12 +95,12 @@ async function requireRoom(tenant: string, room: number, context: HostedContext)
 async function readFiles(
   mediaType: string,
   content: Content,
-  { options: { chartField, provField } }: HelmHosted,
+  { chartField, provField }: HelmOptions,
 ): Promise<ReceivedFile[]> {
   const files: ReceivedFile[] = [];
   for (const { field, bytes } of await readForm(mediaType, content)) {
     if (field === chartField) files.push(await chartIn(Readable.from([bytes]), partOf(bytes)));
-    if (field === provField) files.push(readProvenanceFile(bytes));
+    if (field === provField) files.push(provenanceIn(bytes));
   }
   if (files.length > 0) return files;
   throw new EntrepotError(
@@ -121,11 +113,7 @@ async function chartIn(bytes: AsyncIterable<Uint8Array>, part: Part): Promise<Re
   return { kind: 'chart', metadata: await readChart(bytes), part };
 }
 
-async function provenanceIn(content: Content): Promise<ReceivedFile> {
-  return readProvenanceFile(Buffer.from(await content.bytes(LARGEST_PROVENANCE)));
-}
-
-function readProvenanceFile(bytes: Buffer): ReceivedFile {
+function provenanceIn(bytes: Buffer): ReceivedFile {
   return { kind: 'provenance', metadata: readProvenance(bytes), part: partOf(bytes) };
 }
 

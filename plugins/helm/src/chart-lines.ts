@@ -26,14 +26,7 @@ const LINE = 256 * 1024;
 /** Nodes and characters of one version, an icon included. A larger one is shown without its decoration. */
 const LARGEST_ENTRY = 2 * 1024 * 1024;
 /** Fields of a version that helm only shows. */
-const DECORATION: ReadonlySet<string> = new Set([
-  'annotations',
-  'description',
-  'icon',
-  'keywords',
-  'maintainers',
-  'sources',
-]);
+const DECORATION = new Set(['annotations', 'description', 'icon', 'keywords', 'maintainers', 'sources']);
 /** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
 const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
@@ -97,11 +90,7 @@ export class ChartLines {
   /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
   #readVersion(member: unknown, size: number): IndexEntry | undefined {
     if (!isFields(member)) return undefined;
-    const plain = Object.entries(member).filter(([name]) => !DECORATION.has(name.toLowerCase()));
-    const isDecorated = plain.length < Object.keys(member).length;
-    return (
-      this.#readEntry(member, size) ?? (isDecorated ? this.#readEntry(Object.fromEntries(plain), size) : undefined)
-    );
+    return this.#readEntry(member, size) ?? this.#readEntry(withoutDecoration(member), size);
   }
 
   #readEntry(fields: Fields, size: number): IndexEntry | undefined {
@@ -128,4 +117,8 @@ export class ChartLines {
     const path = this.#paths.assign(name, version, identity);
     return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
   }
+}
+
+function withoutDecoration(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !DECORATION.has(name.toLowerCase())));
 }

@@ -12,6 +12,11 @@ export interface KeptPart {
   readonly versions: readonly string[];
 }
 
+interface WrittenPart {
+  readonly number: number;
+  readonly entries: readonly IndexEntry[];
+}
+
 interface Part extends KeptPart {
   /** Absent: as they are stored. */
   readonly entries?: readonly IndexEntry[] | undefined;
@@ -28,7 +33,7 @@ export class ChartParts {
   constructor(kept: readonly KeptPart[], read: (number: number) => Promise<readonly IndexEntry[]>) {
     this.#kept = new Set(kept.map(({ number }) => number));
     this.#read = read;
-    this.#parts = inOrder(kept);
+    this.#parts = inOrder(kept, ({ versions }) => versions);
   }
 
   /** Reads all versions, newest first. */
@@ -48,7 +53,8 @@ export class ChartParts {
     if (entries.length <= PART_VERSIONS) return this.#replace(at, [{ number: part.number, entries }]);
     const [head, ...rest] = entries;
     // Versions come in their order: a full part of older ones is left as it is.
-    if (at === 0 && head === entry && rest.length === before.length) return this.#insert([entry]);
+    if (at === 0 && head === entry && rest.length === before.length)
+      return this.#replace(at, [{ number: this.#freeNumber(), entries: [entry] }], 0);
     const cut = Math.ceil(entries.length / 2);
     this.#replace(at, [
       { number: part.number, entries: entries.slice(0, cut) },
@@ -65,10 +71,7 @@ export class ChartParts {
   }
 
   /** Lists the parts to write, and those to remove. */
-  async changes(): Promise<{
-    readonly put: readonly { readonly number: number; readonly entries: readonly IndexEntry[] }[];
-    readonly remove: readonly number[];
-  }> {
+  async changes(): Promise<{ readonly put: readonly WrittenPart[]; readonly remove: readonly number[] }> {
     const [first] = this.#parts;
     if (first !== undefined && !this.#parts.some(({ number }) => number === 0))
       this.#replace(0, [{ number: 0, entries: await this.#entriesOf(first) }]);
@@ -81,15 +84,9 @@ export class ChartParts {
     return entries ?? (await this.#read(number));
   }
 
-  #replace(at: number, parts: readonly { readonly number: number; readonly entries: readonly IndexEntry[] }[]): void {
+  #replace(at: number, parts: readonly WrittenPart[], replaced = 1): void {
     const made = parts.map((part) => ({ ...part, versions: part.entries.map(({ version }) => version) }));
-    this.#parts = this.#parts.toSpliced(at, 1, ...made);
-  }
-
-  /** Puts a part before all others. */
-  #insert(entries: readonly IndexEntry[]): void {
-    const versions = entries.map(({ version }) => version);
-    this.#parts = [{ number: this.#freeNumber(), versions, entries }, ...this.#parts];
+    this.#parts = this.#parts.toSpliced(at, replaced, ...made);
   }
 
   /** Finds the part that a version belongs to. */
@@ -112,6 +109,6 @@ export class ChartParts {
 }
 
 /** Sorts the parts of one chart, newest versions first. */
-export function inOrder<Some extends { readonly versions: readonly string[] }>(parts: readonly Some[]): Some[] {
-  return newestFirst(parts.map((part) => ({ version: part.versions[0] as string, part }))).map(({ part }) => part);
+export function inOrder<Some>(parts: readonly Some[], versionsOf: (part: Some) => readonly string[]): Some[] {
+  return newestFirst(parts.map((part) => ({ version: versionsOf(part)[0] as string, part }))).map(({ part }) => part);
 }

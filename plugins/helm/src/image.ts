@@ -5,67 +5,48 @@ import { IMAGE_TYPES } from './media-types.js';
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
-/** Bytes by their digest. */
-export interface Blob {
+/** Bytes, or the entry that has them; neither: the body of the upload. */
+export interface Part extends Pick<ReceivedEntry, 'bytes' | 'sameAs'> {
   readonly digest: Digest;
   readonly size: number;
 }
 
-/** Bytes, or the entry that has them; neither: the body of the upload. */
-export interface Part extends Blob, Pick<ReceivedEntry, 'bytes' | 'sameAs'> {}
-
-/** The parts of the image of a chart. */
-export interface ImageParts {
-  readonly chart: Part;
-  /** A part, or the digest of one that is stored. */
-  readonly config: Part | Blob;
-  readonly provenance: Part | undefined;
-}
-
 /** A chart as registries have it. */
-export interface Image {
+interface Image {
   readonly entries: readonly ReceivedEntry[];
   /** The keys of all its entries, also of those that are stored already. */
   readonly keys: readonly string[];
 }
 
-/** Makes the image of a chart as `helm push` does, but without the time: the same parts are the same bytes. */
+/**
+ * Makes the image of a chart as `helm push` does, but without the time: the same parts are the same bytes.
+ * @param config without bytes: it is stored already
+ */
 export function imageOf(
   { tenant, name, version }: { readonly tenant: string; readonly name: string; readonly version: string },
-  { chart, config, provenance }: ImageParts,
+  chart: Part,
+  config: Part,
+  provenance: Part | undefined,
 ): Image {
-  const layers = [
-    descriptor(IMAGE_TYPES.chart, chart),
-    ...(provenance ? [descriptor(IMAGE_TYPES.provenance, provenance)] : []),
-  ];
-  const manifest = partOf(
-    Buffer.from(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: IMAGE_TYPES.manifest,
-        config: descriptor(IMAGE_TYPES.config, config),
-        layers,
-        annotations: { 'org.opencontainers.image.title': name, 'org.opencontainers.image.version': version },
-      }),
-    ),
-  );
-  const coordinates = { ecosystem: 'helm', name, version };
-  const entryOf = (key: string, mediaType: string, { bytes, sameAs }: Partial<Part>): ReceivedEntry => ({
-    key,
-    mediaType,
-    bytes,
-    sameAs,
-    coordinates,
+  const layers = [{ mediaType: IMAGE_TYPES.chart, part: chart }];
+  if (provenance !== undefined) layers.push({ mediaType: IMAGE_TYPES.provenance, part: provenance });
+  const content = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPES.manifest,
+    config: descriptor(IMAGE_TYPES.config, config),
+    layers: layers.map(({ mediaType, part }) => descriptor(mediaType, part)),
+    annotations: { 'org.opencontainers.image.title': name, 'org.opencontainers.image.version': version },
   });
-  const blob = ({ digest }: Blob): string => KEY.blob(tenant, name, digest);
+  const manifest = partOf(Buffer.from(content));
+  const entryOf = (key: string, mediaType: string, { bytes, sameAs }: Part): ReceivedEntry => {
+    return { key, mediaType, bytes, sameAs, coordinates: { ecosystem: 'helm', name, version } };
+  };
+  const blob = ({ digest }: Part): string => KEY.blob(tenant, name, digest);
+  const entries = layers.map(({ mediaType, part }) => entryOf(blob(part), mediaType, part));
+  if (config.bytes !== undefined) entries.push(entryOf(blob(config), IMAGE_TYPES.config, config));
+  entries.push(entryOf(KEY.manifest(tenant, name, manifest.digest), IMAGE_TYPES.manifest, manifest));
   const tag = version.replaceAll('+', '_');
-  const entries = [
-    entryOf(blob(chart), IMAGE_TYPES.chart, chart),
-    entryOf(KEY.manifest(tenant, name, manifest.digest), IMAGE_TYPES.manifest, manifest),
-  ];
   if (TAG.test(tag)) entries.push(entryOf(KEY.tag(tenant, name, tag), IMAGE_TYPES.manifest, manifest));
-  if (provenance !== undefined) entries.push(entryOf(blob(provenance), IMAGE_TYPES.provenance, provenance));
-  if ('bytes' in config) entries.push(entryOf(blob(config), IMAGE_TYPES.config, config));
   return { entries, keys: [...new Set([...entries.map(({ key }) => key), blob(config)])] };
 }
 
@@ -79,6 +60,6 @@ export function partAt(entry: Entry): Part {
   return { digest: entry.digest, size: entry.size, sameAs: entry };
 }
 
-function descriptor(mediaType: string, { digest, size }: Blob): { mediaType: string; digest: string; size: number } {
+function descriptor(mediaType: string, { digest, size }: Part): object {
   return { mediaType, digest, size };
 }

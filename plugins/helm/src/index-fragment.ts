@@ -1,6 +1,7 @@
 import {
   exactText,
   flag,
+  isFields,
   LARGEST_METADATA,
   METADATA_FIELDS,
   readFields,
@@ -49,7 +50,6 @@ export interface IndexForm {
   close(head: IndexHead, isEmpty: boolean): string;
 }
 
-const JSON_START = '{"apiVersion":"v1","entries":{';
 const FIELDS: readonly string[] = [...METADATA_FIELDS, ...Object.keys(ENTRY)].sort();
 /** The keys of nested mappings that are helm's own. */
 const NESTED_KEYS: ReadonlySet<string> = new Set(['alias', 'email', 'enabled', 'import-values', 'repository', 'url']);
@@ -82,18 +82,13 @@ export function yamlFragment(entries: Iterable<IndexEntry>): Buffer {
 }
 
 /** The index as JSON, which is YAML too: for helm six times as fast to read. For fragments of `jsonFragment`. */
-export const JSON_INDEX: IndexForm = {
-  mediaType: 'application/json',
-  fragment: jsonFragment,
-  before: (name, isFirst) => `${isFirst ? JSON_START : ','}${JSON.stringify(name)}:[`,
-  between: ',',
-  after: ']',
-  close: ({ generated, serverInfo }, isEmpty) => {
-    const server = serverInfo === undefined ? '' : `,"serverInfo":${JSON.stringify(serverInfo)}`;
-    const time = generated === undefined ? '' : `,"generated":${JSON.stringify(generated)}`;
-    return `${isEmpty ? JSON_START : ''}}${time}${server}}\n`;
-  },
-};
+export const JSON_INDEX = jsonForm('{"apiVersion":"v1","entries":{', ({ generated, serverInfo }) => {
+  const rest = JSON.stringify({ generated, serverInfo }).slice(1);
+  return `}${rest === '}' ? '' : ','}${rest}\n`;
+});
+
+/** ChartMuseum's list of all charts, `{name: [version, …]}`. For fragments of `jsonFragment`. */
+export const CHART_LIST = jsonForm('{', () => '}');
 
 /** The index as YAML. For fragments of `yamlFragment`. */
 export const YAML_INDEX: IndexForm = {
@@ -115,16 +110,6 @@ export const YAML_INDEX: IndexForm = {
 
 /** The forms of an index, by the option `index`. */
 export const INDEXES = { yaml: YAML_INDEX, json: JSON_INDEX } as const;
-
-/** ChartMuseum's list of all charts, `{name: [version, …]}`. For fragments of `jsonFragment`. */
-export const CHART_LIST: IndexForm = {
-  mediaType: 'application/json',
-  fragment: jsonFragment,
-  before: (name, isFirst) => `${isFirst ? '{' : ','}${JSON.stringify(name)}:[`,
-  between: ',',
-  after: ']',
-  close: (_head, isEmpty) => (isEmpty ? '{}' : '}'),
-};
 
 /** Joins the fragments of charts, in the order in which they come; each name once, none of them empty. */
 export class IndexJoiner {
@@ -155,13 +140,20 @@ export function findVersion(entries: readonly IndexEntry[], version: string): In
   return version === 'latest' ? latestStable(entries) : entries.find((entry) => entry.version === version);
 }
 
-function sorted(entry: IndexEntry): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  for (const name of FIELDS) {
-    const value = entry[name as keyof IndexEntry];
-    if (value !== undefined) fields[name] = value;
-  }
-  return fields;
+function jsonForm(start: string, end: (head: IndexHead) => string): IndexForm {
+  return {
+    mediaType: 'application/json',
+    fragment: jsonFragment,
+    before: (name, isFirst) => `${isFirst ? start : ','}${JSON.stringify(name)}:[`,
+    between: ',',
+    after: ']',
+    close: (head, isEmpty) => (isEmpty ? start : '') + end(head),
+  };
+}
+
+function sorted(entry: IndexEntry): Fields {
+  const fields: Fields = entry;
+  return Object.fromEntries(FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])));
 }
 
 /** The time that `text` is (RFC 3339). `undefined`: it is none. */
@@ -170,30 +162,26 @@ export function timeIn(text: string | undefined): string | undefined {
 }
 
 /** Writes a mapping, the first pair on the current line, the others indented. */
-function yamlMapping(fields: Readonly<Record<string, unknown>>, indent: string): string {
-  const pairs = Object.entries(fields);
-  if (pairs.length === 0) return '{}\n';
-  return pairs
+function yamlMapping(fields: Fields, indent: string): string {
+  return Object.entries(fields)
     .map(([key, value], at) => `${at === 0 ? '' : indent}${yamlKey(key)}:${yamlValue(value, indent)}`)
     .join('');
 }
 
-/** Writes the rest of a line after `key:` or `-`. */
+/** Writes the rest of a line after `key:`, and the lines below it. */
 function yamlValue(value: unknown, indent: string): string {
-  if (typeof value === 'string') return ` ${yamlJson(value)}\n`;
-  if (typeof value !== 'object' || value === null) return ` ${JSON.stringify(value)}\n`;
-  if (Array.isArray(value)) {
-    if (value.length === 0) return ' []\n';
-    return `\n${value.map((member) => `${indent}-${yamlMember(member, `${indent}  `)}`).join('')}`;
-  }
   const inner = `${indent}  `;
-  if (Object.keys(value).length === 0) return ' {}\n';
-  return `\n${inner}${yamlMapping(value as Record<string, unknown>, inner)}`;
+  if (Array.isArray(value) && value.length > 0)
+    return `\n${value.map((member) => `${indent}- ${yamlMember(member, inner)}`).join('')}`;
+  return isFields(value) && !isEmpty(value) ? `\n${inner}${yamlMapping(value, inner)}` : ` ${yamlJson(value)}\n`;
 }
 
 function yamlMember(value: unknown, indent: string): string {
-  if (typeof value !== 'object' || value === null) return yamlValue(value, indent);
-  return Array.isArray(value) ? ` ${yamlJson(value)}\n` : ` ${yamlMapping(value as Record<string, unknown>, indent)}`;
+  return isFields(value) && !isEmpty(value) ? yamlMapping(value, indent) : `${yamlJson(value)}\n`;
+}
+
+function isEmpty(fields: Fields): boolean {
+  return Object.keys(fields).length === 0;
 }
 
 function yamlKey(key: string): string {

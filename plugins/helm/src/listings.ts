@@ -221,8 +221,7 @@ async function partsOf(
 }
 
 function sortedParts(parts: readonly Entry[]): Entry[] {
-  if (parts.length < 2) return [...parts];
-  return inOrder(parts.map((part) => ({ part, versions: versionsOf(part).versions }))).map(({ part }) => part);
+  return inOrder(parts, (part) => versionsOf(part).versions);
 }
 
 function nameOf([part]: readonly Entry[]): string {
