@@ -1,6 +1,5 @@
 export * from './fake-upstream.js';
 export * from './fixed-policy.js';
-export * from './fixed-scanner.js';
 export * from './gate.js';
 export * from './manual-clock.js';
 export * from './memory-blob-store.js';
@@ -8,7 +7,6 @@ export * from './memory-entry-index.js';
 export * from './memory-hot-cache.js';
 export * from './node-transport.js';
 export * from './pseudo-random.js';
-export * from './random-json.js';
 export * from './sample-bytes.js';
 export {
   openTestRepository,
@@ -42,4 +40,3 @@ export {
 } from './suite.js';
 export * from './tar-archive.js';
 export * from './transport-suite.js';
-export * from './zip-archive.js';

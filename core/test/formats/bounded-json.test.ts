@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { parseBoundedJson } from '../../src/formats/index.js';
-import { pseudoRandom, randomJsonValue, spellJson } from '../../src/testing/index.js';
+import { randomJsonValue, spellJson } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 import { fuzz } from './fuzz.js';
 
 it('parses what is of reasonable size', () => {

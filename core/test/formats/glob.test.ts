@@ -1,7 +1,8 @@
 import picomatch from 'picomatch';
 import { describe, expect, it } from 'vitest';
 import { compileGlob } from '../../src/formats/index.js';
-import { pick, pseudoRandom } from '../../src/testing/index.js';
+import { pick } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 
 const matches = (glob: string, path: string) => compileGlob(glob)(path);
 

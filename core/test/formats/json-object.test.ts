@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Content } from '../../src/api/content.js';
 import { eachOf, JsonFormatError, readJsonObject, readJsonSteps, SKIP } from '../../src/formats/index.js';
-import { pseudoRandom, randomJsonObject, spellJson } from '../../src/testing/index.js';
+import { randomJsonObject, spellJson } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 import { fuzzAsync, piecesOf } from './fuzz.js';
 
 /** A member of the outermost object, or one element of such a member. */

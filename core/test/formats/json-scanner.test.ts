@@ -1,4 +1,5 @@
-import { pseudoRandom, randomJsonObject, spellJson } from '../../src/testing/index.js';
+import { randomJsonObject, spellJson } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 import { describe, expect, it } from 'vitest';
 import { fuzz, piecesOf } from './fuzz.js';
 import {

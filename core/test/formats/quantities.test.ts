@@ -9,7 +9,8 @@ import {
   timeoutOption,
   type QuantityOption,
 } from '../../src/formats/index.js';
-import { pick, pseudoRandom } from '../../src/testing/index.js';
+import { pick } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 
 describe('durations', () => {
   it.each([

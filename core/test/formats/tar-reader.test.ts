@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TarError, TarReader, type TarLimits } from '../../src/formats/index.js';
-import { packTar, paxRecord, pick, pseudoRandom, type TarMember } from '../../src/testing/index.js';
+import { pick } from '@entrepot/fixtures/random-json';
+import { packTar, paxRecord, pseudoRandom, type TarMember } from '../../src/testing/index.js';
 import { fuzzAsync, piecesOf } from './fuzz.js';
 
 const LIMITS: TarLimits = { files: 100, fileBytes: 10_000, bytes: 1_000_000 };

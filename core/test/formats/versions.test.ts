@@ -12,7 +12,8 @@ import {
   semverOrder,
   type VersionOrder,
 } from '../../src/formats/index.js';
-import { pick, pseudoRandom } from '../../src/testing/index.js';
+import { pick } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 
 /** Versions in their order; those in one string, separated by spaces, are the same. */
 const ORDERS: readonly (readonly [string, VersionOrder, readonly string[], readonly string[]])[] = [

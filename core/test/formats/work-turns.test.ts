@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { slices, sortedInTurns, WorkTurns } from '../../src/formats/index.js';
-import { pick, pseudoRandom } from '../../src/testing/index.js';
+import { pick } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '../../src/testing/index.js';
 
 it('sort any values as toSorted does, equal ones in their order', async () => {
   const random = pseudoRandom(43);

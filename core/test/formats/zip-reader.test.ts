@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ZipError, ZipReader } from '../../src/formats/index.js';
-import { packZip, pseudoRandom, type ZipMember } from '../../src/testing/index.js';
+import { zip as packZip, type ZipMember } from '@entrepot/fixtures/zip';
+import { pseudoRandom } from '../../src/testing/index.js';
 import { fuzzAsync } from './fuzz.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'entrepot-zip-'));

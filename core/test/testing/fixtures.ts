@@ -1,5 +1,6 @@
 import type { Content, Scanner } from '@entrepot/core';
-import type { FixedScannerOptions, ScannerFixture } from '@entrepot/core/testing';
+import type { ScannerFixture } from '@entrepot/core/testing';
+import type { FixedScannerOptions } from './fixed-scanner.js';
 
 /** `text` as plugins read it. */
 export function contentOf(text: string): Content {

@@ -6,7 +6,6 @@ import {
   entryIndexSuite,
   FixedPolicy,
   type FixedRule,
-  FixedScanner,
   hotCacheSuite,
   ManualClock,
   MemoryBlobStore,
@@ -17,6 +16,7 @@ import {
   scannerSuite,
   transportSuite,
 } from '@entrepot/core/testing';
+import { FixedScanner } from './fixed-scanner.js';
 import { scannerFixture } from './fixtures.js';
 
 const runner = { describe, it };

@@ -11,8 +11,6 @@ import {
 import {
   FixedPolicy,
   type FixedRule,
-  FixedScanner,
-  type FixedScannerOptions,
   type HotCacheFixture,
   hotCacheSuite,
   ManualClock,
@@ -22,6 +20,7 @@ import {
   type ScannerFixture,
   scannerSuite,
 } from '@entrepot/core/testing';
+import { FixedScanner, type FixedScannerOptions } from './fixed-scanner.js';
 import { scannerFixture } from './fixtures.js';
 import { type Mutant, mutate, testMutants } from './mutants.js';
 

@@ -1,4 +1,5 @@
-import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
+import { pick, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { EntrepotError, type ArtifactDescription, type Upstream } from '@entrepot/core';
 import { checkList, describeVersion, parsePackument } from '../src/packument.js';

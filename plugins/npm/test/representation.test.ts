@@ -1,4 +1,5 @@
-import { pick, pseudoRandom, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/core/testing';
+import { pick, randomJsonObject, randomJsonValue, spellJson } from '@entrepot/fixtures/random-json';
+import { pseudoRandom } from '@entrepot/core/testing';
 import { describe as suite, expect, it } from 'vitest';
 import { setImmediate as turn } from 'node:timers/promises';
 import { EntrepotError, type Content, type RenderRequest } from '@entrepot/core';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PolicyInput } from '@entrepot/core';
-import { FixedPolicy, openTestRepository, packZip, type TestRepository, type ZipMember } from '@entrepot/core/testing';
+import { FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
+import { zip as packZip, type ZipMember } from '@entrepot/fixtures/zip';
 import plugin from '../src/index.js';
 import { JSON_TYPE } from './fixtures.js';
 

@@ -1,7 +1,7 @@
-import { type Clock, systemClock } from '../api/clock.js';
-import { packageUrl } from '../api/coordinates.js';
-import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
+import { type Clock, systemClock } from '../../src/api/clock.js';
+import { packageUrl } from '../../src/api/coordinates.js';
+import { asEntrepotError, EntrepotError } from '../../src/api/errors.js';
+import type { Finding, Scanner, ScanReport, ScanSubject } from '../../src/api/scanner.js';
 
 export interface FixedScannerOptions {
   /** Default: `npm` and `generic`. */
