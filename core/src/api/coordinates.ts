@@ -8,6 +8,9 @@ export interface PackageCoordinates {
   readonly version?: string | undefined;
 }
 
+/** A package as a whole. */
+export type PackageName = Pick<PackageCoordinates, 'ecosystem' | 'name'>;
+
 /**
  * The package URL of `coordinates`: `pkg:npm/%40babel/core@7.24.0`.
  * Source: purl-spec, "Rules for each purl component": `/` separates namespace parts, everything else is percent-encoded but `.-_~` and `:`.

@@ -62,15 +62,31 @@ export function renewedEntry(entry: Entry, renewal: EntryRenewal): Entry {
   };
 }
 
+/** An entry's state at the time that a change was computed. */
+export interface Expectation {
+  readonly key: string;
+  /** Absent: there is no such entry. */
+  readonly digest?: Digest | undefined;
+}
+
 /** A change to one repository, computed from what was read before. */
 export interface EntryChange {
   readonly repository: string;
-  /** The state that the change was computed from: the entry has this digest, or (without one) does not exist. */
-  readonly expect: readonly { readonly key: string; readonly digest?: Digest | undefined }[];
+  /** The state that the change was computed from. */
+  readonly expect: readonly Expectation[];
   /** Put whatever was there. All of this repository, no key twice. */
   readonly put: readonly Entry[];
   /** Removed; a key that is absent is passed over. None of them is in `put`. */
   readonly remove: readonly string[];
+}
+
+/** A page of the entries of a repository. */
+export interface EntryListing {
+  /** The beginning of their keys. */
+  readonly prefix: string;
+  /** The last key of the page before. */
+  readonly after?: string | undefined;
+  readonly limit: number;
 }
 
 /** When an entry was last served. */
@@ -112,10 +128,7 @@ export interface EntryIndex {
    * The entries of `repository` whose key begins with `prefix`, by key in code-point order, those after `after` (exclusive),
    * `limit` at the most.
    */
-  list(
-    repository: string,
-    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
-  ): Promise<readonly Entry[]>;
+  list(repository: string, listing: EntryListing): Promise<readonly Entry[]>;
   /** Those of `digests` that an entry of any repository points to. */
   referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
   /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */

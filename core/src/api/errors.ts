@@ -1,51 +1,29 @@
-/** The kind of an error, in terms of HTTP. Handlers look at the kind only; `code` tells the errors of a kind apart. */
-export type ErrorKind =
-  | 'bad-request'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'not-found'
-  | 'method-not-allowed'
-  | 'conflict'
-  | 'precondition-failed'
-  | 'too-large'
-  | 'uri-too-long'
-  | 'range-not-satisfiable'
-  | 'policy-denied'
-  | 'integrity'
-  | 'upstream-unavailable'
-  | 'scan-unavailable'
-  | 'storage'
-  | 'plugin'
-  | 'configuration';
+/** The kinds of errors, in terms of HTTP, with the status of an error that names none of its own. */
+const STATUSES = {
+  'bad-request': 400,
+  unauthorized: 401,
+  forbidden: 403,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  conflict: 409,
+  'precondition-failed': 412,
+  'too-large': 413,
+  'uri-too-long': 414,
+  'range-not-satisfiable': 416,
+  'policy-denied': 403,
+  integrity: 502,
+  'upstream-unavailable': 502,
+  'scan-unavailable': 503,
+  storage: 500,
+  plugin: 500,
+  configuration: 500,
+} as const;
 
-interface KindTraits {
-  /** The status when the error names none of its own. */
-  readonly status: number;
-  /** Whether a kept copy may be served instead (architecture §6.6). Only ever true for an outage of the upstream. */
-  readonly staleAllowed: boolean;
-  /** Whether the message may be shown to the client. */
-  readonly expose: boolean;
-}
+/** The kind of an error. Handlers look at the kind only; `code` tells the errors of a kind apart. */
+export type ErrorKind = keyof typeof STATUSES;
 
-const KINDS: Readonly<Record<ErrorKind, KindTraits>> = {
-  'bad-request': { status: 400, staleAllowed: false, expose: true },
-  unauthorized: { status: 401, staleAllowed: false, expose: true },
-  forbidden: { status: 403, staleAllowed: false, expose: true },
-  'not-found': { status: 404, staleAllowed: false, expose: true },
-  'method-not-allowed': { status: 405, staleAllowed: false, expose: true },
-  conflict: { status: 409, staleAllowed: false, expose: true },
-  'precondition-failed': { status: 412, staleAllowed: false, expose: true },
-  'too-large': { status: 413, staleAllowed: false, expose: true },
-  'uri-too-long': { status: 414, staleAllowed: false, expose: true },
-  'range-not-satisfiable': { status: 416, staleAllowed: false, expose: true },
-  'policy-denied': { status: 403, staleAllowed: false, expose: true },
-  integrity: { status: 502, staleAllowed: false, expose: true },
-  'upstream-unavailable': { status: 502, staleAllowed: true, expose: true },
-  'scan-unavailable': { status: 503, staleAllowed: false, expose: true },
-  storage: { status: 500, staleAllowed: false, expose: false },
-  plugin: { status: 500, staleAllowed: false, expose: false },
-  configuration: { status: 500, staleAllowed: false, expose: false },
-};
+/** Kinds whose messages are not shown to clients. */
+const HIDDEN: ReadonlySet<ErrorKind> = new Set(['storage', 'plugin', 'configuration']);
 
 /** Details of an `EntrepotError` besides its kind and message. */
 export interface ErrorDetails {
@@ -92,8 +70,8 @@ export class EntrepotError extends Error {
     this.name = 'EntrepotError';
     this.kind = kind;
     this.code = details.code ?? kind.toUpperCase().replaceAll('-', '_');
-    this.status = details.status ?? KINDS[kind].status;
-    this.expose = KINDS[kind].expose;
+    this.status = details.status ?? STATUSES[kind];
+    this.expose = !HIDDEN.has(kind);
     this.retryAfter = details.retryAfter;
     this.headers = details.headers ?? {};
     this.reasonPhrase = details.reasonPhrase;
@@ -101,7 +79,7 @@ export class EntrepotError extends Error {
 
   /** Whether a kept copy may be served instead of this error. */
   get staleAllowed(): boolean {
-    return KINDS[this.kind].staleAllowed;
+    return this.kind === 'upstream-unavailable';
   }
 }
 

@@ -51,19 +51,22 @@ export interface VersionBefore extends Pick<ArtifactFacts, 'installScripts' | 'p
 /** The name of a fact. */
 export type FactName = Exclude<keyof ArtifactFacts, 'before'>;
 
-/** The names of all facts, with nothing forgotten. */
-export const FACT_NAMES: readonly FactName[] = Object.keys({
-  publishedAt: true,
-  licenses: true,
-  deprecated: true,
-  yanked: true,
-  upstream: true,
-  installScripts: true,
-  newInstallScripts: true,
-  exoticDependencies: true,
-  newDependencies: true,
-  provenance: true,
-  provenanceDowngraded: true,
-  publisherChanged: true,
-  publisher: true,
-} satisfies Record<FactName, true>) as FactName[];
+/** The values that stand for unknown facts where every fact needs a value. */
+export const UNKNOWN_FACTS = {
+  publishedAt: 0,
+  licenses: [],
+  deprecated: false,
+  yanked: false,
+  upstream: '',
+  installScripts: false,
+  newInstallScripts: false,
+  exoticDependencies: [],
+  newDependencies: [],
+  provenance: '',
+  provenanceDowngraded: false,
+  publisherChanged: false,
+  publisher: '',
+} as const satisfies Record<FactName, unknown>;
+
+/** The names of all facts. */
+export const FACT_NAMES = Object.keys(UNKNOWN_FACTS) as readonly FactName[];

@@ -35,28 +35,19 @@ export interface FreshnessRule {
   readonly respectNoStore: boolean;
 }
 
-/** The rule of a class that says nothing of its own. */
-export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', FreshnessRule>> = {
-  artifact: defaultRule({ policy: 'immutable', freshFor: Infinity, onGone: 'keep' }),
-  document: defaultRule({ policy: 'revalidate', freshFor: 300_000, onGone: 'pass' }),
+const COMMON: Omit<FreshnessRule, 'policy' | 'freshFor' | 'onGone'> = {
+  expireAfter: 720 * 3_600_000,
+  busy: 'wait',
+  staleIfError: Infinity,
+  staleAfter: 2000,
+  staleWhileRevalidate: 0,
+  negativeFor: 60_000,
+  negativeIfError: 0,
+  respectNoStore: false,
 };
 
-function defaultRule({
-  policy,
-  freshFor,
-  onGone,
-}: Pick<FreshnessRule, 'policy' | 'freshFor' | 'onGone'>): FreshnessRule {
-  return {
-    policy,
-    freshFor,
-    expireAfter: 720 * 3_600_000,
-    busy: 'wait',
-    staleIfError: Infinity,
-    staleAfter: 2000,
-    staleWhileRevalidate: 0,
-    negativeFor: 60_000,
-    negativeIfError: 0,
-    onGone,
-    respectNoStore: false,
-  };
-}
+/** The rule of a class that says nothing of its own. */
+export const DEFAULT_FRESHNESS: Readonly<Record<'artifact' | 'document', FreshnessRule>> = {
+  artifact: { ...COMMON, policy: 'immutable', freshFor: Infinity, onGone: 'keep' },
+  document: { ...COMMON, policy: 'revalidate', freshFor: 300_000, onGone: 'pass' },
+};

@@ -1,8 +1,7 @@
 import type { Caller } from './access.js';
 import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
-import type { Digest } from './digest.js';
-import type { Entry } from './entry-index.js';
+import type { Entry, Expectation } from './entry-index.js';
 
 /** The view of one hosted repository that its hooks get. */
 export interface HostedContext {
@@ -28,13 +27,6 @@ export interface ReceivedEntry {
   readonly coordinates?: PackageCoordinates | undefined;
   /** The protocol's own data of the entry. JSON. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** An entry's state at the time that a change was computed. */
-export interface Expectation {
-  readonly key: string;
-  /** Absent: there is no such entry. */
-  readonly digest?: Digest | undefined;
 }
 
 /** A change to a hosted repository: carried out as a whole or not at all. */

@@ -1,18 +1,10 @@
 import { EntrepotError } from './errors.js';
 
-/** Hash algorithms that ecosystems promise bytes with, weakest first. */
-const ALGORITHMS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
+/** Hash algorithms that ecosystems promise bytes with, weakest first, and the length of their sums in hex. */
+const HEX_LENGTH = { md5: 32, sha1: 40, sha256: 64, sha384: 96, sha512: 128 } as const;
 
 /** A hash algorithm of an `Integrity`. */
-export type IntegrityAlgorithm = (typeof ALGORITHMS)[number];
-
-const HEX_LENGTH: Readonly<Record<IntegrityAlgorithm, number>> = {
-  md5: 32,
-  sha1: 40,
-  sha256: 64,
-  sha384: 96,
-  sha512: 128,
-};
+export type IntegrityAlgorithm = keyof typeof HEX_LENGTH;
 
 /** A checksum that the ecosystem promises for the bytes, in lower-case hex. */
 export interface Integrity {
@@ -43,8 +35,8 @@ export function parseHex(algorithm: IntegrityAlgorithm, text: string): Integrity
 
 /** The promises with the strongest algorithm among `promises`: only these count (W3C SRI §3.3.3). */
 export function strongest(promises: readonly Integrity[]): Integrity[] {
-  const rank = Math.max(...promises.map(({ algorithm }) => ALGORITHMS.indexOf(algorithm)));
-  return promises.filter(({ algorithm }) => ALGORITHMS.indexOf(algorithm) === rank);
+  const longest = Math.max(...promises.map(({ algorithm }) => HEX_LENGTH[algorithm]));
+  return promises.filter(({ algorithm }) => HEX_LENGTH[algorithm] === longest);
 }
 
 /** `integrity` in the form in which messages and logs show it: `sha512:ab12…`. */
@@ -62,5 +54,5 @@ export function integrityMismatch(subject: string, expected: readonly Integrity[
 }
 
 function isAlgorithm(text: string | undefined): text is IntegrityAlgorithm {
-  return (ALGORITHMS as readonly string[]).includes(text ?? '');
+  return Object.hasOwn(HEX_LENGTH, text ?? '');
 }

@@ -1,4 +1,4 @@
-import type { PackageCoordinates } from './coordinates.js';
+import type { PackageCoordinates, PackageName } from './coordinates.js';
 import type { Digest } from './digest.js';
 import type { ScanFailure } from './policy.js';
 import type { ScanReport, ScanSubject } from './scanner.js';
@@ -49,13 +49,10 @@ export interface ScanDesk {
    * Finds cached content of a name in a repository, or of all names in it, that is not clean. It counts for documents that
    * list the content, and for its sidecars. Absent: findings are not looked up by name.
    */
-  contents?(
-    repository: string,
-    name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>,
-  ): Promise<readonly ContentFinding[]>;
+  contents?(repository: string, name?: PackageName): Promise<readonly ContentFinding[]>;
   /**
    * A number that changes whenever `contents` may, for a name or for all. Called for every request: must be quick and
    * must not throw.
    */
-  mark?(name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>): number;
+  mark?(name?: PackageName): number;
 }

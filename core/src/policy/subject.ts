@@ -1,4 +1,5 @@
 import type { PackageCoordinates } from '../api/coordinates.js';
+import { UNKNOWN_FACTS } from '../api/facts.js';
 import type { Integrity } from '../api/integrity.js';
 import type { PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { Finding } from '../api/scanner.js';
@@ -179,19 +180,7 @@ export class Subject {
     const { before: _before, ...told } = facts;
     const known = Object.entries({ ...told, ...this.#changes() }).filter(([, value]) => value !== undefined);
     this.#scope = {
-      publishedAt: 0,
-      licenses: [],
-      deprecated: false,
-      yanked: false,
-      upstream: '',
-      installScripts: false,
-      newInstallScripts: false,
-      exoticDependencies: [],
-      newDependencies: [],
-      provenance: '',
-      provenanceDowngraded: false,
-      publisherChanged: false,
-      publisher: '',
+      ...UNKNOWN_FACTS,
       ...Object.fromEntries(known),
       purl: { ...coordinates, version: coordinates.version ?? '' },
       repository,

@@ -5,6 +5,7 @@ import {
   type EntryAccess,
   type EntryChange,
   type EntryIndex,
+  type EntryListing,
   type EntryRenewal,
 } from '../api/entry-index.js';
 
@@ -55,11 +56,7 @@ export class MemoryEntryIndex implements EntryIndex {
     return this.#delete(repository, key);
   }
 
-  async list(
-    repository: string,
-    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
-  ): Promise<readonly Entry[]> {
-    const { prefix, after, limit } = options;
+  async list(repository: string, { prefix, after, limit }: EntryListing): Promise<readonly Entry[]> {
     const found = [...(this.#entries.get(repository)?.values() ?? [])].filter(
       ({ key }) => key.startsWith(prefix) && (after === undefined || compareCodePoints(key, after) > 0),
     );

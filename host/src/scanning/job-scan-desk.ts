@@ -5,7 +5,7 @@ import {
   type ContentFinding,
   type Digest,
   type Logger,
-  type PackageCoordinates,
+  type PackageName,
   type ScanAnswer,
   type ScanDesk,
   type ScanFailure,
@@ -103,10 +103,7 @@ export class JobScanDesk implements ScanDesk {
     return await this.#wait(subject, deadline, signal);
   }
 
-  async contents(
-    repository: string,
-    name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>,
-  ): Promise<readonly ContentFinding[]> {
+  async contents(repository: string, name?: PackageName): Promise<readonly ContentFinding[]> {
     const found = new Map<string, { readonly finding: ContentFinding; readonly reports: KeptReport[] }>();
     for (const { report, kept } of await this.#options.store.againstKept(repository, name, MAX_FINDINGS)) {
       const { coordinates } = report;
@@ -117,7 +114,7 @@ export class JobScanDesk implements ScanDesk {
     return [...found.values()].map(({ finding, reports }) => ({ ...finding, answer: saidBy(reports) }));
   }
 
-  mark(name?: Pick<PackageCoordinates, 'ecosystem' | 'name'>): number {
+  mark(name?: PackageName): number {
     return name === undefined ? this.#mark : (this.#marks.get(nameOf(name)) ?? 0);
   }
 
@@ -269,7 +266,7 @@ function isWorthRetry({ state, scannedAt }: KeptReport, now: number): boolean {
   return (state === 'error' || state === 'stale') && now - scannedAt > RETRY_ERRORS;
 }
 
-function nameOf({ ecosystem, name }: Pick<PackageCoordinates, 'ecosystem' | 'name'>): string {
+function nameOf({ ecosystem, name }: PackageName): string {
   return `${ecosystem}/${name}`;
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { PackageCoordinates } from '../../api/coordinates.js';
-import type { Entry } from '../../api/entry-index.js';
+import type { Entry, Expectation } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { Expectation, HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
+import type { HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
 import type { UploadResource } from '../request/resource.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryRenewal } from '@entrepot/core';
+import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryListing, EntryRenewal } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { type Kysely, sql } from 'kysely';
 import { COLUMNS, toEntry } from './entry-row.js';
@@ -133,11 +133,8 @@ export class SqlEntryIndex implements EntryIndex {
     return numDeletedRows > 0n;
   }
 
-  async list(
-    repository: string,
-    options: { readonly prefix: string; readonly after?: string | undefined; readonly limit: number },
-  ): Promise<readonly Entry[]> {
-    const { from, inclusive, below } = prefixRange(options.prefix, options.after);
+  async list(repository: string, { prefix, after, limit }: EntryListing): Promise<readonly Entry[]> {
+    const { from, inclusive, below } = prefixRange(prefix, after);
     const rows = await stored(
       'list entries',
       () => {
@@ -146,10 +143,7 @@ export class SqlEntryIndex implements EntryIndex {
           .select(COLUMNS)
           .where('repository', '=', repository)
           .where('key', inclusive ? '>=' : '>', from);
-        return (below === undefined ? query : query.where('key', '<', below))
-          .orderBy('key')
-          .limit(options.limit)
-          .execute();
+        return (below === undefined ? query : query.where('key', '<', below)).orderBy('key').limit(limit).execute();
       },
       'read',
     );

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ContentFinding, Digest, Finding, PackageCoordinates, ScanReport } from '@entrepot/core';
+import type { ContentFinding, Digest, Finding, PackageCoordinates, PackageName, ScanReport } from '@entrepot/core';
 import { packageUrl } from '@entrepot/core';
 import { type Kysely, PostgresAdapter, type Selectable, sql } from 'kysely';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
@@ -110,7 +110,7 @@ export class SqlScanStore {
    */
   async againstKept(
     repository: string,
-    name: Pick<PackageCoordinates, 'ecosystem' | 'name'> | undefined,
+    name: PackageName | undefined,
     limit: number,
   ): Promise<readonly { readonly report: KeptReport; readonly kept: KeptBytes }[]> {
     const rows = await stored('read reports', () => {
