@@ -3,24 +3,30 @@ import { truth, type Truth } from './truth.js';
 
 const LEVELS = ['none', 'attested', 'trusted-publisher'] as const;
 
-/** A change from the versions before. */
-export type Change = 'newInstallScripts' | 'provenanceDowngraded' | 'publisherChanged';
+/** Changes from the versions before. */
+export const CHANGES = ['newInstallScripts', 'provenanceDowngraded', 'publisherChanged'] as const;
+
+/** One of `CHANGES`. */
+export type Change = (typeof CHANGES)[number];
+
+export function isChange(name: string): name is Change {
+  return (CHANGES as readonly string[]).includes(name);
+}
 
 type Traits = Pick<ArtifactFacts, 'installScripts' | 'provenance' | 'publisher'>;
 
-/** Whether a version differs from one before it. `unknown` where either says nothing. */
-const DIFFERS: Readonly<Record<Change, (now: Traits, before: Traits) => Truth>> = {
+/** Whether a version differs from one before it; `undefined` where either says nothing. */
+const DIFFERS: Readonly<Record<Change, (now: Traits, before: Traits) => boolean | undefined>> = {
   newInstallScripts({ installScripts: now }, { installScripts: before }) {
-    if (now === false) return truth.no;
-    return now === undefined || before === undefined ? truth.unknown : before ? truth.no : truth.yes;
+    if (now !== true) return now;
+    return before === undefined ? undefined : !before;
   },
   provenanceDowngraded({ provenance: now }, { provenance: before }) {
-    if (now === undefined || before === undefined) return truth.unknown;
-    return LEVELS.indexOf(now) < LEVELS.indexOf(before) ? truth.yes : truth.no;
+    if (now === undefined || before === undefined) return undefined;
+    return LEVELS.indexOf(now) < LEVELS.indexOf(before);
   },
   publisherChanged({ publisher: now }, { publisher: before }) {
-    if (now === undefined || before === undefined) return truth.unknown;
-    return now === before ? truth.no : truth.yes;
+    return now === undefined || before === undefined ? undefined : now !== before;
   },
 };
 
@@ -50,8 +56,8 @@ export function changeFrom(
     const measure = measureOf(before, onBranch, watch);
     if (measure === undefined) continue;
     const differs = DIFFERS[change](facts, measure);
-    if (differs === truth.yes) return differs;
-    if (differs === truth.no) found = differs;
+    if (differs === true) return truth.yes;
+    if (differs === false) found = truth.no;
   }
   return found;
 }

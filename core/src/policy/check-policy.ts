@@ -107,39 +107,34 @@ function oneOf(values: readonly (string | number)[]): Shape {
   };
 }
 
-function textLike(expected: string, accepts: (text: string) => boolean): Shape {
+/** A single value that `accepts` takes. */
+function one(expected: string, accepts: (value: unknown) => boolean): Shape {
   return (check, value, path) => {
-    if (typeof value !== 'string' || value.length > LONGEST_TEXT || !accepts(value)) {
-      check.add(path, `expected ${expected}, found ${print(value)}`);
-    }
+    if (!accepts(value)) check.add(path, `expected ${expected}, found ${print(value)}`);
   };
+}
+
+function textLike(expected: string, accepts: (text: string) => boolean): Shape {
+  return one(expected, (value) => typeof value === 'string' && value.length <= LONGEST_TEXT && accepts(value));
 }
 
 function numberBetween(least: number, most: number): Shape {
-  return (check, value, path) => {
-    if (typeof value !== 'number' || !(value >= least && value <= most)) {
-      check.add(path, `expected a number from ${least} to ${most}, found ${print(value)}`);
-    }
-  };
+  return one(
+    `a number from ${least} to ${most}`,
+    (value) => typeof value === 'number' && value >= least && value <= most,
+  );
 }
 
-const flag: Shape = (check, value, path) => {
-  if (typeof value !== 'boolean') check.add(path, `expected true or false, found ${print(value)}`);
-};
+function quantity(expected: string, parse: (value: string | number) => number | undefined): Shape {
+  return one(
+    expected,
+    (value) => (typeof value === 'string' || typeof value === 'number') && Number.isFinite(parse(value)),
+  );
+}
 
-const duration: Shape = (check, value, path) => {
-  const parsed = typeof value === 'string' || typeof value === 'number' ? parseDuration(value) : undefined;
-  if (parsed === undefined || !Number.isFinite(parsed)) {
-    check.add(path, `expected a duration such as 12h or 3d, found ${print(value)}`);
-  }
-};
-
-const size: Shape = (check, value, path) => {
-  if ((typeof value !== 'string' && typeof value !== 'number') || !Number.isFinite(parseSize(value))) {
-    check.add(path, `expected a size such as 64KiB or 10MB, found ${print(value)}`);
-  }
-};
-
+const flag = one('true or false', (value) => typeof value === 'boolean');
+const duration = quantity('a duration such as 12h or 3d', parseDuration);
+const size = quantity('a size such as 64KiB or 10MB', parseSize);
 const text = textLike('a text', (value) => value !== '');
 const packages = listOf(
   textLike('a package URL such as pkg:npm/@acme/*', (value) => parsePackagePattern(value) !== undefined),

@@ -1,13 +1,12 @@
-import { FACT_NAMES, type FactName } from '../api/facts.js';
+import { type ArtifactFacts, FACT_NAMES, type FactName } from '../api/facts.js';
 import { parseDuration, parseSize, printDuration, printSize } from '../formats/quantities.js';
 import type { Finding } from '../api/scanner.js';
-import type { Change } from './changes.js';
+import { isChange } from './changes.js';
 import type {
   Condition,
   LicenseCondition,
   OneOrMore,
   ProvenanceCondition,
-  SizeText,
   VulnerabilityCondition,
 } from './document.js';
 import type { Matcher } from './patterns.js';
@@ -40,94 +39,90 @@ const FACT_WORDS = {
   publisherChanged: ['published by somebody else than before', 'same publisher as before'],
 } as const;
 
+const LIST_WORDS = { exoticDependencies: 'dependencies from elsewhere', newDependencies: 'new dependencies' } as const;
+
 export interface Compilation {
   /** Absent only where the document has no expression. */
   readonly compileExpression: CompileExpression | undefined;
   /** Collects the facts that the condition reads. */
   readonly facts: Set<FactName>;
-  /** How long the condition around it watches a version, in milliseconds. */
+  /** The time for which the condition around it watches a version, in milliseconds. */
   readonly window?: number | undefined;
 }
 
-/** A condition whose document was checked. Cheap tests come first. */
-export function compileCondition(condition: Condition, compilation: Compilation): CompiledCondition {
-  const { facts } = compilation;
-  const window = windowOf(condition) ?? compilation.window ?? 0;
-  const parts: CompiledCondition[] = [];
-  const nested = (inner: Condition): CompiledCondition => compileCondition(inner, { ...compilation, window });
-
-  function flag(name: keyof typeof FACT_WORDS, wanted: boolean | undefined): void {
-    if (wanted === undefined) return;
-    facts.add(name);
-    parts.push({
-      test: isChange(name)
-        ? (subject) => (wanted ? subject.changed(name, window) : negate(subject.changed(name, window)))
-        : ({ input }) => equals(input.facts[name], wanted),
-      explain: (_, { reasons }) => void reasons.push(FACT_WORDS[name][wanted ? 0 : 1]),
-    });
-  }
-  function listed(name: 'exoticDependencies' | 'newDependencies', words: string, wanted: boolean | undefined): void {
-    if (wanted === undefined) return;
-    facts.add(name);
-    parts.push({
-      test: ({ input }) => {
-        const found = input.facts[name];
-        return found === undefined ? truth.unknown : isTruth(found.length > 0 === wanted);
-      },
-      explain: ({ input }, { reasons }) =>
-        void reasons.push(wanted ? `${words}: ${first(input.facts[name] ?? [])}` : `no ${words}`),
-    });
-  }
-
-  flag('deprecated', condition.deprecated);
-  flag('yanked', condition.yanked);
-  flag('installScripts', condition.installScripts);
-  flag('newInstallScripts', condition.newInstallScripts);
-  listed('exoticDependencies', 'dependencies from elsewhere', condition.exoticDependencies);
-  listed('newDependencies', 'new dependencies', condition.newDependencies);
-  if (condition.upstream !== undefined) {
-    facts.add('upstream');
-    parts.push(
-      oneOf(
-        condition.upstream,
-        ({ input }) => input.facts.upstream,
-        (found) => `${found} upstream`,
-      ),
-    );
-  }
-  if (condition.provenance !== undefined) compileProvenance(condition.provenance, parts, facts, flag);
-  if (condition.age !== undefined) {
-    facts.add('publishedAt');
-    parts.push(compileAge(condition.age));
-  }
-  if (condition.size !== undefined) parts.push(compileSize(condition.size));
-  if (condition.licenses !== undefined) {
-    facts.add('licenses');
-    parts.push(compileLicenseCondition(condition.licenses));
-  }
-  if (condition.scan !== undefined) parts.push(compileScan(new Set(many(condition.scan.status))));
-  if (condition.malicious !== undefined) {
+/** The compilers of the keys of a condition. Cheap tests come first. */
+const COMPILERS: {
+  readonly [Key in keyof Condition]-?: (
+    value: NonNullable<Condition[Key]>,
+    compilation: Compilation,
+  ) => CompiledCondition;
+} = {
+  deprecated: (wanted, compilation) => compileFlag('deprecated', wanted, compilation),
+  yanked: (wanted, compilation) => compileFlag('yanked', wanted, compilation),
+  installScripts: (wanted, compilation) => compileFlag('installScripts', wanted, compilation),
+  newInstallScripts: (wanted, compilation) => compileFlag('newInstallScripts', wanted, compilation),
+  exoticDependencies: (wanted, { facts }) => compileList('exoticDependencies', wanted, facts),
+  newDependencies: (wanted, { facts }) => compileList('newDependencies', wanted, facts),
+  upstream: (wanted, { facts }) => oneOf('upstream', wanted, facts, (found) => `${found} upstream`),
+  provenance: compileProvenance,
+  age: compileAge,
+  size: compileSize,
+  licenses: compileLicenseCondition,
+  scan: ({ status }) => compileScan(new Set(many(status))),
+  malicious(wanted) {
     const some = someFinding(isMalicious, 'malicious: ');
-    parts.push(condition.malicious ? some : negation(some, 'not malicious'));
+    return wanted ? some : negation(some, 'not malicious');
+  },
+  vuln: compileVulnerability,
+  fixes: ({ severity }) => compileFixes(severity),
+  not: (inner, compilation) => negation(compileCondition(inner, compilation), undefined),
+  allOf: (all, compilation) => conjunction(all.map((inner) => compileCondition(inner, compilation))),
+  anyOf: (any, compilation) => disjunction(any.map((inner) => compileCondition(inner, compilation))),
+  cel: compileCel,
+};
+
+/** Compiles a condition whose document was checked. */
+export function compileCondition(condition: Condition, outer: Compilation): CompiledCondition {
+  const compilation = { ...outer, window: windowOf(condition) ?? outer.window };
+  const parts: CompiledCondition[] = [];
+  for (const [key, compile] of Object.entries(COMPILERS)) {
+    const value = condition[key as keyof Condition];
+    if (value !== undefined) parts.push(compile(value as never, compilation));
   }
-  if (condition.vuln !== undefined) parts.push(compileVulnerability(condition.vuln));
-  if (condition.fixes !== undefined) parts.push(compileFixes(condition.fixes.severity));
-  if (condition.not !== undefined) parts.push(negation(nested(condition.not), undefined));
-  if (condition.allOf !== undefined) parts.push(...condition.allOf.map(nested));
-  if (condition.anyOf !== undefined) parts.push(disjunction(condition.anyOf.map(nested)));
-  if (condition.cel !== undefined) parts.push(compileCel(condition.cel, compilation));
   return conjunction(parts);
 }
 
-/** How long a condition watches a version: the age until which it can be so. */
+/** The time for which a condition watches a version: the age until which it can be so. */
 function windowOf({ age, allOf = [] }: Condition): number | undefined {
   const windows = [age?.lt === undefined ? undefined : parseDuration(age.lt), ...allOf.map(windowOf)];
   const known = windows.filter((window) => window !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-function isChange(name: keyof typeof FACT_WORDS): name is Change {
-  return name === 'newInstallScripts' || name === 'provenanceDowngraded' || name === 'publisherChanged';
+function compileFlag(
+  name: keyof typeof FACT_WORDS,
+  wanted: boolean,
+  { facts, window = 0 }: Compilation,
+): CompiledCondition {
+  facts.add(name);
+  const holds = (subject: Subject): Truth =>
+    isChange(name) ? subject.changed(name, window) : isTruth(subject.input.facts[name]);
+  return {
+    test: (subject) => (wanted ? holds(subject) : negate(holds(subject))),
+    explain: (_, { reasons }) => void reasons.push(FACT_WORDS[name][wanted ? 0 : 1]),
+  };
+}
+
+function compileList(name: keyof typeof LIST_WORDS, wanted: boolean, facts: Set<FactName>): CompiledCondition {
+  facts.add(name);
+  return {
+    test({ input }) {
+      const found = input.facts[name];
+      return isTruth(found && found.length > 0 === wanted);
+    },
+    explain: ({ input }, { reasons }) =>
+      void reasons.push(wanted ? `${LIST_WORDS[name]}: ${first(input.facts[name] ?? [])}` : `no ${LIST_WORDS[name]}`),
+  };
 }
 
 function conjunction(parts: readonly CompiledCondition[]): CompiledCondition {
@@ -172,45 +167,34 @@ function negation(part: CompiledCondition, words: string | undefined): CompiledC
   };
 }
 
-function equals<T>(found: T | undefined, wanted: T): Truth {
-  return found === undefined ? truth.unknown : isTruth(found === wanted);
-}
-
-function oneOf<T extends string>(
-  wanted: OneOrMore<T>,
-  find: (subject: Subject) => T | undefined,
-  words: (found: T) => string,
+function oneOf<Name extends 'upstream' | 'provenance'>(
+  name: Name,
+  wanted: NonNullable<OneOrMore<NonNullable<ArtifactFacts[Name]>>>,
+  facts: Set<FactName>,
+  words: (found: string | undefined) => string,
 ): CompiledCondition {
-  const set: ReadonlySet<T> = new Set(many(wanted));
+  facts.add(name);
+  const set = new Set<ArtifactFacts[Name]>(many(wanted));
   return {
-    test(subject) {
-      const found = find(subject);
-      return found === undefined ? truth.unknown : isTruth(set.has(found));
-    },
-    explain: (subject, { reasons }) => void reasons.push(words(find(subject) as T)),
+    test: ({ input }) => isTruth(input.facts[name] && set.has(input.facts[name])),
+    explain: ({ input }, { reasons }) => void reasons.push(words(input.facts[name])),
   };
 }
 
 function compileProvenance(
   { level, downgraded, publisherChanged }: ProvenanceCondition,
-  parts: CompiledCondition[],
-  facts: Set<FactName>,
-  flag: (name: 'provenanceDowngraded' | 'publisherChanged', wanted: boolean | undefined) => void,
-): void {
-  flag('provenanceDowngraded', downgraded);
-  flag('publisherChanged', publisherChanged);
-  if (level === undefined) return;
-  facts.add('provenance');
-  parts.push(
-    oneOf(
-      level,
-      ({ input }) => input.facts.provenance,
-      (found) => `provenance: ${found}`,
-    ),
-  );
+  compilation: Compilation,
+): CompiledCondition {
+  const parts: CompiledCondition[] = [];
+  if (downgraded !== undefined) parts.push(compileFlag('provenanceDowngraded', downgraded, compilation));
+  if (publisherChanged !== undefined) parts.push(compileFlag('publisherChanged', publisherChanged, compilation));
+  if (level !== undefined)
+    parts.push(oneOf('provenance', level, compilation.facts, (found) => `provenance: ${found ?? ''}`));
+  return conjunction(parts);
 }
 
-function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledCondition {
+function compileAge({ lt, gte }: NonNullable<Condition['age']>, { facts }: Compilation): CompiledCondition {
+  facts.add('publishedAt');
   const below = lt === undefined ? undefined : (parseDuration(lt) as number);
   const from = gte === undefined ? undefined : (parseDuration(gte) as number);
   return {
@@ -235,22 +219,26 @@ function compileAge({ lt, gte }: NonNullable<Condition['age']>): CompiledConditi
   };
 }
 
-function compileSize({ gt, lte }: { readonly gt?: SizeText | undefined; readonly lte?: SizeText | undefined }) {
+function compileSize({ gt, lte }: NonNullable<Condition['size']>): CompiledCondition {
   const above = gt === undefined ? -1 : (parseSize(gt) as number);
   const most = lte === undefined ? Infinity : (parseSize(lte) as number);
   return {
-    test({ input }: Subject): Truth {
+    test({ input }) {
       if (input.size === undefined) return input.stage === 'request' ? truth.pending : truth.unknown;
       return isTruth(input.size > above && input.size <= most);
     },
-    explain: ({ input }: Subject, { reasons }: Evidence): void =>
+    explain: ({ input }, { reasons }) =>
       void reasons.push(
         `${printSize(input.size ?? 0)}, ${gt === undefined ? 'at most' : 'more than'} ${printSize(gt === undefined ? most : above)}`,
       ),
   };
 }
 
-function compileLicenseCondition({ allow, deny, unknown }: LicenseCondition): CompiledCondition {
+function compileLicenseCondition(
+  { allow, deny, unknown }: LicenseCondition,
+  { facts }: Compilation,
+): CompiledCondition {
+  facts.add('licenses');
   const allowed = allow && compileLicenses(allow);
   const denied = deny && compileLicenses(deny);
   const refused = (text: string): boolean =>
@@ -369,7 +357,7 @@ function compileFixes(severity: OneOrMore<string>): CompiledCondition {
     test(subject) {
       if (subject.input.coordinates.version === undefined) return truth.unknown;
       const found = fixed(subject);
-      return found === undefined ? truth.unknown : isTruth(found.length > 0);
+      return isTruth(found && found.length > 0);
     },
     explain(subject, { reasons }) {
       reasons.push(`fixes ${printFindings(groupFindings(fixed(subject) ?? []))}`);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { deepFreeze } from '../api/deep-freeze.js';
 import { EntrepotError } from '../api/errors.js';
 import type { FactName } from '../api/facts.js';
 import {
@@ -18,10 +19,10 @@ import { type Evidence, printInstant } from './conditions.js';
 import { POLICY_MODES, type PolicyDocument, type PolicyMode, type RepositoryPolicy } from './document.js';
 import type { PolicyException } from './exception.js';
 import { ExceptionsInForce } from './exceptions-in-force.js';
-import type { FirstFetch, Policy, PolicyOptions, PolicyScanner, RuleOutcome } from './policy.js';
+import type { FirstFetch, Policy, PolicyOptions, RuleOutcome } from './policy.js';
 import { resolvePolicy } from './presets.js';
 import { isMalicious } from './severities.js';
-import { type JudgeBefore, Subject } from './subject.js';
+import { type RulesInForce, Subject } from './subject.js';
 import { isTruth, truth } from './truth.js';
 
 const LONGEST_REASON = 160;
@@ -48,7 +49,6 @@ interface Outcome extends PlacedRule {
 
 const SILENT: Judgement = { state: 'silent' };
 const UNKNOWN: Judgement = { state: 'unknown' };
-const PENDING: Judgement = { state: 'pending' };
 const OFF: Judgement = { state: 'off' };
 const UNMATCHED: Judgement = { state: 'unmatched' };
 
@@ -70,17 +70,20 @@ export function createPolicy(options: PolicyOptions): Policy {
 class DocumentPolicy implements Policy {
   readonly document: PolicyDocument;
   readonly #rules: readonly PlacedRule[];
-  readonly #scanners: readonly PolicyScanner[];
+  readonly #inForce: RulesInForce;
   readonly #exceptions: () => readonly PolicyException[];
   readonly #documentRevision: string;
   readonly #needs = new Set<FactName>();
   readonly #places = new Map<string, readonly PlacedRule[]>();
-  readonly #judgeBefore: JudgeBefore = (input, admitted) => this.#evaluate(this.#subject(input, admitted));
-  #inForce: { readonly from: readonly PolicyException[]; readonly compiled: ExceptionsInForce } | undefined;
+  #compiled: { readonly from: readonly PolicyException[]; readonly exceptions: ExceptionsInForce } | undefined;
 
   constructor({ document, scanners = [], exceptions, compileExpression }: PolicyOptions) {
     this.document = deepFreeze(structuredClone(resolvePolicy(document)));
-    this.#scanners = [...scanners];
+    this.#inForce = {
+      scanners: [...scanners],
+      defaults: this.document.defaults ?? {},
+      judgeBefore: (input, admitted) => this.#evaluate(new Subject(input, this.#inForce, admitted)),
+    };
     const none: readonly PolicyException[] = [];
     this.#exceptions = exceptions ?? (() => none);
     const { mode: fileMode = 'enforce', rules = [] } = this.document;
@@ -93,7 +96,7 @@ class DocumentPolicy implements Policy {
   }
 
   revision(): string {
-    const scanners = this.#scanners.map(({ id, scanner }) => `${id}=${scanner.revision()}`);
+    const scanners = this.#inForce.scanners.map(({ id, scanner }) => `${id}=${scanner.revision()}`);
     return [this.#documentRevision, this.#exceptionsInForce().revision, ...scanners].join(',');
   }
 
@@ -116,7 +119,7 @@ class DocumentPolicy implements Policy {
   }
 
   evaluate(input: PolicyInput): PolicyDecision {
-    return this.#evaluate(this.#subject(input));
+    return this.#evaluate(new Subject(input, this.#inForce));
   }
 
   #evaluate(subject: Subject): PolicyDecision {
@@ -132,11 +135,11 @@ class DocumentPolicy implements Policy {
   }
 
   explain(input: PolicyInput): readonly RuleOutcome[] {
-    const subject = this.#subject(input);
+    const subject = new Subject(input, this.#inForce);
     const judged = this.#rulesIn(input.repository.name).map(({ rule, mode }) => {
       const matches = rule.matchesPlace(input.repository, input.coordinates.ecosystem) && rule.matchesName(input);
-      if (mode === 'off' || !matches) return { rule, mode, judgement: mode === 'off' ? OFF : UNMATCHED };
-      return { rule, mode, judgement: this.#judge(rule, subject) };
+      if (mode === 'off') return { rule, mode, judgement: OFF };
+      return { rule, mode, judgement: matches ? this.#judge(rule, subject) : UNMATCHED };
     });
     const beaten = overridden(judged.filter(({ mode }) => mode === 'enforce'));
     return judged.map(({ rule: { id, action }, mode, judgement }) => {
@@ -165,14 +168,9 @@ class DocumentPolicy implements Policy {
       const kept = { exceptions: covering.map(({ id }) => id), ...found };
       if (value !== truth.yes) return { state: value === truth.pending ? 'pending' : 'excepted', ...kept };
     }
-    if (value === truth.pending) return PENDING;
+    if (value === truth.pending) return { state: 'pending' };
     const remaining = covering.length > 0 ? evidenceOf(rule, subject) : found;
     return judgeGrace(rule, subject, isCovered) ?? { state: 'fired', ...remaining };
-  }
-
-  #subject(input: PolicyInput, admitted?: Map<string, boolean>): Subject {
-    const { defaults = {} } = this.document;
-    return new Subject(input, this.#scanners, defaults, this.#judgeBefore, admitted);
   }
 
   /** Those that may fire on an ecosystem in a repository. */
@@ -205,8 +203,8 @@ class DocumentPolicy implements Policy {
 
   #exceptionsInForce(): ExceptionsInForce {
     const from = this.#exceptions();
-    if (this.#inForce?.from !== from) this.#inForce = { from, compiled: new ExceptionsInForce(from) };
-    return this.#inForce.compiled;
+    if (this.#compiled?.from !== from) this.#compiled = { from, exceptions: new ExceptionsInForce(from) };
+    return this.#compiled.exceptions;
   }
 }
 
@@ -355,10 +353,4 @@ function stronger(a: PolicyAction, b: PolicyAction): PolicyAction {
 
 function weakest(a: PolicyMode, b: PolicyMode = 'enforce'): PolicyMode {
   return POLICY_MODES.indexOf(a) < POLICY_MODES.indexOf(b) ? a : b;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) deepFreeze(part);
-  return Object.freeze(value);
 }

@@ -3,7 +3,7 @@ import { UNKNOWN_FACTS } from '../api/facts.js';
 import type { Integrity } from '../api/integrity.js';
 import type { PolicyDecision, PolicyInput } from '../api/policy.js';
 import type { Finding } from '../api/scanner.js';
-import { type Change, changeFrom, factsBefore } from './changes.js';
+import { type Change, changeFrom, CHANGES, factsBefore } from './changes.js';
 import type { PolicyDefaults, ScanStatus } from './document.js';
 import type { ExpressionScope, PolicyScanner } from './policy.js';
 import { isTruth, truth, type Truth } from './truth.js';
@@ -21,8 +21,13 @@ interface Findings {
   readonly absence: Truth;
 }
 
-/** Judges an earlier version. `admitted` caches the results for the others. */
-export type JudgeBefore = (input: PolicyInput, admitted: Map<string, boolean>) => PolicyDecision;
+/** The policy that a subject is judged by. */
+export interface RulesInForce {
+  readonly scanners: readonly PolicyScanner[];
+  readonly defaults: PolicyDefaults;
+  /** Judges an earlier version. `admitted` caches the results for the others. */
+  judgeBefore(input: PolicyInput, admitted: Map<string, boolean>): PolicyDecision;
+}
 
 /** The subject of a decision: an input, and all that was derived from it so far. */
 export class Subject {
@@ -31,9 +36,7 @@ export class Subject {
   expressionFailed = false;
   /** The next instant after `input.now` at which the decision may change. */
   nextChangeAt: number | undefined;
-  readonly #scanners: readonly PolicyScanner[];
-  readonly #defaults: PolicyDefaults;
-  readonly #judge: JudgeBefore;
+  readonly #rules: RulesInForce;
   /** Whether earlier versions are allowed, by version. */
   readonly #admitted: Map<string, boolean>;
   #known: Findings | undefined;
@@ -41,21 +44,10 @@ export class Subject {
   #counted: readonly Finding[] | undefined;
   #scope: ExpressionScope | undefined;
 
-  /**
-   * @param judge judges an earlier version
-   * @param admitted results for earlier versions, shared by a subject that is one of them
-   */
-  constructor(
-    input: PolicyInput,
-    scanners: readonly PolicyScanner[],
-    defaults: PolicyDefaults,
-    judge: JudgeBefore,
-    admitted = new Map<string, boolean>(),
-  ) {
+  /** @param admitted results for earlier versions, shared by a subject that is one of them */
+  constructor(input: PolicyInput, rules: RulesInForce, admitted = new Map<string, boolean>()) {
     this.input = input;
-    this.#scanners = scanners;
-    this.#defaults = defaults;
-    this.#judge = judge;
+    this.#rules = rules;
     this.#admitted = admitted;
   }
 
@@ -102,10 +94,9 @@ export class Subject {
     const { storedAt } = this.input;
     const released = this.releasedAt();
     if (released !== undefined) return released;
-    if (this.#defaults.ageSource !== 'first-seen') {
-      if (this.#defaults.unknownDate === 'allow') return -Infinity;
-      if (this.#defaults.unknownDate === 'deny') return Infinity;
-    }
+    const { ageSource, unknownDate } = this.#rules.defaults;
+    if (ageSource !== 'first-seen' && unknownDate === 'allow') return -Infinity;
+    if (ageSource !== 'first-seen' && unknownDate === 'deny') return Infinity;
     const { firstSeenAt } = this.input;
     return firstSeenAt === 'unknown' ? Number.NaN : (firstSeenAt ?? storedAt);
   }
@@ -117,10 +108,7 @@ export class Subject {
   changed(change: Change, window: number): Truth {
     const { facts, now } = this.input;
     const { before } = facts;
-    if (before === undefined) {
-      const said = facts[change];
-      return said === undefined ? truth.unknown : isTruth(said);
-    }
+    if (before === undefined) return isTruth(facts[change]);
     return changeFrom({ ...facts, before }, change, {
       now,
       window,
@@ -134,7 +122,7 @@ export class Subject {
     const known = this.#admitted.get(version);
     if (known !== undefined) return known;
     const { repository, coordinates, now } = this.input;
-    const decision = this.#judge(
+    const decision = this.#rules.judgeBefore(
       {
         stage: 'request',
         repository,
@@ -156,7 +144,7 @@ export class Subject {
   /** The date of release that the ecosystem claims, where its age counts from that. */
   releasedAt(): number | undefined {
     const { publishedAt } = this.input.facts;
-    if (this.#defaults.ageSource === 'first-seen' || publishedAt === undefined) return undefined;
+    if (this.#rules.defaults.ageSource === 'first-seen' || publishedAt === undefined) return undefined;
     return Math.abs(publishedAt) <= LAST_INSTANT ? publishedAt : undefined;
   }
 
@@ -193,15 +181,10 @@ export class Subject {
 
   /** Changes from earlier versions, as facts. */
   #changes(): { readonly [Name in Change]?: boolean | undefined } {
-    const isSo = (change: Change): boolean | undefined => {
-      const value = this.changed(change, 0);
-      return value === truth.unknown ? undefined : value === truth.yes;
-    };
-    return {
-      newInstallScripts: isSo('newInstallScripts'),
-      provenanceDowngraded: isSo('provenanceDowngraded'),
-      publisherChanged: isSo('publisherChanged'),
-    };
+    const found = CHANGES.map((change) => [change, this.changed(change, 0)] as const);
+    return Object.fromEntries(
+      found.map(([change, value]) => [change, value === truth.unknown ? undefined : value === truth.yes]),
+    );
   }
 
   #whatScannersSay(): Findings {
@@ -212,7 +195,7 @@ export class Subject {
     const { coordinates, integrity, reports, scanFailures } = this.input;
     if (this.isName) return { findings: [], answered: false, awaited: false, absence: truth.unknown };
     // Without a version, a database speaks of all of them: that judges none.
-    const askable = coordinates.version === undefined ? [] : this.#scanners;
+    const askable = coordinates.version === undefined ? [] : this.#rules.scanners;
     const answers = askable.map(({ id, scanner }) => ({ id, found: ask(scanner, coordinates, integrity) }));
     const asked = new Set(answers.filter(({ found }) => found !== undefined).map(({ id }) => id));
     const counted = (reports ?? []).filter(({ scanner }) => !asked.has(scanner));
@@ -221,7 +204,7 @@ export class Subject {
     const awaited =
       reports === undefined &&
       scanFailures === undefined &&
-      this.#scanners.some(
+      this.#rules.scanners.some(
         ({ id, scanner }) => !asked.has(id) && scanner.subjects.ecosystems.includes(coordinates.ecosystem),
       );
     if (awaited) return { findings, answered, awaited, absence: truth.pending };
@@ -234,7 +217,7 @@ export class Subject {
   /** Looks up the advisories of all versions of the name. `undefined` when no scanner knows it. */
   advisoriesOfName(): readonly Finding[] | undefined {
     const { ecosystem, name } = this.input.coordinates;
-    const answers = this.#scanners.map(({ scanner }) => ask(scanner, { ecosystem, name }));
+    const answers = this.#rules.scanners.map(({ scanner }) => ask(scanner, { ecosystem, name }));
     return answers.every((found) => found === undefined) ? undefined : answers.flatMap((found) => found ?? []);
   }
 }

@@ -7,7 +7,9 @@ export const truth = Object.freeze({ no: 0, unknown: 1, pending: 2, yes: 3 } as 
 /** One of `truth`. */
 export type Truth = (typeof truth)[keyof typeof truth];
 
-export function isTruth(value: boolean): Truth {
+/** The truth of a value; `undefined` is unknown. */
+export function isTruth(value: boolean | undefined): Truth {
+  if (value === undefined) return truth.unknown;
   return value ? truth.yes : truth.no;
 }
 

@@ -3,10 +3,12 @@ import {
   comparePythonVersions,
   normalisePythonVersion,
   parsePythonVersion,
+  type PythonVersion,
   pythonVersionIdentity,
 } from '../formats/versions/python-version.js';
 import { gemOrder } from '../formats/versions/segments.js';
 import { compareSemanticVersions, type SemanticVersion } from '../formats/versions/semantic-version.js';
+import type { VersionOrder } from '../formats/versions/version-order.js';
 import { compileNamePattern } from '../formats/glob.js';
 import { type Matcher } from './patterns.js';
 
@@ -15,6 +17,8 @@ const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 
 
 const COMPARATOR = /^(>=|<=|>|<|=)(.+)$/;
 const LONGEST_VERSION = 200;
+/** Any number of numbers; build metadata may be anything. */
+const SEMANTIC = /^v?(\d+(?:\.\d+)*)(?:-([0-9a-z-]+(?:\.[0-9a-z-]+)*))?(?:\+.*)?$/is;
 
 /** The same text for versions that are one to the clients of an ecosystem. Others: each spelling is a version of its own. */
 const IDENTITIES: ReadonlyMap<string, (version: string) => string> = new Map([
@@ -40,8 +44,10 @@ export function versionIdentity(ecosystem: string, version: string): string {
  * local versions, both with any number of numbers, for `gem` that of `Gem::Version`. `undefined` when one of them is none.
  */
 export function compareVersions(ecosystem: string, a: string, b: string): number | undefined {
-  if (ecosystem === 'gem') return compareGems(a, b);
-  return ecosystem === 'pypi' ? comparePython(a, b) : compareSemantic(ecosystem, a, b);
+  if (OTHER_ORDERS.has(ecosystem)) return undefined;
+  const order = ORDERS.get(ecosystem) ?? SEMANTIC_ORDER;
+  const [left, right] = [order.parse(a), order.parse(b)];
+  return left === undefined || right === undefined ? undefined : Math.sign(order.compare(left, right));
 }
 
 /** Whether a text can stand among the `versions` of a rule. */
@@ -49,7 +55,7 @@ export function isVersionPattern(text: string): boolean {
   const comparators = comparatorsOf(text);
   return (
     comparators === undefined ||
-    comparators.every(({ version }) => (parse('npm', version) ?? parsePythonVersion(version)) !== undefined)
+    comparators.every(({ version }) => (SEMANTIC_ORDER.parse(version) ?? parsePythonVersion(version)) !== undefined)
   );
 }
 
@@ -115,36 +121,25 @@ function holds(operator: string, order: number | undefined): boolean {
   return operator.startsWith(order < 0 ? '<' : '>');
 }
 
-function comparePython(a: string, b: string): number | undefined {
-  const [left, right] = [parsePythonVersion(a), parsePythonVersion(b)];
-  if (left === undefined || right === undefined) return undefined;
-  return comparePythonVersions({ ...left, local: undefined }, { ...right, local: undefined });
-}
+const SEMANTIC_ORDER: VersionOrder<SemanticVersion> = {
+  parse(text) {
+    const match = text.length > LONGEST_VERSION ? null : SEMANTIC.exec(text);
+    if (match === null) return undefined;
+    return { numbers: (match[1] as string).split('.'), prerelease: match[2]?.split('.') ?? [] };
+  },
+  compare: compareSemanticVersions,
+};
 
-function compareGems(a: string, b: string): number | undefined {
-  const [left, right] = [gemOrder.parse(a), gemOrder.parse(b)];
-  if (left === undefined || right === undefined) return undefined;
-  return Math.sign(gemOrder.compare(left, right));
-}
+/** Precedence without local versions. */
+const PYTHON_ORDER: VersionOrder<PythonVersion> = {
+  parse(text) {
+    const version = parsePythonVersion(text);
+    return version && { ...version, local: undefined };
+  },
+  compare: comparePythonVersions,
+};
 
-function compareSemantic(ecosystem: string, a: string, b: string): number | undefined {
-  const [left, right] = [parse(ecosystem, a), parse(ecosystem, b)];
-  if (left === undefined || right === undefined) return undefined;
-  return Math.sign(compareSemanticVersions(left, right));
-}
-
-function parse(ecosystem: string, text: string): SemanticVersion | undefined {
-  if (text.length > LONGEST_VERSION || OTHER_ORDERS.has(ecosystem)) return undefined;
-  const [plain] = text.split('+', 1) as [string];
-  const match = /^v?(\d+(?:\.\d+)*)/i.exec(plain);
-  if (match === null) return undefined;
-  const [start, numbers] = match as unknown as [string, string];
-  const identifiers = prerelease(plain.slice(start.length));
-  return identifiers && { numbers: numbers.split('.'), prerelease: identifiers };
-}
-
-function prerelease(text: string): string[] | undefined {
-  if (text === '') return [];
-  if (!/^-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*$/.test(text)) return undefined;
-  return text.slice(1).split('.');
-}
+const ORDERS: ReadonlyMap<string, VersionOrder> = new Map<string, VersionOrder>([
+  ['pypi', PYTHON_ORDER],
+  ['gem', gemOrder],
+]);

@@ -1,3 +1,4 @@
+import { deepFreeze } from '../api/deep-freeze.js';
 import type { Digest } from '../api/digest.js';
 import {
   renewedEntry,
@@ -118,10 +119,4 @@ export class MemoryEntryIndex implements EntryIndex {
 /** UTF-8 sorts like code points; JavaScript's `<` sorts by UTF-16 units and puts U+1F600 before U+FFFD. */
 function compareCodePoints(left: string, right: string): number {
   return Buffer.compare(Buffer.from(left), Buffer.from(right));
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) deepFreeze(part);
-  return Object.freeze(value);
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { deepFreeze } from '../api/deep-freeze.js';
 import { ACTIONS, type PolicyDecision, type PolicyEngine, type PolicyInput } from '../api/policy.js';
 import type { ScanReport } from '../api/scanner.js';
 import { digestOf } from './sample-bytes.js';
@@ -194,10 +195,4 @@ function spoil(decision: PolicyDecision): void {
 
 function print({ stage, coordinates: { name, version } }: PolicyInput): string {
   return `${stage} of ${JSON.stringify(name.slice(0, 40))}${version === undefined ? '' : ` ${version}`}`;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) deepFreeze(part);
-  return Object.freeze(value);
 }

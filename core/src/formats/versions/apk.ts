@@ -1,4 +1,11 @@
-import { compareDigits, compareLists, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import {
+  compareDigits,
+  compareLists,
+  compareSequences,
+  compareText,
+  matchVersion,
+  type VersionOrder,
+} from './version-order.js';
 
 interface ApkKey {
   readonly numbers: readonly string[];
@@ -14,7 +21,7 @@ const NO_SUFFIX = [SUFFIXES.indexOf(''), '0'] as const;
 /** Alpine, Wolfi, Chainguard: apk-package(5), "pkgver". */
 export const apkOrder: VersionOrder<ApkKey> = {
   parse(text) {
-    const match = text.length > LONGEST_VERSION ? null : FORM.exec(text);
+    const match = matchVersion(FORM, text);
     if (match === null) return undefined;
     return {
       numbers: (match[1] as string).split('.'),
@@ -26,22 +33,16 @@ export const apkOrder: VersionOrder<ApkKey> = {
     };
   },
   compare: (one, other) =>
-    compareNumbers(one.numbers, other.numbers) ||
+    compareSequences(one.numbers, other.numbers, compareNumbers) ||
     compareText(one.letter, other.letter) ||
     compareLists(one.suffixes, other.suffixes, NO_SUFFIX, compareSuffixes) ||
     compareDigits(one.revision, other.revision),
 };
 
 /** From the second one on, numbers with a leading zero are fractions, and compare as text. */
-function compareNumbers(one: readonly string[], other: readonly string[]): number {
-  for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
-    const first = one[index] as string;
-    const second = other[index] as string;
-    const isFraction = index > 0 && (first.startsWith('0') || second.startsWith('0'));
-    const order = isFraction ? compareText(first, second) : compareDigits(first, second);
-    if (order !== 0) return order;
-  }
-  return one.length - other.length;
+function compareNumbers(one: string, other: string, index: number): number {
+  const isFraction = index > 0 && (one.startsWith('0') || other.startsWith('0'));
+  return isFraction ? compareText(one, other) : compareDigits(one, other);
 }
 
 function compareSuffixes(one: readonly [number, string], other: readonly [number, string]): number {

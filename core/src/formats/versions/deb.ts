@@ -1,4 +1,4 @@
-import { compareDigits, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import { compareDigits, matchVersion, type VersionOrder } from './version-order.js';
 
 interface DebKey {
   readonly epoch: string;
@@ -11,7 +11,7 @@ const FORM = /^(?:(\d+):)?([A-Za-z0-9.+~-]+?)(?:-([A-Za-z0-9.+~]+))?$/;
 /** Debian and Ubuntu: deb-version(7), Debian Policy §5.6.12. */
 export const debOrder: VersionOrder<DebKey> = {
   parse(text) {
-    const match = text.length > LONGEST_VERSION ? null : FORM.exec(text.trim());
+    const match = matchVersion(FORM, text.trim());
     if (match === null) return undefined;
     // An absent revision is the same as `0`.
     return { epoch: match[1] ?? '0', upstream: match[2] as string, revision: match[3] ?? '0' };

@@ -1,4 +1,4 @@
-import { compareDigits, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import { compareDigits, compareText, isNumber, LONGEST_VERSION, type VersionOrder } from './version-order.js';
 
 /** One part and the separator before it: a change between letters and digits is a `-`. */
 interface MavenToken {
@@ -95,9 +95,4 @@ function tokenRank({ separator, text }: MavenToken): number {
 function rank(text: string): number {
   const index = QUALIFIERS.indexOf(text);
   return index === -1 ? QUALIFIERS.length : index;
-}
-
-function isNumber(text: string): boolean {
-  const code = text.charCodeAt(0);
-  return code >= 48 && code <= 57;
 }

@@ -1,4 +1,4 @@
-import { compareDigits, compareLists, compareText, type VersionOrder } from './version-order.js';
+import { compareDigits, compareLists, compareSequences, compareText, type VersionOrder } from './version-order.js';
 
 /** A version as PEP 440 reads it. Numbers are digits without zeros in front: they may be longer than a double counts. */
 export interface PythonVersion {
@@ -120,13 +120,13 @@ function compareDevelopment(one: string | undefined, other: string | undefined):
 
 /** Numbers come after words, more parts after fewer. */
 function compareLocal(one: readonly string[] = [], other: readonly string[] = []): number {
-  for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
-    const [first, second] = [one[index] as string, other[index] as string];
-    const byKind = Number(isDigits(first)) - Number(isDigits(second));
-    const order = byKind || (isDigits(first) ? compareDigits(first, second) : compareText(first, second));
-    if (order !== 0) return order;
-  }
-  return Math.sign(one.length - other.length);
+  return compareSequences(one, other, compareLocalParts);
+}
+
+function compareLocalParts(one: string, other: string): number {
+  const isNumeric = isDigits(one);
+  if (isNumeric !== isDigits(other)) return isNumeric ? 1 : -1;
+  return isNumeric ? compareDigits(one, other) : compareText(one, other);
 }
 
 function number(digits: string | undefined): string {

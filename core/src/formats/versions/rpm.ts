@@ -1,4 +1,4 @@
-import { compareDigits, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import { compareDigits, compareParts, matchVersion, type VersionOrder } from './version-order.js';
 
 interface RpmKey {
   readonly epoch: string;
@@ -12,7 +12,7 @@ const SEGMENT = /\d+|[A-Za-z]+|[~^]/g;
 /** Red Hat, SUSE and relatives: rpm-version(7). */
 export const rpmOrder: VersionOrder<RpmKey> = {
   parse(text) {
-    const match = text.length > LONGEST_VERSION ? null : FORM.exec(text.trim());
+    const match = matchVersion(FORM, text.trim());
     if (match === null) return undefined;
     return {
       epoch: match[1] ?? '0',
@@ -48,14 +48,7 @@ function compareSegments(one: readonly string[], other: readonly string[]): numb
     if (first === '^') return second === undefined ? 1 : -1;
     if (second === '^') return first === undefined ? -1 : 1;
     if (first === undefined || second === undefined) return first === undefined ? -1 : 1;
-    const isFirstNumber = isNumber(first);
-    if (isFirstNumber !== isNumber(second)) return isFirstNumber ? 1 : -1;
-    const order = isFirstNumber ? compareDigits(first, second) : compareText(first, second);
+    const order = compareParts(first, second);
     if (order !== 0) return order;
   }
-}
-
-function isNumber(segment: string): boolean {
-  const code = segment.charCodeAt(0);
-  return code >= 48 && code <= 57;
 }

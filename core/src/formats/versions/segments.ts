@@ -1,5 +1,13 @@
 import { comparePrereleases } from './semantic-version.js';
-import { compareDigits, compareLists, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import {
+  compareDigits,
+  compareLists,
+  compareParts,
+  compareSequences,
+  isNumber,
+  matchVersion,
+  type VersionOrder,
+} from './version-order.js';
 
 const GEM = /^\d+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 const GEM_SEGMENT = /\d+|[A-Za-z]+/g;
@@ -7,21 +15,16 @@ const GEM_SEGMENT = /\d+|[A-Za-z]+/g;
 /** RubyGems: `Gem::Version`. Words come before numbers, so a version with one is a prerelease; a `-` means `.pre.`. */
 export const gemOrder: VersionOrder<readonly string[]> = {
   parse(text) {
-    if (text.length > LONGEST_VERSION || !GEM.test(text.trim())) return undefined;
-    const parts = text.trim().replace('-', '.pre.').match(GEM_SEGMENT) ?? [];
+    const match = matchVersion(GEM, text.trim());
+    if (match === null) return undefined;
+    const parts = match[0].replace('-', '.pre.').match(GEM_SEGMENT) ?? [];
     const firstWord = parts.findIndex((part) => !isNumber(part));
     // Zeros at the end of the numbers, and of the whole, do not count.
     const numbers = firstWord === -1 ? parts : parts.slice(0, firstWord);
     return [...withoutZeros(numbers), ...withoutZeros(firstWord === -1 ? [] : parts.slice(firstWord))];
   },
-  compare: (one, other) => compareLists(one, other, '0', compareGemSegments),
+  compare: (one, other) => compareLists(one, other, '0', compareParts),
 };
-
-function compareGemSegments(one: string, other: string): number {
-  const isNumeric = isNumber(one);
-  if (isNumeric !== isNumber(other)) return isNumeric ? 1 : -1;
-  return isNumeric ? compareDigits(one, other) : compareText(one, other);
-}
 
 function withoutZeros(parts: readonly string[]): readonly string[] {
   let end = parts.length;
@@ -40,39 +43,23 @@ const NUGET = /^v?(\d+(?:\.\d+){0,3})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]*)?
 /** NuGet: SemVer 2.0.0 with a fourth number and without case. */
 export const nugetOrder: VersionOrder<NugetKey> = {
   parse(text) {
-    const match = text.length > LONGEST_VERSION ? null : NUGET.exec(text.trim());
+    const match = matchVersion(NUGET, text.trim());
     if (match === null) return undefined;
     return { numbers: (match[1] as string).split('.'), labels: match[2]?.toLowerCase().split('.') ?? [] };
   },
-  compare(one, other) {
-    const order = compareLists(one.numbers, other.numbers, '0', compareDigits);
-    if (order !== 0) return order;
-    return comparePrereleases(one.labels, other.labels);
-  },
+  compare: (one, other) =>
+    compareLists(one.numbers, other.numbers, '0', compareDigits) || comparePrereleases(one.labels, other.labels),
 };
 
 const COMPOSER = /^v?\d[0-9a-z#]*(?:[.\-_+][0-9a-z#]+)*$/i;
 const COMPOSER_PART = /\d+|[a-z]+|#/gi;
-/** PHP's `version_compare`: any other word, `dev`, `alpha`, `beta`, `RC`, `#`, a number, `pl`. */
-const COMPOSER_WORDS: Readonly<Record<string, number>> = {
-  dev: 1,
-  alpha: 2,
-  a: 2,
-  beta: 3,
-  b: 3,
-  rc: 4,
-  c: 4,
-  '#': 5,
-  pl: 7,
-  p: 7,
-  patch: 7,
-};
-const COMPOSER_NUMBER = 6;
+/** PHP's `version_compare`: any other word, then these; `0` stands for all numbers. */
+const COMPOSER_WORDS = [['dev'], ['alpha', 'a'], ['beta', 'b'], ['rc', 'c'], ['#'], ['0'], ['pl', 'p', 'patch']];
 
 /** Packagist: PHP's `version_compare`, which Composer's own order is built upon. */
 export const composerOrder: VersionOrder<readonly string[]> = {
   parse(text) {
-    if (text.length > LONGEST_VERSION || !COMPOSER.test(text)) return undefined;
+    if (matchVersion(COMPOSER, text) === null) return undefined;
     const parts = text.toLowerCase().match(COMPOSER_PART) ?? [];
     return fillComposer(parts[0] === 'v' ? parts.slice(1) : parts);
   },
@@ -93,24 +80,14 @@ function compareComposerParts(one: string, other: string): number {
 }
 
 function composerRank(part: string): number {
-  return isNumber(part) ? COMPOSER_NUMBER : (COMPOSER_WORDS[part] ?? 0);
+  const word = isNumber(part) ? '0' : part;
+  return COMPOSER_WORDS.findIndex((words) => words.includes(word));
 }
 
 const NUMBERS = /^\d+(?:[.-]\d+)*$/;
 
 /** CRAN and Hackage: numbers alone; more of them come after fewer. */
 export const numbersOrder: VersionOrder<readonly string[]> = {
-  parse: (text) => (text.length <= LONGEST_VERSION && NUMBERS.test(text) ? text.split(/[.-]/) : undefined),
-  compare: (one, other) => {
-    for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
-      const order = compareDigits(one[index] as string, other[index] as string);
-      if (order !== 0) return order;
-    }
-    return one.length - other.length;
-  },
+  parse: (text) => matchVersion(NUMBERS, text)?.[0].split(/[.-]/),
+  compare: (one, other) => compareSequences(one, other, compareDigits),
 };
-
-function isNumber(text: string): boolean {
-  const code = text.charCodeAt(0);
-  return code >= 48 && code <= 57;
-}

@@ -1,4 +1,11 @@
-import { compareDigits, compareText, LONGEST_VERSION, type VersionOrder } from './version-order.js';
+import {
+  compareDigits,
+  compareLists,
+  compareSequences,
+  compareText,
+  matchVersion,
+  type VersionOrder,
+} from './version-order.js';
 
 /** A version by Semantic Versioning 2.0.0, with any number of numbers. Numbers are digits: they may be longer than a double counts. */
 export interface SemanticVersion {
@@ -13,25 +20,19 @@ const SUFFIX = /^(?:-?([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:
 
 /** Precedence (semver.org §11): below zero when `one` comes before `other`. Numbers that are missing are zero. */
 export function compareSemanticVersions(one: SemanticVersion, other: SemanticVersion): number {
-  for (let index = 0; index < Math.max(one.numbers.length, other.numbers.length); index += 1) {
-    const order = compareDigits(one.numbers[index] ?? '0', other.numbers[index] ?? '0');
-    if (order !== 0) return order;
-  }
-  return comparePrereleases(one.prerelease, other.prerelease);
+  return (
+    compareLists(one.numbers, other.numbers, '0', compareDigits) || comparePrereleases(one.prerelease, other.prerelease)
+  );
 }
 
 /** The precedence of prereleases (semver.org §11.3, §11.4): numbers before words, more identifiers after fewer, a release last. */
 export function comparePrereleases(one: readonly string[], other: readonly string[]): number {
   if (one.length === 0 || other.length === 0) return Number(one.length === 0) - Number(other.length === 0);
-  for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
-    const order = compareIdentifiers(one[index] as string, other[index] as string);
-    if (order !== 0) return order;
-  }
-  return one.length - other.length;
+  return compareSequences(one, other, compareIdentifiers);
 }
 
 /** Numbers come before words (semver.org §11.4.3). */
-export function compareIdentifiers(one: string, other: string): number {
+function compareIdentifiers(one: string, other: string): number {
   const isNumeric = /^\d+$/.test(one);
   if (isNumeric !== /^\d+$/.test(other)) return isNumeric ? -1 : 1;
   return isNumeric ? compareDigits(one, other) : compareText(one, other);
@@ -43,7 +44,7 @@ export function compareIdentifiers(one: string, other: string): number {
  */
 export const semverOrder: VersionOrder<SemanticVersion> = {
   parse(text) {
-    const match = text.length > LONGEST_VERSION ? null : PARTIAL.exec(text.trim());
+    const match = matchVersion(PARTIAL, text.trim());
     if (match === null) return undefined;
     const [, major = '', minor = '0', patch = '0', suffix = ''] = match;
     if (match[3] === undefined && suffix !== '' && !/^[-+]/.test(suffix)) return undefined;

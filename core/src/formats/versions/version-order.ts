@@ -24,6 +24,37 @@ export function compareLists<Element>(
   return 0;
 }
 
+/** The order of two sequences by their elements; the beginning of a sequence comes before the whole. */
+export function compareSequences<Element>(
+  one: readonly Element[],
+  other: readonly Element[],
+  compare: (one: Element, other: Element, index: number) => number,
+): number {
+  for (let index = 0; index < Math.min(one.length, other.length); index += 1) {
+    const order = compare(one[index] as Element, other[index] as Element, index);
+    if (order !== 0) return order;
+  }
+  return one.length - other.length;
+}
+
+/** The order of two parts that are digits or letters alone: words come before numbers. */
+export function compareParts(one: string, other: string): number {
+  const isNumeric = isNumber(one);
+  if (isNumeric !== isNumber(other)) return isNumeric ? 1 : -1;
+  return isNumeric ? compareDigits(one, other) : compareText(one, other);
+}
+
+/** Whether a part that is digits or letters alone is digits. */
+export function isNumber(part: string): boolean {
+  const code = part.charCodeAt(0);
+  return code >= 48 && code <= 57;
+}
+
+/** The match of `form`; `null` also for a text that is too long for a version. */
+export function matchVersion(form: RegExp, text: string): RegExpExecArray | null {
+  return text.length > LONGEST_VERSION ? null : form.exec(text);
+}
+
 /** The order of two decimal numbers of any length, with or without leading zeros. */
 export function compareDigits(one: string, other: string): number {
   const first = trimZeros(one);
