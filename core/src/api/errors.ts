@@ -90,6 +90,11 @@ export function asEntrepotError(error: unknown, kind: ErrorKind, message: string
   return new EntrepotError(kind, message, { cause: error });
 }
 
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Codes of a full disk and of an exceeded quota, on this machine and in PostgreSQL (`disk_full`). */
 const FULL = new Set(['ENOSPC', 'EDQUOT', '53100']);
 

@@ -61,3 +61,16 @@ export class Limiter {
     next();
   }
 }
+
+/** Does `work` for each of `items`, at most so many at a time. After a failure no other one is begun. */
+export async function forEachLimited<Item>(
+  items: readonly Item[],
+  most: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  let at = 0;
+  const run = async (): Promise<void> => {
+    while (at < items.length) await work(items[at++] as Item);
+  };
+  await Promise.all(Array.from({ length: most }, run)).finally(() => (at = items.length));
+}

@@ -1,7 +1,6 @@
 export { Batches, type BatchOptions } from './batches.js';
 export { findTool, stampOf, type FoundTool } from './find-tool.js';
 export { mergeFindings } from './merge-findings.js';
-export { fieldsOf, textOf, textsOf, type Fields } from './report-fields.js';
 export { runTool, ToolFailure, type ToolOutput, type ToolRun } from './run-tool.js';
 export {
   componentReference,

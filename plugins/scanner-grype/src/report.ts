@@ -1,5 +1,5 @@
 import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
-import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/tool';
+import { fieldsOf, listOf, textOf, textsOf, type Fields } from '@entrepot/core/formats';
 import { isKnownSystem } from './systems.js';
 
 const SEVERITIES: Readonly<Record<string, Severity>> = {
@@ -120,10 +120,6 @@ function probabilityOf({ epss }: Fields): number | undefined {
 function highest(values: readonly unknown[], most: number): number | undefined {
   const numbers = values.filter((value) => typeof value === 'number' && value >= 0 && value <= most) as number[];
   return numbers.length === 0 ? undefined : Math.max(...numbers);
-}
-
-function listOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.map(fieldsOf) : [];
 }
 
 function unreadable(message: string): EntrepotError {

@@ -1,19 +1,15 @@
-import type { Finding, Severity } from '@entrepot/core';
-import { normalName, normalVersion, versionOrder } from './ecosystems.js';
-import type { OsvAffected, OsvEvent, OsvRange, OsvRecord } from './osv-record.js';
+import type { Finding } from '@entrepot/core';
+import { normalName, normalVersion, type OsvPackage, versionOrder } from './ecosystems.js';
+import type { OsvAffected, OsvRange, OsvRecord } from './osv-record.js';
 import { Candidate, compileRange, type CompiledRange, evaluateRange } from './ranges.js';
 import { type Rating, ratingOf, worse } from './severity.js';
 
 /** Merged records with a common alias. */
-export interface AdvisoryGroup {
+export interface AdvisoryGroup extends Rating {
   /** Every id and alias, sorted. */
   readonly ids: readonly string[];
-  readonly severity: Severity;
-  readonly cvss?: number | undefined;
   readonly malicious?: boolean | undefined;
 }
-
-type PackedEvent = readonly [kind: OsvEvent['kind'], version: string];
 
 /** The parts of a record that findings repeat. */
 export interface PackedRecord {
@@ -25,8 +21,7 @@ export interface PackedRecord {
 
 /** The part of one record about one package, in the stored form. */
 export interface PackedAffected extends PackedRecord {
-  /** `SEMVER` where the first is true. */
-  readonly ranges: readonly (readonly [isSemver: 0 | 1, events: readonly PackedEvent[]])[];
+  readonly ranges: readonly OsvRange[];
   /** Versions that are in none of the ranges. */
   readonly versions: readonly string[];
   /** Its group in the list of the package. */
@@ -34,15 +29,15 @@ export interface PackedAffected extends PackedRecord {
 }
 
 /** All stored parts of one package, or of one content hash (then without ranges). */
-export interface PackedPackage {
-  readonly ecosystem: string;
-  readonly name: string;
+export interface PackedPackage extends OsvPackage {
   readonly groups: readonly AdvisoryGroup[];
   readonly affected: readonly PackedAffected[];
 }
 
 /** A packed package, compiled for lookups. */
 export interface CompiledPackage {
+  /** Bytes of the stored form. */
+  readonly size: number;
   readonly ecosystem: string;
   readonly groups: readonly AdvisoryGroup[];
   readonly affected: readonly CompiledAffected[];
@@ -79,76 +74,49 @@ const MOST_FIXES = 10;
 /** The group of a record by itself, before it is merged. */
 export function groupOf(record: OsvRecord): AdvisoryGroup {
   const severities = [...record.severity, ...record.affected.flatMap(({ severity }) => severity)];
-  const rating = ratingOf(severities, record.severityWord);
-  return {
-    ids: [record.id, ...record.aliases].sort(),
-    severity: rating.severity,
-    cvss: rating.cvss,
-    malicious: record.malicious || undefined,
-  };
+  const { severity, cvss } = ratingOf(severities, record.severityWord);
+  return { ids: [record.id, ...record.aliases].sort(), severity, cvss, malicious: record.malicious || undefined };
 }
 
 /** Merges the groups of several records: the worst rating counts. `ids` are those of the whole group. */
-export function mergeGroups(ids: readonly string[], groups: readonly AdvisoryGroup[]): AdvisoryGroup {
-  const rating = groups.reduce<Rating>(worse, { severity: 'unknown' });
-  return {
-    ids: [...ids].sort(),
-    severity: rating.severity,
-    cvss: rating.cvss,
-    malicious: groups.some(({ malicious }) => malicious === true) || undefined,
-  };
+export function mergeGroups(ids: readonly string[], groups: readonly Omit<AdvisoryGroup, 'ids'>[]): AdvisoryGroup {
+  const { severity, cvss } = groups.reduce<Rating>(worse, { severity: 'unknown' });
+  const malicious = groups.some((group) => group.malicious === true) || undefined;
+  return { ids: [...ids].sort(), severity, cvss, malicious };
 }
 
 /** The part of `record` that findings repeat. */
 export function packRecord({ id, published, summary, url }: OsvRecord): PackedRecord {
-  const time = published === undefined ? NaN : Date.parse(published);
-  return {
-    id,
-    published: Number.isNaN(time) ? undefined : time,
-    title: summary?.slice(0, LONGEST_TITLE),
-    url,
-  };
+  const time = Date.parse(published ?? '');
+  return { id, published: Number.isNaN(time) ? undefined : time, title: summary?.slice(0, LONGEST_TITLE), url };
 }
 
 /** Packs `affected`, without the number of its group. `undefined` when it affects no version. */
 export function packAffected(record: PackedRecord, affected: OsvAffected): Omit<PackedAffected, 'group'> | undefined {
-  const { ecosystem, ranges } = affected;
+  const { ecosystem } = affected;
+  const ranges = affected.ranges.filter(({ events }) => events.length > 0);
   const compiled = ranges.map((range) => compileRange(ecosystem, range));
-  const versions = [...new Set(affected.versions.map((version) => normalVersion(ecosystem, version)))].filter(
-    (version) => !isInRanges(compiled, version),
-  );
-  const packed = ranges
-    .filter(({ events }) => events.length > 0)
-    .map(({ type, events }): PackedAffected['ranges'][number] => [
-      type === 'SEMVER' ? 1 : 0,
-      events.map(({ kind, version }) => [kind, version] as const),
-    ]);
-  return packed.length === 0 && versions.length === 0 ? undefined : { ...record, ranges: packed, versions };
+  const listed = new Set(affected.versions.map((version) => normalVersion(ecosystem, version)));
+  const versions = [...listed].filter((version) => {
+    const candidate = new Candidate(version);
+    return !compiled.some((range) => evaluateRange(range, candidate)?.affected === true);
+  });
+  return ranges.length === 0 && versions.length === 0 ? undefined : { ...record, ranges, versions };
 }
 
-function isInRanges(ranges: readonly CompiledRange[], version: string): boolean {
-  const candidate = new Candidate(version);
-  return ranges.some((range) => evaluateRange(range, candidate)?.affected === true);
-}
-
-/** Makes what is kept of a package ready to be asked. */
-export function compilePackage({ ecosystem, groups, affected }: PackedPackage): CompiledPackage {
+/** Makes a stored package ready to be asked. */
+export function compilePackage(stored: Buffer): CompiledPackage {
+  const { ecosystem, groups, affected } = JSON.parse(stored.toString('utf8')) as PackedPackage;
   return {
+    size: stored.length,
     ecosystem,
     groups,
     said: new Map(),
-    affected: affected.map(({ ranges, versions, ...rest }) => ({
-      ...rest,
-      ranges: ranges.map(([isSemver, events]) => compileRange(ecosystem, unpackRange(isSemver, events))),
-      versions: new Set(versions),
+    affected: affected.map((each) => ({
+      ...each,
+      ranges: each.ranges.map((range) => compileRange(ecosystem, range)),
+      versions: new Set(each.versions),
     })),
-  };
-}
-
-function unpackRange(isSemver: 0 | 1, events: readonly PackedEvent[]): OsvRange {
-  return {
-    type: isSemver === 1 ? 'SEMVER' : 'ECOSYSTEM',
-    events: events.map(([kind, version]) => ({ kind, version })),
   };
 }
 
@@ -156,8 +124,7 @@ function unpackRange(isSemver: 0 | 1, events: readonly PackedEvent[]): OsvRange 
 export interface Match {
   /** Its place among the records of the package. */
   readonly index: number;
-  readonly record: PackedRecord;
-  readonly group: number;
+  readonly record: CompiledAffected;
   readonly fixedIn: readonly string[];
   /** Whether the version cannot be compared with the record. */
   readonly isUndecided: boolean;
@@ -170,13 +137,7 @@ export function matchesOf({ ecosystem, affected }: CompiledPackage, version: str
   for (const [index, record] of affected.entries()) {
     const verdict = candidate === undefined ? EVERY_VERSION : verdictOf(record, candidate);
     if (verdict?.affected === false) continue;
-    matches.push({
-      index,
-      record,
-      group: record.group,
-      fixedIn: verdict?.fixedIn ?? [],
-      isUndecided: verdict === undefined,
-    });
+    matches.push({ index, record, fixedIn: verdict?.fixedIn ?? [], isUndecided: verdict === undefined });
   }
   return matches;
 }
@@ -187,7 +148,7 @@ export function judge(found: CompiledPackage, version: string | undefined, enric
   if (matches.length === 0) return CLEAN;
   const { said } = found;
   const key = matches.reduce(
-    (text, match) => `${text} ${match.index}${match.isUndecided ? '?' : ':'}${match.fixedIn.join()}`,
+    (text, { index, isUndecided, fixedIn }) => `${text} ${index}${isUndecided ? '?' : ':'}${fixedIn.join()}`,
     enrichment.revision(),
   );
   const known = said.get(key);
@@ -198,37 +159,22 @@ export function judge(found: CompiledPackage, version: string | undefined, enric
   return verdict;
 }
 
-function combine(
-  { ecosystem, groups }: CompiledPackage,
-  matches: readonly Match[],
-  enrichment: Enrichment,
-): PackageVerdict {
-  const hits = new Map<number, Match[]>();
-  for (const match of matches) {
-    if (match.isUndecided) continue;
-    const hit = hits.get(match.group);
-    if (hit === undefined) hits.set(match.group, [match]);
-    else hit.push(match);
-  }
-  const findings = [...hits].map(([group, hit]) => {
-    const fixedIn = sortFixes(
-      ecosystem,
-      hit.flatMap((match) => match.fixedIn),
-    );
-    return findingOf(
-      groups[group] as AdvisoryGroup,
-      hit.map(({ record }) => record),
-      fixedIn,
-      enrichment,
-    );
+function combine({ ecosystem, groups }: CompiledPackage, matches: Match[], enrichment: Enrichment): PackageVerdict {
+  const decided = matches.filter(({ isUndecided }) => !isUndecided);
+  const hits = Map.groupBy(decided, ({ record }) => record.group);
+  const findings = Array.from(hits, ([group, hit]) => {
+    const records = hit.map(({ record }) => record);
+    const fixes = hit.flatMap(({ fixedIn }) => fixedIn);
+    return findingOf(groups[group] as AdvisoryGroup, records, sortFixes(ecosystem, fixes), enrichment);
   });
-  return { findings, undecided: matches.some(({ isUndecided }) => isUndecided) };
+  return { findings, undecided: decided.length < matches.length };
 }
 
 /** Different verdicts that are kept of one package. */
 const MOST_SAID = 64;
 const EVERY_VERSION = { affected: true, fixedIn: [] };
-const CLEAN: PackageVerdict = { findings: [], undecided: false };
+/** No advisories. */
+export const CLEAN: PackageVerdict = { findings: [], undecided: false };
 
 /** An exact version of the list, or one in a range: `undefined` when neither is known. */
 function verdictOf({ ranges, versions }: CompiledAffected, candidate: Candidate): ReturnType<typeof evaluateRange> {
@@ -288,6 +234,6 @@ export function sortFixes(ecosystem: string, versions: readonly string[]): strin
 }
 
 /** The key under which a package is kept. */
-export function packageKey(ecosystem: string, name: string): string {
+export function packageKey({ ecosystem, name }: OsvPackage): string {
   return `p:${ecosystem}\0${normalName(ecosystem, name)}`;
 }

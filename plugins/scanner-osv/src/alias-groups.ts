@@ -33,10 +33,6 @@ export class AliasGroups {
     return root;
   }
 
-  numberOf(id: string): number | undefined {
-    return this.#numbers.get(id);
-  }
-
   /** Groups of several ids, by their root. */
   groups(): Map<number, string[]> {
     const groups = new Map<number, string[]>();

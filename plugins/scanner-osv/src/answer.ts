@@ -1,8 +1,8 @@
 import { type ScannerAnswer, type ScannerQuestion } from '@entrepot/core';
-import { parseBoundedJson, WorkTurns } from '@entrepot/core/formats';
+import { type Fields, isFields, parseBoundedJson, WorkTurns } from '@entrepot/core/formats';
 import type { AdvisoryGroup, CompiledAffected } from './advisories.js';
 import type { Database } from './database.js';
-import { readRecord } from './osv-record.js';
+import type { OsvPackage } from './ecosystems.js';
 import { parsePackageUrl } from './package-url.js';
 import type { Interval } from './ranges.js';
 
@@ -34,7 +34,7 @@ export async function answer(
     if (method === 'POST' && path === '/v1/query') return await query(parseBody(body), database);
     if (method === 'POST' && path === '/v1/querybatch') return await queryBatch(parseBody(body), database);
     if (method === 'GET' && path.startsWith(OSV_VULNERABILITY)) {
-      const record = database().record(path.slice(OSV_VULNERABILITY.length));
+      const record = database().recordText(path.slice(OSV_VULNERABILITY.length));
       return record === undefined ? problem(404, 5, 'Bug not found.') : { ...JSON_ANSWER, status: 200, body: record };
     }
     return undefined;
@@ -54,59 +54,41 @@ function problem(status: number, code: number, message: string): ScannerAnswer {
   return json(status, { code, message });
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
-function parseBody(body: Uint8Array | undefined): JsonObject {
+function parseBody(body: Uint8Array | undefined): Fields {
   let value: unknown;
   try {
     value = parseBoundedJson(body ?? Buffer.alloc(0));
   } catch {
     throw new BadQuestion('expected JSON of reasonable size as the body');
   }
-  if (!isObject(value)) throw new BadQuestion('expected a JSON object as the body');
+  if (!isFields(value)) throw new BadQuestion('expected a JSON object as the body');
   return value;
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A query for what is known of a package, from the record at `start` on. */
-interface Query {
-  readonly ecosystem: string;
-  readonly name: string;
+interface Query extends OsvPackage {
   readonly version: string | undefined;
   readonly start: number;
 }
 
 function readQuery(asked: unknown, database: Database): Query {
-  if (!isObject(asked)) throw new BadQuestion('Invalid query.');
-  const token = asked['page_token'];
+  if (!isFields(asked)) throw new BadQuestion('Invalid query.');
+  const { package: pack, version, commit, page_token: token } = asked;
   const start = token === undefined || token === '' ? 0 : Number(token);
   if (!Number.isSafeInteger(start) || start < 0) throw new BadQuestion('Invalid page token.');
-  return { ...packageAsked(asked, database), start };
-}
-
-/** The ids of all records that a query is about. What cannot be compared is named: the reader of a list can look, who gets none cannot. */
-function idsOf({ ecosystem, name, version }: Query, database: Database): readonly string[] {
-  return [...new Set(database.matches(ecosystem, name, version).map(({ record }) => record.id))];
-}
-
-function packageAsked(
-  { package: pack, version, commit }: JsonObject,
-  database: Database,
-): { ecosystem: string; name: string; version: string | undefined } {
   if (commit !== undefined) throw new BadQuestion('Commits are not known here: ask for a package.');
-  if (!isObject(pack) || (version !== undefined && typeof version !== 'string'))
+  if (!isFields(pack) || (version !== undefined && typeof version !== 'string')) {
     throw new BadQuestion('Invalid query.');
+  }
   const { purl, ecosystem, name } = pack;
   if (purl === undefined) {
     if (typeof ecosystem !== 'string' || typeof name !== 'string') throw new BadQuestion('Invalid query.');
     if (!database.covers(ecosystem)) throw new BadQuestion('Invalid ecosystem.');
-    return { ecosystem, name, version: version === '' ? undefined : version };
+    return { ecosystem, name, version: version === '' ? undefined : version, start };
   }
-  if (name !== undefined || ecosystem !== undefined)
+  if (name !== undefined || ecosystem !== undefined) {
     throw new BadQuestion('name and ecosystem specified in a purl query');
+  }
   const parsed = typeof purl === 'string' ? parsePackageUrl(purl) : undefined;
   if (parsed === undefined) throw new BadQuestion('Invalid purl.');
   if (parsed.version !== undefined && version !== undefined) {
@@ -114,10 +96,15 @@ function packageAsked(
   }
   const found = database.packageOf(parsed);
   if (found === undefined) throw new BadQuestion('Invalid ecosystem.');
-  return { ...found, version: parsed.version ?? version };
+  return { ...found, version: parsed.version ?? version, start };
 }
 
-async function query(asked: JsonObject, database: () => Database): Promise<ScannerAnswer> {
+/** The ids of all records that a query is about. What cannot be compared is named: the reader of a list can look, who gets none cannot. */
+function idsOf(asked: Query, database: Database): readonly string[] {
+  return [...new Set(database.matches(asked, asked.version).map(({ record }) => record.id))];
+}
+
+async function query(asked: Fields, database: () => Database): Promise<ScannerAnswer> {
   const turns = new WorkTurns();
   const wanted = readQuery(asked, database());
   const ids = idsOf(wanted, database());
@@ -127,7 +114,7 @@ async function query(asked: JsonObject, database: () => Database): Promise<Scann
   let at = wanted.start;
   for (; at < ids.length && at < wanted.start + PAGE && length < PAGE_LENGTH; at += 1) {
     await turns.pause();
-    const record = database().record(ids[at] as string);
+    const record = database().recordText(ids[at] as string);
     if (record === undefined) continue;
     records.push(record);
     length += record.length;
@@ -137,7 +124,7 @@ async function query(asked: JsonObject, database: () => Database): Promise<Scann
   return { ...JSON_ANSWER, status: 200, body: `{${[found, page].filter((part) => part !== '').join(',')}}` };
 }
 
-async function queryBatch({ queries }: JsonObject, database: () => Database): Promise<ScannerAnswer> {
+async function queryBatch({ queries }: Fields, database: () => Database): Promise<ScannerAnswer> {
   if (!Array.isArray(queries)) throw new BadQuestion('expected a list "queries"');
   if (queries.length > MOST_QUERIES) throw new BadQuestion('Too many queries.');
   const turns = new WorkTurns();
@@ -155,7 +142,7 @@ async function queryBatch({ queries }: JsonObject, database: () => Database): Pr
     const vulns: object[] = [];
     for (const id of all.slice(wanted.start, end)) {
       await turns.pause();
-      if (!modified.has(id)) modified.set(id, modifiedOf(database(), id));
+      if (!modified.has(id)) modified.set(id, database().record(id)?.modified);
       vulns.push({ id, modified: modified.get(id) });
     }
     room -= vulns.length;
@@ -167,51 +154,32 @@ async function queryBatch({ queries }: JsonObject, database: () => Database): Pr
   return json(200, { results });
 }
 
-function modifiedOf(database: Database, id: string): string | undefined {
-  const text = database.record(id);
-  return text === undefined ? undefined : readRecord(JSON.parse(text))?.modified;
-}
-
-/** One advisory as npm's bulk route gives it. */
-interface NpmAdvisory {
-  readonly id: number;
-  readonly url: string;
-  readonly title: string;
-  readonly severity: string;
-  readonly vulnerable_versions: string;
-  readonly cwe: readonly string[];
-  readonly cvss: { readonly score: number; readonly vectorString: string | null };
-}
-
-async function auditReply(asked: JsonObject, database: () => Database): Promise<ScannerAnswer> {
+async function auditReply(asked: Fields, database: () => Database): Promise<ScannerAnswer> {
   database();
   const turns = new WorkTurns();
   const reply: string[] = [];
   let versionsLeft = MOST_VERSIONS;
   for (const [name, versions] of Object.entries(asked)) {
     if (!Array.isArray(versions)) throw new BadQuestion('expected a list of versions for every name');
+    const subject = { ecosystem: 'npm', name };
     const hit = new Set<number>();
     for (const version of new Set<unknown>(versions)) {
       await turns.pause();
       if (typeof version !== 'string') continue;
       if ((versionsLeft -= 1) < 0) throw new BadQuestion(`expected ${MOST_VERSIONS} versions at most`);
-      for (const { group } of database().matches('npm', name, version)) hit.add(group);
+      for (const { record } of database().matches(subject, version)) hit.add(record.group);
     }
-    const found = hit.size === 0 ? undefined : database().package('npm', name);
+    const found = hit.size === 0 ? undefined : database().package(subject);
     if (found === undefined) continue;
     const advisories: string[] = [];
     for (const group of hit) {
       await turns.pause();
-      const affected = affectedBy(found.affected, group);
+      const affected = found.affected.filter((each) => each.group === group);
       advisories.push(JSON.stringify(npmAdvisory(found.groups[group] as AdvisoryGroup, affected, database())));
     }
     reply.push(`${JSON.stringify(name)}:[${advisories.join(',')}]`);
   }
   return { ...JSON_ANSWER, status: 200, body: `{${reply.join(',')}}` };
-}
-
-function affectedBy(affected: readonly CompiledAffected[], group: number): CompiledAffected[] {
-  return affected.filter((each) => each.group === group);
 }
 
 /** npm's levels. An unknown severity must be visible, and malicious content is worse than anything. */
@@ -224,10 +192,10 @@ const NPM_LEVELS = {
   critical: 'critical',
 };
 
-function npmAdvisory(group: AdvisoryGroup, affected: readonly CompiledAffected[], database: Database): NpmAdvisory {
+/** An advisory as npm's bulk route gives it. */
+function npmAdvisory(group: AdvisoryGroup, affected: readonly CompiledAffected[], database: Database): object {
   const named = affected.find(({ id }) => id.startsWith('GHSA-')) ?? (affected[0] as CompiledAffected);
-  const text = database.record(named.id);
-  const record = text === undefined ? undefined : readRecord(JSON.parse(text));
+  const record = database.record(named.id);
   const vector = record?.severity.find(({ type }) => type === 'CVSS_V3')?.score ?? null;
   return {
     id: numberOf(named.id),

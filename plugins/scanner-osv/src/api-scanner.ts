@@ -2,18 +2,19 @@ import {
   type Clock,
   EntrepotError,
   type Finding,
+  messageOf,
   packageUrl,
   type PackageCoordinates,
   type Scanner,
   type ScanReport,
   type ScanSubject,
 } from '@entrepot/core';
-import { Lru } from '@entrepot/core/formats';
+import { type Fields, forEachLimited, isFields, Lru } from '@entrepot/core/formats';
 import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
-import type { Downloads } from './download.js';
-import { coordinatesOf, normalName, normalVersion, registryTypes } from './ecosystems.js';
-import type { ListKeeper } from './list-keeper.js';
+import { type Downloads, urlBelow } from './download.js';
+import { normalName, normalVersion, purlType, registryTypes } from './ecosystems.js';
+import type { ExploitLists } from './exploit-lists.js';
 import { type OsvRecord, readRecord } from './osv-record.js';
 import { Candidate, compileRange, evaluateRange } from './ranges.js';
 import { reportOf, throwIfAborted, unsupported } from './scan-report.js';
@@ -48,13 +49,13 @@ export class ApiScanner implements Scanner {
   readonly #base: URL;
   readonly #downloads: Downloads;
   readonly #clock: Clock;
-  readonly #lists: ListKeeper;
+  readonly #lists: ExploitLists;
   /** By id and time, the least recently used first. */
   readonly #records = new Lru<OsvRecord>(MOST_RECORDS);
   #day: string;
 
   /** @param base the URL to which `/v1/…` is added */
-  constructor(base: URL, downloads: Downloads, clock: Clock, lists: ListKeeper) {
+  constructor(base: URL, downloads: Downloads, clock: Clock, lists: ExploitLists) {
     this.#base = base;
     this.#downloads = downloads;
     this.#clock = clock;
@@ -76,7 +77,7 @@ export class ApiScanner implements Scanner {
   }
 
   async check(): Promise<void> {
-    await this.#ask('/v1/query', new AbortController().signal, PROBE);
+    await this.#ask(['v1', 'query'], new AbortController().signal, PROBE);
   }
 
   async scan(subject: ScanSubject, signal: AbortSignal): Promise<ScanReport> {
@@ -87,23 +88,15 @@ export class ApiScanner implements Scanner {
 
   async scanAll(subjects: readonly ScanSubject[], signal: AbortSignal): Promise<readonly (ScanReport | Error)[]> {
     throwIfAborted(signal);
-    const results = subjects.map((subject): ScanReport | Error =>
-      unsupported(subject.coordinates, 'its ecosystem is not known'),
-    );
-    const known = [...subjects.keys()].filter((index) => this.#isKnown((subjects[index] as ScanSubject).coordinates));
+    const all = subjects.map(({ coordinates }) => coordinates);
+    const known = all.filter(({ ecosystem }) => this.subjects.ecosystems.includes(ecosystem));
+    const reports = new Map<PackageCoordinates, ScanReport | Error>();
     for (let start = 0; start < known.length; start += MOST_QUERIES) {
       const batch = known.slice(start, start + MOST_QUERIES);
-      const reports = await this.#scanBatch(
-        batch.map((index) => (subjects[index] as ScanSubject).coordinates),
-        signal,
-      );
-      for (const [position, index] of batch.entries()) results[index] = reports[position] as ScanReport | Error;
+      const found = await this.#scanBatch(batch, signal);
+      for (const [index, coordinates] of batch.entries()) reports.set(coordinates, found[index] as ScanReport | Error);
     }
-    return results;
-  }
-
-  #isKnown({ ecosystem }: PackageCoordinates): boolean {
-    return this.subjects.ecosystems.includes(ecosystem);
+    return all.map((each) => reports.get(each) ?? unsupported(each, 'its ecosystem is not known'));
   }
 
   /** Scans a batch. A refused batch is split in halves, so that one bad subject does not fail the others. */
@@ -111,14 +104,16 @@ export class ApiScanner implements Scanner {
     try {
       const named = await this.#query(batch, signal);
       const records = await this.#fetch(named.flat(), signal);
-      return batch.map((coordinates, index) => this.#report(coordinates, named[index] as NamedRecord[], records));
+      return batch.map((coordinates, index) => {
+        const all = (named[index] as NamedRecord[]).flatMap((each) => records.get(keyOf(each)) ?? []);
+        const current = all.filter(({ withdrawn }) => !withdrawn);
+        return reportOf(findingsOf(coordinates, current, this.#lists), false, this.revision(), this.#clock.now());
+      });
     } catch (error) {
       if (batch.length > 1 && error instanceof EntrepotError && error.code === BAD_QUERY) {
         const middle = batch.length >> 1;
-        return [
-          ...(await this.#scanBatch(batch.slice(0, middle), signal)),
-          ...(await this.#scanBatch(batch.slice(middle), signal)),
-        ];
+        const first = await this.#scanBatch(batch.slice(0, middle), signal);
+        return [...first, ...(await this.#scanBatch(batch.slice(middle), signal))];
       }
       throwIfAborted(signal);
       const failure = asScanError(error);
@@ -132,13 +127,13 @@ export class ApiScanner implements Scanner {
     let open = batch.map((coordinates, index) => ({ index, query: queryOf(coordinates) }));
     for (let page = 0; open.length > 0; page += 1) {
       if (page >= MOST_PAGES) throw unreadable('an end of its pages');
-      const reply = await this.#ask('/v1/querybatch', signal, { queries: open.map(({ query }) => query) });
-      const results = listOf(reply, 'results');
+      const reply = await this.#ask(['v1', 'querybatch'], signal, { queries: open.map(({ query }) => query) });
+      const results = listIn(reply, 'results');
       if (results.length !== open.length) throw unreadable(`${open.length} results`);
       const next: typeof open = [];
       for (const [position, { index, query }] of open.entries()) {
         const result = objectOf(results[position]);
-        for (const named of listOf(result, 'vulns', [])) (found[index] as NamedRecord[]).push(readName(named));
+        for (const named of listIn(result, 'vulns', [])) (found[index] as NamedRecord[]).push(readName(named));
         const token = result['next_page_token'];
         if (typeof token === 'string' && token !== '') next.push({ index, query: { ...query, page_token: token } });
       }
@@ -150,50 +145,32 @@ export class ApiScanner implements Scanner {
   /** The records that a batch needs, by their keys. */
   async #fetch(named: readonly NamedRecord[], signal: AbortSignal): Promise<ReadonlyMap<string, OsvRecord>> {
     const records = new Map<string, OsvRecord>();
-    const waiting = new Map(named.map((each) => [keyOf(each), each])).entries();
-    const fetchNext = async (): Promise<void> => {
-      for (const [key, { id }] of waiting) {
-        const record =
-          this.#records.get(key) ?? readRecord(await this.#ask(`/v1/vulns/${encodeURIComponent(id)}`, signal));
-        if (record === undefined) throw unreadable(`the record ${id}`);
-        records.set(key, record);
-        this.#records.set(key, record);
-      }
-    };
-    await Promise.all(Array.from({ length: FETCHES }, fetchNext));
+    const wanted = new Map(named.map((each) => [keyOf(each), each]));
+    await forEachLimited([...wanted], FETCHES, async ([key, { id }]) => {
+      const record = this.#records.get(key) ?? readRecord(await this.#ask(['v1', 'vulns', id], signal));
+      if (record === undefined) throw unreadable(`the record ${id}`);
+      records.set(key, record);
+      this.#records.set(key, record);
+    });
     return records;
   }
 
-  #report(
-    coordinates: PackageCoordinates,
-    named: readonly NamedRecord[],
-    records: ReadonlyMap<string, OsvRecord>,
-  ): ScanReport {
-    const current = named.flatMap((each) => records.get(keyOf(each)) ?? []).filter(({ withdrawn }) => !withdrawn);
-    return reportOf(findingsOf(coordinates, current, this.#lists), false, this.revision(), this.#clock.now());
-  }
-
   /** The JSON of a reply. @throws EntrepotError */
-  async #ask(path: string, signal: AbortSignal, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
-    const url = new URL(this.#base);
-    url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+  async #ask(path: readonly string[], signal: AbortSignal, question?: unknown): Promise<Fields> {
     let reply;
     try {
-      reply = await this.#downloads.json(url, signal, body);
+      reply = await this.#downloads.json(urlBelow(this.#base, ...path), signal, question);
     } catch (error) {
       throwIfAborted(signal);
       throw asScanError(error);
     }
     const { status, value, retryAfter } = reply;
     if (status === 200 && value !== undefined) return objectOf(value);
-    throw new EntrepotError(
-      'scan-unavailable',
-      `the OSV API: expected JSON with status 200 for ${path}, found ${status}`,
-      {
-        code: status === 400 ? BAD_QUERY : 'SCAN_UNAVAILABLE',
-        retryAfter: retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined,
-      },
-    );
+    const message = `the OSV API: expected JSON with status 200 for /${path.join('/')}, found ${status}`;
+    throw new EntrepotError('scan-unavailable', message, {
+      code: status === 400 ? BAD_QUERY : 'SCAN_UNAVAILABLE',
+      retryAfter: retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined,
+    });
   }
 
   #today(): string {
@@ -224,16 +201,11 @@ function findingsOf(
     aliases.add(record.id);
     for (const alias of record.aliases) aliases.join(record.id, alias);
   }
-  const groups = new Map<number, OsvRecord[]>();
-  for (const record of records) {
-    const root = aliases.root(aliases.add(record.id));
-    groups.set(root, [...(groups.get(root) ?? []), record]);
-  }
+  const groups = Map.groupBy(records, ({ id }) => aliases.root(aliases.add(id)));
   const ids = aliases.groups();
-  return [...groups].map(([root, members]) => {
+  return Array.from(groups, ([root, members]) => {
     const group = mergeGroups(ids.get(root) ?? members.map(({ id }) => id), members.map(groupOf));
-    const heads = members.map(packRecord);
-    return findingOf(group, heads, fixesOf(coordinates, members), enrichment);
+    return findingOf(group, members.map(packRecord), fixesOf(coordinates, members), enrichment);
   });
 }
 
@@ -243,13 +215,11 @@ function fixesOf({ ecosystem: type, name, version }: PackageCoordinates, records
   const fixes: string[] = [];
   let order = '';
   for (const { ecosystem, name: affectedName, ranges } of records.flatMap(({ affected }) => affected)) {
-    if (coordinatesOf(ecosystem, normalName(ecosystem, affectedName))?.ecosystem !== type) continue;
-    if (normalName(ecosystem, affectedName).replace(':', '/') !== normalName(ecosystem, name).replace(':', '/'))
-      continue;
+    const [affected, wanted] = [affectedName, name].map((each) => normalName(ecosystem, each).replace(':', '/'));
+    if (purlType(ecosystem) !== type || affected !== wanted) continue;
     order = ecosystem;
     const candidate = new Candidate(normalVersion(ecosystem, version));
-    for (const range of ranges)
-      fixes.push(...(evaluateRange(compileRange(ecosystem, range), candidate)?.fixedIn ?? []));
+    fixes.push(...ranges.flatMap((range) => evaluateRange(compileRange(ecosystem, range), candidate)?.fixedIn ?? []));
   }
   return sortFixes(order, fixes);
 }
@@ -260,16 +230,12 @@ function readName(value: unknown): NamedRecord {
   return { id, modified: typeof modified === 'string' ? modified : '' };
 }
 
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+function objectOf(value: unknown): Fields {
+  if (isFields(value)) return value;
   throw unreadable('a JSON object');
 }
 
-function listOf(
-  from: Readonly<Record<string, unknown>>,
-  name: string,
-  absent?: readonly unknown[],
-): readonly unknown[] {
+function listIn(from: Fields, name: string, absent?: readonly unknown[]): readonly unknown[] {
   const value = from[name] ?? absent;
   if (Array.isArray(value)) return value as readonly unknown[];
   throw unreadable(`a list "${name}"`);
@@ -284,6 +250,6 @@ function unreadable(expected: string): EntrepotError {
 /** An outage of the API is an inability of the scanner. */
 function asScanError(error: unknown): EntrepotError {
   if (error instanceof EntrepotError && error.kind === 'scan-unavailable') return error as EntrepotError;
-  const message = error instanceof Error ? error.message : String(error);
-  return new EntrepotError('scan-unavailable', `the OSV API: ${message}`, { code: 'SCAN_UNAVAILABLE', cause: error });
+  const message = `the OSV API: ${messageOf(error)}`;
+  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_UNAVAILABLE', cause: error });
 }

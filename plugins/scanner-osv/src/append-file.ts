@@ -30,21 +30,6 @@ export class AppendFile {
     this.#size += bytes.length;
   }
 
-  /** The same of text; @returns how many bytes it has. */
-  appendText(text: string): number {
-    // A code unit has at most three bytes.
-    if (text.length * 3 > PENDING) {
-      const bytes = Buffer.from(text);
-      this.append(bytes);
-      return bytes.length;
-    }
-    if (this.#pendingSize + text.length * 3 > PENDING) this.flush();
-    const length = this.#pending.write(text, this.#pendingSize);
-    this.#pendingSize += length;
-    this.#size += length;
-    return length;
-  }
-
   /** Hands over what is pending. */
   flush(): void {
     writeAll(this.#file, this.#pending.subarray(0, this.#pendingSize));
@@ -72,8 +57,18 @@ export class AppendFile {
   }
 }
 
-/** Writes all of `bytes` at the end of `file`. */
-export function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes `parts` as the file `path`, down to the disk. */
+export function writeDurably(path: string, parts: readonly Uint8Array[]): void {
+  const file = new AppendFile(path);
+  try {
+    for (const part of parts) file.append(part);
+    file.finish();
+  } finally {
+    file.close();
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
   let done = 0;
   while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done);
 }

@@ -1,21 +1,38 @@
-import type { DumpFile, Origin } from './import-task.js';
+/** A file with records of one dump. */
+export interface DumpFile {
+  /** The ecosystem of the dump; absent: those of its records. */
+  readonly ecosystem?: string | undefined;
+  /** A ZIP archive of `<ID>.json`, or one such file. */
+  readonly path: string;
+}
 
-/** The difference between a source and the database: everything, or single records. */
-export type SourceChanges =
-  | ({ readonly kind: 'none' } & SourceState)
-  | ({ readonly kind: 'full'; readonly dumps: readonly DumpFile[] } & SourceState)
-  | ({
-      readonly kind: 'delta';
-      readonly changed: readonly string[];
-      readonly removed: readonly string[];
-    } & SourceState);
+/** By dump: how far its list of changes was read, or what it looked like. */
+export type Origin = Readonly<Record<string, string>>;
 
 /** The current state of a source. */
 export interface SourceState {
   readonly origin: Origin;
-  /** When it was last changed; milliseconds since the epoch. */
+  /** When it was last changed, as far as it says so; milliseconds since the epoch. */
   readonly date: number;
 }
+
+/** Dumps with everything. */
+export interface FullChanges extends SourceState {
+  readonly kind: 'full';
+  readonly dumps: readonly DumpFile[];
+}
+
+/** New, changed and removed records. */
+export interface DeltaChanges extends SourceState {
+  readonly kind: 'delta';
+  /** Files with one record each. */
+  readonly changed: readonly string[];
+  /** Ids of removed records. */
+  readonly removed: readonly string[];
+}
+
+/** The difference between a source and the database. */
+export type SourceChanges = ({ readonly kind: 'none' } & SourceState) | FullChanges | DeltaChanges;
 
 /** The state of the database in use. */
 export interface KnownState {

@@ -22,7 +22,15 @@ interface EcosystemTraits {
   readonly order?: VersionOrder;
   /** Linux distributions: the namespace of their package URLs. Names need a release there: `debian-12/curl`. */
   readonly distribution?: string;
+  /** One of the spellings that the registry takes for a name. Absent: there is one only. */
+  readonly name?: (name: string) => string;
+  /** A version without what OSV leaves out of it. */
+  readonly version?: (version: string) => string;
 }
+
+const lowerCase = (name: string): string => name.toLowerCase();
+const pythonName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-'); // PEP 503
+const goVersion = (version: string): string => version.replace(/^v/, '').replace(/\+incompatible$/, '');
 
 const RPM = { type: 'rpm', order: rpmOrder };
 const APK = { type: 'apk', order: apkOrder };
@@ -30,19 +38,19 @@ const APK = { type: 'apk', order: apkOrder };
 /** By OSV name. Source: OSV schema, "Defined ecosystems"; purl-spec, types. */
 const ECOSYSTEMS: Readonly<Record<string, EcosystemTraits>> = {
   npm: { type: 'npm', order: semverOrder },
-  PyPI: { type: 'pypi', order: pep440Order },
-  Go: { type: 'golang', order: semverOrder },
+  PyPI: { type: 'pypi', order: pep440Order, name: pythonName, version: pythonVersionIdentity },
+  Go: { type: 'golang', order: semverOrder, version: goVersion },
   Maven: { type: 'maven', order: mavenOrder },
   RubyGems: { type: 'gem', order: gemOrder },
-  NuGet: { type: 'nuget', order: nugetOrder },
-  Packagist: { type: 'composer', order: composerOrder },
+  NuGet: { type: 'nuget', order: nugetOrder, name: lowerCase },
+  Packagist: { type: 'composer', order: composerOrder, name: lowerCase },
   Hex: { type: 'hex', order: semverOrder },
   Pub: { type: 'pub', order: semverOrder },
   SwiftURL: { type: 'swift', order: semverOrder },
   ConanCenter: { type: 'conan', order: semverOrder },
   CRAN: { type: 'cran', order: numbersOrder },
   Hackage: { type: 'hackage', order: numbersOrder },
-  'GitHub Actions': { type: 'github', order: semverOrder },
+  'GitHub Actions': { type: 'github', order: semverOrder, name: lowerCase },
   Julia: { type: 'julia', order: semverOrder },
   Bitnami: { type: 'bitnami', order: semverOrder },
   Debian: { type: 'deb', order: debOrder, distribution: 'debian' },
@@ -87,34 +95,17 @@ export function registryTypes(): string[] {
 
 /** `name` as database and coordinates agree upon it: where registries take several spellings for one name, one of them. */
 export function normalName(ecosystem: string, name: string): string {
-  switch (traitsOf(ecosystem)?.type) {
-    case 'pypi':
-      return name.toLowerCase().replace(/[-_.]+/g, '-'); // PEP 503
-    case 'nuget':
-    case 'composer':
-    case 'github':
-      return name.toLowerCase();
-    default:
-      return name;
-  }
+  return traitsOf(ecosystem)?.name?.(name) ?? name;
 }
 
 /** `version` without what OSV leaves out of it. */
 export function normalVersion(ecosystem: string, version: string): string {
-  switch (traitsOf(ecosystem)?.type) {
-    case 'pypi':
-      return pythonVersionIdentity(version);
-    case 'golang':
-      return version.replace(/^v/, '').replace(/\+incompatible$/, '');
-    default:
-      return version;
-  }
+  return traitsOf(ecosystem)?.version?.(version) ?? version;
 }
 
-/** The package of advisories on `coordinates` in one database. */
+/** A package by its OSV ecosystem. */
 export interface OsvPackage {
   readonly ecosystem: string;
-  /** As `normalName` gives it. */
   readonly name: string;
 }
 
@@ -142,7 +133,7 @@ export function osvPackage(
 }
 
 /** The reverse of `osvPackage`; `undefined` for ecosystems without a package URL type. */
-export function coordinatesOf(ecosystem: string, name: string): PackageCoordinates | undefined {
+export function coordinatesOf({ ecosystem, name }: OsvPackage): PackageCoordinates | undefined {
   const traits = traitsOf(ecosystem);
   if (traits === undefined) return undefined;
   if (traits.distribution !== undefined) {

@@ -2,52 +2,46 @@ import { readFileSync } from 'node:fs';
 import { type AdvisoryGroup, groupOf, mergeGroups, type PackedPackage } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import { ContentSum } from './content-sum.js';
-import { uniqueName, writeGroup } from './import-full.js';
+import type { DeltaChanges } from './dump-source.js';
+import type { OsvPackage } from './ecosystems.js';
 import {
   keysOf,
   type PackagePart,
   packPackage,
-  parseRecord,
   partsOf,
   splitKey,
   type StoredGroup,
+  writeGroup,
 } from './import-parts.js';
-import type { ChangedPackage, DeltaImport, ImportResult } from './import-task.js';
-import { readManifest, writeManifest } from './manifest.js';
-import type { OsvRecord } from './osv-record.js';
-import { Snapshot, SnapshotWriter } from './snapshot.js';
+import type { ImportedFacts, Manifest } from './manifest.js';
+import { type OsvRecord, parseRecord } from './osv-record.js';
+import type { Snapshot, SnapshotWriter } from './snapshot.js';
 import { recordText, storeRecord } from './stored-record.js';
 
 /**
  * Takes changed records into a new snapshot, which shares everything else with the one in force: their groups of aliases, old and
  * new, are made anew, and every package of a record in one of those.
- * @throws Error when there is no database, or a file cannot be read; what was in force stays so
+ * @throws Error when a file cannot be read
  */
-export function importDelta(task: DeltaImport): ImportResult {
-  const manifest = readManifest(task.directory);
-  if (manifest === undefined) throw new Error('expected a database to change, found none');
-  const base = Snapshot.open(task.directory, manifest.files);
+export function importDelta(
+  { changed, removed }: DeltaChanges,
+  writer: SnapshotWriter,
+  base: Snapshot,
+  manifest: Manifest,
+): ImportedFacts & { readonly refused: number; readonly changed: readonly OsvPackage[] | undefined } {
   const sum = new ContentSum(manifest.revision);
-  const name = uniqueName(task.now);
-  const writer = new SnapshotWriter(task.directory, name, base);
-  try {
-    const importer = new DeltaImporter(base, writer, sum);
-    let refused = 0;
-    for (const path of task.changed) if (!importer.change(readFileSync(path))) refused += 1;
-    for (const id of task.removed) importer.remove(id);
-    const changed = importer.write();
-    const files = writer.finish();
-    const ecosystems = [...new Set([...manifest.ecosystems, ...importer.ecosystems])].sort();
-    const records = manifest.records + importer.added;
-    const { origin, date } = task;
-    writeManifest(task.directory, { ...manifest, revision: sum.toString(), files, ecosystems, records, date, origin });
-    return { records, refused, changed };
-  } catch (error) {
-    writer.abandon();
-    throw error;
-  } finally {
-    base.close();
-  }
+  const importer = new DeltaImporter(base, writer, sum);
+  const refused = changed.filter((path) => !importer.change(readFileSync(path))).length;
+  for (const id of removed) importer.remove(id);
+  const differing = importer.write();
+  return {
+    ...manifest,
+    revision: sum.toString(),
+    ecosystems: [...new Set([...manifest.ecosystems, ...importer.ecosystems])].sort(),
+    records: manifest.records + importer.added,
+    refused,
+    changed: differing,
+  };
 }
 
 class DeltaImporter {
@@ -86,27 +80,22 @@ class DeltaImporter {
   }
 
   /** Writes groups and packages. @returns the packages that are not what they were; `undefined` when that is not known */
-  write(): readonly ChangedPackage[] | undefined {
+  write(): readonly OsvPackage[] | undefined {
     const groups = this.#regroup();
     const parts = new Map<string, [PackagePart, AdvisoryGroup][]>();
-    const keys = new Set<string>();
-    for (const id of groups.keys()) {
+    for (const [id, group] of groups) {
       const record = this.#current(id);
-      for (const each of [record, this.#before(id)])
-        if (each !== undefined) for (const key of keysOf(each)) keys.add(key);
-      if (record === undefined || record.withdrawn) continue;
-      for (const [key, part] of partsOf(record)) {
-        const known = parts.get(key) ?? [];
-        parts.set(key, known);
-        known.push([part, groups.get(id) as AdvisoryGroup]);
+      for (const each of [record, this.#before(id)]) {
+        for (const key of each === undefined ? [] : keysOf(each)) if (!parts.has(key)) parts.set(key, []);
       }
+      if (record === undefined || record.withdrawn) continue;
+      for (const [key, part] of partsOf(record)) parts.get(key)?.push([part, group]);
     }
-    const changed: ChangedPackage[] = [];
+    const changed: OsvPackage[] = [];
     let isKnown = true;
-    for (const key of keys) {
+    for (const [key, renewed] of parts) {
       const before = this.#base.get(key);
-      const kept = before === undefined ? [] : keptParts(before, groups);
-      const all = [...kept, ...(parts.get(key) ?? [])];
+      const all = [...keptParts(before, groups), ...renewed];
       const after = all.length === 0 ? undefined : packPackage(key, all);
       if (after === undefined ? before === undefined : before?.equals(after) === true) continue;
       if (before !== undefined) this.#sum.remove(key, before);
@@ -131,21 +120,23 @@ class DeltaImporter {
     }
     const aliases = new AliasGroups();
     const own = new Map<string, AdvisoryGroup>();
+    const groups = new Map<string, AdvisoryGroup>();
     for (const id of touched) {
+      this.#writer.delete(`g:${id}`);
       aliases.add(id);
       const record = this.#current(id);
-      if (record === undefined || record.withdrawn) continue;
-      own.set(id, groupOf(record));
-      for (const alias of record.aliases) aliases.join(id, alias);
+      const isCounted = record !== undefined && !record.withdrawn;
+      if (isCounted) {
+        own.set(id, groupOf(record));
+        for (const alias of record.aliases) aliases.join(id, alias);
+      }
+      groups.set(id, { ...(own.get(id) ?? { severity: 'unknown' }), ids: [id] });
     }
-    for (const id of touched) this.#writer.delete(`g:${id}`);
-    const groups = new Map<string, AdvisoryGroup>();
-    for (const id of touched) groups.set(id, { ...(own.get(id) ?? { severity: 'unknown' }), ids: [id] });
     for (const ids of aliases.groups().values()) {
       const records = ids.filter((id) => own.has(id)).sort();
       const group = mergeGroups(
         ids,
-        records.map((id) => own.get(id) as AdvisoryGroup),
+        records.flatMap((id) => own.get(id) ?? []),
       );
       for (const id of ids) groups.set(id, group);
       writeGroup(this.#writer, { ...group, records });
@@ -170,7 +161,11 @@ class DeltaImporter {
 }
 
 /** The parts of the package from other records. */
-function keptParts(stored: Buffer, groups: ReadonlyMap<string, AdvisoryGroup>): [PackagePart, AdvisoryGroup][] {
+function keptParts(
+  stored: Buffer | undefined,
+  groups: ReadonlyMap<string, AdvisoryGroup>,
+): [PackagePart, AdvisoryGroup][] {
+  if (stored === undefined) return [];
   const kept = JSON.parse(stored.toString('utf8')) as PackedPackage;
   return kept.affected
     .filter(({ id }) => !groups.has(id))

@@ -6,7 +6,9 @@ import {
   packageKey,
   packRecord,
 } from './advisories.js';
-import { type OsvRecord, readRecord } from './osv-record.js';
+import type { OsvPackage } from './ecosystems.js';
+import type { OsvRecord } from './osv-record.js';
+import type { SnapshotWriter } from './snapshot.js';
 
 /** The longest name of a package. */
 const LONGEST_NAME = 1000;
@@ -20,15 +22,6 @@ export interface StoredGroup extends AdvisoryGroup {
 /** The part of one record about one package. */
 export type PackagePart = Omit<PackedAffected, 'group'>;
 
-/** Parses a record. `undefined` when the text is none. */
-export function parseRecord(text: string): OsvRecord | undefined {
-  try {
-    return readRecord(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
-}
-
 /** Yields the parts of `record` by the key of their package or hash. Parts with the same key follow each other. */
 export function* partsOf(record: OsvRecord): Generator<[key: string, part: PackagePart]> {
   const head = packRecord(record);
@@ -36,14 +29,14 @@ export function* partsOf(record: OsvRecord): Generator<[key: string, part: Packa
   for (const affected of record.affected) {
     for (const hash of affected.hashes) hashes.add(hash);
     const part = affected.name.length > LONGEST_NAME ? undefined : packAffected(head, affected);
-    if (part !== undefined) yield [packageKey(affected.ecosystem, affected.name), part];
+    if (part !== undefined) yield [packageKey(affected), part];
   }
   for (const hash of hashes) yield [`h:${hash}`, { ...head, ranges: [], versions: [] }];
 }
 
 /** The keys of every package that `record` names, also where it says nothing of it. */
 export function keysOf(record: OsvRecord): string[] {
-  const names = record.affected.map(({ ecosystem, name }) => packageKey(ecosystem, name));
+  const names = record.affected.map(packageKey);
   return [...new Set([...names, ...record.affected.flatMap(({ hashes }) => hashes.map((hash) => `h:${hash}`))])];
 }
 
@@ -64,7 +57,14 @@ export function packPackage(key: string, parts: readonly (readonly [PackagePart,
 }
 
 /** The package of a `p:` key; for a hash both parts are empty. */
-export function splitKey(key: string): { ecosystem: string; name: string } {
+export function splitKey(key: string): OsvPackage {
   const end = key.indexOf('\0');
   return end === -1 ? { ecosystem: '', name: '' } : { ecosystem: key.slice(2, end), name: key.slice(end + 1) };
+}
+
+/** Writes what stands under the ids of a group. */
+export function writeGroup(writer: SnapshotWriter, group: StoredGroup): void {
+  const [first, ...others] = group.ids as [string, ...string[]];
+  writer.set(`g:${first}`, Buffer.from(JSON.stringify(group)));
+  for (const id of others) writer.set(`g:${id}`, Buffer.from(JSON.stringify(first)));
 }

@@ -1,6 +1,5 @@
 import { builtProgram, WorkerPool } from '@entrepot/core/formats';
-import type { ImportResult, ImportTask } from './import-task.js';
-import { runImport } from './run-import.js';
+import { type ImportResult, type ImportTask, runImport } from './run-import.js';
 
 /**
  * Memory of the thread for what it makes of a dump, in MiB. Little of it for what is new: records live for a moment, and a

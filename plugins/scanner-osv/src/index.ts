@@ -1,10 +1,9 @@
 import { CLOCK, defineScannerPlugin, LOGGER, TRANSPORT } from '@entrepot/core';
 import { ApiScanner } from './api-scanner.js';
-import { Downloads } from './download.js';
+import { Downloads, isUrl } from './download.js';
 import { purlType, registryTypes } from './ecosystems.js';
-import { isUrl } from './enrichment.js';
-import { FolderSource } from './folder-source.js';
-import { ListKeeper } from './list-keeper.js';
+import { ExploitLists } from './exploit-lists.js';
+import { folderSource } from './folder-source.js';
 import { LocalScanner } from './local-scanner.js';
 import { MirrorSource } from './mirror-source.js';
 import { osvOptions } from './options.js';
@@ -17,12 +16,12 @@ export default defineScannerPlugin({
   create({ options, services: { logger, clock, transport } }) {
     const { from, api, ecosystems, directory, fullImportEvery, kev, epss } = options;
     const downloads = new Downloads(transport);
-    const lists = new ListKeeper({ kev, epss }, downloads);
+    const lists = new ExploitLists({ kev, epss }, downloads);
     if (api !== undefined) return new ApiScanner(new URL(api), downloads, clock, lists);
     const path = from as string;
     const source = isUrl(path)
       ? new MirrorSource(new URL(path), downloads, ecosystems)
-      : new FolderSource(path, ecosystems);
+      : folderSource(path, ecosystems);
     const expected = ecosystems?.flatMap((ecosystem) => purlType(ecosystem) ?? []) ?? registryTypes();
     return new LocalScanner({ directory, source, expected, lists, fullImportEvery, clock, logger });
   },

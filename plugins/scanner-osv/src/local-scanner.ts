@@ -7,6 +7,7 @@ import {
   type Finding,
   type Integrity,
   type Logger,
+  messageOf,
   type PackageCoordinates,
   type Scanner,
   type ScannerAnswer,
@@ -20,10 +21,8 @@ import { Database } from './database.js';
 import type { DumpSource, SourceState } from './dump-source.js';
 import { coordinatesOf } from './ecosystems.js';
 import { importAside } from './import-thread.js';
-import type { ChangedPackage, ImportTask } from './import-task.js';
-import type { ListKeeper } from './list-keeper.js';
+import type { ExploitLists } from './exploit-lists.js';
 import { type Manifest, readManifest, writeManifest } from './manifest.js';
-import { readRecord } from './osv-record.js';
 import { advisoryCoordinates, reportOf, throwIfAborted, unsupported } from './scan-report.js';
 import { MOST_LOGS } from './snapshot.js';
 
@@ -35,7 +34,7 @@ export interface LocalScannerParts {
   readonly source: DumpSource;
   /** The package URL types that the database will cover, as far as known before the first import. */
   readonly expected: readonly string[];
-  readonly lists: ListKeeper;
+  readonly lists: ExploitLists;
   /** Milliseconds. */
   readonly fullImportEvery: number;
   readonly clock: Clock;
@@ -90,7 +89,7 @@ export class LocalScanner implements Scanner {
 
   lookup(coordinates: PackageCoordinates, integrity: readonly Integrity[] = []): readonly Finding[] | undefined {
     const verdict = this.#lookup(coordinates, integrity);
-    return verdict === undefined || (verdict.undecided && verdict.findings.length === 0) ? undefined : verdict.findings;
+    return verdict === undefined || isUnknown(verdict) ? undefined : verdict.findings;
   }
 
   async answer(question: ScannerQuestion): Promise<ScannerAnswer | undefined> {
@@ -116,7 +115,7 @@ export class LocalScanner implements Scanner {
     const coordinates = advisoryCoordinates(subject);
     const verdict = this.#lookup(coordinates, subject.integrity ?? []);
     if (verdict === undefined) throw unsupported(coordinates, 'the database is not about its ecosystem');
-    if (verdict.undecided && verdict.findings.length === 0) {
+    if (isUnknown(verdict)) {
       throw unsupported(coordinates, 'there are advisories on it, and its version cannot be compared with theirs');
     }
     return reportOf(verdict.findings, verdict.undecided, this.revision(), this.#parts.clock.now());
@@ -150,22 +149,19 @@ export class LocalScanner implements Scanner {
     const now = clock.now();
     const isFullDue =
       manifest === undefined || now - manifest.fullAt >= fullImportEvery || manifest.files.logs.length > MOST_DELTAS;
-    const modified = (id: string): string | undefined => this.#modified(id);
+    const modified = (id: string): string | undefined => this.#database?.record(id)?.modified;
     const changes = await source.changes({ origin: manifest?.origin, isFullDue, modified }, staging, signal);
     if (changes.kind === 'none') {
       if (manifest !== undefined) this.#renew(manifest, changes);
       return isForeign ? undefined : [];
     }
-    const task: ImportTask = { ...changes, directory, now };
     const start = clock.monotonic();
-    const { records, refused, changed } = await importAside(task, signal);
+    const { records, refused, changed } = await importAside({ ...changes, directory, now }, signal);
     this.#open();
     const milliseconds = Math.round(clock.monotonic() - start);
-    logger.info(
-      { import: task.kind, records, refused, changed: changed?.length, milliseconds },
-      'OSV database updated',
-    );
-    return isForeign || changed === undefined ? undefined : changed.flatMap(coordinates);
+    const facts = { import: changes.kind, records, refused, changed: changed?.length, milliseconds };
+    logger.info(facts, 'OSV database updated');
+    return isForeign || changed === undefined ? undefined : changed.flatMap((each) => coordinatesOf(each) ?? []);
   }
 
   /** The same records, of a source that has moved on. */
@@ -173,11 +169,6 @@ export class LocalScanner implements Scanner {
     if (manifest.date === date && JSON.stringify(manifest.origin) === JSON.stringify(origin)) return;
     writeManifest(this.#parts.directory, { ...manifest, origin, date });
     this.#open();
-  }
-
-  #modified(id: string): string | undefined {
-    const text = this.#database?.record(id);
-    return text === undefined ? undefined : readRecord(JSON.parse(text))?.modified;
   }
 
   /** Takes what the manifest names in use, if it is another one. What is in use stays when that cannot be read. */
@@ -188,7 +179,7 @@ export class LocalScanner implements Scanner {
     const inUse = this.#database?.manifest;
     if (manifest.files.index === inUse?.files.index && manifest.date === inUse.date) return;
     try {
-      const next = Database.open(directory, manifest);
+      const next = new Database(directory, manifest);
       this.#database?.close();
       this.#database = next;
     } catch (error) {
@@ -202,9 +193,9 @@ export class LocalScanner implements Scanner {
   }
 }
 
-function coordinates({ ecosystem, name }: ChangedPackage): PackageCoordinates[] {
-  const found = coordinatesOf(ecosystem, name);
-  return found === undefined ? [] : [found];
+/** Whether all that there is cannot be compared with the version. */
+function isUnknown({ undecided, findings }: PackageVerdict): boolean {
+  return undecided && findings.length === 0;
 }
 
 /** @throws EntrepotError `configuration` */
@@ -215,8 +206,4 @@ function makeFolder(path: string): void {
     const message = `${path}: expected a folder that can be written, found none: ${messageOf(error)}`;
     throw new EntrepotError('configuration', message, { cause: error });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
-import { type Downloads, linesOf } from './download.js';
-import type { DumpSource, KnownState, SourceChanges } from './dump-source.js';
+import { forEachLimited } from '@entrepot/core/formats';
+import { type Downloads, linesOf, urlBelow } from './download.js';
+import type { DumpFile, DumpSource, KnownState, Origin, SourceChanges } from './dump-source.js';
 import { purlType } from './ecosystems.js';
-import type { DumpFile, Origin } from './import-task.js';
+import { RECORD_ID } from './osv-record.js';
 
 /** Lists of changes are not strictly in order: so far back they are read again, in milliseconds. */
 const OVERLAP = 5 * 60_000;
@@ -13,7 +14,6 @@ const MOST_RECORDS = 2000;
 const FETCHES = 8;
 const LARGEST_DUMP = 16 * 1024 ** 3;
 const LARGEST_RECORD = 64 * 1024 ** 2;
-const RECORD_ID = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}$/;
 
 /**
  * The public dumps, or a mirror of them: `<ECOSYSTEM>/all.zip` with everything, `<ECOSYSTEM>/modified_id.csv` with what changed
@@ -52,7 +52,7 @@ export class MirrorSource implements DumpSource {
   /** Names of the list that mean something here, without releases. */
   async #ecosystems(signal: AbortSignal): Promise<string[]> {
     const names = new Set<string>();
-    const body = await this.#downloads.open(this.#url('ecosystems.txt'), signal);
+    const body = await this.#downloads.open(urlBelow(this.#base, 'ecosystems.txt'), signal);
     for await (const line of linesOf(body)) {
       const name = line.trim();
       if (!name.includes(':') && purlType(name) !== undefined) names.add(name);
@@ -68,7 +68,7 @@ export class MirrorSource implements DumpSource {
       // Read before the dump: what changes between the two is read again.
       origin[ecosystem] = await this.#newest(ecosystem, signal);
       const path = join(staging, `${number}.zip`);
-      await this.#downloads.save(this.#url(ecosystem, 'all.zip'), path, signal, LARGEST_DUMP);
+      await this.#downloads.save(urlBelow(this.#base, ecosystem, 'all.zip'), path, signal, LARGEST_DUMP);
       dumps.push({ ecosystem, path });
     }
     return { kind: 'full', dumps, origin, date: dateOf(origin) };
@@ -98,7 +98,7 @@ export class MirrorSource implements DumpSource {
   }
 
   async *#lines(ecosystem: string, signal: AbortSignal): AsyncGenerator<[time: string, id: string]> {
-    const body = await this.#downloads.open(this.#url(ecosystem, 'modified_id.csv'), signal);
+    const body = await this.#downloads.open(urlBelow(this.#base, ecosystem, 'modified_id.csv'), signal);
     try {
       for await (const line of linesOf(body)) {
         const [time = '', id = ''] = line.trim().split(',');
@@ -118,27 +118,18 @@ export class MirrorSource implements DumpSource {
   ): Promise<{ changed: string[]; removed: string[] }> {
     const changed: string[] = [];
     const removed: string[] = [];
-    const waiting = [...records].entries();
-    const fetchNext = async (): Promise<void> => {
-      for (const [number, [id, ecosystem]] of waiting) {
-        const path = join(staging, `${number}.json`);
-        try {
-          await this.#downloads.save(this.#url(ecosystem, `${id}.json`), path, signal, LARGEST_RECORD);
-          changed.push(path);
-        } catch (error) {
-          if (!(error instanceof EntrepotError) || error.code !== 'UPSTREAM_STATUS_404') throw error;
-          removed.push(id);
-        }
+    let number = 0;
+    await forEachLimited([...records], FETCHES, async ([id, ecosystem]) => {
+      const path = join(staging, `${(number += 1)}.json`);
+      try {
+        await this.#downloads.save(urlBelow(this.#base, ecosystem, `${id}.json`), path, signal, LARGEST_RECORD);
+        changed.push(path);
+      } catch (error) {
+        if (!(error instanceof EntrepotError) || error.code !== 'UPSTREAM_STATUS_404') throw error;
+        removed.push(id);
       }
-    };
-    await Promise.all(Array.from({ length: FETCHES }, fetchNext));
+    });
     return { changed: changed.sort(), removed: removed.sort() };
-  }
-
-  #url(...path: readonly string[]): URL {
-    const url = new URL(this.#base);
-    url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.map(encodeURIComponent).join('/')}`;
-    return url;
   }
 }
 

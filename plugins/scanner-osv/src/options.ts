@@ -2,11 +2,9 @@ import { existsSync } from 'node:fs';
 import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { purlType } from './ecosystems.js';
-import { isUrl } from './enrichment.js';
+import { isUrl } from './download.js';
 
-const httpUrl = z.string().refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), {
-  message: 'expected an http or https URL',
-});
+const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
 
 const interval = durationOption({ endless: true });
 const duration = z.union([z.string(), z.number()], { error: interval.expected }).transform(interval.read);
@@ -36,26 +34,17 @@ export const osvOptions = z
     /** The daily list of EPSS (CSV, compressed where the name ends in `.gz`): a URL or a file. */
     epss: z.string().min(1).optional(),
   })
-  .superRefine(({ from, api, ecosystems, directory }, context) => {
-    if ((from === undefined) === (api === undefined)) {
-      context.addIssue({ code: 'custom', message: 'expected one of "from" (dumps) and "api"' });
-    }
-    // With a database that is kept the scanner goes on, and asks for a newer one later.
-    if (from !== undefined && !isUrl(from) && !existsSync(from) && !existsSync(directory)) {
-      context.addIssue({
-        code: 'custom',
-        path: ['from'],
-        message:
-          'expected a folder with OSV dumps or the URL of a mirror; there is no such folder, and no database yet',
-      });
-    }
-    if (api !== undefined && ecosystems !== undefined) {
-      context.addIssue({
-        code: 'custom',
-        path: ['ecosystems'],
-        message: 'expected none beside "api": only dumps are chosen by ecosystem',
-      });
-    }
+  .refine(({ from, api }) => (from === undefined) !== (api === undefined), {
+    error: 'expected one of "from" (dumps) and "api"',
+  })
+  // With a database that is kept the scanner goes on, and asks for a newer one later.
+  .refine(({ from, directory }) => from === undefined || isUrl(from) || existsSync(from) || existsSync(directory), {
+    path: ['from'],
+    error: 'expected a folder with OSV dumps or the URL of a mirror; there is no such folder, and no database yet',
+  })
+  .refine(({ api, ecosystems }) => api === undefined || ecosystems === undefined, {
+    path: ['ecosystems'],
+    error: 'expected none beside "api": only dumps are chosen by ecosystem',
   });
 
 /** The parsed options. */

@@ -1,3 +1,6 @@
+import { parseSri } from '@entrepot/core';
+import { fieldsOf, type Fields, isFields, listOf, textOf, textsOf } from '@entrepot/core/formats';
+
 /** One event of a range: the first of the four that is there. */
 export interface OsvEvent {
   readonly kind: 'introduced' | 'fixed' | 'last_affected' | 'limit';
@@ -48,119 +51,97 @@ export interface OsvRecord {
   readonly url?: string | undefined;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
-const ID = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}$/;
+/** The form of an id. */
+export const RECORD_ID = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,199}$/;
 const EVENTS = ['introduced', 'fixed', 'last_affected', 'limit'] as const;
 /** CWE-506: Embedded Malicious Code. */
 const MALICIOUS_CODE = 'CWE-506';
 
+/** Parses a record. `undefined` when the text is none. */
+export function parseRecord(text: string): OsvRecord | undefined {
+  try {
+    return readRecord(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads a record. Whatever in it is malformed is left out. @returns `undefined`: it is no record */
 export function readRecord(value: unknown): OsvRecord | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isFields(value)) return undefined;
   const id = value['id'];
-  if (typeof id !== 'string' || !ID.test(id)) return undefined;
-  const specific = object(value['database_specific']);
-  const cwes = strings(specific['cwe_ids']);
-  const aliases = strings(value['aliases']).filter((alias) => alias !== id && ID.test(alias));
-  const affected = objects(value['affected']).flatMap(readAffected);
+  if (typeof id !== 'string' || !RECORD_ID.test(id)) return undefined;
+  const specific = fieldsOf(value['database_specific']);
+  const cwes = textsOf(specific['cwe_ids']);
+  const aliases = textsOf(value['aliases']).filter((alias) => alias !== id && RECORD_ID.test(alias));
+  const affected = listOf(value['affected']).flatMap(readAffected);
   return {
     id,
-    modified: text(value['modified']) ?? '',
-    published: text(value['published']),
-    withdrawn: text(value['withdrawn']) !== undefined,
+    modified: textOf(value['modified']) ?? '',
+    published: textOf(value['published']),
+    withdrawn: textOf(value['withdrawn']) !== undefined,
     aliases,
-    summary: text(value['summary']),
-    severity: objects(value['severity']).flatMap(readSeverity),
-    severityWord: text(specific['severity']),
+    summary: textOf(value['summary']),
+    severity: listOf(value['severity']).flatMap(readSeverity),
+    severityWord: textOf(specific['severity']),
     cwes,
     malicious:
-      [id, ...aliases].some(isMaliciousId) ||
+      // Records of the malicious packages database.
+      [id, ...aliases].some((name) => name.startsWith('MAL-')) ||
       cwes.includes(MALICIOUS_CODE) ||
       affected.some(({ malicious }) => malicious),
     affected,
-    url: referenceOf(objects(value['references'])),
+    url: referenceOf(listOf(value['references'])),
   };
 }
 
-/** Records of the malicious packages database. */
-function isMaliciousId(id: string): boolean {
-  return id.startsWith('MAL-');
-}
-
-function readAffected(affected: JsonObject): OsvAffected[] {
-  const pack = object(affected['package']);
-  const ecosystem = text(pack['ecosystem']);
-  const name = text(pack['name']);
-  if (ecosystem === undefined || name === undefined) return [];
-  const specific = object(affected['database_specific']);
+function readAffected(affected: Fields): OsvAffected[] {
+  const { ecosystem, name } = fieldsOf(affected['package']);
+  if (textOf(ecosystem) === undefined || textOf(name) === undefined) return [];
+  const specific = fieldsOf(affected['database_specific']);
   return [
     {
-      ecosystem,
-      name,
-      ranges: objects(affected['ranges']).flatMap(readRange),
-      versions: strings(affected['versions']),
-      severity: objects(affected['severity']).flatMap(readSeverity),
-      malicious: objects(specific['cwes']).some((cwe) => cwe['cweId'] === MALICIOUS_CODE),
-      hashes: hashesOf(object(specific['indicators'])),
+      ecosystem: ecosystem as string,
+      name: name as string,
+      ranges: listOf(affected['ranges']).flatMap(readRange),
+      versions: textsOf(affected['versions']),
+      severity: listOf(affected['severity']).flatMap(readSeverity),
+      malicious: listOf(specific['cwes']).some((cwe) => cwe['cweId'] === MALICIOUS_CODE),
+      hashes: hashesOf(fieldsOf(specific['indicators'])),
     },
   ];
 }
 
-function readRange(range: JsonObject): OsvRange[] {
+function readRange(range: Fields): OsvRange[] {
   const type = range['type'];
   if (type !== 'SEMVER' && type !== 'ECOSYSTEM') return [];
-  return [{ type, events: objects(range['events']).flatMap(readEvent) }];
+  return [{ type, events: listOf(range['events']).flatMap(readEvent) }];
 }
 
 /** An event has one of the four; should it have several, each counts. */
-function readEvent(event: JsonObject): OsvEvent[] {
+function readEvent(event: Fields): OsvEvent[] {
   return EVENTS.flatMap((kind) => {
-    const version = text(event[kind]);
+    const version = textOf(event[kind]);
     return version === undefined ? [] : [{ kind, version }];
   });
 }
 
-function readSeverity(severity: JsonObject): OsvSeverity[] {
-  const type = text(severity['type']);
-  const score = text(severity['score']);
+function readSeverity(severity: Fields): OsvSeverity[] {
+  const type = textOf(severity['type']);
+  const score = textOf(severity['score']);
   return type === undefined || score === undefined ? [] : [{ type, score }];
 }
 
-function hashesOf(indicators: JsonObject): string[] {
-  return objects(indicators['package_integrity']).flatMap((integrity) => {
-    const sri = text(object(integrity['hashes'])['sha512_sri']);
-    const match = sri === undefined ? null : /^sha512-([A-Za-z0-9+/]{86}==)$/.exec(sri.trim());
-    return match === null ? [] : [Buffer.from(match[1] as string, 'base64').toString('hex')];
+function hashesOf(indicators: Fields): string[] {
+  return listOf(indicators['package_integrity']).flatMap(({ hashes }) => {
+    const promised = parseSri(textOf(fieldsOf(hashes)['sha512_sri']) ?? '');
+    return promised.filter(({ algorithm }) => algorithm === 'sha512').map(({ hex }) => hex);
   });
 }
 
-function referenceOf(references: readonly JsonObject[]): string | undefined {
-  for (const type of ['ADVISORY', 'WEB']) {
-    for (const reference of references) {
-      const url = text(reference['url']);
-      if (reference['type'] === type && url !== undefined && /^https?:\/\//.test(url)) return url;
-    }
-  }
-  return undefined;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function object(value: unknown): JsonObject {
-  return isObject(value) ? value : {};
-}
-
-function objects(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((element): element is string => typeof element === 'string') : [];
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+function referenceOf(references: readonly Fields[]): string | undefined {
+  const urls = ['ADVISORY', 'WEB'].flatMap((type) =>
+    references.filter((reference) => reference['type'] === type).map(({ url }) => textOf(url)),
+  );
+  return urls.find((url) => url !== undefined && /^https?:\/\//.test(url));
 }

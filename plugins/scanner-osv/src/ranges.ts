@@ -12,6 +12,8 @@ export interface Interval {
   /** As the record has them. */
   readonly fromText: string | undefined;
   readonly toText: string | undefined;
+  /** The verdict on its versions. */
+  readonly verdict: Verdict;
 }
 
 /** A range, compiled for many lookups. */
@@ -21,8 +23,6 @@ export interface CompiledRange {
   readonly intervals: readonly Interval[];
   /** Only versions before one of these; empty: all. */
   readonly limits: readonly unknown[];
-  /** The verdict on the versions of each interval. */
-  readonly verdicts: readonly Verdict[];
   /** Whether part of it was unreadable. Then versions outside of the intervals may be affected as well. */
   readonly broken: boolean;
 }
@@ -37,8 +37,9 @@ const MOST_FIXES = 10;
 
 interface Step {
   readonly kind: 'introduced' | 'fixed' | 'last_affected';
+  /** Absent for the beginning, as is the version. */
   readonly key: unknown;
-  readonly version: string;
+  readonly version: string | undefined;
 }
 
 /**
@@ -48,42 +49,42 @@ interface Step {
 export function compileRange(ecosystem: string, { type, events }: OsvRange): CompiledRange {
   const order = versionOrder(ecosystem) ?? (type === 'SEMVER' ? semverOrder : undefined);
   const always = events.every(isFromBeginning) && events.some(({ kind }) => kind === 'introduced');
-  if (always)
-    return {
-      order,
-      intervals: [{ ...NO_END, from: undefined, fromText: undefined }],
-      verdicts: [AFFECTED],
-      limits: [],
-      broken: false,
-    };
-  if (order === undefined) return { order, intervals: [], verdicts: [], limits: [], broken: events.length > 0 };
+  if (always) return { order, intervals: [ALL_VERSIONS], limits: [], broken: false };
+  if (order === undefined) return { order, intervals: [], limits: [], broken: events.length > 0 };
   let broken = false;
   const steps: Step[] = [];
   const limits: unknown[] = [];
-  let isLimited = false;
   let isUnlimited = false;
   for (const { kind, version } of events) {
     const isZero = kind === 'introduced' && version === '0';
     const key = isZero ? undefined : order.parse(version);
     if (kind === 'limit') {
-      isLimited = true;
       if (key === undefined) isUnlimited = true;
       else limits.push(key);
-    } else if (isZero || key !== undefined) steps.push({ kind, key, version });
+    } else if (isZero || key !== undefined) steps.push({ kind, key, version: isZero ? undefined : version });
     // An end that cannot be read is none; a beginning could be anywhere.
     else if (kind === 'introduced') broken = true;
   }
   const intervals = intervalsOf(steps, order);
   return {
     order,
-    intervals,
-    verdicts: intervals.map((_, index) => ({ affected: true, fixedIn: fixesFrom(intervals, index) })),
-    limits: isLimited && !isUnlimited ? limits : [],
+    intervals: intervals.map((interval, index) => ({
+      ...interval,
+      verdict: { affected: true, fixedIn: fixesFrom(intervals, index) },
+    })),
+    limits: isUnlimited ? [] : limits,
     broken,
   };
 }
 
-const NO_END = { to: undefined, includesEnd: false, toText: undefined } as const;
+const ALL_VERSIONS: Interval = {
+  from: undefined,
+  to: undefined,
+  includesEnd: false,
+  fromText: undefined,
+  toText: undefined,
+  verdict: AFFECTED,
+};
 
 /** Later branches have fixes of their own; those of earlier ones are older than the version. */
 function fixesFrom(intervals: readonly Interval[], index: number): string[] {
@@ -104,11 +105,12 @@ function intervalsOf(steps: Step[], order: VersionOrder): Interval[] {
   };
   steps.sort(compare);
   const intervals: Interval[] = [];
+  const from = ({ key, version }: Step): Interval => ({ ...ALL_VERSIONS, from: key, fromText: version });
   let open: Step | undefined;
   const close = (end: Step | undefined): void => {
     if (open === undefined || end === undefined) return;
     const includesEnd = end.kind === 'last_affected';
-    intervals.push({ ...beginning(open), to: end.key, includesEnd, toText: end.version });
+    intervals.push({ ...from(open), to: end.key, includesEnd, toText: end.version });
     open = undefined;
   };
   for (let start = 0; start < steps.length;) {
@@ -126,12 +128,8 @@ function intervalsOf(steps: Step[], order: VersionOrder): Interval[] {
       close(at.get('last_affected') ?? at.get('fixed'));
     }
   }
-  if (open !== undefined) intervals.push({ ...NO_END, ...beginning(open) });
+  if (open !== undefined) intervals.push(from(open));
   return intervals;
-}
-
-function beginning({ key, version }: Step): Pick<Interval, 'from' | 'fromText'> {
-  return { from: key, fromText: key === undefined ? undefined : version };
 }
 
 /** A version that is parsed once for all ranges of its package. */
@@ -154,22 +152,15 @@ export class Candidate {
 }
 
 /** Whether a version is in `range`, and what fixes it. */
-export function evaluateRange(
-  { order, intervals, verdicts, limits, broken }: CompiledRange,
-  candidate: Candidate,
-): Verdict {
-  const only = intervals[0];
-  if (only !== undefined && only.from === undefined && only.to === undefined && limits.length === 0) {
-    return AFFECTED;
-  }
+export function evaluateRange({ order, intervals, limits, broken }: CompiledRange, candidate: Candidate): Verdict {
+  const [only] = intervals;
+  if (only !== undefined && only.from === undefined && only.to === undefined && limits.length === 0) return AFFECTED;
   const key = order === undefined ? undefined : candidate.key(order);
   if (order === undefined || key === undefined) return intervals.length > 0 || broken ? undefined : NOT_AFFECTED;
-  const hit = intervals.findIndex((interval) => contains(interval, key, order));
-  if (hit === -1) return broken ? undefined : NOT_AFFECTED;
-  if (limits.length > 0 && !limits.some((limit) => order.compare(key, limit) < 0)) {
-    return broken ? undefined : NOT_AFFECTED;
-  }
-  return verdicts[hit];
+  const hit = intervals.find((interval) => contains(interval, key, order));
+  const isBeyond = limits.length > 0 && !limits.some((limit) => order.compare(key, limit) < 0);
+  if (hit === undefined || isBeyond) return broken ? undefined : NOT_AFFECTED;
+  return hit.verdict;
 }
 
 function contains({ from, to, includesEnd }: Interval, key: unknown, order: VersionOrder): boolean {

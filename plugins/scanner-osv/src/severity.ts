@@ -1,5 +1,6 @@
 import calculator from 'ae-cvss-calculator';
 import type { Severity } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import type { OsvSeverity } from './osv-record.js';
 
 /** A severity: a level, and the CVSS base score where there is one. */
@@ -56,19 +57,17 @@ function levelOf(score: number): Severity {
   return score < 9 ? 'high' : 'critical';
 }
 
+/** Few vectors are common to most records, and arithmetic is slow. */
+const scores = new Lru<readonly number[]>(10_000);
+
 /** The overall score of a vector; none for garbage. */
-function scoreOf(vector: string): number[] {
+function scoreOf(vector: string): readonly number[] {
   const kept = scores.get(vector);
   if (kept !== undefined) return kept;
-  if (scores.size >= MOST_SCORES) scores.clear();
   const score = computeScore(vector);
   scores.set(vector, score);
   return score;
 }
-
-/** Few vectors are common to most records, and arithmetic is slow. */
-const scores = new Map<string, number[]>();
-const MOST_SCORES = 10_000;
 
 function computeScore(vector: string): number[] {
   try {

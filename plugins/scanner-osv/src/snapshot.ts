@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { AppendFile, writeAll } from './append-file.js';
+import { AppendFile, writeDurably } from './append-file.js';
 
 /*
  * A snapshot is an immutable table from text keys to bytes. The values stand in log files, the places of all values in one index
@@ -90,26 +90,19 @@ class Table {
 export class Snapshot {
   readonly files: SnapshotFiles;
   readonly #table: Table;
-  readonly #logs: number[];
+  readonly #logs: number[] = [];
   #buffer = Buffer.allocUnsafe(64 * 1024);
 
-  private constructor(files: SnapshotFiles, table: Table, logs: number[]) {
-    this.files = files;
-    this.#table = table;
-    this.#logs = logs;
-  }
-
   /** @throws Error when a file is missing or no index */
-  static open(directory: string, files: SnapshotFiles): Snapshot {
-    const table = readTable(join(directory, files.index));
-    const logs: number[] = [];
+  constructor(directory: string, files: SnapshotFiles) {
+    this.files = files;
+    this.#table = readTable(join(directory, files.index));
     try {
-      for (const log of files.logs) logs.push(openSync(join(directory, log), 'r'));
+      for (const log of files.logs) this.#logs.push(openSync(join(directory, log), 'r'));
     } catch (error) {
-      for (const log of logs) closeSync(log);
+      this.close();
       throw error;
     }
-    return new Snapshot(files, table, logs);
   }
 
   /** The value of `key`, valid until the next call; `undefined` when there is none. */
@@ -117,17 +110,14 @@ export class Snapshot {
     return this.#find(key)?.value;
   }
 
-  /** Every key that begins with `prefix` and its value, which is valid until the next call. In the order of the files. */
-  *entries(prefix: string): Generator<[key: string, value: Buffer]> {
+  /** Every key and its value, which is valid until the next call. In the order of the files. */
+  *entries(): Generator<[key: string, value: Buffer]> {
     const { places, lengths } = this.#table;
     const slots = new Uint32Array(this.#table.used);
     let count = 0;
     for (const [slot, length] of lengths.entries()) if (length !== 0 && length !== DELETED) slots[count++] = slot;
     const sorted = slots.subarray(0, count).sort((one, other) => (places[one] as number) - (places[other] as number));
-    for (const slot of sorted) {
-      const [key, value] = this.#valueAt(slot);
-      if (key.startsWith(prefix)) yield [key, value];
-    }
+    for (const slot of sorted) yield this.#valueAt(slot);
   }
 
   /** The table for a writer of the next snapshot. */
@@ -179,7 +169,6 @@ export class Snapshot {
 /** Writes a snapshot: everything anew, or what differs from another one. */
 export class SnapshotWriter {
   readonly #directory: string;
-  readonly #name: string;
   readonly #files: SnapshotFiles;
   readonly #base: Snapshot | undefined;
   readonly #log: AppendFile;
@@ -193,7 +182,6 @@ export class SnapshotWriter {
   constructor(directory: string, name: string, base?: Snapshot) {
     const log = `log-${name}`;
     this.#directory = directory;
-    this.#name = name;
     this.#base = base;
     this.#files = { index: `index-${name}`, logs: [...(base?.files.logs ?? []), log] };
     this.#place = (this.#files.logs.length - 1) * LOG_SIZE;
@@ -237,7 +225,9 @@ export class SnapshotWriter {
   /** Ends the work and leaves nothing. */
   abandon(): void {
     this.#log.close();
-    for (const name of [this.#files.index, `log-${this.#name}`]) rmSync(join(this.#directory, name), { force: true });
+    for (const name of [this.#files.index, this.#files.logs.at(-1) as string]) {
+      rmSync(join(this.#directory, name), { force: true });
+    }
   }
 }
 
@@ -260,13 +250,9 @@ function writeTable(path: string, table: Table): void {
   const head = Buffer.alloc(HEAD);
   head.writeDoubleLE(table.capacity, 0);
   head.writeDoubleLE(table.used, 8);
-  const file = openSync(path, 'w');
-  try {
-    for (const part of [head, table.hashes, table.lengths, table.places]) {
-      writeAll(file, Buffer.from(part.buffer, part.byteOffset, part.byteLength));
-    }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  const columns = [head, table.hashes, table.lengths, table.places];
+  writeDurably(
+    path,
+    columns.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  );
 }

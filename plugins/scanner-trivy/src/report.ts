@@ -1,5 +1,5 @@
 import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
-import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/tool';
+import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/formats';
 import { isKnownFamily } from './systems.js';
 
 const SEVERITIES: readonly string[] = ['critical', 'high', 'medium', 'low'] satisfies Severity[];
