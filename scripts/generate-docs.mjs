@@ -1,6 +1,6 @@
-// Writes the files that are made from the configuration's schema: host/entrepot.schema.json and docs/configuration.md.
+// Writes what is made from the configuration's schema: host/entrepot.schema.json, and the tables of docs/configuration.md.
 // Runs on what is built: `npm run build && node scripts/generate-docs.mjs`.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { generatedFiles } from '../host/dist/config/generated-files.js';
 import { BUNDLED_PLUGINS } from '../host/dist/config/bundled.js';
 
@@ -11,7 +11,8 @@ for (const name of BUNDLED_PLUGINS) {
   else plugins.push(plugin);
 }
 
-for (const [path, content] of Object.entries(generatedFiles(plugins))) {
+const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
+for (const [path, content] of Object.entries(generatedFiles(plugins, page))) {
   writeFileSync(new URL(`../${path}`, import.meta.url), content);
   console.log(`wrote ${path}`);
 }

@@ -1,13 +1,21 @@
-import { withoutTrailingSlashes } from '@entrepot/core';
+import { withoutTrailingSlashes, type ClientSetup, type Logger } from '@entrepot/core';
 import { createSharedMount } from '@entrepot/core/engine';
 import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
+import { printListenAddress } from './config/index.js';
 import { ACCESS, ENGINE } from './container/tokens.js';
 import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
 import type { MountedRepository } from './http/serve-repository.js';
+import type { ShownRepository } from './http/home-page.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
-import type { RepositoryPlan } from './repositories/repository-plan.js';
+import { factsOf, type RepositoryPlan } from './repositories/repository-plan.js';
+
+/** A repository as a host serves it. Holds no secret. */
+export interface HostRepository extends ShownRepository {
+  /** `host:port` of its own listener. Absent: it is on the server's. */
+  readonly listen: string | undefined;
+}
 
 /** A repository whose protocol exists. */
 export interface Served {
@@ -38,7 +46,10 @@ export function mountRepositories(
     const exclusive = isExclusive(first.plan);
     const engine = createSharedMount({
       mount,
-      members: sharing.map(({ plan, scope }) => ({ engine: scope.get(ENGINE), facts: factsOf(plan) })),
+      members: sharing.map(({ plan, scope }) => ({
+        engine: scope.get(ENGINE),
+        facts: { ...factsOf(plan), type: plan.loaded.plugin.id, options: plan.options },
+      })),
       exclusive,
     });
     if (exclusive) return [{ ...mountAt(first, mount, mount), engine }];
@@ -111,12 +122,31 @@ function publicUrl(
   return url + (path === '/' ? '' : path);
 }
 
-function factsOf({ name, kind, upstreams, loaded, options }: RepositoryPlan) {
+/** The repository of a plan as a host lists it. */
+export function describe({ name, kind, mount, listen, upstreams, loaded }: RepositoryPlan): HostRepository {
   return {
     name,
-    kind,
-    upstreams: upstreams.map(({ url, scope }) => ({ url, scope })),
     type: loaded.plugin.id,
-    options,
+    kind,
+    mount,
+    listen: listen === undefined ? undefined : printListenAddress(listen),
+    upstreams: upstreams.map(({ url, scope, source }) => ({ url, scope, source })),
   };
+}
+
+/** The setup of the clients of a repository. A plugin that cannot say it must not take the page with it. */
+export function clientSetup({ plan, scope }: Served, baseUrl: string, logger: Logger): readonly ClientSetup[] {
+  const { name, loaded } = plan;
+  const guarded = !isOpen(scope);
+  try {
+    return loaded.plugin.clientSetup?.({ baseUrl, repository: factsOf(plan), guarded }) ?? [];
+  } catch (error) {
+    logger.error({ err: error, plugin: loaded.package, hook: 'clientSetup', repository: name }, 'plugin failed');
+    return [];
+  }
+}
+
+/** Whether everybody may read a repository. */
+export function isOpen(scope: Scope): boolean {
+  return scope.get(ACCESS).isOpen({ right: 'read' });
 }

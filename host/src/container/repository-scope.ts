@@ -7,7 +7,7 @@ import { withFields } from '../log/logger.js';
 import type { Governance } from '../policy/governance.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
-import type { RepositoryPlan } from '../repositories/repository-plan.js';
+import { factsOf, type RepositoryPlan } from '../repositories/repository-plan.js';
 import type { Scope } from './scope.js';
 import {
   ACCESS,
@@ -93,15 +93,9 @@ function answererOf({ scanners }: Governance): EngineServices['answer'] {
 }
 
 async function openProtocol(plan: RepositoryPlan, scope: Scope) {
-  const { name, kind, upstreams, options, loaded } = plan;
-  const repository = { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
-  const result = await createProtocol({
-    plugin: loaded.plugin,
-    scope,
-    options,
-    repository,
-    logger: scope.get(LOGGER),
-  });
+  const { name, options, loaded } = plan;
+  const repository = factsOf(plan);
+  const result = await createProtocol({ plugin: loaded.plugin, scope, options, repository, logger: scope.get(LOGGER) });
   if (result.made !== undefined) return result.made;
   if (result.refusal !== undefined) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
   throw new ConfigurationError(

@@ -3,14 +3,23 @@ import type Router from '@koa/router';
 import { escapeHtml as escape, printableUrl, setupText, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
 
-/** A repository as the start page shows it. */
-export interface HomeRepository {
+/** A repository as people are shown it. */
+export interface ShownRepository {
   readonly name: string;
   readonly type: string;
   readonly kind: 'proxy' | 'hosted';
   /** Begins with `/`. */
   readonly mount: string;
-  readonly upstreams: readonly { readonly url: string; readonly scope?: string | undefined; readonly source: string }[];
+  readonly upstreams: readonly {
+    readonly url: string;
+    readonly scope?: string | undefined;
+    /** Its source, for people. */
+    readonly source: string;
+  }[];
+}
+
+/** A repository as the start page shows it. */
+export interface HomeRepository extends ShownRepository {
   /** The URL under which the reader of the page reaches it. */
   readonly baseUrl: BaseUrl;
   clientSetup(baseUrl: string): readonly ClientSetup[];

@@ -4,6 +4,7 @@ import {
   optionsOfOtherKind,
   type DiscoveredUpstream,
   type FreshnessRule,
+  type RepositoryFacts,
 } from '@entrepot/core';
 import { type EnginePlugin, nearest } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
@@ -67,6 +68,11 @@ export interface RepositoryPlans {
   readonly problems: readonly ConfigurationProblem[];
   /** Upstreams in the settings of this machine's clients, without those that point at this server. */
   readonly found: FoundUpstreams;
+}
+
+/** The facts of a repository that its plugin is told. */
+export function factsOf({ name, kind, upstreams }: RepositoryPlan): RepositoryFacts {
+  return { name, kind, upstreams: upstreams.map(({ url, scope }) => ({ url, scope })) };
 }
 
 type ServerConfig = LoadedConfig['config']['server'];

@@ -1,0 +1,152 @@
+import type { Logger } from '@entrepot/core';
+import type { RepositoryEngine } from '@entrepot/core/engine';
+import { ConfigurationError, type Config, type ConfigurationProblem, type LoadedConfig } from './config/index.js';
+import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
+import { createAdministrationScope } from './container/administration-scope.js';
+import { createRootScope } from './container/bindings.js';
+import { createRepositoryScope } from './container/repository-scope.js';
+import type { Scope } from './container/scope.js';
+import { ENGINE, ROOT_LOGGER } from './container/tokens.js';
+import { readCertificates } from './http/certificates.js';
+import { createLogger } from './log/logger.js';
+import type { Served } from './mount-repositories.js';
+import { blameForEnd } from './plugins/blame.js';
+import { loadPlugins } from './plugins/load.js';
+import { policiesOf, policyProblems } from './policy/policy-document.js';
+import type { FoundUpstreams } from './repositories/found-upstreams.js';
+import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';
+import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
+import type { FetchPart } from './scanning/scan-worker.js';
+
+export interface CreateHostOptions {
+  /** Default: standard output. */
+  readonly logger?: Logger | undefined;
+  /** Waits between the end of readiness and the close of the listeners; milliseconds. Default: a timer. */
+  readonly wait?: ((delay: number) => Promise<unknown>) | undefined;
+}
+
+/** `worker` scans and serves nothing. */
+export type Role = 'server' | 'worker';
+
+/** A configuration with its plugins, and the services that need no storage. */
+export interface Prepared {
+  readonly root: Scope;
+  readonly administration: Scope;
+  readonly served: readonly Served[];
+  /** By repository; empty until the root has started. */
+  readonly engines: Map<string, RepositoryEngine>;
+  readonly problems: readonly ConfigurationProblem[];
+  /** When everything has to be closed; milliseconds of the monotonic clock. */
+  readonly deadline: { at: number };
+  readonly found: FoundUpstreams;
+  /** Stops watching for unhandled errors of plugins. */
+  readonly forgetPlugins: () => void;
+}
+
+/** Checks everything that needs no storage, so that all problems are reported at once. */
+export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, role: Role): Promise<Prepared> {
+  const { config, directory } = loaded;
+  const plugins = await loadPlugins({
+    plugins: config.plugins,
+    scanners: scannerPackages(config.scanners, config.plugins),
+    bundled: bundledPluginsFor(loaded),
+    folder: directory,
+  });
+  const failed = new Set(plugins.problems.map((problem) => problem.package));
+  const scanners = await planScanners(config.scanners, plugins.scanners, failed);
+  const planned = await planRepositories(loaded, plugins.plugins, { someFailed: failed.size > 0 });
+  const engines = new Map<string, RepositoryEngine>();
+  const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
+  const governed = { scanners: scanners.plans, fetchPart, role };
+  const root = createRootScope(config, governed, options.logger ?? createLogger(config.log));
+  const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
+  const deadline = { at: 0 };
+  const served = planned.plans.map((plan) => ({
+    plan,
+    scope: createRepositoryScope(root, plan, () => Math.max(0, deadline.at - performance.now())),
+  }));
+  const administration = createAdministrationScope(root, config.admin);
+  const scopes = served.map(({ scope }) => scope);
+  // A worker asks nobody who may administer it.
+  if (role === 'server') scopes.push(administration);
+  const starts = await Promise.allSettled(scopes.map((scope) => scope.start()));
+  const failures = starts.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const unexpected = failures.find((error) => !(error instanceof ConfigurationError));
+  if (unexpected !== undefined) {
+    await abandon({ root, forgetPlugins });
+    throw unexpected;
+  }
+  const refused = failures.flatMap((error) => (error as ConfigurationError).problems);
+  const problems = [
+    ...plugins.problems,
+    ...planned.problems,
+    ...scanners.problems,
+    ...policyProblems(config.policy, policiesOf(config.repositories ?? {})),
+    ...(role === 'server' ? certificateProblems(config, planned.plans) : workerProblems(config)),
+    ...refused,
+  ];
+  return { root, administration, served, engines, problems, deadline, found: planned.found, forgetPlugins };
+}
+
+function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
+  const used = [
+    { path: 'server.tls', tls: server.tls },
+    ...plans.map(({ name, tls }) => ({ path: `repositories.${name}.tls`, tls: tls === server.tls ? undefined : tls })),
+  ];
+  return used.flatMap(({ path, tls }) => {
+    try {
+      if (tls !== undefined) readCertificates(tls);
+      return [];
+    } catch (error) {
+      return [{ path, message: (error as Error).message }];
+    }
+  });
+}
+
+function workerProblems({ scanners }: Config): ConfigurationProblem[] {
+  if (scanners.length > 0) return [];
+  const message = 'expected at least one scanner, found none; without scanners a worker has no work';
+  return [{ path: 'scanners', message }];
+}
+
+/** The bundled plugins that the configuration uses. Others are not loaded: each format takes megabytes. */
+function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): readonly string[] {
+  if (addBundledRepositories) return BUNDLED_PLUGINS;
+  const types = new Set(Object.values(config.repositories ?? {}).map(({ type }) => type));
+  const wanted = BUNDLED_PLUGINS.filter((name) => types.delete(bundledType(name)));
+  // What is left is another package's, or a mistake: then the message names all that there are.
+  return types.size === 0 ? wanted : BUNDLED_PLUGINS;
+}
+
+/**
+ * Prepares, opens storage and the engines, from which scanners fetch, and goes on with `then`. Closes everything again when one of
+ * them fails.
+ * @throws ConfigurationError with everything that is wrong
+ */
+export async function withStarted<T>(
+  loaded: LoadedConfig,
+  options: CreateHostOptions,
+  role: Role,
+  then: (prepared: Prepared) => Promise<T>,
+): Promise<T> {
+  const prepared = await prepare(loaded, options, role);
+  const { root, served, engines, problems } = prepared;
+  try {
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    await root.start();
+    for (const { plan, scope } of served) engines.set(plan.name, scope.get(ENGINE));
+    return await then(prepared);
+  } catch (error) {
+    await abandon(prepared);
+    throw error;
+  }
+}
+
+/** Ends what a failed start has opened. */
+export async function abandon({ root, forgetPlugins }: Pick<Prepared, 'root' | 'forgetPlugins'>): Promise<void> {
+  const logger = root.get(ROOT_LOGGER);
+  forgetPlugins();
+  await root
+    .dispose()
+    .catch((error: unknown) => logger.warn({ err: error }, 'cleaning up after the failed start failed too'));
+}

@@ -1,0 +1,80 @@
+import type Router from '@koa/router';
+import { CLOCK } from '@entrepot/core';
+import type { RepositoryEngine } from '@entrepot/core/engine';
+import { AdminAccess } from './admin/admin-access.js';
+import { adminRoutes } from './admin/admin-routes.js';
+import { explainPage } from './admin/explain-page.js';
+import { readerGuard } from './admin/reader-guard.js';
+import type { LoadedConfig } from './config/index.js';
+import {
+  ACCESS,
+  ADMINISTRATION,
+  BLOBS,
+  DATABASE,
+  ENGINE,
+  ENTRIES,
+  GOVERNANCE,
+  METRICS,
+  ROOT_LOGGER,
+} from './container/tokens.js';
+import { advisoryRoutes } from './http/advisory-routes.js';
+import type { Exchanges } from './http/exchange.js';
+import { healthRoutes } from './http/health-routes.js';
+import { homePage } from './http/home-page.js';
+import { metricsRoute } from './http/metrics-route.js';
+import type { SenderOf } from './http/sender.js';
+import type { TrustedProxies } from './http/trusted-proxies.js';
+import { clientSetup, describe, isOpen, shownUrl } from './mount-repositories.js';
+import { Inquiry } from './policy/inquiry.js';
+import type { Prepared } from './prepare-host.js';
+import { portOf, type OpenSite } from './sites.js';
+
+export interface ServerRoutesOptions {
+  readonly loaded: LoadedConfig;
+  readonly prepared: Prepared;
+  readonly exchanges: Exchanges;
+  readonly proxies: TrustedProxies;
+  readonly senderOf: SenderOf;
+  /** Complete when the first request comes. */
+  readonly sites: readonly OpenSite[];
+}
+
+/** Adds the pages of the server itself: health, metrics, administration, explanations, advisories, the start page. */
+export function serverRoutes(
+  router: Router,
+  { loaded, prepared, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
+): void {
+  const { server, metrics, policy } = loaded.config;
+  const { root, administration, served } = prepared;
+  const logger = root.get(ROOT_LOGGER);
+  const clock = root.get(CLOCK);
+  const governance = root.get(GOVERNANCE);
+  const blobs = root.get(BLOBS);
+  const entries = root.get(ENTRIES);
+  const checks = [
+    { name: 'blobs', check: () => blobs.check(), checkReading: () => blobs.check('read') },
+    { name: 'entries', check: () => entries.check(), checkReading: () => entries.check('read') },
+    { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
+  ];
+  healthRoutes(router, { checks, isDraining: () => exchanges.draining, clock, logger });
+  metricsRoute(router, { ...metrics, source: root.get(METRICS) });
+  const asked = served.map(({ plan, scope }) => {
+    const describe: RepositoryEngine['describe'] = (...asked) => scope.get(ENGINE).describe(...asked);
+    return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen: isOpen(scope), describe };
+  });
+  const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
+  const access = new AdminAccess(administration.get(ADMINISTRATION), senderOf);
+  const longestException = policy?.longestException ?? 90 * 86_400_000;
+  adminRoutes(router, { governance, inquiry, access, clock, logger, longestException });
+  explainPage(router, inquiry, governance, access);
+  const accesses = served.map(({ scope }) => scope.get(ACCESS));
+  advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));
+  const shown = served.map((one) => ({
+    ...describe(one.plan),
+    // Whoever may not read a repository is not told whose it is either.
+    ...(!isOpen(one.scope) && { upstreams: [] }),
+    baseUrl: shownUrl(one.plan, server.publicUrl, proxies, () => portOf(sites, one)),
+    clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
+  }));
+  homePage(router, shown);
+}

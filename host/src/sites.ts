@@ -1,0 +1,48 @@
+import { printListenAddress, type Config, type ListenAddress, type TlsConfig } from './config/index.js';
+import type { Listener } from './http/listener.js';
+import type { Served } from './mount-repositories.js';
+
+/** One listener and what is served on it. */
+export interface Site {
+  readonly address: ListenAddress;
+  readonly tls: TlsConfig | undefined;
+  readonly served: Served[];
+}
+
+export interface OpenSite extends Site {
+  readonly listener: Listener;
+}
+
+/** The server's own listener first, then those that repositories have, each address once. */
+export function sitesOf({ listen: address, tls }: Config['server'], served: readonly Served[]): Site[] {
+  const sites: Site[] = [{ address, tls, served: [] }];
+  const separate = new Map<string, Site>();
+  for (const one of served) {
+    const { listen, tls } = one.plan;
+    let site = listen === undefined ? sites[0] : separate.get(printListenAddress(listen));
+    if (site === undefined) {
+      site = { address: listen as ListenAddress, tls, served: [] };
+      separate.set(printListenAddress(site.address), site);
+      sites.push(site);
+    }
+    site.served.push(one);
+  }
+  return sites;
+}
+
+/** Begins to listen everywhere, or nowhere. @throws the system's error */
+export async function listenAll(sites: readonly OpenSite[]): Promise<{ readonly url: string }[]> {
+  const listening: { url: string }[] = [];
+  try {
+    for (const { listener } of sites) listening.push({ url: await listener.listen() });
+    return listening;
+  } catch (error) {
+    await Promise.all(sites.map(({ listener }) => listener.close(0)));
+    throw error;
+  }
+}
+
+/** The port that a repository is served on; 0 before. */
+export function portOf(sites: readonly OpenSite[], one: Served): number {
+  return sites.find(({ served }) => served.includes(one))?.listener.port ?? 0;
+}
