@@ -1,4 +1,5 @@
 export * from './api/access.js';
+export * from './api/basic-authorization.js';
 export * from './api/blob-store.js';
 export * from './api/clock.js';
 export * from './api/content.js';

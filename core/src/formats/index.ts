@@ -6,6 +6,7 @@ export * from './json-fields.js';
 export * from './json-object.js';
 export * from './json-scanner.js';
 export * from './json-stream.js';
+export * from './json-values.js';
 export * from './limiter.js';
 export * from './lru.js';
 export * from './malformed.js';

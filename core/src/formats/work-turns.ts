@@ -38,6 +38,25 @@ export async function* slices(source: AsyncIterable<Uint8Array>): AsyncGenerator
   }
 }
 
+/** How much text is handed on at once, in characters. */
+const BATCH = 64 * 1024;
+
+/** Joins small texts to larger ones, and lets others have their turn between them. */
+export async function* inBatches(
+  texts: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
+  const turns = new WorkTurns();
+  let batch = '';
+  for await (const text of texts) {
+    batch += text;
+    if (turns.over) await turns.next();
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = '';
+  }
+  yield batch;
+}
+
 /** So many values are looked at between two looks at the clock. */
 const STEP = 512;
 

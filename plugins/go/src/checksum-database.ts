@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
 import { EntrepotError, type Logger, type Resource, type VerifyContext } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
-import { proofFailure } from './errors.js';
+import { failure, proofFailure } from './errors.js';
 import { LARGEST_PROOF } from './limits.js';
 import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
 import { hashInRecord, parseLookup, type LookupRecord } from './record.js';
 import {
   countAt,
   edgeTiles,
+  HASH_BYTES,
   hashAt,
   leafHash,
   parseTreeHead,
@@ -32,10 +33,10 @@ interface SignedTree extends TreeHead {
   readonly note: string;
 }
 
-/** The tiles at the right edge of one tree, while their flights wait for each other. */
+/** The tiles at the right edge of one tree, by level, while their flights wait for each other. */
 interface EdgeProof {
-  readonly parts: Map<string, Uint8Array>;
-  readonly done: PromiseWithResolvers<void>;
+  readonly parts: ReadonlyMap<number, PromiseWithResolvers<Uint8Array>>;
+  readonly done: Promise<void>;
 }
 
 /** Names resources of the database. */
@@ -68,7 +69,8 @@ export class ChecksumDatabase {
   /** The tiles in which the edge of the newest tree was last found right. */
   #edge: { readonly tree: SignedTree; readonly bytes: readonly Uint8Array[] } | undefined;
   readonly #tiles = new Lru<Uint8Array>(TILES_IN_MEMORY);
-  readonly #waiting = new Set<() => void>();
+  /** Settled once another signed tree is known. */
+  #registered = Promise.withResolvers<void>();
 
   constructor(verifier: NoteVerifier, resources: DatabaseResources, logger: Logger) {
     this.name = verifier.name;
@@ -121,18 +123,16 @@ export class ChecksumDatabase {
   async checkTile(tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
     await this.#guard(tilePath(tile), async () => {
       if (tile.level === -1) return await this.#checkRecords(tile, bytes, read);
-      if (bytes.length !== tile.width * 32) {
-        throw new MalformedProofError(`expected ${tile.width * 32} bytes, found ${bytes.length}`);
-      }
+      const size = tile.width * HASH_BYTES;
+      if (bytes.length !== size) throw new MalformedProofError(`expected ${size} bytes, found ${bytes.length}`);
       const tree = this.#treeWith(tile) ?? (await this.#newerTreeWith(tile, read));
       const widest = tileOf(tree.size, tile.level, tile.index * TILE_WIDTH);
       if (widest.width !== tile.width) {
         const whole = await this.#tileBytes(widest, read);
-        if (!startsWith(whole, bytes)) throw inconsistent();
+        if (Buffer.compare(whole.subarray(0, bytes.length), bytes) !== 0) throw inconsistent();
       } else if (tile.width === TILE_WIDTH) {
         const parent = await this.#tileBytes(tileOf(tree.size, tile.level + 1, tile.index), read);
-        const wanted = hashAt(parent, tile.index % TILE_WIDTH);
-        if (!this.#sumOf(bytes).equals(wanted)) throw inconsistent();
+        this.#requireChild(bytes, parent, tile.index);
       } else {
         await this.#proveEdge(tree, tile, bytes, read);
       }
@@ -164,26 +164,18 @@ export class ChecksumDatabase {
     if (known !== undefined && !known.root.equals(tree.root)) throw this.#fork(known, tree);
     if (known !== undefined) return known;
     this.#trees.set(tree.size, tree);
-    if (this.#trees.size > TREES_IN_MEMORY) {
-      for (const size of this.#trees.keys()) {
-        if (size === this.#head?.size || size === tree.size) continue;
-        this.#trees.delete(size);
-        break;
-      }
-    }
-    for (const wake of this.#waiting) wake();
+    const old = [...this.#trees.keys()].find((size) => size !== this.#head?.size && size !== tree.size);
+    if (this.#trees.size > TREES_IN_MEMORY && old !== undefined) this.#trees.delete(old);
+    this.#registered.resolve();
+    this.#registered = Promise.withResolvers();
     return tree;
   }
 
   #opened(note: Uint8Array): SignedTree {
-    const digest = hash('sha256', note);
-    let tree = this.#notes.get(digest);
-    if (tree === undefined) {
+    return remembered(this.#notes, note, () => {
       const { text, bare } = openNote(note, this.#verifier);
-      tree = { ...parseTreeHead(text), note: bare };
-      this.#notes.set(digest, tree);
-    }
-    return tree;
+      return { ...parseTreeHead(text), note: bare };
+    });
   }
 
   /** Proves that `tree` and the newest one are one tree at two times, and takes the larger one for the newest. */
@@ -226,18 +218,14 @@ export class ChecksumDatabase {
     const bytes = await Promise.all(wanted.map((tile) => this.#tileBytes(tile, read)));
     const edge = this.#edge;
     if (smaller === larger && edge?.tree === larger && bytes.every((one, at) => one === edge.bytes[at])) return;
-    const byLevel = new Map(wanted.map((tile, at) => [tile.level, bytes[at] as Uint8Array]));
-    const root = rootFromEdge(smaller.size, ({ level }) => byLevel.get(level) as Uint8Array);
-    if (!root.equals(smaller.root)) throw inconsistent();
+    requireRoot(smaller, bytes);
     if (smaller === larger) this.#edge = { tree: larger, bytes };
   }
 
-  /** The hash that a full tile comes to. */
-  #sumOf(tile: Uint8Array): Buffer {
-    const digest = hash('sha256', tile);
-    let sum = this.#sums.get(digest);
-    if (sum === undefined) this.#sums.set(digest, (sum = subtreeHash(tile, 0, TILE_WIDTH)));
-    return sum;
+  /** Checks that a full tile comes to its hash in the tile above it. */
+  #requireChild(tile: Uint8Array, parent: Uint8Array, index: number): void {
+    const sum = remembered(this.#sums, tile, () => subtreeHash(tile, 0, TILE_WIDTH));
+    if (!sum.equals(hashAt(parent, index % TILE_WIDTH))) throw inconsistent();
   }
 
   /** Hash number `position` of the records, once the whole way from it to the signed root was computed. */
@@ -252,10 +240,8 @@ export class ChecksumDatabase {
       Promise.all(way.map((tile) => this.#tileBytes(tile, read))),
       this.#checkRoot(tree, tree, read),
     ]);
-    for (const [at, tile] of way.entries()) {
-      if (at === way.length - 1) break;
-      const parent = hashAt(bytes[at + 1] as Uint8Array, tile.index % TILE_WIDTH);
-      if (!this.#sumOf(bytes[at] as Uint8Array).equals(parent)) throw inconsistent();
+    for (const [at, parent] of bytes.slice(1).entries()) {
+      this.#requireChild(bytes[at] as Uint8Array, parent, (way[at] as Tile).index);
     }
     return hashAt(bytes[0] as Uint8Array, position % TILE_WIDTH);
   }
@@ -287,12 +273,10 @@ export class ChecksumDatabase {
       if (!(error instanceof EntrepotError) || (error as EntrepotError).kind !== 'not-found') throw error;
       // A database may drop a partial tile once the full one is there.
       if (tile.width < TILE_WIDTH) {
-        return (await this.#readTile({ ...tile, width: TILE_WIDTH }, read)).subarray(0, tile.width * 32);
+        return (await this.#readTile({ ...tile, width: TILE_WIDTH }, read)).subarray(0, tile.width * HASH_BYTES);
       }
-      throw new EntrepotError('upstream-unavailable', `${this.name}: ${tilePath(tile)} is missing`, {
-        code: 'CHECKSUM_TILE_MISSING',
-        cause: error,
-      });
+      const message = `${this.name}: ${tilePath(tile)} is missing`;
+      throw failure('upstream-unavailable', 'CHECKSUM_TILE_MISSING', message, { cause: error });
     }
   }
 
@@ -306,25 +290,13 @@ export class ChecksumDatabase {
 
   /** Asks for the newest head, since `tile` is of a tree that is not known yet. */
   async #newerTreeWith(tile: Tile, read: Read): Promise<SignedTree> {
-    let settled = false;
-    let wake = (): void => {};
-    const asked = this.#readHead(read).finally(() => {
-      settled = true;
-      wake();
-    });
-    asked.catch(() => {});
+    const asked = this.#readHead(read).then(() => true);
     // Not for the whole answer: to be proven, a new head may need the very tile that is waiting here.
-    for (;;) {
+    for (let isLast = false; !isLast;) {
+      isLast = await Promise.race([this.#registered.promise.then(() => false), asked]);
       const tree = this.#treeWith(tile);
       if (tree !== undefined) return tree;
-      if (settled) break;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        this.#waiting.add(resolve);
-      });
-      this.#waiting.delete(wake);
     }
-    await asked;
     throw new EntrepotError('not-found', `${tilePath(tile)} is in no tree that ${this.name} has signed so far`);
   }
 
@@ -338,37 +310,23 @@ export class ChecksumDatabase {
    * Verifies the right edge of a tree. Its tiles make the root only together, so the flight of each brings its own bytes
    * here, starts the others, and waits until all of them are here: not for their ends, which wait for this.
    */
-  async #proveEdge(tree: SignedTree, tile: Tile, bytes: Uint8Array, read: Read): Promise<void> {
-    const running = this.#edges.get(tree.size);
-    const proof = running ?? { parts: new Map<string, Uint8Array>(), done: Promise.withResolvers<void>() };
-    proof.parts.set(tilePath(tile), bytes);
-    const edge = edgeTiles(tree.size);
-    if (running === undefined) {
-      this.#edges.set(tree.size, proof);
-      const forget = (): void => void this.#edges.delete(tree.size);
-      proof.done.promise.then(forget, forget);
-      for (const other of edge) {
-        if (other.level === tile.level) continue;
-        this.#tileBytes(other, read).then((found) => {
-          proof.parts.set(tilePath(other), found);
-          this.#concludeEdge(tree, edge, proof);
-        }, proof.done.reject);
-      }
-    }
-    this.#concludeEdge(tree, edge, proof);
-    await proof.done.promise;
+  async #proveEdge(tree: SignedTree, { level }: Tile, bytes: Uint8Array, read: Read): Promise<void> {
+    const proof = this.#edges.get(tree.size) ?? this.#beginEdge(tree, level, read);
+    proof.parts.get(level)?.resolve(bytes);
+    await proof.done;
   }
 
-  #concludeEdge(tree: SignedTree, edge: readonly Tile[], proof: EdgeProof): void {
-    if (edge.some((tile) => !proof.parts.has(tilePath(tile)))) return;
-    const byLevel = new Map(edge.map((tile) => [tile.level, proof.parts.get(tilePath(tile)) as Uint8Array]));
-    try {
-      const root = rootFromEdge(tree.size, ({ level }) => byLevel.get(level) as Uint8Array);
-      if (root.equals(tree.root)) proof.done.resolve();
-      else proof.done.reject(inconsistent());
-    } catch (error) {
-      proof.done.reject(error);
+  #beginEdge(tree: SignedTree, own: number, read: Read): EdgeProof {
+    const edge = edgeTiles(tree.size);
+    const parts = new Map(edge.map(({ level }) => [level, Promise.withResolvers<Uint8Array>()]));
+    const arrived = Promise.all(Array.from(parts.values(), ({ promise }) => promise));
+    const done = arrived.then((bytes) => requireRoot(tree, bytes)).finally(() => this.#edges.delete(tree.size));
+    this.#edges.set(tree.size, { parts, done });
+    for (const tile of edge) {
+      const part = parts.get(tile.level);
+      if (tile.level !== own) this.#tileBytes(tile, read).then(part?.resolve, part?.reject);
     }
+    return { parts, done };
   }
 
   #fork(one: SignedTree, other: SignedTree): ProofError {
@@ -389,10 +347,19 @@ export class ChecksumDatabase {
   }
 }
 
+/** The value that was made of the same bytes before, else a new one. */
+function remembered<Value>(known: Lru<Value>, bytes: Uint8Array, make: () => Value): Value {
+  const digest = hash('sha256', bytes);
+  const value = known.get(digest) ?? make();
+  known.set(digest, value);
+  return value;
+}
+
 function inconsistent(): ProofError {
   return new ProofError('inconsistent with the signed tree');
 }
 
-function startsWith(whole: Uint8Array, part: Uint8Array): boolean {
-  return Buffer.compare(whole.subarray(0, part.length), part) === 0;
+/** @param edge the bytes of the tiles at its right edge */
+function requireRoot({ size, root }: TreeHead, edge: readonly Uint8Array[]): void {
+  if (!rootFromEdge(size, edge).equals(root)) throw inconsistent();
 }

@@ -13,14 +13,13 @@ import {
 } from '@entrepot/core';
 import type { ChecksumDatabase } from './checksum-database.js';
 import { parseDate, parseInfo, renderQuery } from './info.js';
-import { renderLatest } from './latest.js';
 import { LARGEST_GO_MOD, LARGEST_INFO, LARGEST_LIST, LARGEST_PROOF, LARGEST_TILE, LARGEST_ZIP } from './limits.js';
 import { moduleOf } from './module-path.js';
 import { verifyGoMod, verifyInfo, verifyZip } from './module-verifier.js';
 import type { LookupRecord } from './record.js';
 import type { DocumentName, FileName, GoProxy } from './routes.js';
 import type { Tile } from './tile.js';
-import { parseList, renderList } from './version-list.js';
+import { parseList, renderLatest, renderList } from './version-list.js';
 
 const MINUTE = 60_000;
 /**

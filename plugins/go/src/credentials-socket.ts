@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Credential, CredentialSource } from './credentials.js';
+import type { CredentialSource } from './credentials.js';
+import type { Credential } from './netrc.js';
 
 /** The largest question that is read, in bytes. */
 const LARGEST_QUESTION = 64 * 1024;
@@ -13,6 +14,13 @@ const LARGEST_QUESTION = 64 * 1024;
  * is told stands in neither an argument nor a variable nor a file.
  */
 const HELPER = `!"$ENTREPOT_NODE" -e 'const s=require("net").connect(process.env.ENTREPOT_CREDENTIALS);s.on("error",()=>{});s.write(process.argv[1]+"\\n");process.stdin.pipe(s);s.pipe(process.stdout)'`;
+
+/** The settings of git for the helper. */
+export const GIT_CREDENTIALS = [
+  ['credential.helper', ''],
+  ['credential.helper', HELPER],
+  ['credential.useHttpPath', 'true'],
+] as const;
 
 /**
  * Answers the credential helpers of one run of `go`, on a socket in a folder that only this user can enter. Git asks for
@@ -61,15 +69,6 @@ export class CredentialsSocket {
   /** The variables with which git finds the helper, and no other one. */
   get environment(): Readonly<Record<string, string>> {
     return { ENTREPOT_NODE: process.execPath, ENTREPOT_CREDENTIALS: this.#path };
-  }
-
-  /** The settings of git that go with them. */
-  get gitSettings(): readonly (readonly [string, string])[] {
-    return [
-      ['credential.helper', ''],
-      ['credential.helper', HELPER],
-      ['credential.useHttpPath', 'true'],
-    ];
   }
 
   get #path(): string {

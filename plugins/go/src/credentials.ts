@@ -1,10 +1,10 @@
 import { GithubApp, type GithubAppSettings } from './github-app.js';
-import { parseNetrc } from './netrc.js';
+import { parseNetrc, type Credential } from './netrc.js';
 import type { Clock, Transport } from '@entrepot/core';
 
 /** The credentials of a route. Secrets. */
 export type CredentialSettings =
-  | { readonly kind: 'basic'; readonly hosts: readonly string[]; readonly username: string; readonly password: string }
+  | (Credential & { readonly kind: 'basic'; readonly hosts: readonly string[] })
   | { readonly kind: 'netrc'; readonly text: string }
   | { readonly kind: 'github-app'; readonly hosts: readonly string[]; readonly app: GithubAppSettings };
 
@@ -15,12 +15,6 @@ export interface CredentialQuestion {
   readonly host: string;
   /** Of the repository, without a leading slash. */
   readonly path: string;
-}
-
-/** A user and a password. Secrets. */
-export interface Credential {
-  readonly username: string;
-  readonly password: string;
 }
 
 /** The source of a route's credentials. */

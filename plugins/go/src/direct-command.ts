@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EntrepotError } from '@entrepot/core';
 import { NETWORK_VARIABLES, pick, runTool, ToolFailure, type ToolOutput } from '@entrepot/core/tool';
-import type { CredentialsSocket } from './credentials-socket.js';
+import { GIT_CREDENTIALS, type CredentialsSocket } from './credentials-socket.js';
+import { failure } from './errors.js';
 
 /** The most output of `go` that is read, in bytes: a list of versions. */
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
@@ -24,22 +24,17 @@ export interface DirectPlace {
 }
 
 /** The environment of a run: empty, but for the network. */
-async function environmentOf(
-  { folder, credentials, proxy, insecure }: DirectPlace,
-  surroundings: Readonly<Record<string, string | undefined>>,
-): Promise<{ readonly env: Record<string, string>; readonly work: string }> {
-  const [home, work, temporary] = ['home', 'work', 'tmp'].map((name) => join(folder, name)) as [string, string, string];
-  await Promise.all([home, work, temporary].map((path) => mkdir(path)));
+function environmentOf({ folder, credentials, proxy, insecure }: DirectPlace, work: string): Record<string, string> {
   const settings: (readonly [string, string])[] = [
-    ...credentials.gitSettings,
+    ...GIT_CREDENTIALS,
     // Nothing that goes on in the background.
     ['gc.auto', '0'],
     ['maintenance.auto', 'false'],
     ['core.hooksPath', '/dev/null'],
   ];
   const env: Record<string, string> = {
-    HOME: home,
-    TMPDIR: temporary,
+    HOME: join(folder, 'home'),
+    TMPDIR: join(folder, 'tmp'),
     LC_ALL: 'C',
     GOENV: 'off',
     GOWORK: 'off',
@@ -69,37 +64,28 @@ async function environmentOf(
     GIT_HTTP_LOW_SPEED_TIME: STALLED,
     ...credentials.environment,
     ...(insecure !== undefined && { GOINSECURE: insecure }),
+    ...pick(process.env, PASSED_ON),
+    ...(proxy && { ...proxy, NO_PROXY: '', no_proxy: '' }),
   };
   for (const [at, [key, value]] of settings.entries()) {
     env[`GIT_CONFIG_KEY_${at}`] = key;
     env[`GIT_CONFIG_VALUE_${at}`] = value;
   }
-  return {
-    env: {
-      ...env,
-      ...pick(surroundings, PASSED_ON),
-      ...proxy,
-      ...(proxy !== undefined && { NO_PROXY: '', no_proxy: '' }),
-    },
-    work,
-  };
+  return env;
 }
 
 /**
  * Runs `go` in a place of its own.
  * @throws the reason of `signal`; EntrepotError `upstream-unavailable` when it cannot be run, or prints too much
  */
-export async function runDirect(
-  args: readonly string[],
-  place: DirectPlace,
-  signal: AbortSignal,
-  surroundings: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<ToolOutput> {
-  const { env, work } = await environmentOf(place, surroundings);
+export async function runDirect(args: readonly string[], place: DirectPlace, signal: AbortSignal): Promise<ToolOutput> {
+  await Promise.all(['home', 'work', 'tmp'].map((name) => mkdir(join(place.folder, name))));
+  const cwd = join(place.folder, 'work');
   try {
-    return await runTool({ command: 'go', args, cwd: work, env, signal, largestOutput: LARGEST_OUTPUT });
+    const env = environmentOf(place, cwd);
+    return await runTool({ command: 'go', args, cwd, env, signal, largestOutput: LARGEST_OUTPUT });
   } catch (error) {
     if (!(error instanceof ToolFailure)) throw error;
-    throw new EntrepotError('upstream-unavailable', error.message, { code: 'GO_FAILED', cause: error });
+    throw failure('upstream-unavailable', 'GO_FAILED', error.message, { cause: error });
   }
 }

@@ -1,4 +1,6 @@
 import { EntrepotError } from '@entrepot/core';
+import type { CredentialsSocket } from './credentials-socket.js';
+import { failure } from './errors.js';
 
 /** Words of `go` for what it cannot find, or what is no module. */
 const NOT_FOUND =
@@ -14,50 +16,45 @@ const FROM_OUTSIDE = /exit status \d+|https? fetch|reading https?:|secure protoc
 /** Longer output is cut: the words that matter are at its end, and it may be of a server that wants to keep us busy. */
 const LONGEST = 4096;
 
-/** A failed run. */
-export interface DirectFailure {
-  readonly subject: string;
-  /** The output of `go`. */
-  readonly text: string;
+/** Texts that are in no message. */
+interface Hidden {
   readonly folder: string;
   readonly secrets: readonly string[];
-  /** The reason why its question for credentials was not answered. */
-  readonly cause: unknown;
-  /** Whether a host refused the credentials. */
-  readonly rejected: boolean;
 }
 
-/** Makes the error for a run of `go` that failed. Only what does not exist is told in its own words. */
-export function directError(failure: DirectFailure): EntrepotError {
-  const { subject, cause, rejected } = failure;
+/**
+ * Makes the error for a run of `go` that failed. Only what does not exist is told in its own words.
+ * @param output of `go`
+ */
+export function directError(
+  subject: string,
+  output: string,
+  { failure: cause, rejected }: Pick<CredentialsSocket, 'failure' | 'rejected'>,
+  hidden: Hidden,
+): EntrepotError {
   if (cause instanceof EntrepotError) return cause as EntrepotError;
-  const text = failure.text.slice(-LONGEST);
-  const detail = printable({ ...failure, text });
+  const text = output.slice(-LONGEST);
+  const detail = printable(text, hidden);
+  const details = { cause: new Error(detail) };
   const newer = /requires go >= (\S+) \(running go (\S+?);/.exec(text);
   if (newer !== null) {
     const message = `${subject} requires go ${newer[1]}, and the server has ${newer[2]}`;
-    return new EntrepotError('upstream-unavailable', message, { code: 'GO_TOO_OLD' });
+    return failure('upstream-unavailable', 'GO_TOO_OLD', message);
   }
   if (REFUSED.test(text) || (rejected && !NOT_FOUND.test(text))) {
-    return new EntrepotError('forbidden', `${subject}: its repository refused the credentials of this server`, {
-      code: 'REPOSITORY_REFUSED',
-      cause: new Error(detail),
-    });
+    const message = `${subject}: its repository refused the credentials of this server`;
+    return failure('forbidden', 'REPOSITORY_REFUSED', message, details);
   }
   const isOwnWord = /invalid version|malformed|invalid pseudo-version/.test(text) && !FROM_OUTSIDE.test(text);
   if (NOT_FOUND.test(text) || isOwnWord) {
-    return new EntrepotError('not-found', detail.startsWith(subject) ? detail : `${subject}: ${detail}`, {
-      code: 'MODULE_NOT_FOUND',
-    });
+    return failure('not-found', 'MODULE_NOT_FOUND', detail.startsWith(subject) ? detail : `${subject}: ${detail}`);
   }
-  return new EntrepotError('upstream-unavailable', `${subject}: its repository could not be reached or read`, {
-    code: 'REPOSITORY_UNAVAILABLE',
-    cause: new Error(detail),
-  });
+  const message = `${subject}: its repository could not be reached or read`;
+  return failure('upstream-unavailable', 'REPOSITORY_UNAVAILABLE', message, details);
 }
 
 /** Prints one line, without places on this machine, credentials and the commands of git. */
-function printable({ text, folder, secrets }: DirectFailure): string {
+function printable(text: string, { folder, secrets }: Hidden): string {
   let line = text;
   for (const secret of secrets) if (secret !== '') line = line.replaceAll(secret, '***');
   return line

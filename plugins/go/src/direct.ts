@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   EntrepotError,
   type Clock,
@@ -10,11 +11,12 @@ import {
   type ProduceContext,
   type Resource,
 } from '@entrepot/core';
-import { Limiter } from '@entrepot/core/formats';
+import { Limiter, parseJson } from '@entrepot/core/formats';
 import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
 import { CredentialsSocket } from './credentials-socket.js';
 import { runDirect } from './direct-command.js';
 import { directError } from './direct-errors.js';
+import { failure } from './errors.js';
 import { GuardProxy, hasProxy } from './guard-proxy.js';
 import type { ModulePatterns } from './module-match.js';
 
@@ -68,16 +70,17 @@ export class DirectModules {
     return await this.#limiter.run(async () => {
       const { name: path = '', version } = resource.coordinates ?? {};
       if (version !== undefined) return await this.#version(route, path, version, { folder, signal });
-      const rest = resource.key.slice(path.length + 1);
-      const query = /^(?:@v\/(.+)\.info|@(latest))$/.exec(rest);
+      const query = /^(?:@v\/(.+)\.info|@(latest))$/.exec(resource.key.slice(path.length + 1));
       const wanted = query?.[1] ?? query?.[2];
-      const list = wanted === undefined;
-      const args = list ? ['-versions', '-retracted', path] : [`${path}@${wanted}`];
+      const args = wanted === undefined ? ['-versions', '-retracted', path] : [`${path}@${wanted}`];
       const found = await this.#run(route, ['list', '-m', '-e', '-json', ...args], { folder, signal });
+      const [text, mediaType] =
+        wanted === undefined
+          ? [(found.Versions ?? []).map((each) => `${each}\n`).join(''), 'text/plain']
+          : [infoText(found), 'application/json'];
       const file = join(folder, 'document');
-      if (list) await writeFile(file, (found.Versions ?? []).map((each) => `${each}\n`).join(''));
-      else await writeFile(file, infoText(found));
-      return [{ key: resource.key, path: file, mediaType: list ? 'text/plain' : 'application/json' }];
+      await writeFile(file, text);
+      return [{ key: resource.key, path: file, mediaType }];
     }, signal);
   }
 
@@ -104,46 +107,25 @@ export class DirectModules {
       const insecure = route.insecure ? route.match.text : undefined;
       const proxy = await guard?.open();
       const { code, stdout, stderr } = await runDirect(args, { folder, credentials, proxy, insecure }, signal);
-      const found = parse(stdout);
+      const found = (parseJson(stdout) ?? undefined) as ModuleJson | undefined;
       const text = typeof found?.Error === 'string' ? found.Error : found?.Error?.Err;
       if (found !== undefined && code === 0 && text === undefined) return found;
-      if (guard?.refused !== undefined) throw addressRefused(subject, guard.refused);
-      const { failure: cause, rejected } = credentials;
-      const error = directError({
-        subject,
-        text: text ?? stderr,
-        folder,
-        secrets: source.secrets(),
-        cause,
-        rejected,
-      });
+      if (guard?.refused !== undefined) {
+        const message = `${subject} leads to ${guard.refused}, a link-local address, which is never asked`;
+        throw failure('forbidden', 'ADDRESS_REFUSED', message);
+      }
+      const error = directError(subject, text ?? stderr, credentials, { folder, secrets: source.secrets() });
       if (error.kind === 'forbidden') for (const each of credentials.told) source.rejected(each);
       if (error.kind !== 'not-found') {
-        const detail = error.cause instanceof Error ? error.cause.message : error.message;
-        this.#logger.warn(
-          { module: subject, code: error.code, detail },
-          'a module could not be had from its repository',
-        );
+        const { code, message, cause } = error;
+        const detail = cause instanceof Error ? cause.message : message;
+        this.#logger.warn({ module: subject, code, detail }, 'a module could not be had from its repository');
       }
       throw error;
     } finally {
       await credentials.close();
       await guard?.close();
     }
-  }
-}
-
-function addressRefused(subject: string, host: string): EntrepotError {
-  return new EntrepotError('forbidden', `${subject} leads to ${host}, a link-local address, which is never asked`, {
-    code: 'ADDRESS_REFUSED',
-  });
-}
-
-function parse(text: string): ModuleJson | undefined {
-  try {
-    return (JSON.parse(text) ?? undefined) as ModuleJson | undefined;
-  } catch {
-    return undefined;
   }
 }
 
@@ -164,10 +146,9 @@ export async function requireDirectTools(): Promise<void> {
     ['git', '--version'],
   ] as const) {
     const env = { ...process.env, GOTOOLCHAIN: 'local' };
-    const problem = await new Promise<Error | null>((resolve) => {
-      execFile(tool, [argument], { env, timeout: 10_000 }, (error) => resolve(error));
-    });
-    if (problem === null) continue;
+    const run = promisify(execFile)(tool, [argument], { env, timeout: 10_000 });
+    const runs = await run.then(() => true).catch(() => false);
+    if (runs) continue;
     throw new EntrepotError('configuration', `a direct route needs ${tool}: expected it in PATH, and that it runs`);
   }
 }

@@ -2,15 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
-  withoutTrailingSlashes,
+  basicAuthorization,
   EntrepotError,
   printableUrl,
-  type DiscoveredUpstream,
-  type DiscoveryContext,
+  urlAuthorization,
+  withoutTrailingSlashes,
 } from '@entrepot/core';
+import type { DiscoveredUpstream, DiscoveryContext } from '@entrepot/core';
 import { parseDatabase } from './database-setting.js';
 import { goEnvironment } from './go-environment.js';
-import { parseNetrc, type NetrcLogin } from './netrc.js';
+import { parseNetrc } from './netrc.js';
 import { databaseScope } from './sources.js';
 
 /**
@@ -31,12 +32,14 @@ export async function discoverUpstreams(
     const untouched = await goEnvironment({ ...surroundings, GOENV: 'off', GOPROXY: '' });
     proxies = parseProxies(untouched?.GOPROXY ?? '').filter(({ url }) => !isOwn(url.href));
   }
-  const logins = useClientCredentials ? await readNetrc(surroundings) : new Map<string, NetrcLogin>();
+  const authorizations = useClientCredentials ? await netrcAuthorizations(surroundings) : undefined;
   const found: DiscoveredUpstream[] = proxies.map(({ url, fallback }) => ({
-    url: plain(url),
+    url: withoutTrailingSlashes(printableUrl(url)),
     fallback,
     source: 'go env GOPROXY',
-    authorization: useClientCredentials ? authorizationFor(url, logins) : undefined,
+    // As `go`: only over https (golang.org/issue/42135).
+    authorization:
+      authorizations && url.protocol === 'https:' ? (urlAuthorization(url) ?? authorizations.get(url.host)) : undefined,
   }));
   if (found.length === 0) return [];
   const database = readDatabase(environment.GOSUMDB);
@@ -66,7 +69,7 @@ export function parseProxies(list: string): ListedProxy[] {
     if (text === '' || text.startsWith('file:')) continue;
     // A host alone is one of an https URL (cmd/go/internal/modfetch, proxyList).
     const full = /[.:/]/.test(text) && !/:\/|^\//.test(text) ? `https://${text}` : text;
-    const url = URL.canParse(full) ? new URL(full) : undefined;
+    const url = URL.parse(full);
     if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
       throw new EntrepotError('configuration', 'go env GOPROXY: expected http: or https: URLs, "direct" or "off"');
     }
@@ -83,21 +86,11 @@ function readDatabase(text: string): ReturnType<typeof parseDatabase> {
   }
 }
 
-function plain(url: URL): string {
-  return withoutTrailingSlashes(printableUrl(url));
-}
-
-/** Gives the header that `go` would send: only over https (golang.org/issue/42135), from the URL itself or from the netrc file. */
-function authorizationFor(url: URL, logins: ReadonlyMap<string, NetrcLogin>): string | undefined {
-  if (url.protocol !== 'https:') return undefined;
-  const own = { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  const login = url.username === '' ? logins.get(url.host) : own;
-  return login && `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
-}
-
-async function readNetrc(
+/** The headers that `go` takes from the netrc file, by host. */
+async function netrcAuthorizations(
   surroundings: Readonly<Record<string, string | undefined>>,
-): Promise<ReadonlyMap<string, NetrcLogin>> {
+): Promise<ReadonlyMap<string, string>> {
   const path = surroundings['NETRC'] || join(surroundings['HOME'] || homedir(), '.netrc');
-  return parseNetrc(await readFile(path, 'utf8').catch(() => ''));
+  const logins = parseNetrc(await readFile(path, 'utf8').catch(() => ''));
+  return new Map(Array.from(logins, ([host, login]) => [host, basicAuthorization(login.username, login.password)]));
 }

@@ -1,4 +1,4 @@
-import { EntrepotError, type RenderedError } from '@entrepot/core';
+import { EntrepotError, type ErrorDetails, type ErrorKind, type RenderedError } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { MalformedProofError, ProofError } from './note.js';
 
@@ -18,9 +18,14 @@ export function renderError(error: EntrepotError): RenderedError {
   return { status, mediaType: 'text/plain; charset=utf-8', body: `${prefix}${line}\n` };
 }
 
+/** Makes an error with a code of its own. */
+export function failure(kind: ErrorKind, code: string, message: string, details: ErrorDetails = {}): EntrepotError {
+  return new EntrepotError(kind, message, { ...details, code });
+}
+
 /** Makes the error for bytes that are not what the ecosystem promised. */
 export function mismatch(subject: string, problem: string, code = 'CHECKSUM_MISMATCH'): EntrepotError {
-  return new EntrepotError('integrity', `${subject}: ${problem}; nothing was stored`, { code });
+  return failure('integrity', code, `${subject}: ${problem}; nothing was stored`);
 }
 
 /** Translates an error of a proof to one of the pipeline. */

@@ -1,6 +1,7 @@
 import { sign, type KeyObject } from 'node:crypto';
 import { EntrepotError, type Clock, type Transport } from '@entrepot/core';
-import { Lru } from '@entrepot/core/formats';
+import { isRecord, Lru, parseJson } from '@entrepot/core/formats';
+import { failure } from './errors.js';
 
 /** A GitHub App that is installed where the private repositories are. */
 export interface GithubAppSettings {
@@ -24,9 +25,16 @@ const LARGEST_REPLY = 1024 * 1024;
 /** Tokens and installations that are kept. */
 const MOST = 1000;
 
+/** A token, or the id of an installation. */
+interface Fetched {
+  readonly value: string;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}
+
 interface Kept {
   readonly value: Promise<string>;
-  /** Milliseconds since the epoch; unknown while it is fetched. */
+  /** Unknown while it is fetched. */
   until: number;
 }
 
@@ -63,9 +71,9 @@ export class GithubApp {
     const key = `${owner}/${repository}`.toLowerCase();
     const token = this.#once(this.#tokens, key, async () => {
       const installation = this.#settings.installation ?? (await this.#installation(key));
-      const { value, until } = await this.#fetchToken(installation, key);
-      this.#secrets.set(key, value);
-      return { value, until: until - MARGIN };
+      const token = await this.#fetchToken(installation, key);
+      this.#secrets.set(key, token.value);
+      return token;
     });
     return await orAborted(token, signal);
   }
@@ -81,57 +89,43 @@ export class GithubApp {
   }
 
   /** Gives the value that is kept for `key`, or runs `bring` once for all who ask meanwhile. A failure is not kept. */
-  #once(
-    kept: Lru<Kept>,
-    key: string,
-    bring: () => Promise<{ readonly value: string; readonly until: number }>,
-  ): Promise<string> {
+  #once(kept: Lru<Kept>, key: string, bring: () => Promise<Fetched>): Promise<string> {
     const known = kept.get(key);
     if (known !== undefined && this.#clock.now() < known.until) return known.value;
-    const brought = bring();
-    const entry: Kept = { value: brought.then(({ value }) => value), until: Infinity };
+    const value = bring().then((fetched) => {
+      entry.until = fetched.until;
+      return fetched.value;
+    });
+    const entry: Kept = { value, until: Infinity };
     kept.set(key, entry);
-    brought.then(
-      ({ until }) => void (entry.until = until),
-      () => void (kept.get(key) === entry && kept.delete(key)),
-    );
     // Nobody may wait any more when it fails.
-    entry.value.catch(() => {});
-    return entry.value;
+    value.catch(() => void (kept.get(key) === entry && kept.delete(key)));
+    return value;
   }
 
   #installation(repository: string): Promise<string> {
     return this.#once(this.#installations, repository, async () => {
-      const { id } = await this.#ask('GET', `repos/${repository}/installation`, undefined, repository);
+      const { id } = await this.#ask(repository, `repos/${repository}/installation`);
       if (typeof id !== 'number' && typeof id !== 'string') throw strange('an installation with an "id"');
       return { value: String(id), until: this.#clock.now() + INSTALLATION_KEPT };
     });
   }
 
-  async #fetchToken(installation: string, key: string): Promise<{ readonly value: string; readonly until: number }> {
-    const [, repository] = key.split('/');
-    const body = { repositories: [repository], permissions: { contents: 'read' } };
-    const { token, expires_at: expires } = await this.#ask(
-      'POST',
-      `app/installations/${encodeURIComponent(installation)}/access_tokens`,
-      body,
-      key,
-    );
-    const until = typeof expires === 'string' ? Date.parse(expires) : Number.NaN;
+  async #fetchToken(installation: string, repository: string): Promise<Fetched> {
+    const path = `app/installations/${encodeURIComponent(installation)}/access_tokens`;
+    const wanted = { repositories: [repository.split('/')[1]], permissions: { contents: 'read' } };
+    const { token, expires_at: expires } = await this.#ask(repository, path, wanted);
+    const until = typeof expires === 'string' ? Date.parse(expires) - MARGIN : Number.NaN;
     if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(until)) {
       throw strange('a "token" and its "expires_at"');
     }
     return { value: token, until };
   }
 
-  async #ask(
-    method: 'GET' | 'POST',
-    path: string,
-    body: unknown,
-    repository: string,
-  ): Promise<Readonly<Record<string, unknown>>> {
+  /** Asks for what is at `path`; with a body by POST. */
+  async #ask(repository: string, path: string, body?: object): Promise<Readonly<Record<string, unknown>>> {
     const reply = await this.#transport.send({
-      method,
+      method: body === undefined ? 'GET' : 'POST',
       url: new URL(`${this.#settings.apiUrl}/${path}`),
       headers: {
         accept: 'application/vnd.github+json',
@@ -140,24 +134,20 @@ export class GithubApp {
         'x-github-api-version': '2022-11-28',
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
-      body: body === undefined ? undefined : Buffer.from(JSON.stringify(body)),
+      body: body && Buffer.from(JSON.stringify(body)),
       allowPrivate: true,
       signal: AbortSignal.timeout(TIMEOUT),
     });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      size += chunk.length;
+    let text = '';
+    for await (const piece of reply.body.setEncoding('utf8') as AsyncIterable<string>) {
+      text += piece;
       // Leaving the loop destroys the body.
-      if (size > LARGEST_REPLY) throw strange(`at most ${LARGEST_REPLY} bytes`);
-      chunks.push(chunk);
+      if (text.length > LARGEST_REPLY) throw strange(`at most ${LARGEST_REPLY} bytes`);
     }
     if (reply.status !== 200 && reply.status !== 201) throw refusal(reply.status, reply.headers, repository);
-    try {
-      return (JSON.parse(Buffer.concat(chunks).toString()) ?? {}) as Readonly<Record<string, unknown>>;
-    } catch {
-      throw strange('JSON');
-    }
+    const found = parseJson(text);
+    if (!isRecord(found)) throw strange('a JSON object');
+    return found;
   }
 
   /** A JSON Web Token (RFC 7519) that proves to be the app; GitHub takes ten minutes at the most, and its clock may be behind. */
@@ -183,33 +173,24 @@ async function orAborted<Value>(value: Promise<Value>, signal: AbortSignal): Pro
 }
 
 function strange(expected: string): EntrepotError {
-  return new EntrepotError(
-    'upstream-unavailable',
-    `the API of the GitHub App answered strangely: expected ${expected}`,
-    {
-      code: 'GITHUB_APP_MALFORMED',
-    },
-  );
+  const message = `the API of the GitHub App answered strangely: expected ${expected}`;
+  return failure('upstream-unavailable', 'GITHUB_APP_MALFORMED', message);
 }
 
 function refusal(status: number, headers: Readonly<Record<string, string>>, repository: string): EntrepotError {
   const retryAfter = /^\d+$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) : undefined;
   // A limit is told as 403 too.
   if (status === 429 || (status === 403 && (retryAfter !== undefined || headers['x-ratelimit-remaining'] === '0'))) {
-    const details = { code: 'GITHUB_APP_LIMITED', status: 503, retryAfter };
-    return new EntrepotError('upstream-unavailable', 'the API of the GitHub App asks to wait', details);
+    const message = 'the API of the GitHub App asks to wait';
+    return failure('upstream-unavailable', 'GITHUB_APP_LIMITED', message, { status: 503, retryAfter });
   }
   if (status === 404 || status === 422) {
-    return new EntrepotError('not-found', `the GitHub App is not installed for ${repository}, or it does not exist`, {
-      code: 'GITHUB_APP_NOT_INSTALLED',
-    });
+    const message = `the GitHub App is not installed for ${repository}, or it does not exist`;
+    return failure('not-found', 'GITHUB_APP_NOT_INSTALLED', message);
   }
   if (status === 401 || status === 403) {
-    return new EntrepotError('forbidden', `the GitHub App of this route is refused (${status}); check its id and key`, {
-      code: 'GITHUB_APP_REFUSED',
-    });
+    const message = `the GitHub App of this route is refused (${status}); check its id and key`;
+    return failure('forbidden', 'GITHUB_APP_REFUSED', message);
   }
-  return new EntrepotError('upstream-unavailable', `the API of the GitHub App answered ${status}`, {
-    code: 'GITHUB_APP_FAILED',
-  });
+  return failure('upstream-unavailable', 'GITHUB_APP_FAILED', `the API of the GitHub App answered ${status}`);
 }

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { isRecord, parseJson } from '@entrepot/core/formats';
 
 const NAMES = ['GOPROXY', 'GONOPROXY', 'GOSUMDB', 'GONOSUMDB'] as const;
 
@@ -17,20 +19,9 @@ export async function goEnvironment(
 ): Promise<GoEnvironment | undefined> {
   // Not of a module that this directory may be in, and no other toolchain than the one that is here.
   const env = { ...surroundings, GOWORK: 'off', GOTOOLCHAIN: 'local', GO111MODULE: 'on' };
-  const text = await new Promise<string | undefined>((resolve) => {
-    execFile('go', ['env', '-json', ...NAMES], { env, timeout: TIMEOUT, encoding: 'utf8' }, (error, stdout) =>
-      resolve(error === null ? stdout : undefined),
-    );
-  });
-  return text === undefined ? undefined : parseEnvironment(text);
-}
-
-function parseEnvironment(text: string): GoEnvironment | undefined {
-  try {
-    const values = JSON.parse(text) as Record<string, unknown>;
-    const settings = NAMES.map((name) => [name, typeof values[name] === 'string' ? values[name] : '']);
-    return Object.fromEntries(settings) as GoEnvironment;
-  } catch {
-    return undefined;
-  }
+  const asked = promisify(execFile)('go', ['env', '-json', ...NAMES], { env, timeout: TIMEOUT });
+  const values = await asked.then(({ stdout }) => parseJson(stdout)).catch(() => undefined);
+  if (!isRecord(values)) return undefined;
+  const settings = NAMES.map((name) => [name, typeof values[name] === 'string' ? values[name] : '']);
+  return Object.fromEntries(settings) as GoEnvironment;
 }

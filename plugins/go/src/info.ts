@@ -6,7 +6,7 @@ import {
   type RenderRequest,
   type Resource,
 } from '@entrepot/core';
-import { malformed } from '@entrepot/core/formats';
+import { isRecord, malformed, parseJson } from '@entrepot/core/formats';
 import { LARGEST_INFO } from './limits.js';
 import { coordinatesOf, moduleOf } from './module-path.js';
 import { isCanonicalVersion } from './version.js';
@@ -29,29 +29,21 @@ export interface Info extends Parsed {
  * @throws EntrepotError `upstream-unavailable` when it is none
  */
 export async function parseInfo(content: Content, { key }: Pick<Resource, 'key'>): Promise<Info> {
-  const text = Buffer.from(await content.bytes(LARGEST_INFO)).toString('utf8');
-  let info: unknown;
-  try {
-    info = JSON.parse(text);
-  } catch {
-    throw malformed(key, 'expected JSON');
-  }
-  const { version, time } = membersOf(info);
+  const info = parseJson(Buffer.from(await content.bytes(LARGEST_INFO)).toString('utf8'));
+  if (info === undefined) throw malformed(key, 'expected JSON');
+  // As encoding/json takes them: in any case.
+  const members = isRecord(info) ? Object.entries(info) : [];
+  const named = new Map(members.map(([name, value]) => [name.toLowerCase(), value]));
+  const version = named.get('version');
+  const time = named.get('time') ?? undefined;
   if (typeof version !== 'string' || !isCanonicalVersion(version)) {
     throw malformed(key, 'expected a canonical "Version"');
   }
-  if (time !== null && (typeof time !== 'string' || !TIME.test(time))) {
+  if (time !== undefined && (typeof time !== 'string' || !TIME.test(time))) {
     throw malformed(key, 'expected a "Time" as RFC 3339 has it');
   }
   const publishedAt = Date.parse(time ?? '');
   return { weight: WEIGHT, version, publishedAt: Number.isNaN(publishedAt) ? undefined : publishedAt };
-}
-
-/** Finds the members by their names in lower case, as encoding/json takes them; `null` where one is absent. */
-function membersOf(info: unknown): { version: unknown; time: unknown } {
-  const members = typeof info === 'object' && info !== null ? Object.entries(info) : [];
-  const named = new Map(members.map(([name, value]) => [name.toLowerCase(), value as unknown]));
-  return { version: named.get('version') ?? null, time: named.get('time') ?? null };
 }
 
 /** Reads the `.info` of a version as the description of its zip. One of another version describes nothing. */

@@ -32,26 +32,18 @@ export function modulePatterns(text: string): ModulePatterns {
   };
 }
 
-function elementSteps(glob: string): GlobStep[] {
-  const steps: GlobStep[] = [];
-  for (let at = 0; at < glob.length; at += 1) {
-    const sign = glob[at] as string;
-    if (sign === '*') steps.push(anyStep());
-    else if (sign === '?') steps.push(oneStep());
-    else if (sign === '\\') {
-      at += 1;
-      if (at === glob.length) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} ends in a backslash`);
-      steps.push(literalStep(glob[at] as string));
-    } else if (sign === '[') {
-      CLASS.lastIndex = at;
-      const [found, negation, members] = CLASS.exec(glob) ?? [];
-      if (found === undefined) throw new SyntaxError(`the pattern ${JSON.stringify(glob)} has an unclosed "["`);
-      steps.push(classStep(members as string, negation === '^'));
-      at = CLASS.lastIndex - 1;
-    } else steps.push(literalStep(sign));
-  }
-  return steps;
-}
+/** One sign of a glob, escaped or not, or a class, in which `\\` takes the meaning of the sign behind it. */
+const SIGN = /\\([^])|\[(\^?)((?:\\[^]|[^\]\\])+)\]|[^\\[]/gy;
 
-/** The members of a class, in which `\` takes the meaning of the sign behind it. */
-const CLASS = /\[(\^?)((?:\\[^]|[^\]\\])+)\]/y;
+function elementSteps(glob: string): GlobStep[] {
+  let end = 0;
+  const steps = Array.from(glob.matchAll(SIGN), ([sign, escaped, negation, members]) => {
+    end += sign.length;
+    if (members !== undefined) return classStep(members, negation === '^');
+    if (sign === '*') return anyStep();
+    return sign === '?' ? oneStep() : literalStep(escaped ?? sign);
+  });
+  if (end === glob.length) return steps;
+  const problem = glob[end] === '[' ? 'has an unclosed "["' : 'ends in a backslash';
+  throw new SyntaxError(`the pattern ${JSON.stringify(glob)} ${problem}`);
+}

@@ -1,12 +1,12 @@
-/** The login of a machine in a netrc file. */
-export interface NetrcLogin {
+/** A user and a password. Secrets. */
+export interface Credential {
   readonly username: string;
   readonly password: string;
 }
 
 /** Reads the logins of a netrc file by machine, the first of each (`host` or `host:port`). `default` and macros are left out. */
-export function parseNetrc(text: string): ReadonlyMap<string, NetrcLogin> {
-  const logins = new Map<string, NetrcLogin>();
+export function parseNetrc(text: string): ReadonlyMap<string, Credential> {
+  const logins = new Map<string, Credential>();
   const words = text.split(/\s+/);
   let machine = '';
   let username = '';

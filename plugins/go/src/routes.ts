@@ -11,10 +11,11 @@ import {
 } from '@entrepot/core';
 import { ChecksumDatabase } from './checksum-database.js';
 import type { DirectModules } from './direct.js';
+import { failure } from './errors.js';
 import { HashPool } from './hash-pool.js';
 import { coordinatesOf, isVersionOf, moduleOf, unescapeModulePath, unescapeVersion, urlPath } from './module-path.js';
 import type { NoteVerifier } from './note.js';
-import { databaseScope, type ModuleSource } from './sources.js';
+import { databaseScope, type ModuleSource, type SourceOf } from './sources.js';
 import { parseTilePath, tilePath, type Tile } from './tile.js';
 
 /** Queries that `go` resolves by itself, from the list (Go Modules Reference, "Version queries"). */
@@ -29,14 +30,14 @@ export interface GoProxySettings {
   readonly repository: RepositoryFacts;
   /** The key of the checksum database. `undefined`: there is none. */
   readonly verifier: NoteVerifier | undefined;
-  readonly sourceOf: (path: string) => ModuleSource | undefined;
+  readonly sourceOf: SourceOf;
   readonly direct: DirectModules;
   readonly logger: Logger;
 }
 
 /** A proxy of module proxies, of a checksum database, and of the repositories of private modules. */
 export class GoProxy {
-  readonly sourceOf: (path: string) => ModuleSource | undefined;
+  readonly sourceOf: SourceOf;
   readonly database: ChecksumDatabase | undefined;
   readonly direct: DirectModules;
   readonly pool = new HashPool();
@@ -148,11 +149,8 @@ export class GoProxy {
       throw new EntrepotError('bad-request', 'expected a lookup of module@version, case-encoded');
     }
     if (this.sourceOf(path)?.verified !== true) {
-      throw new EntrepotError(
-        'forbidden',
-        `${path} is private or unverified here, and its name is not sent to ${database}; add it to GONOSUMDB`,
-        { code: 'CHECKSUM_PRIVATE' },
-      );
+      const message = `${path} is private or unverified here, and its name is not sent to ${database}`;
+      throw failure('forbidden', 'CHECKSUM_PRIVATE', `${message}; add it to GONOSUMDB`);
     }
     return this.record(path, version);
   }
@@ -165,9 +163,8 @@ export class GoProxy {
     if (path === undefined) return undefined;
     const source = this.sourceOf(path);
     if (source === undefined) {
-      throw new EntrepotError('not-found', `${path} is private, and no upstream of this repository is for it`, {
-        code: 'MODULE_PRIVATE',
-      });
+      const message = `${path} is private, and no upstream of this repository is for it`;
+      throw failure('not-found', 'MODULE_PRIVATE', message);
     }
     if (isLatest) return documentOf(source, path, 'latest', '@latest');
     if (last === 'list') return documentOf(source, path, 'list', '@v/list');
@@ -182,23 +179,14 @@ export class GoProxy {
 }
 
 function documentOf({ scope, confidential }: ModuleSource, path: string, name: DocumentName, rest: string): Resource {
-  return {
-    class: confidential ? 'private-document' : name,
-    coordinates: coordinatesOf(path),
-    scope,
-    attributes: { name },
-    ...placeOf(path, rest),
-  };
+  const ofClass = confidential ? 'private-document' : name;
+  return { class: ofClass, coordinates: coordinatesOf(path), scope, attributes: { name }, ...placeOf(path, rest) };
 }
 
 function fileOf({ scope, confidential }: ModuleSource, path: string, version: string, name: FileName): Resource {
-  return {
-    class: confidential ? 'private-file' : name,
-    coordinates: coordinatesOf(path, version),
-    scope,
-    attributes: { name },
-    ...placeOf(path, `@v/${version}.${name}`),
-  };
+  const ofClass = confidential ? 'private-file' : name;
+  const place = placeOf(path, `@v/${version}.${name}`);
+  return { class: ofClass, coordinates: coordinatesOf(path, version), scope, attributes: { name }, ...place };
 }
 
 function placeOf(path: string, rest: string): Pick<Resource, 'key' | 'path'> {

@@ -14,6 +14,9 @@ export interface ModuleSource {
   readonly direct?: DirectRoute | undefined;
 }
 
+/** Finds the source of a module by its path. `undefined`: it is not asked for anywhere. */
+export type SourceOf = (path: string) => ModuleSource | undefined;
+
 /** Settings that decide on the source of a module. */
 export interface SourceSettings {
   readonly repository: RepositoryFacts;
@@ -35,13 +38,8 @@ export function databaseScope(name: string): string {
  * Finds the source of a module by its path: a direct route that matches, else an upstream whose scope is a pattern that matches, else those without one.
  * `undefined` for a private module that has none: it is not asked for anywhere.
  */
-export function createSources({
-  repository,
-  hasDatabase,
-  unverified,
-  private: confidential,
-  routes,
-}: SourceSettings): (path: string) => ModuleSource | undefined {
+export function createSources(settings: SourceSettings): SourceOf {
+  const { repository, hasDatabase, unverified, private: confidential, routes } = settings;
   const scopes = new Map<string, ModulePatterns>();
   for (const { scope } of repository.upstreams) {
     if (scope !== undefined && !scope.startsWith('sumdb/')) scopes.set(scope, modulePatterns(scope));

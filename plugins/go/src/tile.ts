@@ -3,7 +3,8 @@ import { MalformedProofError } from './note.js';
 
 /** Hashes in a full tile: 2 to the height of 8 (golang.org/x/mod/sumdb/tlog). */
 export const TILE_WIDTH = 256;
-const HASH_BYTES = 32;
+export const HASH_BYTES = 32;
+const INNER_NODE = Buffer.of(1);
 
 /** A tile of a transparency log: `width` hashes of subtrees of 256^level leaves, from `index` * 256 on. */
 export interface Tile {
@@ -51,13 +52,9 @@ export function leafHash(record: string | Uint8Array): Buffer {
 }
 
 /** Hashes an inner node (RFC 6962 §2.1). */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   // In one call: a record takes hundreds of them.
-  const both = Buffer.allocUnsafe(1 + left.length + right.length);
-  both[0] = 1;
-  both.set(left, 1);
-  both.set(right, 1 + left.length);
-  return hash('sha256', both, 'buffer');
+  return hash('sha256', Buffer.concat([INNER_NODE, left, right]), 'buffer');
 }
 
 /** Counts the full subtrees of 256^level leaves of a tree. */
@@ -97,20 +94,18 @@ export function subtreeHash(tile: Uint8Array, start: number, count: number): Buf
 }
 
 /**
- * The root of a tree of `size`, from tiles that hold its right edge (RFC 6962 §2.1). Every hash of an edge tile of just
- * that width goes into it.
- * @param bytesOf the bytes of the tile with that level and index; at least as wide as the edge of the tree
+ * The root of a tree of `size` (RFC 6962 §2.1). Every hash of an edge tile of just that width goes into it.
+ * @param edge the bytes of its `edgeTiles`, each at least as wide as the edge of the tree
  */
-export function rootFromEdge(size: number, bytesOf: (tile: Tile) => Uint8Array): Buffer {
-  if (size === 0) return createHash('sha256').digest();
+export function rootFromEdge(size: number, edge: readonly Uint8Array[]): Buffer {
+  if (size === 0) return hash('sha256', '', 'buffer');
   // The full subtrees that the tree is made of, smallest first.
   let root: Buffer | undefined;
-  for (const tile of edgeTiles(size)) {
-    const bytes = bytesOf(tile);
-    let end = tile.width;
-    for (let count = 1; count <= tile.width; count *= 2) {
-      if ((tile.width & count) === 0) continue;
-      const peak = subtreeHash(bytes, end - count, count);
+  for (const [at, { width }] of edgeTiles(size).entries()) {
+    let end = width;
+    for (let count = 1; count <= width; count *= 2) {
+      if ((width & count) === 0) continue;
+      const peak = subtreeHash(edge[at] as Uint8Array, end - count, count);
       end -= count;
       root = root === undefined ? peak : nodeHash(peak, root);
     }

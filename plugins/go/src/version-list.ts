@@ -1,21 +1,14 @@
-import {
-  EntrepotError,
-  type ArtifactDescription,
-  type Content,
-  type Parsed,
-  type RenderRequest,
-  type Resource,
-  type VerifyContext,
-} from '@entrepot/core';
-import { compareSemanticVersions, compareText, malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
-import { describeVersion, parseInfo, TIME, zipKey } from './info.js';
+import { EntrepotError } from '@entrepot/core';
+import type { ArtifactDescription, Content, DocumentBytes, Parsed, RenderRequest } from '@entrepot/core';
+import type { Resource, VerifyContext } from '@entrepot/core';
+import { inBatches, malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
+import { describeVersion, parseInfo, TIME, zipKey, type Info } from './info.js';
 import { LARGEST_LIST } from './limits.js';
 import { coordinatesOf, isVersionOf, moduleOf } from './module-path.js';
 import type { GoProxy } from './routes.js';
-import { isCanonicalVersion, isPseudoVersion, parseVersion, pseudoVersionTime, type Version } from './version.js';
+import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion, pseudoVersionTime } from './version.js';
+import type { Version } from './version.js';
 
-/** Versions of a list that go out as one piece. */
-const PIECE = 1024;
 /** Lines between two looks at the clock. */
 const STEP = 256;
 /** Bytes that a version takes in memory besides its text, about. */
@@ -28,40 +21,27 @@ const SETTLED = 30 * 86_400_000;
 type Lines = ReadonlyMap<string, string>;
 
 /** A list of the versions of a module that was read once. */
-export class VersionList implements Parsed {
-  readonly weight: number;
+export interface VersionList extends Parsed {
   readonly lines: Lines;
-  readonly #path: string;
-  readonly #dates: ReadonlyMap<string, number>;
-  readonly #oldest: number | undefined;
+  describe(key: string): ArtifactDescription | undefined;
+}
 
-  /** @param dates those of the newest tags; others are taken to be as old as the oldest of them */
-  constructor(path: string, lines: Lines, dates: ReadonlyMap<string, number>, size: number) {
-    this.weight = size + WEIGHT * (lines.size + 1);
-    this.lines = lines;
-    this.#path = path;
-    this.#dates = dates;
-    this.#oldest = dates.size === 0 ? undefined : Math.min(...dates.values());
-  }
-
-  describe(key: string): ArtifactDescription | undefined {
-    const version = key.slice(`${this.#path}/@v/`.length, -'.zip'.length);
-    return key === zipKey(this.#path, version) ? this.describeVersion(version) : undefined;
-  }
-
-  *descriptions(): Iterable<readonly [string, ArtifactDescription]> {
-    for (const version of this.lines.keys()) yield [zipKey(this.#path, version), this.#described(version)];
-  }
-
-  /** `undefined` for a version that is not listed. */
-  describeVersion(version: string): ArtifactDescription | undefined {
-    return this.lines.has(version) ? this.#described(version) : undefined;
-  }
-
-  #described(version: string): ArtifactDescription {
-    const publishedAt = this.#dates.get(version) ?? pseudoVersionTime(version) ?? this.#oldest;
-    return describeVersion(this.#path, version, publishedAt);
-  }
+/** @param dates those of the newest tags; others are taken to be as old as the oldest of them */
+function versionList(path: string, lines: Lines, dates: ReadonlyMap<string, number>, size: number): VersionList {
+  const oldest = dates.size === 0 ? undefined : Math.min(...dates.values());
+  const described = (version: string): ArtifactDescription =>
+    describeVersion(path, version, dates.get(version) ?? pseudoVersionTime(version) ?? oldest);
+  return {
+    weight: size + WEIGHT * (lines.size + 1),
+    lines,
+    describe(key) {
+      const version = key.slice(`${path}/@v/`.length, -'.zip'.length);
+      return lines.has(version) && key === zipKey(path, version) ? described(version) : undefined;
+    },
+    *descriptions() {
+      for (const version of lines.keys()) yield [zipKey(path, version), described(version)];
+    },
+  };
 }
 
 /**
@@ -82,79 +62,51 @@ export async function parseList(
   const lines = await inOrder(await readLines(path, content));
   const dates = new Map<string, number>();
   if (needs.has('publishedAt')) {
-    let newest = -Infinity;
-    let oldest = Infinity;
     for (const version of newestTags(lines)) {
       const publishedAt = await dateOf(go.date({ coordinates: coordinatesOf(path, version) }), read);
-      if (publishedAt === undefined) continue;
-      dates.set(version, publishedAt);
-      newest = Math.max(newest, publishedAt);
-      oldest = Math.min(oldest, publishedAt);
-      if (newest - oldest > SETTLED) break;
+      if (publishedAt !== undefined) dates.set(version, publishedAt);
+      if (Math.max(...dates.values()) - Math.min(...dates.values()) > SETTLED) break;
     }
   }
-  return new VersionList(path, lines, dates, content.size);
+  return versionList(path, lines, dates, content.size);
 }
 
 async function readLines(path: string, content: Content): Promise<Lines> {
   const text = Buffer.from(await content.bytes(LARGEST_LIST)).toString('utf8');
   const turns = new WorkTurns();
   const listed = new Map<string, string>();
-  let [isEmpty, hasVersions] = [true, false];
-  for (let from = 0, count = 1; from < text.length; count += 1) {
-    const end = text.indexOf('\n', from);
-    const line = text.slice(from, end < 0 ? undefined : end).trim();
-    from = end < 0 ? text.length : end + 1;
-    if (count % STEP === 0) await turns.pause();
-    if (line === '') continue;
-    isEmpty = false;
-    const [version, time = ''] = line.split(/\s+/, 2) as [string, string?];
+  let count = 0;
+  let hasVersions = false;
+  for (const [line] of text.matchAll(/\S[^\n]*/g)) {
+    if (++count % STEP === 0) await turns.pause();
+    const [version = '', time = ''] = line.split(/\s+/, 2);
     hasVersions ||= isCanonicalVersion(version);
     if (isVersionOf(path, version)) listed.set(version, TIME.test(time) ? `${version} ${time}` : version);
   }
-  if (!isEmpty && !hasVersions) throw malformed(`${path}/@v/list`, 'expected a list of versions');
+  if (count > 0 && !hasVersions) throw malformed(`${path}/@v/list`, 'expected a list of versions');
   return listed;
 }
 
-/** A version as it is compared: its numbers are quicker than their text, where they are such as can be told apart. */
-interface Compared {
-  readonly text: string;
-  readonly line: string;
-  readonly parsed: Version;
-  readonly numbers: readonly number[] | undefined;
-}
-
-async function inOrder(lines: Iterable<readonly [version: string, line: string]>): Promise<Lines> {
+async function inOrder(lines: Lines): Promise<Lines> {
   const turns = new WorkTurns();
-  const versions: Compared[] = [];
-  for (const [text, line] of lines) {
-    const parsed = parseVersion(text) as Version;
-    const numbers = parsed.numbers.map(Number);
-    versions.push({ text, line, parsed, numbers: numbers.every(Number.isSafeInteger) ? numbers : undefined });
+  const versions: Version[] = [];
+  for (const text of lines.keys()) {
+    versions.push(parseVersion(text) as Version);
     if (versions.length % STEP === 0) await turns.pause();
   }
   const ordered = new Map<string, string>();
-  for (const { text, line } of await sortedInTurns(versions, compare, turns)) {
-    ordered.set(text, line);
+  for (const { text } of await sortedInTurns(versions, compareVersions, turns)) {
+    ordered.set(text, lines.get(text) as string);
     if (ordered.size % STEP === 0) await turns.pause();
   }
   return ordered;
-}
-
-function compare(one: Compared, other: Compared): number {
-  const [a, b] = [one.numbers, other.numbers];
-  if (a !== undefined && b !== undefined) {
-    for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return (a[at] as number) - (b[at] as number);
-  }
-  return compareSemanticVersions(one.parsed, other.parsed) || compareText(one.text, other.text);
 }
 
 /** Finds the newest tags of a list, newest first. */
 function newestTags(lines: Lines): string[] {
   const tags: string[] = [];
   for (const version of [...lines.keys()].reverse()) {
-    if (tags.length === NEWEST) break;
-    if (!isPseudoVersion(version)) tags.push(version);
+    if (!isPseudoVersion(version) && tags.push(version) === NEWEST) break;
   }
   return tags;
 }
@@ -177,36 +129,65 @@ async function dateOf(date: Resource | undefined, read: VerifyContext['read']): 
 export async function renderList(
   list: VersionList | undefined,
   { resource, admits, cachedKeys }: RenderRequest,
-): Promise<AsyncIterable<Uint8Array>> {
+): Promise<DocumentBytes> {
   const { path } = moduleOf(resource);
   const listed: Lines = list?.lines ?? new Map();
   const more = cachedTags(path, cachedKeys).filter((tag) => !listed.has(tag));
   if (list === undefined && more.length === 0) throw new EntrepotError('not-found', `no tag of ${path} is cached`);
-  const lines = more.length === 0 ? listed : await inOrder(withTags(listed, more));
-  return pieces(lines, (version) => admits(coordinatesOf(path, version), list?.describeVersion(version)));
+  const lines =
+    more.length === 0 ? listed : await inOrder(new Map([...listed, ...more.map((tag) => [tag, tag] as const)]));
+  const isListed = (version: string): boolean =>
+    admits(coordinatesOf(path, version), list?.describe(zipKey(path, version)));
+  return inBatches(printLines(lines, isListed));
 }
 
-function* withTags(lines: Lines, tags: readonly string[]): Generator<readonly [string, string]> {
-  yield* lines;
-  for (const tag of tags) yield [tag, tag];
+function* printLines(lines: Lines, isListed: (version: string) => boolean): Generator<string, void> {
+  // Nothing, too, so that others have their turn.
+  for (const [version, line] of lines) yield isListed(version) ? `${line}\n` : '';
 }
 
-/** The admitted lines of a list, a piece at a time. */
-async function* pieces(lines: Lines, admits: (version: string) => boolean): AsyncGenerator<Uint8Array> {
-  const turns = new WorkTurns();
-  let piece: string[] = [];
-  for (const [version, line] of lines) {
-    if (admits(version)) piece.push(`${line}\n`);
-    if (turns.over) await turns.next();
-    if (piece.length < PIECE) continue;
-    yield Buffer.from(piece.join(''));
-    piece = [];
-  }
-  yield Buffer.from(piece.join(''));
+/**
+ * Writes the latest version: the upstream's, or a cached tag that is later. A commit that somebody fetched says nothing of the
+ * latest one.
+ * @throws EntrepotError `not-found` when there is none; `policy-denied` when policy admits none
+ */
+export function renderLatest(
+  info: Info | undefined,
+  { resource, content, cachedKeys, admits, refusal }: RenderRequest,
+): DocumentBytes {
+  const { path } = moduleOf(resource);
+  const own = info?.version;
+  // A version from before modules is none that `go` would take where there is another one.
+  const takesAny = own === undefined || own.endsWith('+incompatible');
+  const tags = cachedTags(path, cachedKeys).filter((tag) => takesAny || !tag.endsWith('+incompatible'));
+  const known = own === undefined ? tags : [own, ...tags];
+  const [first] = known;
+  if (first === undefined) throw new EntrepotError('not-found', `no version of ${path} is cached`);
+  const describe = (version: string): ArtifactDescription | undefined =>
+    version === own ? describeVersion(path, version, info?.publishedAt) : undefined;
+  const admitted = known.filter((version) => admits(coordinatesOf(path, version), describe(version)));
+  const latest = admitted
+    .map((version) => parseVersion(version) as Version)
+    .sort(compareLatest)
+    .at(-1)?.text;
+  if (latest !== undefined) return latest === own ? content.stream() : [JSON.stringify({ Version: latest })];
+  const why = refusal(coordinatesOf(path, first), describe(first));
+  const text = `${first} and other versions of ${path} are not admitted here`;
+  throw new EntrepotError('policy-denied', why === undefined ? text : `${text}: ${why}`);
+}
+
+/** Orders by the rule for `@latest`: releases before pre-releases before commits without a tag (Go Modules Reference, "GOPROXY protocol"). */
+function compareLatest(one: Version, other: Version): number {
+  return rank(one) - rank(other) || compareVersions(one, other);
+}
+
+function rank({ text, prerelease }: Version): number {
+  if (isPseudoVersion(text)) return 0;
+  return prerelease.length === 0 ? 2 : 1;
 }
 
 /** Finds the tags of which a file is cached. */
-export function cachedTags(path: string, keys: readonly string[]): string[] {
+function cachedTags(path: string, keys: readonly string[]): string[] {
   const versions = new Set<string>();
   for (const key of keys) {
     const version = /^\/@v\/(.+)\.(?:info|mod|zip)$/.exec(key.slice(path.length))?.[1];

@@ -2,6 +2,7 @@ import { compareSemanticVersions, compareText, type SemanticVersion } from '@ent
 
 /** A semantic version with `v` in front (semver.org 2.0.0 as golang.org/x/mod/semver reads it). */
 export interface Version extends SemanticVersion {
+  readonly text: string;
   /** Without `+`; empty when there is none. */
   readonly build: string;
 }
@@ -24,7 +25,7 @@ export function parseVersion(text: string): Version | undefined {
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '', prerelease = '', build = ''] = match;
   if (LEADING_ZERO.test(prerelease)) return undefined;
-  return { numbers: [major, minor, patch], prerelease: prerelease === '' ? [] : prerelease.split('.'), build };
+  return { text, numbers: [major, minor, patch], prerelease: prerelease === '' ? [] : prerelease.split('.'), build };
 }
 
 /** Whether `text` is the one spelling of its version: complete, and without build metadata but `+incompatible`. */
@@ -47,8 +48,6 @@ export function pseudoVersionTime(text: string): number | undefined {
 }
 
 /** Orders versions (semver.org, §11); by their text where they are equal but for the build. */
-export function compareVersions(one: string, other: string): number {
-  const [a, b] = [parseVersion(one), parseVersion(other)];
-  if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
-  return compareSemanticVersions(a, b) || compareText(one, other);
+export function compareVersions(one: Version, other: Version): number {
+  return compareSemanticVersions(one, other) || compareText(one.text, other.text);
 }

@@ -392,7 +392,8 @@ describe('the database', () => {
     (size) => {
       const database = new GoDatabase();
       database.fill(size);
-      const root = rootFromEdge(size, (tile) => database.tile(tilePath(tile)) as Buffer);
+      const edge = edgeTiles(size).map((tile) => database.tile(tilePath(tile)) as Buffer);
+      const root = rootFromEdge(size, edge);
       expect(root.equals(database.root())).toBe(true);
       expect(edgeTiles(size).every(({ width }) => width < 256)).toBe(true);
     },

@@ -13,7 +13,7 @@ import { goOptions } from '../src/options.js';
 import type { NoteVerifier } from '../src/note.js';
 import { GoProxy } from '../src/routes.js';
 import { createSources } from '../src/sources.js';
-import { compareVersions, isCanonicalVersion, isPseudoVersion } from '../src/version.js';
+import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion, type Version } from '../src/version.js';
 
 describe('versions', () => {
   it.each([
@@ -56,8 +56,10 @@ describe('versions', () => {
       'v2.0.0+incompatible',
       'v18446744073709551616.0.0',
     ];
-    for (const shuffled of [[...order].reverse(), [...order].sort()])
-      expect(shuffled.sort(compareVersions)).toEqual(order);
+    for (const shuffled of [[...order].reverse(), [...order].sort()]) {
+      const sorted = shuffled.map((text) => parseVersion(text) as Version).sort(compareVersions);
+      expect(sorted.map(({ text }) => text)).toEqual(order);
+    }
   });
 
   it.each([

@@ -2,9 +2,11 @@ import { realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import {
-  withoutTrailingSlashes,
+  basicAuthorization,
   EntrepotError,
   printableUrl,
+  urlAuthorization,
+  withoutTrailingSlashes,
   type DiscoveredUpstream,
   type DiscoveryContext,
 } from '@entrepot/core';
@@ -124,12 +126,7 @@ function authorizationFor(config: Config, registry: URL): string | undefined {
     // One element less, or the slash behind it.
     place = place.slice(0, place.endsWith('/') ? -1 : place.lastIndexOf('/') + 1);
   }
-  if (registry.username === '') return undefined;
-  return basicAuthorization(decodeURIComponent(registry.username), decodeURIComponent(registry.password));
-}
-
-function basicAuthorization(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  return urlAuthorization(registry);
 }
 
 /** A set value; `${NAME}` stays in one whose variable is not set. */

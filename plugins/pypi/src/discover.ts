@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
-import { withoutTrailingSlashes, printableUrl, type DiscoveredUpstream, type DiscoveryContext } from '@entrepot/core';
+import { printableUrl, urlAuthorization, withoutTrailingSlashes } from '@entrepot/core';
+import type { DiscoveredUpstream, DiscoveryContext } from '@entrepot/core';
 import type { FoundIndex, Surroundings } from './found-indexes.js';
 import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
@@ -39,19 +40,9 @@ function upstreamOf({ url: text, source }: FoundIndex, useClientCredentials: boo
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined;
   const index = withoutTrailingSlashes(printableUrl(url));
   if (!isSimpleUrl(index)) return undefined;
-  const authorization = useClientCredentials ? authorizationOf(url) : undefined;
+  const authorization = useClientCredentials ? urlAuthorization(url) : undefined;
   // The root of the index, where it has one: the legacy JSON and provenance lie beside the Simple API.
   return { url: index.replace(/\/simple$/, ''), source, ...(authorization !== undefined && { authorization }) };
-}
-
-function authorizationOf({ username, password }: URL): string | undefined {
-  if (username === '') return undefined;
-  try {
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return `Basic ${Buffer.from(credentials).toString('base64')}`;
-  } catch {
-    return undefined;
-  }
 }
 
 /** `HOME` and the user database can both be missing, as in a container with an arbitrary user id. */

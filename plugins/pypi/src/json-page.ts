@@ -1,5 +1,5 @@
 import type { Content } from '@entrepot/core';
-import { eachOf, readJsonObject, SKIP } from '@entrepot/core/formats';
+import { eachOf, isRecord, readJsonObject, SKIP } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { minorOf, type PageHead } from './page-head.js';
@@ -62,9 +62,4 @@ function statusOf(value: unknown): PageHead['status'] {
   const status = value['status'] ?? value['state'];
   if (typeof status !== 'string') return undefined;
   return { status, reason: typeof value['reason'] === 'string' ? value['reason'] : undefined };
-}
-
-/** Whether `value` is a JSON object. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,6 @@
 import type { ArtifactDescription, RenderRequest } from '@entrepot/core';
-import { normalisePythonVersion, pythonVersionIdentity, WorkTurns } from '@entrepot/core/formats';
+import { normalisePythonVersion, pythonVersionIdentity } from '@entrepot/core/formats';
 import { coordinatesOf } from './keys.js';
-
-/** How much is handed on at once, in characters. */
-const BATCH = 64 * 1024;
 
 /** Collects the versions that policy leaves of a project: those with a file that it admits, and those that never had one. */
 export class Listing {
@@ -34,20 +31,4 @@ export class Listing {
       this.#admits(coordinatesOf(this.#project, normalisePythonVersion(version)))
     );
   }
-}
-
-/** Joins small texts to larger ones, and lets others have their turn between them. */
-export async function* inBatches(
-  texts: Iterable<string> | AsyncIterable<string>,
-): AsyncGenerator<string, void, undefined> {
-  const turns = new WorkTurns();
-  let batch = '';
-  for await (const text of texts) {
-    batch += text;
-    if (turns.over) await turns.next();
-    if (batch.length < BATCH) continue;
-    yield batch;
-    batch = '';
-  }
-  yield batch;
 }

@@ -6,12 +6,11 @@ import {
   type Parsed,
   type RenderRequest,
 } from '@entrepot/core';
-import { eachOf, readJsonObject, WorkTurns } from '@entrepot/core/formats';
+import { eachOf, inBatches, isRecord, readJsonObject, WorkTurns } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
 import { instantOf } from './instant.js';
-import { isRecord } from './json-page.js';
 import { coordinatesOf, fileKey, filePath } from './keys.js';
-import { inBatches, Listing } from './listing.js';
+import { Listing } from './listing.js';
 import { integrityOf, readFile, type PageFile } from './page-file.js';
 import { normalise } from './project-name.js';
 

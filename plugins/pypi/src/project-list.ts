@@ -1,11 +1,9 @@
 import { withoutTrailingSlashes, type Content, type RenderRequest } from '@entrepot/core';
-import { eachOf, readJsonSteps, SKIP } from '@entrepot/core/formats';
+import { eachOf, inBatches, isRecord, readJsonSteps, SKIP } from '@entrepot/core/formats';
 import { PageFormatError, readingError } from './errors.js';
 import { HtmlSummary, isHtml, readAnchors } from './html-page.js';
 import { escapeHtml } from './html-text.js';
-import { isRecord } from './json-page.js';
 import { coordinatesOf } from './keys.js';
-import { inBatches } from './listing.js';
 import { formOf } from './negotiation.js';
 import { HTML_END, minorOf } from './page-head.js';
 import { isProjectName, normalise } from './project-name.js';

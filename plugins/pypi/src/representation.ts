@@ -1,8 +1,9 @@
 import type { DocumentBytes, RenderRequest } from '@entrepot/core';
+import { inBatches } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
 import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';
-import { inBatches, Listing } from './listing.js';
+import { Listing } from './listing.js';
 import { formOf } from './negotiation.js';
 import type { Hashes, PageFile } from './page-file.js';
 import { HTML_END, htmlHead, jsonHead, type PageHead } from './page-head.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { isRecord } from '@entrepot/core/formats';
 import type { FoundIndex, FoundIndexes, Surroundings } from './found-indexes.js';
-import { isRecord } from './json-page.js';
 import { readSettings } from './settings-file.js';
 
 /** Reads uv's indexes in its order of precedence: the environment, the user's `uv.toml`, the machine's. */

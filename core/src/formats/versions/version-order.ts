@@ -57,6 +57,7 @@ export function matchVersion(form: RegExp, text: string): RegExpExecArray | null
 
 /** The order of two decimal numbers of any length, with or without leading zeros. */
 export function compareDigits(one: string, other: string): number {
+  if (one === other) return 0;
   const first = trimZeros(one);
   const second = trimZeros(other);
   return first.length - second.length || compareText(first, second);
