@@ -175,7 +175,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     };
   });
   get('/advisories', async (ctx) => {
-    const found = await reports.newest(['findings'], numberOf(ctx, 'limit', 100, MAX_LIMIT));
+    const found = await reports.newestFindings(numberOf(ctx, 'limit', 100, MAX_LIMIT));
     return { reports: found.map((report) => ({ ...report, purl: packageUrl(report.coordinates) })) };
   });
   get('/decisions', async (ctx) => {

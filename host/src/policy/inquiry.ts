@@ -278,7 +278,7 @@ export class Inquiry {
     }
     for (const { scanner } of scanners) {
       if (scanner.lookup === undefined) continue;
-      for await (const page of reports.kept(scanner.subjects.ecosystems)) {
+      for await (const page of reports.keptSince(scanner.subjects.ecosystems, 0)) {
         for (const artifact of page) if (scanner.lookup(artifact.coordinates)?.some(names) === true) add(artifact);
       }
     }

@@ -78,14 +78,13 @@ export class ScannerUpdates {
     await this.#noteKnown(scanner, before);
     const changed = await scanner.scanner.update?.(this.#end.signal);
     const revision = scanner.scanner.revision();
-    const judged = await store.judgedWith(scanner.id);
+    const { revision: judged, notedUntil } = await store.judgedWith(scanner.id);
     if (judged === revision) return;
     // A delta is from the revision that everything was judged with; of another one nobody knows what has changed.
-    const notedUntil = await store.notedUntil(scanner.id);
     const isDelta = changed !== undefined && judged === before && changed.length <= MAX_CHANGED;
     await (isDelta
       ? this.#judge(scanner, this.#touched(changed), 'delta', notedUntil)
-      : this.#judge(scanner, this.#all(scanner), 'sweep', notedUntil));
+      : this.#judge(scanner, store.keptSince(scanner.scanner.subjects.ecosystems, 0), 'sweep', notedUntil));
     if (!this.#end.signal.aborted) await store.setJudgedWith(scanner.id, revision, begun);
   }
 
@@ -96,10 +95,12 @@ export class ScannerUpdates {
   async #noteKnown({ id, scanner }: HostScanner, revision: string): Promise<void> {
     const { clock, store } = this.#options;
     // Stored content is judged by another database than this one, or by none.
-    if (scanner.lookup === undefined || (await store.judgedWith(id)) !== revision) return;
+    if (scanner.lookup === undefined) return;
+    const { revision: judged, notedUntil = 0 } = await store.judgedWith(id);
+    if (judged !== revision) return;
     const until = clock.now();
     let count = 0;
-    for await (const artifacts of store.keptSince(scanner.subjects.ecosystems, (await store.notedUntil(id)) ?? 0)) {
+    for await (const artifacts of store.keptSince(scanner.subjects.ecosystems, notedUntil)) {
       for (const { coordinates } of artifacts) {
         if (this.#end.signal.aborted) return;
         if ((count += 1) % TURN === 0) await turn();
@@ -133,10 +134,6 @@ export class ScannerUpdates {
       names.set(ecosystem, (names.get(ecosystem) ?? new Set()).add(name));
     }
     for (const [ecosystem, own] of names) yield await this.#options.store.keptOf(ecosystem, [...own]);
-  }
-
-  #all({ scanner }: HostScanner): AsyncIterable<readonly KeptArtifact[]> {
-    return this.#options.store.kept(scanner.subjects.ecosystems);
   }
 
   async #judge(

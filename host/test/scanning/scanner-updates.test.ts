@@ -95,7 +95,7 @@ describe('a newer database', () => {
     const { store, scanner, update } = await updates([npm('a'), npm('b'), npm('b', '2.0.0')]);
     await update();
     expect((await store.jobs(10)).map(({ coordinates }) => coordinates)).toHaveLength(3);
-    expect(await store.judgedWith('scripted')).toBe('1');
+    expect((await store.judgedWith('scripted')).revision).toBe('1');
     const [job] = await store.claim('scripted', { owner: 'x', limit: 10, now: 1, lease: 1 });
     expect(job).toBeDefined();
     scanner.changed = undefined;

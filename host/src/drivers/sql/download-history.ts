@@ -1,6 +1,5 @@
 import type { PackageCoordinates } from '@entrepot/core';
-import type { Kysely } from 'kysely';
-import type { Schema } from './schema.js';
+import { coordinatesOf, given, SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** The downloads of one version by one caller on one day. Times are milliseconds since the epoch. */
@@ -30,71 +29,57 @@ export interface DownloadQuery {
 const DAY = 86_400_000;
 
 /** The history of downloads, a row for each version, caller and day. Shared by all processes on one database. */
-export class SqlDownloadHistory {
-  readonly #database: Kysely<Schema>;
-
-  /** @param database with the tables of the newest migration; the caller closes it */
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-  }
-
+export class SqlDownloadHistory extends SqlStore {
   /** Adds downloads to the rows of their day. */
   async record(downloads: readonly Download[]): Promise<void> {
     if (downloads.length === 0) return;
-    await stored('record downloads', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        for (const { repository, coordinates, digest, caller, address, firstAt, lastAt, times } of downloads) {
-          await transaction
-            .insertInto('downloads')
-            .values({
-              repository,
-              ecosystem: coordinates.ecosystem,
-              name: coordinates.name,
-              version: coordinates.version ?? '',
-              digest: digest ?? '',
-              caller: caller ?? '',
-              address: address ?? '',
-              day: Math.floor(firstAt / DAY),
-              first_at: firstAt,
-              last_at: lastAt,
-              times,
-            })
-            .onConflict((conflict) =>
-              conflict
-                .columns(['ecosystem', 'name', 'version', 'repository', 'digest', 'caller', 'address', 'day'])
-                .doUpdateSet((row) => ({ last_at: lastAt, times: row('downloads.times', '+', times) })),
-            )
-            .execute();
-        }
-      }),
-    );
+    await this.transaction('record downloads', async (transaction) => {
+      for (const { repository, coordinates, firstAt, lastAt, times, ...download } of downloads) {
+        const { digest = '', caller = '', address = '' } = download;
+        await transaction
+          .insertInto('downloads')
+          .values({
+            repository,
+            ...coordinates,
+            version: coordinates.version ?? '',
+            digest,
+            caller,
+            address,
+            day: Math.floor(firstAt / DAY),
+            first_at: firstAt,
+            last_at: lastAt,
+            times,
+          })
+          .onConflict((conflict) =>
+            conflict
+              .columns(['ecosystem', 'name', 'version', 'repository', 'digest', 'caller', 'address', 'day'])
+              .doUpdateSet((row) => ({ last_at: lastAt, times: row('downloads.times', '+', times) })),
+          )
+          .execute();
+      }
+    });
   }
 
   /** The newest first. */
-  async list({ packages, repository, caller, since, limit }: DownloadQuery): Promise<readonly Download[]> {
-    const rows = await stored('read downloads', () => {
-      let query = this.#database.selectFrom('downloads').selectAll();
-      if (packages !== undefined) {
-        query = query.where((where) =>
-          where.or(
-            packages.map(({ ecosystem, name, version }) =>
-              where.and({ ecosystem, name, ...(version === undefined ? {} : { version }) }),
-            ),
+  async list({ packages, repository, caller, since = 0, limit }: DownloadQuery): Promise<readonly Download[]> {
+    const rows = await stored('read downloads', () =>
+      this.database
+        .selectFrom('downloads')
+        .selectAll()
+        .where(({ and }) => and(given({ repository, caller })))
+        .where('last_at', '>=', since)
+        .$if(packages !== undefined, (all) =>
+          all.where(({ and, or }) =>
+            or((packages ?? []).map(({ ecosystem, name, version }) => and(given({ ecosystem, name, version })))),
           ),
-        );
-      }
-      if (repository !== undefined) query = query.where('repository', '=', repository);
-      if (caller !== undefined) query = query.where('caller', '=', caller);
-      if (since !== undefined) query = query.where('last_at', '>=', since);
-      return query.orderBy('last_at', 'desc').limit(limit).execute();
-    });
+        )
+        .orderBy('last_at', 'desc')
+        .limit(limit)
+        .execute(),
+    );
     return rows.map((row) => ({
       repository: row.repository,
-      coordinates: {
-        ecosystem: row.ecosystem,
-        name: row.name,
-        ...(row.version === '' ? {} : { version: row.version }),
-      },
+      coordinates: coordinatesOf(row),
       digest: row.digest || undefined,
       caller: row.caller || undefined,
       address: row.address || undefined,
@@ -107,7 +92,7 @@ export class SqlDownloadHistory {
   /** Forgets the days before `before`. */
   async prune(before: number): Promise<void> {
     await stored('tidy the downloads', () =>
-      this.#database
+      this.database
         .deleteFrom('downloads')
         .where('day', '<', Math.floor(before / DAY))
         .execute(),

@@ -1,8 +1,9 @@
 import { EntrepotError } from '@entrepot/core';
 import type { PolicyException } from '@entrepot/core/engine';
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import { countChange } from './changes.js';
-import type { ExceptionTable, Schema } from './schema.js';
+import type { ExceptionTable } from './schema.js';
+import { SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** An exception with what people want to know of it. Times are milliseconds since the epoch. */
@@ -17,68 +18,55 @@ export interface KeptException extends PolicyException {
 }
 
 /** The exceptions, shared by all processes on one database. */
-export class SqlExceptionStore {
-  readonly #database: Kysely<Schema>;
-
-  /** @param database with the tables of the newest migration; the caller closes it */
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-  }
-
+export class SqlExceptionStore extends SqlStore {
   /** All of them, those that have ended too; by id. */
   async list(): Promise<readonly KeptException[]> {
     const rows = await stored('read exceptions', () =>
-      this.#database.selectFrom('exceptions').selectAll().orderBy('id').execute(),
+      this.database.selectFrom('exceptions').selectAll().orderBy('id').execute(),
     );
     return rows.map(toException);
   }
 
   /** @throws EntrepotError `conflict` when there is one with this id. */
   async add(exception: KeptException): Promise<void> {
-    const isNew = await stored('store an exception', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        await countChange(transaction, 'exceptions');
-        const { numInsertedOrUpdatedRows } = await transaction
-          .insertInto('exceptions')
-          .values(toRow(exception))
-          .onConflict((conflict) => conflict.column('id').doNothing())
-          .executeTakeFirstOrThrow();
-        return numInsertedOrUpdatedRows !== 0n;
-      }),
-    );
+    const isNew = await this.transaction('store an exception', async (transaction) => {
+      await countChange(transaction, 'exceptions');
+      const { numInsertedOrUpdatedRows } = await transaction
+        .insertInto('exceptions')
+        .values(toRow(exception))
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirstOrThrow();
+      return numInsertedOrUpdatedRows !== 0n;
+    });
     if (!isNew) throw new EntrepotError('conflict', `There is an exception ${JSON.stringify(exception.id)} already`);
   }
 
   /** Puts what `alter` makes of an exception. @returns it; `undefined` when there is none */
   async alter(id: string, alter: (found: KeptException) => KeptException): Promise<KeptException | undefined> {
-    return stored('change an exception', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        const row = await transaction.selectFrom('exceptions').selectAll().where('id', '=', id).executeTakeFirst();
-        if (row === undefined) return undefined;
-        const altered = alter(toException(row));
-        await countChange(transaction, 'exceptions');
-        await transaction.updateTable('exceptions').set(toRow(altered)).where('id', '=', id).execute();
-        return altered;
-      }),
-    );
+    return this.transaction('change an exception', async (transaction) => {
+      const row = await transaction.selectFrom('exceptions').selectAll().where('id', '=', id).executeTakeFirst();
+      if (row === undefined) return undefined;
+      const altered = alter(toException(row));
+      await countChange(transaction, 'exceptions');
+      await transaction.updateTable('exceptions').set(toRow(altered)).where('id', '=', id).execute();
+      return altered;
+    });
   }
 
   /** @returns whether there was one. */
   async remove(id: string): Promise<boolean> {
-    return stored('remove an exception', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        await countChange(transaction, 'exceptions');
-        const { numDeletedRows } = await transaction.deleteFrom('exceptions').where('id', '=', id).executeTakeFirst();
-        return numDeletedRows > 0n;
-      }),
-    );
+    return this.transaction('remove an exception', async (transaction) => {
+      await countChange(transaction, 'exceptions');
+      const { numDeletedRows } = await transaction.deleteFrom('exceptions').where('id', '=', id).executeTakeFirst();
+      return numDeletedRows > 0n;
+    });
   }
 
   /** Records that exceptions were used, by id. */
   async recordUse(uses: ReadonlyMap<string, number>): Promise<void> {
     await stored('record the use of exceptions', async () => {
       for (const [id, at] of uses) {
-        await this.#database
+        await this.database
           .updateTable('exceptions')
           .set({ last_used_at: at })
           .where('id', '=', id)

@@ -1,7 +1,7 @@
 import type { PackageCoordinates } from '@entrepot/core';
-import type { Kysely } from 'kysely';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { FirstSeenTable, Schema } from './schema.js';
+import type { FirstSeenTable } from './schema.js';
+import { slices, SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** Rows of one statement. */
@@ -14,18 +14,11 @@ export interface Sight {
 }
 
 /** When versions were first met, shared by all repositories and all processes on one database. */
-export class SqlFirstSeenStore {
-  readonly #database: Kysely<Schema>;
-
-  /** @param database with the tables of the newest migration; the caller closes it */
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-  }
-
+export class SqlFirstSeenStore extends SqlStore {
   /** The newest `limit` of them, the oldest of these first. */
   async newest(limit: number): Promise<readonly Sight[]> {
     const rows = await stored('read when versions were first met', () =>
-      this.#database.selectFrom('first_seen').selectAll().orderBy('seen_at', 'desc').limit(limit).execute(),
+      this.database.selectFrom('first_seen').selectAll().orderBy('seen_at', 'desc').limit(limit).execute(),
     );
     return rows.reverse().map(sightOf);
   }
@@ -33,8 +26,7 @@ export class SqlFirstSeenStore {
   /** Notes versions, unless they are known for longer. @returns since when each of them is known */
   async record(sights: readonly Sight[]): Promise<readonly Sight[]> {
     const known: Sight[] = [];
-    for (let start = 0; start < sights.length; start += BATCH) {
-      const batch = sights.slice(start, start + BATCH);
+    for (const batch of slices(sights, BATCH)) {
       const rows = await stored('note when versions were first met', () => this.#record(batch));
       known.push(...rows.map(sightOf));
       await turn();
@@ -44,30 +36,24 @@ export class SqlFirstSeenStore {
 
   /** Forgets the oldest of those that are more than `limit`. */
   async prune(limit: number): Promise<void> {
-    await stored('tidy when versions were first met', async () => {
-      const last = await this.#database
-        .selectFrom('first_seen')
-        .select('seen_at')
-        .orderBy('seen_at', 'desc')
-        .offset(limit)
-        .limit(1)
-        .executeTakeFirst();
-      if (last === undefined) return;
-      await this.#database.deleteFrom('first_seen').where('seen_at', '<=', last.seen_at).execute();
-    });
+    await stored('tidy when versions were first met', () =>
+      this.database
+        .deleteFrom('first_seen')
+        .where('seen_at', '<=', (select) =>
+          select.selectFrom('first_seen').select('seen_at').orderBy('seen_at', 'desc').offset(limit).limit(1),
+        )
+        .execute(),
+    );
   }
 
   #record(sights: readonly Sight[]): Promise<readonly FirstSeenTable[]> {
     return (
-      this.#database
+      this.database
         .insertInto('first_seen')
         .values(
-          sights.map(({ coordinates: { ecosystem, name, version }, at }) => ({
-            ecosystem,
-            name,
-            version,
-            seen_at: at,
-          })),
+          sights.map(({ coordinates: { ecosystem, name, version }, at }) => {
+            return { ecosystem, name, version, seen_at: at };
+          }),
         )
         // The row comes back, whichever is the earlier one.
         .onConflict((conflict) =>

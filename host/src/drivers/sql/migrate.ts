@@ -1,33 +1,23 @@
 import { EntrepotError } from '@entrepot/core';
-import { type Kysely, type Migration, Migrator } from 'kysely';
-import type { SqlDialect } from './dialect.js';
-import { initial } from './migrations/0001-initial.js';
-import { revisions } from './migrations/0002-revisions.js';
-import { facts } from './migrations/0003-facts.js';
-import { policy } from './migrations/0004-policy.js';
-import { firstSeen } from './migrations/0005-first-seen.js';
-import { factsFrom } from './migrations/0006-facts-from.js';
-import { knownFindings } from './migrations/0007-known-findings.js';
+import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { MIGRATIONS } from './migrations.js';
 import type { Schema } from './schema.js';
 
-/** Forward only: a migration that was released is never changed, and none goes back. */
-const MIGRATIONS: Readonly<Record<string, (dialect: SqlDialect) => Migration>> = {
-  '0001-initial': initial,
-  '0002-revisions': revisions,
-  '0003-facts': facts,
-  '0004-policy': policy,
-  '0005-first-seen': firstSeen,
-  '0006-facts-from': factsFrom,
-  '0007-known-findings': knownFindings,
-};
+/** The types of columns: text that sorts and compares by code point, and 64-bit integers. */
+export interface ColumnTypes {
+  readonly text: string;
+  readonly integer: string;
+}
 
 /**
  * Brings the tables up to this version of Entrepot, in one transaction. Several processes may do this at once.
  * @param where names the database in messages.
  * @throws EntrepotError `configuration` when a newer version of Entrepot has been here; `storage` when it fails.
  */
-export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, where: string): Promise<void> {
-  const migrations = Object.fromEntries(Object.entries(MIGRATIONS).map(([name, make]) => [name, make(dialect)]));
+export async function migrate(database: Kysely<Schema>, types: ColumnTypes, where: string): Promise<void> {
+  const migrations = Object.fromEntries(
+    Object.entries(MIGRATIONS).map(([name, statements]) => [name, migrationOf(statements, types)]),
+  );
   const migrator = new Migrator({ db: database, provider: { getMigrations: async () => migrations } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
@@ -43,4 +33,15 @@ export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, whe
   throw new EntrepotError('storage', `cannot bring the tables of ${where} up to date: ${String(error)}`, {
     cause: error,
   });
+}
+
+function migrationOf(statements: readonly string[], types: ColumnTypes): Migration {
+  return {
+    async up(database) {
+      for (const statement of statements) {
+        const own = statement.replaceAll(/\b(?:text|integer)\b/g, (type) => types[type as keyof ColumnTypes]);
+        await sql.raw(own).execute(database);
+      }
+    },
+  };
 }

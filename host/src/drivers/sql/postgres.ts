@@ -1,6 +1,5 @@
 import { EntrepotError, type Logger } from '@entrepot/core';
 import { Kysely, PostgresDialect, sql } from 'kysely';
-import type { SqlDialect } from './dialect.js';
 import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
 import { DEADLINES } from './stored.js';
@@ -18,7 +17,7 @@ const CONNECT_TIMEOUT = 10_000;
 const NAME = 'entrepot';
 
 /** Text is compared by its bytes, which sort as code points do, whatever the locale of the database is. */
-export const POSTGRES_TYPES = { text: sql`text collate "C"`, integer: sql`bigint` } satisfies Partial<SqlDialect>;
+const TYPES = { text: 'text collate "C"', integer: 'bigint' };
 
 /**
  * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.
@@ -37,15 +36,14 @@ export async function openPostgres({ url, maxConnections, logger }: PostgresOpti
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
   const where = nameOf(url);
-  const dialect: SqlDialect = { ...POSTGRES_TYPES, kysely: new PostgresDialect({ pool }) };
-  const database = new Kysely<Schema>({ dialect: dialect.kysely });
+  const database = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   try {
     await sql`select 1`.execute(database).catch((error: unknown) => {
       throw new EntrepotError('configuration', `cannot open the database ${where}: ${reasonOf(error)}`, {
         cause: error,
       });
     });
-    await migrate(database, dialect, where);
+    await migrate(database, TYPES, where);
   } catch (error) {
     await database.destroy();
     throw error;

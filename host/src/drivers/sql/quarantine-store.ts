@@ -1,8 +1,9 @@
 import type { PackageCoordinates } from '@entrepot/core';
 import { isSameVersion } from '@entrepot/core/engine';
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import { countChange } from './changes.js';
-import type { QuarantineTable, Schema } from './schema.js';
+import type { QuarantineTable } from './schema.js';
+import { coordinatesOf, given, SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** `held`: policy holds it; `released` and `denied`: decided by an administrator. */
@@ -45,23 +46,18 @@ export interface QuarantineVerdict {
 }
 
 /** Held versions and the decisions on them, shared by all processes on one database. */
-export class SqlQuarantineStore {
-  readonly #database: Kysely<Schema>;
-
-  /** @param database with the tables of the newest migration; the caller closes it */
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-  }
-
+export class SqlQuarantineStore extends SqlStore {
   /** The newest first, at most `limit`. */
   async list(limit: number, state?: QuarantineState): Promise<readonly Quarantined[]> {
-    const rows = await stored('read the quarantine', () => {
-      const query = this.#database.selectFrom('quarantine').selectAll();
-      return (state === undefined ? query : query.where('state', '=', state))
+    const rows = await stored('read the quarantine', () =>
+      this.database
+        .selectFrom('quarantine')
+        .selectAll()
+        .where(({ and }) => and(given({ state })))
         .orderBy('asked_at', 'desc')
         .limit(limit)
-        .execute();
-    });
+        .execute(),
+    );
     return rows.map(toQuarantined);
   }
 
@@ -69,10 +65,10 @@ export class SqlQuarantineStore {
   async find(subject: QuarantineSubject): Promise<Quarantined | undefined> {
     const { repository, ecosystem, name, version } = keyOf(subject);
     const rows = await stored('read the quarantine', () =>
-      this.#database
+      this.database
         .selectFrom('quarantine')
         .selectAll()
-        .where((where) => where.and({ repository, ecosystem, name }))
+        .where(({ and }) => and({ repository, ecosystem, name }))
         .execute(),
     );
     const row =
@@ -86,34 +82,24 @@ export class SqlQuarantineStore {
    */
   async hold(holds: readonly Hold[]): Promise<readonly Hold[]> {
     const fresh: Hold[] = [];
-    await stored('record what is held', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        for (const hold of holds) {
-          const { rules, at, until } = hold;
-          const row = { rules: JSON.stringify(rules), asked_at: at, until: until ?? null };
-          const { numUpdatedRows } = await transaction
-            .updateTable('quarantine')
-            .set(row)
-            .where((where) => where.and(keyOf(hold)))
-            .executeTakeFirst();
-          if (numUpdatedRows > 0n) continue;
-          await transaction
-            .insertInto('quarantine')
-            .values({
-              ...keyOf(hold),
-              ...row,
-              state: 'held',
-              held_at: at,
-              decided_at: null,
-              decided_by: null,
-              note: null,
-            })
-            .onConflict((conflict) => conflict.columns(['repository', 'ecosystem', 'name', 'version']).doNothing())
-            .execute();
-          fresh.push(hold);
-        }
-      }),
-    );
+    await this.transaction('record what is held', async (transaction) => {
+      for (const hold of holds) {
+        const { rules, at, until } = hold;
+        const row = { rules: JSON.stringify(rules), asked_at: at, until: until ?? null };
+        const { numUpdatedRows } = await transaction
+          .updateTable('quarantine')
+          .set(row)
+          .where(({ and }) => and(keyOf(hold)))
+          .executeTakeFirst();
+        if (numUpdatedRows > 0n) continue;
+        await transaction
+          .insertInto('quarantine')
+          .values({ ...keyOf(hold), ...row, state: 'held', held_at: at })
+          .onConflict((conflict) => conflict.columns(['repository', 'ecosystem', 'name', 'version']).doNothing())
+          .execute();
+        fresh.push(hold);
+      }
+    });
     return fresh;
   }
 
@@ -124,39 +110,33 @@ export class SqlQuarantineStore {
   async decide(asked: QuarantineSubject, { state, by, at, note }: QuarantineVerdict): Promise<void> {
     const subject = (await this.find(asked)) ?? asked;
     const verdict = { state, decided_at: at, decided_by: by, note };
-    await stored('record a decision', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        await countChange(transaction, 'quarantine');
-        await transaction
-          .insertInto('quarantine')
-          .values({ ...keyOf(subject), ...verdict, rules: '[]', held_at: at, asked_at: at, until: null })
-          .onConflict((conflict) =>
-            conflict.columns(['repository', 'ecosystem', 'name', 'version']).doUpdateSet(verdict),
-          )
-          .execute();
-      }),
-    );
+    await this.transaction('record a decision', async (transaction) => {
+      await countChange(transaction, 'quarantine');
+      await transaction
+        .insertInto('quarantine')
+        .values({ ...keyOf(subject), ...verdict, rules: '[]', held_at: at, asked_at: at })
+        .onConflict((conflict) => conflict.columns(['repository', 'ecosystem', 'name', 'version']).doUpdateSet(verdict))
+        .execute();
+    });
   }
 
   /** Forgets a row. @returns whether there was one */
   async remove(asked: QuarantineSubject): Promise<boolean> {
     const subject = (await this.find(asked)) ?? asked;
-    return stored('remove from the quarantine', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        await countChange(transaction, 'quarantine');
-        const { numDeletedRows } = await transaction
-          .deleteFrom('quarantine')
-          .where((where) => where.and(keyOf(subject)))
-          .executeTakeFirst();
-        return numDeletedRows > 0n;
-      }),
-    );
+    return this.transaction('remove from the quarantine', async (transaction) => {
+      await countChange(transaction, 'quarantine');
+      const { numDeletedRows } = await transaction
+        .deleteFrom('quarantine')
+        .where(({ and }) => and(keyOf(subject)))
+        .executeTakeFirst();
+      return numDeletedRows > 0n;
+    });
   }
 
   /** Forgets what is held and was not asked for since `before`, and what has been released by time. */
   async prune(before: number, now: number): Promise<void> {
     await stored('tidy the quarantine', () =>
-      this.#database
+      this.database
         .deleteFrom('quarantine')
         .where('state', '=', 'held')
         .where((where) => where.or([where('asked_at', '<', before), where('until', '<=', now)]))
@@ -172,7 +152,7 @@ function keyOf({ repository, coordinates: { ecosystem, name, version = '' } }: Q
 function toQuarantined(row: Selectable<QuarantineTable>): Quarantined {
   return {
     repository: row.repository,
-    coordinates: { ecosystem: row.ecosystem, name: row.name, ...(row.version === '' ? {} : { version: row.version }) },
+    coordinates: coordinatesOf(row),
     state: row.state as QuarantineState,
     rules: JSON.parse(row.rules) as string[],
     heldAt: Number(row.held_at),

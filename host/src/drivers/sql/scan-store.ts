@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ContentFinding, Digest, Finding, PackageCoordinates, PackageName, ScanReport } from '@entrepot/core';
 import { packageUrl } from '@entrepot/core';
-import { type Kysely, PostgresAdapter, type Selectable, sql } from 'kysely';
+import { type Kysely, PostgresAdapter, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
-import type { ReportTable, ScanJobTable, ScannerRevisionTable, Schema } from './schema.js';
+import type { EntryTable, ReportTable, ScanJobTable, Schema } from './schema.js';
+import { coordinatesOf, given, rowOf, slices, SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** The outcome of a scan. Only the first two say something about the subject. */
@@ -60,7 +61,7 @@ export interface KeptArtifact extends ScanTarget {
   readonly fetchedAt: number;
 }
 
-const KEPT = ['repository', 'digest', 'ecosystem', 'name', 'version', 'fetched_at'] as const;
+const KEPT = ['repository', 'key', 'digest', 'ecosystem', 'name', 'version', 'fetched_at'] as const;
 
 /** Number of jobs and of reports by state, for each scanner. */
 export interface ScanCounts {
@@ -68,40 +69,23 @@ export interface ScanCounts {
   readonly states: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
-/** The most subjects in one query. Databases bound the number of parameters. */
+/** The most subjects in one query. */
 const WIDTH = 200;
 
-/** Scan reports and jobs of all scanners, shared by all processes on one database. */
-export class SqlScanStore {
-  readonly #database: Kysely<Schema>;
-  readonly #skipsLocked: boolean;
+const NEW_JOB = { attempts: 0, not_before: 0, lease_until: 0, generation: 0 };
 
-  /** @param database with the tables of the newest migration; the caller closes it */
-  constructor(database: Kysely<Schema>) {
-    this.#database = database;
-    this.#skipsLocked = database.getExecutor().adapter instanceof PostgresAdapter;
-  }
+type ReportQuery = SelectQueryBuilder<Schema, 'reports', Selectable<ReportTable>>;
 
+/** Scan reports and jobs of all scanners. */
+export class SqlScanStore extends SqlStore {
   /** Reads the reports of all scanners on `target`: on its bytes and on its coordinates. */
-  async reports(target: ScanTarget): Promise<readonly KeptReport[]> {
-    const subjects = [subjectOf(target), packageUrl(target.coordinates)];
-    const rows = await stored('read reports', () =>
-      this.#database.selectFrom('reports').selectAll().where('subject', 'in', subjects).execute(),
-    );
-    return rows.map(toReport);
+  reports(target: ScanTarget): Promise<readonly KeptReport[]> {
+    return this.#read((all) => all.where('subject', 'in', [subjectOf(target), packageUrl(target.coordinates)]));
   }
 
   /** Reads the reports of all scanners on the versions of a name. */
-  async reportsOf({ ecosystem, name, version }: PackageCoordinates): Promise<readonly KeptReport[]> {
-    const rows = await stored('read reports', () => {
-      const query = this.#database
-        .selectFrom('reports')
-        .selectAll()
-        .where('ecosystem', '=', ecosystem)
-        .where('name', '=', name);
-      return (version === undefined ? query : query.where('version', '=', version)).execute();
-    });
-    return rows.map(toReport);
+  reportsOf({ ecosystem, name, version }: PackageCoordinates): Promise<readonly KeptReport[]> {
+    return this.#read((all) => all.where(({ and }) => and(given({ ecosystem, name, version }))));
   }
 
   /**
@@ -113,31 +97,25 @@ export class SqlScanStore {
     name: PackageName | undefined,
     limit: number,
   ): Promise<readonly { readonly report: KeptReport; readonly kept: KeptBytes }[]> {
-    const rows = await stored('read reports', () => {
-      const query = this.#database
+    const named = name && { 'reports.ecosystem': name.ecosystem, 'reports.name': name.name };
+    const rows = await stored('read reports', () =>
+      this.database
         .selectFrom('reports')
         .innerJoin('entries', (join) =>
           join
             .onRef('entries.ecosystem', '=', 'reports.ecosystem')
             .onRef('entries.name', '=', 'reports.name')
-            .on((on) =>
-              on.or([
-                on('entries.version', '=', on.ref('reports.version')),
-                on.and([on('entries.version', 'is', null), on('reports.version', 'is', null)]),
-              ]),
-            )
+            .onRef('entries.version', 'is not distinct from', 'reports.version')
             .on((on) => on.or([on('reports.digest', 'is', null), on('reports.digest', '=', on.ref('entries.digest'))])),
         )
         .selectAll('reports')
         .select(['entries.key as kept_key', 'entries.digest as kept_digest', 'entries.size', 'entries.fetched_at'])
-        .where('entries.repository', '=', repository)
-        .where('reports.state', '!=', 'clean');
-      const named =
-        name === undefined
-          ? query
-          : query.where('reports.ecosystem', '=', name.ecosystem).where('reports.name', '=', name.name);
-      return named.orderBy('reports.change', 'desc').limit(limit).execute();
-    });
+        .where(({ and }) => and({ 'entries.repository': repository, ...named }))
+        .where('reports.state', '!=', 'clean')
+        .orderBy('reports.change', 'desc')
+        .limit(limit)
+        .execute(),
+    );
     return rows.map(({ kept_key: key, kept_digest: digest, size, fetched_at: storedAt, ...row }) => ({
       report: toReport(row),
       kept: { key, digest: digest as Digest, size: Number(size), storedAt: Number(storedAt) },
@@ -146,7 +124,7 @@ export class SqlScanStore {
 
   /** Reads the number of changes of reports and of what else processes share. */
   changes(): Promise<ChangeCounts> {
-    return readChanges(this.#database);
+    return readChanges(this.database);
   }
 
   /** Reads at most `limit` reports after the count `change` of changes, and the count that they reach. */
@@ -155,7 +133,7 @@ export class SqlScanStore {
     limit: number,
   ): Promise<{ readonly reports: readonly KeptReport[]; readonly change: number }> {
     const rows = await stored('read reports', () =>
-      this.#database
+      this.database
         .selectFrom('reports')
         .selectAll()
         .where('change', '>', change)
@@ -170,31 +148,23 @@ export class SqlScanStore {
    * Finds at most `limit` reports with `text` in their findings. Reads all reports: only for questions of
    * administrators.
    */
-  async mentioning(text: string, limit: number): Promise<readonly KeptReport[]> {
+  mentioning(text: string, limit: number): Promise<readonly KeptReport[]> {
     const pattern = `%${text.toLowerCase().replace(/[\\%_]/g, (sign) => `\\${sign}`)}%`;
-    const rows = await stored('search reports', () =>
-      this.#database
-        .selectFrom('reports')
-        .selectAll()
+    return this.#read((all) =>
+      all
         .where('state', '=', 'findings')
         .where(sql<boolean>`lower(findings) like ${pattern} escape '\\'`)
-        .limit(limit)
-        .execute(),
+        .limit(limit),
     );
-    return rows.map(toReport);
   }
 
-  /** The newest reports in one of `states`. */
-  async newest(states: readonly ReportState[], limit: number): Promise<readonly KeptReport[]> {
-    const rows = await stored('read reports', () =>
-      this.#database
-        .selectFrom('reports')
-        .selectAll()
-        .where('state', 'in', [...states])
-        .orderBy('scanned_at', 'desc')
-        .limit(limit)
-        .execute(),
-    );
+  /** The newest reports with findings. */
+  newestFindings(limit: number): Promise<readonly KeptReport[]> {
+    return this.#read((all) => all.where('state', '=', 'findings').orderBy('scanned_at', 'desc').limit(limit));
+  }
+
+  async #read(choose: (all: ReportQuery) => ReportQuery): Promise<readonly KeptReport[]> {
+    const rows = await stored('read reports', () => choose(this.database.selectFrom('reports').selectAll()).execute());
     return rows.map(toReport);
   }
 
@@ -206,59 +176,54 @@ export class SqlScanStore {
     targets: readonly ScanTarget[],
     scanner: string,
     revision: string,
-    priority: ScanPriority,
+    urgency: ScanPriority,
     { now, retryAfter }: { readonly now: number; readonly retryAfter: number },
   ): Promise<void> {
-    const wanted = new Map(targets.map((target) => [subjectOf(target), target]));
-    const subjects = [...wanted.keys()];
-    for (let start = 0; start < subjects.length; start += WIDTH) {
-      const part = subjects.slice(start, start + WIDTH);
-      await stored('ask for scans', () =>
-        this.#database.transaction().execute(async (transaction) => {
-          const done = await transaction
-            .selectFrom('reports')
-            .select('subject')
-            .where('subject', 'in', part)
-            .where('scanner', '=', scanner)
-            .where('revision', '=', revision)
-            .where((where) =>
-              where.or([where('state', 'not in', ['error', 'stale']), where('scanned_at', '>', now - retryAfter)]),
-            )
-            .execute();
-          const known = new Set(done.map(({ subject }) => subject));
-          const rows = part.flatMap((subject) =>
-            known.has(subject)
-              ? []
-              : [toJobRow(subject, wanted.get(subject) as ScanTarget, scanner, revision, PRIORITIES[priority], now)],
-          );
-          if (rows.length === 0) return;
-          await transaction
-            .insertInto('scan_jobs')
-            .values(rows)
-            .onConflict((conflict) =>
-              conflict
-                .columns(['subject', 'scanner', 'revision'])
-                .doUpdateSet({ priority: PRIORITIES[priority] })
-                .where('scan_jobs.priority', '>', PRIORITIES[priority]),
-            )
-            .execute();
-        }),
-      );
+    const priority = PRIORITIES[urgency];
+    const job = { ...NEW_JOB, scanner, revision, priority, asked_at: now };
+    const wanted = [...new Map(targets.map((target) => [subjectOf(target), target]))];
+    for (const part of slices(wanted, WIDTH)) {
+      await this.transaction('ask for scans', async (transaction) => {
+        const subjects = part.map(([subject]) => subject);
+        const done = await transaction
+          .selectFrom('reports')
+          .select('subject')
+          .where('subject', 'in', subjects)
+          .where(({ and }) => and({ scanner, revision }))
+          .where(({ eb, or }) =>
+            or([eb('state', 'not in', ['error', 'stale']), eb('scanned_at', '>', now - retryAfter)]),
+          )
+          .execute();
+        const known = new Set(done.map(({ subject }) => subject));
+        const rows = part
+          .filter(([subject]) => !known.has(subject))
+          .map(([subject, { coordinates, digest = null }]) => {
+            return { ...job, id: randomUUID(), subject, digest, ...rowOf(coordinates) };
+          });
+        if (rows.length === 0) return;
+        await transaction
+          .insertInto('scan_jobs')
+          .values(rows)
+          .onConflict((conflict) =>
+            conflict
+              .columns(['subject', 'scanner', 'revision'])
+              .doUpdateSet({ priority })
+              .where('scan_jobs.priority', '>', priority),
+          )
+          .execute();
+      });
     }
   }
 
   /** Leases up to `limit` free jobs of `scanner` for `lease` milliseconds, the most urgent first. */
   async claim(
     scanner: string,
-    {
-      owner,
-      limit,
-      now,
-      lease,
-    }: { readonly owner: string; readonly limit: number; readonly now: number; readonly lease: number },
+    options: { readonly owner: string; readonly limit: number; readonly now: number; readonly lease: number },
   ): Promise<readonly ScanJob[]> {
+    const { owner, limit, now, lease } = options;
+    const writesAtOnce = this.database.getExecutor().adapter instanceof PostgresAdapter;
     const rows = await stored('take scans', () =>
-      this.#database
+      this.database
         .updateTable('scan_jobs')
         .set((row) => ({
           lease_owner: owner,
@@ -266,8 +231,8 @@ export class SqlScanStore {
           attempts: row('attempts', '+', 1),
           generation: row('generation', '+', 1),
         }))
-        .where('id', 'in', (select) => {
-          const free = select
+        .where('id', 'in', (select) =>
+          select
             .selectFrom('scan_jobs')
             .select('id')
             .where('scanner', '=', scanner)
@@ -275,10 +240,10 @@ export class SqlScanStore {
             .where('not_before', '<=', now)
             .orderBy('priority')
             .orderBy('asked_at')
-            .limit(limit);
-          // Where several write at once: not those that another one is just taking.
-          return this.#skipsLocked ? free.forUpdate().skipLocked() : free;
-        })
+            .limit(limit)
+            // Not those that another one is just taking.
+            .$if(writesAtOnce, (free) => free.forUpdate().skipLocked()),
+        )
         // Where several may write at once, another one may have taken it between the two.
         .where('lease_until', '<=', now)
         .returningAll()
@@ -290,11 +255,10 @@ export class SqlScanStore {
   /** Keeps a lease. @returns whether it was still held. */
   async renew({ id, generation }: ScanJob, until: number): Promise<boolean> {
     const { numUpdatedRows } = await stored('renew a lease', () =>
-      this.#database
+      this.database
         .updateTable('scan_jobs')
         .set({ lease_until: until })
-        .where('id', '=', id)
-        .where('generation', '=', generation)
+        .where(({ and }) => and({ id, generation }))
         .executeTakeFirst(),
     );
     return numUpdatedRows > 0n;
@@ -302,48 +266,38 @@ export class SqlScanStore {
 
   /** Ends a scan with its report. @returns whether the lease was still held: without it nothing is written. */
   async finish({ id, generation }: ScanJob, report: KeptReport): Promise<boolean> {
-    return stored('store a report', () =>
-      this.#database.transaction().execute(async (transaction) => {
-        const { numDeletedRows } = await transaction
-          .deleteFrom('scan_jobs')
-          .where('id', '=', id)
-          .where('generation', '=', generation)
-          .executeTakeFirst();
-        if (numDeletedRows === 0n) return false;
-        await put(transaction, report);
-        return true;
-      }),
-    );
+    return this.transaction('store a report', async (transaction) => {
+      const { numDeletedRows } = await transaction
+        .deleteFrom('scan_jobs')
+        .where(({ and }) => and({ id, generation }))
+        .executeTakeFirst();
+      if (numDeletedRows === 0n) return false;
+      await put(transaction, report);
+      return true;
+    });
   }
 
   /** Gives a scan back, to be taken again from `notBefore` on. `uncounted`: this was no attempt. */
   async giveBack({ id, generation }: ScanJob, notBefore: number, uncounted = false): Promise<void> {
+    const free = { lease_owner: null, lease_until: 0, not_before: notBefore };
     await stored('give a scan back', () =>
-      this.#database
+      this.database
         .updateTable('scan_jobs')
-        .set((row) => ({
-          lease_owner: null,
-          lease_until: 0,
-          not_before: notBefore,
-          ...(uncounted ? { attempts: row('attempts', '-', 1) } : {}),
-        }))
-        .where('id', '=', id)
-        .where('generation', '=', generation)
+        .set((row) => (uncounted ? { ...free, attempts: row('attempts', '-', 1) } : free))
+        .where(({ and }) => and({ id, generation }))
         .execute(),
     );
   }
 
   /** Stores a report without a job. */
   async put(report: KeptReport): Promise<void> {
-    await stored('store a report', () =>
-      this.#database.transaction().execute((transaction) => put(transaction, report)),
-    );
+    await this.transaction('store a report', (transaction) => put(transaction, report));
   }
 
   /** Deletes free jobs for an older database. Those for the newer one replace them. */
   async dropOlder(scanner: string, revision: string): Promise<void> {
     await stored('drop scans', () =>
-      this.#database
+      this.database
         .deleteFrom('scan_jobs')
         .where('scanner', '=', scanner)
         .where('revision', '!=', revision)
@@ -353,25 +307,16 @@ export class SqlScanStore {
     );
   }
 
-  /** The revision of the database with which everything kept was last judged. */
-  async judgedWith(scanner: string): Promise<string | undefined> {
-    return (await this.#judged(scanner))?.revision;
-  }
-
-  /** Until when (milliseconds since the epoch) what was stored has its findings of that database noted. */
-  async notedUntil(scanner: string): Promise<number | undefined> {
-    const { noted_until: at } = (await this.#judged(scanner)) ?? { noted_until: null };
-    return at === null ? undefined : Number(at);
-  }
-
-  async #judged(scanner: string): Promise<Pick<ScannerRevisionTable, 'revision' | 'noted_until'> | undefined> {
-    return await stored('read a revision', () =>
-      this.#database
-        .selectFrom('scanner_revisions')
-        .select(['revision', 'noted_until'])
-        .where('scanner', '=', scanner)
-        .executeTakeFirst(),
+  /**
+   * Reads the revision of the database with which everything kept was last judged, and until when (milliseconds since the
+   * epoch) what was stored has its findings of that database noted.
+   */
+  async judgedWith(scanner: string): Promise<{ readonly revision?: string; readonly notedUntil?: number }> {
+    const row = await stored('read a revision', () =>
+      this.database.selectFrom('scanner_revisions').selectAll().where('scanner', '=', scanner).executeTakeFirst(),
     );
+    if (row === undefined) return {};
+    return { revision: row.revision, ...(row.noted_until !== null && { notedUntil: Number(row.noted_until) }) };
   }
 
   /**
@@ -379,12 +324,12 @@ export class SqlScanStore {
    * @param notedUntil what was stored until then has its findings noted. Absent: as before
    */
   async setJudgedWith(scanner: string, revision: string, notedUntil?: number): Promise<void> {
-    const renewed = { revision, ...(notedUntil !== undefined && { noted_until: notedUntil }) };
+    const judged = { revision, ...(notedUntil !== undefined && { noted_until: notedUntil }) };
     await stored('record a revision', () =>
-      this.#database
+      this.database
         .insertInto('scanner_revisions')
-        .values({ scanner, revision, noted_until: notedUntil ?? null })
-        .onConflict((conflict) => conflict.column('scanner').doUpdateSet(renewed))
+        .values({ scanner, ...judged })
+        .onConflict((conflict) => conflict.column('scanner').doUpdateSet(judged))
         .execute(),
     );
   }
@@ -392,13 +337,13 @@ export class SqlScanStore {
   /** The versions of `names` that are kept. */
   async keptOf(ecosystem: string, names: readonly string[]): Promise<readonly KeptArtifact[]> {
     const found: KeptArtifact[] = [];
-    for (let start = 0; start < names.length; start += WIDTH) {
+    for (const part of slices(names, WIDTH)) {
       const rows = await stored('read kept artifacts', () =>
-        this.#database
+        this.database
           .selectFrom('entries')
           .select(KEPT)
           .where('ecosystem', '=', ecosystem)
-          .where('name', 'in', names.slice(start, start + WIDTH))
+          .where('name', 'in', part)
           .where('version', 'is not', null)
           .execute(),
       );
@@ -407,24 +352,19 @@ export class SqlScanStore {
     return found;
   }
 
-  /** Lists the artifacts that were stored after `since`, in pages, the oldest first. */
+  /** Lists the artifacts of `ecosystems` that were stored after `since`, in pages, the oldest first. */
   async *keptSince(ecosystems: readonly string[], since: number): AsyncGenerator<readonly KeptArtifact[]> {
-    let last = { at: since, repository: '', key: '' };
+    let last = { fetched_at: since, repository: '', key: '' };
     for (;;) {
-      const after = last;
+      const { fetched_at: at, repository, key } = last;
       const rows = await stored('read kept artifacts', () =>
-        this.#database
+        this.database
           .selectFrom('entries')
-          .select([...KEPT, 'key'])
-          .where('fetched_at', '>=', after.at)
-          .where((where) =>
-            where.or([
-              where('fetched_at', '>', after.at),
-              where('repository', '>', after.repository),
-              where.and([where('repository', '=', after.repository), where('key', '>', after.key)]),
-            ]),
+          .select(KEPT)
+          .where(({ eb, refTuple, tuple }) =>
+            eb(refTuple('fetched_at', 'repository', 'key'), '>', tuple(at, repository, key)),
           )
-          .where('ecosystem', 'in', [...ecosystems])
+          .where('ecosystem', 'in', ecosystems)
           .where('version', 'is not', null)
           .orderBy('fetched_at')
           .orderBy('repository')
@@ -435,7 +375,7 @@ export class SqlScanStore {
       yield rows.map(toKept);
       const final = rows.at(-1);
       if (final === undefined || rows.length < WIDTH) return;
-      last = { at: Number(final.fetched_at), repository: final.repository, key: final.key };
+      last = final;
     }
   }
 
@@ -446,13 +386,11 @@ export class SqlScanStore {
   }: ScanTarget): Promise<readonly { readonly repository: string; readonly mediaType: string }[]> {
     if (digest === undefined) return [];
     return await stored('read where something is kept', () =>
-      this.#database
+      this.database
         .selectFrom('entries')
         .select(['repository', 'media_type as mediaType'])
         .distinct()
-        .where('digest', '=', digest)
-        .where('ecosystem', '=', ecosystem)
-        .where('name', '=', name)
+        .where(({ and }) => and({ digest, ecosystem, name }))
         .execute(),
     );
   }
@@ -461,75 +399,30 @@ export class SqlScanStore {
   async mediaTypeIn(repositories: readonly string[], digest: Digest): Promise<string | undefined> {
     if (repositories.length === 0) return undefined;
     const row = await stored('read whether something is kept', () =>
-      this.#database
+      this.database
         .selectFrom('entries')
         .select('media_type')
         .where('digest', '=', digest)
-        .where('repository', 'in', [...repositories])
+        .where('repository', 'in', repositories)
         .limit(1)
         .executeTakeFirst(),
     );
     return row?.media_type;
   }
 
-  /** All versions of `ecosystems` that are kept, in pages. */
-  async *kept(ecosystems: readonly string[]): AsyncGenerator<readonly KeptArtifact[]> {
-    let last: { readonly name: string; readonly ecosystem: string } | undefined;
-    for (;;) {
-      const after = last;
-      // Whole names: what is left of one that a page cuts off comes with the next page.
-      const names = await stored('read kept names', () => {
-        const query = this.#database
-          .selectFrom('entries')
-          .select(['ecosystem', 'name'])
-          .distinct()
-          .where('ecosystem', 'in', [...ecosystems])
-          .where('name', 'is not', null);
-        return (
-          after === undefined
-            ? query
-            : query.where((where) =>
-                where.or([
-                  where('ecosystem', '>', after.ecosystem),
-                  where.and([where('ecosystem', '=', after.ecosystem), where('name', '>', after.name)]),
-                ]),
-              )
-        )
-          .orderBy('ecosystem')
-          .orderBy('name')
-          .limit(WIDTH)
-          .execute();
-      });
-      for (const ecosystem of new Set(names.map((row) => row.ecosystem as string))) {
-        const own = names.filter((row) => row.ecosystem === ecosystem).map(({ name }) => name as string);
-        yield await this.keptOf(ecosystem, own);
-      }
-      const final = names.at(-1);
-      if (final === undefined || names.length < WIDTH) return;
-      last = { ecosystem: final.ecosystem as string, name: final.name as string };
-    }
-  }
-
   async jobs(limit: number): Promise<readonly (ScanJob & { readonly owner: string | undefined })[]> {
     const rows = await stored('read scans', () =>
-      this.#database.selectFrom('scan_jobs').selectAll().orderBy('priority').orderBy('asked_at').limit(limit).execute(),
+      this.database.selectFrom('scan_jobs').selectAll().orderBy('priority').orderBy('asked_at').limit(limit).execute(),
     );
     return rows.map((row) => ({ ...toJob(row), owner: row.lease_owner ?? undefined }));
   }
 
   async counts(): Promise<ScanCounts> {
+    const count = sql<number>`count(*)`.as('rows');
     const [jobs, reports] = await stored('count scans', () =>
       Promise.all([
-        this.#database
-          .selectFrom('scan_jobs')
-          .select(['scanner', sql<number>`count(*)`.as('rows')])
-          .groupBy('scanner')
-          .execute(),
-        this.#database
-          .selectFrom('reports')
-          .select(['scanner', 'state', sql<number>`count(*)`.as('rows')])
-          .groupBy(['scanner', 'state'])
-          .execute(),
+        this.database.selectFrom('scan_jobs').select(['scanner', count]).groupBy('scanner').execute(),
+        this.database.selectFrom('reports').select(['scanner', 'state', count]).groupBy(['scanner', 'state']).execute(),
       ]),
     );
     const states: Record<string, Record<string, number>> = {};
@@ -547,35 +440,20 @@ export function subjectOf({ coordinates, digest }: ScanTarget): string {
 async function put(database: Kysely<Schema>, report: KeptReport): Promise<void> {
   // First of all, so that those who ask for what changed after a count miss nothing.
   const change = await countChange(database, 'reports');
-  const { subject, scanner, ...rest } = { ...toReportRow(report), change };
+  const { scanner, revision, state, coverage, coordinates, digest = null, detail = null } = report;
+  const findings = JSON.stringify(report.findings);
+  const columns = { revision, state, coverage, findings, digest, detail, scanned_at: report.scannedAt, change };
+  const row = { ...columns, ...rowOf(coordinates) };
   await database
     .insertInto('reports')
-    .values({ subject, scanner, ...rest })
-    .onConflict((conflict) => conflict.columns(['subject', 'scanner']).doUpdateSet(rest))
+    .values({ subject: subjectOf(report), scanner, ...row })
+    .onConflict((conflict) => conflict.columns(['subject', 'scanner']).doUpdateSet(row))
     .execute();
-}
-
-function toReportRow(report: KeptReport): Omit<ReportTable, 'change'> {
-  const { ecosystem, name, version } = report.coordinates;
-  return {
-    subject: subjectOf(report),
-    scanner: report.scanner,
-    revision: report.revision,
-    state: report.state,
-    coverage: report.coverage,
-    findings: JSON.stringify(report.findings),
-    detail: report.detail ?? null,
-    digest: report.digest ?? null,
-    scanned_at: report.scannedAt,
-    ecosystem,
-    name,
-    version: version ?? null,
-  };
 }
 
 function toReport(row: Selectable<ReportTable>): KeptReport {
   return {
-    ...targetOf(row.ecosystem, row.name, row.version, row.digest),
+    ...targetOf(row),
     scanner: row.scanner,
     revision: row.revision,
     state: row.state as ReportState,
@@ -586,36 +464,9 @@ function toReport(row: Selectable<ReportTable>): KeptReport {
   };
 }
 
-function toJobRow(
-  subject: string,
-  { coordinates: { ecosystem, name, version }, digest }: ScanTarget,
-  scanner: string,
-  revision: string,
-  priority: number,
-  now: number,
-): ScanJobTable {
-  return {
-    id: randomUUID(),
-    subject,
-    scanner,
-    revision,
-    digest: digest ?? null,
-    ecosystem,
-    name,
-    version: version ?? null,
-    priority,
-    attempts: 0,
-    not_before: 0,
-    lease_owner: null,
-    lease_until: 0,
-    generation: 0,
-    asked_at: now,
-  };
-}
-
 function toJob(row: Selectable<ScanJobTable>): ScanJob {
   return {
-    ...targetOf(row.ecosystem, row.name, row.version, row.digest),
+    ...targetOf(row),
     id: row.id,
     scanner: row.scanner,
     revision: row.revision,
@@ -626,15 +477,12 @@ function toJob(row: Selectable<ScanJobTable>): ScanJob {
   };
 }
 
-function toKept(row: Pick<Selectable<Schema['entries']>, (typeof KEPT)[number]>): KeptArtifact {
-  const { coordinates } = targetOf(row.ecosystem as string, row.name as string, row.version, null);
-  const { repository, digest, fetched_at } = row;
+function toKept(row: Pick<Selectable<EntryTable>, (typeof KEPT)[number]>): KeptArtifact {
+  const { repository, digest, version, fetched_at } = row;
+  const coordinates = { ecosystem: row.ecosystem as string, name: row.name as string, version: version as string };
   return { repository, digest: digest as Digest, coordinates, fetchedAt: Number(fetched_at) };
 }
 
-function targetOf(ecosystem: string, name: string, version: string | null, digest: string | null): ScanTarget {
-  return {
-    coordinates: { ecosystem, name, ...(version === null ? {} : { version }) },
-    ...(digest === null ? {} : { digest: digest as Digest }),
-  };
+function targetOf(row: Selectable<Pick<ReportTable, 'ecosystem' | 'name' | 'version' | 'digest'>>): ScanTarget {
+  return { coordinates: coordinatesOf(row), ...(row.digest === null ? {} : { digest: row.digest as Digest }) };
 }

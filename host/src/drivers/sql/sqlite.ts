@@ -4,7 +4,6 @@ import { EntrepotError } from '@entrepot/core';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import Database from 'libsql';
 import type { Durability } from '../blob/filesystem.js';
-import { type SqlDialect, SQLITE_TYPES } from './dialect.js';
 import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
 import { retryWhileBusy, SqliteDriver, sqliteCode } from './sqlite-driver.js';
@@ -19,6 +18,9 @@ const WHAT_TO_DO =
   'Put a backup in its place; or move it away to begin anew: what proxies keep is fetched again, what was uploaded is not';
 /** The log shrinks to this after a checkpoint, in bytes. */
 const LOG_LIMIT = 16 * 1024 * 1024;
+
+/** Text is compared by its UTF-8 bytes, which sort as code points do, unless a column says otherwise. */
+const TYPES = { text: 'text', integer: 'integer' };
 
 export interface SqliteOptions {
   /** Its folder is made when it does not exist. */
@@ -35,18 +37,16 @@ export interface SqliteOptions {
 export async function openSqlite({ path, durability }: SqliteOptions): Promise<Kysely<Schema>> {
   const connection = await connect(path);
   const log = durability === 'strict' ? new WriteAheadLog(resolve(path)) : undefined;
-  const dialect: SqlDialect = {
-    ...SQLITE_TYPES,
-    kysely: {
+  const database = new Kysely<Schema>({
+    dialect: {
       createDriver: () => new SqliteDriver(connection, path, log),
       createQueryCompiler: () => new SqliteQueryCompiler(),
       createAdapter: () => new TransactionalSqliteAdapter(),
-      createIntrospector: (database) => new SqliteIntrospector(database),
+      createIntrospector: (own) => new SqliteIntrospector(own),
     },
-  };
-  const database = new Kysely<Schema>({ dialect: dialect.kysely });
+  });
   try {
-    await migrate(database, dialect, path);
+    await migrate(database, TYPES, path);
   } catch (error) {
     await database.destroy();
     throw error;
