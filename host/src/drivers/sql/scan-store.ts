@@ -71,6 +71,8 @@ export interface ScanCounts {
 
 /** The most subjects in one query. */
 const WIDTH = 200;
+/** The most artifacts in one page. */
+const PAGE = 1_000;
 
 const NEW_JOB = { attempts: 0, not_before: 0, lease_until: 0, generation: 0 };
 
@@ -364,17 +366,18 @@ export class SqlScanStore extends SqlStore {
           .where(({ eb, refTuple, tuple }) =>
             eb(refTuple('fetched_at', 'repository', 'key'), '>', tuple(at, repository, key)),
           )
-          .where('ecosystem', 'in', ecosystems)
-          .where('version', 'is not', null)
           .orderBy('fetched_at')
           .orderBy('repository')
           .orderBy('key')
-          .limit(WIDTH)
+          .limit(PAGE)
           .execute(),
       );
-      yield rows.map(toKept);
+      // Not in the query: SQLite would then read all of an ecosystem for each page.
+      yield rows
+        .filter(({ ecosystem, version }) => ecosystems.includes(ecosystem ?? '') && version !== null)
+        .map(toKept);
       const final = rows.at(-1);
-      if (final === undefined || rows.length < WIDTH) return;
+      if (final === undefined || rows.length < PAGE) return;
       last = final;
     }
   }
