@@ -1,14 +1,12 @@
 import type { BlobStore } from '@entrepot/core';
 import type { Kysely } from 'kysely';
 import type { Schema } from './sql/schema.js';
-import { stored } from './sql/stored.js';
+import { storedWithin } from './sql/stored.js';
 
 /** Whether the index has no entries although blobs are there: a database that was lost, or belongs elsewhere. */
 export async function isIndexLost(database: Kysely<Schema>, blobs: Pick<BlobStore, 'list'>): Promise<boolean> {
-  const entry = await stored(
-    'look for entries',
-    () => database.selectFrom('entries').select('key').limit(1).executeTakeFirst(),
-    'read',
+  const entry = await storedWithin('read', 'look for entries', () =>
+    database.selectFrom('entries').select('key').limit(1).executeTakeFirst(),
   );
   if (entry !== undefined) return false;
   for await (const _ of blobs.list()) return true;

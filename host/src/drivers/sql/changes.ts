@@ -11,10 +11,15 @@ export type Changed = keyof typeof NAMES;
 export type ChangeCounts = Readonly<Record<Changed, number>>;
 
 /** Counts a change, in the transaction that makes it. @returns the new count */
-export async function countChange(transaction: Kysely<Schema>, changed: Changed): Promise<number> {
+export function countChange(transaction: Kysely<Schema>, changed: Changed): Promise<number> {
+  return countRevision(transaction, NAMES[changed]);
+}
+
+/** Counts a change of `repository`, in the transaction that makes it. @returns the new count */
+export async function countRevision(transaction: Kysely<Schema>, repository: string): Promise<number> {
   const { revision } = await transaction
     .insertInto('revisions')
-    .values({ repository: NAMES[changed], revision: 1 })
+    .values({ repository, revision: 1 })
     .onConflict((conflict) =>
       conflict.column('repository').doUpdateSet((row) => ({ revision: row('revisions.revision', '+', 1) })),
     )

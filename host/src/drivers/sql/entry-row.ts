@@ -1,31 +1,12 @@
 import type { ArtifactFacts, Digest, Entry } from '@entrepot/core';
 import type { Selectable } from 'kysely';
 import type { EntryTable } from './schema.js';
+import { coordinatesOf, rowOf } from './sql-store.js';
 
-/** The columns of an entry. */
-export const COLUMNS = [
-  'repository',
-  'key',
-  'digest',
-  'size',
-  'media_type',
-  'headers',
-  'etag',
-  'last_modified',
-  'upstream_url',
-  'fetched_at',
-  'checked_at',
-  'integrity',
-  'ecosystem',
-  'name',
-  'version',
-  'attributes',
-  'facts',
-  'facts_from',
-] as const satisfies readonly (keyof EntryTable)[];
+const NAMELESS = { ecosystem: null, name: null, version: null };
 
 /** A row without its access time: that is recorded apart, and survives a replacement. */
-export type EntryRow = Pick<Selectable<EntryTable>, (typeof COLUMNS)[number]>;
+export type EntryRow = Omit<Selectable<EntryTable>, 'accessed_at'>;
 
 /** The row of `entry`. */
 export function toRow(entry: Entry): EntryRow {
@@ -42,9 +23,7 @@ export function toRow(entry: Entry): EntryRow {
     fetched_at: entry.fetchedAt,
     checked_at: entry.checkedAt,
     integrity: JSON.stringify(entry.integrity),
-    ecosystem: entry.coordinates?.ecosystem ?? null,
-    name: entry.coordinates?.name ?? null,
-    version: entry.coordinates?.version ?? null,
+    ...(entry.coordinates === undefined ? NAMELESS : rowOf(entry.coordinates)),
     attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
     facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
     facts_from: entry.factsFrom ?? null,
@@ -53,6 +32,7 @@ export function toRow(entry: Entry): EntryRow {
 
 /** The entry of `row`. 64-bit integers come as text from some databases, hence `Number`. */
 export function toEntry(row: EntryRow): Entry {
+  const { ecosystem, name, version } = row;
   return {
     repository: row.repository,
     key: row.key,
@@ -66,15 +46,7 @@ export function toEntry(row: EntryRow): Entry {
     fetchedAt: Number(row.fetched_at),
     checkedAt: Number(row.checked_at),
     integrity: JSON.parse(row.integrity) as Entry['integrity'],
-    ...(row.ecosystem === null || row.name === null
-      ? {}
-      : {
-          coordinates: {
-            ecosystem: row.ecosystem,
-            name: row.name,
-            ...(row.version === null ? {} : { version: row.version }),
-          },
-        }),
+    ...(ecosystem === null || name === null ? {} : { coordinates: coordinatesOf({ ecosystem, name, version }) }),
     ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
     ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
     ...(row.facts_from === null ? {} : { factsFrom: row.facts_from }),

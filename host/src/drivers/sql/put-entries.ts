@@ -1,10 +1,11 @@
 import type { Entry } from '@entrepot/core';
 import type { Kysely } from 'kysely';
-import { COLUMNS, type EntryRow, toEntry, toRow } from './entry-row.js';
+import { type EntryRow, toEntry, toRow } from './entry-row.js';
 import type { Schema } from './schema.js';
+import { slices } from './sql-store.js';
 
-/** How many keys one query names. Databases bound the number of parameters. */
-const KEYS_WIDTH = 500;
+/** How many keys one query names. */
+export const KEYS_WIDTH = 500;
 /** How many rows one statement puts. */
 const ROWS_WIDTH = 50;
 
@@ -76,10 +77,10 @@ function inOrder<Value>(byName: ReadonlyMap<string, Value>): readonly Value[] {
 /** @returns how many of `rows` were not there. */
 async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): Promise<number> {
   let inserted = 0;
-  for (let start = 0; start < rows.length; start += ROWS_WIDTH) {
+  for (const part of slices(rows, ROWS_WIDTH)) {
     const { numInsertedOrUpdatedRows = 0n } = await database
       .insertInto('entries')
-      .values(rows.slice(start, start + ROWS_WIDTH))
+      .values(part)
       .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing())
       .executeTakeFirst();
     inserted += Number(numInsertedOrUpdatedRows);
@@ -89,22 +90,22 @@ async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): P
 
 /** Puts `entries`, each with a key of its own, whatever is there. */
 export async function upsertAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<void> {
-  for (let start = 0; start < entries.length; start += ROWS_WIDTH) {
+  for (const rows of slices(entries.map(toRow), ROWS_WIDTH)) {
+    const columns = Object.keys(rows[0] as EntryRow) as (keyof EntryRow)[];
+    const replaced = columns.filter((column) => column !== 'repository' && column !== 'key');
     await database
       .insertInto('entries')
-      .values(entries.slice(start, start + ROWS_WIDTH).map(toRow))
+      .values(rows)
       .onConflict((conflict) =>
         conflict
           .columns(['repository', 'key'])
           .doUpdateSet(({ ref }) =>
-            Object.fromEntries(REPLACED.map((column) => [column, ref(`excluded.${column}`)] as const)),
+            Object.fromEntries(replaced.map((column) => [column, ref(`excluded.${column}`)] as const)),
           ),
       )
       .execute();
   }
 }
-
-const REPLACED = COLUMNS.filter((column) => column !== 'repository' && column !== 'key');
 
 /**
  * Finds those of `entries` that are stored. One query for all keys of a repository: entries that were put at once are seen
@@ -114,12 +115,12 @@ export async function findAll(database: Kysely<Schema>, entries: readonly Entry[
   const found = new Map<string, Entry>();
   for (const repository of new Set(entries.map((entry) => entry.repository))) {
     const keys = entries.filter((entry) => entry.repository === repository).map(({ key }) => key);
-    for (let start = 0; start < keys.length; start += KEYS_WIDTH) {
+    for (const part of slices(keys, KEYS_WIDTH)) {
       const rows = await database
         .selectFrom('entries')
-        .select(COLUMNS)
+        .selectAll()
         .where('repository', '=', repository)
-        .where('key', 'in', keys.slice(start, start + KEYS_WIDTH))
+        .where('key', 'in', part)
         .execute();
       for (const row of rows) found.set(nameOf(row), toEntry(row));
     }

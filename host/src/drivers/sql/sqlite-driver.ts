@@ -1,5 +1,5 @@
 import { EntrepotError, isPlainText } from '@entrepot/core';
-import { Lru } from '@entrepot/core/formats';
+import { Limiter, Lru } from '@entrepot/core/formats';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { CompiledQuery as Query } from 'kysely';
 import type Database from 'libsql';
@@ -19,13 +19,15 @@ const WRITING = /^\s*(?:insert|update|delete|replace)\b/i;
  * - a call that finds the database locked by another process waits off the event loop;
  * - so does a commit for the disk, and whoever reads next waits with it: what is not durable yet is seen by nobody here.
  */
-export class SqliteDriver implements Driver {
+export class SqliteDriver implements Driver, DatabaseConnection {
   readonly #database: Database.Database;
-  readonly #connection: SqliteConnection;
+  readonly #path: string;
   readonly #log: WriteAheadLog | undefined;
-  /** Settles when the last caller in the queue is done with the connection. */
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Limiter(1);
   #release: () => void = () => {};
+  #closed = false;
+  /** By text, the least recently used first. */
+  readonly #statements = new Lru<Database.Statement>(STATEMENTS);
 
   /**
    * @param path names the database in messages.
@@ -33,48 +35,36 @@ export class SqliteDriver implements Driver {
    */
   constructor(database: Database.Database, path: string, log?: WriteAheadLog) {
     this.#database = database;
+    this.#path = path;
     this.#log = log;
-    this.#connection = new SqliteConnection(database, path, log, () => this.#giveWay());
-  }
-
-  /** Lets others have the connection for a moment: the lock of another process that writes does not keep them from reading. */
-  async #giveWay(): Promise<void> {
-    this.#release();
-    await pause();
-    await this.acquireConnection();
   }
 
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const before = this.#turn;
-    let release = (): void => {};
-    this.#turn = new Promise((resolve) => {
-      release = resolve;
-    });
-    await before;
-    this.#release = release;
-    return this.#connection;
+    this.#release = await this.#turns.acquire();
+    return this;
   }
 
   async releaseConnection(): Promise<void> {
     this.#release();
   }
 
-  async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(Query.raw('begin immediate'));
+  async beginTransaction(): Promise<void> {
+    await this.executeQuery(Query.raw('begin immediate'));
   }
 
-  async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(Query.raw('commit'));
+  async commitTransaction(): Promise<void> {
+    await this.executeQuery(Query.raw('commit'));
     await this.#log?.sync();
   }
 
-  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+  async rollbackTransaction(): Promise<void> {
     // After some errors (a full disk) SQLite has rolled back by itself.
-    if (this.#connection.inTransaction) await connection.executeQuery(Query.raw('rollback'));
+    if (this.#inTransaction) await this.executeQuery(Query.raw('rollback'));
   }
 
+  /** Callers that still wait for a lock get an error: the binding ends the process over a closed database. */
   async destroy(): Promise<void> {
     try {
       // The binding closes the file only when its statements are collected; what is in the log belongs in the file now.
@@ -82,42 +72,29 @@ export class SqliteDriver implements Driver {
     } catch {
       // The next process that opens the file does it.
     }
-    this.#connection.close();
+    this.#closed = true;
+    this.#statements.clear();
     this.#database.close();
     await this.#log?.close();
   }
-}
-
-class SqliteConnection implements DatabaseConnection {
-  readonly #database: Database.Database;
-  readonly #path: string;
-  readonly #log: WriteAheadLog | undefined;
-  readonly #giveWay: () => Promise<void>;
-  #closed = false;
-  /** By text, the least recently used first. */
-  readonly #statements = new Lru<Database.Statement>(STATEMENTS);
-
-  constructor(database: Database.Database, path: string, log: WriteAheadLog | undefined, giveWay: () => Promise<void>) {
-    this.#giveWay = giveWay;
-    this.#database = database;
-    this.#path = path;
-    this.#log = log;
-  }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    if (!WRITING.test(query.sql) || this.inTransaction) return await this.#run<Row>(query);
+    if (!WRITING.test(query.sql) || this.#inTransaction) return await this.#run<Row>(query);
     // A statement outside of a transaction is one by itself. Only the beginning of one waits for a lock: a statement that has
     // met one half-way is in the way of whoever commits meanwhile.
-    await this.#run(Query.raw('begin immediate'));
+    await this.beginTransaction();
     try {
       const result = await this.#run<Row>(query);
-      await this.#run(Query.raw('commit'));
-      await this.#log?.sync();
+      await this.commitTransaction();
       return result;
     } catch (error) {
-      if (this.inTransaction) await this.#run(Query.raw('rollback'));
+      await this.rollbackTransaction();
       throw error;
     }
+  }
+
+  async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
+    yield await this.executeQuery<Row>(query);
   }
 
   #run<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
@@ -129,23 +106,17 @@ class SqliteConnection implements DatabaseConnection {
       const { changes } = statement.run(parameters);
       return { rows: [], numAffectedRows: BigInt(changes) };
     };
-    return retryWhileBusy(this.#path, work, () => (this.inTransaction ? pause() : this.#giveWay()));
+    return retryWhileBusy(this.#path, work, () => (this.#inTransaction ? pause() : this.#giveWay()));
   }
 
-  async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
-    yield await this.executeQuery<Row>(query);
+  /** Lets others have the connection for a moment: the lock of another process that writes does not keep them from reading. */
+  async #giveWay(): Promise<void> {
+    this.#release();
+    await pause();
+    await this.acquireConnection();
   }
 
-  /**
-   * Closes the database. Callers that still wait for a lock get an error: the binding ends the process over a closed
-   * database.
-   */
-  close(): void {
-    this.#closed = true;
-    this.#statements.clear();
-  }
-
-  get inTransaction(): boolean {
+  get #inTransaction(): boolean {
     return !this.#closed && this.#database.inTransaction;
   }
 

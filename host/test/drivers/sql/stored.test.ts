@@ -6,14 +6,14 @@ import Database from 'libsql';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
-import { DEADLINES, stored } from '../../../src/drivers/sql/stored.js';
+import { DEADLINES, stored, storedWithin } from '../../../src/drivers/sql/stored.js';
 
 afterEach(() => vi.useRealTimers());
 
 describe('a query', () => {
   it('has a deadline', async () => {
     vi.useFakeTimers();
-    const waiting = stored('find an entry', () => new Promise(() => {}), 'read');
+    const waiting = storedWithin('read', 'find an entry', () => new Promise(() => {}));
     const refused = expect(waiting).rejects.toMatchObject({ kind: 'storage', code: 'STORAGE_TIMEOUT', status: 503 });
     await vi.advanceTimersByTimeAsync(DEADLINES.read);
     await refused;
