@@ -12,17 +12,20 @@ import {
   type Parsed,
   type Resource,
 } from '@entrepot/core';
-import { JsonFormatError, malformed, type ObjectVisitor, scanJson, SKIP, WorkTurns } from '@entrepot/core/formats';
-import { Layout, type UrlPlace } from './layout.js';
 import {
-  createManifestReader,
-  emptyManifest,
-  manifestFacts,
-  runsScripts,
-  newDependencies,
-  type ManifestFacts,
-} from './manifest-facts.js';
+  type Fields,
+  fieldsOf,
+  isFields,
+  JsonFormatError,
+  malformed,
+  type ObjectVisitor,
+  scanJson,
+  SKIP,
+  WorkTurns,
+} from '@entrepot/core/formats';
+import { Layout } from './layout.js';
 import { attestationsKey, tarballFile, tarballKey, tarballPath } from './package-name.js';
+import { newDependencies, statedFacts, VersionFacts, versionVisitor } from './version-facts.js';
 
 /** More versions than any package has; a bound for the memory that one packument can take. */
 const VERSION_LIMIT = 100_000;
@@ -43,48 +46,10 @@ const LICENSE_LIMIT = 256;
 /** The largest signature or attestation document, in bytes. */
 const SMALL_DOCUMENT_LIMIT = 16 * 1024 * 1024;
 
-/**
- * The members of a version in the abbreviated form. Source: the registry's API documentation, "package metadata", and `libc`,
- * which newer registries send. `hasInstallScript` is computed where it is missing.
- */
-const ABBREVIATED: ReadonlySet<string> = new Set([
-  'name',
-  'version',
-  'deprecated',
-  'dependencies',
-  'acceptDependencies',
-  'optionalDependencies',
-  'devDependencies',
-  'peerDependencies',
-  'peerDependenciesMeta',
-  'bundleDependencies',
-  'bundledDependencies',
-  'bin',
-  'directories',
-  'dist',
-  'engines',
-  '_hasShrinkwrap',
-  'hasInstallScript',
-  'funding',
-  'cpu',
-  'os',
-  'libc',
-]);
-
-/** Members of one version, as the upstream spells them. */
-interface VersionFacts {
-  integrity: unknown;
-  shasum: unknown;
-  tarball: unknown;
-  license: unknown;
-  deprecated: unknown;
-  readonly manifest: ManifestFacts;
-}
-
 /** One version, but for what the rest of the packument says of it: its date, and what was before it. */
 interface VersionSummary {
   readonly description: ArtifactDescription;
-  readonly manifest: ManifestFacts;
+  readonly dependencies: ReadonlySet<string>;
   /** The upstream's own name of the tarball where it is not ours. */
   readonly alias: string | undefined;
 }
@@ -101,8 +66,8 @@ export async function describeVersion(
     const what = `expected ${name}@${version}, found ${printName(found['name'])} ${printName(found['version'])}`;
     throw malformed(`the version document of ${name}@${version}`, what);
   }
-  const { integrity, shasum, tarball } = (found['dist'] ?? {}) as Partial<Record<string, unknown>>;
-  const facts = { ...emptyFacts(), integrity, shasum, tarball };
+  const { integrity, shasum, tarball } = fieldsOf(found['dist']);
+  const facts = Object.assign(new VersionFacts(), { integrity, shasum, tarball });
   const { description, alias } = createSummariser(name, upstreams)(version, facts);
   const { coordinates, location } = description;
   const promised = { integrity: description.integrity, location, coordinates };
@@ -132,46 +97,8 @@ export async function parsePackument(
   const summarise = createSummariser(name, upstreams);
   const layout = new Layout();
 
-  let facts: VersionFacts = emptyFacts();
-  let places = new VersionPlaces();
-  const attestations: ObjectVisitor = {
-    enter: () => void (facts.manifest.attested = true),
-    member: () => SKIP,
-    ended(key, _start, start, end) {
-      if (key === 'url') places.urls.push({ kind: 'attestations', start, end });
-    },
-    otherwise: () => (value) => void (facts.manifest.attested = value !== null && value !== false),
-  };
-  const dist: ObjectVisitor = {
-    member(key) {
-      if (key === 'integrity') return (value) => void (facts.integrity = value);
-      if (key === 'shasum') return (value) => void (facts.shasum = value);
-      if (key === 'tarball') return (value) => void (facts.tarball = value);
-      return key === 'attestations' ? attestations : SKIP;
-    },
-    ended(key, _start, start, end) {
-      if (key === 'tarball') places.urls.push({ kind: 'tarball', start, end });
-    },
-  };
-  const readManifest = createManifestReader();
-  const manifest: ObjectVisitor = {
-    member(key) {
-      if (key === 'dist') {
-        facts.integrity = facts.shasum = facts.tarball = undefined;
-        facts.manifest.attested = false;
-        return dist;
-      }
-      const instruction = readManifest.member(key);
-      if (instruction !== undefined) return instruction;
-      if (key === 'license' || key === 'licenses') return (value) => void (facts.license = value ?? facts.license);
-      if (key === 'deprecated') return (value) => void (facts.deprecated = value);
-      return SKIP;
-    },
-    ended: (key, start, _valueStart, end) => places.ended(key, start, end),
-    otherwise() {
-      throw new JsonFormatError('a version is not an object');
-    },
-  };
+  let facts = new VersionFacts();
+  const versionReader = versionVisitor(() => facts);
   const begins = (key: string) => (start: number, valueStart: number) =>
     void layout.members.push({ key, start, valueStart });
   const versions: ObjectVisitor = {
@@ -179,22 +106,14 @@ export async function parsePackument(
     member(key) {
       if (summaries.size >= VERSION_LIMIT) throw new JsonFormatError(`it has more than ${VERSION_LIMIT} versions`);
       if (summaries.has(key)) throw new JsonFormatError('it has a version twice');
-      facts = emptyFacts();
-      places = new VersionPlaces();
-      readManifest.into(facts.manifest);
-      return manifest;
+      facts = new VersionFacts();
+      return versionReader;
     },
     ended(key, start, valueStart, end) {
       summaries.set(key, summarise(key, facts));
-      layout.versions.push({
-        key,
-        start,
-        valueStart,
-        end,
-        urls: places.urls,
-        abbreviated: places.abbreviated,
-        addsInstallScript: !places.saysInstallScript && runsScripts(facts.manifest),
-      });
+      const { urls, abbreviated, saysInstallScript, runsScripts } = facts;
+      const addsInstallScript = saysInstallScript === undefined && runsScripts;
+      layout.versions.push({ key, start, valueStart, end, urls, abbreviated, addsInstallScript });
     },
     otherwise() {
       throw new JsonFormatError('"versions" is not an object');
@@ -263,44 +182,31 @@ async function collect(
   summaries: ReadonlyMap<string, VersionSummary>,
   published: ReadonlyMap<string, number>,
 ): Promise<void> {
-  const aliases: [string, ArtifactDescription][] = [];
-  const turns = new WorkTurns();
   const dated = new Map<string, DatedVersion>();
-  for (const [version, { manifest }] of summaries) {
+  for (const [version, { description }] of summaries) {
     const publishedAt = published.get(version);
     if (publishedAt === undefined) continue;
-    dated.set(version, { version, publishedAt, branch: branchOf(version), ...traitsOf(manifest) });
+    const { installScripts, provenance, publisher } = description;
+    dated.set(version, { version, publishedAt, branch: branchOf(version), installScripts, provenance, publisher });
   }
   const history = new VersionHistory(dated.values());
-  for (const [version, { manifest, ...summary }] of summaries) {
-    const description: ArtifactDescription = {
-      ...summary.description,
-      publishedAt: published.get(version),
-      ...manifestFacts(manifest),
-      ...comparedWith(history, dated.get(version), manifest, summaries),
-    };
-    packument.add(version, description);
-    if (summary.alias !== undefined) aliases.push([summary.alias, description]);
+  const turns = new WorkTurns();
+  for (const [version, { description, dependencies }] of summaries) {
+    const own = dated.get(version);
+    const earlier = own && summaries.get(history.older(own, DEPENDENCY_DISTANCE)?.version ?? '');
+    packument.add(version, {
+      ...description,
+      publishedAt: own?.publishedAt,
+      // Nothing is known of the first version, and of one without a date.
+      ...(own !== undefined &&
+        earlier !== undefined && {
+          before: history.before(own),
+          newDependencies: newDependencies(dependencies, earlier.dependencies),
+        }),
+    });
     if (packument.versions.size % 256 === 0 && turns.over) await turns.next();
   }
-  for (const [file, description] of aliases) packument.addAlias(file, description);
-}
-
-/** Compares a version with those before it. Nothing is known of the first one, and of one without a date. */
-function comparedWith(
-  history: VersionHistory,
-  version: DatedVersion | undefined,
-  manifest: ManifestFacts,
-  summaries: ReadonlyMap<string, VersionSummary>,
-): Pick<ArtifactDescription, 'before' | 'newDependencies'> {
-  const earlier = version && summaries.get(history.older(version, DEPENDENCY_DISTANCE)?.version ?? '');
-  if (version === undefined || earlier === undefined) return {};
-  return { before: history.before(version), newDependencies: newDependencies(manifest, earlier.manifest) };
-}
-
-function traitsOf(manifest: ManifestFacts): Pick<DatedVersion, 'installScripts' | 'provenance' | 'publisher'> {
-  const { installScripts, provenance, publisher } = manifestFacts(manifest);
-  return { installScripts, provenance, publisher };
+  for (const [version, { alias }] of summaries) if (alias !== undefined) packument.addAlias(alias, version);
 }
 
 /** Versions that a caret leads from one to the other between. */
@@ -344,38 +250,11 @@ export class Packument implements Parsed {
   }
 
   /** Adds the upstream's own name of a tarball. A name that is ours for another version stays that version's. */
-  addAlias(file: string, description: ArtifactDescription): void {
+  addAlias(file: string, version: string): void {
     const key = tarballKey(this.name, file);
-    if (!this.#byKey.has(key)) this.#byKey.set(key, description);
+    const description = this.versions.get(version);
+    if (description !== undefined && !this.#byKey.has(key)) this.#byKey.set(key, description);
   }
-}
-
-/** The places in one version, while it is read. */
-class VersionPlaces {
-  readonly urls: UrlPlace[] = [];
-  readonly abbreviated: number[] = [];
-  saysInstallScript = false;
-  #isRun = false;
-
-  ended(key: string, start: number, end: number): void {
-    if (key === 'hasInstallScript') this.saysInstallScript = true;
-    const isKept = ABBREVIATED.has(key);
-    // Neighbours are written as one run, with the comma between them.
-    if (isKept && this.#isRun) this.abbreviated[this.abbreviated.length - 1] = end;
-    else if (isKept) this.abbreviated.push(start, end);
-    this.#isRun = isKept;
-  }
-}
-
-function emptyFacts(): VersionFacts {
-  return {
-    integrity: undefined,
-    shasum: undefined,
-    tarball: undefined,
-    license: undefined,
-    deprecated: undefined,
-    manifest: emptyManifest(),
-  };
 }
 
 function createSummariser(
@@ -384,30 +263,32 @@ function createSummariser(
 ): (version: string, facts: VersionFacts) => VersionSummary {
   // Thousands of versions have the same licence: they share one array.
   const known = new Map<string, readonly string[]>();
-  return (version, { integrity, shasum, tarball, license, deprecated, manifest }) => {
+  return (version, facts) => {
+    const { deprecated, dependencies } = facts;
     const file = tarballFile(name, version);
-    const url = tarballUrl(tarball);
+    const url = tarballUrl(facts.tarball);
     const ownFile = url === undefined ? undefined : fileOf(url);
-    const found = licensesOf(license);
+    const found = licensesOf(facts.license);
     const licenses = known.get(found.join('\0')) ?? found;
     known.set(found.join('\0'), licenses);
     return {
-      manifest,
+      dependencies,
       alias: ownFile === file ? undefined : ownFile,
       description: {
-        integrity: integrityOf(integrity, shasum),
+        integrity: integrityOf(facts),
         // The usual place is left out: it is found below whichever upstream answers.
         location: url === undefined ? undefined : locate(url, tarballPath(name, file), upstreams),
         coordinates: { ecosystem: 'npm', name, version },
         licenses: licenses.length === 0 ? undefined : licenses,
         deprecated: deprecated === true || (typeof deprecated === 'string' && deprecated !== ''),
+        ...statedFacts(facts),
         ...(PLACEHOLDER.test(version) && { upstream: 'quarantined' as const }),
       },
     };
   };
 }
 
-function integrityOf(integrity: unknown, shasum: unknown): readonly Integrity[] {
+function integrityOf({ integrity, shasum }: VersionFacts): readonly Integrity[] {
   const promised = typeof integrity === 'string' ? strongest(parseSri(integrity)) : [];
   if (promised.length > 0) return promised;
   const sha1 = typeof shasum === 'string' ? parseHex('sha1', shasum) : undefined;
@@ -418,7 +299,7 @@ function integrityOf(integrity: unknown, shasum: unknown): readonly Integrity[] 
 function licensesOf(license: unknown): readonly string[] {
   const found: string[] = [];
   for (const each of Array.isArray(license) ? (license as readonly unknown[]) : [license]) {
-    const type = typeof each === 'object' && each !== null && 'type' in each ? each.type : each;
+    const type = isFields(each) ? each['type'] : each;
     if (typeof type === 'string' && type !== '' && type.length <= LICENSE_LIMIT) found.push(type);
   }
   return found;
@@ -467,13 +348,13 @@ export async function checkList(content: Content, { class: name, key }: Resource
   return { weight: 0 };
 }
 
-function parseObject(bytes: Uint8Array, what: string): Partial<Record<string, unknown>> {
+function parseObject(bytes: Uint8Array, what: string): Fields {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
   } catch (error) {
     throw malformed(what, 'it is not JSON', error);
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (isFields(value)) return value;
   throw malformed(what, 'it is not a JSON object');
 }
