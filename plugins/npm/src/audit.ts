@@ -6,7 +6,7 @@ import {
   type Upstream,
   type Resource,
 } from '@entrepot/core';
-import { malformed, parseBoundedJson } from '@entrepot/core/formats';
+import { type Fields, isFields, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
@@ -15,8 +15,6 @@ const PATH_LIMIT = 100;
 /** How deep a legacy tree is followed. */
 const DEPTH_LIMIT = 200;
 const SEVERITIES = ['info', 'low', 'moderate', 'high', 'critical'] as const;
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** One version in the tree of a legacy request. */
 interface TreeNode {
@@ -52,14 +50,15 @@ export function adaptAuditRequest(
   { leaves, admits }: AdaptContext,
 ): AdaptedRequest {
   const request = parseBody(body);
-  const versions = resource.key === 'legacy-audit' ? versionsOf(walk(request)) : bulkVersions(request);
-  const kept: [string, readonly string[]][] = [];
-  for (const [name, found] of versions) {
-    if (!isPackageName(name)) continue;
-    if (leaves && (isPrivate(name, upstreams) || !admits({ ecosystem: 'npm', name }))) continue;
-    kept.push([name, [...found].sort()]);
-  }
-  kept.sort(([one], [other]) => (one < other ? -1 : 1));
+  const versions =
+    resource.key === 'legacy-audit'
+      ? Array.from(nodesByName(walk(request)), ([name, nodes]) => [name, nodes.map(({ version }) => version)] as const)
+      : bulkVersions(request);
+  const kept = versions
+    .filter(([name]) => isPackageName(name))
+    .filter(([name]) => !leaves || (!isPrivate(name, upstreams) && admits({ ecosystem: 'npm', name })))
+    .map(([name, found]) => [name, [...new Set(found)].sort()] as const)
+    .sort(([one], [other]) => (one < other ? -1 : 1));
   return {
     method: 'POST',
     upstreamPath: resource.path ?? '',
@@ -90,23 +89,19 @@ export function adaptAuditReply(
   return { status: 200, mediaType: 'application/json', body: JSON.stringify(body) };
 }
 
-function parseBody(body: Uint8Array): JsonObject {
+function parseBody(body: Uint8Array): Fields {
   const request = parseObject(body);
   if (request === undefined) throw new EntrepotError('bad-request', 'expected a JSON object as the body of an audit');
   return request;
 }
 
-function parseObject(body: Uint8Array): JsonObject | undefined {
+function parseObject(body: Uint8Array): Fields | undefined {
   try {
     const value: unknown = parseBoundedJson(body);
-    return isObject(value) ? value : undefined;
+    return isFields(value) ? value : undefined;
   } catch {
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isPrivate(name: string, upstreams: readonly Upstream[]): boolean {
@@ -114,36 +109,28 @@ function isPrivate(name: string, upstreams: readonly Upstream[]): boolean {
   return scope !== undefined && upstreams.some((upstream) => upstream.scope?.replace(/^@?/, '@') === scope);
 }
 
-function bulkVersions(request: JsonObject): Map<string, Set<string>> {
-  const found = new Map<string, Set<string>>();
-  for (const [name, versions] of Object.entries(request)) {
-    if (!Array.isArray(versions)) {
-      throw new EntrepotError('bad-request', 'expected a list of versions for every name in the body of an audit');
-    }
-    found.set(name, new Set((versions as readonly unknown[]).filter((version) => typeof version === 'string')));
-  }
-  return found;
+/** The versions of each name in a bulk request. */
+function bulkVersions(request: Fields): [name: string, versions: readonly string[]][] {
+  return Object.entries(request).map(([name, versions]) => {
+    if (Array.isArray(versions)) return [name, versions.filter((version) => typeof version === 'string')];
+    throw new EntrepotError('bad-request', 'expected a list of versions for every name in the body of an audit');
+  });
 }
 
-function versionsOf(nodes: readonly TreeNode[]): Map<string, Set<string>> {
-  const found = new Map<string, Set<string>>();
-  for (const { name, version } of nodes) {
-    const versions = found.get(name) ?? new Set();
-    found.set(name, versions.add(version));
-  }
-  return found;
+function nodesByName(nodes: readonly TreeNode[]): Map<string, TreeNode[]> {
+  return Map.groupBy(nodes, ({ name }) => name);
 }
 
 /** The versions of the lockfile tree in a legacy body, without the root. */
-function walk(request: JsonObject): TreeNode[] {
+function walk(request: Fields): TreeNode[] {
   const nodes: TreeNode[] = [];
   const open: { readonly children: unknown; readonly path: string; readonly depth: number }[] = [
     { children: request['dependencies'], path: '', depth: 0 },
   ];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (!isObject(next.children) || next.depth > DEPTH_LIMIT) continue;
+    if (!isFields(next.children) || next.depth > DEPTH_LIMIT) continue;
     for (const [name, child] of Object.entries(next.children)) {
-      if (!isObject(child)) continue;
+      if (!isFields(child)) continue;
       const path = next.path === '' ? name : `${next.path}>${name}`;
       const version = child['version'];
       if (typeof version === 'string') {
@@ -156,19 +143,16 @@ function walk(request: JsonObject): TreeNode[] {
 }
 
 /** The reply of the routes that npm 6, old pnpm and old yarn know. Of several ways to fix things it offers none: `review`. */
-function legacyReply(nodes: readonly TreeNode[], bulk: JsonObject): JsonObject {
-  const byName = new Map<string, TreeNode[]>();
-  for (const node of nodes) {
-    const same = byName.get(node.name) ?? [];
-    byName.set(node.name, same);
-    same.push(node);
-  }
-  const advisories = new Map<string, JsonObject>();
-  const actions = new Map<string, JsonObject[]>();
+function legacyReply(nodes: readonly TreeNode[], bulk: Fields): Fields {
+  const byName = nodesByName(nodes);
+  const advisories = new Map<string, Fields>();
+  const actions = new Map<string, Fields[]>();
   const vulnerabilities = new Map<string, number>(SEVERITIES.map((severity) => [severity, 0]));
   for (const [name, listed] of Object.entries(bulk)) {
     for (const advisory of Array.isArray(listed) ? (listed as readonly unknown[]).flatMap(readAdvisory) : []) {
-      const hit = (byName.get(name) ?? []).filter(({ version }) => isHit(version, advisory));
+      const hit = (byName.get(name) ?? []).filter(({ version }) =>
+        satisfies(version, advisory.vulnerableVersions, { includePrerelease: true, loose: true }),
+      );
       if (hit.length === 0) continue;
       advisories.set(String(advisory.id), legacyAdvisory(name, advisory, hit));
       vulnerabilities.set(advisory.severity, (vulnerabilities.get(advisory.severity) ?? 0) + hit.length);
@@ -195,38 +179,32 @@ function legacyReply(nodes: readonly TreeNode[], bulk: JsonObject): JsonObject {
   };
 }
 
-function isHit(version: string, { vulnerableVersions }: Advisory): boolean {
-  return satisfies(version, vulnerableVersions, { includePrerelease: true, loose: true });
-}
-
 function readAdvisory(advisory: unknown): Advisory[] {
-  if (!isObject(advisory)) return [];
+  if (!isFields(advisory)) return [];
   const { id, url, title, severity, vulnerable_versions: range, cwe, cvss } = advisory;
   if (typeof id !== 'number' && typeof id !== 'string') return [];
   return [
     {
       id,
-      url: text(url),
-      title: text(title),
-      severity: (SEVERITIES as readonly unknown[]).includes(severity) ? text(severity) : 'info',
-      vulnerableVersions: text(range) || '*',
+      url: textOf(url) ?? '',
+      title: textOf(title) ?? '',
+      severity: SEVERITIES.find((level) => level === severity) ?? 'info',
+      vulnerableVersions: textOf(range) ?? '*',
       cwe,
       cvss,
     },
   ];
 }
 
-function legacyAdvisory(name: string, advisory: Advisory, hit: readonly TreeNode[]): JsonObject {
-  const paths = new Map<string, string[]>();
-  for (const { version, path } of hit) {
-    const known = paths.get(version) ?? [];
-    paths.set(version, known);
-    if (known.length < PATH_LIMIT) known.push(path);
-  }
+function legacyAdvisory(name: string, advisory: Advisory, hit: readonly TreeNode[]): Fields {
+  const versions = Map.groupBy(hit, ({ version }) => version);
   const patched = patchedVersions(advisory.vulnerableVersions);
   return {
     id: advisory.id,
-    findings: [...paths].map(([version, found]) => ({ version, paths: found })),
+    findings: Array.from(versions, ([version, found]) => ({
+      version,
+      paths: found.slice(0, PATH_LIMIT).map(({ path }) => path),
+    })),
     title: advisory.title,
     module_name: name,
     vulnerable_versions: advisory.vulnerableVersions,
@@ -252,8 +230,4 @@ function patchedVersions(vulnerable: string): string {
   const bound = /(?:^|\s)(<=?)\s*(\S+)$/.exec(last);
   if (bound === null) return NEVER_PATCHED;
   return bound[1] === '<' ? `>=${bound[2]}` : `>${bound[2]}`;
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

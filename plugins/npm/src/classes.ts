@@ -44,23 +44,25 @@ export const tarball = artifactClass<NpmProxy>({
   },
 });
 
-export const attestations = documentClass<NpmProxy, Parsed>({
-  about: 'Provenance and publish attestations of versions.',
+/** Documents that hold one list. */
+const LIST = {
   cache: { freshFor: DAY },
   upstream: { accept: JSON_TYPE },
   reply: { mediaType: JSON_TYPE, cacheControl: 'public, max-age=300' },
+  parse: checkList,
+};
+
+export const attestations = documentClass<NpmProxy, Parsed>({
+  ...LIST,
+  about: 'Provenance and publish attestations of versions.',
   trust: { describedBy: packumentOf },
   policy: { sidecar: true },
-  parse: checkList,
 });
 
 export const keys = documentClass<NpmProxy, Parsed>({
+  ...LIST,
   about: 'The keys with which the upstream signs.',
-  cache: { freshFor: DAY },
-  upstream: { accept: JSON_TYPE },
-  reply: { mediaType: JSON_TYPE, cacheControl: 'public, max-age=300' },
   policy: { forAnyName: true },
-  parse: checkList,
 });
 
 export const search = passthroughClass<NpmProxy>({

@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import {
   basicAuthorization,
   EntrepotError,
+  messageOf,
   printableUrl,
   urlAuthorization,
   withoutTrailingSlashes,
@@ -54,11 +55,8 @@ async function loadConfig({ env, cwd }: Surroundings): Promise<Config> {
   ]);
   try {
     const config = new NpmConfig({
+      ...npm,
       npmPath: await npmDirectory(env),
-      definitions: npm.definitions,
-      shorthands: npm.shorthands,
-      flatten: npm.flatten,
-      nerfDarts: npm.nerfDarts,
       // Our own command line is not npm's.
       argv: [],
       // A copy: the library writes to it.
@@ -69,8 +67,8 @@ async function loadConfig({ env, cwd }: Surroundings): Promise<Config> {
     await config.load();
     return config;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new EntrepotError('configuration', `npm's configuration cannot be read: ${reason}`, { cause: error });
+    const message = `npm's configuration cannot be read: ${messageOf(error)}`;
+    throw new EntrepotError('configuration', message, { cause: error });
   }
 }
 
@@ -148,18 +146,18 @@ async function npmDirectory(env: Surroundings['env']): Promise<string> {
 
 /** `HOME` and the user database can both be missing, as in a container with an arbitrary user id. */
 function homeDirectory(): string {
-  try {
-    return homedir();
-  } catch {
-    return join(dirname(process.execPath), 'no-home');
-  }
+  return attempt(homedir) ?? join(dirname(process.execPath), 'no-home');
 }
 
 /** The directory that the process was started in can be gone. */
 function workingDirectory(): string {
+  return attempt(process.cwd) ?? dirname(process.execPath);
+}
+
+function attempt(find: () => string): string | undefined {
   try {
-    return process.cwd();
+    return find();
   } catch {
-    return dirname(process.execPath);
+    return undefined;
   }
 }

@@ -5,17 +5,7 @@ declare module '@npmcli/config' {
     readonly source: string | null;
   }
   export default class Config {
-    constructor(options: {
-      readonly npmPath: string;
-      readonly definitions: unknown;
-      readonly shorthands: unknown;
-      readonly flatten: unknown;
-      readonly nerfDarts: unknown;
-      readonly argv: readonly string[];
-      readonly env: Record<string, string | undefined>;
-      readonly cwd: string;
-      readonly warn: boolean;
-    });
+    constructor(options: object);
     /** All levels by name, the weakest first. */
     readonly data: ReadonlyMap<string, ConfigLevel>;
     /** All levels, the strongest first; each inherits from the next. */
@@ -26,11 +16,6 @@ declare module '@npmcli/config' {
 }
 
 declare module '@npmcli/config/lib/definitions/index.js' {
-  const definitions: {
-    readonly definitions: unknown;
-    readonly shorthands: unknown;
-    readonly flatten: unknown;
-    readonly nerfDarts: unknown;
-  };
+  const definitions: object;
   export default definitions;
 }

@@ -115,9 +115,7 @@ export async function parsePackument(
       const addsInstallScript = saysInstallScript === undefined && runsScripts;
       layout.versions.push({ key, start, valueStart, end, urls, abbreviated, addsInstallScript });
     },
-    otherwise() {
-      throw new JsonFormatError('"versions" is not an object');
-    },
+    otherwise: fails('"versions" is not an object'),
   };
   const time: ObjectVisitor = {
     enter: begins('time'),
@@ -137,9 +135,7 @@ export async function parsePackument(
       if (typeof version === 'string') layout.tags.set(tag, version);
       else layout.tags.delete(tag);
     },
-    otherwise() {
-      throw new JsonFormatError('"dist-tags" is not an object');
-    },
+    otherwise: fails('"dist-tags" is not an object'),
   };
   const seen = new Set<string>();
   const root: ObjectVisitor = {
@@ -155,9 +151,7 @@ export async function parsePackument(
       if (open?.start === start) open.end = end;
       else layout.members.push({ key, start, valueStart, end });
     },
-    otherwise() {
-      throw new JsonFormatError('it is not a JSON object');
-    },
+    otherwise: fails('it is not a JSON object'),
   };
 
   const packument = new Packument(name, layout);
@@ -207,6 +201,12 @@ async function collect(
     if (packument.versions.size % 256 === 0 && turns.over) await turns.next();
   }
   for (const [version, { alias }] of summaries) if (alias !== undefined) packument.addAlias(alias, version);
+}
+
+function fails(message: string): () => never {
+  return () => {
+    throw new JsonFormatError(message);
+  };
 }
 
 /** Versions that a caret leads from one to the other between. */

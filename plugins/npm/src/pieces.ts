@@ -29,15 +29,19 @@ export async function* writePieces(
     batch.push(bytes);
     size += bytes.length;
   };
+  const take = (): Buffer => {
+    const taken = Buffer.concat(batch, size);
+    batch = [];
+    size = 0;
+    return taken;
+  };
   try {
     for (const piece of pieces) {
       if (piece === MORE) {
         // From now on: there may be more before what there is has been taken.
         const waiting = more();
         waiting.catch(() => {});
-        if (size > 0) yield Buffer.concat(batch, size);
-        batch = [];
-        size = 0;
+        if (size > 0) yield take();
         await waiting;
       } else if (typeof piece === 'string') add(Buffer.from(piece));
       else {
@@ -56,12 +60,10 @@ export async function* writePieces(
         }
       }
       if (size < BATCH) continue;
-      yield Buffer.concat(batch, size);
-      batch = [];
-      size = 0;
+      yield take();
       if (turns.over) await turns.next();
     }
-    if (size > 0) yield Buffer.concat(batch, size);
+    if (size > 0) yield take();
   } finally {
     await source.return?.();
   }

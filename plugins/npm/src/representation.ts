@@ -4,24 +4,13 @@ import type { Place, RootPlace, VersionPlace } from './layout.js';
 import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { MORE, writePieces, type Piece } from './pieces.js';
-import { createTagMover, type Candidate } from './tags.js';
+import { createTagMover, type TagMover } from './tags.js';
 
 /** The variants of a stored packument: the whole, npm's abbreviated form, the dist-tags, one version. */
 export type PackumentVariant = 'full' | 'abbreviated' | 'dist-tags' | `version:${string}`;
 
 /** The members of the abbreviated form. */
 const ABBREVIATED_ROOT: ReadonlySet<string> = new Set(['name', 'modified', 'versions', 'time', 'dist-tags']);
-
-/** The versions of a packument that policy admits. */
-interface Listing {
-  isRefused(version: string): boolean;
-  /** Explains why `version` is refused. */
-  reason(version: string): string | undefined;
-  /** The reasons why versions are gone, where some are: npm prints them to who asks for one of them. */
-  readonly restrictions: { readonly message: string; readonly versions: Readonly<Record<string, object>> } | undefined;
-  /** Finds the version that `tag` points to, given where the upstream points it; `undefined`: the tag is dropped. */
-  target(tag: string, version: string): string | undefined;
-}
 
 /**
  * Renders the variant of a stored packument that a client asks for: tarballs and attestations lead to `baseUrl`, versions that policy
@@ -34,52 +23,47 @@ export async function renderPackument(packument: Packument, request: RenderReque
   const isArriving = request.isArriving === true && !layout.isWhole;
   // What one version is, or where tags lead, is known at the end.
   if (isArriving && variant !== 'full' && variant !== 'abbreviated') await layout.whole();
-  const listing = isArriving ? EVERYTHING : await listVersions(packument, request);
-  const form = new Form(packument, request.baseUrl, listing);
+  const refused = isArriving ? new Set<string>() : await refusedVersions(packument, request);
+  const form = new Form(packument, request, refused);
   if (variant === 'dist-tags') return [form.tags()];
-  if (variant === 'full') return writePieces(request.content, form.whole(), () => layout.more());
-  if (variant === 'abbreviated') return writePieces(request.content, form.abbreviated(), () => layout.more());
+  if (variant === 'full' || variant === 'abbreviated') {
+    return writePieces(request.content, form.pieces(variant === 'abbreviated'), () => layout.more());
+  }
   const wanted = variant.slice('version:'.length);
   const tagged = layout.tags.get(wanted);
-  const version = versions.has(wanted) ? wanted : tagged && listing.target(wanted, tagged);
+  const version = versions.has(wanted) ? wanted : tagged && form.target(wanted, tagged);
   const place = version === undefined ? undefined : layout.versions.find(({ key }) => key === version);
   if (version === undefined || place === undefined)
     throw new EntrepotError('not-found', `version not found: ${name}@${wanted}`);
-  if (listing.isRefused(version)) {
-    throw new EntrepotError('policy-denied', listing.reason(version) ?? `policy refuses ${name}@${version}`);
-  }
+  if (refused.has(version)) throw new EntrepotError('policy-denied', printReason(packument, request, version));
   return writePieces(request.content, form.edited(place, place.valueStart, place.end));
 }
 
-/** Asks policy about every version, a turn at a time: a rule set can be slow. */
-async function listVersions({ name, versions }: Packument, { admits, refusal }: RenderRequest): Promise<Listing> {
+/**
+ * Asks policy about every version, a turn at a time: a rule set can be slow.
+ * @throws EntrepotError `policy-denied` when it refuses all
+ */
+async function refusedVersions(packument: Packument, request: RenderRequest): Promise<ReadonlySet<string>> {
+  const { name, versions } = packument;
   const refused = new Set<string>();
   const turns = new WorkTurns();
   for (const [version, description] of versions) {
-    if (!admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
+    if (!request.admits({ ecosystem: 'npm', name, version }, description)) refused.add(version);
     if (turns.over) await turns.next();
   }
-  const reason = (version: string): string | undefined =>
-    refusal({ ecosystem: 'npm', name, version }, versions.get(version));
-  if (refused.size > 0 && refused.size === versions.size) {
-    const subject = refused.size === 1 ? 'the only version' : `all ${refused.size} versions`;
-    const why = reason([...refused].at(-1) as string);
-    throw new EntrepotError(
-      'policy-denied',
-      `policy refuses ${subject} of ${name}${why === undefined ? '' : `: ${why}`}`,
-    );
-  }
-  const left: Candidate[] = [];
-  for (const [version, { deprecated }] of versions) {
-    if (!refused.has(version)) left.push({ version, deprecated: deprecated === true });
-  }
-  const move = createTagMover(left);
-  return {
-    isRefused: (version) => refused.has(version),
-    reason,
-    restrictions: refused.size === 0 ? undefined : restrictionsOf(name, [...refused], reason),
-    target: (tag, version) => (refused.has(version) ? move(tag, version) : version),
-  };
+  if (refused.size === 0 || refused.size < versions.size) return refused;
+  const subject = refused.size === 1 ? 'the only version' : `all ${refused.size} versions`;
+  const why = reasonOf(packument, request, [...refused].at(-1) as string);
+  const because = why === undefined ? '' : `: ${why}`;
+  throw new EntrepotError('policy-denied', `policy refuses ${subject} of ${name}${because}`);
+}
+
+function reasonOf({ name, versions }: Packument, { refusal }: RenderRequest, version: string): string | undefined {
+  return refusal({ ecosystem: 'npm', name, version }, versions.get(version));
+}
+
+function printReason(packument: Packument, request: RenderRequest, version: string): string {
+  return reasonOf(packument, request, version) ?? `policy refuses ${packument.name}@${version}`;
 }
 
 /** Of how many refused versions npm prints the reason. The newest ones stand last. */
@@ -89,76 +73,66 @@ const EXPLAINED = 3;
  * Lists refused versions for npm (npm-pick-manifest). It takes other versions, and where only these match, it prints
  * the message instead of "no matching version". Other clients ignore it.
  */
-function restrictionsOf(
-  name: string,
-  refused: readonly string[],
-  reason: (version: string) => string | undefined,
-): NonNullable<Listing['restrictions']> {
-  const reasons = refused.slice(-EXPLAINED).map((version) => reason(version) ?? `policy refuses ${name}@${version}`);
-  const others = refused.length - reasons.length;
-  const message = [...reasons.toReversed(), ...(others > 0 ? [`and ${others} older versions`] : [])].join('\n');
+function restrictionsOf(packument: Packument, request: RenderRequest, refused: ReadonlySet<string>): object {
+  const { name } = packument;
+  const explained = [...refused].slice(-EXPLAINED).toReversed();
+  const reasons = explained.map((version) => printReason(packument, request, version));
+  const others = refused.size - reasons.length;
+  if (others > 0) reasons.push(`and ${others} older versions`);
   // A map without a prototype: a version may be called anything.
   const versions: Record<string, object> = Object.create(null) as Record<string, object>;
   for (const version of refused) versions[version] = { name, version };
-  return { message, versions };
+  return { message: reasons.join('\n'), versions };
 }
-
-/** The listing where policy can refuse nothing. */
-const EVERYTHING: Listing = {
-  isRefused: () => false,
-  reason: () => undefined,
-  restrictions: undefined,
-  target: (_tag, version) => version,
-};
 
 /** The pieces that the representations of one packument are made of. */
 class Form {
   readonly #packument: Packument;
   readonly #baseUrl: string;
-  readonly #listing: Listing;
+  readonly #refused: ReadonlySet<string>;
+  /** The reasons why versions are gone, where some are: npm prints them to who asks for one of them. */
+  readonly #restrictions: object | undefined;
+  readonly #moveTag: TagMover;
 
-  constructor(packument: Packument, baseUrl: string, listing: Listing) {
+  constructor(packument: Packument, request: RenderRequest, refused: ReadonlySet<string>) {
     this.#packument = packument;
-    this.#baseUrl = baseUrl;
-    this.#listing = listing;
+    this.#baseUrl = request.baseUrl;
+    this.#refused = refused;
+    this.#restrictions = refused.size === 0 ? undefined : restrictionsOf(packument, request, refused);
+    this.#moveTag = createTagMover(packument.versions, refused);
   }
 
-  *whole(): Generator<Piece> {
-    const { restrictions } = this.#listing;
-    const isKept = ({ key }: RootPlace): boolean => key !== 'policyRestrictions' || restrictions === undefined;
+  /** Finds the version that `tag` points to, given where the upstream points it; `undefined`: the tag is dropped. */
+  target(tag: string, version: string): string | undefined {
+    return this.#refused.has(version) ? this.#moveTag(tag, version) : version;
+  }
+
+  /** The whole packument, or the abbreviated form. */
+  *pieces(isAbbreviated: boolean): Generator<Piece> {
+    const isKept = ({ key }: RootPlace): boolean =>
+      isAbbreviated ? ABBREVIATED_ROOT.has(key) : key !== 'policyRestrictions' || this.#restrictions === undefined;
     yield* this.#object(
       this.#packument.layout.members,
       isKept,
-      (place) => this.#rootMember(place, false),
-      () => this.#restrictions(),
+      (place) => this.#rootMember(place, isAbbreviated),
+      () => this.#addedMembers(isAbbreviated),
     );
   }
 
-  *abbreviated(): Generator<Piece> {
-    const { layout } = this.#packument;
-    const isKept = ({ key }: RootPlace): boolean => ABBREVIATED_ROOT.has(key);
-    yield* this.#object(
-      layout.members,
-      isKept,
-      (place) => this.#rootMember(place, true),
-      () => {
-        const { members, modified } = layout;
-        const isMissing = typeof modified === 'string' && !members.some(({ key }) => key === 'modified');
-        return [...(isMissing ? [`"modified":${JSON.stringify(modified)}`] : []), ...this.#restrictions()];
-      },
-    );
-  }
-
-  #restrictions(): string[] {
-    const { restrictions } = this.#listing;
-    return restrictions === undefined ? [] : [`"policyRestrictions":${JSON.stringify(restrictions)}`];
+  #addedMembers(isAbbreviated: boolean): string[] {
+    const { members, modified } = this.#packument.layout;
+    const added: string[] = [];
+    const lacksModified = typeof modified === 'string' && !members.some(({ key }) => key === 'modified');
+    if (isAbbreviated && lacksModified) added.push(`"modified":${JSON.stringify(modified)}`);
+    if (this.#restrictions !== undefined) added.push(`"policyRestrictions":${JSON.stringify(this.#restrictions)}`);
+    return added;
   }
 
   /** The dist-tags that are left, as text. */
   tags(): string {
     const left = new Map<string, string>();
     for (const [tag, version] of this.#packument.layout.tags) {
-      const target = this.#listing.target(tag, version);
+      const target = this.target(tag, version);
       if (target !== undefined) left.set(tag, target);
     }
     return `{${Array.from(left, ([tag, version]) => `${JSON.stringify(tag)}:${JSON.stringify(version)}`).join(',')}}`;
@@ -178,7 +152,7 @@ class Form {
 
   *#rootMember(place: RootPlace, isAbbreviated: boolean): Generator<Piece> {
     const { versions, times } = this.#packument.layout;
-    const isLeft = ({ key }: Place): boolean => !this.#listing.isRefused(key);
+    const isLeft = ({ key }: Place): boolean => !this.#refused.has(key);
     const isDone = (): boolean => place.end !== undefined;
     if (place.key === 'versions') {
       yield [place.start, place.valueStart];
@@ -191,7 +165,7 @@ class Form {
     if (place.key === 'dist-tags') {
       yield [place.start, place.valueStart];
       yield this.tags();
-    } else if (place.key === 'time' && this.#listing.restrictions !== undefined) {
+    } else if (place.key === 'time' && this.#restrictions !== undefined) {
       yield [place.start, place.valueStart];
       yield* this.#object(times, isLeft, ({ start, end }) => [[start, end]]);
     } else yield [place.start, place.end as number];

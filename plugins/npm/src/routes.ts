@@ -56,44 +56,27 @@ export class NpmProxy {
     return head.segments[0] === '-' ? this.#routeRegistry(head) : this.#routePackage(head);
   }
 
-  /** A scope with an upstream of its own is never asked for elsewhere. */
-  #scope(name: string): string | undefined {
-    return this.#scopes.get(scopeOf(name) ?? '');
-  }
-
   packument(name: string, variant: PackumentVariant, negotiated = false): Resource {
-    return {
-      class: 'packument',
-      key: `packument/${name}`,
-      path: escapedName(name),
-      coordinates: coordinates(name),
-      variant,
-      scope: this.#scope(name),
-      attributes: negotiated ? { negotiated } : undefined,
-    };
+    const named = this.#resource('packument', `packument/${name}`, escapedName(name), name);
+    return { ...named, variant, attributes: negotiated ? { negotiated } : undefined };
   }
 
   /** The registry's document of one version: a hundredth of its packument. */
   version(name: string, version: string): Resource {
-    return {
-      class: 'version',
-      key: `version/${name}/${version}`,
-      path: `${escapedName(name)}/${encodeSegment(version)}`,
-      coordinates: coordinates(name, version),
-      scope: this.#scope(name),
-    };
+    const path = `${escapedName(name)}/${encodeSegment(version)}`;
+    return this.#resource('version', `version/${name}/${version}`, path, name, version);
   }
 
   #tarball(name: string, file: string): Resource {
     const prefix = `${unscoped(name)}-`;
     const version = file.startsWith(prefix) ? file.slice(prefix.length, -'.tgz'.length) : undefined;
-    return {
-      class: 'tarball',
-      key: tarballKey(name, file),
-      path: tarballPath(name, file),
-      coordinates: coordinates(name, version),
-      scope: this.#scope(name),
-    };
+    return this.#resource('tarball', tarballKey(name, file), tarballPath(name, file), name, version);
+  }
+
+  /** A scope with an upstream of its own is never asked for elsewhere. */
+  #resource(kind: string, key: string, path: string, name: string, version?: string): Resource {
+    const scope = this.#scopes.get(scopeOf(name) ?? '');
+    return { class: kind, key, path, coordinates: coordinates(name, version), scope };
   }
 
   #routePackage(head: RequestHead): Resource | undefined {
@@ -118,13 +101,8 @@ export class NpmProxy {
     const name = subject.slice(0, Math.max(split, 0));
     const version = subject.slice(split + 1);
     if (!isPackageName(name) || !VERSION.test(version)) return undefined;
-    return {
-      class: 'attestations',
-      key: attestationsKey(name, version),
-      path: `-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`,
-      coordinates: coordinates(name, version),
-      scope: this.#scope(name),
-    };
+    const path = `-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`;
+    return this.#resource('attestations', attestationsKey(name, version), path, name, version);
   }
 
   #audit(head: RequestHead, key: 'audit' | 'legacy-audit'): Route {
@@ -143,32 +121,20 @@ export class NpmProxy {
       return { ...answer(401, NO_ACCOUNTS), headers: { ...JSON_TYPE, 'WWW-Authenticate': 'Bearer realm="npm"' } };
     }
     if (ACCOUNT_ROUTE.test(path)) return answer(404, NO_ACCOUNTS);
-    if (path === 'ping') {
-      requireReading(head);
-      return local(200, '{}');
-    }
-    if (path === 'v1/search') {
-      requireReading(head);
-      return search(head);
-    }
-    if (path === 'npm/v1/keys') {
-      requireReading(head);
-      return { class: 'keys', key: 'keys', path: '-/npm/v1/keys' };
-    }
     const subject = /^npm\/v1\/attestations\/(.+)$/.exec(path)?.[1];
-    if (subject !== undefined) {
-      requireReading(head);
-      return this.#attestations(subject);
-    }
     const { name, rest: below } = area === 'package' ? splitName(rest) : { rest: [] };
-    if (name !== undefined && below[0] === 'dist-tags') {
-      requireReading(head);
-      return below.length === 1 ? this.packument(name, 'dist-tags') : undefined;
-    }
-    return answer(404, NOT_SERVED);
+    const tagged = below[0] === 'dist-tags' ? name : undefined;
+    if (!READ_ROUTES.has(path) && subject === undefined && tagged === undefined) return answer(404, NOT_SERVED);
+    requireReading(head);
+    if (path === 'ping') return local(200, '{}');
+    if (path === 'v1/search') return search(head);
+    if (path === 'npm/v1/keys') return { class: 'keys', key: 'keys', path: '-/npm/v1/keys' };
+    if (subject !== undefined) return this.#attestations(subject);
+    return tagged !== undefined && below.length === 1 ? this.packument(tagged, 'dist-tags') : undefined;
   }
 }
 
+const READ_ROUTES: ReadonlySet<string> = new Set(['ping', 'v1/search', 'npm/v1/keys']);
 /** Login, tokens and profiles. */
 const ACCOUNT_ROUTE = /^(?:user|v1\/login|npm\/v1\/(?:tokens|user))(?:\/|$)/;
 /** Retired at the registry in 2026; answered from the bulk route. */
