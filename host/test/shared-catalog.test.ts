@@ -55,8 +55,8 @@ describe('the catalogue of a mount that registries share', () => {
   it('holds those of upstreams, too', async () => {
     const upstream = await FakeUpstream.start();
     onTestFinished(() => upstream.close());
-    upstream.handle('/v2/_catalog', ({ url }, response) => {
-      const isFirst = !url.includes('next_page');
+    upstream.handle('/v2/_catalog', ({ path }, response) => {
+      const isFirst = !path.includes('next_page');
       const link = isFirst ? { link: '</v2/_catalog?next_page=a%2Fb%3D&n=2>; rel="next"' } : {};
       response.writeHead(200, { 'content-type': 'application/json', ...link });
       response.end(JSON.stringify({ repositories: isFirst ? ['one', 'team/three'] : ['two'] }));

@@ -4,22 +4,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Readable } from 'node:stream';
-import type { BlobSource, BlobStore } from '../api/blob-store.js';
+import type { BlobOpenOptions, BlobSource, BlobStore } from '../api/blob-store.js';
 import type { Digest } from '../api/digest.js';
+import { Gate } from './gate.js';
 import { NodeTransport } from './node-transport.js';
 import { digestOf, readStream, sampleBytes } from './sample-bytes.js';
-import { assertFails, type Checks, defineChecks, failureOf, type SuiteRunner } from './suite.js';
+import {
+  assertFails,
+  type Checks,
+  defineChecks,
+  type DriverFixture,
+  failureOf,
+  openDriver,
+  type SuiteRunner,
+} from './suite.js';
 
 /** An empty store, for one check. */
-export interface BlobStoreFixture {
+export interface BlobStoreFixture extends DriverFixture<BlobStore> {
   /** The suite disposes of it. */
   readonly store: BlobStore;
-  /** For `replicas`: another store on the same storage, as a restart or a second process opens it. The suite disposes of it. */
-  reopen?(): Promise<BlobStore>;
-  /** For `outage`: takes the storage away, so that every call fails from now on. */
-  breakDown?(): Promise<void>;
-  /** Removes the storage, after the stores were disposed of. */
-  close?(): Promise<void>;
 }
 
 /** Optional features of a driver. Each is off by default. */
@@ -30,12 +33,7 @@ export interface BlobStoreCapabilities {
   readonly outage?: boolean;
 }
 
-interface OpenFixture {
-  readonly store: BlobStore;
-  reopen(): Promise<BlobStore>;
-  breakDown(): Promise<void>;
-  close(): Promise<void>;
-}
+type OpenFixture = Required<BlobStoreFixture>;
 
 const MULTI = 5 * 1024 * 1024 + 3;
 const RANGED = 200_000;
@@ -73,9 +71,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
     const bytes = sampleBytes(RANGED);
     const digest = await put(store, bytes);
     assert.equal(await store.open(digest, { size: RANGED - 1 }), undefined);
-    const stream = await store.open(digest, { size: RANGED, range: { start: 5, end: 9 } });
-    assert.ok(stream !== undefined, 'expected a stream, found undefined');
-    assertSame(await readStream(stream), bytes.subarray(5, 10));
+    assertSame(await read(store, digest, { size: RANGED, range: { start: 5, end: 9 } }), bytes.subarray(5, 10));
   });
 
   for (const [name, size] of [
@@ -102,9 +98,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
     check(`gives a range: ${name}`, async ({ store }) => {
       const bytes = sampleBytes(RANGED);
       const digest = await put(store, bytes);
-      const stream = await store.open(digest, { range: { start, end } });
-      assert.ok(stream !== undefined, 'expected a stream, found undefined');
-      assertSame(await readStream(stream), bytes.subarray(start, end + 1));
+      assertSame(await read(store, digest, { range: { start, end } }), bytes.subarray(start, end + 1));
     });
   }
 
@@ -221,24 +215,19 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
   check('takes a blob from verified bytes', async ({ store }) => {
     const bytes = sampleBytes(RANGED);
     const digest = digestOf(bytes);
-    await store.put(digest, bytes.length, { bytes, open: () => Readable.from([bytes]) });
-    await assertHolds(store, digest, bytes);
-    await store.put(digest, bytes.length, { bytes, open: () => Readable.from([bytes]) });
-    await assertHolds(store, digest, bytes);
+    for (let time = 0; time < 2; time += 1) {
+      await store.put(digest, bytes.length, inMemory(bytes));
+      await assertHolds(store, digest, bytes);
+    }
     const other = digestOf('abcd');
-    const short = Buffer.from('abc');
-    const wrongSize = store.put(other, 4, { bytes: short, open: () => Readable.from([short]) });
-    await assertFails(wrongSize, 'integrity', 'bytes of the wrong size');
+    await assertFails(store.put(other, 4, inMemory(Buffer.from('abc'))), 'integrity', 'bytes of the wrong size');
     await assertAbsent(store, other);
   });
 
   check('takes many at once, each by itself', async ({ store }) => {
     const many = Array.from({ length: 40 }, (_, n) => Buffer.from(`blob ${n}`));
     const bad = failureOf(store.put(digestOf('bad'), 3, inPieces(Buffer.from('worse'), 2)));
-    const puts = many.map((bytes) =>
-      store.put(digestOf(bytes), bytes.length, { bytes, open: () => Readable.from([bytes]) }),
-    );
-    await Promise.all(puts);
+    await Promise.all(many.map((bytes) => store.put(digestOf(bytes), bytes.length, inMemory(bytes))));
     assert.ok((await bad) !== undefined, 'expected the bad one to fail');
     for (const bytes of many) await assertHolds(store, digestOf(bytes), bytes);
     await assertAbsent(store, digestOf('bad'));
@@ -296,19 +285,12 @@ function defineRefusals({ check }: Checks<OpenFixture>): void {
   });
 
   check('keeps nothing of a source that fails half-way', async ({ store }) => {
-    const broken: BlobSource = {
-      open: () =>
-        Readable.from(
-          (function* () {
-            yield bytes.subarray(0, 100_000);
-            throw new Error('the source broke');
-          })(),
-        ),
-    };
-    assert.ok(
-      (await failureOf(store.put(digest, RANGED, broken))) !== undefined,
-      'expected put to fail, found success',
-    );
+    function* broken(): Generator<Buffer> {
+      yield bytes.subarray(0, 100_000);
+      throw new Error('the source broke');
+    }
+    const putting = failureOf(store.put(digest, RANGED, { open: () => Readable.from(broken()) }));
+    assert.ok((await putting) !== undefined, 'expected put to fail, found success');
     await assertAbsent(store, digest);
     await put(store, bytes);
     await assertHolds(store, digest, bytes);
@@ -423,27 +405,7 @@ function defineCapabilities(
 
 async function openFixture(factory: () => Promise<BlobStoreFixture> | BlobStoreFixture): Promise<OpenFixture> {
   const fixture = await factory();
-  const stores = [fixture.store];
-  return {
-    store: fixture.store,
-    async reopen() {
-      if (fixture.reopen === undefined) throw new Error('the capability "replicas" needs reopen() in the fixture');
-      const store = await fixture.reopen();
-      stores.push(store);
-      return store;
-    },
-    async breakDown() {
-      if (fixture.breakDown === undefined) throw new Error('the capability "outage" needs breakDown() in the fixture');
-      await fixture.breakDown();
-    },
-    async close() {
-      try {
-        for (const store of stores.reverse()) await store.dispose();
-      } finally {
-        await fixture.close?.();
-      }
-    },
-  };
+  return { store: fixture.store, ...openDriver(fixture.store, fixture) };
 }
 
 async function put(store: BlobStore, bytes: Buffer): Promise<Digest> {
@@ -453,14 +415,15 @@ async function put(store: BlobStore, bytes: Buffer): Promise<Digest> {
 }
 
 function inPieces(bytes: Buffer, size: number): BlobSource {
-  return {
-    open: () =>
-      Readable.from(
-        (function* () {
-          for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
-        })(),
-      ),
-  };
+  return { open: () => Readable.from(pieces(bytes, size)) };
+}
+
+function* pieces(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
+}
+
+function inMemory(bytes: Buffer): BlobSource {
+  return { bytes, open: () => Readable.from([bytes]) };
 }
 
 /** Remembers the streams that were opened. */
@@ -478,18 +441,11 @@ function watched(open: () => Readable): BlobSource & { readonly opened: Readable
 
 /** Gives half of `bytes`, and the rest after `finish`. */
 function heldSource(bytes: Buffer): BlobSource & { readonly halfway: Promise<void>; finish(): void } {
-  let reach = (): void => {};
-  let finish = (): void => {};
-  const halfway = new Promise<void>((resolve) => {
-    reach = resolve;
-  });
-  const finished = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
+  const gate = new Gate();
   const half = bytes.length / 2;
   return {
-    halfway,
-    finish,
+    halfway: gate.reached,
+    finish: () => gate.open(),
     open() {
       const parts = [bytes.subarray(0, half), bytes.subarray(half)];
       // Not a generator: one that waits cannot be destroyed.
@@ -497,8 +453,7 @@ function heldSource(bytes: Buffer): BlobSource & { readonly halfway: Promise<voi
         read() {
           const part = parts.shift();
           if (parts.length === 1) return void this.push(part);
-          reach();
-          void finished.then(() => {
+          void gate.pass().then(() => {
             if (part !== undefined) this.push(part);
             else if (!this.readableEnded) this.push(null);
           });
@@ -519,9 +474,13 @@ async function listed(store: BlobStore): Promise<Map<Digest, number>> {
 
 async function assertHolds(store: BlobStore, digest: Digest, bytes: Buffer): Promise<void> {
   assert.deepEqual(await store.stat(digest), { digest, size: bytes.length });
-  const stream = await store.open(digest);
-  assert.ok(stream !== undefined, `expected ${bytes.length} bytes, found undefined`);
-  assertSame(await readStream(stream), bytes);
+  assertSame(await read(store, digest), bytes);
+}
+
+async function read(store: BlobStore, digest: Digest, options?: BlobOpenOptions): Promise<Buffer> {
+  const stream = await store.open(digest, options);
+  assert.ok(stream !== undefined, 'expected a stream, found undefined');
+  return readStream(stream);
 }
 
 async function assertAbsent(store: BlobStore, digest: Digest): Promise<void> {

@@ -2,20 +2,14 @@ import assert from 'node:assert/strict';
 import type { Digest } from '../api/digest.js';
 import type { Entry, EntryIndex } from '../api/entry-index.js';
 import { digestOf } from './sample-bytes.js';
-import { assertFails, type Checks, defineChecks, type SuiteRunner } from './suite.js';
+import { assertFails, type Checks, defineChecks, type DriverFixture, openDriver, type SuiteRunner } from './suite.js';
 
 /** An empty index, for one check. */
-export interface EntryIndexFixture {
+export interface EntryIndexFixture extends DriverFixture<EntryIndex> {
   /** The suite disposes of it. */
   readonly index: EntryIndex;
   /** For `lastAccess`: when an entry was last served, by the driver's own books; `undefined`: never. */
   lastAccess?(repository: string, key: string): Promise<number | undefined> | number | undefined;
-  /** For `replicas`: another index on the same database, as a second process opens it. The suite disposes of it. */
-  reopen?(): Promise<EntryIndex>;
-  /** For `outage`: takes the database away, so that every call fails from now on. */
-  breakDown?(): Promise<void>;
-  /** Removes the database, after the indexes were disposed of. */
-  close?(): Promise<void>;
 }
 
 /** Optional features of a driver. Each is off by default. */
@@ -25,13 +19,7 @@ export interface EntryIndexCapabilities {
   readonly outage?: boolean;
 }
 
-interface OpenFixture {
-  readonly index: EntryIndex;
-  lastAccess(repository: string, key: string): Promise<number | undefined>;
-  reopen(): Promise<EntryIndex>;
-  breakDown(): Promise<void>;
-  close(): Promise<void>;
-}
+type OpenFixture = Required<EntryIndexFixture>;
 
 type EntryFields = Partial<Entry> & Pick<Entry, 'key'>;
 
@@ -662,7 +650,6 @@ function withoutUndefined(value: unknown): unknown {
 
 async function openFixture(factory: () => Promise<EntryIndexFixture> | EntryIndexFixture): Promise<OpenFixture> {
   const fixture = await factory();
-  const indexes = [fixture.index];
   return {
     index: fixture.index,
     async lastAccess(repository, key) {
@@ -670,22 +657,6 @@ async function openFixture(factory: () => Promise<EntryIndexFixture> | EntryInde
         throw new Error('the capability "lastAccess" needs lastAccess() in the fixture');
       return fixture.lastAccess(repository, key);
     },
-    async reopen() {
-      if (fixture.reopen === undefined) throw new Error('the capability "replicas" needs reopen() in the fixture');
-      const index = await fixture.reopen();
-      indexes.push(index);
-      return index;
-    },
-    async breakDown() {
-      if (fixture.breakDown === undefined) throw new Error('the capability "outage" needs breakDown() in the fixture');
-      await fixture.breakDown();
-    },
-    async close() {
-      try {
-        for (const index of indexes.reverse()) await index.dispose();
-      } finally {
-        await fixture.close?.();
-      }
-    },
+    ...openDriver(fixture.index, fixture),
   };
 }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { Gate } from './gate.js';
+import { joinHeaders } from './node-transport.js';
 
 /** A fault of a reply. `times` limits it to the first requests; absent: always. Sizes are bytes of the body. */
 export type Fault = { readonly times?: number } & (
@@ -66,14 +67,8 @@ export interface RecordedRequest {
   readonly done: Promise<'sent' | 'cut'>;
 }
 
-/** A request, as handlers get it. */
-export interface UpstreamRequest extends RecordedRequest {
-  /** The same as `path`. */
-  readonly url: string;
-}
-
 /** Full control over a reply: `response` is Node's. A handler that fails is a 500 with its message. */
-export type UpstreamHandler = (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;
+export type UpstreamHandler = (request: RecordedRequest, response: ServerResponse) => void | Promise<void>;
 
 /** The point at which the replies for a held path wait. */
 export interface HoldOptions {
@@ -82,10 +77,6 @@ export interface HoldOptions {
    * Absent: before the head.
    */
   readonly afterBytes?: number;
-}
-
-interface Route {
-  readonly handler: UpstreamHandler;
 }
 
 interface Hold {
@@ -102,7 +93,7 @@ export class FakeUpstream {
   /** Every request that was read to its end, in order. */
   readonly requests: RecordedRequest[] = [];
   readonly #server: Server;
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<string, UpstreamHandler>();
   readonly #holds = new Map<string, Hold>();
   readonly #sockets = new Set<Socket>();
   #offline = false;
@@ -147,12 +138,12 @@ export class FakeUpstream {
       const hold = this.#find(this.#holds, request.path);
       await sendFixture(request, response, fixture, fault, hold?.afterBytes === undefined ? undefined : hold);
     };
-    this.#routes.set(path, { handler });
+    this.#routes.set(path, handler);
   }
 
   /** Answers every request for `path`, of any method, by `handler`. */
   handle(path: string, handler: UpstreamHandler): void {
-    this.#routes.set(path, { handler });
+    this.#routes.set(path, handler);
   }
 
   /** Takes away what is under `path`: it is a 404 again. */
@@ -215,10 +206,9 @@ export class FakeUpstream {
     const body = await readBody(incoming);
     if (body === undefined) return;
     const path = incoming.url ?? '/';
-    const request: UpstreamRequest = {
+    const request: RecordedRequest = {
       method: incoming.method ?? 'GET',
       path,
-      url: path,
       headers: joinHeaders(incoming.rawHeaders),
       body,
       done,
@@ -227,13 +217,13 @@ export class FakeUpstream {
     const hold = this.#find(this.#holds, path);
     if (hold !== undefined && hold.afterBytes === undefined) await hold.gate.pass();
     if (response.destroyed) return;
-    const route = this.#find(this.#routes, path);
-    if (route === undefined) {
+    const handler = this.#find(this.#routes, path);
+    if (handler === undefined) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('no such fixture');
       return;
     }
     try {
-      await route.handler(request, response);
+      await handler(request, response);
     } catch (error) {
       if (response.headersSent) response.destroy();
       else response.writeHead(500, { 'content-type': 'text/plain' }).end(String(error));
@@ -246,7 +236,7 @@ export class FakeUpstream {
 }
 
 async function sendFixture(
-  request: UpstreamRequest,
+  request: RecordedRequest,
   response: ServerResponse,
   fixture: Fixture,
   fault: Fault | undefined,
@@ -405,16 +395,6 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   } catch {
     return undefined;
   }
-}
-
-function joinHeaders(raw: readonly string[]): Record<string, string> {
-  const joined: Record<string, string> = {};
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = (raw[index] as string).toLowerCase();
-    const value = raw[index + 1] as string;
-    joined[name] = joined[name] === undefined ? value : `${joined[name]}, ${value}`;
-  }
-  return joined;
 }
 
 function withoutQuery(path: string): string {

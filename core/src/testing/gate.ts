@@ -1,35 +1,26 @@
 /** A place where work waits until a test lets it on. */
 export class Gate {
-  /** Resolves when somebody waits here for the first time. */
-  readonly reached: Promise<void>;
-  readonly #opened: Promise<void>;
-  #arrive = (): void => {};
-  #open = (): void => {};
+  readonly #arrival = Promise.withResolvers<void>();
+  readonly #opening = Promise.withResolvers<void>();
   #waiting = 0;
 
-  constructor() {
-    this.reached = new Promise((resolve) => {
-      this.#arrive = resolve;
-    });
-    this.#opened = new Promise((resolve) => {
-      this.#open = resolve;
-    });
-  }
+  /** Resolves when somebody waits here for the first time. */
+  readonly reached: Promise<void> = this.#arrival.promise;
 
-  /** How many have come so far. */
+  /** The number of those who have come so far. */
   get waiting(): number {
     return this.#waiting;
   }
 
   /** Lets everybody on, those who wait and those who come later. */
   open(): void {
-    this.#open();
+    this.#opening.resolve();
   }
 
   /** Waits until the gate is open. */
   async pass(): Promise<void> {
     this.#waiting += 1;
-    this.#arrive();
-    await this.#opened;
+    this.#arrival.resolve();
+    await this.#opening.promise;
   }
 }

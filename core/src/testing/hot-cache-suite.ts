@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import type { HotCache } from '../api/hot-cache.js';
-import { defineChecks, type SuiteRunner } from './suite.js';
+import { defineChecks, type DriverFixture, openDriver, type SuiteRunner } from './suite.js';
 
 /** An empty cache, for one check. */
-export interface HotCacheFixture {
+export interface HotCacheFixture extends Omit<DriverFixture<HotCache>, 'reopen'> {
   /** The suite disposes of it. */
   readonly cache: HotCache;
   /** For `clock`: lets so many milliseconds pass for the cache. */
   advance?(milliseconds: number): void;
-  /** For `outage`: takes the backend away. */
-  breakDown?(): Promise<void>;
-  /** Removes the backend, after the cache was disposed of. */
-  close?(): Promise<void>;
 }
 
 /** Abilities of the fixture. Each is off by default. */
@@ -28,13 +24,7 @@ export function hotCacheSuite(
   factory: () => Promise<HotCacheFixture> | HotCacheFixture,
   { clock = false, outage = false }: HotCacheCapabilities = {},
 ): void {
-  const close = async (fixture: HotCacheFixture): Promise<void> => {
-    try {
-      await fixture.cache.dispose();
-    } finally {
-      await fixture.close?.();
-    }
-  };
+  const close = (fixture: HotCacheFixture): Promise<void> => openDriver(fixture.cache, fixture).close();
   defineChecks(runner, 'hot cache', factory, close, ({ check, checkIf }) => {
     check('answers undefined for what it never got', async ({ cache }) => {
       assert.equal(await cache.get('a'), undefined);
@@ -104,10 +94,10 @@ export function hotCacheSuite(
       assert.equal(await cache.get('long'), '3', 'a new value has a time of its own');
     });
 
-    checkIf(outage, 'outage is off', 'answers undefined while its backend is down', async ({ cache, breakDown }) => {
-      if (breakDown === undefined) throw new Error('the capability "outage" needs breakDown() in the fixture');
+    checkIf(outage, 'outage is off', 'answers undefined while its backend is down', async (fixture) => {
+      const { cache } = fixture;
       await cache.set('a', '1', HOUR);
-      await breakDown();
+      await openDriver(cache, fixture).breakDown();
       assert.equal(await cache.get('a'), undefined);
       await cache.set('b', '2', HOUR);
       await cache.delete('a');

@@ -6,11 +6,11 @@ import { pipeline, type Readable, Transform } from 'node:stream';
 import { asEntrepotError, EntrepotError, printableUrl } from '../api/errors.js';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '../api/transport.js';
 
-/** How long a `NodeTransport` waits; milliseconds. */
-export interface NodeTransportOptions {
-  /** For the head of a reply, connecting included. Default: 10 s. */
+/** The waits of a transport, in milliseconds. What is absent stays at the driver's default: 10 s for a `NodeTransport`. */
+export interface TransportWaits {
+  /** For the head of a reply, connecting included. */
   readonly headTimeout?: number;
-  /** Between two pieces of a body that somebody reads. Default: 10 s. */
+  /** Between two pieces of a body that somebody reads. */
   readonly idleTimeout?: number;
 }
 
@@ -21,7 +21,7 @@ export class NodeTransport implements Transport {
   readonly #headTimeout: number;
   readonly #idleTimeout: number;
 
-  constructor({ headTimeout = 10_000, idleTimeout = 10_000 }: NodeTransportOptions = {}) {
+  constructor({ headTimeout = 10_000, idleTimeout = 10_000 }: TransportWaits = {}) {
     this.#headTimeout = headTimeout;
     this.#idleTimeout = idleTimeout;
   }
@@ -107,7 +107,7 @@ export class NodeTransport implements Transport {
 }
 
 /** RFC 9110 §5.3: fields of one name are joined in order. Node's own table drops repeated fields of some names. */
-function joinHeaders(raw: readonly string[]): Record<string, string> {
+export function joinHeaders(raw: readonly string[]): Record<string, string> {
   const joined = new Map<string, string>();
   for (let index = 0; index < raw.length; index += 2) {
     const name = (raw[index] as string).toLowerCase();

@@ -117,44 +117,32 @@ function madeUp(): PolicyInput[] {
     '😀',
     'x'.repeat(500),
   ];
-  const bare: PolicyInput[] = names.map((name) => ({
-    stage: 'request',
-    repository: { name: 'npm', kind: 'proxy' as const },
-    coordinates: { ecosystem: 'npm', name },
-    facts: {},
-    now: NOW,
-  }));
   const versions = ['1.0.0', '0.0.0-alpha.1+build', 'v2', 'latest', 'not a version', ''];
-  const versioned: PolicyInput[] = versions.flatMap((version) =>
-    (['request', 'content'] as const).map((stage) => ({
-      stage,
-      repository: { name: 'npm', kind: 'proxy' as const },
-      coordinates: { ecosystem: 'npm', name: 'lodash', version },
-      facts: {},
-      digest: digestOf(version),
-      now: NOW,
-    })),
-  );
-  const dated: PolicyInput[] = [0, 1000, 3 * 24 * 3_600_000, 10 * YEAR, -YEAR].map((age) => ({
+  return [
+    ...names.map((name) => inputOf({ coordinates: { ecosystem: 'npm', name } })),
+    ...versions.flatMap((version) => {
+      const coordinates = { ecosystem: 'npm', name: 'lodash', version };
+      const digest = digestOf(version);
+      return [inputOf({ coordinates, digest }), inputOf({ stage: 'content', coordinates, digest })];
+    }),
+    ...[0, 1000, 3 * 24 * 3_600_000, 10 * YEAR, -YEAR].map((age) => {
+      const licenses = ['MIT', 'GPL-3.0-only OR Apache-2.0', 'not a licence'];
+      return inputOf({ facts: { publishedAt: NOW - age, licenses, deprecated: age > 1000 } });
+    }),
+    ...[[], [CLEAN], [CLEAN, VULNERABLE]].map((reports) => inputOf({ stage: 'content', reports })),
+  ];
+}
+
+/** The input for a version, but for what `fields` says. */
+function inputOf(fields: Partial<PolicyInput>): PolicyInput {
+  return {
     stage: 'request',
-    repository: { name: 'npm', kind: 'proxy' as const },
-    coordinates: { ecosystem: 'npm', name: 'lodash', version: '1.0.0' },
-    facts: {
-      publishedAt: NOW - age,
-      licenses: ['MIT', 'GPL-3.0-only OR Apache-2.0', 'not a licence'],
-      deprecated: age > 1000,
-    },
-    now: NOW,
-  }));
-  const reported: PolicyInput[] = [[], [CLEAN], [CLEAN, VULNERABLE]].map((reports) => ({
-    stage: 'content',
-    repository: { name: 'npm', kind: 'proxy' as const },
+    repository: { name: 'npm', kind: 'proxy' },
     coordinates: { ecosystem: 'npm', name: 'lodash', version: '1.0.0' },
     facts: {},
-    reports,
     now: NOW,
-  }));
-  return [...bare, ...versioned, ...dated, ...reported];
+    ...fields,
+  };
 }
 
 const CLEAN: ScanReport = { scanner: 'clean', revision: '1', scannedAt: NOW, coverage: 'full', findings: [] };

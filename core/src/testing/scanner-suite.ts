@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { Content } from '../api/content.js';
 import { EntrepotError } from '../api/errors.js';
 import type { Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
-import { assertFails, defineChecks, failureOf, type SuiteRunner } from './suite.js';
+import { Gate } from './gate.js';
+import { assertFails, defineChecks, failureOf, openDriver, type SuiteRunner } from './suite.js';
 
 /** A scanner with a database that the author knows, for one check. */
 export interface ScannerFixture {
@@ -41,13 +42,8 @@ export function scannerSuite(
   factory: () => Promise<ScannerFixture> | ScannerFixture,
   { outage = false, change = false, content = false, lookup = false, batch = false }: ScannerCapabilities = {},
 ): void {
-  const close = async (fixture: ScannerFixture): Promise<void> => {
-    try {
-      await fixture.scanner.dispose?.();
-    } finally {
-      await fixture.close?.();
-    }
-  };
+  const close = (fixture: ScannerFixture): Promise<void> =>
+    openDriver({ dispose: async () => fixture.scanner.dispose?.() }, fixture).close();
   defineChecks(runner, 'scanner', factory, close, ({ check, checkIf }) => {
     check('says what it judges and what it needs', async ({ scanner, clean, vulnerable }) => {
       const { ecosystems } = scanner.subjects;
@@ -117,7 +113,7 @@ export function scannerSuite(
       const abort = new AbortController();
       const stalled = stalledContent(fixture.clean);
       const scanning = failureOf(fixture.scanner.scan(withContent(fixture.clean, stalled.content), abort.signal));
-      await Promise.race([stalled.reached, scanning]);
+      await Promise.race([stalled.gate.reached, scanning]);
       abort.abort();
       assert.ok((await scanning) !== undefined, 'expected an error when the signal is aborted, found a report');
     });
@@ -217,34 +213,32 @@ function withContent(subject: ScanSubject, content: Content): ScanSubject {
   return { coordinates: subject.coordinates, digest: subject.digest, content };
 }
 
-function stalledContent(subject: ScanSubject): { readonly content: Content; readonly reached: Promise<void> } {
-  let reach = (): void => {};
-  const reached = new Promise<void>((resolve) => {
-    reach = resolve;
-  });
-  const never = (): Promise<never> => {
-    reach();
-    return new Promise(() => {});
+/** A content that nobody gets a piece of; `gate` is reached by who waits for one. */
+function stalledContent(subject: ScanSubject): { readonly content: Content; readonly gate: Gate } {
+  const gate = new Gate();
+  const never = (): Promise<never> => gate.pass() as Promise<never>;
+  return {
+    gate,
+    content: contentLike(subject, {
+      stream: () => ({ [Symbol.asyncIterator]: () => ({ next: never }) }),
+      bytes: never,
+    }),
   };
-  const content: Content = {
-    size: subject.content?.size ?? 1,
-    mediaType: subject.content?.mediaType ?? 'application/octet-stream',
-    stream: () => ({ [Symbol.asyncIterator]: () => ({ next: never }) }),
-    bytes: never,
-  };
-  return { content, reached };
 }
 
 function brokenContent(subject: ScanSubject): Content {
-  return {
-    size: subject.content?.size ?? 1,
-    mediaType: subject.content?.mediaType ?? 'application/octet-stream',
+  const fail = (): never => {
+    throw new Error('the content broke off');
+  };
+  return contentLike(subject, {
     async *stream() {
       yield Buffer.alloc(1);
-      throw new Error('the content broke off');
+      fail();
     },
-    async bytes() {
-      throw new Error('the content broke off');
-    },
-  };
+    bytes: async () => fail(),
+  });
+}
+
+function contentLike({ content }: ScanSubject, reading: Pick<Content, 'stream' | 'bytes'>): Content {
+  return { size: content?.size ?? 1, mediaType: content?.mediaType ?? 'application/octet-stream', ...reading };
 }

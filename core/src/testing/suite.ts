@@ -134,6 +134,43 @@ export function defineChecks<Fixture>(
 
 async function pass(): Promise<void> {}
 
+/** The fixture of a driver, besides the driver itself. */
+export interface DriverFixture<Driver> {
+  /** For `replicas`: another driver on the same storage, as a restart or a second process opens it. The suite disposes of it. */
+  reopen?(): Promise<Driver>;
+  /** For `outage`: takes the storage away, so that every call fails from now on. */
+  breakDown?(): Promise<void> | void;
+  /** Removes the storage, after the drivers were disposed of. */
+  close?(): Promise<void>;
+}
+
+/** The members of `fixture` that the checks of a driver call. */
+export function openDriver<Driver extends { dispose(): Promise<void> }>(
+  driver: Driver,
+  fixture: DriverFixture<Driver>,
+): Required<DriverFixture<Driver>> {
+  const drivers = [driver];
+  return {
+    async reopen() {
+      if (fixture.reopen === undefined) throw new Error('the capability "replicas" needs reopen() in the fixture');
+      const another = await fixture.reopen();
+      drivers.push(another);
+      return another;
+    },
+    async breakDown() {
+      if (fixture.breakDown === undefined) throw new Error('the capability "outage" needs breakDown() in the fixture');
+      await fixture.breakDown();
+    },
+    async close() {
+      try {
+        for (const opened of drivers.reverse()) await opened.dispose();
+      } finally {
+        await fixture.close?.();
+      }
+    },
+  };
+}
+
 /** Fails unless `work` rejects with an `EntrepotError` of `kind`. */
 export async function assertFails(work: Promise<unknown>, kind: ErrorKind, what: string): Promise<EntrepotError> {
   const error = await failureOf(work);

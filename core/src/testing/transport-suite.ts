@@ -6,16 +6,9 @@ import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '../api/transport.js';
 import { FakeUpstream, type Fault } from './fake-upstream.js';
+import type { TransportWaits } from './node-transport.js';
 import { readStream, sampleBytes } from './sample-bytes.js';
 import { assertFails, type Checks, defineChecks, failureOf, type SuiteRunner } from './suite.js';
-
-/** The waits that a check asks a factory for; milliseconds. What is absent stays at the driver's default. */
-export interface TransportWaits {
-  /** For the head of a reply. */
-  readonly headTimeout?: number;
-  /** Between two pieces of a body. */
-  readonly idleTimeout?: number;
-}
 
 /** Abilities of the factory. Each is off by default. */
 export interface TransportCapabilities {
@@ -185,15 +178,13 @@ function defineFailures({ check }: Checks<OpenFixture>): void {
     await assertFails(send('/a'), 'upstream-unavailable', 'a reset');
   });
 
-  check('fails when nobody listens', async ({ transport }) => {
+  check('fails when nobody listens', async ({ upstream, transport }) => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     server.close();
     await once(server, 'close');
-    const { signal } = new AbortController();
-    const sending = transport.send({ method: 'GET', url, headers: {}, allowPrivate: true, signal });
-    await assertFails(sending, 'upstream-unavailable', 'a closed port');
+    await assertFails(transport.send({ ...get(upstream, '/'), url }), 'upstream-unavailable', 'a closed port');
   });
 
   check('gives a body that is read slowly, of an upstream that closes the connection behind it', async (fixture) => {
@@ -222,18 +213,8 @@ function defineFailures({ check }: Checks<OpenFixture>): void {
     const url = new URL(`${upstream.url}/a?token=hush-query#hush-fragment`);
     url.username = 'hush-user';
     url.password = 'hush-password';
-    const { signal } = new AbortController();
-    const error = await assertFails(
-      transport.send({
-        method: 'GET',
-        url,
-        headers: { authorization: 'Bearer hush-header' },
-        allowPrivate: true,
-        signal,
-      }),
-      'upstream-unavailable',
-      'a reset',
-    );
+    const sending = transport.send({ ...get(upstream, '/'), url, headers: { authorization: 'Bearer hush-header' } });
+    const error = await assertFails(sending, 'upstream-unavailable', 'a reset');
     assert.doesNotMatch(error.message, /hush/);
   });
 }
@@ -306,8 +287,7 @@ function defineAddresses({ check }: Checks<OpenFixture>): void {
   for (const host of [...addresses, ...networks]) {
     check(`refuses ${host} where private addresses are not allowed`, async ({ upstream, transport }) => {
       const url = new URL(upstream.url.replace('127.0.0.1', host));
-      const { signal } = new AbortController();
-      const sending = transport.send({ method: 'GET', url, headers: {}, allowPrivate: false, signal });
+      const sending = transport.send({ ...get(upstream, '/'), url, allowPrivate: false });
       await assertFails(sending, 'forbidden', `an exchange with ${host}`);
       assert.equal(upstream.requests.length, 0);
     });

@@ -107,7 +107,7 @@ describe('fixtures', () => {
 
   it('hands everything to a handler', async () => {
     upstream.handle('/a', (request, response) => {
-      response.writeHead(201).end(`${request.method} ${request.url} ${request.body.toString()}`);
+      response.writeHead(201).end(`${request.method} ${request.path} ${request.body.toString()}`);
     });
     const url = new URL(`${upstream.url}/a`);
     const { signal } = new AbortController();

@@ -452,8 +452,8 @@ describe('lists of tags', () => {
     const { ask, upstream } = await open();
     const all = Array.from({ length: 12 }, (__, index) => `v${index}`);
     // As a registry does it whose link says neither `last` nor where it goes on.
-    upstream.handle(at(below), ({ url }, response) => {
-      const { searchParams } = new URL(url, 'http://localhost');
+    upstream.handle(at(below), ({ path: asked }, response) => {
+      const { searchParams } = new URL(asked, 'http://localhost');
       const token = searchParams.get('next_page');
       const start = token === null ? 0 : Number(Buffer.from(token, 'base64').toString());
       const next = encodeURIComponent(Buffer.from(String(start + 5)).toString('base64'));
