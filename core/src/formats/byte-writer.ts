@@ -7,7 +7,7 @@ export class ByteWriter {
     this.#bytes = Buffer.allocUnsafe(capacity);
   }
 
-  /** Bytes collected since the last `take` or `clear`. */
+  /** Bytes collected since the last `clear`. */
   get size(): number {
     return this.#size;
   }
@@ -25,11 +25,6 @@ export class ByteWriter {
     this.#size += length;
   }
 
-  text(text: string): void {
-    this.#reserve(text.length * 3);
-    this.#size += this.#bytes.write(text, this.#size, 'utf8');
-  }
-
   /** The collected bytes as text, read as UTF-8. */
   toString(): string {
     return this.#bytes.toString('utf8', 0, this.#size);
@@ -37,14 +32,6 @@ export class ByteWriter {
 
   clear(): void {
     this.#size = 0;
-  }
-
-  /** A copy of the collected bytes, no larger than they are. Starts anew. */
-  take(): Buffer {
-    const taken = Buffer.allocUnsafeSlow(this.#size);
-    this.#bytes.copy(taken, 0, 0, this.#size);
-    this.#size = 0;
-    return taken;
   }
 
   #reserve(length: number): void {

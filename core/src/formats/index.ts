@@ -5,7 +5,6 @@ export * from './glob-steps.js';
 export * from './json-fields.js';
 export * from './json-object.js';
 export * from './json-scanner.js';
-export * from './json-stream.js';
 export * from './json-values.js';
 export * from './limiter.js';
 export * from './lru.js';

@@ -1,5 +1,12 @@
 import type { Content } from '../api/content.js';
-import { createJsonScanner, JsonFormatError, SKIP, type Instruction, type ObjectVisitor } from './json-scanner.js';
+import {
+  createJsonScanner,
+  JsonFormatError,
+  SKIP,
+  type Instruction,
+  type JsonScanner,
+  type ObjectVisitor,
+} from './json-scanner.js';
 import { slices, WorkTurns } from './work-turns.js';
 
 /** A body up to this size is parsed in one go, which holds the event loop for a few milliseconds. Bytes. */
@@ -21,11 +28,23 @@ export async function readJsonObject(content: Content, member: (key: string) => 
  * Shows the members of the object that `content` is to `member`, and stops after each piece: what was read by then can be handed on.
  * @throws JsonFormatError
  */
-export async function* readJsonSteps(
+export function readJsonSteps(
   content: Content,
   member: (key: string) => Instruction,
 ): AsyncGenerator<void, void, undefined> {
-  const scanner = createJsonScanner(objectOf(member), VALUE_LIMIT);
+  return scanInSteps(content, createJsonScanner(objectOf(member), VALUE_LIMIT));
+}
+
+/**
+ * Shows the members of `content` to `root`.
+ * @param advance called after each piece that was read
+ * @throws JsonFormatError
+ */
+export async function scanJson(content: Content, root: ObjectVisitor, advance?: () => void): Promise<void> {
+  for await (const _ of scanInSteps(content, createJsonScanner(root))) advance?.();
+}
+
+async function* scanInSteps(content: Content, scanner: JsonScanner): AsyncGenerator<void, void, undefined> {
   for await (const slice of slices(content.stream())) {
     scanner.write(slice);
     yield;

@@ -131,27 +131,7 @@ export interface JsonScanner {
  * @param readLimit the longest text of a value that a `ValueReader` is given, in bytes
  */
 export function createJsonScanner(root: ObjectVisitor, readLimit = READ_LIMIT): JsonScanner {
-  const scan: Scan = {
-    readLimit,
-    captured: new ByteWriter(1024),
-    isObject: new Uint8Array(DEPTH_LIMIT + 1),
-    visitors: [],
-    places: [],
-    step: VALUE,
-    depth: 0,
-    watched: 0,
-    instruction: root,
-    reads: false,
-    keyStart: 0,
-    from: 0,
-    inKey: false,
-    inWatchedKey: false,
-    escaped: false,
-    overflow: false,
-    literal: NULL,
-    matched: 0,
-    offset: 0,
-  };
+  const scan = newScan(root, readLimit);
   return {
     write: (piece) => readPiece(scan, piece),
     end() {
@@ -163,45 +143,49 @@ export function createJsonScanner(root: ObjectVisitor, readLimit = READ_LIMIT): 
   };
 }
 
+type Scan = ReturnType<typeof newScan>;
+
 /**
- * Where a scan stands. A plain record and functions, not a class: with `#private` fields the compiled loop below ran at
+ * The state of a scan. A plain record and functions, not a class: with `#private` fields the compiled loop below ran at
  * half the speed (several visitors in one process).
  *
  *     depth     containers that are open
- *     watched   how many of them are visited: always the outermost ones
+ *     watched   the number of them that are visited: always the outermost ones
  *     depth === watched: the scan stands directly in a visited object (or before the first byte)
  */
-interface Scan {
-  readonly readLimit: number;
-  /** The key or the value that is being read. */
-  readonly captured: ByteWriter;
-  /** For every open container whether it is an object. */
-  readonly isObject: Uint8Array;
-  readonly visitors: ObjectVisitor[];
-  /** The member that is being read in each of them. */
-  readonly places: Place[];
-  step: number;
-  depth: number;
-  watched: number;
-  /** For the value that begins next, or is being read, in the innermost visited object. */
-  instruction: Instruction;
-  /** Whether the current value is read. */
-  reads: boolean;
-  /** The start of the current key. */
-  keyStart: number;
-  /** The start of the bytes in the current piece that are not captured yet. */
-  from: number;
-  /** Whether the current string is a key, and whether a visitor wants it. */
-  inKey: boolean;
-  inWatchedKey: boolean;
-  escaped: boolean;
-  /** Whether the value that is being read is too long. */
-  overflow: boolean;
-  literal: Buffer;
-  /** How many bytes of the literal, or digits of the `\u` escape, were read. */
-  matched: number;
-  /** Bytes in earlier pieces. */
-  offset: number;
+function newScan(root: ObjectVisitor, readLimit: number) {
+  return {
+    readLimit,
+    /** The key or the value that is being read. */
+    captured: new ByteWriter(1024),
+    /** For every open container whether it is an object. */
+    isObject: new Uint8Array(DEPTH_LIMIT + 1),
+    visitors: [] as ObjectVisitor[],
+    /** The member that is being read in each of them. */
+    places: [] as Place[],
+    step: VALUE as number,
+    depth: 0,
+    watched: 0,
+    /** For the value that begins next, or is being read, in the innermost visited object. */
+    instruction: root as Instruction,
+    /** Whether the current value is read. */
+    reads: false,
+    /** The start of the current key. */
+    keyStart: 0,
+    /** The start of the bytes in the current piece that are not captured yet. */
+    from: 0,
+    /** Whether the current string is a key, and whether a visitor wants it. */
+    inKey: false,
+    inWatchedKey: false,
+    escaped: false,
+    /** Whether the value that is being read is too long. */
+    overflow: false,
+    literal: NULL,
+    /** The number of bytes of the literal, or digits of the `\u` escape, that were read. */
+    matched: 0,
+    /** Bytes in earlier pieces. */
+    offset: 0,
+  };
 }
 
 /** A member, as far as it was read. Offsets in the text. */

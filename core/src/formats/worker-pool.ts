@@ -132,7 +132,7 @@ export class WorkerPool<Task, Answer> {
   #start(): Thread<Task, Answer> {
     const program = this.#program;
     return typeof program === 'function'
-      ? new OwnThread(program())
+      ? ownThread(program())
       : new WorkerThread(new Worker(program, { resourceLimits: this.#options.limits }));
   }
 
@@ -158,21 +158,8 @@ interface Thread<Task, Answer> {
 }
 
 /** The thread that asks: for sources, which no other thread can run. */
-class OwnThread<Task, Answer> implements Thread<Task, Answer> {
-  readonly isOver = false;
-  readonly #answer: Answering<Task, Answer>;
-
-  constructor(answer: Answering<Task, Answer>) {
-    this.#answer = answer;
-  }
-
-  async ask(task: Task): Promise<Answer> {
-    return await this.#answer(task);
-  }
-
-  rest(): void {}
-  keep(): void {}
-  async end(): Promise<void> {}
+function ownThread<Task, Answer>(answer: Answering<Task, Answer>): Thread<Task, Answer> {
+  return { isOver: false, ask: async (task) => await answer(task), rest() {}, keep() {}, async end() {} };
 }
 
 class WorkerThread<Task, Answer> implements Thread<Task, Answer> {

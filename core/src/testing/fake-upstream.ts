@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { Gate } from './gate.js';
 import { joinHeaders } from './node-transport.js';
@@ -388,10 +389,8 @@ async function write(response: ServerResponse, bytes: Buffer): Promise<void> {
 
 /** The body of a request; `undefined` when its connection ended before. */
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
   try {
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
+    return await buffer(request);
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../api/digest.js';
 
 /** `size` bytes that look random but are the same in every run. Another `seed` gives other bytes. */
@@ -23,7 +24,5 @@ export function digestOf(bytes: string | Uint8Array): Digest {
 
 /** Everything that `stream` still holds. Rejects when it ends early. */
 export async function readStream(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks);
+  return buffer(stream);
 }
