@@ -7,3 +7,8 @@ export function malformed(subject: string, problem: string, cause?: unknown): En
     cause,
   });
 }
+
+/** Text from outside, as messages show it: quoted, and no more than its beginning. */
+export function printed(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
+}

@@ -1,3 +1,5 @@
+import { printed } from './malformed.js';
+
 /** One file or folder of an archive. */
 export interface TarFile {
   /** As it stands in the archive. */
@@ -111,15 +113,10 @@ export class TarReader {
   }
 
   async #skip(): Promise<void> {
-    let left = this.#content + this.#padding;
+    const length = this.#content + this.#padding;
     this.#content = 0;
     this.#padding = 0;
-    while (left > 0) {
-      if (this.#piece.length === 0 && !(await this.#fill())) throw new TarError('the archive ends too early');
-      const part = Math.min(left, this.#piece.length);
-      this.#piece = this.#piece.subarray(part);
-      left -= part;
-    }
+    for await (const _ of this.#pieces(length));
   }
 
   /** Only zeros may follow the end: what hides there would be seen by some readers alone. */
@@ -131,15 +128,18 @@ export class TarReader {
 
   async #take(length: number): Promise<Buffer> {
     const parts: Buffer[] = [];
-    let left = length;
-    while (left > 0) {
+    for await (const part of this.#pieces(length)) parts.push(part);
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  }
+
+  async *#pieces(length: number): AsyncGenerator<Buffer> {
+    for (let left = length; left > 0;) {
       if (this.#piece.length === 0 && !(await this.#fill())) throw new TarError('the archive ends too early');
       const part = this.#piece.subarray(0, left);
       this.#piece = this.#piece.subarray(part.length);
-      parts.push(part);
       left -= part.length;
+      yield part;
     }
-    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
 
   async #fill(): Promise<boolean> {
@@ -207,9 +207,4 @@ function readPax(body: Buffer): { name?: string; size?: number } {
 function textUntilNul(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('utf8', 0, end === -1 ? bytes.length : end);
-}
-
-/** Text from outside as messages show it. */
-function printed(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
 }

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { pipeline, Readable } from 'node:stream';
 import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
+import { printed } from './malformed.js';
 
 /** One file of a zip. */
 export interface ZipFile {
@@ -120,21 +122,8 @@ export class ZipReader {
       return;
     }
     const inflate = createInflateRaw();
-    const failed = new Promise<never>((_, reject) => inflate.once('error', reject));
-    failed.catch(() => {});
-    let closed: (value: unknown) => void = () => {};
-    inflate.once('close', () => closed(undefined));
-    const feed = async (): Promise<void> => {
-      for (const piece of this.#pieces(start, file.compressed)) {
-        if (inflate.destroyed) return;
-        await new Promise((resolve) => {
-          closed = resolve;
-          inflate.write(piece, resolve);
-        });
-      }
-      inflate.end();
-    };
-    void feed();
+    // Errors come out of `inflate`, which the pipeline destroys with them.
+    pipeline(Readable.from(this.#pieces(start, file.compressed)), inflate, () => {});
     try {
       yield* inflate as AsyncIterable<Uint8Array>;
     } catch {
@@ -334,8 +323,4 @@ function decodeName(bytes: Buffer): string {
 function safe(value: bigint): number {
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ZipError('a size beyond all bounds');
   return Number(value);
-}
-
-function printed(name: string): string {
-  return JSON.stringify(name.slice(0, 200));
 }

@@ -111,12 +111,7 @@ const STRICT: PolicyDocument = {
 const AIRGAP: PolicyDocument = {
   version: 1,
   mode: 'enforce',
-  defaults: {
-    onScanFailure: 'deny',
-    firstFetch: { action: 'hold', deadline: '25s', onTimeout: 'deny' },
-    unknownDate: 'allow',
-    ageSource: 'upstream',
-  },
+  defaults: { ...whenUnknown('deny'), unknownDate: 'allow' },
   // What is here was let in by somebody: no rule waits for time to tell.
   rules: [
     MALWARE,
@@ -171,7 +166,7 @@ function given<T extends object>(value: T): T {
 }
 
 /** The defaults of a preset that lets the first fetch wait for the scan, and then does `action` without one. */
-function whenUnknown(action: 'allow' | 'hold'): PolicyDocument['defaults'] {
+function whenUnknown(action: 'allow' | 'hold' | 'deny'): PolicyDocument['defaults'] {
   return {
     onScanFailure: action,
     firstFetch: { action: 'hold', deadline: '25s', onTimeout: action },

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import { type WorkTurns, ZipError, type ZipFile, ZipReader } from '@entrepot/core/formats';
+import { printed, type WorkTurns, ZipError, type ZipFile, ZipReader } from '@entrepot/core/formats';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
 import { isFilePath } from './module-path.js';
 
@@ -150,8 +150,4 @@ function foldCase(text: string): string {
     folded += ([...upper].length === 1 ? upper : sign).toLowerCase();
   }
   return folded;
-}
-
-function printed(name: string): string {
-  return JSON.stringify(name.slice(0, 200));
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
-import { ChartError, printed } from './chart-error.js';
+import { printed, TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
+import { ChartError } from './chart-error.js';
 import { isFields, METADATA_FIELDS, readMetadata, type ChartMetadata, type Fields } from './chart-metadata.js';
 import { parseYamlAside } from './yaml-thread.js';
 import { decodeYaml, parseYaml } from './yaml-text.js';

@@ -1,4 +1,5 @@
-import { ChartError, printed } from './chart-error.js';
+import { printed } from '@entrepot/core/formats';
+import { ChartError } from './chart-error.js';
 import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
 import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
 import { readIndexEntry, type IndexEntry } from './index-fragment.js';

@@ -1,4 +1,5 @@
-import { ChartError, printed } from './chart-error.js';
+import { printed } from '@entrepot/core/formats';
+import { ChartError } from './chart-error.js';
 import { parseChartVersion } from './version-order.js';
 import { Budget, scalarText } from './yaml-text.js';
 

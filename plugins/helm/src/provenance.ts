@@ -1,5 +1,6 @@
 import { chartFileName } from './chart-url.js';
-import { ChartError, printed } from './chart-error.js';
+import { printed } from '@entrepot/core/formats';
+import { ChartError } from './chart-error.js';
 import { checkName, isFields } from './chart-metadata.js';
 import { parseChartVersion } from './version-order.js';
 import { decodeYaml, parseYaml, scalarText } from './yaml-text.js';
