@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { printed, TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
@@ -68,12 +68,10 @@ export async function* templatesJson(bytes: AsyncIterable<Uint8Array>): AsyncGen
 
 /** Yields the files of a packed chart, by helm's rules on names. */
 async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ChartFile> {
-  const gunzip = createGunzip();
-  const packed = Readable.from(checked(bytes));
-  packed.once('error', (error) => gunzip.destroy(error));
-  packed.pipe(gunzip);
+  // Its own faults and those of its source are thrown where it is read.
+  const unpacked = pipeline(checked(bytes), createGunzip(), () => {});
   const seen = new Set<string>();
-  const tar = new TarReader(gunzip, LIMITS);
+  const tar = new TarReader(unpacked, LIMITS);
   try {
     for await (const { name, kind, size } of tar.files()) {
       if (kind === 'folder') continue;
@@ -88,8 +86,7 @@ async function* chartFiles(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Cha
   } catch (error) {
     throwFault(error);
   } finally {
-    packed.destroy();
-    gunzip.destroy();
+    unpacked.destroy();
   }
 }
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path/posix';
 import {
   EntrepotError,
   requireMethod,
+  type AccessNeed,
   type ChangeReply,
   type Clock,
   type RequestHead,
@@ -17,6 +19,8 @@ import { CHART_TYPE, PROVENANCE_TYPE } from './media-types.js';
 import type { HelmOptions } from './options.js';
 import { endpointsOf, imageEndpointOf, type Place } from './routes.js';
 
+/** ChartMuseum's name for all charts, where there are no tenants. */
+const ALL_CHARTS = 'repo';
 const JSON_TYPE = 'application/json';
 
 const { version: VERSION } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -41,13 +45,10 @@ export class HelmHosted {
     const { depth, api } = this.options;
     const endpoints = endpointsOf(head.segments, depth, api);
     const method = head.method === 'HEAD' ? 'GET' : head.method;
-    for (const { classes, place } of endpoints) {
-      const name = classes[method];
-      if (name !== undefined) return this.#routeEndpoint(name, place, head);
-    }
-    const [first] = endpoints;
-    if (first !== undefined) requireMethod(head, Object.keys(first.classes));
-    return undefined;
+    const found = endpoints.find(({ classes }) => Object.hasOwn(classes, method)) ?? endpoints[0];
+    if (found === undefined) return undefined;
+    const allowed = requireMethod(head, Object.keys(found.classes));
+    return this.#routeEndpoint(found.classes[allowed] as string, found.place, head);
   }
 
   #routeEndpoint(name: string, place: Place, head: RequestHead): Route | undefined {
@@ -102,6 +103,15 @@ export class HelmHosted {
     return Object.hasOwn(artifactHub, tenant) ? artifactHub[tenant] : undefined;
   }
 
+  /** Asks for credentials as ChartMuseum does: for a password, or for a token of another server. */
+  challenge({ right, name }: AccessNeed, baseUrl: string): string {
+    const { tokenRealm, tokenService = new URL(baseUrl).host } = this.options;
+    if (tokenRealm === undefined) return 'Basic realm="ChartMuseum"';
+    const place = name === undefined ? ALL_CHARTS : encodedTenant(name);
+    const scope = `artifact-repository:${place}:${right === 'read' ? 'pull' : 'push'}`;
+    return `Bearer realm="${tokenRealm}",service="${tokenService}",scope="${scope}"`;
+  }
+
   reply(status: number, body: unknown): ChangeReply {
     return { status, mediaType: JSON_TYPE, body: JSON.stringify(body), headers: this.apiHeaders };
   }
@@ -137,7 +147,7 @@ export const policy = { accessName: (resource: Resource) => attributesOf(resourc
 
 const image = {
   policy,
-  reply: { digestHeader: 'Docker-Content-Digest', filename: ({ key }: Resource) => lastOf(key).replace(':', '-') },
+  reply: { digestHeader: 'Docker-Content-Digest', filename: ({ key }: Resource) => basename(key).replace(':', '-') },
 } as const;
 
 /** The classes of what is stored in a hosted repository. */
@@ -186,8 +196,4 @@ function pageOf(query: URLSearchParams): Pick<HostedAttributes, 'offset' | 'limi
 
 function json(body: unknown): LocalReply {
   return { status: 200, headers: { 'Content-Type': JSON_TYPE }, body: JSON.stringify(body) };
-}
-
-function lastOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
 }

@@ -1,5 +1,4 @@
 import { CLOCK, type RequestHead, type SharedAnswer, defineProtocolPlugin } from '@entrepot/core';
-import { challenge } from './challenge.js';
 import { CHANGE_CLASSES } from './changes.js';
 import { clientSetup } from './client-setup.js';
 import { renderError } from './errors.js';
@@ -30,7 +29,7 @@ export default defineProtocolPlugin({
     ownOptions: HOSTED_KEYS,
     create: ({ options, repository, services }) => new HelmHosted(repository.name, options, services.clock),
     renderError,
-    challenge: (need, { baseUrl }, { options }) => challenge(options, need, baseUrl),
+    challenge: (need, { baseUrl }, self) => self.challenge(need, baseUrl),
   },
 });
 

@@ -5,13 +5,12 @@ import {
   type JoinedPiece,
   listingClass,
   type ListingClass,
-  type ListingContext,
   type Resource,
 } from '@entrepot/core';
 import { readValues, templatesJson } from './chart-archive.js';
 import { inOrder } from './chart-parts.js';
 import { chartFileName } from './chart-url.js';
-import { attributesOf, policy, type HelmHosted, type HostedAttributes } from './hosted.js';
+import { attributesOf, policy, type HelmHosted } from './hosted.js';
 import {
   CHART_LIST,
   entryJson,
@@ -28,8 +27,7 @@ import { KEY } from './keys.js';
 import { readVersions, versionsOf, withPrefix } from './read-versions.js';
 import { welcomePage } from './welcome.js';
 
-/** Replies of `/api`. */
-const reply = { mediaType: 'application/json', headers: (_resource: Resource, self: HelmHosted) => self.apiHeaders };
+type Given = Parameters<ListingClass<HelmHosted>['render']>;
 
 const entries = {
   none: () => ({ prefix: '', limit: 0 }),
@@ -40,6 +38,10 @@ const entries = {
     return { prefix: `${KEY.versions(tenant, name)}/`, orEmpty: true };
   },
 };
+
+/** Replies of `/api`. */
+const reply = { mediaType: 'application/json', headers: (_resource: Resource, self: HelmHosted) => self.apiHeaders };
+const ofChart = { reply, policy, entries: entries.ofChart };
 
 /** The classes of documents that are made from what is stored. */
 export const LISTING_CLASSES = {
@@ -55,35 +57,27 @@ export const LISTING_CLASSES = {
   }),
   versions: listingClass<HelmHosted>({
     about: 'Lists of the versions of a chart of a hosted repository: `/api/charts/<name>`.',
-    reply,
-    policy,
-    entries: entries.ofChart,
-    async render(resource, others, context, self) {
-      const { tenant, name } = attributesOf(resource);
-      const versions = await shownOf(await partsOf(tenant, name, others, context), tenant, context, self);
+    ...ofChart,
+    async render(...given) {
+      const versions = await shownOf(await partsOf(...given), ...given);
       if (versions.length === 0) throw new EntrepotError('not-found', 'chart not found');
       return [`[${jsonFragment(versions).toString()}]`];
     },
   }),
   version: listingClass<HelmHosted>({
     about: 'Versions of charts of a hosted repository: `/api/charts/<name>/<version>`.',
-    reply,
-    policy,
-    entries: entries.ofChart,
+    ...ofChart,
     render: async (...given) => [entryJson(await versionOf(...given))],
   }),
   templates: listingClass<HelmHosted>({
     about: 'Templates of charts of a hosted repository: `/api/charts/<name>/<version>/templates`.',
-    reply,
-    policy,
-    entries: entries.ofChart,
+    ...ofChart,
     render: async (...given) => templatesJson((await archiveOf(...given)).stream()),
   }),
   values: listingClass<HelmHosted>({
     about: 'Values of charts of a hosted repository: `/api/charts/<name>/<version>/values`.',
+    ...ofChart,
     reply: { ...reply, mediaType: 'application/yaml' },
-    policy,
-    entries: entries.ofChart,
     async render(...given) {
       const values = await readValues((await archiveOf(...given)).stream());
       if (values === undefined) throw new EntrepotError('not-found', 'values.yaml not found');
@@ -119,31 +113,15 @@ export const LISTING_CLASSES = {
   }),
 };
 
-type Shown = Pick<ListingContext, 'admits' | 'content' | 'find'>;
-
 /** Lists all charts of a tenant. Parts that are shown as they are stored are joined, without reading them. */
 function listsCharts(
   formOf: (self: HelmHosted) => IndexForm,
 ): Pick<ListingClass<HelmHosted>, 'policy' | 'entries' | 'join' | 'render'> {
-  async function* render(
-    resource: Resource,
-    found: readonly Entry[],
-    context: ListingContext,
-    self: HelmHosted,
-  ): AsyncGenerator<Uint8Array> {
-    const form = formOf(self);
-    const joiner = new IndexJoiner(form);
-    for (const parts of pageOfCharts(found, attributesOf(resource))) {
-      const versions = await shownOf(parts, attributesOf(resource).tenant, context, self);
-      if (versions.length > 0) yield* joiner.chart(nameOf(parts), [form.fragment(versions)]);
-    }
-    yield joiner.close(headOf(found, context.baseUrl));
-  }
   return {
     policy,
     entries: entries.ofTenant,
     join(resource, found, { admits, baseUrl }, self) {
-      const charts = pageOfCharts(found, attributesOf(resource));
+      const charts = pageOfCharts(found, resource);
       const prefix = self.prefix(attributesOf(resource).tenant);
       const isShown = (part: Entry): boolean => {
         const { name, prefix: written, versions } = versionsOf(part);
@@ -152,53 +130,47 @@ function listsCharts(
       if (!charts.flat().every(isShown)) return undefined;
       const form = formOf(self);
       const joiner = new IndexJoiner(form);
-      const pieces = charts.flatMap((parts) =>
-        joiner.chart<JoinedPiece>(
-          nameOf(parts),
-          parts.map((part) => (form === YAML_INDEX ? versionsOf(part).yaml : part)),
-        ),
-      );
+      const pieces = charts.flatMap((parts) => {
+        const fragments = parts.map((part) => (form === YAML_INDEX ? versionsOf(part).yaml : part));
+        return joiner.chart<JoinedPiece>(nameOf(parts), fragments);
+      });
       return [...pieces, joiner.close(headOf(found, baseUrl))];
     },
-    render: async (resource, found, context, self) => render(resource, await Array.fromAsync(found), context, self),
+    async *render(resource, all, context, self) {
+      const found = await Array.fromAsync(all);
+      const form = formOf(self);
+      const joiner = new IndexJoiner(form);
+      for (const parts of pageOfCharts(found, resource)) {
+        const versions = await shownOf(parts, resource, all, context, self);
+        if (versions.length > 0) yield* joiner.chart(nameOf(parts), [form.fragment(versions)]);
+      }
+      yield joiner.close(headOf(found, context.baseUrl));
+    },
   };
 }
 
 /** Finds the version that a resource names. @throws EntrepotError `not-found` */
-async function versionOf(
-  resource: Resource,
-  others: AsyncIterable<Entry>,
-  context: Shown,
-  self: HelmHosted,
-): Promise<IndexEntry> {
-  const { tenant, name, version } = attributesOf(resource);
-  const parts = await partsOf(tenant, name, others, context);
+async function versionOf(...given: Given): Promise<IndexEntry> {
+  const { name, version } = attributesOf(given[0]);
+  const parts = await partsOf(...given);
   if (parts.length === 0) throw new EntrepotError('not-found', 'no chart name found');
   const wanted = parts.filter((part) => version === 'latest' || versionsOf(part).versions.includes(version));
-  const found = findVersion(await shownOf(wanted, tenant, context, self), version);
+  const found = findVersion(await shownOf(wanted, ...given), version);
   if (found !== undefined) return found;
   throw new EntrepotError('not-found', `no chart version found for ${name}-${version}`);
 }
 
-async function archiveOf(
-  resource: Resource,
-  others: AsyncIterable<Entry>,
-  context: Shown,
-  self: HelmHosted,
-): Promise<Content> {
-  const { name, version } = await versionOf(resource, others, context, self);
-  const archive = await context.find(KEY.chart(attributesOf(resource).tenant, chartFileName(name, version)));
-  if (archive !== undefined) return context.content(archive);
+async function archiveOf(...given: Given): Promise<Content> {
+  const [resource, , { content, find }] = given;
+  const { name, version } = await versionOf(...given);
+  const archive = await find(KEY.chart(attributesOf(resource).tenant, chartFileName(name, version)));
+  if (archive !== undefined) return content(archive);
   throw new EntrepotError('not-found', `no chart version found for ${name}-${version}`);
 }
 
 /** Reads the versions in parts of the index that policy lets be listed. */
-async function shownOf(
-  parts: readonly Entry[],
-  tenant: string,
-  context: Shown,
-  self: HelmHosted,
-): Promise<IndexEntry[]> {
+async function shownOf(parts: readonly Entry[], ...[resource, , context, self]: Given): Promise<IndexEntry[]> {
+  const { tenant } = attributesOf(resource);
   const shown: IndexEntry[] = [];
   for (const part of parts) {
     for (const entry of await readVersions(tenant, part, context)) {
@@ -210,12 +182,8 @@ async function shownOf(
 }
 
 /** Finds all parts of a chart, newest versions first. */
-async function partsOf(
-  tenant: string,
-  name: string,
-  others: AsyncIterable<Entry>,
-  { find }: Pick<ListingContext, 'find'>,
-): Promise<Entry[]> {
+async function partsOf(...[resource, others, { find }]: Given): Promise<Entry[]> {
+  const { tenant, name } = attributesOf(resource);
   const first = await find(KEY.versions(tenant, name));
   return first === undefined ? [] : sortedParts([first, ...(await Array.fromAsync(others))]);
 }
@@ -229,10 +197,8 @@ function nameOf([part]: readonly Entry[]): string {
 }
 
 /** Sorts the parts of each chart of a page; without the entry that only says that something went. */
-function pageOfCharts(
-  found: readonly Entry[],
-  { offset = 0, limit = Infinity }: Pick<HostedAttributes, 'offset' | 'limit'>,
-): Entry[][] {
+function pageOfCharts(found: readonly Entry[], resource: Resource): Entry[][] {
+  const { offset = 0, limit = Infinity } = attributesOf(resource);
   const parts = found.filter(({ attributes }) => attributes !== undefined);
   const charts = Map.groupBy(parts, (part) => versionsOf(part).name);
   return Array.from(charts.values(), sortedParts).slice(offset, offset + limit);

@@ -50,19 +50,11 @@ async function readArchives(
   for (const version of versions) {
     const archive = await find(KEY.chart(tenant, chartFileName(name, version)));
     // A chart without its archive cannot be pulled, so it is not listed.
-    const metadata = archive && (await metadataOf(content(archive).stream()));
+    const metadata = archive && (await readChart(content(archive).stream()).catch(() => undefined));
     if (archive !== undefined && metadata !== undefined)
       entries.push(withPrefix(indexEntry(metadata, archive), prefix));
   }
   return entries;
-}
-
-async function metadataOf(archive: AsyncIterable<Uint8Array>): Promise<ChartMetadata | undefined> {
-  try {
-    return await readChart(archive);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Makes the index entry of a chart. */
