@@ -20,106 +20,94 @@ const IMMUTABLE = 'max-age=31536000, immutable';
 const nameOf = (resource: Resource): string => attributesOf(resource).name;
 const policy = { accessName: nameOf };
 
-const blob = artifactClass<OciHosted>({
-  about: 'Layers and configurations, by digest.',
-  reply: {
-    mediaType: BLOB_TYPE,
-    filename: (resource) => attributesOf(resource).digest?.replace(':', '-'),
-    digestHeader: DIGEST_HEADER,
-    cacheControl: IMMUTABLE,
-  },
-  policy,
-});
-
-const manifest = artifactClass<OciHosted>({
-  about: 'Manifests and indexes, by digest.',
-  reply: { filename: 'manifest.json', digestHeader: DIGEST_HEADER, cacheControl: IMMUTABLE },
-  policy,
-});
-
-/** A tag names an image: it is scanned and decided on as one. */
-const tag = documentClass<OciHosted>({
-  about: 'Manifests and indexes, by tag.',
-  reply: { digestHeader: DIGEST_HEADER },
-  trust: { addressed: { pinned: (resource) => ({ key: KEY.manifest(nameOf(resource), '{digest}') }) } },
-  policy,
-});
-
-const tags = listingClass<OciHosted>({
-  about: 'Lists of tags.',
-  reply: { mediaType: 'application/json' },
-  policy,
-  entries: entriesOf,
-  render: renderTags,
-});
-
-const referrers = listingClass<OciHosted>({
-  about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
-  reply: {
-    mediaType: INDEX_TYPE,
-    headers: ({ variant }) => (variant === undefined ? undefined : { 'OCI-Filters-Applied': 'artifactType' }),
-  },
-  policy,
-  entries: entriesOf,
-  render: renderReferrers,
-});
-
-const catalog = listingClass<OciHosted>({
-  about: 'Lists of names.',
-  reply: { mediaType: 'application/json' },
-  entries: entriesOf,
-  render: renderCatalog,
-});
-
-const manifestPush = changeClass<OciHosted>({
-  about: 'Pushes of manifests and indexes.',
-  action: 'put',
-  policy,
-  bounds: {
-    of: 'manifest',
-    maxBytes: (_, { options }) => options.maxManifestSize,
-    mediaType: (resource) => attributesOf(resource).mediaType,
-    exclusive: nameOf,
-  },
-  make: pushManifest,
-});
-
-const blobPush = changeClass<OciHosted>({
-  about: 'Pushes of blobs.',
-  action: 'put',
-  policy,
-  bounds: { of: 'blob', maxBytes: (_, { options }) => options.maxBlobSize },
-  make: pushBlob,
-});
-
-const blobMount = changeClass<OciHosted>({
-  about: 'Mounts of blobs from another name.',
-  action: 'link',
-  policy,
-  bounds: { of: 'blob', maxBytes: 0 },
-  make: mountBlob,
-});
-
-const upload = sessionClass<OciHosted>({
-  about: 'Uploads of blobs in several requests.',
-  policy,
-  maxBytes: (_, { options }) => options.maxBlobSize,
-  step: (resource) => attributesOf(resource).step as SessionStep,
-  reply({ action, owner }, { id, size }, { baseUrl }) {
-    if (action === 'cancel') return { status: 204 };
-    const headers = {
-      Location: `${pathOf(baseUrl)}/${owner}/blobs/uploads/${id}`,
-      // The specification has no word for "nothing yet"; registries and clients say and read `0-0`.
-      Range: `0-${Math.max(0, size - 1)}`,
-      'Docker-Upload-UUID': id,
-    };
-    return { status: action === 'status' ? 204 : 202, headers };
-  },
-});
-
-const manifestDeletion = deletionOf('manifest', removeManifest);
-const tagDeletion = deletionOf('tag', removeEntry);
-const blobDeletion = deletionOf('blob', removeEntry);
+/** The classes of a hosted registry. */
+export const hostedClasses = {
+  blob: artifactClass<OciHosted>({
+    about: 'Layers and configurations, by digest.',
+    reply: {
+      mediaType: BLOB_TYPE,
+      filename: (resource) => attributesOf(resource).digest?.replace(':', '-'),
+      digestHeader: DIGEST_HEADER,
+      cacheControl: IMMUTABLE,
+    },
+    policy,
+  }),
+  manifest: artifactClass<OciHosted>({
+    about: 'Manifests and indexes, by digest.',
+    reply: { filename: 'manifest.json', digestHeader: DIGEST_HEADER, cacheControl: IMMUTABLE },
+    policy,
+  }),
+  /** A tag names an image: it is scanned and decided on as one. */
+  tag: documentClass<OciHosted>({
+    about: 'Manifests and indexes, by tag.',
+    reply: { digestHeader: DIGEST_HEADER },
+    trust: { addressed: { pinned: (resource) => ({ key: KEY.manifest(nameOf(resource), '{digest}') }) } },
+    policy,
+  }),
+  tags: listingClass<OciHosted>({
+    about: 'Lists of tags.',
+    reply: { mediaType: 'application/json' },
+    policy,
+    entries: entriesOf,
+    render: renderTags,
+  }),
+  referrers: listingClass<OciHosted>({
+    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
+    reply: {
+      mediaType: INDEX_TYPE,
+      headers: ({ variant }) => (variant === undefined ? undefined : { 'OCI-Filters-Applied': 'artifactType' }),
+    },
+    policy,
+    entries: entriesOf,
+    render: renderReferrers,
+  }),
+  catalog: listingClass<OciHosted>({
+    about: 'Lists of names.',
+    reply: { mediaType: 'application/json' },
+    entries: entriesOf,
+    render: renderCatalog,
+  }),
+  'manifest-push': changeClass<OciHosted>({
+    about: 'Pushes of manifests and indexes.',
+    action: 'put',
+    policy,
+    bounds: { of: 'manifest', maxBytes: (_, { options }) => options.maxManifestSize, exclusive: nameOf },
+    make: pushManifest,
+  }),
+  'blob-push': changeClass<OciHosted>({
+    about: 'Pushes of blobs.',
+    action: 'put',
+    policy,
+    bounds: { of: 'blob', maxBytes: (_, { options }) => options.maxBlobSize },
+    make: pushBlob,
+  }),
+  'blob-mount': changeClass<OciHosted>({
+    about: 'Mounts of blobs from another name.',
+    action: 'link',
+    policy,
+    bounds: { of: 'blob', maxBytes: 0 },
+    make: mountBlob,
+  }),
+  'manifest-deletion': deletionOf('manifest', removeManifest),
+  'tag-deletion': deletionOf('tag', removeEntry),
+  'blob-deletion': deletionOf('blob', removeEntry),
+  upload: sessionClass<OciHosted>({
+    about: 'Uploads of blobs in several requests.',
+    policy,
+    maxBytes: (_, { options }) => options.maxBlobSize,
+    step: (resource) => attributesOf(resource).step as SessionStep,
+    reply({ action, owner }, { id, size }, { baseUrl }) {
+      if (action === 'cancel') return { status: 204 };
+      const headers = {
+        Location: `${pathOf(baseUrl)}/${owner}/blobs/uploads/${id}`,
+        // The specification has no word for "nothing yet"; registries and clients say and read `0-0`.
+        Range: `0-${Math.max(0, size - 1)}`,
+        'Docker-Upload-UUID': id,
+      };
+      return { status: action === 'status' ? 204 : 202, headers };
+    },
+  }),
+};
 
 function deletionOf(of: string, make: ChangeClass<OciHosted>['make']): ChangeClass<OciHosted> {
   return changeClass<OciHosted>({
@@ -130,20 +118,3 @@ function deletionOf(of: string, make: ChangeClass<OciHosted>['make']): ChangeCla
     make,
   });
 }
-
-/** The classes of a hosted registry. */
-export const hostedClasses = {
-  blob,
-  manifest,
-  tag,
-  tags,
-  referrers,
-  catalog,
-  'manifest-push': manifestPush,
-  'blob-push': blobPush,
-  'blob-mount': blobMount,
-  'manifest-deletion': manifestDeletion,
-  'tag-deletion': tagDeletion,
-  'blob-deletion': blobDeletion,
-  upload,
-};

@@ -1,7 +1,7 @@
 import { EntrepotError } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { z } from 'zod';
-import { isMediaType } from './media-types.js';
+import { INDEX_TYPE, isMediaType } from './media-types.js';
 
 const descriptor = z.looseObject({
   mediaType: z.string().min(1),
@@ -9,71 +9,57 @@ const descriptor = z.looseObject({
   size: z.number().int().nonnegative(),
 });
 
-/** Docker's first schema, without the suffix that says whether it is signed. */
-const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1';
+/** A descriptor (OCI image specification, "Content descriptors"). */
+export type Descriptor = Readonly<z.output<typeof descriptor>>;
 
+const descriptors = z
+  .array(descriptor)
+  .nullish()
+  .transform((list) => list ?? []);
 const annotations = z.record(z.string(), z.string()).nullish();
 
-const manifestSchema = z.looseObject({
-  schemaVersion: z.literal(2),
-  mediaType: z.string().optional(),
-  artifactType: z.string().optional(),
-  config: descriptor.optional(),
-  layers: z.array(descriptor).nullish(),
-  manifests: z.array(descriptor).nullish(),
-  blobs: z.array(descriptor).nullish(),
-  subject: descriptor.nullish(),
-  annotations,
-});
-
-/** A descriptor (OCI image specification, "Content descriptors"). */
-export interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
-}
-
 /** The parts of a manifest or an index that a registry reads. */
-export interface Manifest {
-  readonly mediaType: string | undefined;
-  /**
-   * Its type, for lists of referrers: its own `artifactType`, else the type of its config. Absent for an index without
-   * one.
-   */
-  readonly artifactType: string | undefined;
-  /** Config, layers and blobs, which must be stored before it. */
-  readonly blobs: readonly Descriptor[];
-  /** The manifests of an index. */
-  readonly manifests: readonly Descriptor[];
-  readonly subject: Descriptor | undefined;
-  readonly annotations: Readonly<Record<string, string>> | undefined;
-}
+const manifestSchema = z
+  .looseObject({
+    schemaVersion: z.literal(2),
+    mediaType: z.string().optional(),
+    artifactType: z.string().optional(),
+    config: descriptor.optional(),
+    layers: descriptors,
+    manifests: descriptors,
+    blobs: descriptors,
+    subject: descriptor.nullish(),
+    annotations,
+  })
+  .transform(({ mediaType, artifactType, config, layers, manifests, blobs, subject, annotations }) => ({
+    mediaType,
+    /** Its type, for lists of referrers: its own, else the type of its config. Absent for an index without one. */
+    artifactType: artifactType || config?.mediaType,
+    /** Config, layers and blobs, which must be stored before it. */
+    blobs: [...(config === undefined ? [] : [config]), ...layers, ...blobs],
+    /** The manifests of an index. */
+    manifests,
+    subject: subject ?? undefined,
+    annotations: annotations ?? undefined,
+  }));
+
+/** A manifest or an index that was read. */
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** Docker's first schema, without the suffix that says whether it is signed. */
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1';
 
 /**
  * Reads a manifest or an index. Unknown fields are left alone.
  * @throws EntrepotError `bad-request` (`MANIFEST_INVALID`) with what was expected
  */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    throw invalid('expected JSON in UTF-8');
-  }
-  const result = manifestSchema.safeParse(json);
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    throw invalid(`${issue?.path.join('.') || 'the manifest'}: ${issue?.message ?? 'not as expected'}`);
-  }
-  const { mediaType, artifactType, config, layers, manifests, blobs, subject, annotations } = result.data;
-  return {
-    mediaType,
-    artifactType: artifactType !== undefined && artifactType !== '' ? artifactType : config?.mediaType,
-    blobs: [...(config === undefined ? [] : [config]), ...(layers ?? []), ...(blobs ?? [])],
-    manifests: manifests ?? [],
-    subject: subject ?? undefined,
-    annotations: annotations ?? undefined,
-  };
+  const json = jsonIn(bytes, true);
+  if (json === undefined) throw invalid('expected JSON in UTF-8');
+  const { data, error } = manifestSchema.safeParse(json);
+  if (data !== undefined) return data;
+  const [issue] = error.issues;
+  throw invalid(`${issue?.path.join('.') || 'the manifest'}: ${issue?.message ?? 'not as expected'}`);
 }
 
 /** The parts that a manifest names; an unknown form names none. */
@@ -102,9 +88,7 @@ export function mediaTypeIn(bytes: Uint8Array): string | undefined {
   if (data.mediaType !== undefined) return isMediaType(data.mediaType) ? data.mediaType : undefined;
   if (data.schemaVersion === 1) return SCHEMA_1 + (data.signatures == null ? '+json' : '+prettyjws');
   // An OCI index or manifest need not say it; docker's forms always do.
-  return (data.manifests?.length ?? 0) > 0
-    ? 'application/vnd.oci.image.index.v1+json'
-    : 'application/vnd.oci.image.manifest.v1+json';
+  return data.manifests?.length ? INDEX_TYPE : 'application/vnd.oci.image.manifest.v1+json';
 }
 
 /**
@@ -116,9 +100,10 @@ export function requireManifest(key: string, bytes: Uint8Array): void {
     throw malformed(key, 'expected a manifest: a JSON object with a schemaVersion or a mediaType');
 }
 
-function jsonIn(bytes: Uint8Array): unknown {
+/** `undefined`: it is no JSON in UTF-8. */
+function jsonIn(bytes: Uint8Array, ignoreBOM = false): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM }).decode(bytes));
   } catch {
     return undefined;
   }

@@ -74,119 +74,117 @@ const listReply: ReplyFacts<OciProxy> = {
   keepHeaders: ['link'],
 };
 
-/** A layer or a configuration. Others may share it: only a name that is refused as a whole takes its own with it. */
-const blob = artifactClass<OciProxy>({
-  about: 'Layers and configurations, by digest.',
-  cache: { expireAfter: Infinity },
-  upstream: { tokenScope },
-  reply: {
-    ...reply,
-    mediaType: BLOB_TYPE,
-    filename: ({ key }) => key.slice(key.lastIndexOf('@') + 1).replace(':', '-'),
-    cacheControl: IMMUTABLE,
-  },
-  trust: { addressed: { shared: true, size: ({ key }, { sizes }) => sizes.get(key) } },
-  policy: { accessName, sidecar: true },
-});
-
-/** A manifest by its digest: a copy of what tags name, or of what their indexes name. */
-const manifest = artifactClass<OciProxy>({
-  about: 'Manifests and indexes, by digest.',
-  cache: { expireAfter: Infinity },
-  upstream: manifestUpstream,
-  reply: { ...manifestReply, filename: 'manifest.json', cacheControl: IMMUTABLE },
-  trust: {
-    addressed: { namedBelow: ({ coordinates }) => tagsBelow(coordinates), part: partThatWasSigned },
-    async verify(resource, content, _, self) {
-      self.learnSizes(nameOf(resource), partsOf(await content.bytes(MAX_MANIFEST)).blobs);
+/** The classes of a proxy. */
+export const proxyClasses = {
+  /** A layer or a configuration. Others may share it: only a name that is refused as a whole takes its own with it. */
+  blob: artifactClass<OciProxy>({
+    about: 'Layers and configurations, by digest.',
+    cache: { expireAfter: Infinity },
+    upstream: { tokenScope },
+    reply: {
+      ...reply,
+      mediaType: BLOB_TYPE,
+      filename: ({ key }) => key.slice(key.lastIndexOf('@') + 1).replace(':', '-'),
+      cacheControl: IMMUTABLE,
     },
-  },
-  policy: manifestPolicy,
-});
-
-/** A mutable name of a manifest. */
-const tag = documentClass<OciProxy>({
-  about: 'Manifests and indexes, by tag.',
-  cache: {
-    // A signature is pushed as a tag right after its image: what was not there a moment ago may be there now.
-    negativeFor: 5_000,
-    // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
-    except({ coordinates }, { options }) {
-      const freshFor = options.freshForTag(coordinates?.version ?? '');
-      return freshFor === undefined ? undefined : { freshFor, expireAfter: Infinity };
+    trust: { addressed: { shared: true, size: ({ key }, { sizes }) => sizes.get(key) } },
+    policy: { accessName, sidecar: true },
+  }),
+  /** A manifest by its digest: a copy of what tags name, or of what their indexes name. */
+  manifest: artifactClass<OciProxy>({
+    about: 'Manifests and indexes, by digest.',
+    cache: { expireAfter: Infinity },
+    upstream: manifestUpstream,
+    reply: { ...manifestReply, filename: 'manifest.json', cacheControl: IMMUTABLE },
+    trust: {
+      addressed: { namedBelow: tagsBelow, part: partThatWasSigned },
+      async verify(resource, content, _, self) {
+        self.learnSizes(nameOf(resource), partsOf(await content.bytes(MAX_MANIFEST)).blobs);
+      },
     },
-  },
-  upstream: manifestUpstream,
-  reply: manifestReply,
-  trust: {
-    addressed: {
-      pinned: (resource) => ({
-        key: KEY.manifest(nameOf(resource), '{digest}'),
-        path: `v2/${nameOf(resource)}/manifests/{digest}`,
-      }),
-      part: partThatWasSigned,
+    policy: manifestPolicy,
+  }),
+  /** A mutable name of a manifest. */
+  tag: documentClass<OciProxy>({
+    about: 'Manifests and indexes, by tag.',
+    cache: {
+      // A signature is pushed as a tag right after its image: what was not there a moment ago may be there now.
+      negativeFor: 5_000,
+      // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
+      except({ coordinates }, { options }) {
+        const freshFor = options.freshForTag(coordinates?.version ?? '');
+        return freshFor === undefined ? undefined : { freshFor, expireAfter: Infinity };
+      },
     },
-  },
-  policy: manifestPolicy,
-  /** Describes the manifests that an index brings along: they go by its name. */
-  async parse(content, resource, _, self) {
-    const bytes = await content.bytes(MAX_MANIFEST);
-    requireManifest(resource.key, bytes);
-    const name = nameOf(resource);
-    const { manifests, blobs } = partsOf(bytes);
-    self.learnSizes(name, blobs);
-    const described = new Map(manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
-    return {
-      weight: described.size * DESCRIPTION_BYTES,
-      describe: (key) => described.get(key),
-      descriptions: () => described,
-    };
-  },
-});
-
-const tags = documentClass<OciProxy, NameList>({
-  about: 'Lists of tags.',
-  // What was pulled can be listed while the upstream is down.
-  cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
-  upstream: listUpstream,
-  reply: { ...listReply, render: renderTags },
-  policy: { accessName },
-  parse: parseTags,
-});
-
-const referrers = documentClass<OciProxy>({
-  about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
-  cache: {
-    freshFor: 60_000,
-    negativeFor: 5_000,
-    alternative: nextForm,
-    except: (list) => (attributesOf(list).form === 'none' ? { policy: 'immutable', expireAfter: Infinity } : undefined),
-  },
-  upstream: {
-    accept: INDEX_TYPE,
-    expects: [INDEX_TYPE, ...LIST_TYPES],
-    maxBytes: MAX_REFERRERS,
-    tokenScope,
-    mayLack: true,
-    produce: { applies: (list) => attributesOf(list).form === 'none', make: produceNoReferrers },
-  },
-  reply: {
-    mediaType: INDEX_TYPE,
-    headers: repliedHeaders,
-    keepHeaders: ['link', 'oci-filters-applied'],
-    render: renderReferrers,
-  },
-  policy: { accessName },
-  parse: parseReferrers,
-});
-
-const catalog = documentClass<OciProxy, NameList>({
-  about: 'Lists of names.',
-  cache: { freshFor: 60_000 },
-  upstream: { ...listUpstream, tokenScope: 'registry:catalog:*' },
-  reply: { ...listReply, render: renderCatalog },
-  parse: parseCatalog,
-});
+    upstream: manifestUpstream,
+    reply: manifestReply,
+    trust: {
+      addressed: {
+        pinned: (resource) => ({
+          key: KEY.manifest(nameOf(resource), '{digest}'),
+          path: `v2/${nameOf(resource)}/manifests/{digest}`,
+        }),
+        part: partThatWasSigned,
+      },
+    },
+    policy: manifestPolicy,
+    /** Describes the manifests that an index brings along: they go by its name. */
+    async parse(content, resource, _, self) {
+      const bytes = await content.bytes(MAX_MANIFEST);
+      requireManifest(resource.key, bytes);
+      const name = nameOf(resource);
+      const { manifests, blobs } = partsOf(bytes);
+      self.learnSizes(name, blobs);
+      const described = new Map(manifests.map(({ digest }) => [KEY.manifest(name, digest), { integrity: [] }]));
+      return {
+        weight: described.size * DESCRIPTION_BYTES,
+        describe: (key) => described.get(key),
+        descriptions: () => described,
+      };
+    },
+  }),
+  tags: documentClass<OciProxy, NameList>({
+    about: 'Lists of tags.',
+    // What was pulled can be listed while the upstream is down.
+    cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
+    upstream: listUpstream,
+    reply: { ...listReply, render: renderTags },
+    policy: { accessName },
+    parse: parseTags,
+  }),
+  referrers: documentClass<OciProxy>({
+    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
+    cache: {
+      freshFor: 60_000,
+      negativeFor: 5_000,
+      alternative: nextForm,
+      except: (list) => (isEmptyList(list) ? { policy: 'immutable', expireAfter: Infinity } : undefined),
+    },
+    upstream: {
+      ...listUpstream,
+      accept: INDEX_TYPE,
+      expects: [INDEX_TYPE, ...LIST_TYPES],
+      maxBytes: MAX_REFERRERS,
+      mayLack: true,
+      produce: { applies: isEmptyList, make: produceNoReferrers },
+    },
+    reply: {
+      ...listReply,
+      mediaType: INDEX_TYPE,
+      keepHeaders: ['link', 'oci-filters-applied'],
+      render: renderReferrers,
+    },
+    policy: { accessName },
+    parse: parseReferrers,
+  }),
+  catalog: documentClass<OciProxy, NameList>({
+    about: 'Lists of names.',
+    cache: { freshFor: 60_000 },
+    upstream: { ...listUpstream, tokenScope: 'registry:catalog:*' },
+    reply: { ...listReply, render: renderCatalog },
+    parse: parseCatalog,
+  }),
+};
 
 /** Names the registry that containerd asked for, and the digest that a client asked by. */
 function repliedHeaders(resource: Resource): Readonly<Record<string, string>> {
@@ -198,7 +196,11 @@ function repliedHeaders(resource: Resource): Readonly<Record<string, string>> {
   };
 }
 
-function tagsBelow(coordinates: PackageCoordinates | undefined): Resource | undefined {
+function isEmptyList(list: Resource): boolean {
+  return attributesOf(list).form === 'none';
+}
+
+function tagsBelow({ coordinates }: Resource): Resource | undefined {
   if (coordinates === undefined) return undefined;
   const { ecosystem, name } = coordinates;
   return { class: 'tag', key: KEY.tag(name, ''), coordinates: { ecosystem, name } };
@@ -214,6 +216,3 @@ async function partsIn({ coordinates }: Resource, content: Content): Promise<rea
   const parts = [...manifests, ...blobs].slice(0, MAX_PARTS).filter(({ digest }) => looksLikeDigest(digest));
   return parts.map(({ digest }) => ({ ...coordinates, version: digest }));
 }
-
-/** The classes of a proxy. */
-export const proxyClasses = { blob, manifest, tag, tags, referrers, catalog };
