@@ -1,24 +1,7 @@
 import type { EntrepotError, ErrorKind, RenderedError, Resource } from '@entrepot/core';
 
-/** The codes of the distribution specification ("Error codes"), and those that registries add to them. */
-const CODES: ReadonlySet<string> = new Set([
-  'BLOB_UNKNOWN',
-  'BLOB_UPLOAD_INVALID',
-  'BLOB_UPLOAD_UNKNOWN',
-  'DIGEST_INVALID',
-  'MANIFEST_BLOB_UNKNOWN',
-  'MANIFEST_INVALID',
-  'MANIFEST_UNKNOWN',
-  'NAME_INVALID',
-  'NAME_UNKNOWN',
-  'PAGINATION_NUMBER_INVALID',
-  'SIZE_INVALID',
-  'TAG_INVALID',
-  'UNAUTHORIZED',
-  'DENIED',
-  'UNSUPPORTED',
-  'TOOMANYREQUESTS',
-]);
+/** The codes of the distribution specification ("Error codes") that errors of this plugin have themselves. */
+const OWN_CODE = /^(?:(?:DIGEST|MANIFEST|NAME|PAGINATION_NUMBER|SIZE|TAG)_INVALID|MANIFEST_BLOB_UNKNOWN|DENIED)$/;
 
 const BY_KIND: Partial<Readonly<Record<ErrorKind, string>>> = {
   unauthorized: 'UNAUTHORIZED',
@@ -27,7 +10,6 @@ const BY_KIND: Partial<Readonly<Record<ErrorKind, string>>> = {
   'method-not-allowed': 'UNSUPPORTED',
   conflict: 'DENIED',
   'range-not-satisfiable': 'BLOB_UPLOAD_INVALID',
-  'bad-request': 'BLOB_UPLOAD_INVALID',
   'uri-too-long': 'SIZE_INVALID',
   'upstream-unavailable': 'UNAVAILABLE',
   'scan-unavailable': 'UNAVAILABLE',
@@ -55,18 +37,17 @@ export function renderError(error: EntrepotError, resource: Resource | undefined
   return { status: statusOf(error), mediaType: 'application/json', body: `${body}\n` };
 }
 
-function codeOf(error: EntrepotError, resource: Resource | undefined): string {
-  if (CODES.has(error.code)) return error.code;
-  const known = BY_CODE[error.code];
+function codeOf({ code, kind }: EntrepotError, resource: Resource | undefined): string {
+  if (OWN_CODE.test(code)) return code;
+  const known = BY_CODE[code];
   if (known !== undefined) return known;
   // The classes of changes are named after what they change: `manifest-push`.
   const [subject = ''] = resource?.class.split('-') ?? [];
   // What an upstream forbids or hides from us is not there for our clients: they have no credentials to mend it with.
-  if (error.kind === 'not-found' || error.code === 'UPSTREAM_FORBIDDEN') return UNKNOWN[subject] ?? 'NAME_UNKNOWN';
-  if (error.kind === 'too-large' || error.kind === 'bad-request') {
+  if (kind === 'not-found' || code === 'UPSTREAM_FORBIDDEN') return UNKNOWN[subject] ?? 'NAME_UNKNOWN';
+  if (kind === 'too-large' || kind === 'bad-request')
     return subject === 'manifest' ? 'MANIFEST_INVALID' : 'SIZE_INVALID';
-  }
-  return BY_KIND[error.kind] ?? 'UNKNOWN';
+  return BY_KIND[kind] ?? 'UNKNOWN';
 }
 
 /**

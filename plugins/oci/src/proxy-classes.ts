@@ -112,8 +112,8 @@ export const proxyClasses = {
       negativeFor: 5_000,
       // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
       except({ coordinates }, { options }) {
-        const freshFor = options.freshForTag(coordinates?.version ?? '');
-        return freshFor === undefined ? undefined : { freshFor, expireAfter: Infinity };
+        const rule = options.tags?.find(({ match }) => match(coordinates?.version ?? ''));
+        return rule && { freshFor: rule.freshFor, expireAfter: Infinity };
       },
     },
     upstream: manifestUpstream,

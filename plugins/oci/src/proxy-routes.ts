@@ -117,7 +117,8 @@ export class OciProxy implements ProtocolInstance {
   /** The name as the upstream has it. Docker Hub keeps its official images under `library/`. */
   #upstreamName(name: string): string {
     const full = this.#isDockerHub && !name.includes('/') ? `library/${name}` : name;
-    if (this.options.mayPull(full)) return full;
+    const { allow, deny } = this.options;
+    if (allow?.(full) !== false && deny?.(full) !== true) return full;
     throw new EntrepotError(
       'forbidden',
       `${full} may not be pulled through this repository (its options allow and deny)`,

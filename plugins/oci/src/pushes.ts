@@ -37,7 +37,7 @@ export async function pushManifest(
   const names = [...new Set([canonical, digest])];
   const taken = await Promise.all(tags.map((tag) => context.find(KEY.tag(name, tag))));
   const moved = tags.find(
-    (tag, index) => taken[index] !== undefined && taken[index].digest !== canonical && options.isImmutableTag(tag),
+    (tag, index) => taken[index] !== undefined && taken[index].digest !== canonical && options.immutableTags?.(tag),
   );
   if (moved !== undefined)
     throw new EntrepotError('conflict', `The tag ${moved} is never moved in this repository`, { code: 'DENIED' });

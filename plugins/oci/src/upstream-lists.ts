@@ -10,7 +10,15 @@ import {
   type RenderRequest,
   type Resource,
 } from '@entrepot/core';
-import { JsonFormatError, malformed, scanJson, SKIP, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
+import {
+  JsonFormatError,
+  malformed,
+  readJsonObject,
+  SKIP,
+  sortedInTurns,
+  WorkTurns,
+  type ObjectVisitor,
+} from '@entrepot/core/formats';
 import { z } from 'zod';
 import { nextTarget } from './links.js';
 import { imageIndex, INDEX_TYPE } from './media-types.js';
@@ -24,13 +32,10 @@ export const MAX_LIST = 32 * 1024 * 1024;
 export const MAX_REFERRERS = 4 * 1024 * 1024;
 /** How many names go out as one piece. */
 const PIECE = 1024;
-/** How many bytes of names are read at a stretch. */
-const STRETCH = 16 * 1024;
+/** Characters of a name: far more than the distribution specification allows. */
+const LONGEST_NAME = 4096;
 /** Memory of a string besides its characters, in bytes. */
 const STRING_BYTES = 40;
-
-/** Far longer than the distribution specification lets a name be. */
-const nameList = z.array(z.string().max(4096));
 
 /** List of the manifests that refer to another one, from the referrers API or under a tag: an image index, and nothing else. */
 const referrersList = z.looseObject({
@@ -173,37 +178,26 @@ function compare(one: string, other: string): number {
 
 /** Reads a list of names at the top of a JSON object in turns: one may have a million of them. */
 async function readNames(content: Content, { key }: Resource, member: string): Promise<NameList> {
-  let place: readonly [start: number, end: number] = [0, 0];
+  let names: string[] = [];
+  const fault = (): never => {
+    throw new JsonFormatError('expected a list of names');
+  };
+  const list: ObjectVisitor = {
+    enter() {
+      names = [];
+    },
+    member: fault,
+    element: () => (name) => (isListed(name) ? names.push(name) : fault()),
+    otherwise: () => (value) => (value === null ? [] : fault()),
+  };
   try {
-    await scanJson(content, {
-      member: () => SKIP,
-      ended(name, _start, start, end) {
-        if (name === member) place = [start, end];
-      },
-      otherwise() {
-        throw new JsonFormatError('expected an object');
-      },
-    });
-    const bytes = await content.bytes(content.size);
-    const names = await namesIn(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(...place));
+    await readJsonObject(content, (name) => (name === member ? list : SKIP));
     return { names, weight: content.size + names.length * STRING_BYTES };
   } catch (error) {
     throw error instanceof EntrepotError ? error : malformed(key, `expected JSON with ${member}`, error);
   }
 }
 
-/** Reads a JSON array of names. One that begins with a comma, or has a quote before one, is refused: the array is cut there. */
-async function namesIn(list: Buffer): Promise<string[]> {
-  const names: string[] = [];
-  if (list.length === 0 || list.equals(Buffer.from('null'))) return names;
-  if (list[0] !== '['.charCodeAt(0)) throw new JsonFormatError('expected an array');
-  const turns = new WorkTurns();
-  for (let at = 1; at < list.length;) {
-    const cut = list.indexOf('",', at + STRETCH);
-    const end = cut < 0 ? list.length - 1 : cut + 1;
-    names.push(...nameList.parse(JSON.parse(`[${list.toString('utf8', at, end)}]`)));
-    at = end + 1;
-    await turns.pause();
-  }
-  return names;
+function isListed(name: unknown): name is string {
+  return typeof name === 'string' && name.length <= LONGEST_NAME;
 }
