@@ -59,21 +59,14 @@ export async function renderReferrers(
 
 function prefixOf(list: Resource): string {
   const { name, digest = '' } = attributesOf(list);
-  switch (list.class) {
-    case 'tags':
-      return KEY.tag(name, '');
-    case 'catalog':
-      return KEY.name('');
-    default:
-      return KEY.referrer(name, digest, '');
-  }
+  if (list.class === 'tags') return KEY.tag(name, '');
+  return list.class === 'catalog' ? KEY.name('') : KEY.referrer(name, digest, '');
 }
 
 /** The entries of the page, their names in the list, and the query of the next page. */
 async function pageOf(list: Resource, entries: AsyncIterable<Entry>) {
   const { n = Infinity } = attributesOf(list).page ?? {};
-  const found: Entry[] = [];
-  for await (const entry of entries) found.push(entry);
+  const found = await Array.fromAsync(entries);
   const page = found.slice(0, n);
   const names = page.map(({ key }) => key.slice(prefixOf(list).length));
   const isLast = found.length === page.length || page.length === 0;

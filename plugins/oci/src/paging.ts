@@ -58,6 +58,16 @@ export function nextLink(baseUrl: string, path: string, query: string | undefine
   return { Link: query === undefined ? '' : `<${pathOf(baseUrl)}/${path}${query}>; rel="next"` };
 }
 
+/** The target of the link to the next page among those of a `Link` header (RFC 8288 §3), as it is written there. */
+export function nextTarget(header: string): string | undefined {
+  for (const [, target, parameters = ''] of header.matchAll(/<([^<>]*)>([^<]*)/g)) {
+    const [, quoted, bare = ''] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters) ?? [];
+    const relations = (quoted ?? bare).toLowerCase().split(' ');
+    if (relations.includes('next')) return target;
+  }
+  return undefined;
+}
+
 /** The path of the repository, without a trailing slash. */
 export function pathOf(baseUrl: string): string {
   return new URL(baseUrl).pathname.replace(/\/$/, '');

@@ -8,11 +8,10 @@ import {
   type Resource,
   type UpstreamFacts,
 } from '@entrepot/core';
-import { mediaTypeIn, partsOf, requireManifest } from './manifest.js';
+import { mediaTypeIn, partsOf, requireManifest, signedPart } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
 import { attributesOf, nextForm, type OciProxy } from './proxy-routes.js';
 import { KEY, looksLikeDigest } from './reference.js';
-import { signedPart } from './signed-manifest.js';
 import {
   MAX_LIST,
   MAX_REFERRERS,

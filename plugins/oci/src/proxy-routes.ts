@@ -67,40 +67,34 @@ export class OciProxy implements ProtocolInstance {
     const namespace = asked !== null && isNamespace(asked) ? asked : undefined;
     if (endpoint.kind === 'catalog') return listResource('catalog', 'catalog', 'v2/_catalog', head, { namespace });
     const name = this.#upstreamName(endpoint.name);
-    const coordinates = { ecosystem: 'oci', name };
-    const attributes = { name: endpoint.name, namespace };
+    const common = { coordinates: { ecosystem: 'oci', name }, attributes: { name: endpoint.name, namespace } };
     switch (endpoint.kind) {
       case 'manifest': {
         const { reference } = endpoint;
         const integrity = integrityIn(reference);
-        return {
-          class: integrity === undefined ? 'tag' : 'manifest',
-          key: integrity === undefined ? KEY.tag(name, reference) : KEY.manifest(name, reference),
-          path: `v2/${name}/manifests/${reference}`,
-          coordinates: { ...coordinates, version: reference },
-          integrity,
-          attributes,
-        };
+        const of = integrity === undefined ? 'tag' : 'manifest';
+        const coordinates = { ecosystem: 'oci', name, version: reference };
+        const path = `v2/${name}/manifests/${reference}`;
+        return { ...common, class: of, key: KEY[of](name, reference), path, coordinates, integrity };
       }
       case 'blob': {
         const { digest } = endpoint;
         const integrity = [requireDigest(digest)];
-        const path = `v2/${name}/blobs/${digest}`;
-        return { class: 'blob', key: KEY.blob(name, digest), path, coordinates, integrity, attributes };
+        return { ...common, class: 'blob', key: KEY.blob(name, digest), path: `v2/${name}/blobs/${digest}`, integrity };
       }
       case 'tags':
-        return { ...listResource('tags', `tags/${name}`, `v2/${name}/tags/list`, head, attributes), coordinates };
+        return { ...common, ...listResource('tags', `tags/${name}`, `v2/${name}/tags/list`, head, common.attributes) };
       case 'referrers': {
         const { digest } = endpoint;
         requireDigest(digest);
         const query = passedQuery(head);
         return {
+          ...common,
           class: 'referrers',
           key: `referrers/${name}@${digest}${query}`,
           path: `v2/${name}/referrers/${digest}${query}`,
-          coordinates,
           variant: endpoint.name,
-          attributes: { ...attributes, subject: digest, form: 'api' },
+          attributes: { ...common.attributes, subject: digest, form: 'api' },
         };
       }
     }
@@ -137,16 +131,14 @@ function listResource(
 ): Resource {
   const { n, last } = pageOf(head.query);
   const { name = '' } = attributes;
-  if (n === 0)
-    return { class: list, key, path, variant: `${name} nothing`, attributes: { ...attributes, page: { n } } };
-  const query = passedQuery(head);
+  const query = n === 0 ? '' : passedQuery(head);
   const isMarked = [...new URLSearchParams(query).keys()].some((member) => member !== 'n' && member !== 'last');
   return {
     class: list,
     key: key + query,
     path: path + query,
-    variant: name,
-    attributes: { ...attributes, page: { n, last, isMarked } },
+    variant: n === 0 ? `${name} nothing` : name,
+    attributes: { ...attributes, page: n === 0 ? { n } : { n, last, isMarked } },
   };
 }
 
@@ -157,24 +149,11 @@ function listResource(
  */
 export function nextForm(list: Resource): Resource | undefined {
   const { form, subject = '' } = attributesOf(list);
-  const name = list.coordinates?.name ?? '';
+  const { name = '' } = list.coordinates ?? {};
   const tag = subject.replace(':', '-');
-  switch (form) {
-    case 'api':
-      return {
-        ...list,
-        key: `referrers/${name}:${tag}`,
-        path: `v2/${name}/manifests/${tag}`,
-        attributes: { ...list.attributes, form: 'tag' },
-      };
-    case 'tag':
-      return {
-        ...list,
-        key: `referrers/${name}@${subject}/none`,
-        path: undefined,
-        attributes: { ...list.attributes, form: 'none' },
-      };
-    default:
-      return undefined;
-  }
+  const as = (next: ProxyAttributes['form'], key: string, path?: string): Resource => {
+    return { ...list, key, path, attributes: { ...list.attributes, form: next } };
+  };
+  if (form === 'api') return as('tag', `referrers/${name}:${tag}`, `v2/${name}/manifests/${tag}`);
+  return form === 'tag' ? as('none', `referrers/${name}@${subject}/none`) : undefined;
 }

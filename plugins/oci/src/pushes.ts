@@ -147,16 +147,13 @@ function digestHeaders(digest: string): Readonly<Record<string, string>> | undef
 /** The type of a manifest is what it was pushed as; where it says one of its own, both agree. */
 function requireMediaType(pushedAs: string | undefined, { mediaType, manifests }: Manifest): string {
   const bare = pushedAs?.split(';', 1)[0]?.trim();
-  for (const type of [bare, mediaType])
-    if (type && !isMediaType(type)) throw invalid(`${JSON.stringify(type)} is no media type`);
-  if (bare === undefined || bare === '') {
-    if (mediaType !== undefined) return mediaType;
-    throw invalid('expected a Content-Type, or a mediaType in the manifest');
-  }
-  if (mediaType === undefined || mediaType === bare) return bare;
-  throw invalid(
-    `its mediaType is ${mediaType}, but it was pushed as ${bare}${manifests.length > 0 ? ' (an index)' : ''}`,
-  );
+  const type = bare || mediaType;
+  if (type === undefined) throw invalid('expected a Content-Type, or a mediaType in the manifest');
+  for (const said of [type, mediaType])
+    if (said && !isMediaType(said)) throw invalid(`${JSON.stringify(said)} is no media type`);
+  if (mediaType === undefined || mediaType === type) return type;
+  const of = manifests.length > 0 ? ' (an index)' : '';
+  throw invalid(`its mediaType is ${mediaType}, but it was pushed as ${type}${of}`);
 }
 
 /** Refuses an image without its layers, which no client could pull. An index may name platforms that are elsewhere. */

@@ -1,6 +1,5 @@
 import type { LocalReply, RequestHead, SharedAnswer, SharedReply, SharedRepository } from '@entrepot/core';
-import { nextTarget } from './links.js';
-import { pageOf, passedQuery } from './paging.js';
+import { nextTarget, pageOf, passedQuery } from './paging.js';
 
 const DEFAULT_PAGE = 100;
 /** Most names on one page, whatever `n` says. */

@@ -20,9 +20,8 @@ import {
   type ObjectVisitor,
 } from '@entrepot/core/formats';
 import { z } from 'zod';
-import { nextTarget } from './links.js';
 import { imageIndex, INDEX_TYPE } from './media-types.js';
-import { clientName, MAX_PAGE, nextLink, queryOf } from './paging.js';
+import { clientName, MAX_PAGE, nextLink, nextTarget, queryOf } from './paging.js';
 import { attributesOf } from './proxy-routes.js';
 import { KEY } from './reference.js';
 
