@@ -1,4 +1,4 @@
-import type { EntrepotError, ErrorKind, RenderedError, Resource } from '@entrepot/core';
+import { EntrepotError, type ErrorKind, type RenderedError, type Resource } from '@entrepot/core';
 
 /** The codes of the distribution specification ("Error codes") that errors of this plugin have themselves. */
 const OWN_CODE = /^(?:(?:DIGEST|MANIFEST|NAME|PAGINATION_NUMBER|SIZE|TAG)_INVALID|MANIFEST_BLOB_UNKNOWN|DENIED)$/;
@@ -29,6 +29,11 @@ const UNKNOWN: Readonly<Record<string, string>> = {
   manifest: 'MANIFEST_UNKNOWN',
   tag: 'MANIFEST_UNKNOWN',
 };
+
+/** The refusal of a request, with a code of the distribution specification. */
+export function badRequest(code: string, message: string): EntrepotError {
+  return new EntrepotError('bad-request', message, { code });
+}
 
 /** Prints an error in the shape of the distribution specification; docker, containerd, skopeo and helm print its message. */
 export function renderError(error: EntrepotError, resource: Resource | undefined): RenderedError {

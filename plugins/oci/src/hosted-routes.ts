@@ -9,6 +9,7 @@ import {
   type Route,
   type SessionStep,
 } from '@entrepot/core';
+import { badRequest } from './errors.js';
 import type { OciOptions } from './options.js';
 import { lastOf, pageOf, queryOf, type Page } from './paging.js';
 import { integrityIn, isName, isTag, KEY, parseEndpoint, requireDigest } from './reference.js';
@@ -19,6 +20,8 @@ const MAX_TAGS = 100;
 const DEFAULT_CATALOG_PAGE = 100;
 const MAX_CATALOG_PAGE = 1_000;
 const REFERRERS_PAGE = 1_000;
+/** The step of an upload that a method stands for. */
+const ACTIONS = { GET: 'status', PATCH: 'append', PUT: 'complete', DELETE: 'cancel' } as const;
 
 /** Data of resources that the hooks of a hosted registry need. */
 export interface HostedAttributes {
@@ -82,25 +85,24 @@ export class OciHosted implements ProtocolInstance {
   #manifest(name: string, reference: string, head: RequestHead): Resource {
     const integrity = integrityIn(reference);
     const of = integrity === undefined ? 'tag' : 'manifest';
-    const digest = integrity === undefined ? undefined : reference;
     const resource = {
       key: KEY[of](name, reference),
       coordinates: { ecosystem: 'oci', name, version: reference },
-      attributes: { name, digest },
+      attributes: { name, digest: integrity && reference },
     };
-    switch (requireMethod(head, ['GET', 'PUT', 'DELETE'])) {
-      case 'GET':
-        return { ...resource, class: of, integrity };
-      case 'PUT': {
-        const tags = integrity === undefined ? [reference] : tagsIn(head.query);
-        const isTagged = head.query.has('tag');
-        const attributes = { name, digest, tags, isTagged, mediaType: head.header('content-type') };
-        return { ...resource, class: 'manifest-push', integrity, attributes };
-      }
-      case 'DELETE':
-        this.#requireDeletes(head);
-        return { ...resource, class: `${of}-deletion` };
+    const method = requireMethod(head, ['GET', 'PUT', 'DELETE']);
+    if (method === 'GET') return { ...resource, class: of, integrity };
+    if (method === 'DELETE') {
+      this.#requireDeletes(head);
+      return { ...resource, class: `${of}-deletion` };
     }
+    const attributes = {
+      ...resource.attributes,
+      tags: integrity === undefined ? [reference] : tagsIn(head.query),
+      isTagged: head.query.has('tag'),
+      mediaType: head.header('content-type'),
+    };
+    return { ...resource, class: 'manifest-push', integrity, attributes };
   }
 
   #blob(name: string, digest: string, head: RequestHead): Resource {
@@ -145,7 +147,7 @@ function tagsIn(query: URLSearchParams): readonly string[] {
     throw new EntrepotError('uri-too-long', `A push takes ${MAX_TAGS} tags at the most, found ${tags.length}`);
   const bad = tags.find((tag) => !isTag(tag));
   if (bad === undefined) return tags;
-  throw new EntrepotError('bad-request', `${JSON.stringify(bad)} is not a tag`, { code: 'TAG_INVALID' });
+  throw badRequest('TAG_INVALID', `${JSON.stringify(bad)} is not a tag`);
 }
 
 function blobPush(name: string, digest: string): Resource {
@@ -160,7 +162,7 @@ function openingUpload(name: string, head: RequestHead): Resource {
   if (digest !== null) return blobPush(name, digest);
   const algorithm = head.query.get('digest-algorithm');
   if (algorithm !== null && algorithm !== 'sha256' && algorithm !== 'sha512')
-    throw digestInvalid(`digest-algorithm=${algorithm}: expected sha256 or sha512`);
+    throw badRequest('DIGEST_INVALID', `digest-algorithm=${algorithm}: expected sha256 or sha512`);
   const mounted = head.query.get('mount');
   if (mounted !== null) requireDigest(mounted);
   const from = head.query.get('from') || name;
@@ -174,19 +176,13 @@ function blobMount(name: string, digest: string, from: string): Resource {
 }
 
 function uploadStep(owner: string, id: string, head: RequestHead): Resource {
-  switch (requireMethod(head, ['GET', 'PATCH', 'PUT', 'DELETE'])) {
-    case 'GET':
-      return upload({ action: 'status', owner, id });
-    case 'DELETE':
-      return upload({ action: 'cancel', owner, id });
-    case 'PATCH':
-      return upload({ action: 'append', owner, id, range: contentRange(head) });
-    case 'PUT': {
-      const digest = head.query.get('digest');
-      if (digest === null) throw digestInvalid('The end of an upload names its digest: ?digest=sha256:…');
-      return upload({ action: 'complete', owner, id, range: contentRange(head), change: blobPush(owner, digest) });
-    }
-  }
+  const action = ACTIONS[requireMethod(head, ['GET', 'PATCH', 'PUT', 'DELETE'])];
+  if (action === 'status' || action === 'cancel') return upload({ action, owner, id });
+  const range = contentRange(head);
+  if (action === 'append') return upload({ action, owner, id, range });
+  const digest = head.query.get('digest');
+  if (digest !== null) return upload({ action, owner, id, range, change: blobPush(owner, digest) });
+  throw badRequest('DIGEST_INVALID', 'The end of an upload names its digest: ?digest=sha256:…');
 }
 
 function upload(step: SessionStep): Resource {
@@ -199,11 +195,5 @@ function contentRange(head: RequestHead): ByteRange | undefined {
   if (header === undefined) return undefined;
   const [, start, end] = /^(?:bytes[ =])?(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/.exec(header.trim()) ?? [];
   if (start !== undefined && Number(start) <= Number(end)) return { start: Number(start), end: Number(end) };
-  throw new EntrepotError('bad-request', `Content-Range: expected <start>-<end>, found ${JSON.stringify(header)}`, {
-    code: 'SIZE_INVALID',
-  });
-}
-
-function digestInvalid(message: string): EntrepotError {
-  return new EntrepotError('bad-request', message, { code: 'DIGEST_INVALID' });
+  throw badRequest('SIZE_INVALID', `Content-Range: expected <start>-<end>, found ${JSON.stringify(header)}`);
 }

@@ -1,6 +1,7 @@
-import { EntrepotError } from '@entrepot/core';
+import type { EntrepotError } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { z } from 'zod';
+import { badRequest } from './errors.js';
 import { INDEX_TYPE, isMediaType } from './media-types.js';
 
 const descriptor = z.looseObject({
@@ -137,5 +138,5 @@ function jsonIn(bytes: Uint8Array, ignoreBOM = false): unknown {
 }
 
 export function invalid(problem: string): EntrepotError {
-  return new EntrepotError('bad-request', `The manifest is not valid: ${problem}`, { code: 'MANIFEST_INVALID' });
+  return badRequest('MANIFEST_INVALID', `The manifest is not valid: ${problem}`);
 }

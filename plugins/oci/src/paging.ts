@@ -1,4 +1,5 @@
-import { EntrepotError, type RequestHead } from '@entrepot/core';
+import type { EntrepotError, RequestHead } from '@entrepot/core';
+import { badRequest } from './errors.js';
 import { repositoryIn } from './reference.js';
 
 /** Largest number of names on a page that is made here, whatever `n` says. */
@@ -80,5 +81,5 @@ export function clientName(baseUrl: string, name: string): string {
 }
 
 function invalid(message: string): EntrepotError {
-  return new EntrepotError('bad-request', message, { code: 'PAGINATION_NUMBER_INVALID' });
+  return badRequest('PAGINATION_NUMBER_INVALID', message);
 }

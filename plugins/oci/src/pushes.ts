@@ -9,6 +9,7 @@ import {
   type ReceivedEntry,
   type Resource,
 } from '@entrepot/core';
+import { badRequest } from './errors.js';
 import { attributesOf, type OciHosted } from './hosted-routes.js';
 import { invalid, parseManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, isForeign, isMediaType } from './media-types.js';
@@ -172,9 +173,7 @@ async function requireBlobs(
     const key = KEY.blob(name, digest);
     const entry = await context.find(key);
     if (entry === undefined)
-      throw new EntrepotError('bad-request', `The manifest needs the blob ${digest}, which ${name} does not have`, {
-        code: 'MANIFEST_BLOB_UNKNOWN',
-      });
+      throw badRequest('MANIFEST_BLOB_UNKNOWN', `The manifest needs the blob ${digest}, which ${name} does not have`);
     found.push({ key, digest: entry.digest });
   }
   return found;

@@ -1,4 +1,5 @@
-import { EntrepotError, parseHex, type Integrity } from '@entrepot/core';
+import { parseHex, type Integrity } from '@entrepot/core';
+import { badRequest } from './errors.js';
 
 /** A repository name of the OCI distribution specification ("Pulling manifests"). */
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
@@ -24,13 +25,8 @@ export function repositoryIn(baseUrl: string): string | undefined {
 /** @throws EntrepotError `bad-request` when `name` is not the name of a repository */
 export function requireName(name: string): string {
   if (isName(name)) return name;
-  throw new EntrepotError(
-    'bad-request',
-    `${JSON.stringify(name)} is not a repository name: expected lower-case letters and digits, separated by one of . _ - /`,
-    {
-      code: 'NAME_INVALID',
-    },
-  );
+  const expected = 'expected lower-case letters and digits, separated by one of . _ - /';
+  throw badRequest('NAME_INVALID', `${JSON.stringify(name)} is not a repository name: ${expected}`);
 }
 
 /** Whether `text` is a well-formed tag. */
@@ -51,13 +47,8 @@ export function requireDigest(digest: string): Integrity {
   const [, algorithm, hex = ''] = /^(sha256|sha512):([0-9a-f]+)$/.exec(digest) ?? [];
   const integrity = algorithm === undefined ? undefined : parseHex(algorithm as 'sha256' | 'sha512', hex);
   if (integrity !== undefined) return integrity;
-  throw new EntrepotError(
-    'bad-request',
-    `${JSON.stringify(digest)} is not a digest: expected sha256: with 64 or sha512: with 128 lower-case hex digits`,
-    {
-      code: 'DIGEST_INVALID',
-    },
-  );
+  const expected = 'expected sha256: with 64 or sha512: with 128 lower-case hex digits';
+  throw badRequest('DIGEST_INVALID', `${JSON.stringify(digest)} is not a digest: ${expected}`);
 }
 
 /**
@@ -67,9 +58,7 @@ export function requireDigest(digest: string): Integrity {
 export function integrityIn(reference: string): readonly Integrity[] | undefined {
   if (looksLikeDigest(reference)) return [requireDigest(reference)];
   if (isTag(reference)) return undefined;
-  throw new EntrepotError('bad-request', `${JSON.stringify(reference)} is neither a tag nor a digest`, {
-    code: 'TAG_INVALID',
-  });
+  throw badRequest('TAG_INVALID', `${JSON.stringify(reference)} is neither a tag nor a digest`);
 }
 
 export type Endpoint =
