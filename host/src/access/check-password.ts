@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { EntrepotError } from '@entrepot/core';
 import { hashPassword, verifyPassword } from './password-hash.js';
 
@@ -48,4 +48,13 @@ function decoyOf(name: string, hashes: readonly string[]): string | undefined {
 export function parseAuthorization(authorization: string): { readonly scheme: string; readonly credentials: string } {
   const [, scheme = '', credentials = ''] = /^([A-Za-z]+) +([^ ]+) *$/.exec(authorization) ?? [];
   return { scheme: scheme.toLowerCase(), credentials };
+}
+
+/** Compares hashes of one length, so that the time that it takes does not reveal the length of a secret. */
+export function isSameSecret(one: string, other: string): boolean {
+  const [first, second] = [one, other].map((secret) => createHash('sha256').update(secret).digest()) as [
+    Buffer,
+    Buffer,
+  ];
+  return timingSafeEqual(first, second);
 }

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { EntrepotError, type Clock, type Logger } from '@entrepot/core';
+import { unreadable } from '../config/files.js';
 import { passwordHashProblem } from '../config/password-hash-form.js';
 
 /** How often the file is looked at, in milliseconds. */
@@ -71,8 +72,8 @@ export class HtpasswdFile {
   }
 
   async #look(): Promise<string> {
-    const found = await stat(this.#path).catch((error: NodeJS.ErrnoException) => {
-      throw new EntrepotError('configuration', `the file ${this.#path} cannot be read (${error.code})`);
+    const found = await stat(this.#path).catch((error: unknown) => {
+      throw unreadable(this.#path, error);
     });
     if (!found.isFile() || found.size > MAX_FILE_BYTES)
       throw new EntrepotError('configuration', `${this.#path} is no file of at most 4 MiB`);
@@ -80,8 +81,8 @@ export class HtpasswdFile {
   }
 
   async #read(version: string): Promise<void> {
-    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new EntrepotError('configuration', `the file ${this.#path} cannot be read (${error.code})`);
+    const text = await readFile(this.#path, 'utf8').catch((error: unknown) => {
+      throw unreadable(this.#path, error);
     });
     this.#users = parseHtpasswd(text);
     this.#version = version;

@@ -11,6 +11,7 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
 } from 'jose';
+import { unreadable } from '../config/files.js';
 import type { IssuerConfig } from '../config/index.js';
 
 /** A set of keys that is larger is none, in bytes. */
@@ -59,8 +60,8 @@ export class JwtVerifier {
       });
       return new JwtVerifier(config, clock, keys, algorithms);
     }
-    const text = await readFile(keyFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new EntrepotError('configuration', `the file ${keyFile} cannot be read (${error.code})`);
+    const text = await readFile(keyFile, 'utf8').catch((error: unknown) => {
+      throw unreadable(keyFile, error);
     });
     if (/^\s*\{/.test(text)) return new JwtVerifier(config, clock, localKeys(text, keyFile), algorithms);
     const key = publicKey(text, keyFile);

@@ -1,5 +1,6 @@
 import { EntrepotError, isPlainText } from '@entrepot/core';
 import type { Context } from 'koa';
+import { asMapping } from '../config/mapping.js';
 
 /** A text of the query. @throws EntrepotError `bad-request` */
 export function textOf({ query }: Context, name: string): string | undefined {
@@ -23,8 +24,7 @@ export function parameterOf(ctx: Context, name: string): string {
 
 /** Whether an exception is to be in force. @throws EntrepotError `bad-request` */
 export function activeOf(value: unknown): boolean {
-  const form = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-  const { active, ...others } = form;
+  const { active, ...others } = asMapping(value);
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown}: expected nothing but active`);
   if (typeof active !== 'boolean') throw new EntrepotError('bad-request', 'active: expected true or false');
@@ -32,24 +32,24 @@ export function activeOf(value: unknown): boolean {
 }
 
 /** Texts that a form must, or may, have. @throws EntrepotError `bad-request` */
-export function fieldsOf(
+export function fieldsOf<Required extends string, Optional extends string = never>(
   value: unknown,
-  required: readonly string[],
-  optional: readonly string[] = [],
-): Readonly<Record<string, string | undefined>> {
-  const form = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
-  const entries = Object.entries(form);
-  const unknown = entries.find(([key]) => !required.includes(key) && !optional.includes(key));
-  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown[0]}: unknown key`);
-  const missing = required.find((key) => (form as Record<string, unknown>)[key] === undefined);
+  required: readonly Required[],
+  optional: readonly Optional[] = [],
+): Readonly<Record<Required, string> & Partial<Record<Optional, string>>> {
+  const form = asMapping(value);
+  const known: readonly string[] = [...required, ...optional];
+  for (const key of Object.keys(form)) {
+    if (!known.includes(key)) throw new EntrepotError('bad-request', `${key}: unknown key`);
+  }
+  const missing = required.find((key) => form[key] === undefined);
   if (missing !== undefined) throw new EntrepotError('bad-request', `${missing}: expected a text`);
-  for (const [key, one] of entries) {
-    if (typeof one !== 'string' || one === '' || one.length > 500) {
+  for (const [key, one] of Object.entries(form)) {
+    if (typeof one !== 'string' || one === '' || one.length > 500)
       throw new EntrepotError('bad-request', `${key}: expected a text of at most 500 characters`);
-    }
     plain(key, one);
   }
-  return form as Readonly<Record<string, string>>;
+  return form as ReturnType<typeof fieldsOf<Required, Optional>>;
 }
 
 /** A part of a path without its escapes. @throws EntrepotError `bad-request` */

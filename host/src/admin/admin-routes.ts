@@ -1,4 +1,4 @@
-import { EntrepotError, packageUrl, type Clock, type Logger } from '@entrepot/core';
+import { EntrepotError, packageUrl, type Clock, type Logger, type PackageCoordinates } from '@entrepot/core';
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { checkDocument } from '../policy/policy-document.js';
@@ -6,8 +6,11 @@ import { BILLS } from '../policy/bill-of-materials.js';
 import { exceptionOf, expiryOf } from '../policy/exception-form.js';
 import type { Governance } from '../policy/governance.js';
 import { judgeBill, readBill } from '../policy/judge-bill.js';
-import { parsePackageUrl, type Impact, type Inquiry } from '../policy/inquiry.js';
+import { impactOf, type Impact } from '../policy/impact.js';
+import { parsePackageUrl, type Inquiry } from '../policy/inquiry.js';
+import { simulatePolicy } from '../policy/simulate.js';
 import { exceptionFormsOf, vexOf } from '../policy/vex.js';
+import type { KeptException } from '../drivers/sql/exception-store.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
 import type { AdminAccess } from './admin-access.js';
 import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
@@ -24,6 +27,8 @@ export interface AdminOptions {
   readonly longestException: number;
 }
 
+type Answer = (ctx: Context) => Promise<unknown> | unknown;
+
 const ROOT = '/-/api/v1';
 const DAY = 86_400_000;
 const MAX_LIMIT = 10_000;
@@ -35,10 +40,18 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   const { governance, inquiry, access, clock, logger, longestException } = options;
   const { policy, exceptions, quarantine, reports, decisions, downloads } = governance;
   const guard = access.guard(logger);
-  const get = (path: string, answer: (ctx: Context) => Promise<unknown> | unknown): void =>
-    void router.get(ROOT + path, guard, reply(answer));
-  const post = (path: string, answer: (ctx: Context) => Promise<unknown>): void =>
-    void router.post(ROOT + path, guard, reply(answer));
+  const add = (method: 'get' | 'post' | 'patch' | 'delete', path: string, answer: Answer): void =>
+    void router[method](ROOT + path, guard, async (ctx) => {
+      ctx.body = await answer(ctx);
+    });
+  const get = (path: string, answer: Answer): void => add('get', path, answer);
+  /** Adds a route that changes what policy decides. */
+  const change = (method: 'post' | 'patch' | 'delete', path: string, answer: Answer): void =>
+    add(method, path, async (ctx) => {
+      const answered = await answer(ctx);
+      await governance.refresh();
+      return answered;
+    });
 
   /** The form that was sent, signed with the administrator's name where they were authenticated by name. */
   async function formOf(ctx: Context): Promise<unknown> {
@@ -48,84 +61,59 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   }
 
   get('/policy', () => policy.status());
-  post('/policy/simulate', async (ctx) => {
+  add('post', '/policy/simulate', async (ctx) => {
     const { document, problems } = checkDocument(await readValue(ctx.req), 'policy');
-    if (problems !== undefined) {
+    if (problems !== undefined)
       throw new EntrepotError('bad-request', problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
-    }
-    return inquiry.simulate(document, numberOf(ctx, 'days', 30, 3650));
+    return simulatePolicy(inquiry, document, numberOf(ctx, 'days', 30, 3650));
   });
 
   get('/exceptions', async () => ({ exceptions: await exceptions.list() }));
-  post('/exceptions', async (ctx) => {
+  change('post', '/exceptions', async (ctx) => {
     const exception = exceptionOf(await formOf(ctx), clock.now(), longestException);
     await exceptions.add(exception);
-    await governance.refresh();
     ctx.status = 201;
     return exception;
   });
-  post('/exceptions/:id/approve', async (ctx) => {
+  change('post', '/exceptions/:id/approve', async (ctx) => {
     const { by } = fieldsOf(await formOf(ctx), ['by']);
-    const found = await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({
-      ...one,
-      approvedBy: [...new Set([...one.approvedBy, by as string])],
-    }));
-    if (found === undefined) throw new EntrepotError('not-found', 'There is no such exception');
-    await governance.refresh();
-    return found;
+    const approve = (one: KeptException) => ({ ...one, approvedBy: [...new Set([...one.approvedBy, by])] });
+    return there(await exceptions.alter(parameterOf(ctx, 'id'), approve), 'exception');
   });
-  router.patch(
-    `${ROOT}/exceptions/:id`,
-    guard,
-    reply(async (ctx) => {
-      const active = activeOf(await readValue(ctx.req));
-      const found = await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({ ...one, active }));
-      if (found === undefined) throw new EntrepotError('not-found', 'There is no such exception');
-      await governance.refresh();
-      return found;
-    }),
-  );
-  router.delete(
-    `${ROOT}/exceptions/:id`,
-    guard,
-    reply(async (ctx) => {
-      if (!(await exceptions.remove(parameterOf(ctx, 'id'))))
-        throw new EntrepotError('not-found', 'There is no such exception');
-      await governance.refresh();
-      return {};
-    }),
-  );
+  change('patch', '/exceptions/:id', async (ctx) => {
+    const active = activeOf(await readValue(ctx.req));
+    return there(await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({ ...one, active })), 'exception');
+  });
+  change('delete', '/exceptions/:id', async (ctx) => {
+    there(await exceptions.remove(parameterOf(ctx, 'id')), 'exception');
+    return {};
+  });
 
   get('/quarantine', async (ctx) => {
     const state = ctx.query['state'];
-    if (state !== undefined && state !== 'held' && state !== 'released' && state !== 'denied') {
+    if (state !== undefined && state !== 'held' && state !== 'released' && state !== 'denied')
       throw new EntrepotError('bad-request', 'state: expected held, released or denied');
-    }
     const now = clock.now();
     const found = await quarantine.list(numberOf(ctx, 'limit', 1_000, MAX_LIMIT), state);
-    return {
-      quarantine: found
-        // Released by time, and not asked for since.
-        .filter((one) => one.state !== 'held' || one.until === undefined || one.until > now)
-        .map((one) => ({ ...one, purl: packageUrl(one.coordinates) })),
-    };
+    // Others were released by time, and not asked for since.
+    const current = found.filter((one) => one.state !== 'held' || one.until === undefined || one.until > now);
+    return { quarantine: current.map(withPurl) };
   });
-  post('/quarantine/release', async (ctx) => {
+  change('post', '/quarantine/release', async (ctx) => {
     const form = fieldsOf(await formOf(ctx), ['repository', 'purl', 'by', 'reason'], ['expires', 'rules']);
-    const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
+    const { by, reason, expires } = form;
+    const subject = subjectOf(form);
     const held = await quarantine.find(subject);
     const now = clock.now();
-    const rules = form['rules'] === undefined ? held?.rules : String(form['rules']).split(',');
-    if (rules === undefined || rules.length === 0) {
+    const rules = form.rules === undefined ? held?.rules : form.rules.split(',');
+    if (rules === undefined || rules.length === 0)
       throw new EntrepotError('bad-request', 'rules: expected the ids of rules; it is not held, so they are not known');
-    }
-    const { by, reason, expires } = form;
     const exception = exceptionOf(
       {
         repositories: [subject.repository],
         purl: [packageUrl(subject.coordinates)],
         rules,
-        reason: `released from quarantine: ${reason as string}`.slice(0, 500),
+        reason: `released from quarantine: ${reason}`.slice(0, 500),
         by,
         expires: expires ?? new Date(now + longestException).toISOString(),
       },
@@ -133,29 +121,18 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
       longestException,
     );
     await exceptions.add(exception);
-    await quarantine.decide(subject, { state: 'released', by: by as string, at: now, note: reason as string });
-    await governance.refresh();
+    await quarantine.decide(subject, { state: 'released', by, at: now, note: reason });
     return { exception };
   });
-  post('/quarantine/deny', async (ctx) => {
+  change('post', '/quarantine/deny', async (ctx) => {
     const form = fieldsOf(await formOf(ctx), ['repository', 'purl', 'by', 'reason']);
-    const subject = { repository: form['repository'] as string, coordinates: parsePackageUrl(form['purl'] as string) };
-    await quarantine.decide(subject, {
-      state: 'denied',
-      by: form['by'] as string,
-      at: clock.now(),
-      note: form['reason'] as string,
-    });
-    await governance.refresh();
+    const { by, reason: note } = form;
+    await quarantine.decide(subjectOf(form), { state: 'denied', by, at: clock.now(), note });
     return {};
   });
-  post('/quarantine/forget', async (ctx) => {
+  change('post', '/quarantine/forget', async (ctx) => {
     const form = fieldsOf(await readValue(ctx.req), ['repository', 'purl']);
-    const coordinates = parsePackageUrl(form['purl'] as string);
-    if (!(await quarantine.remove({ repository: form['repository'] as string, coordinates }))) {
-      throw new EntrepotError('not-found', 'There is no such row in the quarantine');
-    }
-    await governance.refresh();
+    there(await quarantine.remove(subjectOf(form)), 'row in the quarantine');
     return {};
   });
 
@@ -171,12 +148,12 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
       })),
       waitingClients: governance.desk.waiting,
       ...(await reports.counts()),
-      jobs: jobs.map((job) => ({ ...job, priority: names[job.priority], purl: packageUrl(job.coordinates) })),
+      jobs: jobs.map((job) => ({ ...withPurl(job), priority: names[job.priority] })),
     };
   });
   get('/advisories', async (ctx) => {
     const found = await reports.newestFindings(numberOf(ctx, 'limit', 100, MAX_LIMIT));
-    return { reports: found.map((report) => ({ ...report, purl: packageUrl(report.coordinates) })) };
+    return { reports: found.map(withPurl) };
   });
   get('/decisions', async (ctx) => {
     const purl = textOf(ctx, 'purl');
@@ -197,26 +174,23 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   get('/impact', async (ctx) => {
     await governance.flush();
     const [purl, advisory] = [textOf(ctx, 'purl'), textOf(ctx, 'advisory') ?? textOf(ctx, 'vuln')];
-    if ((purl === undefined) === (advisory === undefined)) {
+    if ((purl === undefined) === (advisory === undefined))
       throw new EntrepotError('bad-request', 'expected either purl or advisory');
-    }
-    const impact = await inquiry.impact(
+    const impact = await impactOf(
+      inquiry,
       purl === undefined ? { advisory: advisory as string } : { coordinates: parsePackageUrl(purl) },
     );
-    if (textOf(ctx, 'format') !== 'csv') {
-      return { ...impact, downloads: impact.downloads.map((one) => ({ ...one, purl: packageUrl(one.coordinates) })) };
-    }
+    if (textOf(ctx, 'format') !== 'csv') return { ...impact, downloads: impact.downloads.map(withPurl) };
     ctx.type = 'text/csv; charset=utf-8';
     return csvOf(impact);
   });
   get('/vex', async () => vexOf(await exceptions.list(), clock.now()));
-  post('/vex', async (ctx) => {
+  change('post', '/vex', async (ctx) => {
     const expires = textOf(ctx, 'expires') ?? new Date(clock.now() + longestException).toISOString();
     expiryOf(expires, clock.now(), longestException);
     const forms = exceptionFormsOf(await readValue(ctx.req), expires, access.administratorOf(ctx).name);
     const made = forms.map((form) => exceptionOf(form, clock.now(), longestException));
     for (const exception of made) await exceptions.add(exception);
-    await governance.refresh();
     ctx.status = 201;
     return { exceptions: made };
   });
@@ -233,7 +207,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     });
     return BILLS[format as keyof typeof BILLS](found, clock.now());
   });
-  post('/sbom', async (ctx) => {
+  add('post', '/sbom', async (ctx) => {
     const value = readJson(await readBody(ctx.req, LARGEST_BILL));
     return await judgeBill(inquiry, readBill(value), textOf(ctx, 'repository'));
   });
@@ -243,44 +217,39 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
       /^\/-\/api\/v1\/packages\/([^/]+)\/(.+)\/([^/]+)\/vulnerabilities$/.exec(ctx.path) ?? [];
     if (ecosystem === '')
       throw new EntrepotError('not-found', 'expected packages/<type>/<name>/<version>/vulnerabilities');
-    const decode = (part: string): string => decoded(part);
-    const coordinates = { ecosystem: decode(ecosystem), name: decode(name), version: decode(version) };
+    const coordinates = { ecosystem: decoded(ecosystem), name: decoded(name), version: decoded(version) };
     const found = await inquiry.findings(coordinates);
     const now = clock.now();
     const inForce = (await exceptions.list()).filter(({ active, expiresAt }) => active && expiresAt > now);
-    return {
-      ...severityCounts(coordinates, found, inForce),
-      scanned: await inquiry.isScanned(coordinates),
-    };
+    return { ...severityCounts(coordinates, found, inForce), scanned: await inquiry.isScanned(coordinates) };
   });
 }
 
-function reply(answer: (ctx: Context) => Promise<unknown> | unknown): (ctx: Context) => Promise<void> {
-  return async (ctx) => {
-    ctx.body = await answer(ctx);
-  };
+/** Passes on what was found. @throws EntrepotError `not-found` where that is nothing */
+function there<T>(found: T | undefined | false, what: string): T {
+  if (found === undefined || found === false) throw new EntrepotError('not-found', `There is no such ${what}`);
+  return found;
+}
+
+function subjectOf({ repository, purl }: Readonly<Record<'repository' | 'purl', string>>) {
+  return { repository, coordinates: parsePackageUrl(purl) };
+}
+
+function withPurl<T extends { readonly coordinates: PackageCoordinates }>(one: T) {
+  return { ...one, purl: packageUrl(one.coordinates) };
 }
 
 function csvOf({ downloads }: Impact): string {
-  const lines = downloads.map(({ repository, coordinates, digest, caller, address, firstAt, lastAt, times }) =>
-    [
-      repository,
-      packageUrl(coordinates),
-      digest ?? '',
-      caller ?? '',
-      address ?? '',
-      new Date(firstAt).toISOString(),
-      new Date(lastAt).toISOString(),
-      String(times),
-    ]
-      .map(cell)
-      .join(','),
-  );
+  const lines = downloads.map(({ repository, coordinates, digest, caller, address, firstAt, lastAt, times }) => {
+    const instants = [firstAt, lastAt].map((at) => new Date(at).toISOString());
+    const cells = [repository, packageUrl(coordinates), digest, caller, address, ...instants, String(times)];
+    return cells.map(cell).join(',');
+  });
   return `${['repository,purl,digest,caller,address,first,last,times', ...lines].join('\r\n')}\r\n`;
 }
 
 /** RFC 4180; and what a spreadsheet would take for a formula is text. */
-function cell(text: string): string {
+function cell(text = ''): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Simulated } from '../policy/inquiry.js';
+import type { Simulated } from '../policy/simulate.js';
 import type { JudgedBill } from '../policy/judge-bill.js';
 import { apiClient, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';

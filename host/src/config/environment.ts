@@ -8,9 +8,9 @@ import {
   recordSchema,
   type JsonSchema,
 } from './json-schema.js';
+import { asMapping, isMapping, type Mapping } from './mapping.js';
 import { parseYamlValue } from './read-yaml.js';
 
-type Mapping = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'ENTREPOT_';
@@ -259,12 +259,4 @@ function normalized(name: string): string {
 
 function partition<T>(values: readonly T[], first: (value: T) => boolean): [T[], T[]] {
   return [values.filter(first), values.filter((value) => !first(value))];
-}
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function asMapping(value: unknown): Mapping {
-  return isMapping(value) ? value : {};
 }

@@ -1,9 +1,18 @@
+import ipaddr from 'ipaddr.js';
+
 /** The address of a listener. */
 export interface ListenAddress {
   /** A host name or an address without brackets. Absent: every address of the machine. */
   readonly host?: string | undefined;
   /** 0 lets the system choose. */
   readonly port: number;
+}
+
+/** Whether `host` is loopback, or a name that stands for it (RFC 6761 §6.3). */
+export function isLoopback(host: string | undefined): boolean {
+  if (host === undefined) return false;
+  const plain = host.replace(/^\[(.*)\]$/, '$1');
+  return plain === 'localhost' || (ipaddr.isValid(plain) && ipaddr.process(plain).range() === 'loopback');
 }
 
 const FORM = /^(?:\[(?<address>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?<name>[^\s:[\]/@]*)):(?<port>\d{1,5})$/;

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { BUNDLED_PLUGINS, bundledType } from './bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 import { applyEnvironment } from './environment.js';
+import { readYamlFile } from './files.js';
 import { expandReferences } from './references.js';
-import { parseYaml } from './read-yaml.js';
 import type { Config, IssuerConfig, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
 import { plainSecretProblems } from './plain-secrets.js';
 import { proxyProblems } from './proxy-variables.js';
@@ -14,9 +14,6 @@ import { validateConfig } from './validate.js';
 export const BUILT_IN = 'built-in default';
 
 const DEFAULT_FILE = 'entrepot.yaml';
-
-/** A file that is larger is no configuration. */
-const MAX_FILE_BYTES = 1024 * 1024;
 
 export interface LoadConfigOptions {
   /** The file. Absent: `ENTREPOT_CONFIG`, else `entrepot.yaml` in `cwd` if there is one, else the built-in default. */
@@ -61,19 +58,14 @@ export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConf
 }
 
 /** Reads the configuration as `loadConfig` does, and what is right of it also where something is wrong. */
-export function readConfig(options: LoadConfigOptions): ReadConfig {
-  try {
-    return read(options);
-  } catch (error) {
-    if (error instanceof ConfigurationError) return { problems: error.problems };
-    throw error;
-  }
-}
-
-function read({ file, env, cwd }: LoadConfigOptions): ReadConfig {
+export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
   const found = configurationFile({ file, env, cwd });
   const directory = found === undefined ? cwd : path.dirname(found);
-  const written = found === undefined ? {} : readConfiguration(found, cwd);
+  const { value: written, problems: malformed } =
+    found === undefined
+      ? { value: {}, problems: [] }
+      : readYamlFile(found, 'configuration file', shortPath(found, cwd));
+  if (malformed.length > 0) return { problems: malformed };
 
   const { tree, variables, problems: unknown } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
   const expanded = expandReferences(tree, { env, directory });
@@ -103,25 +95,6 @@ function configurationFile({ file, env, cwd }: LoadConfigOptions): string | unde
   if (named !== undefined) return path.resolve(cwd, named);
   const usual = path.join(cwd, DEFAULT_FILE);
   return existsSync(usual) ? usual : undefined;
-}
-
-function readConfiguration(file: string, cwd: string): Readonly<Record<string, unknown>> {
-  const shown = shortPath(file, cwd);
-  let text: string;
-  try {
-    if (statSync(file).size > MAX_FILE_BYTES) {
-      throw new ConfigurationError([{ path: shown, message: 'expected a configuration file of at most 1 MiB' }]);
-    }
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof ConfigurationError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const reason = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`;
-    throw new ConfigurationError([{ path: shown, message: `expected a configuration file; ${reason}` }]);
-  }
-  const { value, problems } = parseYaml(text, shown);
-  if (problems.length > 0) throw new ConfigurationError(problems);
-  return value;
 }
 
 /** A value that could not be filled in has already been reported; what the schema thinks of what stands there is noise. */

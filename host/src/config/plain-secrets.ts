@@ -1,6 +1,5 @@
 import type { ConfigurationProblem } from './configuration-error.js';
-
-type Mapping = Readonly<Record<string, unknown>>;
+import { asMapping as mapping, type Mapping } from './mapping.js';
 
 const REFERENCE = /^\$\{(?:env|file):[^}]+\}$/;
 
@@ -33,8 +32,4 @@ export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
   function look(path: string, value: unknown, message: string): void {
     if (typeof value === 'string' && !REFERENCE.test(value)) problems.push({ path, message });
   }
-}
-
-function mapping(value: unknown): Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
 }

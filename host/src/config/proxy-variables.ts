@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import type { ConfigurationProblem } from './configuration-error.js';
+import { isLoopback } from './listen-address.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -87,8 +88,7 @@ function sameAddress(host: string, address: string): boolean {
 }
 
 function isOfThisMachine(host: string): boolean {
-  if (ipaddr.isValid(host)) return ipaddr.process(host).range() === 'loopback';
-  return host === 'localhost' || host.endsWith('.localhost');
+  return isLoopback(host) || host.endsWith('.localhost');
 }
 
 function hostOf({ hostname }: URL): string {

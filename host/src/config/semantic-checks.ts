@@ -1,8 +1,7 @@
 import type { ConfigurationProblem } from './configuration-error.js';
 import { parseListenAddress, printListenAddress } from './listen-address.js';
+import { asMapping as mapping, type Mapping } from './mapping.js';
 import { isMount } from './values.js';
-
-type Mapping = Readonly<Record<string, unknown>>;
 
 interface Mounted {
   readonly name: string;
@@ -97,8 +96,4 @@ function hasCredentials(url: unknown): boolean {
   if (typeof url !== 'string' || !URL.canParse(url)) return false;
   const { username, password } = new URL(url);
   return username !== '' || password !== '';
-}
-
-function mapping(value: unknown): Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
 }

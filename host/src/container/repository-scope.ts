@@ -1,13 +1,13 @@
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
-import { createRepository, type EngineServices, type RepositoryDefinition } from '@entrepot/core/engine';
+import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { withFields } from '../log/logger.js';
-import type { Governance } from '../policy/governance.js';
 import { createProtocol } from '../plugins/create.js';
 import { pluginProblem } from '../plugins/problem.js';
 import { factsOf, type RepositoryPlan } from '../repositories/repository-plan.js';
+import { answererOf } from '../scanning/answerer.js';
 import type { Scope } from './scope.js';
 import {
   ACCESS,
@@ -67,7 +67,7 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
         {
           ...services,
           scanDesk,
-          answer: answererOf(governance),
+          answer: answererOf(governance.scanners),
           firstSeen: (_repository, coordinates, since) => governance.firstSeen.meet(coordinates, since),
         },
       );
@@ -77,19 +77,6 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
     (engine) => engine.dispose(grace()),
   );
   return scope;
-}
-
-/** Asks the scanners that answer from their database, one after another. */
-function answererOf({ scanners }: Governance): EngineServices['answer'] {
-  const able = scanners.filter(({ scanner }) => scanner.answer !== undefined);
-  if (able.length === 0) return undefined;
-  return async (question) => {
-    for (const { scanner } of able) {
-      const answer = await scanner.answer?.(question);
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
-  };
 }
 
 async function openProtocol(plan: RepositoryPlan, scope: Scope) {

@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { EntrepotError } from '@entrepot/core';
+import { fileVersion, unreadable } from '../config/files.js';
 import type { TlsConfig } from '../config/index.js';
 
 /**
@@ -20,19 +21,13 @@ export function readCertificates({ cert, key, ca }: TlsConfig): SecureContextOpt
 
 /** A version that changes with the files. An unreadable file has a version too. */
 export function certificatesVersion({ cert, key, ca }: TlsConfig): string {
-  return [cert, key, ...(ca === undefined ? [] : [ca])].map(versionOf).join(' ');
-}
-
-function versionOf(file: string): string {
-  const found = statSync(file, { throwIfNoEntry: false });
-  return found === undefined ? 'absent' : `${found.ino}-${found.size}-${found.mtimeMs}`;
+  return [cert, key, ...(ca === undefined ? [] : [ca])].map(fileVersion).join(' ');
 }
 
 function read(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new EntrepotError('configuration', `the file ${file} cannot be read (${code})`);
+    throw unreadable(file, error);
   }
 }

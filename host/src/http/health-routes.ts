@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import type { Clock, Logger } from '@entrepot/core';
+import { within } from '../plugins/problem.js';
 import { sendJson } from './send-json.js';
 
 /** Something that must work for the server to be of use. */
@@ -90,16 +91,6 @@ function worst(verdicts: readonly Verdict[]): Verdict {
   return verdicts.includes('degraded') ? 'degraded' : 'ok';
 }
 
-async function inTime(check: Promise<'starting' | void>): Promise<'starting' | void> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([
-      check,
-      new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`still running after ${CHECK_TIMEOUT} ms`)), CHECK_TIMEOUT);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function inTime<T>(check: Promise<T>): Promise<T> {
+  return await within(CHECK_TIMEOUT, check, () => new Error(`still running after ${CHECK_TIMEOUT} ms`));
 }

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type Router from '@koa/router';
 import { EntrepotError } from '@entrepot/core';
+import { isSameSecret } from '../access/check-password.js';
 
 /** The source of the metrics. */
 export interface MetricsSource {
@@ -18,10 +18,9 @@ export interface MetricsRouteOptions {
 
 /** The metrics, to those who have the token when there is one (RFC 6750 §2.1). */
 export function metricsRoute(router: Router, { path, token, source }: MetricsRouteOptions): void {
-  const expected = token === undefined ? undefined : fingerprint(token);
   router.get(path, async (ctx) => {
     const given = /^Bearer +([^ ]+) *$/i.exec(ctx.get('Authorization'))?.[1];
-    if (expected !== undefined && (given === undefined || !timingSafeEqual(fingerprint(given), expected))) {
+    if (token !== undefined && (given === undefined || !isSameSecret(given, token))) {
       throw new EntrepotError('unauthorized', 'Metrics: expected the bearer token of metrics.token', {
         headers: { 'WWW-Authenticate': 'Bearer realm="metrics"' },
       });
@@ -30,9 +29,4 @@ export function metricsRoute(router: Router, { path, token, source }: MetricsRou
     ctx.set('Content-Type', source.contentType);
     ctx.set('Cache-Control', 'no-store');
   });
-}
-
-/** Of one length, so that comparing says nothing of the token's own. */
-function fingerprint(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
 }

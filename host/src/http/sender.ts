@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Sender } from '@entrepot/core/engine';
 import ipaddr from 'ipaddr.js';
+import { isLoopback } from '../config/listen-address.js';
 import { originOf } from './base-url.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
@@ -29,7 +30,7 @@ export type SenderOf = (request: IncomingMessage) => Sender;
  */
 export function createSenderOf({ publicUrls, proxies, hasProxies }: SenderRules): SenderOf {
   const publicHosts = new Set(publicUrls.map((url) => new URL(url).host));
-  const isRelayed = hasProxies || publicUrls.some((url) => !isLoopbackName(new URL(url).hostname));
+  const isRelayed = hasProxies || publicUrls.some((url) => !isLoopback(new URL(url).hostname));
   return (request) => {
     if (isForeignPage(request, publicHosts, proxies)) return 'foreign-page';
     return !isRelayed && isLocal(request) ? 'this-machine' : 'elsewhere';
@@ -37,10 +38,10 @@ export function createSenderOf({ publicUrls, proxies, hasProxies }: SenderRules)
 }
 
 function isLocal({ headers, httpVersionMinor, socket }: IncomingMessage): boolean {
-  if (httpVersionMinor === 0 || !isLoopbackName(socket.remoteAddress)) return false;
+  if (httpVersionMinor === 0 || !isLoopback(socket.remoteAddress)) return false;
   for (const name in headers) if (FORWARDED.test(name)) return false;
   // A name that somebody else resolves to this machine (DNS rebinding) is none of its own.
-  return isLoopbackName(hostnameOf(headers.host));
+  return isLoopback(hostnameOf(headers.host));
 }
 
 /**
@@ -58,21 +59,10 @@ function isForeignPage(request: IncomingMessage, publicHosts: ReadonlySet<string
   const own = new URL(originOf(request, undefined, proxies));
   // Without ports that follow from the scheme, which a proxy may have changed.
   if (page.host !== own.host && page.host !== new URL(`${page.protocol}//${own.host}`).host) return true;
-  return changes && !isLoopbackName(own.hostname) && !ipaddr.isValid(unbracketed(own.hostname));
-}
-
-/** Whether `host` is loopback, or a name that stands for it (RFC 6761 §6.3). */
-export function isLoopbackName(host: string | undefined): boolean {
-  if (host === undefined) return false;
-  const plain = unbracketed(host);
-  return plain === 'localhost' || (ipaddr.isValid(plain) && ipaddr.process(plain).range() === 'loopback');
+  return changes && !isLoopback(own.hostname) && !ipaddr.isValid(own.hostname.replace(/^\[|\]$/g, ''));
 }
 
 function hostnameOf(host: string | undefined): string | undefined {
   const url = `http://${host ?? ''}`;
   return URL.canParse(url) ? new URL(url).hostname : undefined;
-}
-
-function unbracketed(host: string): string {
-  return host.replace(/^\[|\]$/g, '');
 }

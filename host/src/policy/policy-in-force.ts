@@ -17,10 +17,11 @@ import {
   type RuleOutcome,
 } from '@entrepot/core/engine';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
+import { fileVersion } from '../config/files.js';
 import type { PolicyConfig } from '../config/schema.js';
 import { compileExpression } from './compile-expression.js';
 import type { FirstSeen } from './first-seen.js';
-import { policyFileVersion, readConfiguredPolicy, type RepositoryPolicies } from './policy-document.js';
+import { readConfiguredPolicy, type RepositoryPolicies } from './policy-document.js';
 import type { StandingDecisions } from './standing-decisions.js';
 
 export interface PolicyInForceOptions {
@@ -71,7 +72,7 @@ export class PolicyInForce implements PolicyEngine {
   constructor(options: PolicyInForceOptions) {
     this.#options = options;
     const { file } = options.config ?? {};
-    if (file !== undefined) this.#fileVersion = policyFileVersion(file);
+    if (file !== undefined) this.#fileVersion = fileVersion(file);
     const read = this.#read();
     if (read.problems !== undefined) throw new ConfigurationError(read.problems);
     this.#inForce = read.revision;
@@ -140,7 +141,7 @@ export class PolicyInForce implements PolicyEngine {
   refresh(): void {
     const { config, logger } = this.#options;
     if (config?.file === undefined) return;
-    const version = policyFileVersion(config.file);
+    const version = fileVersion(config.file);
     if (version === this.#fileVersion) return;
     this.#fileVersion = version;
     const read = this.#read();

@@ -1,5 +1,5 @@
 import { hostname, networkInterfaces } from 'node:os';
-import ipaddr from 'ipaddr.js';
+import { isLoopback } from '../config/listen-address.js';
 import type { Config, ListenAddress } from '../config/index.js';
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
@@ -21,12 +21,8 @@ export function ownAddresses({ server, repositories = {} }: Config): (url: strin
 
 /** Whether a client on this machine that asks `host` gets to `listener`. */
 function isAt(host: string, { host: bound }: ListenAddress): boolean {
-  if (bound !== undefined && !isEvery(bound)) return sameHost(host, bound);
+  if (bound !== undefined && bound !== '0.0.0.0' && bound !== '::') return sameHost(host, bound);
   return isLoopback(host) || host === hostname().toLowerCase() || ownIps().includes(host);
-}
-
-function isEvery(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }
 
 function sameHost(one: string, other: string): boolean {
@@ -34,10 +30,6 @@ function sameHost(one: string, other: string): boolean {
   // 127.0.0.2 is another listener than 127.0.0.1; the name may be either of IPv4 and IPv6.
   const [named, address] = one === 'localhost' ? [one, other] : [other, one];
   return named === 'localhost' && (address === '127.0.0.1' || address === '::1');
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }
 
 function ownIps(): string[] {

@@ -7,7 +7,6 @@ import {
   type RepositoryFacts,
 } from '@entrepot/core';
 import { type EnginePlugin, nearest } from '@entrepot/core/engine';
-import ipaddr from 'ipaddr.js';
 import {
   authorizationHeader,
   parseRepositoryOptions,
@@ -21,6 +20,7 @@ import {
   type TlsConfig,
   type UpstreamAuth,
 } from '../config/index.js';
+import { isLoopback } from '../config/listen-address.js';
 import { didYouMean } from '../config/faults.js';
 import { Discovery, type FoundUpstreams } from './found-upstreams.js';
 import type { LoadedPlugin } from '../plugins/load.js';
@@ -166,7 +166,7 @@ async function planRepository(
     sharedMounts: plugin.sharedMounts ?? [],
     listen,
     tls: listen === undefined || config.tls === undefined ? server.tls : config.tls || undefined,
-    acceptsUploads: isLoopback(config.listen ?? main),
+    acceptsUploads: isLoopback((config.listen ?? main).host),
     upstreams: upstreams.upstreams,
     freshness: freshness.freshness,
     options: options.options,
@@ -305,11 +305,6 @@ function listenerOf({ listen }: RepositoryPlan): string {
 /** Whether both name one address; port 0 is never the same port twice. */
 function isSame(one: ListenAddress | undefined, other: ListenAddress): boolean {
   return one !== undefined && one.port !== 0 && printListenAddress(one) === printListenAddress(other);
-}
-
-function isLoopback({ host }: ListenAddress): boolean {
-  if (host === undefined) return false;
-  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }
 
 function headerOf(auth: UpstreamAuth | undefined): string | undefined {
