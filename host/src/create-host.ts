@@ -3,7 +3,6 @@ import type Router from '@koa/router';
 import { CLOCK, type ClientSetup } from '@entrepot/core';
 import type { ConfigurationProblem, LoadedConfig } from './config/index.js';
 import { adminTokenFileOf } from './access/secret-file.js';
-import { TokenEndpoint } from './access/token-endpoint.js';
 import {
   ADMINISTRATION,
   BLOBS,
@@ -128,8 +127,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     const routes = (router: Router): void => {
       if (isMain) serverRoutes(router, { loaded, prepared, exchanges, proxies, senderOf, sites });
       const tokens = tokenRepositories(site.served);
-      if (tokens.some(({ access }) => access.knowsCallers))
-        tokenRoute(router, new TokenEndpoint(tokens, root.get(TOKENS)));
+      if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
     };
     const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
     const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);

@@ -54,7 +54,9 @@ export function applyEnvironment(written: Mapping, env: Environment, bundledType
   let tree = written;
 
   // Whole sections first, so that variables for single keys find what they name, and stand.
-  const [whole, single] = partition(names, (name) => name === `${PREFIX}REPOSITORIES`);
+  const all = `${PREFIX}REPOSITORIES`;
+  const whole = names.filter((name) => name === all);
+  const single = names.filter((name) => name !== all);
   const implied = whole.length > 0 || tree['repositories'] !== undefined ? [] : bundledTypes;
   for (const group of [whole, single]) {
     const overrides: Override[] = [];
@@ -66,10 +68,8 @@ export function applyEnvironment(written: Mapping, env: Environment, bundledType
     for (const { variable, path, value } of overrides.sort((one, two) => one.path.length - two.path.length)) {
       const changed = withValue(tree, path, value);
       if (changed === undefined) {
-        problems.push({
-          path: variable,
-          message: `cannot be set: expected a mapping above ${path.join('.')} in the file, found another value`,
-        });
+        const message = `cannot be set: expected a mapping above ${path.join('.')} in the file, found another value`;
+        problems.push({ path: variable, message });
       } else {
         tree = changed;
         variables.set(path.join('.'), variable);
@@ -255,8 +255,4 @@ function camelCase(name: string): string {
 /** A name that a person chose, as a variable spells it. */
 function normalized(name: string): string {
   return name.replace(/[^A-Za-z0-9]/g, '_').toUpperCase();
-}
-
-function partition<T>(values: readonly T[], first: (value: T) => boolean): [T[], T[]] {
-  return [values.filter(first), values.filter((value) => !first(value))];
 }

@@ -1,12 +1,18 @@
 import { CST, Lexer, LineCounter, parseDocument } from 'yaml';
 import type { ConfigurationProblem } from './configuration-error.js';
+import { asMapping, isMapping, type Mapping } from './mapping.js';
 
 /** How often aliases may multiply what was written, against small files that unfold to gigabytes. */
 const MAX_ALIASES = 100;
 
 /** How deep brackets, and list items on one line, may be nested: the parser is recursive and would end the process. */
 const MAX_DEPTH = 100;
-const TOO_DEEP = 'it is nested too deeply';
+
+/** What is wrong with a text, and where. */
+interface Fault {
+  readonly message: string;
+  readonly pos?: readonly [number, number];
+}
 
 /**
  * The mapping that a YAML 1.2 text holds, or every fault of its form, each with line and column. Keys that are given
@@ -16,44 +22,45 @@ const TOO_DEEP = 'it is nested too deeply';
 export function parseYaml(
   text: string,
   name: string,
-): { readonly value: Readonly<Record<string, unknown>>; readonly problems: readonly ConfigurationProblem[] } {
-  if (isTooDeep(text)) return { value: {}, problems: [{ path: name, message: `not valid YAML: ${TOO_DEEP}` }] };
+): { readonly value: Mapping; readonly problems: readonly ConfigurationProblem[] } {
   const lines = new LineCounter();
-  let value: unknown;
-  try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-    const faults = [...document.errors, ...document.warnings];
-    if (faults.length > 0) {
-      return { value: {}, problems: faults.map(({ pos, message }) => problem(name, lines.linePos(pos[0]), message)) };
-    }
-    value = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
-  } catch (error) {
-    return { value: {}, problems: [{ path: name, message: `not valid YAML: ${refusal(error)}` }] };
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const message = 'expected a mapping of keys (server, storage, repositories …) at the top';
-    return { value: {}, problems: [{ path: name, message }] };
-  }
-  return { value: value as Readonly<Record<string, unknown>>, problems: [] };
+  const { value, faults } = read(text, lines);
+  const problems = faults.map(({ message, pos }) => {
+    const { line, col } = lines.linePos(pos?.[0] ?? 0);
+    return { path: pos === undefined ? name : `${name}:${line}:${col}`, message: notYaml(message) };
+  });
+  if (problems.length > 0) return { value: {}, problems };
+  if (isMapping(value ?? {})) return { value: asMapping(value), problems };
+  const message = 'expected a mapping of keys (server, storage, repositories …) at the top';
+  return { value: {}, problems: [{ path: name, message }] };
 }
 
 /** The value of a YAML scalar or flow collection, for environment variables; the fault's message when it is none. */
 export function parseYamlValue(
   text: string,
 ): { readonly value: unknown; readonly fault?: undefined } | { readonly fault: string } {
-  if (isTooDeep(text)) return { fault: `not valid YAML: ${TOO_DEEP}` };
+  const {
+    value,
+    faults: [fault],
+  } = read(text, new LineCounter());
+  return fault === undefined ? { value } : { fault: notYaml(fault.message) };
+}
+
+function read(text: string, lineCounter: LineCounter): { readonly value?: unknown; readonly faults: readonly Fault[] } {
+  if (isTooDeep(text)) return { faults: [{ message: 'it is nested too deeply' }] };
   try {
-    const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true });
-    const [fault] = [...document.errors, ...document.warnings];
-    if (fault !== undefined) return { fault: `not valid YAML: ${firstLine(fault.message)}` };
-    return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown };
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+    const faults = [...document.errors, ...document.warnings];
+    return faults.length > 0 ? { faults } : { value: document.toJS({ maxAliasCount: MAX_ALIASES }), faults };
   } catch (error) {
-    return { fault: `not valid YAML: ${refusal(error)}` };
+    // Thrown instead of reported: aliases without an anchor, or without end.
+    return { faults: [{ message: error instanceof Error ? error.message : String(error) }] };
   }
 }
 
-function problem(name: string, { line, col }: { line: number; col: number }, message: string): ConfigurationProblem {
-  return { path: `${name}:${line}:${col}`, message: `not valid YAML: ${firstLine(message)}` };
+/** The library draws the place below its message. */
+function notYaml(message: string): string {
+  return `not valid YAML: ${message.split('\n', 1)[0] ?? ''}`;
 }
 
 function isTooDeep(text: string): boolean {
@@ -68,15 +75,4 @@ function isTooDeep(text: string): boolean {
     if (brackets > MAX_DEPTH || items > MAX_DEPTH) return true;
   }
   return false;
-}
-
-/**
- * The message of an error that the parser throws instead of reporting it: aliases without an anchor, or without end.
- */
-function refusal(error: unknown): string {
-  return error instanceof Error ? firstLine(error.message) : String(error);
-}
-
-function firstLine(message: string): string {
-  return message.split('\n', 1)[0] as string;
 }

@@ -98,14 +98,16 @@ function freshnessRows(rules: JsonSchema): Row[] {
 }
 
 function classTable(classes: Readonly<Record<string, ResourceClass>>): string {
-  const lines = Object.entries(classes).map(([name, { kind, description, freshness = {} }]) => {
-    const rule = Object.entries({ ...DEFAULT_FRESHNESS[kind], ...freshness }).filter(
-      ([key, value]) =>
-        key === 'policy' || key === 'freshFor' || value !== DEFAULT_FRESHNESS[kind][key as keyof FreshnessRule],
-    );
-    const shown = rule
-      .filter(([key]) => key !== 'freshFor' || (freshness.policy ?? DEFAULT_FRESHNESS[kind].policy) === 'revalidate')
-      .map(([key, value]) => `\`${key}: ${printRuleValue(value)}\``);
+  const lines = Object.entries(classes).map(([name, { kind, description, freshness }]) => {
+    const standard = DEFAULT_FRESHNESS[kind];
+    const { policy, freshFor, ...others } = { ...standard, ...freshness };
+    const differing = Object.entries(others).filter(([key, value]) => value !== standard[key as keyof FreshnessRule]);
+    const rule = Object.entries({
+      policy,
+      ...(policy === 'revalidate' && { freshFor }),
+      ...Object.fromEntries(differing),
+    });
+    const shown = rule.map(([key, value]) => `\`${key}: ${printRuleValue(value)}\``);
     return [`\`${name}\``, kind, shown.join(', '), description];
   });
   return markdownTable(['class', 'kind', 'rule, where it is not the default', 'what'], lines);

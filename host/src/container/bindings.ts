@@ -53,9 +53,9 @@ async function openGovernance(
   const places = policiesOf(repositories);
   const governance = new Governance({
     ...services,
-    config: { policy },
-    repositories: places,
     ...governed,
+    policy,
+    repositories: places,
     scanners: opened,
     events,
   });

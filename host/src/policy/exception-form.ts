@@ -47,27 +47,11 @@ export function exceptionOf(form: unknown, now: number, longest: number): KeptEx
     const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'exception'}: ${message}`);
     throw new EntrepotError('bad-request', lines.join('; '));
   }
-  const {
-    id = randomUUID(),
-    repositories,
-    purl,
-    versions,
-    rules,
-    advisories,
-    kind,
-    reason,
-    ticket,
-    by,
-    expires,
-  } = parsed.data;
+  const { id = randomUUID(), repositories, purl, versions, by, expires, ...rest } = parsed.data;
   return {
+    ...rest,
     id,
     scope: { repositories, purl, versions },
-    rules,
-    advisories,
-    kind,
-    reason,
-    ticket,
     requestedBy: [by],
     approvedBy: [by],
     createdAt: now,

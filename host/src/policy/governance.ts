@@ -1,5 +1,5 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
-import type { Config } from '../config/schema.js';
+import type { PolicyConfig } from '../config/schema.js';
 import { readChanges } from '../drivers/sql/changes.js';
 import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import { SqlDownloadHistory } from '../drivers/sql/download-history.js';
@@ -16,20 +16,21 @@ import type { RepositoryPolicies } from './policy-document.js';
 import { PolicyInForce } from './policy-in-force.js';
 import { PolicyJournal } from './policy-journal.js';
 import { StandingDecisions } from './standing-decisions.js';
-import type { PolicyEvents } from './webhooks.js';
+import type { Webhooks } from './webhooks.js';
 
 export interface GovernanceOptions {
-  readonly config: Pick<Config, 'policy'>;
+  /** Absent: no rules. */
+  readonly policy: PolicyConfig | undefined;
   readonly repositories: RepositoryPolicies;
   readonly scanners: readonly HostScanner[];
   readonly database: SqlDatabase;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly events: PolicyEvents;
-  readonly fetchPart?: FetchPart | undefined;
-  /** `worker` scans and serves nothing. Default: `server`. */
-  readonly role?: 'server' | 'worker' | undefined;
+  readonly events: Webhooks;
+  readonly fetchPart: FetchPart;
+  /** `worker` scans and serves nothing. */
+  readonly role: 'server' | 'worker';
 }
 
 /** Interval of the checks for changes of other processes and for a new policy file; milliseconds. */
@@ -60,8 +61,7 @@ export class Governance {
 
   /** @throws ConfigurationError with everything that is wrong with the policy */
   constructor(options: GovernanceOptions) {
-    const { config, repositories, scanners, database, blobs, clock, logger, events, fetchPart } = options;
-    const { role = 'server' } = options;
+    const { policy, repositories, scanners, database, blobs, clock, logger, events, fetchPart, role } = options;
     this.#options = options;
     this.scanners = scanners;
     this.reports = new SqlScanStore(database);
@@ -72,7 +72,7 @@ export class Governance {
     this.firstSeen = new FirstSeen(new SqlFirstSeenStore(database), clock);
     this.#standing = new StandingDecisions(this.exceptions, this.quarantine, clock);
     this.policy = new PolicyInForce({
-      config: config.policy,
+      config: policy,
       repositories,
       scanners: scanners.map(({ id, scanner }) => ({ id, scanner })),
       decisions: this.#standing,
@@ -81,22 +81,13 @@ export class Governance {
       logger,
     });
     const wake = (): void => this.#worker.wake();
-    const own = scanners.filter(({ where }) => role === 'worker' || where === 'server');
-    this.desk = new JobScanDesk({ scanners, store: this.reports, clock, logger, wake });
-    this.#updates = new ScannerUpdates({
-      scanners: own,
-      store: this.reports,
-      clock,
-      logger,
-      wake,
-      onNewFindings: (found) => events.newlyVulnerable(found),
-    });
+    const parts = { scanners, store: this.reports, clock, logger };
+    const own = { ...parts, scanners: scanners.filter(({ where }) => role === 'worker' || where === 'server') };
+    this.desk = new JobScanDesk({ ...parts, wake });
+    this.#updates = new ScannerUpdates({ ...own, wake, onNewFindings: (found) => events.newlyVulnerable(found) });
     this.#worker = new ScanWorker({
-      scanners: own,
-      store: this.reports,
+      ...own,
       blobs,
-      clock,
-      logger,
       fetchPart,
       onReport: (report, before) => {
         this.desk.take(report);
@@ -112,8 +103,8 @@ export class Governance {
       clock,
       logger,
       onRefusal: (event, decision) => events.refused(event, decision),
-      keepDecisions: config.policy?.keepDecisions ?? 30 * DAY,
-      keepDownloads: config.policy?.keepDownloads ?? 180 * DAY,
+      keepDecisions: policy?.keepDecisions ?? 30 * DAY,
+      keepDownloads: policy?.keepDownloads ?? 180 * DAY,
     });
   }
 

@@ -5,21 +5,11 @@ import type { WebhookConfig } from '../config/schema.js';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
 import type { NewFindings } from '../scanning/scanner-updates.js';
 
-/** Hears what policy does that people want to know of. Quick, and does not throw. */
-export interface PolicyEvents {
-  refused(event: 'denied' | 'held', decision: DecisionRecord): void;
-  newlyVulnerable(found: NewFindings): void;
-  /** Stops; waiting events are lost. */
-  dispose(): Promise<void>;
-}
-
 export interface WebhooksOptions {
   readonly webhooks: readonly WebhookConfig[];
   readonly transport: Transport;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds before each attempt after the first. After the last one the event is dropped. */
-  readonly delays?: readonly number[] | undefined;
 }
 
 interface Queue {
@@ -32,11 +22,12 @@ type EventName = WebhookConfig['events'][number];
 
 /** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
+/** Milliseconds before each attempt after the first. After the last one the event is dropped. */
 const DELAYS = [1_000, 10_000, 60_000];
 const TIMEOUT = 10_000;
 
 /** Posts events to the webhooks of the configuration. Each webhook gets one event at a time, with retries. */
-export class Webhooks implements PolicyEvents {
+export class Webhooks {
   readonly #options: WebhooksOptions;
   readonly #queues: readonly Queue[];
   readonly #end = new AbortController();
@@ -56,6 +47,7 @@ export class Webhooks implements PolicyEvents {
     this.#tell('newly-vulnerable', { repository, purl: packageUrl(coordinates), digest, scanner, findings });
   }
 
+  /** Stops; waiting events are lost. */
   async dispose(): Promise<void> {
     this.#end.abort();
     await this.#options.transport.dispose();
@@ -91,7 +83,7 @@ export class Webhooks implements PolicyEvents {
   }
 
   async #post({ url, secret, allowPrivate }: WebhookConfig, body: string): Promise<void> {
-    const { transport, logger, delays = DELAYS } = this.#options;
+    const { transport, logger } = this.#options;
     const signature = secret === undefined ? undefined : createHmac('sha256', secret).update(body).digest('hex');
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -114,7 +106,7 @@ export class Webhooks implements PolicyEvents {
         throw new Error(`expected a status below 300, found ${reply.status}`);
       } catch (error) {
         if (this.#end.signal.aborted) return;
-        const delay = delays[attempt];
+        const delay = DELAYS[attempt];
         const fields = { err: error, webhook: new URL(url).host, attempt: attempt + 1 };
         if (delay === undefined) {
           logger.error(fields, 'a webhook does not take an event: it is lost');

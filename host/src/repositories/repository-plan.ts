@@ -2,7 +2,6 @@ import {
   withoutTrailingSlashes,
   EntrepotError,
   optionsOfOtherKind,
-  type DiscoveredUpstream,
   type FreshnessRule,
   type RepositoryFacts,
 } from '@entrepot/core';
@@ -128,35 +127,22 @@ async function planRepository(
     return { problems: [{ path: `${path}.type`, message }] };
   }
   const { plugin } = loaded;
-  const problems: ConfigurationProblem[] = [];
-  if (!plugin.kinds.includes(config.kind)) {
-    problems.push({
-      path: `${path}.kind`,
-      message: `${plugin.id} has no ${config.kind} repositories; expected ${plugin.kinds.join(' or ')}`,
-    });
-  }
   const options = await parseRepositoryOptions(name, plugin.options, config.options);
-  problems.push(...(options.problems ?? []));
-  const foreign = optionsOfOtherKind(plugin, config.kind, config.options);
-  for (const problem of foreign) problems.push({ path: `${path}.${problem.path}`, message: problem.message });
   const freshness = resolveFreshness(plugin.classes, config.cache);
-  for (const problem of freshness.problems ?? []) {
-    problems.push({ path: `${path}.${problem.path}`, message: problem.message });
-  }
   const upstreams =
     config.enabled && config.kind === 'proxy'
       ? await findUpstreams(path, plugin, config, discovery)
       : { upstreams: [] };
-  problems.push(...(upstreams.problems ?? []));
-  if (
-    !config.enabled ||
-    options.problems !== undefined ||
-    foreign.length > 0 ||
-    freshness.problems !== undefined ||
-    upstreams.problems !== undefined
-  ) {
-    return { problems };
-  }
+  const own = [...optionsOfOtherKind(plugin, config.kind, config.options), ...(freshness.problems ?? [])];
+  const faults = [
+    ...(options.problems ?? []),
+    ...own.map((problem) => ({ path: `${path}.${problem.path}`, message: problem.message })),
+    ...(upstreams.problems ?? []),
+  ];
+  const message = `${plugin.id} has no ${config.kind} repositories; expected ${plugin.kinds.join(' or ')}`;
+  const problems = plugin.kinds.includes(config.kind) ? faults : [{ path: `${path}.kind`, message }, ...faults];
+  const isWrong = faults.length > 0 || options.problems || freshness.problems || upstreams.problems;
+  if (!config.enabled || isWrong) return { problems };
   const listen = isSame(config.listen, main) ? undefined : config.listen;
   const plan: RepositoryPlan = {
     name,
@@ -197,57 +183,42 @@ async function findUpstreams(
   | { readonly upstreams: readonly PlannedUpstream[]; readonly problems?: undefined }
   | { readonly problems: readonly ConfigurationProblem[] }
 > {
+  const refused = (message: string) => ({ problems: [{ path: `${path}.upstream`, message }] });
   if (upstreams !== undefined) {
     const own = upstreams.find(
       ({ url }) => discovery.isOwn(url) && `${new URL(url).pathname}/`.startsWith(`${mount}/`),
     );
-    if (own !== undefined) {
-      const message = `${own.url} is this repository itself; expected the URL of another server`;
-      return { problems: [{ path: `${path}.upstream`, message }] };
-    }
+    if (own !== undefined) return refused(`${own.url} is this repository itself; expected the URL of another server`);
     return {
-      upstreams: upstreams.map(({ url, scope, fallback, auth }) => ({
-        url,
-        scope,
-        fallback,
-        authorization: headerOf(auth),
-        source: CONFIGURED,
-      })),
+      upstreams: upstreams.map(({ auth, ...rest }) => ({ ...rest, authorization: headerOf(auth), source: CONFIGURED })),
     };
   }
   const wanted = `set ${path}.upstream to the URL of one`;
-  if (plugin.discoverUpstreams === undefined) {
-    const message = `no upstream, and ${plugin.id} reads none from this machine; ${wanted}`;
-    return { problems: [{ path: `${path}.upstream`, message }] };
-  }
-  let found: readonly DiscoveredUpstream[];
+  if (plugin.discoverUpstreams === undefined)
+    return refused(`no upstream, and ${plugin.id} reads none from this machine; ${wanted}`);
   try {
-    found = await discovery.upstreamsOf(plugin, useClientCredentials);
+    const found = await discovery.upstreamsOf(plugin, useClientCredentials);
+    if (found.length === 0) {
+      const settings = `the settings of ${plugin.id} clients on this machine name no other server`;
+      return refused(`no upstream, and ${settings}; ${wanted}`);
+    }
+    return {
+      upstreams: found.map(({ url, authorization = headerOf(auth), ...rest }) => ({
+        ...rest,
+        url: withoutTrailingSlashes(url),
+        authorization,
+      })),
+    };
   } catch (error) {
     return { problems: [discoveryProblem(`${path}.upstream`, plugin, error)] };
   }
-  if (found.length === 0) {
-    const message = `no upstream, and the settings of ${plugin.id} clients on this machine name no other server; ${wanted}`;
-    return { problems: [{ path: `${path}.upstream`, message }] };
-  }
-  return {
-    upstreams: found.map(({ url, scope, fallback, authorization, source }) => ({
-      url: withoutTrailingSlashes(url),
-      scope,
-      fallback,
-      authorization: authorization ?? headerOf(auth),
-      source,
-    })),
-  };
 }
 
 function discoveryProblem(path: string, plugin: EnginePlugin, error: unknown): ConfigurationProblem {
   // What is not ours may quote the settings, tokens included.
   const reason = error instanceof EntrepotError ? (error as EntrepotError).message : 'an unexpected error';
-  return {
-    path,
-    message: `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}; set upstream, or correct the settings`,
-  };
+  const message = `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}`;
+  return { path, message: `${message}; set upstream, or correct the settings` };
 }
 
 /** Leaves out the shared mounts that a repository on the same listener has to itself. */

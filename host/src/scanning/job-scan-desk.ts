@@ -1,10 +1,8 @@
 import {
   EntrepotError,
   packageUrl,
-  type Clock,
   type ContentFinding,
   type Digest,
-  type Logger,
   type PackageName,
   type ScanAnswer,
   type ScanDesk,
@@ -14,14 +12,10 @@ import {
   type ScanWish,
 } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
-import { type KeptReport, type ScanTarget, type SqlScanStore } from '../drivers/sql/scan-store.js';
-import { needsContent, type HostScanner } from './scan-worker.js';
+import type { KeptReport } from '../drivers/sql/scan-store.js';
+import { targetFor, type HostScanner, type ScanParts } from './scan-worker.js';
 
-export interface JobScanDeskOptions {
-  readonly scanners: readonly HostScanner[];
-  readonly store: SqlScanStore;
-  readonly clock: Clock;
-  readonly logger: Logger;
+export interface JobScanDeskOptions extends ScanParts {
   /** Called when there are new jobs. */
   readonly wake: () => void;
   /** How often reports of other processes are polled for while a request waits, in milliseconds. */
@@ -91,13 +85,15 @@ export class JobScanDesk implements ScanDesk {
     const kept = await this.#read(subject);
     if (kept !== undefined) return kept;
     const { store, clock, wake } = this.#options;
-    const reports = await store.reports(targetOf(subject));
+    const reports = await store.reports(subject);
     const now = clock.now();
     for (const { id, scanner } of this.#asked(subject)) {
       if (reports.some((report) => report.scanner === id && !isWorthRetry(report, now))) continue;
-      const target = this.#targetFor(id, subject);
       const urgency = priority === 'waiting' ? 'waiting' : 'first';
-      await store.ask([target], id, scanner.revision(), urgency, { now, retryAfter: RETRY_ERRORS });
+      await store.ask([targetFor(scanner, subject)], id, scanner.revision(), urgency, {
+        now,
+        retryAfter: RETRY_ERRORS,
+      });
     }
     wake();
     return await this.#wait(subject, deadline, signal);
@@ -162,14 +158,9 @@ export class JobScanDesk implements ScanDesk {
     });
   }
 
-  #targetFor(id: string, { coordinates, digest }: ScanSubject): ScanTarget {
-    const found = this.#options.scanners.find((scanner) => scanner.id === id) as HostScanner;
-    return needsContent(found.scanner, coordinates.ecosystem) ? { coordinates, digest } : { coordinates };
-  }
-
   /** The answer from the store, if it is all there. */
   async #read(subject: ScanSubject): Promise<ScanAnswer | undefined> {
-    const reports = await this.#options.store.reports(targetOf(subject));
+    const reports = await this.#options.store.reports(subject);
     const answer = answerOf(this.#asked(subject), reports);
     if (answer === undefined) return undefined;
     const now = this.#options.clock.now();
@@ -206,31 +197,24 @@ export class JobScanDesk implements ScanDesk {
   async #wait(subject: ScanSubject, deadline: number | undefined, signal: AbortSignal): Promise<ScanAnswer> {
     signal.throwIfAborted();
     const key = packageUrl(subject.coordinates);
-    let waiter: Waiter | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    let giveUp = (): void => {};
+    const { promise, resolve, reject } = Promise.withResolvers<ScanAnswer>();
+    promise.catch(() => {});
+    const waiter: Waiter = { subject, resolve, reject };
+    const waiters = this.#waiters.get(key) ?? new Set();
+    this.#waiters.set(key, waiters.add(waiter));
+    const giveUp = (): void => reject(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
+    const left = deadline === undefined ? undefined : Math.max(0, deadline - this.#options.clock.now());
+    const timer = left === undefined ? undefined : setTimeout(() => reject(pending(subject)), left);
     try {
-      const waiting = new Promise<ScanAnswer>((resolve, reject) => {
-        waiter = { subject, resolve, reject };
-        const waiters = this.#waiters.get(key) ?? new Set();
-        this.#waiters.set(key, waiters.add(waiter));
-        giveUp = () => reject(signal.reason);
-        signal.addEventListener('abort', giveUp, { once: true });
-        if (deadline === undefined) return;
-        const left = Math.max(0, deadline - this.#options.clock.now());
-        timer = setTimeout(() => reject(pending(subject)), left);
-      });
-      waiting.catch(() => {});
       this.#poll();
       // It may have come in while it was asked for.
-      const kept = await this.#read(subject);
-      return kept ?? (await waiting);
+      return (await this.#read(subject)) ?? (await promise);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
-      const waiters = this.#waiters.get(key);
-      if (waiter !== undefined) waiters?.delete(waiter);
-      if (waiters?.size === 0) this.#waiters.delete(key);
+      waiters.delete(waiter);
+      if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
     }
   }
 
@@ -256,10 +240,6 @@ export class JobScanDesk implements ScanDesk {
 function pending({ coordinates }: ScanSubject): EntrepotError {
   const message = `${packageUrl(coordinates)} is being scanned`;
   return new EntrepotError('scan-unavailable', message, { code: 'SCAN_PENDING', retryAfter: 2 });
-}
-
-function targetOf({ coordinates, digest }: ScanSubject): ScanTarget {
-  return { coordinates, digest };
 }
 
 function isWorthRetry({ state, scannedAt }: KeptReport, now: number): boolean {

@@ -20,6 +20,7 @@ import {
   type KeptReport,
   type ReportState,
   type ScanJob,
+  type ScanTarget,
   type SqlScanStore,
 } from '../drivers/sql/scan-store.js';
 
@@ -43,12 +44,16 @@ export type FetchPart = (
   part: PartReference,
 ) => Promise<Content | undefined>;
 
-export interface ScanWorkerOptions {
+/** Dependencies of everything that has to do with scans. */
+export interface ScanParts {
   readonly scanners: readonly HostScanner[];
   readonly store: SqlScanStore;
-  readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+export interface ScanWorkerOptions extends ScanParts {
+  readonly blobs: BlobStore;
   readonly fetchPart?: FetchPart | undefined;
   /** Called for each report that this worker has stored. */
   readonly onReport?: ((report: KeptReport, before: KeptReport | undefined) => void) | undefined;
@@ -144,27 +149,17 @@ export class ScanWorker {
     try {
       const exhausted = jobs.filter(({ attempts }) => attempts > MAX_ATTEMPTS);
       // Its worker ended every time before it could say why.
-      for (const job of exhausted) await this.#settle(scanner, job, new Error('the scan never came to an end'), held);
+      for (const job of exhausted) await this.#settle(job, new Error('the scan never came to an end'), held);
       const rest = jobs.filter((job) => !exhausted.includes(job));
-      if (scanner.scanner.scanAll !== undefined && rest.length > 1) await this.#scanBatch(scanner, rest, held, signal);
-      else await Promise.all(rest.map((job) => this.#scanOne(scanner, job, held, signal)));
+      const batches = scanner.scanner.scanAll === undefined ? rest.map((job) => [job]) : [rest];
+      await Promise.all(batches.map((batch) => this.#scanBatch(scanner, batch, held, signal)));
     } finally {
       clearInterval(heartbeat);
     }
   }
 
-  async #scanOne(scanner: HostScanner, job: ScanJob, held: Map<string, ScanJob>, signal: AbortSignal): Promise<void> {
-    let result: ScanReport | Error;
-    try {
-      result = await scanner.scanner.scan(await this.#subjectOf(scanner, job), signal);
-    } catch (error) {
-      result = asEntrepotError(error, 'scan-unavailable', 'the scan failed');
-    }
-    await this.#settle(scanner, job, result, held);
-  }
-
   async #scanBatch(
-    scanner: HostScanner,
+    { scanner }: HostScanner,
     jobs: readonly ScanJob[],
     held: Map<string, ScanJob>,
     signal: AbortSignal,
@@ -172,22 +167,22 @@ export class ScanWorker {
     let results: readonly (ScanReport | Error)[];
     try {
       const subjects = await Promise.all(jobs.map((job) => this.#subjectOf(scanner, job)));
-      results = (await scanner.scanner.scanAll?.(subjects, signal)) ?? [];
+      const [only] = subjects;
+      if (only === undefined) return;
+      results =
+        subjects.length === 1
+          ? [await scanner.scan(only, signal)]
+          : ((await scanner.scanAll?.(subjects, signal)) ?? []);
     } catch (error) {
       results = jobs.map(() => asEntrepotError(error, 'scan-unavailable', 'the scan failed'));
     }
     for (const [index, job] of jobs.entries()) {
       const result = results[index] ?? new EntrepotError('scan-unavailable', 'the scanner said nothing of it');
-      await this.#settle(scanner, job, result, held);
+      await this.#settle(job, result, held);
     }
   }
 
-  async #settle(
-    scanner: HostScanner,
-    job: ScanJob,
-    result: ScanReport | Error,
-    held: Map<string, ScanJob>,
-  ): Promise<void> {
+  async #settle(job: ScanJob, result: ScanReport | Error, held: Map<string, ScanJob>): Promise<void> {
     const { store, clock, logger } = this.#options;
     held.delete(job.id);
     const now = clock.now();
@@ -200,7 +195,7 @@ export class ScanWorker {
       return;
     }
     const final = result instanceof EntrepotError ? FINAL[(result as EntrepotError).code] : undefined;
-    const fields = { err: result, scanner: scanner.id, subject: job.coordinates, attempt: job.attempts };
+    const fields = { err: result, scanner: job.scanner, subject: job.coordinates, attempt: job.attempts };
     if (final === undefined && job.attempts < MAX_ATTEMPTS) {
       logger.warn(fields, 'a scan failed; it is tried again');
       await store.giveBack(job, now + Math.min(MAX_BACKOFF, FIRST_BACKOFF * 4 ** (job.attempts - 1)));
@@ -226,7 +221,7 @@ export class ScanWorker {
     }
   }
 
-  async #subjectOf({ scanner }: HostScanner, { coordinates, digest, priority }: ScanJob): Promise<ScanSubject> {
+  async #subjectOf(scanner: Scanner, { coordinates, digest, priority }: ScanJob): Promise<ScanSubject> {
     if (digest === undefined || !needsContent(scanner, coordinates.ecosystem)) return { coordinates };
     const { store, fetchPart } = this.#options;
     const places = await store.placesOf({ coordinates, digest });
@@ -259,8 +254,13 @@ export class ScanWorker {
 }
 
 /** Whether `scanner` looks at the bytes of what is in `ecosystem`. */
-export function needsContent({ needs, subjects }: Scanner, ecosystem: string): boolean {
+function needsContent({ needs, subjects }: Scanner, ecosystem: string): boolean {
   return needs === 'content' || subjects.withContent?.includes(ecosystem) === true;
+}
+
+/** The subject of a scan: the version, or its bytes where `scanner` looks at these. */
+export function targetFor(scanner: Scanner, { coordinates, digest }: ScanTarget): ScanTarget {
+  return needsContent(scanner, coordinates.ecosystem) ? { coordinates, digest } : { coordinates };
 }
 
 function reportOf(job: ScanJob, { revision, scannedAt, coverage, findings }: ScanReport): KeptReport {

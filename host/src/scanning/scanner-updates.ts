@@ -1,7 +1,7 @@
-import type { Clock, Logger, PackageCoordinates } from '@entrepot/core';
+import type { PackageCoordinates } from '@entrepot/core';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type KeptArtifact, type KeptReport, type ScanPriority, type SqlScanStore } from '../drivers/sql/scan-store.js';
-import { needsContent, type HostScanner } from './scan-worker.js';
+import type { KeptArtifact, KeptReport, ScanPriority } from '../drivers/sql/scan-store.js';
+import { targetFor, type HostScanner, type ScanParts } from './scan-worker.js';
 
 /** Something that is kept has findings that it did not have when it was stored. */
 export interface NewFindings {
@@ -11,11 +11,7 @@ export interface NewFindings {
   readonly findings: readonly string[];
 }
 
-export interface ScannerUpdatesOptions {
-  readonly scanners: readonly HostScanner[];
-  readonly store: SqlScanStore;
-  readonly clock: Clock;
-  readonly logger: Logger;
+export interface ScannerUpdatesOptions extends ScanParts {
   /** Called when there are new jobs. */
   readonly wake: () => void;
   readonly onNewFindings: (found: NewFindings) => void;
@@ -107,9 +103,7 @@ export class ScannerUpdates {
         const findings = scanner.lookup(coordinates) ?? [];
         if (findings.length === 0) continue;
         const known = (await store.reports({ coordinates })).find((report) => report.scanner === id);
-        const told = new Set(known?.findings.map((finding) => finding.id));
-        if (findings.some((finding) => !told.has(finding.id)))
-          await store.put(lookedUp(id, revision, coordinates, findings, until));
+        if (newSince(known, findings).length > 0) await store.put(lookedUp(id, revision, coordinates, findings, until));
       }
     }
     await store.setJudgedWith(id, revision, until);
@@ -152,9 +146,7 @@ export class ScannerUpdates {
         if (index % TURN === TURN - 1) await turn();
         if (!(await this.#lookUp(scanner, artifact, notedUntil))) others.push(artifact);
       }
-      const targets = others.map(({ coordinates, digest }) =>
-        needsContent(scanner.scanner, coordinates.ecosystem) ? { coordinates, digest } : { coordinates },
-      );
+      const targets = others.map((artifact) => targetFor(scanner.scanner, artifact));
       if (targets.length === 0) continue;
       await store.ask(targets, scanner.id, revision, priority, { now: clock.now(), retryAfter: RETRY_ERRORS });
       wake();
@@ -174,14 +166,13 @@ export class ScannerUpdates {
     const findings = scanner.lookup?.(coordinates);
     if (findings === undefined) return false;
     if (findings.length === 0) return true;
-    const { store, clock, onNewFindings } = this.#options;
+    const { store, clock } = this.#options;
     const known = (await store.reports({ coordinates })).find((report) => report.scanner === id);
-    const told = new Set(known?.findings.map((finding) => finding.id));
-    const fresh = findings.filter((finding) => !told.has(finding.id));
+    const fresh = newSince(known, findings);
     if (fresh.length === 0) return true;
     await store.put(lookedUp(id, scanner.revision(), coordinates, findings, clock.now()));
     const isNoted = notedUntil !== undefined && artifact.fetchedAt <= notedUntil;
-    this.#tell(artifact, id, isNoted ? fresh : lateOf(artifact, fresh), onNewFindings);
+    this.#tell(artifact, id, isNoted ? fresh : lateOf(artifact, fresh));
     return true;
   }
 
@@ -197,21 +188,20 @@ export class ScannerUpdates {
       report.digest === undefined ? coordinates.version === version : digest === report.digest,
     );
     if (artifact === undefined) return;
-    const told = new Set(before?.findings.map((finding) => finding.id));
-    const fresh = report.findings.filter((finding) => !told.has(finding.id));
+    const fresh = newSince(before, report.findings);
     const isJudged = before?.state === 'clean' || before?.state === 'findings';
-    const found = isJudged ? fresh : lateOf(artifact, fresh);
-    this.#tell(artifact, report.scanner, found, this.#options.onNewFindings);
+    this.#tell(artifact, report.scanner, isJudged ? fresh : lateOf(artifact, fresh));
   }
 
-  #tell(
-    artifact: KeptArtifact,
-    scanner: string,
-    findings: KeptReport['findings'],
-    tell: (found: NewFindings) => void,
-  ): void {
-    if (findings.length > 0) tell({ artifact, scanner, findings: findings.map(({ id }) => id) });
+  #tell(artifact: KeptArtifact, scanner: string, findings: KeptReport['findings']): void {
+    if (findings.length > 0) this.#options.onNewFindings({ artifact, scanner, findings: findings.map(({ id }) => id) });
   }
+}
+
+/** The findings that a scanner has not reported before. */
+function newSince(before: KeptReport | undefined, findings: KeptReport['findings']): KeptReport['findings'] {
+  const told = new Set(before?.findings.map(({ id }) => id));
+  return findings.filter(({ id }) => !told.has(id));
 }
 
 /** Findings that were published after the artifact was stored, for when it is unknown which ones were known by then. */

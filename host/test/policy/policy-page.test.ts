@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { checkPolicy, createPolicy, PRESET_NAMES, PRESETS } from '@entrepot/core/engine';
 import { compileExpression } from '../../src/policy/compile-expression.js';
-import { parsePolicy } from '../../src/policy/policy-document.js';
+import { parseYaml } from '../../src/config/read-yaml.js';
+import { checkDocument } from '../../src/policy/policy-document.js';
 
 const page = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
 
@@ -38,14 +39,14 @@ describe('docs/policy.md', () => {
   const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
 
   it.each(examples.map((text, index) => [index + 1, text] as const))('has a right example %i', (_index, text) => {
-    const { document, problems } = parsePolicy(text, 'example');
+    const { document, problems } = checkDocument(parseYaml(text, 'example').value, 'example');
     expect(problems).toBeUndefined();
     expect(createPolicy({ document: document ?? { version: 1 }, compileExpression }).document.rules).not.toEqual([]);
   });
 
   it('has an expression that holds back what it should', () => {
     const text = examples.find((example) => example.includes('cel:')) ?? '';
-    const { document = { version: 1 } } = parsePolicy(text, 'example');
+    const { document = { version: 1 } } = checkDocument(parseYaml(text, 'example').value, 'example');
     const policy = createPolicy({ document, compileExpression });
     const now = Date.UTC(2026, 0, 1);
     const actionOn = (newDependencies?: readonly string[]) =>
