@@ -30,71 +30,70 @@ export interface VerifiedToken {
 }
 
 /** Checks tokens that an identity provider made. */
-export class JwtVerifier {
-  readonly #config: IssuerConfig;
-  readonly #clock: Clock;
-  readonly #keyOf: JWTVerifyGetKey;
-  readonly #algorithms: string[];
-
-  private constructor(config: IssuerConfig, clock: Clock, keyOf: JWTVerifyGetKey, algorithms: readonly string[]) {
-    this.#config = config;
-    this.#clock = clock;
-    this.#keyOf = keyOf;
-    // RFC 9864 names the curve where RFC 8037 did not.
-    this.#algorithms = algorithms.flatMap((one) => (one === 'EdDSA' ? ['EdDSA', 'Ed25519'] : [one]));
-  }
-
-  /**
-   * @param transport fetches the keys where they are at a URL
-   * @throws EntrepotError `configuration` for a key file that cannot be used
-   */
-  static async open(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
-    const { keyFile, keysUrl, algorithms } = config;
-    if (keyFile === undefined) {
-      const url = new URL(keysUrl as string);
-      const keys = createRemoteJWKSet(url, {
-        cacheMaxAge: KEYS_MAX_AGE,
-        cooldownDuration: KEYS_COOL_DOWN,
-        timeoutDuration: KEYS_TIMEOUT,
-        [customFetch]: keysFetch(url, transport),
-      });
-      return new JwtVerifier(config, clock, keys, algorithms);
-    }
-    const text = await readFile(keyFile, 'utf8').catch((error: unknown) => {
-      throw unreadable(keyFile, error);
-    });
-    if (/^\s*\{/.test(text)) return new JwtVerifier(config, clock, localKeys(text, keyFile), algorithms);
-    const key = publicKey(text, keyFile);
-    // A key is of one algorithm: what a token says of it does not matter.
-    const pinned = algorithms.filter((one) => one === algorithmOf(key));
-    if (pinned.length === 0) {
-      const message = `${keyFile} holds no key for ${algorithms.join(', ')} (RSA of at least 2048 bits, P-256 or Ed25519)`;
-      throw new EntrepotError('configuration', message);
-    }
-    return new JwtVerifier(config, clock, async () => key, pinned);
-  }
-
+export interface JwtVerifier {
   /**
    * @throws EntrepotError `unauthorized` for a token that is wrong in any way; `upstream-unavailable` when the keys cannot
    * be fetched
    */
-  async verify(token: string): Promise<VerifiedToken> {
-    const { issuer, audience, clockTolerance } = this.#config;
-    try {
-      const { payload } = await jwtVerify(token, this.#keyOf, {
-        algorithms: this.#algorithms,
-        ...(issuer !== false && { issuer }),
-        ...(audience !== false && { audience }),
-        requiredClaims: ['exp'],
-        clockTolerance: clockTolerance / 1000,
-        currentDate: new Date(this.#clock.now()),
-      });
-      const expiresAt = (payload.exp as number) * 1000 + clockTolerance;
-      return { subject: payload.sub ?? 'a token without a subject', claims: payload, expiresAt };
-    } catch (error) {
-      throw refusal(error);
-    }
-  }
+  verify(token: string): Promise<VerifiedToken>;
+}
+
+/**
+ * @param transport fetches the keys where they are at a URL
+ * @throws EntrepotError `configuration` for a key file that cannot be used
+ */
+export async function openJwtVerifier(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
+  const { issuer, audience, clockTolerance, keyFile } = config;
+  const { keyOf, algorithms } = keyFile === undefined ? remoteKeys(config, transport) : await fileKeys(keyFile, config);
+  const checks = {
+    // RFC 9864 names the curve where RFC 8037 did not.
+    algorithms: algorithms.flatMap((one) => (one === 'EdDSA' ? ['EdDSA', 'Ed25519'] : [one])),
+    ...(issuer !== false && { issuer }),
+    ...(audience !== false && { audience }),
+    requiredClaims: ['exp'],
+    clockTolerance: clockTolerance / 1000,
+  };
+  return {
+    async verify(token) {
+      try {
+        const { payload } = await jwtVerify(token, keyOf, { ...checks, currentDate: new Date(clock.now()) });
+        const expiresAt = (payload.exp as number) * 1000 + clockTolerance;
+        return { subject: payload.sub ?? 'a token without a subject', claims: payload, expiresAt };
+      } catch (error) {
+        throw refusal(error);
+      }
+    },
+  };
+}
+
+/** The keys that tokens are checked with, and the algorithms that these are for. */
+interface Keys {
+  readonly keyOf: JWTVerifyGetKey;
+  readonly algorithms: readonly string[];
+}
+
+function remoteKeys({ keysUrl, algorithms }: IssuerConfig, transport: Transport): Keys {
+  const url = new URL(keysUrl as string);
+  const keyOf = createRemoteJWKSet(url, {
+    cacheMaxAge: KEYS_MAX_AGE,
+    cooldownDuration: KEYS_COOL_DOWN,
+    timeoutDuration: KEYS_TIMEOUT,
+    [customFetch]: keysFetch(url, transport),
+  });
+  return { keyOf, algorithms };
+}
+
+async function fileKeys(file: string, { algorithms }: IssuerConfig): Promise<Keys> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
+  if (/^\s*\{/.test(text)) return { keyOf: localKeys(text, file), algorithms };
+  const key = publicKey(text, file);
+  // A key is of one algorithm: what a token says of it does not matter.
+  const pinned = algorithms.filter((one) => one === algorithmOf(key));
+  if (pinned.length > 0) return { keyOf: async () => key, algorithms: pinned };
+  const message = `${file} holds no key for ${algorithms.join(', ')} (RSA of at least 2048 bits, P-256 or Ed25519)`;
+  throw new EntrepotError('configuration', message);
 }
 
 function refusal(error: unknown): EntrepotError {

@@ -38,8 +38,8 @@ export interface AccessServices {
  * @throws EntrepotError `configuration` for a key file that cannot be used
  */
 export async function openVerifier(config: IssuerConfig, clock: Clock, transport: Transport): Promise<JwtVerifier> {
-  const { JwtVerifier } = await import('./jwt-verifier.js');
-  return await JwtVerifier.open(config, clock, transport);
+  const { openJwtVerifier } = await import('./jwt-verifier.js');
+  return await openJwtVerifier(config, clock, transport);
 }
 
 /**

@@ -38,9 +38,9 @@ export function fieldsOf<Required extends string, Optional extends string = neve
   optional: readonly Optional[] = [],
 ): Readonly<Record<Required, string> & Partial<Record<Optional, string>>> {
   const form = asMapping(value);
-  const known: readonly string[] = [...required, ...optional];
+  const known = new Set<string>([...required, ...optional]);
   for (const key of Object.keys(form)) {
-    if (!known.includes(key)) throw new EntrepotError('bad-request', `${key}: unknown key`);
+    if (!known.has(key)) throw new EntrepotError('bad-request', `${key}: unknown key`);
   }
   const missing = required.find((key) => form[key] === undefined);
   if (missing !== undefined) throw new EntrepotError('bad-request', `${missing}: expected a text`);

@@ -1,6 +1,7 @@
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
 import { type ResourceClass, nearest } from '@entrepot/core/engine';
 import type { ConfigurationProblem } from './configuration-error.js';
+import { defined } from './mapping.js';
 import type { FreshnessConfig } from './schema.js';
 
 /**
@@ -20,7 +21,7 @@ export function resolveFreshness(
   if (unknown.length > 0) return { problems: unknown.map((name) => unknownClass(name, names)) };
   const freshness: Record<string, FreshnessRule> = {};
   for (const [name, { kind, freshness: own }] of Object.entries(classes)) {
-    freshness[name] = { ...DEFAULT_FRESHNESS[kind], ...defined(own), ...defined(configured[name]) };
+    freshness[name] = { ...DEFAULT_FRESHNESS[kind], ...defined(own ?? {}), ...defined(configured[name] ?? {}) };
   }
   return { freshness };
 }
@@ -30,9 +31,4 @@ function unknownClass(name: string, known: readonly string[]): ConfigurationProb
   const classes = `classes of this protocol: ${known.join(', ')}`;
   const hint = meant === undefined ? `the ${classes}` : `did you mean ${meant}? The ${classes}`;
   return { path: `cache.${name}`, message: `unknown class; ${hint}` };
-}
-
-/** `rule` without keys that are there but say nothing, which would hide a default. */
-function defined(rule: Partial<FreshnessRule> | FreshnessConfig | undefined): Partial<FreshnessRule> {
-  return Object.fromEntries(Object.entries(rule ?? {}).filter(([, value]) => value !== undefined));
 }

@@ -5,6 +5,11 @@ export function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** `values` without keys that are there but say nothing, which would hide a default. */
+export function defined(values: object): Mapping {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
 /** `value`, or an empty mapping where it is none. */
 export function asMapping(value: unknown): Mapping {
   return isMapping(value) ? value : {};

@@ -1,5 +1,5 @@
 import { CLOCK, TRANSPORT } from '@entrepot/core';
-import { Administration } from '../admin/administration.js';
+import { openAdministration } from '../admin/administration.js';
 import type { AdminConfig } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
@@ -14,7 +14,7 @@ export function createAdministrationScope(root: Scope, config: AdminConfig): Sco
   const scope = root.child('administration');
   scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));
   scope.open(ADMINISTRATION, { clock: CLOCK, transport: TRANSPORT }, (services) =>
-    Administration.open(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
+    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
   );
   return scope;
 }

@@ -107,7 +107,7 @@ export function createRootScope(
     upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
     integrityFailed: (repository) => metrics.integrityFailed(repository),
     decided: (record) => {
-      metrics.decided(record);
+      if (record.decision.rules.length > 0) metrics.decided(record);
       governance.journal.note(record);
     },
   }));

@@ -2,7 +2,7 @@ import { checkPolicy, type PolicyDocument } from '@entrepot/core/engine';
 import type { PolicyConfig, RepositoryConfig, RepositoryPolicyConfig } from '../config/schema.js';
 import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { readYamlFile } from '../config/files.js';
-import { asMapping, type Mapping } from '../config/mapping.js';
+import { asMapping, defined, type Mapping } from '../config/mapping.js';
 import { compileExpression } from './compile-expression.js';
 
 /** Policy settings that differ from the server's, by repository. */
@@ -73,8 +73,4 @@ export function checkDocument(value: unknown, name: string): ReadPolicy {
     message,
   }));
   return problems.length > 0 ? { problems } : { document: value as PolicyDocument };
-}
-
-function defined(values: object): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ManualClock, NodeTransport } from '@entrepot/core/testing';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { JwtVerifier } from '../../src/access/jwt-verifier.js';
+import { openJwtVerifier, type JwtVerifier } from '../../src/access/jwt-verifier.js';
 import type { IssuerConfig } from '../../src/config/index.js';
 
 const RSA = await generateKeyPair('RS256', { extractable: true });
@@ -38,7 +38,7 @@ function file(content: string): string {
 }
 
 async function open(content: string, more: Partial<IssuerConfig> = {}): Promise<JwtVerifier> {
-  return await JwtVerifier.open(config({ keyFile: file(content), ...more }), clock, new NodeTransport());
+  return await openJwtVerifier(config({ keyFile: file(content), ...more }), clock, new NodeTransport());
 }
 
 interface Claims {
@@ -191,13 +191,13 @@ describe('JwtVerifier', () => {
     const keysUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
     const transport = new NodeTransport();
     onTestFinished(() => transport.dispose());
-    const broken = await JwtVerifier.open(config({ keysUrl }), clock, transport);
+    const broken = await openJwtVerifier(config({ keysUrl }), clock, transport);
     const token = await sign({}, RSA.privateKey, { kid: 'one' });
 
     status = 302;
     await expect(broken.verify(token)).rejects.toMatchObject({ kind: 'upstream-unavailable', status: 503 });
     status = 200;
-    const verifier = await JwtVerifier.open(config({ keysUrl }), clock, transport);
+    const verifier = await openJwtVerifier(config({ keysUrl }), clock, transport);
     await Promise.all([verifier.verify(token), verifier.verify(token)]);
     status = 500;
 
