@@ -2,7 +2,6 @@ import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, t
 import type { EnginePlugin } from '@entrepot/core/engine';
 import {
   ConfigurationError,
-  type AccessConfig,
   type ConfigurationProblem,
   type IssuerConfig,
   type RepositoryConfig,
@@ -54,7 +53,11 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
   if (access === undefined) return acceptsUploads ? localAccess() : anonymousAccess(['read']);
   const problems: ConfigurationProblem[] = [];
   const { accessNames } = plan.loaded.plugin;
-  const users = await knownUsers(access, namesOf);
+  const users = new Map<string, KnownUser>();
+  for (const [user, { may, names, ...password }] of Object.entries(access.users)) {
+    const fits = names === undefined ? () => true : namesOf(user, names);
+    users.set(user, { hash: await hashOf(password), may, fits });
+  }
   const { clock, logger, transport, tokens } = services;
   const htpasswd =
     access.htpasswd === undefined
@@ -66,7 +69,7 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
   return new RepositoryAccess({
     repository: name,
     plainNames: sharedMounts.includes(mount),
-    claimTypes: plan.loaded.plugin.claimTypes ?? [],
+    types: plan.loaded.plugin.claimTypes ?? [],
     namesPackages: accessNames !== undefined,
     anonymous: access.anonymous,
     users,
@@ -99,16 +102,4 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
 /** Everybody may read, and users of this machine may write. */
 function localAccess(): Access {
   return { ...anonymousAccess(['read']), isOpen: ({ right, isLocal }) => right === 'read' || isLocal === true };
-}
-
-async function knownUsers(
-  { users }: AccessConfig,
-  namesOf: (user: string, patterns: readonly string[]) => KnownUser['fits'],
-): Promise<ReadonlyMap<string, KnownUser>> {
-  const known = new Map<string, KnownUser>();
-  for (const [name, user] of Object.entries(users)) {
-    const { may, names } = user;
-    known.set(name, { hash: await hashOf(user), may, fits: names === undefined ? () => true : namesOf(name, names) });
-  }
-  return known;
 }

@@ -5,7 +5,7 @@ import { checkPassword, parseAuthorization } from './check-password.js';
 import type { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
 import { RepositoryTokens } from './repository-tokens.js';
-import { rightsOfClaims } from './token-claims.js';
+import { rightsOfClaims, type ClaimRules } from './token-claims.js';
 
 /** A user of the configuration. */
 export interface KnownUser {
@@ -15,14 +15,7 @@ export interface KnownUser {
   readonly fits: (name: string | undefined) => boolean;
 }
 
-export interface RepositoryAccessOptions {
-  readonly repository: string;
-  /** Whether names in tokens stand for names in this repository without its own in front. */
-  readonly plainNames: boolean;
-  /** The types of entries in the `access` claim that the format has besides `repository`. */
-  readonly claimTypes: readonly string[];
-  /** Whether names are those of packages, which an entry for the repository itself covers. */
-  readonly namesPackages: boolean;
+export interface RepositoryAccessOptions extends Omit<ClaimRules, 'claim' | 'read' | 'write'> {
   /** The right of unauthenticated callers. `write` includes `read`. */
   readonly anonymous: 'none' | Right;
   readonly users: ReadonlyMap<string, KnownUser>;
@@ -86,11 +79,10 @@ export class RepositoryAccess implements Access {
   }
 
   async #checkJwt(token: string): Promise<Checked> {
-    const { jwt, repository, plainNames, namesPackages, claimTypes: types } = this.#options;
+    const { jwt } = this.#options;
     if (jwt === undefined) throw new EntrepotError('unauthorized', 'Bearer tokens are not taken here');
     const { subject, claims, expiresAt } = await jwt.verifier.verify(token);
-    const { claim, read, write } = jwt.config;
-    const allows = rightsOfClaims(claims, { repository, plainNames, namesPackages, types, claim, read, write });
+    const allows = rightsOfClaims(claims, { ...this.#options, ...jwt.config });
     return { caller: { name: subject, may: (need) => this.isOpen(need) || allows(need) }, expiresAt };
   }
 
@@ -98,11 +90,8 @@ export class RepositoryAccess implements Access {
   async #checkOwn(token: string): Promise<Checked> {
     const { subject, access, expiresAt } = await this.#options.tokens().verify(token);
     if (subject === undefined) return { caller: this.#anyone, expiresAt };
-    const { repository, namesPackages } = this.#options;
-    const allows = rightsOfClaims(
-      { access },
-      { repository, plainNames: false, namesPackages, types: [], claim: '', read: [], write: [] },
-    );
+    const own = { plainNames: false, types: [], claim: '', read: [], write: [] };
+    const allows = rightsOfClaims({ access }, { ...this.#options, ...own });
     const user = this.#userOf(subject);
     const mayWithNewToken = (need: AccessNeed): boolean => user !== undefined && this.#mayUser(user, need);
     const may = (need: AccessNeed): boolean => this.isOpen(need) || (mayWithNewToken(need) && allows(need));
