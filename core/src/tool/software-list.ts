@@ -1,6 +1,9 @@
 import { packageUrl } from '../api/coordinates.js';
 import type { ScanSubject } from '../api/scanner.js';
 
+/** Package URL types of distributions. */
+export const SYSTEM_TYPES: readonly string[] = ['apk', 'deb', 'rpm'];
+
 /** A distribution as package URLs name it in `distro`: `debian-12`, `alpine-3.20.1`. */
 export interface Distribution {
   readonly name: string;

@@ -7,6 +7,7 @@ import { Batches } from './batches.js';
 import { DatabaseFolder } from './database-folder.js';
 import { writeImageLayout } from './image-layout.js';
 import { mergeFindings } from './merge-findings.js';
+import { toolErrors } from './reported-packages.js';
 import { ToolFailure, type ToolOutput } from './run-tool.js';
 import { subjectUrl } from './software-list.js';
 import { withToolPlace, type ToolPlace } from './tool-place.js';
@@ -312,8 +313,8 @@ function unsupported(name: string, reason: string): EntrepotError {
 
 function asFailure(id: string, error: unknown): EntrepotError {
   if (error instanceof ToolFailure) {
-    const code = error.reason === 'missing' ? 'SCAN_UNAVAILABLE' : 'SCAN_FAILED';
-    return new EntrepotError('scan-unavailable', `${id}: ${error.message}`, { code, cause: error });
+    const { failed, unavailable } = toolErrors(id);
+    return (error.reason === 'missing' ? unavailable : failed)(error.message, error);
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
     return new EntrepotError('scan-unavailable', `${id}: ${error.message}`, { code: 'SCAN_TIMEOUT', cause: error });
@@ -328,16 +329,13 @@ function asFailure(id: string, error: unknown): EntrepotError {
 export function toolJson(id: string, { code, stdout, stderr }: ToolOutput): object {
   // The complaints are for the log: they may name files of this machine.
   const cause = new Error(stderr.trim() || 'it said nothing');
-  if (code !== 0) throw failed(`${id}: expected the exit code 0, found ${code}`, cause);
+  const { failed } = toolErrors(id);
+  if (code !== 0) throw failed(`expected the exit code 0, found ${code}`, cause);
   try {
     const value: unknown = JSON.parse(stdout);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
     // Said below.
   }
-  throw failed(`${id}: expected a report as JSON, found something else`, cause);
-}
-
-function failed(message: string, cause: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_FAILED', cause });
+  throw failed('expected a report as JSON, found something else', cause);
 }

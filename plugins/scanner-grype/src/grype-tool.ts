@@ -2,21 +2,26 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EntrepotError, type Finding, type ScanSubject } from '@entrepot/core';
 import {
+  findingsOf,
   findTool,
+  imageFindings,
   LARGEST_OUTPUT,
   softwareList,
   stampOf,
   subjectUrl,
+  SYSTEM_TYPES,
+  toolErrors,
   toolJson,
   type ImageJudgement,
+  type ReportedPackage,
   type ScannerTool,
   type ToolContext,
   type ToolDatabase,
   type ToolOutput,
 } from '@entrepot/core/tool';
 import type { GrypeOptions } from './options.js';
-import { readMatches, readPackages, type GrypeMatch, type ListedPackage } from './report.js';
-import { isCovered, SYSTEM_TYPES } from './systems.js';
+import { readMatches, readPackages } from './report.js';
+import { isCovered } from './systems.js';
 
 /** Languages that Grype has advisories of. The packages of others it matches by guessed names, or not at all. */
 const LANGUAGES: readonly string[] = ['cargo', 'composer', 'gem', 'golang', 'maven', 'npm', 'nuget', 'pypi'];
@@ -30,11 +35,7 @@ const UPDATE_AVAILABLE = 100;
  */
 const TOO_OLD = 'ago (max allowed age';
 
-interface Scan {
-  readonly matches: readonly GrypeMatch[];
-  readonly packages: readonly ListedPackage[];
-  readonly isKnown: boolean;
-}
+const { failed, unavailable } = toolErrors('grype');
 
 /** Runs Grype. */
 export class GrypeTool implements ScannerTool {
@@ -76,24 +77,12 @@ export class GrypeTool implements ScannerTool {
     const list = join(context.place.folder, 'packages.json');
     // Each package says by its URL of which distribution it is.
     await writeFile(list, softwareList(subjects));
-    const { matches, packages } = await this.#scan(`sbom:${list}`, context);
-    const locate = locator(subjects);
-    const results: (Finding[] | undefined)[] = subjects.map(() => undefined);
-    for (const each of packages) for (const at of locate(each)) results[at] ??= [];
-    for (const match of matches) {
-      const places = locate(match);
-      if (places.length === 0) throw failed(`expected findings in what was asked for, found one in ${match.name}`);
-      for (const at of places) (results[at] ??= []).push(match.finding);
-    }
-    return results;
+    return findingsOf(this.id, subjects, await this.#scan(`sbom:${list}`, context), locator(subjects));
   }
 
   async judgeImage(layout: string, context: ToolContext): Promise<ImageJudgement> {
-    const { matches, packages, isKnown } = await this.#scan(`oci-dir:${layout}`, context);
-    const findings = matches.map(({ url, name, version, finding }) => ({
-      ...finding,
-      component: url ?? `${name}@${version}`,
-    }));
+    const { found, packages, isKnown } = await this.#scan(`oci-dir:${layout}`, context);
+    const findings = imageFindings(found);
     if (packages.every(({ url }) => url === undefined)) return { covered: 'none', findings };
     return { covered: isKnown ? 'full' : 'partial', findings };
   }
@@ -109,7 +98,7 @@ export class GrypeTool implements ScannerTool {
   }
 
   /** The list of packages proves what was looked at: the report names only those with findings. */
-  async #scan(what: string, context: ToolContext): Promise<Scan> {
+  async #scan(what: string, context: ToolContext) {
     const list = join(context.place.folder, 'listed.json');
     const output = await this.#run([what, '--quiet', '-o', 'json', '-o', `cyclonedx-json=${list}`], context);
     if (output.code !== 0 && output.stderr.includes(TOO_OLD)) {
@@ -117,8 +106,7 @@ export class GrypeTool implements ScannerTool {
         code: 'SCAN_STALE',
       });
     }
-    const { matches, isKnown } = readMatches(toolJson(this.id, output));
-    return { matches, isKnown, packages: readPackages(await this.#readList(list)) };
+    return { ...readMatches(toolJson(this.id, output)), packages: readPackages(await this.#readList(list)) };
   }
 
   async #readList(path: string): Promise<object> {
@@ -148,7 +136,7 @@ export class GrypeTool implements ScannerTool {
 }
 
 /** Finds the subjects that a package of a report is, by its URL, else by its name. */
-function locator(subjects: readonly ScanSubject[]): (each: ListedPackage) => readonly number[] {
+function locator(subjects: readonly ScanSubject[]): (each: ReportedPackage) => readonly number[] {
   const places = new Map<string, number[]>();
   for (const [at, subject] of subjects.entries()) {
     const url = subjectUrl(subject);
@@ -169,12 +157,4 @@ function plain(url: string): string {
 
 function exited(what: string, code: number, stderr: string): EntrepotError {
   return failed(`expected the exit code 0 from ${what}, found ${code}`, new Error(stderr.trim()));
-}
-
-function unavailable(message: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `grype: ${message}`, { code: 'SCAN_UNAVAILABLE' });
-}
-
-function failed(message: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', `grype: ${message}`, { code: 'SCAN_FAILED', cause });
 }

@@ -1,5 +1,6 @@
-import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
+import type { Finding, Severity } from '@entrepot/core';
 import { fieldsOf, listOf, textOf, textsOf, type Fields } from '@entrepot/core/formats';
+import { toolErrors, type ReportedFinding, type ReportedPackage } from '@entrepot/core/tool';
 import { isKnownSystem } from './systems.js';
 
 const SEVERITIES: Readonly<Record<string, Severity>> = {
@@ -12,66 +13,44 @@ const SEVERITIES: Readonly<Record<string, Severity>> = {
 /** "Embedded malicious code". */
 const MALICIOUS = 'CWE-506';
 
-/** A finding, and the package that it is in. */
-export interface GrypeMatch {
-  /** Its package URL, as Grype prints it. */
-  readonly url: string | undefined;
-  readonly name: string;
-  readonly version: string;
-  readonly finding: Finding;
-}
+const { failed } = toolErrors('grype');
 
 /**
  * Reads what `-o json` prints.
  * @throws EntrepotError `scan-unavailable`: what cannot be read might be a finding
  */
 export function readMatches(report: object): {
-  readonly matches: readonly GrypeMatch[];
+  readonly found: readonly ReportedFinding[];
   /** The distribution of an image is one that Grype knows. */
   readonly isKnown: boolean;
 } {
   const { matches, distro } = report as Fields;
-  if (!Array.isArray(matches)) throw unreadable('expected a list of matches');
+  if (!Array.isArray(matches)) throw failed('expected a list of matches');
   const name = textOf(fieldsOf(distro).name);
   return {
     isKnown: name !== undefined && isKnownSystem(name),
-    matches: matches.map((match) => {
-      const artifact = fieldsOf(fieldsOf(match).artifact);
-      return {
-        url: textOf(artifact.purl),
-        name: textOf(artifact.name) ?? '',
-        version: textOf(artifact.version) ?? '',
-        finding: findingOf(fieldsOf(match)),
-      };
-    }),
+    found: listOf(matches).map((match) => ({ in: packageOf(fieldsOf(match.artifact)), finding: findingOf(match) })),
   };
 }
 
-/** A package that Grype has read. */
-export interface ListedPackage {
-  readonly url: string | undefined;
-  readonly name: string;
-  readonly version: string;
-}
-
 /** Reads what `-o cyclonedx-json` prints: the packages that it has read, with findings or without. */
-export function readPackages(list: object): readonly ListedPackage[] {
+export function readPackages(list: object): readonly ReportedPackage[] {
   const { bomFormat, components } = list as Fields;
-  if (bomFormat !== 'CycloneDX') throw unreadable('expected a CycloneDX document');
+  if (bomFormat !== 'CycloneDX') throw failed('expected a CycloneDX document');
   return listOf(components)
     .filter(({ type }) => type === 'library' || type === 'application')
-    .map(({ purl, name, version }) => ({
-      url: textOf(purl),
-      name: textOf(name) ?? '',
-      version: textOf(version) ?? '',
-    }));
+    .map(packageOf);
+}
+
+function packageOf({ purl, name, version }: Fields): ReportedPackage {
+  return { url: textOf(purl), name: textOf(name) ?? '', version: textOf(version) ?? '' };
 }
 
 function findingOf({ vulnerability, relatedVulnerabilities, matchDetails }: Fields): Finding {
   const own = fieldsOf(vulnerability);
   const related = listOf(relatedVulnerabilities);
   const id = textOf(own.id);
-  if (id === undefined) throw unreadable('expected the id of a vulnerability');
+  if (id === undefined) throw failed('expected the id of a vulnerability');
   // What the distribution or the forge does not say, the NVD's record of it may.
   const all = [own, ...related];
   const details = listOf(matchDetails);
@@ -120,8 +99,4 @@ function probabilityOf({ epss }: Fields): number | undefined {
 function highest(values: readonly unknown[], most: number): number | undefined {
   const numbers = values.filter((value) => typeof value === 'number' && value >= 0 && value <= most) as number[];
   return numbers.length === 0 ? undefined : Math.max(...numbers);
-}
-
-function unreadable(message: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `grype: ${message}`, { code: 'SCAN_FAILED' });
 }

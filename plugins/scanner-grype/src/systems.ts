@@ -1,8 +1,5 @@
 import type { ScanSubject } from '@entrepot/core';
-import { distributionOf } from '@entrepot/core/tool';
-
-/** Package URL types of distributions. */
-export const SYSTEM_TYPES: readonly string[] = ['apk', 'deb', 'rpm'];
+import { distributionOf, SYSTEM_TYPES } from '@entrepot/core/tool';
 
 /**
  * Distributions that Grype has advisories of, as package URLs and images name them. It lists the packages of others, too, and finds

@@ -1,11 +1,9 @@
-import { TOOL_LIMITS } from '@entrepot/core/tool';
+import { TOOL_OPTIONS } from '@entrepot/core/tool';
 import { z } from 'zod';
 
-const { age, time, bytes, platform } = TOOL_LIMITS;
-const duration = z.string({ error: age.expected }).transform(age.read);
-const timeout = z.string({ error: time.expected }).transform(time.read);
-const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
-
+const { command, updates, maxAge, timeout, updateTimeout, platform, maxImageSize } = TOOL_OPTIONS;
+const quantity = ({ expected, read, about }: typeof maxAge, fallback: string) =>
+  z.union([z.string(), z.number()], { error: expected }).transform(read).prefault(fallback).describe(about);
 const reference = z
   .string()
   .regex(/^[^\s-]\S*$/, { error: 'expected a repository such as registry.example.com/trivy-db' });
@@ -14,16 +12,13 @@ const secret = z.string().regex(/^[^\0\r\n]+$/, { error: 'expected one line of t
 /** The options of the scanner. */
 export const trivyOptions = z
   .strictObject({
-    command: z.string().min(1).default('trivy').describe('The program: a name on the PATH, or a path.'),
+    command: z.string().min(1).default('trivy').describe(command),
     directory: z
       .string()
       .min(1)
       .default('data/trivy')
       .describe('Where the database is: `db/trivy.db` and `db/metadata.json`, or what updates have brought.'),
-    updates: z
-      .boolean()
-      .default(true)
-      .describe('Whether newer databases are downloaded. `false`: others keep `directory` up to date.'),
+    updates: z.boolean().default(true).describe(updates),
     databaseRepository: reference
       .optional()
       .describe(
@@ -35,15 +30,15 @@ export const trivyOptions = z
     username: secret.optional().describe('For the registry of the databases.'),
     password: secret.optional().describe('For the registry of the databases. A secret: `${env:…}` or `${file:…}`.'),
     insecure: z.boolean().default(false).describe('Whether the registry of the databases is asked by plain http.'),
-    maxAge: duration.prefault('7d').describe('A database that is older says nothing any more.'),
-    timeout: timeout.prefault('2m').describe('How long one run may take.'),
-    updateTimeout: timeout.prefault('15m').describe('How long a download may take.'),
+    maxAge: quantity(maxAge, '7d'),
+    timeout: quantity(timeout, '2m'),
+    updateTimeout: quantity(updateTimeout, '15m'),
     platform: z
       .string()
       .regex(platform.pattern, { error: platform.expected })
       .default('linux/amd64')
-      .describe('Which image of an index is judged with the index. Each is judged by itself when it is pulled.'),
-    maxImageSize: size.prefault('10GiB').describe('Larger images are not judged.'),
+      .describe(platform.about),
+    maxImageSize: quantity(maxImageSize, '10GiB'),
     server: z
       .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
       .optional()

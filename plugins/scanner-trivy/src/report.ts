@@ -1,25 +1,32 @@
-import { EntrepotError, type Finding, type Severity } from '@entrepot/core';
+import type { Finding, Severity } from '@entrepot/core';
 import { fieldsOf, textOf, textsOf, type Fields } from '@entrepot/core/formats';
+import { toolErrors, type ReportedFinding, type ReportedPackage } from '@entrepot/core/tool';
 import { isKnownFamily } from './systems.js';
 
 const SEVERITIES: readonly string[] = ['critical', 'high', 'medium', 'low'] satisfies Severity[];
 /** "Embedded malicious code". */
 const MALICIOUS = 'CWE-506';
 
+/** The members that identify a package, and those that identify the package of a finding. */
+const PACKAGE = { identifier: 'Identifier', reference: 'Ref', name: 'Name', version: 'Version' };
+const FINDING_PACKAGE = {
+  identifier: 'PkgIdentifier',
+  reference: 'PkgRef',
+  name: 'PkgName',
+  version: 'InstalledVersion',
+};
+const { failed } = toolErrors('trivy');
+
 /** A package, or the package of a vulnerability, as far as the report identifies it. */
-export interface ReportedPackage {
+export interface TrivyPackage extends ReportedPackage {
   /** `bom-ref` of its component. */
   readonly reference?: string | undefined;
-  /** Its package URL. */
-  readonly url?: string | undefined;
-  readonly name: string;
-  readonly version: string;
 }
 
 /** A report of Trivy. */
 export interface TrivyReport {
-  readonly packages: readonly ReportedPackage[];
-  readonly found: readonly { readonly in: ReportedPackage; readonly finding: Finding }[];
+  readonly packages: readonly TrivyPackage[];
+  readonly found: readonly ReportedFinding<TrivyPackage>[];
   /** The distribution of an image; absent for none or an unknown one. */
   readonly system?: string | undefined;
 }
@@ -30,30 +37,22 @@ export interface TrivyReport {
  */
 export function readReport(report: object): TrivyReport {
   const { SchemaVersion: schema, Results: results, Metadata: metadata } = report as Fields;
-  if (schema !== 2) throw unreadable(`expected a report of schema 2, found ${String(schema)}`);
-  const packages: ReportedPackage[] = [];
-  const found: { in: ReportedPackage; finding: Finding }[] = [];
+  if (schema !== 2) throw failed(`expected a report of schema 2, found ${String(schema)}`);
+  const packages: TrivyPackage[] = [];
+  const found: ReportedFinding<TrivyPackage>[] = [];
   for (const result of listOf(results, 'Results')) {
     for (const each of listOf(result.Packages, 'Packages')) {
-      packages.push(packageOf(each, { identifier: 'Identifier', reference: 'Ref', name: 'Name', version: 'Version' }));
+      packages.push(packageOf(each, PACKAGE));
     }
     for (const each of listOf(result.Vulnerabilities, 'Vulnerabilities')) {
-      const names = { identifier: 'PkgIdentifier', reference: 'PkgRef', name: 'PkgName', version: 'InstalledVersion' };
-      found.push({ in: packageOf(each, names), finding: findingOf(each) });
+      found.push({ in: packageOf(each, FINDING_PACKAGE), finding: findingOf(each) });
     }
   }
   const family = textOf(fieldsOf(fieldsOf(metadata).OS).Family);
   return { packages, found, ...(family !== undefined && isKnownFamily(family) && { system: family }) };
 }
 
-interface PackageNames {
-  readonly identifier: string;
-  readonly reference: string;
-  readonly name: string;
-  readonly version: string;
-}
-
-function packageOf(fields: Fields, names: PackageNames): ReportedPackage {
+function packageOf(fields: Fields, names: typeof PACKAGE): TrivyPackage {
   const identifier = fieldsOf(fields[names.identifier]);
   return {
     reference: textOf(identifier.BOMRef) ?? textOf(fields[names.reference]),
@@ -65,7 +64,7 @@ function packageOf(fields: Fields, names: PackageNames): ReportedPackage {
 
 function findingOf(fields: Fields): Finding {
   const id = textOf(fields.VulnerabilityID);
-  if (id === undefined) throw unreadable('expected the id of a vulnerability');
+  if (id === undefined) throw failed('expected the id of a vulnerability');
   const severity = textOf(fields.Severity)?.toLowerCase() ?? '';
   const source = fieldsOf(fields.DataSource);
   const publishedAt = Date.parse(textOf(fields.PublishedDate) ?? '');
@@ -97,10 +96,6 @@ function scoreOf({ CVSS: scores, SeveritySource: source }: Fields): number | und
 
 function listOf(value: unknown, name: string): readonly Fields[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw unreadable(`${name}: expected a list`);
+  if (!Array.isArray(value)) throw failed(`${name}: expected a list`);
   return value.map(fieldsOf);
-}
-
-function unreadable(message: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `trivy: ${message}`, { code: 'SCAN_FAILED' });
 }

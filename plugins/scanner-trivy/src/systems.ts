@@ -1,5 +1,5 @@
 import type { ScanSubject } from '@entrepot/core';
-import { distributionOf, type ComponentProperty, type Distribution } from '@entrepot/core/tool';
+import { distributionOf, SYSTEM_TYPES, type ComponentProperty, type Distribution } from '@entrepot/core/tool';
 
 /**
  * Trivy's names of the distributions that it has advisories for. It also lists the packages of others, without
@@ -30,9 +30,6 @@ const FAMILIES: Readonly<Record<string, string>> = {
   ubuntu: 'ubuntu',
   wolfi: 'wolfi',
 };
-
-/** Package URL types of distributions. */
-export const SYSTEM_TYPES: readonly string[] = ['apk', 'deb', 'rpm'];
 
 /** Whether Trivy has advisories for the distribution that it names `family`. */
 export function isKnownFamily(family: string): boolean {

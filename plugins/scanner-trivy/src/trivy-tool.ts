@@ -1,12 +1,16 @@
 import { access, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withoutTrailingSlashes, EntrepotError, type Finding, type ScanSubject } from '@entrepot/core';
+import { withoutTrailingSlashes, type Finding, type ScanSubject } from '@entrepot/core';
 import {
   componentReference,
+  findingsOf,
   findTool,
+  imageFindings,
   LARGEST_OUTPUT,
   softwareList,
   subjectUrl,
+  SYSTEM_TYPES,
+  toolErrors,
   toolJson,
   type ImageJudgement,
   type ScannerTool,
@@ -14,8 +18,8 @@ import {
   type ToolDatabase,
 } from '@entrepot/core/tool';
 import type { TrivyOptions } from './options.js';
-import { readReport, type ReportedPackage, type TrivyReport } from './report.js';
-import { SYSTEM_TYPES, systemOf, systemProperties } from './systems.js';
+import { readReport, type TrivyPackage, type TrivyReport } from './report.js';
+import { systemOf, systemProperties } from './systems.js';
 
 /** Languages that Trivy has advisories for. It also lists the packages of others, without findings. */
 const LANGUAGES: readonly string[] = [
@@ -45,6 +49,7 @@ const WHERE_KNOWN = [
   ['--skip-vex-repo-update'],
 ];
 const LARGEST_ANSWER = 64 * 1024;
+const { failed, unavailable } = toolErrors('trivy');
 
 interface Metadata {
   readonly Version?: unknown;
@@ -73,17 +78,13 @@ export class TrivyTool implements ScannerTool {
   }
 
   group(subjects: readonly ScanSubject[]): readonly (readonly ScanSubject[])[] {
-    const groups = new Map<string, ScanSubject[]>();
-    for (const subject of subjects) {
-      const isSystem = SYSTEM_TYPES.includes(subject.coordinates.ecosystem);
-      const system = isSystem ? systemOf(subject) : undefined;
-      if (isSystem && system === undefined) continue;
-      // One list says of one distribution only that its packages are of it.
-      const name = system === undefined ? '' : `${system.name} ${system.version}`;
-      const group = groups.get(name) ?? [];
-      group.push(subject);
-      groups.set(name, group);
-    }
+    const isSystem = ({ coordinates }: ScanSubject): boolean => SYSTEM_TYPES.includes(coordinates.ecosystem);
+    const judged = subjects.filter((subject) => !isSystem(subject) || systemOf(subject) !== undefined);
+    // One list says of one distribution only that its packages are of it.
+    const groups = Map.groupBy(judged, (subject) => {
+      const system = isSystem(subject) ? systemOf(subject) : undefined;
+      return system === undefined ? '' : `${system.name} ${system.version}`;
+    });
     return [...groups.values()];
   }
 
@@ -95,24 +96,12 @@ export class TrivyTool implements ScannerTool {
     const [first] = subjects;
     const distribution = first && SYSTEM_TYPES.includes(first.coordinates.ecosystem) ? systemOf(first) : undefined;
     await writeFile(list, softwareList(subjects, { distribution, propertiesOf: systemProperties }));
-    const { packages, found } = await this.#scan('sbom', [list], context);
-    const locate = locator(subjects);
-    const results: (Finding[] | undefined)[] = subjects.map(() => undefined);
-    for (const each of packages) for (const at of locate(each)) results[at] ??= [];
-    for (const { in: place, finding } of found) {
-      const places = locate(place);
-      if (places.length === 0) throw failed(`expected findings in what was asked for, found one in ${place.name}`);
-      for (const at of places) (results[at] ??= []).push(finding);
-    }
-    return results;
+    return findingsOf(this.id, subjects, await this.#scan('sbom', [list], context), locator(subjects));
   }
 
   async judgeImage(layout: string, context: ToolContext): Promise<ImageJudgement> {
     const { packages, found, system } = await this.#scan('image', ['--input', layout], context);
-    const findings = found.map(({ in: { url, name, version }, finding }) => ({
-      ...finding,
-      component: url ?? `${name}@${version}`,
-    }));
+    const findings = imageFindings(found);
     if (packages.length === 0) return { covered: 'none', findings };
     return { covered: system === undefined ? 'partial' : 'full', findings };
   }
@@ -185,7 +174,7 @@ export class TrivyTool implements ScannerTool {
 }
 
 /** Finds the subjects that a package of a report is. Its `bom-ref` says so; builds that keep none are told by URL or by name. */
-function locator(subjects: readonly ScanSubject[]): (each: ReportedPackage) => readonly number[] {
+function locator(subjects: readonly ScanSubject[]): (each: TrivyPackage) => readonly number[] {
   const places = new Map<string, number[]>();
   const add = (key: string, at: number): void => {
     places.set(key, [...(places.get(key) ?? []), at]);
@@ -247,12 +236,4 @@ async function askServer(server: string, signal: AbortSignal): Promise<ToolDatab
 
 function allowExisting(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST') throw error;
-}
-
-function unavailable(message: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', `trivy: ${message}`, { code: 'SCAN_UNAVAILABLE', cause });
-}
-
-function failed(message: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', `trivy: ${message}`, { code: 'SCAN_FAILED', cause });
 }
