@@ -6,8 +6,9 @@ import { formOf, PAGE_ACCEPT, PAGE_TYPES } from './negotiation.js';
 import { emptyPage } from './page-head.js';
 import { parseProject, renderProject, type ProjectDocument } from './project-document.js';
 import { checkProjectList, renderProjectList } from './project-list.js';
-import { parsePage } from './parse-page.js';
-import type { ProjectPage } from './project-page.js';
+import { isHtml, readHtmlPage } from './html-page.js';
+import { readJsonPage } from './json-page.js';
+import { ProjectPage } from './project-page.js';
 import { checkProvenance } from './provenance.js';
 import { renderPage } from './representation.js';
 import type { PypiProxy } from './routes.js';
@@ -38,7 +39,11 @@ export const simple = documentClass<PypiProxy, ProjectPage>({
       body: emptyPage(resource.coordinates?.name ?? '', formOf(resource)),
     }),
   },
-  parse: parsing((content, project, pypi) => parsePage(content, project, pypi.deriveMetadata)),
+  parse: parsing(async (content, project, { deriveMetadata }) => {
+    const page = new ProjectPage(project, deriveMetadata);
+    page.head = (await isHtml(content)) ? await readHtmlPage(content, page) : await readJsonPage(content, page);
+    return page;
+  }),
 });
 
 export const index = documentClass<PypiProxy>({

@@ -3,10 +3,21 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { asEntrepotError, type Content, type ProducedFile, type ProduceContext, type Resource } from '@entrepot/core';
+import { asEntrepotError, EntrepotError } from '@entrepot/core';
+import type { Content, ProducedFile, ProduceContext, Resource } from '@entrepot/core';
+import { builtProgram, WorkerPool } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
 import { METADATA_SUFFIX, sidecarOf } from './keys.js';
-import { metadataAside } from './wheel-thread.js';
+import { metadataOf, type WheelMetadata } from './wheel-metadata.js';
+
+/** Idle time after which the thread is ended; milliseconds. */
+const KEEP_IDLE = 10_000;
+
+/** The directory of a wheel may be tens of megabytes: others are answered while it is read. */
+const threads = new WorkerPool<string, WheelMetadata>(
+  builtProgram(import.meta.url, 'wheel-worker', () => metadataOf),
+  { most: 1, keepIdle: KEEP_IDLE },
+);
 
 /**
  * Makes the metadata of a file: the upstream's sidecar, verified as always; where it has none, or does not give it away, what
@@ -50,4 +61,14 @@ async function writeTo(path: string, content: Content, signal: AbortSignal): Pro
     { signal },
   );
   return `sha256:${hash.digest('hex')}`;
+}
+
+/**
+ * The metadata of the wheel at `path`, byte for byte.
+ * @throws EntrepotError `not-found` for a file that is no wheel, or has none or several
+ */
+async function metadataAside(path: string, signal: AbortSignal): Promise<Uint8Array> {
+  const found = await threads.run(path, signal);
+  if ('bytes' in found) return found.bytes;
+  throw new EntrepotError('not-found', `The wheel gives no metadata: ${found.refused}`);
 }

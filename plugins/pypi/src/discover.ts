@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { printableUrl, urlAuthorization, withoutTrailingSlashes } from '@entrepot/core';
 import type { DiscoveredUpstream, DiscoveryContext } from '@entrepot/core';
-import type { FoundIndex, Surroundings } from './found-indexes.js';
+import type { FoundIndex, Surroundings } from './client-settings.js';
 import { isSimpleUrl } from './layout.js';
 import { readPipIndexes } from './pip-settings.js';
 import { readUvIndexes } from './uv-settings.js';
@@ -36,8 +36,8 @@ export async function discoverUpstreams(
 
 /** @returns `undefined` for what cannot be an upstream without further options: a folder, an index without `/simple` */
 function upstreamOf({ url: text, source }: FoundIndex, useClientCredentials: boolean): DiscoveredUpstream | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) return undefined;
+  const url = URL.parse(text);
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') return undefined;
   const index = withoutTrailingSlashes(printableUrl(url));
   if (!isSimpleUrl(index)) return undefined;
   const authorization = useClientCredentials ? urlAuthorization(url) : undefined;

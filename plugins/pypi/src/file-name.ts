@@ -50,10 +50,8 @@ export function isTag(text: string): boolean {
  * @param url as the page has it; its query may be a signature that changes
  */
 export function tagOf(hashes: Readonly<Record<string, string>>, url: string): string {
-  for (const algorithm of TAG_ALGORITHMS) {
-    const hex = hashes[algorithm];
-    if (hex !== undefined) return hex.slice(0, TAG_LENGTH);
-  }
+  const hex = TAG_ALGORITHMS.map((algorithm) => hashes[algorithm]).find((one) => one !== undefined);
+  if (hex !== undefined) return hex.slice(0, TAG_LENGTH);
   const place = url.split(/[?#]/, 1)[0] as string;
   return `u-${createHash('sha256').update(place).digest('hex').slice(0, TAG_LENGTH)}`;
 }

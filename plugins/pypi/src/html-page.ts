@@ -5,38 +5,30 @@ import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { minorOf, type PageHead } from './page-head.js';
 import type { ProjectPage } from './project-page.js';
+import { headOf } from './verify.js';
 
 /** The heading or title of an index page without links: a login page has another one. */
 const HEADING = /\b(?:links|index|simple)\b/i;
 
 /** An anchor of a page. */
-export interface Anchor {
+interface Anchor {
   /** As it stands there; resolved against `<base>`, but not against the page. */
   readonly href: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** The rest of an HTML page. */
-export class HtmlSummary {
-  /** The contents of its `<meta name="pypi:…">`, by the part of the name behind the colon. */
-  readonly meta = new Map<string, string>();
-  /** The texts of its title and headings. */
-  heading = '';
-  /** How many anchors it has. */
-  links = 0;
-
-  /** @throws PageFormatError for a page that has nothing of an index: a login page */
-  requireIndex(): void {
-    if (this.meta.size > 0 || this.links > 0 || HEADING.test(this.heading)) return;
-    throw new PageFormatError('it is an HTML page without links: it is no page of the Simple API');
-  }
-}
-
-/** Reads the anchors of an HTML page, in batches, and the rest into `summary`. */
+/**
+ * Reads the anchors of an HTML page, in batches, and into `meta` the contents of its `<meta name="pypi:…">`, by the part of the
+ * name behind the colon.
+ * @throws PageFormatError for a page that has nothing of an index: a login page
+ */
 export async function* readAnchors(
   content: Content,
-  summary: HtmlSummary,
+  meta: Map<string, string>,
 ): AsyncGenerator<readonly Anchor[], void, undefined> {
+  // Of its title and headings.
+  let heading = '';
+  let links = 0;
   let anchors: Anchor[] = [];
   let base: string | undefined;
   let inHeading = 0;
@@ -47,19 +39,19 @@ export async function* readAnchors(
           const href = attributes['href']?.trim();
           if (href === undefined) return;
           anchors.push({ href: base === undefined ? href : joinReferences(base, href), attributes });
-          summary.links++;
+          links++;
         } else if (name === 'base') base ??= attributes['href']?.trim();
         else if (name === 'title' || name === 'h1') inHeading++;
         else if (name === 'meta') {
           const key = /^pypi:(.+)$/i.exec(attributes['name']?.trim() ?? '')?.[1]?.toLowerCase();
-          if (key !== undefined && summary.meta.size < 16) summary.meta.set(key, attributes['content'] ?? '');
+          if (key !== undefined && meta.size < 16) meta.set(key, attributes['content'] ?? '');
         }
       },
       onclosetag(name) {
         if (name === 'title' || name === 'h1') inHeading--;
       },
       ontext(text) {
-        if (inHeading > 0 && summary.heading.length < 1000) summary.heading += ` ${text}`;
+        if (inHeading > 0 && heading.length < 1000) heading += ` ${text}`;
       },
     },
     { decodeEntities: true, lowerCaseTags: true, lowerCaseAttributeNames: true },
@@ -73,16 +65,16 @@ export async function* readAnchors(
   }
   parser.end(decoder.decode());
   if (anchors.length > 0) yield anchors;
+  if (meta.size > 0 || links > 0 || HEADING.test(heading)) return;
+  throw new PageFormatError('it is an HTML page without links: it is no page of the Simple API');
 }
 
 /** Reads a project page in HTML (PEP 503). Only what looks like an index is one: a login page is not. @throws PageFormatError */
 export async function readHtmlPage(content: Content, page: ProjectPage): Promise<PageHead> {
-  const summary = new HtmlSummary();
-  for await (const anchors of readAnchors(content, summary)) {
+  const meta = new Map<string, string>();
+  for await (const anchors of readAnchors(content, meta)) {
     for (const anchor of anchors) page.add(fileOf(page.project, anchor));
   }
-  summary.requireIndex();
-  const { meta } = summary;
   const status = meta.get('project-status');
   return {
     minor: minorOf(meta.get('repository-version')),
@@ -95,11 +87,7 @@ export async function isHtml(content: Content): Promise<boolean> {
   const { mediaType } = content;
   if (/[+/]json$/.test(mediaType)) return false;
   if (/[+/](?:html|xhtml\+xml)$/.test(mediaType)) return true;
-  for await (const bytes of content.stream()) {
-    const first = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 256)).toString('latin1').trim()[0];
-    return first !== '{';
-  }
-  return true;
+  return !(await headOf(content, 256)).trimStart().startsWith('{');
 }
 
 function fileOf(project: string, { href, attributes }: Anchor): PageFile | undefined {
@@ -132,13 +120,11 @@ function metadataOf(value: string | undefined): unknown {
 }
 
 /** Resolves `reference` against a `<base>` that may be relative itself (RFC 3986 §5.2, for the cases that occur). */
-export function joinReferences(base: string, reference: string): string {
+function joinReferences(base: string, reference: string): string {
   if (/^(?:[a-z][a-z0-9+.-]*:|\/\/)/i.test(reference)) return reference;
-  if (URL.canParse(base)) return URL.canParse(reference, base) ? new URL(reference, base).href : reference;
-  if (base.startsWith('//')) {
-    const joined = URL.canParse(reference, `http:${base}`) ? new URL(reference, `http:${base}`).href : undefined;
-    return joined?.slice('http:'.length) ?? reference;
-  }
+  // One without a scheme is taken for one with a scheme that is then cut off.
+  const scheme = base.startsWith('//') ? 'http:' : '';
+  if (URL.canParse(scheme + base)) return URL.parse(reference, scheme + base)?.href.slice(scheme.length) ?? reference;
   if (reference.startsWith('/')) return reference;
   const path = base.split(/[?#]/, 1)[0] as string;
   return `${path.slice(0, path.lastIndexOf('/') + 1)}${reference}`;

@@ -9,28 +9,23 @@ import type { ProjectPage } from './project-page.js';
 /** More than any project has. */
 const VERSION_LIMIT = 100_000;
 
-interface Members {
-  meta?: unknown;
-  name?: unknown;
-  'project-status'?: unknown;
-  versions?: string[];
-}
+/** Members that are read whole. */
+const READ: ReadonlySet<string> = new Set(['meta', 'name', 'project-status']);
 
 /** Reads a project page in JSON (PEP 691). Unknown members, and those that begin with `_`, are passed over. @throws PageFormatError, JsonFormatError */
 export async function readJsonPage(content: Content, page: ProjectPage): Promise<PageHead> {
-  const members: Members = {};
+  const members: { versions?: string[]; [key: string]: unknown } = {};
   const files = eachOf((value) => page.add(isRecord(value) ? fileOf(page.project, value) : undefined));
   await readJsonObject(content, (key) => {
     if (key === 'files') return files;
     if (key === 'versions') return versionsInto((members.versions ??= []));
-    if (key !== 'meta' && key !== 'name' && key !== 'project-status') return SKIP;
-    return (value) => void (members[key] = value);
+    return READ.has(key) ? (value) => void (members[key] = value) : SKIP;
   });
-  const { meta, name, versions } = members;
+  const { meta, name, 'project-status': status, versions } = members;
   if (!isRecord(meta)) throw new PageFormatError('it has no "meta": it is no page of the Simple API');
   if (typeof name === 'string' && normalise(name) !== page.project)
     throw new PageFormatError(`it is the page of ${JSON.stringify(name.slice(0, 214))}`);
-  return { minor: minorOf(meta['api-version']), status: statusOf(members['project-status']), versions };
+  return { minor: minorOf(meta['api-version']), status: statusOf(status), versions };
 }
 
 function versionsInto(versions: string[]) {
@@ -41,19 +36,12 @@ function versionsInto(versions: string[]) {
 }
 
 function fileOf(project: string, value: Record<string, unknown>): PageFile | undefined {
-  return readFile(project, {
-    filename: value['filename'],
-    url: value['url'],
-    hashes: value['hashes'],
-    requiresPython: value['requires-python'],
-    // PEP 714: the new name wins, whatever it says.
-    coreMetadata: value['core-metadata'] ?? value['dist-info-metadata'],
-    yanked: value['yanked'],
-    size: value['size'],
-    uploadTime: value['upload-time'],
-    signed: value['gpg-sig'],
-    provenance: value['provenance'],
-  });
+  const { filename, url, hashes, yanked, size, provenance } = value;
+  // PEP 714: the new name wins, whatever it says.
+  const coreMetadata = value['core-metadata'] ?? value['dist-info-metadata'];
+  const [requiresPython, uploadTime] = [value['requires-python'], value['upload-time']];
+  const more = { requiresPython, coreMetadata, uploadTime, signed: value['gpg-sig'] };
+  return readFile(project, { filename, url, hashes, yanked, size, provenance, ...more });
 }
 
 /** PEP 792 says `.state` in its text and `status` in its example. */

@@ -1,5 +1,6 @@
 import type { PackageCoordinates } from '@entrepot/core';
 import type { PageFile } from './page-file.js';
+import { encodeSegment } from './segment.js';
 
 type Named = Pick<PageFile, 'tag' | 'filename'>;
 
@@ -47,9 +48,4 @@ export function provenancePath(project: string, version: string, filename: strin
 /** Gives the key of a provenance object: it is of a file by its name, whatever its tag. */
 export function provenanceKey(project: string, { version, filename }: Pick<PageFile, 'version' | 'filename'>): string {
   return `${PROVENANCE_PREFIX}${project}/${version}/${filename}`;
-}
-
-/** Encodes one segment of a path. */
-export function encodeSegment(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,5 +1,5 @@
-import { EntrepotError, type RepositoryFacts, type Upstream } from '@entrepot/core';
-import { encodeSegment } from './keys.js';
+import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
+import { encodeSegment } from './segment.js';
 
 /** Paths below the upstreams of one scope. */
 export interface Layout {
@@ -25,10 +25,8 @@ export function createLayouts(
   { name, upstreams }: RepositoryFacts,
   simplePath: string | undefined,
 ): (scope: string | undefined) => Layout {
-  const groups = new Map<string | undefined, Upstream[]>();
-  for (const upstream of upstreams) groups.set(upstream.scope, [...(groups.get(upstream.scope) ?? []), upstream]);
   const layouts = new Map<string | undefined, Layout>();
-  for (const [scope, members] of groups) {
+  for (const [scope, members] of Map.groupBy(upstreams, (upstream) => upstream.scope)) {
     const whole = members.filter(({ url }) => !isSimpleUrl(url));
     if (simplePath === undefined && whole.length > 0 && whole.length < members.length) {
       throw new EntrepotError(

@@ -1,5 +1,6 @@
 import { parseHex, type Integrity, type IntegrityAlgorithm } from '@entrepot/core';
 import { isFileName, tagOf, versionOf } from './file-name.js';
+import { decodeSegment } from './segment.js';
 
 /** Hashes by algorithm, in lower-case hex. */
 export type Hashes = Readonly<Record<string, string>>;
@@ -28,20 +29,8 @@ export interface PageFile {
   readonly provenance: string | undefined;
 }
 
-/** A file as the upstream spells it. */
-export interface RawFile {
-  readonly filename?: unknown;
-  readonly url: unknown;
-  readonly hashes?: unknown;
-  readonly requiresPython?: unknown;
-  /** Absent or `false`: there is none. `true`, or hashes. */
-  readonly coreMetadata?: unknown;
-  readonly yanked?: unknown;
-  readonly size?: unknown;
-  readonly uploadTime?: unknown;
-  readonly signed?: unknown;
-  readonly provenance?: unknown;
-}
+/** A file as the upstream spells it. `coreMetadata` is absent or `false` where there is none, `true`, or hashes. */
+export type RawFile = Readonly<Partial<Record<keyof Omit<PageFile, 'version' | 'tag'>, unknown>>>;
 
 const ALGORITHM = /^[a-z][a-z0-9_]{1,15}$/;
 const HEX = /^[0-9a-f]{16,256}$/;
@@ -84,11 +73,7 @@ function locationOf(url: unknown): string | undefined {
 /** PEP 503: the last segment of the URL is the file name. */
 function lastSegment(url: string): string | undefined {
   const path = url.split('?', 1)[0] as string;
-  try {
-    return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
-  } catch {
-    return undefined;
-  }
+  return decodeSegment(path.slice(path.lastIndexOf('/') + 1));
 }
 
 function readHashes(found: unknown): Hashes {
@@ -118,9 +103,13 @@ const CHECKED: readonly IntegrityAlgorithm[] = ['sha512', 'sha384', 'sha256', 's
 
 /** Picks the strongest of `hashes` that can be checked. */
 export function integrityOf(hashes: Hashes): readonly Integrity[] {
-  for (const algorithm of CHECKED) {
-    const promised = hashes[algorithm] === undefined ? undefined : parseHex(algorithm, hashes[algorithm]);
-    if (promised !== undefined) return [promised];
-  }
-  return [];
+  return CHECKED.flatMap((algorithm) => parseHex(algorithm, hashes[algorithm] ?? '') ?? []).slice(0, 1);
+}
+
+/** Milliseconds since the epoch; `undefined` for no time, or none that can be read. */
+export function instantOf(time: string | undefined): number | undefined {
+  if (time === undefined) return undefined;
+  // PEP 700 asks for UTC; a time that does not say its zone is not ours.
+  const at = Date.parse(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(time) ? time : `${time}Z`);
+  return Number.isNaN(at) ? undefined : at;
 }

@@ -1,5 +1,5 @@
+import { escapeHtml } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
-import { escapeHtml } from './html-text.js';
 import type { PageForm } from './negotiation.js';
 
 /** The newest version of the Simple API that is spoken here. */

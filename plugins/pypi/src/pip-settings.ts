@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import type { FoundIndex, FoundIndexes, Surroundings } from './found-indexes.js';
-import { readSettings } from './settings-file.js';
+import { promisify } from 'node:util';
+import { parseJson } from '@entrepot/core/formats';
+import { configFolders, readSettings } from './client-settings.js';
+import type { FoundIndex, FoundIndexes, Surroundings } from './client-settings.js';
 
 /** How long pip's interpreter may take to answer; milliseconds. */
 const TIMEOUT = 5000;
@@ -25,39 +27,26 @@ type Settings = ReadonlyMap<string, string>;
 export async function readPipIndexes(
   surroundings: Surroundings,
   isNeeded: boolean,
-  isOwn: (url: string) => boolean = () => false,
+  isOwn: (url: string) => boolean,
 ): Promise<PipIndexes> {
-  const { env } = surroundings;
-  const layers: { readonly settings: Settings; readonly place: string }[] = [
-    { settings: environmentSettings(env), place: 'from the environment' },
-  ];
-  const named = env['PIP_CONFIG_FILE'];
-  const isWithoutFiles = named === '/dev/null' || named === 'nul';
-  let answer: Answer | undefined;
-  if (!isWithoutFiles) {
-    const files = [...(named === undefined ? [] : [named]), ...userFiles(surroundings), ...machineFiles(surroundings)];
-    const read = await Promise.all(files.map(async (path) => ({ path, text: await readSettings(path) })));
-    for (const { path, text } of read) {
-      if (text !== undefined) layers.push({ settings: parsePipSettings(text), place: `from ${path}` });
-    }
-  }
-  const others = (settings: Settings | undefined, key: string): string[] =>
-    (settings?.get(key) ?? '').split(/\s+/).filter((url) => url !== '' && !isOwn(url));
-  const isSettled = others(layers[0]?.settings, 'index-url').length > 0;
-  if (isNeeded && !isSettled) {
-    answer = await askInterpreter(env);
-    const own = answer === undefined || isWithoutFiles ? undefined : join(answer.prefix, 'pip.conf');
-    const text = own === undefined ? undefined : await readSettings(own);
-    if (text !== undefined) {
-      layers.splice(named === undefined ? 1 : 2, 0, { settings: parsePipSettings(text), place: `from ${own}` });
-    }
+  const others = (settings: Settings, key: string): string[] =>
+    (settings.get(key) ?? '').split(/\s+/).filter((url) => url !== '' && !isOwn(url));
+  const environment = environmentSettings(surroundings.env);
+  const isSettled = others(environment, 'index-url').length > 0;
+  const answer = isNeeded && !isSettled ? await askInterpreter(surroundings.env) : undefined;
+  const layers = [{ settings: environment, place: 'the environment' }];
+  for (const path of settingsFiles(surroundings, answer?.prefix)) {
+    const text = await readSettings(path);
+    if (text !== undefined) layers.push({ settings: parsePipSettings(text), place: path });
   }
   const found = (key: string): FoundIndex[] => {
     const layer = layers.find(({ settings }) => others(settings, key).length > 0);
-    const source = `pip's configuration (${key}, ${layer?.place})`;
-    return others(layer?.settings, key).map((url) => ({ url, source }));
+    if (layer === undefined) return [];
+    const source = `pip's configuration (${key}, from ${layer.place})`;
+    return others(layer.settings, key).map((url) => ({ url, source }));
   };
-  if (isTrue(layers.find(({ settings }) => settings.has('no-index'))?.settings.get('no-index'))) return { extra: [] };
+  const without = layers.find(({ settings }) => settings.has('no-index'))?.settings.get('no-index');
+  if (/^(?:1|y|yes|t|true|on)$/i.test(without ?? '')) return { extra: [] };
   const builtIn = answer && { url: answer.simpleUrl, source: "pip's built-in index" };
   return { main: found('index-url')[0], extra: found('extra-index-url'), builtIn };
 }
@@ -72,22 +61,24 @@ function environmentSettings(env: Surroundings['env']): Settings {
   return settings;
 }
 
-function userFiles({ env, home, platform }: Surroundings): string[] {
-  if (platform === 'win32') {
-    const places = [home && join(home, 'pip', 'pip.ini'), env['APPDATA'] && join(env['APPDATA'], 'pip', 'pip.ini')];
-    return places.filter((path): path is string => Boolean(path)).reverse();
+function settingsFiles(surroundings: Surroundings, prefix: string | undefined): string[] {
+  const { env, home, platform, root } = surroundings;
+  const named = env['PIP_CONFIG_FILE'];
+  if (named === '/dev/null' || named === 'nul') return [];
+  const { user, machine } = configFolders(surroundings);
+  const library = ['Library', 'Application Support', 'pip'];
+  let places = [below(user, 'pip'), below(home, '.pip'), join(root, 'etc'), ...machine.map((at) => join(at, 'pip'))];
+  if (platform === 'win32') places = [env['APPDATA'], home, env['ProgramData']].map((at) => below(at, 'pip'));
+  if (platform === 'darwin') {
+    places = [below(home, ...library), below(user, 'pip'), below(home, '.pip'), join(root, ...library)];
   }
-  if (home === undefined) return [];
-  const config = env['XDG_CONFIG_HOME'] || join(home, '.config');
-  const mac = platform === 'darwin' ? [join(home, 'Library', 'Application Support', 'pip', 'pip.conf')] : [];
-  return [...mac, join(config, 'pip', 'pip.conf'), join(home, '.pip', 'pip.conf')];
+  const file = platform === 'win32' ? 'pip.ini' : 'pip.conf';
+  const files = [named, below(prefix, 'pip.conf'), ...places.map((at) => below(at, file))];
+  return files.filter((path) => path !== undefined);
 }
 
-function machineFiles({ env, platform, root }: Surroundings): string[] {
-  if (platform === 'win32') return env['ProgramData'] ? [join(env['ProgramData'], 'pip', 'pip.ini')] : [];
-  if (platform === 'darwin') return [join(root, 'Library', 'Application Support', 'pip', 'pip.conf')];
-  const folders = env['XDG_CONFIG_DIRS']?.split(':').filter(Boolean) ?? [join(root, 'etc', 'xdg')];
-  return [join(root, 'etc', 'pip.conf'), ...folders.map((folder) => join(folder, 'pip', 'pip.conf'))];
+function below(folder: string | undefined, ...names: readonly string[]): string | undefined {
+  return folder ? join(folder, ...names) : undefined;
 }
 
 /** The sections that count when something is installed, the weaker one first. */
@@ -119,13 +110,9 @@ export function parsePipSettings(text: string): Settings {
   return settings;
 }
 
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && /^(?:1|y|yes|t|true|on)$/i.test(value);
-}
-
 interface Answer {
   readonly simpleUrl: string;
-  readonly prefix: string;
+  readonly prefix?: string;
 }
 
 /** Caches pip's built-in index, which changes with the interpreter only. By `PATH`. */
@@ -133,41 +120,26 @@ const answers = new Map<string, Promise<Answer | undefined>>();
 
 function askInterpreter(env: Surroundings['env']): Promise<Answer | undefined> {
   const path = env['PATH'] ?? '';
-  let answer = answers.get(path);
-  if (answer === undefined) {
-    answer = askFirst(env);
-    answers.set(path, answer);
-  }
+  const answer = answers.get(path) ?? askFirst(env);
+  answers.set(path, answer);
   return answer;
 }
 
 async function askFirst(env: Surroundings['env']): Promise<Answer | undefined> {
   for (const interpreter of ['python3', 'python']) {
-    const output = await run(interpreter, ['-I', '-c', QUESTION], env);
-    const answer = output === undefined ? undefined : parseAnswer(output);
-    if (answer !== undefined) return answer;
+    const answer = parseJson(await run(interpreter, ['-I', '-c', QUESTION], env));
+    const [simpleUrl, prefix] = Array.isArray(answer) ? (answer as readonly unknown[]) : [];
+    if (typeof simpleUrl === 'string' && typeof prefix === 'string') return { simpleUrl, prefix };
   }
   // A pip that no interpreter on the path has: its help names the default.
   const help = await run('pip', ['download', '--help'], env);
-  const simpleUrl = /\(default\s+(https?:\/\/[^\s)]+)\)/.exec(help ?? '')?.[1];
-  return simpleUrl === undefined ? undefined : { simpleUrl, prefix: '/nonexistent' };
+  const simpleUrl = /\(default\s+(https?:\/\/[^\s)]+)\)/.exec(help)?.[1];
+  return simpleUrl === undefined ? undefined : { simpleUrl };
 }
 
-function parseAnswer(output: string): Answer | undefined {
-  try {
-    const [simpleUrl, prefix] = JSON.parse(output) as unknown[];
-    return typeof simpleUrl === 'string' && typeof prefix === 'string' ? { simpleUrl, prefix } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Runs a program and returns its output. `undefined` when it is missing, fails or takes too long. */
-function run(program: string, args: readonly string[], env: Surroundings['env']): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const settings = { env: { ...env }, timeout: TIMEOUT, killSignal: 'SIGKILL', maxBuffer: 256 * 1024 } as const;
-    execFile(program, args, { ...settings, windowsHide: true }, (error, stdout) =>
-      resolve(error === null ? stdout : undefined),
-    );
-  });
+/** Runs a program and returns its output. Empty when it is missing, fails or takes too long. */
+async function run(program: string, args: readonly string[], env: Surroundings['env']): Promise<string> {
+  const settings = { timeout: TIMEOUT, killSignal: 'SIGKILL', maxBuffer: 256 * 1024, windowsHide: true } as const;
+  const ran = promisify(execFile)(program, args, { ...settings, env: { ...env } });
+  return await ran.then(({ stdout }) => stdout).catch(() => '');
 }

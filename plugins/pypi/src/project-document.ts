@@ -1,17 +1,10 @@
-import {
-  EntrepotError,
-  type ArtifactDescription,
-  type Content,
-  type DocumentBytes,
-  type Parsed,
-  type RenderRequest,
-} from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import type { ArtifactDescription, Content, DocumentBytes, Parsed, RenderRequest } from '@entrepot/core';
 import { eachOf, inBatches, isRecord, readJsonObject, WorkTurns } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
-import { instantOf } from './instant.js';
 import { coordinatesOf, fileKey, filePath } from './keys.js';
 import { Listing } from './listing.js';
-import { integrityOf, readFile, type PageFile } from './page-file.js';
+import { instantOf, integrityOf, readFile, type PageFile } from './page-file.js';
 import { normalise } from './project-name.js';
 
 type Json = Record<string, unknown>;
@@ -97,15 +90,9 @@ function describeFile(project: string, { hashes, version, uploadTime, yanked }: 
 }
 
 function fileOf(project: string, value: Json): PageFile | undefined {
-  return readFile(project, {
-    filename: value['filename'],
-    url: value['url'],
-    hashes: value['digests'],
-    requiresPython: value['requires_python'],
-    yanked: value['yanked'],
-    size: value['size'],
-    uploadTime: value['upload_time_iso_8601'] ?? value['upload_time'],
-  });
+  const { filename, url, digests: hashes, requires_python: requiresPython, yanked, size } = value;
+  const uploadTime = value['upload_time_iso_8601'] ?? value['upload_time'];
+  return readFile(project, { filename, url, hashes, requiresPython, yanked, size, uploadTime });
 }
 
 /**
@@ -114,7 +101,7 @@ function fileOf(project: string, value: Json): PageFile | undefined {
  * @throws EntrepotError `policy-denied` when nothing is left
  */
 export async function renderProject(document: ProjectDocument, request: RenderRequest): Promise<DocumentBytes> {
-  const { project, info, files } = document;
+  const { project, info, files, urls } = document;
   const listing = new Listing(project, request);
   const refused = new Set<string>();
   const turns = new WorkTurns();
@@ -123,15 +110,14 @@ export async function renderProject(document: ProjectDocument, request: RenderRe
     await turns.pause();
   }
   const listed = (all: readonly ListedFile[]): ListedFile[] => all.filter(({ key }) => !refused.has(key));
-  const releases = [...(document.releases ?? [])]
-    .filter(([version]) => listing.keeps(version))
-    .map(([version, all]): Release => [version, listed(all)]);
+  const kept = [...(document.releases ?? [])].filter(([version]) => listing.keeps(version));
+  const releases = new Map(kept.map(([version, all]) => [version, listed(all)]));
   const shown = { ...document, releases: document.releases && releases };
   const about = String(info['version'] ?? '');
   if (about === '' || listing.keeps(about)) {
-    return inBatches(printProject({ ...shown, urls: listed(document.urls) }, request));
+    return inBatches(printProject({ ...shown, urls: listed(urls) }, request));
   }
-  const newest = newestOf(releases);
+  const newest = newestOf([...releases.values()]);
   if (newest[0] === undefined) {
     const why = request.refusal(coordinatesOf(project, about), document.describe([...refused].at(-1) ?? ''));
     const text = `no version of ${project} that is described here may be used`;
@@ -140,20 +126,13 @@ export async function renderProject(document: ProjectDocument, request: RenderRe
   return inBatches(printProject({ ...shown, info: infoOf(info, newest[0].file), urls: newest }, request));
 }
 
-type Release = readonly [version: string, files: readonly ListedFile[]];
-
 /** Finds the files of the release that was published last, without those that were yanked. */
-function newestOf(releases: readonly Release[]): readonly ListedFile[] {
-  let newest: readonly ListedFile[] = [];
-  let newestAt = -Infinity;
-  for (const [, listed] of releases) {
-    const left = listed.filter(({ file }) => file.yanked === false);
-    const at = Math.max(...left.map(({ file }) => instantOf(file.uploadTime) ?? 0));
-    if (at <= newestAt) continue;
-    newestAt = at;
-    newest = left;
-  }
-  return newest;
+function newestOf(releases: readonly (readonly ListedFile[])[]): readonly ListedFile[] {
+  const usable = releases.map((files) => files.filter(({ file }) => file.yanked === false));
+  const dated = usable
+    .filter((files) => files.length > 0)
+    .map((files) => ({ files, at: Math.max(...files.map(({ file }) => instantOf(file.uploadTime) ?? 0)) }));
+  return dated.sort((one, other) => other.at - one.at)[0]?.files ?? [];
 }
 
 /** Moves `info` to the version of a file. */
@@ -162,24 +141,18 @@ function infoOf(info: Json, { version, requiresPython }: PageFile): Json {
   return { ...info, ...own, yanked: false, yanked_reason: null };
 }
 
-function* printProject(
-  {
-    project,
-    info,
-    others,
-    releases,
-    urls,
-  }: Omit<ProjectDocument, 'releases'> & { releases: readonly Release[] | undefined },
-  { baseUrl }: RenderRequest,
-): Generator<string, void> {
+function* printProject(document: ProjectDocument, { baseUrl }: RenderRequest): Generator<string, void> {
+  const { project, info, others, releases, urls } = document;
   const print = (files: readonly ListedFile[]): string =>
     JSON.stringify(files.map(({ file, value }) => ({ ...value, url: `${baseUrl}/${filePath(project, file)}` })));
   yield `{"info":${JSON.stringify(info)}`;
   for (const other of others) yield `,${other}`;
   if (releases !== undefined) {
     yield ',"releases":{';
-    for (const [index, [version, files]] of releases.entries()) {
-      yield `${index === 0 ? '' : ','}${JSON.stringify(version)}:${print(files)}`;
+    let separator = '';
+    for (const [version, files] of releases) {
+      yield `${separator}${JSON.stringify(version)}:${print(files)}`;
+      separator = ',';
     }
     yield '}';
   }

@@ -1,8 +1,7 @@
-import { withoutTrailingSlashes, type Content, type RenderRequest } from '@entrepot/core';
+import { escapeHtml, withoutTrailingSlashes, type Content, type RenderRequest } from '@entrepot/core';
 import { eachOf, inBatches, isRecord, readJsonSteps, SKIP } from '@entrepot/core/formats';
 import { PageFormatError, readingError } from './errors.js';
-import { HtmlSummary, isHtml, readAnchors } from './html-page.js';
-import { escapeHtml } from './html-text.js';
+import { isHtml, readAnchors } from './html-page.js';
 import { coordinatesOf } from './keys.js';
 import { formOf } from './negotiation.js';
 import { HTML_END, minorOf } from './page-head.js';
@@ -83,10 +82,9 @@ async function* readJsonNames(content: Content): AsyncGenerator<readonly string[
 }
 
 async function* readHtmlNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
-  const summary = new HtmlSummary();
-  for await (const anchors of readAnchors(content, summary)) yield anchors.flatMap(({ href }) => nameOf(href));
-  summary.requireIndex();
-  minorOf(summary.meta.get('repository-version'));
+  const meta = new Map<string, string>();
+  for await (const anchors of readAnchors(content, meta)) yield anchors.flatMap(({ href }) => nameOf(href));
+  minorOf(meta.get('repository-version'));
 }
 
 /** Reads the last segment of a link: the name in its normal form. */

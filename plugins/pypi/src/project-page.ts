@@ -1,13 +1,7 @@
-import {
-  type ArtifactDescription,
-  type DatedVersion,
-  type VersionBefore,
-  VersionHistory,
-  type Parsed,
-} from '@entrepot/core';
+import { VersionHistory } from '@entrepot/core';
+import type { ArtifactDescription, DatedVersion, Integrity, Parsed, VersionBefore } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
 import { isWheel } from './file-name.js';
-import { instantOf } from './instant.js';
 import {
   coordinatesOf,
   derivedKey,
@@ -19,7 +13,7 @@ import {
   sidecarOf,
   SIGNATURE_SUFFIX,
 } from './keys.js';
-import { integrityOf, type PageFile } from './page-file.js';
+import { instantOf, integrityOf, type PageFile } from './page-file.js';
 import type { PageHead } from './page-head.js';
 
 /** More files than any project has; a bound for the memory that one page can take. */
@@ -28,9 +22,6 @@ const FILE_LIMIT = 200_000;
 const MOST_MIRRORS = 3;
 /** Memory that a file of a page takes, about. */
 const FILE_BYTES = 1100;
-
-/** The facts of a file, or of a sidecar of it, that it does not share with the others. */
-type Place = Pick<ArtifactDescription, 'integrity' | 'location' | 'mirrors'>;
 
 /**
  * A project page that was read once: it describes its files and their sidecars by key, and is rendered. A description is made
@@ -48,7 +39,7 @@ export class ProjectPage implements Parsed {
   #listed = 0;
   /** More places of what is listed more than once, by its key. */
   readonly #mirrors = new Map<string, string[]>();
-  #history: History | undefined;
+  #before: Before | undefined;
   /** Files by the key of their provenance. */
   #attested: ReadonlyMap<string, PageFile> | undefined;
 
@@ -76,10 +67,7 @@ export class ProjectPage implements Parsed {
     if (file === undefined) return;
     const key = fileKey(this.project, file);
     const first = this.files.get(key);
-    if (first === undefined) {
-      this.files.set(key, file);
-      return;
-    }
+    if (first === undefined) return void this.files.set(key, file);
     this.#addMirror(key, first.url, file.url);
     if (first.coreMetadata === undefined || file.coreMetadata === undefined) return;
     const [location, mirror] = [withSuffix(first.url, METADATA_SUFFIX), withSuffix(file.url, METADATA_SUFFIX)];
@@ -94,26 +82,25 @@ export class ProjectPage implements Parsed {
 
   describe(key: string): ArtifactDescription | undefined {
     const own = this.files.get(key);
-    if (own !== undefined) return this.#describe(own, { ...placeOf(own), mirrors: this.#mirrors.get(key) });
+    if (own !== undefined) return this.#describe(own, integrityOf(own.hashes), own.url, this.#mirrors.get(key));
     if (key.startsWith(PROVENANCE_PREFIX)) {
       const attested = this.#byProvenance.get(key);
-      return attested && this.#describe(attested, { integrity: [] });
+      return attested && this.#describe(attested);
     }
     const file = this.files.get(sidecarOf(key) ?? '');
     if (file === undefined) return undefined;
     const { coreMetadata, filename, signed, url } = file;
     if (key.startsWith(DERIVED_PREFIX)) {
       const hasMetadata = this.deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
-      return hasMetadata ? this.#describe(file, { integrity: [] }) : undefined;
+      return hasMetadata ? this.#describe(file) : undefined;
     }
     if (key.endsWith(SIGNATURE_SUFFIX)) {
       if (signed === false || this.#isQuarantined) return undefined;
-      return this.#describe(file, { integrity: [], location: withSuffix(url, SIGNATURE_SUFFIX) });
+      return this.#describe(file, [], withSuffix(url, SIGNATURE_SUFFIX));
     }
     if (coreMetadata === undefined) return undefined;
     const integrity = coreMetadata === true ? [] : integrityOf(coreMetadata);
-    const place = { integrity, location: withSuffix(url, METADATA_SUFFIX) };
-    return this.#describe(file, { ...place, mirrors: this.#mirrors.get(key) });
+    return this.#describe(file, integrity, withSuffix(url, METADATA_SUFFIX), this.#mirrors.get(key));
   }
 
   *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
@@ -132,27 +119,25 @@ export class ProjectPage implements Parsed {
 
   #describe(
     { version, provenance, uploadTime, yanked }: PageFile,
-    { integrity, ...place }: Place,
+    integrity: readonly Integrity[] = [],
+    location?: string,
+    mirrors?: readonly string[],
   ): ArtifactDescription {
     const status = this.head.status?.status;
-    this.#history ??= new History(this.files.values());
+    this.#before ??= historyOf(this.files.values());
     // A version is attested when one of its files is: of the others, nothing is to be said.
-    const before = this.#history.before(version, provenance !== undefined);
+    const before = this.#before(version, provenance !== undefined);
     return {
       coordinates: coordinatesOf(this.project, version),
       publishedAt: instantOf(uploadTime),
       yanked: yanked !== false,
       provenance: provenance === undefined ? 'none' : 'attested',
       integrity,
-      ...(this.#isQuarantined ? { upstream: 'quarantined' as const } : place),
+      ...(this.#isQuarantined ? { upstream: 'quarantined' as const } : { location, mirrors }),
       ...(before !== undefined && { before }),
       ...((status === 'archived' || status === 'deprecated') && { deprecated: true }),
     };
   }
-}
-
-function placeOf({ hashes, url }: PageFile): Place {
-  return { integrity: integrityOf(hashes), location: url };
 }
 
 /** PEP 658: the suffix goes behind the path; a signed URL keeps its query. */
@@ -161,35 +146,32 @@ function withSuffix(url: string, suffix: string): string {
   return query < 0 ? url + suffix : url.slice(0, query) + suffix + url.slice(query);
 }
 
+/** Gives the versions before `version`, where that is attested as `isAttested` says. `undefined`: there is none. */
+type Before = (version: string, isAttested: boolean) => readonly VersionBefore[] | undefined;
+
 /** Tells of each version with a date what was there before it. */
-class History {
-  readonly #versions = new Map<string, DatedVersion>();
-  readonly #history: VersionHistory;
-  readonly #told = new Map<string, readonly VersionBefore[]>();
-
-  constructor(files: Iterable<PageFile>) {
-    for (const { version, uploadTime, provenance } of files) {
-      const publishedAt = instantOf(uploadTime);
-      if (publishedAt === undefined) continue;
-      const known = this.#versions.get(version);
-      this.#versions.set(version, {
-        version,
-        branch: known?.branch ?? branchOf(version),
-        publishedAt: Math.min(publishedAt, known?.publishedAt ?? Infinity),
-        provenance: provenance !== undefined || known?.provenance === 'attested' ? 'attested' : 'none',
-      });
-    }
-    this.#history = new VersionHistory(this.#versions.values());
+function historyOf(files: Iterable<PageFile>): Before {
+  const versions = new Map<string, DatedVersion>();
+  for (const { version, uploadTime, provenance } of files) {
+    const publishedAt = instantOf(uploadTime);
+    if (publishedAt === undefined) continue;
+    const known = versions.get(version);
+    versions.set(version, {
+      version,
+      branch: known?.branch ?? branchOf(version),
+      publishedAt: Math.min(publishedAt, known?.publishedAt ?? Infinity),
+      provenance: provenance !== undefined || known?.provenance === 'attested' ? 'attested' : 'none',
+    });
   }
-
-  /** Gives the versions before `version`, where that is attested as `isAttested` says; `undefined` where there is none. */
-  before(version: string, isAttested: boolean): readonly VersionBefore[] | undefined {
-    const dated = this.#versions.get(version);
+  const history = new VersionHistory(versions.values());
+  const told = new Map<string, readonly VersionBefore[]>();
+  return (version, isAttested) => {
+    const dated = versions.get(version);
     if (dated === undefined || (dated.provenance === 'attested') !== isAttested) return undefined;
-    const before = this.#told.get(version) ?? this.#history.before(dated);
-    this.#told.set(version, before);
+    const before = told.get(version) ?? history.before(dated);
+    told.set(version, before);
     return before.length > 0 ? before : undefined;
-  }
+  };
 }
 
 /** Finds the prefix that compatible releases share: `2`, `0.3`. */

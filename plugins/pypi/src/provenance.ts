@@ -4,6 +4,7 @@ import { PageFormatError } from './errors.js';
 import { provenancePath } from './keys.js';
 import type { Layout } from './layout.js';
 import type { PageFile } from './page-file.js';
+import { decodeSegment } from './segment.js';
 
 const PATH = /^\/integrity\/([^/?#]+)\/([^/?#]+)\/([^/?#]+)\/provenance$/;
 
@@ -32,19 +33,11 @@ export function createProvenanceUrl(
     if (!baseUrl.startsWith('https:')) return url;
     for (const root of roots) {
       const found = url.startsWith(`${root}/integrity/`) ? PATH.exec(url.slice(root.length)) : null;
-      const [project, version, filename] = (found?.slice(1) ?? []).map(decode);
+      const [project, version, filename] = (found?.slice(1) ?? []).map(decodeSegment);
       if (project !== undefined && version !== undefined && filename === file.filename) {
         return `${baseUrl}/${provenancePath(project, version, filename)}`;
       }
     }
     return url;
   };
-}
-
-function decode(segment: string): string | undefined {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,6 @@
-import type { DocumentBytes, RenderRequest } from '@entrepot/core';
+import { escapeHtml, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { inBatches } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
-import { escapeHtml } from './html-text.js';
 import { filePath } from './keys.js';
 import { Listing } from './listing.js';
 import { formOf } from './negotiation.js';
@@ -89,9 +88,6 @@ function htmlFile(file: PageFile, url: string, provenance: string | undefined): 
 /** Picks the one hash that HTML has room for: `sha256=…`, which every client knows, else the strongest. */
 function preferredHash(hashes: Hashes | true): string | undefined {
   if (hashes === true) return undefined;
-  for (const algorithm of ['sha256', 'sha512', 'sha384', 'sha224', 'sha1', 'md5']) {
-    const hex = hashes[algorithm];
-    if (hex !== undefined) return `${algorithm}=${hex}`;
-  }
-  return undefined;
+  const algorithm = ['sha256', 'sha512', 'sha384', 'sha224', 'sha1', 'md5'].find((one) => hashes[one] !== undefined);
+  return algorithm && `${algorithm}=${hashes[algorithm]}`;
 }

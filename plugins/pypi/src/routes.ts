@@ -1,17 +1,10 @@
-import {
-  requireMethod,
-  type RepositoryFacts,
-  type RequestHead,
-  type LocalReply,
-  type Resource,
-  type Route,
-} from '@entrepot/core';
+import { requireMethod } from '@entrepot/core';
+import type { LocalReply, RepositoryFacts, RequestHead, Resource, Route } from '@entrepot/core';
 import { normalisePythonVersion } from '@entrepot/core/formats';
 import { isFileName, isTag, versionOf } from './file-name.js';
 import {
   coordinatesOf,
   derivedKey,
-  encodeSegment,
   fileKey,
   filePath,
   METADATA_SUFFIX,
@@ -24,6 +17,7 @@ import { chooseForm } from './negotiation.js';
 import type { PypiOptions } from './options.js';
 import { createOwners, type OwnerOf } from './owners.js';
 import { isProjectName, normalise } from './project-name.js';
+import { encodeSegment } from './segment.js';
 import { createProvenanceUrl, type ProvenanceUrl } from './provenance.js';
 
 const VERSION = /^[A-Za-z0-9](?:[A-Za-z0-9._+!-]{0,126}[A-Za-z0-9])?$/;
@@ -49,17 +43,11 @@ export class PypiProxy {
 
   route(head: RequestHead): Route | undefined {
     requireMethod(head, ['GET'], READ_ONLY);
-    switch (head.segments[0]) {
-      case 'simple':
-        return this.#routeSimple(head);
-      case 'files':
-        return this.#routeFile(head);
-      case 'pypi':
-        return this.#routeProject(head);
-      case 'integrity':
-        return this.#routeProvenance(head);
-    }
-    return undefined;
+    const [root] = head.segments;
+    if (root === 'simple') return this.#routeSimple(head);
+    if (root === 'files') return this.#routeFile(head);
+    if (root === 'pypi') return this.#routeProject(head);
+    return root === 'integrity' ? this.#routeProvenance(head) : undefined;
   }
 
   /** Names the page of a project. */

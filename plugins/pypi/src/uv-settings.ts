@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isRecord } from '@entrepot/core/formats';
-import type { FoundIndex, FoundIndexes, Surroundings } from './found-indexes.js';
-import { readSettings } from './settings-file.js';
+import { configFolders, readSettings } from './client-settings.js';
+import type { FoundIndex, FoundIndexes, Surroundings } from './client-settings.js';
 
 /** Reads uv's indexes in its order of precedence: the environment, the user's `uv.toml`, the machine's. */
 export async function readUvIndexes(surroundings: Surroundings): Promise<FoundIndexes> {
@@ -29,16 +29,13 @@ function environmentIndexes(env: Surroundings['env']): FoundIndexes {
   };
 }
 
-function settingsFiles({ env, home, platform, root }: Surroundings): string[] {
+function settingsFiles(surroundings: Surroundings): string[] {
+  const { env, platform, root } = surroundings;
   if (env['UV_CONFIG_FILE']) return [env['UV_CONFIG_FILE']];
   if (env['UV_NO_CONFIG'] === '1' || env['UV_NO_CONFIG'] === 'true') return [];
-  if (platform === 'win32') {
-    return [env['APPDATA'], env['PROGRAMDATA']].flatMap((folder) => (folder ? [join(folder, 'uv', 'uv.toml')] : []));
-  }
-  const config = env['XDG_CONFIG_HOME'] || (home && join(home, '.config'));
-  const folders = env['XDG_CONFIG_DIRS']?.split(':').filter(Boolean) ?? [join(root, 'etc', 'xdg')];
-  const user = config ? [join(config, 'uv', 'uv.toml')] : [];
-  return [...user, ...folders.map((folder) => join(folder, 'uv', 'uv.toml')), join(root, 'etc', 'uv', 'uv.toml')];
+  const { user, machine } = configFolders(surroundings);
+  const folders = platform === 'win32' ? [env['APPDATA'], env['PROGRAMDATA']] : [user, ...machine, join(root, 'etc')];
+  return folders.flatMap((folder) => (folder ? [join(folder, 'uv', 'uv.toml')] : []));
 }
 
 /** The indexes of a `uv.toml`; none for one that uv could not read either. */
@@ -52,21 +49,22 @@ async function indexesOf(text: string, path: string): Promise<FoundIndexes> {
     return { extra: [] };
   }
   const source = sourceOf(path);
-  let main: FoundIndex | undefined;
-  const extra: FoundIndex[] = [];
-  for (const index of Array.isArray(settings['index']) ? (settings['index'] as readonly unknown[]) : []) {
-    // One that is `explicit` is for the packages that a project pins to it.
-    if (!isRecord(index) || typeof index['url'] !== 'string' || index['explicit'] === true) continue;
-    if (index['default'] === true) main ??= { url: index['url'], source };
-    else extra.push({ url: index['url'], source });
-  }
-  const old = settings['index-url'];
-  if (main === undefined && typeof old === 'string') main = { url: old, source };
-  const more = settings['extra-index-url'];
-  for (const url of Array.isArray(more) ? (more as readonly unknown[]) : []) {
-    if (typeof url === 'string') extra.push({ url, source });
-  }
-  return { main, extra };
+  const found = (urls: readonly unknown[]): FoundIndex[] =>
+    urls.flatMap((url) => (typeof url === 'string' ? [{ url, source }] : []));
+  const indexes = listOf(settings['index']).filter(isRecord);
+  // One that is `explicit` is for the packages that a project pins to it.
+  const urls = (isDefault: boolean): unknown[] =>
+    indexes
+      .filter((index) => index['explicit'] !== true && (index['default'] === true) === isDefault)
+      .map(({ url }) => url);
+  return {
+    main: found([...urls(true), settings['index-url']])[0],
+    extra: found([...urls(false), ...listOf(settings['extra-index-url'])]),
+  };
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function sourceOf(place: string): string {

@@ -12,7 +12,7 @@ const HEAD = 64 * 1024;
 export function verifyBy(problemIn: (head: string, size: number) => string | undefined) {
   return async ({ key }: Resource, content: Content, { description }: VerifyContext): Promise<void> => {
     if (description !== undefined && description.integrity.length > 0) return;
-    const problem = problemIn(await headOf(content), content.size);
+    const problem = problemIn(await headOf(content, HEAD), content.size);
     if (problem !== undefined) throw malformed(key, problem);
   };
 }
@@ -34,11 +34,12 @@ export function problemInSignature(head: string): string | undefined {
   return head.trimStart().startsWith('-----BEGIN PGP ') ? undefined : 'it is no armored signature';
 }
 
-async function headOf(content: Content): Promise<string> {
+/** Reads the first bytes of a body, each as one character. */
+export async function headOf(content: Content, size: number): Promise<string> {
   let head = '';
   for await (const bytes of content.stream()) {
-    head += Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, HEAD - head.length)).toString('latin1');
-    if (head.length >= HEAD) break;
+    head += Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, size - head.length)).toString('latin1');
+    if (head.length >= size) break;
   }
   return head;
 }

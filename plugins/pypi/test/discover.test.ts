@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { discoverUpstreams } from '../src/discover.js';
-import type { Surroundings } from '../src/found-indexes.js';
+import type { Surroundings } from '../src/client-settings.js';
 import { parsePipSettings } from '../src/pip-settings.js';
 
 let root: string;
