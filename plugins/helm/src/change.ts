@@ -3,6 +3,7 @@ import { compareText } from '@entrepot/core/formats';
 import type { ChartMetadata } from './chart-metadata.js';
 import { ChartParts } from './chart-parts.js';
 import { chartFileName } from './chart-url.js';
+import type { HelmHosted } from './hosted.js';
 import { imageOf, partAt, partOf, type Part } from './image.js';
 import { jsonFragment, yamlFragment, type IndexEntry } from './index-fragment.js';
 import { KEY } from './keys.js';
@@ -30,18 +31,6 @@ interface ChartAttributes {
   readonly image: readonly string[];
 }
 
-/** Rules of a repository for changes. */
-export interface ChangeRules {
-  /** The start of the URLs of charts. */
-  readonly prefix: string;
-  /** The refusal of an upload of a file that exists. Absent: it is replaced. */
-  readonly conflict?: string | undefined;
-  /** Versions of a chart that are kept. */
-  readonly perChartLimit?: number | undefined;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-}
-
 /**
  * Builds a change of the charts of one tenant: archives, provenances and images, and the parts of the index that list
  * them, all at once. Its cost depends on the charts that change, not on the others.
@@ -49,15 +38,15 @@ export interface ChangeRules {
 export class ChartChange {
   readonly #tenant: string;
   readonly #context: HostedContext;
-  readonly #rules: ChangeRules;
+  readonly #repository: HelmHosted;
   readonly #replace = new Map<string, ReceivedEntry>();
   readonly #remove = new Set<string>();
   readonly #expect = new Map<string, Entry | undefined>();
 
-  constructor(tenant: string, context: HostedContext, rules: ChangeRules) {
+  constructor(tenant: string, context: HostedContext, repository: HelmHosted) {
     this.#tenant = tenant;
     this.#context = context;
-    this.#rules = rules;
+    this.#repository = repository;
   }
 
   get made(): HostedChange {
@@ -79,19 +68,24 @@ export class ChartChange {
     return growth;
   }
 
-  /** Adds uploaded files. @throws EntrepotError `conflict` for one that exists, `bad-request` for one that is there twice. @throws ChartError */
-  async add(files: readonly ReceivedFile[]): Promise<void> {
+  /**
+   * Adds uploaded files.
+   * @param conflict the refusal of a file that exists. Absent: it is replaced
+   * @throws EntrepotError `conflict` for one that exists, `bad-request` for one that is there twice. @throws ChartError
+   */
+  async add(files: readonly ReceivedFile[], conflict: string | undefined): Promise<void> {
+    const fetchedAt = this.#repository.clock.now();
     const added: IndexEntry[] = [];
     const archives = Map.groupBy(files, ({ metadata: { name, version } }) => chartFileName(name, version));
     for (const [archive, received] of archives) {
-      for (const file of received) await this.#refuseExisting(file);
+      for (const file of received) await this.#refuseExisting(file, conflict);
       const chart = oneOf(received, (file) => file.kind === 'chart', archive);
       const provenance = oneOf(received, (file) => file.kind === 'provenance', archive);
       await this.#putVersion((received[0] as ReceivedFile).metadata, chart, provenance);
       if (chart === undefined) continue;
       const { metadata, part } = chart;
       if (provenance !== undefined) checkProvenance(provenance.metadata, metadata, part.digest.slice('sha256:'.length));
-      added.push(indexEntry(metadata, { digest: part.digest, fetchedAt: this.#rules.now }));
+      added.push(indexEntry(metadata, { digest: part.digest, fetchedAt }));
     }
     for (const [name, entries] of Map.groupBy(added, ({ name }) => name)) await this.#addVersions(name, entries);
   }
@@ -109,13 +103,12 @@ export class ChartChange {
   }
 
   /** @throws EntrepotError `conflict` */
-  async #refuseExisting({ kind, metadata: { name, version } }: ReceivedFile): Promise<void> {
+  async #refuseExisting({ kind, metadata: { name, version } }: ReceivedFile, conflict?: string): Promise<void> {
     const { chart, provenance, attributes } = await this.#kept(name, version);
     if (attributes !== undefined && (attributes.name !== name || attributes.version !== version)) {
       const whose = `${attributes.name} ${attributes.version}`;
       throw new EntrepotError('conflict', `${chartFileName(name, version)} is the archive of the chart ${whose}`);
     }
-    const { conflict } = this.#rules;
     if (conflict !== undefined && (kind === 'chart' ? chart : provenance) !== undefined)
       throw new EntrepotError('conflict', conflict);
   }
@@ -162,7 +155,7 @@ export class ChartChange {
   async #addVersions(name: string, added: readonly IndexEntry[]): Promise<void> {
     const parts = await this.#partsOf(name);
     for (const entry of added) await parts.put(entry);
-    const { perChartLimit } = this.#rules;
+    const { perChartLimit } = this.#repository.options;
     if (perChartLimit !== undefined) {
       const all = await parts.all();
       // Newest version first, so of those with one time the oldest version goes first.
@@ -196,7 +189,7 @@ export class ChartChange {
 
   async #putParts(name: string, parts: ChartParts): Promise<void> {
     const { put, remove } = await parts.changes();
-    const { prefix } = this.#rules;
+    const prefix = this.#repository.prefix(this.#tenant);
     for (const { number, entries } of put) {
       const key = KEY.versions(this.#tenant, name, number);
       // Another replica may have begun a part as well.

@@ -40,7 +40,7 @@ export const CHANGE_CLASSES = {
     bounds: { of: 'chart', maxBytes: 0, exclusive },
     async make(resource, _content, context, self) {
       const { tenant, name, version } = attributesOf(resource);
-      const change = new ChartChange(tenant, context, { prefix: self.prefix(tenant), now: self.clock.now() });
+      const change = new ChartChange(tenant, context, self);
       await change.remove(name, version);
       return { ...change.made, reply: self.reply(200, { deleted: true }) };
     },
@@ -60,16 +60,12 @@ function uploadClass(
     async make(resource, content, context, self) {
       const attributes = attributesOf(resource);
       const { tenant, force, mediaType } = attributes;
-      const { allowOverwrite, forceOverwrite, perChartLimit, maxObjects } = self.options;
+      const { allowOverwrite, forceOverwrite, maxObjects } = self.options;
       const isReplaced = allowOverwrite || (force && forceOverwrite);
-      const change = new ChartChange(tenant, context, {
-        prefix: self.prefix(tenant),
-        conflict: isReplaced ? undefined : `${isForm(mediaType) ? 'chart' : 'file'} already exists`,
-        perChartLimit,
-        now: self.clock.now(),
-      });
+      const conflict = `${isForm(mediaType) ? 'chart' : 'file'} already exists`;
+      const change = new ChartChange(tenant, context, self);
       try {
-        await change.add(await read(content, attributes, self));
+        await change.add(await read(content, attributes, self), isReplaced ? undefined : conflict);
       } catch (error) {
         throw refused(error);
       }

@@ -54,14 +54,8 @@ export const PROXY_CLASSES = {
     cache: { expireAfter: Infinity },
     upstream: { accept: `${IMAGE_TYPES.chart}, ${FILE_ACCEPT}` },
     reply: { mediaType: CHART_TYPE },
-    trust: {
-      describedBy: () => INDEX,
-      // An index need not state a digest.
-      async verify({ key }, content) {
-        if (GZIP.equals(await startOf(content, GZIP.length))) return;
-        throw new EntrepotError('integrity', `${key}: expected an archive that is compressed by gzip`);
-      },
-    },
+    // An index need not state a digest.
+    trust: { describedBy: () => INDEX, verify: startingWith(GZIP, 'an archive that is compressed by gzip') },
   }),
   provenance: artifactClass<HelmProxy>({
     about: 'Provenance files of charts.',
@@ -69,13 +63,10 @@ export const PROXY_CLASSES = {
     cache: { expireAfter: Infinity, negativeFor: 5_000 },
     upstream: { accept: FILE_ACCEPT, maxBytes: LARGEST_PROVENANCE },
     reply: { mediaType: PROVENANCE_TYPE },
+    // Clients have the keys and check the signature. A login page is no provenance.
     trust: {
       describedBy: () => INDEX,
-      // Clients have the keys and check the signature. A login page is no provenance.
-      async verify({ key }, content) {
-        if ((await startOf(content, SIGNED_MESSAGE.length)).toString() === SIGNED_MESSAGE) return;
-        throw new EntrepotError('integrity', `${key}: expected a clear-signed PGP message`);
-      },
+      verify: startingWith(Buffer.from(SIGNED_MESSAGE), 'a clear-signed PGP message'),
     },
     policy: { sidecar: true },
   }),
@@ -120,13 +111,17 @@ function fileResource(segments: readonly string[]): Resource | undefined {
   return { class: isProvenance ? 'provenance' : 'chart', key: segments.join('/'), path: relativeUrl(segments) };
 }
 
-async function startOf(content: Content, length: number): Promise<Buffer> {
-  let start = Buffer.alloc(0);
-  for await (const piece of content.stream()) {
-    start = Buffer.concat([start, piece]);
-    if (start.length >= length) break;
-  }
-  return start.subarray(0, length);
+/** Refuses files that begin otherwise. */
+function startingWith(expected: Buffer, what: string) {
+  return async ({ key }: Resource, content: Content): Promise<void> => {
+    let start = Buffer.alloc(0);
+    for await (const piece of content.stream()) {
+      start = Buffer.concat([start, piece]);
+      if (start.length >= expected.length) break;
+    }
+    if (expected.equals(start.subarray(0, expected.length))) return;
+    throw new EntrepotError('integrity', `${key}: expected ${what}`);
+  };
 }
 
 function laterOf(one: string | undefined, other: string | undefined): string | undefined {

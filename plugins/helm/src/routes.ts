@@ -21,29 +21,29 @@ export type ImageEndpoint = { readonly tenant: string; readonly name: string } &
   { readonly kind: 'tags' } | { readonly kind: 'manifest' | 'blob'; readonly reference: string }
 );
 
-interface Pattern extends Pick<Endpoint, 'classes'> {
-  readonly names: readonly string[];
-}
-
 type Depth = HelmOptions['depth'];
+type Pattern = readonly [path: RegExp, classes: Endpoint['classes']];
 
-const FILE = /.\.tgz(?:\.prov)?$/;
-const COMMON = patterns({ '': { GET: 'welcome' }, health: { GET: 'health' }, info: { GET: 'info' } });
+const COMMON: readonly Pattern[] = [
+  [/^$/, { GET: 'welcome' }],
+  [/^health$/, { GET: 'health' }],
+  [/^info$/, { GET: 'info' }],
+];
 /** Below `/api/<tenant>`. */
-const API = patterns({
-  prov: { POST: 'provenanceUpload' },
-  charts: { GET: 'listing', POST: 'upload' },
-  'charts/:name': { GET: 'versions' },
-  'charts/:name/:version': { GET: 'version', DELETE: 'delete' },
-  'charts/:name/:version/templates': { GET: 'templates' },
-  'charts/:name/:version/values': { GET: 'values' },
-});
+const API: readonly Pattern[] = [
+  [/^prov$/, { POST: 'provenanceUpload' }],
+  [/^charts$/, { GET: 'listing', POST: 'upload' }],
+  [/^charts\/(?<name>[^/]+)$/, { GET: 'versions' }],
+  [/^charts\/(?<name>[^/]+)\/(?<version>[^/]+)$/, { GET: 'version', DELETE: 'delete' }],
+  [/^charts\/(?<name>[^/]+)\/(?<version>[^/]+)\/templates$/, { GET: 'templates' }],
+  [/^charts\/(?<name>[^/]+)\/(?<version>[^/]+)\/values$/, { GET: 'values' }],
+];
 /** Below `/<tenant>`. */
-const PLAIN = patterns({
-  'index.yaml': { GET: 'index' },
-  'artifacthub-repo.yml': { GET: 'artifacthub' },
-  'charts/:file': { GET: 'chart' },
-});
+const PLAIN: readonly Pattern[] = [
+  [/^index\.yaml$/, { GET: 'index' }],
+  [/^artifacthub-repo\.yml$/, { GET: 'artifacthub' }],
+  [/^charts\/(?<file>[^/]+\.tgz(?:\.prov)?)$/, { GET: 'chart' }],
+];
 
 /**
  * Reads a path. It has several endpoints only where tenants are of any depth, or have the names of routes
@@ -70,22 +70,13 @@ export function imageEndpointOf(segments: readonly string[], depth: Depth): Imag
   return word === 'blobs' ? { ...place, kind: 'blob', reference } : undefined;
 }
 
-function patterns(classes: Readonly<Record<string, Endpoint['classes']>>): Pattern[] {
-  return Object.entries(classes).map(([path, found]) => ({ names: path.split('/').filter(Boolean), classes: found }));
-}
-
 /** @param size segments of the tenant */
 function match(among: readonly Pattern[], segments: readonly string[], size: number): Endpoint | undefined {
-  const rest = segments.slice(size);
-  const found = among.find(
-    ({ names }) =>
-      names.length === rest.length &&
-      names.every((name, at) => (name === ':file' ? FILE.test(rest[at] ?? '') : name[0] === ':' || name === rest[at])),
-  );
-  if (found === undefined) return undefined;
-  const named = found.names.flatMap((name, at) => (name[0] === ':' ? [[name.slice(1), rest[at]] as const] : []));
-  return {
-    classes: found.classes,
-    place: { tenant: segments.slice(0, size).join('/'), ...Object.fromEntries(named) },
-  };
+  const tenant = segments.slice(0, size).join('/');
+  const path = segments.slice(size).join('/');
+  for (const [pattern, classes] of among) {
+    const found = pattern.exec(path);
+    if (found !== null) return { classes, place: { tenant, ...found.groups } };
+  }
+  return undefined;
 }
