@@ -93,9 +93,8 @@ export class ChartChange {
   /** Removes a version, its provenance and its image. @throws EntrepotError `not-found` */
   async remove(name: string, version: string): Promise<void> {
     const { attributes } = await this.#kept(name, version);
-    if (attributes?.name !== name || attributes.version !== version) {
+    if (attributes?.name !== name || attributes.version !== version)
       throw new EntrepotError('not-found', `There is no version ${version} of a chart ${name}`);
-    }
     await this.#removeVersion(name, version);
     const parts = await this.#partsOf(name);
     await parts.remove(version);

@@ -37,9 +37,8 @@ export async function readChart(bytes: AsyncIterable<Uint8Array>): Promise<Chart
   // Charts of apiVersion v1 name their dependencies here. Helm would take any other metadata from it, too: no chart does.
   const requirements = found.get('requirements.yaml') ?? {};
   const others = new Set(Object.keys(requirements).map((key) => key.toLowerCase()));
-  if (METADATA_FIELDS.some((field) => field !== 'dependencies' && others.has(field.toLowerCase()))) {
+  if (METADATA_FIELDS.some((field) => field !== 'dependencies' && others.has(field.toLowerCase())))
     throw new ChartError('requirements.yaml: expected dependencies alone');
-  }
   return readMetadata({ ...chart, ...requirements });
 }
 
@@ -115,9 +114,8 @@ async function* checked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 function pathInChart(name: string): string {
   const segments = name.split(name.includes('\\') ? '\\' : '/');
   const [folder, ...path] = segments;
-  if (folder === '' || segments.includes('..') || name.includes('\0') || /^[a-zA-Z]:/.test(path[0] ?? '')) {
+  if (folder === '' || segments.includes('..') || name.includes('\0') || /^[a-zA-Z]:/.test(path[0] ?? ''))
     throw new ChartError(`${printed(name)}: expected names inside of the folder of the chart`);
-  }
   const clean = path.filter((segment) => segment !== '' && segment !== '.');
   if (clean.length === 0) throw new ChartError(`${printed(name)}: expected all files in one folder`);
   return clean.join('/');

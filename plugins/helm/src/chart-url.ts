@@ -74,17 +74,13 @@ export class ChartPaths {
       .update(JSON.stringify([name, version, identity]))
       .digest('hex')
       .slice(0, 12);
-    for (const path of [
+    const paths = [
       ['charts', file],
       ['charts', suffix, file],
-    ]) {
-      const key = path.join('/');
-      const owner = this.#taken.get(key) ?? suffix;
-      if (owner !== suffix) continue;
-      this.#taken.set(key, suffix);
-      return path;
-    }
-    return undefined;
+    ];
+    const free = paths.find((path) => (this.#taken.get(path.join('/')) ?? suffix) === suffix);
+    if (free !== undefined) this.#taken.set(free.join('/'), suffix);
+    return free;
   }
 }
 

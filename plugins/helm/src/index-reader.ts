@@ -3,62 +3,52 @@ import { ChartError } from './chart-error.js';
 import type { UpstreamChart } from './chart-lines.js';
 import type { IndexSummary } from './index-parser.js';
 import type { YamlQuestion } from './yaml-task.js';
-import { withThread, type AskThread } from './yaml-thread.js';
+import { withThread } from './yaml-thread.js';
 
 /** The largest index that is read, in bytes. */
 export const LARGEST_INDEX = 256 * 1024 * 1024;
 /** Bytes that the thread is given at once: each piece costs a message to it and one back. */
 const PIECE = 256 * 1024;
 
-/** Takes the next charts: JSON for `chartsIn`. A chart may come in parts. */
-type TakeCharts = (charts: Uint8Array) => Promise<void>;
-
 /**
  * Reads the index of an upstream repository in a thread of its own.
  * @param content YAML or JSON
  * @param indexUrl its own URL; relative URLs are resolved against it
+ * @param take is given the next charts: JSON for `chartsIn`. A chart may come in parts
  * @throws ChartError for what is no index, also when a part of it was given: then nothing of it counts
  */
 export async function readUpstreamIndex(
   content: Pick<Content, 'size' | 'stream'>,
   indexUrl: string,
-  take: TakeCharts,
+  take: (charts: Uint8Array) => Promise<void>,
 ): Promise<IndexSummary> {
   if (content.size > LARGEST_INDEX) throw new ChartError(`expected an index of ${LARGEST_INDEX} bytes at most`);
   return await withThread(async (ask) => {
+    /** Passes on all charts that one question leads to. */
+    const passOn = async (asked: YamlQuestion): Promise<IndexSummary | undefined> => {
+      for (let question = asked; ; question = { ask: 'next' }) {
+        const answer = await ask(question);
+        if (!('charts' in answer)) return undefined;
+        await take(answer.charts);
+        if (!answer.more) return answer.summary;
+      }
+    };
+    /** Reads it from its start. `undefined`: it must be read again, as a whole. */
+    const read = async (): Promise<IndexSummary | undefined> => {
+      for await (const bytes of pieces(content.stream()))
+        if ((await passOn({ ask: 'piece', bytes })) === undefined) return undefined;
+      return await passOn({ ask: 'end' });
+    };
     await ask({ ask: 'open', indexUrl });
-    for (;;) {
-      const summary = await readPieces(ask, content, take);
-      if (summary !== undefined) return summary;
-    }
+    let summary = await read();
+    while (summary === undefined) summary = await read();
+    return summary;
   });
 }
 
 /** Reads charts that `readUpstreamIndex` gave. */
 export function chartsIn(json: Uint8Array): readonly UpstreamChart[] {
   return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as readonly UpstreamChart[];
-}
-
-/** Reads an index from its start. `undefined`: it must be read again, as a whole. */
-async function readPieces(
-  ask: AskThread,
-  { stream }: Pick<Content, 'stream'>,
-  take: TakeCharts,
-): Promise<IndexSummary | undefined> {
-  for await (const bytes of pieces(stream())) {
-    if ((await answered(ask, { ask: 'piece', bytes }, take)) === undefined) return undefined;
-  }
-  return await answered(ask, { ask: 'end' }, take);
-}
-
-/** Passes on all charts that one question leads to. */
-async function answered(ask: AskThread, asked: YamlQuestion, take: TakeCharts): Promise<IndexSummary | undefined> {
-  for (let question = asked; ; question = { ask: 'next' }) {
-    const answer = await ask(question);
-    if (!('charts' in answer)) return undefined;
-    await take(answer.charts);
-    if (!answer.more) return answer.summary;
-  }
 }
 
 async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

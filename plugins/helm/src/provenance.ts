@@ -32,21 +32,18 @@ const DIGEST = /^sha256:([0-9a-f]{64})$/;
  * @throws ChartError for a malformed one, and for one that has not the sum of the chart that it names
  */
 export function readProvenance(bytes: Uint8Array): Provenance {
-  if (bytes.length > LARGEST_PROVENANCE) {
+  if (bytes.length > LARGEST_PROVENANCE)
     throw new ChartError(`expected a provenance file of ${LARGEST_PROVENANCE} bytes at most`);
-  }
   const text = signedText(decodeYaml(bytes).replaceAll('\r\n', '\n'));
   const at = text.indexOf(SEPARATOR);
   const [metadata, sums] =
     at === -1 ? [] : [text.slice(0, at), text.slice(at + SEPARATOR.length)].map((part) => parseYaml(part, 'refuse'));
-  if (!isFields(metadata) || !isFields(sums) || !isFields(sums['files'])) {
+  if (!isFields(metadata) || !isFields(sums) || !isFields(sums['files']))
     throw new ChartError("expected a chart's metadata and the sum of its archive in the provenance file");
-  }
   const name = checkName(metadata['name']);
   const version = scalarText(metadata['version']) ?? '';
-  if (parseChartVersion(version) === undefined) {
+  if (parseChartVersion(version) === undefined)
     throw new ChartError(`expected a version of semver.org in the provenance file, found ${printed(version)}`);
-  }
   const fileName = chartFileName(name, version);
   const files = Object.entries(sums['files']);
   const other = files.find(([file]) => file !== fileName)?.[0];
@@ -96,8 +93,7 @@ function signedText(file: string): string {
     !file.includes('\r');
   if (!good) throw new ChartError('expected a clear-signed PGP message');
   const text = lines.slice(blank + 1, start);
-  if (text.some((line) => line.startsWith('-') && !line.startsWith('- '))) {
+  if (text.some((line) => line.startsWith('-') && !line.startsWith('- ')))
     throw new ChartError('expected a clear-signed PGP message, found a line with a dash that is not escaped');
-  }
   return text.map((line) => (line.startsWith('- ') ? line.slice(2) : line)).join('\n');
 }

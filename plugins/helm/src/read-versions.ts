@@ -16,6 +16,8 @@ export interface VersionsAttributes {
   readonly yaml: Pick<Entry, 'digest' | 'size'>;
 }
 
+type Stored = Pick<HostedContext, 'content' | 'find'>;
+
 /** Reads the attributes of the entry of a part. */
 export function versionsOf({ attributes }: Entry): VersionsAttributes {
   return attributes as unknown as VersionsAttributes;
@@ -25,11 +27,7 @@ export function versionsOf({ attributes }: Entry): VersionsAttributes {
  * Reads the versions of a part of the index, newest first. Where that is lost or damaged, they are read from the archives, and
  * the time of an upload is that of the archive.
  */
-export async function readVersions(
-  tenant: string,
-  part: Entry,
-  context: Pick<HostedContext, 'content' | 'find'>,
-): Promise<IndexEntry[]> {
+export async function readVersions(tenant: string, part: Entry, context: Stored): Promise<IndexEntry[]> {
   try {
     const text = Buffer.from(await context.content(part).bytes(Infinity)).toString();
     return JSON.parse(`[${text}]`) as IndexEntry[];
@@ -40,19 +38,14 @@ export async function readVersions(
   }
 }
 
-async function readArchives(
-  tenant: string,
-  part: Entry,
-  { content, find }: Pick<HostedContext, 'content' | 'find'>,
-): Promise<IndexEntry[]> {
+async function readArchives(tenant: string, part: Entry, { content, find }: Stored): Promise<IndexEntry[]> {
   const { name, versions, prefix } = versionsOf(part);
   const entries: IndexEntry[] = [];
   for (const version of versions) {
     const archive = await find(KEY.chart(tenant, chartFileName(name, version)));
     // A chart without its archive cannot be pulled, so it is not listed.
     const metadata = archive && (await readChart(content(archive).stream()).catch(() => undefined));
-    if (archive !== undefined && metadata !== undefined)
-      entries.push(withPrefix(indexEntry(metadata, archive), prefix));
+    if (archive !== undefined && metadata !== undefined) entries.push(indexEntry(metadata, archive, prefix));
   }
   return entries;
 }
@@ -61,13 +54,10 @@ async function readArchives(
 export function indexEntry(
   metadata: ChartMetadata,
   { digest, fetchedAt }: Pick<Entry, 'digest' | 'fetchedAt'>,
+  prefix = '',
 ): IndexEntry {
-  return {
-    ...metadata,
-    urls: [relativeUrl(['charts', chartFileName(metadata.name, metadata.version)])],
-    created: new Date(fetchedAt).toISOString(),
-    digest: digest.slice('sha256:'.length),
-  };
+  const created = new Date(fetchedAt).toISOString();
+  return withPrefix({ ...metadata, created, digest: digest.slice('sha256:'.length), urls: [] }, prefix);
 }
 
 /** Gives an entry a URL that begins with `prefix`. */

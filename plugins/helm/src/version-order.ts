@@ -27,9 +27,8 @@ export function parseChartVersion(text: string): SemanticVersion | undefined {
 export function newestFirst<Entry extends { readonly version: string }>(entries: Iterable<Entry>): Entry[] {
   const parsed = [...entries].map((entry) => ({ entry, parts: parseChartVersion(entry.version) }));
   parsed.sort((one, other) => {
-    if (one.parts === undefined || other.parts === undefined) {
+    if (one.parts === undefined || other.parts === undefined)
       return Number(one.parts === undefined) - Number(other.parts === undefined) || byText(one.entry, other.entry);
-    }
     return -compareSemanticVersions(one.parts, other.parts) || byText(one.entry, other.entry);
   });
   return parsed.map(({ entry }) => entry);

@@ -15,11 +15,13 @@ const threads = new WorkerPool(builtProgram(import.meta.url, 'yaml-worker', answ
   limits: { maxOldGenerationSizeMb: HEAP },
 });
 
-/** Asks one thread, one question after the other. @throws ChartError when the YAML is at fault */
-export type AskThread = (question: YamlQuestion) => Promise<YamlAnswer>;
-
-/** Gives `work` a thread of its own to parse YAML while the server answers others. */
-export async function withThread<Result>(work: (ask: AskThread) => Promise<Result>): Promise<Result> {
+/**
+ * Gives `work` a thread of its own to parse YAML while the server answers others. It asks one question after the other.
+ * @throws ChartError when the YAML is at fault
+ */
+export async function withThread<Result>(
+  work: (ask: (question: YamlQuestion) => Promise<YamlAnswer>) => Promise<Result>,
+): Promise<Result> {
   const held = await threads.hold();
   try {
     return await work((question) => accepted(held.ask(question)));

@@ -2,15 +2,14 @@ import {
   artifactClass,
   changeClass,
   documentClass,
-  listingClass,
   sessionClass,
   type ChangeClass,
   type Resource,
   type SessionStep,
 } from '@entrepot/core';
-import { entriesOf, renderCatalog, renderReferrers, renderTags } from './hosted-lists.js';
+import { LIST_CLASSES } from './hosted-lists.js';
 import { attributesOf, type OciHosted } from './hosted-routes.js';
-import { BLOB_TYPE, DIGEST_HEADER, INDEX_TYPE } from './media-types.js';
+import { BLOB_TYPE, DIGEST_HEADER } from './media-types.js';
 import { pathOf } from './paging.js';
 import { mountBlob, pushBlob, pushManifest, removeEntry, removeManifest } from './pushes.js';
 import { KEY } from './reference.js';
@@ -44,29 +43,7 @@ export const hostedClasses = {
     trust: { addressed: { pinned: (resource) => ({ key: KEY.manifest(nameOf(resource), '{digest}') }) } },
     policy,
   }),
-  tags: listingClass<OciHosted>({
-    about: 'Lists of tags.',
-    reply: { mediaType: 'application/json' },
-    policy,
-    entries: entriesOf,
-    render: renderTags,
-  }),
-  referrers: listingClass<OciHosted>({
-    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
-    reply: {
-      mediaType: INDEX_TYPE,
-      headers: ({ variant }) => (variant === undefined ? undefined : { 'OCI-Filters-Applied': 'artifactType' }),
-    },
-    policy,
-    entries: entriesOf,
-    render: renderReferrers,
-  }),
-  catalog: listingClass<OciHosted>({
-    about: 'Lists of names.',
-    reply: { mediaType: 'application/json' },
-    entries: entriesOf,
-    render: renderCatalog,
-  }),
+  ...LIST_CLASSES,
   'manifest-push': changeClass<OciHosted>({
     about: 'Pushes of manifests and indexes.',
     action: 'put',

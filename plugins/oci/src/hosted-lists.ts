@@ -1,74 +1,88 @@
-import type { Entry, EntrySelection, RenderedDocument, ListingContext, Resource } from '@entrepot/core';
-import { attributesOf } from './hosted-routes.js';
-import { imageIndex } from './media-types.js';
+import { listingClass, type Entry, type ListingClass, type ListingContext } from '@entrepot/core';
+import { attributesOf, type HostedAttributes, type OciHosted } from './hosted-routes.js';
+import { imageIndex, INDEX_TYPE } from './media-types.js';
 import { clientName, nextLink, queryOf } from './paging.js';
 import { KEY } from './reference.js';
 
-/** The entries of one page of a list, and one more: it says whether there is a next page. */
-export function entriesOf(list: Resource): EntrySelection {
-  const prefix = prefixOf(list);
-  const { name, page: { n, last } = {} } = attributesOf(list);
-  return {
-    prefix,
-    after: last === undefined ? undefined : prefix + last,
-    limit: n === undefined ? undefined : n + 1,
-    orEmpty: true,
-    requires: list.class === 'tags' ? KEY.name(name) : undefined,
-  };
+interface Listed extends Entry {
+  /** In the list. */
+  readonly name: string;
 }
 
-/** Lists the tags of a name, sorted by code points. */
-export async function renderTags(
-  list: Resource,
-  entries: AsyncIterable<Entry>,
-  { baseUrl, admits }: ListingContext,
-): Promise<RenderedDocument> {
-  const { name } = attributesOf(list);
-  const { names, next } = await pageOf(list, entries);
-  const tags = names.filter((version) => admits({ ecosystem: 'oci', name, version }));
-  const body = JSON.stringify({ name: clientName(baseUrl, name), tags });
-  return { bytes: [body], headers: nextLink(baseUrl, `${name}/tags/list`, next) };
+interface List extends Pick<ListingClass<OciHosted>, 'about' | 'reply'> {
+  /** The start of the keys of its entries, before their names. */
+  prefix(list: HostedAttributes): string;
+  /** Below the repository. */
+  path(list: HostedAttributes): string;
+  /** The key of the entry without which there is no list. */
+  requires?(list: HostedAttributes): string;
+  /** Writes one page. */
+  write(page: readonly Listed[], list: HostedAttributes, context: ListingContext): string;
 }
 
-/** Lists the names under which something was pushed. */
-export async function renderCatalog(
-  list: Resource,
-  entries: AsyncIterable<Entry>,
-  { baseUrl }: ListingContext,
-): Promise<RenderedDocument> {
-  const { names, next } = await pageOf(list, entries);
-  const body = JSON.stringify({ repositories: names.map((name) => clientName(baseUrl, name)) });
-  return { bytes: [body], headers: nextLink(baseUrl, '_catalog', next) };
+/** Declares a list that is given page by page. */
+function paged({ about, reply, prefix, path, requires, write }: List): ListingClass<OciHosted> {
+  return listingClass<OciHosted>({
+    about,
+    reply,
+    policy: { accessName: (resource) => attributesOf(resource).name || undefined },
+    entries(resource) {
+      const list = attributesOf(resource);
+      const { n, last } = list.page ?? {};
+      return {
+        prefix: prefix(list),
+        after: last === undefined ? undefined : prefix(list) + last,
+        // One more: it says whether there is a next page.
+        limit: n === undefined ? undefined : n + 1,
+        orEmpty: true,
+        requires: requires?.(list),
+      };
+    },
+    async render(resource, entries, context) {
+      const list = attributesOf(resource);
+      const { n = Infinity } = list.page ?? {};
+      const found = await Array.fromAsync(entries);
+      const page = found.slice(0, n).map((entry) => ({ ...entry, name: entry.key.slice(prefix(list).length) }));
+      const isLast = found.length === page.length || page.length === 0;
+      const next = isLast ? undefined : queryOf({ n, last: page.at(-1)?.name }, list.artifactType);
+      return { bytes: [write(page, list, context)], headers: nextLink(context.baseUrl, path(list), next) };
+    },
+  });
 }
 
-/** Lists the descriptors of what refers to a manifest. */
-export async function renderReferrers(
-  list: Resource,
-  entries: AsyncIterable<Entry>,
-  { baseUrl, admits }: ListingContext,
-): Promise<RenderedDocument> {
-  const { name, digest = '', artifactType } = attributesOf(list);
-  const { page, names, next } = await pageOf(list, entries);
-  const admitted = page.filter((_, index) => admits({ ecosystem: 'oci', name, version: names[index] }));
-  const descriptors = admitted.map(({ attributes }) => attributes as { artifactType?: string });
-  const wanted = descriptors.filter((one) => artifactType === undefined || one.artifactType === artifactType);
-  const filter = artifactType === undefined ? '' : `artifactType=${encodeURIComponent(artifactType)}&`;
-  const query = next && `?${filter}last=${encodeURIComponent(names.at(-1) ?? '')}`;
-  return { bytes: [imageIndex(wanted)], headers: nextLink(baseUrl, `${name}/referrers/${digest}`, query) };
-}
-
-function prefixOf(list: Resource): string {
-  const { name, digest = '' } = attributesOf(list);
-  if (list.class === 'tags') return KEY.tag(name, '');
-  return list.class === 'catalog' ? KEY.name('') : KEY.referrer(name, digest, '');
-}
-
-/** The entries of the page, their names in the list, and the query of the next page. */
-async function pageOf(list: Resource, entries: AsyncIterable<Entry>) {
-  const { n = Infinity } = attributesOf(list).page ?? {};
-  const found = await Array.fromAsync(entries);
-  const page = found.slice(0, n);
-  const names = page.map(({ key }) => key.slice(prefixOf(list).length));
-  const isLast = found.length === page.length || page.length === 0;
-  return { page, names, next: isLast ? undefined : queryOf({ n, last: names.at(-1) }) };
-}
+/** The lists of a hosted registry, in the order of code points. */
+export const LIST_CLASSES = {
+  tags: paged({
+    about: 'Lists of tags.',
+    reply: { mediaType: 'application/json' },
+    prefix: ({ name }) => KEY.tag(name, ''),
+    path: ({ name }) => `${name}/tags/list`,
+    requires: ({ name }) => KEY.name(name),
+    write(page, { name }, { baseUrl, admits }) {
+      const tags = page.map((tag) => tag.name).filter((version) => admits({ ecosystem: 'oci', name, version }));
+      return JSON.stringify({ name: clientName(baseUrl, name), tags });
+    },
+  }),
+  referrers: paged({
+    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
+    reply: {
+      mediaType: INDEX_TYPE,
+      headers: ({ variant }) => (variant === undefined ? undefined : { 'OCI-Filters-Applied': 'artifactType' }),
+    },
+    prefix: ({ name, digest = '' }) => KEY.referrer(name, digest, ''),
+    path: ({ name, digest = '' }) => `${name}/referrers/${digest}`,
+    write(page, { name, artifactType }, { admits }) {
+      const admitted = page.filter((referrer) => admits({ ecosystem: 'oci', name, version: referrer.name }));
+      const descriptors = admitted.map(({ attributes }) => attributes as { artifactType?: string });
+      return imageIndex(descriptors.filter((one) => artifactType === undefined || one.artifactType === artifactType));
+    },
+  }),
+  catalog: paged({
+    about: 'Lists of names.',
+    reply: { mediaType: 'application/json' },
+    prefix: () => KEY.name(''),
+    path: () => '_catalog',
+    write: (page, _list, { baseUrl }) =>
+      JSON.stringify({ repositories: page.map(({ name }) => clientName(baseUrl, name)) }),
+  }),
+};

@@ -32,8 +32,8 @@ export function lastOf(query: URLSearchParams): string | undefined {
 }
 
 /** The query that asks for a page. */
-export function queryOf({ n, last }: Page): string {
-  const parts = new URLSearchParams();
+export function queryOf({ n, last }: Page, artifactType?: string): string {
+  const parts = new URLSearchParams(artifactType && { artifactType });
   if (n !== undefined) parts.set('n', String(n));
   if (last !== undefined && last !== '') parts.set('last', last);
   return parts.size === 0 ? '' : `?${parts.toString()}`;
