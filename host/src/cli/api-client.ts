@@ -15,7 +15,7 @@ export interface ServerOptions {
 /** The administration of a running server. */
 export interface ApiClient {
   /** @throws Error with what the server said */
-  ask(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  ask<Answer>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Answer>;
   /** The same as text. */
   askText(path: string): Promise<string>;
 }
@@ -34,10 +34,7 @@ export async function apiClient(
   const authorization =
     user === undefined ? token && `Bearer ${token}` : basicCredentials(user, firstLine(await readInput()));
   return {
-    async ask(method, path, body) {
-      const text = await send(method, path, body);
-      return JSON.parse(text === '' ? '{}' : text) as unknown;
-    },
+    ask: async (method, path, body) => JSON.parse((await send(method, path, body)) || '{}'),
     askText: (path) => send('GET', path),
   };
 
@@ -53,13 +50,10 @@ export async function apiClient(
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
     } catch (error) {
-      const cause = (error as { readonly cause?: NodeJS.ErrnoException }).cause;
-      throw new Error(
-        `no server answers at ${base} (${cause?.code ?? 'no answer'}); start it, or name another with --server`,
-        {
-          cause: error,
-        },
-      );
+      const code = (error as { readonly cause?: NodeJS.ErrnoException }).cause?.code ?? 'no answer';
+      throw new Error(`no server answers at ${base} (${code}); start it, or name another with --server`, {
+        cause: error,
+      });
     }
     const text = await answer.text();
     if (!answer.ok)
@@ -68,6 +62,17 @@ export async function apiClient(
       );
     return text;
   }
+}
+
+/** A query of those parameters that are given. */
+export function queryOf(parameters: Readonly<Record<string, string | undefined>>): string {
+  const given = Object.entries(parameters).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
+}
+
+/** A time in milliseconds since the epoch, for people. */
+export function instant(at: number): string {
+  return new Date(at).toISOString();
 }
 
 function basicCredentials(user: string, password: string): string {

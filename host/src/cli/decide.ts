@@ -1,9 +1,16 @@
 import { userInfo } from 'node:os';
-import { apiClient, type ServerOptions } from './api-client.js';
+import type { KeptException } from '../drivers/sql/exception-store.js';
+import type { Quarantined } from '../drivers/sql/quarantine-store.js';
+import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 
+/** Options of the commands that decide. */
+export interface DecisionOptions extends ServerOptions {
+  readonly by?: string;
+}
+
 /** Options of `exceptions add`. */
-export interface ExceptionOptions extends ServerOptions {
+export interface ExceptionOptions extends DecisionOptions {
   readonly id?: string;
   readonly purl?: readonly string[];
   readonly repository?: readonly string[];
@@ -12,33 +19,18 @@ export interface ExceptionOptions extends ServerOptions {
   readonly falsePositive?: boolean;
   readonly reason: string;
   readonly ticket?: string;
-  readonly by?: string;
   readonly expires: string;
-}
-
-interface ListedException {
-  readonly id: string;
-  readonly reason: string;
-  readonly scope: { readonly purl?: readonly string[]; readonly repositories?: readonly string[] };
-  readonly rules?: readonly string[];
-  readonly advisories?: readonly string[];
-  readonly approvedBy: readonly string[];
-  readonly expiresAt: number;
-  readonly active: boolean;
-  readonly lastUsedAt?: number;
 }
 
 const WEEK = 7 * 86_400_000;
 
 export async function exceptionsList(options: ServerOptions, context: CommandContext): Promise<number> {
   const client = await apiClient(options, context);
-  const { exceptions } = (await client.ask('GET', '/exceptions')) as {
-    readonly exceptions: readonly ListedException[];
-  };
-  for (const { id, reason, scope, rules, advisories, approvedBy, expiresAt, active, lastUsedAt } of exceptions) {
+  const { exceptions } = await client.ask<{ readonly exceptions: readonly KeptException[] }>('GET', '/exceptions');
+  for (const { id, reason, scope, rules, advisories = [], approvedBy, expiresAt, active, lastUsedAt } of exceptions) {
     const left = expiresAt - Date.now();
     const end = !active ? 'off, ends' : left <= 0 ? 'ended' : left < WEEK ? 'ends soon,' : 'ends';
-    const what = [...(scope.purl ?? []), ...(advisories ?? [])].join(' ');
+    const what = [...(scope.purl ?? []), ...advisories].join(' ');
     const used = lastUsedAt === undefined ? 'never used' : `last used ${instant(lastUsedAt)}`;
     const whom = `by ${approvedBy.join(', ')}`;
     context.write(
@@ -50,63 +42,43 @@ export async function exceptionsList(options: ServerOptions, context: CommandCon
 
 export async function exceptionsAdd(options: ExceptionOptions, context: CommandContext): Promise<number> {
   const { id, purl, repository, rule, advisory, falsePositive, reason, ticket, expires } = options;
+  const kind = falsePositive === true ? 'false-positive' : 'risk-accepted';
+  const form = { id, purl, repositories: repository, rules: rule, advisories: advisory, kind, reason, ticket, expires };
   const client = await apiClient(options, context);
-  const made = await client.ask('POST', '/exceptions', {
-    id,
-    purl,
-    repositories: repository,
-    rules: rule,
-    advisories: advisory,
-    kind: falsePositive === true ? 'false-positive' : 'risk-accepted',
-    reason,
-    ticket,
-    by: whoAmI(options),
-    expires,
-  });
-  context.write(`added ${(made as ListedException).id}`);
+  const made = await client.ask<KeptException>('POST', '/exceptions', { ...form, by: whoAmI(options) });
+  context.write(`added ${made.id}`);
   return EXIT.ok;
 }
 
 export async function exceptionsApprove(
   id: string,
-  options: ServerOptions & { readonly by?: string },
+  options: DecisionOptions,
   context: CommandContext,
 ): Promise<number> {
   const client = await apiClient(options, context);
-  await client.ask('POST', `/exceptions/${encodeURIComponent(id)}/approve`, { by: whoAmI(options) });
+  await client.ask('POST', `${exceptionPath(id)}/approve`, { by: whoAmI(options) });
   context.write(`approved ${id}`);
   return EXIT.ok;
 }
 
 /** Switches an exception off, or on again. */
 export async function exceptionsSwitch(
+  to: 'on' | 'off',
   id: string,
-  active: boolean,
   options: ServerOptions,
   context: CommandContext,
 ): Promise<number> {
   const client = await apiClient(options, context);
-  await client.ask('PATCH', `/exceptions/${encodeURIComponent(id)}`, { active });
-  context.write(`switched ${id} ${active ? 'on' : 'off'}`);
+  await client.ask('PATCH', exceptionPath(id), { active: to === 'on' });
+  context.write(`switched ${id} ${to}`);
   return EXIT.ok;
 }
 
 export async function exceptionsRemove(id: string, options: ServerOptions, context: CommandContext): Promise<number> {
   const client = await apiClient(options, context);
-  await client.ask('DELETE', `/exceptions/${encodeURIComponent(id)}`);
+  await client.ask('DELETE', exceptionPath(id));
   context.write(`removed ${id}`);
   return EXIT.ok;
-}
-
-interface ListedQuarantine {
-  readonly repository: string;
-  readonly purl: string;
-  readonly state: string;
-  readonly rules: readonly string[];
-  readonly heldAt: number;
-  readonly until?: number;
-  readonly decidedBy?: string;
-  readonly note?: string;
 }
 
 export async function quarantineList(
@@ -114,24 +86,20 @@ export async function quarantineList(
   context: CommandContext,
 ): Promise<number> {
   const client = await apiClient(options, context);
-  const query = options.state === undefined ? '' : `?state=${encodeURIComponent(options.state)}`;
-  const answer = (await client.ask('GET', `/quarantine${query}`)) as {
-    readonly quarantine: readonly ListedQuarantine[];
-  };
-  for (const { repository, purl, state, rules, heldAt, until, decidedBy, note } of answer.quarantine) {
+  type Answer = { readonly quarantine: readonly (Quarantined & { readonly purl: string })[] };
+  const { quarantine } = await client.ask<Answer>('GET', `/quarantine${queryOf({ state: options.state })}`);
+  for (const { repository, purl, state, rules, heldAt, until, decidedBy, note } of quarantine) {
     const why = decidedBy === undefined ? `by ${rules.join(', ')}` : `by ${decidedBy}: ${note ?? ''}`;
-    context.write(
-      `${state}  ${repository}  ${purl}  ${why}  since ${instant(heldAt)}${until === undefined ? '' : `, until ${instant(until)}`}`,
-    );
+    const end = until === undefined ? '' : `, until ${instant(until)}`;
+    context.write(`${state}  ${repository}  ${purl}  ${why}  since ${instant(heldAt)}${end}`);
   }
   return EXIT.ok;
 }
 
 /** Options of `quarantine release` and `quarantine deny`. */
-export interface VerdictOptions extends ServerOptions {
+export interface VerdictOptions extends DecisionOptions {
   readonly repository: string;
   readonly reason: string;
-  readonly by?: string;
   readonly expires?: string;
 }
 
@@ -149,10 +117,10 @@ export async function quarantineDecide(
   return EXIT.ok;
 }
 
-function whoAmI({ by }: { readonly by?: string }): string {
-  return by ?? userInfo().username;
+function exceptionPath(id: string): string {
+  return `/exceptions/${encodeURIComponent(id)}`;
 }
 
-function instant(at: number): string {
-  return new Date(at).toISOString();
+function whoAmI({ by }: DecisionOptions): string {
+  return by ?? userInfo().username;
 }

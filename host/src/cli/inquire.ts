@@ -1,99 +1,64 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Explanation, Impact } from '../policy/inquiry.js';
 import type { Simulated } from '../policy/simulate.js';
 import type { JudgedBill } from '../policy/judge-bill.js';
-import { apiClient, type ServerOptions } from './api-client.js';
+import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 
-interface Explained {
-  readonly repository: string;
-  readonly purl: string;
-  readonly exists?: boolean;
-  readonly decision: {
-    readonly action: string;
-    readonly wouldBe?: string;
-    readonly nextChangeAt?: number;
-    readonly rules: readonly { readonly id: string; readonly reason: string }[];
-  };
-  readonly rules: readonly {
-    readonly id: string;
-    readonly action: string;
-    readonly state: string;
-    readonly reason?: string;
-  }[];
-  readonly lastDecisions: readonly {
-    readonly at: number;
-    readonly action: string;
-    readonly rules: readonly { readonly id: string; readonly reason: string }[];
-  }[];
-  readonly hidden?: readonly Pick<Explained, 'purl' | 'decision'>[];
+/** Options of the commands that ask a server about policy. Each has those that it needs. */
+export interface InquiryOptions extends ServerOptions {
+  readonly repository?: string;
+  readonly days?: string;
+  readonly csv?: boolean;
+  readonly json?: boolean;
 }
 
 /**
  * Explains why a version is allowed or refused.
  * @param subject a package URL, or the URL of an explanation
  */
-export async function explain(
-  subject: string,
-  options: ServerOptions & { readonly repository?: string; readonly json?: boolean },
-  context: CommandContext,
-): Promise<number> {
+export async function explain(subject: string, options: InquiryOptions, context: CommandContext): Promise<number> {
   const client = await apiClient(options, context);
   const purl = /\/-\/explain\/(pkg:[^?#]+)/.exec(subject)?.[1] ?? subject;
-  const query = new URLSearchParams({
-    purl,
-    ...(options.repository !== undefined && { repository: options.repository }),
-  });
-  const answer = (await client.ask('GET', `/explain?${query}`)) as { readonly explanations: readonly Explained[] };
-  if (options.json === true) {
-    context.write(JSON.stringify(answer, undefined, 2));
-    return EXIT.ok;
-  }
-  if (answer.explanations.length === 0) context.write('no repository of this server serves its ecosystem');
-  for (const { repository, purl: name, exists, decision, rules, lastDecisions, hidden = [] } of answer.explanations) {
-    if (exists === false) {
-      context.write(`${repository}: ${name}: does not exist: it is neither stored nor listed by the upstream`);
-      continue;
-    }
-    const until = decision.nextChangeAt === undefined ? '' : `, until ${instant(decision.nextChangeAt)}`;
-    const watched = decision.wouldBe === undefined ? '' : ` (${decision.wouldBe} if it were enforced)`;
-    context.write(`${repository}: ${name}: ${decision.action}${watched}${until}`);
-    for (const { id, action, state, reason = '' } of rules) {
-      if (state === 'silent' || state === 'unmatched' || state === 'off') continue;
-      context.write(`  ${id} (${action}): ${state}${reason === '' ? '' : `: ${reason}`}`);
-    }
-    for (const { purl: version, decision: left } of hidden) {
-      context.write(
-        `  left out: ${version}: ${left.action}: ${left.rules.map(({ id, reason }) => `${id}: ${reason}`).join('; ')}`,
-      );
-    }
-    for (const { at, action, rules: fired } of lastDecisions.slice(0, 3)) {
-      context.write(`  at ${instant(at)}: ${action}: ${fired.map(({ id, reason }) => `${id}: ${reason}`).join('; ')}`);
-    }
-  }
+  const query = queryOf({ purl, repository: options.repository });
+  const answer = await client.ask<{ readonly explanations: readonly Explanation[] }>('GET', `/explain${query}`);
+  const lines = answer.explanations.flatMap((explanation) => [...explanationLines(explanation)]);
+  print(answer, lines.length === 0 ? ['no repository of this server serves its ecosystem'] : lines, options, context);
   return EXIT.ok;
 }
 
+function* explanationLines({ repository, purl, ...explanation }: Explanation): Generator<string> {
+  const { exists, decision, rules, lastDecisions, hidden = [] } = explanation;
+  if (exists === false) {
+    yield `${repository}: ${purl}: does not exist: it is neither stored nor listed by the upstream`;
+    return;
+  }
+  const until = decision.nextChangeAt === undefined ? '' : `, until ${instant(decision.nextChangeAt)}`;
+  yield `${repository}: ${purl}: ${decision.action}${enforced(decision)}${until}`;
+  for (const { id, action, state, reason = '' } of rules) {
+    if (state === 'silent' || state === 'unmatched' || state === 'off') continue;
+    yield `  ${id} (${action}): ${state}${reason === '' ? '' : `: ${reason}`}`;
+  }
+  const fired = (one: Pick<Explanation['decision'], 'action' | 'rules'>): string =>
+    `${one.action}: ${one.rules.map(({ id, reason }) => `${id}: ${reason}`).join('; ')}`;
+  for (const left of hidden) yield `  left out: ${left.purl}: ${fired(left.decision)}`;
+  for (const last of lastDecisions.slice(0, 3)) yield `  at ${instant(last.at)}: ${fired(last)}`;
+}
+
 /** Tries a policy file on what was served. */
-export async function simulate(
-  file: string,
-  options: ServerOptions & { readonly days?: string; readonly json?: boolean },
-  context: CommandContext,
-): Promise<number> {
+export async function simulate(file: string, options: InquiryOptions, context: CommandContext): Promise<number> {
   const text = readFileSync(path.resolve(context.cwd, file), 'utf8');
   const client = await apiClient(options, context);
-  const query = new URLSearchParams({ days: options.days ?? '30' });
-  const { judged, refused } = (await client.ask('POST', `/policy/simulate?${query}`, text)) as Simulated;
-  if (options.json === true) {
-    context.write(JSON.stringify({ judged, refused }, undefined, 2));
-    return EXIT.ok;
-  }
-  context.write(`${judged} downloads were judged; the policy would refuse ${refused.length} of them`);
-  for (const { repository, purl, action, rules, callers, times } of refused) {
+  const answer = await client.ask<Simulated>('POST', `/policy/simulate${queryOf({ days: options.days })}`, text);
+  const { judged, refused } = answer;
+  const lines = refused.map(({ repository, purl, action, rules, callers, times }) => {
     const whom = callers.length === 0 ? '' : ` to ${callers.join(', ')}`;
-    const by = rules.filter((rule) => rule.action === action).map(({ id, reason }) => `${reason} (rule ${id})`);
-    context.write(`${action}  ${repository}  ${purl}  ${by.join('; ')}; served ${times} times${whom}`);
-  }
+    const by = reasonsOf(rules.filter((rule) => rule.action === action));
+    return `${action}  ${repository}  ${purl}  ${by.join('; ')}; served ${times} times${whom}`;
+  });
+  const sum = `${judged} downloads were judged; the policy would refuse ${refused.length} of them`;
+  print(answer, [sum, ...lines], options, context);
   return EXIT.ok;
 }
 
@@ -101,76 +66,67 @@ export async function simulate(
  * Judges a bill of materials by the policy of a server.
  * @returns `EXIT.refused` when policy refuses one of its components
  */
-export async function check(
-  file: string,
-  options: ServerOptions & { readonly repository?: string; readonly json?: boolean },
-  context: CommandContext,
-): Promise<number> {
+export async function check(file: string, options: InquiryOptions, context: CommandContext): Promise<number> {
   const text = readFileSync(path.resolve(context.cwd, file), 'utf8');
   const client = await apiClient(options, context);
-  const query = options.repository === undefined ? '' : `?${new URLSearchParams({ repository: options.repository })}`;
-  const answer = (await client.ask('POST', `/sbom${query}`, text)) as JudgedBill;
+  const query = queryOf({ repository: options.repository });
+  const answer = await client.ask<JudgedBill>('POST', `/sbom${query}`, text);
   const { judged, refused, parts, unjudged } = answer;
-  const code = refused > 0 ? EXIT.refused : EXIT.ok;
-  if (options.json === true) {
-    context.write(JSON.stringify(answer, undefined, 2));
-    return code;
-  }
-  for (const { purl, repository, action = 'not judged', wouldBe, rules, findings } of parts) {
-    const watched = wouldBe === undefined ? '' : ` (${wouldBe} if it were enforced)`;
+  const lines = parts.map(({ purl, repository, action = 'not judged', wouldBe, rules, findings }) => {
     const place = repository === undefined ? '' : `  ${repository}`;
-    const why = rules.length > 0 ? rules.map(({ id, reason }) => `${reason} (rule ${id})`) : findings.map(printFinding);
-    context.write(`${action}${watched}${place}  ${purl}  ${why.join('; ')}`);
+    const why = rules.length > 0 ? reasonsOf(rules) : findings.map(printFinding);
+    return `${action}${enforced({ wouldBe })}${place}  ${purl}  ${why.join('; ')}`;
+  });
+  const rest = unjudged.map((name) => `not judged  ${name}`);
+  const sum = `${judged} components were judged; policy refuses ${refused} of them`;
+  print(answer, [...lines, ...rest, sum], options, context);
+  return refused > 0 ? EXIT.refused : EXIT.ok;
+}
+
+/** Says who has a version, or what an advisory is about. @param subject a package URL or the id of an advisory */
+export async function impact(subject: string, options: InquiryOptions, context: CommandContext): Promise<number> {
+  const client = await apiClient(options, context);
+  const asked = subject.startsWith('pkg:') ? { purl: subject } : { advisory: subject };
+  if (options.csv === true) {
+    context.write((await client.askText(`/impact${queryOf({ ...asked, format: 'csv' })}`)).trimEnd());
+    return EXIT.ok;
   }
-  for (const name of unjudged) context.write(`not judged  ${name}`);
-  context.write(`${judged} components were judged; policy refuses ${refused} of them`);
-  return code;
+  const answer = await client.ask<ImpactAnswer>('GET', `/impact${queryOf(asked)}`);
+  const kept = answer.kept.map(
+    ({ repository, purl, fetchedAt }) => `kept  ${repository}  ${purl}  since ${instant(fetchedAt)}`,
+  );
+  const served = answer.downloads.map(
+    ({ repository, purl, caller = '-', address = '-', lastAt, times }) =>
+      `served  ${repository}  ${purl}  ${caller}  ${address}  ${times} times, last ${instant(lastAt)}`,
+  );
+  const lines = [...kept, ...served];
+  print(answer, lines.length === 0 ? ['no stored copies and no downloads'] : lines, options, context);
+  return EXIT.ok;
+}
+
+interface ImpactAnswer extends Pick<Impact, 'kept'> {
+  readonly downloads: readonly (Impact['downloads'][number] & { readonly purl: string })[];
+}
+
+/** Prints an answer as JSON, or as lines for people. */
+function print(
+  answer: object,
+  lines: readonly string[],
+  { json = false }: InquiryOptions,
+  context: CommandContext,
+): void {
+  if (json) context.write(JSON.stringify(answer, undefined, 2));
+  else for (const line of lines) context.write(line);
+}
+
+function reasonsOf(rules: JudgedBill['parts'][number]['rules']): readonly string[] {
+  return rules.map(({ id, reason }) => `${reason} (rule ${id})`);
+}
+
+function enforced({ wouldBe }: { readonly wouldBe?: string | undefined }): string {
+  return wouldBe === undefined ? '' : ` (${wouldBe} if it were enforced)`;
 }
 
 function printFinding({ id, severity, fixedIn }: JudgedBill['parts'][number]['findings'][number]): string {
   return `${id} (${severity}${fixedIn.length === 0 ? '' : `, fixed in ${fixedIn.join(', ')}`})`;
-}
-
-/** Says who has a version, or what an advisory is about. @param subject a package URL or the id of an advisory */
-export async function impact(
-  subject: string,
-  options: ServerOptions & { readonly csv?: boolean; readonly json?: boolean },
-  context: CommandContext,
-): Promise<number> {
-  const client = await apiClient(options, context);
-  const query = new URLSearchParams(subject.startsWith('pkg:') ? { purl: subject } : { advisory: subject });
-  if (options.csv === true) {
-    context.write((await client.askText(`/impact?${query}&format=csv`)).trimEnd());
-    return EXIT.ok;
-  }
-  const answer = (await client.ask('GET', `/impact?${query}`)) as ImpactAnswer;
-  if (options.json === true) {
-    context.write(JSON.stringify(answer, undefined, 2));
-    return EXIT.ok;
-  }
-  for (const { repository, purl, fetchedAt } of answer.kept)
-    context.write(`kept  ${repository}  ${purl}  since ${instant(fetchedAt)}`);
-  for (const { repository, purl, caller, address, lastAt, times } of answer.downloads) {
-    context.write(
-      `served  ${repository}  ${purl}  ${caller ?? '-'}  ${address ?? '-'}  ${times} times, last ${instant(lastAt)}`,
-    );
-  }
-  if (answer.kept.length + answer.downloads.length === 0) context.write('no stored copies and no downloads');
-  return EXIT.ok;
-}
-
-interface ImpactAnswer {
-  readonly kept: readonly { readonly repository: string; readonly purl: string; readonly fetchedAt: number }[];
-  readonly downloads: readonly {
-    readonly repository: string;
-    readonly purl: string;
-    readonly caller?: string;
-    readonly address?: string;
-    readonly lastAt: number;
-    readonly times: number;
-  }[];
-}
-
-function instant(at: number): string {
-  return new Date(at).toISOString();
 }

@@ -31,7 +31,7 @@ export async function policyShow(
 }
 
 /** Says what is wrong with a policy file. */
-export async function policyCheck(file: string, context: CommandContext): Promise<number> {
+export async function policyCheck(file: string, _options: object, context: CommandContext): Promise<number> {
   const { problems } = readPolicy(path.resolve(context.cwd, file));
   if (problems !== undefined) throw new ConfigurationError(problems);
   context.write('policy is valid');

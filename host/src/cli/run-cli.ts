@@ -1,15 +1,27 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printListenAddress, printProblem } from '../config/index.js';
 import { nearest } from '@entrepot/core/engine';
-import type { ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
-import type { ExceptionOptions, VerdictOptions } from './decide.js';
 import { hostVersion } from './host-version.js';
 
 const FILE_OPTION = [
   '-c, --config <file>',
   'configuration file (default: $ENTREPOT_CONFIG, else ./entrepot.yaml, else built-in defaults)',
 ] as const;
+
+const SERVER_OPTION = [
+  '-s, --server <url>',
+  'URL of the server (default: the listen address of the configuration)',
+] as const;
+const USER_OPTION = [
+  '-u, --user <name>',
+  'log in as this administrator, with the password from standard input (default: the token of the configuration)',
+] as const;
+const BY_OPTION = [
+  '--by <name>',
+  'your name, where the server does not know it (default: the user of this machine)',
+] as const;
+const JSON_OPTION = ['--json', 'as JSON'] as const;
 
 /**
  * Runs one command line.
@@ -18,8 +30,10 @@ const FILE_OPTION = [
  */
 export async function runCli(words: readonly string[], context: CommandContext): Promise<number> {
   let code: number = EXIT.ok;
-  const program = commands(context, (result) => {
-    code = result;
+  const program = commands(context, (load, name, ...first) => async (...given) => {
+    const command = (await load())[name] as (...given: readonly unknown[]) => Promise<number>;
+    // The last one is the command itself.
+    code = await command(...first, ...given.slice(0, -1), context);
   });
   const unknown = unknownCommand(words, program);
   if (unknown !== undefined) {
@@ -34,7 +48,17 @@ export async function runCli(words: readonly string[], context: CommandContext):
   }
 }
 
-function commands(context: CommandContext, finish: (code: number) => void): Command {
+/**
+ * Runs the function `name` of a module with `first`, the arguments of the command line, its options and the context. The module
+ * is loaded then: `version` need not load a server.
+ */
+type Run = <Name extends string>(
+  load: () => Promise<Record<Name, (...given: never[]) => Promise<number>>>,
+  name: Name,
+  ...first: readonly string[]
+) => (...given: readonly unknown[]) => Promise<void>;
+
+function commands(context: CommandContext, run: Run): Command {
   const program = new Command('entrepot')
     .description('A caching, verifying package proxy for every package manager of an organisation.')
     .version(hostVersion(), '-V, --version', 'print the version of the server')
@@ -44,136 +68,99 @@ function commands(context: CommandContext, finish: (code: number) => void): Comm
       writeErr: (text) => context.writeError(text.trimEnd()),
     })
     .showHelpAfterError('(entrepot --help lists the commands)');
-
-  // Commands are loaded when they are asked for: `version` need not load a server.
   program
     .command('serve', { isDefault: true })
     .description('serve the repositories until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
-    .action(async (options: { config?: string }) => finish(await (await import('./serve.js')).serve(options, context)));
+    .action(run(() => import('./serve.js'), 'serve'));
   program
     .command('validate')
     .description('check the configuration, plugins and their options included; exit 78 when it is invalid')
     .option(...FILE_OPTION)
-    .action(async (options: { config?: string }) =>
-      finish(await (await import('./validate.js')).validate(options, context)),
-    );
+    .action(run(() => import('./validate.js'), 'validate'));
   program
     .command('init')
     .description('write a commented configuration from the client settings of this machine')
     .option('-o, --output <file>', 'file to write; - for standard output', 'entrepot.yaml')
     .option('--force', 'overwrite an existing file')
-    .action(async (options: { output?: string; force?: boolean }) =>
-      finish(await (await import('./init.js')).init(options, context)),
-    );
+    .action(run(() => import('./init.js'), 'init'));
   program
     .command('password')
     .description('print a hash of the password on standard input, for the users of a repository')
-    .action(async () => finish(await (await import('./password.js')).password(context)));
+    .action(run(() => import('./password.js'), 'password'));
   program
     .command('version')
     .description('print the versions of the server, its core and its plugins')
     .option(...FILE_OPTION)
-    .option('--json', 'as JSON')
-    .action(async (options: { config?: string; json?: boolean }) =>
-      finish(await (await import('./version.js')).version(options, context)),
-    );
+    .option(...JSON_OPTION)
+    .action(run(() => import('./version.js'), 'version'));
   program
     .command('gen-index')
     .description('print the index of a hosted Helm repository')
     .argument('<repository>', 'name of the repository in the configuration')
     .option(...FILE_OPTION)
     .option('--tenant <tenant>', 'print the index of this tenant')
-    .action(async (repository: string, options: { config?: string; tenant?: string }) =>
-      finish(await (await import('./gen-index.js')).genIndex(repository, options, context)),
-    );
+    .action(run(() => import('./gen-index.js'), 'genIndex'));
   program
     .command('doctor')
     .description('check configuration, plugins, storage, upstreams and clock; exit 1 when a check fails')
     .option(...FILE_OPTION)
-    .option('--json', 'as JSON')
-    .action(async (options: { config?: string; json?: boolean }) =>
-      finish(await (await import('./doctor.js')).doctor(options, context)),
-    );
-  governanceCommands(program, context, finish);
-  return program;
-}
-
-const SERVER_OPTION = [
-  '-s, --server <url>',
-  'URL of the server (default: the listen address of the configuration)',
-] as const;
-const USER_OPTION = [
-  '-u, --user <name>',
-  'log in as this administrator, with the password from standard input (default: the token of the configuration)',
-] as const;
-const BY_OPTION = [
-  '--by <name>',
-  'your name, where the server does not know it (default: the user of this machine)',
-] as const;
-
-/** Commands that query and change policy, most of them at a running server. */
-function governanceCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+    .option(...JSON_OPTION)
+    .action(run(() => import('./doctor.js'), 'doctor'));
   program
     .command('scan-worker')
     .description('run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
-    .action(async (options: { config?: string }) =>
-      finish(await (await import('./scan-worker.js')).scanWorker(options, context)),
-    );
+    .action(run(() => import('./scan-worker.js'), 'scanWorker'));
+  policyCommands(program, run);
+  exceptionCommands(program, run);
+  quarantineCommands(program, run);
+  return program;
+}
+
+/** Commands that query policy, most of them at a running server. */
+function policyCommands(program: Command, run: Run): void {
+  const inquire = () => import('./inquire.js');
   const policy = program.command('policy').description('print and check policies').exitOverride();
   policy
     .command('show [preset]')
     .description('print a preset, or the policy of the configuration')
     .option(...FILE_OPTION)
-    .action(async (preset: string | undefined, options: { config?: string }) =>
-      finish(await (await import('./policy.js')).policyShow(preset, options, context)),
-    );
+    .action(run(() => import('./policy.js'), 'policyShow'));
   policy
     .command('check <file>')
     .description('check a policy file; exit 78 when it is invalid')
-    .action(async (file: string) => finish(await (await import('./policy.js')).policyCheck(file, context)));
+    .action(run(() => import('./policy.js'), 'policyCheck'));
   onServer(program.command('explain <purl>'))
     .description('explain why a version is allowed or refused; also takes the URL of an explanation')
     .option('--repository <name>', 'in one repository')
-    .option('--json', 'as JSON')
-    .action(async (purl: string, options: Record<string, never>) =>
-      finish(await (await import('./inquire.js')).explain(purl, options, context)),
-    );
+    .option(...JSON_OPTION)
+    .action(run(inquire, 'explain'));
   onServer(program.command('simulate <file>'))
     .description('evaluate a policy file against past downloads')
     .option('--days <days>', 'downloads of the last days', '30')
-    .option('--json', 'as JSON')
-    .action(async (file: string, options: Record<string, never>) =>
-      finish(await (await import('./inquire.js')).simulate(file, options, context)),
-    );
+    .option(...JSON_OPTION)
+    .action(run(inquire, 'simulate'));
   onServer(program.command('check <file>'))
     .description(
       'judge the components of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when policy refuses one',
     )
     .option('--repository <name>', 'in one repository')
-    .option('--json', 'as JSON')
-    .action(async (file: string, options: Record<string, never>) =>
-      finish(await (await import('./inquire.js')).check(file, options, context)),
-    );
+    .option(...JSON_OPTION)
+    .action(run(inquire, 'check'));
   onServer(program.command('impact <what>'))
     .description('list stored copies and downloads of a version (a package URL), or of all that an advisory affects')
     .option('--csv', 'downloads as CSV')
-    .option('--json', 'as JSON')
-    .action(async (what: string, options: Record<string, never>) =>
-      finish(await (await import('./inquire.js')).impact(what, options, context)),
-    );
-  exceptionCommands(program, context, finish);
-  quarantineCommands(program, context, finish);
+    .option(...JSON_OPTION)
+    .action(run(inquire, 'impact'));
 }
 
-function exceptionCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+function exceptionCommands(program: Command, run: Run): void {
+  const decide = () => import('./decide.js');
   const exceptions = program.command('exceptions').description('manage exceptions from rules').exitOverride();
   onServer(exceptions.command('list'))
     .description('list exceptions with their expiry and last use')
-    .action(async (options: ServerOptions) =>
-      finish(await (await import('./decide.js')).exceptionsList(options, context)),
-    );
+    .action(run(decide, 'exceptionsList'));
   onServer(exceptions.command('add'))
     .description('add an exception')
     .requiredOption('--reason <text>', 'why')
@@ -186,52 +173,42 @@ function exceptionCommands(program: Command, context: CommandContext, finish: (c
     .option('--ticket <text>', 'reference to a ticket')
     .option('--id <id>', 'id of the exception (default: generated)')
     .option(...BY_OPTION)
-    .action(async (options: ExceptionOptions) =>
-      finish(await (await import('./decide.js')).exceptionsAdd(options, context)),
-    );
+    .action(run(decide, 'exceptionsAdd'));
   onServer(exceptions.command('approve <id>'))
     .description('approve an exception that somebody else has added')
     .option(...BY_OPTION)
-    .action(async (id: string, options: ServerOptions) =>
-      finish(await (await import('./decide.js')).exceptionsApprove(id, options, context)),
-    );
-  for (const [name, active] of [
-    ['off', false],
-    ['on', true],
-  ] as const)
-    onServer(exceptions.command(`${name} <id>`))
-      .description(
-        active ? 'switch an exception on again, until it expires' : 'switch an exception off without removing it',
-      )
-      .action(async (id: string, options: ServerOptions) =>
-        finish(await (await import('./decide.js')).exceptionsSwitch(id, active, options, context)),
-      );
+    .action(run(decide, 'exceptionsApprove'));
+  onServer(exceptions.command('off <id>'))
+    .description('switch an exception off without removing it')
+    .action(run(decide, 'exceptionsSwitch', 'off'));
+  onServer(exceptions.command('on <id>'))
+    .description('switch an exception on again, until it expires')
+    .action(run(decide, 'exceptionsSwitch', 'on'));
   onServer(exceptions.command('remove <id>'))
     .description('remove an exception')
-    .action(async (id: string, options: ServerOptions) =>
-      finish(await (await import('./decide.js')).exceptionsRemove(id, options, context)),
-    );
+    .action(run(decide, 'exceptionsRemove'));
 }
 
-function quarantineCommands(program: Command, context: CommandContext, finish: (code: number) => void): void {
+function quarantineCommands(program: Command, run: Run): void {
+  const decide = () => import('./decide.js');
   const quarantine = program.command('quarantine').description('decide on held versions').exitOverride();
   onServer(quarantine.command('list'))
     .description('list held versions, and decisions on them')
     .option('--state <state>', 'held, released or denied')
-    .action(async (options: ServerOptions) =>
-      finish(await (await import('./decide.js')).quarantineList(options, context)),
-    );
-  for (const verdict of ['release', 'deny'] as const) {
-    const command = onServer(quarantine.command(`${verdict} <purl>`))
-      .description(verdict === 'release' ? 'allow a version that rules hold' : 'deny a version, whatever the rules say')
-      .requiredOption('--repository <name>', verdict === 'release' ? 'the repository' : 'the repository; * for all')
-      .requiredOption('--reason <text>', 'why')
-      .option(...BY_OPTION)
-      .action(async (purl: string, options: VerdictOptions) =>
-        finish(await (await import('./decide.js')).quarantineDecide(verdict, purl, options, context)),
-      );
-    if (verdict === 'release') command.option('--expires <when>', 'a date, or a duration such as 30d');
-  }
+    .action(run(decide, 'quarantineList'));
+  onServer(quarantine.command('release <purl>'))
+    .description('allow a version that rules hold')
+    .requiredOption('--repository <name>', 'the repository')
+    .requiredOption('--reason <text>', 'why')
+    .option(...BY_OPTION)
+    .option('--expires <when>', 'a date, or a duration such as 30d')
+    .action(run(decide, 'quarantineDecide', 'release'));
+  onServer(quarantine.command('deny <purl>'))
+    .description('deny a version, whatever the rules say')
+    .requiredOption('--repository <name>', 'the repository; * for all')
+    .requiredOption('--reason <text>', 'why')
+    .option(...BY_OPTION)
+    .action(run(decide, 'quarantineDecide', 'deny'));
 }
 
 function onServer(command: Command): Command {
