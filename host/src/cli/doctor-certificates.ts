@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { LoadedConfig, TlsConfig } from '../config/index.js';
-import type { Finding } from './finding.js';
+import type { LoadedConfig } from '../config/index.js';
+import { finding, type Finding } from './finding.js';
 
 const DAY = 86_400_000;
 /** A certificate that ends sooner is worth a warning: those of ACME are renewed a month before. */
@@ -9,10 +9,9 @@ const SOON = 14 * DAY;
 
 /** Until when the certificates of the listeners are valid. Those that cannot be used are problems of the configuration. */
 export function checkCertificates({ config }: LoadedConfig, now: number): Finding[] {
-  const used = new Map<string, TlsConfig>();
   const listeners = [config.server, ...Object.values(config.repositories ?? {})];
-  for (const { tls } of listeners) if (tls !== undefined && tls !== false) used.set(tls.cert, tls);
-  return [...used.keys()].flatMap((file) => certificateFinding(file, now));
+  const files = new Set(listeners.flatMap(({ tls }) => (tls ? [tls.cert] : [])));
+  return [...files].flatMap((file) => certificateFinding(file, now));
 }
 
 function certificateFinding(file: string, now: number): Finding[] {
@@ -24,6 +23,6 @@ function certificateFinding(file: string, now: number): Finding[] {
   }
   const left = Date.parse(ends) - now;
   const status = left <= 0 ? 'fail' : left < SOON ? 'warn' : 'ok';
-  const detail = `${file} ${left <= 0 ? 'ended' : 'is valid until'} ${new Date(Date.parse(ends)).toISOString().slice(0, 10)}`;
-  return [{ status, check: 'certificate', detail }];
+  const day = new Date(Date.parse(ends)).toISOString().slice(0, 10);
+  return [finding(status, 'certificate', `${file} ${left <= 0 ? 'ended' : 'is valid until'} ${day}`)];
 }

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lostIndexAdvice } from '../drivers/lost-index.js';
 import { inspectSqlite } from '../drivers/sql/sqlite.js';
-import type { Finding } from './finding.js';
+import { finding, type Finding } from './finding.js';
 
 /**
  * Whether the database knows what is kept, and is whole. Says nothing where there is neither.
@@ -14,20 +14,13 @@ export async function checkKept(check: string, blobs: string, file: string): Pro
     (found) => found.size,
     () => 0,
   );
-  const known = size === 0 ? false : look(check, file, size);
-  if (typeof known === 'object') return [known];
-  if (known || !(await hasBlobs(blobs))) return [];
-  return [{ status: 'fail', check, detail: lostIndexAdvice(blobs) }];
-}
-
-/** Whether there is an entry; a finding where the file cannot be used. */
-function look(check: string, file: string, size: number): boolean | Finding {
   try {
-    const found = inspectSqlite(file, size);
-    if (found.damage === undefined) return found.hasEntries;
-    return { status: 'fail', check, detail: `${file} is damaged: ${found.damage}` };
+    const { damage, hasEntries = false } = size === 0 ? {} : inspectSqlite(file, size);
+    if (damage !== undefined) return [finding('fail', check, `${file} is damaged: ${damage}`)];
+    if (hasEntries || !(await hasBlobs(blobs))) return [];
+    return [finding('fail', check, lostIndexAdvice(blobs))];
   } catch (error) {
-    return { status: 'fail', check, detail: `${file} cannot be read: ${(error as Error).message}` };
+    return [finding('fail', check, `${file} cannot be read: ${(error as Error).message}`)];
   }
 }
 

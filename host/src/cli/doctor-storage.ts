@@ -1,9 +1,8 @@
-import { constants } from 'node:fs';
-import { access, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { printSize } from '@entrepot/core/formats';
 import { nameOf, postgresVersion } from '../drivers/sql/postgres.js';
-import type { Finding } from './finding.js';
+import { finding, type Finding } from './finding.js';
 
 const LITTLE_SPACE = 5 * 2 ** 30;
 const NO_SPACE = 256 * 2 ** 20;
@@ -16,14 +15,15 @@ export async function checkFolder(check: string, folder: string): Promise<Findin
   const existing = await nearestExisting(folder);
   const made = existing === folder ? '' : ', created at the first start';
   try {
-    if (!(await stat(existing)).isDirectory()) return fail(check, `${existing} is not a folder`);
+    if (!(await stat(existing)).isDirectory()) return finding('fail', check, `${existing} is not a folder`);
     await tryWriting(existing);
-    return spaceFinding(check, `${folder}${made}`, await freeSpace(existing));
+    const { bavail, bsize } = await statfs(existing);
+    const free = bavail * bsize;
+    const status = free < NO_SPACE ? 'fail' : free < LITTLE_SPACE ? 'warn' : 'ok';
+    return finding(status, check, `${folder}${made}, ${printSize(free)} free`);
   } catch (error) {
-    return fail(
-      check,
-      `${existing} cannot be written to (${codeOf(error)}); give this user the right, or set another folder`,
-    );
+    const advice = 'give this user the right, or set another folder';
+    return finding('fail', check, `${existing} cannot be written to (${codeOf(error)}); ${advice}`);
   }
 }
 
@@ -32,21 +32,17 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
   const folder = await checkFolder(check, path.dirname(file));
   if (folder.status === 'fail') return folder;
   try {
-    await access(file, constants.R_OK | constants.W_OK);
     const head = await readHead(file, SQLITE_MAGIC.length);
     if (head !== '' && head !== SQLITE_MAGIC)
-      return fail(check, `${file} is not an SQLite database; move it away, or set metadata.path`);
+      return finding('fail', check, `${file} is not an SQLite database; move it away, or set metadata.path`);
     return { ...folder, detail: folder.detail.replace(path.dirname(file), file) };
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT')
-      return fail(
-        check,
-        `${file} cannot be read and written (${codeOf(error)}); give this user the right, or set metadata.path`,
-      );
-    return {
-      ...folder,
-      detail: `${file}, created at the first start${folder.detail.slice(folder.detail.lastIndexOf(', '))}`,
-    };
+    if (codeOf(error) === 'ENOENT') {
+      const free = folder.detail.slice(folder.detail.lastIndexOf(', '));
+      return { ...folder, detail: `${file}, created at the first start${free}` };
+    }
+    const advice = 'give this user the right, or set metadata.path';
+    return finding('fail', check, `${file} cannot be read and written (${codeOf(error)}); ${advice}`);
   }
 }
 
@@ -54,9 +50,9 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
 export async function checkPostgres(check: string, url: string): Promise<Finding> {
   const where = nameOf(url);
   try {
-    return { status: 'ok', check, detail: `${where}, PostgreSQL ${await postgresVersion(url)}` };
+    return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(url)}`);
   } catch (error) {
-    return fail(check, `${where}: ${(error as Error).message || codeOf(error)}`);
+    return finding('fail', check, `${where}: ${(error as Error).message || codeOf(error)}`);
   }
 }
 
@@ -69,8 +65,7 @@ export async function checkFileSystems(blobs: string, spool: string): Promise<Fi
     // What cannot be looked at has been reported.
     return [];
   }
-  const detail = `${spool} is on another file system than ${blobs}: every download is copied`;
-  return [{ status: 'warn', check: 'spool', detail }];
+  return [finding('warn', 'spool', `${spool} is on another file system than ${blobs}: every download is copied`)];
 }
 
 async function nearestExisting(folder: string): Promise<string> {
@@ -93,28 +88,15 @@ async function tryWriting(folder: string): Promise<void> {
   }
 }
 
-async function freeSpace(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
-}
-
-function spaceFinding(check: string, place: string, free: number): Finding {
-  const status = free < NO_SPACE ? 'fail' : free < LITTLE_SPACE ? 'warn' : 'ok';
-  return { status, check, detail: `${place}, ${printSize(free)} free` };
-}
-
+/** The first bytes of a file that can be read and written. */
 async function readHead(file: string, length: number): Promise<string> {
-  const handle = await open(file, 'r');
+  const handle = await open(file, 'r+');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
     return buffer.toString('latin1', 0, bytesRead);
   } finally {
     await handle.close();
   }
-}
-
-function fail(check: string, detail: string): Finding {
-  return { status: 'fail', check, detail };
 }
 
 function codeOf(error: unknown): string {

@@ -3,7 +3,7 @@ import { printDuration } from '@entrepot/core/formats';
 import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { ownAddresses } from '../repositories/own-addresses.js';
-import type { Finding } from './finding.js';
+import { finding, type Finding } from './finding.js';
 
 const TIMEOUT = 10_000;
 
@@ -23,13 +23,8 @@ export async function checkUpstream(
   // A repository of the built-in default is in no file.
   const settings = config.repositories?.[repository] ?? repositoryConfig({ type: 'any' });
   if (ownAddresses(config)(url)) {
-    return [
-      {
-        status: 'warn',
-        check,
-        detail: `${shown} is this server itself: another of its repositories, or a loop; set the URL of another server`,
-      },
-    ];
+    const advice = 'another of its repositories, or a loop; set the URL of another server';
+    return [finding('warn', check, `${shown} is this server itself: ${advice}`)];
   }
   const transport = openTransport(settings.transport, env);
   try {
@@ -49,7 +44,7 @@ export async function checkUpstream(
   } catch (error) {
     // The transport's errors hold no secret; others might.
     const reason = error instanceof EntrepotError ? (error as EntrepotError).message : (error as Error).name;
-    return [{ status: 'fail', check, detail: `${reason} (${source})` }];
+    return [finding('fail', check, `${reason} (${source})`)];
   } finally {
     await transport.dispose();
   }
@@ -64,12 +59,11 @@ function requestHeaders(url: string, { upstreams, auth, transport }: RepositoryC
 }
 
 function answerFinding(check: string, answer: string, status: number): Finding {
-  if (status >= 500 || status === 429)
-    return { status: 'warn', check, detail: `${answer}: it is failing now, try again later` };
+  if (status >= 500 || status === 429) return finding('warn', check, `${answer}: it is failing now, try again later`);
   if (status === 401 || status === 407)
-    return { status: 'warn', check, detail: `${answer}: it needs credentials, set auth of the repository` };
+    return finding('warn', check, `${answer}: it needs credentials, set auth of the repository`);
   // The root of many registries is 403 or 404 although what is below it is served.
-  return { status: 'ok', check, detail: answer };
+  return finding('ok', check, answer);
 }
 
 function clockFindings(repository: string, date: unknown, begun: number, ended: number): Finding[] {
@@ -78,8 +72,8 @@ function clockFindings(repository: string, date: unknown, begun: number, ended: 
   // `Date` has whole seconds, and was written somewhere between question and answer.
   const skew = theirs < begun ? Math.max(0, begun - theirs - 1000) : Math.max(0, theirs - ended);
   const check = `clock against ${repository}`;
-  if (skew <= SKEW_TO_NOTICE) return [{ status: 'ok', check, detail: 'in step' }];
+  if (skew <= SKEW_TO_NOTICE) return [finding('ok', check, 'in step')];
   const direction = theirs < begun ? 'ahead of' : 'behind';
   const detail = `this machine is ${printDuration(Math.round(skew / 1000) * 1000)} ${direction} the upstream; synchronise it (NTP)`;
-  return [{ status: skew > SKEW_TO_FAIL ? 'fail' : 'warn', check, detail }];
+  return [finding(skew > SKEW_TO_FAIL ? 'fail' : 'warn', check, detail)];
 }

@@ -6,7 +6,7 @@ import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
 import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
-import type { Finding } from './finding.js';
+import { finding, type Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';
 
 /** Checks everything that the server needs, and prints what it found. Fails when one check does. */
@@ -25,10 +25,11 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   try {
     loaded = await loadWhole(file, context);
   } catch (error) {
-    return configurationFindings(error);
+    if (!(error instanceof ConfigurationError)) throw error;
+    return error.problems.map(problemFinding);
   }
   const { storage, metadata } = loaded.config;
-  findings.push({ status: 'ok', check: 'configuration', detail: loaded.sources.join(', ') });
+  findings.push(finding('ok', 'configuration', loaded.sources.join(', ')));
   findings.push(...(await pluginFindings(loaded)), ...checkCertificates(loaded, Date.now()));
   const folders = [
     await checkFolder('storage', storage.path),
@@ -43,24 +44,13 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }
 
-function configurationFindings(error: unknown): Finding[] {
-  if (!(error instanceof ConfigurationError)) throw error;
-  return error.problems.map(problemFinding);
-}
-
 async function pluginFindings({ config, directory }: LoadedConfig): Promise<Finding[]> {
   const { plugins, problems } = await loadPlugins({ plugins: config.plugins, folder: directory });
   return [
-    ...plugins.map(({ plugin, package: name, version, location }): Finding => ({
-      status: 'ok',
-      check: `plugin ${plugin.id}`,
-      detail: `${name} ${version ?? '(no version)'}, plugin API ${plugin.apiVersion}, ${location}`,
-    })),
-    ...problems.map(({ package: name, message }): Finding => ({
-      status: 'fail',
-      check: `plugin ${name}`,
-      detail: message,
-    })),
+    ...plugins.map(({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
+      finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
+    ),
+    ...problems.map(({ package: name, message }) => finding('fail', `plugin ${name}`, message)),
   ];
 }
 
@@ -74,13 +64,11 @@ async function repositoryFindings(loaded: LoadedConfig, context: CommandContext)
   );
   const findings = [...others.map(problemFinding), ...(await Promise.all(asked)).flat()];
   if (repositories.length > 0 || problems.length > 0) return findings;
-  return [
-    { status: 'warn', check: 'repositories', detail: 'there are none: nothing is served; add one under repositories' },
-  ];
+  return [finding('warn', 'repositories', 'there are none: nothing is served; add one under repositories')];
 }
 
 function problemFinding(problem: ConfigurationProblem): Finding {
-  return { status: 'fail', check: 'configuration', detail: printProblem(problem) };
+  return finding('fail', 'configuration', printProblem(problem));
 }
 
 function printTable(findings: readonly Finding[]): string {

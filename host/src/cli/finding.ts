@@ -5,3 +5,7 @@ export interface Finding {
   /** The finding, and what to do about it. Holds no secret. */
   readonly detail: string;
 }
+
+export function finding(status: Finding['status'], check: string, detail: string): Finding {
+  return { status, check, detail };
+}

@@ -2,11 +2,6 @@ import { silentLogger } from '@entrepot/core';
 import { loadConfig, type RepositoryConfig } from '../config/index.js';
 import { EXIT, type CommandContext } from './context.js';
 
-export interface GenIndexOptions {
-  readonly config?: string;
-  readonly tenant?: string;
-}
-
 /**
  * Prints the index of a hosted Helm repository, as clients get it. The index is read from the storage by a server of
  * this command's own, which listens on the loopback interface until it is done. The regular server may run at the same
@@ -14,7 +9,7 @@ export interface GenIndexOptions {
  */
 export async function genIndex(
   repository: string,
-  { config: file, tenant = '' }: GenIndexOptions,
+  { config: file, tenant = '' }: { readonly config?: string; readonly tenant?: string },
   context: CommandContext,
 ): Promise<number> {
   const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });

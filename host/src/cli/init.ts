@@ -6,11 +6,9 @@ import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { initialConfiguration, type InitialRepository } from './initial-configuration.js';
 
-const DEFAULT_OUTPUT = 'entrepot.yaml';
-
 /** Writes a commented configuration with what this machine's clients are set up with. `-` is standard output. */
 export async function init(
-  { output = DEFAULT_OUTPUT, force = false }: { readonly output?: string; readonly force?: boolean },
+  { output, force = false }: { readonly output: string; readonly force?: boolean },
   context: CommandContext,
 ): Promise<number> {
   const { plugins } = await loadPlugins({ plugins: [], folder: context.cwd });
@@ -35,20 +33,14 @@ export async function init(
 
 async function initialRepository(plugin: EnginePlugin, context: CommandContext): Promise<InitialRepository> {
   const { id, kinds } = plugin;
-  if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { type: id, kinds, upstreams: [] };
+  const empty: InitialRepository = { type: id, kinds, upstreams: [] };
+  if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return empty;
   try {
     const found = await plugin.discoverUpstreams({ useClientCredentials: false });
-    const upstreams = found.map(({ url, scope, fallback, source }) => ({
-      url: printableUrl(url),
-      scope,
-      fallback,
-      source,
-    }));
-    return { type: id, kinds, upstreams };
+    return { ...empty, upstreams: found.map((upstream) => ({ ...upstream, url: printableUrl(upstream.url) })) };
   } catch (error) {
-    context.writeError(
-      `${id}: the settings of its clients on this machine cannot be read: ${(error as Error).message}`,
-    );
-    return { type: id, kinds, upstreams: [] };
+    const reason = (error as Error).message;
+    context.writeError(`${id}: the settings of its clients on this machine cannot be read: ${reason}`);
+    return empty;
   }
 }

@@ -1,6 +1,6 @@
 import { silentLogger } from '@entrepot/core';
 import { withoutEchoes } from '../config/faults.js';
-import { ConfigurationError, readConfig, type ConfigurationProblem, type LoadedConfig } from '../config/index.js';
+import { ConfigurationError, readConfig, type LoadedConfig } from '../config/index.js';
 import type { CommandContext } from './context.js';
 
 /**
@@ -11,18 +11,7 @@ import type { CommandContext } from './context.js';
 export async function loadWhole(file: string | undefined, context: CommandContext): Promise<LoadedConfig> {
   const { loaded, problems } = readConfig({ file, env: context.env, cwd: context.cwd });
   if (loaded !== undefined && problems.length === 0) return loaded;
-  throw new ConfigurationError([...problems, ...withoutEchoes(await furtherProblems(loaded, context), problems)]);
-}
-
-async function furtherProblems(
-  loaded: LoadedConfig | undefined,
-  context: CommandContext,
-): Promise<readonly ConfigurationProblem[]> {
-  if (loaded === undefined) return [];
-  try {
-    return (await context.checkConfiguration(loaded, { logger: silentLogger })).problems;
-  } catch {
-    // Nobody wrote what is left of the configuration; what it leads to is no news.
-    return [];
-  }
+  // Nobody wrote what is left of the configuration; that it cannot be checked is no news.
+  const checked = loaded && (await context.checkConfiguration(loaded, { logger: silentLogger }).catch(() => undefined));
+  throw new ConfigurationError([...problems, ...withoutEchoes(checked?.problems ?? [], problems)]);
 }

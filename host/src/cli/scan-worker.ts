@@ -1,6 +1,6 @@
-import { EXIT, type CommandContext } from './context.js';
+import type { CommandContext } from './context.js';
 import { loadWhole } from './load-whole.js';
-import { stopSignal } from './stop-signal.js';
+import { untilSignal } from './stop-signal.js';
 
 /** Scans what servers on the same database ask for, until a signal comes; then gives back what it is doing. */
 export async function scanWorker(
@@ -8,13 +8,9 @@ export async function scanWorker(
   context: CommandContext,
 ): Promise<number> {
   const loaded = await loadWhole(file, context);
-  const stop = stopSignal(context);
-  try {
+  return await untilSignal(context, async (signalled) => {
     const end = await context.startScanWorker(loaded);
-    await stop.first;
+    await signalled;
     await end();
-  } finally {
-    stop.forget();
-  }
-  return EXIT.ok;
+  });
 }

@@ -1,17 +1,22 @@
 import { constants } from 'node:os';
-import type { CommandContext } from './context.js';
+import { EXIT, type CommandContext } from './context.js';
 
-/** A promise of the first signal. The second one does not wait for anything. */
-export function stopSignal(context: CommandContext): { readonly first: Promise<void>; forget(): void } {
-  let stop = (): void => {};
-  const first = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
+/** Runs `work` with a promise of the first signal. The second signal ends the process at once. */
+export async function untilSignal(
+  context: CommandContext,
+  work: (signalled: Promise<void>) => Promise<void>,
+): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;
   const forget = context.onSignal((signal) => {
     count += 1;
     if (count > 1) context.exit(128 + constants.signals[signal]);
-    stop();
+    resolve();
   });
-  return { first, forget };
+  try {
+    await work(promise);
+  } finally {
+    forget();
+  }
+  return EXIT.ok;
 }

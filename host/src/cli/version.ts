@@ -4,27 +4,6 @@ import { loadPlugins, runningCoreVersion } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';
 
-/** Which versions run. */
-export interface Versions {
-  readonly entrepot: string;
-  readonly core: string;
-  /** The version of the plugin API. */
-  readonly api: number;
-  readonly node: string;
-  readonly plugins: readonly PluginVersion[];
-}
-
-/** One plugin that can be used. */
-export interface PluginVersion {
-  /** The `type` in the configuration. */
-  readonly id: string;
-  readonly package: string;
-  /** Absent for a file that belongs to no package. */
-  readonly version?: string | undefined;
-  /** The version of the plugin API that it was made for. */
-  readonly api: number;
-}
-
 /** Prints the versions of the server, its core and its plugins. */
 export async function version(
   { config: file, json = false }: { readonly config?: string; readonly json?: boolean },
@@ -38,15 +17,13 @@ export async function version(
   context.write(`entrepot ${found.entrepot}`);
   context.write(`core ${found.core} (plugin API ${found.api})`);
   context.write(`node ${found.node}`);
-  for (const plugin of found.plugins) {
-    context.write(
-      `plugin ${plugin.id}: ${plugin.package} ${plugin.version ?? '(no version)'} (plugin API ${plugin.api})`,
-    );
+  for (const { id, package: name, version: own = '(no version)', api } of found.plugins) {
+    context.write(`plugin ${id}: ${name} ${own} (plugin API ${api})`);
   }
   return EXIT.ok;
 }
 
-async function versions(file: string | undefined, { env, cwd }: CommandContext): Promise<Versions> {
+async function versions(file: string | undefined, { env, cwd }: CommandContext) {
   const { plugins } = await loadPlugins(await pluginSources({ file, env, cwd }));
   return {
     entrepot: hostVersion(),

@@ -104,7 +104,7 @@ async function connect(path: string): Promise<Database.Database> {
 export function inspectSqlite(
   path: string,
   size: number,
-): { readonly damage: string } | { readonly damage?: undefined; readonly hasEntries: boolean } {
+): { readonly damage?: string | undefined; readonly hasEntries?: boolean } {
   const database = new Database(path);
   try {
     const damage = damageOf(database, size);
