@@ -48,54 +48,30 @@ export class FileReader extends Readable {
     const { bytesRead } = await this.#handle.read(buffer, 0, length, this.#position).catch((error: unknown) => {
       throw storageError(error, 'read', this.#path);
     });
-    if (bytesRead === 0 && this.#left !== Infinity) throw this.#endsEarly();
+    if (bytesRead === 0 && this.#left !== Infinity) {
+      throw new EntrepotError('storage', `cannot read ${this.#path}: it ends ${this.#left} bytes early`);
+    }
     this.#position += bytesRead;
     this.#left -= bytesRead;
     return bytesRead;
   }
 
   override _read(): void {
-    if (this.#left === 0) {
-      this.push(null);
-      return;
-    }
-    const length = Math.min(this.#pieceSize, this.#left);
     // Not from the shared pool: a slow client would keep the whole pool alive by its piece.
-    const piece = Buffer.allocUnsafeSlow(length);
-    this.#handle.read(piece, 0, length, this.#position).then(
-      ({ bytesRead }) => this.#take(piece, bytesRead),
-      (error: unknown) => this.destroy(storageError(error, 'read', this.#path)),
+    const piece = Buffer.allocUnsafeSlow(Math.min(this.#pieceSize, this.#left));
+    this.readInto(piece).then(
+      (length) => {
+        if (!this.destroyed) this.push(length === 0 ? null : piece.subarray(0, length));
+      },
+      (error: Error) => this.destroy(error),
     );
   }
 
-  #take(piece: Buffer, bytesRead: number): void {
-    if (this.destroyed) return;
-    if (bytesRead === 0) {
-      if (this.#left === Infinity) this.push(null);
-      else this.destroy(this.#endsEarly());
-      return;
-    }
-    this.#position += bytesRead;
-    this.#left -= bytesRead;
-    this.push(bytesRead === piece.length ? piece : piece.subarray(0, bytesRead));
-  }
-
-  #endsEarly(): EntrepotError {
-    return new EntrepotError('storage', `cannot read ${this.#path}: it ends ${this.#left} bytes early`);
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    void this.#close(error, callback);
-  }
-
   /** A read that is under way is waited for: the handle keeps its descriptor until then. */
-  async #close(error: Error | null, callback: (error?: Error | null) => void): Promise<void> {
-    let outcome = error;
-    try {
-      await this.#handle.close();
-    } catch (failure) {
-      outcome ??= storageError(failure, 'close', this.#path);
-    }
-    callback(outcome);
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#handle.close().then(
+      () => callback(error),
+      (failure: unknown) => callback(error ?? storageError(failure, 'close', this.#path)),
+    );
   }
 }

@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import {
   type FileHandle,
   link,
   lstat,
   mkdir,
   open,
-  opendir,
   readdir,
   readFile,
   rename,
@@ -19,6 +19,7 @@ import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, 
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
 import { SharedRun } from '../shared-run.js';
+import { slices } from '../slices.js';
 import { storageError, systemCode } from './storage-error.js';
 
 // <path>/
@@ -188,29 +189,24 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async *list(): AsyncIterable<BlobInfo> {
-    for (const folder of await this.#listFolders()) {
-      let batch: string[] = [];
-      for await (const name of this.#names(folder)) {
-        batch.push(name);
-        if (batch.length < LIST_WIDTH) continue;
-        yield* await this.#look(batch);
-        batch = [];
+    for (const { name: folder } of await readFolder(this.#blobs)) {
+      if (!FOLDER_NAME.test(folder)) continue;
+      const files = (await readFolder(join(this.#blobs, folder))).filter(
+        (found) => found.isFile() && BLOB_NAME.test(found.name) && found.name.startsWith(folder),
+      );
+      for (const part of slices(files, LIST_WIDTH)) {
+        const found = await Promise.all(part.map(({ name }) => this.stat(`sha256:${name}`)));
+        yield* found.filter((info) => info !== undefined);
       }
-      yield* await this.#look(batch);
     }
   }
 
   async check(only?: 'read'): Promise<void> {
-    if (only === 'read') {
-      await readdir(this.#blobs).catch((error: unknown) => {
-        throw storageError(error, 'read', this.#blobs);
-      });
-      return;
-    }
+    if (only === 'read') return void (await readFolder(this.#blobs));
     const path = this.#temporaryPath();
     try {
       const written = Buffer.from(randomUUID());
-      await this.#withTemporary(path, async (handle) => {
+      await withNewFile(path, async (handle) => {
         await writeWhole(handle, written);
         if (this.#strict) await handle.sync();
         // Not by its name: another process that starts on this folder may take that for the leftovers of a crash.
@@ -259,18 +255,12 @@ export class FilesystemBlobStore implements BlobStore {
   /** Whole or not at all: half a layout file would lock the store. */
   async #writeLayout(path: string): Promise<void> {
     const draft = join(this.#path, `layout.${randomUUID()}.tmp`);
-    try {
-      const handle = await open(draft, 'wx', FILE_MODE);
-      try {
-        await handle.writeFile(`${JSON.stringify({ version: LAYOUT_VERSION })}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+    await withNewFile(draft, async (handle) => {
+      await handle.writeFile(`${JSON.stringify({ version: LAYOUT_VERSION })}\n`);
+      await handle.sync();
       await rename(draft, path);
-    } finally {
-      await rm(draft, { force: true });
-    }
+      return true;
+    });
   }
 
   /**
@@ -312,7 +302,7 @@ export class FilesystemBlobStore implements BlobStore {
   async #write(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const temporary = this.#temporaryPath();
-      const published = await this.#withTemporary(temporary, async (handle) => {
+      const published = await withNewFile(temporary, async (handle) => {
         await fill(handle);
         if (this.#strict) await handle.datasync();
         try {
@@ -330,19 +320,6 @@ export class FilesystemBlobStore implements BlobStore {
       });
       if (published) return;
     }
-  }
-
-  /** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
-  async #withTemporary(path: string, work: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
-    const handle = await open(path, 'wx+', FILE_MODE);
-    let renamed = false;
-    try {
-      renamed = await work(handle);
-    } finally {
-      await handle.close();
-      if (!renamed) await rm(path, { force: true });
-    }
-    return renamed;
   }
 
   async #size(path: string): Promise<number | undefined> {
@@ -366,31 +343,6 @@ export class FilesystemBlobStore implements BlobStore {
     } catch (outage) {
       throw storageError(outage, action, path);
     }
-  }
-
-  async #listFolders(): Promise<readonly string[]> {
-    try {
-      return (await readdir(this.#blobs)).filter((name) => FOLDER_NAME.test(name));
-    } catch (error) {
-      throw storageError(error, 'list', this.#blobs);
-    }
-  }
-
-  /** The blobs of one folder by name. Other files in it are skipped. */
-  async *#names(folder: string): AsyncIterable<string> {
-    const path = join(this.#blobs, folder);
-    try {
-      for await (const found of await opendir(path)) {
-        if (found.isFile() && BLOB_NAME.test(found.name) && found.name.startsWith(folder)) yield found.name;
-      }
-    } catch (error) {
-      throw storageError(error, 'list', path);
-    }
-  }
-
-  async #look(names: readonly string[]): Promise<readonly BlobInfo[]> {
-    const found = await Promise.all(names.map((name) => this.stat(`sha256:${name}`)));
-    return found.filter((info) => info !== undefined);
   }
 
   /** Makes the folder for the blob at `path`. */
@@ -466,6 +418,25 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> 
     const { bytesWritten } = await handle.write(bytes, written);
     written += bytesWritten;
   }
+}
+
+/** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
+async function withNewFile(path: string, work: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
+  const handle = await open(path, 'wx+', FILE_MODE);
+  let renamed = false;
+  try {
+    renamed = await work(handle);
+  } finally {
+    await handle.close();
+    if (!renamed) await rm(path, { force: true });
+  }
+  return renamed;
+}
+
+async function readFolder(path: string): Promise<readonly Dirent[]> {
+  return await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    throw storageError(error, 'list', path);
+  });
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -3,13 +3,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryListing, EntryRenewal } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { type Kysely, sql } from 'kysely';
+import { slices } from '../slices.js';
 import { countRevision } from './changes.js';
 import { toEntry } from './entry-row.js';
 import { GroupCommit } from './group-commit.js';
 import { prefixRange } from './prefix-range.js';
 import { type EntryPut, findAll, KEYS_WIDTH, LOST, putEntries, upsertAll } from './put-entries.js';
 import type { Schema } from './schema.js';
-import { given, slices, SqlStore } from './sql-store.js';
+import { given, SqlStore } from './sql-store.js';
 import { stored, storedWithin } from './stored.js';
 
 /** How many accesses are recorded in one turn of the event loop. */

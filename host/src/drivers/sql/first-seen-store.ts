@@ -1,7 +1,8 @@
 import type { PackageCoordinates } from '@entrepot/core';
 import { setImmediate as turn } from 'node:timers/promises';
+import { slices } from '../slices.js';
 import type { FirstSeenTable } from './schema.js';
-import { slices, SqlStore } from './sql-store.js';
+import { SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** Rows of one statement. */

@@ -1,8 +1,8 @@
 import type { Entry } from '@entrepot/core';
 import type { Kysely } from 'kysely';
+import { slices } from '../slices.js';
 import { type EntryRow, toEntry, toRow } from './entry-row.js';
 import type { Schema } from './schema.js';
-import { slices } from './sql-store.js';
 
 /** How many keys one query names. */
 export const KEYS_WIDTH = 500;

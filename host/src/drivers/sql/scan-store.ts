@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { ContentFinding, Digest, Finding, PackageCoordinates, PackageName, ScanReport } from '@entrepot/core';
 import { packageUrl } from '@entrepot/core';
 import { type Kysely, PostgresAdapter, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
+import { slices } from '../slices.js';
 import { countChange, readChanges, type ChangeCounts } from './changes.js';
 import type { EntryTable, ReportTable, ScanJobTable, Schema } from './schema.js';
-import { coordinatesOf, given, rowOf, slices, SqlStore } from './sql-store.js';
+import { coordinatesOf, given, rowOf, SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 
 /** The outcome of a scan. Only the first two say something about the subject. */

@@ -37,8 +37,3 @@ export function rowOf({ ecosystem, name, version }: PackageCoordinates) {
 export function given<Columns extends object>(columns: Columns) {
   return columns as { [Key in keyof Columns]?: Exclude<Columns[Key], undefined> };
 }
-
-/** Cuts `list` into parts of at most `width` members. Databases bound the number of parameters of a query. */
-export function* slices<T>(list: readonly T[], width: number): Generator<readonly T[]> {
-  for (let start = 0; start < list.length; start += width) yield list.slice(start, start + width);
-}
