@@ -24,15 +24,10 @@ const GAUGES = {
 
 export type GaugeName = keyof typeof GAUGES;
 
-interface RequestSeries {
+interface Series {
   readonly requests: Counter.Internal;
   readonly duration: Histogram.Internal<string>;
-  readonly bytes: Counter.Internal;
-}
-
-interface UpstreamSeries {
-  readonly requests: Counter.Internal;
-  readonly duration: Histogram.Internal<string>;
+  readonly bytes?: Counter.Internal;
 }
 
 /** Metrics for Prometheus, in a registry of their own: two of them in one process do not meet. */
@@ -79,16 +74,9 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository', 'rule', 'action'],
   );
   /** Labels are resolved once, not for every request. */
-  readonly #requestSeries = new Map<string, RequestSeries>();
-  readonly #upstreamSeries = new Map<string, UpstreamSeries>();
-  readonly #watched: Readonly<Record<GaugeName, (() => number)[]>> = {
-    flights: [],
-    spoolBytes: [],
-    memoryCacheBytes: [],
-    waitingForScans: [],
-    policyFileInvalid: [],
-    policySince: [],
-  };
+  readonly #requestSeries = new Map<string, Series>();
+  readonly #upstreamSeries = new Map<string, Series>();
+  readonly #watched: { readonly name: GaugeName; readonly read: () => number }[] = [];
 
   constructor() {
     for (const name of Object.keys(GAUGES) as GaugeName[]) this.#gauge(name);
@@ -106,15 +94,29 @@ export class PrometheusMetrics implements EngineObserver {
   }
 
   /** Counts a request that is over. `seconds` until the last byte of its reply, `bytes` of its body. */
-  observeRequest(outcome: Outcome, status: number, seconds: number, bytes: number): void {
-    const { requests, duration, bytes: sent } = this.#requestSeriesOf(outcome, status);
-    requests.inc();
-    duration.observe(seconds);
-    if (bytes > 0) sent.inc(bytes);
+  observeRequest({ repository, resource, name }: Outcome, status: number, seconds: number, bytes: number): void {
+    const key = `${repository}\n${resource}\n${name}\n${status}`;
+    const series = seriesOf(this.#requestSeries, key, (full) => {
+      const labels = full ? { repository: OTHER, resource: OTHER } : { repository, resource };
+      return {
+        requests: this.#requests.labels({ ...labels, outcome: name, status: statusLabel(String(status)) }),
+        duration: this.#duration.labels({ repository: labels.repository, outcome: name }),
+        bytes: this.#bytes.labels({ repository: labels.repository }),
+      };
+    });
+    series.requests.inc();
+    series.duration.observe(seconds);
+    if (bytes > 0) series.bytes?.inc(bytes);
   }
 
   upstreamAnswered(repository: string, status: string, duration: number): void {
-    const series = this.#upstreamSeriesOf(repository, status);
+    const series = seriesOf(this.#upstreamSeries, `${repository}\n${status}`, (full) => {
+      const labels = { repository: full ? OTHER : repository };
+      return {
+        requests: this.#upstreamRequests.labels({ ...labels, status: statusLabel(status) }),
+        duration: this.#upstreamDuration.labels(labels),
+      };
+    });
     series.requests.inc();
     series.duration.observe(duration / 1000);
   }
@@ -158,36 +160,7 @@ export class PrometheusMetrics implements EngineObserver {
 
   /** Shows what `read` gives whenever the metrics are read; several of one name add up. Must be quick and must not throw. */
   watch(name: GaugeName, read: () => number): void {
-    this.#watched[name].push(read);
-  }
-
-  #requestSeriesOf({ repository, resource, name }: Outcome, status: number): RequestSeries {
-    const key = `${repository}\n${resource}\n${name}\n${status}`;
-    const known = this.#requestSeries.get(key);
-    if (known !== undefined) return known;
-    const full = this.#requestSeries.size >= MAX_SERIES;
-    const labels = full ? { repository: OTHER, resource: OTHER } : { repository, resource };
-    const series: RequestSeries = {
-      requests: this.#requests.labels({ ...labels, outcome: name, status: statusLabel(String(status)) }),
-      duration: this.#duration.labels({ repository: labels.repository, outcome: name }),
-      bytes: this.#bytes.labels({ repository: labels.repository }),
-    };
-    if (!full) this.#requestSeries.set(key, series);
-    return series;
-  }
-
-  #upstreamSeriesOf(repository: string, status: string): UpstreamSeries {
-    const key = `${repository}\n${status}`;
-    const known = this.#upstreamSeries.get(key);
-    if (known !== undefined) return known;
-    const full = this.#upstreamSeries.size >= MAX_SERIES;
-    const labels = { repository: full ? OTHER : repository };
-    const series: UpstreamSeries = {
-      requests: this.#upstreamRequests.labels({ ...labels, status: statusLabel(status) }),
-      duration: this.#upstreamDuration.labels(labels),
-    };
-    if (!full) this.#upstreamSeries.set(key, series);
-    return series;
+    this.#watched.push({ name, read });
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
@@ -205,18 +178,28 @@ export class PrometheusMetrics implements EngineObserver {
 
   #gauge(name: GaugeName): void {
     const [metric, help] = GAUGES[name];
-    const watched = this.#watched[name];
+    const watched = this.#watched;
     const gauge = new Gauge({
       name: metric,
       help,
       registers: [this.#registry],
       collect() {
         let sum = 0;
-        for (const read of watched) sum += read();
+        for (const one of watched) if (one.name === name) sum += one.read();
         gauge.set(sum);
       },
     });
   }
+}
+
+/** The series of `key`. @param make resolves its labels, or those of the rest where there are too many */
+function seriesOf(known: Map<string, Series>, key: string, make: (full: boolean) => Series): Series {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const full = known.size >= MAX_SERIES;
+  const series = make(full);
+  if (!full) known.set(key, series);
+  return series;
 }
 
 /** Upstreams may send any three digits: those that mean nothing are one label a class. */
