@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Explanation, Impact } from '../policy/inquiry.js';
+import type { Impact } from '../policy/impact.js';
+import type { Explanation } from '../policy/inquiry.js';
 import type { Simulated } from '../policy/simulate.js';
 import type { JudgedBill } from '../policy/judge-bill.js';
 import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
