@@ -2,24 +2,10 @@ import { hash } from 'node:crypto';
 import { EntrepotError, type Logger, type Resource, type VerifyContext } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import { failure, proofFailure } from './errors.js';
-import { LARGEST_PROOF } from './limits.js';
-import { MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
+import { LARGEST_PROOF, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
 import { hashInRecord, parseLookup, type LookupRecord } from './record.js';
-import {
-  countAt,
-  edgeTiles,
-  HASH_BYTES,
-  hashAt,
-  leafHash,
-  parseTreeHead,
-  rootFromEdge,
-  subtreeHash,
-  TILE_WIDTH,
-  tileOf,
-  tilePath,
-  type Tile,
-  type TreeHead,
-} from './tile.js';
+import { edgeTiles, HASH_BYTES, hashAt, leafHash, parseTreeHead, rootFromEdge, subtreeHash } from './tile.js';
+import { placeIn, TILE_WIDTH, tileOf, tilePath, type Tile, type TreeHead } from './tile.js';
 
 /** Verified tiles that are kept in memory: 8 KiB each at the most. */
 const TILES_IN_MEMORY = 1024;
@@ -126,7 +112,7 @@ export class ChecksumDatabase {
       const size = tile.width * HASH_BYTES;
       if (bytes.length !== size) throw new MalformedProofError(`expected ${size} bytes, found ${bytes.length}`);
       const tree = this.#treeWith(tile) ?? (await this.#newerTreeWith(tile, read));
-      const widest = tileOf(tree.size, tile.level, tile.index * TILE_WIDTH);
+      const widest = placeIn(tree.size, tile);
       if (widest.width !== tile.width) {
         const whole = await this.#tileBytes(widest, read);
         if (Buffer.compare(whole.subarray(0, bytes.length), bytes) !== 0) throw inconsistent();
@@ -214,7 +200,7 @@ export class ChecksumDatabase {
 
   /** Whether the tiles of `larger` give the root of `smaller`. */
   async #checkRoot(smaller: SignedTree, larger: SignedTree, read: Read): Promise<void> {
-    const wanted = edgeTiles(smaller.size).map((tile) => tileOf(larger.size, tile.level, tile.index * TILE_WIDTH));
+    const wanted = edgeTiles(smaller.size).map((tile) => placeIn(larger.size, tile));
     const bytes = await Promise.all(wanted.map((tile) => this.#tileBytes(tile, read)));
     const edge = this.#edge;
     if (smaller === larger && edge?.tree === larger && bytes.every((one, at) => one === edge.bytes[at])) return;
@@ -282,10 +268,9 @@ export class ChecksumDatabase {
 
   /** A signed tree that has `tile`; one in which it is no part of a wider tile where there is one. */
   #treeWith(tile: Tile): SignedTree | undefined {
-    const trees = [...(this.#head === undefined ? [] : [this.#head]), ...this.#trees.values()];
-    const having = trees.filter(({ size }) => countAt(size, tile.level) >= tile.index * TILE_WIDTH + tile.width);
-    const exact = having.find(({ size }) => tileOf(size, tile.level, tile.index * TILE_WIDTH).width === tile.width);
-    return exact ?? having[0];
+    const trees = [this.#head ?? [], ...this.#trees.values()].flat();
+    const having = trees.filter(({ size }) => placeIn(size, tile).width >= tile.width);
+    return having.find(({ size }) => placeIn(size, tile).width === tile.width) ?? having[0];
   }
 
   /** Asks for the newest head, since `tile` is of a tree that is not known yet. */

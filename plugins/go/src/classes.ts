@@ -1,25 +1,16 @@
-import {
-  EntrepotError,
-  type Content,
-  type DocumentBytes,
-  type FreshnessRule,
-  artifactClass,
-  documentClass,
-  type Parsed,
-  type Production,
-  type RenderRequest,
-  type Resource,
-  type VerifyContext,
-} from '@entrepot/core';
+import { artifactClass, documentClass, EntrepotError } from '@entrepot/core';
+import type { Content, DocumentBytes, FreshnessRule, Parsed, Production } from '@entrepot/core';
+import type { RenderRequest, Resource, VerifyContext } from '@entrepot/core';
 import type { ChecksumDatabase } from './checksum-database.js';
-import { parseDate, parseInfo, renderQuery } from './info.js';
-import { LARGEST_GO_MOD, LARGEST_INFO, LARGEST_LIST, LARGEST_PROOF, LARGEST_TILE, LARGEST_ZIP } from './limits.js';
+import { LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
+import { LARGEST_INFO, parseDate, parseInfo, renderQuery } from './info.js';
 import { moduleOf } from './module-path.js';
 import { verifyGoMod, verifyInfo, verifyZip } from './module-verifier.js';
+import { LARGEST_PROOF } from './note.js';
 import type { LookupRecord } from './record.js';
 import type { DocumentName, FileName, GoProxy } from './routes.js';
-import type { Tile } from './tile.js';
-import { parseList, renderLatest, renderList } from './version-list.js';
+import { LARGEST_TILE, type Tile } from './tile.js';
+import { LARGEST_LIST, parseList, renderLatest, renderList } from './version-list.js';
 
 const MINUTE = 60_000;
 /**
@@ -52,9 +43,12 @@ const produce: Production<GoProxy> = {
 /** Facts that differ between the classes of public and of private modules. The hooks are the same. */
 interface ClassFacts {
   readonly cacheControl: string;
-  readonly absent?: Partial<FreshnessRule>;
+  readonly absent: Partial<FreshnessRule>;
   readonly produce?: Production<GoProxy>;
 }
+
+const PUBLIC = { cacheControl: SHORT, absent: ABSENT };
+const PRIVATE = { absent: PRIVATELY_ABSENT, produce };
 
 interface ModuleDocument {
   readonly mediaType: string;
@@ -72,7 +66,7 @@ const DOCUMENTS: Readonly<Record<DocumentName, ModuleDocument>> = {
 };
 const documentOf = ({ attributes }: Resource): ModuleDocument => DOCUMENTS[attributes?.['name'] as DocumentName];
 
-function moduleDocument(about: string, { cacheControl, absent = ABSENT, produce }: ClassFacts) {
+function moduleDocument(about: string, { cacheControl, absent, produce }: ClassFacts = PUBLIC) {
   return documentClass<GoProxy>({
     about,
     cache: {
@@ -101,7 +95,7 @@ const nameOf = ({ attributes }: Resource): FileName => attributes?.['name'] as F
 /** Builds with other versions need an `.info` and a `.mod` for the graph of modules (Go Modules Reference, "Graph pruning"). */
 const isNeededByOthers = (resource: Resource): boolean => nameOf(resource) !== 'zip';
 
-function versionFile(about: string, { cacheControl, absent = ABSENT, produce }: ClassFacts) {
+function versionFile(about: string, { cacheControl, absent, produce }: ClassFacts) {
   return artifactClass<GoProxy>({
     about,
     cache: { ...absent, cachedOnly },
@@ -137,11 +131,9 @@ function required(database: ChecksumDatabase | undefined): ChecksumDatabase {
 
 /** The classes of a proxy. */
 export const CLASSES = {
-  list: moduleDocument('Lists of the versions of modules.', { cacheControl: SHORT }),
-  latest: moduleDocument('The latest version of modules (`@latest`).', { cacheControl: SHORT }),
-  query: moduleDocument('The versions that branches, commits and parts of versions stand for.', {
-    cacheControl: SHORT,
-  }),
+  list: moduleDocument('Lists of the versions of modules.'),
+  latest: moduleDocument('The latest version of modules (`@latest`).'),
+  query: moduleDocument('The versions that branches, commits and parts of versions stand for.'),
   date: documentClass<GoProxy>({
     about: 'The `.info` of versions as policy reads them, for their dates.',
     cache: {
@@ -152,9 +144,9 @@ export const CLASSES = {
     upstream: { order: 'origins', maxBytes: LARGEST_INFO },
     parse: parseDate,
   }),
-  info: versionFile('The `.info` of versions.', { cacheControl: 'public, max-age=604800' }),
-  mod: versionFile('The `go.mod` of versions.', { cacheControl: FOR_EVER }),
-  zip: versionFile('The zips of versions.', { cacheControl: FOR_EVER }),
+  info: versionFile('The `.info` of versions.', { ...PUBLIC, cacheControl: 'public, max-age=604800' }),
+  mod: versionFile('The `go.mod` of versions.', { ...PUBLIC, cacheControl: FOR_EVER }),
+  zip: versionFile('The zips of versions.', { ...PUBLIC, cacheControl: FOR_EVER }),
   'checksum-head': documentClass<GoProxy, Head>({
     about: 'The newest signed head of the checksum database.',
     cache: {
@@ -204,13 +196,11 @@ export const CLASSES = {
     policy: { forAnyName: true },
   }),
   'private-document': moduleDocument('Lists, latest versions and queries of private modules.', {
+    ...PRIVATE,
     cacheControl: 'private, max-age=60',
-    absent: PRIVATELY_ABSENT,
-    produce,
   }),
   'private-file': versionFile('The `.info`, `go.mod` and zips of private modules.', {
+    ...PRIVATE,
     cacheControl: 'private, max-age=31536000, immutable',
-    absent: PRIVATELY_ABSENT,
-    produce,
   }),
 };

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CredentialSource } from './credentials.js';
+import type { CredentialQuestion } from './credentials.js';
 import type { Credential } from './netrc.js';
 
 /** The largest question that is read, in bytes. */
@@ -22,14 +22,15 @@ export const GIT_CREDENTIALS = [
   ['credential.useHttpPath', 'true'],
 ] as const;
 
+type Find = (question: CredentialQuestion) => Promise<Credential | undefined>;
+
 /**
  * Answers the credential helpers of one run of `go`, on a socket in a folder that only this user can enter. Git asks for
  * each connection, so that a token that ends meanwhile is followed by the next one.
  */
 export class CredentialsSocket {
-  readonly #source: CredentialSource;
+  readonly #find: Find;
   readonly #allowed: readonly string[];
-  readonly #signal: AbortSignal;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   #folder = '';
@@ -40,14 +41,10 @@ export class CredentialsSocket {
   /** The credentials that hosts were told. */
   readonly told: Credential[] = [];
 
-  /**
-   * @param protocols that may be told secrets: `https`
-   * @param signal ends what an answer waits for
-   */
-  constructor(source: CredentialSource, protocols: readonly string[], signal: AbortSignal) {
-    this.#source = source;
+  /** @param protocols that may be told secrets: `https` */
+  constructor(find: Find, protocols: readonly string[]) {
+    this.#find = find;
     this.#allowed = protocols;
-    this.#signal = signal;
     this.#server = createServer({ allowHalfOpen: true }, (connection) => this.#connected(connection));
   }
 
@@ -104,7 +101,7 @@ export class CredentialsSocket {
     if (operation === 'erase' && field('path') !== '') this.rejected = true;
     if (operation !== 'get' || !this.#allowed.includes(field('protocol'))) return '';
     const question = { protocol: field('protocol'), host: field('host'), path: field('path') };
-    const found = await this.#source.find(question, this.#signal);
+    const found = await this.#find(question);
     if (found === undefined) return '';
     this.told.push(found);
     // `go` asks with the path of the page that says where the repository is, and would look for the answer below that.

@@ -2,15 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  EntrepotError,
-  type Clock,
-  type Logger,
-  type ProducedFile,
-  type Transport,
-  type ProduceContext,
-  type Resource,
-} from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import type { Clock, Logger, ProduceContext, ProducedFile, Resource, Transport } from '@entrepot/core';
 import { Limiter, parseJson } from '@entrepot/core/formats';
 import { createCredentialSource, type CredentialSettings, type CredentialSource } from './credentials.js';
 import { CredentialsSocket } from './credentials-socket.js';
@@ -101,7 +94,8 @@ export class DirectModules {
     const source = this.#sources.get(route) as CredentialSource;
     const subject = args.at(-1) as string;
     const guard = hasProxy(process.env) ? undefined : new GuardProxy();
-    const credentials = new CredentialsSocket(source, route.insecure ? ['https', 'http'] : ['https'], signal);
+    const protocols = route.insecure ? ['https', 'http'] : ['https'];
+    const credentials = new CredentialsSocket((question) => source.find(question, signal), protocols);
     try {
       await credentials.open();
       const insecure = route.insecure ? route.match.text : undefined;

@@ -1,7 +1,18 @@
 import { createHash, hash } from 'node:crypto';
-import { printed, type WorkTurns, ZipError, type ZipFile, ZipReader } from '@entrepot/core/formats';
-import { LARGEST_GO_MOD, LARGEST_ZIP } from './limits.js';
+import { availableParallelism } from 'node:os';
+import { builtProgram, printed, WorkerPool, WorkTurns, ZipError, ZipReader } from '@entrepot/core/formats';
+import type { ZipFile } from '@entrepot/core/formats';
 import { isFilePath } from './module-path.js';
+
+/** The largest zip of a module, packed and unpacked, in bytes: Go's own bound (golang.org/x/mod/zip, MaxZipFile). */
+export const LARGEST_ZIP = 500 * 1024 * 1024;
+/** The largest `go.mod` and LICENSE, in bytes: Go's own bound (golang.org/x/mod/zip, MaxGoMod). */
+export const LARGEST_GO_MOD = 16 * 1024 * 1024;
+
+/** Hashing 100 MB takes seconds: the server answers others meanwhile. */
+const WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
+/** Zips that are smaller, in bytes, are hashed faster than a worker is asked. */
+const SMALL = 64 * 1024;
 
 /** A zip to hash: its path or its bytes, and the version that it must be of. */
 export interface HashTask {
@@ -28,6 +39,31 @@ export async function answerHash({ source, module, version }: HashTask): Promise
   } catch (error) {
     if (error instanceof ZipError) return { refused: error.message };
     throw error;
+  }
+}
+
+/** Worker threads that hash the zips of modules. Started when the first one is needed; they keep no process alive. */
+export class HashPool {
+  readonly #threads = new WorkerPool<HashTask, HashAnswer>(
+    builtProgram(import.meta.url, 'hash-worker', () => answerHash),
+    { most: WORKERS },
+  );
+
+  /**
+   * Hashes a zip.
+   * @param size bytes of the zip
+   * @throws ZipError saying what is wrong with the zip
+   */
+  async hash(task: HashTask, size: number): Promise<ZipSums> {
+    if (size < SMALL) return await hashZip(task.source, task.module, task.version, new WorkTurns());
+    const answer = await this.#threads.run(task);
+    if ('hash' in answer) return answer;
+    throw new ZipError(answer.refused);
+  }
+
+  /** Ends the workers; what waits for them fails. */
+  async dispose(): Promise<void> {
+    await this.#threads.dispose(new Error('the server is shutting down'));
   }
 }
 

@@ -21,7 +21,7 @@ import { databaseScope } from './sources.js';
  */
 export async function discoverUpstreams(
   { useClientCredentials, isOwn = () => false }: DiscoveryContext,
-  surroundings: Readonly<Record<string, string | undefined>> = process.env,
+  surroundings: NodeJS.ProcessEnv = process.env,
 ): Promise<readonly DiscoveredUpstream[]> {
   const environment = await goEnvironment(surroundings);
   if (environment === undefined) return [];
@@ -87,9 +87,7 @@ function readDatabase(text: string): ReturnType<typeof parseDatabase> {
 }
 
 /** The headers that `go` takes from the netrc file, by host. */
-async function netrcAuthorizations(
-  surroundings: Readonly<Record<string, string | undefined>>,
-): Promise<ReadonlyMap<string, string>> {
+async function netrcAuthorizations(surroundings: NodeJS.ProcessEnv): Promise<ReadonlyMap<string, string>> {
   const path = surroundings['NETRC'] || join(surroundings['HOME'] || homedir(), '.netrc');
   const logins = parseNetrc(await readFile(path, 'utf8').catch(() => ''));
   return new Map(Array.from(logins, ([host, login]) => [host, basicAuthorization(login.username, login.password)]));

@@ -14,9 +14,7 @@ const TIMEOUT = 3_000;
  * Asks the `go` of this machine, which knows its environment, its files and its own defaults; `undefined` where there is
  * none, or where it does not answer.
  */
-export async function goEnvironment(
-  surroundings: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<GoEnvironment | undefined> {
+export async function goEnvironment(surroundings: NodeJS.ProcessEnv = process.env): Promise<GoEnvironment | undefined> {
   // Not of a module that this directory may be in, and no other toolchain than the one that is here.
   const env = { ...surroundings, GOWORK: 'off', GOTOOLCHAIN: 'local', GO111MODULE: 'on' };
   const asked = promisify(execFile)('go', ['env', '-json', ...NAMES], { env, timeout: TIMEOUT });

@@ -8,29 +8,25 @@ import { BlockList, connect, isIP, type AddressInfo, type Socket } from 'node:ne
 const { createServer, request: requestHttp } = process.getBuiltinModule('node:http');
 
 /** Link-local networks, where clouds have their metadata, and what is no host: never led to (RFC 3927, RFC 4291 §2.5.6). */
+const NETWORKS = ['0.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4', '::/128', 'fe80::/10', 'ff00::/8'];
+/** 169.254.0.0/16 behind NAT64 (RFC 6052), and the metadata of a cloud whose address is none of link-local ones. */
+const METADATA = ['64:ff9b::a9fe:0/112', 'fd00:ec2::254/128'];
 const REFUSED = new BlockList();
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['224.0.0.0', 4],
-  ['240.0.0.0', 4],
-] as const)
-  REFUSED.addSubnet(network, prefix, 'ipv4');
-for (const [network, prefix] of [
-  ['::', 128],
-  ['fe80::', 10],
-  ['ff00::', 8],
-  // 169.254.0.0/16 behind NAT64 (RFC 6052), and the metadata of a cloud whose address is none of link-local ones.
-  ['64:ff9b::a9fe:0', 112],
-  ['fd00:ec2::254', 128],
-] as const)
-  REFUSED.addSubnet(network, prefix, 'ipv6');
+for (const network of [...NETWORKS, ...METADATA]) {
+  const [address = '', prefix] = network.split('/');
+  REFUSED.addSubnet(address, Number(prefix), familyOf(address));
+}
 
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 4 ? 'ipv4' : 'ipv6';
+}
+
+const CHALLENGE = 'Basic realm="Entrepot"';
 const CONNECT_TIMEOUT = 30_000;
 const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'];
 
 /** Whether programs reach the network by a proxy of the environment: then it resolves names, and decides where they lead. */
-export function hasProxy(surroundings: Readonly<Record<string, string | undefined>>): boolean {
+export function hasProxy(surroundings: NodeJS.ProcessEnv): boolean {
   return PROXIES.some((name) => (surroundings[name] ?? '') !== '');
 }
 
@@ -69,12 +65,9 @@ export class GuardProxy {
 
   async #tunnel(request: IncomingMessage, client: Socket): Promise<void> {
     client.on('error', () => client.destroy());
-    if (!this.#isKnown(request)) {
-      client.end(
-        'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="Entrepot"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
-      );
-      return;
-    }
+    const refuse = (status: string): void =>
+      void client.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    if (!this.#isKnown(request)) return refuse(`407 Proxy Authentication Required\r\nProxy-Authenticate: ${CHALLENGE}`);
     try {
       const { hostname, port } = new URL(`https://${request.url}`);
       const host = await this.#addressOf(hostname);
@@ -88,15 +81,14 @@ export class GuardProxy {
       client.on('close', () => server.destroy());
       server.pipe(client).pipe(server);
     } catch (error) {
-      const status = error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway';
-      client.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      refuse(error instanceof Refused ? '403 Forbidden' : '502 Bad Gateway');
     }
   }
 
   /** Plain http, which is asked of proxies with the whole URL (RFC 9112 §3.2.2). */
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#isKnown(request)) {
-      response.writeHead(407, { 'Proxy-Authenticate': 'Basic realm="Entrepot"' }).end();
+      response.writeHead(407, { 'Proxy-Authenticate': CHALLENGE }).end();
       return;
     }
     try {
@@ -134,7 +126,7 @@ export class GuardProxy {
     const host = hostname.replace(/^\[|\]$/g, '');
     const addresses = isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
     for (const address of addresses) {
-      if (!REFUSED.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')) continue;
+      if (!REFUSED.check(address, familyOf(address))) continue;
       this.refused ??= host === address ? host : `${host} (${address})`;
       throw new Refused(host);
     }

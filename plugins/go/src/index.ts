@@ -1,5 +1,4 @@
-import { CLOCK, EntrepotError, LOGGER, TRANSPORT } from '@entrepot/core';
-import { defineProtocolPlugin } from '@entrepot/core';
+import { CLOCK, defineProtocolPlugin, EntrepotError, LOGGER, TRANSPORT } from '@entrepot/core';
 import { CLASSES } from './classes.js';
 import { clientSetup } from './client-setup.js';
 import { DEFAULT_DATABASE, parseDatabase } from './database-setting.js';

@@ -1,16 +1,11 @@
-import {
-  EntrepotError,
-  type ArtifactDescription,
-  type Content,
-  type Parsed,
-  type RenderRequest,
-  type Resource,
-} from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import type { ArtifactDescription, Content, Parsed, RenderRequest, Resource } from '@entrepot/core';
 import { isRecord, malformed, parseJson } from '@entrepot/core/formats';
-import { LARGEST_INFO } from './limits.js';
 import { coordinatesOf, moduleOf } from './module-path.js';
 import { isCanonicalVersion } from './version.js';
 
+/** The largest `.info`, in bytes. */
+export const LARGEST_INFO = 1024 * 1024;
 /** RFC 3339, as Go prints a time. */
 export const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 

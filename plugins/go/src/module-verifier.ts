@@ -1,10 +1,10 @@
 import { EntrepotError, type Content, type Resource, type VerifyContext } from '@entrepot/core';
 import { malformed, ZipError } from '@entrepot/core/formats';
-import { hashGoMod } from './dirhash.js';
+import { hashGoMod, LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
 import { mismatch, proofFailure } from './errors.js';
 import { parseInfo } from './info.js';
-import { LARGEST_GO_MOD, LARGEST_PROOF, LARGEST_ZIP } from './limits.js';
 import { moduleOf } from './module-path.js';
+import { LARGEST_PROOF } from './note.js';
 import { hashInRecord, parseLookup } from './record.js';
 import type { GoProxy } from './routes.js';
 

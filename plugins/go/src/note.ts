@@ -8,8 +8,8 @@ export interface NoteVerifier {
   readonly key: KeyObject;
 }
 
-/** The largest note, in bytes. */
-const LARGEST_NOTE = 1_000_000;
+/** The largest note, record and tile of hashes of a checksum database, in bytes. */
+export const LARGEST_PROOF = 1_000_000;
 const MOST_SIGNATURES = 100;
 /** The algorithm byte of Ed25519. */
 const ED25519 = 1;
@@ -61,7 +61,7 @@ export interface SignedNote {
  * @throws ProofError when it is no note, or has no valid signature of `verifier`
  */
 export function openNote(note: Uint8Array, verifier: NoteVerifier): SignedNote {
-  if (note.length > LARGEST_NOTE) throw new MalformedProofError('the signed note is too large');
+  if (note.length > LARGEST_PROOF) throw new MalformedProofError('the signed note is too large');
   const whole = decodeUtf8(note);
   // oxlint-disable-next-line no-control-regex -- what a note may not hold
   if (whole === undefined || /[\u0000-\u0009\u000b-\u001f]/.test(whole))

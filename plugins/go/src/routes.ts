@@ -1,18 +1,9 @@
-import {
-  EntrepotError,
-  requireMethod,
-  type Logger,
-  type RepositoryFacts,
-  type RequestHead,
-  isLocalReply,
-  type Resource,
-  type Route,
-  type TogetherSet,
-} from '@entrepot/core';
+import { EntrepotError, isLocalReply, requireMethod } from '@entrepot/core';
+import type { Logger, RepositoryFacts, RequestHead, Resource, Route, TogetherSet } from '@entrepot/core';
 import { ChecksumDatabase } from './checksum-database.js';
 import type { DirectModules } from './direct.js';
+import { HashPool } from './dirhash.js';
 import { failure } from './errors.js';
-import { HashPool } from './hash-pool.js';
 import { coordinatesOf, isVersionOf, moduleOf, unescapeModulePath, unescapeVersion, urlPath } from './module-path.js';
 import type { NoteVerifier } from './note.js';
 import { databaseScope, type ModuleSource, type SourceOf } from './sources.js';

@@ -4,6 +4,8 @@ import { MalformedProofError } from './note.js';
 /** Hashes in a full tile: 2 to the height of 8 (golang.org/x/mod/sumdb/tlog). */
 export const TILE_WIDTH = 256;
 export const HASH_BYTES = 32;
+/** The largest tile of records, in bytes. */
+export const LARGEST_TILE = 4 * 1024 * 1024;
 const INNER_NODE = Buffer.of(1);
 
 /** A tile of a transparency log: `width` hashes of subtrees of 256^level leaves, from `index` * 256 on. */
@@ -58,7 +60,7 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
 }
 
 /** Counts the full subtrees of 256^level leaves of a tree. */
-export function countAt(size: number, level: number): number {
+function countAt(size: number, level: number): number {
   return Math.floor(size / TILE_WIDTH ** level);
 }
 
@@ -77,6 +79,11 @@ export function edgeTiles(size: number): Tile[] {
 export function tileOf(size: number, level: number, position: number): Tile {
   const index = Math.floor(position / TILE_WIDTH);
   return { level, index, width: Math.min(TILE_WIDTH, countAt(size, level) - index * TILE_WIDTH) };
+}
+
+/** The tile at the place of another one in a tree of `size`; less than one hash wide where that has none. */
+export function placeIn(size: number, { level, index }: Tile): Tile {
+  return tileOf(size, level, index * TILE_WIDTH);
 }
 
 /** Hash number `position` of a tile's bytes. */

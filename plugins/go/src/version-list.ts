@@ -3,12 +3,13 @@ import type { ArtifactDescription, Content, DocumentBytes, Parsed, RenderRequest
 import type { Resource, VerifyContext } from '@entrepot/core';
 import { inBatches, malformed, sortedInTurns, WorkTurns } from '@entrepot/core/formats';
 import { describeVersion, parseInfo, TIME, zipKey, type Info } from './info.js';
-import { LARGEST_LIST } from './limits.js';
 import { coordinatesOf, isVersionOf, moduleOf } from './module-path.js';
 import type { GoProxy } from './routes.js';
 import { compareVersions, isCanonicalVersion, isPseudoVersion, parseVersion, pseudoVersionTime } from './version.js';
 import type { Version } from './version.js';
 
+/** The largest list of versions, in bytes. */
+export const LARGEST_LIST = 16 * 1024 * 1024;
 /** Lines between two looks at the clock. */
 const STEP = 256;
 /** Bytes that a version takes in memory besides its text, about. */
