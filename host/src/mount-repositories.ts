@@ -139,9 +139,9 @@ export function clientSetup({ plan, scope }: Served, baseUrl: string, logger: Lo
   const { name, loaded } = plan;
   const guarded = !isOpen(scope);
   try {
-    return loaded.plugin.clientSetup?.({ baseUrl, repository: factsOf(plan), guarded }) ?? [];
+    return loaded.plugin.clients?.setup?.({ baseUrl, repository: factsOf(plan), guarded }) ?? [];
   } catch (error) {
-    logger.error({ err: error, plugin: loaded.package, hook: 'clientSetup', repository: name }, 'plugin failed');
+    logger.error({ err: error, plugin: loaded.package, hook: 'clients.setup', repository: name }, 'plugin failed');
     return [];
   }
 }

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { defineProtocolPlugin, silentLogger, type DiscoveryContext } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { loadConfig } from '../src/config/index.js';
@@ -35,9 +34,7 @@ async function machine(yaml = 'repositories: { zoo: { type: zoo } }') {
         },
         proxy: { classes: {}, create: () => ({ route: () => undefined }) },
       });
-      const planned = await planRepositories(loaded, [
-        { package: 'zoo', location: '/', bundled: true, plugin: asProtocolPlugin(plugin) },
-      ]);
+      const planned = await planRepositories(loaded, [{ package: 'zoo', location: '/', bundled: true, plugin }]);
       if (planned.problems.length === 0) keepFoundUpstreams(loaded.config, planned.found, silentLogger);
       return {
         problems: planned.problems,

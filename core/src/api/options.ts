@@ -44,11 +44,10 @@ export async function parseOptions<Output>(
 
 /** Lists the options in `written` that repositories of the other kind have. */
 export function optionsOfOtherKind(
-  { ownOptions }: { readonly ownOptions?: Readonly<Record<'proxy' | 'hosted', readonly string[]>> | undefined },
+  others: readonly string[] = [],
   kind: 'proxy' | 'hosted',
   written: unknown,
 ): readonly OptionProblem[] {
-  const others = ownOptions?.[kind === 'proxy' ? 'hosted' : 'proxy'] ?? [];
   const found = others.filter((key) => typeof written === 'object' && written !== null && Object.hasOwn(written, key));
   return found.map((path) => ({ path, message: `not an option of kind: ${kind}` }));
 }

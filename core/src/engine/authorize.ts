@@ -1,6 +1,6 @@
 import type { AccessNeed, Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
-import type { EnginePlugin } from './request/protocol.js';
+import type { AnyDeclaredPlugin } from '../plugin/protocol.js';
 import type { LocalResource, BoundResource } from './request/resource.js';
 import { printable } from './policy/denial.js';
 import { requestHead } from './request/request-head.js';
@@ -47,7 +47,7 @@ export async function authenticate(
 }
 
 function credentialsOf({ plugin }: RepositoryDefinition, request: EngineRequest): string | undefined {
-  return plugin.credentials?.(requestHead(request, plugin)) ?? request.header('authorization');
+  return plugin.http?.credentials?.(requestHead(request, plugin.http)) ?? request.header('authorization');
 }
 
 /** @throws EntrepotError `forbidden` or `unauthorized` for a caller who lacks `need` */
@@ -80,7 +80,7 @@ function challenge(
   request: EngineRequest,
   need: AccessNeed,
 ): Record<string, string> {
-  return { 'WWW-Authenticate': protocol.challenge?.(need, request) ?? access.challenge(need) };
+  return { 'WWW-Authenticate': protocol.challenge(need, request) ?? access.challenge(need) };
 }
 
 /** Says what is wrong with a token, also where the format's own errors do not (RFC 6750 §3). */
@@ -97,10 +97,10 @@ function insufficient({ 'WWW-Authenticate': value = '' }: Record<string, string>
 }
 
 function accessNameOf(
-  { accessNames }: EnginePlugin,
+  { names }: AnyDeclaredPlugin,
   resource: Exclude<BoundResource, LocalResource>,
 ): string | undefined {
-  if (resource.accessName !== undefined || accessNames === undefined) return resource.accessName;
+  if (resource.accessName !== undefined || names?.pattern === undefined) return resource.accessName;
   return 'coordinates' in resource ? resource.coordinates?.name : undefined;
 }
 

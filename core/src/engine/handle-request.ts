@@ -1,7 +1,8 @@
 import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { requireMethod } from '../api/require-method.js';
-import type { ArtifactResource, DocumentResource, LocalResource, BoundResource } from './request/resource.js';
+import type { ArtifactResource, BoundResource, DocumentResource, ListingResource } from './request/resource.js';
+import type { LocalReply } from '../plugin/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
 import { ContentFindings } from './policy/content-findings.js';
 import { DecisionRecorder } from './policy/decision-recorder.js';
@@ -27,11 +28,6 @@ import { PassthroughServing } from './proxy/serve-passthrough.js';
 import { StoredServing } from './proxy/serve-stored.js';
 import { Upstreams } from './upstream/upstreams.js';
 
-/** The form of a document that stands in by itself: looked for in the cache alone, without another form. */
-function asCached(form: DocumentResource & { asCached?(): DocumentResource }): DocumentResource {
-  return form.asCached?.() ?? { ...form, alternative: undefined, keptOnly: true };
-}
-
 function contextOf(request: EngineRequest, caller: Caller, now: number): RequestContext {
   return { request, caller, client: request.client, now };
 }
@@ -56,9 +52,12 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     const { request } = context;
     switch (resource.kind) {
       case 'artifact':
+      case 'listing':
+        requireMethod(request, ['GET']);
+        return await serveStored(context, resource);
       case 'document':
         requireMethod(request, ['GET']);
-        return await serveKept(context, resource);
+        return await serveDocument(context, resource);
       case 'passthrough':
         return await passthrough.serve(context, resource);
       case 'upload':
@@ -70,14 +69,18 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     }
   }
 
-  async function serveKept(
+  function serveStored(
     context: RequestContext,
-    resource: ArtifactResource | DocumentResource,
+    resource: ArtifactResource | DocumentResource | ListingResource,
   ): Promise<EngineReply> {
-    const serving = definition.kind === 'hosted' ? hosted : stored;
-    if (resource.kind === 'artifact') return await serving.serve(context, resource);
+    if (definition.kind === 'hosted') return hosted.serve(context, resource);
+    // Only hosted repositories have classes of listings.
+    return stored.serve(context, resource as ArtifactResource | DocumentResource);
+  }
+
+  async function serveDocument(context: RequestContext, resource: DocumentResource): Promise<EngineReply> {
     try {
-      return await serving.serve(context, resource);
+      return await serveStored(context, resource);
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Serving ${resource.key} failed`);
       const { alternative, refusal } = resource;
@@ -91,15 +94,16 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   /** The other form of a document. While it is unknown which form the upstream has, the first cached one is served. */
   async function serveAlternative(
     context: RequestContext,
-    alternative: DocumentResource | LocalResource,
+    alternative: DocumentResource | LocalReply,
     failure: EntrepotError,
   ): Promise<EngineReply> {
-    if (failure.kind === 'not-found') return await serve(context, alternative);
-    if (!failure.staleAllowed) throw failure;
-    let form: DocumentResource | LocalResource | undefined = alternative;
-    for (; form?.kind === 'document'; form = form.alternative) {
+    if (failure.kind !== 'not-found' && !failure.staleAllowed) throw failure;
+    let form: DocumentResource | LocalReply | undefined = alternative;
+    if (failure.kind === 'not-found')
+      return 'status' in form ? localReply(definition.name, context.request, form) : await serveDocument(context, form);
+    for (; form !== undefined && !('status' in form); form = form.alternative) {
       try {
-        return await serveKept(context, asCached(form));
+        return await serveStored(context, form.asCached());
       } catch {
         // What is not kept says less than the outage does.
       }
@@ -109,7 +113,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 
   /** The caller of requests that need no authentication. */
   const nobody: Caller = { may: (need) => definition.access.isOpen(need) };
-  const { replyHeaders } = definition.plugin;
+  const replyHeaders = definition.plugin.http?.replyHeaders;
   function withHeaders(reply: EngineReply): EngineReply {
     return replyHeaders === undefined ? reply : { ...reply, headers: withDefaults(reply.headers, replyHeaders) };
   }
@@ -164,7 +168,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     flights: () => fetching.flights.count,
     async dispose(grace) {
       await fetching.flights.dispose(grace);
-      await definition.protocol.dispose?.();
+      await definition.protocol.dispose();
     },
   };
 }
@@ -173,7 +177,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
 function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): BoundResource {
   const { method, rawPath, rawQuery } = request;
   const isRead = method === 'GET' || method === 'HEAD';
-  const path = plugin.dotSegments === 'redirect' && isRead ? withoutEmptySegments(rawPath) : undefined;
+  const path = plugin.http?.dotSegments === 'redirect' && isRead ? withoutEmptySegments(rawPath) : undefined;
   if (path !== undefined) {
     // Safe, or it is refused as any other.
     parseRequestPath(path);
@@ -182,13 +186,8 @@ function route({ protocol, plugin }: RepositoryDefinition, request: EngineReques
     const Location = `${up}${path.slice(1)}${rawQuery === '' ? '' : `?${rawQuery}`}`;
     return { kind: 'local', status: 308, headers: { Location } };
   }
-  const head = requestHead(request, plugin);
-  try {
-    const resource = protocol.route(head);
-    if (resource !== undefined) return safely(resource, request);
-  } catch (error) {
-    throw asEntrepotError(error, 'plugin', `route of plugin ${plugin.id} failed`);
-  }
+  const resource = protocol.route(requestHead(request, plugin.http));
+  if (resource !== undefined) return safely(resource, request);
   throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
 }
 

@@ -22,7 +22,6 @@ export {
 } from './shared-mount.js';
 export * from '../policy/index.js';
 export { nearest } from '../api/nearest.js';
-export { asProtocolPlugin, isDeclared } from './request/as-protocol.js';
 export { unknownMembers } from '../plugin/members.js';
-export type * from './request/protocol.js';
+export { cacheClassesOf, kindsOf, Protocol, sideOf, type AnySide, type CacheClass } from './request/protocol.js';
 export type * from './request/resource.js';

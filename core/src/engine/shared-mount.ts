@@ -48,7 +48,7 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
   const plugins = [...new Set(members.map(({ engine }) => engine.definition.plugin))];
   const guarded = members.filter(({ engine }) => isGuarded(engine));
   // Who asks at the mount is a client of the ecosystem that fixed it, whoever else is found there.
-  const owner = members.find(({ engine }) => engine.definition.plugin.mountAlone === mount) ?? first;
+  const owner = members.find(({ engine }) => engine.definition.plugin.http?.mountAlone === mount) ?? first;
 
   return {
     async handle(request) {
@@ -64,7 +64,7 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
     },
     below(name) {
       const { engine } = members.find(({ facts }) => facts.name === name) as SharedMountMember;
-      if (plugins.every((plugin) => plugin.select === undefined)) return engine;
+      if (plugins.every((plugin) => plugin.http?.select === undefined)) return engine;
       return {
         async handle(request) {
           if (request.rawQuery === '') return await engine.handle(request);
@@ -112,9 +112,9 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
 
   function select(request: EngineRequest, named?: string): SharedAnswer | undefined {
     for (const plugin of plugins) {
-      const head = requestHead(request, plugin);
+      const head = requestHead(request, plugin.http);
       try {
-        const answer = plugin.select?.(head, facts, named);
+        const answer = plugin.http?.select?.(head, facts, named);
         if (answer !== undefined) return answer;
       } catch (error) {
         throw asEntrepotError(error, 'plugin', `select of plugin ${plugin.id} failed`);
@@ -193,7 +193,7 @@ async function requireCaller(
     if (caller?.name !== undefined) return;
   }
   const [{ engine }] = guarded as readonly [SharedMountMember];
-  const challenge = definition.protocol.challenge?.(READ, request) ?? engine.definition.access.challenge(READ);
+  const challenge = definition.protocol.challenge(READ, request) ?? engine.definition.access.challenge(READ);
   throw new EntrepotError('unauthorized', 'Say who you are', { headers: { 'WWW-Authenticate': challenge } });
 }
 
@@ -204,11 +204,10 @@ function unknownCaller(error: unknown): Caller | undefined {
 
 /** No single repository answered: the mount did. */
 function ofMount(mount: string, { engine }: SharedMountMember, reply: EngineReply): EngineReply {
-  const { replyHeaders } = engine.definition.plugin;
   const { headers, outcome } = reply;
   return {
     ...reply,
-    headers: withDefaults(headers, replyHeaders),
+    headers: withDefaults(headers, engine.definition.plugin.http?.replyHeaders),
     outcome: { ...outcome, repository: mount },
   };
 }

@@ -1,5 +1,5 @@
 import type { BoundResource } from '../engine/request/resource.js';
-import type { BoundSubject } from './protocol-subject.js';
+import type { ProtocolSubject } from './protocol-subject.js';
 import { routeRequest } from './route-table.js';
 import type { TestReply, TestRepository, TestRequest } from './test-repository.js';
 
@@ -12,7 +12,7 @@ export interface FollowedLink {
 /** Finds the links in the reply to a document, and routes them. */
 export function linksOf(
   { baseUrl, protocol }: TestRepository,
-  { links, plugin }: BoundSubject,
+  { links, plugin }: ProtocolSubject,
   request: TestRequest,
   { body, headers, status }: TestReply,
 ): FollowedLink[] {
@@ -24,7 +24,7 @@ export function linksOf(
     const below = url.href.startsWith(`${baseUrl}/`);
     if (!below) return { link, resource: 'outside of the repository' };
     const path = url.href.slice(baseUrl.length).split('#', 1)[0] as string;
-    return { link, resource: routeRequest(protocol, { path }, plugin) };
+    return { link, resource: routeRequest(protocol, { path }, plugin.http) };
   });
 }
 

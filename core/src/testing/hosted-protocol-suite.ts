@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { PolicyInput } from '../api/policy.js';
-import { asProtocolPlugin } from '../engine/request/as-protocol.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
@@ -123,7 +122,7 @@ function defineTaking({ check }: Checks<Fixture>): void {
         if (change === undefined) continue;
         for (const method of ['GET', 'HEAD']) {
           const request = { ...asRequest(change), method };
-          const routed = routeRequest(repository.protocol, request, asProtocolPlugin(subject.plugin));
+          const routed = routeRequest(repository.protocol, request, subject.plugin.http);
           const isChange =
             typeof routed === 'object' &&
             (routed.kind === 'upload' || (routed.kind === 'session' && routed.action !== 'status'));
@@ -296,8 +295,8 @@ async function coordinatesOf(
   { get }: HostedUpload,
   plugin: HostedProtocolSubject['plugin'],
 ): Promise<PackageCoordinates | undefined> {
-  const resource = routeRequest(protocol, asRequest(get), asProtocolPlugin(plugin));
-  if (typeof resource === 'string' || (resource.kind !== 'artifact' && resource.kind !== 'document')) return undefined;
+  const resource = routeRequest(protocol, asRequest(get), plugin.http);
+  if (typeof resource === 'string' || !('key' in resource) || resource.kind === 'upload') return undefined;
   return (await entries.find('test', resource.key))?.coordinates ?? resource.coordinates;
 }
 

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
-import type { EngineProtocol } from '../engine/request/protocol.js';
+import type { Protocol } from '../engine/request/protocol.js';
 import type { BoundResource } from '../engine/request/resource.js';
-import { shownAs } from '../engine/request/as-protocol.js';
-import type { BoundSubject } from './protocol-subject.js';
-import { asRequest, headOf, printRequest, routeRequest } from './route-table.js';
+import type { ProtocolSubject } from './protocol-subject.js';
+import { asRequest, headOf, printRequest, routeRequest, shownAs } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
 import { pseudoRandom } from './pseudo-random.js';
 
@@ -82,8 +81,8 @@ const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00f
 
 /** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
 export function* fuzzed(
-  protocol: EngineProtocol,
-  subject: BoundSubject,
+  protocol: Protocol,
+  subject: ProtocolSubject,
 ): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   const random = pseudoRandom(20_260_101);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
@@ -112,7 +111,7 @@ export function* fuzzed(
 }
 
 /** Calls `route`, and fails for what it must not throw or return. */
-function callRoute(protocol: EngineProtocol, head: RequestHead, label: string): BoundResource | undefined {
+function callRoute(protocol: Protocol, head: RequestHead, label: string): BoundResource | undefined {
   let resource: unknown;
   try {
     resource = protocol.route(head);
@@ -131,8 +130,8 @@ function callRoute(protocol: EngineProtocol, head: RequestHead, label: string): 
 
 /** The resources that the table's own requests name. */
 export function* routed(
-  protocol: EngineProtocol,
-  subject: BoundSubject,
+  protocol: Protocol,
+  subject: ProtocolSubject,
 ): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   for (const { request } of subject.cases) {
     const head = tryHead(asRequest(request), subject);
@@ -143,27 +142,27 @@ export function* routed(
 }
 
 /** `undefined` for a path that never gets to `route`. */
-function tryHead(request: TestRequest, { plugin }: BoundSubject): RequestHead | undefined {
+function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead | undefined {
   try {
-    return headOf(request, plugin);
+    return headOf(request, plugin.http);
   } catch {
     return undefined;
   }
 }
 
 /** A copy of what `request` names, so that what is changed later shows. */
-export function attemptRoute(protocol: EngineProtocol, subject: BoundSubject, request: TestRequest): unknown {
-  const found = routeRequest(protocol, request, subject.plugin);
+export function attemptRoute(protocol: Protocol, subject: ProtocolSubject, request: TestRequest): unknown {
+  const found = routeRequest(protocol, request, subject.plugin.http);
   return structuredClone(typeof found === 'string' ? found : shownAs(found));
 }
 
 /** The table's requests that read. */
-export function gets({ cases }: BoundSubject): TestRequest[] {
+export function gets({ cases }: ProtocolSubject): TestRequest[] {
   return cases.map(({ request }) => asRequest(request)).filter(({ method = 'GET' }) => method === 'GET');
 }
 
 /** The table's own paths with every step of them attacked. */
-export function hostilePaths(subject: BoundSubject): string[] {
+export function hostilePaths(subject: ProtocolSubject): string[] {
   const steps = [
     '..',
     '%2e%2e',

@@ -9,6 +9,7 @@ export * from './node-transport.js';
 export * from './pseudo-random.js';
 export * from './sample-bytes.js';
 export {
+  createProtocol,
   openTestRepository,
   type TestReply,
   type TestRepository,

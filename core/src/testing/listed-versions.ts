@@ -129,14 +129,14 @@ function hasWord(text: string, word: string): boolean {
 
 async function listsOf({ served }: Fixtures): Promise<readonly Served[]> {
   const documents = await served('document');
-  return documents.filter(({ resource }) => resource.rewritten === true);
+  return documents.filter(({ resource }) => resource.isRendered);
 }
 
 /** Finds the versions of what the table asks for, as their documents name them. A tag is a document that is a version. */
 async function versionsOf({ open, served }: Fixtures): Promise<readonly Version[]> {
   const found = new Map<string, Version>();
   const repository = await open();
-  const isWhole = ({ resource }: Served): boolean => resource.kind === 'artifact' || resource.rewritten !== true;
+  const isWhole = ({ resource }: Served): boolean => resource.kind === 'artifact' || !resource.isRendered;
   for (const one of [...(await served('artifact')), ...(await served('document'))].filter(isWhole)) {
     const { resource } = one;
     const { coordinates, facts } = await storedFacts(repository, one);

@@ -1,6 +1,5 @@
 import type { ErrorKind } from '../api/errors.js';
-import type { EngineProtocol, EnginePlugin as BoundPlugin } from '../engine/request/protocol.js';
-import { asProtocolPlugin } from '../engine/request/as-protocol.js';
+import type { Protocol } from '../engine/request/protocol.js';
 import type { LocalReply, Resource as Named } from '../plugin/resource.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource, BoundResource } from '../engine/request/resource.js';
@@ -51,11 +50,6 @@ export interface ProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 
   readonly mentions?: (body: string, mediaType: string) => readonly string[];
 }
 
-/** A subject in the shape that the engine works with. */
-export interface BoundSubject extends ProtocolSubject {
-  readonly plugin: BoundPlugin;
-}
-
 /** A resource that is stored. */
 export type Stored = ArtifactResource | DocumentResource;
 
@@ -67,9 +61,9 @@ export interface Served<R extends Stored = Stored> {
 
 /** For one check: repositories of the subject, closed at its end. */
 export interface Fixtures {
-  readonly subject: BoundSubject;
+  readonly subject: ProtocolSubject;
   /** A protocol that nothing else uses. */
-  create(): Promise<EngineProtocol>;
+  create(): Promise<Protocol>;
   /** `change` may alter what the upstream serves. */
   open(options?: OpenOptions): Promise<TestRepository>;
   /** The cases of a kind that the upstream has and that are kept. */
@@ -86,10 +80,9 @@ export interface OpenOptions extends Partial<TestRepositoryOptions> {
 }
 
 /** Everything that a check opens, under one close. */
-export async function openFixtures(declared: ProtocolSubject): Promise<Fixtures> {
-  const subject: BoundSubject = { ...declared, plugin: asProtocolPlugin(declared.plugin) };
+export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> {
   const opened: TestRepository[] = [];
-  const protocols: EngineProtocol[] = [];
+  const protocols: Protocol[] = [];
   const { plugin, options, services } = subject;
   const given = { plugin, options, ...(services !== undefined && { services }) };
   const fixtures: Fixtures = {
@@ -116,7 +109,7 @@ export async function openFixtures(declared: ProtocolSubject): Promise<Fixtures>
       for (const { request, status } of subject.cases) {
         const asked = asRequest(request);
         if (status !== 200 || (asked.method ?? 'GET') !== 'GET') continue;
-        const resource = routeRequest(protocol, asked, plugin);
+        const resource = routeRequest(protocol, asked, plugin.http);
         if (typeof resource === 'string' || resource.kind !== kind || ruleOf(subject, resource).policy === 'bypass')
           continue;
         found.push({ request: asked, resource });
@@ -128,14 +121,14 @@ export async function openFixtures(declared: ProtocolSubject): Promise<Fixtures>
       await repository.ask(request);
       await repository.close();
       const paths = repository.upstream.requests.map(({ path }) => path);
-      const resource = routeRequest(repository.protocol, request, plugin);
+      const resource = routeRequest(repository.protocol, request, plugin.http);
       const own = typeof resource === 'string' || !('upstreamPath' in resource) ? '' : pathOf(resource.upstreamPath);
       // What verification asked for comes after it, and is not it.
       return paths.includes(own) ? [...paths.filter((path) => path !== own), own] : paths;
     },
     async close() {
       for (const repository of opened) await repository.close();
-      for (const protocol of protocols) await protocol.dispose?.();
+      for (const protocol of protocols) await protocol.dispose();
     },
   };
   return fixtures;

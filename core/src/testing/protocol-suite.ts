@@ -3,15 +3,14 @@ import { packageUrl } from '../api/coordinates.js';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import { parseOptions } from '../api/options.js';
 import type { PolicyInput } from '../api/policy.js';
-import type { BoundResource } from '../engine/request/resource.js';
 import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { linksOf } from './document-links.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, routed } from './hostile-requests.js';
 import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
-import { asRequest, printRequest, routeRequest } from './route-table.js';
-import { shownAs } from '../engine/request/as-protocol.js';
+import { asRequest, printRequest, routeRequest, shownAs } from './route-table.js';
+import { cacheClassesOf, kindsOf } from '../engine/request/protocol.js';
 import { digestOf } from './sample-bytes.js';
 import { defineListing, storedFacts } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
@@ -63,11 +62,10 @@ function defineHandshake({ check }: Checks<Fixtures>): void {
     assert.equal(plugin.kind, 'protocol');
     assert.match(plugin.id, /^[a-z0-9-]+$/, 'id: expected lower-case letters, digits and "-"');
     assert.ok(isCompatible(plugin.apiVersion), `apiVersion: this core does not serve ${plugin.apiVersion}`);
-    assert.ok(plugin.kinds.length > 0, 'kinds: expected proxy, hosted or both');
-    for (const kind of plugin.kinds) assert.ok(['proxy', 'hosted'].includes(kind), `kinds: found ${kind}`);
-    for (const [name, { kind, description }] of Object.entries(plugin.classes)) {
+    assert.ok(kindsOf(plugin).length > 0, 'expected proxy, hosted or both');
+    for (const [name, { kind, about }] of Object.entries(cacheClassesOf(plugin))) {
       assert.ok(['artifact', 'document'].includes(kind), `classes.${name}.kind: found ${kind}`);
-      assert.ok(description.trim() !== '', `classes.${name}.description: expected a line for the reference`);
+      assert.ok(about.trim() !== '', `classes.${name}.about: expected a line for the reference`);
     }
   });
 
@@ -89,7 +87,7 @@ function defineRouting({ check }: Checks<Fixtures>): void {
   check('routes every request of its table', async ({ subject, create }) => {
     const protocol = await create();
     for (const { request, resource } of subject.cases) {
-      const found = routeRequest(protocol, asRequest(request), subject.plugin);
+      const found = routeRequest(protocol, asRequest(request), subject.plugin.http);
       const label = printRequest(asRequest(request));
       if (resource === undefined || typeof resource === 'string') {
         assert.deepEqual(found, resource ?? 'not-found', label);
@@ -119,7 +117,7 @@ function defineRouting({ check }: Checks<Fixtures>): void {
     for (const { resource } of routed(protocol, subject)) {
       assert.deepEqual(structuredClone(shownAs(resource)), shownAs(resource), 'expected plain data');
       if (resource.kind !== 'artifact' && resource.kind !== 'document') continue;
-      const { kind } = subject.plugin.classes[resource.class] ?? {};
+      const { kind } = cacheClassesOf(subject.plugin)[resource.class] ?? {};
       assert.equal(kind, resource.kind, `the class "${resource.class}" of ${resource.key}`);
       assert.ok(resource.key !== '', 'expected a key');
     }
@@ -128,10 +126,8 @@ function defineRouting({ check }: Checks<Fixtures>): void {
   check('routes HEAD as GET', async ({ subject, create }) => {
     const protocol = await create();
     for (const request of gets(subject)) {
-      const get = routeRequest(protocol, request, subject.plugin);
-      const head = routeRequest(protocol, { ...request, method: 'HEAD' }, subject.plugin);
-      // A passthrough says by itself with which method the upstream is asked.
-      assert.deepEqual(withoutMethod(head), withoutMethod(get), printRequest(request));
+      const get = attemptRoute(protocol, subject, request);
+      assert.deepEqual(attemptRoute(protocol, subject, { ...request, method: 'HEAD' }), get, printRequest(request));
     }
   });
 
@@ -200,7 +196,7 @@ function defineServing({ check }: Checks<Fixtures>): void {
   });
 
   check('has something to serve', async ({ subject, served }) => {
-    const kinds = new Set(Object.values(subject.plugin.classes).map(({ kind }) => kind));
+    const kinds = new Set(Object.values(cacheClassesOf(subject.plugin)).map(({ kind }) => kind));
     if (kinds.has('artifact'))
       assert.ok((await served('artifact')).length > 0, 'cases: expected an artifact with status 200');
     if (kinds.has('document'))
@@ -298,7 +294,7 @@ function defineServing({ check }: Checks<Fixtures>): void {
     for (const { request } of subject.cases) await repository.ask(withHeaders(asRequest(request), secrets));
     // Headers of a client are shown, where the upstream chooses by them.
     const shown = subject.cases.flatMap(({ request }) => {
-      const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin);
+      const resource = routeRequest(protocol, withHeaders(asRequest(request), secrets), subject.plugin.http);
       return typeof resource === 'object' && 'askedWith' in resource ? Object.keys(resource.askedWith ?? {}) : [];
     });
     for (const name of shown) assert.ok(['accept', 'user-agent'].includes(name), `askedWith names ${name}`);
@@ -341,7 +337,7 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
         if (!outlive(repository, subject, resource) || rule.staleIfError <= 0) continue;
         const fixture = fixtureAt(subject, path, repository.upstreamUrl);
         // A page for a page: only its content could tell.
-        if (outage === 'captive portal' && (resource.rewritten !== true || isHtml(fixture))) continue;
+        if (outage === 'captive portal' && (!resource.isRendered || isHtml(fixture))) continue;
         if (outage === 'offline') repository.upstream.goOffline();
         else repository.upstream.serve(path, { ...fixture, fault: outageFault(outage) });
         const label = `${printRequest(request)} (${outage})`;
@@ -398,7 +394,7 @@ function defineFaults({ check, checkIf }: Checks<Fixtures>, integrity: boolean):
       const path = (await asked(request)).at(-1) ?? '';
       const repository = await open();
       const fixture = fixtureAt(subject, path, repository.upstreamUrl);
-      if (resource.rewritten !== true || isHtml(fixture)) continue;
+      if (!resource.isRendered || isHtml(fixture)) continue;
       repository.upstream.serve(path, { ...fixture, fault: { kind: 'captive-portal', times: 1 } });
       const label = printRequest(request);
       const portal = await repository.ask(request);
@@ -419,7 +415,7 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, hasL
 
   checkIf(rewriting, reason, 'rewrites documents so that no client is sent past it', async ({ open, served }) => {
     for (const { request, resource } of await served('document')) {
-      if (resource.rewritten !== true) continue;
+      if (!resource.isRendered) continue;
       const repository = await open();
       const text = (await repository.ask(request)).body.toString();
       const { host } = new URL(repository.upstream.url);
@@ -435,7 +431,7 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, hasL
     async ({ subject, open, served }) => {
       let artifacts = 0;
       for (const { request, resource } of await served('document')) {
-        if (resource.rewritten !== true) continue;
+        if (!resource.isRendered) continue;
         const repository = await open();
         for (const { link, resource: found } of linksOf(repository, subject, request, await repository.ask(request))) {
           assert.ok(typeof found !== 'string', `${printRequest(request)} links to ${link}, which is ${String(found)}`);
@@ -476,11 +472,8 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
           repository.upstream.requests.every((found) => found.path !== path),
           `${label}: the upstream was asked for what is denied`,
         );
-        const { renderError } = repository.protocol;
-        if (renderError !== undefined) {
-          const shape = renderError.call(repository.protocol, new EntrepotError('policy-denied', 'x'));
-          assert.equal(reply.headers['content-type'], shape.mediaType, label);
-        }
+        const shape = repository.protocol.renderError(new EntrepotError('policy-denied', 'x'));
+        if (shape !== undefined) assert.equal(reply.headers['content-type'], shape.mediaType, label);
       }
       assert.ok(denied > 0, 'expected an artifact with coordinates, found none');
     },
@@ -489,7 +482,7 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
   check('prints every error', async ({ create }) => {
     const protocol = await create();
     for (const kind of ERROR_KINDS) {
-      const rendered = protocol.renderError?.(new EntrepotError(kind, `why "it" failed\nä 😀`, { retryAfter: 1 }));
+      const rendered = protocol.renderError(new EntrepotError(kind, `why "it" failed\nä 😀`, { retryAfter: 1 }));
       if (rendered === undefined) return;
       assert.equal(typeof rendered.body, 'string', `the body for ${kind}`);
       assert.match(rendered.mediaType, /^[a-z]+\/[\w.+-]+(;.*)?$/i, `the media type for ${kind}`);
@@ -506,7 +499,7 @@ function defineClosing({ check }: Checks<Fixtures>): void {
     for (let count = 0; count < LEAKS; count += 1) {
       const protocol = await create();
       for (const { request } of subject.cases) attemptRoute(protocol, subject, asRequest(request));
-      await protocol.dispose?.();
+      await protocol.dispose();
     }
     for (const [kind, count] of resources()) {
       const more = count - (before.get(kind) ?? 0);
@@ -558,12 +551,6 @@ function isHtml(fixture: Fixture | undefined): boolean {
 
 function withHeaders(request: TestRequest, headers: Readonly<Record<string, string>>): TestRequest {
   return { ...request, headers: { ...request.headers, ...headers } };
-}
-
-function withoutMethod(resource: BoundResource | string): unknown {
-  if (typeof resource === 'string' || resource.kind !== 'passthrough') return resource;
-  const { method: _method, ...rest } = resource;
-  return rest;
 }
 
 /** No path of the upstream was asked for twice. */

@@ -1,8 +1,7 @@
 import { EntrepotError } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
-import type { EngineProtocol } from '../engine/request/protocol.js';
+import type { Protocol } from '../engine/request/protocol.js';
 import type { BoundResource } from '../engine/request/resource.js';
-import { shownAs } from '../engine/request/as-protocol.js';
 import { parseRequestPath, type PathRules } from '../engine/request/request-path.js';
 import type { TestRequest } from './test-repository.js';
 
@@ -11,7 +10,7 @@ export type Routed = BoundResource | string;
 
 /** Routes each of `requests` (a path, for GET). The result by `METHOD path` is a table for `toEqual` or a snapshot. */
 export function routeTable(
-  protocol: EngineProtocol,
+  protocol: Protocol,
   requests: readonly (TestRequest | string)[],
   rules?: PathRules,
 ): Readonly<Record<string, Routed>> {
@@ -27,7 +26,7 @@ export function routeTable(
 }
 
 /** Routes one request. Errors that `route` must not throw are thrown. */
-export function routeRequest(protocol: EngineProtocol, request: TestRequest, rules?: PathRules): Routed {
+export function routeRequest(protocol: Protocol, request: TestRequest, rules?: PathRules): Routed {
   try {
     return protocol.route(headOf(request, rules)) ?? 'not-found';
   } catch (error) {
@@ -50,6 +49,11 @@ export function headOf({ method = 'GET', path, headers = {} }: TestRequest, rule
     rawQuery,
     header: (name) => headers[name],
   };
+}
+
+/** Gives what the plugin named, for tables and messages. */
+export function shownAs(resource: BoundResource): object {
+  return 'named' in resource ? resource.named : resource;
 }
 
 /** A path alone is a GET of it. */

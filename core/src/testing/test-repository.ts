@@ -10,9 +10,8 @@ import { optionsOfOtherKind, parseOptions } from '../api/options.js';
 import type { OutcomeName } from '../api/outcome.js';
 import { allowAll, type PolicyEngine } from '../api/policy.js';
 import type { RepositoryFacts } from '../api/protocol.js';
-import type { EngineProtocol, EnginePlugin } from '../engine/request/protocol.js';
-import { asProtocolPlugin } from '../engine/request/as-protocol.js';
-import type { AnyDeclaredPlugin as DeclaredPlugin } from '../plugin/protocol.js';
+import { cacheClassesOf, Protocol, sideOf } from '../engine/request/protocol.js';
+import type { AnyDeclaredPlugin, ProtocolInstance } from '../plugin/protocol.js';
 import type { Transport } from '../api/transport.js';
 import { createRepository } from '../engine/handle-request.js';
 import {
@@ -29,12 +28,9 @@ import { MemoryEntryIndex } from './memory-entry-index.js';
 import { MemoryHotCache } from './memory-hot-cache.js';
 import { NodeTransport } from './node-transport.js';
 
-/** A plugin of either shape. */
-export type AnyProtocolPlugin = EnginePlugin | DeclaredPlugin;
-
 /** Settings of a test repository. */
 export interface TestRepositoryOptions {
-  readonly plugin: AnyProtocolPlugin;
+  readonly plugin: AnyDeclaredPlugin;
   /** The options as they stand in a configuration. Default: none. */
   readonly options?: unknown;
   /** Services for `inject` besides the logger, the clock and the transport, by the plugin's names for them. */
@@ -43,8 +39,8 @@ export interface TestRepositoryOptions {
   readonly policy?: PolicyEngine;
   /** Default: nothing is known of when something was first seen, but when it was stored. */
   readonly firstSeen?: EngineServices['firstSeen'];
-  /** Replaces the protocol that the plugin makes. */
-  readonly protocol?: (made: EngineProtocol) => EngineProtocol;
+  /** Replaces what `create` of the plugin makes. */
+  readonly instance?: (made: ProtocolInstance) => ProtocolInstance;
   /** The scope of the upstream of a proxy. Default: it is for everything. */
   readonly scope?: string | undefined;
   /** Overrides of the repository's defaults. */
@@ -92,7 +88,7 @@ export interface TestRepository {
   readonly clock: ManualClock;
   readonly blobs: MemoryBlobStore;
   readonly entries: MemoryEntryIndex;
-  readonly protocol: EngineProtocol;
+  readonly protocol: Protocol;
   readonly engine: RepositoryEngine;
   /** Sends a request and reads the reply; resolves when what it made the pipeline fetch is stored. */
   ask(request: TestRequest | string): Promise<TestReply>;
@@ -108,8 +104,7 @@ const MEBIBYTE = 1024 ** 2;
 
 /** Opens a repository for one test. The caller closes it. */
 export async function openTestRepository(given: TestRepositoryOptions): Promise<TestRepository> {
-  const { definition } = given;
-  const plugin = asProtocolPlugin(given.plugin);
+  const { definition, plugin } = given;
   const upstream = await FakeUpstream.start();
   const spoolPath = await mkdtemp(join(tmpdir(), 'entrepot-test-'));
   const upstreamUrl = upstream.url + UPSTREAM_PATH;
@@ -128,9 +123,8 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
     maxEntries: 10_000,
   });
   const kind = definition?.kind ?? 'proxy';
-  const upstreams = kind === 'proxy' ? [{ url: upstreamUrl, scope: given.scope }] : [];
-  const made = await createProtocol(given, { name: NAME, kind, upstreams }, clock, transport);
-  const protocol = given.protocol?.(made) ?? made;
+  const upstreams = definition?.upstreams ?? (kind === 'proxy' ? [{ url: upstreamUrl, scope: given.scope }] : []);
+  const protocol = await createProtocol(given, { name: NAME, kind, upstreams }, clock, transport);
   const engine = createRepository(
     {
       name: NAME,
@@ -185,7 +179,7 @@ export async function openTestRepository(given: TestRepositoryOptions): Promise<
 
 /** Makes the protocol as the host does: options parsed, exactly the services that were named. */
 export async function createProtocol(
-  { plugin: given, options = {}, services = {} }: TestRepositoryOptions,
+  { plugin, options = {}, services = {}, instance }: TestRepositoryOptions,
   repository: RepositoryFacts = {
     name: NAME,
     kind: 'proxy',
@@ -193,10 +187,12 @@ export async function createProtocol(
   },
   clock: ManualClock = new ManualClock(),
   transport: Transport = new NodeTransport(),
-): Promise<EngineProtocol> {
-  const plugin = asProtocolPlugin(given);
+): Promise<Protocol> {
+  const side = sideOf(plugin, repository.kind);
+  if (side === undefined) throw new Error(`plugin ${plugin.id} has no ${repository.kind} repositories`);
   const parsed = await parseOptions<unknown>(plugin.options, options);
-  const found = [...(parsed.problems ?? []), ...optionsOfOtherKind(plugin, repository.kind, options)];
+  const others = sideOf(plugin, repository.kind === 'proxy' ? 'hosted' : 'proxy')?.ownOptions;
+  const found = [...(parsed.problems ?? []), ...optionsOfOtherKind(others, repository.kind, options)];
   if (found.length > 0) {
     const problems = found.map(({ path, message }) => `${path}: ${message}`);
     throw new Error(`the options of plugin ${plugin.id} are refused: ${problems.join('; ')}`);
@@ -209,14 +205,14 @@ export async function createProtocol(
       throw new Error(`plugin ${plugin.id} injects "${token.id}" as ${name}: give it in "services"`);
     }
   }
-  return plugin.create({ services: injected, options: parsed.options, repository });
+  const made = await side.create({ services: injected, options: parsed.options, repository });
+  return new Protocol(plugin, side, instance?.(made) ?? made);
 }
 
 /** The rules of a plugin's classes, without any configuration. */
-export function freshnessOf(given: AnyProtocolPlugin): Readonly<Record<string, FreshnessRule>> {
-  const plugin = asProtocolPlugin(given);
+export function freshnessOf(plugin: AnyDeclaredPlugin): Readonly<Record<string, FreshnessRule>> {
   return Object.fromEntries(
-    Object.entries(plugin.classes).map(([name, { kind, freshness }]) => [
+    Object.entries(cacheClassesOf(plugin)).map(([name, { kind, freshness }]) => [
       name,
       // No real time decides what a test sees.
       Object.assign({}, DEFAULT_FRESHNESS[kind], { staleAfter: Infinity }, freshness),

@@ -1,20 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, testProtocol } from './harness.js';
-
-const DOCUMENT = { kind: 'document', class: 'document' } as const;
+import { openHarness, withFacts } from './harness.js';
 
 /** `/files/*` are verified with two documents. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  async verify(_artifact, _content, { read }) {
-    await Promise.all(['raw/one', 'raw/other'].map((key) => read({ ...DOCUMENT, key, upstreamPath: key })));
+const side = withFacts(
+  {
+    trust: {
+      async verify(_resource, _content, { read }) {
+        await Promise.all(['raw/one', 'raw/other'].map((key) => read({ class: 'raw', key, path: key })));
+      },
+    },
   },
-};
+  ['file'],
+);
 
 describe('what a hook reads that fails', () => {
   it('ends with it, and is asked for anew by whoever tries again', async () => {
-    const { upstream, get, repository } = await openHarness({ protocol });
+    const { upstream, get, repository } = await openHarness({ side });
     upstream.serve('/files/a', { body: 'a' });
     upstream.serve('/raw/one', { status: 500 });
     upstream.serve('/raw/other', { body: 'other' });
@@ -29,7 +30,7 @@ describe('what a hook reads that fails', () => {
   });
 
   it('goes on where somebody else waits for it', async () => {
-    const { upstream, get } = await openHarness({ protocol });
+    const { upstream, get } = await openHarness({ side });
     upstream.serve('/files/a', { body: 'a' });
     upstream.serve('/raw/one', { status: 500 });
     upstream.serve('/raw/other', { body: 'other' });

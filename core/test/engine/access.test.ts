@@ -1,25 +1,41 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EntrepotError, type Access, type AccessNeed, type RequestHead } from '../../src/index.js';
+import {
+  artifactClass,
+  changeClass,
+  defineProtocolPlugin,
+  EntrepotError,
+  type Access,
+  type AccessNeed,
+  type RequestHead,
+  type Resource,
+} from '../../src/index.js';
 import { openTestRepository, type TestRequest } from '../../src/testing/index.js';
 import { z } from 'zod';
-import { enginePlugin } from './engine-plugin.js';
 
-const images = enginePlugin({
+const accessName = ({ key }: Resource): string | undefined => key.split('/')[0];
+const images = defineProtocolPlugin({
   id: 'images',
-  kinds: ['hosted'],
   options: z.strictObject({}),
   inject: {},
-  classes: { file: { kind: 'artifact', description: 'A file.', cacheControl: 'public, max-age=60' } },
-  create: () => ({
-    route({ segments: [name, file], method }) {
-      if (file === undefined) return { kind: 'local', status: 200, headers: {}, body: 'pong' };
-      const common = { key: `${name}/${file}`, class: 'file', filename: file, accessName: name };
-      if (method === 'GET') return { kind: 'artifact', upstreamPath: '', ...common };
-      return { kind: 'upload', action: 'put', overwrite: true, maxBytes: 100, ...common };
+  hosted: {
+    classes: {
+      file: artifactClass({ about: 'A file.', reply: { cacheControl: 'public, max-age=60' }, policy: { accessName } }),
+      put: changeClass({
+        about: 'An upload.',
+        action: 'put',
+        policy: { accessName },
+        bounds: { of: 'file', overwrite: true, maxBytes: 100 },
+      }),
     },
+    create: () => ({
+      route({ segments: [name, file], method }: RequestHead) {
+        if (file === undefined) return { status: 200, headers: {}, body: 'pong' };
+        return { class: method === 'GET' ? 'file' : 'put', key: `${name}/${file}` };
+      },
+    }),
     challenge: ({ right, name }, { baseUrl }) =>
       `Bearer realm="${new URL(baseUrl).origin}/token",scope="${name}:${right}"`,
-  }),
+  },
 });
 
 /** `reader` may read `a`; `token` is one of `reader` that was made for nothing; `busy` cannot be told now. */
@@ -58,10 +74,8 @@ async function open(access: Access) {
 }
 
 it('finds the caller by credentials of a form of the ecosystem', async () => {
-  const keyed = {
-    ...images,
-    credentials: ({ header }: RequestHead) => (header('x-key') === 'k' ? 'admin' : undefined),
-  };
+  const credentials = ({ header }: RequestHead) => (header('x-key') === 'k' ? 'admin' : undefined);
+  const keyed = { ...images, http: { credentials } };
   const repository = await openTestRepository({ plugin: keyed, definition: { kind: 'hosted', access: guarded() } });
   onTestFinished(() => repository.close());
   const put = async (headers: Record<string, string>) => (await repository.ask({ ...WRITE, headers })).status;

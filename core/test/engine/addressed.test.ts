@@ -4,7 +4,7 @@ import { createRepository, type RepositoryEngine } from '../../src/engine/index.
 import { allowAll, silentLogger } from '../../src/index.js';
 import { FakeUpstream, MemoryHotCache, NodeTransport } from '../../src/testing/index.js';
 import { Readable } from 'node:stream';
-import { addressedProtocol, digestOf } from './addressed-protocol.js';
+import { addressedSide, digestOf } from './addressed-side.js';
 import { openHarness, patterned, readAll, type Harness } from './harness.js';
 
 const BODY = patterned(1_000_000);
@@ -21,7 +21,7 @@ interface Second {
   ): Promise<{ status: number; headers: Readonly<Record<string, string>>; bytes(): Promise<Buffer> }>;
 }
 
-const open = (): Promise<Harness> => openHarness({ protocol: addressedProtocol });
+const open = (): Promise<Harness> => openHarness({ side: addressedSide });
 
 /** Another repository over the stores of the first one, with an upstream of its own. */
 async function openSecond({ repository, storage, blobs, entries, clock }: Harness): Promise<Second> {
@@ -256,7 +256,7 @@ describe('bytes that another name is bringing', () => {
   });
 
   it('are followed also when there is no room to keep them', async () => {
-    const { upstream, get, entries } = await openHarness({ protocol: addressedProtocol, maxSpoolBytes: 1000 });
+    const { upstream, get, entries } = await openHarness({ side: addressedSide, maxSpoolBytes: 1000 });
     upstream.serve(place('one'), { body: BODY });
     upstream.serve(place('two'), { body: BODY });
     const gate = upstream.hold(place('one'), { afterBytes: 500_000 });

@@ -1,22 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { allowAll, EntrepotError } from '../../src/index.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, patterned, readAll, testProtocol, type Answer } from './harness.js';
+import { openHarness, patterned, parsedOf, readAll, withFacts, type Answer } from './harness.js';
 import type { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
 /** Documents under `/text/` that can be rendered as soon as they begin, and are none when they end with `<`. */
-const arriving: EngineProtocol = {
-  ...testProtocol,
-  async describe(document, content, context) {
-    context.arriving?.(new Map());
-    let last = 0;
-    for await (const part of content.stream()) last = part.at(-1) ?? last;
-    if (last === '<'.charCodeAt(0))
-      throw new EntrepotError('upstream-unavailable', 'it is a page', { code: 'UPSTREAM_MALFORMED' });
-    return new Map([[`of ${document.key}`, { integrity: [] }]]);
+const arriving = withFacts(
+  {
+    async parse(content, { key }, context) {
+      context.arriving?.(parsedOf(new Map()));
+      let last = 0;
+      for await (const part of content.stream()) last = part.at(-1) ?? last;
+      if (last === '<'.charCodeAt(0))
+        throw new EntrepotError('upstream-unavailable', 'it is a page', { code: 'UPSTREAM_MALFORMED' });
+      return parsedOf(new Map([[`of ${key}`, { integrity: [] }]]));
+    },
   },
-};
+  ['text'],
+);
 
 const LARGE = 'abcdefgh'.repeat(200_000);
 const mediaType = 'text/plain';
@@ -29,7 +30,7 @@ async function firstBytes(answer: Answer): Promise<Buffer> {
 
 describe('a large new document', () => {
   it('is rendered while it arrives', async () => {
-    const { get, upstream } = await openHarness({ protocol: arriving });
+    const { get, upstream } = await openHarness({ side: arriving });
     upstream.serve('/text/x', { body: LARGE, mediaType, fault: { kind: 'stall', after: 1_000_000 } });
     const answer = await get('/text/x');
     expect([answer.status, answer.outcome.name, answer.headers['ETag']]).toEqual([200, 'miss', undefined]);
@@ -37,7 +38,7 @@ describe('a large new document', () => {
   });
 
   it('is the same as when it is whole', async () => {
-    const { get, upstream, landed } = await openHarness({ protocol: arriving });
+    const { get, upstream, landed } = await openHarness({ side: arriving });
     upstream.serve('/text/x', { body: LARGE, mediaType, chunked: true });
     const first = await get('/text/x');
     expect(first.headers['Content-Length']).toBeUndefined();
@@ -50,7 +51,7 @@ describe('a large new document', () => {
   });
 
   it('is compressed for clients that take gzip', async () => {
-    const { get, upstream } = await openHarness({ protocol: arriving });
+    const { get, upstream } = await openHarness({ side: arriving });
     upstream.serve('/text/x', { body: LARGE, mediaType });
     const answer = await get('/text/x', { 'accept-encoding': 'gzip' });
     expect([answer.headers['Content-Encoding'], answer.headers['Vary']]).toEqual(['gzip', 'Accept-Encoding']);
@@ -58,7 +59,7 @@ describe('a large new document', () => {
   });
 
   it.each(['identity', 'gzip'])('never looks complete when it turns out to be wrong: %s', async (encoding) => {
-    const { get, upstream, entries } = await openHarness({ protocol: arriving });
+    const { get, upstream, entries } = await openHarness({ side: arriving });
     upstream.serve('/text/x', { body: `${LARGE}<`, mediaType });
     const answer = await get('/text/x', { 'accept-encoding': encoding });
     await expect(readAll(answer.body)).rejects.toThrow();
@@ -66,7 +67,7 @@ describe('a large new document', () => {
   });
 
   it('is resumed when it breaks off, also for a client that has its beginning', async () => {
-    const { get, upstream } = await openHarness({ protocol: arriving });
+    const { get, upstream } = await openHarness({ side: arriving });
     const fault = { kind: 'truncate', after: 1_000_000, times: 1 } as const;
     upstream.serve('/text/x', { body: LARGE, mediaType, etag: '"1"', ranges: true, fault });
     expect((await (await get('/text/x')).text()) === LARGE.toUpperCase() + SUFFIX).toBe(true);
@@ -74,7 +75,7 @@ describe('a large new document', () => {
   });
 
   it('is asked for anew when it cannot be resumed: it breaks off for the client, and is kept', async () => {
-    const { get, upstream, landed } = await openHarness({ protocol: arriving });
+    const { get, upstream, landed } = await openHarness({ side: arriving });
     const text = patterned(1_500_000).toString('base64');
     const body = gzipSync(text);
     const fault = { kind: 'truncate', after: body.length - 100_000, times: 1 } as const;
@@ -92,7 +93,7 @@ describe('a large new document', () => {
     ['has a copy', {}, { 'if-none-match': '"x"' }],
     ['could be refused part of it', { policy: { ...allowAll, enforces: () => true } }, {}],
   ] as const)('is whole first for a client that %s', async (_title, options, headers) => {
-    const { get, upstream } = await openHarness({ protocol: arriving, ...options });
+    const { get, upstream } = await openHarness({ side: arriving, ...options });
     upstream.serve('/text/x', { body: LARGE, mediaType });
     const answer = await get('/text/x', headers);
     expect([answer.headers['ETag'] !== undefined, answer.headers['Content-Length']]).toEqual([
@@ -103,7 +104,7 @@ describe('a large new document', () => {
 });
 
 it('is told as wrong where it is small', async () => {
-  const { get, upstream } = await openHarness({ protocol: arriving });
+  const { get, upstream } = await openHarness({ side: arriving });
   upstream.serve('/text/x', { body: '<', mediaType, chunked: true });
   const answer = await get('/text/x');
   expect([answer.status, await answer.text()]).toEqual([502, 'it is a page\n']);

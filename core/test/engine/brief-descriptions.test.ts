@@ -1,52 +1,57 @@
 import { describe, expect, it } from 'vitest';
-import { allowAll, parseSri, type ArtifactDescription } from '../../src/index.js';
-import { type DocumentResource } from '../../src/engine/request/resource.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
+import {
+  allowAll,
+  artifactClass,
+  documentClass,
+  parseSri,
+  type ArtifactDescription,
+  type Content,
+  type Parsed,
+} from '../../src/index.js';
 import { FixedPolicy } from '../../src/testing/index.js';
-import { openHarness, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+import { openHarness, parsedOf, sri, withClasses, type Harness, type HarnessOptions } from './harness.js';
 
-const index: DocumentResource = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' };
+const lines = async (content: Content, licensed: boolean): Promise<Parsed> => {
+  const text = Buffer.from(await content.bytes(100_000)).toString();
+  const found = new Map<string, ArtifactDescription>();
+  for (const line of text.split('\n')) {
+    const [version = '', promised = '', location] = line.split(' ');
+    const coordinates = { ecosystem: 'test', name: 'file', version };
+    const facts = licensed ? { licenses: [`licence of ${version}`] } : {};
+    found.set(`files/${version}`, { integrity: parseSri(promised), location, coordinates, ...facts });
+  }
+  return parsedOf(found);
+};
 
 /** `/files/<version>` is described by lines `version sri [location]` of `/index`, and by one such line in `/brief/<version>`. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route: ({ segments }) => {
-    const version = segments.at(-1) ?? '';
-    if (segments[0] === 'index') return index;
-    const coordinates = { ecosystem: 'test', name: 'file', version };
-    return {
-      kind: 'artifact',
-      key: `files/${version}`,
-      class: 'artifact',
-      upstreamPath: `files/${version}`,
-      filename: version,
-      coordinates,
-      describedBy: index,
-      describedBrieflyBy: {
-        kind: 'document',
-        key: `brief/${version}`,
-        class: 'document',
-        upstreamPath: `brief/${version}`,
-        coordinates,
+const side = withClasses(
+  {
+    index: documentClass({ about: 'all versions', parse: (content) => lines(content, true) }),
+    brief: documentClass({ about: 'one version', parse: (content) => lines(content, false) }),
+    file: artifactClass({
+      about: 'a version',
+      trust: {
+        describedBy: () => ({ class: 'index', key: 'index', path: 'index' }),
+        describedBrieflyBy({ coordinates }) {
+          const path = `brief/${coordinates?.version}`;
+          return { class: 'brief', key: path, path, coordinates };
+        },
       },
-    };
+    }),
   },
-  async describe(document, content) {
-    const text = Buffer.from(await content.bytes(100_000)).toString();
-    const found = new Map<string, ArtifactDescription>();
-    for (const line of text.split('\n')) {
-      const [version = '', promised = '', location] = line.split(' ');
+  {
+    route({ segments }) {
+      const version = segments.at(-1) ?? '';
+      if (segments[0] === 'index') return { class: 'index', key: 'index', path: 'index' };
       const coordinates = { ecosystem: 'test', name: 'file', version };
-      const facts = document === index ? { licenses: [`licence of ${version}`] } : {};
-      found.set(`files/${version}`, { integrity: parseSri(promised), location, coordinates, ...facts });
-    }
-    return found;
+      return { class: 'file', key: `files/${version}`, path: `files/${version}`, coordinates };
+    },
   },
-};
+);
 
 /** A repository whose upstream has the bytes `1`, `2` and `3` under these versions. */
 async function open(options: HarnessOptions = {}): Promise<Harness> {
-  const harness = await openHarness({ protocol, ...options });
+  const harness = await openHarness({ side, ...options });
   const lines = ['1', '2', '3'].map((version) => `${version} ${sri(version)}`);
   for (const [at, version] of ['1', '2', '3'].entries()) {
     harness.upstream.serve(`/files/${version}`, { body: version });

@@ -2,8 +2,7 @@ import { once, setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, testProtocol, type Harness } from './harness.js';
+import { openHarness, withFacts, type Harness } from './harness.js';
 
 const MIB = 1024 * 1024;
 /** One member of gzip that unfolds to a MiB, and one that unfolds to nothing. */
@@ -11,14 +10,7 @@ const FULL = gzipSync(Buffer.alloc(MIB));
 const EMPTY = gzipSync(Buffer.alloc(0));
 
 /** The test protocol with artifacts and documents of 2 MiB at the most. */
-const bounded: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const resource = testProtocol.route(head);
-    const isStored = resource?.kind === 'artifact' || resource?.kind === 'document';
-    return isStored ? { ...resource, maxBytes: 2 * MIB } : resource;
-  },
-};
+const bounded = withFacts({ upstream: { maxBytes: 2 * MIB } });
 
 /** Sends one member of gzip after another, as long as somebody reads. */
 async function sendForEver(response: ServerResponse, member: Buffer): Promise<void> {
@@ -47,7 +39,7 @@ describe('a coded body', () => {
     ['/text/a', EMPTY],
     ['/files/a', EMPTY],
   ] as const)('of %s ends when it has more bytes than are taken, decoded or not', async (path, member) => {
-    const harness = await openHarness({ protocol: bounded });
+    const harness = await openHarness({ side: bounded });
     harness.upstream.handle(path, async (_request, response) => await sendForEver(response, member));
     expect((await statusOf(harness, path))[1]).toBe('UPSTREAM_TOO_LARGE');
     await expect.poll(() => harness.storage.spools.used).toBe(0);
@@ -64,7 +56,7 @@ describe('a coded body', () => {
   });
 
   it('that was too large is not fetched again for a moment', async () => {
-    const harness = await openHarness({ protocol: bounded });
+    const harness = await openHarness({ side: bounded });
     const { upstream, clock } = harness;
     upstream.handle('/text/a', async (_request, response) => await sendForEver(response, FULL));
     expect(await statusOf(harness, '/text/a')).toEqual([502, 'UPSTREAM_TOO_LARGE']);

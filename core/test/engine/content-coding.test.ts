@@ -1,20 +1,11 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, patterned, sri, testProtocol } from './harness.js';
+import { openHarness, patterned, sri, withFacts } from './harness.js';
 
 const BODY = patterned(200_000);
 
 /** The protocol with files whose coding clients get as it came. */
-const keeping: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const resource = testProtocol.route(head);
-    return resource?.kind === 'artifact' || resource?.kind === 'document'
-      ? { ...resource, keepsCoding: true }
-      : resource;
-  },
-};
+const keeping = withFacts({ reply: { keepsCoding: true } });
 
 describe('a content coding', () => {
   it.each([
@@ -50,7 +41,7 @@ describe('a content coding', () => {
     ['aws-chunked', BODY],
     ['none', BODY],
   ])('is passed on as it came where the resource says so: %s', async (coding, sent) => {
-    const { upstream, get, ask } = await openHarness({ protocol: keeping });
+    const { upstream, get, ask } = await openHarness({ side: keeping });
     upstream.serve('/files/a.bin', { body: sent, headers: { 'content-encoding': coding } });
     for (const method of ['HEAD', 'GET', 'GET', 'HEAD']) {
       const answer = await ask(method, '/files/a.bin');
@@ -70,7 +61,7 @@ describe('a content coding', () => {
     ['a label that is none', 'aws-chunked', BODY, BODY],
   ])('is decided by what is promised: %s', async (_what, coding, sent, meant) => {
     for (const name of ['a.bin', 'a.tgz']) {
-      const { upstream, get } = await openHarness({ protocol: keeping });
+      const { upstream, get } = await openHarness({ side: keeping });
       upstream.serve('/index.json', { body: `described/${name} ${sri(meant)}\n` });
       upstream.serve(`/described/${name}`, { body: sent, headers: { 'content-encoding': coding } });
       for (const cache of ['MISS', 'HIT']) {

@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, patterned, sri, testProtocol, type Harness } from './harness.js';
+import { openHarness, patterned, sri, withFacts, type Harness } from './harness.js';
 
 /** The entry of a key in the test repository. */
 async function stored({ entries }: Harness, key: string): Promise<unknown> {
@@ -105,15 +104,8 @@ describe('wrong answers', () => {
   });
 
   it('takes no more of a body than its resource may have, announced or not', async () => {
-    const small: EngineProtocol = {
-      ...testProtocol,
-      route(head) {
-        const resource = testProtocol.route(head);
-        const isStored = resource?.kind === 'artifact' || resource?.kind === 'document';
-        return isStored ? { ...resource, maxBytes: 300_000 } : resource;
-      },
-    };
-    const harness = await openHarness({ protocol: small });
+    const small = withFacts({ upstream: { maxBytes: 300_000 } });
+    const harness = await openHarness({ side: small });
     const { upstream, get, storage } = harness;
     for (const path of ['/files/exact', '/text/exact'])
       upstream.serve(path, { body: Buffer.alloc(300_000, 'a'), mediaType: 'text/plain' });
@@ -276,15 +268,9 @@ describe('several upstreams', () => {
 
   it('does not ask the next origin when one is out of reach, but does when it does not have it', async () => {
     const [first, second] = [await openHarness(), await openHarness()];
-    const protocol: EngineProtocol = {
-      ...testProtocol,
-      route(head) {
-        const resource = testProtocol.route(head);
-        return resource?.kind === 'artifact' ? { ...resource, upstreamOrder: 'origins' } : resource;
-      },
-    };
+    const side = withFacts({ upstream: { order: 'origins' } });
     const upstreams = [{ url: first.upstream.url }, { url: second.upstream.url }];
-    const both = await openHarness({ protocol, definition: { upstreams } });
+    const both = await openHarness({ side, definition: { upstreams } });
     second.upstream.serve('/files/private', { body: 'from the public place' });
     first.upstream.serve('/files/private', { status: 500 });
     for (let asked = 0; asked < 5; asked += 1) expect((await both.get('/files/private')).status).toBe(502);

@@ -7,21 +7,36 @@ import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import {
   allowAll,
+  API_VERSION,
+  artifactClass,
+  changeClass,
   DEFAULT_FRESHNESS,
+  documentClass,
+  listingClass,
   parseSri,
-  type ArtifactDescription,
-  type FreshnessRule,
-  type PolicyEngine,
-  type RequestHead,
-  type ScanDesk,
+  passthroughClass,
   silentLogger,
+  type AnyDeclaredPlugin,
+  type ArtifactDescription,
+  type Content,
+  type DocumentClass,
+  type Entry,
+  type FreshnessRule,
+  type Parsed,
+  type PolicyEngine,
+  type RenderRequest,
+  type RequestHead,
+  type Resource,
+  type Route,
+  type ScanDesk,
 } from '../../src/index.js';
-import { type ArtifactResource, type DocumentResource, type BoundResource } from '../../src/engine/request/resource.js';
-import { type EngineProtocol, type EnginePlugin } from '../../src/engine/request/protocol.js';
 import {
+  cacheClassesOf,
   createRepository,
   createSharedStorage,
   DEFAULT_LIMITS,
+  Protocol,
+  type AnySide,
   type EngineObserver,
   type EngineReply,
   type RepositoryDefinition,
@@ -36,127 +51,163 @@ import {
   MemoryHotCache,
   NodeTransport,
 } from '../../src/testing/index.js';
-import { enginePlugin } from './engine-plugin.js';
 
 const anyOptions = { '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => ({ value }) } };
 
+/** A side of a format for tests: its classes, and `route` without an instance. */
+export interface TestSide extends Omit<AnySide, 'create' | 'ownOptions'> {
+  route(head: RequestHead): Route | undefined;
+}
+
+const asReceived = { cacheControl: 'public, immutable', keepHeaders: ['content-disposition'] };
+
+/** The classes of the test format. */
+export const testClasses = {
+  file: artifactClass({ about: 'a file', reply: asReceived }),
+  described: artifactClass({
+    about: 'a file that the index lists',
+    reply: asReceived,
+    trust: { describedBy: () => INDEX },
+  }),
+  index: documentClass({ about: 'the index', parse: parseIndex }),
+  raw: documentClass({ about: 'a page as received' }),
+  text: documentClass({
+    about: 'a page in upper case',
+    upstream: { expects: ['text/plain'] },
+    reply: {
+      mediaType: 'text/plain',
+      async *render(_document: Parsed, { content, baseUrl }: RenderRequest) {
+        for await (const part of content.stream()) yield Buffer.from(part).toString().toUpperCase();
+        yield `\n${baseUrl}`;
+      },
+    },
+  }),
+  list: listingClass({
+    about: 'a list of entries',
+    reply: { mediaType: 'text/plain' },
+    entries: ({ key }) => ({ prefix: key.slice('list/'.length) }),
+    async *render(_resource: Resource, entries: AsyncIterable<Entry>) {
+      for await (const { key, size } of entries) yield `${key} ${size}\n`;
+    },
+  }),
+  search: passthroughClass({ about: 'a search', method: 'GET' }),
+  audit: passthroughClass({
+    about: 'an audit',
+    method: 'POST',
+    shareFor: 60_000,
+    adapt: {
+      request: (_resource, body) => ({
+        method: 'POST',
+        upstreamPath: 'audit',
+        mediaType: 'text/plain',
+        body: Buffer.from(body).reverse(),
+      }),
+      reply: (_resource, reply) => ({
+        status: reply.status,
+        mediaType: 'text/plain',
+        body: `adapted ${Buffer.from(reply.body).toString()}`,
+      }),
+    },
+  }),
+  put: changeClass({ about: 'an upload', action: 'put', bounds: { of: 'file', maxBytes: 1_000_000 } }),
+  replace: changeClass({
+    about: 'an upload that replaces',
+    action: 'put',
+    bounds: { of: 'file', maxBytes: 1_000_000, overwrite: true },
+  }),
+  delete: changeClass({ about: 'a removal', action: 'delete', bounds: { of: 'file', maxBytes: 1_000_000 } }),
+};
+
+/** The index of the test format. */
+export const INDEX: Resource = { class: 'index', key: 'index.json', path: 'index.json' };
+
+/** Reads lines `path sri [location]`. */
+async function parseIndex(content: Content): Promise<Parsed> {
+  const found = new Map<string, ArtifactDescription>();
+  for (const line of Buffer.from(await content.bytes(1_000_000))
+    .toString()
+    .split('\n')
+    .filter(Boolean)) {
+    const [path = '', sri = '', location] = line.split(' ');
+    const coordinates = { ecosystem: 'test', name: path, version: `of ${path.split('/').at(-1)}` };
+    found.set(path, { integrity: parseSri(sri), location, coordinates });
+  }
+  return parsedOf(found);
+}
+
+/** A parsed document with these descriptions. */
+export function parsedOf(found: ReadonlyMap<string, ArtifactDescription>): Parsed {
+  return { weight: found.size * 500, describe: (key) => found.get(key), descriptions: () => found };
+}
+
 /**
- * A protocol that is as small as its format: `/files/*` are artifacts, `/described/*` artifacts that `/index.json` promises
- * (lines `path sri [location]`), `/raw/*` documents as received, `/text/*` documents rewritten to upper case.
+ * A format that is as small as it can be: `/files/*` are artifacts, `/described/*` artifacts that `/index.json` promises, `/raw/*`
+ * documents as received, `/text/*` documents rendered to upper case.
  */
-export const testProtocol: EngineProtocol = {
-  route({ method, segments, query }: RequestHead): BoundResource | undefined {
-    const [kind, ...rest] = segments;
-    const path = segments.join('/');
-    const filename = rest.join('/');
-    if (method === 'PUT' || method === 'DELETE') {
-      const action = method === 'PUT' ? 'put' : 'delete';
-      return {
-        kind: 'upload',
-        action,
-        key: path,
-        class: 'artifact',
-        filename,
-        overwrite: query.has('overwrite'),
-        maxBytes: 1_000_000,
-      };
-    }
-    switch (kind) {
+export const testSide: TestSide = {
+  classes: testClasses as unknown as TestSide['classes'],
+  route({ method, segments, query }) {
+    const [first = '', ...rest] = segments;
+    const key = segments.join('/');
+    if (method === 'PUT') return { class: query.has('overwrite') ? 'replace' : 'put', key };
+    if (method === 'DELETE') return { class: 'delete', key };
+    const coordinates = { ecosystem: 'test', name: rest.join('/') };
+    switch (first) {
       case 'files':
-        return {
-          kind: 'artifact',
-          key: path,
-          class: 'artifact',
-          upstreamPath: path,
-          filename,
-          coordinates: { ecosystem: 'test', name: filename },
-        };
+        return { class: 'file', key, path: key, coordinates };
       case 'described':
-        return {
-          kind: 'artifact',
-          key: path,
-          class: 'artifact',
-          upstreamPath: path,
-          filename,
-          describedBy: index,
-          coordinates: { ecosystem: 'test', name: filename },
-        };
+        return { class: 'described', key, path: key, coordinates };
       case 'raw':
-        return { kind: 'document', key: path, class: 'document', upstreamPath: path };
       case 'text':
-        return {
-          kind: 'document',
-          key: path,
-          class: 'document',
-          upstreamPath: path,
-          rewritten: true,
-          mediaType: 'text/plain',
-          expectedMediaTypes: ['text/plain'],
-        };
       case 'list':
-        return {
-          kind: 'document',
-          key: path,
-          class: 'document',
-          upstreamPath: path,
-          fromEntries: { prefix: filename },
-          mediaType: 'text/plain',
-        };
+        return { class: first, key, path: key };
       case 'search':
-        return { kind: 'passthrough', method: 'GET', name: 'search', upstreamPath: path };
       case 'audit':
-        return {
-          kind: 'passthrough',
-          method: 'POST',
-          name: 'audit',
-          upstreamPath: path,
-          adapted: true,
-          shareFor: 60_000,
-        };
+        return { class: first, key: first, path: key };
       case 'ping':
-        return { kind: 'local', status: 200, body: 'pong' };
+        return { status: 200, body: 'pong' };
       default:
         return undefined;
     }
   },
-  async describe(document, content) {
-    const found = new Map<string, ArtifactDescription>();
-    if (document.key !== 'index.json') return found;
-    for (const line of Buffer.from(await content.bytes(1_000_000))
-      .toString()
-      .split('\n')
-      .filter(Boolean)) {
-      const [path = '', sri = '', location] = line.split(' ');
-      const coordinates = { ecosystem: 'test', name: path, version: `of ${path.split('/').at(-1)}` };
-      found.set(path, { integrity: parseSri(sri), location, coordinates });
-    }
-    return found;
-  },
-  async *rewrite(_document, content, { baseUrl }) {
-    for await (const part of content.stream()) yield Buffer.from(part).toString().toUpperCase();
-    yield `\n${baseUrl}`;
-  },
-  async *render(_document, entries) {
-    for await (const { key, size } of entries) yield `${key} ${size}\n`;
-  },
-  adaptRequest: (_resource, body) => ({
-    method: 'POST',
-    upstreamPath: 'audit',
-    mediaType: 'text/plain',
-    body: Buffer.from(body).reverse(),
-  }),
-  adaptReply: (_resource, reply) => ({
-    status: reply.status,
-    mediaType: 'text/plain',
-    body: `adapted ${Buffer.from(reply.body).toString()}`,
-  }),
 };
 
-const index: DocumentResource = { kind: 'document', key: 'index.json', class: 'document', upstreamPath: 'index.json' };
+/** The test format whose resources say in `attributes.onlyKept` whether the request has the header `only-kept`. */
+export const markingOnlyKept: TestSide = {
+  ...testSide,
+  route(head) {
+    const route = testSide.route(head);
+    return route !== undefined && 'class' in route && head.header('only-kept') !== undefined
+      ? { ...route, attributes: { onlyKept: true } }
+      : route;
+  },
+};
+
+/** The test format with other classes, by name. */
+export function withClasses(classes: Readonly<Record<string, object>>, more: Partial<TestSide> = {}): TestSide {
+  return { ...testSide, ...more, classes: { ...testClasses, ...classes } as unknown as TestSide['classes'] };
+}
+
+type Groups = Partial<Omit<DocumentClass, 'kind' | 'about'>>;
+
+/** A format with facts and hooks added to its artifacts and documents, or to those classes alone that are named. */
+export function withFacts({ parse, ...groups }: Groups, names?: readonly string[], side = testSide): TestSide {
+  const changed = Object.entries(side.classes).map(([name, declared]) => {
+    const isMeant = names?.includes(name) ?? (declared.kind === 'artifact' || declared.kind === 'document');
+    if (!isMeant) return [name, declared];
+    const own = declared as Groups;
+    const merged = Object.entries(groups).map(([group, facts]) => [
+      group,
+      { ...own[group as keyof typeof groups], ...facts },
+    ]);
+    return [name, { ...declared, ...Object.fromEntries(merged), ...(parse !== undefined && { parse }) }];
+  });
+  return { ...side, classes: Object.fromEntries(changed) as TestSide['classes'] };
+}
 
 export interface HarnessOptions {
   readonly kind?: 'proxy' | 'hosted';
-  readonly protocol?: EngineProtocol;
+  readonly side?: TestSide;
   readonly artifact?: Partial<FreshnessRule>;
   readonly document?: Partial<FreshnessRule>;
   readonly policy?: PolicyEngine;
@@ -216,35 +267,32 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     maxEntries: 1000,
     verifyFirstRead: options.verifyFirstRead,
   });
-  const protocol = options.protocol ?? testProtocol;
-  const plugin: EnginePlugin = enginePlugin({
+  const { route, ...declared } = options.side ?? testSide;
+  const instance = { route };
+  const kind = options.kind ?? 'proxy';
+  const side: AnySide = { ...declared, create: () => instance };
+  const plugin: AnyDeclaredPlugin = {
+    kind: 'protocol',
+    apiVersion: API_VERSION,
     id: 'test',
-    kinds: ['proxy', 'hosted'],
     options: anyOptions,
     inject: {},
-    classes: {
-      artifact: {
-        kind: 'artifact',
-        description: 'a file',
-        cacheControl: 'public, immutable',
-        keepHeaders: ['content-disposition'],
-      },
-      document: { kind: 'document', description: 'a page' },
-    },
-    create: () => protocol,
-  });
+    [kind]: side,
+  };
   const repository = createRepository(
     {
       name: 'test',
-      kind: options.kind ?? 'proxy',
+      kind,
       plugin,
-      protocol,
-      upstreams: options.kind === 'hosted' ? [] : [{ url: upstream.url }],
-      freshness: {
-        // No real time decides what a test sees.
-        artifact: { ...DEFAULT_FRESHNESS.artifact, staleAfter: Infinity, ...options.artifact },
-        document: { ...DEFAULT_FRESHNESS.document, staleAfter: Infinity, ...options.document },
-      },
+      protocol: new Protocol(plugin, side, instance),
+      upstreams: kind === 'hosted' ? [] : [{ url: upstream.url }],
+      freshness: Object.fromEntries(
+        Object.entries(cacheClassesOf(plugin)).map(([name, { kind, freshness }]) => [
+          name,
+          // No real time decides what a test sees.
+          { ...DEFAULT_FRESHNESS[kind], staleAfter: Infinity, ...freshness, ...options[kind] },
+        ]),
+      ),
       coldRange: 'auto',
       requireIntegrity: false,
       allowPrivateHosts: [],
@@ -333,5 +381,3 @@ export function patterned(size: number): Buffer {
   for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE((at * 2654435761) >>> 0, at);
   return bytes;
 }
-
-export type { ArtifactResource };

@@ -1,13 +1,21 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, type Access, type Caller, type HostedChange } from '../../src/index.js';
+import { EntrepotError, type Access, type Caller, type ChangeClass } from '../../src/index.js';
 import { digestOf, Gate } from '../../src/testing/index.js';
-import { hostedProtocol, linkTo, type Hooks } from './hosted-protocol.js';
+import { changedHead } from '../testing/changed.js';
+import { hostedSide, linkFrom, linkTo, routeHosted } from './hosted-protocol.js';
 import { openHarness, patterned, type Harness, type HarnessOptions } from './harness.js';
 
-function open(hooks: Hooks = {}, options: HarnessOptions = {}): Promise<Harness> {
-  return openHarness({ kind: 'hosted', protocol: hostedProtocol(hooks), ...options });
+type Make = NonNullable<ChangeClass['make']>;
+
+/** Opens a repository whose changes are made by `makes`. */
+function open(
+  makes: Readonly<Partial<Record<'put' | 'delete' | 'link', Make>>> = {},
+  options: HarnessOptions = {},
+): Promise<Harness> {
+  const changes = Object.fromEntries(Object.entries(makes).map(([name, make]) => [name, { make }]));
+  return openHarness({ kind: 'hosted', side: hostedSide(changes), ...options });
 }
 
 const hex = (text: string | Buffer, algorithm = 'sha256'): string => createHash(algorithm).update(text).digest('hex');
@@ -15,10 +23,10 @@ const hex = (text: string | Buffer, algorithm = 'sha256'): string => createHash(
 describe('a change to a hosted repository', () => {
   it('makes the entries that receive names, from the body and from bytes', async () => {
     const { ask, get } = await open({
-      receive: async (upload, content) => ({
+      put: async ({ key }, content) => ({
         create: [
-          { key: upload.key, mediaType: 'application/x-body' },
-          { key: `${upload.key}.size`, bytes: Buffer.from(String(content.size)), mediaType: 'text/plain' },
+          { key, mediaType: 'application/x-body' },
+          { key: `${key}.size`, bytes: Buffer.from(String(content.size)), mediaType: 'text/plain' },
         ],
       }),
     });
@@ -35,7 +43,7 @@ describe('a change to a hosted repository', () => {
   it('keeps attributes and coordinates with an entry', async () => {
     const coordinates = { ecosystem: 'test', name: 'a', version: '1' };
     const { ask, entries } = await open({
-      receive: async ({ key }) => ({
+      put: async ({ key }) => ({
         replace: [{ key, mediaType: 'text/plain', coordinates, attributes: { deep: [1, { x: null }] } }],
       }),
     });
@@ -48,12 +56,8 @@ describe('a change to a hosted repository', () => {
 
   it('puts no blob that no entry needs, and links what another entry has', async () => {
     const { ask, get, blobs } = await open({
-      receive: async ({ key }) => ({ create: [{ key, bytes: Buffer.from('instead'), mediaType: 'text/plain' }] }),
-      async alter({ key, attributes }, { find }) {
-        const source = await find(String(attributes?.['from']));
-        if (source === undefined) throw new EntrepotError('not-found', 'no source');
-        return linkTo(source, key);
-      },
+      put: async ({ key }) => ({ create: [{ key, bytes: Buffer.from('instead'), mediaType: 'text/plain' }] }),
+      link: linkFrom,
     });
     await ask('PUT', '/files/a', {}, 'the body');
     expect(await blobs.stat(digestOf('the body'))).toBeUndefined();
@@ -66,7 +70,7 @@ describe('a change to a hosted repository', () => {
   it('does not link to an entry that changes meanwhile', async () => {
     let calls = 0;
     const harness = await open({
-      async alter({ key }, { find }) {
+      async link({ key }, _content, { find }) {
         const source = await find('files/a');
         calls += 1;
         if (calls === 1) await harness.ask('PUT', '/files/a?overwrite', {}, 'two');
@@ -81,14 +85,14 @@ describe('a change to a hosted repository', () => {
 
   it('carries out all of a change or nothing of it', async () => {
     const { ask, get } = await open({
-      receive: async () => ({
+      put: async () => ({
         create: [
           { key: 'files/new', mediaType: 'text/plain' },
           { key: 'files/taken', mediaType: 'text/plain' },
         ],
         remove: ['files/kept'],
       }),
-      alter: async ({ key }) => ({ replace: [{ key, bytes: Buffer.from('x'), mediaType: 'text/plain' }] }),
+      link: async ({ key }) => ({ replace: [{ key, bytes: Buffer.from('x'), mediaType: 'text/plain' }] }),
     });
     await ask('LINK', '/files/taken');
     await ask('LINK', '/files/kept');
@@ -100,7 +104,7 @@ describe('a change to a hosted repository', () => {
 
   it('calls the hook again with what is so now, and loses nothing', async () => {
     const { ask, get } = await open({
-      async receive(_upload, content, { find, content: contentOf }) {
+      async put(_resource, content, { find, content: contentOf }) {
         const kept = await find('files/log');
         const before = kept === undefined ? '' : Buffer.from(await contentOf(kept).bytes(10_000)).toString();
         const line = Buffer.from(await content.bytes(100)).toString();
@@ -120,7 +124,7 @@ describe('a change to a hosted repository', () => {
   it('gives up on a change that is never as it expects, and says to come again', async () => {
     let calls = 0;
     const { ask } = await open({
-      async receive({ key }) {
+      async put({ key }) {
         calls += 1;
         return { expect: [{ key, digest: digestOf('never') }], replace: [{ key, mediaType: 'text/plain' }] };
       },
@@ -136,8 +140,7 @@ describe('a change to a hosted repository', () => {
     let running = 0;
     let most = 0;
     const { ask } = await open({
-      upload: { exclusive: 'index' },
-      async receive({ key }) {
+      async put({ key }) {
         running += 1;
         most = Math.max(most, running);
         await new Promise((resolve) => setImmediate(resolve));
@@ -146,17 +149,19 @@ describe('a change to a hosted repository', () => {
         return { create: [{ key, mediaType: 'text/plain' }] };
       },
     });
-    const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => ask('PUT', `/files/${index}`, {}, 'x')));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => ask('PUT', `/files/${index}?exclusive=index`, {}, 'x')),
+    );
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 400, 201, 201, 201, 201]);
     expect(most).toBe(1);
   });
 
   it('prints the reply of the hook', async () => {
     const { ask } = await open({
-      receive: async () => ({
+      put: async () => ({
         reply: { status: 202, headers: { 'X-Own': '1' }, mediaType: 'application/json', body: '{"ö":1}' },
       }),
-      alter: async () => ({ reply: { status: 202 } }),
+      delete: async () => ({ reply: { status: 202 } }),
     });
     const told = await ask('PUT', '/files/a', {}, 'x');
     expect(told).toMatchObject({
@@ -212,7 +217,7 @@ describe('a change to a hosted repository', () => {
 
   it('tells the hook who asks', async () => {
     const callers: Caller[] = [];
-    const receive: Hooks['receive'] = async ({ key }, _content, { caller }): Promise<HostedChange> => {
+    const put: Make = async ({ key }, _content, { caller }) => {
       callers.push(caller);
       return { replace: [{ key, mediaType: 'text/plain' }] };
     };
@@ -225,12 +230,12 @@ describe('a change to a hosted repository', () => {
           : { name: authorization, may: ({ name }) => name !== 'secret' },
       challenge: () => 'Basic',
     };
-    const closed = await open({ receive }, { definition: { access } });
+    const closed = await open({ put }, { definition: { access } });
     expect((await closed.ask('PUT', '/files/a', { authorization: 'ann' }, 'x')).status).toBe(201);
     expect((await closed.ask('PUT', '/files/a', {}, 'x')).status).toBe(401);
     expect(callers.map(({ name }) => name)).toEqual(['ann']);
     expect(callers[0]?.may({ right: 'read', name: 'secret' })).toBe(false);
-    const anonymous = await open({ receive });
+    const anonymous = await open({ put });
     await anonymous.ask('PUT', '/files/a', { authorization: 'ann' }, 'x');
     expect(callers[1]?.name).toBeUndefined();
     expect(callers[1]?.may({ right: 'write' })).toBe(true);
@@ -239,7 +244,7 @@ describe('a change to a hosted repository', () => {
   it('lists all entries below a prefix for the hook, more than a page of them', async () => {
     const listed: string[] = [];
     const { ask } = await open({
-      async alter(_upload, { list }) {
+      async link(_resource, _content, { list }) {
         for await (const { key } of list('files/b')) listed.push(key);
         return {};
       },
@@ -252,13 +257,13 @@ describe('a change to a hosted repository', () => {
 
   it('calls what a plugin does wrong its failure', async () => {
     const twice = await open({
-      receive: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }], remove: [key] }),
-      alter: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }] }),
+      put: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }], remove: [key] }),
+      link: async ({ key }) => ({ create: [{ key, mediaType: 'text/plain' }] }),
     });
     expect(await (await twice.ask('PUT', '/files/a', {}, 'x')).text()).toBe('PLUGIN');
     expect(await (await twice.ask('LINK', '/files/a')).text()).toBe('PLUGIN');
     const broken = await open({
-      async receive() {
+      async put() {
         throw new TypeError('no such thing');
       },
     });
@@ -268,22 +273,14 @@ describe('a change to a hosted repository', () => {
   });
 
   it.each(['GET', 'HEAD'])('is never made by %s, whatever the plugin says', async (method) => {
-    const right = hostedProtocol();
     let steps = 0;
+    const make: Make = async () => ((steps += 1), {});
+    const changes = { put: { make }, delete: { make }, link: { make } };
+    const side = hostedSide({ ...changes, session: { reply: () => ((steps += 1), { status: 200 }) } });
     // Every request is routed as the method says that its header names.
-    const route: typeof right.route = (head) => {
-      const { segments, trailingSlash, query, rawQuery } = head;
-      const header = (name: string): string | undefined => head.header(name);
-      return right.route({ method: header('x-as') ?? head.method, segments, trailingSlash, query, rawQuery, header });
-    };
-    const protocol = {
-      ...right,
-      route,
-      receive: async () => ((steps += 1), {}),
-      alter: async () => ((steps += 1), {}),
-      sessionReply: () => ((steps += 1), { status: 200 }),
-    };
-    const { ask, entries } = await openHarness({ kind: 'hosted', protocol });
+    const route: typeof side.route = (head) =>
+      routeHosted(changedHead(head, { method: head.header('x-as') ?? head.method }));
+    const { ask, entries } = await openHarness({ kind: 'hosted', side: { ...side, route } });
     for (const [as, path] of [
       ['PUT', '/files/a'],
       ['DELETE', '/files/a'],
@@ -309,7 +306,7 @@ describe('a change to a hosted repository', () => {
     };
     const { ask, get } = await open(
       {
-        receive: async ({ key, attributes }) => ({
+        put: async ({ key, attributes }) => ({
           create: [
             { key, mediaType: 'text/plain', coordinates: { ecosystem: 'test', name: String(attributes?.['as']) } },
           ],
@@ -326,7 +323,7 @@ describe('a change to a hosted repository', () => {
     const held = new Gate();
     let calls = 0;
     const { ask } = await open({
-      async receive({ key }) {
+      async put({ key }) {
         calls += 1;
         if (calls === 1) await held.pass();
         return { replace: [{ key, mediaType: 'text/plain' }] };

@@ -1,12 +1,12 @@
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type Entry, EntrepotError, type JoinedPiece } from '../../src/index.js';
+import { type Entry, EntrepotError, type JoinedPiece, type ListingClass } from '../../src/index.js';
 import { digestOf, FixedPolicy } from '../../src/testing/index.js';
-import { hostedProtocol, type Hooks } from './hosted-protocol.js';
+import { hostedSide, type HostedClassChanges } from './hosted-protocol.js';
 import { openHarness, patterned, type Harness, type HarnessOptions } from './harness.js';
 
-function open(hooks: Hooks = {}, options: HarnessOptions = {}): Promise<Harness> {
-  return openHarness({ kind: 'hosted', protocol: hostedProtocol(hooks), ...options });
+function open(changes: HostedClassChanges = {}, options: HarnessOptions = {}): Promise<Harness> {
+  return openHarness({ kind: 'hosted', side: hostedSide(changes), ...options });
 }
 
 /** Notes the names of the index's methods that are called. */
@@ -72,9 +72,11 @@ describe('a document that is made from entries', () => {
   it('is made once for a revision, and asks the index once a second for that alone', async () => {
     let rendered = 0;
     const harness = await open({
-      async *render(_document, entries) {
-        rendered += 1;
-        for await (const { key } of entries) yield key;
+      list: {
+        async *render(_resource, entries) {
+          rendered += 1;
+          for await (const { key } of entries) yield key;
+        },
       },
     });
     await putAll(harness, ['a']);
@@ -132,9 +134,11 @@ describe('a document that is made from entries', () => {
     const policy = new FixedPolicy([]);
     const harness = await open(
       {
-        async *render(_document, entries, { admits }) {
-          for await (const { key } of entries)
-            if (admits({ ecosystem: 'test', name: key, version: '1' })) yield `${key}\n`;
+        list: {
+          async *render(_resource, entries, { admits }) {
+            for await (const { key } of entries)
+              if (admits({ ecosystem: 'test', name: key, version: '1' })) yield `${key}\n`;
+          },
         },
       },
       { policy },
@@ -149,10 +153,12 @@ describe('a document that is made from entries', () => {
 
   it('can have headers of its own, and reads the bytes of entries', async () => {
     const harness = await open({
-      async render(_document, entries, { content }) {
-        const texts: string[] = [];
-        for await (const entry of entries) texts.push(Buffer.from(await content(entry).bytes(100)).toString());
-        return { bytes: [texts.join('+')], headers: { Link: '</list?after=b>; rel="next"' } };
+      list: {
+        async render(_resource, entries, { content }) {
+          const texts: string[] = [];
+          for await (const entry of entries) texts.push(Buffer.from(await content(entry).bytes(100)).toString());
+          return { bytes: [texts.join('+')], headers: { Link: '</list?after=b>; rel="next"' } };
+        },
       },
     });
     await putAll(harness, ['a', 'b']);
@@ -169,17 +175,21 @@ describe('a document that is made from entries', () => {
   it('fails as the hook fails, and is tried again', async () => {
     let fails = true;
     const harness = await open({
-      async *render() {
-        yield 'half';
-        if (fails) throw new TypeError('no such thing');
+      list: {
+        async *render() {
+          yield 'half';
+          if (fails) throw new TypeError('no such thing');
+        },
       },
     });
     expect((await harness.get('/list')).status).toBe(500);
     fails = false;
     expect(await (await harness.get('/list')).text()).toBe('half');
     const strict = await open({
-      render: async () => {
-        throw new EntrepotError('bad-request', 'n must be a number');
+      list: {
+        render: async () => {
+          throw new EntrepotError('bad-request', 'n must be a number');
+        },
       },
     });
     expect((await strict.get('/list')).status).toBe(400);
@@ -204,11 +214,8 @@ describe('headers of a resource', () => {
   });
 
   it("come with a proxy's replies, kept or coming, and a rewritten document can have its own", async () => {
-    const harness = await openHarness({
-      protocol: hostedProtocol({
-        rewrite: () => ({ bytes: ['rewritten'], headers: { 'Content-Disposition': 'inline', 'X-Own': '1' } }),
-      }),
-    });
+    const render = () => ({ bytes: ['rewritten'], headers: { 'Content-Disposition': 'inline', 'X-Own': '1' } });
+    const harness = await openHarness({ side: hostedSide({ text: { reply: { render } } }) });
     harness.upstream.serve('/files/a', { body: 'hello', headers: { 'content-disposition': 'attachment' } });
     harness.upstream.serve('/text/a', { body: 'hello', headers: { 'content-disposition': 'attachment' } });
     for (const outcome of ['MISS', 'HIT', 'HIT']) {
@@ -226,8 +233,8 @@ describe('headers of a resource', () => {
 describe('a document in pieces', () => {
   const PIECE = 60_000;
   /** `head\n`, each entry's bytes between lines with its key, `tail\n`. */
-  const join: Hooks['join'] = (document, entries) =>
-    document.variant === 'rendered'
+  const join: ListingClass['join'] = (resource, entries) =>
+    resource.variant === 'rendered'
       ? undefined
       : [
           Buffer.from('head\n'),
@@ -235,8 +242,8 @@ describe('a document in pieces', () => {
           Buffer.from('tail\n'),
         ];
 
-  async function openJoined(count: number, hooks: Hooks = {}): Promise<{ harness: Harness; whole(): Buffer }> {
-    const harness = await open({ join, ...hooks });
+  async function openJoined(count: number, hook = join): Promise<{ harness: Harness; whole(): Buffer }> {
+    const harness = await open({ list: { join: hook } });
     const pieces = Array.from({ length: count }, (_, index) => patterned(PIECE + index));
     for (const [index, piece] of pieces.entries()) await harness.ask('PUT', `/files/${index + 100}`, {}, piece);
     const whole = (): Buffer =>
@@ -296,11 +303,9 @@ describe('a document in pieces', () => {
 
   it('is joined once for a revision, and does not ask the index again', async () => {
     let joined = 0;
-    const { harness } = await openJoined(20, {
-      join(document, entries, context) {
-        joined += 1;
-        return join(document, entries, context);
-      },
+    const { harness } = await openJoined(20, (...given) => {
+      joined += 1;
+      return join(...given);
     });
     await Promise.all(Array.from({ length: 10 }, () => harness.get('/list')));
     const called = spyOn(harness);
@@ -331,7 +336,7 @@ describe('a document in pieces', () => {
   });
 
   it('takes large pieces as they are', async () => {
-    const harness = await open({ join });
+    const harness = await open({ list: { join } });
     const large = patterned(9 * 1024 * 1024);
     await harness.ask('PUT', '/files/large', {}, large);
     const reply = await harness.get('/list', { 'accept-encoding': 'gzip' });

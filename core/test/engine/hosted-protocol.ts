@@ -1,115 +1,126 @@
-import { type EntrepotError, parseHex, type Entry, type HostedChange, type RequestHead } from '../../src/index.js';
-import { type BoundResource, type UploadResource } from '../../src/engine/request/resource.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
+import {
+  artifactClass,
+  changeClass,
+  documentClass,
+  EntrepotError,
+  listingClass,
+  parseHex,
+  sessionClass,
+  type Content,
+  type Entry,
+  type HostedChange,
+  type HostedContext,
+  type RequestHead,
+  type Resource,
+  type Route,
+  type SessionStep,
+} from '../../src/index.js';
+import { changed, type Changes } from '../testing/changed.js';
+import type { TestSide } from './harness.js';
 
-/** Hooks that a test replaces. */
-export interface Hooks {
-  receive?: EngineProtocol['receive'];
-  alter?: EngineProtocol['alter'];
-  render?: EngineProtocol['render'];
-  join?: EngineProtocol['join'];
-  rewrite?: EngineProtocol['rewrite'];
-  /** Fields that differ in resources of uploads. */
-  upload?: Partial<UploadResource>;
-}
+const bounds = { of: 'file', maxBytes: 50_000_000 };
 
-/**
- * A registry that is as small as its format: `PUT /files/*`, `LINK /files/*?from=`, `DELETE`; `POST /uploads`,
- * `PATCH|GET|DELETE /uploads/<id>`, `PUT /uploads/<id>?name=&digest=`; `GET /list/<prefix>?after=&limit=&requires=&empty`.
- */
-export function hostedProtocol(hooks: Hooks = {}): EngineProtocol {
-  const { upload, ...rest } = hooks;
-  return {
-    route: (head) => route(head, upload),
-    sessionReply: (session, { id, size }, { baseUrl }) => ({
-      status: session.action === 'status' || session.action === 'cancel' ? 204 : 202,
-      headers: { Location: `${baseUrl}/uploads/${id}`, Range: `0-${Math.max(0, size - 1)}` },
-    }),
-    renderError: (error: EntrepotError) => ({ mediaType: 'text/plain', body: error.code }),
-    async *render(_document, entries) {
+/** The classes of a hosted repository that is as small as its format. */
+export const hostedClasses = {
+  file: artifactClass({ about: 'a file', reply: { digestHeader: 'X-Digest', headers: { 'X-Registry': 'yes' } } }),
+  text: documentClass({ about: 'a page', reply: { mediaType: 'text/plain' } }),
+  list: listingClass({
+    about: 'a list of entries',
+    reply: { mediaType: 'text/plain' },
+    entries({ key, attributes }) {
+      const { after, limit, requires, empty } = attributes as Readonly<Record<string, string>>;
+      return {
+        prefix: key.slice('list/'.length),
+        after,
+        limit: limit === undefined ? undefined : Number(limit),
+        orEmpty: empty !== undefined,
+        requires,
+      };
+    },
+    async *render(_resource, entries) {
       for await (const { key, size } of entries) yield `${key} ${size}\n`;
     },
-    ...Object.fromEntries(Object.entries(rest).filter(([, hook]) => hook !== undefined)),
+  }),
+  put: changeClass({
+    about: 'an upload',
+    action: 'put',
+    bounds: {
+      ...bounds,
+      overwrite: ({ attributes }) => attributes?.['overwrite'] !== undefined,
+      exclusive: ({ attributes }) => attributes?.['exclusive'] as string | undefined,
+    },
+  }),
+  delete: changeClass({ about: 'a removal', action: 'delete', bounds }),
+  link: changeClass({ about: 'a link', action: 'link', bounds }),
+  session: sessionClass({
+    about: 'a step of an upload',
+    maxBytes: 1_000_000,
+    step: ({ attributes }) => attributes as unknown as SessionStep,
+    reply: ({ action }, { id, size }, { baseUrl }) => ({
+      status: action === 'status' || action === 'cancel' ? 204 : 202,
+      headers: { Location: `${baseUrl}/uploads/${id}`, Range: `0-${Math.max(0, size - 1)}` },
+    }),
+  }),
+};
+
+export type HostedClassChanges = Changes<typeof hostedClasses>;
+
+/** The format with the facts and hooks of `changes` in its classes. */
+export function hostedSide(changes: HostedClassChanges = {}): TestSide {
+  return {
+    classes: changed(hostedClasses, changes) as unknown as TestSide['classes'],
+    route: routeHosted,
+    renderError: (error) => ({ mediaType: 'text/plain', body: error.code }),
   };
 }
 
-function route(
-  { method, segments, query, header }: RequestHead,
-  differs: Partial<UploadResource> | undefined,
-): BoundResource | undefined {
+const CHANGES = { PUT: 'put', DELETE: 'delete', LINK: 'link' } as const;
+const STEPS = { POST: 'open', PATCH: 'append', GET: 'status', DELETE: 'cancel', PUT: 'complete' } as const;
+
+/**
+ * Routes `PUT /files/*?overwrite&exclusive=`, `LINK /files/*?from=`, `DELETE`; `POST /uploads`, `PATCH|GET|DELETE /uploads/<id>`,
+ * `PUT /uploads/<id>?name=&digest=`; `GET /list/<prefix>?after=&limit=&requires=&empty`.
+ */
+export function routeHosted({ method, segments, query, header }: RequestHead): Route | undefined {
   const [kind, ...rest] = segments;
-  const filename = rest.join('/');
   const key = segments.join('/');
-  const digest = query.get('digest');
-  const upload = (action: UploadResource['action'], path: string): UploadResource => ({
-    kind: 'upload',
-    action,
-    key: path,
-    class: 'artifact',
-    filename: path,
-    overwrite: query.has('overwrite'),
-    maxBytes: 50_000_000,
-    attributes: Object.fromEntries(query),
-    ...(digest !== null && {
-      integrity: [parseHex(digest.length === 128 ? 'sha512' : 'sha256', digest)].filter((sum) => sum !== undefined),
-    }),
-    ...differs,
+  const attributes = Object.fromEntries(query);
+  const { digest, name, from, variant } = attributes;
+  const sum = digest === undefined ? undefined : parseHex(digest.length === 128 ? 'sha512' : 'sha256', digest);
+  const change = (named: 'put' | 'delete' | 'link', at: string): Resource => ({
+    class: named,
+    key: at,
+    attributes,
+    ...(sum !== undefined && { integrity: [sum] }),
   });
   if (kind === 'uploads') {
-    const [, first, last] = /^(\d+)-(\d+)$/.exec(header('content-range') ?? '') ?? [];
-    const step = {
-      kind: 'session',
-      class: 'artifact',
-      scope: query.get('scope') ?? 'one',
-      ...(filename !== '' && { id: filename }),
-      ...(first !== undefined && { range: { start: Number(first), end: Number(last) } }),
-      maxBytes: 1_000_000,
-    } as const;
-    const name = query.get('name');
-    const action = { POST: 'open', PATCH: 'append', GET: 'status', DELETE: 'cancel', PUT: 'complete' } as const;
-    const from = query.get('from');
-    return {
-      ...step,
-      action: action[method as keyof typeof action],
-      ...(name !== null && { upload: upload(from === null ? 'put' : 'link', `files/${name}`) }),
+    const [, start, end] = /^(\d+)-(\d+)$/.exec(header('content-range') ?? '') ?? [];
+    const step: SessionStep = {
+      action: STEPS[method as keyof typeof STEPS],
+      owner: attributes['scope'] ?? 'one',
+      id: rest.join('/') || undefined,
+      range: start === undefined ? undefined : { start: Number(start), end: Number(end) },
+      change: name === undefined ? undefined : change(from === undefined ? 'put' : 'link', `files/${name}`),
     };
+    return { class: 'session', key, attributes: { ...step } };
   }
-  if (method === 'PUT' || method === 'DELETE' || method === 'LINK')
-    return upload(method === 'PUT' ? 'put' : method === 'DELETE' ? 'delete' : 'link', key);
-  if (kind === 'files') {
-    return {
-      kind: 'artifact',
-      key,
-      class: 'artifact',
-      upstreamPath: key,
-      filename,
-      digestHeader: 'X-Digest',
-      replyHeaders: { 'X-Registry': 'yes' },
-    };
-  }
-  if (kind === 'text') {
-    return { kind: 'document', key, class: 'document', upstreamPath: key, rewritten: true, mediaType: 'text/plain' };
-  }
-  if (kind !== 'list') return undefined;
-  const limit = query.get('limit');
-  return {
-    kind: 'document',
-    key,
-    class: 'document',
-    upstreamPath: key,
-    mediaType: 'text/plain',
-    variant: query.get('variant') ?? undefined,
-    fromEntries: {
-      prefix: filename,
-      after: query.get('after') ?? undefined,
-      limit: limit === null ? undefined : Number(limit),
-      orEmpty: query.has('empty'),
-      requires: query.get('requires') ?? undefined,
-    },
-  };
+  if (method in CHANGES) return change(CHANGES[method as keyof typeof CHANGES], key);
+  if (kind === 'files') return { class: 'file', key, path: key };
+  return kind === 'text' || kind === 'list' ? { class: kind, key, path: key, variant, attributes } : undefined;
 }
 
 /** A change that puts the bytes of `entry` under `key`. */
 export function linkTo(entry: Entry, key: string): HostedChange {
   return { replace: [{ key, sameAs: entry, mediaType: entry.mediaType }] };
+}
+
+/** Makes a link to the entry that `?from=` names. */
+export async function linkFrom(
+  { key, attributes }: Resource,
+  _: Content,
+  { find }: HostedContext,
+): Promise<HostedChange> {
+  const source = await find(String(attributes?.['from']));
+  if (source === undefined) throw new EntrepotError('not-found', 'no source');
+  return linkTo(source, key);
 }

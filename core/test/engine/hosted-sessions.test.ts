@@ -5,15 +5,14 @@ import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { EntrepotError } from '../../src/index.js';
 import { digestOf, Gate } from '../../src/testing/index.js';
-import { hostedProtocol, linkTo, type Hooks } from './hosted-protocol.js';
+import { hostedSide, linkFrom, type HostedClassChanges } from './hosted-protocol.js';
 import { openHarness, patterned, type Answer, type Harness, type HarnessOptions } from './harness.js';
 
 const DAY = 24 * 3_600_000;
 
-function openRepository(options: HarnessOptions = {}, hooks: Hooks = {}): Promise<Harness> {
-  return openHarness({ kind: 'hosted', protocol: hostedProtocol(hooks), ...options });
+function openRepository(options: HarnessOptions = {}, changes: HostedClassChanges = {}): Promise<Harness> {
+  return openHarness({ kind: 'hosted', side: hostedSide(changes), ...options });
 }
 
 /** @returns the path of a new session. */
@@ -103,12 +102,14 @@ describe('an upload in several requests', () => {
     const harness = await openRepository(
       {},
       {
-        receive: async ({ key }, content) => ({
-          create: [
-            { key, mediaType: 'text/plain' },
-            { key: `${key}.again`, bytes: Buffer.from(await content.bytes(100)).reverse(), mediaType: 'text/plain' },
-          ],
-        }),
+        put: {
+          make: async ({ key }, content) => ({
+            create: [
+              { key, mediaType: 'text/plain' },
+              { key: `${key}.again`, bytes: Buffer.from(await content.bytes(100)).reverse(), mediaType: 'text/plain' },
+            ],
+          }),
+        },
       },
     );
     const session = await begin(harness);
@@ -317,16 +318,7 @@ describe('an upload in several requests', () => {
   });
 
   it('is not opened where its bytes can be linked', async () => {
-    const harness = await openRepository(
-      {},
-      {
-        async alter({ key, attributes }, { find }) {
-          const source = await find(String(attributes?.['from']));
-          if (source === undefined) throw new EntrepotError('not-found', 'no source');
-          return linkTo(source, key);
-        },
-      },
-    );
+    const harness = await openRepository({}, { link: { make: linkFrom } });
     const { ask, get } = harness;
     await ask('PUT', '/files/a', {}, 'hello');
     expect((await ask('POST', '/uploads?name=b&from=files/a')).status).toBe(201);
@@ -335,7 +327,7 @@ describe('an upload in several requests', () => {
   });
 
   it('is refused by a proxy', async () => {
-    const proxy = await openHarness({ protocol: hostedProtocol() });
+    const proxy = await openHarness({ side: hostedSide() });
     expect((await proxy.ask('POST', '/uploads')).status).toBe(405);
   });
 });

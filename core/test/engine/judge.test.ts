@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   ALLOWED,
+  artifactClass,
+  documentClass,
   type Digest,
   type Entry,
   type FirstFetch,
@@ -13,7 +15,8 @@ import {
   type ScanDesk,
   silentLogger,
 } from '../../src/index.js';
-import { type ArtifactResource, type DocumentResource } from '../../src/engine/request/resource.js';
+import { Protocol, type AnySide } from '../../src/engine/request/protocol.js';
+import type { ArtifactResource, DocumentResource } from '../../src/engine/request/resource.js';
 import type { EngineRequest, EngineServices, RepositoryDefinition, RequestContext } from '../../src/engine/index.js';
 import { ContentFindings } from '../../src/engine/policy/content-findings.js';
 import { createJudge, type Judge } from '../../src/engine/policy/judge.js';
@@ -24,23 +27,25 @@ import { ManualClock } from '../../src/testing/index.js';
 const ENGINE = new URL('../../src/engine/', import.meta.url).pathname;
 const DIGEST: Digest = `sha256:${'0'.repeat(64)}`;
 const coordinates: PackageCoordinates = { ecosystem: 'test', name: 'tool', version: '1.0.0' };
-const artifact: ArtifactResource = {
-  kind: 'artifact',
-  class: 'artifact',
-  key: 'packages/tool-1.0.0',
-  upstreamPath: 'packages/tool-1.0.0',
-  filename: 'tool-1.0.0',
-  coordinates,
+const classes = {
+  file: artifactClass({ about: 'a file' }),
+  exempt: artifactClass({ about: 'a file', policy: { refusedOnlyIfMalicious: true } }),
+  sidecar: artifactClass({ about: 'tells of a file', policy: { sidecar: true } }),
+  tag: documentClass({
+    about: 'a name for bytes',
+    reply: { digestHeader: 'digest' },
+    trust: { addressed: { pinned: () => ({ key: '{digest}', path: '{digest}' }) } },
+  }),
 };
-const exempt: ArtifactResource = { ...artifact, refusedOnlyIfMalicious: true };
-const tag: DocumentResource = {
-  kind: 'document',
-  class: 'document',
-  key: 'names/tool',
-  upstreamPath: 'names/tool',
-  coordinates,
-  pinned: { digestHeader: 'digest', upstreamPath: '{digest}', key: '{digest}', class: 'artifact' } as never,
-};
+const protocol = new Protocol({ id: 'test' }, { classes } as unknown as AnySide, { route: () => undefined });
+const artifactOf = (
+  name: keyof typeof classes,
+  named: PackageCoordinates | undefined = coordinates,
+): ArtifactResource =>
+  protocol.artifact({ class: name, key: 'packages/tool-1.0.0', path: 'packages/tool-1.0.0', coordinates: named });
+const artifact = artifactOf('file');
+const exempt = artifactOf('exempt');
+const tag = protocol.document({ class: 'tag', key: 'names/tool', path: 'names/tool', coordinates });
 
 function entryOf(key: string): Entry {
   const headers = {};
@@ -62,7 +67,7 @@ const SUBJECTS: { readonly [Kind in Subject['kind']]: (resource: ArtifactResourc
   }),
   fetched: (resource) => ({ kind: 'fetched', resource, coordinates }),
   part: () => ({ kind: 'part', namedBy: entryOf('names/tool') }),
-  sidecar: (resource) => ({ kind: 'sidecar', resource: { ...resource, sidecar: true }, coordinates }),
+  sidecar: (resource) => ({ kind: 'sidecar', resource, coordinates }),
 };
 const KINDS = Object.keys(SUBJECTS) as Subject['kind'][];
 const ACTIONS: readonly PolicyAction[] = ['deny', 'hold', 'hide', 'warn', 'allow'];
@@ -158,7 +163,7 @@ describe('a verdict', () => {
 
   it.each([
     ['artifact', artifact],
-    ['sidecar', { ...artifact, sidecar: true }],
+    ['sidecar', artifactOf('sidecar')],
     ['name for bytes', tag],
   ] as const)('on cached bytes (%s) asks policy once for each caller and document', async (_kind, resource) => {
     const { judge, inputs, settled } = open(ALLOWED);
@@ -175,7 +180,7 @@ describe('a verdict', () => {
 
   it('is allowed for what policy has no name for', async () => {
     const { inputs, settled } = open(ruled('deny'));
-    const nameless = { ...artifact, coordinates: undefined };
+    const nameless = protocol.artifact({ class: 'file', key: artifact.key });
     const entry: Entry = { ...entryOf(artifact.key), coordinates: undefined };
     const subjects: Subject[] = [
       { kind: 'name', coordinates: undefined },

@@ -1,27 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { EntrepotError, silentLogger } from '../../src/index.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
+import { EntrepotError, silentLogger, type Parsed, type RenderRequest } from '../../src/index.js';
 import { KeptKeysCache } from '../../src/engine/store/kept-keys.js';
 import { Gate, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
-import { openHarness, testProtocol, type Harness } from './harness.js';
+import { markingOnlyKept, openHarness, withFacts, type Harness } from './harness.js';
 
 /** `/text/NAME` tells of what is kept below `files/NAME/`, too. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const resource = testProtocol.route(head);
-    if (resource?.kind !== 'document' || resource.rewritten !== true) return resource;
-    const keptOnly = head.header('only-kept') !== undefined;
-    return { ...resource, keptBelow: `files/${head.segments[1]}/`, keptOnly };
+const side = withFacts(
+  {
+    cache: {
+      listsBelow: ({ key }) => `files/${key.slice('text/'.length)}/`,
+      cachedOnly: ({ attributes }) => attributes?.['onlyKept'] === true,
+    },
+    reply: {
+      async *render(_document: Parsed, { content, cachedKeys }: RenderRequest) {
+        const own = Buffer.from(await content.bytes(1000)).toString();
+        if (own === '' && cachedKeys.every((key) => key.endsWith('.draft'))) {
+          throw new EntrepotError('not-found', 'only drafts');
+        }
+        yield [own, ...cachedKeys].filter(Boolean).join(' ');
+      },
+    },
   },
-  async *rewrite(_document, content, { keptKeys }) {
-    const own = Buffer.from(await content.bytes(1000)).toString();
-    if (own === '' && keptKeys.every((key) => key.endsWith('.draft'))) {
-      throw new EntrepotError('not-found', 'only drafts');
-    }
-    yield [own, ...keptKeys].filter(Boolean).join(' ');
-  },
-};
+  ['text'],
+  markingOnlyKept,
+);
 
 /** Counts the queries for keys. */
 function countLists({ entries }: Pick<Harness, 'entries'>): () => number {
@@ -35,7 +37,7 @@ function countLists({ entries }: Pick<Harness, 'entries'>): () => number {
 }
 
 async function openServing(path: string, body = 'own'): Promise<Harness> {
-  const harness = await openHarness({ protocol });
+  const harness = await openHarness({ side });
   harness.upstream.serve(path, { body, mediaType: 'text/plain' });
   for (const name of ['1', '2', '3.draft']) harness.upstream.serve(`/files/a/${name}`, { body: name });
   return harness;
@@ -62,7 +64,7 @@ describe('a document that tells of what is kept', () => {
 
   it('has the keys of another replica within a minute', async () => {
     const harness = await openServing('/text/a');
-    const other = await openHarness({ protocol, shared: harness, document: { freshFor: Infinity } });
+    const other = await openHarness({ side, shared: harness, document: { freshFor: Infinity } });
     other.upstream.serve('/text/a', { body: 'own', mediaType: 'text/plain' });
     expect(await (await other.get('/text/a')).text()).toBe('own');
     await (await harness.get('/files/a/1')).bytes();

@@ -1,21 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError } from '../../src/index.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, testProtocol } from './harness.js';
+import { markingOnlyKept, openHarness, withFacts } from './harness.js';
 
 /** Requests with the header `only-kept` ask for what is kept. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const resource = testProtocol.route(head);
-    const isStored = resource?.kind === 'artifact' || resource?.kind === 'document';
-    return isStored && head.header('only-kept') !== undefined ? { ...resource, keptOnly: true } : resource;
-  },
-};
+const side = withFacts(
+  { cache: { cachedOnly: ({ attributes }) => attributes?.['onlyKept'] === true } },
+  undefined,
+  markingOnlyKept,
+);
 
 describe('only what is kept', () => {
   it('is not found when it is not kept, and no upstream is asked', async () => {
-    const { upstream, ask } = await openHarness({ protocol });
+    const { upstream, ask } = await openHarness({ side });
     upstream.serve('/files/a', { body: 'bytes' });
     for (const method of ['GET', 'HEAD']) {
       for (const path of ['/files/a', '/text/a']) {
@@ -27,7 +23,7 @@ describe('only what is kept', () => {
   });
 
   it('is served however old it is, and not refreshed', async () => {
-    const { upstream, get, clock } = await openHarness({ protocol, document: { staleWhileRevalidate: Infinity } });
+    const { upstream, get, clock } = await openHarness({ side, document: { staleWhileRevalidate: Infinity } });
     upstream.serve('/raw/a', { body: 'old' });
     await (await get('/raw/a')).bytes();
     upstream.serve('/raw/a', { body: 'new' });
@@ -39,13 +35,10 @@ describe('only what is kept', () => {
 
 describe('an artifact that is refused', () => {
   it('is answered with the reason when none of it had to be sent yet', async () => {
-    const refusing: EngineProtocol = {
-      ...testProtocol,
-      verify: async () => {
-        throw new EntrepotError('integrity', 'not what was promised');
-      },
+    const verify = async (): Promise<void> => {
+      throw new EntrepotError('integrity', 'not what was promised');
     };
-    const { upstream, get } = await openHarness({ protocol: refusing });
+    const { upstream, get } = await openHarness({ side: withFacts({ trust: { verify } }) });
     upstream.serve('/files/a', { body: 'small' });
     const { status, ...reply } = await get('/files/a');
     expect(status).toBe(502);

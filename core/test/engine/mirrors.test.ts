@@ -1,28 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import type { ArtifactDescription } from '../../src/index.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, testProtocol, type Harness } from './harness.js';
-import { digestOf } from './addressed-protocol.js';
+import { artifactClass, documentClass, type ArtifactDescription } from '../../src/index.js';
+import { openHarness, parsedOf, withClasses, type Harness } from './harness.js';
+import { digestOf } from './addressed-side.js';
 
 const BYTES = 'the bytes';
 const HEX = digestOf(BYTES).slice('sha256:'.length);
 
 /** A repository whose document says that `app.tgz` is at the first of these places, and at the others too. */
 async function open(...places: string[]): Promise<Harness> {
+  return await openOrdered('mirrors', ...places);
+}
+
+async function openOrdered(order: 'mirrors' | 'origins', ...places: string[]): Promise<Harness> {
   let description: ArtifactDescription = { integrity: [] };
-  const protocol: EngineProtocol = {
-    ...testProtocol,
-    route: ({ segments }) => ({
-      kind: 'artifact',
-      key: segments.join('/'),
-      class: 'artifact',
-      upstreamPath: 'own/app.tgz',
-      filename: 'app.tgz',
-      describedBy: { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' },
-    }),
-    describe: async () => new Map([['app.tgz', description]]),
-  };
-  const harness = await openHarness({ protocol });
+  const side = withClasses(
+    {
+      index: documentClass({ about: 'the index', parse: async () => parsedOf(new Map([['app.tgz', description]])) }),
+      file: artifactClass({
+        about: 'a file',
+        upstream: { order },
+        trust: { describedBy: () => ({ class: 'index', key: 'index', path: 'index' }) },
+      }),
+    },
+    { route: ({ segments }) => ({ class: 'file', key: segments.join('/'), path: 'own/app.tgz' }) },
+  );
+  const harness = await openHarness({ side });
   const [location, ...mirrors] = places.map((path) => new URL(path, harness.upstream.url).href);
   description = { integrity: [{ algorithm: 'sha256', hex: HEX }], location, mirrors };
   harness.upstream.serve('/index', { body: '{}' });
@@ -56,12 +58,7 @@ describe('an artifact that is in several places', () => {
   });
 
   it('is fetched from another place that was named, also where upstreams are no mirrors of each other', async () => {
-    const harness = await open('http://127.0.0.1:1/app.tgz', '/two');
-    const { route } = harness.repository.definition.protocol;
-    harness.repository.definition.protocol.route = (head) => {
-      const resource = route(head);
-      return resource?.kind === 'artifact' ? { ...resource, upstreamOrder: 'origins' } : resource;
-    };
+    const harness = await openOrdered('origins', 'http://127.0.0.1:1/app.tgz', '/two');
     harness.upstream.serve('/two', { body: BYTES });
     const reply = await harness.get('/app.tgz');
     expect([reply.status, await reply.text()]).toEqual([200, BYTES]);

@@ -1,38 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import type { ArtifactDescription } from '../../src/index.js';
-import type { DocumentResource } from '../../src/engine/request/resource.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
+import { artifactClass, documentClass, type ArtifactDescription } from '../../src/index.js';
 import type { FakeUpstream } from '../../src/testing/index.js';
-import { digestOf } from './addressed-protocol.js';
-import { openHarness, testProtocol, type Harness } from './harness.js';
+import { digestOf } from './addressed-side.js';
+import { INDEX, openHarness, parsedOf, withClasses, type Harness } from './harness.js';
 
 const TYPE = 'application/vnd.test.chart';
 const CHART = 'the chart';
 const MANIFEST = '/v2/charts/app/manifests';
 const BLOB = `/v2/charts/app/blobs/${digestOf(CHART)}`;
 
-const index: DocumentResource = { kind: 'document', key: 'index.json', class: 'document', upstreamPath: 'index.json' };
-
 /** Artifacts that `/index.json` describes: it is the JSON of their descriptions, by key. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route: ({ segments }) => {
-    const key = segments.join('/');
-    return {
-      kind: 'artifact',
-      key,
-      class: 'artifact',
-      upstreamPath: key,
-      filename: key,
-      describedBy: index,
-      accept: TYPE,
-    };
+const side = withClasses(
+  {
+    file: artifactClass({ about: 'a chart', upstream: { accept: TYPE }, trust: { describedBy: () => INDEX } }),
+    index: documentClass({
+      about: 'the index',
+      async parse(content) {
+        const said = JSON.parse(Buffer.from(await content.bytes(1e6)).toString()) as Record<
+          string,
+          ArtifactDescription
+        >;
+        return parsedOf(new Map(Object.entries(said)));
+      },
+    }),
   },
-  async describe(_document, content) {
-    const said = JSON.parse(Buffer.from(await content.bytes(1e6)).toString()) as Record<string, ArtifactDescription>;
-    return new Map(Object.entries(said));
-  },
-};
+  { route: ({ segments }) => ({ class: 'file', key: segments.join('/'), path: segments.join('/') }) },
+);
 
 const layer = (body: string, mediaType: string) => ({ mediaType, digest: digestOf(body), size: body.length });
 const manifest = (...layers: unknown[]): string => JSON.stringify({ schemaVersion: 2, layers });
@@ -47,7 +40,7 @@ interface Options {
 
 /** A repository whose index says that `app.tgz` is in a registry, which is on the upstream's own host. */
 async function open(options: Options = {}): Promise<Harness> {
-  const harness = await openHarness({ protocol });
+  const harness = await openHarness({ side });
   const { upstream } = harness;
   const host = options.host?.(upstream) ?? new URL(upstream.url).host;
   const location = `oci://${host}/charts/app${options.reference ?? ':1.2.3'}`;

@@ -1,23 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import type { PolicyEngine } from '../../src/index.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { addressedProtocol, digestOf } from './addressed-protocol.js';
-import { openHarness, patterned } from './harness.js';
+import { addressedSide, digestOf } from './addressed-side.js';
+import { openHarness, patterned, type TestSide } from './harness.js';
 
 const BODY = patterned(300_000);
 const DIGEST = digestOf(BODY);
 const PLACE = `/blobs/image/${DIGEST}`;
 const WHOLE = { ecosystem: 'test', name: 'image' };
 
-const protocol: EngineProtocol = {
-  ...addressedProtocol,
+const side: TestSide = {
+  ...addressedSide,
   partPath: ({ name }, { digest, mediaType }) =>
     mediaType === 'application/none' ? undefined : `/blobs/${name}/${digest}`,
 };
 
 describe('a part of something', () => {
   it('is fetched once, and kept', async () => {
-    const { upstream, repository, entries } = await openHarness({ protocol });
+    const { upstream, repository, entries } = await openHarness({ side });
     upstream.serve(PLACE, { body: BODY });
     const [one, other] = await Promise.all([
       repository.part(WHOLE, { digest: DIGEST }),
@@ -32,7 +31,7 @@ describe('a part of something', () => {
   });
 
   it('is nothing where there is none, and an error where nobody can say', async () => {
-    const { upstream, repository } = await openHarness({ protocol });
+    const { upstream, repository } = await openHarness({ side });
     expect(await repository.part(WHOLE, { digest: DIGEST })).toBeUndefined();
     expect(await repository.part(WHOLE, { digest: DIGEST, mediaType: 'application/none' })).toBeUndefined();
     const other = digestOf('other');
@@ -41,7 +40,7 @@ describe('a part of something', () => {
   });
 
   it('is not kept when it is something else', async () => {
-    const { upstream, repository, entries } = await openHarness({ protocol });
+    const { upstream, repository, entries } = await openHarness({ side });
     upstream.serve(PLACE, { body: BODY, fault: { kind: 'wrong-bytes', times: 1 } });
     await expect(repository.part(WHOLE, { digest: DIGEST })).rejects.toMatchObject({ kind: 'integrity' });
     expect(await entries.find('test', PLACE.slice(1))).toBeUndefined();
@@ -54,14 +53,14 @@ describe('a part of something', () => {
       needs: () => new Set(),
       evaluate: () => ({ action: 'deny', rules: [{ id: 'all', action: 'deny', reason: 'it is a test' }] }),
     };
-    const { upstream, repository, get } = await openHarness({ protocol, policy: deny });
+    const { upstream, repository, get } = await openHarness({ side, policy: deny });
     upstream.serve(PLACE, { body: BODY });
     expect((await repository.part(WHOLE, { digest: DIGEST }))?.size).toBe(BODY.length);
     expect((await get(PLACE)).status).not.toBe(500);
   });
 
   it('is none in a protocol that knows no parts', async () => {
-    const { upstream, repository } = await openHarness({ protocol: addressedProtocol });
+    const { upstream, repository } = await openHarness({ side: addressedSide });
     upstream.serve(PLACE, { body: BODY });
     expect(await repository.part(WHOLE, { digest: DIGEST })).toBeUndefined();
     expect(upstream.count(PLACE)).toBe(0);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openHarness, patterned, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+import { openHarness, patterned, withFacts, type Harness, type HarnessOptions } from './harness.js';
 
 /** A harness whose copy of `path` is stale. */
 async function stale(path: string, body: string | Buffer, options: HarnessOptions): Promise<Harness> {
@@ -91,13 +91,17 @@ describe('a kept copy whose upstream does not answer', () => {
   it('is what hooks read, too', async () => {
     const { upstream, get } = await stale('/raw/page', 'one', {
       document: SOON,
-      protocol: {
-        ...testProtocol,
-        async verify(_artifact, _content, { read }) {
-          const page = await read({ kind: 'document', key: 'raw/page', class: 'document', upstreamPath: 'raw/page' });
-          expect(Buffer.from(await page.bytes(100)).toString()).toBe('one');
+      side: withFacts(
+        {
+          trust: {
+            async verify(_resource, _content, { read }) {
+              const page = await read({ class: 'raw', key: 'raw/page', path: 'raw/page' });
+              expect(Buffer.from(await page.bytes(100)).toString()).toBe('one');
+            },
+          },
         },
-      },
+        ['file'],
+      ),
     });
     upstream.serve('/files/a', { body: 'bytes' });
     const gate = upstream.hold('/raw/page');

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { FreshnessRule } from '../../src/index.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
+import type { Content, FreshnessRule, Resource } from '../../src/index.js';
 import type { FakeUpstream } from '../../src/testing/index.js';
-import { addressedProtocol, digestOf } from './addressed-protocol.js';
-import { openHarness, type Harness } from './harness.js';
+import { addressedSide, digestOf } from './addressed-side.js';
+import { openHarness, withFacts, type Harness, type TestSide } from './harness.js';
 
 const TAG = '/tags/app/latest';
 const ONE = '{"one":1}';
@@ -21,11 +20,8 @@ function tag(upstream: FakeUpstream, body: string, { header = true } = {}): void
 
 const asked = (upstream: FakeUpstream): string[] => upstream.requests.map(({ method, path }) => `${method} ${path}`);
 
-async function open(
-  document: Partial<FreshnessRule> = {},
-  protocol: EngineProtocol = addressedProtocol,
-): Promise<Harness> {
-  return await openHarness({ protocol, document: { freshFor: 1000, ...document } });
+async function open(document: Partial<FreshnessRule> = {}, side: TestSide = addressedSide): Promise<Harness> {
+  return await openHarness({ side, document: { freshFor: 1000, ...document } });
 }
 
 /** A harness with a tag that is kept and stale; the upstream's requests begin with what comes next. */
@@ -291,15 +287,13 @@ function onlyGet(upstream: FakeUpstream, status: number): void {
 }
 
 describe('a media type that says nothing', () => {
-  const knowing: EngineProtocol = {
-    ...addressedProtocol,
-    mediaTypeOf: async (_resource, content) =>
-      Buffer.from(await content.bytes(1e6))
-        .toString()
-        .startsWith('{')
-        ? TYPE
-        : undefined,
-  };
+  const mediaTypeOf = async (_resource: Resource, content: Content): Promise<string | undefined> =>
+    Buffer.from(await content.bytes(1e6))
+      .toString()
+      .startsWith('{')
+      ? TYPE
+      : undefined;
+  const knowing = withFacts({ reply: { mediaTypeOf } }, undefined, addressedSide);
 
   it.each([undefined, 'text/plain; charset=utf-8', 'application/json', 'application/octet-stream'])(
     'is read from the bytes, for the first client too (%s)',
@@ -345,7 +339,7 @@ describe('a warning', () => {
   const plugin = (harness: Harness): void => {
     (harness.repository.definition as { plugin: unknown }).plugin = {
       ...harness.repository.definition.plugin,
-      warnsStale: true,
+      http: { warnsStale: true },
     };
   };
 
@@ -389,7 +383,7 @@ describe('rate limits of an upstream', () => {
   it('are told to the observer', async () => {
     const told: unknown[] = [];
     const { upstream, get } = await openHarness({
-      protocol: addressedProtocol,
+      side: addressedSide,
       observer: {
         upstreamAnswered: () => {},
         integrityFailed: () => {},

@@ -1,80 +1,123 @@
 import { describe, expect, it } from 'vitest';
 import {
+  artifactClass,
+  documentClass,
   type ArtifactDescription,
   type ArtifactFacts,
+  type Content,
   EntrepotError,
   type FactName,
   type FirstFetch,
   parseSri,
+  type Parsed,
   type PolicyDecision,
   type PolicyEngine,
   type PolicyInput,
-  type RequestHead,
+  type RenderRequest,
+  type Resource,
   type ScanAnswer,
   type ScanDesk,
   type ScanReport,
+  type VerifyContext,
 } from '../../src/index.js';
-import { type BoundResource } from '../../src/engine/request/resource.js';
-import { type Descriptions, type EngineProtocol } from '../../src/engine/request/protocol.js';
 import type { DecisionRecord } from '../../src/engine/index.js';
 import { cacheControlUntil } from '../../src/engine/reply/respond.js';
 import { FixedPolicy } from '../../src/testing/index.js';
-import { openHarness, patterned, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+import {
+  openHarness,
+  parsedOf,
+  patterned,
+  sri,
+  withClasses,
+  type Harness,
+  type HarnessOptions,
+  type TestSide,
+} from './harness.js';
 
 const HOUR = 3_600_000;
 const NAMED = 'packages/tool-1.0.0';
 const SUFFIX = /\.(?:sig|prov)$/;
 
-/** A protocol whose index (lines `key sri facts`) says what policy wants to know, and which has sidecars. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route(head: RequestHead): BoundResource | undefined {
-    const [area, file = ''] = head.segments;
-    const path = head.segments.join('/');
-    const index = { kind: 'document', key: 'index', class: 'document', upstreamPath: 'index' } as const;
-    const [name = '', version] = file.replace(SUFFIX, '').split('-');
-    const common = { key: path, upstreamPath: path, coordinates: { ecosystem: 'test', name, version } };
-    if (area === 'index') return { ...index, rewritten: true, coordinates: { ecosystem: 'test', name: 'tool' } };
-    if (area === 'name') {
-      const refusal = { kind: 'local', status: 200, body: 'nothing' } as const;
-      return { kind: 'document', class: 'document', rewritten: true, refusal, ...common };
-    }
-    if (area !== 'packages') return undefined;
-    if (file.endsWith('.prov')) return { kind: 'document', class: 'document', describedBy: index, ...common };
-    const sidecar = file.endsWith('.sig');
-    const refusedOnlyIfMalicious = head.query.has('needed');
-    return {
-      kind: 'artifact',
-      class: 'artifact',
-      filename: file,
-      describedBy: index,
-      sidecar,
-      refusedOnlyIfMalicious,
-      ...common,
-    };
-  },
-  async describe(document, content) {
-    const found = new Map<string, ArtifactDescription>();
-    if (document.key !== 'index') return found;
-    for (const line of Buffer.from(await content.bytes(1e6))
-      .toString()
-      .split('\n')
-      .filter(Boolean)) {
-      const [key = '', integrity = '', facts = '{}'] = line.split(' ');
-      const [name = '', version] = key.replace('packages/', '').replace(SUFFIX, '').split('-');
-      const coordinates = { ecosystem: 'test', name, version };
-      found.set(key, { integrity: parseSri(integrity), coordinates, ...(JSON.parse(facts) as ArtifactFacts) });
-    }
-    return found;
-  },
-  async *rewrite(_document, _content, { descriptions, admits, refusal }) {
-    for (const description of descriptions.values()) {
-      const { coordinates } = description;
-      if (coordinates === undefined) continue;
-      yield `${coordinates.version} ${admits(coordinates, description) ? 'listed' : refusal(coordinates, description)}\n`;
-    }
-  },
+const INDEX: Resource = { class: 'index', key: 'index', path: 'index' };
+
+/** Reads lines `key sri facts`. */
+async function parseIndex(content: Content): Promise<ParsedIndex> {
+  const found = new Map<string, ArtifactDescription>();
+  for (const line of Buffer.from(await content.bytes(1e6))
+    .toString()
+    .split('\n')
+    .filter(Boolean)) {
+    const [key = '', integrity = '', facts = '{}'] = line.split(' ');
+    const [name = '', version] = key.replace('packages/', '').replace(SUFFIX, '').split('-');
+    const coordinates = { ecosystem: 'test', name, version };
+    found.set(key, { integrity: parseSri(integrity), coordinates, ...(JSON.parse(facts) as ArtifactFacts) });
+  }
+  return { ...parsedOf(found), found };
+}
+
+interface ParsedIndex extends Parsed {
+  readonly found: ReadonlyMap<string, ArtifactDescription>;
+}
+
+type Parse = (content: Content, context: VerifyContext) => Promise<Parsed>;
+
+/** Reads dates only where they are wanted, as where that costs a request. */
+const parseDated: Parse = async (content, { needs }) => {
+  const parsed = await parseIndex(content);
+  if (needs.has('publishedAt')) return parsed;
+  return parsedOf(new Map([...parsed.found].map(([key, { publishedAt: _date, ...rest }]) => [key, rest])));
 };
+
+const render = async function* (document: Parsed, { admits, refusal }: RenderRequest) {
+  for (const [, description] of document.descriptions?.() ?? []) {
+    const { coordinates } = description;
+    if (coordinates === undefined) continue;
+    yield `${coordinates.version} ${admits(coordinates, description) ? 'listed' : refusal(coordinates, description)}\n`;
+  }
+};
+const trust = { describedBy: () => INDEX };
+
+/** A format whose index (lines `key sri facts`) says what policy wants to know, and which has sidecars. */
+function sideOf(parse: Parse = parseIndex): TestSide {
+  return withClasses(
+    {
+      index: documentClass({
+        about: 'all versions',
+        reply: { render },
+        parse: (content, _resource, context) => parse(content, context),
+      }),
+      name: documentClass({
+        about: 'the versions of a name',
+        reply: { render },
+        policy: { refusal: () => ({ status: 200, body: 'nothing' }) },
+        parse: async () => parsedOf(new Map()),
+      }),
+      proof: documentClass({ about: 'tells of a file', trust }),
+      signature: artifactClass({ about: 'tells of a file', trust, policy: { sidecar: true } }),
+      package: artifactClass({
+        about: 'a file',
+        trust,
+        policy: { refusedOnlyIfMalicious: ({ attributes }) => attributes?.['needed'] === true },
+      }),
+    },
+    {
+      route({ segments, query }) {
+        const [area, file = ''] = segments;
+        const path = segments.join('/');
+        const [name = '', version] = file.replace(SUFFIX, '').split('-');
+        const common = { key: path, path, coordinates: { ecosystem: 'test', name, version } };
+        if (area === 'index') return { ...INDEX, coordinates: { ecosystem: 'test', name: 'tool' } };
+        if (area === 'name') return { class: 'name', ...common };
+        if (area !== 'packages') return undefined;
+        if (file.endsWith('.prov')) return { class: 'proof', ...common };
+        if (file.endsWith('.sig')) return { class: 'signature', ...common };
+        return { class: 'package', attributes: { needed: query.has('needed') }, ...common };
+      },
+    },
+  );
+}
+
+const side = sideOf();
 
 /** A policy from a function that says what fires. */
 function policyOf(decide: (input: PolicyInput) => Partial<PolicyDecision> | undefined, firstFetch?: FirstFetch) {
@@ -102,7 +145,7 @@ const COOLDOWN = policyOf.bind(undefined, ({ coordinates, facts, now }) => {
 });
 
 async function open(options: HarnessOptions, body: string | Buffer = 'tool'): Promise<Harness> {
-  const harness = await openHarness({ protocol, document: { freshFor: HOUR }, ...options });
+  const harness = await openHarness({ side, document: { freshFor: HOUR }, ...options });
   harness.upstream.serve(`/${NAMED}`, { body });
   return harness;
 }
@@ -274,31 +317,25 @@ describe('what a document said', () => {
 
   it('is noted once with what it is from, and the document is not read again after a restart', async () => {
     let read = 0;
-    const counting: EngineProtocol = {
-      ...protocol,
-      describe: async (...given) => {
-        read += 1;
-        return (await protocol.describe?.(...given)) ?? expect.fail();
-      },
-    };
-    const first = await open({ policy: noLicence(), protocol: counting });
+    const counting = sideOf(async (content) => {
+      read += 1;
+      return await parseIndex(content);
+    });
+    const first = await open({ policy: noLicence(), side: counting });
     publish(first, {});
     expect((await first.get(`/${NAMED}`)).status).toBe(200);
-    const restarted = await open({ policy: noLicence(), shared: first, protocol: counting });
+    const restarted = await open({ policy: noLicence(), shared: first, side: counting });
     expect((await restarted.get(`/${NAMED}`)).status).toBe(200);
     expect(read).toBe(1);
   });
 
   it('of all that it does not list any more holds for what is kept', async () => {
     let isHeldBack = false;
-    const held: EngineProtocol = {
-      ...protocol,
-      async describe(...given) {
-        const found: Descriptions = (await protocol.describe?.(...given)) ?? expect.fail();
-        return isHeldBack ? Object.assign(new Map(), { unlisted: { upstream: 'quarantined' as const } }) : found;
-      },
-    };
-    const harness = await open({ policy: noLicence(), protocol: held });
+    const held = sideOf(async (content) => {
+      const found = await parseIndex(content);
+      return isHeldBack ? { weight: 0, unlisted: { upstream: 'quarantined' } } : found;
+    });
+    const harness = await open({ policy: noLicence(), side: held });
     publish(harness, {});
     for (const path of [`/${NAMED}`, `/${NAMED}.prov`]) {
       harness.upstream.serve(path, { body: 'tool' });
@@ -317,16 +354,11 @@ describe('what a document said', () => {
     const cooldown = COOLDOWN();
     const policy: PolicyEngine = { ...cooldown, needs: () => needs };
     let isReached = 0;
-    const costly: EngineProtocol = {
-      ...protocol,
-      async describe(document, content, context) {
-        const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();
-        isReached += 1;
-        if (context.needs.has('publishedAt')) return found;
-        return new Map([...found].map(([key, { publishedAt: _date, ...rest }]) => [key, rest]));
-      },
-    };
-    const harness = await open({ policy, protocol: costly });
+    const costly = sideOf(async (content, context) => {
+      isReached += 1;
+      return await parseDated(content, context);
+    });
+    const harness = await open({ policy, side: costly });
     publish(harness, { publishedAt: harness.clock.now() - 100 * HOUR });
     expect(await (await harness.get('/index')).text()).not.toContain('listed');
     needs = new Set(['publishedAt', 'upstream']);
@@ -340,19 +372,12 @@ describe('what a document said', () => {
   });
 
   it('of kept bytes is read again for a fact that nobody looked for when they were fetched', async () => {
-    const costly: EngineProtocol = {
-      ...protocol,
-      async describe(document, content, context) {
-        const found = (await protocol.describe?.(document, content, context)) ?? expect.fail();
-        if (context.needs.has('publishedAt')) return found;
-        return new Map([...found].map(([key, { publishedAt: _date, ...rest }]) => [key, rest]));
-      },
-    };
+    const costly = sideOf(parseDated);
     const upstreamOnly: PolicyEngine = { ...policyOf(() => undefined), needs: () => new Set(['upstream']) };
-    const first = await open({ policy: upstreamOnly, protocol: costly });
+    const first = await open({ policy: upstreamOnly, side: costly });
     publish(first, { publishedAt: first.clock.now() - 100 * HOUR });
     expect((await first.get(`/${NAMED}`)).status).toBe(200);
-    const restarted = await open({ policy: COOLDOWN(), protocol: costly, shared: first });
+    const restarted = await open({ policy: COOLDOWN(), side: costly, shared: first });
     expect((await restarted.get(`/${NAMED}`)).status).toBe(200);
   });
 });
@@ -386,8 +411,8 @@ describe('a refusal', () => {
   it('says the rule and the way to the explanation in the status line, the body and the headers', async () => {
     const harness = await open({
       policy: new FixedPolicy(rules),
-      protocol: {
-        ...protocol,
+      side: {
+        ...side,
         renderError: ({ message }) => ({ mediaType: 'text/plain', body: message, headers: { 'npm-notice': 'x' } }),
       },
     });

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FixedPolicy } from '../../src/testing/index.js';
-import { EntrepotError } from '../../src/index.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, patterned, sri, testProtocol } from './harness.js';
+import { EntrepotError, type TrustFacts } from '../../src/index.js';
+import { openHarness, patterned, parsedOf, sri, withFacts } from './harness.js';
 
 describe('a miss and a hit', () => {
   it('fetches an artifact once and serves it from the store', async () => {
@@ -227,14 +226,16 @@ describe('freshness', () => {
   });
 
   it('serves a stale copy where a hook of the plugin fails on what is new', async () => {
-    const protocol: EngineProtocol = {
-      ...testProtocol,
-      async describe(_document, content) {
-        if (Buffer.from(await content.bytes(100)).includes('new')) throw new TypeError('no such member');
-        return new Map();
+    const side = withFacts(
+      {
+        async parse(content) {
+          if (Buffer.from(await content.bytes(100)).includes('new')) throw new TypeError('no such member');
+          return parsedOf(new Map());
+        },
       },
-    };
-    const { upstream, get, clock } = await openHarness({ protocol, document: { freshFor: 1000 } });
+      ['raw'],
+    );
+    const { upstream, get, clock } = await openHarness({ side, document: { freshFor: 1000 } });
     upstream.serve('/raw/page', { body: 'old' });
     await (await get('/raw/page')).bytes();
     upstream.serve('/raw/page', { body: 'new' });
@@ -536,19 +537,13 @@ describe('policy', () => {
 
 describe('verification by other resources', () => {
   it('reads them through the pipeline, kept for the next one', async () => {
-    const protocol: EngineProtocol = {
-      ...testProtocol,
-      async verify(_artifact, content, { read }) {
-        const allowed = Buffer.from(
-          await (
-            await read({ kind: 'document', key: 'raw/allowed', class: 'document', upstreamPath: 'raw/allowed' })
-          ).bytes(1000),
-        );
-        if (!allowed.toString().includes(Buffer.from(await content.bytes(1000)).toString()))
-          throw new EntrepotError('integrity', 'not allowed');
-      },
+    const verify: TrustFacts<unknown>['verify'] = async (_resource, content, { read }) => {
+      const allowed = await (await read({ class: 'raw', key: 'raw/allowed', path: 'raw/allowed' })).bytes(1000);
+      if (!Buffer.from(allowed).includes(Buffer.from(await content.bytes(1000))))
+        throw new EntrepotError('integrity', 'not allowed');
     };
-    const { upstream, get, entries } = await openHarness({ protocol });
+    const side = withFacts({ trust: { verify } }, ['file']);
+    const { upstream, get, entries } = await openHarness({ side });
     upstream.serve('/raw/allowed', { body: 'one two' });
     for (const name of ['one', 'two', 'three']) upstream.serve(`/files/${name}`, { body: name });
     expect(await (await get('/files/one')).text()).toBe('one');

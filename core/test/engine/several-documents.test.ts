@@ -1,33 +1,38 @@
 import { expect, it } from 'vitest';
-import { allowAll, type ArtifactDescription, type Entry } from '../../src/index.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import type { DocumentResource } from '../../src/engine/request/resource.js';
-import { openHarness, sri, testProtocol, type Harness, type HarnessOptions } from './harness.js';
+import {
+  allowAll,
+  artifactClass,
+  documentClass,
+  type ArtifactDescription,
+  type Entry,
+  type Resource,
+} from '../../src/index.js';
+import { openHarness, parsedOf, sri, withClasses, type Harness, type HarnessOptions } from './harness.js';
 
-function list(key: string): DocumentResource {
-  return { kind: 'document', key, class: 'document', upstreamPath: key };
+function list(key: string): Resource {
+  return { class: 'pool', key, path: key };
 }
 
 /** Artifacts of a pool that two lists may describe: lines `path sri`. */
-const pool: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const resource = testProtocol.route(head);
-    if (resource?.kind !== 'artifact') return resource;
-    return { ...resource, describedBy: [list('stable'), list('testing')] };
-  },
-  async describe(_document, content) {
-    const lines = Buffer.from(await content.bytes(1e6))
-      .toString()
-      .split('\n');
-    return new Map(
-      lines.filter(Boolean).map((line): [string, ArtifactDescription] => {
-        const [path = '', digest = '', yanked] = line.split(' ');
-        return [path, { integrity: parse(digest), yanked: yanked === 'yanked' }];
-      }),
-    );
-  },
-};
+const side = withClasses({
+  described: artifactClass({ about: 'a file', trust: { describedBy: () => [list('stable'), list('testing')] } }),
+  pool: documentClass({
+    about: 'a list',
+    async parse(content) {
+      const lines = Buffer.from(await content.bytes(1e6))
+        .toString()
+        .split('\n');
+      return parsedOf(
+        new Map(
+          lines.filter(Boolean).map((line): [string, ArtifactDescription] => {
+            const [path = '', digest = '', yanked] = line.split(' ');
+            return [path, { integrity: parse(digest), yanked: yanked === 'yanked' }];
+          }),
+        ),
+      );
+    },
+  }),
+});
 
 function parse(digest: string): ArtifactDescription['integrity'] {
   return [{ algorithm: 'sha512', hex: Buffer.from(digest.replace('sha512-', ''), 'base64').toString('hex') }];
@@ -39,7 +44,7 @@ interface Lists {
 }
 
 async function open({ stable, testing }: Lists, options: HarnessOptions = {}): Promise<Harness> {
-  const harness = await openHarness({ protocol: pool, ...options });
+  const harness = await openHarness({ side, ...options });
   if (stable !== undefined) harness.upstream.serve('/stable', { body: stable });
   if (testing !== undefined) harness.upstream.serve('/testing', { body: testing });
   harness.upstream.serve('/described/a', { body: 'a' });

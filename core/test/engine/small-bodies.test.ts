@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError } from '../../src/index.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, sri, testProtocol } from './harness.js';
+import { openHarness, parsedOf, sri, withFacts } from './harness.js';
 
 /** Documents under `/raw/` that begin with `<` are none. */
-const checking: EngineProtocol = {
-  ...testProtocol,
-  async describe(document, content, context) {
-    if (document.key === 'index.json') return (await testProtocol.describe?.(document, content, context)) ?? new Map();
-    const text = Buffer.from(await content.bytes(1e7)).toString();
-    if (text.startsWith('<')) throw new EntrepotError('upstream-unavailable', 'it is a page', { code: 'A_PAGE' });
-    return new Map();
+const checking = withFacts(
+  {
+    async parse(content) {
+      const text = Buffer.from(await content.bytes(1e7)).toString();
+      if (text.startsWith('<')) throw new EntrepotError('upstream-unavailable', 'it is a page', { code: 'A_PAGE' });
+      return parsedOf(new Map());
+    },
   },
-};
+  ['raw'],
+);
 
 describe('a small body that turns out to be wrong', () => {
   it.each(['<html>', `<html>${'x'.repeat(100_000)}`])('is told as such where it is a document: %.20s', async (body) => {
     for (const freshness of [{}, { policy: 'bypass' as const }]) {
-      const { get, upstream } = await openHarness({ protocol: checking, document: freshness });
+      const { get, upstream } = await openHarness({ side: checking, document: freshness });
       for (const chunked of [false, true]) {
         const path = `/raw/${chunked ? 'chunked' : 'whole'}`;
         upstream.serve(path, { body, mediaType: 'text/html', chunked });
@@ -28,7 +28,7 @@ describe('a small body that turns out to be wrong', () => {
   });
 
   it('does not replace a good copy', async () => {
-    const { get, upstream, clock } = await openHarness({ protocol: checking });
+    const { get, upstream, clock } = await openHarness({ side: checking });
     upstream.serve('/raw/x', { body: 'good' });
     expect(await (await get('/raw/x')).text()).toBe('good');
     upstream.serve('/raw/x', { body: '<html>', mediaType: 'text/html' });

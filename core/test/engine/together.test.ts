@@ -1,41 +1,38 @@
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { EntrepotError } from '../../src/index.js';
-import { type ArtifactResource } from '../../src/engine/request/resource.js';
-import { type EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, testProtocol } from './harness.js';
+import { artifactClass, documentClass, EntrepotError, type Production, type Resource } from '../../src/index.js';
+import { openHarness, withClasses, type TestSide } from './harness.js';
 
-const part = (path: string): ArtifactResource => ({
-  kind: 'artifact',
-  key: path,
-  class: 'artifact',
-  upstreamPath: path,
-  filename: path,
-});
-const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part);
-const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map((path) => ({ ...part(path), togetherPartly: true }));
+const part =
+  (name: string) =>
+  (key: string): Resource => ({ class: name, key, path: key });
+const parts = ['set/1.info', 'set/1.mod', 'set/1.zip'].map(part('set'));
+const some = ['some/1.info', 'some/1.mod', 'some/1.zip'].map(part('some'));
+const made = ['made/a', 'made/b'].map(part('made'));
+const resources = [...parts, ...some, ...made, { class: 'page', key: 'made/document' }];
 
-/** `/set/*` are one copy; `/made/*` come from `produce`. */
-const protocol: EngineProtocol = {
-  ...testProtocol,
-  route(head) {
-    const path = head.segments.join('/');
-    const member = parts.find(({ key }) => key === path);
-    if (member !== undefined) return { ...member, together: parts };
-    const one = some.find(({ key }) => key === path);
-    if (one !== undefined) return { ...one, together: some };
-    if (path === 'made/document')
-      return { kind: 'document', key: path, class: 'document', upstreamPath: '', produced: true };
-    const made = ['made/a', 'made/b'].map((key): ArtifactResource => ({ ...part(key), produced: true }));
-    const produced = made.find(({ key }) => key === path);
-    return produced === undefined ? testProtocol.route(head) : { ...produced, together: made };
-  },
-};
+type Make = Production<unknown>['make'];
+
+/** `/set/*` are one copy; `/made/*` come from `make`. */
+function producing(make: Make): TestSide {
+  const upstream = { produce: { make } };
+  return withClasses(
+    {
+      set: artifactClass({ about: 'one of a set', trust: { together: { members: parts } } }),
+      some: artifactClass({ about: 'one of a set', trust: { together: { members: some, partly: true } } }),
+      made: artifactClass({ about: 'made here', upstream, trust: { together: { members: made } } }),
+      page: documentClass({ about: 'a page made here', upstream }),
+    },
+    { route: ({ segments }) => resources.find(({ key }) => key === segments.join('/')) },
+  );
+}
+
+const side = producing(async () => []);
 
 describe('artifacts that belong together', () => {
   it('are published at once, of one fetch, for all who ask for any of them', async () => {
-    const { upstream, get } = await openHarness({ protocol });
+    const { upstream, get } = await openHarness({ side });
     for (const { key } of parts) upstream.serve(`/${key}`, { body: `first ${key}` });
     const answers = await Promise.all([...parts, ...parts].map(({ key }) => get(`/${key}`)));
     for (const [index, answer] of answers.entries()) expect(await answer.text()).toBe(`first ${parts[index % 3]?.key}`);
@@ -43,7 +40,7 @@ describe('artifacts that belong together', () => {
   });
 
   it('are none of them kept when one is missing or broken', async () => {
-    const { upstream, get, entries } = await openHarness({ protocol });
+    const { upstream, get, entries } = await openHarness({ side });
     upstream.serve('/set/1.info', { body: 'info' });
     upstream.serve('/set/1.mod', { body: 'mod' });
     expect((await get('/set/1.mod')).status).toBe(404);
@@ -53,7 +50,7 @@ describe('artifacts that belong together', () => {
   });
 
   it('are kept as far as the upstream has them, where they may lack some', async () => {
-    const { upstream, get, entries } = await openHarness({ protocol, artifact: { negativeFor: 0 } });
+    const { upstream, get, entries } = await openHarness({ side, artifact: { negativeFor: 0 } });
     upstream.serve('/some/1.mod', { body: 'mod' });
     const [mod, zip] = await Promise.all([get('/some/1.mod'), get('/some/1.zip')]);
     expect([mod.status, await mod.text(), zip.status]).toEqual([200, 'mod', 404]);
@@ -71,13 +68,13 @@ describe('artifacts that belong together', () => {
   });
 
   it('are the copy of whichever replica was first', async () => {
-    const harness = await openHarness({ protocol });
+    const harness = await openHarness({ side });
     const { upstream, blobs, entries } = harness;
     let copy = 0;
     for (const { key } of parts)
       upstream.handle(`/${key}`, (_request, response) => void response.end(`copy ${(copy += 1)}`));
     const other = await openHarness({
-      protocol,
+      side,
       definition: { upstreams: [{ url: upstream.url }] },
       shared: { blobs, entries },
     });
@@ -92,10 +89,10 @@ describe('artifacts that belong together', () => {
   });
 
   it('are the copy of whichever replica was first, where the upstream may lack some', async () => {
-    const harness = await openHarness({ protocol });
+    const harness = await openHarness({ side });
     const { upstream, blobs, entries } = harness;
     const other = await openHarness({
-      protocol,
+      side,
       definition: { upstreams: [{ url: upstream.url }] },
       shared: { blobs, entries },
     });
@@ -124,10 +121,6 @@ describe('artifacts that belong together', () => {
 });
 
 describe('what the protocol produces', () => {
-  const producing = (produce: EngineProtocol['produce']): EngineProtocol => ({
-    ...protocol,
-    ...(produce && { produce }),
-  });
   const files = async (folder: string, ...names: string[]) =>
     await Promise.all(
       names.map(async (name) => {
@@ -139,7 +132,7 @@ describe('what the protocol produces', () => {
   it('is made once, kept, and served with all that other artifacts have', async () => {
     let calls = 0;
     const { get, ask, upstream } = await openHarness({
-      protocol: producing(async (_resource, { folder }) => {
+      side: producing(async (_resource, { folder }) => {
         calls += 1;
         return await files(folder, 'a', 'b');
       }),
@@ -155,7 +148,7 @@ describe('what the protocol produces', () => {
     let calls = 0;
     const { get, clock } = await openHarness({
       document: { freshFor: 1000 },
-      protocol: producing(async (_resource, { folder }) => {
+      side: producing(async (_resource, { folder }) => {
         calls += 1;
         if (calls === 3) throw new EntrepotError('upstream-unavailable', 'the repository cannot be reached');
         await writeFile(join(folder, 'x'), `version ${calls}`);
@@ -172,7 +165,7 @@ describe('what the protocol produces', () => {
 
   it('is refused when it is no file of its folder, or not there', async () => {
     const { get, entries } = await openHarness({
-      protocol: producing(async (_resource, { folder }) => {
+      side: producing(async (_resource, { folder }) => {
         const [a] = await files(folder, 'a');
         await symlink('/etc/hostname', join(folder, 'b'));
         return [a as never, { key: 'made/b', path: join(folder, 'b'), mediaType: 'text/plain' }];
@@ -180,10 +173,10 @@ describe('what the protocol produces', () => {
     });
     expect((await get('/made/a')).status).toBe(500);
     expect(await entries.find('test', 'made/a')).toBeUndefined();
-    const none = await openHarness({ protocol: producing(async () => []) });
+    const none = await openHarness({ side: producing(async () => []) });
     expect((await none.get('/made/a')).status).toBe(500);
     const missing = await openHarness({
-      protocol: producing(() => Promise.reject(new EntrepotError('not-found', 'no such tag'))),
+      side: producing(() => Promise.reject(new EntrepotError('not-found', 'no such tag'))),
     });
     expect((await missing.get('/made/a')).status).toBe(404);
   });

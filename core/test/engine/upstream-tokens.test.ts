@@ -4,7 +4,7 @@ import type { EngineServices, RepositoryDefinition } from '../../src/engine/inde
 import { Upstreams } from '../../src/engine/upstream/upstreams.js';
 import { type AddressZone, DEFAULT_FRESHNESS, EntrepotError, type Transport } from '../../src/index.js';
 import { FakeUpstream, ManualClock, NodeTransport } from '../../src/testing/index.js';
-import { addressedProtocol, digestOf } from './addressed-protocol.js';
+import { addressedSide, digestOf } from './addressed-side.js';
 import { openHarness, type Harness, type HarnessOptions } from './harness.js';
 
 /** Nothing is kept: the upstream is asked each time. */
@@ -52,7 +52,7 @@ async function openGuarded(options: GuardOptions = {}): Promise<Guarded> {
     else response.writeHead(401, { 'www-authenticate': fields }).end('no');
   });
   const harness = await openHarness({
-    protocol: addressedProtocol,
+    side: addressedSide,
     definition: {
       upstreams: [{ url: upstream.url, ...(options.authorization && { authorization: options.authorization }) }],
       ...options.definition,
@@ -129,7 +129,7 @@ describe('an upstream that wants a token', () => {
   ])('is asked with the same token: %s', async (_name, more, still, over) => {
     const { get, clock, realm, given } = await openGuarded({
       reply: (asked) => ({ token: `token-${asked}`, ...more }),
-      definition: { freshness: { artifact: BYPASS } },
+      definition: { freshness: { bytes: BYPASS, blobs: BYPASS } },
     });
     clock.set(start);
     await (await get(PLACE)).bytes();
@@ -145,7 +145,7 @@ describe('an upstream that wants a token', () => {
     let revoked = false;
     const { get, given } = await openGuarded({
       takes: (authorization) => authorization === (revoked ? 'Bearer token-2' : 'Bearer token-1'),
-      definition: { freshness: { artifact: BYPASS } },
+      definition: { freshness: { bytes: BYPASS, blobs: BYPASS } },
     });
     await (await get(PLACE)).bytes();
     revoked = true;
@@ -160,7 +160,7 @@ describe('an upstream that wants a token', () => {
   });
 
   it('gives one token to all who want it at the same time', async () => {
-    const { get, realm, upstream } = await openGuarded({ definition: { freshness: { artifact: BYPASS } } });
+    const { get, realm, upstream } = await openGuarded({ definition: { freshness: { bytes: BYPASS, blobs: BYPASS } } });
     const gate = realm.hold('/token');
     const answers = Array.from({ length: 20 }, () => get(PLACE));
     await gate.reached;
@@ -206,7 +206,7 @@ describe('credentials', () => {
       challenge: 'Basic realm="registry"',
       authorization: BASIC,
       takes: (authorization) => authorization === BASIC,
-      definition: { freshness: { artifact: BYPASS } },
+      definition: { freshness: { bytes: BYPASS, blobs: BYPASS } },
     });
     expect((await get(PLACE)).status).toBe(200);
     expect((await get(PLACE)).status).toBe(200);
@@ -219,7 +219,7 @@ describe('credentials', () => {
       challenge: 'Basic realm="registry"',
       authorization: BASIC,
       takes: () => false,
-      definition: { freshness: { artifact: BYPASS } },
+      definition: { freshness: { bytes: BYPASS, blobs: BYPASS } },
     });
     await get(PLACE);
     expect(await get(PLACE)).toMatchObject({ outcome: { code: 'UPSTREAM_FORBIDDEN' } });

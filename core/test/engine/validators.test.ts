@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PolicyEngine, RenderedDocument } from '../../src/index.js';
-import type { DocumentResource } from '../../src/engine/request/resource.js';
-import type { EngineProtocol } from '../../src/engine/request/protocol.js';
-import { openHarness, readAll, testProtocol } from './harness.js';
+import type { Parsed, PolicyEngine, RenderedDocument, RenderRequest } from '../../src/index.js';
+import { openHarness, readAll, testSide, withFacts, type TestSide } from './harness.js';
 
 const DATE = 'Thu, 01 Jan 2026 00:00:00 GMT';
 const LATER = 'Thu, 01 Oct 2026 00:00:00 GMT';
@@ -24,23 +22,21 @@ function changing(): { policy: PolicyEngine; deny(): void } {
 }
 
 /** Lists of versions, a line each; headers that a test wants. */
-function listing(headers: Record<string, string> = {}): EngineProtocol {
-  return {
-    ...testProtocol,
-    async rewrite(_document: DocumentResource, content, { admits }): Promise<RenderedDocument> {
-      const lines = Buffer.from(await content.bytes(1e6))
-        .toString()
-        .split('\n');
-      const admitted = lines.filter((version) => admits({ ecosystem: 'test', name: 'x', version }));
-      return { bytes: [admitted.join('\n')], headers };
-    },
+function listing(headers: Record<string, string> = {}): TestSide {
+  const render = async (_document: Parsed, { content, admits }: RenderRequest): Promise<RenderedDocument> => {
+    const lines = Buffer.from(await content.bytes(1e6))
+      .toString()
+      .split('\n');
+    const admitted = lines.filter((version) => admits({ ecosystem: 'test', name: 'x', version }));
+    return { bytes: [admitted.join('\n')], headers };
   };
+  return withFacts({ reply: { render } }, ['text']);
 }
 
 describe('a rewritten document', () => {
   it('is not "not modified" by the date of the upstream: policy may have changed it since', async () => {
     const { policy, deny } = changing();
-    const { get, upstream } = await openHarness({ protocol: listing(), policy });
+    const { get, upstream } = await openHarness({ side: listing(), policy });
     upstream.serve('/text/x', { body: '1\n2', mediaType: 'text/plain', headers: { 'last-modified': DATE } });
     const first = await get('/text/x');
     expect([await first.text(), first.headers['Last-Modified']]).toEqual(['1\n2', undefined]);
@@ -60,8 +56,8 @@ describe('a rewritten document', () => {
   });
 
   it('has the tag and the date that its protocol says, under names of any case', async () => {
-    const protocol = listing({ etag: '"of-the-protocol"', 'LAST-MODIFIED': DATE, 'content-type': 'text/x-list' });
-    const { get, upstream } = await openHarness({ protocol });
+    const side = listing({ etag: '"of-the-protocol"', 'LAST-MODIFIED': DATE, 'content-type': 'text/x-list' });
+    const { get, upstream } = await openHarness({ side });
     upstream.serve('/text/x', { body: 'a\n'.repeat(2000), mediaType: 'text/plain' });
     const { headers } = await get('/text/x');
     const named = Object.keys(headers).map((name) => name.toLowerCase());
@@ -82,7 +78,7 @@ describe('a rewritten document', () => {
     ['a small one', 400],
     ['a large one', 130_000],
   ])('is served in ranges: %s', async (_name, lines) => {
-    const { get, upstream } = await openHarness({ protocol: listing({ etag: '"v1"' }) });
+    const { get, upstream } = await openHarness({ side: listing({ etag: '"v1"' }) });
     const body = Array.from({ length: lines }, (_, line) => String(line)).join('\n');
     upstream.serve('/text/x', { body, mediaType: 'text/plain' });
     const whole = await (await get('/text/x')).text();
@@ -101,7 +97,7 @@ describe('a rewritten document', () => {
   });
 
   it('with a tag that is none is the failure of its protocol', async () => {
-    const { get, upstream } = await openHarness({ protocol: listing({ ETag: 'bare' }) });
+    const { get, upstream } = await openHarness({ side: listing({ ETag: 'bare' }) });
     upstream.serve('/text/x', { body: '1', mediaType: 'text/plain' });
     expect((await get('/text/x')).status).toBe(500);
   });
@@ -109,23 +105,22 @@ describe('a rewritten document', () => {
 
 describe('headers of one name and several spellings', () => {
   it('are one', async () => {
-    const protocol: EngineProtocol = {
-      ...testProtocol,
+    const side: TestSide = {
+      ...testSide,
       route: () => ({
-        kind: 'local',
         status: 200,
         body: 'x',
         headers: { 'cache-control': 'public', 'x-one': 'local' },
       }),
       renderError: () => ({ mediaType: 'text/plain', body: 'no', headers: { 'cache-control': 'private' } }),
     };
-    const { get } = await openHarness({ protocol });
+    const { get } = await openHarness({ side });
     const { headers, body } = await get('/x');
     expect((await readAll(body)).toString()).toBe('x');
     expect(headers).toMatchObject({ 'Cache-Control': 'public', 'x-one': 'local' });
     expect(headers).not.toHaveProperty('cache-control');
-    const failing: EngineProtocol = { ...protocol, route: () => undefined };
-    const failed = await (await openHarness({ protocol: failing })).get('/x');
+    const failing: TestSide = { ...side, route: () => undefined };
+    const failed = await (await openHarness({ side: failing })).get('/x');
     expect(failed.status).toBe(404);
     expect(failed.headers['Cache-Control']).toBe('private');
     expect(failed.headers).not.toHaveProperty('cache-control');

@@ -1,11 +1,22 @@
 import { describe } from 'vitest';
-import { type Entry, EntrepotError, type HostedChange } from '@entrepot/core';
-import { type EngineProtocol } from '@entrepot/core/engine';
+import {
+  type ChangeClass,
+  defineProtocolPlugin,
+  type Entry,
+  EntrepotError,
+  type HostedChange,
+  type ListingClass,
+  type ListingContext,
+  type ProtocolInstance,
+  type RequestHead,
+  type Resource,
+  type Route,
+} from '@entrepot/core';
 import { type HostedProtocolSubject, hostedProtocolSuite, type HostedUpload } from '@entrepot/core/testing';
-import { hostedProtocol } from '../engine/hosted-protocol.js';
+import { hostedClasses, type HostedClassChanges, routeHosted } from '../engine/hosted-protocol.js';
+import { changed, changedHead } from './changed.js';
 import { noOptions } from './crate-protocol.js';
 import { type Mutant, testMutants } from './mutants.js';
-import { enginePlugin } from '../engine/engine-plugin.js';
 
 const upload = (name: string): HostedUpload => ({
   put: { method: 'PUT', path: `/files/${name}`, body: `bytes of ${name}` },
@@ -17,49 +28,78 @@ const upload = (name: string): HostedUpload => ({
   listed: { in: '/list/files/', as: `files/${name} ` },
 });
 
-/** The right protocol: a shelf of files that have coordinates. */
-function shelf(): EngineProtocol {
-  const bare = hostedProtocol();
-  return {
-    ...bare,
-    route(head) {
-      const resource = bare.route(head);
-      return resource?.kind === 'artifact' || resource?.kind === 'upload'
-        ? { ...resource, coordinates: coordinatesOf(resource.key) }
-        : resource;
-    },
-    async *render(_document, entries, { admits }) {
-      for await (const { key, size } of entries) if (admits(coordinatesOf(key))) yield `${key} ${size}\n`;
-    },
-  };
+interface Shelf extends ProtocolInstance {
+  /** Memory of its own, which the right shelf does not use. */
+  readonly memory: Set<string>;
 }
 
 function coordinatesOf(key: string) {
   return { ecosystem: 'shelf', name: key, version: '1' };
 }
 
-function subject(make: (right: EngineProtocol) => Partial<EngineProtocol> = () => ({})): HostedProtocolSubject {
-  const plugin = enginePlugin({
-    id: 'shelf',
-    kinds: ['hosted'],
-    options: noOptions,
-    inject: {},
-    classes: {
-      artifact: { kind: 'artifact', description: 'a file' },
-      document: { kind: 'document', description: 'a list' },
-    },
-    create: () => {
-      const right = shelf();
-      return { ...right, ...make(right) };
-    },
-  });
-  return { plugin: plugin as never, uploads: ['a', 'b', 'dir/c'].map(upload) };
+/** The right routes: those of files, which have coordinates. */
+function routeShelf(head: RequestHead): Route | undefined {
+  const route = routeHosted(head);
+  return route !== undefined && 'class' in route && ['file', 'put', 'delete', 'link'].includes(route.class)
+    ? { ...route, coordinates: coordinatesOf(route.key) }
+    : route;
 }
 
-/** A protocol whose hook takes uploads in another way than by default. */
-function receiving(receive: NonNullable<EngineProtocol['receive']>): HostedProtocolSubject {
-  return subject(() => ({ receive }));
+type Render = ListingClass['render'];
+type Make = NonNullable<ChangeClass['make']>;
+
+/** The right list. */
+async function* renderShelf(
+  _resource: Resource,
+  entries: AsyncIterable<Entry>,
+  { admits }: Pick<ListingContext, 'admits'>,
+): AsyncGenerator<string> {
+  for await (const { key, size } of entries) if (admits(coordinatesOf(key))) yield `${key} ${size}\n`;
 }
+
+/** Members of the right shelf that differ. */
+interface ShelfChanges {
+  readonly classes?: HostedClassChanges;
+  readonly route?: (head: RequestHead, memory: Set<string>) => Route | undefined;
+}
+
+function subject({ classes, route = routeShelf }: ShelfChanges = {}): HostedProtocolSubject {
+  const plugin = defineProtocolPlugin({
+    id: 'shelf',
+    options: noOptions,
+    inject: {},
+    hosted: {
+      classes: changed(changed(hostedClasses, { list: { render: renderShelf } }), classes),
+      create(): Shelf {
+        const memory = new Set<string>();
+        return { memory, route: (head) => route(head, memory) };
+      },
+    },
+  });
+  return { plugin, uploads: ['a', 'b', 'dir/c'].map(upload) };
+}
+
+/** A shelf that names things of some classes otherwise. */
+function routing(
+  names: readonly string[],
+  change: (named: Resource, memory: Set<string>) => Route | undefined,
+  classes: HostedClassChanges = {},
+): HostedProtocolSubject {
+  const route: ShelfChanges['route'] = (head, memory) => {
+    const found = routeShelf(head);
+    return found !== undefined && 'class' in found && names.includes(found.class) ? change(found, memory) : found;
+  };
+  return subject({ classes, route });
+}
+
+/** A shelf that takes uploads in another way than by default. */
+const putting = (make: Make): HostedProtocolSubject => subject({ classes: { put: { make } } });
+
+/** A shelf with another list. */
+const listing = (render: Render): HostedProtocolSubject => subject({ classes: { list: { render } } });
+
+/** The memory of the shelf that a hook is called for. */
+const memoryOf = (self: unknown): Set<string> => (self as Shelf).memory;
 
 /** `subject` with a header on what publishes. */
 function publishing({ uploads, ...rest }: HostedProtocolSubject): HostedProtocolSubject {
@@ -70,73 +110,60 @@ const pause = (): Promise<void> => new Promise((resolve) => void setImmediate(re
 const put = (key: string): HostedChange => ({ replace: [{ key, mediaType: 'text/plain' }] });
 
 let repetitions = 0;
+let calls = 0;
 
 const mutants: Mutant<HostedProtocolSubject>[] = [
   mutant(
     'changes what it takes',
     ['gives back what it took', 'has what it took after a restart'],
-    receiving(async ({ key }, content) => ({
+    putting(async ({ key }, content) => ({
       create: [{ key, bytes: Buffer.from(await content.bytes(100)).reverse(), mediaType: 'text/plain' }],
     })),
   ),
   mutant(
     'answers HEAD as something else',
     ['answers HEAD and If-None-Match without a body'],
-    subject((right) => {
-      let asked = 0;
-      return {
-        route(head) {
-          const resource = right.route(head);
-          if (resource?.kind !== 'artifact') return resource;
-          asked += 1;
-          return { ...resource, mediaType: `text/x-${asked}` };
-        },
-      };
-    }),
+    subject({ classes: { file: { reply: { mediaType: () => `text/x-${(calls += 1)}` } } } }),
   ),
   mutant(
     'makes a change of GET',
     ['makes no change of GET and HEAD'],
     publishing(
-      subject((right) => ({
-        route: (head) => right.route(head.header('x-publish') === undefined ? head : { ...head, method: 'PUT' }),
-      })),
+      subject({
+        route: (head) =>
+          routeShelf(head.header('x-publish') === undefined ? head : changedHead(head, { method: 'PUT' })),
+      }),
     ),
   ),
   mutant(
     'makes an entry for what it will be sent',
     ['stores nothing of an upload that breaks off'],
-    subject((right) => ({
-      route(head) {
-        const resource = right.route(head);
-        return resource?.kind === 'upload' && resource.action === 'put' ? { ...resource, action: 'link' } : resource;
+    subject({
+      classes: {
+        put: {
+          action: 'link',
+          make: async ({ key }) => ({ replace: [{ key, bytes: Buffer.from('promised'), mediaType: 'text/plain' }] }),
+        },
       },
-      alter: async ({ key }) => ({ replace: [{ key, bytes: Buffer.from('promised'), mediaType: 'text/plain' }] }),
-    })),
+    }),
   ),
   mutant(
     'keeps its entries in memory',
     ['has what it took after a restart'],
-    subject((right) => {
-      const mine = new Set<string>();
-      return {
-        route(head) {
-          const resource = right.route(head);
-          if (resource?.kind === 'upload' && resource.action === 'put') mine.add(resource.key);
-          return resource?.kind === 'artifact' && !mine.has(resource.key) ? undefined : resource;
-        },
-      };
+    routing(['put', 'file'], (named, mine) => {
+      if (named.class === 'put') mine.add(named.key);
+      return mine.has(named.key) ? named : undefined;
     }),
   ),
   mutant(
     'replaces what is there',
     ['refuses what would replace something'],
-    receiving(async ({ key }) => put(key)),
+    putting(async ({ key }) => put(key)),
   ),
   mutant(
     'looks first, and expects nothing',
     ['lets one of many uploads of one name win'],
-    receiving(async ({ key }, _content, { find }) => {
+    putting(async ({ key }, _content, { find }) => {
       if ((await find(key)) !== undefined) throw new EntrepotError('conflict', 'taken');
       await pause();
       return put(key);
@@ -145,7 +172,7 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
   mutant(
     'tells everybody that they have won',
     ['lets one of many uploads of one name win'],
-    receiving(async ({ key }, content, { find, content: contentOf }) => {
+    putting(async ({ key }, content, { find, content: contentOf }) => {
       const found = await find(key);
       if (found === undefined) {
         await pause();
@@ -160,122 +187,92 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
   mutant(
     'removes nothing',
     ['has no more what was removed', 'lists what is there, and nothing else'],
-    subject(() => ({ alter: async () => ({ reply: { status: 200 } }) })),
+    subject({ classes: { delete: { make: async () => ({ reply: { status: 200 } }) } } }),
   ),
   mutant(
     'lists what was removed',
     ['lists what is there, and nothing else'],
-    subject(() => {
-      const seen = new Set<string>();
-      return { render: (_document, entries) => remembering(entries, seen) };
+    listing(async function* render(_resource, entries, _context, self) {
+      const seen = memoryOf(self);
+      for await (const { key } of entries) seen.add(key);
+      for (const key of seen) yield `${key} \n`;
     }),
   ),
   mutant(
     'lists what is denied',
     ['lists nothing that is denied, and all else'],
-    subject((right) => ({
-      render: (document, entries, context) =>
-        right.render?.(document, entries, { ...context, admits: () => true }) as never,
-    })),
+    listing((resource, entries) => renderShelf(resource, entries, { admits: () => true })),
   ),
   mutant(
     'asks policy about another name',
     ['lists nothing that is denied, and all else'],
-    subject((right) => ({
-      render: (document, entries, context) =>
-        right.render?.(document, entries, {
-          ...context,
-          admits: (coordinates) => context.admits({ ...coordinates, name: `/${coordinates.name}` }),
-        }) as never,
-    })),
+    listing((resource, entries, { admits }) =>
+      renderShelf(resource, entries, {
+        admits: (coordinates) => admits({ ...coordinates, name: `/${coordinates.name}` }),
+      }),
+    ),
   ),
   mutant(
     'lists nothing once anything is denied',
     ['lists nothing that is denied, and all else'],
-    subject(() => ({
-      async *render(_document, entries, { admits }) {
-        const found: string[] = [];
-        for await (const { key, size } of entries) {
-          if (!admits(coordinatesOf(key))) return;
-          found.push(`${key} ${size}\n`);
-        }
-        yield* found;
-      },
-    })),
+    listing(async function* render(_resource, entries, { admits }) {
+      const found: string[] = [];
+      for await (const { key, size } of entries) {
+        if (!admits(coordinatesOf(key))) return;
+        found.push(`${key} ${size}\n`);
+      }
+      yield* found;
+    }),
   ),
-  mutant(
-    'has no versions',
-    ['lists nothing that is denied, and all else'],
-    subject((right) => ({
-      route(head) {
-        const resource = right.route(head);
-        return resource !== undefined && 'coordinates' in resource ? { ...resource, coordinates: undefined } : resource;
-      },
-    })),
-  ),
+  mutant('has no versions', ['lists nothing that is denied, and all else'], subject({ route: routeHosted })),
   mutant(
     'counts what it took by itself',
     ['lists on every replica what any of them took'],
-    subject(() => {
-      const mine = new Set<string>();
-      return {
-        async receive({ key }) {
-          mine.add(key);
-          return { create: [{ key, mediaType: 'text/plain' }] };
+    subject({
+      classes: {
+        put: {
+          async make({ key }, _content, _context, self) {
+            memoryOf(self).add(key);
+            return { create: [{ key, mediaType: 'text/plain' }] };
+          },
         },
-        async *render(_document, entries) {
-          for await (const { key } of entries) if (mine.has(key)) yield `${key} \n`;
+        list: {
+          async *render(_resource, entries, _context, self) {
+            for await (const { key } of entries) if (memoryOf(self).has(key)) yield `${key} \n`;
+          },
         },
-      };
+      },
     }),
   ),
   mutant(
     'writes its list without looking whether it changed',
     ['loses nothing when many publish at once'],
-    subject((right) => ({
-      route(head) {
-        const resource = right.route(head);
-        if (resource?.kind !== 'document') return resource;
-        return { kind: 'document', key: 'list', class: 'document', upstreamPath: 'list' };
+    routing(['list'], () => ({ class: 'text', key: 'list' }), {
+      put: {
+        async make({ key }, _content, { find, content }) {
+          const list = await find('list');
+          const before = list === undefined ? '' : Buffer.from(await content(list).bytes(10_000)).toString();
+          await pause();
+          return {
+            create: [{ key, mediaType: 'text/plain' }],
+            replace: [{ key: 'list', bytes: Buffer.from(`${before}${key} \n`), mediaType: 'text/plain' }],
+          };
+        },
       },
-      async receive({ key }, _content, { find, content }) {
-        const list = await find('list');
-        const before = list === undefined ? '' : Buffer.from(await content(list).bytes(10_000)).toString();
-        await pause();
-        return {
-          create: [{ key, mediaType: 'text/plain' }],
-          replace: [{ key: 'list', bytes: Buffer.from(`${before}${key} \n`), mediaType: 'text/plain' }],
-        };
-      },
-    })),
+    }),
   ),
   mutant(
     'changes something on a read',
     ['changes nothing for those who may not'],
-    subject((right) => ({
-      route(head) {
-        const resource = right.route(head);
-        // Not guarded: nobody is asked who they are.
-        return resource?.kind === 'upload' ? { kind: 'local', status: 201 } : resource;
-      },
-    })),
+    // Not guarded: nobody is asked who they are.
+    routing(['put', 'delete'], () => ({ status: 201 })),
   ),
   mutant(
     'answers by itself',
     ['shows nothing to those who may not see it'],
-    subject((right) => ({
-      route(head) {
-        const resource = right.route(head);
-        return resource?.kind === 'document' ? { kind: 'local', status: 200, body: 'files/a ' } : resource;
-      },
-    })),
+    routing(['list'], () => ({ status: 200, body: 'files/a ' })),
   ),
 ];
-
-async function* remembering(entries: AsyncIterable<Entry>, seen: Set<string>): AsyncGenerator<string> {
-  for await (const { key } of entries) seen.add(key);
-  for (const key of seen) yield `${key} \n`;
-}
 
 function mutant(
   name: string,

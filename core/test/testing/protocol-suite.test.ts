@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { protocolSuite, routeTable, runSuite } from '@entrepot/core/testing';
-import { crateProtocol, crateSubject } from './crate-protocol.js';
+import type { Adaptation } from '@entrepot/core';
+import { createProtocol, protocolSuite, routeTable, runSuite } from '@entrepot/core/testing';
+import { crateSubject } from './crate-protocol.js';
 
 protocolSuite({ describe, it }, crateSubject());
 
 describe('route table', () => {
-  it('prints what requests name', () => {
-    const table = routeTable(crateProtocol, [
+  it('prints what requests name', async () => {
+    const table = routeTable(await createProtocol(crateSubject()), [
       '/ping',
       '/tool/x',
       '/a/../b',
@@ -22,6 +23,15 @@ describe('route table', () => {
       'GET /ping {}': pong,
     });
   });
+});
+
+it('passes a format that translates what it passes through', async () => {
+  const adapt: Adaptation<unknown> = {
+    request: ({ path = '' }) => ({ method: 'GET', upstreamPath: path }),
+    reply: (_resource, { status, body }) => ({ status, body, mediaType: 'application/json' }),
+  };
+  const { failed } = await runSuite(protocolSuite, crateSubject({ classes: { search: { adapt } } }));
+  expect(failed).toEqual([]);
 });
 
 describe('capabilities', () => {

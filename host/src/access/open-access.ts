@@ -1,5 +1,12 @@
-import { anonymousAccess, EntrepotError, type Access, type Clock, type Logger, type Transport } from '@entrepot/core';
-import type { EnginePlugin } from '@entrepot/core/engine';
+import {
+  anonymousAccess,
+  EntrepotError,
+  type Access,
+  type Clock,
+  type Logger,
+  type NameFacts,
+  type Transport,
+} from '@entrepot/core';
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -17,7 +24,7 @@ import type { RepositoryTokens } from './repository-tokens.js';
 export interface AccessPlan {
   readonly name: string;
   readonly kind: 'proxy' | 'hosted';
-  readonly loaded: { readonly plugin: Pick<EnginePlugin, 'accessNames' | 'claimTypes'> };
+  readonly loaded: { readonly plugin: { readonly names?: NameFacts | undefined } };
   readonly mount: string;
   readonly sharedMounts: readonly string[];
   /** Whether uploads are accepted from this machine alone, since callers are not authenticated. */
@@ -52,7 +59,7 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
   if (access === undefined && kind === 'proxy') return anonymousAccess(['read', 'write']);
   if (access === undefined) return acceptsUploads ? localAccess() : anonymousAccess(['read']);
   const problems: ConfigurationProblem[] = [];
-  const { accessNames } = plan.loaded.plugin;
+  const { pattern, claimTypes = [] } = plan.loaded.plugin.names ?? {};
   const users = new Map<string, KnownUser>();
   for (const [user, { may, names, ...password }] of Object.entries(access.users)) {
     const fits = names === undefined ? () => true : namesOf(user, names);
@@ -69,8 +76,8 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
   return new RepositoryAccess({
     repository: name,
     plainNames: sharedMounts.includes(mount),
-    types: plan.loaded.plugin.claimTypes ?? [],
-    namesPackages: accessNames !== undefined,
+    types: claimTypes,
+    namesPackages: pattern !== undefined,
     anonymous: access.anonymous,
     users,
     htpasswd,
@@ -81,7 +88,7 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
 
   function namesOf(user: string, patterns: readonly string[]): KnownUser['fits'] {
     try {
-      return namePatterns(patterns, accessNames);
+      return namePatterns(patterns, pattern);
     } catch (error) {
       problems.push({ path: `repositories.${name}.access.users.${user}.names`, message: (error as Error).message });
       return () => false;

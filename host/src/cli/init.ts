@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { printableUrl } from '@entrepot/core';
-import { type EnginePlugin } from '@entrepot/core/engine';
+import { printableUrl, type AnyDeclaredPlugin } from '@entrepot/core';
+import { kindsOf } from '@entrepot/core/engine';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { initialConfiguration, type InitialRepository } from './initial-configuration.js';
@@ -31,12 +31,13 @@ export async function init(
   return EXIT.ok;
 }
 
-async function initialRepository(plugin: EnginePlugin, context: CommandContext): Promise<InitialRepository> {
-  const { id, kinds } = plugin;
+async function initialRepository(plugin: AnyDeclaredPlugin, context: CommandContext): Promise<InitialRepository> {
+  const { id, clients } = plugin;
+  const kinds = kindsOf(plugin);
   const empty: InitialRepository = { type: id, kinds, upstreams: [] };
-  if (!kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return empty;
+  if (plugin.proxy === undefined || clients?.discoverUpstreams === undefined) return empty;
   try {
-    const found = await plugin.discoverUpstreams({ useClientCredentials: false });
+    const found = await clients.discoverUpstreams({ useClientCredentials: false });
     return { ...empty, upstreams: found.map((upstream) => ({ ...upstream, url: printableUrl(upstream.url) })) };
   } catch (error) {
     const reason = (error as Error).message;

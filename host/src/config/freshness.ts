@@ -1,5 +1,5 @@
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
-import { type ResourceClass, nearest } from '@entrepot/core/engine';
+import { type CacheClass, nearest } from '@entrepot/core/engine';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { defined } from './mapping.js';
 import type { FreshnessConfig } from './schema.js';
@@ -11,7 +11,7 @@ import type { FreshnessConfig } from './schema.js';
  * @param configured the repository's `cache`
  */
 export function resolveFreshness(
-  classes: Readonly<Record<string, ResourceClass>>,
+  classes: Readonly<Record<string, CacheClass>>,
   configured: Readonly<Record<string, FreshnessConfig>>,
 ):
   | { readonly freshness: Readonly<Record<string, FreshnessRule>>; readonly problems?: undefined }

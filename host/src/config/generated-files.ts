@@ -1,4 +1,4 @@
-import { type EnginePlugin, asProtocolPlugin } from '@entrepot/core/engine';
+import type { AnyDeclaredPlugin } from '@entrepot/core';
 import { optionsJsonSchema, publishedJsonSchema } from './json-schema.js';
 import { configurationPage } from './reference-page.js';
 
@@ -8,8 +8,8 @@ import { configurationPage } from './reference-page.js';
  * @param plugins the bundled ones, for their options and classes
  * @param page docs/configuration.md as it is
  */
-export function generatedFiles(plugins: readonly EnginePlugin[], page: string): Readonly<Record<string, string>> {
-  const sorted = plugins.map(asProtocolPlugin).sort((one, two) => one.id.localeCompare(two.id, 'en'));
+export function generatedFiles(plugins: readonly AnyDeclaredPlugin[], page: string): Readonly<Record<string, string>> {
+  const sorted = [...plugins].sort((one, two) => one.id.localeCompare(two.id, 'en'));
   const options = sorted.map(({ id, options }) => ({ type: id, options: optionsJsonSchema(options) }));
   return {
     'host/entrepot.schema.json': `${JSON.stringify(publishedJsonSchema(options), undefined, 2)}\n`,

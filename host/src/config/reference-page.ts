@@ -1,5 +1,5 @@
-import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
-import { type EnginePlugin, type ResourceClass } from '@entrepot/core/engine';
+import { DEFAULT_FRESHNESS, type AnyDeclaredPlugin, type FreshnessRule } from '@entrepot/core';
+import { cacheClassesOf, kindsOf, type CacheClass } from '@entrepot/core/engine';
 import { printDuration } from '@entrepot/core/formats';
 import { variableName } from './environment.js';
 import {
@@ -10,8 +10,6 @@ import {
   recordSchema,
   type JsonSchema,
 } from './json-schema.js';
-
-type DocumentedPlugin = Pick<EnginePlugin, 'id' | 'kinds' | 'options' | 'classes'>;
 
 interface Row {
   readonly path: readonly string[];
@@ -25,7 +23,7 @@ const CLASS_PATH = [...REPOSITORY_PATH, 'cache', '<class>'];
 const REGION = /(<!-- generated: (\w+) -->\n)[^]*?(\n<!-- end of \2 -->)/g;
 
 /** docs/configuration.md, the page that people write, with the tables between its markers as the schema is. */
-export function configurationPage(page: string, plugins: readonly DocumentedPlugin[]): string {
+export function configurationPage(page: string, plugins: readonly AnyDeclaredPlugin[]): string {
   const root = configJsonSchema();
   const repository = recordSchema(childSchema(root, 'repositories') as JsonSchema) as JsonSchema;
   const rules = recordSchema(childSchema(repository, 'cache') as JsonSchema) as JsonSchema;
@@ -58,7 +56,9 @@ function listParts(rows: readonly Row[]): string[] {
   });
 }
 
-function pluginPart({ id, kinds, options, classes }: DocumentedPlugin): string {
+function pluginPart(plugin: AnyDeclaredPlugin): string {
+  const { id, options } = plugin;
+  const kinds = kindsOf(plugin);
   const schema = optionsJsonSchema(options);
   const rows = schema === undefined ? [] : rowsBelow(schema, REPOSITORY_PATH);
   const served = kinds.map((kind) => `\`${kind}\``).join(' and ');
@@ -67,7 +67,7 @@ function pluginPart({ id, kinds, options, classes }: DocumentedPlugin): string {
     `Kinds: ${served}.`,
     rows.length === 0 ? 'No keys of its own.' : table(rows, 2),
     'Its classes, for `cache.<class>`:',
-    classTable(classes),
+    classTable(cacheClassesOf(plugin)),
   ].join('\n\n');
 }
 
@@ -97,8 +97,8 @@ function freshnessRows(rules: JsonSchema): Row[] {
   });
 }
 
-function classTable(classes: Readonly<Record<string, ResourceClass>>): string {
-  const lines = Object.entries(classes).map(([name, { kind, description, freshness }]) => {
+function classTable(classes: Readonly<Record<string, CacheClass>>): string {
+  const lines = Object.entries(classes).map(([name, { kind, about, freshness }]) => {
     const standard = DEFAULT_FRESHNESS[kind];
     const { policy, freshFor, ...others } = { ...standard, ...freshness };
     const differing = Object.entries(others).filter(([key, value]) => value !== standard[key as keyof FreshnessRule]);
@@ -108,7 +108,7 @@ function classTable(classes: Readonly<Record<string, ResourceClass>>): string {
       ...Object.fromEntries(differing),
     });
     const shown = rule.map(([key, value]) => `\`${key}: ${printRuleValue(value)}\``);
-    return [`\`${name}\``, kind, shown.join(', '), description];
+    return [`\`${name}\``, kind, shown.join(', '), about];
   });
   return markdownTable(['class', 'kind', 'rule, where it is not the default', 'what'], lines);
 }

@@ -1,5 +1,5 @@
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
-import { createRepository, type RepositoryDefinition } from '@entrepot/core/engine';
+import { createRepository, Protocol, sideOf, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
@@ -38,7 +38,7 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
     {},
     () => openProtocol(plan, scope),
     // The engine ends the protocol that it was given.
-    (protocol) => (served ? undefined : protocol.dispose?.()),
+    (protocol) => (served ? undefined : protocol.dispose()),
   );
   scope.single(TRANSPORT, {}, () => openTransport(plan.config.transport));
   scope.open(ACCESS, { clock: CLOCK, logger: LOGGER, transport: TRANSPORT }, (services) =>
@@ -79,11 +79,14 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
   return scope;
 }
 
-async function openProtocol(plan: RepositoryPlan, scope: Scope) {
-  const { name, options, loaded } = plan;
+async function openProtocol(plan: RepositoryPlan, scope: Scope): Promise<Protocol> {
+  const { name, kind, options, loaded } = plan;
+  const { plugin } = loaded;
+  const side = sideOf(plugin, kind);
+  if (side === undefined) throw new Error(`${plugin.id} has no ${kind} repositories`);
   const repository = factsOf(plan);
-  const result = await createProtocol({ plugin: loaded.plugin, scope, options, repository, logger: scope.get(LOGGER) });
-  if (result.made !== undefined) return result.made;
+  const result = await createProtocol({ plugin, side, scope, options, repository, logger: scope.get(LOGGER) });
+  if (result.made !== undefined) return new Protocol(plugin, side, result.made);
   if (result.refusal !== undefined) throw new ConfigurationError([refusalProblem(name, result.refusal)]);
   throw new ConfigurationError(
     result.mismatches.map((mismatch) =>

@@ -1,10 +1,5 @@
 import { createToken, type Access, type BlobStore, type EntryIndex, type HotCache, type Logger } from '@entrepot/core';
-import {
-  type EngineProtocol,
-  type EngineObserver,
-  type RepositoryEngine,
-  type SharedStorage,
-} from '@entrepot/core/engine';
+import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedStorage } from '@entrepot/core/engine';
 import type { Administration } from '../admin/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -35,5 +30,5 @@ export const ADMIN_TOKEN = createToken<string, 'root'>('host-admin-token', 'root
 export const ADMINISTRATION = createToken<Administration, 'repository'>('host-administration', 'repository');
 
 export const ACCESS = createToken<Access, 'repository'>('host-access', 'repository');
-export const PROTOCOL = createToken<EngineProtocol, 'repository'>('host-protocol', 'repository');
+export const PROTOCOL = createToken<Protocol, 'repository'>('host-protocol', 'repository');
 export const ENGINE = createToken<RepositoryEngine, 'repository'>('host-engine', 'repository');

@@ -1,5 +1,5 @@
-import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner } from '@entrepot/core';
-import { unknownMembers, type EnginePlugin } from '@entrepot/core/engine';
+import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner, type StandardSchema } from '@entrepot/core';
+import { unknownMembers } from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
 import { asMapping, isMapping as isRecord, type Mapping } from '../config/mapping.js';
 import type { Mismatch } from './problem.js';
@@ -172,7 +172,7 @@ function checkInject(inject: unknown): Mismatch[] {
 
 function checkOptions(schema: unknown): Mismatch[] {
   // Some libraries' schemas are functions, so only the marker counts.
-  const standard = (schema as EnginePlugin['options'] | undefined | null)?.['~standard'];
+  const standard = (schema as StandardSchema<unknown> | undefined | null)?.['~standard'];
   return unless(
     standard?.version === 1 && typeof standard.validate === 'function',
     `options ${printed(schema)}`,

@@ -1,12 +1,14 @@
 import {
   EntrepotError,
+  type AnyDeclaredPlugin,
   type Logger,
+  type ProtocolInstance,
   type RepositoryFacts,
   type Scanner,
   type ScannerPlugin,
   type Token,
 } from '@entrepot/core';
-import { type EngineProtocol, type EnginePlugin } from '@entrepot/core/engine';
+import type { AnySide } from '@entrepot/core/engine';
 import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
@@ -21,7 +23,9 @@ export interface ServiceLookup {
 }
 
 export interface CreateProtocolOptions {
-  readonly plugin: EnginePlugin;
+  readonly plugin: Pick<AnyDeclaredPlugin, 'id' | 'inject'>;
+  /** The side of the plugin for the kind of the repository. */
+  readonly side: Pick<AnySide, 'create'>;
   /** The repository's scope: only the services that the plugin named are taken from it. */
   readonly scope: ServiceLookup;
   /** As the plugin's schema returned them. */
@@ -45,17 +49,18 @@ export type CreateResult<Made> =
 /** Makes a plugin's protocol for one repository, or says why it could not. */
 export async function createProtocol({
   plugin,
+  side,
   scope,
   options,
   repository,
   timeout = CREATE_TIMEOUT,
   logger,
-}: CreateProtocolOptions): Promise<CreateResult<EngineProtocol>> {
+}: CreateProtocolOptions): Promise<CreateResult<ProtocolInstance>> {
   const services = servicesOf(plugin, scope);
   const waiting = (): void =>
     logger?.warn({ plugin: plugin.id, repository: repository.name }, 'waiting for a plugin to make its protocol');
   return create('protocol', checkProtocol, { timeout, waiting }, async () =>
-    plugin.create({ services, options, repository }),
+    side.create({ services, options, repository }),
   );
 }
 
@@ -71,7 +76,10 @@ export async function createScanner(
   return create('scanner', checkScanner, { timeout, waiting }, async () => plugin.create({ services, options }));
 }
 
-function servicesOf({ inject }: Pick<EnginePlugin, 'inject'>, scope: ServiceLookup): Readonly<Record<string, unknown>> {
+function servicesOf(
+  { inject }: Pick<AnyDeclaredPlugin, 'inject'>,
+  scope: ServiceLookup,
+): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(inject).map(([name, token]) => [name, scope.get(token)]));
 }
 

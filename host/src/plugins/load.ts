@@ -1,13 +1,12 @@
 import { createRequire } from 'node:module';
-import type { ScannerPlugin } from '@entrepot/core';
-import { type EnginePlugin, asProtocolPlugin } from '@entrepot/core/engine';
+import type { AnyDeclaredPlugin, ScannerPlugin } from '@entrepot/core';
 import { BUNDLED_PLUGINS } from '../config/bundled.js';
 import { checkPeer, checkPlugin } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';
 
 /** A plugin that passed the handshake. */
-export interface LoadedPlugin<Plugin = EnginePlugin> {
+export interface LoadedPlugin<Plugin = AnyDeclaredPlugin> {
   /** As the configuration or the list of bundled plugins names it. */
   readonly package: string;
   /** The package's version. Absent for a file that belongs to no package. */
@@ -58,7 +57,7 @@ interface Candidate {
  */
 export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPluginsResult> {
   const results = await Promise.all(candidates(options).map((candidate) => loadPlugin(candidate, options)));
-  const plugins: LoadedPlugin<EnginePlugin | ScannerPlugin>[] = [];
+  const plugins: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>[] = [];
   const problems: PluginProblem[] = [];
   for (const { candidate, loaded, problems: found } of results) {
     problems.push(...found);
@@ -77,11 +76,11 @@ export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPlug
   return { plugins: plugins.filter(isProtocol), scanners: plugins.filter(isScanner), problems };
 }
 
-function isProtocol(loaded: LoadedPlugin<EnginePlugin | ScannerPlugin>): loaded is LoadedPlugin {
+function isProtocol(loaded: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>): loaded is LoadedPlugin {
   return loaded.plugin.kind === 'protocol';
 }
 
-function isScanner(loaded: LoadedPlugin<EnginePlugin | ScannerPlugin>): loaded is LoadedScanner {
+function isScanner(loaded: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>): loaded is LoadedScanner {
   return loaded.plugin.kind === 'scanner';
 }
 
@@ -117,18 +116,13 @@ async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
       version: manifest?.version,
       location,
       bundled,
-      plugin: shaped(plugin as EnginePlugin | ScannerPlugin),
+      plugin: plugin as AnyDeclaredPlugin | ScannerPlugin,
     };
     return { candidate, loaded, problems };
   } catch (error) {
     if (!(error instanceof PluginFault)) throw error;
     return { candidate, problems: [pluginProblem(path, name, found?.location, error)] };
   }
-}
-
-/** A protocol in the shape that the engine works with. */
-function shaped(plugin: EnginePlugin | ScannerPlugin): EnginePlugin | ScannerPlugin {
-  return plugin.kind === 'protocol' ? asProtocolPlugin(plugin) : plugin;
 }
 
 async function importPlugin({ importable, location }: PluginLocation, timeout: number): Promise<unknown> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { DiscoveredUpstream, Logger } from '@entrepot/core';
-import type { EnginePlugin } from '@entrepot/core/engine';
+import type { AnyDeclaredPlugin } from '@entrepot/core';
 import { secretFileOf } from '../access/secret-file.js';
 import type { Config } from '../config/index.js';
 import { ownAddresses } from './own-addresses.js';
@@ -59,7 +59,7 @@ export class Discovery {
   }
 
   /** @throws what the plugin does */
-  async upstreamsOf(plugin: EnginePlugin, useClientCredentials: boolean): Promise<readonly DiscoveredUpstream[]> {
+  async upstreamsOf(plugin: AnyDeclaredPlugin, useClientCredentials: boolean): Promise<readonly DiscoveredUpstream[]> {
     const { isOwn } = this;
     let isPointedHere = false;
     const passOver = (url: string): boolean => {
@@ -67,7 +67,7 @@ export class Discovery {
       isPointedHere ||= own;
       return own;
     };
-    const found = (await plugin.discoverUpstreams?.({ useClientCredentials, isOwn: passOver })) ?? [];
+    const found = (await plugin.clients?.discoverUpstreams?.({ useClientCredentials, isOwn: passOver })) ?? [];
     // A plugin need not know how.
     const others = found.filter(({ url }) => !passOver(url));
     if (!isPointedHere) {

@@ -2,10 +2,11 @@ import {
   withoutTrailingSlashes,
   EntrepotError,
   optionsOfOtherKind,
+  type AnyDeclaredPlugin,
   type FreshnessRule,
   type RepositoryFacts,
 } from '@entrepot/core';
-import { type EnginePlugin, nearest } from '@entrepot/core/engine';
+import { cacheClassesOf, kindsOf, nearest, sideOf } from '@entrepot/core/engine';
 import {
   authorizationHeader,
   parseRepositoryOptions,
@@ -128,19 +129,21 @@ async function planRepository(
   }
   const { plugin } = loaded;
   const options = await parseRepositoryOptions(name, plugin.options, config.options);
-  const freshness = resolveFreshness(plugin.classes, config.cache);
+  const freshness = resolveFreshness(cacheClassesOf(plugin), config.cache);
   const upstreams =
     config.enabled && config.kind === 'proxy'
       ? await findUpstreams(path, plugin, config, discovery)
       : { upstreams: [] };
-  const own = [...optionsOfOtherKind(plugin, config.kind, config.options), ...(freshness.problems ?? [])];
+  const others = sideOf(plugin, config.kind === 'proxy' ? 'hosted' : 'proxy')?.ownOptions;
+  const own = [...optionsOfOtherKind(others, config.kind, config.options), ...(freshness.problems ?? [])];
   const faults = [
     ...(options.problems ?? []),
     ...own.map((problem) => ({ path: `${path}.${problem.path}`, message: problem.message })),
     ...(upstreams.problems ?? []),
   ];
-  const message = `${plugin.id} has no ${config.kind} repositories; expected ${plugin.kinds.join(' or ')}`;
-  const problems = plugin.kinds.includes(config.kind) ? faults : [{ path: `${path}.kind`, message }, ...faults];
+  const kinds = kindsOf(plugin);
+  const message = `${plugin.id} has no ${config.kind} repositories; expected ${kinds.join(' or ')}`;
+  const problems = kinds.includes(config.kind) ? faults : [{ path: `${path}.kind`, message }, ...faults];
   const isWrong = faults.length > 0 || options.problems || freshness.problems || upstreams.problems;
   if (!config.enabled || isWrong) return { problems };
   const listen = isSame(config.listen, main) ? undefined : config.listen;
@@ -148,8 +151,8 @@ async function planRepository(
     name,
     kind: config.kind,
     loaded,
-    mount: config.mount ?? (listen === undefined ? undefined : plugin.mountAlone) ?? `/${name}`,
-    sharedMounts: plugin.sharedMounts ?? [],
+    mount: config.mount ?? (listen === undefined ? undefined : plugin.http?.mountAlone) ?? `/${name}`,
+    sharedMounts: plugin.http?.sharedMounts ?? [],
     listen,
     tls: listen === undefined || config.tls === undefined ? server.tls : config.tls || undefined,
     acceptsUploads: isLoopback((config.listen ?? main).host),
@@ -164,7 +167,7 @@ async function planRepository(
 /** The repository of a bundled plugin in a configuration that names none: there is one when its upstream is known. */
 async function planBundled(loaded: LoadedPlugin, server: ServerConfig, discovery: Discovery): Promise<Planned> {
   const { plugin } = loaded;
-  if (!plugin.kinds.includes('proxy') || plugin.discoverUpstreams === undefined) return { problems: [] };
+  if (plugin.proxy === undefined || plugin.clients?.discoverUpstreams === undefined) return { problems: [] };
   try {
     const found = await discovery.upstreamsOf(plugin, false);
     if (found.length === 0) return { problems: [] };
@@ -176,7 +179,7 @@ async function planBundled(loaded: LoadedPlugin, server: ServerConfig, discovery
 
 async function findUpstreams(
   path: string,
-  plugin: EnginePlugin,
+  plugin: AnyDeclaredPlugin,
   { upstreams, auth, useClientCredentials, mount = `/${path.slice(path.indexOf('.') + 1)}` }: RepositoryConfig,
   discovery: Discovery,
 ): Promise<
@@ -194,7 +197,7 @@ async function findUpstreams(
     };
   }
   const wanted = `set ${path}.upstream to the URL of one`;
-  if (plugin.discoverUpstreams === undefined)
+  if (plugin.clients?.discoverUpstreams === undefined)
     return refused(`no upstream, and ${plugin.id} reads none from this machine; ${wanted}`);
   try {
     const found = await discovery.upstreamsOf(plugin, useClientCredentials);
@@ -214,7 +217,7 @@ async function findUpstreams(
   }
 }
 
-function discoveryProblem(path: string, plugin: EnginePlugin, error: unknown): ConfigurationProblem {
+function discoveryProblem(path: string, plugin: AnyDeclaredPlugin, error: unknown): ConfigurationProblem {
   // What is not ours may quote the settings, tokens included.
   const reason = error instanceof EntrepotError ? (error as EntrepotError).message : 'an unexpected error';
   const message = `the settings of ${plugin.id} clients on this machine cannot be read: ${reason}`;

@@ -1,11 +1,11 @@
 import { DEFAULT_FRESHNESS } from '@entrepot/core';
-import { type ResourceClass } from '@entrepot/core/engine';
+import { type CacheClass } from '@entrepot/core/engine';
 import { expect, it } from 'vitest';
 import { resolveFreshness } from '../../src/config/freshness.js';
 
-const classes: Record<string, ResourceClass> = {
-  tarball: { kind: 'artifact', description: 'Tarballs.' },
-  packument: { kind: 'document', description: 'Packuments.', freshness: { freshFor: 60_000, negativeFor: 5000 } },
+const classes: Record<string, CacheClass> = {
+  tarball: { kind: 'artifact', about: 'Tarballs.', freshness: {} },
+  packument: { kind: 'document', about: 'Packuments.', freshness: { freshFor: 60_000, negativeFor: 5000 } },
 };
 
 it('takes the configuration’s word, else the plugin’s, else the default of its kind', () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { asProtocolPlugin } from '@entrepot/core/engine';
+import type { AnyDeclaredPlugin } from '@entrepot/core';
+import { cacheClassesOf } from '@entrepot/core/engine';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { variableName } from '../../src/config/environment.js';
@@ -13,7 +14,7 @@ import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
 const plugins = await Promise.all(
-  BUNDLED_PLUGINS.map(async (name) => asProtocolPlugin(((await import(name)) as { readonly default: object }).default)),
+  BUNDLED_PLUGINS.map(async (name) => ((await import(name)) as { readonly default: AnyDeclaredPlugin }).default),
 );
 const page = readFileSync(path.join(ROOT, 'docs/configuration.md'), 'utf8');
 const files = generatedFiles(plugins, page);
@@ -44,9 +45,9 @@ describe('docs/configuration.md', () => {
   });
 
   it('has the options and classes of every bundled plugin', () => {
-    for (const { id, classes } of plugins) {
-      const part = page.slice(page.indexOf(`## Repositories of type \`${id}\``));
-      for (const name of Object.keys(classes)) expect(part).toContain(`| \`${name}\` |`);
+    for (const plugin of plugins) {
+      const part = page.slice(page.indexOf(`## Repositories of type \`${plugin.id}\``));
+      for (const name of Object.keys(cacheClassesOf(plugin))) expect(part).toContain(`| \`${name}\` |`);
     }
   });
 });

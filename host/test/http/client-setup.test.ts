@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { kindsOf } from '@entrepot/core/engine';
 import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
 import { loadPlugins } from '../../src/plugins/load.js';
 
@@ -6,12 +7,12 @@ const { plugins } = await loadPlugins({ plugins: [], folder: import.meta.dirname
 const BASE = 'https://packages.example.com/repository';
 
 describe('the settings for clients', () => {
-  it.each(plugins.flatMap(({ plugin }) => plugin.kinds.map((kind) => [plugin.id, kind, plugin] as const)))(
+  it.each(plugins.flatMap(({ plugin }) => kindsOf(plugin).map((kind) => [plugin.id, kind, plugin] as const)))(
     'of a guarded repository of type %s (%s) have a place for credentials, those of an open one have none',
     (_id, kind, plugin) => {
       const repository = { name: 'repository', kind, upstreams: [] };
       const text = (guarded: boolean): string =>
-        JSON.stringify(plugin.clientSetup?.({ baseUrl: BASE, repository, guarded }));
+        JSON.stringify(plugin.clients?.setup?.({ baseUrl: BASE, repository, guarded }));
       expect(text(true)).toMatch(/USER|docker login packages\.example\.com/);
       expect(text(false)).not.toMatch(/USER|PASSWORD|docker login/);
     },
@@ -19,6 +20,6 @@ describe('the settings for clients', () => {
 
   it('are there for every bundled format', () => {
     expect(plugins.map(({ package: name }) => name).sort()).toEqual([...BUNDLED_PLUGINS].sort());
-    expect(plugins.every(({ plugin }) => plugin.clientSetup !== undefined)).toBe(true);
+    expect(plugins.every(({ plugin }) => plugin.clients?.setup !== undefined)).toBe(true);
   });
 });

@@ -1,23 +1,32 @@
-import { CLOCK, EntrepotError, LOGGER, silentLogger, systemClock } from '@entrepot/core';
-import { type EngineProtocol, type EnginePlugin } from '@entrepot/core/engine';
+import {
+  CLOCK,
+  EntrepotError,
+  LOGGER,
+  silentLogger,
+  systemClock,
+  type ProtocolInstance,
+  type TokenRecord,
+} from '@entrepot/core';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Scope } from '../../src/container/scope.js';
-import { createProtocol } from '../../src/plugins/create.js';
+import { createProtocol, type CreateProtocolOptions } from '../../src/plugins/create.js';
 
-function plugin(create: (context: { readonly services: unknown }) => unknown, inject: object = {}): EnginePlugin {
-  return { id: 'zoo', inject, create } as unknown as EnginePlugin;
+type Candidate = Pick<CreateProtocolOptions, 'plugin' | 'side'>;
+
+function plugin(create: (context: { readonly services: unknown }) => unknown, inject: TokenRecord = {}): Candidate {
+  return { plugin: { id: 'zoo', inject }, side: { create: create as CreateProtocolOptions['side']['create'] } };
 }
 
-function make(candidate: EnginePlugin, timeout?: number, logger = silentLogger) {
+function make(candidate: Candidate, timeout?: number, logger = silentLogger) {
   const scope = new Scope('root');
   scope.value(CLOCK, systemClock);
   const child = scope.child('files');
   child.value(LOGGER, silentLogger);
   const repository = { name: 'files', kind: 'proxy' as const, upstreams: [] };
-  return createProtocol({ plugin: candidate, scope: child, options: {}, repository, timeout, logger });
+  return createProtocol({ ...candidate, scope: child, options: {}, repository, timeout, logger });
 }
 
-const PROTOCOL: EngineProtocol = { route: () => undefined };
+const PROTOCOL: ProtocolInstance = { route: () => undefined };
 
 describe('createProtocol', () => {
   it('gives a plugin the services that it named and no others', async () => {

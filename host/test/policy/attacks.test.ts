@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { allowAll, type Finding, type PolicyEngine } from '@entrepot/core';
-import { type EnginePlugin, createPolicy, type PolicyDocument, type PresetName } from '@entrepot/core/engine';
+import { allowAll, type AnyDeclaredPlugin, type Finding, type PolicyEngine } from '@entrepot/core';
+import { createPolicy, type PolicyDocument, type PresetName } from '@entrepot/core/engine';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
 import npm from '@entrepot/plugin-npm';
@@ -31,7 +31,7 @@ interface Feed {
 /** One attack, as an upstream saw it. */
 interface Attack {
   readonly name: string;
-  readonly plugin: EnginePlugin;
+  readonly plugin: AnyDeclaredPlugin;
   /** Publishes the packages; called at the beginning. */
   readonly publish: (repository: TestRepository) => void;
   /** Where the bad version is, or its name is asked for. */
@@ -72,7 +72,7 @@ function npmAttack(name: string, good: object, ...bad: object[]): Pick<Attack, '
   const versions: Record<string, NpmVersion> = { '1.0.0': { at: T0 - 400 * DAY, manifest: good } };
   bad.forEach((manifest, at) => (versions[`1.0.${at + 1}`] = { at: T0 + at * MINUTE, manifest }));
   return {
-    plugin: npm as unknown as EnginePlugin,
+    plugin: npm,
     path: `/${name}/-/${name}-1.0.1.tgz`,
     publish({ upstream }) {
       const manifests = Object.entries(versions).map(([version, { manifest = {} }]) => {
@@ -99,7 +99,7 @@ function pypiAttack(
   good: { readonly provenance: boolean },
 ): Pick<Attack, 'plugin' | 'publish' | 'path'> {
   return {
-    plugin: pypi as unknown as EnginePlugin,
+    plugin: pypi,
     path: `/files/${name}/${hash(EVIL).slice(0, 16)}/${name}-8.3.41.tar.gz`,
     publish({ upstream, upstreamUrl }) {
       const file = (version: string, at: number, provenance: boolean): object => ({
@@ -174,7 +174,7 @@ function moveTag({ upstream }: TestRepository, tag: string, body: string): void 
   upstream.serve(`${BASE}/v2/acme/scanner/manifests/sha256:${hash(body)}`, fixture);
 }
 
-const GENERIC = { plugin: files as unknown as EnginePlugin, path: '/xz/xz-5.6.1.tar.gz' };
+const GENERIC = { plugin: files, path: '/xz/xz-5.6.1.tar.gz' };
 
 const ATTACKS: readonly Attack[] = [
   {
@@ -223,7 +223,7 @@ const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'tj-actions (2025-03): a tag whose digest moves',
-    plugin: oci as unknown as EnginePlugin,
+    plugin: oci,
     publish: (repository) => moveTag(repository, 'v1', imageOf('evil')),
     path: '/acme/scanner/manifests/v1',
     before: async (repository) => {

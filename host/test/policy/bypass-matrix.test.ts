@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync as gunzip, gzipSync } from 'node:zlib';
-import type { PolicyInput } from '@entrepot/core';
-import type { EnginePlugin } from '@entrepot/core/engine';
+import type { AnyDeclaredPlugin, PolicyInput, RequestHead } from '@entrepot/core';
 import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
@@ -32,7 +31,7 @@ interface Way {
 /** An ecosystem with a version that is denied, and all ways to it. */
 interface Ecosystem {
   readonly name: string;
-  readonly plugin: EnginePlugin;
+  readonly plugin: AnyDeclaredPlugin;
   readonly options?: unknown;
   /** The scope of its upstream. */
   readonly scope?: string;
@@ -93,7 +92,7 @@ const hex = (text: string): string => text.charCodeAt(0).toString(16);
 
 const NPM: Ecosystem = {
   name: 'npm',
-  plugin: npm as unknown as EnginePlugin,
+  plugin: npm,
   isDenied: is(/tool$/, '1.1.0'),
   serve({ upstream, upstreamUrl }) {
     for (const name of ['tool', '@acme/tool']) {
@@ -131,7 +130,7 @@ const offersPython = (body: string): boolean => /1\.1/.test(body.replace(/"api-v
 const fileOf = (name: string): string => `/files/demo/${hash(BAD).slice(0, 16)}/${name}`;
 const PYPI: Ecosystem = {
   name: 'pypi',
-  plugin: pypi as unknown as EnginePlugin,
+  plugin: pypi,
   options: { deriveMetadata: false },
   isDenied: is(/^demo$/, '1.1'),
   serve({ upstream, upstreamUrl }) {
@@ -197,7 +196,7 @@ const LOOKUP = `/sumdb/${database.name}/lookup/example.com/!tool@v1.1.0`;
 const offersGo = (body: string): boolean => body.includes('v1.1.0');
 const goEcosystem = (name: string, options: object, more: Partial<Ecosystem> = {}): Ecosystem => ({
   name,
-  plugin: go as unknown as EnginePlugin,
+  plugin: go,
   options: { unverified: '', private: '', ...options },
   isDenied: is(/Tool$/, 'v1.1.0'),
   handler(path) {
@@ -241,7 +240,7 @@ const image = JSON.stringify({
 });
 const OCI: Ecosystem = {
   name: 'oci',
-  plugin: oci as unknown as EnginePlugin,
+  plugin: oci,
   isDenied: is(/^team\/app$/, '1.1.0'),
   serve({ upstream }) {
     const at = `${BASE}/v2/team/app`;
@@ -270,7 +269,7 @@ const OCI: Ecosystem = {
 
 const FILES: Ecosystem = {
   name: 'files',
-  plugin: files as unknown as EnginePlugin,
+  plugin: files,
   options: { rules: [{ match: '**/*.zip', policy: 'immutable', checksum: { sidecar: '.sha256' } }] },
   isDenied: ({ coordinates: { name } }) => /tool-1\.1\.0\.(?:zip|txt)$/.test(name),
   serve({ upstream }) {
@@ -289,7 +288,7 @@ const FILES: Ecosystem = {
 const chart = gzipSync(BAD);
 const HELM: Ecosystem = {
   name: 'helm',
-  plugin: helm as unknown as EnginePlugin,
+  plugin: helm,
   isDenied: is(/^app$/, '1.1.0'),
   serve({ upstream }) {
     const version = (number: string): string =>
@@ -360,14 +359,16 @@ async function open(ecosystem: Ecosystem, policy: FixedPolicy): Promise<TestRepo
     options: options ?? {},
     scope,
     policy,
-    protocol: (made) => ({
-      ...made,
-      route(head) {
-        const resource = made.route(head);
-        if (resource !== undefined && 'class' in resource) reached.get(plugin)?.add(resource.class);
-        return resource;
-      },
-    }),
+    instance(made) {
+      const route = made.route.bind(made);
+      return Object.assign(made, {
+        route(head: RequestHead) {
+          const resource = route(head);
+          if (resource !== undefined && 'class' in resource) reached.get(plugin)?.add(resource.class);
+          return resource;
+        },
+      });
+    },
   });
   onTestFinished(() => repository.close());
   await ecosystem.serve?.(repository);
@@ -472,7 +473,7 @@ describe('a denied version', () => {
   });
 
   it.each(ECOSYSTEMS)('of $name is asked for through every class that could give it', ({ plugin, withoutWay = [] }) => {
-    const { classes } = (plugin as unknown as { readonly proxy: Pick<EnginePlugin, 'classes'> }).proxy;
+    const { classes } = plugin.proxy as { readonly classes: Readonly<Record<string, { readonly kind: string }>> };
     const stored = Object.entries(classes).filter(([, { kind }]) => kind === 'artifact' || kind === 'document');
     const unreached = stored.map(([name]) => name).filter((name) => reached.get(plugin)?.has(name) !== true);
     expect(unreached.sort()).toEqual([...withoutWay].sort());

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type EnginePlugin, createPolicy } from '@entrepot/core/engine';
+import { createPolicy } from '@entrepot/core/engine';
 import { openTestRepository, type TestRepository } from '@entrepot/core/testing';
 import oci from '@entrepot/plugin-oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -75,7 +75,7 @@ async function open(): Promise<TestRepository & { restart(): Promise<TestReposit
     const clock = { now: () => now(), monotonic: () => now() };
     const firstSeen = new FirstSeen(store, clock);
     const repository = await openTestRepository({
-      plugin: oci as unknown as EnginePlugin,
+      plugin: oci,
       policy: createPolicy({ document: { version: 1, preset: 'strict' } }),
       firstSeen: (_repository, coordinates, since) => firstSeen.meet(coordinates, since),
       stores,

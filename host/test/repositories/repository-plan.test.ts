@@ -1,28 +1,33 @@
-import { defineProtocolPlugin, EntrepotError, type DiscoveredUpstream } from '@entrepot/core';
-import { type EnginePlugin } from '@entrepot/core/engine';
+import {
+  artifactClass,
+  defineProtocolPlugin,
+  EntrepotError,
+  type AnyDeclaredPlugin,
+  type DiscoveredUpstream,
+} from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadConfig, repositoryConfig, type LoadedConfig } from '../../src/config/index.js';
 import type { LoadedPlugin } from '../../src/plugins/load.js';
 import { planRepositories } from '../../src/repositories/repository-plan.js';
 
-function plugin(id: string, more: Partial<EnginePlugin> = {}, bundled = false): LoadedPlugin {
+const SIDE = { classes: { file: artifactClass({ about: 'A file.' }) }, create: () => ({ route: () => undefined }) };
+
+function plugin(id: string, more: Partial<AnyDeclaredPlugin> = {}, bundled = false): LoadedPlugin {
   const made = defineProtocolPlugin({
     id,
-    kinds: ['proxy', 'hosted'],
     options: z.strictObject({ depth: z.int().optional() }),
     inject: {},
-    classes: { file: { kind: 'artifact', description: 'A file.' } },
-    create: () => ({ route: () => undefined }),
-    ...more,
+    proxy: SIDE,
+    hosted: SIDE,
   });
-  return { package: `plugin-${id}`, location: '/', bundled, plugin: made as EnginePlugin };
+  return { package: `plugin-${id}`, location: '/', bundled, plugin: { ...made, ...more } };
 }
 
 const FOUND: DiscoveredUpstream = { url: 'https://found.example.com/', source: 'the settings of zoo' };
-const zoo = plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) });
+const zoo = plugin('zoo', { clients: { discoverUpstreams: () => Promise.resolve([FOUND]) } });
 const plain = plugin('plain');
-const fixed = plugin('fixed', { sharedMounts: ['/v2'], mountAlone: '/v2' });
+const fixed = plugin('fixed', { http: { sharedMounts: ['/v2'], mountAlone: '/v2' } });
 
 type Repositories = Readonly<Record<string, Parameters<typeof repositoryConfig>[0]>>;
 
@@ -57,7 +62,7 @@ describe('planRepositories', () => {
   });
 
   it('refuses the options of the other kind along with all that is wrong', async () => {
-    const own = plugin('own', { ownOptions: { proxy: ['depth'], hosted: [] } });
+    const own = plugin('own', { proxy: { ...SIDE, ownOptions: ['depth'] } });
     const { plans, problems } = await plan(
       {
         a: { type: 'own', kind: 'hosted', depth: 1, cache: { nothing: { freshFor: '1m' } } },
@@ -94,9 +99,11 @@ describe('planRepositories', () => {
   it('asks for the credentials of clients only where the configuration does', async () => {
     const asked: boolean[] = [];
     const secretive = plugin('secretive', {
-      discoverUpstreams: ({ useClientCredentials }) => {
-        asked.push(useClientCredentials);
-        return Promise.resolve([FOUND]);
+      clients: {
+        discoverUpstreams: ({ useClientCredentials }) => {
+          asked.push(useClientCredentials);
+          return Promise.resolve([FOUND]);
+        },
       },
     });
 
@@ -168,10 +175,12 @@ describe('planRepositories', () => {
     ],
   ])('refuses %s', async (_what, repositories, path, message) => {
     const odd = [
-      plugin('proxied', { kinds: ['proxy'] }),
-      plugin('lost', { discoverUpstreams: () => Promise.resolve([]) }),
-      plugin('broken', { discoverUpstreams: () => Promise.reject(new EntrepotError('configuration', 'line 3')) }),
-      plugin('buggy', { discoverUpstreams: () => Promise.reject(new Error('_authToken=hunter2')) }),
+      plugin('proxied', { hosted: undefined }),
+      plugin('lost', { clients: { discoverUpstreams: () => Promise.resolve([]) } }),
+      plugin('broken', {
+        clients: { discoverUpstreams: () => Promise.reject(new EntrepotError('configuration', 'line 3')) },
+      }),
+      plugin('buggy', { clients: { discoverUpstreams: () => Promise.reject(new Error('_authToken=hunter2')) } }),
     ];
     const known = 'zo' === repositories['a']?.type ? [] : odd;
 
@@ -265,10 +274,10 @@ describe('planRepositories', () => {
 
   it('adds the bundled ones whose upstream is known when none is named', async () => {
     const bundled = [
-      plugin('zoo', { discoverUpstreams: () => Promise.resolve([FOUND]) }, true),
-      plugin('lost', { discoverUpstreams: () => Promise.resolve([]) }, true),
+      plugin('zoo', { clients: { discoverUpstreams: () => Promise.resolve([FOUND]) } }, true),
+      plugin('lost', { clients: { discoverUpstreams: () => Promise.resolve([]) } }, true),
       plugin('plain', {}, true),
-      plugin('extra', { discoverUpstreams: () => Promise.resolve([FOUND]) }),
+      plugin('extra', { clients: { discoverUpstreams: () => Promise.resolve([FOUND]) } }),
     ];
 
     const { plans, problems } = await plan({}, bundled, { addBundledRepositories: true });

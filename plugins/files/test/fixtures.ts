@@ -1,5 +1,6 @@
 import { parseOptions, type Content, type RequestHead } from '@entrepot/core';
-import { asProtocolPlugin, type EngineProtocol } from '@entrepot/core/engine';
+import type { Protocol } from '@entrepot/core/engine';
+import { createProtocol } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 import { filesOptions, type FilesOptions } from '../src/options.js';
 
@@ -20,14 +21,10 @@ export async function problemsOf(written: Record<string, unknown>): Promise<stri
 export async function protocolOf(
   written: Record<string, unknown> = {},
   kind: 'proxy' | 'hosted' = 'proxy',
-): Promise<EngineProtocol> {
-  const options = await optionsOf(written);
+): Promise<Pick<Protocol, 'route'>> {
   const upstreams = kind === 'proxy' ? [{ url: 'https://files.example.com' }] : [];
-  return await asProtocolPlugin(plugin).create({
-    services: {},
-    options,
-    repository: { name: 'files', kind, upstreams },
-  });
+  const protocol = await createProtocol({ plugin, options: written }, { name: 'files', kind, upstreams });
+  return { route: protocol.route.bind(protocol) };
 }
 
 /** The head of `method target`, split and decoded as core does it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BoundResource, EngineProtocol } from '@entrepot/core/engine';
+import type { ArtifactResource, BoundResource, DocumentResource, Protocol } from '@entrepot/core/engine';
 import { CLASSES } from '../src/proxy.js';
 import { headOf, protocolOf } from './fixtures.js';
 
@@ -108,7 +108,7 @@ describe('a proxy repository', () => {
     const { route } = await proxy();
     expect(route(headOf(target))).toMatchObject({
       kind: 'artifact',
-      describedBy: { kind: 'document', class: 'checksum', key, upstreamPath: key },
+      describedBy: [{ kind: 'document', class: 'checksum', key, upstreamPath: key }],
       descriptionOptional: optional,
     });
   });
@@ -120,8 +120,9 @@ describe('a proxy repository', () => {
         { match: '**/*.tgz', policy: 'immutable', checksum: { sidecar: '.sha256' } },
       ],
     });
-    const artifact = route(headOf('/d/x.tgz'));
-    expect(artifact).toMatchObject({ describedBy: route(headOf('/d/x.tgz.sha256')) });
+    const artifact = route(headOf('/d/x.tgz')) as ArtifactResource;
+    const named = artifact.describedBy.map((document) => document.named);
+    expect(named).toEqual([(route(headOf('/d/x.tgz.sha256')) as DocumentResource).named]);
   });
 
   it('never takes a directory index as immutable', async () => {
@@ -224,7 +225,8 @@ describe('a proxy repository', () => {
 });
 
 describe('a hosted repository', () => {
-  const hosted = (written: Record<string, unknown> = {}): Promise<EngineProtocol> => protocolOf(written, 'hosted');
+  const hosted = (written: Record<string, unknown> = {}): Promise<Pick<Protocol, 'route'>> =>
+    protocolOf(written, 'hosted');
 
   it.each<[string, string, object]>([
     ['GET', '/d/a.zip', { kind: 'artifact', class: 'hosted', key: 'd/a.zip', filename: 'a.zip' }],
@@ -233,15 +235,15 @@ describe('a hosted repository', () => {
       'GET',
       '/d/',
       {
-        kind: 'document',
+        kind: 'listing',
         class: 'listing',
         key: 'd/',
-        fromEntries: { prefix: 'd/' },
+        selection: { prefix: 'd/' },
         variant: 'html',
         vary: ['accept'],
       },
     ],
-    ['GET', '/', { kind: 'document', class: 'listing', key: '/', fromEntries: { prefix: '' }, variant: 'html' }],
+    ['GET', '/', { kind: 'listing', class: 'listing', key: '/', selection: { prefix: '' }, variant: 'html' }],
     [
       'PUT',
       '/d/a.zip',
@@ -250,13 +252,12 @@ describe('a hosted repository', () => {
         action: 'put',
         class: 'hosted',
         key: 'd/a.zip',
-        filename: 'a.zip',
         mediaType: 'application/zip',
         overwrite: false,
         maxBytes: 5 * 1024 ** 3,
       },
     ],
-    ['DELETE', '/d/a.zip', { kind: 'upload', action: 'delete', class: 'hosted', key: 'd/a.zip', filename: 'a.zip' }],
+    ['DELETE', '/d/a.zip', { kind: 'upload', action: 'delete', class: 'hosted', key: 'd/a.zip' }],
   ])('%s %s', async (method, target, expected) => {
     const { route } = await hosted();
     expect(route(headOf(target, method))).toMatchObject(expected);

@@ -1,11 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { API_VERSION, EntrepotError, parseOptions, setupText, type DocumentBytes } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
-import declared from '../src/index.js';
+import { API_VERSION, EntrepotError, parseOptions, setupText } from '@entrepot/core';
+import { createProtocol } from '@entrepot/core/testing';
+import plugin from '../src/index.js';
 import { contentOf, request } from './fixtures.js';
 
-const plugin = asProtocolPlugin(declared);
 const repository = { name: 'npm', kind: 'proxy', upstreams: [{ url: 'https://registry.example.com' }] } as const;
 
 describe('the plugin', () => {
@@ -14,31 +13,31 @@ describe('the plugin', () => {
       kind: 'protocol',
       apiVersion: API_VERSION,
       id: 'npm',
-      kinds: ['proxy'],
       inject: {},
     });
+    expect(plugin.hosted).toBeUndefined();
   });
 
   it('wires its hooks together', async () => {
-    const protocol = await plugin.create({ services: {}, options: { audit: 'forward' }, repository });
+    const protocol = await createProtocol({ plugin, options: { audit: 'forward' } }, repository);
     const document = protocol.route(request('/pkg/latest'));
     if (document?.kind !== 'document') throw new Error('expected a document');
     const content = contentOf(
       '{"name":"pkg","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"dist":{"tarball":"x"}}}}',
     );
-    const nothing = { needs: new Set<never>(), read: () => Promise.reject(new Error('nothing else is read')) };
-    const descriptions = await protocol.describe?.(document, content, nothing);
-    const context = {
+    const read = (): Promise<never> => Promise.reject(new Error('nothing else is read'));
+    const parsed = await document.parse(content, { needs: new Set(), headers: {}, read });
+    const rendered = await document.render(parsed, {
+      content,
+      isAbsent: false,
       baseUrl: 'http://127.0.0.1/npm',
-      descriptions: descriptions ?? new Map(),
       headers: {},
-      keptKeys: [],
+      cachedKeys: [],
       refusal: () => undefined,
       admits: () => true,
-    };
+    });
     const pieces: string[] = [];
-    for await (const piece of ((await protocol.rewrite?.(document, content, context)) ?? []) as DocumentBytes)
-      pieces.push(Buffer.from(piece).toString());
+    for await (const piece of rendered.bytes) pieces.push(Buffer.from(piece).toString());
     expect(pieces.join('')).toBe('{"dist":{"tarball":"http://127.0.0.1/npm/pkg/-/pkg-1.0.0.tgz"}}');
   });
 
@@ -77,8 +76,8 @@ describe('an error', () => {
     [new EntrepotError('upstream-unavailable', 'timed out', { status: 504 }), 504, 'timed out'],
     [new EntrepotError('storage', 'disk /secret/path is full'), 500, 'the registry proxy failed; its log says why'],
   ])('is the JSON that npm prints: %s', async (error, status, text) => {
-    const protocol = await plugin.create({ services: {}, options: { audit: 'forward' }, repository });
-    const rendered = protocol.renderError?.(error);
+    const protocol = await createProtocol({ plugin, options: { audit: 'forward' } }, repository);
+    const rendered = protocol.renderError(error);
     expect(rendered).toMatchObject({ status, mediaType: 'application/json' });
     expect(JSON.parse(rendered?.body ?? '')).toStrictEqual({ error: text });
   });
@@ -86,16 +85,16 @@ describe('an error', () => {
 
 describe('a refusal', () => {
   it('is a notice, too, which npm prints', async () => {
-    const protocol = await plugin.create({ services: {}, options: { audit: 'forward' }, repository });
+    const protocol = await createProtocol({ plugin, options: { audit: 'forward' } }, repository);
     const refusal = new EntrepotError('policy-denied', 'a@1 is héld\r\nX: y');
-    expect(protocol.renderError?.(refusal)?.headers).toStrictEqual({ 'npm-notice': 'a@1 is h ld X: y' });
-    expect(protocol.renderError?.(new EntrepotError('not-found', 'x'))).not.toHaveProperty('headers');
+    expect(protocol.renderError(refusal)?.headers).toStrictEqual({ 'npm-notice': 'a@1 is h ld X: y' });
+    expect(protocol.renderError(new EntrepotError('not-found', 'x'))).not.toHaveProperty('headers');
   });
 });
 
 describe('the set-up of clients', () => {
   it('is a line to copy for each', () => {
-    const setup = plugin.clientSetup?.({ baseUrl: 'http://127.0.0.1:8080/npm', repository });
+    const setup = plugin.clients?.setup?.({ baseUrl: 'http://127.0.0.1:8080/npm', repository });
     expect(Object.fromEntries(setup?.map((one) => [one.client, setupText(one)]) ?? [])).toStrictEqual({
       npm: 'npm config set registry http://127.0.0.1:8080/npm/',
       pnpm: 'pnpm config set registry http://127.0.0.1:8080/npm/',
@@ -106,7 +105,7 @@ describe('the set-up of clients', () => {
   });
 
   it('needs no exception for https', () => {
-    const setup = plugin.clientSetup?.({ baseUrl: 'https://packages.example.com/npm', repository });
+    const setup = plugin.clients?.setup?.({ baseUrl: 'https://packages.example.com/npm', repository });
     expect(setupText(setup?.find(({ client }) => client === 'yarn 4') ?? { steps: [] })).not.toContain('unsafe');
   });
 });

@@ -15,16 +15,21 @@ import {
   type Upstream,
 } from '@entrepot/core';
 import {
-  asProtocolPlugin,
+  cacheClassesOf,
   createRepository,
   createSharedStorage,
   DEFAULT_LIMITS,
   type RepositoryDefinition,
 } from '@entrepot/core/engine';
-import { ManualClock, MemoryBlobStore, MemoryEntryIndex, MemoryHotCache, NodeTransport } from '@entrepot/core/testing';
-import declared from '../src/index.js';
-
-const plugin = asProtocolPlugin(declared);
+import {
+  createProtocol,
+  ManualClock,
+  MemoryBlobStore,
+  MemoryEntryIndex,
+  MemoryHotCache,
+  NodeTransport,
+} from '@entrepot/core/testing';
+import plugin from '../src/index.js';
 
 /** Where clients of the test find the repository. */
 export const BASE_URL = 'http://127.0.0.1:8080/npm';
@@ -68,14 +73,14 @@ export async function startRepository(
     maxEntries: 1000,
   });
   const freshness: Record<string, FreshnessRule> = {};
-  for (const [name, { kind, freshness: rule }] of Object.entries(plugin.classes)) {
+  for (const [name, { kind, freshness: rule }] of Object.entries(cacheClassesOf(plugin))) {
     freshness[name] = { ...DEFAULT_FRESHNESS[kind], ...rule };
   }
   const repository = { name: 'npm', kind: 'proxy' as const, upstreams };
   const definition: RepositoryDefinition = {
     ...repository,
     plugin,
-    protocol: await plugin.create({ services: {}, options: { audit: 'forward' }, repository }),
+    protocol: await createProtocol({ plugin, options: { audit: 'forward' } }, repository),
     freshness,
     coldRange: 'auto',
     requireIntegrity: false,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError, type RepositoryFacts } from '@entrepot/core';
-import { asProtocolPlugin, type BoundResource } from '@entrepot/core/engine';
-import declared from '../src/index.js';
+import type { BoundResource } from '@entrepot/core/engine';
+import { createProtocol } from '@entrepot/core/testing';
+import plugin from '../src/index.js';
 import { request } from './fixtures.js';
 
 const REPOSITORY: RepositoryFacts = {
@@ -13,8 +14,8 @@ const REPOSITORY: RepositoryFacts = {
     { url: 'https://bare.example.com', scope: 'bare' },
   ],
 };
-const plugin = asProtocolPlugin(declared);
-const { route } = await plugin.create({ services: {}, options: { audit: 'forward' }, repository: REPOSITORY });
+const protocol = await createProtocol({ plugin, options: { audit: 'forward' } }, REPOSITORY);
+const route = protocol.route.bind(protocol);
 const INSTALL = 'application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*';
 
 /** The resource in one line: what matters of it for this table. */
@@ -129,7 +130,7 @@ describe('reading', () => {
       variant,
       mediaType,
       vary: ['Accept'],
-      rewritten: true,
+      isRendered: true,
       accept: 'application/json',
     });
   });
@@ -146,14 +147,14 @@ describe('reading', () => {
       filename: 'p-1.0.0-rc.1.tgz',
       mediaType: 'application/octet-stream',
       coordinates: { ecosystem: 'npm', name: '@acme/p', version: '1.0.0-rc.1' },
-      describedBy: { key: 'packument/@acme/p', upstreamScope: '@acme' },
+      describedBy: [{ key: 'packument/@acme/p', upstreamScope: '@acme' }],
     });
     expect(route(request('/p/-/other.tgz'))).toMatchObject({ coordinates: { ecosystem: 'npm', name: 'p' } });
   });
 
   it('uses only classes that the plugin declares', () => {
     for (const path of ['/a', '/a/-/a-1.tgz', '/-/npm/v1/keys', '/-/npm/v1/attestations/a@1.0.0']) {
-      expect(Object.keys(plugin.classes)).toContain((route(request(path)) as { class: string }).class);
+      expect(Object.keys(plugin.proxy?.classes ?? {})).toContain((route(request(path)) as { class: string }).class);
     }
   });
 });
@@ -283,10 +284,9 @@ describe('audits', () => {
       method: 'POST',
       name,
       upstreamPath: '-/npm/v1/security/advisories/bulk',
-      answerPath: '/-/npm/v1/security/advisories/bulk',
       forAnyName: true,
       accept: 'application/json',
-      adapted: true,
+      adapt: { answerPath: '/-/npm/v1/security/advisories/bulk' },
       shareFor: 300_000,
     });
     expect(() => route(request(path))).toThrow(
@@ -295,7 +295,7 @@ describe('audits', () => {
   });
 
   it('can be switched off', async () => {
-    const off = await plugin.create({ services: {}, options: { audit: 'off' }, repository: REPOSITORY });
+    const off = await createProtocol({ plugin, options: { audit: 'off' } }, REPOSITORY);
     expect(off.route(request('/-/npm/v1/security/advisories/bulk', { method: 'POST' }))).toMatchObject({
       kind: 'local',
       status: 404,

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EntrepotError, type PolicyInput } from '@entrepot/core';
-import { asProtocolPlugin } from '@entrepot/core/engine';
 import { FakeUpstream, FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
 import { renderError } from '../src/errors.js';
 import plugin from '../src/index.js';
@@ -260,10 +259,7 @@ describe('a name that an upstream owns', () => {
     const owner = await FakeUpstream.start();
     const upstreams = [{ url: repository.upstreamUrl }, { url: owner.url, scope: 'acme' }];
     const owners = [{ match: ['acme-*'], upstream: 'acme' }];
-    const facts = { name: 'test', kind: 'proxy' as const, upstreams };
-    const options = { owners, deriveMetadata: false };
-    const protocol = await asProtocolPlugin(plugin).create({ services: {}, options, repository: facts });
-    const guarded = await open(undefined, { protocol: () => protocol, definition: { upstreams } });
+    const guarded = await open(undefined, { options: { owners, deriveMetadata: false }, definition: { upstreams } });
     const attack = JSON.stringify({ meta: {}, files: [{ filename: 'acme_sdk-9.tar.gz', url: '/x', hashes: {} }] });
     repository.upstream.serve(`${BASE}/simple/acme-sdk/`, { body: attack, mediaType: JSON_TYPE });
     const paths = ['/simple/acme-sdk/', '/pypi/acme-sdk/json', `/files/acme-sdk/${'0'.repeat(16)}/acme_sdk-9.tar.gz`];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError, type LocalReply, type RequestHead, type Route } from '@entrepot/core';
-import { asProtocolPlugin, type BoundResource as Bound, type DocumentResource } from '@entrepot/core/engine';
+import { type BoundResource as Bound, type DocumentResource } from '@entrepot/core/engine';
+import { createProtocol } from '@entrepot/core/testing';
 import plugin from '../src/index.js';
 import { chooseForm } from '../src/negotiation.js';
 import { pypiOptions } from '../src/options.js';
@@ -20,8 +21,7 @@ function router(upstreams: Upstreams = [PUBLIC], given: unknown = {}): (head: Re
 /** The resource as the engine sees it, with the facts of its class. */
 async function bound(head: RequestHead): Promise<Bound | undefined> {
   const repository = { name: 'pypi', kind: 'proxy' as const, upstreams: [PUBLIC] };
-  const made = await asProtocolPlugin(plugin).create({ services: {}, options: pypiOptions.parse({}), repository });
-  return made.route(head);
+  return (await createProtocol({ plugin }, repository)).route(head);
 }
 
 const route = router();
@@ -137,7 +137,7 @@ describe('files', () => {
       key: `file/${project}/0123456789abcdef/${name}`,
       filename: name,
       coordinates: { ecosystem: 'pypi', name: project, version },
-      describedBy: { key: `simple/${project}` },
+      describedBy: [{ key: `simple/${project}` }],
     });
   });
 

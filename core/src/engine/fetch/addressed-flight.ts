@@ -152,7 +152,6 @@ export class AddressedFlight implements SharedFlight {
   }
 
   async #follow(carrier: SharedFlight, proof: UpstreamReply, signal: AbortSignal): Promise<FlightResult> {
-    const { definition } = this.#context;
     const { resource } = this.#plan;
     let head: FlightHead | undefined;
     try {
@@ -166,7 +165,7 @@ export class AddressedFlight implements SharedFlight {
       head && {
         ...head,
         mediaType: typeOf(proof) ?? head.mediaType,
-        headers: keptHeaders(definition, resource, proof.headers),
+        headers: keptHeaders(resource, proof.headers),
         lastModified: proof.headers['last-modified'],
         place: { ...placeOf(resource), location: proof.url },
         coordinates: this.#coordinates,
@@ -183,13 +182,13 @@ export class AddressedFlight implements SharedFlight {
 
   /** Gives the kept bytes this name as well. */
   async #adopt(proof: UpstreamReply, size: number): Promise<FlightResult> {
-    const { definition, services } = this.#context;
+    const { services } = this.#context;
     const { resource, digest } = this.#plan;
     const said = typeOf(proof);
     const content = contentOf(size, said ?? '', async function* read() {
       yield* ((await services.storage.blobs.open(digest, size)) ?? []) as AsyncIterable<Uint8Array>;
     });
-    const mediaType = await settledMediaType(definition, resource, said, content);
+    const mediaType = await settledMediaType(resource, said, content);
     const entry = await putEntry(services, resource, this.#entry(proof, size, mediaType), undefined);
     this.#resolveHead(undefined);
     return { kind: 'stored', entry };
@@ -205,7 +204,7 @@ export class AddressedFlight implements SharedFlight {
       digest,
       size,
       mediaType,
-      headers: keptHeaders(definition, resource, proof.headers),
+      headers: keptHeaders(resource, proof.headers),
       etag: proof.headers['etag'],
       lastModified: proof.headers['last-modified'],
       upstreamUrl: withoutQuery(proof.url),

@@ -16,8 +16,7 @@ export class BodyBounds {
     this.#key = resource.key;
     this.#maxDocumentBytes = maxDocumentBytes;
     // A document that is passed on as it is is never held whole either.
-    const configured =
-      resource.kind === 'document' && resource.rewritten === true ? maxDocumentBytes : maxArtifactBytes;
+    const configured = resource.isRendered ? maxDocumentBytes : maxArtifactBytes;
     this.#most = Math.min(configured, resource.maxBytes ?? Infinity);
   }
 

@@ -18,7 +18,7 @@ const PATIENCE = 10_000;
 /** How long an upstream that has no brief documents is not asked for them; milliseconds. */
 const NOT_ASKED_FOR = 600_000;
 
-type Described = Pick<StoredResource, 'key' | 'describedBrieflyBy'>;
+type Described = Pick<StoredResource, 'key'> & Pick<Partial<StoredResource>, 'describedBrieflyBy'>;
 
 interface Brief {
   readonly until: number;
@@ -86,10 +86,10 @@ export class BriefDescriptions {
       }
       const bytes = await readBody(reply, reply.url, MAX_BYTES);
       const content = contentOf(bytes.length, reply.headers['content-type'] ?? '', () => [bytes]);
-      const headers = verifiedHeaders(definition, document, reply.headers);
+      const headers = verifiedHeaders(document, reply.headers);
       const read = (): Promise<never> => Promise.reject(new Error('a brief document stands alone'));
-      const descriptions = await definition.protocol.describe?.(document, content, { needs: new Set(), headers, read });
-      return located(descriptions?.get(key), reply.finalUrl.href);
+      const parsed = await document.parse(content, { needs: new Set(), headers, read });
+      return located(parsed.describe?.(key), reply.finalUrl.href);
     } catch (error) {
       services.logger.debug?.({ error, repository: definition.name, key: document.key }, 'no brief description');
       return undefined;

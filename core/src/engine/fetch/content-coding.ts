@@ -63,7 +63,7 @@ export function planCoding(
 ): CodingPlan {
   const coding = reply.headers['content-encoding']?.trim().toLowerCase() ?? '';
   if (coding === '' || coding === 'identity') return { kind: 'none' };
-  if (resource.kind === 'document' && resource.rewritten === true) return { kind: 'undo', coding };
+  if (resource.isRendered) return { kind: 'undo', coding };
   const path = resource.upstreamPath.split('?', 1)[0] as string;
   if (COMPRESSED_NAME.test(resource.kind === 'artifact' ? resource.filename : path)) {
     return promised.length > 0 ? { kind: 'weigh', coding } : { kind: 'none' };

@@ -62,9 +62,11 @@ export class ContentNames {
   /** Whether the kept document `entry` is a name of `resource`, or of what it is a part of. */
   async #isNamedBy(namedBelow: DocumentResource, entry: Entry, resource: Stored): Promise<boolean> {
     if (askedDigest(resource) === nameOf(entry)) return true;
-    const document = { ...namedBelow, key: entry.key };
     try {
-      return (await this.#descriptions.reading(document, entry)).descriptions.has(resource.key);
+      return (
+        (await this.#descriptions.reading(namedBelow.at(entry.key), entry)).parsed.describe?.(resource.key) !==
+        undefined
+      );
     } catch (error) {
       const { repository, key } = entry;
       this.#context.services.logger.warn({ error, repository, key }, 'a document cannot be read');

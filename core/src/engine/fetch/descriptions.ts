@@ -1,21 +1,21 @@
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import { EntrepotError } from '../../api/errors.js';
 import type { FactName } from '../../api/facts.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { Descriptions as Described } from '../request/protocol.js';
+import type { Parsed } from '../../plugin/classes.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
 import { BriefDescriptions } from './brief-descriptions.js';
 import { located, type LocatedDescription } from './described-place.js';
 import { headersOf, verifiedHeaders } from './kept-headers.js';
-import { KnownDescriptions, type Reading, readDescriptions, sourceOf } from './known-descriptions.js';
+import { KnownDescriptions, readDocument, type Reading, sourceOf } from './known-descriptions.js';
 import type { ResourceReader } from './resource-reader.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 
 /** A resource that a document may describe. */
-export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describedBrieflyBy' | 'describedFor'> &
-  Partial<Pick<ArtifactResource, 'filename' | 'descriptionOptional'>>;
+export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describedFor'> &
+  Partial<Pick<ArtifactResource, 'describedBrieflyBy' | 'filename' | 'descriptionOptional'>>;
 
 /** The kept copies of documents, as far as they were looked for. */
 type KeptCopies = Map<DocumentResource, Entry | undefined>;
@@ -44,7 +44,7 @@ export class Descriptions {
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
   async describe(artifact: Describable): Promise<LocatedDescription | undefined> {
-    const documents = documentsOf(artifact);
+    const documents = artifact.describedBy;
     if (documents.length === 0 || !this.#isWanted(artifact.describedFor)) return undefined;
     const isBrief = this.#briefs.suffices(artifact) && !documents.some((document) => this.#isInMemory(document));
     const brief = isBrief ? await this.#briefs.find(artifact) : undefined;
@@ -83,7 +83,7 @@ export class Descriptions {
     if (resource.kind !== 'artifact') return undefined;
     const { definition, services } = this.#context;
     const kept: KeptCopies = new Map();
-    for (const document of documentsOf(resource))
+    for (const document of resource.describedBy)
       kept.set(document, await services.storage.entries.find(definition.name, document.key));
     return await this.#fresh([...kept.keys()], resource.key, kept);
   }
@@ -148,12 +148,12 @@ export class Descriptions {
   }
 
   /** All descriptions in `document`: the kept one, else it is fetched. @throws EntrepotError when it cannot be had */
-  async inDocument(document: DocumentResource): Promise<Described> {
+  async inDocument(document: DocumentResource): Promise<Parsed> {
     const kept = await this.#keptCopy(document);
-    if (kept !== undefined) return (await this.reading(document, kept)).descriptions;
+    if (kept !== undefined) return (await this.reading(document, kept)).parsed;
     await this.#context.negative.check(document.key);
     return await this.#reader.fetched(document, undefined, async (result) => {
-      return (await this.reading(document, result.entry, this.#contentOf(result))).descriptions;
+      return (await this.reading(document, result.entry, this.#contentOf(result))).parsed;
     });
   }
 
@@ -177,31 +177,22 @@ export class Descriptions {
     entry: Entry,
     content: Content = this.#reader.stored(entry),
   ): Promise<Reading> {
-    const { definition, services } = this.#context;
+    const { services } = this.#context;
     const known = this.known(document, entry.digest);
     if (known !== undefined) return known;
-    try {
-      const reading = await readDescriptions(definition.protocol, document, content, {
-        needs: services.policy.needs(),
-        headers: verifiedHeaders(definition, document, headersOf(entry)),
-        read: (other) => this.#reader.read(other),
-      });
-      this.note(document, entry.digest, reading);
-      return reading;
-    } catch (error) {
-      throw asEntrepotError(error, 'plugin', `describe of plugin ${definition.plugin.id} failed`);
-    }
+    const reading = await readDocument(document, content, {
+      needs: services.policy.needs(),
+      headers: verifiedHeaders(document, headersOf(entry)),
+      read: (other) => this.#reader.read(this.#reader.bind(other)),
+    });
+    this.note(document, entry.digest, reading);
+    return reading;
   }
 }
 
 function describedIn(reading: Reading, document: Entry, key: string): LocatedDescription | undefined {
-  const found = located(reading.descriptions.get(key), document.upstreamUrl);
+  const found = located(reading.parsed.describe?.(key), document.upstreamUrl);
   return found && { ...found, factsFrom: sourceOf(document.digest, reading) };
-}
-
-/** The documents that may describe a resource, in order. */
-export function documentsOf({ describedBy = [] }: Pick<StoredResource, 'describedBy'>): readonly DocumentResource[] {
-  return 'key' in describedBy ? [describedBy] : describedBy;
 }
 
 function isNotFound(error: unknown): boolean {

@@ -1,13 +1,14 @@
 import type { Content } from '../../api/content.js';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
-import type { EngineProtocol, HookContext } from '../request/protocol.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { VerifyContext } from '../../plugin/classes.js';
+import type { DocumentResource } from '../request/resource.js';
+import type { Entry } from '../../api/entry-index.js';
 import { bareMediaType } from '../store/content.js';
 import type { Spool } from '../store/spool.js';
 import type { Flight } from './flight.js';
 import type { Incoming } from './incoming.js';
-import { readDescriptions, type Reading } from './known-descriptions.js';
+import { readDocument, type Reading } from './known-descriptions.js';
 import type { FetchPlan } from './publication.js';
-import type { FlightContext } from './shared-flight.js';
 
 /** A document up to this size is whole before a client would have its first bytes. Bytes. */
 const LARGE_DOCUMENT = 512 * 1024;
@@ -20,27 +21,26 @@ type Arriving = Incoming & { readonly spool: Spool };
  * @returns `undefined`, at once or later, where it is read when it is here: it is small, or its body began anew
  */
 export function readEarly(
-  { definition }: FlightContext,
   plan: FetchPlan,
   flight: Flight,
   arriving: Arriving,
-  context: HookContext,
+  context: VerifyContext,
 ): Promise<Reading | undefined> | undefined {
   const { resource } = plan;
-  if (resource.kind !== 'document' || !mayReadEarly(definition.protocol, plan, arriving)) return undefined;
+  if (resource.kind !== 'document' || !mayReadEarly(resource, plan.kept, arriving)) return undefined;
   const { spool } = arriving;
   const content = arrivingContent(spool, arriving.provisional);
   const read = async (): Promise<Reading | undefined> => {
     if (!(await spool.exceeds(LARGE_DOCUMENT))) return undefined;
     const { rewinds } = spool;
     try {
-      return await readDescriptions(definition.protocol, resource, content, {
+      return await readDocument(resource, content, {
         ...context,
-        arriving: (descriptions) => flight.letArrive({ descriptions, content }),
+        arriving: (parsed) => flight.letArrive({ parsed, content }),
       });
     } catch (error) {
       if (spool.rewinds > rewinds) return undefined;
-      throw asEntrepotError(error, 'plugin', `describe of plugin ${definition.plugin.id} failed`);
+      throw error;
     }
   };
   const reading = read();
@@ -51,13 +51,12 @@ export function readEarly(
 
 /** Whether a document is large and new, and nothing else has to be known of it first. */
 function mayReadEarly(
-  { describe, partsOf }: EngineProtocol,
-  { resource, kept }: FetchPlan,
+  { hasParts, isParsed, isRendered }: DocumentResource,
+  kept: Entry | undefined,
   { doubt, promised, size = Infinity, unsettled, weighed }: Incoming,
 ): boolean {
-  const isRendered = resource.kind === 'document' && resource.rewritten === true && describe !== undefined;
   const isSettled = doubt === undefined && weighed === undefined && !unsettled && promised.length === 0;
-  return isRendered && isSettled && kept === undefined && partsOf === undefined && size > LARGE_DOCUMENT;
+  return isRendered && isParsed && isSettled && kept === undefined && !hasParts && size > LARGE_DOCUMENT;
 }
 
 /** The content of a spool that is still written to. */

@@ -100,7 +100,7 @@ export class FetchPolicy {
 
   /** The description of a document in another one that only policy looks at; `undefined` while it cannot be had. */
   async #about(resource: DocumentResource): Promise<LocatedDescription | undefined> {
-    if (resource.describedBy === undefined) return undefined;
+    if (resource.describedBy.length === 0) return undefined;
     try {
       const { key, describedBy, describedFor } = resource;
       return await this.#descriptions.describe({ key, describedBy, describedFor, descriptionOptional: true });

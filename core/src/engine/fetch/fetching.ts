@@ -38,7 +38,7 @@ export class Fetching {
   }
 
   #shared(resource: Stored, kept: Entry | undefined): FlightView {
-    if (resource.produced !== true && (membersOf(resource).length === 1 || kept !== undefined)) {
+    if (!resource.produced && (membersOf(resource).length === 1 || kept !== undefined)) {
       const flight = this.#addressed(resource, kept) ?? startFetch(this.#context, { resource, kept, keep: 'entry' });
       return () => flight;
     }

@@ -2,7 +2,6 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import type { Integrity } from '../../api/integrity.js';
 import { isPinned } from '../store/pinned-name.js';
-import type { RepositoryDefinition } from '../store/repository.js';
 import type { UpstreamReply } from '../upstream/query.js';
 import { planCoding } from './content-coding.js';
 import { keptHeaders } from './kept-headers.js';
@@ -36,7 +35,6 @@ export interface Incoming {
 
 /** Decides how to treat the body of `reply`. */
 export function planIncoming(
-  definition: RepositoryDefinition,
   resource: Stored,
   kept: Entry | undefined,
   reply: UpstreamReply,
@@ -54,12 +52,12 @@ export function planIncoming(
     digest: sha256 && `sha256:${sha256.hex}`,
     said,
     provisional,
-    unsettled: isUnsettled(definition, resource, said),
+    unsettled: isUnsettled(resource, said),
     undo,
     weighed: coding.kind === 'weigh' ? coding.coding : undefined,
     size: undo === undefined ? contentLength(reply) : undefined,
     headers: {
-      ...keptHeaders(definition, resource, reply.headers),
+      ...keptHeaders(resource, reply.headers),
       ...(coding.kind === 'pass' && { 'content-encoding': coding.coding }),
     },
     doubt: pageDoubt(resource, provisional, kept, promised.length > 0),

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { Descriptions as Described } from '../request/protocol.js';
+import type { Parsed } from '../../plugin/classes.js';
 import type { DocumentResource } from '../request/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
 import { untilAborted } from '../request/until-aborted.js';
-import { documentsOf, type Descriptions } from './descriptions.js';
+import type { Descriptions } from './descriptions.js';
 import type { Flights } from './flights.js';
 import { freshnessRule } from './freshness.js';
 import { isSource, sourceOf } from './known-descriptions.js';
@@ -43,7 +43,7 @@ export class KeptFacts {
   /** The digests of the documents that may describe `resource`, as far as memory knows. */
   documentOf(resource: Stored): Digest | undefined {
     const { definition, services } = this.#context;
-    const digests = documentsOf(resource).flatMap(
+    const digests = resource.describedBy.flatMap(
       ({ key }) => services.storage.entries.peek(definition.name, key)?.digest ?? [],
     );
     return digests.length === 0 ? undefined : (digests.join(' ') as Digest);
@@ -55,7 +55,7 @@ export class KeptFacts {
    */
   async descriptionNow(resource: Stored, entry: Entry): Promise<DescriptionNow> {
     const { definition, services } = this.#context;
-    const documents = documentsOf(resource);
+    const documents = resource.describedBy;
     if (documents.length === 0 || services.policy.needs().size === 0) return undefined;
     let isPartial = false;
     let absence: Statement | undefined;
@@ -94,8 +94,8 @@ export class KeptFacts {
     const needs = this.#context.services.policy.needs();
     if (known === undefined && isSource(entry.factsFrom, source, needs)) return undefined;
     const reading = known ?? (await this.#descriptions.reading(document, kept));
-    const listed = reading.descriptions.get(resource.key);
-    const found = listed ?? unlisted(resource, reading.descriptions);
+    const listed = reading.parsed.describe?.(resource.key);
+    const found = listed ?? unlisted(resource, reading.parsed);
     return {
       isListed: listed !== undefined,
       description: isGone ? goneWith(found) : found,
@@ -176,7 +176,7 @@ function goneWith(description: DescriptionNow): DescriptionNow {
 }
 
 /** Gives the facts about kept bytes that their document does not list. */
-function unlisted(resource: Stored, { unlisted: upstream }: Described): DescriptionNow {
+function unlisted(resource: Stored, { unlisted: upstream }: Pick<Parsed, 'unlisted'>): DescriptionNow {
   if (upstream !== undefined) return { unlisted: upstream };
   const mustBeListed = resource.kind === 'artifact' && resource.descriptionOptional !== true;
   return mustBeListed ? { unlisted: { upstream: 'removed' } } : undefined;

@@ -1,7 +1,6 @@
 import type { Entry } from '../../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { headerText } from '../request/header-text.js';
-import type { RepositoryDefinition } from '../store/repository.js';
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
@@ -10,29 +9,23 @@ const VALIDATORS = ['etag', 'last-modified'];
 
 /** Selects the headers of an upstream's reply that clients get, too: an allow-list of the resource and its class. */
 export function keptHeaders(
-  definition: RepositoryDefinition,
-  resource: ArtifactResource | DocumentResource,
+  { keepHeaders }: ArtifactResource | DocumentResource,
   headers: Headers,
 ): Record<string, string> {
-  return selected(headers, allowed(definition, resource));
+  return selected(headers, keepHeaders);
 }
 
 /** Selects the headers that hooks see when they read or verify a body. */
 export function verifiedHeaders(
-  definition: RepositoryDefinition,
-  resource: ArtifactResource | DocumentResource,
+  { keepHeaders }: ArtifactResource | DocumentResource,
   headers: Headers,
 ): Record<string, string> {
-  return selected(headers, [...VALIDATORS, ...allowed(definition, resource)]);
+  return selected(headers, [...VALIDATORS, ...keepHeaders]);
 }
 
 /** Gives the headers that came with a kept body. */
 export function headersOf({ headers, etag, lastModified }: Entry): Headers {
   return { ...headers, etag, 'last-modified': lastModified };
-}
-
-function allowed({ plugin }: RepositoryDefinition, resource: ArtifactResource | DocumentResource): readonly string[] {
-  return [...(plugin.classes[resource.class]?.keepHeaders ?? []), ...(resource.keepHeaders ?? [])];
 }
 
 function selected(headers: Headers, names: readonly string[]): Record<string, string> {

@@ -2,41 +2,42 @@ import { Lru } from '../../formats/lru.js';
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { FactName } from '../../api/facts.js';
-import type { Descriptions, EngineProtocol, HookContext } from '../request/protocol.js';
+import type { Parsed, VerifyContext } from '../../plugin/classes.js';
 import type { DocumentResource } from '../request/resource.js';
 
-/** How many single descriptions are kept parsed, over all documents of a repository. */
-const MAX_DESCRIPTIONS = 50_000;
+/** The bound on parsed documents of one repository, by their own weights. Bytes. */
+const MAX_BYTES = 25_000_000;
+/** The weight of a parsed document besides its own, in bytes. */
+const OVERHEAD = 500;
 
 type Facts = ReadonlySet<FactName>;
 
 /** Result of reading a document. */
 export interface Reading {
-  readonly descriptions: Descriptions;
+  readonly parsed: Parsed;
   /** The facts that were looked for; `undefined`: all that there are. */
   readonly lookedFor: Facts | undefined;
 }
 
-/** Has `protocol` read a document, and notes whether it asked which facts are wanted: then those are all that it looked for. */
-export async function readDescriptions(
-  protocol: EngineProtocol,
+/** Parses a document, and notes whether its class asked which facts are wanted: then those are all that it looked for. */
+export async function readDocument(
   document: DocumentResource,
   content: Content,
-  { needs, ...context }: HookContext,
+  { needs, ...context }: VerifyContext,
 ): Promise<Reading> {
   let lookedFor: Facts | undefined;
-  const descriptions = await protocol.describe?.(document, content, {
+  const parsed = await document.parse(content, {
     ...context,
     get needs() {
       return (lookedFor = needs);
     },
   });
-  return { descriptions: descriptions ?? new Map(), lookedFor };
+  return { parsed, lookedFor };
 }
 
 /** Descriptions from the documents of one repository, in memory. */
 export class KnownDescriptions {
-  readonly #known = new Lru<Reading>(MAX_DESCRIPTIONS, ({ descriptions }) => descriptions.size + 1);
+  readonly #known = new Lru<Reading>(MAX_BYTES, ({ parsed }) => parsed.weight + OVERHEAD);
 
   /** Finds the reading of the document with `digest`, if it looked for all that policy needs. */
   get(documentKey: string, digest: Digest, needs: Facts): Reading | undefined {

@@ -38,7 +38,7 @@ export function pageDoubt(
   isPromised: boolean,
 ): PageDoubt | undefined {
   if (isPromised || !isPage(mediaType) || resource.expectedMediaTypes !== undefined) return undefined;
-  if (resource.kind === 'document' && resource.rewritten === true) return undefined;
+  if (resource.isRendered) return undefined;
   if (namesFile(resource) || (kept !== undefined && !isPage(kept.mediaType))) return 'refused';
   const { upstreamPath } = resource;
   const path = upstreamPath.split('?', 1)[0] as string;

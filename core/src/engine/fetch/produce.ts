@@ -4,16 +4,16 @@ import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
 import { sep } from 'node:path';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import { EntrepotError } from '../../api/errors.js';
 import type { ProducedFile } from '../../api/protocol.js';
-import type { HookContext } from '../request/protocol.js';
+import type { VerifyContext } from '../../plugin/classes.js';
 import { factsOf } from '../policy/facts.js';
 import { contentOf } from '../store/content.js';
 import type { LocatedDescription } from './described-place.js';
 import { HookReads } from './resource-reader.js';
 import { tookTooLong, type Stored } from './shared-flight.js';
 import type { FetchContext } from './stored-fetch.js';
-import { readDescriptions } from './known-descriptions.js';
+import { readDocument } from './known-descriptions.js';
 import { putBlob } from './publish.js';
 
 /** A produced resource, with its document's description. */
@@ -62,13 +62,10 @@ async function callProduce(
   folder: string,
   stop: AbortSignal,
 ): Promise<readonly ProducedFile[]> {
-  const { limits, plugin, protocol } = definition;
-  if (protocol.produce === undefined) {
-    throw new EntrepotError('plugin', `Plugin ${plugin.id} says that ${resource.key} is produced, but has no produce`);
-  }
+  const { limits } = definition;
   const deadline = AbortSignal.timeout(limits.totalTimeout);
   try {
-    return await protocol.produce(resource, {
+    return await resource.produce({
       folder,
       read: (other) => reads.read(other),
       signal: AbortSignal.any([stop, deadline]),
@@ -76,7 +73,7 @@ async function callProduce(
   } catch (error) {
     if (stop.aborted) throw stop.reason;
     if (deadline.aborted) throw tookTooLong(resource, limits.totalTimeout);
-    throw asEntrepotError(error, 'plugin', `produce of plugin ${plugin.id} failed`);
+    throw error;
   }
 }
 
@@ -94,7 +91,6 @@ async function keep(
   { resource, description }: ProducedMember,
   { path, mediaType, attributes }: ProducedFile,
 ): Promise<Entry> {
-  const { protocol, plugin } = definition;
   const hash = createHash('sha256');
   let size = 0;
   for await (const bytes of createReadStream(path) as AsyncIterable<Buffer>) {
@@ -104,14 +100,9 @@ async function keep(
   const digest: Digest = `sha256:${hash.digest('hex')}`;
   const content = contentOf(size, mediaType, () => createReadStream(path), path);
   const needs = services.policy.needs();
-  const verifying: HookContext = { needs, headers: {}, read: (other) => reads.read(other) };
-  try {
-    if (resource.kind === 'artifact') await protocol.verify?.(resource, content, verifying);
-    else if (protocol.describe !== undefined)
-      descriptions.note(resource, digest, await readDescriptions(protocol, resource, content, verifying));
-  } catch (error) {
-    throw asEntrepotError(error, 'plugin', `verification by plugin ${plugin.id} failed`);
-  }
+  const verifying: VerifyContext = { needs, headers: {}, read: (other) => reads.read(other) };
+  if (resource.kind === 'artifact') await resource.verify(content, verifying);
+  else if (resource.isParsed) descriptions.note(resource, digest, await readDocument(resource, content, verifying));
   const now = services.clock.now();
   const entry: Entry = {
     repository: definition.name,

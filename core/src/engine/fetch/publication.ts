@@ -97,7 +97,7 @@ export class Publication {
       etag: reply.headers['etag'],
       lastModified: reply.headers['last-modified'],
       // Fields that it sends replace those that are kept, others stay (RFC 9111 §3.2).
-      headers: { ...kept.headers, ...keptHeaders(this.#context.definition, this.#plan.resource, reply.headers) },
+      headers: { ...kept.headers, ...keptHeaders(this.#plan.resource, reply.headers) },
       mediaType: this.#confirmedMediaType(kept, reply),
     });
   }
@@ -106,7 +106,7 @@ export class Publication {
   #confirmedMediaType(kept: Entry, reply: UpstreamReply): string {
     const { resource } = this.#plan;
     const said = reply.headers['content-type'];
-    if (said === undefined || isUnsettled(this.#context.definition, resource, said)) return kept.mediaType;
+    if (said === undefined || isUnsettled(resource, said)) return kept.mediaType;
     const type = bareMediaType(said);
     const isExpected = resource.expectedMediaTypes?.includes(type) ?? type !== 'text/html';
     return isExpected ? said : kept.mediaType;

@@ -1,6 +1,7 @@
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { Resource } from '../../plugin/resource.js';
 import { contentOf } from '../store/content.js';
 import type { Flights } from './flights.js';
 import { freshnessRule, standing } from './freshness.js';
@@ -22,6 +23,11 @@ export class ResourceReader {
   constructor(context: FlightContext, flights: Flights) {
     this.#context = context;
     this.#flights = flights;
+  }
+
+  /** Binds a resource that a hook reads. */
+  bind(resource: Resource): Stored {
+    return this.#context.definition.protocol.stored(resource);
   }
 
   /** The bytes of an entry: small ones from memory, where they are, else from the store. */
@@ -122,7 +128,8 @@ export class HookReads {
     this.#early?.catch(() => {});
   }
 
-  async read(resource: Stored): Promise<Content> {
+  async read(named: Resource): Promise<Content> {
+    const resource = this.#reader.bind(named);
     const isEarly = this.#early !== undefined && resource.key === this.#verifiedBy?.key;
     return await (isEarly ? (this.#early as Promise<Content>) : this.#reader.read(resource, this.#waiting));
   }

@@ -16,10 +16,9 @@ export async function fetchSet(
 ): Promise<WholeResult> {
   const { services } = context;
   const members = membersOf(resource);
-  const { entries, lacking } =
-    resource.produced === true
-      ? { entries: await produceAll(context, members, signal), lacking: undefined }
-      : await fetchAll(context, members, signal);
+  const { entries, lacking } = resource.produced
+    ? { entries: await produceAll(context, members, signal), lacking: undefined }
+    : await fetchAll(context, members, signal);
   if (members.length === 1)
     return { entries: [await putEntry(services, resource, entries[0] as Entry, kept)], lacking };
   if (resource.kind !== 'artifact' || resource.togetherPartly !== true)

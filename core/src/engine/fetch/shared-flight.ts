@@ -4,7 +4,7 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { Descriptions } from '../request/protocol.js';
+import type { Parsed } from '../../plugin/classes.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { Judge } from '../policy/judge.js';
 import type { NegativeCache } from '../store/negative-cache.js';
@@ -42,7 +42,7 @@ export interface FlightHead {
 
 /** A document that can be rendered although it is still arriving. */
 export interface ArrivingDocument {
-  readonly descriptions: Descriptions;
+  readonly parsed: Parsed;
   /** The bytes as they come, verified or not. */
   readonly content: Content;
 }

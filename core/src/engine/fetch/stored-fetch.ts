@@ -3,7 +3,7 @@ import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError, printableUrl } from '../../api/errors.js';
 import { strongest, type Integrity } from '../../api/integrity.js';
-import type { HookContext } from '../request/protocol.js';
+import type { VerifyContext } from '../../plugin/classes.js';
 import { factsOf } from '../policy/facts.js';
 import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
@@ -197,9 +197,8 @@ class StoredFetch {
     description: LocatedDescription | undefined,
   ): Promise<FlightResult> {
     const { resource, kept } = this.#plan;
-    const { definition } = this.#context;
     const coordinates = description?.coordinates ?? resource.coordinates;
-    const incoming = planIncoming(definition, resource, kept, reply, asked);
+    const incoming = planIncoming(resource, kept, reply, asked);
     const { promised, said, provisional, unsettled, size, doubt, headers } = incoming;
     const spool = this.#flight.useSpool();
     if (!unsettled) this.#verification.requireMediaType(provisional, reply);
@@ -221,14 +220,14 @@ class StoredFetch {
     const isUndecided = incoming.weighed !== undefined || doubt !== undefined;
     if (!isUndecided) announce(spool);
     const checked = this.#checkedWith(reply, description);
-    const early = readEarly(this.#context, this.#plan, this.#flight, { ...incoming, spool }, checked);
+    const early = readEarly(this.#plan, this.#flight, { ...incoming, spool }, checked);
     const taken = await this.#fill({ ...incoming, reply, spool }, incoming.weighed);
     const digest: Digest = `sha256:${taken.sums.get('sha256')}`;
     const integrity = await this.#checkIntegrity(promised, taken.sums, taken.spool.content(provisional));
     const isDoubtful = doubt !== undefined && (await this.#verification.isPage(reply, taken.spool.content('')));
     if (isDoubtful && doubt === 'refused') throw sentPage(reply);
     if (isUndecided) announce(taken.spool);
-    const mediaType = await settledMediaType(definition, resource, said, taken.spool.content(provisional));
+    const mediaType = await settledMediaType(resource, said, taken.spool.content(provisional));
     if (unsettled) this.#verification.requireMediaType(mediaType, reply);
     await this.#callHooks(digest, taken.spool.content(mediaType), checked, early);
     const facts = factsOf(description);
@@ -264,12 +263,12 @@ class StoredFetch {
     throw this.#verification.brokenPromise(promised, mismatch);
   }
 
-  #checkedWith({ headers }: UpstreamReply, description: LocatedDescription | undefined): HookContext {
-    const { definition, services } = this.#context;
+  #checkedWith({ headers }: UpstreamReply, description: LocatedDescription | undefined): VerifyContext {
+    const { services } = this.#context;
     return {
       needs: services.policy.needs(),
       description,
-      headers: verifiedHeaders(definition, this.#plan.resource, headers),
+      headers: verifiedHeaders(this.#plan.resource, headers),
       read: (resource) => this.#reads.read(resource),
     };
   }
@@ -277,7 +276,7 @@ class StoredFetch {
   async #callHooks(
     digest: Digest,
     content: Content,
-    context: HookContext,
+    context: VerifyContext,
     early: Promise<Reading | undefined> | undefined,
   ): Promise<void> {
     try {

@@ -82,7 +82,7 @@ export class Transfer {
     return {
       ...askingHeaders(resource),
       // Bytes that are passed on must be the wire's own; a document to render is decoded while it is spooled.
-      'accept-encoding': resource.kind === 'document' && resource.rewritten === true ? 'gzip' : 'identity',
+      'accept-encoding': resource.isRendered ? 'gzip' : 'identity',
     };
   }
 

@@ -1,14 +1,14 @@
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
-import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
+import { EntrepotError, printableUrl } from '../../api/errors.js';
 import { integrityMismatch, type Integrity } from '../../api/integrity.js';
-import type { HookContext } from '../request/protocol.js';
+import type { VerifyContext } from '../../plugin/classes.js';
 import { noteParts } from '../policy/evaluation.js';
 import { bareMediaType, isOfType } from '../store/content.js';
 import { drain } from '../upstream/upstream-reply.js';
 import type { UpstreamReply } from '../upstream/query.js';
 import { undone } from './content-coding.js';
-import { readDescriptions, type Reading } from './known-descriptions.js';
+import { readDocument, type Reading } from './known-descriptions.js';
 import { beginsAsPage } from './login-page.js';
 import type { FlightContext, Stored } from './shared-flight.js';
 import { isPromised, mismatchOf, type Sums } from './sums.js';
@@ -51,14 +51,8 @@ export class Verification {
 
   /** Whether the promise is about a part of the bytes, and that part keeps it. */
   async #isNamedByPart(promised: readonly Integrity[], content: Content): Promise<boolean> {
-    const { protocol, plugin } = this.#context.definition;
-    if (protocol.namedPart === undefined) return false;
-    try {
-      const part = await protocol.namedPart(this.#resource, content);
-      return part !== undefined && (await isPromised(promised, [part]));
-    } catch (error) {
-      throw asEntrepotError(error, 'plugin', `namedPart of plugin ${plugin.id} failed`);
-    }
+    const part = await this.#resource.digestedPart(content);
+    return part !== undefined && (await isPromised(promised, [part]));
   }
 
   /** Notes a broken promise, and makes the error that says so. */
@@ -73,23 +67,17 @@ export class Verification {
 
   /**
    * Calls the plugin's own checks.
-   * @returns the descriptions in a document
+   * @returns the parsed document
    */
-  async callHooks(digest: Digest, content: Content, context: HookContext): Promise<Reading | undefined> {
+  async callHooks(digest: Digest, content: Content, context: VerifyContext): Promise<Reading | undefined> {
     const resource = this.#resource;
     const { definition, services } = this.#context;
-    const { protocol, plugin } = definition;
-    const hook = resource.kind === 'artifact' ? 'verify' : 'describe';
-    try {
-      let reading: Reading | undefined;
-      if (resource.kind === 'artifact') await protocol.verify?.(resource, content, context);
-      else if (protocol.describe !== undefined) reading = await readDescriptions(protocol, resource, content, context);
-      if (protocol.partsOf !== undefined && context.needs.has('publishedAt'))
-        noteParts(definition, services, resource, digest, await protocol.partsOf(resource, content));
-      return reading;
-    } catch (error) {
-      throw asEntrepotError(error, 'plugin', `${hook} of plugin ${plugin.id} failed`);
-    }
+    let reading: Reading | undefined;
+    if (resource.kind === 'artifact') await resource.verify(content, context);
+    else if (resource.isParsed) reading = await readDocument(resource, content, context);
+    if (resource.hasParts && context.needs.has('publishedAt'))
+      noteParts(definition, services, resource, digest, await resource.partsOf(content));
+    return reading;
   }
 }
 

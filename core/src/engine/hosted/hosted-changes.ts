@@ -1,9 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { Entry, Expectation } from '../../api/entry-index.js';
-import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import { EntrepotError } from '../../api/errors.js';
 import type { HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
 import type { UploadResource } from '../request/resource.js';
+import { hook } from '../request/call-hook.js';
+import { contentOf } from '../store/content.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { noneMatch } from '../reply/range.js';
@@ -20,6 +22,7 @@ import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../
 const MAX_TRIES = 40;
 /** The longest pause between two tries, in milliseconds. */
 const MAX_PAUSE = 20;
+const NO_BODY = contentOf(0, 'application/octet-stream', () => []);
 
 /** Parts of a hosted repository that change it. */
 export interface HostedChangesContext {
@@ -51,8 +54,7 @@ export class HostedChanges {
     // Before the body is read: most clients that will be refused send it in vain.
     const kept = await this.#find(upload.key);
     checkConditions(context.request, kept);
-    const { protocol } = this.#context.definition;
-    if (kept !== undefined && protocol.receive === undefined && !upload.overwrite) throw exists(upload.key);
+    if (kept !== undefined && upload.make === undefined && !upload.overwrite) throw exists(upload.key);
     const body = await receiveBody(this.#context.services.storage.spools, context.request, upload.maxBytes);
     try {
       return await this.receive(context, upload, body);
@@ -132,21 +134,17 @@ export class HostedChanges {
   }
 
   async #makeUp({ context, upload, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
-    const { protocol, plugin } = this.#context.definition;
-    const mediaType = upload.mediaType ?? 'application/octet-stream';
-    const name = upload.action === 'put' ? 'receive' : 'alter';
-    try {
-      if (body !== undefined) {
-        if (protocol.receive !== undefined)
-          return await protocol.receive(upload, contentOfBody(body, mediaType), this.#hookContext(context));
-        const part: ReceivedEntry = { key: upload.key, mediaType, coordinates: upload.coordinates };
-        return upload.overwrite ? { replace: [part] } : { create: [part] };
-      }
-      if (protocol.alter !== undefined) return await protocol.alter(upload, this.#hookContext(context));
-    } catch (error) {
-      throw asEntrepotError(error, 'plugin', `${name} of plugin ${plugin.id} failed`);
+    const { id } = this.#context.definition.plugin;
+    const { make, mediaType = 'application/octet-stream' } = upload;
+    if (make !== undefined) {
+      const content = body === undefined ? NO_BODY : contentOfBody(body, mediaType);
+      return await hook(id, 'make', () => make(content, this.#hookContext(context)));
     }
-    if (upload.action === 'link') throw new EntrepotError('plugin', `Plugin ${plugin.id} links, but has no alter`);
+    if (body !== undefined) {
+      const part: ReceivedEntry = { key: upload.key, mediaType, coordinates: upload.coordinates };
+      return upload.overwrite ? { replace: [part] } : { create: [part] };
+    }
+    if (upload.action === 'link') throw new EntrepotError('plugin', `Plugin ${id} links, but has no make`);
     if (kept === undefined) throw missing(upload.key);
     return { remove: [upload.key], expect: [{ key: upload.key, digest: kept.digest }] };
   }

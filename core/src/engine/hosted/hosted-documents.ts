@@ -1,8 +1,7 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { DocumentBytes } from '../../api/protocol.js';
 import type { EntrySelection } from '../../plugin/classes.js';
-import type { DocumentResource } from '../request/resource.js';
+import type { ListingResource } from '../request/resource.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import { missing } from './hosted-changes.js';
 import { listEntries } from './list-entries.js';
@@ -10,15 +9,12 @@ import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
-import { hook, made } from '../reply/call-hook.js';
 import { chooseEncoding } from '../reply/encoding.js';
 import type { Representations } from '../reply/representations.js';
 import { respond, type Representation } from '../reply/respond.js';
 
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
-/** No document of an upstream says anything of what is here. */
-const NOTHING_BESIDES = { descriptions: new Map(), headers: {}, keptKeys: [] };
 const HIT = { name: 'hit' } as const;
 
 /** Parts of a hosted repository that make its documents. */
@@ -32,7 +28,7 @@ export interface HostedDocumentsContext {
 /** One document as one client asks for it. */
 interface Wanted {
   readonly request: EngineRequest;
-  readonly resource: DocumentResource;
+  readonly resource: ListingResource;
   readonly selection: EntrySelection;
   /** All that it is made from besides the entries. */
   readonly key: string;
@@ -54,14 +50,9 @@ export class HostedDocuments {
   }
 
   /** @param revision of the repository, as memory shows it */
-  async serve(
-    request: EngineRequest,
-    resource: DocumentResource,
-    selection: EntrySelection,
-    revision: number,
-  ): Promise<EngineReply> {
+  async serve(request: EngineRequest, resource: ListingResource, revision: number): Promise<EngineReply> {
     const { contents, definition, services } = this.#context;
-    const { key, variant = '' } = resource;
+    const { key, selection, variant = '' } = resource;
     const revisionNow = `${services.policy.revision()} ${contents.mark(resource.coordinates)}`;
     const wanted: Wanted = {
       request,
@@ -103,8 +94,7 @@ export class HostedDocuments {
 
   async #makeOnce(wanted: Wanted): Promise<Rendition | JoinedDocument> {
     await this.#requireExistence(wanted.selection);
-    const { join } = this.#context.definition.protocol;
-    if (join === undefined) return await this.#render(wanted, this.#entries(wanted.selection));
+    if (!wanted.resource.isJoined) return await this.#render(wanted, this.#entries(wanted.selection));
     const entries: Entry[] = [];
     for await (const entry of this.#entries(wanted.selection)) entries.push(entry);
     return (await this.#join(wanted, entries)) ?? (await this.#render(wanted, asyncIterable(entries)));
@@ -121,17 +111,12 @@ export class HostedDocuments {
 
   async #render(wanted: Wanted, entries: AsyncIterable<Entry>): Promise<Rendition> {
     const { definition, services, representations } = this.#context;
-    const { protocol, plugin } = definition;
     const { request, resource } = wanted;
     return await this.#rendition(wanted, async () => {
-      const { context, changesAt } = await representations.rewriteContext(request, resource, NOTHING_BESIDES);
+      const { context, changesAt } = await representations.listContext(request, resource);
       const content = services.storage.blobs.content.bind(services.storage.blobs);
       const find = (key: string): Promise<Entry | undefined> => services.storage.entries.find(definition.name, key);
-      const rendered = await made(
-        plugin.id,
-        'render',
-        () => protocol.render?.(resource, entries, { ...context, content, find }) as DocumentBytes,
-      );
+      const rendered = await resource.render(entries, { ...context, content, find });
       return { ...rendered, mediaType: mediaTypeOf(resource), changesAt };
     });
   }
@@ -139,10 +124,9 @@ export class HostedDocuments {
   /** `undefined` where the protocol renders this document. */
   async #join(wanted: Wanted, entries: readonly Entry[]): Promise<Rendition | JoinedDocument | undefined> {
     const { definition, services, representations } = this.#context;
-    const { protocol, plugin } = definition;
     const { request, resource, key, stamp } = wanted;
-    const { context, changesAt } = await representations.rewriteContext(request, resource, NOTHING_BESIDES);
-    const pieces = await hook(plugin.id, 'join', () => protocol.join?.(resource, entries, context));
+    const { context, changesAt } = await representations.listContext(request, resource);
+    const pieces = await resource.join(entries, context);
     if (pieces === undefined) return undefined;
     const mediaType = mediaTypeOf(resource);
     const { joined } = services.storage;
@@ -195,7 +179,7 @@ function renditionKey(key: string, encoding: Encoding): string {
   return `${encoding} ${key}`;
 }
 
-function mediaTypeOf({ mediaType = 'application/octet-stream' }: DocumentResource): string {
+function mediaTypeOf({ mediaType = 'application/octet-stream' }: ListingResource): string {
   return mediaType;
 }
 

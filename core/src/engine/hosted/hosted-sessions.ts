@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { EntrepotError } from '../../api/errors.js';
-import type { ChangeReply, SessionState } from '../../api/hosted.js';
+import type { SessionState } from '../../api/hosted.js';
 import type { SessionResource } from '../request/resource.js';
 import { changeReply } from './change-reply.js';
 import type { HostedChanges } from './hosted-changes.js';
@@ -55,7 +55,7 @@ export class HostedSessions {
         if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
       }
     }
-    const state = await services.storage.sessions.begin(definition.name, session.scope, context.caller.name);
+    const state = await services.storage.sessions.begin(definition.name, session.owner, context.caller.name);
     return this.#reply(context.request, session, state);
   }
 
@@ -87,25 +87,17 @@ export class HostedSessions {
       if (!(error instanceof EntrepotError) || error.kind !== 'range-not-satisfiable') throw error;
       const state = await this.#context.services.storage.sessions.state(name);
       const { message, code } = error as EntrepotError;
-      const { headers = {} } = this.#told(request, { ...session, action: 'status' }, state);
+      const { headers = {} } = session.reply('status', state, request);
       throw new EntrepotError('range-not-satisfiable', message, { code, headers });
     }
   }
 
   #reply(request: EngineRequest, session: SessionResource, state: SessionState): EngineReply {
-    return changeReply(this.#context.definition, request, session.class, this.#told(request, session, state));
+    return changeReply(this.#context.definition, request, session.class, session.reply(session.action, state, request));
   }
 
-  #told({ baseUrl }: EngineRequest, session: SessionResource, state: SessionState): ChangeReply {
-    const { protocol, plugin } = this.#context.definition;
-    const told = protocol.sessionReply?.(session, state, { baseUrl });
-    if (told === undefined)
-      throw new EntrepotError('plugin', `Plugin ${plugin.id} routes to sessions, but has no sessionReply`);
-    return told;
-  }
-
-  #nameOf({ scope, id = '' }: SessionResource): SessionName {
-    return { repository: this.#context.definition.name, scope, id };
+  #nameOf({ owner, id = '' }: SessionResource): SessionName {
+    return { repository: this.#context.definition.name, scope: owner, id };
   }
 }
 

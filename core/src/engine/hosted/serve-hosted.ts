@@ -1,6 +1,6 @@
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { ArtifactResource, DocumentResource } from '../request/resource.js';
+import type { ArtifactResource, DocumentResource, ListingResource } from '../request/resource.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import type { DecisionRecorder } from '../policy/decision-recorder.js';
 import type { Judge } from '../policy/judge.js';
@@ -36,18 +36,21 @@ export class HostedServing {
     this.#documents = new HostedDocuments(context);
   }
 
-  async serve(context: RequestContext, resource: ArtifactResource | DocumentResource): Promise<EngineReply> {
+  async serve(
+    context: RequestContext,
+    resource: ArtifactResource | DocumentResource | ListingResource,
+  ): Promise<EngineReply> {
     const { definition, services, judge } = this.#context;
     const known = services.storage.entries.revision(definition.name);
     const revision = typeof known === 'number' ? known : await known;
-    const ready = this.#ready(context, resource);
-    if (ready !== undefined) return ready;
-    if (resource.kind === 'document' && resource.fromEntries !== undefined) {
+    if (resource.kind === 'listing') {
       const { coordinates } = resource;
       if (coordinates !== undefined) requireAllowed(judge(context, { kind: 'version', resource, coordinates }));
       await requireSettled(judge(context, { kind: 'sidecar', resource, coordinates }));
-      return await this.#documents.serve(context.request, resource, resource.fromEntries, revision);
+      return await this.#documents.serve(context.request, resource, revision);
     }
+    const ready = this.#ready(context, resource);
+    if (ready !== undefined) return ready;
     const entry = await services.storage.entries.find(definition.name, resource.key);
     if (entry === undefined) throw missing(resource.key);
     return await this.#serveKept(context, resource, entry);
@@ -103,5 +106,5 @@ export class HostedServing {
 
 /** Whether the bytes are sent as they are kept. */
 function isPlain(resource: ArtifactResource | DocumentResource): boolean {
-  return resource.kind === 'artifact' || (resource.rewritten !== true && resource.fromEntries === undefined);
+  return resource.kind === 'artifact' || !resource.isRendered;
 }

@@ -1,7 +1,7 @@
 import { packageUrl, type PackageCoordinates } from '../../api/coordinates.js';
 import type { Digest } from '../../api/digest.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { RewriteContext } from '../request/protocol.js';
+import type { RenderRequest } from '../../plugin/classes.js';
 import type { FindingsByVersion } from './content-findings.js';
 import { denialText } from './denial.js';
 import { isListed, type Judgement } from './judgement.js';
@@ -22,7 +22,7 @@ export interface ListOptions {
 export function listPolicy(
   judge: Judge,
   { now, baseUrl, found, notice }: ListOptions,
-): Pick<RewriteContext, 'admits' | 'refusal'> {
+): Pick<RenderRequest, 'admits' | 'refusal'> {
   const context = { now };
   const judged = (coordinates: PackageCoordinates, description?: ArtifactDescription): Judgement | undefined => {
     const contents =

@@ -9,7 +9,7 @@ import { isPinned } from '../store/pinned-name.js';
 import type { DescriptionNow } from './facts.js';
 
 /** Facts of a resource that decide how it is judged. */
-export type Judged = Pick<StoredResource, 'coordinates' | 'refusedOnlyIfMalicious' | 'sidecarOf'> &
+export type Judged = Pick<Partial<StoredResource>, 'coordinates' | 'refusedOnlyIfMalicious' | 'sidecarOf'> &
   Pick<Partial<ArtifactResource>, 'contentAddressed' | 'integrity'> &
   Pick<Partial<DocumentResource>, 'pinned'>;
 
@@ -75,7 +75,7 @@ export type Subject = ImmediateSubject | CachedSubject | SidecarSubject;
 
 /** Whether the name of `resource` is judged before its bytes are here: a rewritten document is of no single version. */
 export function isJudgedByName(resource: ArtifactResource | DocumentResource): boolean {
-  return resource.kind === 'document' && resource.rewritten === true;
+  return resource.isRendered;
 }
 
 /** Whether `resource` is an artifact, or belongs to one. */

@@ -7,6 +7,7 @@ import { describedPlace } from '../fetch/described-place.js';
 import { keptHeaders } from '../fetch/kept-headers.js';
 import { isPage, namesFile } from '../fetch/login-page.js';
 import { isUnsettled } from '../fetch/media-type.js';
+import type { Representations } from '../reply/representations.js';
 import { respond, type Representation } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
@@ -26,7 +27,7 @@ export async function headOfUpstream(
   context: RequestContext,
   resource: Stored,
 ): Promise<EngineReply | undefined> {
-  const { decisions, definition, fetching, upstreams } = parts;
+  const { decisions, fetching, representations, upstreams } = parts;
   const { request } = context;
   const { description, judgement } = await fetching.policy.judged(resource, context);
   const promised = resource.kind === 'artifact' ? description : undefined;
@@ -43,21 +44,24 @@ export async function headOfUpstream(
     drain(reply);
     const said = reply.headers['content-type'];
     // A page in place of a file is no answer to keep to, and where it is all that there is, a flight says so.
-    if (isUnsettled(definition, resource, said) || (isPage(said ?? '') && namesFile(resource))) return undefined;
-    return await respond(request, headAlone(parts, resource, reply));
+    if (isUnsettled(resource, said) || (isPage(said ?? '') && namesFile(resource))) return undefined;
+    return await respond(request, headAlone(representations, resource, reply));
   } catch (error) {
     if (!isHeadRefused(error)) throw error;
     // Where it refuses HEAD for everything, what a manifest says of the size is as good.
     const isThere = error instanceof EntrepotError && REFUSALS.has(error.code);
     const size = (resource.kind === 'artifact' ? resource.size : undefined) ?? described.size;
     if (!isThere || size === undefined) return undefined;
-    return await respond(request, headAlone(parts, resource, { headers: { 'content-length': String(size) } }));
+    return await respond(
+      request,
+      headAlone(representations, resource, { headers: { 'content-length': String(size) } }),
+    );
   }
 }
 
 /** Makes the representation of a head without a body. */
 function headAlone(
-  { definition, representations }: ServingParts,
+  representations: Representations,
   resource: Stored,
   reply: Pick<TransportReply, 'headers'>,
 ): Representation {
@@ -68,7 +72,7 @@ function headAlone(
   const digest = contentDigest(resource);
   const mediaType = headers['content-type'] ?? resource.fallbackMediaType ?? 'application/octet-stream';
   const passed = coding.kind === 'pass' && { 'content-encoding': coding.coding };
-  const stored = { mediaType, headers: { ...keptHeaders(definition, resource, headers), ...passed }, digest };
+  const stored = { mediaType, headers: { ...keptHeaders(resource, headers), ...passed }, digest };
   return {
     ...representations.base(resource, stored, { name: 'bypass' }),
     size: size === undefined ? undefined : Number(size),

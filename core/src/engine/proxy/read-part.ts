@@ -14,7 +14,7 @@ export async function readPart(
 ): Promise<Content | undefined> {
   const { protocol, kind } = definition;
   try {
-    const rawPath = kind === 'hosted' ? undefined : protocol.partPath?.(whole, part);
+    const rawPath = kind === 'hosted' ? undefined : protocol.partPath(whole, part);
     const resource = rawPath === undefined ? undefined : resourceAt(definition, rawPath);
     return resource?.kind === 'artifact' ? await fetching.reader.read(resource) : undefined;
   } catch (error) {

@@ -17,5 +17,5 @@ export function resourceAt({ protocol, plugin }: RepositoryDefinition, rawPath: 
     baseUrl: '',
     signal: new AbortController().signal,
   };
-  return protocol.route(requestHead(request, plugin));
+  return protocol.route(requestHead(request, plugin.http));
 }

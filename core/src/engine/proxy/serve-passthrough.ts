@@ -66,26 +66,25 @@ export class PassthroughServing {
   /** The reply from the database of a scanner, in the shape of the upstream's. */
   async #answered(resource: PassthroughResource, body: Buffer): Promise<AdaptedReply | undefined> {
     const { answer } = this.#services;
-    const { protocol, plugin } = this.#definition;
-    if (answer === undefined || resource.answerPath === undefined) return undefined;
+    const { adapt } = resource;
+    if (answer === undefined || adapt?.answerPath === undefined) return undefined;
     try {
-      const adapted = protocol.adaptRequest?.(resource, body, { leaves: false, admits: () => true });
-      const question = { method: resource.method === 'POST' ? 'POST' : 'GET', path: resource.answerPath } as const;
-      const reply = await answer({ ...question, body: adapted?.body ?? body });
+      const adapted = adapt.request(body, { leaves: false, admits: () => true });
+      const question = { method: resource.method === 'POST' ? 'POST' : 'GET', path: adapt.answerPath } as const;
+      const reply = await answer({ ...question, body: adapted.body ?? body });
       if (reply === undefined) return undefined;
       const bytes = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-      return protocol.adaptReply?.(resource, { status: reply.status, body: bytes }, body) ?? reply;
+      return adapt.reply({ status: reply.status, body: bytes }, body);
     } catch (error) {
-      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${this.#definition.plugin.id} failed`);
     }
   }
 
   async #exchange(context: RequestContext, resource: PassthroughResource, body: Buffer): Promise<AdaptedReply> {
-    const { protocol, plugin } = this.#definition;
     const { request } = context;
-    const adapts = resource.adapted === true;
+    const { adapt } = resource;
     try {
-      const adapted = adapts ? protocol.adaptRequest?.(resource, body, this.#leaving(context)) : undefined;
+      const adapted = adapt?.request(body, this.#leaving(context));
       const mediaType = adapted?.mediaType ?? request.header('content-type');
       const reply = await this.#ask({
         method: adapted?.method ?? resource.method,
@@ -99,9 +98,9 @@ export class PassthroughServing {
         signal: AbortSignal.any([request.signal, AbortSignal.timeout(this.#definition.limits.totalTimeout)]),
         skipUnhealthy: false,
       });
-      return (adapts ? protocol.adaptReply?.(resource, reply, body) : undefined) ?? reply;
+      return adapt?.reply(reply, body) ?? reply;
     } catch (error) {
-      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${plugin.id} failed`);
+      throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${this.#definition.plugin.id} failed`);
     }
   }
 

@@ -38,7 +38,7 @@ export class StoredServing {
     if (ready !== undefined) return ready;
     if (isJudgedByName(resource)) this.#requireName(context, resource);
     const rule = freshnessRule(this.#parts, resource);
-    if (rule.policy === 'bypass' && resource.keptOnly !== true) return await this.#flight.alone(context, resource);
+    if (rule.policy === 'bypass' && !resource.keptOnly) return await this.#flight.alone(context, resource);
     const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
     if (entry === undefined) return await this.#serveThroughFlight(context, resource, rule, undefined, undefined);
     const state = standing(entry, rule, services.clock.now());
@@ -64,7 +64,7 @@ export class StoredServing {
     try {
       return await services.storage.entries.find(definition.name, resource.key);
     } catch (error) {
-      if (resource.keptOnly === true) throw error;
+      if (resource.keptOnly) throw error;
       services.logger.error({ error, repository: definition.name, key: resource.key }, 'the index cannot be read');
       return undefined;
     }
@@ -107,7 +107,7 @@ export class StoredServing {
     kept: Entry | undefined,
     state: Standing | undefined,
   ): Promise<EngineReply> {
-    if (resource.keptOnly === true) return await this.#kept.only(context, resource, kept, state);
+    if (resource.keptOnly) return await this.#kept.only(context, resource, kept, state);
     const { fetching, negative } = this.#parts;
     const { flights } = fetching;
     const running = flights.running(resource);
@@ -174,7 +174,7 @@ export class StoredServing {
     kept: Entry,
     state: Standing,
   ): Promise<EngineReply> {
-    if (resource.keptOnly === true) return await this.#kept.only(context, resource, kept, state);
+    if (resource.keptOnly) return await this.#kept.only(context, resource, kept, state);
     try {
       return await this.#flight.alone(context, resource);
     } catch (error) {
@@ -202,7 +202,7 @@ export class StoredServing {
     if (kept !== undefined && usable) {
       const facts: CacheFacts = { name: 'stale', ttl: state?.ttl, detail: failure.code };
       const warning =
-        this.#parts.definition.plugin.warnsStale === true
+        this.#parts.definition.plugin.http?.warnsStale === true
           ? `This copy may be out of date: ${failure.message}`
           : undefined;
       const reply = await this.#kept.serve(context, resource, kept, facts, warning);

@@ -24,10 +24,10 @@ export interface ServingParts {
 
 /** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */
 export function fliesAlone(resource: Stored): boolean {
-  return resource.produced !== true && !(resource.kind === 'artifact' && resource.together !== undefined);
+  return !resource.produced && !(resource.kind === 'artifact' && resource.together !== undefined);
 }
 
 /** Whether the protocol makes what clients get out of the stored bytes. */
 export function isRewritten(resource: Stored): resource is DocumentResource {
-  return resource.kind === 'document' && resource.rewritten === true;
+  return resource.isRendered;
 }

@@ -5,9 +5,7 @@ import type { DocumentResource } from '../request/resource.js';
 import type { ArrivingDocument, FlightHead } from '../fetch/shared-flight.js';
 import { withoutHeaders } from '../request/merge-headers.js';
 import type { EngineRequest } from '../request/request.js';
-import type { RepositoryDefinition } from '../store/repository.js';
 import { VALIDATORS, type Encoding } from '../store/renditions.js';
-import { callRewrite } from './call-hook.js';
 import { chooseEncoding } from './encoding.js';
 import { varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
@@ -24,19 +22,16 @@ export interface Arriving {
 
 /** Renders a document while it arrives, where policy refuses nothing. */
 export async function renderArriving(
-  {
-    definition,
-    representations,
-  }: { readonly definition: RepositoryDefinition; readonly representations: Representations },
+  representations: Representations,
   request: EngineRequest,
   resource: DocumentResource,
-  { head, document: { descriptions, content }, verified }: Arriving,
+  { head, document: { parsed, content }, verified }: Arriving,
   facts: CacheFacts,
 ): Promise<Representation> {
   const encoding = chooseEncoding(request, resource.mediaType ?? head.mediaType, Infinity);
-  const known = { descriptions, headers: head.headers, keptKeys: [] };
-  const { context } = await representations.rewriteContext(request, resource, known);
-  const { bytes, headers } = await callRewrite(definition, resource, content, { ...context, isArriving: true });
+  const { context } = await representations.listContext(request, resource);
+  const arriving = { isAbsent: false, isArriving: true, headers: head.headers, cachedKeys: [] };
+  const { bytes, headers } = await resource.render(parsed, { ...context, ...arriving, content });
   return {
     ...representations.base(resource, head, facts, { headers: headers && withoutHeaders(headers, VALIDATORS) }),
     size: undefined,

@@ -87,6 +87,6 @@ function render(
   resource: BoundResource | undefined,
 ): RenderedError {
   return (
-    protocol.renderError?.(error, resource) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` }
+    protocol.renderError(error, resource) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` }
   );
 }

@@ -3,8 +3,9 @@ import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { RewriteContext } from '../request/protocol.js';
-import type { ArtifactResource, DocumentResource } from '../request/resource.js';
+import { UNPARSED } from '../request/stored-resource.js';
+import type { RenderRequest } from '../../plugin/classes.js';
+import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { ContentFindings } from '../policy/content-findings.js';
 import type { Judge } from '../policy/judge.js';
@@ -14,7 +15,6 @@ import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
-import { callRewrite } from './call-hook.js';
 import { chooseEncoding } from './encoding.js';
 import { headersOf, NO_DOCUMENT, varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
@@ -24,6 +24,9 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import { cacheControlUntil, type Representation } from './respond.js';
 
 const NO_KEYS: KeptKeys = { keys: [], mark: '' };
+
+/** The part of a request for a document that its policy makes. */
+type ListContext = Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>;
 
 /** Parts of a repository that make representations. */
 export interface RepresentationContext {
@@ -53,7 +56,7 @@ export class Representations {
     const { clock, storage } = this.#context.services;
     storage.entries.accessed(entry);
     const age = Math.max(0, Math.floor((clock.now() - entry.checkedAt) / 1000));
-    if (resource.kind === 'document' && resource.rewritten === true) {
+    if (resource.kind === 'document' && resource.isRendered) {
       try {
         return { ...(await this.rewritten(request, resource, entry, undefined, facts)), age };
       } catch (error) {
@@ -162,7 +165,7 @@ export class Representations {
 
   /** The representation of a document that was made before. */
   ofRendition(
-    resource: DocumentResource,
+    resource: StoredResource,
     entry: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
     rendition: Rendition,
     facts: CacheFacts,
@@ -197,31 +200,26 @@ export class Representations {
     request: EngineRequest,
     resource: DocumentResource,
     entry: Entry | undefined,
-    keptKeys: readonly string[],
+    cachedKeys: readonly string[],
     unstored: Content | undefined,
   ): Promise<RenditionSource> {
-    const { definition, fetching } = this.#context;
+    const { fetching } = this.#context;
     const mediaType = resource.mediaType ?? entry?.mediaType ?? 'application/octet-stream';
     const content =
       unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : fetching.reader.stored(entry));
-    const descriptions =
-      entry === undefined ? new Map() : (await fetching.descriptions.reading(resource, entry, content)).descriptions;
-    const { context, changesAt } = await this.rewriteContext(request, resource, {
-      descriptions,
-      headers: entry?.headers ?? {},
-      keptKeys,
-    });
     const isAbsent = entry === undefined;
-    const { bytes, headers } = await callRewrite(definition, resource, content, { ...context, isAbsent });
+    const parsed = isAbsent ? UNPARSED : (await fetching.descriptions.reading(resource, entry, content)).parsed;
+    const { context, changesAt } = await this.listContext(request, resource);
+    const rendering = { ...context, content, isAbsent, headers: entry?.headers ?? {}, cachedKeys };
+    const { bytes, headers } = await resource.render(parsed, rendering);
     return { bytes, headers, mediaType, changesAt };
   }
 
   /** Makes the context of hooks that make documents, and tells when policy can change their result by time alone. */
-  async rewriteContext(
+  async listContext(
     { baseUrl }: EngineRequest,
-    { coordinates }: DocumentResource,
-    known: Pick<RewriteContext, 'descriptions' | 'headers' | 'keptKeys'>,
-  ): Promise<{ context: RewriteContext; changesAt: () => number | undefined }> {
+    { coordinates }: Pick<StoredResource, 'coordinates'>,
+  ): Promise<{ context: ListContext; changesAt: () => number | undefined }> {
     const { judge, contents, services } = this.#context;
     const found = await contents.of(coordinates);
     let earliest = Infinity;
@@ -229,7 +227,7 @@ export class Representations {
       earliest = Math.min(earliest, at);
     };
     return {
-      context: { baseUrl, ...known, ...listPolicy(judge, { now: services.clock.now(), baseUrl, found, notice }) },
+      context: { baseUrl, ...listPolicy(judge, { now: services.clock.now(), baseUrl, found, notice }) },
       changesAt: () => (earliest === Infinity ? undefined : earliest),
     };
   }
@@ -239,7 +237,7 @@ export class Representations {
    * @param made what the protocol made of it, with headers of its own
    */
   base(
-    resource: ArtifactResource | DocumentResource,
+    resource: StoredResource,
     stored: Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined },
     facts: CacheFacts,
     made: Pick<Rendition, 'headers' | 'changesAt'> = {},
@@ -248,12 +246,11 @@ export class Representations {
     'repository' | 'resource' | 'mediaType' | 'cacheControl' | 'changesAt' | 'headers' | 'facts'
   > {
     const { definition, services } = this.#context;
-    const cacheControl = definition.plugin.classes[resource.class]?.cacheControl ?? 'no-cache';
     return {
       repository: definition.name,
       resource: resource.class,
       mediaType: resource.mediaType ?? stored.mediaType,
-      cacheControl: cacheControlUntil(cacheControl, made.changesAt, services.clock.now()),
+      cacheControl: cacheControlUntil(resource.cacheControl, made.changesAt, services.clock.now()),
       changesAt: made.changesAt,
       headers: headersOf(resource, stored, made.headers),
       facts,

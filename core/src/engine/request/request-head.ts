@@ -6,7 +6,7 @@ import type { EngineRequest } from './request.js';
  * Makes the part of `request` that a protocol sees.
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
-export function requestHead(request: EngineRequest, rules: PathRules): RequestHead {
+export function requestHead(request: EngineRequest, rules: PathRules | undefined): RequestHead {
   const { segments, trailingSlash } = parseRequestPath(request.rawPath, rules);
   return new Head(request, segments, trailingSlash);
 }

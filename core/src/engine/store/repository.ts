@@ -12,7 +12,8 @@ import type { Integrity } from '../../api/integrity.js';
 import type { Logger } from '../../api/logger.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../../api/policy.js';
 import type { PartReference, Upstream } from '../../api/protocol.js';
-import type { EngineProtocol, EnginePlugin } from '../request/protocol.js';
+import type { AnyDeclaredPlugin } from '../../plugin/protocol.js';
+import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
@@ -50,8 +51,8 @@ export const DEFAULT_LIMITS: RepositoryLimits = {
 export interface RepositoryDefinition {
   readonly name: string;
   readonly kind: 'proxy' | 'hosted';
-  readonly plugin: EnginePlugin;
-  readonly protocol: EngineProtocol;
+  readonly plugin: AnyDeclaredPlugin;
+  readonly protocol: Protocol;
   /** In the order in which they are tried. Empty for a hosted repository. */
   readonly upstreams: readonly ConfiguredUpstream[];
   /** The rule of every class of the plugin, configuration applied. */

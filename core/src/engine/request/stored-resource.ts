@@ -1,0 +1,379 @@
+import type { Content } from '../../api/content.js';
+import type { PackageCoordinates } from '../../api/coordinates.js';
+import { EntrepotError } from '../../api/errors.js';
+import type { Integrity } from '../../api/integrity.js';
+import type { JoinedPiece, ProducedFile, RenderedDocument } from '../../api/protocol.js';
+import type { Entry } from '../../api/entry-index.js';
+import type {
+  ArtifactClass,
+  DocumentClass,
+  EntrySelection,
+  Fact,
+  ListingClass,
+  ListingContext,
+  Parsed,
+  ProduceContext,
+  RenderRequest,
+  VerifyContext,
+} from '../../plugin/classes.js';
+import { isLocalReply, type LocalReply, type Resource } from '../../plugin/resource.js';
+import { hook, made } from './call-hook.js';
+
+/** The side of a plugin in one repository, which names are bound to. */
+export interface Binding {
+  /** The plugin's. */
+  readonly id: string;
+  /** The instance that `create` made. */
+  readonly self: unknown;
+  /** @throws Error for a class of another kind */
+  document(resource: Resource): DocumentResource;
+  /** @throws Error for a class of another kind */
+  artifact(resource: Resource): ArtifactResource;
+}
+
+/** A resource that the upstream can be asked for. */
+export interface UpstreamLocation {
+  readonly upstreamPath: string;
+  readonly upstreamScope?: string | undefined;
+  readonly upstreamOrder?: 'mirrors' | 'origins' | undefined;
+  readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
+  readonly tokenScope?: string | undefined;
+}
+
+/** A document that was not parsed: its class has no `parse`. */
+export const UNPARSED: Parsed = Object.freeze({ weight: 0 });
+
+type StoredClass = ArtifactClass<unknown> | DocumentClass<unknown, Parsed> | ListingClass<unknown>;
+type Groups = Pick<ArtifactClass<unknown>, 'cache' | 'upstream' | 'reply' | 'trust' | 'policy'>;
+
+/** A name with the facts and hooks of its class. Facts are computed on access; what fails in a hook is the plugin's. */
+export abstract class StoredResource implements UpstreamLocation {
+  abstract readonly kind: 'artifact' | 'document' | 'listing';
+  readonly named: Resource;
+  protected readonly binding: Binding;
+  protected readonly groups: Groups;
+
+  constructor(binding: Binding, named: Resource, declared: StoredClass) {
+    this.binding = binding;
+    this.named = named;
+    this.groups = declared as Groups;
+  }
+
+  protected fact<Value>(fact: Fact<Value, unknown> | undefined): Value | undefined {
+    return typeof fact === 'function'
+      ? (fact as (resource: Resource, self: unknown) => Value)(this.named, this.binding.self)
+      : fact;
+  }
+
+  get key(): string {
+    return this.named.key;
+  }
+  get class(): string {
+    return this.named.class;
+  }
+  get coordinates(): PackageCoordinates | undefined {
+    return this.named.coordinates;
+  }
+  get upstreamPath(): string {
+    return this.named.path ?? '';
+  }
+  get upstreamScope() {
+    return this.named.scope;
+  }
+  get upstreamOrder() {
+    return this.groups.upstream?.order;
+  }
+  get accept() {
+    return this.fact(this.groups.upstream?.accept);
+  }
+  /** Request headers of the client that the upstream chooses its answer by. */
+  get askedWith() {
+    return this.fact(this.groups.upstream?.headers);
+  }
+  get redirects() {
+    return this.fact(this.groups.upstream?.redirects);
+  }
+  get tokenScope() {
+    return this.fact(this.groups.upstream?.tokenScope);
+  }
+  get expectedMediaTypes() {
+    return this.fact(this.groups.upstream?.expects);
+  }
+  get maxBytes() {
+    return this.fact(this.groups.upstream?.maxBytes);
+  }
+  /** Whether the bytes are made here instead of fetched. */
+  get produced(): boolean {
+    const produce = this.groups.upstream?.produce;
+    return produce !== undefined && (produce.applies?.(this.named, this.binding.self) ?? true);
+  }
+  get accessName() {
+    return this.fact(this.groups.policy?.accessName);
+  }
+  get forAnyName() {
+    return this.groups.policy?.forAnyName;
+  }
+  get mediaType() {
+    return this.fact(this.groups.reply?.mediaType);
+  }
+  get fallbackMediaType() {
+    return this.fact(this.groups.reply?.fallbackMediaType);
+  }
+  /** Whether the class can read the media type out of the bytes. */
+  get readsMediaType(): boolean {
+    return this.groups.reply?.mediaTypeOf !== undefined;
+  }
+  /** Whether its class makes what clients get out of the stored bytes. */
+  get isRendered(): boolean {
+    return false;
+  }
+  get cacheControl(): string {
+    return this.groups.reply?.cacheControl ?? 'no-cache';
+  }
+  get replyHeaders() {
+    return this.fact(this.groups.reply?.headers);
+  }
+  get digestHeader() {
+    return this.fact(this.groups.reply?.digestHeader);
+  }
+  get keepHeaders(): readonly string[] {
+    return this.fact(this.groups.reply?.keepHeaders) ?? [];
+  }
+  get keepsCoding() {
+    return this.groups.reply?.keepsCoding;
+  }
+  get vary() {
+    return this.fact(this.groups.reply?.vary);
+  }
+  /** Whether the cached copy is wanted however old, and no upstream is asked. */
+  get keptOnly(): boolean {
+    return this.fact(this.groups.cache?.cachedOnly) === true;
+  }
+  /** Exceptions from the rule of the class. */
+  get freshness() {
+    return this.groups.cache?.except?.(this.named, this.binding.self);
+  }
+  /** The documents that may describe it: the first one that lists it counts. */
+  get describedBy(): readonly DocumentResource[] {
+    const found = this.groups.trust?.describedBy?.(this.named, this.binding.self) ?? [];
+    return ('class' in found ? [found] : found).map((document) => this.binding.document(document));
+  }
+  get describedBrieflyBy(): DocumentResource | undefined {
+    const found = this.groups.trust?.describedBrieflyBy?.(this.named, this.binding.self);
+    return found && this.binding.document(found);
+  }
+  get describedFor() {
+    return this.groups.trust?.describedFor;
+  }
+  get sidecar() {
+    return this.fact(this.groups.policy?.sidecar);
+  }
+  get sidecarOf() {
+    return this.fact(this.groups.policy?.sidecarOf);
+  }
+  get refusedOnlyIfMalicious() {
+    return this.fact(this.groups.policy?.refusedOnlyIfMalicious);
+  }
+  /** Whether the class tells the parts that its bytes name. */
+  get hasParts(): boolean {
+    return this.groups.policy?.parts !== undefined;
+  }
+
+  /** @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised */
+  async verify(content: Content, context: VerifyContext): Promise<void> {
+    await this.call('verify', (self) => this.groups.trust?.verify?.(this.named, content, context, self));
+  }
+
+  /** Makes the bytes; for one of a set those of all its members. */
+  async produce(context: ProduceContext): Promise<readonly ProducedFile[]> {
+    return (await this.call('produce', (self) => this.groups.upstream?.produce?.make(this.named, context, self))) ?? [];
+  }
+
+  async partsOf(content: Content): Promise<readonly PackageCoordinates[]> {
+    return (await this.call('parts', (self) => this.groups.policy?.parts?.(this.named, content, self))) ?? [];
+  }
+
+  async mediaTypeOf(content: Content): Promise<string | undefined> {
+    return await this.call('mediaTypeOf', (self) => this.groups.reply?.mediaTypeOf?.(this.named, content, self));
+  }
+
+  /** The part of the bytes that their digest covers, where that is not the whole. */
+  async digestedPart(content: Content): Promise<Uint8Array | undefined> {
+    return await this.call('part', (self) => this.groups.trust?.addressed?.part?.(this.named, content, self));
+  }
+
+  protected call<Result>(
+    name: string,
+    run: (self: unknown) => Result | Promise<Result> | undefined,
+  ): Promise<Result | undefined> {
+    return hook(this.binding.id, name, () => run(this.binding.self));
+  }
+}
+
+/** Immutable bytes. */
+export class ArtifactResource extends StoredResource {
+  readonly kind = 'artifact';
+  /** The set that a member named: all members name the same. */
+  #set: readonly ArtifactResource[] | undefined;
+
+  get filename(): string {
+    return this.fact(this.groups.reply?.filename) ?? this.key.slice(this.key.lastIndexOf('/') + 1);
+  }
+  get integrity(): readonly Integrity[] | undefined {
+    return this.named.integrity;
+  }
+  get descriptionOptional() {
+    return this.fact(this.groups.trust?.descriptionOptional);
+  }
+  get verifiedBy(): DocumentResource | undefined {
+    const found = this.groups.trust?.verifiedBy?.(this.named, this.binding.self);
+    return found && this.binding.document(found);
+  }
+  /** The artifacts, this one among them, that must be one copy for ever. */
+  get together(): readonly ArtifactResource[] | undefined {
+    if (this.#set !== undefined) return this.#set;
+    const found = this.fact(this.groups.trust?.together);
+    if (found === undefined) return undefined;
+    const set = found.members.map((member) => (member.key === this.key ? this : this.binding.artifact(member)));
+    for (const member of set) member.#set = set;
+    return set;
+  }
+  get togetherPartly() {
+    return this.fact(this.groups.trust?.together)?.partly;
+  }
+  /** Whether other repositories or names may have brought the bytes. */
+  get contentAddressed() {
+    return this.groups.trust?.addressed?.shared;
+  }
+  /** A document whose key begins those of the names of these bytes. */
+  get namedBelow(): DocumentResource | undefined {
+    const found = this.groups.trust?.addressed?.namedBelow?.(this.named, this.binding.self);
+    return found && this.binding.document(found);
+  }
+  get size() {
+    return this.fact(this.groups.trust?.addressed?.size);
+  }
+}
+
+/** The same bytes by their digest. In `key` and `upstreamPath`, `{digest}` stands for it. */
+export interface PinnedResource {
+  readonly key: string;
+  readonly upstreamPath: string;
+  /** The upstream's header that states the digest, lower-case. */
+  readonly digestHeader: string;
+}
+
+/** A mutable resource of a proxy. */
+export class DocumentResource extends StoredResource {
+  readonly kind = 'document';
+  readonly #declared: DocumentClass<unknown, Parsed>;
+  /** Whether it stands in for another form: looked for in the cache alone, without another form. */
+  readonly #standsIn: boolean;
+
+  constructor(binding: Binding, named: Resource, declared: DocumentClass<unknown, Parsed>, standsIn = false) {
+    super(binding, named, declared);
+    this.#declared = declared;
+    this.#standsIn = standsIn;
+  }
+
+  get variant() {
+    return this.named.variant;
+  }
+  override get isRendered(): boolean {
+    return this.#declared.reply?.render !== undefined;
+  }
+  /** Whether the plugin reads it: then its bytes are known to be such a document. */
+  get isParsed(): boolean {
+    return this.#declared.parse !== undefined || this.groups.trust?.verify !== undefined;
+  }
+  override get keptOnly(): boolean {
+    return this.#standsIn || super.keptOnly;
+  }
+  /** The prefix of the cached keys that it lists, too. */
+  get keptBelow() {
+    return this.fact(this.groups.cache?.listsBelow);
+  }
+  get refusal(): LocalReply | undefined {
+    return this.groups.policy?.refusal?.(this.named, this.binding.self);
+  }
+  /** The other form to serve when this one is not found. */
+  get alternative(): DocumentResource | LocalReply | undefined {
+    if (this.#standsIn) return undefined;
+    const route = this.groups.cache?.alternative?.(this.named, this.binding.self);
+    return route === undefined || isLocalReply(route) ? route : this.binding.document(route);
+  }
+  get unknownToSome() {
+    return this.groups.upstream?.mayLack;
+  }
+  get pinned(): PinnedResource | undefined {
+    const found = this.groups.trust?.addressed?.pinned?.(this.named, this.binding.self);
+    const digestHeader = this.digestHeader?.toLowerCase() ?? '';
+    return found && { key: found.key, upstreamPath: found.path ?? '', digestHeader };
+  }
+
+  /** The same, looked for in the cache alone. */
+  asCached(): DocumentResource {
+    return new DocumentResource(this.binding, this.named, this.#declared, true);
+  }
+
+  /** A document of the same class with another key. */
+  at(key: string): DocumentResource {
+    return new DocumentResource(this.binding, { ...this.named, key }, this.#declared);
+  }
+
+  /** Verifies and parses a body. @throws EntrepotError for one that is no such document */
+  async parse(content: Content, context: VerifyContext): Promise<Parsed> {
+    await this.verify(content, context);
+    const parsed = await this.call('parse', (self) => this.#declared.parse?.(content, this.named, context, self));
+    return parsed ?? UNPARSED;
+  }
+
+  /**
+   * Makes what clients get.
+   * @param parsed `UNPARSED` where there is no document
+   */
+  async render(parsed: Parsed, request: Omit<RenderRequest, 'resource'>): Promise<RenderedDocument> {
+    const { parse, cache, reply } = this.#declared;
+    const isMissing = parsed === UNPARSED && parse !== undefined;
+    if (reply?.render === undefined || (isMissing && cache?.listsBelow === undefined))
+      throw new EntrepotError('not-found', `${this.key} is not here`);
+    const given = { ...request, resource: this.named };
+    return await made(this.binding.id, 'render', () =>
+      reply.render!((parsed === UNPARSED ? undefined : parsed) as Parsed, given, this.binding.self),
+    );
+  }
+}
+
+/** A document of a hosted repository, made from its entries. */
+export class ListingResource extends StoredResource {
+  readonly kind = 'listing';
+  readonly #declared: ListingClass<unknown>;
+
+  constructor(binding: Binding, named: Resource, declared: ListingClass<unknown>) {
+    super(binding, named, declared);
+    this.#declared = declared;
+  }
+
+  get variant() {
+    return this.named.variant;
+  }
+  get selection(): EntrySelection {
+    return this.#declared.entries(this.named, this.binding.self);
+  }
+  get isJoined(): boolean {
+    return this.#declared.join !== undefined;
+  }
+
+  async render(entries: AsyncIterable<Entry>, context: ListingContext): Promise<RenderedDocument> {
+    const { binding, named } = this;
+    return await made(binding.id, 'render', () => this.#declared.render(named, entries, context, binding.self));
+  }
+
+  /** The bytes around and between the pieces. `undefined`: `render` makes this one. */
+  async join(
+    entries: readonly Entry[],
+    context: Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>,
+  ): Promise<readonly JoinedPiece[] | undefined> {
+    return await this.call('join', (self) => this.#declared.join?.(this.named, entries, context, self));
+  }
+}
