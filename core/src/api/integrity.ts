@@ -6,6 +6,9 @@ const HEX_LENGTH = { md5: 32, sha1: 40, sha256: 64, sha384: 96, sha512: 128 } as
 /** A hash algorithm of an `Integrity`. */
 export type IntegrityAlgorithm = keyof typeof HEX_LENGTH;
 
+/** All of them, weakest first. */
+export const INTEGRITY_ALGORITHMS = Object.keys(HEX_LENGTH) as readonly IntegrityAlgorithm[];
+
 /** A checksum that the ecosystem promises for the bytes, in lower-case hex. */
 export interface Integrity {
   readonly algorithm: IntegrityAlgorithm;

@@ -1,10 +1,10 @@
 import {
   EntrepotError,
+  INTEGRITY_ALGORITHMS,
   parseHex,
   type ArtifactDescription,
   type Content,
   type Integrity,
-  type IntegrityAlgorithm,
 } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
 import { keySegment, readPath, type FilePath } from './path.js';
@@ -35,27 +35,6 @@ const MOST_BYTES = 4 * 1024 * 1024;
 
 /** Lines between two pauses for the event loop: about a millisecond of work. */
 const LINES_AT_ONCE = 1000;
-
-/** By the length of a sum in hex. */
-const BY_LENGTH: Readonly<Record<number, IntegrityAlgorithm>> = {
-  32: 'md5',
-  40: 'sha1',
-  64: 'sha256',
-  96: 'sha384',
-  128: 'sha512',
-};
-
-/** By the name in front of a BSD line; OpenSSL prints the second form of the newer ones. */
-const BY_NAME: Readonly<Record<string, IntegrityAlgorithm>> = {
-  MD5: 'md5',
-  SHA1: 'sha1',
-  SHA256: 'sha256',
-  'SHA2-256': 'sha256',
-  SHA384: 'sha384',
-  'SHA2-384': 'sha384',
-  SHA512: 'sha512',
-  'SHA2-512': 'sha512',
-};
 
 /** Reads how the configuration names a sidecar: `.sha256`, `SHA256SUMS` or `/SHA256SUMS`. */
 export function readSidecar(text: string): Sidecar {
@@ -102,11 +81,11 @@ export async function describeSums(
       code: 'CHECKSUM_FILE_UNREADABLE',
     });
   }
-  const found = new Map<string, Integrity[]>();
+  const found = new Map<string, { readonly integrity: Integrity[] }>();
   const add = (file: string, integrity: Integrity) => {
-    const known = found.get(file + query);
-    if (known === undefined) found.set(file + query, [integrity]);
-    else known.push(integrity);
+    const known = found.get(file + query) ?? { integrity: [] };
+    found.set(file + query, known);
+    known.integrity.push(integrity);
   };
   const slash = path.lastIndexOf('/');
   const base = path.slice(slash + 1);
@@ -122,9 +101,7 @@ export async function describeSums(
       }
     }
   }
-  const descriptions = new Map<string, ArtifactDescription>();
-  for (const [file, integrity] of found) descriptions.set(file, { integrity });
-  return descriptions;
+  return found;
 }
 
 /**
@@ -146,19 +123,21 @@ export async function readSums(bytes: Uint8Array): Promise<Sum[]> {
 function readSum(line: string): Sum | undefined {
   const bsd = /^([A-Za-z0-9-]{3,8}) ?\((.*)\) ?= ?([0-9A-Fa-f]{32,128})$/.exec(line);
   if (bsd !== null) {
-    const algorithm = BY_NAME[(bsd[1] as string).toUpperCase()];
-    return algorithm && sumOf(algorithm, bsd[3] as string, bsd[2]);
+    const [, algorithm, name, hex] = bsd as unknown as [string, string, string, string];
+    // OpenSSL prints the newer ones as SHA2-256.
+    return sumOf(hex, name, algorithm.toLowerCase().replace(/^sha2-(?=\d{3}$)/, 'sha'));
   }
   // A leading backslash says that the name is escaped (GNU coreutils, "md5sum invocation").
   const gnu = /^(\\?)([0-9A-Fa-f]{32,128})(?:(?: [ *]|[ \t])(.+))?$/.exec(line);
   if (gnu === null) return undefined;
   const [, escaped, hex, name] = gnu as unknown as [string, string, string, string | undefined];
-  const algorithm = BY_LENGTH[hex.length];
-  return algorithm && sumOf(algorithm, hex, escaped === '' ? name : name?.replace(/\\(.)/g, '$1'));
+  return sumOf(hex, escaped === '' ? name : name?.replace(/\\(.)/g, '$1'));
 }
 
-function sumOf(algorithm: IntegrityAlgorithm, hex: string, name: string | undefined): Sum | undefined {
-  const integrity = parseHex(algorithm, hex);
+/** @param algorithm absent: the one that makes sums of that length */
+function sumOf(hex: string, name: string | undefined, algorithm?: string): Sum | undefined {
+  const named = INTEGRITY_ALGORITHMS.filter((each) => algorithm === undefined || each === algorithm);
+  const integrity = named.map((each) => parseHex(each, hex)).find((found) => found !== undefined);
   return integrity && { integrity, name: name?.trim() };
 }
 

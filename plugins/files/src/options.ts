@@ -1,48 +1,14 @@
-import { parseHex } from '@entrepot/core';
+import { INTEGRITY_ALGORITHMS, parseHex } from '@entrepot/core';
 import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
-import type { FreshnessRule, Integrity } from '@entrepot/core';
+import type { Integrity, IntegrityAlgorithm } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
 import type { ChecksumRule } from './checksum.js';
 import { PRESETS } from './presets.js';
 import { ruleTable } from './rules.js';
-import type { Policy, Rule, RuleTable } from './rules.js';
+import type { Policy, Rule } from './rules.js';
 
-/** The options of a files repository, checked. */
-export interface FilesOptions {
-  readonly table: RuleTable;
-  /** Whether the query is part of the key and sent upstream. */
-  readonly query: 'keep' | 'ignore';
-  /** Response headers of the upstream that clients get too, lower-case, besides those that always pass. */
-  readonly passHeaders: readonly string[];
-  readonly overwrite: boolean;
-  readonly allowDelete: boolean;
-  /** The largest file that can be put, in bytes. */
-  readonly maxBytes: number;
-}
-
-/** The keys that say something to a proxy repository only. */
-export const PROXY_KEYS: readonly string[] = [
-  'rules',
-  'preset',
-  'defaultPolicy',
-  'default_policy',
-  'mutablePatterns',
-  'mutable_patterns',
-  'mutableFreshFor',
-  'immutablePatterns',
-  'immutable_patterns',
-  'query',
-  'passHeaders',
-];
-
-/** Keys that only apply to hosted repositories. */
-export const HOSTED_KEYS: readonly string[] = ['overwrite', 'allowDelete', 'maxBytes'];
-
-const POLICIES = ['immutable', 'revalidate', 'bypass', 'deny'] as const satisfies readonly Policy[];
-const SUMS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
-const DEFAULT_MAX_BYTES = 5 * 1024 ** 3;
 const LONGEST_PATTERN = 4096;
 
 /** An invalid value, thrown by the function of a transform. `checked` turns it into an issue. */
@@ -73,7 +39,7 @@ const byteSize = z
   .describe('A size in bytes: 1048576, 500MiB, 5GiB.')
   .transform(bytes.read);
 
-const policy = z.enum(POLICIES);
+const policy = z.enum(['immutable', 'revalidate', 'bypass', 'deny'] satisfies Policy[]);
 const busy = z.enum(['wait', 'stale', 'bypass']);
 
 const checksum = z
@@ -155,54 +121,50 @@ const writtenOptions = z.strictObject({
   immutable_patterns: regexes.optional(),
   query: z
     .enum(['keep', 'ignore'])
-    .optional()
-    .describe('keep (default): a query is sent upstream and makes another file; ignore: it is dropped.'),
+    .default('keep')
+    .describe('keep: a query is sent upstream and makes another file; ignore: it is dropped.'),
   passHeaders: z
     .array(headerName)
-    .optional()
+    .default([])
     .describe('Further response headers of the upstream that are kept and passed to clients, such as x-checksum-sha1.'),
-  overwrite: z.boolean().optional().describe('Hosted: whether PUT replaces a file that exists. Default: false.'),
-  allowDelete: z.boolean().optional().describe('Hosted: whether DELETE is served. Default: true.'),
-  maxBytes: byteSize.optional().describe('Hosted: the largest file that is taken. Default: 5GiB.'),
+  overwrite: z.boolean().default(false).describe('Hosted: whether PUT replaces a file that exists.'),
+  allowDelete: z.boolean().default(true).describe('Hosted: whether DELETE is served.'),
+  maxBytes: byteSize.prefault('5GiB').describe('Hosted: the largest file that is taken.'),
 });
+
+/** Keys that only apply to hosted repositories. */
+export const HOSTED_KEYS: readonly string[] = ['overwrite', 'allowDelete', 'maxBytes'];
+/** Keys that only apply to proxies. */
+export const PROXY_KEYS = Object.keys(writtenOptions.shape).filter((key) => !HOSTED_KEYS.includes(key));
 
 /** The options of a files repository, as they are written in the configuration. */
 export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
+
+/** The options of a files repository, checked. */
+export type FilesOptions = z.output<typeof filesOptions>;
 
 interface Pattern {
   readonly text: string;
   readonly test: (path: string) => boolean;
 }
 
-function toFilesOptions(written: z.output<typeof writtenOptions>): FilesOptions {
+function toFilesOptions(written: z.output<typeof writtenOptions>) {
+  const { query, passHeaders, overwrite, allowDelete, maxBytes, mutableFreshFor, preset } = written;
   const mutable = either(written, 'mutablePatterns', 'mutable_patterns');
   const immutable = either(written, 'immutablePatterns', 'immutable_patterns');
-  const { mutableFreshFor } = written;
-  const kept: Partial<FreshnessRule> = mutableFreshFor === undefined ? {} : { freshFor: mutableFreshFor };
+  const kept = mutableFreshFor === undefined ? {} : { freshFor: mutableFreshFor };
   const rules: Rule[] = [
     ...(written.rules ?? []).map((rule, index) => toRule(rule, 'rules', index)),
-    ...(mutable ?? []).map((pattern, index) => ({
-      label: labelOf('mutablePatterns', index, pattern),
-      matches: pattern.test,
-      policy: 'revalidate' as const,
-      freshness: kept,
-    })),
-    ...(immutable ?? []).map((pattern, index) => ({
-      label: labelOf('immutablePatterns', index, pattern),
-      matches: pattern.test,
-      policy: 'immutable' as const,
-      freshness: {},
-    })),
-    ...presetRules(written.preset),
+    ...(mutable ?? []).map((match, index) =>
+      toRule({ match, policy: 'revalidate', ...kept }, 'mutablePatterns', index),
+    ),
+    ...(immutable ?? []).map((match, index) => toRule({ match, policy: 'immutable' }, 'immutablePatterns', index)),
+    ...(preset === undefined ? [] : PRESETS[preset]).map((rule, index) =>
+      toRule(writtenRule.parse(rule), `preset ${preset}`, index),
+    ),
   ];
-  return {
-    table: ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined)),
-    query: written.query ?? 'keep',
-    passHeaders: written.passHeaders ?? [],
-    overwrite: written.overwrite ?? false,
-    allowDelete: written.allowDelete ?? true,
-    maxBytes: written.maxBytes ?? DEFAULT_MAX_BYTES,
-  };
+  const table = ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined));
+  return { table, query, passHeaders, overwrite, allowDelete, maxBytes };
 }
 
 function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean, mutable: boolean): Rule {
@@ -219,39 +181,20 @@ function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean
   return { label: 'the default policy', policy: 'revalidate', freshness: {} };
 }
 
-function presetRules(name: keyof typeof PRESETS | undefined): Rule[] {
-  if (name === undefined) return [];
-  return PRESETS[name].map((rule, index) => toRule(writtenRule.parse(rule), `preset ${name}`, index));
-}
-
 function toRule(written: z.output<typeof writtenRule>, list: string, index: number): Rule {
-  const label = labelOf(list, index, written.match);
-  if (written.checksum !== undefined && written.policy !== 'immutable') {
-    throw new BadValue(`${label}: a checksum needs policy: immutable, found ${written.policy}`);
+  const { match, policy, redirects, checksum, fresh_for, expire_after, busy_policy, ...rest } = written;
+  const label = `${list}[${index}] ${JSON.stringify(match.text)}`;
+  if (checksum !== undefined && policy !== 'immutable') {
+    throw new BadValue(`${label}: a checksum needs policy: immutable, found ${policy}`);
   }
   const freshness = {
+    ...rest,
     freshFor: either(written, 'freshFor', 'fresh_for'),
     expireAfter: either(written, 'expireAfter', 'expire_after'),
     busy: either(written, 'busy', 'busy_policy'),
-    staleIfError: written.staleIfError,
-    staleAfter: written.staleAfter,
-    staleWhileRevalidate: written.staleWhileRevalidate,
-    negativeFor: written.negativeFor,
-    onGone: written.onGone,
-    respectNoStore: written.respectNoStore,
   };
-  return {
-    label,
-    matches: written.match.test,
-    policy: written.policy,
-    freshness: Object.fromEntries(Object.entries(freshness).filter(([, value]) => value !== undefined)),
-    redirects: written.redirects,
-    checksum: written.checksum,
-  };
-}
-
-function labelOf(list: string, index: number, { text }: Pattern): string {
-  return `${list}[${index}] ${JSON.stringify(text)}`;
+  const given = Object.entries(freshness).filter(([, value]) => value !== undefined);
+  return { label, matches: match.test, policy, freshness: Object.fromEntries(given), redirects, checksum };
 }
 
 /** One key in its two spellings. */
@@ -267,11 +210,11 @@ function either<Written extends object, Key extends keyof Written, Alias extends
 
 function toChecksumRule(
   written: {
-    readonly [Sum in (typeof SUMS)[number]]?: string | undefined;
+    readonly [Sum in IntegrityAlgorithm]?: string | undefined;
   } & { readonly sidecar?: string | undefined; readonly required?: boolean | undefined },
 ): ChecksumRule {
   const integrity: Integrity[] = [];
-  for (const algorithm of SUMS) {
+  for (const algorithm of INTEGRITY_ALGORITHMS) {
     const sum = written[algorithm];
     if (sum === undefined) continue;
     const promise = parseHex(algorithm, sum);

@@ -1,11 +1,3 @@
-/** A rule as it is written in the configuration. */
-export interface WrittenRule {
-  readonly match: string;
-  readonly policy: 'immutable' | 'revalidate' | 'bypass' | 'deny';
-  readonly freshFor?: string;
-  readonly checksum?: { readonly sidecar: string; readonly required?: boolean };
-}
-
 /** Rules for well-known layouts. They stand after the repository's own, which therefore win. */
 export const PRESETS = {
   /** A code forge whose releases are under `<owner>/<repository>/releases/download/<tag>/`. */
@@ -37,4 +29,4 @@ export const PRESETS = {
     },
     { match: '**', policy: 'revalidate', freshFor: '5m' },
   ],
-} as const satisfies Readonly<Record<string, readonly WrittenRule[]>>;
+} as const;

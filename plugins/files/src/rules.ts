@@ -35,7 +35,7 @@ export function ruleTable(rules: readonly Rule[], fallback: Rule): RuleTable {
   for (const { checksum } of rules) {
     if (checksum?.kind === 'sidecar') sidecars.set(`${checksum.sidecar.at} ${checksum.sidecar.name}`, checksum.sidecar);
   }
-  const placed = [...rules, { ...fallback, pattern: undefined }].map((rule, index) => ({ ...rule, index }));
+  const placed = [...rules, fallback].map((rule, index) => ({ ...rule, index }));
   return { rules: placed as [...PlacedRule[], PlacedRule], sidecars: [...sidecars.values()] };
 }
 
