@@ -1,10 +1,8 @@
 import { defineProtocolPlugin } from '@entrepot/core';
 import { clientSetup } from './client-setup.js';
-import { FilesHosted } from './hosted.js';
-import * as hosted from './hosted.js';
+import { FilesHosted, CLASSES as HOSTED_CLASSES } from './hosted.js';
 import { filesOptions, HOSTED_KEYS, PROXY_KEYS } from './options.js';
-import { FilesProxy } from './proxy.js';
-import * as proxy from './proxy.js';
+import { FilesProxy, CLASSES as PROXY_CLASSES } from './proxy.js';
 
 export type { FilesOptions } from './options.js';
 
@@ -17,12 +15,12 @@ export default defineProtocolPlugin({
   http: { otherBytes: 'escape' },
   clients: { setup: clientSetup },
   proxy: {
-    classes: proxy.CLASSES,
+    classes: PROXY_CLASSES,
     ownOptions: PROXY_KEYS,
     create: ({ options }) => new FilesProxy(options),
   },
   hosted: {
-    classes: hosted.CLASSES,
+    classes: HOSTED_CLASSES,
     ownOptions: HOSTED_KEYS,
     create: ({ options, repository }) => new FilesHosted(options, repository.name),
   },

@@ -1,6 +1,5 @@
 import { INTEGRITY_ALGORITHMS, parseHex } from '@entrepot/core';
 import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
-import type { Integrity, IntegrityAlgorithm } from '@entrepot/core';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
@@ -42,23 +41,20 @@ const byteSize = z
 const policy = z.enum(['immutable', 'revalidate', 'bypass', 'deny'] satisfies Policy[]);
 const busy = z.enum(['wait', 'stale', 'bypass']);
 
-const checksum = z
-  .strictObject({
-    md5: z.string().optional(),
-    sha1: z.string().optional(),
-    sha256: z.string().optional(),
-    sha384: z.string().optional(),
-    sha512: z.string().optional(),
-    sidecar: z
-      .string()
-      .max(255)
-      .regex(/^\/?[^/\\]+$/)
-      .optional()
-      .describe('.sha256: beside the file; SHA256SUMS: in its directory; /SHA256SUMS: at the root of the repository.'),
-    required: z.boolean().optional().describe('Whether a file without a sum is refused. Default: true.'),
-  })
-  .describe('What the bytes must be: sums in hex, or where the upstream keeps them.')
-  .transform(checked(toChecksumRule));
+const writtenChecksum = z.strictObject({
+  md5: z.string().optional(),
+  sha1: z.string().optional(),
+  sha256: z.string().optional(),
+  sha384: z.string().optional(),
+  sha512: z.string().optional(),
+  sidecar: z
+    .string()
+    .max(255)
+    .regex(/^\/?[^/\\]+$/)
+    .optional()
+    .describe('.sha256: beside the file; SHA256SUMS: in its directory; /SHA256SUMS: at the root of the repository.'),
+  required: z.boolean().default(true).describe('Whether a file without a sum is refused.'),
+});
 
 const writtenRule = z.strictObject({
   match: z
@@ -86,7 +82,10 @@ const writtenRule = z.strictObject({
     .describe(
       'Which redirects within the upstream clients are told of: none (follow), those of a directory to its slash (directories, the default), or all (pass).',
     ),
-  checksum: checksum.optional(),
+  checksum: writtenChecksum
+    .describe('What the bytes must be: sums in hex, or where the upstream keeps them.')
+    .transform(checked(toChecksumRule))
+    .optional(),
 });
 
 const regexes = z.array(z.string().transform(checked(byRegex)));
@@ -150,25 +149,28 @@ interface Pattern {
 
 function toFilesOptions(written: z.output<typeof writtenOptions>) {
   const { query, passHeaders, overwrite, allowDelete, maxBytes, mutableFreshFor, preset } = written;
-  const mutable = either(written, 'mutablePatterns', 'mutable_patterns');
-  const immutable = either(written, 'immutablePatterns', 'immutable_patterns');
+  const { mutablePatterns, mutable_patterns, immutablePatterns, immutable_patterns } = written;
+  const mutable = either({ mutablePatterns, mutable_patterns });
+  const immutable = either({ immutablePatterns, immutable_patterns });
   const kept = mutableFreshFor === undefined ? {} : { freshFor: mutableFreshFor };
-  const rules: Rule[] = [
-    ...(written.rules ?? []).map((rule, index) => toRule(rule, 'rules', index)),
-    ...(mutable ?? []).map((match, index) =>
-      toRule({ match, policy: 'revalidate', ...kept }, 'mutablePatterns', index),
+  const rules = [
+    ...toRules('rules', written.rules),
+    ...toRules(
+      'mutablePatterns',
+      mutable?.map((match) => ({ match, policy: 'revalidate', ...kept })),
     ),
-    ...(immutable ?? []).map((match, index) => toRule({ match, policy: 'immutable' }, 'immutablePatterns', index)),
-    ...(preset === undefined ? [] : PRESETS[preset]).map((rule, index) =>
-      toRule(writtenRule.parse(rule), `preset ${preset}`, index),
+    ...toRules(
+      'immutablePatterns',
+      immutable?.map((match) => ({ match, policy: 'immutable' })),
     ),
+    ...toRules(`preset ${preset}`, preset && PRESETS[preset].map((rule) => writtenRule.parse(rule))),
   ];
   const table = ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined));
   return { table, query, passHeaders, overwrite, allowDelete, maxBytes };
 }
 
 function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean, mutable: boolean): Rule {
-  const given = either(written, 'defaultPolicy', 'default_policy');
+  const given = either({ defaultPolicy: written.defaultPolicy, default_policy: written.default_policy });
   if (given !== undefined) {
     if (allowList) {
       throw new BadValue('defaultPolicy cannot stand beside immutablePatterns, which refuse what they do not match');
@@ -181,52 +183,46 @@ function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean
   return { label: 'the default policy', policy: 'revalidate', freshness: {} };
 }
 
-function toRule(written: z.output<typeof writtenRule>, list: string, index: number): Rule {
-  const { match, policy, redirects, checksum, fresh_for, expire_after, busy_policy, ...rest } = written;
-  const label = `${list}[${index}] ${JSON.stringify(match.text)}`;
+function toRules(list: string, written: readonly z.output<typeof writtenRule>[] = []): Rule[] {
+  return written.map((rule, index) => toRule(rule, `${list}[${index}] ${JSON.stringify(rule.match.text)}`));
+}
+
+function toRule(written: z.output<typeof writtenRule>, label: string): Rule {
+  const { match, policy, redirects, checksum, ...other } = written;
+  const { freshFor, fresh_for, expireAfter, expire_after, busy, busy_policy, ...rest } = other;
   if (checksum !== undefined && policy !== 'immutable') {
     throw new BadValue(`${label}: a checksum needs policy: immutable, found ${policy}`);
   }
   const freshness = {
     ...rest,
-    freshFor: either(written, 'freshFor', 'fresh_for'),
-    expireAfter: either(written, 'expireAfter', 'expire_after'),
-    busy: either(written, 'busy', 'busy_policy'),
+    freshFor: either({ freshFor, fresh_for }),
+    expireAfter: either({ expireAfter, expire_after }),
+    busy: either({ busy, busy_policy }),
   };
   const given = Object.entries(freshness).filter(([, value]) => value !== undefined);
   return { label, matches: match.test, policy, freshness: Object.fromEntries(given), redirects, checksum };
 }
 
-/** One key in its two spellings. */
-function either<Written extends object, Key extends keyof Written, Alias extends keyof Written>(
-  written: Written,
-  key: Key,
-  alias: Alias,
-): Written[Key] | Written[Alias] {
-  if (written[key] === undefined) return written[alias];
-  if (written[alias] === undefined) return written[key];
-  throw new BadValue(`${String(key)} and ${String(alias)} are one key: write one of them`);
+/** The value of one key, under its two spellings. */
+function either<Value>(spellings: Readonly<Record<string, Value | undefined>>): Value | undefined {
+  const given = Object.entries(spellings).filter(([, value]) => value !== undefined);
+  if (given.length < 2) return given[0]?.[1];
+  throw new BadValue(`${given.map(([key]) => key).join(' and ')} are one key: write one of them`);
 }
 
-function toChecksumRule(
-  written: {
-    readonly [Sum in IntegrityAlgorithm]?: string | undefined;
-  } & { readonly sidecar?: string | undefined; readonly required?: boolean | undefined },
-): ChecksumRule {
-  const integrity: Integrity[] = [];
-  for (const algorithm of INTEGRITY_ALGORITHMS) {
-    const sum = written[algorithm];
-    if (sum === undefined) continue;
-    const promise = parseHex(algorithm, sum);
+function toChecksumRule({ sidecar, required, ...sums }: z.output<typeof writtenChecksum>): ChecksumRule {
+  const integrity = INTEGRITY_ALGORITHMS.flatMap((algorithm) => {
+    const sum = sums[algorithm];
+    const promise = sum === undefined ? [] : parseHex(algorithm, sum);
     if (promise === undefined) throw new BadValue(`${algorithm}: expected a sum of that algorithm in hex`);
-    integrity.push(promise);
-  }
-  const { sidecar } = written;
+    return promise;
+  });
   if ((sidecar === undefined) === (integrity.length === 0)) {
     throw new BadValue('expected either sums (sha256: …) or a sidecar');
   }
-  if (sidecar === undefined) return { kind: 'pinned', integrity };
-  return { kind: 'sidecar', sidecar: readSidecar(sidecar), required: written.required ?? true };
+  return sidecar === undefined
+    ? { kind: 'pinned', integrity }
+    : { kind: 'sidecar', sidecar: readSidecar(sidecar), required };
 }
 
 function byGlob(match: string | { readonly glob: string }): Pattern {

@@ -11,7 +11,7 @@ import {
 import { describeSums, isSumList, sidecarPath, subjectPath } from './checksum.js';
 import type { FilesOptions } from './options.js';
 import { coordinatesOf, readPath, type FilePath } from './path.js';
-import { ruleAt, ruleFor, type Rule } from './rules.js';
+import { ruleFor, type Rule } from './rules.js';
 
 /** Headers of an upstream that say something of the bytes or of the file. */
 const KEPT_HEADERS = [
@@ -26,12 +26,6 @@ const KEPT_HEADERS = [
 const LONGEST_HEADER = 1024;
 /** The longest part of a path that messages repeat. */
 const LONGEST_PRINTED = 200;
-
-/** Data of a file: the rule that matched its path, and what its client asks with. */
-interface FileAttributes {
-  readonly rule: number;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 /** A proxy of a file server. */
 export class FilesProxy {
@@ -50,12 +44,11 @@ export class FilesProxy {
     if (rule.policy === 'deny') throw refusal(path, rule);
     // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
     if (this.#isChecksumFile(path)) return this.checksum(path, query);
-    const attributes: FileAttributes = { rule: rule.index, headers: passedHeaders(head) };
     const named = {
       key: path.key + query,
       path: path.upstreamPath + query,
       coordinates: coordinatesOf(path),
-      attributes: { ...attributes },
+      attributes: { rule: rule.index, headers: passedHeaders(head) },
     };
     // What a directory index says is never for ever, and it has no sum.
     if (rule.policy !== 'immutable' || path.directory) return { class: 'document', ...named };
@@ -64,7 +57,7 @@ export class FilesProxy {
   }
 
   rule({ attributes }: Resource): Rule {
-    return ruleAt(this.options.table, (attributes as unknown as FileAttributes).rule);
+    return this.options.table.rules[attributes?.['rule'] as number] as Rule;
   }
 
   /** The sum file at `path`. */
@@ -102,7 +95,7 @@ export class FilesProxy {
 }
 
 const upstream = {
-  headers: ({ attributes }: Resource) => (attributes as unknown as FileAttributes).headers,
+  headers: ({ attributes }: Resource) => attributes?.['headers'] as Readonly<Record<string, string>>,
   redirects: (resource: Resource, self: FilesProxy) => self.rule(resource).redirects ?? 'directories',
 } as const;
 
@@ -164,10 +157,8 @@ function freshnessOf(resource: Resource, self: FilesProxy): Partial<FreshnessRul
  * other clients, too.
  */
 function passedHeaders(head: RequestHead): Readonly<Record<string, string>> {
-  const headers = ['accept', 'user-agent'].map((name) => [name, head.header(name)] as const);
-  return Object.fromEntries(
-    headers.filter(([, value]) => value !== undefined && value.length <= LONGEST_HEADER && /^[ -~]+$/.test(value)),
-  ) as Record<string, string>;
+  const headers = ['accept', 'user-agent'].map((name) => [name, head.header(name) ?? ''] as const);
+  return Object.fromEntries(headers.filter(([, value]) => value.length <= LONGEST_HEADER && /^[ -~]+$/.test(value)));
 }
 
 function refusal(path: FilePath, rule: Rule): EntrepotError {

@@ -43,8 +43,3 @@ export function ruleTable(rules: readonly Rule[], fallback: Rule): RuleTable {
 export function ruleFor({ rules }: RuleTable, path: string): PlacedRule {
   return rules.find(({ matches }) => matches === undefined || matches(path)) as PlacedRule;
 }
-
-/** Finds a rule by its place. */
-export function ruleAt({ rules }: RuleTable, index: number): PlacedRule {
-  return rules[index] as PlacedRule;
-}
