@@ -2,7 +2,6 @@ export * from './bounded-json.js';
 export * from './byte-writer.js';
 export * from './glob.js';
 export * from './glob-steps.js';
-export * from './json-fields.js';
 export * from './json-object.js';
 export * from './json-scanner.js';
 export * from './json-values.js';

@@ -7,7 +7,30 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** A JSON object whose members have not been checked. */
+export type Fields = Readonly<Record<string, unknown>>;
+
 /** Whether `value` is a JSON object. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Reads an object. Anything else has no members. */
+export function fieldsOf(value: unknown): Fields {
+  return isRecord(value) ? value : {};
+}
+
+/** Reads a list of objects. Anything else is empty. */
+export function listOf(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.map(fieldsOf) : [];
+}
+
+/** Reads a text. An empty one is absent. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Reads a list of texts, without what is no text. */
+export function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
 }

@@ -1,5 +1,6 @@
 import { nearest } from '../api/nearest.js';
 import { ACTIONS } from '../api/policy.js';
+import { isRecord } from '../formats/json-values.js';
 import { parseDuration, parseSize } from '../formats/quantities.js';
 import { POLICY_MODES, type PolicyDocument, type PolicyRule, PRESET_NAMES } from './document.js';
 import { parsePackagePattern } from './patterns.js';
@@ -331,10 +332,6 @@ function looksAtFindings(condition: PolicyRule['when']): boolean {
   const { vuln, malicious, cel, allOf = [], anyOf = [], not } = condition;
   if (vuln !== undefined || malicious !== undefined || cel?.includes('findings') === true) return true;
   return [...allOf, ...anyOf, ...(not === undefined ? [] : [not])].some(looksAtFindings);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function join(path: string, name: string): string {

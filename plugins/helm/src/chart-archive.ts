@@ -1,8 +1,8 @@
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { printed, TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
+import { type Fields, isRecord, printed, TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
-import { isFields, METADATA_FIELDS, readMetadata, type ChartMetadata, type Fields } from './chart-metadata.js';
+import { METADATA_FIELDS, readMetadata, type ChartMetadata } from './chart-metadata.js';
 import { parseYamlAside } from './yaml-thread.js';
 import { decodeYaml, parseYaml } from './yaml-text.js';
 
@@ -125,7 +125,7 @@ async function readFields({ path, size, content }: ChartFile): Promise<Fields> {
   if (size > LARGEST_METADATA) throw new ChartError(`${path}: expected ${LARGEST_METADATA} bytes at most`);
   try {
     const fields = parseYaml(decodeYaml(await content()), 'last') ?? {};
-    if (!isFields(fields)) throw new ChartError('expected a mapping');
+    if (!isRecord(fields)) throw new ChartError('expected a mapping');
     return fields;
   } catch (error) {
     throw error instanceof ChartError ? new ChartError(`${path}: ${error.message}`) : error;

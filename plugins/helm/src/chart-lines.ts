@@ -1,6 +1,6 @@
-import { printed } from '@entrepot/core/formats';
+import { type Fields, isRecord, printed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
-import { isFields, LARGEST_METADATA, type Fields } from './chart-metadata.js';
+import { LARGEST_METADATA } from './chart-metadata.js';
 import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
 import { readIndexEntry, type IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
@@ -90,7 +90,7 @@ export class ChartLines {
 
   /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
   #readVersion(member: unknown, size: number): IndexEntry | undefined {
-    if (!isFields(member)) return undefined;
+    if (!isRecord(member)) return undefined;
     return this.#readEntry(member, size) ?? this.#readEntry(withoutDecoration(member), size);
   }
 

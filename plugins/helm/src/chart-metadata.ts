@@ -1,4 +1,4 @@
-import { printed } from '@entrepot/core/formats';
+import { type Fields, isRecord, printed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
 import { parseChartVersion } from './version-order.js';
 import { Budget, scalarText } from './yaml-text.js';
@@ -10,9 +10,6 @@ const LONGEST_NAME = 250;
 const LONGEST_KEY = 250;
 const ALIAS = /^[a-zA-Z0-9_-]+$/;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
-
-/** A mapping of YAML or JSON, read field by field as helm does. */
-export type Fields = Readonly<Record<string, unknown>>;
 
 /** A mapping that is read, and the bound for all that is read. */
 interface Source {
@@ -96,11 +93,6 @@ export function readFields<All extends Readers>(readers: All, source: Source): R
   return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as ReadFields<All>;
 }
 
-/** Whether `value` is a mapping. */
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Reads the name of a chart. @throws ChartError for one that would lead out of a folder, or cannot be printed */
 export function checkName(value: unknown): string {
   const name = scalarText(value) ?? '';
@@ -137,14 +129,14 @@ function listOf<Member>(read: (...given: Parameters<Reader>) => Member) {
 function mapping<All extends Readers>(readers: All) {
   return (fields: unknown, name: string, { budget }: Source): ReadFields<All> => {
     budget.spend(1);
-    if (isFields(fields)) return readFields(readers, { fields, budget });
+    if (isRecord(fields)) return readFields(readers, { fields, budget });
     throw new ChartError(`${name}: expected mappings, found an empty or other node`);
   };
 }
 
 function annotations(value: unknown, name: string, source: Source): Record<string, string> | undefined {
   if (value === undefined) return undefined;
-  if (!isFields(value)) throw new ChartError(`${name}: expected a mapping`);
+  if (!isRecord(value)) throw new ChartError(`${name}: expected a mapping`);
   const pairs = Object.entries(value).map(([key, text]) => {
     if (key.length > LONGEST_KEY) throw new ChartError(`${name}: expected keys of ${LONGEST_KEY} characters at most`);
     return [textOf(key, name, source), textOf(text, name, source)] as const;

@@ -1,14 +1,13 @@
+import { type Fields, isRecord } from '@entrepot/core/formats';
 import {
   exactText,
   flag,
-  isFields,
   LARGEST_METADATA,
   METADATA_FIELDS,
   readFields,
   readMetadata,
   texts,
   type ChartMetadata,
-  type Fields,
   type ReadFields,
 } from './chart-metadata.js';
 import { latestStable, newestFirst } from './version-order.js';
@@ -173,11 +172,11 @@ function yamlValue(value: unknown, indent: string): string {
   const inner = `${indent}  `;
   if (Array.isArray(value) && value.length > 0)
     return `\n${value.map((member) => `${indent}- ${yamlMember(member, inner)}`).join('')}`;
-  return isFields(value) && !isEmpty(value) ? `\n${inner}${yamlMapping(value, inner)}` : ` ${yamlJson(value)}\n`;
+  return isRecord(value) && !isEmpty(value) ? `\n${inner}${yamlMapping(value, inner)}` : ` ${yamlJson(value)}\n`;
 }
 
 function yamlMember(value: unknown, indent: string): string {
-  return isFields(value) && !isEmpty(value) ? yamlMapping(value, indent) : `${yamlJson(value)}\n`;
+  return isRecord(value) && !isEmpty(value) ? yamlMapping(value, indent) : `${yamlJson(value)}\n`;
 }
 
 function isEmpty(fields: Fields): boolean {

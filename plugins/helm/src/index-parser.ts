@@ -1,7 +1,7 @@
 import type { TextDecoder } from 'node:util';
 import { ChartError } from './chart-error.js';
 import { ChartLines } from './chart-lines.js';
-import { isFields, type Fields } from './chart-metadata.js';
+import { type Fields, isRecord } from '@entrepot/core/formats';
 import { timeIn } from './index-fragment.js';
 import { parseYaml, scalarText, textDecoder } from './yaml-text.js';
 
@@ -146,7 +146,7 @@ export class IndexParser {
   #addChart(lines: readonly string[]): void {
     const charts = parseCut(`${lines.join('\n')}\n`);
     if (charts === undefined) return;
-    if (!isFields(charts)) throw new UnusualIndex();
+    if (!isRecord(charts)) throw new UnusualIndex();
     for (const [name, versions] of Object.entries(charts)) this.#charts.add(name, versions ?? [], this.#size);
   }
 }
@@ -177,7 +177,7 @@ function parseIndex(text: string): unknown {
  * @throws ChartError for a body that helm takes for no index: a login page
  */
 function entriesOf(index: unknown): Fields {
-  const entries = isFields(index) ? (index['entries'] ?? {}) : undefined;
-  if (isFields(index) && isFields(entries) && (index['apiVersion'] ?? '') !== '') return entries;
+  const entries = isRecord(index) ? (index['entries'] ?? {}) : undefined;
+  if (isRecord(index) && isRecord(entries) && (index['apiVersion'] ?? '') !== '') return entries;
   throw new ChartError('expected the index of a chart repository, with apiVersion and entries');
 }

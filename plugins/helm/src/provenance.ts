@@ -1,7 +1,7 @@
 import { chartFileName } from './chart-url.js';
-import { printed } from '@entrepot/core/formats';
+import { isRecord, printed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
-import { checkName, isFields } from './chart-metadata.js';
+import { checkName } from './chart-metadata.js';
 import { parseChartVersion } from './version-order.js';
 import { decodeYaml, parseYaml, scalarText } from './yaml-text.js';
 
@@ -38,7 +38,7 @@ export function readProvenance(bytes: Uint8Array): Provenance {
   const at = text.indexOf(SEPARATOR);
   const [metadata, sums] =
     at === -1 ? [] : [text.slice(0, at), text.slice(at + SEPARATOR.length)].map((part) => parseYaml(part, 'refuse'));
-  if (!isFields(metadata) || !isFields(sums) || !isFields(sums['files']))
+  if (!isRecord(metadata) || !isRecord(sums) || !isRecord(sums['files']))
     throw new ChartError("expected a chart's metadata and the sum of its archive in the provenance file");
   const name = checkName(metadata['name']);
   const version = scalarText(metadata['version']) ?? '';

@@ -6,7 +6,7 @@ import {
   type Upstream,
   type Resource,
 } from '@entrepot/core';
-import { type Fields, isFields, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
+import { type Fields, isRecord, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
@@ -98,7 +98,7 @@ function parseBody(body: Uint8Array): Fields {
 function parseObject(body: Uint8Array): Fields | undefined {
   try {
     const value: unknown = parseBoundedJson(body);
-    return isFields(value) ? value : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }
@@ -128,9 +128,9 @@ function walk(request: Fields): TreeNode[] {
     { children: request['dependencies'], path: '', depth: 0 },
   ];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (!isFields(next.children) || next.depth > DEPTH_LIMIT) continue;
+    if (!isRecord(next.children) || next.depth > DEPTH_LIMIT) continue;
     for (const [name, child] of Object.entries(next.children)) {
-      if (!isFields(child)) continue;
+      if (!isRecord(child)) continue;
       const path = next.path === '' ? name : `${next.path}>${name}`;
       const version = child['version'];
       if (typeof version === 'string') {
@@ -180,7 +180,7 @@ function legacyReply(nodes: readonly TreeNode[], bulk: Fields): Fields {
 }
 
 function readAdvisory(advisory: unknown): Advisory[] {
-  if (!isFields(advisory)) return [];
+  if (!isRecord(advisory)) return [];
   const { id, url, title, severity, vulnerable_versions: range, cwe, cvss } = advisory;
   if (typeof id !== 'number' && typeof id !== 'string') return [];
   return [

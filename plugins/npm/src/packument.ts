@@ -15,7 +15,7 @@ import {
 import {
   type Fields,
   fieldsOf,
-  isFields,
+  isRecord,
   JsonFormatError,
   malformed,
   type ObjectVisitor,
@@ -299,7 +299,7 @@ function integrityOf({ integrity, shasum }: VersionFacts): readonly Integrity[] 
 function licensesOf(license: unknown): readonly string[] {
   const found: string[] = [];
   for (const each of Array.isArray(license) ? (license as readonly unknown[]) : [license]) {
-    const type = isFields(each) ? each['type'] : each;
+    const type = isRecord(each) ? each['type'] : each;
     if (typeof type === 'string' && type !== '' && type.length <= LICENSE_LIMIT) found.push(type);
   }
   return found;
@@ -355,6 +355,6 @@ function parseObject(bytes: Uint8Array, what: string): Fields {
   } catch (error) {
     throw malformed(what, 'it is not JSON', error);
   }
-  if (isFields(value)) return value;
+  if (isRecord(value)) return value;
   throw malformed(what, 'it is not a JSON object');
 }

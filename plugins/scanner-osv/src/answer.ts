@@ -1,5 +1,5 @@
 import { type ScannerAnswer, type ScannerQuestion } from '@entrepot/core';
-import { type Fields, isFields, parseBoundedJson, WorkTurns } from '@entrepot/core/formats';
+import { type Fields, isRecord, parseBoundedJson, WorkTurns } from '@entrepot/core/formats';
 import type { AdvisoryGroup, CompiledAffected } from './advisories.js';
 import type { Database } from './database.js';
 import type { OsvPackage } from './ecosystems.js';
@@ -61,7 +61,7 @@ function parseBody(body: Uint8Array | undefined): Fields {
   } catch {
     throw new BadQuestion('expected JSON of reasonable size as the body');
   }
-  if (!isFields(value)) throw new BadQuestion('expected a JSON object as the body');
+  if (!isRecord(value)) throw new BadQuestion('expected a JSON object as the body');
   return value;
 }
 
@@ -72,12 +72,12 @@ interface Query extends OsvPackage {
 }
 
 function readQuery(asked: unknown, database: Database): Query {
-  if (!isFields(asked)) throw new BadQuestion('Invalid query.');
+  if (!isRecord(asked)) throw new BadQuestion('Invalid query.');
   const { package: pack, version, commit, page_token: token } = asked;
   const start = token === undefined || token === '' ? 0 : Number(token);
   if (!Number.isSafeInteger(start) || start < 0) throw new BadQuestion('Invalid page token.');
   if (commit !== undefined) throw new BadQuestion('Commits are not known here: ask for a package.');
-  if (!isFields(pack) || (version !== undefined && typeof version !== 'string')) {
+  if (!isRecord(pack) || (version !== undefined && typeof version !== 'string')) {
     throw new BadQuestion('Invalid query.');
   }
   const { purl, ecosystem, name } = pack;

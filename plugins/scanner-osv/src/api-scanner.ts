@@ -9,7 +9,7 @@ import {
   type ScanReport,
   type ScanSubject,
 } from '@entrepot/core';
-import { type Fields, forEachLimited, isFields, Lru } from '@entrepot/core/formats';
+import { type Fields, forEachLimited, isRecord, Lru } from '@entrepot/core/formats';
 import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import { type Downloads, urlBelow } from './download.js';
@@ -231,7 +231,7 @@ function readName(value: unknown): NamedRecord {
 }
 
 function objectOf(value: unknown): Fields {
-  if (isFields(value)) return value;
+  if (isRecord(value)) return value;
   throw unreadable('a JSON object');
 }
 

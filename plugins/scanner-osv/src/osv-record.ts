@@ -1,5 +1,5 @@
 import { parseSri } from '@entrepot/core';
-import { fieldsOf, type Fields, isFields, listOf, textOf, textsOf } from '@entrepot/core/formats';
+import { fieldsOf, type Fields, isRecord, listOf, textOf, textsOf } from '@entrepot/core/formats';
 
 /** One event of a range: the first of the four that is there. */
 export interface OsvEvent {
@@ -68,7 +68,7 @@ export function parseRecord(text: string): OsvRecord | undefined {
 
 /** Reads a record. Whatever in it is malformed is left out. @returns `undefined`: it is no record */
 export function readRecord(value: unknown): OsvRecord | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isRecord(value)) return undefined;
   const id = value['id'];
   if (typeof id !== 'string' || !RECORD_ID.test(id)) return undefined;
   const specific = fieldsOf(value['database_specific']);

@@ -7,6 +7,7 @@ import {
   type Parsed,
   type RenderRequest,
 } from '@entrepot/core';
+import { parseJson } from '@entrepot/core/formats';
 import { coordinatesOf, releaseKey } from './routes.js';
 import { releaseIndex, type Release, type ReleaseIndex } from './schema.js';
 
@@ -60,12 +61,4 @@ function describeRelease(project: string, { version, url, sha256, published }: R
     coordinates: coordinatesOf(project, version),
     publishedAt: published === undefined ? undefined : Date.parse(published),
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
