@@ -30,7 +30,7 @@ const DEEPEST = 12;
  * @param compileExpression absent: an expression is a problem
  */
 export function checkPolicy(value: unknown, compileExpression?: CompileExpression): readonly PolicyProblem[] {
-  const check = new Check(compileExpression);
+  const check = newCheck(compileExpression);
   documentShape(check, value, '');
   // Without a list of rules or its preset there is no whole.
   if (!check.problems.some(({ path }) => path === '' || path === 'preset' || path === 'rules')) {
@@ -41,19 +41,17 @@ export function checkPolicy(value: unknown, compileExpression?: CompileExpressio
 
 type Shape = (check: Check, value: unknown, path: string) => void;
 
-class Check {
-  readonly problems: PolicyProblem[] = [];
-  readonly compileExpression: CompileExpression | undefined;
-  /** How deep conditions are nested where the check is. */
-  depth = 0;
+type Check = ReturnType<typeof newCheck>;
 
-  constructor(compileExpression: CompileExpression | undefined) {
-    this.compileExpression = compileExpression;
-  }
-
-  add(path: string, message: string): void {
-    this.problems.push({ path, message });
-  }
+function newCheck(compileExpression: CompileExpression | undefined) {
+  const problems: PolicyProblem[] = [];
+  return {
+    problems,
+    compileExpression,
+    /** The number of conditions around the one that is checked. */
+    depth: 0,
+    add: (path: string, message: string) => void problems.push({ path, message }),
+  };
 }
 
 function object(shapes: Readonly<Record<string, Shape>>, required: readonly string[] = []): Shape {

@@ -126,33 +126,28 @@ function compileList(name: keyof typeof LIST_WORDS, wanted: boolean, facts: Set<
 }
 
 function conjunction(parts: readonly CompiledCondition[]): CompiledCondition {
-  if (parts.length === 1) return parts[0] as CompiledCondition;
-  return {
-    test(subject) {
-      let least: Truth = truth.yes;
-      for (const part of parts) {
-        const value = part.test(subject);
-        if (value === truth.no) return value;
-        if (value < least) least = value;
-      }
-      return least;
-    },
-    explain(subject, evidence) {
-      for (const part of parts) part.explain(subject, evidence);
-    },
-  };
+  return parts.length === 1 ? (parts[0] as CompiledCondition) : combined(parts, truth.no, (a, b) => a < b);
 }
 
 function disjunction(parts: readonly CompiledCondition[]): CompiledCondition {
+  return combined(parts, truth.yes, (a, b) => a > b);
+}
+
+/** The extreme value of the parts. `decisive` is the value that no other part changes. */
+function combined(
+  parts: readonly CompiledCondition[],
+  decisive: typeof truth.no | typeof truth.yes,
+  isNearer: (a: Truth, b: Truth) => boolean,
+): CompiledCondition {
   return {
     test(subject) {
-      let greatest: Truth = truth.no;
+      let found = negate(decisive);
       for (const part of parts) {
         const value = part.test(subject);
-        if (value === truth.yes) return value;
-        if (value > greatest) greatest = value;
+        if (value === decisive) return value;
+        if (isNearer(value, found)) found = value;
       }
-      return greatest;
+      return found;
     },
     explain(subject, evidence) {
       for (const part of parts) if (part.test(subject) === truth.yes) part.explain(subject, evidence);

@@ -10,12 +10,16 @@ import {
   type EntryRenewal,
 } from '../api/entry-index.js';
 
+interface Held {
+  entry: Entry;
+  lastAccess?: number;
+}
+
 /** An `EntryIndex` in memory, for tests. */
 export class MemoryEntryIndex implements EntryIndex {
   /** By repository, then by key. */
-  readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #entries = new Map<string, Map<string, Held>>();
   readonly #revisions = new Map<string, number>();
-  readonly #accesses = new Map<string, Map<string, number>>();
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
     return this.#find(repository, key);
@@ -58,33 +62,29 @@ export class MemoryEntryIndex implements EntryIndex {
   }
 
   async list(repository: string, { prefix, after, limit }: EntryListing): Promise<readonly Entry[]> {
-    const found = [...(this.#entries.get(repository)?.values() ?? [])].filter(
-      ({ key }) => key.startsWith(prefix) && (after === undefined || compareCodePoints(key, after) > 0),
-    );
-    return found.sort((left, right) => compareCodePoints(left.key, right.key)).slice(0, limit);
+    const entries = [...(this.#entries.get(repository)?.values() ?? [])].map(({ entry }) => entry);
+    return entries
+      .filter(({ key }) => key.startsWith(prefix) && (after === undefined || compareCodePoints(key, after) > 0))
+      .sort((left, right) => compareCodePoints(left.key, right.key))
+      .slice(0, limit);
   }
 
   async referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
-    const wanted = new Set(digests);
-    const found = new Set<Digest>();
-    for (const entries of this.#entries.values()) {
-      for (const { digest } of entries.values()) if (wanted.has(digest)) found.add(digest);
-    }
-    return found;
+    const held = [...this.#entries.values()].flatMap((entries) => [...entries.values()]);
+    const found = new Set(held.map(({ entry }) => entry.digest));
+    return new Set(digests.filter((digest) => found.has(digest)));
   }
 
   async recordAccess(accesses: readonly EntryAccess[]): Promise<void> {
     for (const { repository, key, at } of accesses) {
-      if (this.#find(repository, key) === undefined) continue;
-      const times = this.#accesses.get(repository) ?? new Map<string, number>();
-      times.set(key, Math.max(at, times.get(key) ?? -Infinity));
-      this.#accesses.set(repository, times);
+      const held = this.#entries.get(repository)?.get(key);
+      if (held !== undefined) held.lastAccess = Math.max(at, held.lastAccess ?? -Infinity);
     }
   }
 
   /** When an entry was last served; milliseconds since the epoch. `undefined`: never, or there is no such entry. */
   lastAccess(repository: string, key: string): number | undefined {
-    return this.#accesses.get(repository)?.get(key);
+    return this.#entries.get(repository)?.get(key)?.lastAccess;
   }
 
   async check(): Promise<void> {}
@@ -92,11 +92,10 @@ export class MemoryEntryIndex implements EntryIndex {
   async dispose(): Promise<void> {
     this.#entries.clear();
     this.#revisions.clear();
-    this.#accesses.clear();
   }
 
   #find(repository: string, key: string): Entry | undefined {
-    return this.#entries.get(repository)?.get(key);
+    return this.#entries.get(repository)?.get(key)?.entry;
   }
 
   #revision(repository: string): number {
@@ -104,14 +103,13 @@ export class MemoryEntryIndex implements EntryIndex {
   }
 
   #delete(repository: string, key: string): boolean {
-    this.#accesses.get(repository)?.delete(key);
     return this.#entries.get(repository)?.delete(key) ?? false;
   }
 
   /** Keeps a copy, as a database does: what the caller changes later must not reach the index. */
   #put(entry: Entry): void {
-    const entries = this.#entries.get(entry.repository) ?? new Map<string, Entry>();
-    entries.set(entry.key, deepFreeze(structuredClone(entry)));
+    const entries = this.#entries.get(entry.repository) ?? new Map<string, Held>();
+    entries.set(entry.key, { ...entries.get(entry.key), entry: deepFreeze(structuredClone(entry)) });
     this.#entries.set(entry.repository, entries);
   }
 }
