@@ -1,4 +1,5 @@
 import { nearest } from '../api/nearest.js';
+import type { OptionProblem } from '../api/options.js';
 import { ACTIONS } from '../api/policy.js';
 import { isRecord } from '../formats/json-values.js';
 import { parseDuration, parseSize } from '../formats/quantities.js';
@@ -9,12 +10,8 @@ import { resolvePolicy } from './presets.js';
 import { parseSeverities, SEVERITIES } from './severities.js';
 import { isVersionPattern } from './version-order.js';
 
-/** One problem of a document. */
-export interface PolicyProblem {
-  /** `rules[2].when.age.lt`; empty for the document as a whole. */
-  readonly path: string;
-  readonly message: string;
-}
+/** One problem of a document, with a path such as `rules[2].when.age.lt`; empty for the document as a whole. */
+export type PolicyProblem = OptionProblem;
 
 /** Ids of rules that a decision names without a rule in the document. */
 export const BUILT_IN_RULES = ['scan-failure'] as const;

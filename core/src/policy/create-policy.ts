@@ -249,15 +249,8 @@ function printEvidence({ reasons, findings }: Evidence, before: string): Grounds
     : { reason, findings: ids, ...(findings.some(isMalicious) && { malicious: true }) };
 }
 
-/** The result of some outcomes if all of them were enforced. */
-interface Settlement {
-  readonly action: PolicyAction;
-  readonly beaten: ReadonlySet<string>;
-  /** A stronger action may follow once the reports are here. */
-  readonly pending: boolean;
-}
-
-function settle(outcomes: readonly Outcome[]): Settlement {
+/** Computes the result of some outcomes if all of them were enforced. `pending`: a stronger action may follow with the reports. */
+function settle(outcomes: readonly Outcome[]) {
   const beaten = overridden(outcomes);
   let action: PolicyAction = 'allow';
   let awaited: PolicyAction = 'allow';

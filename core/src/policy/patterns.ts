@@ -6,16 +6,8 @@ import { compileVersions } from './version-order.js';
 /** Whether something is what a pattern says. */
 export type Matcher<T> = (subject: T) => boolean;
 
-/** A package URL with `*` in it, taken apart. */
-export interface PackagePattern {
-  readonly ecosystem: string;
-  /** As the ecosystem prints it. */
-  readonly name: string;
-  readonly version?: string | undefined;
-}
-
-/** The parts of `pkg:npm/@acme/*` or `pkg:npm/%40acme/x@1.*`; `undefined` when it is no such pattern. */
-export function parsePackagePattern(text: string): PackagePattern | undefined {
+/** The parts of `pkg:npm/@acme/*` or `pkg:npm/%40acme/x@1.*`, the name as its ecosystem compares it; `undefined` when it is no such pattern. */
+export function parsePackagePattern(text: string): PackageCoordinates | undefined {
   const match = /^pkg:([a-z][a-z0-9.+-]*)\/([^?#\s]+)$/.exec(text);
   if (match === null) return undefined;
   const [, ecosystem, path] = match as unknown as [string, string, string];
@@ -32,7 +24,7 @@ export function parsePackagePattern(text: string): PackagePattern | undefined {
 /** A matcher for patterns that `parsePackagePattern` knows; which of them it was. */
 export function compilePackages(patterns: readonly string[]): (coordinates: PackageCoordinates) => string | undefined {
   const compiled = patterns.map((text) => {
-    const { ecosystem, name, version } = parsePackagePattern(text) as PackagePattern;
+    const { ecosystem, name, version } = parsePackagePattern(text) as PackageCoordinates;
     const versions = version === undefined ? undefined : compileVersions([version]);
     return { text, ecosystem, named: compileNamePattern(name), versions };
   });

@@ -8,7 +8,7 @@ import type { BlobOpenOptions, BlobSource, BlobStore } from '../api/blob-store.j
 import type { Digest } from '../api/digest.js';
 import { Gate } from './gate.js';
 import { NodeTransport } from './node-transport.js';
-import { digestOf, readStream, sampleBytes } from './sample-bytes.js';
+import { digestOf, pieces, readStream, sampleBytes } from './sample-bytes.js';
 import {
   assertFails,
   type Checks,
@@ -68,8 +68,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
   });
 
   check('answers undefined for a blob of another size than is wanted', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, RANGED);
     assert.equal(await store.open(digest, { size: RANGED - 1 }), undefined);
     assertSame(await read(store, digest, { size: RANGED, range: { start: 5, end: 9 } }), bytes.subarray(5, 10));
   });
@@ -80,8 +79,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
     ['a blob of several MiB', MULTI],
   ] as const) {
     check(`gives back ${name}`, async ({ store }) => {
-      const bytes = sampleBytes(size);
-      const digest = await put(store, bytes);
+      const { bytes, digest } = await putSample(store, size);
       assert.deepEqual(await store.stat(digest), { digest, size });
       await assertHolds(store, digest, bytes);
     });
@@ -96,15 +94,13 @@ function defineReading({ check }: Checks<OpenFixture>): void {
     ['the whole', 0, RANGED - 1],
   ] as const) {
     check(`gives a range: ${name}`, async ({ store }) => {
-      const bytes = sampleBytes(RANGED);
-      const digest = await put(store, bytes);
+      const { bytes, digest } = await putSample(store, RANGED);
       assertSame(await read(store, digest, { range: { start, end } }), bytes.subarray(start, end + 1));
     });
   }
 
   check('serves several readers of one blob at once', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, RANGED);
     const streams = await Promise.all(
       [0, 1, 2, 3].map((start) => store.open(digest, { range: { start, end: start + 150_000 } })),
     );
@@ -113,8 +109,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
   });
 
   check('is not disturbed by a reader that leaves', async ({ store }) => {
-    const bytes = sampleBytes(MULTI);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, MULTI);
     const stream = await store.open(digest);
     assert.ok(stream !== undefined);
     for await (const chunk of stream) {
@@ -157,8 +152,7 @@ function defineReading({ check }: Checks<OpenFixture>): void {
 
 function defineWriting({ check }: Checks<OpenFixture>): void {
   check('takes a blob in pieces of any size', async ({ store }) => {
-    const bytes = sampleBytes(10_000);
-    const digest = digestOf(bytes);
+    const { bytes, digest } = sample(10_000);
     await store.put(digest, bytes.length, inPieces(bytes, 7));
     await assertHolds(store, digest, bytes);
   });
@@ -186,8 +180,7 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
   });
 
   check('shows nothing of a blob before it is whole', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = digestOf(bytes);
+    const { bytes, digest } = sample(RANGED);
     const source = heldSource(bytes);
     const putting = store.put(digest, bytes.length, source);
     await Promise.race([source.halfway, putting]);
@@ -213,8 +206,7 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
   });
 
   check('takes a blob from verified bytes', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = digestOf(bytes);
+    const { bytes, digest } = sample(RANGED);
     for (let time = 0; time < 2; time += 1) {
       await store.put(digest, bytes.length, inMemory(bytes));
       await assertHolds(store, digest, bytes);
@@ -236,8 +228,7 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
   check('takes a blob from a verified file, and leaves the file alone', async ({ store }) => {
     const directory = await mkdtemp(join(tmpdir(), 'entrepot-suite-'));
     try {
-      const bytes = sampleBytes(RANGED);
-      const digest = digestOf(bytes);
+      const { bytes, digest } = sample(RANGED);
       const path = join(directory, 'spooled');
       await writeFile(path, bytes);
       await store.put(digest, bytes.length, { path, open: () => Readable.from([bytes]) });
@@ -257,8 +248,7 @@ function defineWriting({ check }: Checks<OpenFixture>): void {
 }
 
 function defineRefusals({ check }: Checks<OpenFixture>): void {
-  const bytes = sampleBytes(RANGED);
-  const digest = digestOf(bytes);
+  const { bytes, digest } = sample(RANGED);
   const changed = Buffer.from(bytes);
   changed[RANGED - 1] = (changed[RANGED - 1] as number) ^ 1;
   for (const [name, size, sent] of [
@@ -297,9 +287,7 @@ function defineRefusals({ check }: Checks<OpenFixture>): void {
   });
 
   check('keeps nothing of a put that is aborted', async ({ store }) => {
-    const early = new AbortController();
-    early.abort();
-    const never = failureOf(store.put(digest, RANGED, inPieces(bytes, 60_000), { signal: early.signal }));
+    const never = failureOf(store.put(digest, RANGED, inPieces(bytes, 60_000), { signal: AbortSignal.abort() }));
     assert.ok((await never) !== undefined, 'expected put to fail for an aborted signal, found success');
     const abort = new AbortController();
     const source = heldSource(bytes);
@@ -326,8 +314,7 @@ function defineDeletion({ check }: Checks<OpenFixture>): void {
   });
 
   check('lets a reader of a deleted blob read to its end', async ({ store }) => {
-    const bytes = sampleBytes(MULTI);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, MULTI);
     const stream = await store.open(digest);
     assert.ok(stream !== undefined);
     const iterator = stream[Symbol.asyncIterator]();
@@ -351,16 +338,14 @@ function defineCapabilities(
   });
 
   checkIf(pathOf, 'pathOf is off', 'says where the file of a blob is', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, RANGED);
     assertSame(await readFile((await store.pathOf?.(digest)) as string), bytes);
     await store.delete(digest);
     assert.equal(await store.pathOf?.(digest), undefined);
   });
 
   checkIf(signedUrl, 'signedUrl is off', 'serves a blob by a signed URL', async ({ store }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, RANGED);
     const url = (await store.signedUrl?.(digest, 60_000)) as URL;
     const transport = new NodeTransport();
     try {
@@ -374,8 +359,7 @@ function defineCapabilities(
   });
 
   checkIf(replicas, 'replicas is off', 'keeps blobs for the next process', async ({ store, reopen }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { bytes, digest } = await putSample(store, RANGED);
     const other = await reopen();
     await assertHolds(other, digest, bytes);
     assert.equal(await other.delete(digest), true);
@@ -391,8 +375,7 @@ function defineCapabilities(
   });
 
   checkIf(outage, 'outage is off', 'calls an outage an error, never an absence', async ({ store, breakDown }) => {
-    const bytes = sampleBytes(RANGED);
-    const digest = await put(store, bytes);
+    const { digest } = await putSample(store, RANGED);
     await breakDown();
     await assertFails(store.check(), 'storage', 'check()');
     await assertFails(store.check('read'), 'storage', "check('read')");
@@ -408,6 +391,22 @@ async function openFixture(factory: () => Promise<BlobStoreFixture> | BlobStoreF
   return { store: fixture.store, ...openDriver(fixture.store, fixture) };
 }
 
+interface Sample {
+  readonly bytes: Buffer;
+  readonly digest: Digest;
+}
+
+function sample(size: number): Sample {
+  const bytes = sampleBytes(size);
+  return { bytes, digest: digestOf(bytes) };
+}
+
+async function putSample(store: BlobStore, size: number): Promise<Sample> {
+  const made = sample(size);
+  await put(store, made.bytes);
+  return made;
+}
+
 async function put(store: BlobStore, bytes: Buffer): Promise<Digest> {
   const digest = digestOf(bytes);
   await store.put(digest, bytes.length, inPieces(bytes, 64 * 1024));
@@ -416,10 +415,6 @@ async function put(store: BlobStore, bytes: Buffer): Promise<Digest> {
 
 function inPieces(bytes: Buffer, size: number): BlobSource {
   return { open: () => Readable.from(pieces(bytes, size)) };
-}
-
-function* pieces(bytes: Buffer, size: number): Generator<Buffer> {
-  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
 }
 
 function inMemory(bytes: Buffer): BlobSource {

@@ -3,6 +3,7 @@ import { addAbortSignal, Readable } from 'node:stream';
 import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore } from '../api/blob-store.js';
 import type { Digest } from '../api/digest.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { pieces } from './sample-bytes.js';
 
 const PIECE = 64 * 1024;
 
@@ -25,7 +26,7 @@ export class MemoryBlobStore implements BlobStore {
         `${digest}: expected a range within ${blob.length} bytes, found ${start}-${end}`,
       );
     }
-    const stream = Readable.from(pieces(blob.subarray(start, end + 1)), { objectMode: false });
+    const stream = Readable.from(pieces(blob.subarray(start, end + 1), PIECE), { objectMode: false });
     return options.signal === undefined ? stream : addAbortSignal(options.signal, stream);
   }
 
@@ -72,8 +73,4 @@ async function readAll(source: BlobSource, limit: number, signal: AbortSignal | 
     stream.destroy();
   }
   return Buffer.concat(chunks);
-}
-
-function* pieces(bytes: Buffer): Iterable<Buffer> {
-  for (let start = 0; start < bytes.length; start += PIECE) yield bytes.subarray(start, start + PIECE);
 }

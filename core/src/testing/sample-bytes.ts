@@ -26,3 +26,8 @@ export function digestOf(bytes: string | Uint8Array): Digest {
 export async function readStream(stream: Readable): Promise<Buffer> {
   return buffer(stream);
 }
+
+/** `bytes` in pieces of `size`. */
+export function* pieces(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
+}

@@ -221,9 +221,7 @@ function defineFailures({ check }: Checks<OpenFixture>): void {
 
 function defineAborts({ check }: Checks<OpenFixture>): void {
   check('sends nothing for a signal that is aborted already', async ({ upstream, send }) => {
-    const abort = new AbortController();
-    abort.abort();
-    assert.ok((await failureOf(send('/a', { signal: abort.signal }))) !== undefined, 'expected an error');
+    assert.ok((await failureOf(send('/a', { signal: AbortSignal.abort() }))) !== undefined, 'expected an error');
     assert.equal(upstream.requests.length, 0);
   });
 

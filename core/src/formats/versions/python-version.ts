@@ -1,4 +1,12 @@
-import { compareDigits, compareLists, compareSequences, compareText, type VersionOrder } from './version-order.js';
+import {
+  compareDigits,
+  compareLists,
+  compareParts,
+  compareSequences,
+  compareText,
+  isDigits,
+  type VersionOrder,
+} from './version-order.js';
 
 /** A version as PEP 440 reads it. Numbers are digits without zeros in front: they may be longer than a double counts. */
 export interface PythonVersion {
@@ -120,19 +128,9 @@ function compareDevelopment(one: string | undefined, other: string | undefined):
 
 /** Numbers come after words, more parts after fewer. */
 function compareLocal(one: readonly string[] = [], other: readonly string[] = []): number {
-  return compareSequences(one, other, compareLocalParts);
-}
-
-function compareLocalParts(one: string, other: string): number {
-  const isNumeric = isDigits(one);
-  if (isNumeric !== isDigits(other)) return isNumeric ? 1 : -1;
-  return isNumeric ? compareDigits(one, other) : compareText(one, other);
+  return compareSequences(one, other, compareParts);
 }
 
 function number(digits: string | undefined): string {
   return digits?.replace(/^0+(?=\d)/, '') || '0';
-}
-
-function isDigits(text: string): boolean {
-  return /^\d+$/.test(text);
 }

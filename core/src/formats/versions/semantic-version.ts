@@ -3,6 +3,7 @@ import {
   compareLists,
   compareSequences,
   compareText,
+  isDigits,
   matchVersion,
   type VersionOrder,
 } from './version-order.js';
@@ -33,8 +34,8 @@ export function comparePrereleases(one: readonly string[], other: readonly strin
 
 /** Numbers come before words (semver.org §11.4.3). */
 function compareIdentifiers(one: string, other: string): number {
-  const isNumeric = /^\d+$/.test(one);
-  if (isNumeric !== /^\d+$/.test(other)) return isNumeric ? -1 : 1;
+  const isNumeric = isDigits(one);
+  if (isNumeric !== isDigits(other)) return isNumeric ? -1 : 1;
   return isNumeric ? compareDigits(one, other) : compareText(one, other);
 }
 

@@ -37,11 +37,15 @@ export function compareSequences<Element>(
   return one.length - other.length;
 }
 
-/** The order of two parts that are digits or letters alone: words come before numbers. */
+/** The order of two parts of a version: words come before numbers. */
 export function compareParts(one: string, other: string): number {
-  const isNumeric = isNumber(one);
-  if (isNumeric !== isNumber(other)) return isNumeric ? 1 : -1;
+  const isNumeric = isDigits(one);
+  if (isNumeric !== isDigits(other)) return isNumeric ? 1 : -1;
   return isNumeric ? compareDigits(one, other) : compareText(one, other);
+}
+
+export function isDigits(part: string): boolean {
+  return /^\d+$/.test(part);
 }
 
 /** Whether a part that is digits or letters alone is digits. */
