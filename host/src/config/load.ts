@@ -5,7 +5,8 @@ import { ConfigurationError, type ConfigurationProblem } from './configuration-e
 import { applyEnvironment } from './environment.js';
 import { readYamlFile } from './files.js';
 import { expandReferences } from './references.js';
-import type { Config, IssuerConfig, ParsedConfig, RepositoryConfig, TlsConfig } from './schema.js';
+import { isMapping } from './mapping.js';
+import type { Config, ParsedConfig } from './schema.js';
 import { plainSecretProblems } from './plain-secrets.js';
 import { proxyProblems } from './proxy-variables.js';
 import { validateConfig } from './validate.js';
@@ -117,60 +118,37 @@ function nameVariables(
   });
 }
 
+/** The keys that hold paths; `*` stands for every name. */
+const PATHS = [
+  'server.tls.cert',
+  'server.tls.key',
+  'server.tls.ca',
+  'storage.path',
+  'storage.spool.path',
+  'metadata.path',
+  'admin.jwt.keyFile',
+  'policy.file',
+  'repositories.*.tls.cert',
+  'repositories.*.tls.key',
+  'repositories.*.tls.ca',
+  'repositories.*.access.htpasswd',
+  'repositories.*.access.jwt.keyFile',
+];
+
 function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
-  const { admin, storage, metadata, server, policy, repositories } = config;
-  const blobs = path.resolve(directory, storage.path);
-  const spool = path.resolve(directory, storage.spool.path ?? path.join(path.dirname(blobs), 'spool'));
-  return {
-    ...config,
-    server: { ...server, tls: absoluteTls(server.tls, directory) },
-    storage: { ...storage, path: blobs, spool: { ...storage.spool, path: spool } },
-    metadata: metadata.backend === 'sqlite' ? { ...metadata, path: path.resolve(directory, metadata.path) } : metadata,
-    admin: { ...admin, ...(admin.jwt && { jwt: absoluteKey(admin.jwt, directory) }) },
-    policy: policy && { ...policy, file: absolute(policy.file, directory) },
-    repositories: repositories && absoluteRepositories(repositories, directory),
-  };
+  let tree: unknown = config;
+  for (const key of PATHS) tree = withAbsolute(tree, key.split('.'), directory);
+  const { storage, ...others } = tree as ParsedConfig;
+  const { path: spool = path.join(path.dirname(storage.path), 'spool') } = storage.spool;
+  return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool } } };
 }
 
-function absoluteRepositories(
-  repositories: Readonly<Record<string, RepositoryConfig>>,
-  directory: string,
-): Record<string, RepositoryConfig> {
-  const resolved = Object.entries(repositories).map(([name, repository]) => {
-    const { access, tls } = repository;
-    return [
-      name,
-      {
-        ...repository,
-        tls: tls === false ? tls : absoluteTls(tls, directory),
-        access: access && {
-          ...access,
-          htpasswd: absolute(access.htpasswd, directory),
-          jwt: absoluteKey(access.jwt, directory),
-        },
-      },
-    ] as const;
-  });
-  return Object.fromEntries(resolved);
-}
-
-function absoluteTls(tls: TlsConfig | undefined, directory: string): TlsConfig | undefined {
-  if (tls === undefined) return undefined;
-  const { cert, key, ca } = tls;
-  return {
-    ...tls,
-    cert: path.resolve(directory, cert),
-    key: path.resolve(directory, key),
-    ca: absolute(ca, directory),
-  };
-}
-
-function absoluteKey<Issuer extends IssuerConfig>(issuer: Issuer | undefined, directory: string): Issuer | undefined {
-  return issuer && { ...issuer, keyFile: absolute(issuer.keyFile, directory) };
-}
-
-function absolute(file: string | undefined, directory: string): string | undefined {
-  return file === undefined ? undefined : path.resolve(directory, file);
+/** A copy of `value` in which the path at `keys` is absolute, if there is one. */
+function withAbsolute(value: unknown, [key, ...below]: readonly string[], directory: string): unknown {
+  if (key === undefined) return typeof value === 'string' ? path.resolve(directory, value) : value;
+  if (!isMapping(value)) return value;
+  const keys = Object.keys(value).filter((one) => key === '*' || one === key);
+  return { ...value, ...Object.fromEntries(keys.map((one) => [one, withAbsolute(value[one], below, directory)])) };
 }
 
 function shortPath(file: string, cwd: string): string {

@@ -1,9 +1,9 @@
-import { CLOCK, systemClock, type Logger } from '@entrepot/core';
+import { CLOCK, systemClock, TRANSPORT, type Logger } from '@entrepot/core';
 import { createSharedStorage, type EngineObserver } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
-import { isAdministrationNamed } from '../admin/administration.js';
+import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
-import type { Config } from '../config/index.js';
+import type { AdminConfig, Config } from '../config/index.js';
 import { DEFAULT_TRANSPORT } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
@@ -21,6 +21,7 @@ import { openScanners } from './open-scanners.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
+  ADMINISTRATION,
   BLOBS,
   DATABASE,
   ENTRIES,
@@ -122,4 +123,17 @@ export function createRootScope(
   if (governed.role === 'server' && !isAdministrationNamed(admin))
     root.open(ADMIN_TOKEN, {}, () => readOrMakeSecret(adminTokenFileOf({ metadata, storage })));
   return root;
+}
+
+/**
+ * Services that authenticate administrators. `start` rejects with a `ConfigurationError` for a key file that cannot be
+ * used.
+ */
+export function createAdministrationScope(root: Scope, config: AdminConfig): Scope {
+  const scope = root.child('administration');
+  scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));
+  scope.open(ADMINISTRATION, { clock: CLOCK, transport: TRANSPORT }, (services) =>
+    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
+  );
+  return scope;
 }

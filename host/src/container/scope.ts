@@ -123,11 +123,6 @@ export class Scope {
     return owner.#container.resolve<T>(token.symbol);
   }
 
-  /** Whether `get` would find a service. Does not start the scope. */
-  has(token: Token<unknown>): boolean {
-    return this.#ownerOf(token) !== undefined;
-  }
-
   /**
    * Disposes the children, then what this scope created, last first, one after the other. Goes on when one fails.
    * A second call waits for the first.

@@ -17,6 +17,9 @@ const SCANNER_HOOKS = [
   'dispose',
 ] as const satisfies readonly (keyof Scanner)[];
 
+/** A member, whether it fits, and what is wanted. */
+type Rule = readonly [name: string, fits: (value: unknown) => boolean, wanted: string];
+
 /** Level one of the handshake: the package says which versions of core it was made for. */
 export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: string): Mismatch[] {
   const range = manifest?.peerDependencies?.['@entrepot/core'];
@@ -44,10 +47,10 @@ export function checkPlugin(plugin: unknown): Mismatch[] {
   if (kind === 'protocol') return checkDeclared(plugin);
   if (kind === 'scanner')
     return [
-      ...checkIdentity(plugin),
+      ...checkMembers(plugin, IDENTITY),
       ...checkInject(plugin['inject']),
       ...checkFunction(plugin, 'create', 'required', 'plugin'),
-      ...checkOptions(plugin['options']),
+      ...checkMembers(plugin, OPTIONS),
     ];
   const wanted =
     kind === 'blob-store'
@@ -58,7 +61,7 @@ export function checkPlugin(plugin: unknown): Mismatch[] {
 
 /** Checks the sides and classes of a format, and that it has no member that nothing reads. */
 function checkDeclared(plugin: Mapping): Mismatch[] {
-  const { names = {}, http = {}, clients = {}, proxy, hosted, inject, options } = plugin;
+  const { names = {}, http = {}, clients = {}, proxy, hosted, inject } = plugin;
   if (proxy === undefined && hosted === undefined)
     return unless(false, 'neither proxy nor hosted', 'a side of the format: proxy, hosted or both');
   return [
@@ -66,15 +69,16 @@ function checkDeclared(plugin: Mapping): Mismatch[] {
       found: `a member ${place}`,
       wanted: 'only members that this core reads (is it misspelt?)',
     })),
-    ...checkIdentity(plugin),
+    ...checkMembers(plugin, IDENTITY),
     ...Object.entries({ names, http, clients }).flatMap(([name, group]) =>
       unless(isRecord(group), `${name} ${printed(group)}`, 'an object or nothing'),
     ),
-    ...checkHttp(asMapping(http)),
+    ...checkFunction(asMapping(http), 'select', 'optional', 'http'),
+    ...checkMembers(asMapping(http), HTTP),
     ...checkInject(inject),
     ...['discoverUpstreams', 'setup'].flatMap((hook) => checkFunction(asMapping(clients), hook, 'optional', 'clients')),
     ...Object.entries({ proxy, hosted }).flatMap(([name, side]) => (side === undefined ? [] : checkSide(name, side))),
-    ...checkOptions(options),
+    ...checkMembers(plugin, OPTIONS),
   ];
 }
 
@@ -99,19 +103,16 @@ function checkSide(name: string, side: unknown): Mismatch[] {
   ];
 }
 
+const SCANNER: readonly Rule[] = [
+  ['subjects', (value) => areTexts(asMapping(value)['ecosystems']), 'subjects with a list of ecosystems'],
+  ['needs', isOneOf('coordinates', 'content'), 'needs "coordinates" or "content"'],
+];
+
 /** Whether what a plugin's `create` made is a scanner. */
 export function checkScanner(scanner: unknown): Mismatch[] {
   if (!isRecord(scanner)) return unless(false, printed(scanner), 'create to make an object');
-  const { subjects, needs } = scanner;
-  const { ecosystems } = asMapping(subjects);
-  const areTexts = Array.isArray(ecosystems) && ecosystems.every((one) => typeof one === 'string');
   return [
-    ...unless(areTexts, `subjects ${printed(subjects)}`, 'subjects with a list of ecosystems'),
-    ...unless(
-      needs === 'coordinates' || needs === 'content',
-      `needs ${printed(needs)}`,
-      'needs "coordinates" or "content"',
-    ),
+    ...checkMembers(scanner, SCANNER),
     ...['scan', 'revision', 'check'].flatMap((hook) => checkFunction(scanner, hook, 'required', 'scanner')),
     ...SCANNER_HOOKS.flatMap((hook) => checkFunction(scanner, hook, 'optional', 'scanner')),
   ];
@@ -126,34 +127,43 @@ export function checkProtocol(protocol: unknown): Mismatch[] {
   ];
 }
 
-function checkIdentity({ id }: Mapping): Mismatch[] {
-  const wanted = 'an id of lower-case letters, digits and -, beginning with a letter';
-  return unless(typeof id === 'string' && ID.test(id), `id ${printed(id)}`, wanted);
+const IDENTITY: readonly Rule[] = [
+  [
+    'id',
+    (value) => typeof value === 'string' && ID.test(value),
+    'an id of lower-case letters, digits and -, beginning with a letter',
+  ],
+];
+
+const OPTIONS: readonly Rule[] = [['options', isStandardSchema, 'options: a schema of Standard Schema version 1']];
+
+function isStandardSchema(schema: unknown): boolean {
+  // Some libraries' schemas are functions, so only the marker counts.
+  const standard = (schema as StandardSchema<unknown> | undefined | null)?.['~standard'];
+  return standard?.version === 1 && typeof standard.validate === 'function';
 }
 
-function checkHttp(http: Mapping): Mismatch[] {
-  const { sharedMounts = [], mountAlone = '/', dotSegments, otherBytes } = http;
-  const isMount = (one: unknown): boolean => typeof one === 'string' && MOUNT.test(one);
-  const areMounts = Array.isArray(sharedMounts) && sharedMounts.every(isMount);
-  return [
-    ...checkFunction(http, 'select', 'optional', 'http'),
-    ...unless(areMounts, `sharedMounts ${printed(sharedMounts)}`, 'mounts such as /v2, or none'),
-    ...unless(
-      mountAlone === '/' || isMount(mountAlone),
-      `mountAlone ${printed(mountAlone)}`,
-      'a mount such as /v2, / or none',
-    ),
-    ...unless(
-      [undefined, 'refuse', 'collapse', 'redirect'].includes(dotSegments as undefined),
-      `dotSegments ${printed(dotSegments)}`,
-      'dotSegments "refuse", "collapse", "redirect" or none',
-    ),
-    ...unless(
-      [undefined, 'refuse', 'escape'].includes(otherBytes as undefined),
-      `otherBytes ${printed(otherBytes)}`,
-      'otherBytes "refuse", "escape" or none',
-    ),
-  ];
+const HTTP: readonly Rule[] = [
+  ['sharedMounts', (value = []) => Array.isArray(value) && value.every(isMount), 'mounts such as /v2, or none'],
+  ['mountAlone', (value = '/') => value === '/' || isMount(value), 'a mount such as /v2, / or none'],
+  [
+    'dotSegments',
+    isOneOf(undefined, 'refuse', 'collapse', 'redirect'),
+    'dotSegments "refuse", "collapse", "redirect" or none',
+  ],
+  ['otherBytes', isOneOf(undefined, 'refuse', 'escape'), 'otherBytes "refuse", "escape" or none'],
+];
+
+function isMount(value: unknown): boolean {
+  return typeof value === 'string' && MOUNT.test(value);
+}
+
+function isOneOf(...values: readonly unknown[]): (value: unknown) => boolean {
+  return (value) => values.includes(value);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 function checkInject(inject: unknown): Mismatch[] {
@@ -170,14 +180,8 @@ function checkInject(inject: unknown): Mismatch[] {
   });
 }
 
-function checkOptions(schema: unknown): Mismatch[] {
-  // Some libraries' schemas are functions, so only the marker counts.
-  const standard = (schema as StandardSchema<unknown> | undefined | null)?.['~standard'];
-  return unless(
-    standard?.version === 1 && typeof standard.validate === 'function',
-    `options ${printed(schema)}`,
-    'options: a schema of Standard Schema version 1',
-  );
+function checkMembers(owner: Mapping, rules: readonly Rule[]): Mismatch[] {
+  return rules.flatMap(([name, fits, wanted]) => unless(fits(owner[name]), `${name} ${printed(owner[name])}`, wanted));
 }
 
 function checkFunction(owner: Mapping, name: string, need: 'required' | 'optional', what: string): Mismatch[] {
