@@ -243,7 +243,7 @@ function problemsOf(yaml: string): string[] {
     .replaceAll(/\$\{(env|file):[^}]*\}/g, 'x'.repeat(40))
     .replaceAll(/\$(scrypt|2[aby])\$[^\s',}]*…/g, () => BCRYPT);
   const { value, problems } = parseYaml(filled, 'sample');
-  return [...problems, ...(problems.length > 0 ? [] : (validateConfig(value).problems ?? []))].map(printProblem);
+  return [...problems, ...(problems.length > 0 ? [] : validateConfig(value).problems)].map(printProblem);
 }
 
 /** The anchors of headings, as forges make them. */

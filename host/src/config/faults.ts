@@ -124,9 +124,9 @@ export function withoutEchoes<Problem extends { readonly path: string }>(
   );
 }
 
-/** A copy of `tree` without what is at `paths`; where nothing is there, something is missing, and what lacks it goes. */
-export function withoutFaulty(tree: unknown, paths: readonly (readonly PropertyKey[])[]): unknown {
-  const faulty = new Set(paths.map((path) => dotted(exists(tree, path) ? path : path.slice(0, -1))));
+/** A copy of `tree` without what is faulty; where nothing is there, something is missing, and what lacks it goes. */
+export function withoutFaulty(tree: unknown, faults: readonly Fault[]): unknown {
+  const faulty = new Set(faults.map(({ path }) => dotted(exists(tree, path) ? path : path.slice(0, -1))));
   return copy(tree, []);
 
   function copy(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -70,15 +70,15 @@ export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
 
   const { tree, variables, problems: unknown } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
   const expanded = expandReferences(tree, { env, directory });
-  const validated = validateConfig(expanded.tree);
+  const { config, problems: invalid } = validateConfig(expanded.tree);
   const all = [
     ...unknown,
     ...proxyProblems(env),
     ...plainSecretProblems(written),
     ...expanded.problems,
-    ...withoutEchoes(validated.problems ?? [], expanded.problems),
+    // Of a value that could not be filled in, what the schema thinks of what stands there is noise.
+    ...invalid.filter((problem) => !expanded.problems.some((reported) => reported.path === problem.path)),
   ];
-  const config = validated.config ?? validated.rest;
   const problems = nameVariables(all, variables);
   if (config === undefined) return { problems };
   const loaded = {
@@ -96,15 +96,6 @@ function configurationFile({ file, env, cwd }: LoadConfigOptions): string | unde
   if (named !== undefined) return path.resolve(cwd, named);
   const usual = path.join(cwd, DEFAULT_FILE);
   return existsSync(usual) ? usual : undefined;
-}
-
-/** A value that could not be filled in has already been reported; what the schema thinks of what stands there is noise. */
-function withoutEchoes(
-  problems: readonly ConfigurationProblem[],
-  reported: readonly ConfigurationProblem[],
-): ConfigurationProblem[] {
-  const paths = new Set(reported.map((problem) => problem.path));
-  return problems.filter((problem) => !paths.has(problem.path));
 }
 
 /** Says which problems come from a variable and not from the file. */

@@ -46,10 +46,7 @@ export async function parsePluginOptions<Output>(
     const faults = result.issues.flatMap((issue) => optionFaults(issue, tree, schema, common));
     const found = faults.map((fault) => ({ path: dotted([...path, ...fault.path]), message: fault.message }));
     problems.push(...withoutEchoes(found, [...problems]));
-    tree = withoutFaulty(
-      tree,
-      faults.map((fault) => fault.path),
-    );
+    tree = withoutFaulty(tree, faults);
   }
   return { problems };
 }

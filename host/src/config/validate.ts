@@ -7,31 +7,24 @@ import { semanticProblems } from './semantic-checks.js';
 /** Faults hide others: of a section that is no mapping its keys are not seen. So often they are taken out and looked past. */
 const MOST_ROUNDS = 5;
 
-/** The parsed configuration, or everything that is wrong with `raw`: keys, values, and what they say together. */
-export type Validated =
-  | { readonly config: ParsedConfig; readonly problems?: undefined }
-  | {
-      readonly config?: undefined;
-      readonly problems: readonly ConfigurationProblem[];
-      /** The configuration without what is wrong with it, for further checks; `undefined`: little is left. */
-      readonly rest: ParsedConfig | undefined;
-    };
+/** The parsed configuration, and everything that is wrong with it: keys, values, and what they say together. */
+export interface Validated {
+  /** Without what is wrong, for further checks. Absent: little is left. */
+  readonly config?: ParsedConfig | undefined;
+  readonly problems: readonly ConfigurationProblem[];
+}
 
 /** Validates a configuration as it was read. */
 export function validateConfig(raw: unknown): Validated {
   const problems: ConfigurationProblem[] = [];
-  let rest: ParsedConfig | undefined;
+  let config: ParsedConfig | undefined;
   let tree = raw;
-  for (let round = 0; round < MOST_ROUNDS && rest === undefined; round += 1) {
+  for (let round = 0; round < MOST_ROUNDS && config === undefined; round += 1) {
     const result = configSchema.safeParse(tree, { error: describeIssue });
-    rest = result.data;
+    config = result.data;
     const faults = faultsOf(result.error?.issues ?? [], tree, configJsonSchema());
     problems.push(...withoutEchoes(faults.map(toProblem), [...problems]));
-    tree = withoutFaulty(
-      tree,
-      faults.map(({ path }) => path),
-    );
+    tree = withoutFaulty(tree, faults);
   }
-  problems.push(...semanticProblems(raw));
-  return problems.length === 0 && rest !== undefined ? { config: rest } : { problems, rest };
+  return { config, problems: [...problems, ...semanticProblems(raw)] };
 }

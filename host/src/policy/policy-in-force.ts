@@ -73,9 +73,7 @@ export class PolicyInForce implements PolicyEngine {
     this.#options = options;
     const { file } = options.config ?? {};
     if (file !== undefined) this.#fileVersion = fileVersion(file);
-    const read = this.#read();
-    if (read.problems !== undefined) throw new ConfigurationError(read.problems);
-    this.#inForce = read.revision;
+    this.#inForce = this.#read();
   }
 
   revision(): string {
@@ -144,17 +142,16 @@ export class PolicyInForce implements PolicyEngine {
     const version = fileVersion(config.file);
     if (version === this.#fileVersion) return;
     this.#fileVersion = version;
-    const read = this.#read();
-    this.#problems = read.problems ?? [];
-    if (read.problems !== undefined) {
-      logger.error(
-        { file: config.file, problems: read.problems },
-        'the policy file is refused; the one before stays in force',
-      );
-      return;
+    try {
+      this.#inForce = this.#read();
+      this.#problems = [];
+      logger.info({ file: config.file, revision: this.revision() }, 'the policy file is in force');
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      const { problems } = error as ConfigurationError;
+      this.#problems = problems;
+      logger.error({ file: config.file, problems }, 'the policy file is refused; the one before stays in force');
     }
-    this.#inForce = read.revision;
-    logger.info({ file: config.file, revision: this.revision() }, 'the policy file is in force');
   }
 
   #policyOf(repository: string): Policy {
@@ -169,18 +166,16 @@ export class PolicyInForce implements PolicyEngine {
     return { id: QUARANTINE_RULE, action: 'deny', reason: 'denied by an administrator' };
   }
 
-  #read():
-    | { readonly revision: Revision; readonly problems?: undefined }
-    | { readonly problems: readonly ConfigurationProblem[] } {
+  #read(): Revision {
     const { config, repositories, clock } = this.#options;
     const since = clock.now();
-    if (config === undefined) return { revision: { policy: this.candidate(NO_RULES), own: new Map(), since } };
-    const read = readConfiguredPolicy(config, repositories);
-    if (read.problems !== undefined) return { problems: read.problems };
+    if (config === undefined) return { policy: this.candidate(NO_RULES), own: new Map(), since };
+    const { document, problems } = readConfiguredPolicy(config, repositories);
+    if (problems !== undefined) throw new ConfigurationError(problems);
     const own = new Map<string, Policy>();
     for (const [name, { preset }] of Object.entries(repositories)) {
-      if (preset !== undefined) own.set(name, this.candidate({ ...read.document, preset }));
+      if (preset !== undefined) own.set(name, this.candidate({ ...document, preset }));
     }
-    return { revision: { policy: this.candidate(read.document), own, since } };
+    return { policy: this.candidate(document), own, since };
   }
 }

@@ -4,7 +4,7 @@ import { authorizationHeader, repositoryConfig } from '../../src/config/schema.j
 import { validateConfig } from '../../src/config/validate.js';
 
 function problemsOf(raw: unknown): string[] {
-  return (validateConfig(raw).problems ?? []).map(printProblem);
+  return validateConfig(raw).problems.map(printProblem);
 }
 
 function repository(keys: Record<string, unknown>): unknown {
