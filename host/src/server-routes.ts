@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
-import { AdminAccess } from './admin/admin-access.js';
+import { adminAccess } from './admin/admin-access.js';
 import { adminRoutes } from './admin/admin-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { readerGuard } from './admin/reader-guard.js';
@@ -63,9 +63,9 @@ export function serverRoutes(
     return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen: isOpen(scope), describe };
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
-  const access = new AdminAccess(administration.get(ADMINISTRATION), senderOf);
+  const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
-  adminRoutes(router, { governance, inquiry, access, clock, logger, longestException });
+  adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
   explainPage(router, inquiry, governance, access);
   const accesses = served.map(({ scope }) => scope.get(ACCESS));
   advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));

@@ -6,50 +6,48 @@ import type { SenderOf } from '../http/sender.js';
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** Admission of administrators. */
+export interface AdminAccess {
+  /** Whether `request` is an administrator's. `false` when that cannot be found out. */
+  isAllowed(request: IncomingMessage): Promise<boolean>;
+  /** Refuses all others, and logs changes. */
+  readonly guard: Middleware;
+}
+
+/** The administrator who sent the request of `ctx`, which has passed the guard. */
+export function administratorOf({ state }: Context): Administrator {
+  return (state as { readonly administrator?: Administrator }).administrator ?? {};
+}
+
 /**
  * Admits administrators: those of the configuration. Where it names none, users of this machine and bearers of the
  * generated token.
  */
-export class AdminAccess {
-  readonly #administration: Administration;
-  readonly #senderOf: SenderOf;
-  readonly #administrators = new WeakMap<IncomingMessage, Administrator>();
-
-  constructor(administration: Administration, senderOf: SenderOf) {
-    this.#administration = administration;
-    this.#senderOf = senderOf;
-  }
-
-  /** Whether `request` is an administrator's. `false` when that cannot be found out. */
-  async isAllowed(request: IncomingMessage): Promise<boolean> {
-    return this.#authenticate(request).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** The administrator who sent the request of `ctx`, which has passed the guard. */
-  administratorOf({ req }: Context): Administrator {
-    return this.#administrators.get(req) ?? {};
-  }
-
-  /** Refuses all others, and logs changes. */
-  guard(logger: Logger): Middleware {
-    return async (ctx, next) => {
+export function adminAccess(
+  { challenge, trustsLocal, authenticate }: Administration,
+  senderOf: SenderOf,
+  logger: Logger,
+): AdminAccess {
+  return {
+    isAllowed: async (request) =>
+      await identify(request).then(
+        () => true,
+        () => false,
+      ),
+    async guard(ctx, next) {
       ctx.set('Cache-Control', 'no-store');
-      const administrator = await this.#authenticate(ctx.req);
-      this.#administrators.set(ctx.req, administrator);
+      const administrator = await identify(ctx.req);
+      ctx.state['administrator'] = administrator;
       await next();
       if (SAFE.has(ctx.method)) return;
       const { method, path, status } = ctx;
       logger.info({ administrator: administrator.name, method, path, status }, 'administration');
-    };
-  }
+    },
+  };
 
-  async #authenticate(request: IncomingMessage): Promise<Administrator> {
+  async function identify(request: IncomingMessage): Promise<Administrator> {
     const { authorization } = request.headers;
-    const { challenge, trustsLocal } = this.#administration;
-    const sender = this.#senderOf(request);
+    const sender = senderOf(request);
     if (authorization === undefined && trustsLocal && sender === 'this-machine') return {};
     const headers = { 'WWW-Authenticate': challenge };
     // A browser sends passwords along by itself, also for a page that was led here.
@@ -60,7 +58,7 @@ export class AdminAccess {
       throw new EntrepotError('unauthorized', `Administration: expected ${expected}`, { headers });
     }
     try {
-      return await this.#administration.authenticate(authorization);
+      return await authenticate(authorization);
     } catch (error) {
       const { kind, message, code } = asEntrepotError(error, 'plugin', 'Checking who asks failed');
       throw kind === 'unauthorized' ? new EntrepotError(kind, message, { code, headers }) : error;

@@ -1,6 +1,6 @@
-import { EntrepotError, packageUrl, type Clock, type Logger, type PackageCoordinates } from '@entrepot/core';
+import { EntrepotError, packageUrl, type Clock, type PackageCoordinates } from '@entrepot/core';
 import type Router from '@koa/router';
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import { checkDocument } from '../policy/policy-document.js';
 import { BILLS } from '../policy/bill-of-materials.js';
 import { exceptionOf, expiryOf } from '../policy/exception-form.js';
@@ -12,7 +12,7 @@ import { simulatePolicy } from '../policy/simulate.js';
 import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
-import type { AdminAccess } from './admin-access.js';
+import { administratorOf } from './admin-access.js';
 import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
 import { readBody, readJson, readValue } from '../http/read-body.js';
 import { severityCounts } from './severity-counts.js';
@@ -20,9 +20,9 @@ import { severityCounts } from './severity-counts.js';
 export interface AdminOptions {
   readonly governance: Governance;
   readonly inquiry: Inquiry;
-  readonly access: AdminAccess;
+  /** Admits administrators. */
+  readonly guard: Middleware;
   readonly clock: Clock;
-  readonly logger: Logger;
   /** The longest term of an exception, in milliseconds. */
   readonly longestException: number;
 }
@@ -37,9 +37,8 @@ const LARGEST_BILL = 16 * 1024 * 1024;
 
 /** Adds the JSON API of administration. */
 export function adminRoutes(router: Router, options: AdminOptions): void {
-  const { governance, inquiry, access, clock, logger, longestException } = options;
+  const { governance, inquiry, guard, clock, longestException } = options;
   const { policy, exceptions, quarantine, reports, decisions, downloads } = governance;
-  const guard = access.guard(logger);
   const add = (method: 'get' | 'post' | 'patch' | 'delete', path: string, answer: Answer): void =>
     void router[method](ROOT + path, guard, async (ctx) => {
       ctx.body = await answer(ctx);
@@ -56,7 +55,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   /** The form that was sent, signed with the administrator's name where they were authenticated by name. */
   async function formOf(ctx: Context): Promise<unknown> {
     const form = await readValue(ctx.req);
-    const { name } = access.administratorOf(ctx);
+    const { name } = administratorOf(ctx);
     return name === undefined || typeof form !== 'object' || form === null ? form : { ...form, by: name };
   }
 
@@ -188,7 +187,7 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
   change('post', '/vex', async (ctx) => {
     const expires = textOf(ctx, 'expires') ?? new Date(clock.now() + longestException).toISOString();
     expiryOf(expires, clock.now(), longestException);
-    const forms = exceptionFormsOf(await readValue(ctx.req), expires, access.administratorOf(ctx).name);
+    const forms = exceptionFormsOf(await readValue(ctx.req), expires, administratorOf(ctx).name);
     const made = forms.map((form) => exceptionOf(form, clock.now(), longestException));
     for (const exception of made) await exceptions.add(exception);
     ctx.status = 201;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { withoutTrailingSlashes, EntrepotError } from '@entrepot/core';
-import { KnownOrigins } from './known-origins.js';
+import { knownOrigins } from './known-origins.js';
 import type { TrustedProxies } from './trusted-proxies.js';
 
 /** A host name or a bracketed IPv6 address, with or without a port: nothing that could change a URL around it. */
@@ -17,7 +17,7 @@ export function baseUrlOf(
   publicUrl: string | undefined,
   mount: string,
   proxies: TrustedProxies,
-  origins = new KnownOrigins(),
+  admit = knownOrigins(),
 ): BaseUrl {
   if (publicUrl !== undefined) {
     const fixed = withoutTrailingSlashes(publicUrl);
@@ -29,7 +29,7 @@ export function baseUrlOf(
   return (request, authority) => {
     const origin = originOf(request, authority, proxies);
     if (origin !== lastOrigin) {
-      origins.admit(origin);
+      admit(origin);
       lastUrl = origin + mount;
       lastOrigin = origin;
     }

@@ -8,29 +8,23 @@ const AT_ONCE = 64;
 const ONE_MORE_EVERY = 1000;
 
 /**
- * The origins that clients reach a repository by. Documents are rendered for each of them, so that made-up `Host` headers would
- * multiply that work: only so many new ones are taken in a time.
+ * Remembers the origins that clients reach a repository by. Documents are rendered for each of them, so that made-up `Host`
+ * headers would multiply that work: only so many new ones are taken in a time.
+ * @param now milliseconds
+ * @returns a function that takes an origin. It throws an EntrepotError 503 for a new one where too many have come up
  */
-export class KnownOrigins {
-  readonly #known = new Lru<true>(MOST_KNOWN);
-  readonly #now: () => number;
+export function knownOrigins(now: () => number = Date.now): (origin: string) => void {
+  const known = new Lru<true>(MOST_KNOWN);
   /** When all of `AT_ONCE` may come up again. */
-  #idleAt = 0;
-
-  /** @param now milliseconds */
-  constructor(now: () => number = Date.now) {
-    this.#now = now;
-  }
-
-  /** @throws EntrepotError 503 for a new origin where too many have come up */
-  admit(origin: string): void {
-    if (this.#known.get(origin) !== undefined) return;
-    const now = this.#now();
-    const idleAt = Math.max(this.#idleAt, now) + ONE_MORE_EVERY;
-    if (idleAt - now > AT_ONCE * ONE_MORE_EVERY) throw tooMany();
-    this.#idleAt = idleAt;
-    this.#known.set(origin, true);
-  }
+  let idleAt = 0;
+  return (origin) => {
+    if (known.get(origin) !== undefined) return;
+    const at = now();
+    const next = Math.max(idleAt, at) + ONE_MORE_EVERY;
+    if (next - at > AT_ONCE * ONE_MORE_EVERY) throw tooMany();
+    idleAt = next;
+    known.set(origin, true);
+  };
 }
 
 function tooMany(): EntrepotError {

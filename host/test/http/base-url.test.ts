@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { baseUrlOf } from '../../src/http/base-url.js';
-import { KnownOrigins } from '../../src/http/known-origins.js';
+import { knownOrigins } from '../../src/http/known-origins.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
 import { reply, repository, serve } from './support.js';
 
@@ -103,7 +103,12 @@ describe('trustedProxies', () => {
 describe('hosts that somebody makes up', () => {
   it('are taken in numbers that a server can render documents for, and keep out nobody who is known', () => {
     let now = 1_000_000;
-    const baseUrl = baseUrlOf(undefined, '/npm', trustedProxies([]), new KnownOrigins(() => now));
+    const baseUrl = baseUrlOf(
+      undefined,
+      '/npm',
+      trustedProxies([]),
+      knownOrigins(() => now),
+    );
     const ask = (host: string): string => baseUrl({ headers: { host }, socket: {} } as IncomingMessage, undefined);
     const taken = (from: number): number => {
       let count = 0;
