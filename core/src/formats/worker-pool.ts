@@ -1,5 +1,6 @@
 import { parentPort, Worker, type ResourceLimits } from 'node:worker_threads';
 import { Limiter } from './limiter.js';
+import { ZipError } from './zip-reader.js';
 
 /** Answers the tasks of one thread, one after the other. */
 export type Answering<Task, Answer> = (task: Task) => Answer | Promise<Answer>;
@@ -31,7 +32,7 @@ export class WorkerLimitError extends Error {
 export interface HeldWorker<Task, Answer> {
   /**
    * Has the thread answer; one task at a time.
-   * @throws WorkerLimitError; what the program throws, as an error with the same message; the reason of `signal`
+   * @throws WorkerLimitError; ZipError; what the program throws, as an error with the same message; the reason of `signal`
    */
   ask(task: Task, signal?: AbortSignal): Promise<Answer>;
   /** Gives the thread back; to be called once. */
@@ -50,13 +51,23 @@ export function builtProgram<Task, Answer>(
   return url.endsWith('.ts') ? start : new URL(`./${name}.js`, url);
 }
 
-/** Has this thread answer the tasks that a `WorkerPool` gives it. For the program of a thread. */
+/** Has this thread answer the tasks that a `WorkerPool` gives it; a `ZipError` is passed on. For the program of a thread. */
 export function answerTasks<Task, Answer>(answer: Answering<Task, Answer>): void {
   parentPort?.on('message', async (task: Task) => {
-    const answered = await answer(task);
+    const answered = await answerOrZipError(answer, task);
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
     parentPort?.postMessage(answered);
   });
+}
+
+/** It tells of the task, and leaves the thread fit for the next one. */
+async function answerOrZipError<Task, Answer>(answer: Answering<Task, Answer>, task: Task): Promise<Answer | ZipError> {
+  try {
+    return await answer(task);
+  } catch (error) {
+    if (error instanceof ZipError) return error;
+    throw error;
+  }
 }
 
 /**
@@ -171,7 +182,11 @@ class WorkerThread<Task, Answer> implements Thread<Task, Answer> {
 
   constructor(worker: Worker) {
     this.#worker = worker;
-    worker.on('message', (answer: Answer) => this.#resolve?.(answer));
+    worker.on('message', (answer: Answer | Error) => {
+      // A copy of a `ZipError` is a plain one.
+      if (answer instanceof Error) this.#reject?.(new ZipError(answer.message));
+      else this.#resolve?.(answer);
+    });
     worker.on('error', (error: NodeJS.ErrnoException) => {
       this.#fail(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new WorkerLimitError('memory', error) : error);
     });

@@ -2,7 +2,13 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { builtProgram, WorkerLimitError, WorkerPool, type WorkerPoolOptions } from '../../src/formats/index.js';
+import {
+  builtProgram,
+  WorkerLimitError,
+  WorkerPool,
+  ZipError,
+  type WorkerPoolOptions,
+} from '../../src/formats/index.js';
 
 interface Answer {
   readonly task: string;
@@ -103,6 +109,24 @@ describe('a pool of threads', () => {
     await pool.dispose(new Error('shutting down'));
     await refused;
     await expect(pool.run('late')).rejects.toThrow('shutting down');
+  });
+
+  it('passes on what is wrong with a zip, and uses the thread again', async () => {
+    const program = new URL(
+      `data:text/javascript,${encodeURIComponent(`
+        import { threadId } from 'node:worker_threads';
+        import { answerTasks, ZipError } from '${new URL('../../dist/formats/index.js', import.meta.url).href}';
+        answerTasks((task) => {
+          if (task === 'broken') throw new ZipError('no zip');
+          return { task, threadId };
+        });
+      `)}`,
+    );
+    const pool = new WorkerPool<string, Answer>(program, { most: 1 });
+    onTestFinished(() => pool.dispose(new Error('the test is over')));
+    const { threadId } = await pool.run('a');
+    await expect(pool.run('broken')).rejects.toThrow(new ZipError('no zip'));
+    expect(await pool.run('b')).toEqual({ task: 'b', threadId });
   });
 
   it('answers on its own thread where there is no built program', async () => {

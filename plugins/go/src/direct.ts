@@ -135,14 +135,11 @@ function infoText({ Version, Time, Origin }: ModuleJson): string {
  * @throws EntrepotError `configuration` saying what is not
  */
 export async function requireDirectTools(): Promise<void> {
-  for (const [tool, argument] of [
-    ['go', 'version'],
-    ['git', '--version'],
-  ] as const) {
-    const env = { ...process.env, GOTOOLCHAIN: 'local' };
+  const env = { ...process.env, GOTOOLCHAIN: 'local' };
+  for (const [tool, argument] of Object.entries({ go: 'version', git: '--version' })) {
     const run = promisify(execFile)(tool, [argument], { env, timeout: 10_000 });
-    const runs = await run.then(() => true).catch(() => false);
-    if (runs) continue;
-    throw new EntrepotError('configuration', `a direct route needs ${tool}: expected it in PATH, and that it runs`);
+    await run.catch(() => {
+      throw new EntrepotError('configuration', `a direct route needs ${tool}: expected it in PATH, and that it runs`);
+    });
   }
 }

@@ -29,23 +29,10 @@ export interface ZipSums {
   readonly goModHash?: string | undefined;
 }
 
-/** The answer of a thread: `refused` says what is wrong with the zip. */
-export type HashAnswer = ZipSums | { readonly refused: string };
-
-/** Hashes a zip on a thread. */
-export async function answerHash({ source, module, version }: HashTask): Promise<HashAnswer> {
-  try {
-    return await hashZip(source, module, version);
-  } catch (error) {
-    if (error instanceof ZipError) return { refused: error.message };
-    throw error;
-  }
-}
-
 /** Worker threads that hash the zips of modules. Started when the first one is needed; they keep no process alive. */
 export class HashPool {
-  readonly #threads = new WorkerPool<HashTask, HashAnswer>(
-    builtProgram(import.meta.url, 'hash-worker', () => answerHash),
+  readonly #threads = new WorkerPool<HashTask, ZipSums>(
+    builtProgram(import.meta.url, 'hash-worker', () => hashZip),
     { most: WORKERS },
   );
 
@@ -55,10 +42,7 @@ export class HashPool {
    * @throws ZipError saying what is wrong with the zip
    */
   async hash(task: HashTask, size: number): Promise<ZipSums> {
-    if (size < SMALL) return await hashZip(task.source, task.module, task.version, new WorkTurns());
-    const answer = await this.#threads.run(task);
-    if ('hash' in answer) return answer;
-    throw new ZipError(answer.refused);
+    return size < SMALL ? await hashZip(task, new WorkTurns()) : await this.#threads.run(task);
   }
 
   /** Ends the workers; what waits for them fails. */
@@ -75,16 +59,10 @@ export function hashGoMod(bytes: Uint8Array): string {
 /**
  * Reads a module's zip whole, checks it by the rules of `go` (golang.org/x/mod/zip, CheckZip) and sums it up
  * (golang.org/x/mod/sumdb/dirhash, Hash1).
- * @param source the path of the zip, or its bytes
  * @param turns absent where nobody else is kept waiting
  * @throws ZipError saying what is wrong
  */
-export async function hashZip(
-  source: string | Uint8Array,
-  module: string,
-  version: string,
-  turns?: WorkTurns,
-): Promise<ZipSums> {
+export async function hashZip({ source, module, version }: HashTask, turns?: WorkTurns): Promise<ZipSums> {
   const zip = new ZipReader(source);
   try {
     const prefix = `${module}@${version}/`;

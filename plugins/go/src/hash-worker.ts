@@ -1,4 +1,4 @@
 import { answerTasks } from '@entrepot/core/formats';
-import { answerHash } from './dirhash.js';
+import { hashZip } from './dirhash.js';
 
-answerTasks(answerHash);
+answerTasks(hashZip);

@@ -41,7 +41,7 @@ export async function zipHash(zip: Buffer, path: string, version: string): Promi
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-go-'));
   try {
     await writeFile(join(folder, 'module.zip'), zip);
-    return (await hashZip(join(folder, 'module.zip'), path, version)).hash;
+    return (await hashZip({ source: join(folder, 'module.zip'), module: path, version })).hash;
   } finally {
     await rm(folder, { recursive: true });
   }

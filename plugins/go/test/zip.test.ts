@@ -20,7 +20,7 @@ async function sums(zip: Buffer) {
   const path = join(folder, 'module.zip');
   await writeFile(path, zip);
   const [fromFile, fromMemory] = await Promise.allSettled(
-    [path, zip].map((source) => hashZip(source, 'example.com/m', 'v1.0.0')),
+    [path, zip].map((source) => hashZip({ source, module: 'example.com/m', version: 'v1.0.0' })),
   );
   expect(fromMemory).toEqual(fromFile);
   if (fromFile?.status !== 'fulfilled') throw fromFile?.reason;

@@ -1,7 +1,7 @@
 import { type Content, artifactClass, documentClass, type Parsed, type Resource } from '@entrepot/core';
 import { deriveMetadata } from './derived-metadata.js';
 import { readingError } from './errors.js';
-import { DERIVED_PREFIX, sidecarOf } from './keys.js';
+import { readKey } from './keys.js';
 import { formOf, PAGE_ACCEPT, PAGE_TYPES } from './negotiation.js';
 import { emptyPage } from './page-head.js';
 import { parseProject, renderProject, type ProjectDocument } from './project-document.js';
@@ -24,7 +24,7 @@ const PROVENANCE = 'application/vnd.pypi.integrity.v1+json';
 const typeOfPage = (resource: Resource): string => PAGE_TYPES[formOf(resource)];
 const pageOf = ({ coordinates }: Resource, pypi: PypiProxy): Resource | undefined =>
   coordinates && pypi.page(coordinates.name);
-const sidecar = { sidecar: true, sidecarOf: ({ key }: Resource) => sidecarOf(key) };
+const sidecar = { sidecar: true, sidecarOf: ({ key }: Resource) => readKey(key).file };
 
 export const simple = documentClass<PypiProxy, ProjectPage>({
   about: 'Project pages of the Simple API; all their forms derive from one copy.',
@@ -89,7 +89,7 @@ export const metadata = artifactClass<PypiProxy>({
   about: 'The metadata of wheels beside them.',
   upstream: {
     order: 'origins',
-    produce: { applies: ({ key }) => key.startsWith(DERIVED_PREFIX), make: deriveMetadata },
+    produce: { applies: ({ key }) => readKey(key).kind === 'derived', make: deriveMetadata },
   },
   reply: {
     mediaType: TEXT,

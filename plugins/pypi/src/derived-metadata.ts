@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { asEntrepotError, EntrepotError } from '@entrepot/core';
 import type { Content, ProducedFile, ProduceContext, Resource } from '@entrepot/core';
-import { builtProgram, WorkerPool } from '@entrepot/core/formats';
+import { builtProgram, WorkerPool, ZipError } from '@entrepot/core/formats';
 import { isWheel } from './file-name.js';
-import { METADATA_SUFFIX, sidecarOf } from './keys.js';
-import { metadataOf, type WheelMetadata } from './wheel-metadata.js';
+import { METADATA_SUFFIX, readKey } from './keys.js';
+import { metadataOf } from './wheel-metadata.js';
 
 /** Idle time after which the thread is ended; milliseconds. */
 const KEEP_IDLE = 10_000;
 
 /** The directory of a wheel may be tens of megabytes: others are answered while it is read. */
-const threads = new WorkerPool<string, WheelMetadata>(
+const threads = new WorkerPool<string, Uint8Array>(
   builtProgram(import.meta.url, 'wheel-worker', () => metadataOf),
   { most: 1, keepIdle: KEEP_IDLE },
 );
@@ -28,7 +28,7 @@ export async function deriveMetadata(
   resource: Resource,
   { folder, read, signal }: ProduceContext,
 ): Promise<readonly ProducedFile[]> {
-  const fileKey = sidecarOf(resource.key) ?? '';
+  const fileKey = readKey(resource.key).file;
   const path = join(folder, 'METADATA');
   const made = { key: resource.key, path, mediaType: 'text/plain; charset=utf-8' };
   try {
@@ -68,7 +68,10 @@ async function writeTo(path: string, content: Content, signal: AbortSignal): Pro
  * @throws EntrepotError `not-found` for a file that is no wheel, or has none or several
  */
 async function metadataAside(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  const found = await threads.run(path, signal);
-  if ('bytes' in found) return found.bytes;
-  throw new EntrepotError('not-found', `The wheel gives no metadata: ${found.refused}`);
+  try {
+    return await threads.run(path, signal);
+  } catch (error) {
+    if (!(error instanceof ZipError)) throw error;
+    throw new EntrepotError('not-found', `The wheel gives no metadata: ${error.message}`);
+  }
 }

@@ -9,9 +9,9 @@ export const METADATA_SUFFIX = '.metadata';
 export const SIGNATURE_SUFFIX = '.asc';
 
 /** The beginnings of the keys of files, of metadata that may be read out of them, and of provenance. */
-export const FILE_PREFIX = 'file/';
-export const DERIVED_PREFIX = 'metadata/';
-export const PROVENANCE_PREFIX = 'integrity/';
+const FILE_PREFIX = 'file/';
+const DERIVED_PREFIX = 'metadata/';
+const PROVENANCE_PREFIX = 'integrity/';
 
 /** Names a project, or a version of it, for policy, scanners and logs. */
 export function coordinatesOf(project: string, version?: string): PackageCoordinates {
@@ -28,11 +28,16 @@ export function derivedKey(key: string): string {
   return DERIVED_PREFIX + key.slice(FILE_PREFIX.length);
 }
 
-/** Gives the key of the file that a sidecar, or metadata that is read out of it, tells of. `undefined`: the key is of neither. */
-export function sidecarOf(key: string): string | undefined {
-  if (key.startsWith(DERIVED_PREFIX)) return FILE_PREFIX + key.slice(DERIVED_PREFIX.length);
+/** Reads a key: the kind of its resource, and the key of the file that it is, or tells of. Provenance is of no one file. */
+export function readKey(key: string) {
+  if (key.startsWith(PROVENANCE_PREFIX)) return { kind: 'provenance', file: '' } as const;
+  if (key.startsWith(DERIVED_PREFIX)) {
+    return { kind: 'derived', file: FILE_PREFIX + key.slice(DERIVED_PREFIX.length) } as const;
+  }
   const suffix = [METADATA_SUFFIX, SIGNATURE_SUFFIX].find((end) => key.endsWith(end));
-  return suffix && key.slice(0, -suffix.length);
+  if (suffix === undefined) return { kind: 'file', file: key } as const;
+  const kind = suffix === METADATA_SUFFIX ? 'metadata' : 'signature';
+  return { kind, file: key.slice(0, -suffix.length) } as const;
 }
 
 /** Gives the path of a file below the repository, encoded. */

@@ -5,12 +5,10 @@ import { isWheel } from './file-name.js';
 import {
   coordinatesOf,
   derivedKey,
-  DERIVED_PREFIX,
   fileKey,
   METADATA_SUFFIX,
-  PROVENANCE_PREFIX,
   provenanceKey,
-  sidecarOf,
+  readKey,
   SIGNATURE_SUFFIX,
 } from './keys.js';
 import { instantOf, integrityOf, type PageFile } from './page-file.js';
@@ -83,18 +81,16 @@ export class ProjectPage implements Parsed {
   describe(key: string): ArtifactDescription | undefined {
     const own = this.files.get(key);
     if (own !== undefined) return this.#describe(own, integrityOf(own.hashes), own.url, this.#mirrors.get(key));
-    if (key.startsWith(PROVENANCE_PREFIX)) {
-      const attested = this.#byProvenance.get(key);
-      return attested && this.#describe(attested);
-    }
-    const file = this.files.get(sidecarOf(key) ?? '');
-    if (file === undefined) return undefined;
+    const { kind, file: described } = readKey(key);
+    const file = kind === 'provenance' ? this.#byProvenance.get(key) : this.files.get(described);
+    if (file === undefined || kind === 'file') return undefined;
+    if (kind === 'provenance') return this.#describe(file);
     const { coreMetadata, filename, signed, url } = file;
-    if (key.startsWith(DERIVED_PREFIX)) {
+    if (kind === 'derived') {
       const hasMetadata = this.deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
       return hasMetadata ? this.#describe(file) : undefined;
     }
-    if (key.endsWith(SIGNATURE_SUFFIX)) {
+    if (kind === 'signature') {
       if (signed === false || this.#isQuarantined) return undefined;
       return this.#describe(file, [], withSuffix(url, SIGNATURE_SUFFIX));
     }
