@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import type { TransportRequest } from '@entrepot/core';
 import { request as requestHttp } from '../../node-http.js';
@@ -15,11 +16,11 @@ export interface LenientOptions {
   readonly timeouts: { readonly headers: number; readonly body: number };
 }
 
-/** Head of a reply. */
-export interface LenientReply {
+/** The head of a reply, and the way to its body. */
+export interface Reply {
   readonly statusCode: number;
-  readonly headers: Record<string, string | string[]>;
-  readonly body: IncomingMessage;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
 }
 
 /** Whether `error` says that a reply was no HTTP in the strict sense. */
@@ -31,7 +32,7 @@ export function isLooseHttp(error: unknown): boolean {
 }
 
 /** Whether a reply says twice how long it is: by its chunks, and by a length that does not count then (RFC 9112 §6.3). */
-export function saysLengthTwice(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
+export function saysLengthTwice(headers: Reply['headers']): boolean {
   return headers['transfer-encoding'] !== undefined && headers['content-length'] !== undefined;
 }
 
@@ -39,7 +40,7 @@ export function saysLengthTwice(headers: Readonly<Record<string, string | string
  * Asks a server of loose HTTP as its own clients do: lines that end in LF alone, a length beside chunks, folded or odd fields. On a
  * connection of its own, which ends with the reply: whatever follows that is nobody's reply.
  */
-export function exchangeLeniently(request: TransportRequest, options: LenientOptions): Promise<LenientReply> {
+export function exchangeLeniently(request: TransportRequest, options: LenientOptions): Promise<Reply> {
   const { url, method, signal } = request;
   const send = url.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
@@ -66,11 +67,8 @@ export function exchangeLeniently(request: TransportRequest, options: LenientOpt
 }
 
 /** All fields; a length beside chunks is taken out (RFC 9112 §6.3). */
-function headersOf({ headersDistinct }: IncomingMessage): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {};
-  for (const [name, values] of Object.entries(headersDistinct)) if (values !== undefined) headers[name] = values;
-  if (saysLengthTwice(headers)) delete headers['content-length'];
-  return headers;
+function headersOf({ headersDistinct: headers }: IncomingMessage): Reply['headers'] {
+  return saysLengthTwice(headers) ? { ...headers, 'content-length': undefined } : headers;
 }
 
 function timeout(code: string): Error {

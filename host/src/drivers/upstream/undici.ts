@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
+import { Lru } from '@entrepot/core/formats';
 import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
 import { addressRefused, literalAddress, lookupIn, OtherZoneError, zoneOf } from './address-zone.js';
-import { exchangeLeniently, isLooseHttp, saysLengthTwice } from './lenient-exchange.js';
+import { exchangeLeniently, isLooseHttp, type Reply, saysLengthTwice } from './lenient-exchange.js';
 import type { ProxyFor } from '../../config/proxy-variables.js';
 import { Agent, buildConnector, Pool, ProxyAgent } from './undici-parts.js';
 import { UpstreamBody } from './upstream-body.js';
@@ -19,13 +19,6 @@ const CONNECTIONS = 128;
 /** How many hosts the zone is remembered of. */
 const KNOWN_HOSTS = 1000;
 const ZONES = ['public', 'private', 'test', 'loopback', 'other'] as const satisfies readonly AddressZone[];
-
-/** The head of a reply, and the way to its body. */
-interface Reply {
-  readonly statusCode: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Readable;
-}
 
 export interface UndiciTransportOptions {
   /**
@@ -49,20 +42,20 @@ export class UndiciTransport implements Transport {
   /** Each zone has connections of its own, and makes none to another one: so a reply is known to be from its zone. */
   readonly #dispatchers: Readonly<Record<AddressZone, Dispatcher>>;
   /** The last zones of host names, which are tried first. */
-  readonly #lastZones = new Map<string, AddressZone>();
+  readonly #lastZones = new Lru<AddressZone>(KNOWN_HOSTS);
   readonly #proxyFor: ProxyFor;
   /** By the URL of the proxy. */
   readonly #proxies = new Map<string, Dispatcher>();
   readonly #loop: UndiciTransportOptions['loop'];
   /** The origins that were found to speak HTTP that is not strict. */
-  readonly #loose = new Set<string>();
+  readonly #loose = new Lru<true>(KNOWN_HOSTS);
   readonly #secureContext: SecureContext | undefined;
   readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
-    this.#timeouts = options.timeouts;
-    const { proxy } = options;
-    this.#loop = options.loop;
+    const { proxy, timeouts, loop } = options;
+    this.#timeouts = timeouts;
+    this.#loop = loop;
     const pool = poolOptions(options);
     const tls = tlsOptions(options);
     this.#secureContext = tls.secureContext;
@@ -114,7 +107,6 @@ export class UndiciTransport implements Transport {
       if (!(error instanceof OtherZoneError)) throw error;
       const { zone, address } = error;
       if (!isAllowed(request, zone)) throw addressRefused(hostname, address);
-      if (this.#lastZones.size >= KNOWN_HOSTS) this.#lastZones.clear();
       this.#lastZones.set(hostname, zone);
       return [zone, await this.#exchange(request, zone)];
     }
@@ -132,7 +124,7 @@ export class UndiciTransport implements Transport {
   async #exchange(request: TransportRequest, zone: AddressZone): Promise<Reply> {
     const safe = request.method === 'GET' || request.method === 'HEAD';
     const mayBeLoose = safe && this.#proxyFor(request.url) === undefined;
-    if (mayBeLoose && this.#loose.has(request.url.origin)) return await this.#leniently(request, zone);
+    if (mayBeLoose && this.#loose.get(request.url.origin) === true) return await this.#leniently(request, zone);
     try {
       const reply = await this.#strictly(request, zone, safe);
       if (!mayBeLoose || !saysLengthTwice(reply.headers)) return reply;
@@ -141,8 +133,7 @@ export class UndiciTransport implements Transport {
       if (!mayBeLoose || request.signal.aborted || !isLooseHttp(error)) throw error;
     }
     const reply = await this.#leniently(request, zone);
-    if (this.#loose.size >= KNOWN_HOSTS) this.#loose.clear();
-    this.#loose.add(request.url.origin);
+    this.#loose.set(request.url.origin, true);
     return reply;
   }
 
@@ -275,10 +266,7 @@ function wasKeptConnection(error: unknown): boolean {
 }
 
 /** RFC 9110 §5.3: fields of one name are joined in order. */
-function joinHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
-  const joined: [string, string][] = [];
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) joined.push([name, typeof value === 'string' ? value : value.join(', ')]);
-  }
-  return Object.fromEntries(joined);
+function joinHeaders(headers: Reply['headers']): Record<string, string> {
+  const fields = Object.entries(headers).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(fields.map(([name, value]) => [name, [value].flat().join(', ')]));
 }
