@@ -1,3 +1,5 @@
+import { untilAborted } from '../engine/request/until-aborted.js';
+
 export interface BatchOptions<Subject, Result> {
   /** The most of one batch. */
   readonly size: number;
@@ -23,7 +25,6 @@ export class Batches<Subject, Result> {
   readonly #options: BatchOptions<Subject, Result>;
   #waiting: Job<Subject, Result>[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #running = false;
   #current: { readonly jobs: readonly Job<Subject, Result>[]; readonly end: AbortController } | undefined;
 
   constructor(options: BatchOptions<Subject, Result>) {
@@ -33,33 +34,29 @@ export class Batches<Subject, Result> {
   /** @throws the reason of `signal`, what `run` throws, and the error that it gave for the subject */
   async add(subject: Subject, signal: AbortSignal): Promise<Result> {
     signal.throwIfAborted();
-    let giveUp = (): void => {};
+    const { promise, resolve } = Promise.withResolvers<Result | Error>();
+    const job: Job<Subject, Result> = { subject, settle: resolve, given: false };
+    this.#waiting.push(job);
+    this.#schedule();
+    let result: Result | Error;
     try {
-      const result = await new Promise<Result | Error>((resolve, reject) => {
-        const job: Job<Subject, Result> = { subject, settle: resolve, given: false };
-        giveUp = () => {
-          job.given = true;
-          reject(signal.reason as Error);
-          this.#leave(job);
-        };
-        signal.addEventListener('abort', giveUp, { once: true });
-        this.#waiting.push(job);
-        this.#schedule();
-      });
-      if (result instanceof Error) throw result;
-      return result;
-    } finally {
-      signal.removeEventListener('abort', giveUp);
+      result = await untilAborted(promise, signal);
+    } catch (error) {
+      this.#leave(job);
+      throw error;
     }
+    if (result instanceof Error) throw result;
+    return result;
   }
 
   #leave(job: Job<Subject, Result>): void {
+    job.given = true;
     this.#waiting = this.#waiting.filter((each) => each !== job);
     if (this.#current?.jobs.every(({ given }) => given) === true) this.#current.end.abort();
   }
 
   #schedule(): void {
-    if (this.#running) return;
+    if (this.#current !== undefined) return;
     if (this.#waiting.length >= this.#options.size) void this.#start();
     else this.#timer ??= setTimeout(() => void this.#start(), this.#options.gather);
   }
@@ -67,16 +64,13 @@ export class Batches<Subject, Result> {
   async #start(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#running) return;
-    const jobs = this.#waiting.splice(0, this.#options.size);
+    const { size, timeout } = this.#options;
+    const jobs = this.#waiting.splice(0, size);
     if (jobs.length === 0) return;
-    this.#running = true;
     const end = new AbortController();
     this.#current = { jobs, end };
-    const timer = setTimeout(
-      () => end.abort(new DOMException(`no end within ${this.#options.timeout} ms`, 'TimeoutError')),
-      this.#options.timeout,
-    );
+    const late = new DOMException(`no end within ${timeout} ms`, 'TimeoutError');
+    const timer = setTimeout(() => end.abort(late), timeout);
     try {
       const subjects = jobs.map(({ subject }) => subject);
       const results = await this.#options.run(subjects, end.signal);
@@ -85,7 +79,6 @@ export class Batches<Subject, Result> {
       for (const { settle } of jobs) settle(error instanceof Error ? error : new Error(String(error)));
     } finally {
       clearTimeout(timer);
-      this.#running = false;
       this.#current = undefined;
       if (this.#waiting.length > 0) this.#schedule();
     }

@@ -5,9 +5,10 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Content } from '../api/content.js';
 import { type Digest, isDigest } from '../api/digest.js';
-import { EntrepotError } from '../api/errors.js';
+import type { EntrepotError } from '../api/errors.js';
 import type { ScanSubject } from '../api/scanner.js';
 import { untilAborted } from '../engine/request/until-aborted.js';
+import { scanError } from './tool-errors.js';
 
 /** The most that a manifest may have, in bytes: what registries are asked to accept (distribution specification). */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;
@@ -124,9 +125,7 @@ async function partOf({ part }: ScanSubject, place: Descriptor, signal: AbortSig
   const { digest, mediaType } = place;
   const found = await (part === undefined ? undefined : untilAborted(part(digest, mediaType), signal));
   if (found !== undefined) return found;
-  throw new EntrepotError('scan-unavailable', `${digest}: a part of the image is not to be had`, {
-    code: 'SCAN_FAILED',
-  });
+  throw scanError('SCAN_FAILED', `${digest}: a part of the image is not to be had`);
 }
 
 async function writePart(path: string, content: Content, { size }: Descriptor, signal: AbortSignal): Promise<void> {
@@ -163,5 +162,5 @@ function hexOf(digest: Digest): string {
 }
 
 function unsupported(message: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_UNSUPPORTED', cause });
+  return scanError('SCAN_UNSUPPORTED', message, cause);
 }

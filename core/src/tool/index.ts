@@ -4,6 +4,7 @@ export * from './merge-findings.js';
 export * from './reported-packages.js';
 export * from './run-tool.js';
 export * from './software-list.js';
+export * from './tool-errors.js';
 export * from './tool-options.js';
 export * from './tool-place.js';
 export * from './tool-scanner.js';

@@ -1,5 +1,5 @@
-import { EntrepotError } from '../api/errors.js';
 import type { Finding, ScanSubject } from '../api/scanner.js';
+import { toolErrors } from './tool-errors.js';
 
 /** A package as the report of a tool names it. */
 export interface ReportedPackage {
@@ -44,11 +44,4 @@ export function imageFindings(found: readonly ReportedFinding[]): readonly Findi
     ...finding,
     component: url ?? `${name}@${version}`,
   }));
-}
-
-/** Makes the errors of the tool `id`: the scan failed, or there is nothing to scan with. */
-export function toolErrors(id: string) {
-  const withCode = (code: string) => (message: string, cause?: unknown) =>
-    new EntrepotError('scan-unavailable', `${id}: ${message}`, { code, cause });
-  return { failed: withCode('SCAN_FAILED'), unavailable: withCode('SCAN_UNAVAILABLE') };
 }

@@ -5,14 +5,7 @@ import { runTool, type ToolOutput } from './run-tool.js';
 
 /** Environment variables of this process that tools with network access inherit. */
 export const NETWORK_VARIABLES: readonly string[] = [
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'ALL_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'all_proxy',
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]),
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
 ];
@@ -42,14 +35,9 @@ export interface ToolPlace {
 export async function withToolPlace<Result>(use: (place: ToolPlace) => Promise<Result>): Promise<Result> {
   const root = await mkdtemp(join(tmpdir(), 'entrepot-tool-'));
   try {
-    const [work, home, temporary, folder] = ['work', 'home', 'tmp', 'files'].map((name) => join(root, name)) as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    await Promise.all([work, home, temporary, folder].map((path) => mkdir(path)));
-    const own = { HOME: home, TMPDIR: temporary, LC_ALL: 'C' };
+    const [work, folder] = [join(root, 'work'), join(root, 'files')];
+    const own = { HOME: join(root, 'home'), TMPDIR: join(root, 'tmp'), LC_ALL: 'C' };
+    await Promise.all([work, folder, own.HOME, own.TMPDIR].map((path) => mkdir(path)));
     return await use({
       folder,
       run(command, args, { env, network = false, signal, largestOutput }) {
@@ -68,10 +56,7 @@ export function pick(
   environment: Readonly<Record<string, string | undefined>>,
   names: readonly string[],
 ): Record<string, string> {
-  const picked: Record<string, string> = {};
-  for (const name of names) {
-    const value = environment[name];
-    if (value !== undefined) picked[name] = value;
-  }
-  return picked;
+  const isPicked = (pair: [string, string | undefined]): pair is [string, string] =>
+    names.includes(pair[0]) && pair[1] !== undefined;
+  return Object.fromEntries(Object.entries(environment).filter(isPicked));
 }

@@ -1,15 +1,16 @@
 import type { Clock } from '../api/clock.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
-import { asEntrepotError, EntrepotError } from '../api/errors.js';
+import { asEntrepotError, type EntrepotError } from '../api/errors.js';
+import { isRecord } from '../formats/json-values.js';
 import { printDuration } from '../formats/quantities.js';
 import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
 import { Batches } from './batches.js';
 import { DatabaseFolder } from './database-folder.js';
 import { writeImageLayout } from './image-layout.js';
 import { mergeFindings } from './merge-findings.js';
-import { toolErrors } from './reported-packages.js';
 import { ToolFailure, type ToolOutput } from './run-tool.js';
 import { subjectUrl } from './software-list.js';
+import { scanError, toolErrors } from './tool-errors.js';
 import { withToolPlace, type ToolPlace } from './tool-place.js';
 
 /** The most that a tool may print, in bytes: 500 packages with everything that is known of them are a few MB. */
@@ -100,6 +101,9 @@ export async function createToolScanner(tool: ScannerTool, options: ToolScannerO
   return scanner;
 }
 
+/** A run on subjects, with the revision of its database. */
+type JudgingContext = ToolContext & Pick<ToolDatabase, 'revision'>;
+
 class ToolScanner implements Scanner {
   readonly subjects: { readonly ecosystems: readonly string[]; readonly withContent: readonly string[] };
   readonly needs = 'coordinates';
@@ -121,15 +125,13 @@ class ToolScanner implements Scanner {
       size: BATCH,
       gather,
       timeout,
-      run: (subjects, signal) => this.#run(signal, (context, database) => this.#judge(subjects, context, database)),
+      run: (subjects, signal) => this.#run(signal, (context) => this.#judge(subjects, context)),
     });
     this.#images = new Batches({
       size: 1,
       gather: 0,
       timeout,
-      run: async ([subject], signal) => [
-        await this.#run(signal, (context, database) => this.#judgeImage(subject as ScanSubject, context, database)),
-      ],
+      run: ([subject], signal) => this.#run(signal, (context) => this.#judgeImage(subject as ScanSubject, context)),
     });
   }
 
@@ -148,10 +150,7 @@ class ToolScanner implements Scanner {
       return await queue.add(subject, AbortSignal.any([signal, this.#disposed.signal]));
     } catch (error) {
       if (!signal.aborted) throw asFailure(this.#tool.id, error);
-      throw new EntrepotError('scan-unavailable', `${name}: the scan was interrupted`, {
-        code: 'SCAN_INTERRUPTED',
-        cause: error,
-      });
+      throw scanError('SCAN_INTERRUPTED', `${name}: the scan was interrupted`, error);
     }
   }
 
@@ -168,27 +167,19 @@ class ToolScanner implements Scanner {
   }
 
   async check(): Promise<void> {
-    await this.#run(
-      AbortSignal.any([AbortSignal.timeout(this.#options.timeout), this.#disposed.signal]),
-      async () => {},
-    );
+    const limited = AbortSignal.any([this.#disposed.signal, AbortSignal.timeout(this.#options.timeout)]);
+    await this.#run(limited, async () => {});
   }
 
   async update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
     const before = this.revision();
     const limited = AbortSignal.any([signal, this.#disposed.signal, AbortSignal.timeout(this.#options.updateTimeout)]);
-    try {
-      await withToolPlace(async (place) => {
-        const { download } = this.#tool;
-        const context = await this.#contextOf(place, limited);
-        if (download !== undefined) {
-          await this.#folder.replace((folder) => download.call(this.#tool, folder, context));
-        }
-        await this.#refresh(await this.#contextOf(place, limited));
-      });
-    } catch (error) {
-      throw asFailure(this.#tool.id, error);
-    }
+    await this.#inPlace(async (place) => {
+      const { download } = this.#tool;
+      const context = await this.#contextOf(place, limited);
+      if (download !== undefined) await this.#folder.replace((folder) => download.call(this.#tool, folder, context));
+      await this.#refresh(await this.#contextOf(place, limited));
+    });
     return this.revision() === before ? [] : undefined;
   }
 
@@ -197,17 +188,23 @@ class ToolScanner implements Scanner {
   }
 
   /** Gives `use` a place and the database, once that is known to be fit. */
-  async #run<Result>(
-    signal: AbortSignal,
-    use: (context: ToolContext, database: ToolDatabase) => Promise<Result>,
-  ): Promise<Result> {
+  #run<Result>(signal: AbortSignal, use: (context: JudgingContext) => Promise<Result>): Promise<Result> {
+    const { clock, maxAge } = this.#options;
+    return this.#inPlace(async (place) => {
+      const context = await this.#contextOf(place, signal);
+      const { revision, builtAt } = await this.#refresh(context);
+      if (builtAt !== undefined && clock.now() - builtAt > maxAge) {
+        const expected = `expected a database of the last ${printDuration(maxAge)}`;
+        const found = new Date(builtAt).toISOString();
+        throw scanError('SCAN_STALE', `${this.#tool.id}: ${expected}, found one of ${found}`);
+      }
+      return await use({ ...context, revision });
+    });
+  }
+
+  async #inPlace<Result>(use: (place: ToolPlace) => Promise<Result>): Promise<Result> {
     try {
-      return await withToolPlace(async (place) => {
-        const context = await this.#contextOf(place, signal);
-        const database = await this.#refresh(context);
-        this.#demandFresh(database);
-        return await use(context, database);
-      });
+      return await withToolPlace(use);
     } catch (error) {
       throw asFailure(this.#tool.id, error);
     }
@@ -227,21 +224,7 @@ class ToolScanner implements Scanner {
     return database;
   }
 
-  #demandFresh({ builtAt }: ToolDatabase): void {
-    const { clock, maxAge } = this.#options;
-    if (builtAt === undefined || clock.now() - builtAt <= maxAge) return;
-    throw new EntrepotError(
-      'scan-unavailable',
-      `${this.#tool.id}: expected a database of the last ${printDuration(maxAge)}, found one of ${new Date(builtAt).toISOString()}`,
-      { code: 'SCAN_STALE' },
-    );
-  }
-
-  async #judge(
-    subjects: readonly ScanSubject[],
-    context: ToolContext,
-    database: ToolDatabase,
-  ): Promise<readonly (ScanReport | Error)[]> {
+  async #judge(subjects: readonly ScanSubject[], context: JudgingContext): Promise<readonly (ScanReport | Error)[]> {
     const names = subjects.map(subjectUrl);
     const apart = [...new Map(subjects.map((subject, at) => [names[at], subject])).values()];
     const results = new Map<string, ScanReport | Error>();
@@ -249,7 +232,7 @@ class ToolScanner implements Scanner {
       for (const [at, found] of (await this.#judgeApart(group, context)).entries()) {
         const name = subjectUrl(group[at] as ScanSubject);
         if (found instanceof Error) results.set(name, found);
-        else if (found !== undefined) results.set(name, this.#report(database, found, 'full'));
+        else if (found !== undefined) results.set(name, this.#report(context, found, 'full'));
       }
     }
     return names.map((name) => results.get(name) ?? unsupported(name, `${this.#tool.id} has not looked at it`));
@@ -290,25 +273,23 @@ class ToolScanner implements Scanner {
     }
   }
 
-  async #judgeImage(subject: ScanSubject, context: ToolContext, database: ToolDatabase): Promise<ScanReport> {
+  async #judgeImage(subject: ScanSubject, context: JudgingContext): Promise<readonly ScanReport[]> {
     const { platform, maxImageSize: largest } = this.#options;
     const { folder } = context.place;
     const whole = await writeImageLayout(folder, subject, { signal: context.signal, platform, largest });
     const { covered, findings } = await this.#tool.judgeImage(folder, context);
-    if (covered === 'none') {
-      throw unsupported(subjectUrl(subject), `${this.#tool.id} has recognised nothing in it`);
-    }
-    return this.#report(database, findings, whole ? covered : 'partial');
+    if (covered === 'none') throw unsupported(subjectUrl(subject), `${this.#tool.id} has recognised nothing in it`);
+    return [this.#report(context, findings, whole ? covered : 'partial')];
   }
 
-  #report({ revision }: ToolDatabase, findings: readonly Finding[], coverage: 'full' | 'partial'): ScanReport {
+  #report({ revision }: JudgingContext, findings: readonly Finding[], coverage: 'full' | 'partial'): ScanReport {
     const scannedAt = this.#options.clock.now();
     return { scanner: this.#tool.id, revision, scannedAt, coverage, findings: mergeFindings(findings) };
   }
 }
 
 function unsupported(name: string, reason: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `${name}: ${reason}`, { code: 'SCAN_UNSUPPORTED' });
+  return scanError('SCAN_UNSUPPORTED', `${name}: ${reason}`);
 }
 
 function asFailure(id: string, error: unknown): EntrepotError {
@@ -317,7 +298,7 @@ function asFailure(id: string, error: unknown): EntrepotError {
     return (error.reason === 'missing' ? unavailable : failed)(error.message, error);
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return new EntrepotError('scan-unavailable', `${id}: ${error.message}`, { code: 'SCAN_TIMEOUT', cause: error });
+    return scanError('SCAN_TIMEOUT', `${id}: ${error.message}`, error);
   }
   return asEntrepotError(error, 'scan-unavailable', `${id}: the scan failed`);
 }
@@ -333,7 +314,7 @@ export function toolJson(id: string, { code, stdout, stderr }: ToolOutput): obje
   if (code !== 0) throw failed(`expected the exit code 0, found ${code}`, cause);
   try {
     const value: unknown = JSON.parse(stdout);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    if (isRecord(value)) return value;
   } catch {
     // Said below.
   }
