@@ -8,6 +8,8 @@ import { Budget } from './yaml-text.js';
 
 /** A version of a chart of an upstream index. */
 export interface UpstreamVersion {
+  /** The name that the index lists it under. */
+  readonly chart: string;
   /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
   readonly path: string;
   /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
@@ -16,14 +18,6 @@ export interface UpstreamVersion {
   readonly entry: IndexEntry;
 }
 
-/** A chart of an upstream index, or a part of its versions: newest first, parts follow each other. */
-export interface UpstreamChart {
-  readonly name: string;
-  readonly versions: readonly UpstreamVersion[];
-}
-
-/** Characters of one line, about. */
-const LINE = 256 * 1024;
 /** Nodes and characters of one version, an icon included. A larger one is shown without its decoration. */
 const LARGEST_ENTRY = 2 * 1024 * 1024;
 /** Fields of a version that helm only shows. */
@@ -31,7 +25,7 @@ const DECORATION = new Set(['annotations', 'description', 'icon', 'keywords', 'm
 /** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
 const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
-/** Writes each chart of an index as one or more lines of JSON (`UpstreamChart`). */
+/** Writes each version of an index as a line of JSON (`UpstreamVersion`): those of a chart follow each other, newest first. */
 export class ChartLines {
   readonly count = { charts: 0, versions: 0, skipped: 0 };
   readonly #indexUrl: string;
@@ -67,25 +61,11 @@ export class ChartLines {
         throw new ChartError('the index expands to more than is allowed');
     }
     const seen = new Set<string>();
-    const versions = newestFirst(entries).flatMap((entry) => this.#place(entry, seen) ?? []);
-    this.#write(name, versions);
+    const versions = newestFirst(entries).flatMap((entry) => this.#place(name, entry, seen) ?? []);
+    for (const version of versions) this.#lines.push(JSON.stringify(version));
     this.count.charts += versions.length > 0 ? 1 : 0;
     this.count.versions += versions.length;
     this.count.skipped += list.length - versions.length;
-  }
-
-  #write(name: string, versions: readonly UpstreamVersion[]): void {
-    let parts: string[] = [];
-    let length = 0;
-    for (const [at, version] of versions.entries()) {
-      const part = JSON.stringify(version);
-      parts.push(part);
-      length += part.length;
-      if (length < LINE && at + 1 < versions.length) continue;
-      this.#lines.push(`{"name":${JSON.stringify(name)},"versions":[${parts.join(',')}]}`);
-      parts = [];
-      length = 0;
-    }
   }
 
   /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
@@ -107,7 +87,7 @@ export class ChartLines {
     }
   }
 
-  #place(entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
+  #place(chart: string, entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
     const { name, version } = entry;
     const identity = entry.digest ?? entry.urls.join(' ');
     const locations = entry.urls
@@ -116,7 +96,7 @@ export class ChartLines {
     if (locations.length === 0 || seen.has(`${version} ${identity}`)) return undefined;
     seen.add(`${version} ${identity}`);
     const path = this.#paths.assign(name, version, identity);
-    return path && { path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+    return path && { chart, path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
   }
 }
 

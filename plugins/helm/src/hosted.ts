@@ -60,8 +60,11 @@ export class HelmHosted {
         return json({ version: VERSION });
       case 'artifacthub':
         return this.hubId(tenant) === undefined ? undefined : listing(name, place);
-      case 'chart':
-        return fileResource(tenant, file);
+      case 'chart': {
+        const isProof = file.endsWith('.prov');
+        const key = isProof ? KEY.provenances(tenant) + file : KEY.chart(tenant, file);
+        return { class: isProof ? 'provenance' : 'chart', key, path: '', attributes: { tenant } };
+      }
       case 'listing':
         return listing(name, { ...place, ...pageOf(head.query) });
       case 'upload':
@@ -174,14 +177,6 @@ export const FILE_CLASSES = {
 
 function listing(name: string, attributes: object): Resource {
   return { class: name, key: `${name} ${JSON.stringify(attributes)}`, path: '', attributes: { ...attributes } };
-}
-
-function fileResource(tenant: string, file: string): Resource {
-  const archive = file.replace(/\.prov$/, '');
-  const attributes = { tenant };
-  return archive === file
-    ? { class: 'chart', key: KEY.chart(tenant, file), path: '', attributes }
-    : { class: 'provenance', key: KEY.provenance(tenant, archive), path: '', attributes };
 }
 
 /** @throws EntrepotError `bad-request` */

@@ -1,6 +1,6 @@
 import type { Content } from '@entrepot/core';
 import { ChartError } from './chart-error.js';
-import type { UpstreamChart } from './chart-lines.js';
+import type { UpstreamVersion } from './chart-lines.js';
 import type { IndexSummary } from './index-parser.js';
 import type { YamlQuestion } from './yaml-task.js';
 import { withThread } from './yaml-thread.js';
@@ -14,22 +14,22 @@ const PIECE = 256 * 1024;
  * Reads the index of an upstream repository in a thread of its own.
  * @param content YAML or JSON
  * @param indexUrl its own URL; relative URLs are resolved against it
- * @param take is given the next charts: JSON for `chartsIn`. A chart may come in parts
+ * @param take is given the next versions: JSON for `versionsIn`
  * @throws ChartError for what is no index, also when a part of it was given: then nothing of it counts
  */
 export async function readUpstreamIndex(
   content: Pick<Content, 'size' | 'stream'>,
   indexUrl: string,
-  take: (charts: Uint8Array) => Promise<void>,
+  take: (versions: Uint8Array) => Promise<void>,
 ): Promise<IndexSummary> {
   if (content.size > LARGEST_INDEX) throw new ChartError(`expected an index of ${LARGEST_INDEX} bytes at most`);
   return await withThread(async (ask) => {
-    /** Passes on all charts that one question leads to. */
+    /** Passes on all versions that one question leads to. */
     const passOn = async (asked: YamlQuestion): Promise<IndexSummary | undefined> => {
       for (let question = asked; ; question = { ask: 'next' }) {
         const answer = await ask(question);
-        if (!('charts' in answer)) return undefined;
-        await take(answer.charts);
+        if (!('versions' in answer)) return undefined;
+        await take(answer.versions);
         if (!answer.more) return answer.summary;
       }
     };
@@ -46,9 +46,11 @@ export async function readUpstreamIndex(
   });
 }
 
-/** Reads charts that `readUpstreamIndex` gave. */
-export function chartsIn(json: Uint8Array): readonly UpstreamChart[] {
-  return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as readonly UpstreamChart[];
+/** Reads versions that `readUpstreamIndex` gave. */
+export function versionsIn(json: Uint8Array): readonly UpstreamVersion[] {
+  return JSON.parse(
+    Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString(),
+  ) as readonly UpstreamVersion[];
 }
 
 async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -86,17 +86,18 @@ async function* render(
 ): AsyncGenerator<Uint8Array> {
   const joiner = new IndexJoiner(form);
   let newest: string | undefined;
-  for await (const { name, versions } of index.charts()) {
+  for await (const versions of index.charts()) {
     // An index may list a chart under another name than its own: then the rules of both hold.
-    const admitted = versions.filter(({ entry, path }) =>
-      [...new Set([entry.name, name])].every((one) =>
-        admits({ ecosystem: 'helm', name: one, version: entry.version }, index.describe(path)),
+    const admitted = versions.filter(({ chart, entry, path }) =>
+      [...new Set([entry.name, chart])].every((name) =>
+        admits({ ecosystem: 'helm', name, version: entry.version }, index.describe(path)),
       ),
     );
-    if (admitted.length === 0) continue;
+    const [first] = admitted;
+    if (first === undefined) continue;
     const entries = admitted.map(({ entry }) => entry);
     for (const { created } of entries) newest = laterOf(newest, created);
-    yield* joiner.chart(name, [form.fragment(entries)]);
+    yield* joiner.chart(first.chart, [form.fragment(entries)]);
   }
   yield joiner.close({ generated: newest ?? index.generated });
 }

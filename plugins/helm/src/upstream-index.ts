@@ -3,9 +3,9 @@ import { deflateRaw, inflateRaw } from 'node:zlib';
 import type { ArtifactDescription, Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
-import type { UpstreamChart, UpstreamVersion } from './chart-lines.js';
+import type { UpstreamVersion } from './chart-lines.js';
 import { provenanceUrl } from './chart-url.js';
-import { chartsIn, readUpstreamIndex } from './index-reader.js';
+import { versionsIn, readUpstreamIndex } from './index-reader.js';
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
@@ -17,7 +17,7 @@ const DESCRIPTION_BYTES = 500;
 /** An upstream's index that was read once: the promises for its charts, and its charts, compressed, for what clients get. */
 export class UpstreamIndex implements Parsed {
   readonly #descriptions = new Map<string, ArtifactDescription>();
-  /** Charts that `readUpstreamIndex` gave. */
+  /** Versions that `readUpstreamIndex` gave. */
   readonly #batches: Buffer[] = [];
   /** The time that the index says it was made at. */
   generated: string | undefined;
@@ -26,10 +26,9 @@ export class UpstreamIndex implements Parsed {
     return this.#batches.reduce((sum, { length }) => sum + length, DESCRIPTION_BYTES * this.#descriptions.size);
   }
 
-  async add(charts: Uint8Array, describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
-    for (const { versions } of chartsIn(charts))
-      for (const version of versions) this.#descriptions.set(version.path, describe(version));
-    this.#batches.push(await deflate(charts, { level: 1 }));
+  async add(json: Uint8Array, describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
+    for (const version of versionsIn(json)) this.#descriptions.set(version.path, describe(version));
+    this.#batches.push(await deflate(json, { level: 1 }));
   }
 
   /** Describes a chart, or the provenance beside one, which is promised nothing. */
@@ -46,20 +45,16 @@ export class UpstreamIndex implements Parsed {
     return this.#descriptions;
   }
 
-  /** The charts of the index, each whole, in its order. */
-  async *charts(): AsyncGenerator<UpstreamChart> {
-    let open: { readonly name: string; readonly versions: UpstreamVersion[] } | undefined;
+  /** The charts of the index, each whole and newest first, in its order. */
+  async *charts(): AsyncGenerator<readonly UpstreamVersion[]> {
+    const chart: UpstreamVersion[] = [];
     for (const batch of this.#batches) {
-      for (const { name, versions } of chartsIn(await inflate(batch))) {
-        if (open?.name === name) {
-          open.versions.push(...versions);
-          continue;
-        }
-        if (open !== undefined) yield open;
-        open = { name, versions: [...versions] };
+      for (const version of versionsIn(await inflate(batch))) {
+        if (chart.length > 0 && chart[0]?.chart !== version.chart) yield chart.splice(0);
+        chart.push(version);
       }
     }
-    if (open !== undefined) yield open;
+    if (chart.length > 0) yield chart;
   }
 }
 
@@ -72,8 +67,8 @@ export async function readIndex(content: Content, upstreams: readonly string[]):
   const index = new UpstreamIndex();
   try {
     // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
-    const { generated } = await readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`, (charts) =>
-      index.add(charts, (version) => describe(version, upstreams)),
+    const { generated } = await readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`, (versions) =>
+      index.add(versions, (version) => describe(version, upstreams)),
     );
     index.generated = generated;
     return index;

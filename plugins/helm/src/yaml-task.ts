@@ -11,10 +11,10 @@ export type YamlQuestion =
   | { readonly ask: 'open'; readonly indexUrl: string }
   | { readonly ask: 'end' | 'next' };
 
-/** The answer. `charts`: JSON of `UpstreamChart[]`. */
+/** The answer. `versions`: JSON of `UpstreamVersion[]`. */
 export type YamlAnswer =
   | { readonly json: string }
-  | { readonly charts: Uint8Array; readonly more: boolean; readonly summary: IndexSummary }
+  | { readonly versions: Uint8Array; readonly more: boolean; readonly summary: IndexSummary }
   | { readonly unusual: true };
 
 /** Nodes and characters of a document that is turned into JSON. */
@@ -34,7 +34,7 @@ export function answering(): (question: YamlQuestion) => YamlAnswer | { readonly
     if (question.ask === 'end') rest = parser.end();
     const lines: string[] = [];
     const answered = (more: boolean): YamlAnswer => {
-      return { charts: Buffer.from(`[${lines.join(',')}]`), more, summary: parser.summary };
+      return { versions: Buffer.from(`[${lines.join(',')}]`), more, summary: parser.summary };
     };
     for (let length = 0; length < ANSWER;) {
       const { done, value } = rest.next();

@@ -1,13 +1,19 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ChartError } from '../src/chart-error.js';
-import type { UpstreamChart } from '../src/chart-lines.js';
+import type { UpstreamVersion } from '../src/chart-lines.js';
 import type { IndexSummary } from '../src/index-parser.js';
-import { chartsIn, LARGEST_INDEX, readUpstreamIndex } from '../src/index-reader.js';
+import { LARGEST_INDEX, readUpstreamIndex, versionsIn } from '../src/index-reader.js';
 import { stream } from './fixtures.js';
 
 const URL = 'https://charts.example.com/stable/index.yaml';
 const DIGEST = createHash('sha256').update('x').digest('hex');
+
+/** A chart, or a part of its versions. */
+interface UpstreamChart {
+  readonly name: string;
+  readonly versions: readonly Omit<UpstreamVersion, 'chart'>[];
+}
 
 interface Found {
   readonly charts: readonly UpstreamChart[];
@@ -18,7 +24,10 @@ async function read(index: string | Uint8Array, piece = 50_000): Promise<Found> 
   const bytes = Buffer.from(index as string);
   const charts: UpstreamChart[] = [];
   const content = { size: bytes.length, stream: () => stream(bytes, piece) };
-  const summary = await readUpstreamIndex(content, URL, async (json) => void charts.push(...chartsIn(json)));
+  const summary = await readUpstreamIndex(content, URL, async (json) => {
+    for (const [name, versions] of Map.groupBy(versionsIn(json), ({ chart }) => chart))
+      charts.push({ name, versions: versions.map(({ path, locations, entry }) => ({ path, locations, entry })) });
+  });
   return { charts, summary };
 }
 

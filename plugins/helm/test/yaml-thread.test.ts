@@ -18,7 +18,7 @@ async function count(index: string): Promise<unknown> {
   const bytes = Buffer.from(index);
   const content = { size: bytes.length, stream: () => stream(bytes, 65_536) };
   return await reader.readUpstreamIndex(content, URL, async (json) => {
-    for (const { versions } of reader.chartsIn(json)) expect(versions.length).toBeGreaterThan(0);
+    for (const { locations } of reader.versionsIn(json)) expect(locations.length).toBeGreaterThan(0);
   });
 }
 

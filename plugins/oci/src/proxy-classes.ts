@@ -9,21 +9,10 @@ import {
   type UpstreamFacts,
 } from '@entrepot/core';
 import { mediaTypeIn, partsOf, requireManifest, signedPart } from './manifest.js';
-import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, INDEX_TYPE, MANIFEST_ACCEPT } from './media-types.js';
-import { attributesOf, nextForm, type OciProxy } from './proxy-routes.js';
+import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, MANIFEST_ACCEPT } from './media-types.js';
+import { accessName, nameOf, repliedHeaders, tokenScope, type OciProxy } from './proxy-routes.js';
 import { KEY, looksLikeDigest } from './reference.js';
-import {
-  MAX_LIST,
-  MAX_REFERRERS,
-  parseCatalog,
-  parseReferrers,
-  parseTags,
-  produceNoReferrers,
-  renderCatalog,
-  renderReferrers,
-  renderTags,
-  type NameList,
-} from './upstream-lists.js';
+import { LIST_CLASSES } from './upstream-lists.js';
 
 /** The largest manifest that is taken, in bytes: registries take 4 MiB at the most (distribution specification, "Pushing Manifests"). */
 const MAX_MANIFEST = 16 * 1024 * 1024;
@@ -33,13 +22,6 @@ const MAX_PARTS = 2_000;
 const DESCRIPTION_BYTES = 500;
 
 const IMMUTABLE = 'max-age=31536000, immutable';
-/** Not HTML: that is a captive portal, or a login page. */
-const LIST_TYPES = ['application/json', 'application/octet-stream', 'text/plain'];
-
-const nameOf = ({ coordinates }: Resource): string => coordinates?.name ?? '';
-const accessName = (resource: Resource): string | undefined => attributesOf(resource).name;
-const tokenScope = (resource: Resource): string => `repository:${nameOf(resource)}:pull`;
-
 const reply: ReplyFacts<OciProxy> = {
   // Core knows the digest of its own algorithm; another one stands in the request.
   digestHeader: ({ integrity }) => (integrity?.[0]?.algorithm === 'sha512' ? undefined : DIGEST_HEADER),
@@ -59,19 +41,6 @@ const manifestReply: ReplyFacts<OciProxy> = {
 };
 
 const manifestPolicy: PolicyFacts<OciProxy> = { accessName, parts: partsIn };
-
-const listUpstream: UpstreamFacts<OciProxy> = {
-  accept: 'application/json',
-  expects: LIST_TYPES,
-  maxBytes: MAX_LIST,
-  tokenScope,
-};
-
-const listReply: ReplyFacts<OciProxy> = {
-  mediaType: 'application/json',
-  headers: repliedHeaders,
-  keepHeaders: ['link'],
-};
 
 /** The classes of a proxy. */
 export const proxyClasses = {
@@ -142,62 +111,8 @@ export const proxyClasses = {
       };
     },
   }),
-  tags: documentClass<OciProxy, NameList>({
-    about: 'Lists of tags.',
-    // What was pulled can be listed while the upstream is down.
-    cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
-    upstream: listUpstream,
-    reply: { ...listReply, render: renderTags },
-    policy: { accessName },
-    parse: parseTags,
-  }),
-  referrers: documentClass<OciProxy>({
-    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
-    cache: {
-      freshFor: 60_000,
-      negativeFor: 5_000,
-      alternative: nextForm,
-      except: (list) => (isEmptyList(list) ? { policy: 'immutable', expireAfter: Infinity } : undefined),
-    },
-    upstream: {
-      ...listUpstream,
-      accept: INDEX_TYPE,
-      expects: [INDEX_TYPE, ...LIST_TYPES],
-      maxBytes: MAX_REFERRERS,
-      mayLack: true,
-      produce: { applies: isEmptyList, make: produceNoReferrers },
-    },
-    reply: {
-      ...listReply,
-      mediaType: INDEX_TYPE,
-      keepHeaders: ['link', 'oci-filters-applied'],
-      render: renderReferrers,
-    },
-    policy: { accessName },
-    parse: parseReferrers,
-  }),
-  catalog: documentClass<OciProxy, NameList>({
-    about: 'Lists of names.',
-    cache: { freshFor: 60_000 },
-    upstream: { ...listUpstream, tokenScope: 'registry:catalog:*' },
-    reply: { ...listReply, render: renderCatalog },
-    parse: parseCatalog,
-  }),
+  ...LIST_CLASSES,
 };
-
-/** Names the registry that containerd asked for, and the digest that a client asked by. */
-function repliedHeaders(resource: Resource): Readonly<Record<string, string>> {
-  const { namespace } = attributesOf(resource);
-  const [integrity] = resource.integrity ?? [];
-  return {
-    ...(namespace !== undefined && { 'OCI-Namespace': namespace }),
-    ...(integrity?.algorithm === 'sha512' && { [DIGEST_HEADER]: `sha512:${integrity.hex}` }),
-  };
-}
-
-function isEmptyList(list: Resource): boolean {
-  return attributesOf(list).form === 'none';
-}
 
 function tagsBelow({ coordinates }: Resource): Resource | undefined {
   if (coordinates === undefined) return undefined;

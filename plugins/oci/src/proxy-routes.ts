@@ -9,6 +9,7 @@ import {
 } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import type { Descriptor } from './manifest.js';
+import { DIGEST_HEADER } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
 import type { OciOptions } from './options.js';
 import { pageOf, passedQuery, type Page } from './paging.js';
@@ -37,6 +38,21 @@ export interface ProxyAttributes {
 /** Reads the data that `route` gave a resource. */
 export function attributesOf(resource: Resource): ProxyAttributes {
   return resource.attributes as ProxyAttributes;
+}
+
+/** Gives the name as the upstream has it. */
+export const nameOf = ({ coordinates }: Resource): string => coordinates?.name ?? '';
+export const accessName = (resource: Resource): string | undefined => attributesOf(resource).name;
+export const tokenScope = (resource: Resource): string => `repository:${nameOf(resource)}:pull`;
+
+/** Names the registry that containerd asked for, and the digest that a client asked by. */
+export function repliedHeaders(resource: Resource): Readonly<Record<string, string>> {
+  const { namespace } = attributesOf(resource);
+  const [integrity] = resource.integrity ?? [];
+  return {
+    ...(namespace !== undefined && { 'OCI-Namespace': namespace }),
+    ...(integrity?.algorithm === 'sha512' && { [DIGEST_HEADER]: `sha512:${integrity.hex}` }),
+  };
 }
 
 const READ_ONLY = 'This repository is a proxy: it can only be pulled from';
@@ -149,7 +165,7 @@ function listResource(
  */
 export function nextForm(list: Resource): Resource | undefined {
   const { form, subject = '' } = attributesOf(list);
-  const { name = '' } = list.coordinates ?? {};
+  const name = nameOf(list);
   const tag = subject.replace(':', '-');
   const as = (next: ProxyAttributes['form'], key: string, path?: string): Resource => {
     return { ...list, key, path, attributes: { ...list.attributes, form: next } };

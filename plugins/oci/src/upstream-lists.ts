@@ -1,14 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  documentClass,
   EntrepotError,
   type Content,
-  type ProducedFile,
-  type RenderedDocument,
   type Parsed,
-  type ProduceContext,
   type RenderRequest,
   type Resource,
+  type UpstreamFacts,
 } from '@entrepot/core';
 import {
   JsonFormatError,
@@ -22,13 +21,21 @@ import {
 import { z } from 'zod';
 import { imageIndex, INDEX_TYPE } from './media-types.js';
 import { clientName, MAX_PAGE, nextLink, nextTarget, queryOf } from './paging.js';
-import { attributesOf } from './proxy-routes.js';
+import {
+  accessName,
+  attributesOf,
+  nameOf,
+  nextForm,
+  repliedHeaders,
+  tokenScope,
+  type OciProxy,
+} from './proxy-routes.js';
 import { KEY } from './reference.js';
 
 /** The largest list of names of an upstream that is read. Bytes. */
-export const MAX_LIST = 32 * 1024 * 1024;
+const MAX_LIST = 32 * 1024 * 1024;
 /** The largest list of referrers: an image index, of which clients read no more either. Bytes. */
-export const MAX_REFERRERS = 4 * 1024 * 1024;
+const MAX_REFERRERS = 4 * 1024 * 1024;
 /** How many names go out as one piece. */
 const PIECE = 1024;
 /** Characters of a name: far more than the distribution specification allows. */
@@ -47,80 +54,123 @@ export interface NameList extends Parsed {
   readonly names: readonly string[];
 }
 
-/** Reads a list of tags. Describes those of one page, of which nothing but the name is known. */
-export async function parseTags(content: Content, resource: Resource): Promise<NameList> {
-  const list = await readNames(content, resource, 'tags');
-  const name = resource.coordinates?.name ?? '';
-  return {
-    ...list,
-    *descriptions() {
-      for (const version of list.names.slice(0, MAX_PAGE))
-        yield [KEY.tag(name, version), { integrity: [], coordinates: { ecosystem: 'oci', name, version } }];
+const upstream: UpstreamFacts<OciProxy> = {
+  accept: 'application/json',
+  // Not HTML: that is a captive portal, or a login page.
+  expects: ['application/json', 'application/octet-stream', 'text/plain'],
+  maxBytes: MAX_LIST,
+  tokenScope,
+};
+const reply = { mediaType: 'application/json', headers: repliedHeaders, keepHeaders: ['link'] };
+const policy = { accessName };
+
+/** The lists of a proxy. */
+export const LIST_CLASSES = {
+  /** With the name that the client uses, links that lead here, and what policy admits. */
+  tags: documentClass<OciProxy, NameList>({
+    about: 'Lists of tags.',
+    // What was pulled can be listed while the upstream is down.
+    cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
+    upstream,
+    reply: {
+      ...reply,
+      /** @param list absent: the tags that are cached are the list */
+      async render(list: NameList | undefined, request) {
+        const { resource, baseUrl, cachedKeys } = request;
+        const { name = '', page } = attributesOf(resource);
+        const upstreamName = nameOf(resource);
+        if (list === undefined && page?.isMarked === true)
+          throw new EntrepotError('not-found', 'Only the upstream knows which page of its list this is');
+        const turns = new WorkTurns();
+        const admitted: string[] = [];
+        for (const version of list?.names ?? cachedKeys.map((key) => key.slice(KEY.tag(upstreamName, '').length))) {
+          if (request.admits({ ecosystem: 'oci', name: upstreamName, version })) admitted.push(version);
+          if (turns.over) await turns.next();
+        }
+        const { names, next } = await pageOfNames(request, admitted, list?.names);
+        const start = `{"name":${JSON.stringify(clientName(baseUrl, name))},"tags":[`;
+        return { bytes: jsonList(start, names), headers: nextLink(baseUrl, `${name}/tags/list`, next) };
+      },
     },
-  };
-}
+    policy,
+    /** Describes the tags of one page, of which nothing but the name is known. */
+    async parse(content, resource) {
+      const list = await readNames(content, resource, 'tags');
+      const name = nameOf(resource);
+      return {
+        ...list,
+        *descriptions() {
+          for (const version of list.names.slice(0, MAX_PAGE))
+            yield [KEY.tag(name, version), { integrity: [], coordinates: { ecosystem: 'oci', name, version } }];
+        },
+      };
+    },
+  }),
+  /** With a link that leads here. Only the list of the API has pages. */
+  referrers: documentClass<OciProxy>({
+    about: 'Lists of what refers to a manifest: signatures, attestations, SBOMs.',
+    cache: {
+      freshFor: 60_000,
+      negativeFor: 5_000,
+      alternative: nextForm,
+      except: (list) => (isNone(list) ? { policy: 'immutable', expireAfter: Infinity } : undefined),
+    },
+    upstream: {
+      ...upstream,
+      accept: INDEX_TYPE,
+      expects: [INDEX_TYPE, ...(upstream.expects as readonly string[])],
+      maxBytes: MAX_REFERRERS,
+      mayLack: true,
+      produce: {
+        applies: isNone,
+        async make({ key }, { folder }) {
+          const path = join(folder, 'index.json');
+          await writeFile(path, imageIndex([]));
+          return [{ key, path, mediaType: INDEX_TYPE }];
+        },
+      },
+    },
+    reply: {
+      ...reply,
+      mediaType: INDEX_TYPE,
+      keepHeaders: ['link', 'oci-filters-applied'],
+      render(_list, request) {
+        const { resource, content, baseUrl } = request;
+        const { name = '', subject = '', form } = attributesOf(resource);
+        const next = form === 'api' ? upstreamNext(request) : undefined;
+        return { bytes: content.stream(), headers: nextLink(baseUrl, `${name}/referrers/${subject}`, next) };
+      },
+    },
+    policy,
+    async parse(content, { key }) {
+      const bytes = await content.bytes(MAX_REFERRERS);
+      try {
+        referrersList.parse(JSON.parse(Buffer.from(bytes).toString()));
+      } catch (error) {
+        throw malformed(key, 'expected an image index', error);
+      }
+      return { weight: 0 };
+    },
+  }),
+  catalog: documentClass<OciProxy, NameList>({
+    about: 'Lists of names.',
+    cache: { freshFor: 60_000 },
+    upstream: { ...upstream, tokenScope: 'registry:catalog:*' },
+    reply: {
+      ...reply,
+      async render({ names: all }, request) {
+        const { baseUrl } = request;
+        const { names, next } = await pageOfNames(request, all, all);
+        const bytes = jsonList('{"repositories":[', names, (name) => clientName(baseUrl, name));
+        return { bytes, headers: nextLink(baseUrl, '_catalog', next) };
+      },
+    },
+    parse: async (content, resource) => await readNames(content, resource, 'repositories'),
+  }),
+};
 
-/** Reads a list of repositories. */
-export async function parseCatalog(content: Content, resource: Resource): Promise<NameList> {
-  return await readNames(content, resource, 'repositories');
-}
-
-/** Checks a list of referrers. */
-export async function parseReferrers(content: Content, { key }: Resource): Promise<Parsed> {
-  const bytes = await content.bytes(MAX_REFERRERS);
-  try {
-    referrersList.parse(JSON.parse(Buffer.from(bytes).toString()));
-  } catch (error) {
-    throw malformed(key, 'expected an image index', error);
-  }
-  return { weight: 0 };
-}
-
-/**
- * Writes a list of tags: with the name that the client uses, links that lead here, and what policy admits. Where the upstream
- * gives none, the tags that are cached are the list.
- */
-export async function renderTags(list: NameList | undefined, request: RenderRequest): Promise<RenderedDocument> {
-  const { resource, baseUrl, cachedKeys } = request;
-  const { name = '', page } = attributesOf(resource);
-  const upstreamName = resource.coordinates?.name ?? '';
-  if (list === undefined && page?.isMarked === true)
-    throw new EntrepotError('not-found', 'Only the upstream knows which page of its list this is');
-  const turns = new WorkTurns();
-  const admitted: string[] = [];
-  for (const version of list?.names ?? cachedKeys.map((key) => key.slice(KEY.tag(upstreamName, '').length))) {
-    if (request.admits({ ecosystem: 'oci', name: upstreamName, version })) admitted.push(version);
-    if (turns.over) await turns.next();
-  }
-  const { names, next } = await pageOfNames(request, admitted, list?.names);
-  const start = `{"name":${JSON.stringify(clientName(baseUrl, name))},"tags":[`;
-  return { bytes: jsonList(start, names), headers: nextLink(baseUrl, `${name}/tags/list`, next) };
-}
-
-/** Writes a list of repositories, with links that lead here. */
-export async function renderCatalog(list: NameList, request: RenderRequest): Promise<RenderedDocument> {
-  const { baseUrl } = request;
-  const { names, next } = await pageOfNames(request, list.names, list.names);
-  const bytes = jsonList('{"repositories":[', names, (name) => clientName(baseUrl, name));
-  return { bytes, headers: nextLink(baseUrl, '_catalog', next) };
-}
-
-/** Passes a list of referrers on, with a link that leads here. Only that of the API has pages. */
-export function renderReferrers(_: Parsed | undefined, request: RenderRequest): RenderedDocument {
-  const { resource, content, baseUrl } = request;
-  const { name = '', subject = '', form } = attributesOf(resource);
-  const next = form === 'api' ? upstreamNext(request) : undefined;
-  return { bytes: content.stream(), headers: nextLink(baseUrl, `${name}/referrers/${subject}`, next) };
-}
-
-/** Makes an empty index. */
-export async function produceNoReferrers(
-  { key }: Resource,
-  { folder }: ProduceContext,
-): Promise<readonly ProducedFile[]> {
-  const path = join(folder, 'index.json');
-  await writeFile(path, imageIndex([]));
-  return [{ key, path, mediaType: INDEX_TYPE }];
+function isNone(list: Resource): boolean {
+  return attributesOf(list).form === 'none';
 }
 
 /**
