@@ -1,3 +1,4 @@
+import { defined } from '../formats/json-values.js';
 import type { PolicyDocument, PolicyRule, PresetName } from './document.js';
 
 /** Ecosystems whose documents tell when a version was published. */
@@ -147,22 +148,17 @@ export function resolvePolicy(document: PolicyDocument): PolicyDocument {
   if (preset === undefined) return document;
   const base = PRESETS[preset];
   const rules = new Map((base.rules ?? []).map((rule) => [rule.id, rule]));
-  for (const rule of own.rules ?? []) rules.set(rule.id, { ...rules.get(rule.id), ...given(rule) });
+  for (const rule of own.rules ?? []) rules.set(rule.id, { ...rules.get(rule.id), ...defined(rule), id: rule.id });
   return {
     ...base,
-    ...given(own),
+    ...defined(own),
     defaults: {
       ...base.defaults,
-      ...given(own.defaults ?? {}),
-      firstFetch: { ...base.defaults?.firstFetch, ...given(own.defaults?.firstFetch ?? {}) },
+      ...defined(own.defaults ?? {}),
+      firstFetch: { ...base.defaults?.firstFetch, ...defined(own.defaults?.firstFetch ?? {}) },
     },
     rules: [...rules.values()],
   };
-}
-
-/** Without the keys that are there but say nothing, which would hide those of the preset. */
-function given<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as T;
 }
 
 /** The defaults of a preset that lets the first fetch wait for the scan, and then does `action` without one. */

@@ -1,6 +1,6 @@
+import { fieldsOf as membersOf } from '@entrepot/core/formats';
 import { EntrepotError, isPlainText } from '@entrepot/core';
 import type { Context } from 'koa';
-import { asMapping } from '../config/mapping.js';
 
 /** A text of the query. @throws EntrepotError `bad-request` */
 export function textOf({ query }: Context, name: string): string | undefined {
@@ -24,7 +24,7 @@ export function parameterOf(ctx: Context, name: string): string {
 
 /** Whether an exception is to be in force. @throws EntrepotError `bad-request` */
 export function activeOf(value: unknown): boolean {
-  const { active, ...others } = asMapping(value);
+  const { active, ...others } = membersOf(value);
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown}: expected nothing but active`);
   if (typeof active !== 'boolean') throw new EntrepotError('bad-request', 'active: expected true or false');
@@ -37,7 +37,7 @@ export function fieldsOf<Required extends string, Optional extends string = neve
   required: readonly Required[],
   optional: readonly Optional[] = [],
 ): Readonly<Record<Required, string> & Partial<Record<Optional, string>>> {
-  const form = asMapping(value);
+  const form = membersOf(value);
   const known = new Set<string>([...required, ...optional]);
   for (const key of Object.keys(form)) {
     if (!known.has(key)) throw new EntrepotError('bad-request', `${key}: unknown key`);

@@ -1,3 +1,4 @@
+import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { nearest } from '@entrepot/core/engine';
 import {
@@ -8,7 +9,6 @@ import {
   recordSchema,
   type JsonSchema,
 } from './json-schema.js';
-import { asMapping, isMapping, type Mapping } from './mapping.js';
 import { parseYamlValue } from './read-yaml.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,7 +23,7 @@ const KUBERNETES_PORT = /^ENTREPOT_(.+_)?PORT$/;
 
 /** The configuration with the environment's word in it. */
 export interface Overridden {
-  readonly tree: Mapping;
+  readonly tree: Fields;
   /** The variable that set a key, by the key's dotted path. */
   readonly variables: ReadonlyMap<string, string>;
   readonly problems: readonly ConfigurationProblem[];
@@ -47,7 +47,7 @@ interface Target {
  * @param bundledTypes the repositories that the built-in default may have; variables may speak of them when `written`
  *   names no repositories
  */
-export function applyEnvironment(written: Mapping, env: Environment, bundledTypes: readonly string[] = []): Overridden {
+export function applyEnvironment(written: Fields, env: Environment, bundledTypes: readonly string[] = []): Overridden {
   const names = Object.keys(env).filter((name) => env[name] !== '' && env[name] !== undefined && isOurs(name, env));
   const problems: ConfigurationProblem[] = [];
   const variables = new Map<string, string>();
@@ -93,7 +93,7 @@ function isOurs(name: string, env: Environment): boolean {
 function resolve(
   variable: string,
   text: string,
-  tree: Mapping,
+  tree: Fields,
   declared: readonly string[],
 ): Override | ConfigurationProblem {
   const rest = variable.slice(PREFIX.length);
@@ -114,7 +114,7 @@ function resolve(
 /** The keys that `rest` can name below `schema`; more than one when names differ only by `-`, `.` and `_`. */
 function descend(schema: JsonSchema, rest: string, value: unknown, declared: readonly string[]): Target[] {
   const record = recordSchema(schema);
-  if (record !== undefined) return descendRecord(record, rest, asMapping(value), declared);
+  if (record !== undefined) return descendRecord(record, rest, fieldsOf(value), declared);
   const fixed = matches(rest, knownKeys(schema), (key) => [snakeCase(key), snakeCase(key).replaceAll('_', '')]);
   const targets = follow(fixed, schema, value, declared);
   if (targets.length > 0) return targets;
@@ -122,7 +122,7 @@ function descend(schema: JsonSchema, rest: string, value: unknown, declared: rea
 }
 
 /** Names that a person chose: the longest one that is there, or for classes one that leaves a known key behind it. */
-function descendRecord(record: JsonSchema, rest: string, value: Mapping, declared: readonly string[]): Target[] {
+function descendRecord(record: JsonSchema, rest: string, value: Fields, declared: readonly string[]): Target[] {
   const named = isOpen(record);
   const names = [...Object.keys(value), ...(named ? declared : [])];
   const found = matches(rest, names, (name) => [normalized(name)]);
@@ -140,10 +140,10 @@ function descendRecord(record: JsonSchema, rest: string, value: Mapping, declare
 
 /** A plugin's option. Its schema is not known here: a key that is there is taken, else the name in camel case. */
 function descendOptions(rest: string, value: unknown): Target {
-  const mapping = asMapping(value);
+  const mapping = fieldsOf(value);
   for (const { key, below } of matches(rest, Object.keys(mapping), (key) => [snakeCase(key), normalized(key)])) {
     if (below === '') return { path: [key], schema: {} };
-    if (!isMapping(mapping[key])) continue;
+    if (!isRecord(mapping[key])) continue;
     const inside = descendOptions(below, mapping[key]);
     return { path: [key, ...inside.path], schema: inside.schema };
   }
@@ -175,8 +175,7 @@ function follow(found: readonly Match[], schema: JsonSchema, value: unknown, dec
   for (const { key, below, length } of found) {
     if (targets.length > 0 && length < taken) break;
     const child = childSchema(schema, key) ?? {};
-    const inside =
-      below === '' ? [{ path: [], schema: child }] : descend(child, below, asMapping(value)[key], declared);
+    const inside = below === '' ? [{ path: [], schema: child }] : descend(child, below, fieldsOf(value)[key], declared);
     if (inside.length === 0) continue;
     taken = length;
     targets.push(...under(inside, key));
@@ -189,8 +188,8 @@ function under(targets: readonly Target[], key: string): Target[] {
 }
 
 /** The repositories that variables may speak of although the file does not: `…_<NAME>_TYPE` makes one. */
-function declaredRepositories(names: readonly string[], tree: Mapping, implied: readonly string[]): string[] {
-  const written = Object.keys(asMapping(tree['repositories']));
+function declaredRepositories(names: readonly string[], tree: Fields, implied: readonly string[]): string[] {
+  const written = Object.keys(fieldsOf(tree['repositories']));
   const known = new Set([...written, ...implied].map(normalized));
   const made = names.flatMap((name) => /^ENTREPOT_REPOSITORIES_(.+)_TYPE$/.exec(name)?.[1] ?? []);
   const fresh = made.filter((name) => !known.has(name)).map((name) => name.toLowerCase().replaceAll('_', '-'));
@@ -198,19 +197,19 @@ function declaredRepositories(names: readonly string[], tree: Mapping, implied: 
 }
 
 /** The repositories of the built-in default are of the type that they are called after. */
-function withImpliedTypes(tree: Mapping, implied: readonly string[]): Mapping {
-  const repositories = asMapping(tree['repositories']);
+function withImpliedTypes(tree: Fields, implied: readonly string[]): Fields {
+  const repositories = fieldsOf(tree['repositories']);
   let changed = tree;
   for (const name of implied) {
     const repository = repositories[name];
-    if (!isMapping(repository) || repository['type'] !== undefined) continue;
+    if (!isRecord(repository) || repository['type'] !== undefined) continue;
     changed = withValue(changed, ['repositories', name, 'type'], name) ?? changed;
   }
   return changed;
 }
 
-function unknownVariable(variable: string, tree: Mapping, declared: readonly string[]): string {
-  const names = [...Object.keys(asMapping(tree['repositories'])), ...declared];
+function unknownVariable(variable: string, tree: Fields, declared: readonly string[]): string {
+  const names = [...Object.keys(fieldsOf(tree['repositories'])), ...declared];
   const meant = nearest(variable, everyVariable(configJsonSchema(), [], names));
   if (meant !== undefined) return `unknown variable; did you mean ${meant}?`;
   if (variable.startsWith(`${PREFIX}REPOSITORIES_`)) {
@@ -230,11 +229,11 @@ function everyVariable(schema: JsonSchema, path: readonly string[], repositories
 }
 
 /** `tree` with `value` at `path`, or `undefined` when something on the way holds no mapping. Copies what it changes: YAML aliases share parts. */
-function withValue(tree: Mapping, path: readonly string[], value: unknown): Mapping | undefined {
+function withValue(tree: Fields, path: readonly string[], value: unknown): Fields | undefined {
   const [key, ...below] = path as [string, ...string[]];
   if (below.length === 0) return { ...tree, [key]: value };
   const child = tree[key] ?? {};
-  if (!isMapping(child)) return undefined;
+  if (!isRecord(child)) return undefined;
   const changed = withValue(child, below, value);
   return changed && { ...tree, [key]: changed };
 }

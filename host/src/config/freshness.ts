@@ -1,7 +1,7 @@
+import { defined } from '@entrepot/core/formats';
 import { DEFAULT_FRESHNESS, type FreshnessRule } from '@entrepot/core';
 import { type CacheClass, nearest } from '@entrepot/core/engine';
 import type { ConfigurationProblem } from './configuration-error.js';
-import { defined } from './mapping.js';
 import type { FreshnessConfig } from './schema.js';
 
 /**

@@ -1,3 +1,4 @@
+import { isRecord } from '@entrepot/core/formats';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { BUNDLED_PLUGINS, bundledType } from './bundled.js';
@@ -5,7 +6,6 @@ import { ConfigurationError, type ConfigurationProblem } from './configuration-e
 import { applyEnvironment } from './environment.js';
 import { readYamlFile } from './files.js';
 import { expandReferences } from './references.js';
-import { isMapping } from './mapping.js';
 import type { Config, ParsedConfig } from './schema.js';
 import { plainSecretProblems } from './plain-secrets.js';
 import { proxyProblems } from './proxy-variables.js';
@@ -137,7 +137,7 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
 /** A copy of `value` in which the path at `keys` is absolute, if there is one. */
 function withAbsolute(value: unknown, [key, ...below]: readonly string[], directory: string): unknown {
   if (key === undefined) return typeof value === 'string' ? path.resolve(directory, value) : value;
-  if (!isMapping(value)) return value;
+  if (!isRecord(value)) return value;
   const keys = Object.keys(value).filter((one) => key === '*' || one === key);
   return { ...value, ...Object.fromEntries(keys.map((one) => [one, withAbsolute(value[one], below, directory)])) };
 }

@@ -1,5 +1,5 @@
+import { fieldsOf, type Fields } from '@entrepot/core/formats';
 import type { ConfigurationProblem } from './configuration-error.js';
-import { asMapping as mapping, type Mapping } from './mapping.js';
 
 const REFERENCE = /^\$\{(?:env|file):[^}]+\}$/;
 
@@ -7,26 +7,26 @@ const REFERENCE = /^\$\{(?:env|file):[^}]+\}$/;
  * Passwords and keys of our own that the file holds as they are: a configuration is read by many, and kept in many places.
  * @param written the file, its references not filled in
  */
-export function plainSecretProblems(written: Mapping): ConfigurationProblem[] {
+export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
-  look('server.tokenKey', mapping(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
-  look('admin.token', mapping(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
-  const { url } = mapping(written['metadata']);
+  look('server.tokenKey', fieldsOf(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
+  look('admin.token', fieldsOf(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
+  const { url } = fieldsOf(written['metadata']);
   if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
     look('metadata.url', url, 'expected ${env:NAME} or ${file:PATH}, for it has a password');
-  const { webhooks } = mapping(written['policy']);
+  const { webhooks } = fieldsOf(written['policy']);
   for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
-    look(`policy.webhooks.${index}.secret`, mapping(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
+    look(`policy.webhooks.${index}.secret`, fieldsOf(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
   }
   lookAtUsers('admin.users', written['admin']);
-  for (const [name, repository] of Object.entries(mapping(written['repositories'])))
-    lookAtUsers(`repositories.${name}.access.users`, mapping(repository)['access']);
+  for (const [name, repository] of Object.entries(fieldsOf(written['repositories'])))
+    lookAtUsers(`repositories.${name}.access.users`, fieldsOf(repository)['access']);
   return problems;
 
   function lookAtUsers(path: string, access: unknown): void {
     const expected = 'expected ${env:NAME} or ${file:PATH}, or a passwordHash instead (entrepot password makes one)';
-    for (const [user, one] of Object.entries(mapping(mapping(access)['users'])))
-      look(`${path}.${user}.password`, mapping(one)['password'], expected);
+    for (const [user, one] of Object.entries(fieldsOf(fieldsOf(access)['users'])))
+      look(`${path}.${user}.password`, fieldsOf(one)['password'], expected);
   }
 
   function look(path: string, value: unknown, message: string): void {

@@ -1,6 +1,6 @@
+import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import { CST, Lexer, LineCounter, parseDocument } from 'yaml';
 import type { ConfigurationProblem } from './configuration-error.js';
-import { asMapping, isMapping, type Mapping } from './mapping.js';
 
 /** How often aliases may multiply what was written, against small files that unfold to gigabytes. */
 const MAX_ALIASES = 100;
@@ -22,7 +22,7 @@ interface Fault {
 export function parseYaml(
   text: string,
   name: string,
-): { readonly value: Mapping; readonly problems: readonly ConfigurationProblem[] } {
+): { readonly value: Fields; readonly problems: readonly ConfigurationProblem[] } {
   const lines = new LineCounter();
   const { value, faults } = read(text, lines);
   const problems = faults.map(({ message, pos }) => {
@@ -30,7 +30,7 @@ export function parseYaml(
     return { path: pos === undefined ? name : `${name}:${line}:${col}`, message: notYaml(message) };
   });
   if (problems.length > 0) return { value: {}, problems };
-  if (isMapping(value ?? {})) return { value: asMapping(value), problems };
+  if (isRecord(value ?? {})) return { value: fieldsOf(value), problems };
   const message = 'expected a mapping of keys (server, storage, repositories …) at the top';
   return { value: {}, problems: [{ path: name, message }] };
 }

@@ -1,6 +1,6 @@
+import { fieldsOf, type Fields } from '@entrepot/core/formats';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { parseListenAddress, printListenAddress } from './listen-address.js';
-import { asMapping as mapping, type Mapping } from './mapping.js';
 import { isMount } from './values.js';
 
 interface Mounted {
@@ -14,9 +14,9 @@ interface Mounted {
  * that these problems are reported together with those of single keys. Malformed values are left to the schema.
  */
 export function semanticProblems(raw: unknown): ConfigurationProblem[] {
-  const root = mapping(raw);
-  const repositories = Object.entries(mapping(root['repositories'])).map(
-    ([name, repository]) => [name, mapping(repository)] as const,
+  const root = fieldsOf(raw);
+  const repositories = Object.entries(fieldsOf(root['repositories'])).map(
+    ([name, repository]) => [name, fieldsOf(repository)] as const,
   );
   return [
     ...repositories.flatMap(([name, repository]) => upstreamProblems(`repositories.${name}`, repository)),
@@ -25,7 +25,7 @@ export function semanticProblems(raw: unknown): ConfigurationProblem[] {
   ];
 }
 
-function upstreamProblems(path: string, repository: Mapping): ConfigurationProblem[] {
+function upstreamProblems(path: string, repository: Fields): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   const { upstream, upstreams } = repository;
   if (upstream !== undefined && upstreams !== undefined) {
@@ -40,13 +40,13 @@ function upstreamProblems(path: string, repository: Mapping): ConfigurationProbl
   }
   if (hasCredentials(upstream) && repository['auth'] !== undefined) problems.push(twice(`${path}.auth`));
   for (const [index, value] of (Array.isArray(upstreams) ? upstreams : []).entries()) {
-    const { url, auth } = mapping(value);
+    const { url, auth } = fieldsOf(value);
     if (hasCredentials(url) && auth !== undefined) problems.push(twice(`${path}.upstreams.${index}.auth`));
   }
   return problems;
 }
 
-function listenerProblems(path: string, { tls, listen }: Mapping): ConfigurationProblem[] {
+function listenerProblems(path: string, { tls, listen }: Fields): ConfigurationProblem[] {
   if (tls === undefined || listen !== undefined) return [];
   return [
     {
@@ -60,10 +60,10 @@ function twice(path: string): ConfigurationProblem {
   return { path, message: 'expected credentials once, found them here and in the URL of the upstream; remove one' };
 }
 
-function mountProblems(root: Mapping, repositories: readonly (readonly [string, Mapping])[]): ConfigurationProblem[] {
-  const server = mapping(root['server']);
+function mountProblems(root: Fields, repositories: readonly (readonly [string, Fields])[]): ConfigurationProblem[] {
+  const server = fieldsOf(root['server']);
   const main = listener(server['listen']) ?? '127.0.0.1:8080';
-  const metricsPath = mapping(root['metrics'])['path'] ?? '/metrics';
+  const metricsPath = fieldsOf(root['metrics'])['path'] ?? '/metrics';
   const problems: ConfigurationProblem[] = [];
   const taken: Mounted[] = [];
   for (const [name, repository] of repositories) {

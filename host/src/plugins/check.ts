@@ -1,7 +1,7 @@
+import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner, type StandardSchema } from '@entrepot/core';
 import { unknownMembers } from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
-import { asMapping, isMapping as isRecord, type Mapping } from '../config/mapping.js';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
 import { PLUGIN_SERVICES } from './services.js';
@@ -60,7 +60,7 @@ export function checkPlugin(plugin: unknown): Mismatch[] {
 }
 
 /** Checks the sides and classes of a format, and that it has no member that nothing reads. */
-function checkDeclared(plugin: Mapping): Mismatch[] {
+function checkDeclared(plugin: Fields): Mismatch[] {
   const { names = {}, http = {}, clients = {}, proxy, hosted, inject } = plugin;
   if (proxy === undefined && hosted === undefined)
     return unless(false, 'neither proxy nor hosted', 'a side of the format: proxy, hosted or both');
@@ -73,10 +73,10 @@ function checkDeclared(plugin: Mapping): Mismatch[] {
     ...Object.entries({ names, http, clients }).flatMap(([name, group]) =>
       unless(isRecord(group), `${name} ${printed(group)}`, 'an object or nothing'),
     ),
-    ...checkFunction(asMapping(http), 'select', 'optional', 'http'),
-    ...checkMembers(asMapping(http), HTTP),
+    ...checkFunction(fieldsOf(http), 'select', 'optional', 'http'),
+    ...checkMembers(fieldsOf(http), HTTP),
     ...checkInject(inject),
-    ...['discoverUpstreams', 'setup'].flatMap((hook) => checkFunction(asMapping(clients), hook, 'optional', 'clients')),
+    ...['discoverUpstreams', 'setup'].flatMap((hook) => checkFunction(fieldsOf(clients), hook, 'optional', 'clients')),
     ...Object.entries({ proxy, hosted }).flatMap(([name, side]) => (side === undefined ? [] : checkSide(name, side))),
     ...checkMembers(plugin, OPTIONS),
   ];
@@ -104,7 +104,7 @@ function checkSide(name: string, side: unknown): Mismatch[] {
 }
 
 const SCANNER: readonly Rule[] = [
-  ['subjects', (value) => areTexts(asMapping(value)['ecosystems']), 'subjects with a list of ecosystems'],
+  ['subjects', (value) => areTexts(fieldsOf(value)['ecosystems']), 'subjects with a list of ecosystems'],
   ['needs', isOneOf('coordinates', 'content'), 'needs "coordinates" or "content"'],
 ];
 
@@ -170,7 +170,7 @@ function checkInject(inject: unknown): Mismatch[] {
   if (!isRecord(inject)) return unless(false, `inject ${printed(inject)}`, 'inject: an object of tokens by name');
   const wanted = `a token of a service that plugins may use (${PLUGIN_SERVICES.map(({ id }) => id).join(', ')})`;
   return Object.entries(inject).flatMap(([name, token]) => {
-    const { id, symbol } = asMapping(token);
+    const { id, symbol } = fieldsOf(token);
     const found = typeof id === 'string' ? `the token ${id}` : printed(token);
     return unless(
       PLUGIN_SERVICES.some((service) => service.symbol === symbol),
@@ -180,11 +180,11 @@ function checkInject(inject: unknown): Mismatch[] {
   });
 }
 
-function checkMembers(owner: Mapping, rules: readonly Rule[]): Mismatch[] {
+function checkMembers(owner: Fields, rules: readonly Rule[]): Mismatch[] {
   return rules.flatMap(([name, fits, wanted]) => unless(fits(owner[name]), `${name} ${printed(owner[name])}`, wanted));
 }
 
-function checkFunction(owner: Mapping, name: string, need: 'required' | 'optional', what: string): Mismatch[] {
+function checkFunction(owner: Fields, name: string, need: 'required' | 'optional', what: string): Mismatch[] {
   const member = owner[name];
   return unless(
     typeof member === 'function' || (need === 'optional' && member === undefined),

@@ -1,8 +1,8 @@
+import { fieldsOf, defined, type Fields } from '@entrepot/core/formats';
 import { checkPolicy, type PolicyDocument } from '@entrepot/core/engine';
 import type { PolicyConfig, RepositoryConfig, RepositoryPolicyConfig } from '../config/schema.js';
 import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { readYamlFile } from '../config/files.js';
-import { asMapping, defined, type Mapping } from '../config/mapping.js';
 import { compileExpression } from './compile-expression.js';
 
 /** Policy settings that differ from the server's, by repository. */
@@ -34,11 +34,11 @@ export type ReadPolicy =
 /** Reads the policy of the configuration, from its file or its own keys. */
 export function readConfiguredPolicy(config: PolicyConfig, repositories: RepositoryPolicies): ReadPolicy {
   const { file, preset, mode, defaults, rules } = config;
-  const own = { value: { version: 1, defaults, rules } as Mapping, problems: [] };
+  const own = { value: { version: 1, defaults, rules } as Fields, problems: [] };
   const { value, problems } = file === undefined ? own : readYamlFile(file, 'policy file');
   if (problems.length > 0) return { problems };
   const places = Object.entries(repositories).map(([name, { preset: _own, ...place }]) => [name, place] as const);
-  const written = asMapping(value['repositories']);
+  const written = fieldsOf(value['repositories']);
   return checkDocument(
     {
       ...value,
@@ -48,7 +48,7 @@ export function readConfiguredPolicy(config: PolicyConfig, repositories: Reposit
         repositories: {
           ...written,
           ...Object.fromEntries(
-            places.map(([name, place]) => [name, { ...asMapping(written[name]), ...defined(place) }]),
+            places.map(([name, place]) => [name, { ...fieldsOf(written[name]), ...defined(place) }]),
           ),
         },
       }),
