@@ -18,8 +18,7 @@ import { HostedSessions } from './hosted/hosted-sessions.js';
 import { localReply } from './reply/local-reply.js';
 import { NegativeCache } from './store/negative-cache.js';
 import type { RequestContext } from './request/request-context.js';
-import { requestHead } from './request/request-head.js';
-import { parseRequestPath, withoutEmptySegments } from './request/request-path.js';
+import { Routing } from './request/routing.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
 import type { EngineServices, RepositoryDefinition, RepositoryEngine } from './store/repository.js';
 import { Representations } from './reply/representations.js';
@@ -34,6 +33,7 @@ function contextOf(request: EngineRequest, caller: Caller, now: number): Request
 
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
+  const routing = new Routing(definition);
   const upstreams = new Upstreams(definition, services);
   const contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
   const judge = createJudge(definition, services, contents);
@@ -125,7 +125,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       // Credentials are looked at also where nobody needs them: wrong ones are refused, and the log names the caller.
       if (request.header('authorization') !== undefined) return undefined;
       try {
-        const resource = route(definition, request);
+        const resource = routing.route(request);
         if (resource.kind !== 'artifact' && resource.kind !== 'document') return undefined;
         if (!definition.access.isOpen({ right: 'read', name: resource.accessName })) return undefined;
         const reply = stored.ready(contextOf(request, nobody, services.clock.now()), resource);
@@ -139,7 +139,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       let resource: BoundResource | undefined;
       let context = contextOf(request, nobody, services.clock.now());
       try {
-        resource = route(definition, request);
+        resource = routing.route(request);
         const need = neededFor(definition, request, resource);
         if (need !== undefined) {
           const caller = await authenticate(definition, request, need);
@@ -171,34 +171,6 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       await definition.protocol.dispose();
     },
   };
-}
-
-/** Finds the resource that the request names. */
-function route({ protocol, plugin }: RepositoryDefinition, request: EngineRequest): BoundResource {
-  const { method, rawPath, rawQuery } = request;
-  const isRead = method === 'GET' || method === 'HEAD';
-  const path = plugin.http?.dotSegments === 'redirect' && isRead ? withoutEmptySegments(rawPath) : undefined;
-  if (path !== undefined) {
-    // Safe, or it is refused as any other.
-    parseRequestPath(path);
-    // Relative, so that mounts and proxies in front need not be known.
-    const up = '../'.repeat(rawPath.split('/').length - 2);
-    const Location = `${up}${path.slice(1)}${rawQuery === '' ? '' : `?${rawQuery}`}`;
-    return { kind: 'local', status: 308, headers: { Location } };
-  }
-  const resource = protocol.route(requestHead(request, plugin.http));
-  if (resource !== undefined) return safely(resource, request);
-  throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
-}
-
-/**
- * GET and HEAD change nothing (RFC 9110 §9.2.1), whatever a plugin makes of them: browsers, crawlers and proxies send them
- * unasked, and nothing that guards changes looks at them.
- */
-function safely(resource: BoundResource, { method }: EngineRequest): BoundResource {
-  const isChange = resource.kind === 'upload' || (resource.kind === 'session' && resource.action !== 'status');
-  if (!isChange || (method !== 'GET' && method !== 'HEAD')) return resource;
-  throw new EntrepotError('method-not-allowed', `${method} changes nothing; expected POST, PUT, PATCH or DELETE`);
 }
 
 /** Replies may be shared by those who ask for the same. */

@@ -3,7 +3,7 @@ import type { ArtifactResource, DocumentResource, BoundResource } from '../reque
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { Judgement } from './judgement.js';
-import { isArtifact } from './subject.js';
+import { isPinned } from '../store/pinned-name.js';
 
 /** Hands decisions about artifacts to the observer, which keeps the journal. */
 export class DecisionRecorder {
@@ -22,7 +22,8 @@ export class DecisionRecorder {
     refused = false,
   ): void {
     const { observer, policy } = this.#services;
-    if (observer?.decided === undefined || judgement === undefined || !isArtifact(resource)) return;
+    if (observer?.decided === undefined || judgement === undefined) return;
+    if (resource.kind !== 'artifact' && !isPinned(resource)) return;
     if (resource.sidecar === true && !refused) return;
     const repository = this.#repository;
     // Field by field: this is done for every hit, and a spread costs more than the whole rest of it.

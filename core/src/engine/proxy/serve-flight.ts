@@ -26,7 +26,7 @@ import { HELD_TAIL } from '../store/spool.js';
 import { drain } from '../upstream/upstream-reply.js';
 import { headOfUpstream } from './head-of-upstream.js';
 import type { KeptServing } from './serve-kept.js';
-import { fliesAlone, isRewritten, type ServingParts } from './serving.js';
+import { fliesAlone, type ServingParts } from './serving.js';
 
 /** A changed body up to this size is awaited before a word is said, so that a kept copy can stand in when it breaks off. */
 const AWAITED_BYTES = 4 * 1024 * 1024;
@@ -63,7 +63,7 @@ export class FlightServing {
     const ended = (): Promise<FlightResult> => waits.within(flight, flight.done, waiting);
     flight.retain();
     try {
-      if (isRewritten(resource)) {
+      if (resource.isRendered) {
         const arriving =
           kept === undefined ? await this.#serveArriving(context, resource, flight, collapsed) : undefined;
         return arriving ?? (await this.#serveResult(context, resource, await ended(), collapsed));
@@ -127,7 +127,7 @@ export class FlightServing {
       const flight = flights.join(resource, undefined);
       return await this.serve(context, resource, undefined, flight, false, waiting);
     }
-    if (context.request.method === 'HEAD' && !isRewritten(resource) && waiting.staleAfter === Infinity) {
+    if (context.request.method === 'HEAD' && !resource.isRendered && waiting.staleAfter === Infinity) {
       const reply = await headOfUpstream(this.#parts, context, resource);
       if (reply !== undefined) return reply;
     }
@@ -136,7 +136,7 @@ export class FlightServing {
     const { waits } = flights;
     flight.retain();
     try {
-      if (isRewritten(resource)) {
+      if (resource.isRendered) {
         const result = await waits.within(flight, flight.done, waiting);
         const content = result.kind === 'unstored' ? result.content : undefined;
         return await respond(
@@ -190,7 +190,7 @@ export class FlightServing {
     const { decisions, representations } = this.#parts;
     if (result.kind === 'unstored') {
       const facts: CacheFacts = { name: 'miss', collapsed };
-      if (isRewritten(resource)) {
+      if (resource.isRendered) {
         return await respond(
           context.request,
           await representations.rewritten(context.request, resource, result.entry, result.content, facts),

@@ -8,7 +8,7 @@ import type { CacheFacts } from '../reply/outcome.js';
 import { respond } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
-import { isRewritten, type ServingParts } from './serving.js';
+import type { ServingParts } from './serving.js';
 
 /** Serves kept copies, once policy has judged them. */
 export class KeptServing {
@@ -72,7 +72,7 @@ export class KeptServing {
   /** Serves the document as far as what is kept below it tells; `undefined` where that is nothing. */
   async fromKeys(context: RequestContext, resource: Stored, facts: CacheFacts): Promise<EngineReply | undefined> {
     const { definition, representations, services } = this.#parts;
-    if (!isRewritten(resource) || resource.keptBelow === undefined) return undefined;
+    if (!resource.isRendered || resource.keptBelow === undefined) return undefined;
     const { keys } = await services.storage.entries.keys.find(definition.name, resource.keptBelow);
     if (keys.length === 0) return undefined;
     try {

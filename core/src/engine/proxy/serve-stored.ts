@@ -17,7 +17,7 @@ import { isPinned } from '../store/pinned-name.js';
 import { headOfUpstream } from './head-of-upstream.js';
 import { FlightServing } from './serve-flight.js';
 import { KeptServing } from './serve-kept.js';
-import { fliesAlone, isRewritten, type ServingParts } from './serving.js';
+import { fliesAlone, type ServingParts } from './serving.js';
 
 /** Serves artifacts and documents of a proxy: from the copy that is kept, or through a flight. */
 export class StoredServing {
@@ -74,7 +74,8 @@ export class StoredServing {
   ready(context: RequestContext, resource: Stored): EngineReply | undefined {
     const { decisions, definition, services } = this.#parts;
     const entry = services.storage.entries.peek(definition.name, resource.key);
-    if (entry === undefined || isForOthers(entry, resource) || !HotReplies.suits(context.request)) return undefined;
+    if (entry === undefined || !HotReplies.suits(context.request)) return undefined;
+    if (entry.attributes !== undefined && isForOthers(entry, resource)) return undefined;
     const key = this.#hotKey(context, resource);
     if (key === undefined) return undefined;
     const hot = this.#hot.get(key, context.request, entry, services.policy.revision(), services.clock.now());
@@ -88,7 +89,7 @@ export class StoredServing {
   #hotKey(context: RequestContext, resource: Stored): string | undefined {
     const { contents, definition, services } = this.#parts;
     const { coordinates } = resource;
-    if (!isRewritten(resource)) {
+    if (!resource.isRendered) {
       const key = plainHotKey(resource, context.caller.name);
       return resource.sidecar === true ? `${contents.mark(coordinates)} ${key}` : key;
     }
@@ -137,7 +138,7 @@ export class StoredServing {
         context.request.method === 'HEAD' &&
         running === undefined &&
         kept === undefined &&
-        !isRewritten(resource) &&
+        !resource.isRendered &&
         !isPinned(resource) &&
         fliesAlone(resource)
       ) {

@@ -1,4 +1,3 @@
-import type { DocumentResource } from '../request/resource.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { Stored } from '../fetch/shared-flight.js';
 import type { ContentFindings } from '../policy/content-findings.js';
@@ -25,9 +24,4 @@ export interface ServingParts {
 /** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */
 export function fliesAlone(resource: Stored): boolean {
   return !resource.produced && !(resource.kind === 'artifact' && resource.together !== undefined);
-}
-
-/** Whether the protocol makes what clients get out of the stored bytes. */
-export function isRewritten(resource: Stored): resource is DocumentResource {
-  return resource.isRendered;
 }

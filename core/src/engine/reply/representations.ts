@@ -56,7 +56,7 @@ export class Representations {
     const { clock, storage } = this.#context.services;
     storage.entries.accessed(entry);
     const age = Math.max(0, Math.floor((clock.now() - entry.checkedAt) / 1000));
-    if (resource.kind === 'document' && resource.isRendered) {
+    if (resource.isRendered) {
       try {
         return { ...(await this.rewritten(request, resource, entry, undefined, facts)), age };
       } catch (error) {

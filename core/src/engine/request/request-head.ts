@@ -6,18 +6,20 @@ import type { EngineRequest } from './request.js';
  * Makes the part of `request` that a protocol sees.
  * @throws EntrepotError `bad-request` for a path that is not safe
  */
-export function requestHead(request: EngineRequest, rules: PathRules | undefined): RequestHead {
+export function requestHead(request: EngineRequest, rules: PathRules | undefined): Head {
   const { segments, trailingSlash } = parseRequestPath(request.rawPath, rules);
   return new Head(request, segments, trailingSlash);
 }
 
-/** A request head that parses the query only for protocols that look at it. */
+/** A request head that parses the query only for protocols that look at it, and notes whether they look at headers. */
 class Head implements RequestHead {
   readonly method: string;
   readonly mount: string | undefined;
   readonly segments: readonly string[];
   readonly trailingSlash: boolean;
   readonly rawQuery: string;
+  /** Whether the answer may depend on more than the method and the target. */
+  wasHeaderRead = false;
   readonly #request: EngineRequest;
   #query: URLSearchParams | undefined;
 
@@ -35,6 +37,7 @@ class Head implements RequestHead {
    * the next full collection of garbage (V8 13.6): a kilobyte each, and a young generation of 100 MiB.
    */
   get header(): (name: string) => string | undefined {
+    this.wasHeaderRead = true;
     const request = this.#request;
     return (name) => request.header(name);
   }

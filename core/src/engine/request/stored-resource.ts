@@ -49,13 +49,21 @@ type Groups = Pick<ArtifactClass<unknown>, 'cache' | 'upstream' | 'reply' | 'tru
 /** A name with the facts and hooks of its class. Facts are computed on access; what fails in a hook is the plugin's. */
 export abstract class StoredResource implements UpstreamLocation {
   abstract readonly kind: 'artifact' | 'document' | 'listing';
+  /** Whether its class makes what clients get out of the stored bytes. */
+  abstract readonly isRendered: boolean;
   readonly named: Resource;
+  readonly key: string;
+  readonly class: string;
+  readonly coordinates: PackageCoordinates | undefined;
   protected readonly binding: Binding;
   protected readonly groups: Groups;
 
   constructor(binding: Binding, named: Resource, declared: StoredClass) {
     this.binding = binding;
     this.named = named;
+    this.key = named.key;
+    this.class = named.class;
+    this.coordinates = named.coordinates;
     this.groups = declared as Groups;
   }
 
@@ -65,15 +73,6 @@ export abstract class StoredResource implements UpstreamLocation {
       : fact;
   }
 
-  get key(): string {
-    return this.named.key;
-  }
-  get class(): string {
-    return this.named.class;
-  }
-  get coordinates(): PackageCoordinates | undefined {
-    return this.named.coordinates;
-  }
   get upstreamPath(): string {
     return this.named.path ?? '';
   }
@@ -122,10 +121,6 @@ export abstract class StoredResource implements UpstreamLocation {
   /** Whether the class can read the media type out of the bytes. */
   get readsMediaType(): boolean {
     return this.groups.reply?.mediaTypeOf !== undefined;
-  }
-  /** Whether its class makes what clients get out of the stored bytes. */
-  get isRendered(): boolean {
-    return false;
   }
   get cacheControl(): string {
     return this.groups.reply?.cacheControl ?? 'no-cache';
@@ -213,6 +208,7 @@ export abstract class StoredResource implements UpstreamLocation {
 /** Immutable bytes. */
 export class ArtifactResource extends StoredResource {
   readonly kind = 'artifact';
+  readonly isRendered = false;
   /** The set that a member named: all members name the same. */
   #set: readonly ArtifactResource[] | undefined;
 
@@ -266,6 +262,7 @@ export interface PinnedResource {
 /** A mutable resource of a proxy. */
 export class DocumentResource extends StoredResource {
   readonly kind = 'document';
+  readonly isRendered: boolean;
   readonly #declared: DocumentClass<unknown, Parsed>;
   /** Whether it stands in for another form: looked for in the cache alone, without another form. */
   readonly #standsIn: boolean;
@@ -274,13 +271,11 @@ export class DocumentResource extends StoredResource {
     super(binding, named, declared);
     this.#declared = declared;
     this.#standsIn = standsIn;
+    this.isRendered = declared.reply?.render !== undefined;
   }
 
   get variant() {
     return this.named.variant;
-  }
-  override get isRendered(): boolean {
-    return this.#declared.reply?.render !== undefined;
   }
   /** Whether the plugin reads it: then its bytes are known to be such a document. */
   get isParsed(): boolean {
@@ -347,6 +342,7 @@ export class DocumentResource extends StoredResource {
 /** A document of a hosted repository, made from its entries. */
 export class ListingResource extends StoredResource {
   readonly kind = 'listing';
+  readonly isRendered = true;
   readonly #declared: ListingClass<unknown>;
 
   constructor(binding: Binding, named: Resource, declared: ListingClass<unknown>) {
