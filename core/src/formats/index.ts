@@ -13,6 +13,7 @@ export * from './quantity-options.js';
 export * from './tables/index.js';
 export * from './tar-reader.js';
 export * from './versions/index.js';
+export * from './until-aborted.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';
 export * from './zip-reader.js';

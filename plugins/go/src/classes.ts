@@ -1,7 +1,8 @@
-import { artifactClass, documentClass, EntrepotError } from '@entrepot/core';
+import { artifactClass, documentClass } from '@entrepot/core';
 import type { Content, DocumentBytes, FreshnessRule, Parsed, Production } from '@entrepot/core';
 import type { RenderRequest, Resource, VerifyContext } from '@entrepot/core';
 import type { ChecksumDatabase } from './checksum-database.js';
+import type { DirectRoute } from './direct.js';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
 import { LARGEST_INFO, parseDate, parseInfo, renderQuery } from './info.js';
 import { moduleOf } from './module-path.js';
@@ -32,13 +33,11 @@ const cachedOnly = ({ attributes }: Resource): boolean => attributes?.['cachedOn
 
 /** Makes what is private from its repository, where a direct route matches the module. */
 const produce: Production<GoProxy> = {
-  applies: (resource, go) => go.sourceOf(moduleOf(resource).path)?.direct !== undefined,
-  async make(resource, context, { sourceOf, direct }) {
-    const route = sourceOf(moduleOf(resource).path)?.direct;
-    if (route === undefined) throw new EntrepotError('not-found', `no direct route is for ${resource.key}`);
-    return await direct.produce(route, resource, context);
-  },
+  applies: (resource, go) => routeOf(resource, go) !== undefined,
+  make: (resource, context, go) => go.direct.produce(routeOf(resource, go) as DirectRoute, resource, context),
 };
+const routeOf = (resource: Resource, { sourceOf }: GoProxy): DirectRoute | undefined =>
+  sourceOf(moduleOf(resource).path)?.direct;
 
 /** Facts that differ between the classes of public and of private modules. The hooks are the same. */
 interface ClassFacts {

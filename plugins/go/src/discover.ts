@@ -1,14 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import {
-  basicAuthorization,
-  EntrepotError,
-  printableUrl,
-  urlAuthorization,
-  withoutTrailingSlashes,
-} from '@entrepot/core';
-import type { DiscoveredUpstream, DiscoveryContext } from '@entrepot/core';
+import { basicAuthorization, EntrepotError, printableUrl, urlAuthorization } from '@entrepot/core';
+import { withoutTrailingSlashes, type DiscoveredUpstream, type DiscoveryContext } from '@entrepot/core';
 import { parseDatabase } from './database-setting.js';
 import { goEnvironment } from './go-environment.js';
 import { parseNetrc } from './netrc.js';

@@ -1,6 +1,6 @@
 import { sign, type KeyObject } from 'node:crypto';
 import { EntrepotError, type Clock, type Transport } from '@entrepot/core';
-import { isRecord, Lru, parseJson } from '@entrepot/core/formats';
+import { isRecord, Lru, parseJson, untilAborted } from '@entrepot/core/formats';
 import { failure } from './errors.js';
 
 /** A GitHub App that is installed where the private repositories are. */
@@ -75,7 +75,7 @@ export class GithubApp {
       this.#secrets.set(key, token.value);
       return token;
     });
-    return await orAborted(token, signal);
+    return await untilAborted(token, signal);
   }
 
   /** A token was refused: the next one is a new one. */
@@ -160,16 +160,6 @@ export class GithubApp {
     const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
     return `${text}.${sign('RSA-SHA256', Buffer.from(text), this.#settings.privateKey).toString('base64url')}`;
   }
-}
-
-/** Waits for `value`, unless `signal` is aborted first. */
-async function orAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  return await new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    value.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function strange(expected: string): EntrepotError {

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { asEntrepotError, EntrepotError } from '@entrepot/core';
 import type { Content, ProducedFile, ProduceContext, Resource } from '@entrepot/core';
 import { builtProgram, WorkerPool, ZipError } from '@entrepot/core/formats';
-import { isWheel } from './file-name.js';
+import { isWheel } from './names.js';
 import { METADATA_SUFFIX, readKey } from './keys.js';
 import { metadataOf } from './wheel-metadata.js';
 

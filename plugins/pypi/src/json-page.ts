@@ -3,7 +3,7 @@ import { eachOf, isRecord, readJsonObject, SKIP } from '@entrepot/core/formats';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { minorOf, type PageHead } from './page-head.js';
-import { normalise } from './project-name.js';
+import { normalise } from './names.js';
 import type { ProjectPage } from './project-page.js';
 
 /** More than any project has. */

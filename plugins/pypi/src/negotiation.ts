@@ -14,13 +14,13 @@ export const PAGE_TYPES: Readonly<Record<PageForm, string>> = {
 export const PAGE_ACCEPT =
   'application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01';
 
-const FORMS: Readonly<Record<string, PageForm>> = {
-  'application/vnd.pypi.simple.v1+json': 'json',
-  'application/vnd.pypi.simple.latest+json': 'json',
-  'application/vnd.pypi.simple.v1+html': 'html',
-  'application/vnd.pypi.simple.latest+html': 'html',
-  'text/html': 'text',
-};
+const FORMS: ReadonlyMap<string, PageForm> = new Map([
+  ['application/vnd.pypi.simple.v1+json', 'json'],
+  ['application/vnd.pypi.simple.latest+json', 'json'],
+  ['application/vnd.pypi.simple.v1+html', 'html'],
+  ['application/vnd.pypi.simple.latest+html', 'html'],
+  ['text/html', 'text'],
+]);
 
 /** Longer headers are not looked at. */
 const LONGEST = 4096;
@@ -32,14 +32,10 @@ export function chooseForm(accept: string | undefined): PageForm {
   if (accept === undefined || accept.length > LONGEST) return chosen;
   for (const part of accept.split(',')) {
     const [type = '', ...parameters] = part.split(';');
-    const form = Object.hasOwn(FORMS, type.trim().toLowerCase()) ? FORMS[type.trim().toLowerCase()] : undefined;
-    if (form === undefined) continue;
-    const weight = parameters.find((parameter) => /^\s*q\s*=/i.test(parameter));
-    const quality = weight === undefined ? 1 : Number.parseFloat(weight.slice(weight.indexOf('=') + 1));
-    if (quality > best) {
-      best = quality;
-      chosen = form;
-    }
+    const form = FORMS.get(type.trim().toLowerCase());
+    const weight = parameters.find((parameter) => /^\s*q\s*=/i.test(parameter)) ?? 'q=1';
+    const quality = Number.parseFloat(weight.slice(weight.indexOf('=') + 1));
+    if (form !== undefined && quality > best) [chosen, best] = [form, quality];
   }
   return chosen;
 }

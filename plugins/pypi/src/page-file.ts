@@ -1,5 +1,5 @@
 import { parseHex, type Integrity, type IntegrityAlgorithm } from '@entrepot/core';
-import { isFileName, tagOf, versionOf } from './file-name.js';
+import { isFileName, tagOf, versionOf } from './names.js';
 import { decodeSegment } from './segment.js';
 
 /** Hashes by algorithm, in lower-case hex. */

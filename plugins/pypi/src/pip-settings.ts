@@ -53,12 +53,9 @@ export async function readPipIndexes(
 
 /** `PIP_INDEX_URL` is `index-url`. An empty variable is none. */
 function environmentSettings(env: Surroundings['env']): Settings {
-  const settings = new Map<string, string>();
-  for (const key of ['index-url', 'extra-index-url', 'no-index']) {
-    const value = env[`PIP_${key.toUpperCase().replaceAll('-', '_')}`];
-    if (value !== undefined && value !== '') settings.set(key, value);
-  }
-  return settings;
+  const keys = ['index-url', 'extra-index-url', 'no-index'];
+  const given = keys.map((key) => [key, env[`PIP_${key.toUpperCase().replaceAll('-', '_')}`] ?? ''] as const);
+  return new Map(given.filter(([, value]) => value !== ''));
 }
 
 function settingsFiles(surroundings: Surroundings, prefix: string | undefined): string[] {
@@ -84,30 +81,34 @@ function below(folder: string | undefined, ...names: readonly string[]): string 
 /** The sections that count when something is installed, the weaker one first. */
 const SECTIONS = ['global', 'install'];
 
+interface Pair {
+  readonly section: string;
+  readonly key: string;
+  value: string;
+}
+
 /** The settings of a pip.conf. As pip's own parser: `key = value` or `key: value`, indented lines go on, `#` and `;` comment. */
 export function parsePipSettings(text: string): Settings {
-  const sections = new Map<string, Map<string, string>>(SECTIONS.map((name) => [name, new Map<string, string>()]));
-  let section: Map<string, string> | undefined;
-  let key: string | undefined;
+  const pairs: Pair[] = [];
+  let section = '';
+  let last: Pair | undefined;
   for (const line of text.split(/\r?\n/)) {
     if (/^\s*(?:[#;]|$)/.test(line)) continue;
     const header = /^\[([^\]]+)\]/.exec(line)?.[1];
     if (header !== undefined) {
-      section = sections.get(header.trim());
-      key = undefined;
-    } else if (/^\s/.test(line) && key !== undefined) {
-      section?.set(key, `${section.get(key) ?? ''} ${line.trim()}`);
-    } else {
-      const pair = /^([^=:]+)[=:](.*)$/.exec(line);
-      key = pair?.[1]?.trim().toLowerCase().replaceAll('_', '-').replace(/^--/, '');
-      if (key !== undefined) section?.set(key, pair?.[2]?.trim() ?? '');
+      section = header.trim();
+      last = undefined;
+    } else if (/^\s/.test(line) && last !== undefined) last.value += ` ${line.trim()}`;
+    else {
+      const [, name, value = ''] = /^([^=:]+)[=:](.*)$/.exec(line) ?? [];
+      const key = name?.trim().toLowerCase().replaceAll('_', '-').replace(/^--/, '');
+      last = key === undefined ? undefined : { section, key, value };
+      if (last !== undefined) pairs.push(last);
     }
   }
-  const settings = new Map<string, string>();
-  for (const name of SECTIONS) {
-    for (const [each, value] of sections.get(name) ?? []) if (value.trim() !== '') settings.set(each, value.trim());
-  }
-  return settings;
+  const inOrder = SECTIONS.flatMap((name) => pairs.filter((pair) => pair.section === name));
+  const settings = inOrder.map(({ key, value }) => [key, value.trim()] as const);
+  return new Map(settings.filter(([, value]) => value !== ''));
 }
 
 interface Answer {

@@ -5,7 +5,7 @@ import { PageFormatError } from './errors.js';
 import { coordinatesOf, fileKey, filePath } from './keys.js';
 import { Listing } from './listing.js';
 import { instantOf, integrityOf, readFile, type PageFile } from './page-file.js';
-import { normalise } from './project-name.js';
+import { normalise } from './names.js';
 
 type Json = Record<string, unknown>;
 

@@ -5,7 +5,7 @@ import { isHtml, readAnchors } from './html-page.js';
 import { coordinatesOf } from './keys.js';
 import { formOf } from './negotiation.js';
 import { HTML_END, minorOf } from './page-head.js';
-import { isProjectName, normalise } from './project-name.js';
+import { isProjectName, normalise } from './names.js';
 
 const HTML_HEAD = `<!DOCTYPE html>
 <html>

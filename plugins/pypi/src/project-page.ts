@@ -1,7 +1,7 @@
 import { VersionHistory } from '@entrepot/core';
 import type { ArtifactDescription, DatedVersion, Integrity, Parsed, VersionBefore } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
-import { isWheel } from './file-name.js';
+import { isWheel } from './names.js';
 import {
   coordinatesOf,
   derivedKey,

@@ -1,6 +1,6 @@
 import { escapeHtml, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { inBatches } from '@entrepot/core/formats';
-import { isWheel } from './file-name.js';
+import { isWheel } from './names.js';
 import { filePath } from './keys.js';
 import { Listing } from './listing.js';
 import { formOf } from './negotiation.js';

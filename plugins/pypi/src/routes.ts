@@ -1,22 +1,13 @@
 import { requireMethod } from '@entrepot/core';
 import type { LocalReply, RepositoryFacts, RequestHead, Resource, Route } from '@entrepot/core';
 import { normalisePythonVersion } from '@entrepot/core/formats';
-import { isFileName, isTag, versionOf } from './file-name.js';
-import {
-  coordinatesOf,
-  derivedKey,
-  fileKey,
-  filePath,
-  METADATA_SUFFIX,
-  provenanceKey,
-  provenancePath,
-  SIGNATURE_SUFFIX,
-} from './keys.js';
+import { isFileName, isProjectName, isTag, normalise, versionOf } from './names.js';
+import { coordinatesOf, derivedKey, fileKey, filePath, provenanceKey, provenancePath } from './keys.js';
+import { METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
 import { createLayouts, type Layout } from './layout.js';
 import { chooseForm } from './negotiation.js';
 import type { PypiOptions } from './options.js';
 import { createOwners, type OwnerOf } from './owners.js';
-import { isProjectName, normalise } from './project-name.js';
 import { encodeSegment } from './segment.js';
 import { createProvenanceUrl, type ProvenanceUrl } from './provenance.js';
 

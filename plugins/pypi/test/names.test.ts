@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isFileName, versionOf } from '../src/file-name.js';
-import { isProjectName, normalise } from '../src/project-name.js';
+import { isFileName, isProjectName, normalise, versionOf } from '../src/names.js';
 
 describe('project names', () => {
   // Names that packaging.utils accepts with `validate=True`, and their normalised form.
