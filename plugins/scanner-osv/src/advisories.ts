@@ -4,11 +4,15 @@ import type { OsvAffected, OsvRange, OsvRecord } from './osv-record.js';
 import { Candidate, compileRange, type CompiledRange, evaluateRange } from './ranges.js';
 import { type Rating, ratingOf, worse } from './severity.js';
 
+/** The rating of a record, or of several. */
+export interface OwnRating extends Rating {
+  readonly malicious?: boolean | undefined;
+}
+
 /** Merged records with a common alias. */
-export interface AdvisoryGroup extends Rating {
+export interface AdvisoryGroup extends OwnRating {
   /** Every id and alias, sorted. */
   readonly ids: readonly string[];
-  readonly malicious?: boolean | undefined;
 }
 
 /** The parts of a record that findings repeat. */
@@ -46,10 +50,9 @@ export interface CompiledPackage {
 }
 
 /** The part of one record about one package, compiled for lookups. */
-export interface CompiledAffected extends PackedRecord {
+export interface CompiledAffected extends Omit<PackedAffected, 'ranges' | 'versions'> {
   readonly ranges: readonly CompiledRange[];
   readonly versions: ReadonlySet<string>;
-  readonly group: number;
 }
 
 /** Exploitation of a vulnerability, by its ids. */
@@ -78,11 +81,12 @@ export function groupOf(record: OsvRecord): AdvisoryGroup {
   return { ids: [record.id, ...record.aliases].sort(), severity, cvss, malicious: record.malicious || undefined };
 }
 
-/** Merges the groups of several records: the worst rating counts. `ids` are those of the whole group. */
-export function mergeGroups(ids: readonly string[], groups: readonly Omit<AdvisoryGroup, 'ids'>[]): AdvisoryGroup {
-  const { severity, cvss } = groups.reduce<Rating>(worse, { severity: 'unknown' });
-  const malicious = groups.some((group) => group.malicious === true) || undefined;
-  return { ids: [...ids].sort(), severity, cvss, malicious };
+/** Merges the records of a group: the worst rating counts. @param ownOf the rating of a record by itself */
+export function mergeGroups(ids: readonly string[], ownOf: (id: string) => OwnRating | undefined): AdvisoryGroup {
+  const sorted = [...ids].sort();
+  const own = sorted.flatMap((id) => ownOf(id) ?? []);
+  const { severity, cvss } = own.reduce<Rating>(worse, { severity: 'unknown' });
+  return { ids: sorted, severity, cvss, malicious: own.some(({ malicious }) => malicious === true) || undefined };
 }
 
 /** The part of `record` that findings repeat. */

@@ -24,11 +24,10 @@ export class AliasGroups {
   /** The number that stands for the whole group of `number`. */
   root(number: number): number {
     let root = number;
-    while (this.#parents[root] !== root) root = this.#parents[root] as number;
-    for (let next = number; next !== root;) {
-      const parent = this.#parents[next] as number;
-      this.#parents[next] = root;
-      next = parent;
+    for (let parent = this.#parents[root] as number; parent !== root; parent = this.#parents[root] as number) {
+      // Halves the way for those who come later.
+      this.#parents[root] = this.#parents[parent] as number;
+      root = parent;
     }
     return root;
   }

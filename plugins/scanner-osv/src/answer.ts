@@ -35,7 +35,7 @@ export async function answer(
     if (method === 'POST' && path === '/v1/querybatch') return await queryBatch(parseBody(body), database);
     if (method === 'GET' && path.startsWith(OSV_VULNERABILITY)) {
       const record = database().recordText(path.slice(OSV_VULNERABILITY.length));
-      return record === undefined ? problem(404, 5, 'Bug not found.') : { ...JSON_ANSWER, status: 200, body: record };
+      return record === undefined ? problem(404, 5, 'Bug not found.') : json(200, record);
     }
     return undefined;
   } catch (error) {
@@ -44,14 +44,12 @@ export async function answer(
   }
 }
 
-const JSON_ANSWER = { mediaType: 'application/json' };
-
-function json(status: number, value: unknown): ScannerAnswer {
-  return { ...JSON_ANSWER, status, body: JSON.stringify(value) };
+function json(status: number, body: string): ScannerAnswer {
+  return { status, mediaType: 'application/json', body };
 }
 
 function problem(status: number, code: number, message: string): ScannerAnswer {
-  return json(status, { code, message });
+  return json(status, JSON.stringify({ code, message }));
 }
 
 function parseBody(body: Uint8Array | undefined): Fields {
@@ -121,7 +119,7 @@ async function query(asked: Fields, database: () => Database): Promise<ScannerAn
   }
   const page = at < ids.length ? `"next_page_token":"${at}"` : '';
   const found = records.length === 0 ? '' : `"vulns":[${records.join(',')}]`;
-  return { ...JSON_ANSWER, status: 200, body: `{${[found, page].filter((part) => part !== '').join(',')}}` };
+  return json(200, `{${[found, page].filter((part) => part !== '').join(',')}}`);
 }
 
 async function queryBatch({ queries }: Fields, database: () => Database): Promise<ScannerAnswer> {
@@ -151,7 +149,7 @@ async function queryBatch({ queries }: Fields, database: () => Database): Promis
       next_page_token: end < all.length ? String(end) : undefined,
     });
   }
-  return json(200, { results });
+  return json(200, JSON.stringify({ results }));
 }
 
 async function auditReply(asked: Fields, database: () => Database): Promise<ScannerAnswer> {
@@ -179,7 +177,7 @@ async function auditReply(asked: Fields, database: () => Database): Promise<Scan
     }
     reply.push(`${JSON.stringify(name)}:[${advisories.join(',')}]`);
   }
-  return { ...JSON_ANSWER, status: 200, body: `{${reply.join(',')}}` };
+  return json(200, `{${reply.join(',')}}`);
 }
 
 /** npm's levels. An unknown severity must be visible, and malicious content is worse than anything. */

@@ -204,7 +204,8 @@ function findingsOf(
   const groups = Map.groupBy(records, ({ id }) => aliases.root(aliases.add(id)));
   const ids = aliases.groups();
   return Array.from(groups, ([root, members]) => {
-    const group = mergeGroups(ids.get(root) ?? members.map(({ id }) => id), members.map(groupOf));
+    const own = new Map(members.map((record) => [record.id, groupOf(record)]));
+    const group = mergeGroups(ids.get(root) ?? [...own.keys()], (id) => own.get(id));
     return findingOf(group, members.map(packRecord), fixesOf(coordinates, members), enrichment);
   });
 }

@@ -1,13 +1,13 @@
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, writeFileSync } from 'node:fs';
 
 const PENDING = 1024 * 1024;
 
 /** A new file that grows at its end. Synchronous: for threads that do nothing else. */
 export class AppendFile {
   readonly #file: number;
-  /** Reused: what is appended is mostly small, and much of it. */
-  readonly #pending = Buffer.allocUnsafe(PENDING);
-  #pendingSize = 0;
+  /** What is appended is mostly small, and much of it. */
+  #pending: Uint8Array[] = [];
+  #written = 0;
   #size = 0;
   #isOpen = true;
 
@@ -20,20 +20,18 @@ export class AppendFile {
     return this.#size;
   }
 
+  /** @param bytes must not change any more */
   append(bytes: Uint8Array): void {
-    if (this.#pendingSize + bytes.length > PENDING) this.flush();
-    if (bytes.length > PENDING) writeAll(this.#file, bytes);
-    else {
-      this.#pending.set(bytes, this.#pendingSize);
-      this.#pendingSize += bytes.length;
-    }
+    this.#pending.push(bytes);
     this.#size += bytes.length;
+    if (this.#size - this.#written >= PENDING) this.flush();
   }
 
   /** Hands over what is pending. */
   flush(): void {
-    writeAll(this.#file, this.#pending.subarray(0, this.#pendingSize));
-    this.#pendingSize = 0;
+    writeFileSync(this.#file, Buffer.concat(this.#pending));
+    this.#pending = [];
+    this.#written = this.#size;
   }
 
   /** The text at `offset`, of what is flushed. */
@@ -59,16 +57,11 @@ export class AppendFile {
 
 /** Writes `parts` as the file `path`, down to the disk. */
 export function writeDurably(path: string, parts: readonly Uint8Array[]): void {
-  const file = new AppendFile(path);
+  const file = openSync(path, 'w');
   try {
-    for (const part of parts) file.append(part);
-    file.finish();
+    for (const part of parts) writeFileSync(file, part);
+    fsyncSync(file);
   } finally {
-    file.close();
+    closeSync(file);
   }
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done);
 }

@@ -4,15 +4,7 @@ import { AliasGroups } from './alias-groups.js';
 import { ContentSum } from './content-sum.js';
 import type { DeltaChanges } from './dump-source.js';
 import type { OsvPackage } from './ecosystems.js';
-import {
-  keysOf,
-  type PackagePart,
-  packPackage,
-  partsOf,
-  splitKey,
-  type StoredGroup,
-  writeGroup,
-} from './import-parts.js';
+import { idsOfGroup, keysOf, type PackagePart, packPackage, partsOf, splitKey, writeGroup } from './import-parts.js';
 import type { ImportedFacts, Manifest } from './manifest.js';
 import { type OsvRecord, parseRecord } from './osv-record.js';
 import type { Snapshot, SnapshotWriter } from './snapshot.js';
@@ -116,7 +108,7 @@ class DeltaImporter {
     for (let id = open.pop(); id !== undefined; id = open.pop()) {
       if (touched.has(id)) continue;
       touched.add(id);
-      open.push(...(this.#groupBefore(id)?.ids ?? []));
+      open.push(...idsOfGroup(this.#base, id));
     }
     const aliases = new AliasGroups();
     const own = new Map<string, AdvisoryGroup>();
@@ -133,21 +125,11 @@ class DeltaImporter {
       groups.set(id, { ...(own.get(id) ?? { severity: 'unknown' }), ids: [id] });
     }
     for (const ids of aliases.groups().values()) {
-      const records = ids.filter((id) => own.has(id)).sort();
-      const group = mergeGroups(
-        ids,
-        records.flatMap((id) => own.get(id) ?? []),
-      );
+      const group = mergeGroups(ids, (id) => own.get(id));
       for (const id of ids) groups.set(id, group);
-      writeGroup(this.#writer, { ...group, records });
+      writeGroup(this.#writer, group);
     }
     return groups;
-  }
-
-  #groupBefore(id: string): StoredGroup | undefined {
-    const stored = parseGroup(this.#base.get(`g:${id}`));
-    const group = typeof stored === 'string' ? parseGroup(this.#base.get(`g:${stored}`)) : stored;
-    return typeof group === 'string' ? undefined : group;
   }
 
   #current(id: string): OsvRecord | undefined {
@@ -170,8 +152,4 @@ function keptParts(
   return kept.affected
     .filter(({ id }) => !groups.has(id))
     .map(({ group, ...part }) => [part, kept.groups[group] as AdvisoryGroup]);
-}
-
-function parseGroup(stored: Buffer | undefined): StoredGroup | string | undefined {
-  return stored === undefined ? undefined : (JSON.parse(stored.toString('utf8')) as StoredGroup | string);
 }

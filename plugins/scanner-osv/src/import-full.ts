@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ZipReader, type ZipFile } from '@entrepot/core/formats';
-import { type AdvisoryGroup, groupOf, mergeGroups } from './advisories.js';
+import { type AdvisoryGroup, groupOf, mergeGroups, type OwnRating } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import { AppendFile } from './append-file.js';
 import { ContentSum } from './content-sum.js';
@@ -38,8 +38,6 @@ export function importFull(
     rmSync(path, { force: true });
   }
 }
-
-type OwnRating = Omit<AdvisoryGroup, 'ids'>;
 
 class FullImporter {
   readonly #spill: AppendFile;
@@ -133,14 +131,9 @@ class FullImporter {
   #writeGroups(): Map<number, AdvisoryGroup> {
     const merged = new Map<number, AdvisoryGroup>();
     for (const [root, ids] of this.#aliases.groups()) {
-      const ratings = new Map(ids.map((id) => [id, this.#ratings.get(this.#aliases.add(id))] as const));
-      const records = ids.filter((id) => ratings.get(id) !== undefined).sort();
-      const group = mergeGroups(
-        ids,
-        [...ratings.values()].filter((rating) => rating !== undefined),
-      );
+      const group = mergeGroups(ids, (id) => this.#ratings.get(this.#aliases.add(id)));
       merged.set(root, group);
-      writeGroup(this.#writer, { ...group, records });
+      writeGroup(this.#writer, group);
     }
     return merged;
   }

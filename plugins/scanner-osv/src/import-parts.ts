@@ -8,16 +8,10 @@ import {
 } from './advisories.js';
 import type { OsvPackage } from './ecosystems.js';
 import type { OsvRecord } from './osv-record.js';
-import type { SnapshotWriter } from './snapshot.js';
+import type { Snapshot, SnapshotWriter } from './snapshot.js';
 
 /** The longest name of a package. */
 const LONGEST_NAME = 1000;
-
-/** The value of the key `g:` and the first id of a group of several records. The keys of its other ids point to it. */
-export interface StoredGroup extends AdvisoryGroup {
-  /** Those of `ids` that are records here, without withdrawn ones. */
-  readonly records: readonly string[];
-}
 
 /** The part of one record about one package. */
 export type PackagePart = Omit<PackedAffected, 'group'>;
@@ -62,9 +56,16 @@ export function splitKey(key: string): OsvPackage {
   return end === -1 ? { ecosystem: '', name: '' } : { ecosystem: key.slice(2, end), name: key.slice(end + 1) };
 }
 
-/** Writes what stands under the ids of a group. */
-export function writeGroup(writer: SnapshotWriter, group: StoredGroup): void {
-  const [first, ...others] = group.ids as [string, ...string[]];
-  writer.set(`g:${first}`, Buffer.from(JSON.stringify(group)));
-  for (const id of others) writer.set(`g:${id}`, Buffer.from(JSON.stringify(first)));
+/** Writes the ids of a group under the first of them. Those of the others lead to it. */
+export function writeGroup(writer: SnapshotWriter, { ids }: AdvisoryGroup): void {
+  const [first, ...others] = ids as [string, ...string[]];
+  writer.set(`g:${first}`, Buffer.from(JSON.stringify(ids)));
+  for (const id of others) writer.set(`g:${id}`, Buffer.from(JSON.stringify([first])));
+}
+
+/** The ids of the group of `id`, as `writeGroup` wrote them. Empty: it has none. */
+export function idsOfGroup(snapshot: Snapshot, id: string): readonly string[] {
+  const read = (name: string): string[] => JSON.parse(snapshot.get(`g:${name}`)?.toString('utf8') ?? '[]') as string[];
+  const ids = read(id);
+  return ids.length === 1 ? read(ids[0] as string) : ids;
 }
