@@ -6,7 +6,7 @@ import {
   type Upstream,
   type Resource,
 } from '@entrepot/core';
-import { type Fields, isRecord, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
+import { type Fields, isRecord, listOf, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
@@ -24,17 +24,6 @@ interface TreeNode {
   readonly path: string;
   readonly dev: boolean;
   readonly optional: boolean;
-}
-
-/** An advisory as the bulk route gives it. */
-interface Advisory {
-  readonly id: number | string;
-  readonly url: string;
-  readonly title: string;
-  readonly severity: string;
-  readonly vulnerableVersions: string;
-  readonly cwe: unknown;
-  readonly cvss: unknown;
 }
 
 /**
@@ -149,17 +138,21 @@ function legacyReply(nodes: readonly TreeNode[], bulk: Fields): Fields {
   const actions = new Map<string, Fields[]>();
   const vulnerabilities = new Map<string, number>(SEVERITIES.map((severity) => [severity, 0]));
   for (const [name, listed] of Object.entries(bulk)) {
-    for (const advisory of Array.isArray(listed) ? (listed as readonly unknown[]).flatMap(readAdvisory) : []) {
+    for (const advisory of listOf(listed)) {
+      const { id } = advisory;
+      if (typeof id !== 'number' && typeof id !== 'string') continue;
+      const range = textOf(advisory['vulnerable_versions']) ?? '*';
       const hit = (byName.get(name) ?? []).filter(({ version }) =>
-        satisfies(version, advisory.vulnerableVersions, { includePrerelease: true, loose: true }),
+        satisfies(version, range, { includePrerelease: true, loose: true }),
       );
       if (hit.length === 0) continue;
-      advisories.set(String(advisory.id), legacyAdvisory(name, advisory, hit));
-      vulnerabilities.set(advisory.severity, (vulnerabilities.get(advisory.severity) ?? 0) + hit.length);
+      const severity = SEVERITIES.find((level) => level === advisory['severity']) ?? 'info';
+      advisories.set(String(id), legacyAdvisory(name, { ...advisory, range, severity }, hit));
+      vulnerabilities.set(severity, (vulnerabilities.get(severity) ?? 0) + hit.length);
       const resolves = actions.get(name) ?? [];
       actions.set(name, resolves);
       for (const { path, dev, optional } of hit.slice(0, PATH_LIMIT)) {
-        resolves.push({ id: advisory.id, path, dev, optional, bundled: false });
+        resolves.push({ id, path, dev, optional, bundled: false });
       }
     }
   }
@@ -179,45 +172,34 @@ function legacyReply(nodes: readonly TreeNode[], bulk: Fields): Fields {
   };
 }
 
-function readAdvisory(advisory: unknown): Advisory[] {
-  if (!isRecord(advisory)) return [];
-  const { id, url, title, severity, vulnerable_versions: range, cwe, cvss } = advisory;
-  if (typeof id !== 'number' && typeof id !== 'string') return [];
-  return [
-    {
-      id,
-      url: textOf(url) ?? '',
-      title: textOf(title) ?? '',
-      severity: SEVERITIES.find((level) => level === severity) ?? 'info',
-      vulnerableVersions: textOf(range) ?? '*',
-      cwe,
-      cvss,
-    },
-  ];
-}
-
-function legacyAdvisory(name: string, advisory: Advisory, hit: readonly TreeNode[]): Fields {
-  const versions = Map.groupBy(hit, ({ version }) => version);
-  const patched = patchedVersions(advisory.vulnerableVersions);
+function legacyAdvisory(
+  name: string,
+  advisory: Fields & { readonly range: string; readonly severity: string },
+  hit: readonly TreeNode[],
+): Fields {
+  const { id, range, severity, cwe, cvss } = advisory;
+  const [title, url] = [advisory['title'], advisory['url']].map((text) => textOf(text) ?? '');
+  const patched = patchedVersions(range);
+  const findings = Array.from(
+    Map.groupBy(hit, ({ version }) => version),
+    ([version, found]) => ({ version, paths: found.slice(0, PATH_LIMIT).map(({ path }) => path) }),
+  );
   return {
-    id: advisory.id,
-    findings: Array.from(versions, ([version, found]) => ({
-      version,
-      paths: found.slice(0, PATH_LIMIT).map(({ path }) => path),
-    })),
-    title: advisory.title,
+    id,
+    findings,
+    title,
     module_name: name,
-    vulnerable_versions: advisory.vulnerableVersions,
+    vulnerable_versions: range,
     patched_versions: patched,
-    severity: advisory.severity,
-    overview: advisory.title,
+    severity,
+    overview: title,
     recommendation: patched === NEVER_PATCHED ? 'No fix is known' : `Upgrade to version ${patched}`,
-    url: advisory.url,
-    references: advisory.url,
+    url,
+    references: url,
     access: 'public',
     cves: [],
-    cwe: advisory.cwe ?? [],
-    cvss: advisory.cvss ?? { score: 0, vectorString: null },
+    cwe: cwe ?? [],
+    cvss: cvss ?? { score: 0, vectorString: null },
   };
 }
 

@@ -9,24 +9,15 @@ export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): r
   const bun = guarded
     ? `registry = { url = "${baseUrl}/", username = "USER", password = "PASSWORD" }`
     : `registry = "${baseUrl}/"`;
+  const byCommand = (client: string, program: string): ClientSetup => ({
+    client,
+    steps: [command(`${program} config set registry ${baseUrl}/`)],
+    undo: [`${program} config delete registry`],
+  });
   const setup: ClientSetup[] = [
-    {
-      client: 'npm',
-      steps: [command(`npm config set registry ${baseUrl}/`)],
-      check: 'npm ping',
-      undo: ['npm config delete registry'],
-    },
-    {
-      client: 'pnpm',
-      steps: [command(`pnpm config set registry ${baseUrl}/`)],
-      check: 'pnpm ping',
-      undo: ['pnpm config delete registry'],
-    },
-    {
-      client: 'yarn 1',
-      steps: [command(`yarn config set registry ${baseUrl}/`)],
-      undo: ['yarn config delete registry'],
-    },
+    { ...byCommand('npm', 'npm'), check: 'npm ping' },
+    { ...byCommand('pnpm', 'pnpm'), check: 'pnpm ping' },
+    byCommand('yarn 1', 'yarn'),
     { client: 'yarn 4', steps: [{ kind: 'file', path: '.yarnrc.yml', text: berry.join('\n'), needsKey: guarded }] },
     { client: 'bun', steps: [{ kind: 'file', path: 'bunfig.toml', text: `[install]\n${bun}`, needsKey: guarded }] },
   ];

@@ -315,16 +315,12 @@ function tarballUrl(tarball: unknown): URL | undefined {
 function locate(tarball: URL, path: string, upstreams: readonly Upstream[]): string | undefined {
   const url = new URL(tarball);
   // Packuments from before 2014 say http: where the registry has long been on https:.
-  if (url.protocol === 'http:' && url.port === '' && upstreams.some((upstream) => isSecureHost(upstream, url.host))) {
+  const isPlain = url.protocol === 'http:' && url.port === '';
+  if (isPlain && upstreams.some((upstream) => new URL(upstream.url).origin === `https://${url.host}`)) {
     url.protocol = 'https:';
   }
   const usual = upstreams.some((upstream) => `${withoutTrailingSlashes(upstream.url)}/${path}` === url.href);
   return usual ? undefined : url.href;
-}
-
-function isSecureHost(upstream: Upstream, host: string): boolean {
-  const url = new URL(upstream.url);
-  return url.protocol === 'https:' && url.host === host;
 }
 
 /** The decoded last segment of `url` when it looks like a tarball. */

@@ -1,6 +1,6 @@
 import { EntrepotError, type DocumentBytes, type RenderRequest } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
-import type { Place, RootPlace, VersionPlace } from './layout.js';
+import type { Place, RootPlace, UrlPlace, VersionPlace } from './layout.js';
 import type { Packument } from './packument.js';
 import { encodeSegment, escapedName, tarballFile, tarballPath } from './package-name.js';
 import { MORE, writePieces, type Piece } from './pieces.js';
@@ -144,7 +144,7 @@ class Form {
     for (const url of urls) {
       if (url.start < start || url.end > end) continue;
       yield [from, url.start];
-      yield JSON.stringify(url.kind === 'tarball' ? this.#tarballUrl(key) : this.#attestationsUrl(key));
+      yield JSON.stringify(this.#urlOf(url.kind, key));
       from = url.end;
     }
     yield [from, end];
@@ -209,13 +209,10 @@ class Form {
     yield '}';
   }
 
-  #tarballUrl(version: string): string {
+  #urlOf(kind: UrlPlace['kind'], version: string): string {
     const { name } = this.#packument;
-    return `${this.#baseUrl}/${tarballPath(name, tarballFile(name, version))}`;
-  }
-
-  /** npm takes the path of this URL only and joins it to the origin of the registry. */
-  #attestationsUrl(version: string): string {
-    return `${this.#baseUrl}/-/npm/v1/attestations/${escapedName(this.#packument.name)}@${encodeSegment(version)}`;
+    if (kind === 'tarball') return `${this.#baseUrl}/${tarballPath(name, tarballFile(name, version))}`;
+    // npm takes the path of this URL only and joins it to the origin of the registry.
+    return `${this.#baseUrl}/-/npm/v1/attestations/${escapedName(name)}@${encodeSegment(version)}`;
   }
 }

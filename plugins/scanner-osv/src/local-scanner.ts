@@ -88,7 +88,7 @@ export class LocalScanner implements Scanner {
   }
 
   lookup(coordinates: PackageCoordinates, integrity: readonly Integrity[] = []): readonly Finding[] | undefined {
-    const verdict = this.#lookup(coordinates, integrity);
+    const verdict = this.#database?.lookup(coordinates, integrity, this.#parts.lists);
     return verdict === undefined || isUnknown(verdict) ? undefined : verdict.findings;
   }
 
@@ -111,18 +111,13 @@ export class LocalScanner implements Scanner {
   }
 
   #scan(subject: ScanSubject): ScanReport {
-    this.#demand();
     const coordinates = advisoryCoordinates(subject);
-    const verdict = this.#lookup(coordinates, subject.integrity ?? []);
+    const verdict = this.#demand().lookup(coordinates, subject.integrity ?? [], this.#parts.lists);
     if (verdict === undefined) throw unsupported(coordinates, 'the database is not about its ecosystem');
     if (isUnknown(verdict)) {
       throw unsupported(coordinates, 'there are advisories on it, and its version cannot be compared with theirs');
     }
     return reportOf(verdict.findings, verdict.undecided, this.revision(), this.#parts.clock.now());
-  }
-
-  #lookup(coordinates: PackageCoordinates, integrity: readonly Integrity[]): PackageVerdict | undefined {
-    return this.#database?.lookup(coordinates, integrity, this.#parts.lists);
   }
 
   async #update(signal: AbortSignal): Promise<readonly PackageCoordinates[] | undefined> {
