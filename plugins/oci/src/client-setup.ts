@@ -7,13 +7,8 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
   const named = repositoryIn(baseUrl);
   const prefix = named === undefined ? host : `${host}/${named}`;
   const insecure = protocol === 'http:';
-  const login: ClientSetup = {
-    client: 'credentials',
-    steps: [{ kind: 'command', text: `docker login ${host}`, needsKey: true }],
-    undo: [`docker logout ${host}`],
-  };
   const pull = [
-    ...(guarded ? [login] : []),
+    ...(guarded ? [command('credentials', `docker login ${host}`)] : []),
     command('docker, podman, nerdctl', `docker pull ${prefix}/library/alpine:latest`),
     command(
       'skopeo',
