@@ -173,17 +173,18 @@ export class ChartChange {
   /** Reads the parts of the index for the chart `name`. */
   async #partsOf(name: string): Promise<ChartParts> {
     const first = KEY.versions(this.#tenant, name);
-    const found = new Map<number, Entry>();
-    const base = await this.#find(first);
-    if (base !== undefined) found.set(0, base);
-    const prefix = `${first}/`;
-    for await (const entry of this.#context.list(prefix)) found.set(Number(entry.key.slice(prefix.length)), entry);
-    const kept = Array.from(found, ([number, entry]) => ({ number, versions: versionsOf(entry).versions }));
-    return new ChartParts(kept, async (number) => {
-      const entry = found.get(number) as Entry;
-      this.#expect.set(entry.key, entry);
-      return await readVersions(this.#tenant, entry, this.#context);
-    });
+    const found = [await this.#find(first), ...(await Array.fromAsync(this.#context.list(`${first}/`)))];
+    const kept = found
+      .flatMap((entry) => entry ?? [])
+      .map((entry) => ({
+        number: Number(entry.key.slice(first.length + 1)),
+        versions: versionsOf(entry).versions,
+        read: async () => {
+          this.#expect.set(entry.key, entry);
+          return await readVersions(this.#tenant, entry, this.#context);
+        },
+      }));
+    return new ChartParts(kept);
   }
 
   async #putParts(name: string, parts: ChartParts): Promise<void> {

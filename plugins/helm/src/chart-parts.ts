@@ -10,6 +10,8 @@ export interface KeptPart {
   readonly number: number;
   /** Newest first, and all of them newer, or all older, than those of another part. Never empty. */
   readonly versions: readonly string[];
+  /** Reads the entries of the versions. */
+  read(): Promise<readonly IndexEntry[]>;
 }
 
 interface WrittenPart {
@@ -19,27 +21,24 @@ interface WrittenPart {
 
 interface Part extends KeptPart {
   /** Absent: as they are stored. */
-  readonly entries?: readonly IndexEntry[] | undefined;
+  readonly entries?: readonly IndexEntry[];
 }
 
 /** The versions of one chart, in parts. As long as there is any, one of the parts has the number 0. */
 export class ChartParts {
   readonly #kept: ReadonlySet<number>;
-  readonly #read: (number: number) => Promise<readonly IndexEntry[]>;
   /** Newest first. */
   #parts: Part[];
 
-  /** @param read gives what is kept of a part */
-  constructor(kept: readonly KeptPart[], read: (number: number) => Promise<readonly IndexEntry[]>) {
+  constructor(kept: readonly KeptPart[]) {
     this.#kept = new Set(kept.map(({ number }) => number));
-    this.#read = read;
     this.#parts = inOrder(kept, ({ versions }) => versions);
   }
 
   /** Reads all versions, newest first. */
   async all(): Promise<IndexEntry[]> {
     const lists: (readonly IndexEntry[])[] = [];
-    for (const part of this.#parts) lists.push(await this.#entriesOf(part));
+    for (const part of this.#parts) lists.push(await part.read());
     return lists.flat();
   }
 
@@ -48,7 +47,7 @@ export class ChartParts {
     const at = this.#placeOf(entry.version);
     const part = this.#parts[at];
     if (part === undefined) return this.#replace(at, [{ number: 0, entries: [entry] }]);
-    const before = await this.#entriesOf(part);
+    const before = await part.read();
     const entries = newestFirst([...before.filter(({ version }) => version !== entry.version), entry]);
     if (entries.length <= PART_VERSIONS) return this.#replace(at, [{ number: part.number, entries }]);
     const [head, ...rest] = entries;
@@ -66,7 +65,7 @@ export class ChartParts {
     const at = this.#parts.findIndex(({ versions }) => versions.includes(version));
     const part = this.#parts[at];
     if (part === undefined) return;
-    const entries = (await this.#entriesOf(part)).filter((entry) => entry.version !== version);
+    const entries = (await part.read()).filter((entry) => entry.version !== version);
     this.#replace(at, entries.length === 0 ? [] : [{ number: part.number, entries }]);
   }
 
@@ -74,18 +73,16 @@ export class ChartParts {
   async changes(): Promise<{ readonly put: readonly WrittenPart[]; readonly remove: readonly number[] }> {
     const [first] = this.#parts;
     if (first !== undefined && !this.#parts.some(({ number }) => number === 0))
-      this.#replace(0, [{ number: 0, entries: await this.#entriesOf(first) }]);
+      this.#replace(0, [{ number: 0, entries: await first.read() }]);
     const put = this.#parts.flatMap(({ number, entries }) => (entries === undefined ? [] : [{ number, entries }]));
     const left = new Set(this.#parts.map(({ number }) => number));
     return { put, remove: [...this.#kept].filter((number) => !left.has(number)) };
   }
 
-  async #entriesOf({ number, entries }: Part): Promise<readonly IndexEntry[]> {
-    return entries ?? (await this.#read(number));
-  }
-
   #replace(at: number, parts: readonly WrittenPart[], replaced = 1): void {
-    const made = parts.map((part) => ({ ...part, versions: part.entries.map(({ version }) => version) }));
+    const made = parts.map(({ number, entries }) => {
+      return { number, entries, versions: entries.map(({ version }) => version), read: async () => entries };
+    });
     this.#parts = this.#parts.toSpliced(at, replaced, ...made);
   }
 

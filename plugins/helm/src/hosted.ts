@@ -53,30 +53,23 @@ export class HelmHosted {
 
   #routeEndpoint(name: string, place: Place, head: RequestHead): Route | undefined {
     const { tenant, name: chart = '', file = '', version } = place;
-    switch (name) {
-      case 'health':
-        return json({ healthy: true });
-      case 'info':
-        return json({ version: VERSION });
-      case 'artifacthub':
-        return this.hubId(tenant) === undefined ? undefined : listing(name, place);
-      case 'chart': {
-        const isProof = file.endsWith('.prov');
-        const key = isProof ? KEY.provenances(tenant) + file : KEY.chart(tenant, file);
-        return { class: isProof ? 'provenance' : 'chart', key, path: '', attributes: { tenant } };
-      }
-      case 'listing':
-        return listing(name, { ...place, ...pageOf(head.query) });
-      case 'upload':
-      case 'provenanceUpload': {
-        const attributes = { tenant, force: head.query.has('force'), mediaType: head.header('content-type') };
-        return { class: name, key: KEY.chart(tenant, ''), path: '', attributes };
-      }
-      case 'delete': {
-        if (!this.options.deletes) return undefined;
-        const key = KEY.chart(tenant, chartFileName(chart, version ?? ''));
-        return { class: name, key, path: '', attributes: { ...place } };
-      }
+    if (name === 'health') return json({ healthy: true });
+    if (name === 'info') return json({ version: VERSION });
+    if (name === 'listing') return listing(name, { ...place, ...pageOf(head.query) });
+    if (name === 'artifacthub' && this.hubId(tenant) === undefined) return undefined;
+    if (name === 'chart') {
+      const isProof = file.endsWith('.prov');
+      const key = isProof ? KEY.provenances(tenant) + file : KEY.chart(tenant, file);
+      return { class: isProof ? 'provenance' : 'chart', key, path: '', attributes: { tenant } };
+    }
+    if (name === 'upload' || name === 'provenanceUpload') {
+      const attributes = { tenant, force: head.query.has('force'), mediaType: head.header('content-type') };
+      return { class: name, key: KEY.chart(tenant, ''), path: '', attributes };
+    }
+    if (name === 'delete') {
+      if (!this.options.deletes) return undefined;
+      const key = KEY.chart(tenant, chartFileName(chart, version ?? ''));
+      return { class: name, key, path: '', attributes: { ...place } };
     }
     const coordinates = version === undefined ? undefined : { ecosystem: 'helm', name: chart, version };
     return { ...listing(name, place), coordinates };

@@ -14,9 +14,9 @@ class Kept {
 
   open(): ChartParts {
     const parts = Array.from(this.parts, ([number, entries]): KeptPart => {
-      return { number, versions: entries.map(({ version }) => version) };
+      return { number, versions: entries.map(({ version }) => version), read: async () => entries };
     });
-    return new ChartParts(parts, async (number) => this.parts.get(number) ?? []);
+    return new ChartParts(parts);
   }
 
   async change(change: (parts: ChartParts) => Promise<void>): Promise<void> {

@@ -62,24 +62,14 @@ export class OciHosted implements ProtocolInstance {
   route(head: RequestHead): Route | undefined {
     const endpoint = parseEndpoint(head.segments);
     if (endpoint === undefined) return undefined;
-    switch (endpoint.kind) {
-      case 'root':
-        return ROOT;
-      case 'catalog':
-        return catalogResource(head);
-      case 'tags':
-        return tagsResource(endpoint.name, head);
-      case 'referrers':
-        return referrersResource(endpoint.name, endpoint.digest, head);
-      case 'manifest':
-        return this.#manifest(endpoint.name, endpoint.reference, head);
-      case 'blob':
-        return this.#blob(endpoint.name, endpoint.digest, head);
-      case 'uploads':
-        return openingUpload(endpoint.name, head);
-      case 'session':
-        return uploadStep(endpoint.name, endpoint.id, head);
-    }
+    if (endpoint.kind === 'root') return ROOT;
+    if (endpoint.kind === 'catalog') return catalogResource(head);
+    const { name } = endpoint;
+    if (endpoint.kind === 'tags') return tagsResource(name, head);
+    if (endpoint.kind === 'referrers') return referrersResource(name, endpoint.digest, head);
+    if (endpoint.kind === 'manifest') return this.#manifest(name, endpoint.reference, head);
+    if (endpoint.kind === 'blob') return this.#blob(name, endpoint.digest, head);
+    return endpoint.kind === 'uploads' ? openingUpload(name, head) : uploadStep(name, endpoint.id, head);
   }
 
   #manifest(name: string, reference: string, head: RequestHead): Resource {

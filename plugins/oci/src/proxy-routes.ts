@@ -84,36 +84,29 @@ export class OciProxy implements ProtocolInstance {
     if (endpoint.kind === 'catalog') return listResource('catalog', 'catalog', 'v2/_catalog', head, { namespace });
     const name = this.#upstreamName(endpoint.name);
     const common = { coordinates: { ecosystem: 'oci', name }, attributes: { name: endpoint.name, namespace } };
-    switch (endpoint.kind) {
-      case 'manifest': {
-        const { reference } = endpoint;
-        const integrity = integrityIn(reference);
-        const of = integrity === undefined ? 'tag' : 'manifest';
-        const coordinates = { ecosystem: 'oci', name, version: reference };
-        const path = `v2/${name}/manifests/${reference}`;
-        return { ...common, class: of, key: KEY[of](name, reference), path, coordinates, integrity };
-      }
-      case 'blob': {
-        const { digest } = endpoint;
-        const integrity = [requireDigest(digest)];
-        return { ...common, class: 'blob', key: KEY.blob(name, digest), path: `v2/${name}/blobs/${digest}`, integrity };
-      }
-      case 'tags':
-        return { ...common, ...listResource('tags', `tags/${name}`, `v2/${name}/tags/list`, head, common.attributes) };
-      case 'referrers': {
-        const { digest } = endpoint;
-        requireDigest(digest);
-        const query = passedQuery(head);
-        return {
-          ...common,
-          class: 'referrers',
-          key: `referrers/${name}@${digest}${query}`,
-          path: `v2/${name}/referrers/${digest}${query}`,
-          variant: endpoint.name,
-          attributes: { ...common.attributes, subject: digest, form: 'api' },
-        };
-      }
+    if (endpoint.kind === 'tags')
+      return { ...common, ...listResource('tags', `tags/${name}`, `v2/${name}/tags/list`, head, common.attributes) };
+    if (endpoint.kind === 'manifest') {
+      const { reference } = endpoint;
+      const integrity = integrityIn(reference);
+      const of = integrity === undefined ? 'tag' : 'manifest';
+      const coordinates = { ecosystem: 'oci', name, version: reference };
+      const path = `v2/${name}/manifests/${reference}`;
+      return { ...common, class: of, key: KEY[of](name, reference), path, coordinates, integrity };
     }
+    const { digest } = endpoint;
+    const integrity = [requireDigest(digest)];
+    if (endpoint.kind === 'blob')
+      return { ...common, class: 'blob', key: KEY.blob(name, digest), path: `v2/${name}/blobs/${digest}`, integrity };
+    const query = passedQuery(head);
+    return {
+      ...common,
+      class: 'referrers',
+      key: `referrers/${name}@${digest}${query}`,
+      path: `v2/${name}/referrers/${digest}${query}`,
+      variant: endpoint.name,
+      attributes: { ...common.attributes, subject: digest, form: 'api' },
+    };
   }
 
   /** Remembers the sizes of blobs of a name. */
