@@ -1,17 +1,9 @@
-import {
-  artifactClass,
-  changeClass,
-  documentClass,
-  sessionClass,
-  type ChangeClass,
-  type Resource,
-  type SessionStep,
-} from '@entrepot/core';
+import { artifactClass, documentClass, sessionClass, type Resource, type SessionStep } from '@entrepot/core';
 import { LIST_CLASSES } from './hosted-lists.js';
 import { attributesOf, type OciHosted } from './hosted-routes.js';
 import { BLOB_TYPE, DIGEST_HEADER } from './media-types.js';
 import { pathOf } from './paging.js';
-import { mountBlob, pushBlob, pushManifest, removeEntry, removeManifest } from './pushes.js';
+import { CHANGE_CLASSES } from './pushes.js';
 import { KEY } from './reference.js';
 
 const IMMUTABLE = 'max-age=31536000, immutable';
@@ -44,30 +36,7 @@ export const hostedClasses = {
     policy,
   }),
   ...LIST_CLASSES,
-  'manifest-push': changeClass<OciHosted>({
-    about: 'Pushes of manifests and indexes.',
-    action: 'put',
-    policy,
-    bounds: { of: 'manifest', maxBytes: (_, { options }) => options.maxManifestSize, exclusive: nameOf },
-    make: pushManifest,
-  }),
-  'blob-push': changeClass<OciHosted>({
-    about: 'Pushes of blobs.',
-    action: 'put',
-    policy,
-    bounds: { of: 'blob', maxBytes: (_, { options }) => options.maxBlobSize },
-    make: pushBlob,
-  }),
-  'blob-mount': changeClass<OciHosted>({
-    about: 'Mounts of blobs from another name.',
-    action: 'link',
-    policy,
-    bounds: { of: 'blob', maxBytes: 0 },
-    make: mountBlob,
-  }),
-  'manifest-deletion': deletionOf('manifest', removeManifest),
-  'tag-deletion': deletionOf('tag', removeEntry),
-  'blob-deletion': deletionOf('blob', removeEntry),
+  ...CHANGE_CLASSES,
   upload: sessionClass<OciHosted>({
     about: 'Uploads of blobs in several requests.',
     policy,
@@ -85,13 +54,3 @@ export const hostedClasses = {
     },
   }),
 };
-
-function deletionOf(of: string, make: ChangeClass<OciHosted>['make']): ChangeClass<OciHosted> {
-  return changeClass<OciHosted>({
-    about: `Deletions of a ${of}.`,
-    action: 'delete',
-    policy,
-    bounds: { of, maxBytes: 0, exclusive: nameOf },
-    make,
-  });
-}
