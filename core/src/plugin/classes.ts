@@ -15,6 +15,7 @@ import type {
   ProducedFile,
   RenderedDocument,
 } from '../api/protocol.js';
+import type { Table, TableMaker } from '../formats/tables/index.js';
 import type { LocalReply, Resource, Route } from './resource.js';
 
 /**
@@ -295,6 +296,33 @@ export interface DocumentClass<Self = unknown, Document extends Parsed = Parsed>
    * other error is a fault of the plugin
    */
   parse?(content: Content, resource: Resource, context: VerifyContext, self: Self): Promise<Document>;
+  /**
+   * Reads a document as rows, on a thread. One of 2 MiB or more becomes a table in a file: the same bytes are read once for all
+   * repositories, also across restarts, and memory does not grow with them. Smaller ones are given to `parse`, or without it are a table
+   * in memory. Absent: `parse` reads all.
+   */
+  readonly table?: DocumentTable<Self, Document> | undefined;
+}
+
+/** Reading of a document as rows. */
+export interface DocumentTable<Self, Document extends Parsed> {
+  /** Reads the rows of a document, by a program of the plugin. */
+  readonly maker: RowSource;
+  /** Counted up when the program reads other rows from the same bytes: older tables are not used any more. */
+  readonly revision: number;
+  /**
+   * Gives all besides the bytes that the rows depend on, as plain data for the program. Documents with the same bytes and parameters
+   * share a table.
+   */
+  parameters(resource: Resource, context: Pick<VerifyContext, 'needs' | 'headers'>, self: Self): unknown;
+  /** Makes the document that answers from its rows. Quick. */
+  open(table: Table, resource: Resource, self: Self): Document;
+}
+
+/** The makers of tables, whatever their parameters are. */
+export interface RowSource {
+  write(...given: Parameters<TableMaker<unknown>['write']>): Promise<void>;
+  read(...given: Parameters<TableMaker<unknown>['read']>): Promise<Table>;
 }
 
 /** The reply with a document. */

@@ -19,7 +19,7 @@ const SIDE = ['classes', 'create', 'ownOptions', 'renderError', 'documentPath', 
 
 const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
-  document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse'],
+  document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'table'],
   passthrough: ['kind', 'about', 'method', 'upstream', 'policy', 'adapt', 'shareFor'],
   listing: ['kind', 'about', 'reply', 'policy', 'entries', 'render', 'join'],
   change: ['kind', 'about', 'action', 'policy', 'bounds', 'make'],
@@ -69,6 +69,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   policy: ['accessName', 'forAnyName', 'sidecar', 'sidecarOf', 'refusedOnlyIfMalicious', 'refusal', 'parts', 'names'],
   adapt: ['answerPath', 'request', 'reply'],
   bounds: ['of', 'maxBytes', 'overwrite', 'mediaType', 'exclusive'],
+  table: ['maker', 'revision', 'parameters', 'open'],
 };
 
 /**

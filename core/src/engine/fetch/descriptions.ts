@@ -4,8 +4,9 @@ import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { FactName } from '../../api/facts.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
-import type { Parsed } from '../../plugin/classes.js';
+import type { Parsed, VerifyContext } from '../../plugin/classes.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
+import { DamagedTableError } from '../../formats/tables/index.js';
 import { BriefDescriptions } from './brief-descriptions.js';
 import { located, type LocatedDescription } from './described-place.js';
 import { headersOf, verifiedHeaders } from './kept-headers.js';
@@ -97,7 +98,7 @@ export class Descriptions {
     for (const document of documents) {
       const kept = await this.#keptCopy(document);
       copies.set(document, kept);
-      const found = kept && describedIn(await this.reading(document, kept), kept, key);
+      const found = kept && (await this.#described(document, kept, key));
       if (found !== undefined || kept === undefined) return found;
     }
     return undefined;
@@ -133,8 +134,22 @@ export class Descriptions {
     key: string,
   ): Promise<LocatedDescription | undefined> {
     return await this.#reader.fetched(document, kept, async (result) => {
-      const reading = await this.reading(document, result.entry, this.#contentOf(result));
-      return describedIn(reading, result.entry, key);
+      return await this.#described(document, result.entry, key, this.#contentOf(result));
+    });
+  }
+
+  /** Looks into a document: once more where its table turns out to be damaged, and is made anew. */
+  async #described(
+    document: DocumentResource,
+    entry: Entry,
+    key: string,
+    content?: Content,
+  ): Promise<LocatedDescription | undefined> {
+    const look = async () => describedIn(await this.reading(document, entry, content), entry, key);
+    return await look().catch((error: unknown) => {
+      if (!(error instanceof DamagedTableError)) throw error;
+      this.#context.services.logger.warn({ error, key: document.key }, 'a table is damaged and is made anew');
+      return look();
     });
   }
 
@@ -180,11 +195,13 @@ export class Descriptions {
     const { services } = this.#context;
     const known = this.known(document, entry.digest);
     if (known !== undefined) return known;
-    const reading = await readDocument(document, content, {
+    const context: VerifyContext = {
       needs: services.policy.needs(),
       headers: verifiedHeaders(document, headersOf(entry)),
       read: (other) => this.#reader.read(this.#reader.bind(other)),
-    });
+    };
+    const place = { folder: services.storage.tables, digest: entry.digest };
+    const reading = await readDocument(document, content, context, place);
     this.note(document, entry.digest, reading);
     return reading;
   }

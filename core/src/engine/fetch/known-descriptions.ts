@@ -1,14 +1,19 @@
 import { Lru } from '../../formats/lru.js';
+import type { Table } from '../../formats/tables/index.js';
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { FactName } from '../../api/facts.js';
 import type { Parsed, VerifyContext } from '../../plugin/classes.js';
 import type { DocumentResource } from '../request/resource.js';
+import type { TableFolder } from '../store/table-folder.js';
 
 /** The bound on parsed documents of one repository, by their own weights. Bytes. */
 const MAX_BYTES = 25_000_000;
 /** The weight of a parsed document besides its own, in bytes. */
 const OVERHEAD = 500;
+
+/** Rows of a document from this size on are in a file. Bytes. */
+export const TABLED_BYTES = 2 * 1024 * 1024;
 
 type Facts = ReadonlySet<FactName>;
 
@@ -17,22 +22,47 @@ export interface Reading {
   readonly parsed: Parsed;
   /** The facts that were looked for; `undefined`: all that there are. */
   readonly lookedFor: Facts | undefined;
+  /** The rows that it answers from. Absent: it is in memory. */
+  readonly table?: Table | undefined;
 }
 
-/** Parses a document, and notes whether its class asked which facts are wanted: then those are all that it looked for. */
+/** The place of tables of what has this digest. */
+export interface TablePlace {
+  readonly folder: TableFolder;
+  readonly digest: Digest;
+}
+
+/**
+ * Reads a document, and notes whether its class asked which facts are wanted: then those are all that it looked for.
+ * @param place absent: its digest is not known yet, and it is parsed
+ */
 export async function readDocument(
   document: DocumentResource,
   content: Content,
-  { needs, ...context }: VerifyContext,
+  { needs, ...others }: VerifyContext,
+  place?: TablePlace,
 ): Promise<Reading> {
   let lookedFor: Facts | undefined;
-  const parsed = await document.parse(content, {
-    ...context,
+  const context: VerifyContext = {
+    ...others,
     get needs() {
       return (lookedFor = needs);
     },
-  });
-  return { parsed, lookedFor };
+  };
+  await document.verify(content, context);
+  if (place === undefined || !isTabled(document, content.size))
+    return { parsed: await document.parse(content, context), lookedFor };
+  const rows = document.rows(content, context);
+  const table =
+    content.size < TABLED_BYTES
+      ? await rows.read()
+      : await place.folder.find(`${place.digest} ${rows.name}`, (path, name) => rows.write(path, name));
+  return { parsed: rows.open(table), lookedFor, table };
+}
+
+/** Whether a document of this size is read as rows. */
+export function isTabled({ tabled }: DocumentResource, size: number): boolean {
+  return tabled === 'always' || (tabled === 'large' && size >= TABLED_BYTES);
 }
 
 /** Descriptions from the documents of one repository, in memory. */
@@ -42,7 +72,8 @@ export class KnownDescriptions {
   /** Finds the reading of the document with `digest`, if it looked for all that policy needs. */
   get(documentKey: string, digest: Digest, needs: Facts): Reading | undefined {
     const reading = this.#known.get(keyOf(documentKey, digest));
-    return reading !== undefined && covers(reading.lookedFor, needs) ? reading : undefined;
+    const isUsable = reading?.table?.isDamaged !== true && covers(reading?.lookedFor, needs);
+    return isUsable ? reading : undefined;
   }
 
   set(documentKey: string, digest: Digest, reading: Reading): void {

@@ -102,7 +102,10 @@ async function keep(
   const needs = services.policy.needs();
   const verifying: VerifyContext = { needs, headers: {}, read: (other) => reads.read(other) };
   if (resource.kind === 'artifact') await resource.verify(content, verifying);
-  else if (resource.isParsed) descriptions.note(resource, digest, await readDocument(resource, content, verifying));
+  else if (resource.isParsed) {
+    const place = { folder: services.storage.tables, digest };
+    descriptions.note(resource, digest, await readDocument(resource, content, verifying, place));
+  }
   const now = services.clock.now();
   const entry: Entry = {
     repository: definition.name,

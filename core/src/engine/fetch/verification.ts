@@ -74,7 +74,8 @@ export class Verification {
     const { definition, services } = this.#context;
     let reading: Reading | undefined;
     if (resource.kind === 'artifact') await resource.verify(content, context);
-    else if (resource.isParsed) reading = await readDocument(resource, content, context);
+    else if (resource.isParsed)
+      reading = await readDocument(resource, content, context, { folder: services.storage.tables, digest });
     if (resource.hasParts && context.needs.has('publishedAt'))
       noteParts(definition, services, resource, digest, await resource.partsOf(content));
     return reading;

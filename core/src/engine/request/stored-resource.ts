@@ -16,6 +16,7 @@ import type {
   RenderRequest,
   VerifyContext,
 } from '../../plugin/classes.js';
+import type { Table } from '../../formats/tables/index.js';
 import { isLocalReply, type LocalReply, type Resource } from '../../plugin/resource.js';
 import { hook, made } from './call-hook.js';
 
@@ -259,6 +260,15 @@ export interface PinnedResource {
   readonly digestHeader: string;
 }
 
+/** The reading of a body as rows. */
+export interface DocumentRows {
+  /** The identity of the rows besides the bytes that they are of. */
+  readonly name: string;
+  read(): Promise<Table>;
+  write(path: string, name: string): Promise<void>;
+  open(table: Table): Parsed;
+}
+
 /** A mutable resource of a proxy. */
 export class DocumentResource extends StoredResource {
   readonly kind = 'document';
@@ -279,7 +289,14 @@ export class DocumentResource extends StoredResource {
   }
   /** Whether the plugin reads it: then its bytes are known to be such a document. */
   get isParsed(): boolean {
-    return this.#declared.parse !== undefined || this.groups.trust?.verify !== undefined;
+    const { parse, table } = this.#declared;
+    return parse !== undefined || table !== undefined || this.groups.trust?.verify !== undefined;
+  }
+  /** Whether it is read as rows: none, those that are too large to be parsed, or all. */
+  get tabled(): 'never' | 'large' | 'always' {
+    const { parse, table } = this.#declared;
+    if (table === undefined) return 'never';
+    return parse === undefined ? 'always' : 'large';
   }
   override get keptOnly(): boolean {
     return this.#standsIn || super.keptOnly;
@@ -316,11 +333,24 @@ export class DocumentResource extends StoredResource {
     return new DocumentResource(this.binding, { ...this.named, key }, this.#declared);
   }
 
-  /** Verifies and parses a body. @throws EntrepotError for one that is no such document */
+  /** @throws EntrepotError for a body that is no such document */
   async parse(content: Content, context: VerifyContext): Promise<Parsed> {
-    await this.verify(content, context);
     const parsed = await this.call('parse', (self) => this.#declared.parse?.(content, this.named, context, self));
     return parsed ?? UNPARSED;
+  }
+
+  /** The reading of a body as rows. Only for what is `tabled`. */
+  rows(content: Content, context: VerifyContext): DocumentRows {
+    const { binding, named } = this;
+    const { maker, revision, parameters, open } = this.#declared.table!;
+    const given = parameters(named, context, binding.self);
+    const read = <Result>(run: () => Promise<Result>): Promise<Result> => hook(binding.id, 'table', run);
+    return {
+      name: JSON.stringify([binding.id, this.class, revision, given]),
+      read: () => read(() => maker.read(content, given)),
+      write: (path, name) => read(() => maker.write(path, name, content, given)),
+      open: (table) => open(table, named, binding.self),
+    };
   }
 
   /**
@@ -328,8 +358,8 @@ export class DocumentResource extends StoredResource {
    * @param parsed `UNPARSED` where there is no document
    */
   async render(parsed: Parsed, request: Omit<RenderRequest, 'resource'>): Promise<RenderedDocument> {
-    const { parse, cache, reply } = this.#declared;
-    const isMissing = parsed === UNPARSED && parse !== undefined;
+    const { parse, table, cache, reply } = this.#declared;
+    const isMissing = parsed === UNPARSED && (parse ?? table) !== undefined;
     if (reply?.render === undefined || (isMissing && cache?.listsBelow === undefined))
       throw new EntrepotError('not-found', `${this.key} is not here`);
     const given = { ...request, resource: this.named };

@@ -12,6 +12,7 @@ import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool-space.js';
+import { TableFolder } from './table-folder.js';
 import { UploadSessions } from './upload-sessions.js';
 
 /** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
@@ -49,6 +50,7 @@ export interface SharedStorage {
   readonly blobs: BlobCache;
   readonly renditions: Renditions;
   readonly joined: JoinedDocuments;
+  readonly tables: TableFolder;
   /** Bytes of bodies that are in memory now. */
   memoryBytes(): number;
   dispose(): Promise<void>;
@@ -68,6 +70,12 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
   const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const blobs = new BlobCache(options.blobs, memory, options.logger, options.verifyFirstRead);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
+  const tables = new TableFolder(
+    join(options.spoolPath, 'tables'),
+    options.maxSpoolBytes / 4,
+    options.clock,
+    options.logger,
+  );
   const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
   const { verifyRate = 0 } = options;
   const endVerification = verifyRate > 0 ? verifyInBackground(blobs, verifyRate, options.logger) : undefined;
@@ -78,6 +86,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     blobs,
     renditions,
     joined,
+    tables,
     memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
     async dispose() {
       endVerification?.();

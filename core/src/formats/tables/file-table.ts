@@ -35,7 +35,6 @@ export class FileTable implements Table {
   readonly #end: number;
   readonly #buffer = Buffer.allocUnsafeSlow(ROW_BYTES);
   readonly size: number;
-  /** Whether it has thrown a `DamagedTableError`. */
   isDamaged = false;
 
   /**

@@ -81,6 +81,6 @@ async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (size > 0) yield Buffer.concat(parts);
 }
 
-function errorOf({ failed, kind, code }: Extract<TableAnswer, { failed: string }>): Error {
-  return kind === undefined ? new Error(failed) : new EntrepotError(kind, failed, code === undefined ? {} : { code });
+function errorOf({ failed, kind, ...details }: Extract<TableAnswer, { failed: string }>): Error {
+  return kind === undefined ? new Error(failed) : new EntrepotError(kind, failed, details);
 }

@@ -1,5 +1,5 @@
 import type { Content } from '../../api/content.js';
-import { EntrepotError, type ErrorKind } from '../../api/errors.js';
+import { EntrepotError, isFull, storageFull } from '../../api/errors.js';
 import type { Answering } from '../worker-pool.js';
 import { TableWriter } from './table-writer.js';
 
@@ -34,7 +34,7 @@ export type TableTask<Parameters> = TableStart<Parameters> | { readonly piece: U
 export type TableAnswer =
   | { readonly wants: 'next' | 'first' }
   | { readonly wants: 'nothing'; readonly rows: readonly NewRow[] }
-  | { readonly failed: string; readonly kind?: ErrorKind; readonly code?: string };
+  | ({ readonly failed: string } & Partial<Pick<EntrepotError, 'kind' | 'code' | 'status'>>);
 
 /** Answers the tasks of a thread that makes tables of what `read` yields. For `answerTasks`. */
 export function tableProgram<Parameters>(read: RowReader<Parameters>): Answering<TableTask<Parameters>, TableAnswer> {
@@ -80,9 +80,10 @@ async function makeTable<Parameters>(
   }
 }
 
-function failureOf(error: unknown): TableAnswer {
+function failureOf(thrown: unknown): TableAnswer {
+  const error = isFull(thrown) ? storageFull('A table cannot be kept') : thrown;
   const failed = error instanceof Error ? error.message : String(error);
   if (!(error instanceof EntrepotError)) return { failed };
-  const { kind, code } = error as EntrepotError;
-  return { failed, kind, code };
+  const { kind, code, status } = error as EntrepotError;
+  return { failed, kind, code, status };
 }

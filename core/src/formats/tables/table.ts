@@ -7,6 +7,8 @@ export interface Table {
   readonly size: number;
   /** Bytes that it takes in memory, about. */
   readonly weight: number;
+  /** Whether reading it has failed: then it is to be made anew. */
+  readonly isDamaged: boolean;
   /** Finds the value of `key`. @throws DamagedTableError */
   get(key: string): Buffer | undefined;
   /** Yields all rows in the order in which they were added. Reading in turns is up to the caller. @throws DamagedTableError */
@@ -15,6 +17,7 @@ export interface Table {
 
 /** A small table, in memory alone. */
 export class MemoryTable implements Table {
+  readonly isDamaged = false;
   readonly #rows = new Map<string, Buffer>();
   #weight = 0;
 
