@@ -1,7 +1,7 @@
 import type { TextDecoder } from 'node:util';
+import { type Fields, isRecord, type NewRow } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
-import { ChartLines } from './chart-lines.js';
-import { type Fields, isRecord } from '@entrepot/core/formats';
+import { ChartRows } from './chart-rows.js';
 import { timeIn } from './index-fragment.js';
 import { parseYaml, scalarText, textDecoder } from './yaml-text.js';
 
@@ -21,14 +21,14 @@ export class UnusualIndex extends Error {}
 const LARGEST_HEAD = 1024 * 1024;
 
 /**
- * Reads an upstream's index piece by piece, and gives lines of `ChartLines`.
+ * Reads an upstream's index piece by piece, and gives the rows of its charts.
  *
  * The YAML that helm and ChartMuseum write is cut where a chart begins, and each cut is given to the YAML parser: memory holds
  * one chart. Other forms (JSON, flow style, an anchor that another chart refers to) are an `UnusualIndex`, and are read as a
  * whole after `startOver`.
  */
 export class IndexParser {
-  readonly #charts: ChartLines;
+  readonly #charts: ChartRows;
   #generated: string | undefined;
   /** Bytes that were read. */
   #size = 0;
@@ -44,7 +44,7 @@ export class IndexParser {
 
   /** @param indexUrl its own URL, which relative URLs are resolved against */
   constructor(indexUrl: string) {
-    this.#charts = new ChartLines(indexUrl);
+    this.#charts = new ChartRows(indexUrl);
   }
 
   get summary(): IndexSummary {
@@ -59,10 +59,10 @@ export class IndexParser {
   }
 
   /**
-   * @returns the lines that are finished
+   * @returns the rows of the charts that are read
    * @throws ChartError | UnusualIndex
    */
-  push(piece: Uint8Array): string[] {
+  push(piece: Uint8Array): NewRow[] {
     this.#size += piece.length;
     this.#decoder ??= textDecoder(piece);
     const text = this.#decode(piece, true);
@@ -71,8 +71,8 @@ export class IndexParser {
     return this.#charts.take();
   }
 
-  /** Yields the lines that are left. @throws ChartError | UnusualIndex */
-  *end(): Generator<string> {
+  /** Yields the rows that are left. @throws ChartError | UnusualIndex */
+  *end(): Generator<NewRow> {
     const text = this.#decode(new Uint8Array(), false);
     const whole = this.#whole?.splice(0);
     if (whole === undefined) {

@@ -10,13 +10,14 @@ import {
   type RenderRequest,
   type Resource,
 } from '@entrepot/core';
+import { WorkTurns } from '@entrepot/core/formats';
 import { relativeUrl } from './chart-url.js';
-import { IndexJoiner, INDEXES, type IndexForm } from './index-fragment.js';
-import { LARGEST_INDEX } from './index-reader.js';
+import { IndexJoiner, INDEXES, type IndexEntry, type IndexForm } from './index-fragment.js';
+import { LARGEST_INDEX } from './index-rows.js';
 import { CHART_TYPE, IMAGE_TYPES, PROVENANCE_TYPE } from './media-types.js';
 import type { HelmOptions } from './options.js';
 import { LARGEST_PROVENANCE, SIGNED_MESSAGE } from './provenance.js';
-import { readIndex, type UpstreamIndex } from './upstream-index.js';
+import { INDEX_TABLE, type UpstreamIndex } from './upstream-index.js';
 
 /**
  * `Accept` of helm for files. The API of a forge sends the file itself for `application/octet-stream`, and its metadata for
@@ -25,6 +26,8 @@ import { readIndex, type UpstreamIndex } from './upstream-index.js';
 const FILE_ACCEPT = 'application/gzip, application/octet-stream, */*;q=0.1';
 /** The start of everything that is compressed by gzip (RFC 1952 §2.3.1). */
 const GZIP = Buffer.from([0x1f, 0x8b]);
+/** Versions that are written at once. */
+const FRAGMENT = 50;
 const INDEX: Resource = { class: 'index', key: 'index.yaml', path: 'index.yaml' };
 
 /** A proxy of a repository of charts. */
@@ -74,7 +77,7 @@ export const PROXY_CLASSES = {
     about: 'Indexes: `index.yaml`.',
     upstream: { maxBytes: LARGEST_INDEX },
     reply: { mediaType: (_resource, { form }) => form.mediaType, render },
-    parse: (content, _resource, _context, { upstreams }) => readIndex(content, upstreams),
+    table: INDEX_TABLE,
   }),
 };
 
@@ -85,20 +88,31 @@ async function* render(
   { form }: HelmProxy,
 ): AsyncGenerator<Uint8Array> {
   const joiner = new IndexJoiner(form);
+  const turns = new WorkTurns();
   let newest: string | undefined;
-  for await (const versions of index.charts()) {
-    // An index may list a chart under another name than its own: then the rules of both hold.
-    const admitted = versions.filter(({ chart, entry, path }) =>
-      [...new Set([entry.name, chart])].every((name) =>
-        admits({ ecosystem: 'helm', name, version: entry.version }, index.describe(path)),
-      ),
-    );
-    const [first] = admitted;
-    if (first === undefined) continue;
-    const entries = admitted.map(({ entry }) => entry);
-    for (const { created } of entries) newest = laterOf(newest, created);
-    yield* joiner.chart(first.chart, [form.fragment(entries)]);
+  let chart = '';
+  const entries: IndexEntry[] = [];
+  const fragments: Buffer[] = [];
+  const cut = (): void => void fragments.push(form.fragment(entries.splice(0)));
+  function close(): Buffer[] {
+    if (entries.length > 0) cut();
+    return fragments.length > 0 ? joiner.chart(chart, fragments.splice(0)) : [];
   }
+  for (const version of index.versions()) {
+    const { chart: name, entry } = version;
+    if (name !== chart) yield* close();
+    chart = name;
+    if (turns.over) await turns.next();
+    // An index may list a chart under another name than its own: then the rules of both hold.
+    const isAdmitted = [...new Set([entry.name, name])].every((one) =>
+      admits({ ecosystem: 'helm', name: one, version: entry.version }, index.describeVersion(version)),
+    );
+    if (!isAdmitted) continue;
+    newest = laterOf(newest, entry.created);
+    entries.push(entry);
+    if (entries.length === FRAGMENT) cut();
+  }
+  yield* close();
   yield joiner.close({ generated: newest ?? index.generated });
 }
 

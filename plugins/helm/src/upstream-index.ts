@@ -1,93 +1,83 @@
-import { promisify } from 'node:util';
-import { deflateRaw, inflateRaw } from 'node:zlib';
-import type { ArtifactDescription, Content, Parsed } from '@entrepot/core';
-import { malformed } from '@entrepot/core/formats';
-import { ChartError } from './chart-error.js';
-import type { UpstreamVersion } from './chart-lines.js';
+import type { ArtifactDescription, DocumentTable, Parsed } from '@entrepot/core';
+import { builtProgram, TableMaker, tableProgram, type Table } from '@entrepot/core/formats';
+import type { UpstreamVersion } from './chart-rows.js';
 import { provenanceUrl } from './chart-url.js';
-import { versionsIn, readUpstreamIndex } from './index-reader.js';
+import type { IndexSummary } from './index-parser.js';
+import { readIndexRows, SUMMARY } from './index-rows.js';
 
-const deflate = promisify(deflateRaw);
-const inflate = promisify(inflateRaw);
-
+const CHARTS = 'charts/';
 const PROVENANCE = '.prov';
-/** Memory of one description, about. */
-const DESCRIPTION_BYTES = 500;
 
-/** An upstream's index that was read once: the promises for its charts, and its charts, compressed, for what clients get. */
+/** An upstream's index: what it promises of its charts, and their entries for clients. */
 export class UpstreamIndex implements Parsed {
-  readonly #descriptions = new Map<string, ArtifactDescription>();
-  /** Versions that `readUpstreamIndex` gave. */
-  readonly #batches: Buffer[] = [];
-  /** The time that the index says it was made at. */
-  generated: string | undefined;
+  readonly #table: Table;
+  readonly #upstreams: readonly string[];
 
-  get weight(): number {
-    return this.#batches.reduce((sum, { length }) => sum + length, DESCRIPTION_BYTES * this.#descriptions.size);
+  /** @param upstreams base URLs, each with a slash at its end; the index is that of the first one */
+  constructor(table: Table, upstreams: readonly string[]) {
+    this.#table = table;
+    this.#upstreams = upstreams;
   }
 
-  async add(json: Uint8Array, describe: (version: UpstreamVersion) => ArtifactDescription): Promise<void> {
-    for (const version of versionsIn(json)) this.#descriptions.set(version.path, describe(version));
-    this.#batches.push(await deflate(json, { level: 1 }));
+  get weight(): number {
+    return this.#table.weight;
+  }
+
+  /** The time that the index says it was made at. */
+  get generated(): string | undefined {
+    const summary = this.#table.get(SUMMARY);
+    return summary && (JSON.parse(summary.toString()) as IndexSummary).generated;
   }
 
   /** Describes a chart, or the provenance beside one, which is promised nothing. */
   describe(key: string): ArtifactDescription | undefined {
-    if (!key.endsWith(PROVENANCE)) return this.#descriptions.get(key);
-    const chart = this.#descriptions.get(key.slice(0, -PROVENANCE.length));
+    if (!key.startsWith(CHARTS)) return undefined;
+    if (!key.endsWith(PROVENANCE)) {
+      const row = this.#table.get(key);
+      return row && this.describeVersion(versionIn(row));
+    }
+    const chart = this.describe(key.slice(0, -PROVENANCE.length));
     // An image has its provenance as a layer, which has no URL.
     if (chart?.location === undefined || chart.location.startsWith('oci:')) return undefined;
     const mirrors = chart.mirrors?.map(provenanceUrl);
     return { ...chart, integrity: [], location: provenanceUrl(chart.location), mirrors };
   }
 
-  descriptions(): Iterable<readonly [string, ArtifactDescription]> {
-    return this.#descriptions;
+  *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
+    for (const [key, row] of this.#table.rows())
+      if (key.startsWith(CHARTS)) yield [key, this.describeVersion(versionIn(row))];
   }
 
-  /** The charts of the index, each whole and newest first, in its order. */
-  async *charts(): AsyncGenerator<readonly UpstreamVersion[]> {
-    const chart: UpstreamVersion[] = [];
-    for (const batch of this.#batches) {
-      for (const version of versionsIn(await inflate(batch))) {
-        if (chart.length > 0 && chart[0]?.chart !== version.chart) yield chart.splice(0);
-        chart.push(version);
-      }
-    }
-    if (chart.length > 0) yield chart;
+  /** Yields the versions of the index: those of a chart follow each other, newest first. */
+  *versions(): Generator<UpstreamVersion, void> {
+    for (const [key, row] of this.#table.rows()) if (key !== SUMMARY) yield versionIn(row);
   }
-}
 
-/**
- * Reads the index of the first of `upstreams`.
- * @param upstreams base URLs, each with a slash at its end
- * @throws EntrepotError `upstream-unavailable` for what is no index
- */
-export async function readIndex(content: Content, upstreams: readonly string[]): Promise<UpstreamIndex> {
-  const index = new UpstreamIndex();
-  try {
-    // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
-    const { generated } = await readUpstreamIndex(content, `${upstreams[0] ?? ''}index.yaml`, (versions) =>
-      index.add(versions, (version) => describe(version, upstreams)),
-    );
-    index.generated = generated;
-    return index;
-  } catch (error) {
-    throw error instanceof ChartError ? malformed('index.yaml', error.message, error) : error;
+  describeVersion({ locations, entry }: UpstreamVersion): ArtifactDescription {
+    const { name, version, digest, created, deprecated } = entry;
+    const [location, ...others] = locations.flatMap((url) => everywhere(url, this.#upstreams));
+    return {
+      integrity: digest === undefined ? [] : [{ algorithm: 'sha256', hex: digest }],
+      location,
+      mirrors: others.filter((url) => !url.startsWith('oci:')),
+      coordinates: { ecosystem: 'helm', name, version },
+      publishedAt: created === undefined ? undefined : Date.parse(created),
+      deprecated,
+    };
   }
 }
 
-function describe({ locations, entry }: UpstreamVersion, upstreams: readonly string[]): ArtifactDescription {
-  const { name, version, digest, created, deprecated } = entry;
-  const [location, ...others] = locations.flatMap((url) => everywhere(url, upstreams));
-  return {
-    integrity: digest === undefined ? [] : [{ algorithm: 'sha256', hex: digest }],
-    location,
-    mirrors: others.filter((url) => !url.startsWith('oci:')),
-    coordinates: { ecosystem: 'helm', name, version },
-    publishedAt: created === undefined ? undefined : Date.parse(created),
-    deprecated,
-  };
+/** Indexes as rows. */
+export const INDEX_TABLE: DocumentTable<{ readonly upstreams: readonly string[] }, UpstreamIndex> = {
+  maker: new TableMaker(builtProgram(import.meta.url, 'index-worker', () => tableProgram(readIndexRows))),
+  revision: 1,
+  // As for helm, a relative URL is relative to the repository, wherever its index was redirected to.
+  parameters: (_resource, _context, { upstreams: [first = ''] }) => ({ indexUrl: `${first}index.yaml` }),
+  open: (table, _resource, { upstreams }) => new UpstreamIndex(table, upstreams),
+};
+
+function versionIn(row: Buffer): UpstreamVersion {
+  return JSON.parse(row.toString()) as UpstreamVersion;
 }
 
 /** Gives a URL, and the same place at the other upstreams where it is below the first one. */

@@ -3,13 +3,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
 import { stream } from './fixtures.js';
 
-const URL = 'https://charts.example.com/index.yaml';
 const BUILT = join(import.meta.dirname, '../dist');
 
 // A thread runs what was built, so this tests what was built, as the other tests do not.
-const reader = (await import(
-  /* @vite-ignore */ join(BUILT, 'index-reader.js')
-)) as typeof import('../src/index-reader.js');
+const { INDEX_TABLE } = (await import(
+  /* @vite-ignore */ join(BUILT, 'upstream-index.js')
+)) as typeof import('../src/upstream-index.js');
 const thread = (await import(
   /* @vite-ignore */ join(BUILT, 'yaml-thread.js')
 )) as typeof import('../src/yaml-thread.js');
@@ -17,9 +16,10 @@ const thread = (await import(
 async function count(index: string): Promise<unknown> {
   const bytes = Buffer.from(index);
   const content = { size: bytes.length, stream: () => stream(bytes, 65_536) };
-  return await reader.readUpstreamIndex(content, URL, async (json) => {
-    for (const { locations } of reader.versionsIn(json)) expect(locations.length).toBeGreaterThan(0);
-  });
+  const table = await INDEX_TABLE.maker.read(content, { indexUrl: 'https://charts.example.com/index.yaml' });
+  const summary = JSON.parse(table.get('')?.toString() ?? '') as { versions: number };
+  expect(table.size).toBe(summary.versions + 1);
+  return summary;
 }
 
 function index(charts: number, versions: number): string {

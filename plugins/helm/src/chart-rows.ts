@@ -1,4 +1,4 @@
-import { type Fields, isRecord, printed } from '@entrepot/core/formats';
+import { type Fields, isRecord, type NewRow, printed } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
 import { LARGEST_METADATA } from './chart-metadata.js';
 import { ChartPaths, locateChart, relativeUrl } from './chart-url.js';
@@ -6,15 +6,16 @@ import { readIndexEntry, type IndexEntry } from './index-fragment.js';
 import { newestFirst } from './version-order.js';
 import { Budget } from './yaml-text.js';
 
-/** A version of a chart of an upstream index. */
+/**
+ * A version of a chart of an upstream index, as it stands in a row. The key is its path below our index, not escaped: `charts/nginx-1.0.0.tgz`;
+ * where another chart has the same archive, and came first, it begins with a slash.
+ */
 export interface UpstreamVersion {
   /** The name that the index lists it under. */
   readonly chart: string;
-  /** Its key and path below our index, not escaped: `charts/nginx-1.0.0.tgz`. */
-  readonly path: string;
   /** URLs of the upstream as `locateChart` gives them, best first. Never empty. */
   readonly locations: readonly string[];
-  /** The entry for clients; its URL is `path`. */
+  /** The entry for clients; its URL is the path. */
   readonly entry: IndexEntry;
 }
 
@@ -25,13 +26,14 @@ const DECORATION = new Set(['annotations', 'description', 'icon', 'keywords', 'm
 /** Nodes and characters that an index may expand to by aliases: for each of its bytes, and besides. */
 const EXPANSION = { factor: 8, besides: 1024 * 1024 };
 
-/** Writes each version of an index as a line of JSON (`UpstreamVersion`): those of a chart follow each other, newest first. */
-export class ChartLines {
+/** Writes the versions of each chart, newest first, as rows of JSON (`UpstreamVersion`). */
+export class ChartRows {
   readonly count = { charts: 0, versions: 0, skipped: 0 };
   readonly #indexUrl: string;
   readonly #paths = new ChartPaths();
   readonly #names = new Set<string>();
-  #lines: string[] = [];
+  readonly #keys = new Set<string>();
+  #rows: NewRow[] = [];
   /** Nodes and characters that the index came to. */
   #spent = 0;
 
@@ -39,9 +41,9 @@ export class ChartLines {
     this.#indexUrl = indexUrl;
   }
 
-  /** Takes the lines that are finished. */
-  take(): string[] {
-    return this.#lines.splice(0);
+  /** Takes the rows of charts that were added. */
+  take(): NewRow[] {
+    return this.#rows.splice(0);
   }
 
   has(name: string): boolean {
@@ -61,11 +63,11 @@ export class ChartLines {
         throw new ChartError('the index expands to more than is allowed');
     }
     const seen = new Set<string>();
-    const versions = newestFirst(entries).flatMap((entry) => this.#place(name, entry, seen) ?? []);
-    for (const version of versions) this.#lines.push(JSON.stringify(version));
-    this.count.charts += versions.length > 0 ? 1 : 0;
-    this.count.versions += versions.length;
-    this.count.skipped += list.length - versions.length;
+    const rows = newestFirst(entries).flatMap((entry) => this.#rowOf(name, entry, seen));
+    for (const row of rows) this.#rows.push(row);
+    this.count.charts += rows.length > 0 ? 1 : 0;
+    this.count.versions += rows.length;
+    this.count.skipped += list.length - rows.length;
   }
 
   /** Reads a version, without its decoration where it is too large. `undefined` where helm ignores it. */
@@ -87,16 +89,21 @@ export class ChartLines {
     }
   }
 
-  #place(chart: string, entry: IndexEntry, seen: Set<string>): UpstreamVersion | undefined {
+  #rowOf(chart: string, entry: IndexEntry, seen: Set<string>): NewRow[] {
     const { name, version } = entry;
     const identity = entry.digest ?? entry.urls.join(' ');
     const locations = entry.urls
       .map((url) => locateChart(url, this.#indexUrl, version))
       .filter((location) => location !== undefined);
-    if (locations.length === 0 || seen.has(`${version} ${identity}`)) return undefined;
+    if (locations.length === 0 || seen.has(`${version} ${identity}`)) return [];
     seen.add(`${version} ${identity}`);
     const path = this.#paths.assign(name, version, identity);
-    return path && { chart, path: path.join('/'), locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+    if (path === undefined) return [];
+    const found: UpstreamVersion = { chart, locations, entry: { ...entry, urls: [relativeUrl(path)] } };
+    const key = path.join('/');
+    const isFirst = !this.#keys.has(key);
+    this.#keys.add(key);
+    return [[isFirst ? key : `/${chart}/${key}`, JSON.stringify(found)]];
   }
 }
 
