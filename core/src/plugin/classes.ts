@@ -311,8 +311,8 @@ export interface DocumentTable<Self, Document extends Parsed> {
   /** Counted up when the program reads other rows from the same bytes: older tables are not used any more. */
   readonly revision: number;
   /**
-   * Gives all besides the bytes that the rows depend on, as plain data for the program. Documents with the same bytes and parameters
-   * share a table.
+   * Gives all besides the bytes and their media type that the rows depend on, as plain data for the program. Documents with the same
+   * bytes, media type and parameters share a table.
    */
   parameters(resource: Resource, context: Pick<VerifyContext, 'needs' | 'headers'>, self: Self): unknown;
   /** Makes the document that answers from its rows. Quick. */

@@ -13,14 +13,17 @@ import {
 } from '../../src/formats/index.js';
 
 /** A list of `key=value`, one a line. */
-async function* readLines({ size, stream }: TableSource, { twice }: { twice: boolean }): AsyncGenerator<NewRow> {
+async function* readLines(
+  { size, mediaType, stream }: TableSource,
+  { twice }: { twice: boolean },
+): AsyncGenerator<NewRow> {
   // Gives up the first reading where it begins.
   if (twice) for await (const _ of stream()) break;
   let text = '';
   for await (const piece of stream()) text += Buffer.from(piece).toString();
   if (text.includes('!')) throw malformed('lines', 'it has a "!"');
   if (text.includes('?')) throw new TypeError('no question');
-  yield ['size', String(size)];
+  yield [mediaType, String(size)];
   for (const line of text.split('\n')) yield line.split('=', 2) as [string, string];
 }
 
@@ -38,7 +41,7 @@ function sourceOf(text: string, piece = 7): TableSource {
   async function* stream(): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < bytes.length; at += piece) yield bytes.subarray(at, at + piece);
   }
-  return { size: bytes.length, stream };
+  return { size: bytes.length, mediaType: 'text/plain', stream };
 }
 
 describe.each([
@@ -66,13 +69,13 @@ describe.each([
     const lines = Array.from({ length: 50_000 }, (_value, index) => `key-${index}=${index}`);
     const text = lines.join('\n');
     await maker.write(path, 'lines', sourceOf(text, 10_000), { twice });
-    expect(await rowsAt(path)).toEqual([`size=${text.length}`, ...lines]);
+    expect(await rowsAt(path)).toEqual([`text/plain=${text.length}`, ...lines]);
   });
 
   it('reads a small source into memory', async () => {
     const { maker } = start();
     const table = await maker.read(sourceOf('a=1\nb=2\na=3'), { twice: true });
-    expect(rowsOf(table)).toEqual(['size=11', 'a=1', 'b=2']);
+    expect(rowsOf(table)).toEqual(['text/plain=11', 'a=1', 'b=2']);
   });
 
   it('tells why the source is refused, and goes on', async () => {
@@ -84,7 +87,7 @@ describe.each([
     });
     await expect(maker.write(`${path}-2`, 'lines', sourceOf('a=?'), { twice: false })).rejects.toThrow('no question');
     await maker.write(path, 'lines', sourceOf('a=1'), { twice: false });
-    expect(await rowsAt(path)).toEqual(['size=3', 'a=1']);
+    expect(await rowsAt(path)).toEqual(['text/plain=3', 'a=1']);
   });
 
   it('gives up when the source fails', async () => {
@@ -93,7 +96,9 @@ describe.each([
       yield Buffer.from('a=1');
       throw new Error('the disk is gone');
     }
-    await expect(maker.write(path, 'lines', { size: 9, stream }, { twice: false })).rejects.toThrow('the disk is gone');
+    await expect(
+      maker.write(path, 'lines', { size: 9, mediaType: 'text/plain', stream }, { twice: false }),
+    ).rejects.toThrow('the disk is gone');
     await expect(FileTable.open(path, 'lines')).rejects.toThrow();
   });
 

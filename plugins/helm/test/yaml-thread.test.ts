@@ -15,7 +15,7 @@ const thread = (await import(
 
 async function count(index: string): Promise<unknown> {
   const bytes = Buffer.from(index);
-  const content = { size: bytes.length, stream: () => stream(bytes, 65_536) };
+  const content = { size: bytes.length, mediaType: 'text/yaml', stream: () => stream(bytes, 65_536) };
   const table = await INDEX_TABLE.maker.read(content, { indexUrl: 'https://charts.example.com/index.yaml' });
   const summary = JSON.parse(table.get('')?.toString() ?? '') as { versions: number };
   expect(table.size).toBe(summary.versions + 1);

@@ -346,7 +346,7 @@ export class DocumentResource extends StoredResource {
     const given = parameters(named, context, binding.self);
     const read = <Result>(run: () => Promise<Result>): Promise<Result> => hook(binding.id, 'table', run);
     return {
-      name: JSON.stringify([binding.id, this.class, revision, given]),
+      name: JSON.stringify([binding.id, this.class, revision, content.mediaType, given]),
       read: () => read(() => maker.read(content, given)),
       write: (path, name) => read(() => maker.write(path, name, content, given)),
       open: (table) => open(table, named, binding.self),

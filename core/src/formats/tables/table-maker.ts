@@ -28,21 +28,26 @@ export class TableMaker<Parameters> {
    * @throws what the program's reader throws; `upstream-unavailable` for a source that takes too much time or memory
    */
   async write(path: string, name: string, source: TableSource, parameters: Parameters): Promise<void> {
-    await this.#run(source, { file: { path, name }, size: source.size, parameters });
+    await this.#run(source, { path, name }, parameters);
   }
 
   /** Has a thread read a small source. @throws as `write` */
   async read(source: TableSource, parameters: Parameters): Promise<MemoryTable> {
     const table = new MemoryTable();
-    const rows = await this.#run(source, { file: undefined, size: source.size, parameters });
+    const rows = await this.#run(source, undefined, parameters);
     for (const [key, value] of rows) table.add(key, value);
     return table;
   }
 
-  async #run(source: TableSource, start: TableStart<Parameters>): Promise<readonly NewRow[]> {
+  async #run(
+    source: TableSource,
+    file: TableStart<Parameters>['file'],
+    parameters: Parameters,
+  ): Promise<readonly NewRow[]> {
+    const { size, mediaType } = source;
     const held = await this.#threads.hold();
     try {
-      let answer = await held.ask(start);
+      let answer = await held.ask({ file, size, mediaType, parameters });
       while ('wants' in answer && answer.wants !== 'nothing') answer = await giveAll(held, source);
       if ('failed' in answer) throw errorOf(answer);
       return answer.rows;

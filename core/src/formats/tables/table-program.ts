@@ -4,7 +4,7 @@ import type { Answering } from '../worker-pool.js';
 import { TableWriter } from './table-writer.js';
 
 /** The bytes that rows are read from. */
-export type TableSource = Pick<Content, 'size' | 'stream'>;
+export type TableSource = Pick<Content, 'size' | 'mediaType' | 'stream'>;
 
 /** A row to write: a key and its value. */
 export type NewRow = readonly [key: string, value: Uint8Array | string];
@@ -20,10 +20,8 @@ export type RowReader<Parameters> = (
 ) => Iterable<NewRow> | AsyncIterable<NewRow>;
 
 /** The start of a table: of a file, or of rows that are answered. */
-export interface TableStart<Parameters> {
+export interface TableStart<Parameters> extends Pick<TableSource, 'size' | 'mediaType'> {
   readonly file: { readonly path: string; readonly name: string } | undefined;
-  /** Bytes of the source. */
-  readonly size: number;
   readonly parameters: Parameters;
 }
 
@@ -58,7 +56,7 @@ export function tableProgram<Parameters>(read: RowReader<Parameters>): Answering
 
 /** @returns the rows that are not in a file */
 async function makeTable<Parameters>(
-  { file, size, parameters }: TableStart<Parameters>,
+  { file, size, mediaType, parameters }: TableStart<Parameters>,
   read: RowReader<Parameters>,
   ask: (wants: 'next' | 'first') => Promise<Uint8Array | undefined>,
 ): Promise<readonly NewRow[]> {
@@ -68,7 +66,7 @@ async function makeTable<Parameters>(
     isFirst = false;
     for (; piece !== undefined; piece = await ask('next')) yield piece;
   }
-  const found = read({ size, stream }, parameters);
+  const found = read({ size, mediaType, stream }, parameters);
   if (file === undefined) return await Array.fromAsync(found);
   const writer = new TableWriter(file.path, file.name);
   try {
