@@ -1,4 +1,5 @@
-import { malformed, type NewRow, type TableSource } from '@entrepot/core/formats';
+import type { Content } from '@entrepot/core';
+import { malformed, type NewRow } from '@entrepot/core/formats';
 import { ChartError } from './chart-error.js';
 import { IndexParser, UnusualIndex } from './index-parser.js';
 
@@ -18,7 +19,7 @@ export interface IndexParameters {
  * @throws EntrepotError `upstream-unavailable` for what is no index, also when a part of it was given: then nothing of it counts
  */
 export async function* readIndexRows(
-  { size, stream }: TableSource,
+  { size, stream }: Pick<Content, 'size' | 'stream'>,
   { indexUrl }: IndexParameters,
 ): AsyncGenerator<NewRow> {
   const parser = new IndexParser(indexUrl);

@@ -20,7 +20,7 @@ async function read(index: string | Uint8Array, piece = 50_000): Promise<Found> 
   const charts: Found['charts'] = [];
   let summary: IndexSummary | undefined;
   for await (const [path, row] of readIndexRows(
-    { size: bytes.length, mediaType: 'text/yaml', stream: () => stream(bytes, piece) },
+    { size: bytes.length, stream: () => stream(bytes, piece) },
     PARAMETERS,
   )) {
     // It is the last one.
@@ -238,7 +238,7 @@ entries:
   });
 
   it('has a largest size', async () => {
-    const content = { size: LARGEST_INDEX + 1, mediaType: 'text/yaml', stream: () => stream(Buffer.from(HELM)) };
+    const content = { size: LARGEST_INDEX + 1, stream: () => stream(Buffer.from(HELM)) };
     await expect(Array.fromAsync(readIndexRows(content, PARAMETERS))).rejects.toThrow('bytes at most');
   });
 
@@ -252,7 +252,7 @@ entries:
         open -= 1;
       }
     }
-    for await (const _ of readIndexRows({ size: 1000, mediaType: 'text/yaml', stream: counted }, PARAMETERS)) {
+    for await (const _ of readIndexRows({ size: 1000, stream: counted }, PARAMETERS)) {
       expect(open).toBe(1);
       break;
     }

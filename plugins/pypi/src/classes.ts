@@ -6,8 +6,8 @@ import { formOf, PAGE_ACCEPT, PAGE_TYPES } from './negotiation.js';
 import { emptyPage } from './page-head.js';
 import { parseProject, renderProject, type ProjectDocument } from './project-document.js';
 import { checkProjectList, renderProjectList } from './project-list.js';
-import { isHtml, readHtmlPage } from './html-page.js';
-import { readJsonPage } from './json-page.js';
+import { readPage } from './page-rows.js';
+import { PAGE_TABLE } from './page-table.js';
 import { ProjectPage } from './project-page.js';
 import { checkProvenance } from './provenance.js';
 import { renderPage } from './representation.js';
@@ -40,10 +40,10 @@ export const simple = documentClass<PypiProxy, ProjectPage>({
     }),
   },
   parse: parsing(async (content, project, { deriveMetadata }) => {
-    const page = new ProjectPage(project, deriveMetadata);
-    page.head = (await isHtml(content)) ? await readHtmlPage(content, page) : await readJsonPage(content, page);
-    return page;
+    const { files, head } = await readPage(content, project);
+    return new ProjectPage({ project, deriveMetadata }, files, head);
   }),
+  table: PAGE_TABLE,
 });
 
 export const index = documentClass<PypiProxy>({

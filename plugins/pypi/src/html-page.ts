@@ -4,7 +4,7 @@ import { Parser } from 'htmlparser2';
 import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { minorOf, type PageHead } from './page-head.js';
-import type { ProjectPage } from './project-page.js';
+import type { ReadFiles } from './project-page.js';
 import { headOf } from './verify.js';
 
 /** The heading or title of an index page without links: a login page has another one. */
@@ -70,7 +70,7 @@ export async function* readAnchors(
 }
 
 /** Reads a project page in HTML (PEP 503). Only what looks like an index is one: a login page is not. @throws PageFormatError */
-export async function readHtmlPage(content: Content, page: ProjectPage): Promise<PageHead> {
+export async function readHtmlPage(content: Content, page: ReadFiles): Promise<PageHead> {
   const meta = new Map<string, string>();
   for await (const anchors of readAnchors(content, meta)) {
     for (const anchor of anchors) page.add(fileOf(page.project, anchor));

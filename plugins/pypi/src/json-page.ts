@@ -4,7 +4,7 @@ import { PageFormatError } from './errors.js';
 import { readFile, type PageFile } from './page-file.js';
 import { minorOf, type PageHead } from './page-head.js';
 import { normalise } from './names.js';
-import type { ProjectPage } from './project-page.js';
+import type { ReadFiles } from './project-page.js';
 
 /** More than any project has. */
 const VERSION_LIMIT = 100_000;
@@ -13,7 +13,7 @@ const VERSION_LIMIT = 100_000;
 const READ: ReadonlySet<string> = new Set(['meta', 'name', 'project-status']);
 
 /** Reads a project page in JSON (PEP 691). Unknown members, and those that begin with `_`, are passed over. @throws PageFormatError, JsonFormatError */
-export async function readJsonPage(content: Content, page: ProjectPage): Promise<PageHead> {
+export async function readJsonPage(content: Content, page: ReadFiles): Promise<PageHead> {
   const members: { versions?: string[]; [key: string]: unknown } = {};
   const files = eachOf((value) => page.add(isRecord(value) ? fileOf(page.project, value) : undefined));
   await readJsonObject(content, (key) => {

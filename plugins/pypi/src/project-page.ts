@@ -21,42 +21,51 @@ const MOST_MIRRORS = 3;
 /** Memory that a file of a page takes, about. */
 const FILE_BYTES = 1100;
 
-/**
- * A project page that was read once: it describes its files and their sidecars by key, and is rendered. A description is made
- * when it is asked for: a client takes one file of thousands. A signature may be there without being announced (PEP 503), so
- * there is a description for each file but those of which the page says that they have none.
- */
-export class ProjectPage implements Parsed {
+/** A file of a page, and what the page says of it by its other lines. */
+export interface ListedFile {
+  readonly file: PageFile;
+  /** More places of it, where it is listed more than once. */
+  readonly mirrors?: readonly string[] | undefined;
+  /** More places of its metadata. */
+  readonly metadataMirrors?: readonly string[] | undefined;
+  /** The versions before its own. */
+  readonly before?: readonly VersionBefore[] | undefined;
+}
+
+/** The files of a page. */
+export interface PageFiles {
+  readonly weight: number;
+  /** Finds a file by its key. */
+  get(key: string): ListedFile | undefined;
+  /** Finds a file by the key of its provenance. */
+  ofProvenance(key: string): ListedFile | undefined;
+  /** Yields all of them by key, in the order of the page. */
+  all(): Iterable<readonly [key: string, listed: ListedFile]>;
+}
+
+/** The files of a page that is being read, or was read into memory. */
+export class ReadFiles implements PageFiles {
   readonly project: string;
-  /** Whether metadata is read out of wheels where the upstream has none. */
-  readonly deriveMetadata: boolean;
-  /** By key, in the order of the page. */
-  readonly files = new Map<string, PageFile>();
-  /** The rest of the page. */
-  head: PageHead = { minor: 0 };
+  readonly #files = new Map<string, PageFile>();
   #listed = 0;
   /** More places of what is listed more than once, by its key. */
   readonly #mirrors = new Map<string, string[]>();
   #before: Before | undefined;
-  /** Files by the key of their provenance. */
-  #attested: ReadonlyMap<string, PageFile> | undefined;
+  /** Keys of files by the key of their provenance. */
+  #attested: ReadonlyMap<string, string> | undefined;
 
-  constructor(project: string, deriveMetadata: boolean) {
+  constructor(project: string) {
     this.project = project;
-    this.deriveMetadata = deriveMetadata;
   }
 
   get weight(): number {
-    return FILE_BYTES * this.files.size;
+    return FILE_BYTES * this.#files.size;
   }
 
-  /** PEP 792: a page of a project in quarantine lists no file. */
-  get unlisted(): Parsed['unlisted'] {
-    return this.#isQuarantined ? { upstream: 'quarantined' } : undefined;
-  }
-
-  get #isQuarantined(): boolean {
-    return this.head.status?.status === 'quarantined';
+  /** The keys of files by the key of their provenance. */
+  get attested(): ReadonlyMap<string, string> {
+    this.#attested ??= new Map(Array.from(this.#files, ([key, file]) => [provenanceKey(this.project, file), key]));
+    return this.#attested;
   }
 
   /** Adds what the page lists. Of a file that is listed twice clients see the first one, and its bytes are in both places. */
@@ -64,8 +73,8 @@ export class ProjectPage implements Parsed {
     if (++this.#listed > FILE_LIMIT) throw new PageFormatError(`it has more than ${FILE_LIMIT} files`);
     if (file === undefined) return;
     const key = fileKey(this.project, file);
-    const first = this.files.get(key);
-    if (first === undefined) return void this.files.set(key, file);
+    const first = this.#files.get(key);
+    if (first === undefined) return void this.#files.set(key, file);
     this.#addMirror(key, first.url, file.url);
     if (first.coreMetadata === undefined || file.coreMetadata === undefined) return;
     const [location, mirror] = [withSuffix(first.url, METADATA_SUFFIX), withSuffix(file.url, METADATA_SUFFIX)];
@@ -78,51 +87,117 @@ export class ProjectPage implements Parsed {
     this.#mirrors.set(key, [...mirrors, url]);
   }
 
+  get(key: string): ListedFile | undefined {
+    const file = this.#files.get(key);
+    return file && this.#withOthers(key, file);
+  }
+
+  ofProvenance(key: string): ListedFile | undefined {
+    return this.get(this.attested.get(key) ?? '');
+  }
+
+  *all(): Generator<readonly [string, ListedFile], void> {
+    for (const [key, file] of this.#files) yield [key, this.#withOthers(key, file)];
+  }
+
+  #withOthers(key: string, file: PageFile): ListedFile {
+    this.#before ??= historyOf(this.#files.values());
+    return {
+      file,
+      mirrors: this.#mirrors.get(key),
+      metadataMirrors: this.#mirrors.get(`${key}${METADATA_SUFFIX}`),
+      // A version is attested when one of its files is: of the others, nothing is to be said.
+      before: this.#before(file.version, file.provenance !== undefined),
+    };
+  }
+}
+
+/** The project that a page is of, and whether metadata is read out of wheels where the upstream has none. */
+export interface PageOf {
+  readonly project: string;
+  readonly deriveMetadata: boolean;
+}
+
+/**
+ * A project page that was read once: it describes its files and their sidecars by key, and is rendered. A description is made
+ * when it is asked for: a client takes one file of thousands. A signature may be there without being announced (PEP 503), so
+ * there is a description for each file but those of which the page says that they have none.
+ */
+export class ProjectPage implements Parsed {
+  readonly project: string;
+  readonly deriveMetadata: boolean;
+  readonly files: PageFiles;
+  /** The rest of the page. */
+  readonly head: PageHead;
+
+  constructor({ project, deriveMetadata }: PageOf, files: PageFiles, head: PageHead) {
+    this.project = project;
+    this.deriveMetadata = deriveMetadata;
+    this.files = files;
+    this.head = head;
+  }
+
+  get weight(): number {
+    return this.files.weight;
+  }
+
+  /** PEP 792: a page of a project in quarantine lists no file. */
+  get unlisted(): Parsed['unlisted'] {
+    return this.#isQuarantined ? { upstream: 'quarantined' } : undefined;
+  }
+
+  get #isQuarantined(): boolean {
+    return this.head.status?.status === 'quarantined';
+  }
+
   describe(key: string): ArtifactDescription | undefined {
     const own = this.files.get(key);
-    if (own !== undefined) return this.#describe(own, integrityOf(own.hashes), own.url, this.#mirrors.get(key));
-    const { kind, file: described } = readKey(key);
-    const file = kind === 'provenance' ? this.#byProvenance.get(key) : this.files.get(described);
-    if (file === undefined || kind === 'file') return undefined;
-    if (kind === 'provenance') return this.#describe(file);
-    const { coreMetadata, filename, signed, url } = file;
-    if (kind === 'derived') {
-      const hasMetadata = this.deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
-      return hasMetadata ? this.#describe(file) : undefined;
-    }
-    if (kind === 'signature') {
-      if (signed === false || this.#isQuarantined) return undefined;
-      return this.#describe(file, [], withSuffix(url, SIGNATURE_SUFFIX));
-    }
-    if (coreMetadata === undefined) return undefined;
-    const integrity = coreMetadata === true ? [] : integrityOf(coreMetadata);
-    return this.#describe(file, integrity, withSuffix(url, METADATA_SUFFIX), this.#mirrors.get(key));
+    if (own !== undefined) return this.describeFile(own);
+    const { kind, file } = readKey(key);
+    const listed = kind === 'provenance' ? this.files.ofProvenance(key) : this.files.get(file);
+    return listed && this.#describeSidecar(listed, kind);
   }
 
   *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
-    for (const file of this.files.keys()) {
-      for (const key of [file, `${file}${METADATA_SUFFIX}`, derivedKey(file)]) {
-        const description = this.describe(key);
-        if (description !== undefined) yield [key, description];
-      }
+    for (const [file, listed] of this.files.all()) {
+      yield [file, this.describeFile(listed)];
+      const metadata = this.#describeSidecar(listed, 'metadata');
+      if (metadata !== undefined) yield [`${file}${METADATA_SUFFIX}`, metadata];
+      const derived = this.#describeSidecar(listed, 'derived');
+      if (derived !== undefined) yield [derivedKey(file), derived];
     }
   }
 
-  get #byProvenance(): ReadonlyMap<string, PageFile> {
-    this.#attested ??= new Map(Array.from(this.files.values(), (file) => [provenanceKey(this.project, file), file]));
-    return this.#attested;
+  describeFile(listed: ListedFile): ArtifactDescription {
+    const { hashes, url } = listed.file;
+    return this.#describe(listed, integrityOf(hashes), url, listed.mirrors);
+  }
+
+  #describeSidecar(listed: ListedFile, kind: ReturnType<typeof readKey>['kind']): ArtifactDescription | undefined {
+    const { coreMetadata, filename, signed, url } = listed.file;
+    if (kind === 'file') return undefined;
+    if (kind === 'provenance') return this.#describe(listed);
+    if (kind === 'derived') {
+      const hasMetadata = this.deriveMetadata && (coreMetadata !== undefined || isWheel(filename));
+      return hasMetadata ? this.#describe(listed) : undefined;
+    }
+    if (kind === 'signature') {
+      if (signed === false || this.#isQuarantined) return undefined;
+      return this.#describe(listed, [], withSuffix(url, SIGNATURE_SUFFIX));
+    }
+    if (coreMetadata === undefined) return undefined;
+    const integrity = coreMetadata === true ? [] : integrityOf(coreMetadata);
+    return this.#describe(listed, integrity, withSuffix(url, METADATA_SUFFIX), listed.metadataMirrors);
   }
 
   #describe(
-    { version, provenance, uploadTime, yanked }: PageFile,
+    { file, before }: ListedFile,
     integrity: readonly Integrity[] = [],
     location?: string,
     mirrors?: readonly string[],
   ): ArtifactDescription {
+    const { version, provenance, uploadTime, yanked } = file;
     const status = this.head.status?.status;
-    this.#before ??= historyOf(this.files.values());
-    // A version is attested when one of its files is: of the others, nothing is to be said.
-    const before = this.#before(version, provenance !== undefined);
     return {
       coordinates: coordinatesOf(this.project, version),
       publishedAt: instantOf(uploadTime),

@@ -27,9 +27,10 @@ function* printPage(page: ProjectPage, request: RenderRequest, provenanceUrl: Pr
   const listing = new Listing(project, request);
   yield isJson ? jsonHead(project, head) : htmlHead(project, head);
   let separator = '';
-  for (const [key, found] of page.files) {
+  for (const [, listed] of page.files.all()) {
+    const found = listed.file;
     // Nothing, too, so that others have their turn.
-    if (!listing.admits(found.version, page.describe(key))) yield '';
+    if (!listing.admits(found.version, page.describeFile(listed))) yield '';
     else {
       const file = deriveMetadata ? withMetadata(found) : found;
       const url = `../../${filePath(project, file)}`;

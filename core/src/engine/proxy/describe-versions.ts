@@ -1,5 +1,6 @@
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import { asEntrepotError } from '../../api/errors.js';
+import { WorkTurns } from '../../formats/work-turns.js';
 import { factsOf } from '../policy/facts.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
@@ -46,7 +47,9 @@ export async function describeVersions(
         ? descriptionsIn(await fetching.descriptions.inDocument(resource))
         : [await fetching.descriptions.describe(resource)];
     const versions = new Map<string, DescribedVersion>();
+    const turns = new WorkTurns();
     for (const description of descriptions) {
+      if (turns.over) await turns.next();
       const { coordinates, integrity } = description ?? NOTHING;
       const version = coordinates?.version;
       if (version === undefined || coordinates?.name !== name || versions.has(version)) continue;

@@ -3,7 +3,7 @@ import { EntrepotError, isFull, storageFull } from '../../api/errors.js';
 import type { Answering } from '../worker-pool.js';
 import { TableWriter } from './table-writer.js';
 
-/** The bytes that rows are read from. */
+/** The bytes that a table is made from. */
 export type TableSource = Pick<Content, 'size' | 'mediaType' | 'stream'>;
 
 /** A row to write: a key and its value. */
@@ -15,7 +15,7 @@ export type NewRow = readonly [key: string, value: Uint8Array | string];
  * @param parameters plain data
  */
 export type RowReader<Parameters> = (
-  source: TableSource,
+  content: Content,
   parameters: Parameters,
 ) => Iterable<NewRow> | AsyncIterable<NewRow>;
 
@@ -66,7 +66,11 @@ async function makeTable<Parameters>(
     isFirst = false;
     for (; piece !== undefined; piece = await ask('next')) yield piece;
   }
-  const found = read({ size, mediaType, stream }, parameters);
+  async function bytes(limit: number): Promise<Uint8Array> {
+    if (size > limit) throw new EntrepotError('too-large', `The content has ${size} bytes; expected ${limit} at most`);
+    return Buffer.concat(await Array.fromAsync(stream()));
+  }
+  const found = read({ size, mediaType, stream, bytes }, parameters);
   if (file === undefined) return await Array.fromAsync(found);
   const writer = new TableWriter(file.path, file.name);
   try {
