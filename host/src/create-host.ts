@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Router from '@koa/router';
 import { CLOCK, type ClientSetup } from '@entrepot/core';
-import type { ConfigurationProblem, LoadedConfig } from './config/index.js';
+import type { ConfigurationProblem } from './config/configuration-error.js';
+import type { LoadedConfig } from './config/load.js';
 import { adminTokenFileOf } from './access/secret-file.js';
 import {
   ADMINISTRATION,

@@ -1,4 +1,5 @@
-export { loadConfig, ConfigurationError, type LoadedConfig } from './config/index.js';
+export { ConfigurationError } from './config/configuration-error.js';
+export { loadConfig, type LoadedConfig } from './config/load.js';
 export {
   checkConfiguration,
   createHost,

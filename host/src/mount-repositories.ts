@@ -2,9 +2,9 @@ import { withoutTrailingSlashes, type ClientSetup, type Logger } from '@entrepot
 import { createSharedMount } from '@entrepot/core/engine';
 import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
-import { printListenAddress } from './config/index.js';
+import { printListenAddress } from './config/listen-address.js';
 import { ACCESS, ENGINE } from './container/tokens.js';
-import { baseUrlOf, originOf, type BaseUrl } from './http/base-url.js';
+import { baseUrlOf } from './http/base-url.js';
 import type { MountedRepository } from './http/serve-repository.js';
 import type { ShownRepository } from './http/home-page.js';
 import type { SenderOf } from './http/sender.js';
@@ -69,16 +69,6 @@ export function tokenRepositories(served: readonly Served[]): TokenRepository[] 
   return served
     .filter(({ plan }) => plan.sharedMounts.length > 0)
     .map(({ plan, scope }) => ({ name: plan.name, access: scope.get(ACCESS), plainNames: isExclusive(plan) }));
-}
-
-/** The URL that the start page shows. */
-export function shownUrl(
-  plan: RepositoryPlan,
-  serverUrl: string | undefined,
-  proxies: TrustedProxies,
-  port: () => number,
-): BaseUrl {
-  return (request, authority) => urlAt(plan, serverUrl, () => originOf(request, authority, proxies), port());
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { Logger } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
-import { ConfigurationError, type Config, type ConfigurationProblem, type LoadedConfig } from './config/index.js';
+import { ConfigurationError, type ConfigurationProblem } from './config/configuration-error.js';
+import type { LoadedConfig } from './config/load.js';
+import type { Config } from './config/schema.js';
 import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';

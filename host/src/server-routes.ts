@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
@@ -5,7 +6,7 @@ import { adminAccess } from './admin/admin-access.js';
 import { adminRoutes } from './admin/admin-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { readerGuard } from './admin/reader-guard.js';
-import type { LoadedConfig } from './config/index.js';
+import type { LoadedConfig } from './config/load.js';
 import {
   ACCESS,
   ADMINISTRATION,
@@ -18,13 +19,14 @@ import {
   ROOT_LOGGER,
 } from './container/tokens.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
+import { originOf } from './http/base-url.js';
 import type { Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { metricsRoute } from './http/metrics-route.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
-import { clientSetup, describe, isOpen, shownUrl } from './mount-repositories.js';
+import { clientSetup, describe, isOpen, urlAt } from './mount-repositories.js';
 import { Inquiry } from './policy/inquiry.js';
 import type { Prepared } from './prepare-host.js';
 import { portOf, type OpenSite } from './sites.js';
@@ -73,7 +75,8 @@ export function serverRoutes(
     ...describe(one.plan),
     // Whoever may not read a repository is not told whose it is either.
     ...(!isOpen(one.scope) && { upstreams: [] }),
-    baseUrl: shownUrl(one.plan, server.publicUrl, proxies, () => portOf(sites, one)),
+    baseUrl: (request: IncomingMessage, authority: string | undefined) =>
+      urlAt(one.plan, server.publicUrl, () => originOf(request, authority, proxies), portOf(sites, one)),
     clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
   }));
   homePage(router, shown);

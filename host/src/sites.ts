@@ -1,4 +1,5 @@
-import { printListenAddress, type Config, type ListenAddress, type TlsConfig } from './config/index.js';
+import { printListenAddress, type ListenAddress } from './config/listen-address.js';
+import type { Config, TlsConfig } from './config/schema.js';
 import type { Listener } from './http/listener.js';
 import type { Served } from './mount-repositories.js';
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ConfigurationError, loadConfig } from '../src/config/index.js';
+import { ConfigurationError } from '../src/config/configuration-error.js';
+import { loadConfig } from '../src/config/load.js';
 import { checkConfiguration, createHost, type Host } from '../src/create-host.js';
 
 /** A folder with a configuration in it, for one test. */

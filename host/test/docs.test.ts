@@ -6,7 +6,7 @@ import { applyEnvironment } from '../src/config/environment.js';
 import * as core from '@entrepot/core';
 import * as formats from '@entrepot/core/formats';
 import * as testing from '@entrepot/core/testing';
-import { printProblem } from '../src/config/index.js';
+import { printProblem } from '../src/config/configuration-error.js';
 import { childSchema, configJsonSchema, recordSchema, type JsonSchema } from '../src/config/json-schema.js';
 import { parseYaml } from '../src/config/read-yaml.js';
 import { validateConfig } from '../src/config/validate.js';

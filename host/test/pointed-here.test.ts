@@ -4,7 +4,7 @@ import path from 'node:path';
 import { defineProtocolPlugin, silentLogger, type DiscoveryContext } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { loadConfig } from '../src/config/index.js';
+import { loadConfig } from '../src/config/load.js';
 import { keepFoundUpstreams } from '../src/repositories/found-upstreams.js';
 import { ownAddresses } from '../src/repositories/own-addresses.js';
 import { planRepositories } from '../src/repositories/repository-plan.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { FakeUpstream } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../src/config/index.js';
+import { loadConfig } from '../src/config/load.js';
 import { createHost } from '../src/create-host.js';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';

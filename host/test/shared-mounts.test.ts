@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../src/config/index.js';
+import { loadConfig } from '../src/config/load.js';
 import { createHost } from '../src/create-host.js';
 
 /** A plugin whose repositories say what they were asked for; `?ns=` looks one up by its option `ns`. */

@@ -12,7 +12,7 @@ import {
   type JWTVerifyGetKey,
 } from 'jose';
 import { unreadable } from '../config/files.js';
-import type { IssuerConfig } from '../config/index.js';
+import type { IssuerConfig } from '../config/schema.js';
 
 /** A set of keys that is larger is none, in bytes. */
 const MAX_KEYS_BYTES = 1024 * 1024;

@@ -8,12 +8,8 @@ import {
   type Transport,
 } from '@entrepot/core';
 import { compileGlob } from '@entrepot/core/formats';
-import {
-  ConfigurationError,
-  type ConfigurationProblem,
-  type IssuerConfig,
-  type RepositoryConfig,
-} from '../config/index.js';
+import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
+import type { IssuerConfig, RepositoryConfig } from '../config/schema.js';
 import { hashOf } from './check-password.js';
 import { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';

@@ -1,5 +1,5 @@
 import { EntrepotError, type Access, type AccessNeed, type Caller, type Clock, type Right } from '@entrepot/core';
-import type { JwtConfig } from '../config/index.js';
+import type { JwtConfig } from '../config/schema.js';
 import { CallerMemo, type Checked } from './caller-memo.js';
 import { checkPassword, parseAuthorization } from './check-password.js';
 import type { HtpasswdFile } from './htpasswd.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Config } from '../config/index.js';
+import type { Config } from '../config/schema.js';
 
 const SECRET_BYTES = 32;
 const SECRET = /^[0-9a-f]{64}$/;

@@ -1,5 +1,6 @@
 import { EntrepotError, type Caller, type Clock, type Transport } from '@entrepot/core';
-import { ConfigurationError, type AdminConfig } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
+import type { AdminConfig } from '../config/schema.js';
 import { CallerMemo, type Checked } from '../access/caller-memo.js';
 import { checkPassword, hashOf, isSameSecret, parseAuthorization } from '../access/check-password.js';
 import { openVerifier } from '../access/open-access.js';

@@ -1,7 +1,9 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
 import { isAdministrationNamed } from '../admin/administration.js';
 import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
-import { ConfigurationError, loadConfig, type Config } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
+import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import type { CommandContext } from './context.js';
 
 /** Which server a command talks to. */

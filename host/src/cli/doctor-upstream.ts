@@ -1,6 +1,7 @@
 import { EntrepotError, printableUrl } from '@entrepot/core';
 import { printDuration } from '@entrepot/core/formats';
-import { authorizationHeader, repositoryConfig, type LoadedConfig, type RepositoryConfig } from '../config/index.js';
+import type { LoadedConfig } from '../config/load.js';
+import { authorizationHeader, repositoryConfig, type RepositoryConfig } from '../config/schema.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { ownAddresses } from '../repositories/own-addresses.js';
 import { finding, type Finding } from './finding.js';

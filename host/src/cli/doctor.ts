@@ -1,5 +1,6 @@
 import { silentLogger } from '@entrepot/core';
-import { ConfigurationError, printProblem, type ConfigurationProblem, type LoadedConfig } from '../config/index.js';
+import { ConfigurationError, printProblem, type ConfigurationProblem } from '../config/configuration-error.js';
+import type { LoadedConfig } from '../config/load.js';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';

@@ -1,5 +1,6 @@
 import { silentLogger } from '@entrepot/core';
-import { loadConfig, type RepositoryConfig } from '../config/index.js';
+import { loadConfig } from '../config/load.js';
+import type { RepositoryConfig } from '../config/schema.js';
 import { EXIT, type CommandContext } from './context.js';
 
 /**

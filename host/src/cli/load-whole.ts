@@ -1,6 +1,7 @@
 import { silentLogger } from '@entrepot/core';
 import { withoutEchoes } from '../config/faults.js';
-import { ConfigurationError, readConfig, type LoadedConfig } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
+import { readConfig, type LoadedConfig } from '../config/load.js';
 import type { CommandContext } from './context.js';
 
 /**

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { PRESET_NAMES, PRESETS, resolvePolicy, type PresetName } from '@entrepot/core/engine';
 import { stringify } from 'yaml';
-import { ConfigurationError, loadConfig } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
+import { loadConfig } from '../config/load.js';
 import { policiesOf, readConfiguredPolicy, readPolicy } from '../policy/policy-document.js';
 import { EXIT, type CommandContext } from './context.js';
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { ConfigurationError, printListenAddress, printProblem } from '../config/index.js';
+import { ConfigurationError, printProblem } from '../config/configuration-error.js';
+import { printListenAddress } from '../config/listen-address.js';
 import { nearest } from '@entrepot/core/engine';
 import { EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';

@@ -1,5 +1,5 @@
 import { silentLogger } from '@entrepot/core';
-import { ConfigurationError } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
 import { EXIT, type CommandContext } from './context.js';
 import { loadWhole } from './load-whole.js';
 

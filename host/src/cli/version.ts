@@ -1,5 +1,6 @@
 import { API_VERSION } from '@entrepot/core';
-import { ConfigurationError, loadConfig } from '../config/index.js';
+import { ConfigurationError } from '../config/configuration-error.js';
+import { loadConfig } from '../config/load.js';
 import { loadPlugins, runningCoreVersion } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';

@@ -3,8 +3,7 @@ import { createSharedStorage, type EngineObserver } from '@entrepot/core/engine'
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
-import type { AdminConfig, Config } from '../config/index.js';
-import { DEFAULT_TRANSPORT } from '../config/schema.js';
+import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';

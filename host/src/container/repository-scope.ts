@@ -1,7 +1,7 @@
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
 import { createRepository, Protocol, sideOf, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
-import { ConfigurationError, type ConfigurationProblem } from '../config/index.js';
+import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { withFields } from '../log/logger.js';
 import { createProtocol } from '../plugins/create.js';

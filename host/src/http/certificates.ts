@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { EntrepotError } from '@entrepot/core';
 import { fileVersion, unreadable } from '../config/files.js';
-import type { TlsConfig } from '../config/index.js';
+import type { TlsConfig } from '../config/schema.js';
 
 /**
  * The certificates of `tls`, as their files are now.

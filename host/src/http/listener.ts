@@ -2,7 +2,7 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '@entrepot/core';
-import type { TlsConfig } from '../config/index.js';
+import type { TlsConfig } from '../config/schema.js';
 import { createServer } from '../node-http.js';
 import { certificatesVersion, readCertificates } from './certificates.js';
 

@@ -1,19 +1,13 @@
 import type Router from '@koa/router';
 import { EntrepotError } from '@entrepot/core';
+import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { isSameSecret } from '../access/check-password.js';
-
-/** The source of the metrics. */
-export interface MetricsSource {
-  /** The media type of `render`. */
-  readonly contentType: string;
-  render(): Promise<string>;
-}
 
 export interface MetricsRouteOptions {
   readonly path: string;
   /** Absent: everybody may read them. */
   readonly token?: string | undefined;
-  readonly source: MetricsSource;
+  readonly source: Pick<PrometheusMetrics, 'contentType' | 'render'>;
 }
 
 /** The metrics, to those who have the token when there is one (RFC 6750 §2.1). */

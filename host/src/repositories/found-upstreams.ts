@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { DiscoveredUpstream, Logger } from '@entrepot/core';
-import type { AnyDeclaredPlugin } from '@entrepot/core';
+import type { DiscoveredUpstream, Logger, AnyDeclaredPlugin } from '@entrepot/core';
 import { secretFileOf } from '../access/secret-file.js';
-import type { Config } from '../config/index.js';
+import type { Config } from '../config/schema.js';
 import { ownAddresses } from './own-addresses.js';
 
 /** Upstreams that the clients on this machine used before they were pointed here, by type of repository. No secrets. */

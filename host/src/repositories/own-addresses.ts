@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { isLoopback } from '../config/listen-address.js';
-import type { Config, ListenAddress } from '../config/index.js';
+import { isLoopback, type ListenAddress } from '../config/listen-address.js';
+import type { Config } from '../config/schema.js';
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 

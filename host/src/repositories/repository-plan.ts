@@ -7,20 +7,18 @@ import {
   type RepositoryFacts,
 } from '@entrepot/core';
 import { cacheClassesOf, kindsOf, nearest, sideOf } from '@entrepot/core/engine';
+import type { ConfigurationProblem } from '../config/configuration-error.js';
+import { resolveFreshness } from '../config/freshness.js';
+import { printListenAddress, type ListenAddress, isLoopback } from '../config/listen-address.js';
+import type { LoadedConfig } from '../config/load.js';
+import { parseRepositoryOptions } from '../config/plugin-options.js';
 import {
   authorizationHeader,
-  parseRepositoryOptions,
-  printListenAddress,
   repositoryConfig,
-  resolveFreshness,
-  type ConfigurationProblem,
-  type ListenAddress,
-  type LoadedConfig,
   type RepositoryConfig,
   type TlsConfig,
   type UpstreamAuth,
-} from '../config/index.js';
-import { isLoopback } from '../config/listen-address.js';
+} from '../config/schema.js';
 import { didYouMean } from '../config/faults.js';
 import { Discovery, type FoundUpstreams } from './found-upstreams.js';
 import type { LoadedPlugin } from '../plugins/load.js';

@@ -8,7 +8,7 @@ import { ManualClock, NodeTransport } from '@entrepot/core/testing';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openJwtVerifier, type JwtVerifier } from '../../src/access/jwt-verifier.js';
-import type { IssuerConfig } from '../../src/config/index.js';
+import type { IssuerConfig } from '../../src/config/schema.js';
 
 const RSA = await generateKeyPair('RS256', { extractable: true });
 const OTHER = await generateKeyPair('RS256');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { checkConfiguration } from '../../src/create-host.js';
 import { TestProcess } from '../cli/test-context.js';
 import { basic, startHost, testFolder, type TestHost } from './server.js';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { checkConfiguration } from '../../src/create-host.js';
 import { silentLogger } from '@entrepot/core';
 import { basic, startHost, testFolder, type TestHost } from './server.js';

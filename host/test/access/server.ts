@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { silentLogger } from '@entrepot/core';
 import { onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { createHost } from '../../src/create-host.js';
 
 /** A server for one test. */

@@ -1,6 +1,6 @@
 import { silentLogger, type LogFields } from '@entrepot/core';
 import { expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { createHost } from '../../src/create-host.js';
 import { basic, testFolder } from './server.js';
 import { writeFileSync } from 'node:fs';

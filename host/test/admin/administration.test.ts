@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { hashPassword } from '../../src/access/password-hash.js';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { checkConfiguration } from '../../src/create-host.js';
 import { silentLogger } from '@entrepot/core';
 import { serve } from '../policy/support.js';

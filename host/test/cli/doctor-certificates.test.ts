@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkCertificates } from '../../src/cli/doctor-certificates.js';
-import { BUILT_IN, loadConfig, type LoadedConfig } from '../../src/config/index.js';
+import { BUILT_IN, loadConfig, type LoadedConfig } from '../../src/config/load.js';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../drivers/upstream/fixtures');
 const DAY = 86_400_000;

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { CommandContext } from '../../src/cli/context.js';
 import { runCli } from '../../src/cli/run-cli.js';
-import type { LoadedConfig } from '../../src/config/index.js';
+import type { LoadedConfig } from '../../src/config/load.js';
 import type { Guide, Host, HostRepository } from '../../src/create-host.js';
 
 /** A process that a test watches: what commands say, and what they did with the host. */

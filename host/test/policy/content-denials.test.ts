@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { chart } from '../../../plugins/helm/test/fixtures.js';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { createHost } from '../../src/create-host.js';
 import { serve, until } from './support.js';
 

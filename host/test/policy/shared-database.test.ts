@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { startScanWorker } from '../../src/create-host.js';
 import { DATABASES, openDatabase } from '../scanning/support.js';
 import { serve, until } from './support.js';

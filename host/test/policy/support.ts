@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { createHost, type Host } from '../../src/create-host.js';
 
 const BYTES = Buffer.from('a tarball');

@@ -7,7 +7,8 @@ import {
 } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { loadConfig, repositoryConfig, type LoadedConfig } from '../../src/config/index.js';
+import { loadConfig, type LoadedConfig } from '../../src/config/load.js';
+import { repositoryConfig } from '../../src/config/schema.js';
 import type { LoadedPlugin } from '../../src/plugins/load.js';
 import { planRepositories } from '../../src/repositories/repository-plan.js';
 

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { startScanWorker } from '../../src/create-host.js';
 import { silentLogger } from '@entrepot/core';
 import { serve, until } from '../policy/support.js';

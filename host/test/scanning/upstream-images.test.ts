@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { FakeUpstream } from '@entrepot/core/testing';
 import { silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig } from '../../src/config/index.js';
+import { loadConfig } from '../../src/config/load.js';
 import { startScanWorker } from '../../src/create-host.js';
 import { serve, until } from '../policy/support.js';
 
