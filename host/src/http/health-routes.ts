@@ -86,9 +86,7 @@ async function verdictOfReading({ checkReading }: ReadinessCheck): Promise<Verdi
 }
 
 function worst(verdicts: readonly Verdict[]): Verdict {
-  if (verdicts.includes('failed')) return 'failed';
-  if (verdicts.includes('starting')) return 'starting';
-  return verdicts.includes('degraded') ? 'degraded' : 'ok';
+  return (['failed', 'starting', 'degraded'] as const).find((one) => verdicts.includes(one)) ?? 'ok';
 }
 
 async function inTime<T>(check: Promise<T>): Promise<T> {

@@ -131,6 +131,12 @@ function followCertificates(server: SecureServer, tls: TlsConfig, interval: numb
   }, interval).unref();
 }
 
+/** By the code of the parser. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
 /** Answers what is no HTTP request, and closes: what follows on the connection cannot be told apart any more. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
   // As Node's own handler: nothing may be written into the middle of an answer that is on its way.
@@ -139,14 +145,8 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const status = statusOf(error.code);
+  const status = REFUSALS[error.code ?? ''] ?? '400 Bad Request';
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n`, () =>
     socket.destroy(),
   );
-}
-
-function statusOf(code: string | undefined): string {
-  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return '408 Request Timeout';
-  return '400 Bad Request';
 }

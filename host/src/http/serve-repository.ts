@@ -38,7 +38,7 @@ export interface RequestTarget {
 }
 
 /** A request for a repository. */
-export interface Served {
+export interface ServedRequest {
   readonly repository: MountedRepository;
   /** Its path is below the mount. */
   readonly target: RequestTarget;
@@ -50,7 +50,7 @@ export interface Served {
  * Has a repository answer the request and sends what it answers. The only code that knows both `node:http` and the engine.
  * @throws EntrepotError `bad-request` when the request has no usable `Host`
  */
-export function serveRepository(request: IncomingMessage, response: ServerResponse, served: Served): void {
+export function serveRepository(request: IncomingMessage, response: ServerResponse, served: ServedRequest): void {
   const { engine, name } = served.repository;
   served.exchange.repository = name;
   const asked = new HttpRequest(request, response, served);
@@ -74,7 +74,7 @@ class HttpRequest implements EngineRequest {
   readonly #senderOf: SenderOf;
   #signal: AbortSignal | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, { repository, target, exchange }: Served) {
+  constructor(request: IncomingMessage, response: ServerResponse, { repository, target, exchange }: ServedRequest) {
     this.method = exchange.method;
     this.rawPath = target.path.slice(repository.mount.length) || '/';
     this.rawQuery = target.query;
@@ -118,7 +118,7 @@ function send(
   { method }: IncomingMessage,
   response: ServerResponse,
   { status, statusMessage, headers, body, outcome }: EngineReply,
-  { exchange, logger }: Served,
+  { exchange, logger }: ServedRequest,
 ): void {
   exchange.outcome = outcome;
   // At a shared mount it may have been another one.
