@@ -72,13 +72,11 @@ export class PasswordPool {
       this.#queues.delete(name);
       // The others of the name wait behind those of other names.
       if (queue.length > 0) this.#queues.set(name, queue);
-      void this.#run(waiting);
+      void this.#threads
+        .run(waiting.task)
+        .then(waiting.resolve, waiting.reject)
+        .then(() => this.#next());
     }
-  }
-
-  async #run({ task, resolve, reject }: Waiting): Promise<void> {
-    await this.#threads.run(task).then(resolve, reject);
-    this.#next();
   }
 }
 

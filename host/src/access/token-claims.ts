@@ -40,7 +40,8 @@ export function rightsOfClaims(
   claims: Readonly<Record<string, unknown>>,
   rules: ClaimRules,
 ): (need: AccessNeed) => boolean {
-  const entries = accessEntries(claims['access']);
+  const { access } = claims;
+  const entries = Array.isArray(access) ? access.filter(isAccessEntry) : [];
   const words = new Set(wordsOf(claims[rules.claim]));
   const writes = rules.write.some((word) => words.has(word));
   const reads = writes || rules.read.some((word) => words.has(word));
@@ -55,10 +56,6 @@ function allows({ type, name, actions }: AccessEntry, need: AccessNeed, rules: C
   if (name === rules.repository && (need.name === undefined || rules.namesPackages)) return true;
   if (need.name === undefined) return false;
   return name === `${rules.repository}/${need.name}` || (rules.plainNames && name === need.name);
-}
-
-function accessEntries(claim: unknown): AccessEntry[] {
-  return Array.isArray(claim) ? claim.filter(isAccessEntry) : [];
 }
 
 function isAccessEntry(value: unknown): value is AccessEntry {

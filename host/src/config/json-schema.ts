@@ -130,11 +130,8 @@ export function recordSchema(schema: JsonSchema): JsonSchema | undefined {
 
 /** Whether every value that `schema` allows can be written as text: a variable is then taken as it is, not read as YAML. */
 export function isTextSchema(schema: JsonSchema): boolean {
-  return alternatives(schema).some(({ type }) => type === 'string') && !alternatives(schema).some(isStructure);
-}
-
-function isStructure({ type }: JsonSchema): boolean {
-  return type === 'object' || type === 'array';
+  const types = new Set(alternatives(schema).map(({ type }) => type));
+  return types.has('string') && !types.has('object') && !types.has('array');
 }
 
 function alternatives(schema: JsonSchema): JsonSchema[] {
