@@ -128,10 +128,7 @@ export class Governance {
   /** Takes in what has changed: the policy file, and what other processes and the administration did. */
   refresh(): Promise<void> {
     // One after another: what was read first must not come last.
-    this.#refreshed = this.#refreshed.then(
-      () => this.#refresh(),
-      () => this.#refresh(),
-    );
+    this.#refreshed = this.#refreshed.catch(() => {}).then(() => this.#refresh());
     return this.#refreshed;
   }
 
