@@ -22,6 +22,7 @@ const TEXT = 'text/plain; charset=utf-8';
 const PROVENANCE = 'application/vnd.pypi.integrity.v1+json';
 
 const typeOfPage = (resource: Resource): string => PAGE_TYPES[formOf(resource)];
+const PAGE_REPLY = { mediaType: typeOfPage, cacheControl: FOR_MINUTES, vary: ['Accept'] };
 const pageOf = ({ coordinates }: Resource, pypi: PypiProxy): Resource | undefined =>
   coordinates && pypi.page(coordinates.name);
 const sidecar = { sidecar: true, sidecarOf: ({ key }: Resource) => readKey(key).file };
@@ -30,7 +31,7 @@ export const simple = documentClass<PypiProxy, ProjectPage>({
   about: 'Project pages of the Simple API; all their forms derive from one copy.',
   cache: { freshFor: 300_000 },
   upstream: { accept: PAGE_ACCEPT, order: 'origins' },
-  reply: { mediaType: typeOfPage, cacheControl: FOR_MINUTES, vary: ['Accept'], render: renderPage },
+  reply: { ...PAGE_REPLY, render: renderPage },
   policy: {
     // pip hides the reason of any refusal: what is refused as a whole is a project without files.
     refusal: (resource) => ({
@@ -51,9 +52,7 @@ export const index = documentClass<PypiProxy>({
   cache: { freshFor: 3_600_000 },
   upstream: { accept: PAGE_ACCEPT },
   reply: {
-    mediaType: typeOfPage,
-    cacheControl: FOR_MINUTES,
-    vary: ['Accept'],
+    ...PAGE_REPLY,
     // The list is that of the upstreams without a scope: what others own is not theirs.
     render: (_checked, request, { ownerOf }) => renderProjectList(request, (name) => ownerOf(name) === undefined),
   },

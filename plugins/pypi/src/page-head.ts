@@ -42,16 +42,26 @@ export function jsonHead(project: string, head: PageHead): string {
 
 /** Prints the beginning of a page in HTML, up to its files. */
 export function htmlHead(project: string, { minor, status }: PageHead): string {
-  const meta = [['pypi:repository-version', `1.${Math.min(minor, NEWEST_MINOR)}`]];
-  if (status !== undefined) meta.push(['pypi:project-status', status.status]);
-  if (status?.reason !== undefined) meta.push(['pypi:project-status-reason', status.reason]);
-  const tags = meta.map(([name = '', text = '']) => `    <meta name="${name}" content="${escapeHtml(text)}">\n`);
+  const title = `Links for ${project}`;
+  const shown = { 'project-status': status?.status, 'project-status-reason': status?.reason };
+  return `${htmlStart(title, Math.min(minor, NEWEST_MINOR), shown)}    <h1>${title}</h1>\n`;
+}
+
+/** Prints the beginning of a page in HTML, up to the inside of its body. */
+export function htmlStart(
+  title: string,
+  minor: number,
+  more: Readonly<Record<string, string | undefined>> = {},
+): string {
+  let meta = '';
+  for (const [name, text] of Object.entries({ 'repository-version': `1.${minor}`, ...more })) {
+    if (text !== undefined) meta += `    <meta name="pypi:${name}" content="${escapeHtml(text)}">\n`;
+  }
   return `<!DOCTYPE html>
 <html>
   <head>
-${tags.join('')}    <title>Links for ${project}</title>
+${meta}    <title>${title}</title>
   </head>
   <body>
-    <h1>Links for ${project}</h1>
 `;
 }

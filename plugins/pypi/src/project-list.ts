@@ -1,20 +1,12 @@
-import { escapeHtml, withoutTrailingSlashes, type Content, type RenderRequest } from '@entrepot/core';
+import { escapeHtml, withoutTrailingSlashes } from '@entrepot/core';
+import type { Content, DocumentBytes, RenderRequest } from '@entrepot/core';
 import { eachOf, inBatches, isRecord, readJsonSteps, SKIP } from '@entrepot/core/formats';
 import { PageFormatError, readingError } from './errors.js';
 import { isHtml, readAnchors } from './html-page.js';
 import { coordinatesOf } from './keys.js';
 import { formOf } from './negotiation.js';
-import { HTML_END, minorOf } from './page-head.js';
+import { HTML_END, htmlStart, minorOf } from './page-head.js';
 import { isProjectName, normalise } from './names.js';
-
-const HTML_HEAD = `<!DOCTYPE html>
-<html>
-  <head>
-    <meta name="pypi:repository-version" content="1.0">
-    <title>Simple index</title>
-  </head>
-  <body>
-`;
 
 /** Reads the list of all projects to its end. @throws PageFormatError, JsonFormatError */
 export async function checkProjectList(content: Content): Promise<void> {
@@ -26,19 +18,16 @@ export async function checkProjectList(content: Content): Promise<void> {
  * Renders the list of all projects, as a stream: the public index has 700,000.
  * @param isServed whether a name is asked of the upstream that this list is from
  */
-export function renderProjectList(
-  request: RenderRequest,
-  isServed: (project: string) => boolean,
-): AsyncGenerator<string, void, undefined> {
+export function renderProjectList(request: RenderRequest, isServed: (project: string) => boolean): DocumentBytes {
   return inBatches(printList(request, isServed));
 }
 
 async function* printList(
   { content, resource, admits }: RenderRequest,
   isServed: (project: string) => boolean,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<string, void> {
   const isJson = formOf(resource) === 'json';
-  yield isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : HTML_HEAD;
+  yield isJson ? '{"meta":{"api-version":"1.0"},"projects":[' : htmlStart('Simple index', 0);
   let separator = '';
   try {
     for await (const names of readNames(content)) {
@@ -59,11 +48,11 @@ async function* printList(
   yield isJson ? ']}' : HTML_END;
 }
 
-async function* readNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
+async function* readNames(content: Content): AsyncGenerator<readonly string[]> {
   yield* (await isHtml(content)) ? readHtmlNames(content) : readJsonNames(content);
 }
 
-async function* readJsonNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
+async function* readJsonNames(content: Content): AsyncGenerator<readonly string[]> {
   const found: { meta?: unknown; names: string[] } = { names: [] };
   const takeName = (name: unknown): void => {
     if (typeof name === 'string' && isProjectName(name)) found.names.push(name);
@@ -81,7 +70,7 @@ async function* readJsonNames(content: Content): AsyncGenerator<readonly string[
   minorOf(found.meta['api-version']);
 }
 
-async function* readHtmlNames(content: Content): AsyncGenerator<readonly string[], void, undefined> {
+async function* readHtmlNames(content: Content): AsyncGenerator<readonly string[]> {
   const meta = new Map<string, string>();
   for await (const anchors of readAnchors(content, meta)) yield anchors.flatMap(({ href }) => nameOf(href));
   minorOf(meta.get('repository-version'));

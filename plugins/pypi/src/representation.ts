@@ -13,15 +13,13 @@ import type { ProvenanceUrl } from './provenance.js';
  * Renders a project page in the form that is asked for. Only files that policy admits are on it, and only versions that have
  * one of them or never had a file.
  */
-export function renderPage(
-  page: ProjectPage,
-  request: RenderRequest,
-  { provenanceUrl }: { readonly provenanceUrl: ProvenanceUrl },
-): DocumentBytes {
-  return inBatches(printPage(page, request, provenanceUrl));
+export function renderPage(page: ProjectPage, request: RenderRequest, pypi: Urls): DocumentBytes {
+  return inBatches(printPage(page, request, pypi));
 }
 
-function* printPage(page: ProjectPage, request: RenderRequest, provenanceUrl: ProvenanceUrl): Generator<string, void> {
+type Urls = { readonly provenanceUrl: ProvenanceUrl };
+
+function* printPage(page: ProjectPage, request: RenderRequest, { provenanceUrl }: Urls): Generator<string, void> {
   const { project, head, deriveMetadata } = page;
   const isJson = formOf(request.resource) === 'json';
   const listing = new Listing(project, request);
