@@ -58,8 +58,6 @@ export interface ScanSubject {
   /** Checksums that the ecosystem promises, for indicators by hash. */
   readonly integrity?: readonly Integrity[] | undefined;
   readonly content?: Content | undefined;
-  /** A file with the content, where the store has one. Read-only. */
-  readonly path?: string | undefined;
   /** Qualifiers of its package URL: for packages of a distribution `distro` (`debian-12`), `upstream` (the source) and `arch`. */
   readonly qualifiers?: Readonly<Record<string, string>> | undefined;
   /**

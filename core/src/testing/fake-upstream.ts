@@ -71,15 +71,6 @@ export interface RecordedRequest {
 /** Full control over a reply: `response` is Node's. A handler that fails is a 500 with its message. */
 export type UpstreamHandler = (request: RecordedRequest, response: ServerResponse) => void | Promise<void>;
 
-/** The point at which the replies for a held path wait. */
-export interface HoldOptions {
-  /**
-   * After the head and so many bytes of the body (0: after the head); only for `serve`d paths, and replies with a body.
-   * Absent: before the head.
-   */
-  readonly afterBytes?: number;
-}
-
 interface Hold {
   readonly gate: Gate;
   readonly afterBytes: number | undefined;
@@ -120,7 +111,7 @@ export class FakeUpstream {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** How many connections were turned away while it was offline. */
+  /** The number of connections that were turned away while it was offline. */
   get refused(): number {
     return this.#refused;
   }
@@ -152,14 +143,17 @@ export class FakeUpstream {
     this.#routes.delete(path);
   }
 
-  /** How many requests there were for `path`. */
+  /** Counts the requests for `path`. */
   count(path: string): number {
     const exact = path.includes('?');
     return this.requests.filter((request) => (exact ? request.path : withoutQuery(request.path)) === path).length;
   }
 
-  /** Makes the replies for `path` wait until the gate that it returns is opened. */
-  hold(path: string, { afterBytes }: HoldOptions = {}): Gate {
+  /**
+   * Makes the replies for `path` wait until the gate that it returns is opened: before the head, or after so many bytes of the body
+   * (0: after the head). The latter only for `serve`d paths, and replies with a body.
+   */
+  hold(path: string, { afterBytes }: { readonly afterBytes?: number } = {}): Gate {
     const gate = new Gate();
     this.#holds.set(path, { gate, afterBytes });
     return gate;
