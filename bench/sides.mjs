@@ -201,7 +201,7 @@ async function asked(url, options, expected, digest) {
   return answer;
 }
 
-/** How often the origin has been asked for anything. */
+/** The number of all requests to the origin. */
 async function askedOf(origin) {
   return Object.values(await origin.counts()).reduce((sum, count) => sum + count, 0);
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
-/** How often it is looked whether whoever started this process is still there; milliseconds. */
+/** The time between two looks for the process that started this one; milliseconds. */
 const WATCH = 250;
 
 /**

@@ -209,7 +209,7 @@ async function pythonFamily(short) {
   return programs;
 }
 
-/** How each of them pulls what the README names to `docker pull`. @type {Record<string, (reference: string) => string[]>} */
+/** The commands with which each of them pulls what the README names to `docker pull`. @type {Record<string, (reference: string) => string[]>} */
 const PULLS = {
   skopeo: (reference) => ['copy', '--src-tls-verify=false', `docker://${reference}`, 'dir:pulled'],
   crane: (reference) => ['pull', '--insecure', '--format=oci', reference, 'pulled'],

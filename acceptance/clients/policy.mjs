@@ -16,7 +16,7 @@ import { installed, pythonOfMachine, runUv } from './python.mjs';
 /** @import { CommandResult } from '@entrepot/fixtures/run-command' */
 
 /**
- * How a client is told what to get: `range`, whatever is good; `pin`, exactly this version; `locked`, what a lockfile from
+ * Forms of a request for a package: `range`, whatever is good; `pin`, exactly this version; `locked`, what a lockfile from
  * before the policy says; `direct`, the URL of its archive; `rotten`, a package that has no good version.
  * @typedef {'range' | 'pin' | 'locked' | 'direct' | 'rotten'} Way
  */

@@ -17,7 +17,7 @@ const MODULE = 'example.com/moving';
 const EXTENSIONS = ['info', 'mod', 'zip'];
 const SERVERS = 3;
 const CLIENTS = 50;
-/** How many versions are asked for by the clients at about the same time. */
+/** The number of versions that the clients ask for at about the same time. */
 const AHEAD = 40;
 
 /**

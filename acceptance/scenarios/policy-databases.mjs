@@ -10,7 +10,7 @@ import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 
 /** @import { PolicyScene } from './policy-clients.mjs' */
 
-/** How long a change may take until it is in force, in milliseconds. */
+/** The longest time until a change is in force, in milliseconds. */
 const SOON = 15_000;
 const NEW_ADVISORY = 'TEST-2024-0009';
 

@@ -13,7 +13,7 @@ import { note } from '../tally.mjs';
 
 /** Requests a second. */
 const RATE = 300;
-/** How often some of them are sent, in milliseconds. */
+/** The time between two groups of them, in milliseconds. */
 const STEP = 10;
 const SMALL = Buffer.alloc(2_000, 'a');
 const LARGE = Buffer.alloc(1_000_000, 'b');

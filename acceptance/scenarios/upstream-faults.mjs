@@ -11,7 +11,7 @@ import { FAULTS, FaultyOrigin, rightBody } from '../servers/faulty-origin.mjs';
 /** @import { Answer } from '@entrepot/fixtures/get' */
 /** @import { Tally } from '../tally.mjs' */
 
-/** How a gzip member begins (RFC 1952, section 2.3.1). */
+/** The beginning of a gzip member (RFC 1952, section 2.3.1). */
 const GZIP = Buffer.from([0x1f, 0x8b]);
 
 /**

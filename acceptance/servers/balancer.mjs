@@ -5,7 +5,7 @@ import { get } from '@entrepot/fixtures/get';
 
 /** @import { IncomingMessage, Server, ServerResponse } from 'node:http' */
 
-/** How often readiness is asked for, in milliseconds. */
+/** The time between two questions for readiness, in milliseconds. */
 const POLL = 200;
 
 /**
@@ -33,7 +33,7 @@ export class Balancer {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** How many servers are ready, as far as it knows. */
+  /** The number of servers that are ready, as far as it knows. */
   get ready() {
     return this.#ready.size;
   }

@@ -26,7 +26,7 @@ export class FaultProxy extends Origin {
   concerns = () => true;
   /** The status of every answer of the server itself, by `METHOD path`. @type {Map<string, number[]>} */
   statuses = new Map();
-  /** How fast bodies come. @type {number} */
+  /** The speed of bodies. @type {number} */
   bytesPerSecond = Infinity;
 
   /**

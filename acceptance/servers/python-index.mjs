@@ -34,7 +34,7 @@ export class PythonIndex {
     return { type: 'pypi', upstream: this.index.url, ...more };
   }
 
-  /** How many requests there were on both hosts. */
+  /** The number of requests on both hosts. */
   count() {
     return this.index.count() + this.files.count();
   }

@@ -15,9 +15,9 @@ export class TokenIssuer {
   #key;
   #chain;
   #users;
-  /** How many tokens were given out, by scope. @type {Map<string, number>} */
+  /** The number of tokens that were given out, by scope. @type {Map<string, number>} */
   tokens = new Map();
-  /** How many requests were refused. */
+  /** The number of refused requests. */
   refused = 0;
 
   static issuer = 'entrepot-acceptance-issuer';

@@ -6,7 +6,7 @@ const KILOBYTE = 1000;
 const VERSION = 'v1.0.0';
 const FILLER = 5_000;
 
-/** How many runs there are modules for that nobody has asked for yet. */
+/** The number of runs for which there are modules that nobody has asked for yet. */
 export const COLD_SETS = 3;
 export const GRAPH_MODULES = 100;
 export const MOD_FILES = 100;

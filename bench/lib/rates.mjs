@@ -9,7 +9,7 @@ const WARM_UP_SECONDS = 1;
  * One URL of every server under load, out of its cache. `one`: `servers`, `urlOf(server, bench)`, `headers`,
  * `expected(bench)` (the digest of the right body), `digest(body)`, `connections`, `seconds`, `field`, `bars`;
  * `conditional`: with the tag of the answer, which has to be met by 304. A server that does not answer as it has to is left out with a note.
- * How often the upstream is asked meanwhile is shown: not every peer keeps what it is asked for here.
+ * Shows the number of requests to the upstream meanwhile: not every peer keeps what it is asked for here.
  */
 export async function runRates(bench, one) {
   const notes = [];

@@ -1,4 +1,4 @@
-// How long a decision takes, from memory: one version asked for, and all versions of a document.
+// Measures the time of a decision from memory: for one version, and for all versions of a document.
 // node bench/policy/decisions.mjs   (after npm run build)
 import { createPolicy, PRESETS } from '@entrepot/core/engine';
 import { percentile } from '../lib/statistics.mjs';

@@ -49,7 +49,7 @@ async function prepare(origin, project) {
   for (const path of [`/simple/${project}/`, newest, `${newest}.metadata`]) await origin.prepare(path);
 }
 
-/** @returns how long it took, in milliseconds */
+/** @returns the time that it took, in milliseconds */
 async function download(bench, { id, page }, projects) {
   const folder = await bench.folder();
   try {

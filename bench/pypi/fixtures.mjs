@@ -11,7 +11,7 @@ const WHEEL_BYTES = 100_000;
 const BASE_TIME = Date.UTC(2020, 0, 1);
 const SETS = ['b', 'm', 'r', 'd'];
 
-/** How many projects a client downloads, and how often there are others for it. */
+/** The number of projects that a client downloads in a run, and of runs for which there are others. */
 const DOWNLOADED = 106;
 export const DOWNLOAD_RUNS = 3;
 
@@ -20,7 +20,7 @@ export function downloadedProjects(turn) {
   return Array.from({ length: DOWNLOADED }, (_, index) => `page-40-p${turn}x${index}`);
 }
 
-/** How many runs there are names for. */
+/** The number of runs for which there are names. */
 export const MOST_RUNS = 20;
 
 export const JSON_PAGE = 'application/vnd.pypi.simple.v1+json';

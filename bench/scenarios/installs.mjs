@@ -64,7 +64,7 @@ function requests(counts) {
   return Object.entries(counts).reduce((sum, [path, count]) => (path.startsWith('/npm/') ? sum + count : sum), 0);
 }
 
-/** @returns how long it took, in milliseconds */
+/** @returns the time that it took, in milliseconds */
 async function install(bench, { id, npm }, names) {
   const folder = await bench.folder();
   try {

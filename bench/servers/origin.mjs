@@ -20,14 +20,14 @@ export async function launchOrigin(program = ORIGIN, argv = []) {
     origin,
     npm: `${origin}/npm`,
     files: `${origin}/files`,
-    /** How often each path was asked for, since the start. */
+    /** The number of requests for each path since the start. */
     async counts() {
       return JSON.parse((await get(`${origin}/-/counts`)).body);
     },
     async count(path) {
       return (await this.counts())[path] ?? 0;
     },
-    /** How many requests, and how many bytes of bodies were sent, for the paths that `matches` takes. */
+    /** Counts requests, and bytes of bodies that were sent, for the paths that `matches` takes. */
     async traffic(matches = () => true) {
       const { requests, bytes } = JSON.parse((await get(`${origin}/-/traffic`)).body);
       const sum = (numbers) => Object.entries(numbers).reduce((all, [path, one]) => all + (matches(path) ? one : 0), 0);

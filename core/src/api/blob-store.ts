@@ -30,7 +30,7 @@ export interface BlobSource {
   readonly bytes?: Uint8Array | undefined;
 }
 
-/** How a blob is opened. */
+/** Options of opening a blob. */
 export interface BlobOpenOptions {
   readonly range?: ByteRange | undefined;
   /** The expected size in bytes. */
@@ -38,7 +38,7 @@ export interface BlobOpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a blob is put. */
+/** Options of putting a blob. */
 export interface BlobPutOptions {
   readonly signal?: AbortSignal | undefined;
 }

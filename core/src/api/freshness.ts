@@ -5,7 +5,7 @@ export interface FreshnessRule {
    * kept validators; `bypass`: never kept.
    */
   readonly policy: 'immutable' | 'revalidate' | 'bypass';
-  /** How long a `revalidate` copy is served without asking, counted from the last answer that confirmed it. */
+  /** The time for which a `revalidate` copy is served without asking, from the last answer that confirmed it. */
   readonly freshFor: number;
   /** The ceiling for every policy: past it the upstream is asked again. An expired copy is kept until it is replaced. */
   readonly expireAfter: number;
@@ -13,19 +13,19 @@ export interface FreshnessRule {
    * The reaction to a running refresh of the resource: wait for it, serve the cached copy, or ask the upstream as well.
    */
   readonly busy: 'wait' | 'stale' | 'bypass';
-  /** How long after it went stale a copy may be served while the upstream is failing. */
+  /** The time after it went stale for which a copy may be served while the upstream is failing. */
   readonly staleIfError: number;
   /**
-   * How long a request waits for the upstream where a kept copy could stand in for it by `staleIfError`; then it gets that, and the
+   * The longest wait for the upstream where a kept copy could stand in for it by `staleIfError`; then the request gets that, and the
    * refresh goes on behind. Bounds `busy: wait`.
    */
   readonly staleAfter: number;
-  /** How long after it went stale a copy is served at once while a refresh runs in the background (RFC 5861 §3). */
+  /** The time after it went stale for which a copy is served at once while a refresh runs in the background (RFC 5861 §3). */
   readonly staleWhileRevalidate: number;
-  /** How long a 404 or 410 of the upstream is remembered. 0 remembers nothing. */
+  /** The time for which a 404 or 410 of the upstream is remembered. 0 remembers nothing. */
   readonly negativeFor: number;
   /**
-   * How long after that it stands in while the upstream is failing. 0: never, as befits names that may have come to be
+   * The time after that for which it stands in while the upstream is failing. 0: never, as befits names that may have come to be
    * meanwhile. For ecosystems whose clients try names that do not exist, and give up on an outage.
    */
   readonly negativeIfError: number;

@@ -51,7 +51,7 @@ export interface ChangeReply {
   readonly body?: string | undefined;
 }
 
-/** How far an upload in several requests has come. */
+/** The progress of an upload in several requests. */
 export interface SessionState {
   /** Unguessable, safe in a URL. */
   readonly id: string;

@@ -1,4 +1,4 @@
-/** How the pipeline answered a request (architecture §4). */
+/** The kind of answer that the pipeline gave to a request (architecture §4). */
 export type OutcomeName =
   'hit' | 'revalidated' | 'miss' | 'stale' | 'bypass' | 'denied' | 'failed' | 'local' | 'upload';
 

@@ -66,7 +66,7 @@ export interface FiredRule {
 export interface FirstFetch {
   /** `hold`: the request waits; `allow`: the bytes are served meanwhile; `deny`: they are refused meanwhile. */
   readonly action: 'allow' | 'hold' | 'deny';
-  /** How long `hold` waits, in milliseconds. */
+  /** The longest wait of `hold`, in milliseconds. */
   readonly deadline: number;
   /** The action when the deadline passes without reports. `hold`: the client is told to retry. */
   readonly onTimeout: 'allow' | 'hold' | 'deny';

@@ -1,7 +1,7 @@
 import type { ArtifactFacts, VersionBefore } from './facts.js';
 
 const DAY = 86_400_000;
-/** How much older than a version those are that it is compared with: a rule looks back as far as it watches. */
+/** The distances in time at which a version is compared with older ones: a rule looks back as far as it watches. */
 const DISTANCES = [0, 1, 3, 7, 14, 30, 60, 90, 180, 365, 730, 1461, 2922].map((days) => days * DAY);
 
 /** A version with a date, as its document tells of it. */

@@ -20,7 +20,7 @@ export function parseBoundedJson(bytes: Uint8Array): unknown {
   return JSON.parse(buffer.toString('utf8')) as unknown;
 }
 
-/** How often `sign` is in `buffer`; no more than one over `most`. */
+/** Counts `sign` in `buffer`, up to one over `most`. */
 function count(buffer: Buffer, sign: string, most: number): number {
   const code = sign.charCodeAt(0);
   let found = 0;

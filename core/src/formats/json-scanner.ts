@@ -32,7 +32,7 @@ export interface ObjectVisitor {
 export const READ_LIMIT = 64 * 1024;
 /** The longest key of a visited object, in bytes. */
 const KEY_LIMIT = 64 * 1024;
-/** How deep containers may nest. A packument needs about ten. */
+/** The deepest nesting of containers. A packument needs about ten. */
 export const DEPTH_LIMIT = 1_000;
 
 /** Text that is not JSON (RFC 8259), or not the JSON that was expected. The message has the position, never the text. */

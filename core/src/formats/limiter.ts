@@ -3,7 +3,7 @@ export class Limiter {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
-  /** @param most how many run at a time */
+  /** @param most the number that run at a time */
   constructor(most: number) {
     this.#free = most;
   }

@@ -40,7 +40,7 @@ export class Lru<Value> {
     this.#ends = ends;
   }
 
-  /** How many values there are. */
+  /** The number of values. */
   get size(): number {
     return this.#nodes.size;
   }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** How long one piece of work keeps the event loop, in milliseconds. */
+/** The time for which one piece of work keeps the event loop, in milliseconds. */
 const TURN = 2;
 
 /** Lets other work run once a turn is over: what is long is done in turns, so that no request waits for another one. */
@@ -24,7 +24,7 @@ export class WorkTurns {
   }
 }
 
-/** How many bytes are read at a stretch: well under a millisecond. */
+/** The bytes that are read at a stretch: well under a millisecond. */
 const SLICE = 64 * 1024;
 
 /** The bytes of `source` in small pieces; other work runs between them. */
@@ -38,7 +38,7 @@ export async function* slices(source: AsyncIterable<Uint8Array>): AsyncGenerator
   }
 }
 
-/** How much text is handed on at once, in characters. */
+/** The length of text that is handed on at once, in characters. */
 const BATCH = 64 * 1024;
 
 /** Joins small texts to larger ones, and lets others have their turn between them. */

@@ -352,7 +352,7 @@ export interface PassthroughClass<Self = unknown> {
     | undefined;
   /** Translates request and reply. Absent: they are passed on. */
   readonly adapt?: Adaptation<Self> | undefined;
-  /** How long a reply may be shared by requests with the same body, in milliseconds. Absent: not at all. */
+  /** The time for which a reply may be shared by requests with the same body, in milliseconds. Absent: none. */
   readonly shareFor?: number | undefined;
 }
 

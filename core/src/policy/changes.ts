@@ -33,7 +33,7 @@ const DIFFERS: Readonly<Record<Change, (now: Traits, before: Traits) => boolean 
 /** Conditions under which earlier versions are compared. */
 export interface Watch {
   readonly now: number;
-  /** How long a rule watches a version, in milliseconds: what is younger is no measure for others. */
+  /** The time for which a rule watches a version, in milliseconds: what is younger is no measure for others. */
   readonly window: number;
   /** Whether policy lets a version in that was there before. */
   isAdmitted(at: number): boolean;

@@ -58,7 +58,7 @@ export interface FirstFetchRule {
    * meanwhile.
    */
   readonly action?: 'allow' | 'hold' | 'deny' | undefined;
-  /** How long `hold` waits. Default: `25s`. */
+  /** The longest wait of `hold`. Default: `25s`. */
   readonly deadline?: DurationText | undefined;
   /** The action when the deadline passes without reports. Default: `allow`. */
   readonly onTimeout?: 'allow' | 'hold' | 'deny' | undefined;
@@ -86,7 +86,7 @@ export interface PolicyRule {
   /** Default: `enforce`. The weakest of file, repository and rule counts. */
   readonly mode?: PolicyMode | undefined;
   /**
-   * How long versions that were stored before an advisory was published stay allowed after that; meanwhile the rule
+   * The time for which versions that were stored before an advisory was published stay allowed after that; meanwhile the rule
    * warns. For rules on findings. Default: `0s`.
    */
   readonly grace?: DurationText | { readonly kept: DurationText } | undefined;

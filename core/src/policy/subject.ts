@@ -103,7 +103,7 @@ export class Subject {
 
   /**
    * Whether it differs from the versions before it.
-   * @param window how long the rule watches a version, in milliseconds
+   * @param window the time for which the rule watches a version, in milliseconds
    */
   changed(change: Change, window: number): Truth {
     const { facts, now } = this.input;

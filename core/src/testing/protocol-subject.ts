@@ -158,7 +158,7 @@ export function outlive(repository: TestRepository, subject: ProtocolSubject, re
   return true;
 }
 
-/** How long a resource is kept, without any configuration. */
+/** The freshness of a resource without any configuration. */
 export function ruleOf({ plugin }: ProtocolSubject, { class: name, freshness }: Stored): FreshnessRule {
   return Object.assign({}, freshnessOf(plugin)[name], freshness);
 }

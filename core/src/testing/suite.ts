@@ -30,7 +30,7 @@ export interface SuiteReport {
 }
 
 export interface SuiteRunOptions {
-  /** How long one check may take, in milliseconds. Default: 20 s. A check that takes longer has failed. */
+  /** The longest time of one check, in milliseconds. Default: 20 s. A check that takes longer has failed. */
   readonly checkTimeout?: number;
   /** Runs only the checks whose name this takes. */
   readonly only?: (name: string) => boolean;

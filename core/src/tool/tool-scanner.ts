@@ -76,17 +76,17 @@ export interface ToolScannerOptions {
   readonly clock: Clock;
   /** The folder of its database. */
   readonly directory: string;
-  /** How old the database may be. */
+  /** The greatest age of the database. */
   readonly maxAge: number;
-  /** How long one run may take. */
+  /** The longest time of one run. */
   readonly timeout: number;
-  /** How long a download may take. */
+  /** The longest time of a download. */
   readonly updateTimeout: number;
   /** Which image of an index is judged: `linux/amd64`. */
   readonly platform: string;
   /** The largest image, in bytes. */
   readonly maxImageSize: number;
-  /** How long single subjects are gathered. Default: 250. */
+  /** The time for which single subjects are gathered. Default: 250. */
   readonly gather?: number | undefined;
 }
 

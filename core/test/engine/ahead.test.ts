@@ -3,7 +3,7 @@ import { EntrepotError } from '../../src/index.js';
 import { MemoryBlobStore, MemoryEntryIndex } from '../../src/testing/index.js';
 import { openHarness, patterned, sri, type Harness } from './harness.js';
 
-/** How many bodies clients get that are still being kept. */
+/** The number of bodies that clients get while they are being kept. */
 const MOST_AHEAD = 64;
 
 /** A harness over a store that keeps nothing but the index of `bodies` until the test says so. */

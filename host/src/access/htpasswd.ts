@@ -3,7 +3,7 @@ import { EntrepotError, type Clock, type Logger } from '@entrepot/core';
 import { unreadable } from '../config/files.js';
 import { passwordHashProblem } from '../config/password-hash-form.js';
 
-/** How often the file is looked at, in milliseconds. */
+/** The time between two looks at the file, in milliseconds. */
 const LOOK_INTERVAL = 1_000;
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ import type { IssuerConfig } from '../config/schema.js';
 
 /** A set of keys that is larger is none, in bytes. */
 const MAX_KEYS_BYTES = 1024 * 1024;
-/** How long fetched keys are used, and how long a key that is not among them waits before they are fetched again; milliseconds. */
+/** The time for which fetched keys are used, and the wait before an unknown key has them fetched again; milliseconds. */
 const KEYS_MAX_AGE = 600_000;
 const KEYS_COOL_DOWN = 30_000;
 const KEYS_TIMEOUT = 10_000;

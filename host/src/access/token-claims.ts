@@ -1,6 +1,6 @@
 import type { AccessNeed, Right } from '@entrepot/core';
 
-/** How to read the claims of a token of another issuer. */
+/** Settings for the claims of a token of another issuer. */
 export interface ClaimRules {
   /** The repository of the request. */
   readonly repository: string;

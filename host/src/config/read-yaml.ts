@@ -2,10 +2,10 @@ import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import { CST, Lexer, LineCounter, parseDocument } from 'yaml';
 import type { ConfigurationProblem } from './configuration-error.js';
 
-/** How often aliases may multiply what was written, against small files that unfold to gigabytes. */
+/** The most by which aliases may multiply what was written, against small files that unfold to gigabytes. */
 const MAX_ALIASES = 100;
 
-/** How deep brackets, and list items on one line, may be nested: the parser is recursive and would end the process. */
+/** The deepest nesting of brackets, and of list items on one line: the parser is recursive and would end the process. */
 const MAX_DEPTH = 100;
 
 /** What is wrong with a text, and where. */

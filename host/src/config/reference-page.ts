@@ -117,7 +117,7 @@ function printRuleValue(value: FreshnessRule[keyof FreshnessRule]): string {
   return typeof value === 'number' ? printDuration(value) : String(value);
 }
 
-/** @param hidden how many keys at the start of each path the heading already says */
+/** @param hidden the number of keys at the start of each path that the heading already says */
 function table(rows: readonly Row[], hidden: number): string {
   const lines = rows.map((row) => [
     `\`${row.path.slice(hidden).join('.')}\``,

@@ -3,7 +3,7 @@ import { parseYamlValue } from './read-yaml.js';
 
 /** Shorter texts, in characters, are parsed faster than a thread is asked. */
 const SHORT = 2048;
-/** How long one text may take, in milliseconds. */
+/** The longest time for one text, in milliseconds. */
 const PATIENCE = 10_000;
 
 type Read = ReturnType<typeof parseYamlValue>;

@@ -27,7 +27,7 @@ import {
 /**
  * The services of one repository, above those of the process. `start` makes the protocol, and rejects with a
  * `ConfigurationError` when the plugin cannot; the engine is made when it is asked for, which needs a started root.
- * @param grace how long running fetches may take to end when the scope is disposed, in milliseconds, asked for then
+ * @param grace the time in which running fetches may end when the scope is disposed, in milliseconds, asked for then
  */
 export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: () => number): Scope {
   const scope = root.child(plan.name);

@@ -54,7 +54,7 @@ export class Exchanges {
     return this.#draining;
   }
 
-  /** How many requests have no complete answer yet. */
+  /** The number of requests without a complete answer. */
   get running(): number {
     return this.#running.size;
   }

@@ -25,9 +25,9 @@ export interface ListenerOptions {
 const IDLE_TIMEOUT = 600_000;
 /** Bytes that wait for a slow client before the source is paused. Larger than a chunk of a file, so that pausing is rare. */
 const WRITE_BUFFER = 128 * 1024;
-/** How often connections that have become idle are looked for while draining. */
+/** The time between two looks for connections that have become idle while draining. */
 const SWEEP_INTERVAL = 50;
-/** How often the files of certificates are looked at. */
+/** The time between two looks at the files of certificates. */
 const CERTIFICATES_INTERVAL = 5_000;
 
 /** One address on which an app is served. */

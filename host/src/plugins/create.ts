@@ -12,7 +12,7 @@ import type { AnySide } from '@entrepot/core/engine';
 import { checkProtocol, checkScanner } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
-/** How long `create` of a plugin may take; milliseconds. It opens what it needs, and fetches nothing. */
+/** The longest time of a plugin's `create`; milliseconds. It opens what it needs, and fetches nothing. */
 const CREATE_TIMEOUT = 10_000;
 /** Time until a warning that `create` has not returned; milliseconds. */
 const PATIENCE = 2_000;
@@ -31,7 +31,7 @@ export interface CreateProtocolOptions {
   /** As the plugin's schema returned them. */
   readonly options: unknown;
   readonly repository: RepositoryFacts;
-  /** How long `create` may take, in milliseconds. */
+  /** The longest time of `create`, in milliseconds. */
   readonly timeout?: number | undefined;
   /** Receives a warning when it takes long. */
   readonly logger?: Logger | undefined;

@@ -28,7 +28,7 @@ export interface LoadPluginsOptions {
   readonly scanners?: readonly string[] | undefined;
   /** The folder from which names and paths are resolved first: that of the configuration file. */
   readonly folder: string;
-  /** How long one plugin may take to be imported, in milliseconds. */
+  /** The longest time of one plugin's import, in milliseconds. */
   readonly importTimeout?: number | undefined;
   /** Instead of `BUNDLED_PLUGINS`. */
   readonly bundled?: readonly string[] | undefined;

@@ -38,7 +38,7 @@ export const exceptionForm = z
 
 /**
  * The exception that a form asks for.
- * @param longest how long it may hold, in milliseconds
+ * @param longest the longest time for which it may hold, in milliseconds
  * @throws EntrepotError `bad-request` with everything that is wrong
  */
 export function exceptionOf(form: unknown, now: number, longest: number): KeptException {

@@ -105,9 +105,9 @@ export interface JudgedPart {
 }
 
 export interface JudgedBill {
-  /** How many different parts were judged. */
+  /** The number of different parts that were judged. */
   readonly judged: number;
-  /** How many of them are denied or held. */
+  /** The number of them that are denied or held. */
   readonly refused: number;
   readonly parts: readonly JudgedPart[];
   /**

@@ -18,7 +18,7 @@ import { targetFor, type HostScanner, type ScanParts } from './scan-worker.js';
 export interface JobScanDeskOptions extends ScanParts {
   /** Called when there are new jobs. */
   readonly wake: () => void;
-  /** How often reports of other processes are polled for while a request waits, in milliseconds. */
+  /** The time between two polls for reports of other processes while a request waits, in milliseconds. */
   readonly pollInterval?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export class JobScanDesk implements ScanDesk {
   readonly #answers = new Lru<Map<string, ScanAnswer>>(MAX_NAMES);
   /** By package URL. */
   readonly #waiters = new Map<string, Set<Waiter>>();
-  /** How often a name was found to hold something that is not clean. */
+  /** The number of times that a name was found to hold something that is not clean. */
   readonly #marks = new Lru<number>(MAX_NAMES);
   #mark = 0;
   /** The count of changes up to which reports of others are known. */
@@ -62,7 +62,7 @@ export class JobScanDesk implements ScanDesk {
     this.#options = options;
   }
 
-  /** How many clients wait for reports. */
+  /** The number of clients that wait for reports. */
   get waiting(): number {
     let count = 0;
     for (const waiters of this.#waiters.values()) count += waiters.size;

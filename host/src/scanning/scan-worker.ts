@@ -31,9 +31,9 @@ export interface HostScanner {
   readonly scanner: Scanner;
   /** `worker`: the server leaves scans and updates to processes that do nothing else. */
   readonly where: 'server' | 'worker';
-  /** How long one scan, or one batch of them, may take; milliseconds. */
+  /** The longest time of one scan, or of one batch of them; milliseconds. */
   readonly timeout: number;
-  /** How often it is asked whether there is a newer database; milliseconds. */
+  /** The time between two questions for a newer database; milliseconds. */
   readonly updateInterval: number;
 }
 
@@ -57,7 +57,7 @@ export interface ScanWorkerOptions extends ScanParts {
   readonly fetchPart?: FetchPart | undefined;
   /** Called for each report that this worker has stored. */
   readonly onReport?: ((report: KeptReport, before: KeptReport | undefined) => void) | undefined;
-  /** How often jobs of other processes are polled for, in milliseconds. */
+  /** The time between two polls for jobs of other processes, in milliseconds. */
   readonly pollInterval?: number | undefined;
 }
 

@@ -6,7 +6,7 @@ import { startWatched, type Asked, type WatchedServer } from './hostile/server.j
 import { hostileStrings } from './hostile/strings.js';
 import { serveDocuments } from './hostile/upstream.js';
 
-/** How long one request may hold the event loop, in milliseconds. */
+/** The longest time for which one request may hold the event loop, in milliseconds. */
 const LONGEST = 50;
 /** So many strings for each route. */
 const STRINGS = 1000;

@@ -3,7 +3,7 @@ import { FakeUpstream } from '@entrepot/core/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { startWatched, type WatchedServer } from './hostile/server.js';
 
-/** How long one request may hold the event loop, in milliseconds. */
+/** The longest time for which one request may hold the event loop, in milliseconds. */
 const LONGEST = 50;
 /** Long lists take a loaded machine long: nobody else waits meanwhile. */
 const PATIENCE = 60_000;

@@ -400,7 +400,7 @@ function sumPaths(): string[] {
   ];
 }
 
-/** How the upstream is asked for something of the denied name, in each ecosystem; and ways to it that no version has. */
+/** The requests to the upstream for something of the denied name, in each ecosystem, and ways to it that no version has. */
 const NAMES: readonly { readonly ecosystem: Ecosystem; readonly name: RegExp; readonly more?: readonly string[] }[] = [
   { ecosystem: NPM, name: /tool/, more: ['/-/v1/search?text=tool', '/-/v1/search?text=a+scope:acme+b&size=9'] },
   { ecosystem: PYPI, name: /demo/ },

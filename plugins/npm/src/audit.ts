@@ -10,9 +10,9 @@ import { type Fields, isRecord, listOf, malformed, parseBoundedJson, textOf } fr
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
-/** How many paths to one version a legacy reply names: a tree can hold the same version thousands of times. */
+/** The number of paths to one version that a legacy reply names: a tree can hold the same version thousands of times. */
 const PATH_LIMIT = 100;
-/** How deep a legacy tree is followed. */
+/** The depth to which a legacy tree is followed. */
 const DEPTH_LIMIT = 200;
 const SEVERITIES = ['info', 'low', 'moderate', 'high', 'critical'] as const;
 

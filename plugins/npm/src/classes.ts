@@ -8,7 +8,7 @@ const DAY = 86_400_000;
 const JSON_TYPE = 'application/json';
 /** The media type of the abbreviated form. pnpm normalises a packument again when it is not exactly this. */
 const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
-/** How long the answer to one audit body may be given again, in milliseconds. */
+/** The time for which the answer to one audit body may be given again, in milliseconds. */
 const AUDIT_SHARED_FOR = 300_000;
 
 export const packument = documentClass<NpmProxy, Packument>({

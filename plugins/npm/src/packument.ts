@@ -39,7 +39,7 @@ const STRUCTURE: ReadonlySet<string> = new Set(['name', 'versions', 'time', 'dis
  * one taken down again.
  */
 const PLACEHOLDER = /^0\.0\.\d{1,3}-security(?:\.\d{1,3})?$/;
-/** How much older the version is that the dependencies of one are compared with; milliseconds. */
+/** The least age between versions whose dependencies are compared; milliseconds. */
 const DEPENDENCY_DISTANCE = 30 * 86_400_000;
 /** The longest licence expression that is kept, in characters. */
 const LICENSE_LIMIT = 256;

@@ -6,7 +6,7 @@ import type { UrlPlace } from './layout.js';
 const INSTALL_SCRIPTS: ReadonlySet<string> = new Set(['preinstall', 'install', 'postinstall']);
 /** Members whose packages are installed along with a package. */
 const DEPENDENCIES: ReadonlySet<string> = new Set(['dependencies', 'optionalDependencies', 'peerDependencies']);
-/** How many of a kind are named in the facts of a version, and how much of each; characters. */
+/** The number of a kind that the facts of a version name, and the length of each; characters. */
 const NAMED = 20;
 const NAMED_LENGTH = 200;
 /** More dependencies of one version are not looked at. */

@@ -16,7 +16,7 @@ import { LIST_CLASSES } from './upstream-lists.js';
 
 /** The largest manifest that is taken, in bytes: registries take 4 MiB at the most (distribution specification, "Pushing Manifests"). */
 const MAX_MANIFEST = 16 * 1024 * 1024;
-/** How many parts of an image are as old as it. */
+/** The number of parts of an image that are as old as it. */
 const MAX_PARTS = 2_000;
 /** Memory of a described manifest, in bytes. */
 const DESCRIPTION_BYTES = 500;

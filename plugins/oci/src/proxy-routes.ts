@@ -18,7 +18,7 @@ import { ROOT } from './select.js';
 
 /** A name and a digest. What is longer names no blob that could be asked for. */
 const LONGEST_KEY = 512;
-/** How many sizes of blobs are remembered from manifests. */
+/** The number of sizes of blobs that are remembered from manifests. */
 const MAX_SIZES = 20_000;
 
 /** Data of resources that the hooks of a proxy need. */

@@ -36,7 +36,7 @@ import { KEY } from './reference.js';
 const MAX_LIST = 32 * 1024 * 1024;
 /** The largest list of referrers: an image index, of which clients read no more either. Bytes. */
 const MAX_REFERRERS = 4 * 1024 * 1024;
-/** How many names go out as one piece. */
+/** The number of names that go out as one piece. */
 const PIECE = 1024;
 /** Characters of a name: far more than the distribution specification allows. */
 const LONGEST_NAME = 4096;

@@ -5,7 +5,7 @@ import { parseJson } from '@entrepot/core/formats';
 import { configFolders, readSettings } from './client-settings.js';
 import type { FoundIndex, FoundIndexes, Surroundings } from './client-settings.js';
 
-/** How long pip's interpreter may take to answer; milliseconds. */
+/** The longest time until pip's interpreter answers; milliseconds. */
 const TIMEOUT = 5000;
 /** Prints the index that is built into pip, and where this interpreter's own settings are. */
 const QUESTION =

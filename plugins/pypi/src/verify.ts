@@ -1,7 +1,7 @@
 import type { Content, Resource, VerifyContext } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 
-/** How much of a body is looked at, in bytes. */
+/** The length of the part of a body that is looked at, in bytes. */
 const HEAD = 64 * 1024;
 
 /**

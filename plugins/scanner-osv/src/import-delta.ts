@@ -38,7 +38,7 @@ export function importDelta(
 
 class DeltaImporter {
   readonly ecosystems = new Set<string>();
-  /** How many records there are more than before. */
+  /** The number of records that there are more than before. */
   added = 0;
   readonly #base: Snapshot;
   readonly #writer: SnapshotWriter;

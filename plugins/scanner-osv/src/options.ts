@@ -25,7 +25,7 @@ export const osvOptions = z
     ecosystems: z.array(ecosystem).nonempty().optional(),
     /** The folder of the database, with room for two copies. */
     directory: z.string().min(1).default('data/scanner-osv'),
-    /** How often everything is imported again, which finds records that were deleted. */
+    /** The time between two imports of everything, which find records that were deleted. */
     fullImportEvery: duration.default(7 * 86_400_000),
     /** Instead of `from`: the base URL of an OSV API, to which `/v1/…` is added. */
     api: httpUrl.optional(),

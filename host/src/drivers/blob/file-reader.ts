@@ -39,7 +39,7 @@ export class FileReader extends Readable {
   /**
    * The next bytes, into the caller's own buffer: for one that sends a file piece by piece and uses its buffers again. Not
    * together with reading the stream; `destroy` closes the file as ever.
-   * @returns how many bytes there are in `buffer` now; 0 at the end of the range
+   * @returns the number of bytes in `buffer` now; 0 at the end of the range
    * @throws EntrepotError `storage` when the file cannot be read, or ends inside the range
    */
   async readInto(buffer: Buffer): Promise<number> {

@@ -37,7 +37,7 @@ const FOLDER_MODE = 0o700;
 const FOLDER_NAME = /^[0-9a-f]{2}$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const TEMPORARY_NAME = /^[0-9a-f-]{36}\.part$/;
-/** How many files are looked at side by side in a listing. */
+/** The number of files that a listing looks at side by side. */
 const LIST_WIDTH = 32;
 /** `link` cannot do it here; a copy can. EMLINK: as many names as the file system allows. */
 const UNLINKABLE = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);

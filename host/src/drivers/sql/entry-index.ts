@@ -13,10 +13,10 @@ import type { Schema } from './schema.js';
 import { given, SqlStore } from './sql-store.js';
 import { stored, storedWithin } from './stored.js';
 
-/** How many accesses are recorded in one turn of the event loop. */
+/** The number of accesses that are recorded in one turn of the event loop. */
 const ACCESS_WIDTH = 100;
 
-/** How many puts are committed together. */
+/** The number of puts that are committed together. */
 const GROUP = 100;
 
 /** An `EntryIndex` in a SQL database, which it closes. It says nothing that SQLite and PostgreSQL do not share. */

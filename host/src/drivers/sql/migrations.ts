@@ -15,7 +15,7 @@ export const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
     'create index entries_digest on entries (digest)',
     'create table probes (id integer not null primary key, written text not null)',
   ],
-  // How often each repository was changed: what is made from its entries is made anew when this has grown.
+  // The number of changes of each repository: what is made from its entries is made anew when this has grown.
   '0002-revisions': ['create table revisions (repository text not null primary key, revision integer not null)'],
   // The facts that documents state about artifacts, with their entries.
   '0003-facts': ['alter table entries add column facts text'],

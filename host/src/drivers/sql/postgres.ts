@@ -11,7 +11,7 @@ export interface PostgresOptions {
   readonly logger: Logger;
 }
 
-/** How long a caller waits for a connection, in milliseconds. */
+/** The longest wait for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 /** Names this program in `pg_stat_activity`. */
 const NAME = 'entrepot';

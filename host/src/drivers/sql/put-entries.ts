@@ -4,9 +4,9 @@ import { slices } from '../slices.js';
 import { type EntryRow, toEntry, toRow } from './entry-row.js';
 import type { Schema } from './schema.js';
 
-/** How many keys one query names. */
+/** The number of keys that one query names. */
 export const KEYS_WIDTH = 500;
-/** How many rows one statement puts. */
+/** The number of rows that one statement puts. */
 const ROWS_WIDTH = 50;
 
 /** Something is not as the transaction needs it: it must leave no trace. */
@@ -74,7 +74,7 @@ function inOrder<Value>(byName: ReadonlyMap<string, Value>): readonly Value[] {
   return [...byName.keys()].sort().map((name) => byName.get(name) as Value);
 }
 
-/** @returns how many of `rows` were not there. */
+/** @returns the number of `rows` that were not there. */
 async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): Promise<number> {
   let inserted = 0;
   for (const part of slices(rows, ROWS_WIDTH)) {

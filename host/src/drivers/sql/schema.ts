@@ -28,7 +28,7 @@ export interface EntryTable {
   accessed_at: number | null;
 }
 
-/** How often a repository was changed. */
+/** The number of changes of a repository. */
 export interface RevisionTable {
   repository: string;
   revision: number;

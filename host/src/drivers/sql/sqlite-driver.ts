@@ -6,7 +6,7 @@ import type Database from 'libsql';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
-/** How long a call waits for another process that writes, in milliseconds. */
+/** The longest wait for another process that writes, in milliseconds. */
 const BUSY_PATIENCE = 10_000;
 /** Prepared statements that are kept. Each differs by its text only; values are parameters. */
 const STATEMENTS = 200;

@@ -9,7 +9,7 @@ import type { Schema } from './schema.js';
 import { retryWhileBusy, SqliteDriver, sqliteCode } from './sqlite-driver.js';
 import { WriteAheadLog } from './write-ahead-log.js';
 
-/** How long the binding itself waits for a lock, on the event loop; milliseconds. Longer waits are the driver's. */
+/** The time for which the binding itself waits for a lock, on the event loop; milliseconds. Longer waits are the driver's. */
 const BUSY_TIMEOUT = 10;
 /** The largest file that is looked through for damage at each start, in bytes. */
 const CHECKED_SIZE = 64 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { asEntrepotError, EntrepotError, isFull } from '@entrepot/core';
 /** Seconds after which clients may ask a database again that has failed. */
 const RETRY_AFTER = 5;
 
-/** How long a query may take, in milliseconds: one that a client waits for, one that changes something, and one over whole tables. */
+/** The longest time of a query, in milliseconds: of one that a client waits for, one that changes something, and one over whole tables. */
 export const DEADLINES = { read: 5_000, write: 10_000, long: 60_000 } as const;
 
 /** `storedWithin` the deadline of queries over whole tables. */

@@ -13,10 +13,10 @@ import { failureCode, upstreamError } from './upstream-error.js';
 
 /** The largest head of a reply that is read, in bytes. */
 const MAX_HEAD = 64 * 1024;
-/** How long an idle connection is kept when the upstream does not say; milliseconds. */
+/** The time for which an idle connection is kept when the upstream does not say; milliseconds. */
 const KEEP_ALIVE = 10_000;
 const CONNECTIONS = 128;
-/** How many hosts the zone is remembered of. */
+/** The number of hosts whose zone is remembered. */
 const KNOWN_HOSTS = 1000;
 const ZONES = ['public', 'private', 'test', 'loopback', 'other'] as const satisfies readonly AddressZone[];
 

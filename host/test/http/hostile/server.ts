@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 
 const MAIN = path.resolve(import.meta.dirname, '../../../dist/cli/main.js');
-/** How long an answer is waited for: what held the event loop is known without it. */
+/** The longest wait for an answer: what held the event loop is known without it. */
 const PATIENCE = 10_000;
 const PROBE = path.join(import.meta.dirname, 'probe.mjs');
 
@@ -29,13 +29,13 @@ export interface Asked {
 export interface WatchedServer {
   /** Sends a request, and reads the reply to its end. @returns its status; 0 when the connection ended without one */
   ask(asked: Asked): Promise<number>;
-  /** How long the event loop was held at the most since the last call, in milliseconds of its thread's own time. */
+  /** The longest time for which the event loop was held since the last call, in milliseconds of its thread's own time. */
   held(): Promise<number>;
 }
 
 /**
  * @param files of its folder, by path
- * @param patience how long an answer is waited for, in milliseconds
+ * @param patience the longest wait for an answer, in milliseconds
  */
 export async function startWatched(
   configuration: object,
