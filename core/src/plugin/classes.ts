@@ -1,6 +1,7 @@
 import type { ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
+import type { Integrity } from '../api/integrity.js';
 import type { Entry } from '../api/entry-index.js';
 import type { ArtifactFacts, FactName } from '../api/facts.js';
 import type { FreshnessRule } from '../api/freshness.js';
@@ -78,6 +79,44 @@ export interface UpstreamFacts<Self> {
   readonly mayLack?: boolean | undefined;
   /** Makes the bytes here, where no upstream has them. Absent: they are fetched. */
   readonly produce?: Production<Self> | undefined;
+  /**
+   * Finds the place of bytes that are neither at `path` nor at the `location` of their description: a layer of an image, a
+   * document on a host that another document names. `undefined`: they are where path and description say.
+   */
+  readonly locate?:
+    ((resource: Resource, context: LocateContext, self: Self) => Promise<Location | undefined>) | undefined;
+}
+
+/** Context of `locate`. */
+export interface LocateContext {
+  readonly description?: ArtifactDescription | undefined;
+  /** The URL of the document that named the place: of the one with the description, or of the last one that was read. */
+  readonly namedBy: string | undefined;
+  read: VerifyContext['read'];
+  /**
+   * Asks a place for something small, such as a manifest. Nothing of it is stored.
+   * @throws EntrepotError as an upstream that cannot be asked; `upstream-unavailable` for more bytes than `maxBytes`
+   */
+  ask(place: Location & { readonly accept: string; readonly maxBytes: number }): Promise<LocatedBytes>;
+}
+
+/** A place outside of the upstream's base URL. It is asked for within the network zone of the document that named it. */
+export interface Location {
+  /** An absolute http or https URL. */
+  readonly url: string;
+  /** The scope of the token for a `Bearer` challenge. */
+  readonly tokenScope?: string | undefined;
+  /** Promises besides those of the description. */
+  readonly integrity?: readonly Integrity[] | undefined;
+  /** Bytes, where more is known than the place says on HEAD. */
+  readonly size?: number | undefined;
+}
+
+/** The answer of a place. */
+export interface LocatedBytes {
+  /** The URL that was asked, without credentials. */
+  readonly url: string;
+  readonly bytes: Uint8Array;
 }
 
 /** The reply to clients. */

@@ -42,7 +42,18 @@ const FRESHNESS = [
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   cache: [...FRESHNESS, 'except', 'cachedOnly', 'alternative', 'listsBelow'],
-  upstream: ['accept', 'headers', 'expects', 'maxBytes', 'order', 'redirects', 'tokenScope', 'mayLack', 'produce'],
+  upstream: [
+    'accept',
+    'headers',
+    'expects',
+    'maxBytes',
+    'order',
+    'redirects',
+    'tokenScope',
+    'mayLack',
+    'produce',
+    'locate',
+  ],
   reply: [
     'mediaType',
     'fallbackMediaType',

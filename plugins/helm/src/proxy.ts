@@ -17,6 +17,7 @@ import { LARGEST_INDEX } from './index-rows.js';
 import { CHART_TYPE, IMAGE_TYPES, PROVENANCE_TYPE } from './media-types.js';
 import type { HelmOptions } from './options.js';
 import { LARGEST_PROVENANCE, SIGNED_MESSAGE } from './provenance.js';
+import { locateLayer } from './registry-layer.js';
 import { INDEX_TABLE, type UpstreamIndex } from './upstream-index.js';
 
 /**
@@ -55,7 +56,10 @@ export const PROXY_CLASSES = {
   chart: artifactClass<HelmProxy>({
     about: 'Archives of charts.',
     cache: { expireAfter: Infinity },
-    upstream: { accept: `${IMAGE_TYPES.chart}, ${FILE_ACCEPT}` },
+    upstream: {
+      accept: `${IMAGE_TYPES.chart}, ${FILE_ACCEPT}`,
+      locate: (resource, context) => locateLayer(resource, context, [IMAGE_TYPES.chart]),
+    },
     reply: { mediaType: CHART_TYPE },
     // An index need not state a digest.
     trust: { describedBy: () => INDEX, verify: startingWith(GZIP, 'an archive that is compressed by gzip') },

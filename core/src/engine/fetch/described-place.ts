@@ -1,9 +1,10 @@
 import type { Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
-import { findOciLayer, isOciLocation } from '../upstream/oci-location.js';
 import { placeOf, type QueryPlace } from '../upstream/query.js';
-import type { Upstreams } from '../upstream/upstreams.js';
+import { readBody } from '../upstream/upstream-reply.js';
+import type { ResourceReader } from './resource-reader.js';
+import type { FlightContext } from './shared-flight.js';
 
 /** A document's description of an artifact, with the document that it is from. */
 export interface LocatedDescription extends ArtifactDescription {
@@ -21,6 +22,11 @@ export interface DescribedPlace {
   readonly size?: number | undefined;
 }
 
+/** Services that find places. */
+export type LocateServices = Pick<FlightContext, 'definition' | 'services' | 'upstreams'> & {
+  readonly reader: ResourceReader;
+};
+
 /** `description` as it stands in the document at `url`: a relative location is below that. */
 export function located(
   description: ArtifactDescription | undefined,
@@ -32,15 +38,34 @@ export function located(
   return { ...description, location: new URL(description.location, url).href, mirrors, namedBy: url };
 }
 
-/** Finds the place of the bytes of `resource`, by its document or by itself. */
+/** Finds the place of the bytes of `resource`, by its class, its document or itself. */
 export async function describedPlace(
-  upstreams: Upstreams,
+  { definition, reader, services, upstreams }: LocateServices,
   resource: ArtifactResource | DocumentResource,
   description: LocatedDescription | undefined,
   signal: AbortSignal,
 ): Promise<DescribedPlace> {
-  if (resource.kind === 'artifact' && description !== undefined && isOciLocation(description.location))
-    return await findOciLayer(upstreams, resource, description, signal);
-  const { location, mirrors, namedBy, integrity = [] } = description ?? {};
-  return { place: { ...placeOf(resource), location, mirrors, namedBy }, integrity };
+  const { location, mirrors, integrity = [] } = description ?? {};
+  let namedBy = description?.namedBy;
+  const found = await resource.locate({
+    description,
+    get namedBy() {
+      return namedBy;
+    },
+    async read(other) {
+      const document = reader.bind(other);
+      const content = await reader.read(document);
+      namedBy = services.storage.entries.peek(definition.name, document.key)?.upstreamUrl;
+      return content;
+    },
+    async ask({ url, tokenScope, accept, maxBytes }) {
+      const headers = { accept, 'accept-encoding': 'identity' };
+      const place: QueryPlace = { location: url, tokenScope, namedBy };
+      const reply = await upstreams.fetch({ method: 'GET', ...place, headers, signal, skipUnhealthy: false });
+      return { url: reply.url, bytes: await readBody(reply, reply.url, maxBytes) };
+    },
+  });
+  if (found === undefined) return { place: { ...placeOf(resource), location, mirrors, namedBy }, integrity };
+  const place = { location: found.url, tokenScope: found.tokenScope, namedBy };
+  return { place, integrity: [...integrity, ...(found.integrity ?? [])], size: found.size };
 }

@@ -102,8 +102,8 @@ class StoredFetch {
   /** Finds the place of the bytes. @returns what is promised of them */
   async #locate(description: LocatedDescription | undefined): Promise<readonly Integrity[]> {
     const { resource } = this.#plan;
-    const { definition, upstreams } = this.#context;
-    const { place, integrity } = await describedPlace(upstreams, resource, description, this.#flight.signal);
+    const { definition } = this.#context;
+    const { place, integrity } = await describedPlace(this.#context, resource, description, this.#flight.signal);
     const promised = this.#promised(integrity);
     if (resource.kind === 'artifact' && promised.length === 0 && definition.requireIntegrity) {
       throw new EntrepotError(

@@ -31,7 +31,7 @@ export async function headOfUpstream(
   const { request } = context;
   const { description, judgement } = await fetching.policy.judged(resource, context);
   const promised = resource.kind === 'artifact' ? description : undefined;
-  const described = await describedPlace(upstreams, resource, promised, request.signal);
+  const described = await describedPlace({ ...parts, reader: fetching.reader }, resource, promised, request.signal);
   decisions.record(context, resource, judgement);
   try {
     const reply = await upstreams.fetch({

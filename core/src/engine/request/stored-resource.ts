@@ -11,6 +11,8 @@ import type {
   Fact,
   ListingClass,
   ListingContext,
+  LocateContext,
+  Location,
   Parsed,
   ProduceContext,
   RenderRequest,
@@ -178,6 +180,11 @@ export abstract class StoredResource implements UpstreamLocation {
   /** @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised */
   async verify(content: Content, context: VerifyContext): Promise<void> {
     await this.call('verify', (self) => this.groups.trust?.verify?.(this.named, content, context, self));
+  }
+
+  /** Finds a place outside of the upstream's base URL. `undefined`: the bytes are where path and description say. */
+  async locate(context: LocateContext): Promise<Location | undefined> {
+    return await this.call('locate', (self) => this.groups.upstream?.locate?.(this.named, context, self));
   }
 
   /** Makes the bytes; for one of a set those of all its members. */
