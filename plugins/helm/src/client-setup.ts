@@ -7,17 +7,15 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
   // The start page shows the place that images are found at.
   const url = baseUrl === `${origin}/v2/${name}` ? `${origin}/${name}` : baseUrl;
   const credentials = guarded ? ' --username USER --password PASSWORD' : '';
-  const flux = [
-    'apiVersion: source.toolkit.fluxcd.io/v1',
-    'kind: HelmRepository',
-    'metadata:',
-    `  name: ${name}`,
-    'spec:',
-    '  interval: 5m',
-    `  url: ${url}`,
-    // A Secret of the same namespace, with `username` and `password`.
-    ...(guarded ? ['  secretRef:', `    name: ${name}-credentials`] : []),
-  ];
+  // A Secret of the same namespace, with `username` and `password`.
+  const secret = guarded ? `\n  secretRef:\n    name: ${name}-credentials` : '';
+  const flux = `apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata:
+  name: ${name}
+spec:
+  interval: 5m
+  url: ${url}${secret}`;
   const setup: ClientSetup[] = [
     {
       client: 'helm',
@@ -26,7 +24,7 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
         { kind: 'command', text: 'helm repo update' },
       ],
     },
-    { client: 'Flux', steps: [{ kind: 'file', path: `${name}.yaml`, text: flux.join('\n') }] },
+    { client: 'Flux', steps: [{ kind: 'file', path: `${name}.yaml`, text: flux }] },
   ];
   if (kind === 'proxy') return setup;
   const plain = protocol === 'http:' ? ' --plain-http' : '';

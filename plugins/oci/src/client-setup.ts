@@ -6,15 +6,12 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
   const { host, protocol } = new URL(baseUrl);
   const named = repositoryIn(baseUrl);
   const prefix = named === undefined ? host : `${host}/${named}`;
-  const insecure = protocol === 'http:';
+  const [plainHttp, noTls] = protocol === 'http:' ? [' --plain-http', ' --tls-verify=false'] : ['', ''];
   const pull = [
     ...(guarded ? [command('credentials', `docker login ${host}`)] : []),
     command('docker, podman, nerdctl', `docker pull ${prefix}/library/alpine:latest`),
-    command(
-      'skopeo',
-      `skopeo inspect${insecure ? ' --tls-verify=false' : ''} docker://${prefix}/library/alpine:latest`,
-    ),
-    command('helm', `helm pull oci://${prefix}/charts/app --version 1.0.0${insecure ? ' --plain-http' : ''}`),
+    command('skopeo', `skopeo inspect${noTls} docker://${prefix}/library/alpine:latest`),
+    command('helm', `helm pull oci://${prefix}/charts/app --version 1.0.0${plainHttp}`),
   ];
   if (repository.kind === 'hosted') return [...pull, command('docker push', `docker push ${prefix}/team/app:1.0.0`)];
   const upstream = repository.upstreams[0]?.url ?? 'https://registry.example.com';

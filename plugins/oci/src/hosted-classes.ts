@@ -1,15 +1,12 @@
-import { artifactClass, documentClass, sessionClass, type Resource, type SessionStep } from '@entrepot/core';
+import { artifactClass, documentClass, sessionClass, type SessionStep } from '@entrepot/core';
 import { LIST_CLASSES } from './hosted-lists.js';
-import { attributesOf, type OciHosted } from './hosted-routes.js';
+import { attributesOf, nameOf, policy, type OciHosted } from './hosted-routes.js';
 import { BLOB_TYPE, DIGEST_HEADER } from './media-types.js';
 import { pathOf } from './paging.js';
 import { CHANGE_CLASSES } from './pushes.js';
 import { KEY } from './reference.js';
 
 const IMMUTABLE = 'max-age=31536000, immutable';
-
-const nameOf = (resource: Resource): string => attributesOf(resource).name;
-const policy = { accessName: nameOf };
 
 /** The classes of a hosted registry. */
 export const hostedClasses = {

@@ -4,7 +4,6 @@ import {
   type ByteRange,
   type RepositoryFacts,
   type RequestHead,
-  type ProtocolInstance,
   type Resource,
   type Route,
   type SessionStep,
@@ -49,8 +48,11 @@ export function attributesOf(resource: Resource): HostedAttributes {
   return resource.attributes as unknown as HostedAttributes;
 }
 
+export const nameOf = (resource: Resource): string => attributesOf(resource).name;
+export const policy = { accessName: nameOf };
+
 /** A registry of our own. */
-export class OciHosted implements ProtocolInstance {
+export class OciHosted {
   readonly repository: string;
   readonly options: OciOptions;
 

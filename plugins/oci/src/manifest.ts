@@ -65,11 +65,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
 
 /** The parts that a manifest names; an unknown form names none. */
 export function partsOf(bytes: Uint8Array): Pick<Manifest, 'manifests' | 'blobs'> {
-  try {
-    return parseManifest(bytes);
-  } catch {
-    return { manifests: [], blobs: [] };
-  }
+  return manifestSchema.safeParse(jsonIn(bytes, true)).data ?? { manifests: [], blobs: [] };
 }
 
 /** Fields that every form of manifest has, future ones included. */

@@ -3,7 +3,6 @@ import {
   requireMethod,
   type RepositoryFacts,
   type RequestHead,
-  type ProtocolInstance,
   type Resource,
   type Route,
 } from '@entrepot/core';
@@ -58,7 +57,7 @@ export function repliedHeaders(resource: Resource): Readonly<Record<string, stri
 const READ_ONLY = 'This repository is a proxy: it can only be pulled from';
 
 /** A pull-through proxy of a registry. */
-export class OciProxy implements ProtocolInstance {
+export class OciProxy {
   readonly repository: string;
   readonly options: OciOptions;
   /** The sizes of blobs by key, as manifests of their name said: some registries refuse HEAD for blobs. */

@@ -11,7 +11,7 @@ import {
   type Resource,
 } from '@entrepot/core';
 import { badRequest } from './errors.js';
-import { attributesOf, type OciHosted } from './hosted-routes.js';
+import { attributesOf, nameOf, policy, type OciHosted } from './hosted-routes.js';
 import { invalid, parseManifest, type Manifest } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, isForeign, isMediaType } from './media-types.js';
 import { pathOf } from './paging.js';
@@ -21,9 +21,6 @@ import { KEY, repositoryIn, requireDigest } from './reference.js';
 const MAX_BLOBS = 2_000;
 
 type Make = NonNullable<ChangeClass<OciHosted>['make']>;
-
-const nameOf = (resource: Resource): string => attributesOf(resource).name;
-const policy = { accessName: nameOf };
 
 /** The changes of a hosted registry. */
 export const CHANGE_CLASSES = {

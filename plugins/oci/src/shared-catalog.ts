@@ -24,7 +24,10 @@ export function sharedCatalog(head: RequestHead, repositories: readonly SharedRe
   const start = goesOn ?? from;
   const query = (name: string): string => {
     if (name !== start) return `n=${n}`;
-    if (goesOn !== null) return withoutName(passedQuery(head).slice(1));
+    if (goesOn !== null) {
+      const parts = passedQuery(head).slice(1).split('&');
+      return parts.filter((part) => !part.startsWith(`${GOES_ON}=`)).join('&');
+    }
     return below.length === 0 ? `n=${n}` : `n=${n}&last=${encodeURIComponent(below.join('/'))}`;
   };
   const left = names.filter((name) => name >= start);
@@ -47,13 +50,6 @@ function pageOfReply(
   const list = JSON.stringify(repositories);
   if (link !== undefined) return listOf(list, `${GOES_ON}=${question.repository}&${link}`);
   return listOf(list, next === undefined ? undefined : `${GOES_ON}=${next}&n=${n}`);
-}
-
-function withoutName(query: string): string {
-  return query
-    .split('&')
-    .filter((part) => !part.startsWith(`${GOES_ON}=`))
-    .join('&');
 }
 
 function listOf(names: string, next?: string): LocalReply {
