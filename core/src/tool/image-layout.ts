@@ -7,7 +7,7 @@ import type { Content } from '../api/content.js';
 import { type Digest, isDigest } from '../api/digest.js';
 import type { EntrepotError } from '../api/errors.js';
 import type { ScanSubject } from '../api/scanner.js';
-import { untilAborted } from '../engine/request/until-aborted.js';
+import { untilAborted } from '../formats/until-aborted.js';
 import { scanError } from './tool-errors.js';
 
 /** The most that a manifest may have, in bytes: what registries are asked to accept (distribution specification). */

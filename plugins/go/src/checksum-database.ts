@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { EntrepotError, type Logger, type Resource, type VerifyContext } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import { failure, proofFailure } from './errors.js';
-import { LARGEST_PROOF, MalformedProofError, openNote, ProofError, type NoteVerifier } from './note.js';
-import { hashInRecord, parseLookup, type LookupRecord } from './record.js';
+import { hashInRecord, LARGEST_PROOF, MalformedProofError, openNote, parseLookup, ProofError } from './note.js';
+import type { LookupRecord, NoteVerifier } from './note.js';
 import { edgeTiles, HASH_BYTES, hashAt, leafHash, parseTreeHead, rootFromEdge, subtreeHash } from './tile.js';
 import { placeIn, TILE_WIDTH, tileOf, tilePath, type Tile, type TreeHead } from './tile.js';
 

@@ -35,7 +35,7 @@ export function createCredentialSource(
   settings: CredentialSettings | undefined,
   services: { readonly transport: Transport; readonly clock: Clock },
 ): CredentialSource {
-  if (settings === undefined) return { find: async () => undefined, rejected: () => {}, secrets: () => [] };
+  if (settings === undefined) return fixed(new Map());
   if (settings.kind === 'netrc') return fixed(parseNetrc(settings.text));
   if (settings.kind === 'basic') return fixed(new Map(settings.hosts.map((host) => [host, settings])));
   const app = new GithubApp(settings.app, services);
@@ -52,13 +52,6 @@ export function createCredentialSource(
 }
 
 function fixed(logins: ReadonlyMap<string, Credential>): CredentialSource {
-  const secrets = [...logins.values()].map(({ password }) => password);
-  return {
-    async find({ host }) {
-      const login = logins.get(host);
-      return login && { username: login.username, password: login.password };
-    },
-    rejected: () => {},
-    secrets: () => secrets,
-  };
+  const secrets = Array.from(logins.values(), ({ password }) => password);
+  return { find: async ({ host }) => logins.get(host), rejected: () => {}, secrets: () => secrets };
 }

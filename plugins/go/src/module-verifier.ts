@@ -4,8 +4,7 @@ import { hashGoMod, LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
 import { mismatch, proofFailure } from './errors.js';
 import { parseInfo } from './info.js';
 import { moduleOf } from './module-path.js';
-import { LARGEST_PROOF } from './note.js';
-import { hashInRecord, parseLookup } from './record.js';
+import { hashInRecord, LARGEST_PROOF, parseLookup } from './note.js';
 import type { GoProxy } from './routes.js';
 
 /** Checks that an `.info` is of the version that it was asked for. */
