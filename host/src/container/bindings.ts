@@ -1,5 +1,5 @@
 import { CLOCK, systemClock, TRANSPORT, type Logger } from '@entrepot/core';
-import { createSharedStorage, type EngineObserver } from '@entrepot/core/engine';
+import { createSharedStorage } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
@@ -102,15 +102,9 @@ export function createRootScope(
     openGovernance(root, { policy, repositories }, governed, services),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
-  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }): EngineObserver => ({
-    upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
-    upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
-    integrityFailed: (repository) => metrics.integrityFailed(repository),
-    decided: (record) => {
-      if (record.decision.rules.length > 0) metrics.decided(record);
-      governance.journal.note(record);
-    },
-  }));
+  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>
+    governance.journal.observer(metrics),
+  );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
     const file = secretFileOf({ metadata, storage }, 'token.key');

@@ -1,6 +1,6 @@
 import { packageUrl, type Clock, type Logger, type PackageCoordinates } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
-import type { DecisionRecord as EngineDecision } from '@entrepot/core/engine';
+import type { DecisionRecord as EngineDecision, EngineObserver } from '@entrepot/core/engine';
 import type { DecisionRecord, SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import type { Download, SqlDownloadHistory } from '../drivers/sql/download-history.js';
 import type { Hold, SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
@@ -52,11 +52,20 @@ export class PolicyJournal {
     this.#options = options;
   }
 
-  /** A request for an artifact was decided on. Called for each of them. */
-  note(record: EngineDecision): void {
-    const { decision, refused } = record;
-    if (!refused) this.#noteDownload(record);
-    if (refused || decision.rules.length > 0 || decision.wouldBe !== undefined) this.#noteDecision(record);
+  /** The observer of the engines: counts their events by `metrics`, and records decisions. */
+  observer(metrics: Required<EngineObserver>): EngineObserver {
+    return {
+      upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
+      upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
+      integrityFailed: (repository) => metrics.integrityFailed(repository),
+      decided: (record) => {
+        const { decision, refused } = record;
+        const hasFired = decision.rules.length > 0;
+        if (hasFired) metrics.decided(record);
+        if (!refused) this.#noteDownload(record);
+        if (refused || hasFired || decision.wouldBe !== undefined) this.#noteDecision(record);
+      },
+    };
   }
 
   /** Writes what is in memory to the store. */
