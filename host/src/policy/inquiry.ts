@@ -201,7 +201,6 @@ export class Inquiry {
   ): Promise<Explanation> {
     const { policy, quarantine, decisions } = this.governance;
     const { version } = coordinates;
-    const { name: repository } = place;
     const kept = own.find((one) => isOfVersion(one.coordinates, version));
     const listed = versions.find((one) => isOfVersion(one.coordinates, version));
     // As it is written where it is known: decisions and reports are found under that spelling.
@@ -214,7 +213,7 @@ export class Inquiry {
     // A missing version has no age.
     const input: PolicyInput = exists === false ? { ...known, firstSeenAt: 'unknown' } : known;
     return {
-      repository,
+      repository: place.name,
       purl: packageUrl(subject),
       exists,
       decision: policy.evaluate(input),
@@ -223,9 +222,9 @@ export class Inquiry {
       kept: kept && { key: kept.key, digest: kept.digest, size: kept.size, fetchedAt: kept.fetchedAt },
       reports,
       findings: this.#findingsOf(subject, reports),
-      quarantine: await quarantine.find({ repository, coordinates: subject }),
+      quarantine: await quarantine.find({ repository: place.name, coordinates: subject }),
       hidden: version === undefined ? this.#hidden(place, versions) : undefined,
-      lastDecisions: await decisions.list({ coordinates: subject, repository, limit: 10 }),
+      lastDecisions: await decisions.list({ coordinates: subject, repository: place.name, limit: 10 }),
     };
   }
 
