@@ -1,4 +1,4 @@
-import { EntrepotError, isFull, storageFull } from '@entrepot/core';
+import { EntrepotError, isFull, messageOf, storageFull } from '@entrepot/core';
 
 /** The code of a failed system call (`ENOENT`), or `undefined` for any other error. */
 export function systemCode(error: unknown): string | undefined {
@@ -14,7 +14,7 @@ export function systemCode(error: unknown): string | undefined {
 export function storageError(error: unknown, action: string, path: string): EntrepotError {
   if (error instanceof EntrepotError) return error as EntrepotError;
   const code = systemCode(error);
-  const reason = code ?? (error instanceof Error ? error.message : String(error));
+  const reason = code ?? messageOf(error);
   const message = `cannot ${action} ${path}: ${reason}`;
   return isFull(error) ? storageFull(message, error) : new EntrepotError('storage', message, { cause: error });
 }

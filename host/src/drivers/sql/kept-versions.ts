@@ -23,21 +23,25 @@ export async function readKeptVersions(
   database: Kysely<Schema>,
   { ecosystem, name, version }: PackageCoordinates,
 ): Promise<readonly KeptVersion[]> {
-  const spellings = version === undefined ? undefined : await keptSpellings(database, { ecosystem, name, version });
-  if (spellings?.length === 0) return [];
-  const rows = await stored('read kept versions', () => {
-    const query = database
-      .selectFrom('entries')
+  const all = database
+    .selectFrom('entries')
+    .where(({ and }) => and({ ecosystem, name }))
+    .where('version', 'is not', null);
+  let wanted = all;
+  if (version !== undefined) {
+    const kept = await stored('read kept versions', () => all.select('version').distinct().execute());
+    const spellings = kept.map((row) => row.version as string).filter((one) => isSameVersion(ecosystem, one, version));
+    if (spellings.length === 0) return [];
+    wanted = all.where('version', 'in', spellings);
+  }
+  const rows = await stored('read kept versions', () =>
+    wanted
       .select(['repository', 'key', 'version', 'digest', 'size', 'fetched_at', 'integrity', 'facts'])
-      .where('ecosystem', '=', ecosystem)
-      .where('name', '=', name)
-      .where('version', 'is not', null);
-    return (spellings === undefined ? query : query.where('version', 'in', spellings))
       .orderBy('repository')
       .orderBy('key')
       .limit(10_000)
-      .execute();
-  });
+      .execute(),
+  );
   return rows.map((row) => ({
     repository: row.repository,
     key: row.key,
@@ -48,22 +52,4 @@ export async function readKeptVersions(
     integrity: JSON.parse(row.integrity) as Integrity[],
     facts: row.facts === null ? {} : (JSON.parse(row.facts) as ArtifactFacts),
   }));
-}
-
-/** The spellings of a version among the stored ones. */
-async function keptSpellings(
-  database: Kysely<Schema>,
-  { ecosystem, name, version }: { readonly ecosystem: string; readonly name: string; readonly version: string },
-): Promise<string[]> {
-  const rows = await stored('read kept versions', () =>
-    database
-      .selectFrom('entries')
-      .select('version')
-      .distinct()
-      .where('ecosystem', '=', ecosystem)
-      .where('name', '=', name)
-      .where('version', 'is not', null)
-      .execute(),
-  );
-  return rows.map((row) => row.version as string).filter((kept) => isSameVersion(ecosystem, kept, version));
 }

@@ -1,7 +1,7 @@
-import { EntrepotError, type Logger } from '@entrepot/core';
-import { Kysely, PostgresDialect, sql } from 'kysely';
-import { migrate } from './migrate.js';
-import type { Schema } from './schema.js';
+import type { Logger } from '@entrepot/core';
+import { PostgresDialect } from 'kysely';
+import { openDatabase } from './open-database.js';
+import type { SqlDatabase } from './schema.js';
 import { DEADLINES } from './stored.js';
 
 export interface PostgresOptions {
@@ -23,7 +23,7 @@ const TYPES = { text: 'text collate "C"', integer: 'bigint' };
  * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.
  * @throws EntrepotError `configuration` when it cannot be reached or used, or is of a newer version of Entrepot.
  */
-export async function openPostgres({ url, maxConnections, logger }: PostgresOptions): Promise<Kysely<Schema>> {
+export async function openPostgres({ url, maxConnections, logger }: PostgresOptions): Promise<SqlDatabase> {
   // Three megabytes that only servers with such a database need.
   const { default: pg } = await import('pg');
   const pool = new pg.Pool({
@@ -35,20 +35,7 @@ export async function openPostgres({ url, maxConnections, logger }: PostgresOpti
   });
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
-  const where = nameOf(url);
-  const database = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
-  try {
-    await sql`select 1`.execute(database).catch((error: unknown) => {
-      throw new EntrepotError('configuration', `cannot open the database ${where}: ${reasonOf(error)}`, {
-        cause: error,
-      });
-    });
-    await migrate(database, TYPES, where);
-  } catch (error) {
-    await database.destroy();
-    throw error;
-  }
-  return database;
+  return await openDatabase(new PostgresDialect({ pool }), TYPES, nameOf(url));
 }
 
 /** Asks the server for its version. Changes nothing in the database. */
@@ -69,9 +56,4 @@ export function nameOf(url: string): string {
   if (!URL.canParse(url)) return 'of PostgreSQL';
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,20 @@ import type { Kysely } from 'kysely';
 /** The database, opened and up to date. */
 export type SqlDatabase = Kysely<Schema>;
 
+/** A package, with or without a version. */
+interface PackageColumns {
+  ecosystem: string;
+  name: string;
+  version: string | null;
+}
+
+/** A version of a package; `''` where there is none, since it is part of the key. */
+interface VersionColumns {
+  ecosystem: string;
+  name: string;
+  version: string;
+}
+
 /** One row an entry. Times are milliseconds since the epoch, structures are JSON text, absence is NULL. */
 export interface EntryTable {
   repository: string;
@@ -28,20 +42,8 @@ export interface EntryTable {
   accessed_at: number | null;
 }
 
-/** The number of changes of a repository. */
-export interface RevisionTable {
-  repository: string;
-  revision: number;
-}
-
-/** One row that readiness checks write. */
-export interface ProbeTable {
-  id: number;
-  written: string;
-}
-
 /** The latest report of one scanner on one subject: on bytes under a name, or on a name. */
-export interface ReportTable {
+export interface ReportTable extends PackageColumns {
   subject: string;
   scanner: string;
   digest: string | null;
@@ -53,21 +55,15 @@ export interface ReportTable {
   scanned_at: number;
   /** The count of changes of reports at which it was put. */
   change: number;
-  ecosystem: string;
-  name: string;
-  version: string | null;
 }
 
 /** A pending scan. The holder of the lease runs it; the generation grows with each lease. */
-export interface ScanJobTable {
+export interface ScanJobTable extends PackageColumns {
   id: string;
   subject: string;
   scanner: string;
   revision: string;
   digest: string | null;
-  ecosystem: string;
-  name: string;
-  version: string | null;
   /** Smaller is sooner. */
   priority: number;
   attempts: number;
@@ -79,14 +75,6 @@ export interface ScanJobTable {
   asked_at: number;
 }
 
-/** The database with which everything kept was last judged. */
-export interface ScannerRevisionTable {
-  scanner: string;
-  revision: string;
-  /** Artifacts stored until then have the findings of that database noted; NULL: none has. */
-  noted_until: number | null;
-}
-
 /** An exception, as JSON. */
 export interface ExceptionTable {
   id: string;
@@ -96,11 +84,8 @@ export interface ExceptionTable {
 }
 
 /** A version that policy holds, or that an administrator decided on. */
-export interface QuarantineTable {
+export interface QuarantineTable extends VersionColumns {
   repository: string;
-  ecosystem: string;
-  name: string;
-  version: string;
   state: string;
   rules: string;
   held_at: number;
@@ -112,23 +97,17 @@ export interface QuarantineTable {
 }
 
 /** A decision that a client met, as JSON. */
-export interface DecisionTable {
+export interface DecisionTable extends PackageColumns {
   id: string;
   at: number;
   repository: string;
-  ecosystem: string;
-  name: string;
-  version: string | null;
   action: string;
   body: string;
 }
 
 /** Downloads, a row for each version, caller and day. Absent values are `''`, since they are part of the key. */
-export interface DownloadTable {
+export interface DownloadTable extends VersionColumns {
   repository: string;
-  ecosystem: string;
-  name: string;
-  version: string;
   digest: string;
   caller: string;
   address: string;
@@ -140,21 +119,21 @@ export interface DownloadTable {
 }
 
 /** When a version that no document dates was first met here, in milliseconds since the epoch. */
-export interface FirstSeenTable {
-  ecosystem: string;
-  name: string;
-  version: string;
+export interface FirstSeenTable extends VersionColumns {
   seen_at: number;
 }
 
 /** The tables as the newest migration leaves them. */
 export interface Schema {
   entries: EntryTable;
-  probes: ProbeTable;
-  revisions: RevisionTable;
+  /** One row that readiness checks write. */
+  probes: { id: number; written: string };
+  /** The number of changes of a repository. */
+  revisions: { repository: string; revision: number };
   reports: ReportTable;
   scan_jobs: ScanJobTable;
-  scanner_revisions: ScannerRevisionTable;
+  /** The database with which everything kept was last judged. `noted_until`: artifacts stored until then have its findings noted. */
+  scanner_revisions: { scanner: string; revision: string; noted_until: number | null };
   exceptions: ExceptionTable;
   quarantine: QuarantineTable;
   decisions: DecisionTable;

@@ -1,4 +1,4 @@
-import { EntrepotError, isPlainText } from '@entrepot/core';
+import { EntrepotError, isPlainText, messageOf } from '@entrepot/core';
 import { Limiter, Lru } from '@entrepot/core/formats';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { CompiledQuery as Query } from 'kysely';
@@ -160,8 +160,8 @@ export function sqliteCode(error: unknown): string {
 function sqliteError(error: unknown, path: string): EntrepotError {
   if (error instanceof EntrepotError) return error as EntrepotError;
   const code = sqliteCode(error);
-  const reason = error instanceof Error ? error.message : String(error);
-  return new EntrepotError('storage', `the database ${path} failed: ${reason}${code === '' ? '' : ` (${code})`}`, {
+  const reason = `${messageOf(error)}${code === '' ? '' : ` (${code})`}`;
+  return new EntrepotError('storage', `the database ${path} failed: ${reason}`, {
     cause: error,
     ...(code === 'SQLITE_FULL' ? { code: 'STORAGE_FULL', status: 507 } : {}),
     ...(code.startsWith('SQLITE_BUSY') ? { code: 'STORAGE_BUSY' } : {}),

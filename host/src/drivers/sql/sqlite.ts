@@ -1,11 +1,11 @@
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { EntrepotError } from '@entrepot/core';
-import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { EntrepotError, messageOf } from '@entrepot/core';
+import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import Database from 'libsql';
 import type { Durability } from '../blob/filesystem.js';
-import { migrate } from './migrate.js';
-import type { Schema } from './schema.js';
+import { openDatabase } from './open-database.js';
+import type { SqlDatabase } from './schema.js';
 import { retryWhileBusy, SqliteDriver, sqliteCode } from './sqlite-driver.js';
 import { WriteAheadLog } from './write-ahead-log.js';
 
@@ -34,24 +34,16 @@ export interface SqliteOptions {
  * may open one file; it must be on a local file system, since its log is shared memory.
  * @throws EntrepotError `configuration` when the file cannot be opened, is no database, or is of a newer version of Entrepot.
  */
-export async function openSqlite({ path, durability }: SqliteOptions): Promise<Kysely<Schema>> {
+export async function openSqlite({ path, durability }: SqliteOptions): Promise<SqlDatabase> {
   const connection = await connect(path);
   const log = durability === 'strict' ? new WriteAheadLog(resolve(path)) : undefined;
-  const database = new Kysely<Schema>({
-    dialect: {
-      createDriver: () => new SqliteDriver(connection, path, log),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-      createAdapter: () => new TransactionalSqliteAdapter(),
-      createIntrospector: (own) => new SqliteIntrospector(own),
-    },
-  });
-  try {
-    await migrate(database, TYPES, path);
-  } catch (error) {
-    await database.destroy();
-    throw error;
-  }
-  return database;
+  const dialect: Dialect = {
+    createDriver: () => new SqliteDriver(connection, path, log),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createAdapter: () => new TransactionalSqliteAdapter(),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+  };
+  return await openDatabase(dialect, TYPES, path);
 }
 
 /** SQLite does roll back a `create table`. Migrations need it: two processes may start on one new file. */
@@ -91,7 +83,7 @@ async function connect(path: string): Promise<Database.Database> {
         ? 'the file is no SQLite database'
         : code.startsWith('SQLITE_CORRUPT')
           ? `${DAMAGED}. ${WHAT_TO_DO}`
-          : reasonOf(cause ?? error);
+          : messageOf(cause ?? error);
     throw new EntrepotError('configuration', `cannot open the database ${path}: ${problem}`, { cause: error });
   }
 }
@@ -121,8 +113,4 @@ function damageOf(database: Database.Database, size: number): string | undefined
   if (size > CHECKED_SIZE) return undefined;
   const [found] = database.pragma('quick_check(1)') as { quick_check: string }[];
   return found?.quick_check === 'ok' ? undefined : String(found?.quick_check).replaceAll(/\s+/g, ' ');
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
-import { EntrepotError } from '@entrepot/core';
-import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { EntrepotError, messageOf } from '@entrepot/core';
+import { type Dialect, Kysely, type Migration, Migrator, sql } from 'kysely';
 import { MIGRATIONS } from './migrations.js';
-import type { Schema } from './schema.js';
+import type { SqlDatabase } from './schema.js';
 
 /** The types of columns: text that sorts and compares by code point, and 64-bit integers. */
 export interface ColumnTypes {
@@ -10,11 +10,34 @@ export interface ColumnTypes {
 }
 
 /**
- * Brings the tables up to this version of Entrepot, in one transaction. Several processes may do this at once.
+ * Opens a database, and brings its tables up to date.
  * @param where names the database in messages.
+ * @throws EntrepotError `configuration` when it cannot be reached, or is of a newer version of Entrepot.
+ */
+export async function openDatabase(dialect: Dialect, types: ColumnTypes, where: string): Promise<SqlDatabase> {
+  const database: SqlDatabase = new Kysely({ dialect });
+  try {
+    await sql`select 1`.execute(database).catch((cause: unknown) => {
+      throw new EntrepotError('configuration', `cannot open the database ${where}: ${reasonOf(cause)}`, { cause });
+    });
+    await migrate(database, types, where);
+  } catch (error) {
+    await database.destroy();
+    throw error;
+  }
+  return database;
+}
+
+/** Several addresses of one host were tried. */
+function reasonOf(error: unknown): string {
+  return error instanceof AggregateError ? error.errors.map(messageOf).join(', ') : messageOf(error);
+}
+
+/**
+ * Brings the tables up to this version of Entrepot, in one transaction. Several processes may do this at once.
  * @throws EntrepotError `configuration` when a newer version of Entrepot has been here; `storage` when it fails.
  */
-export async function migrate(database: Kysely<Schema>, types: ColumnTypes, where: string): Promise<void> {
+async function migrate(database: SqlDatabase, types: ColumnTypes, where: string): Promise<void> {
   const migrations = Object.fromEntries(
     Object.entries(MIGRATIONS).map(([name, statements]) => [name, migrationOf(statements, types)]),
   );
