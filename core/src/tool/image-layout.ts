@@ -12,18 +12,9 @@ import { scanError } from './tool-errors.js';
 
 /** The most that a manifest may have, in bytes: what registries are asked to accept (distribution specification). */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;
-const MANIFESTS = new Set([
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-]);
-const INDEXES = new Set([
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-]);
-const CONFIGURATIONS = new Set([
-  'application/vnd.oci.image.config.v1+json',
-  'application/vnd.docker.container.image.v1+json',
-]);
+const MANIFEST = /^application\/vnd\.(oci\.image\.manifest\.v1|docker\.distribution\.manifest\.v2)\+json$/;
+const INDEX = /^application\/vnd\.(oci\.image\.index\.v1|docker\.distribution\.manifest\.list\.v2)\+json$/;
+const CONFIGURATION = /^application\/vnd\.(oci\.image\.config\.v1|docker\.container\.image\.v1)\+json$/;
 
 /** A descriptor (image specification, "OCI Content Descriptors"). */
 interface Descriptor {
@@ -59,7 +50,7 @@ export async function writeImageLayout(
   let bytes = await readManifest(content, signal);
   let place: Descriptor = { mediaType: content.mediaType, digest, size: bytes.length };
   let manifest = parse(bytes);
-  const whole = !INDEXES.has(mediaTypeOf(manifest, content));
+  const whole = !INDEX.test(mediaTypeOf(manifest, content));
   if (!whole) {
     place = chooseImage(manifest, platform);
     const child = await partOf(subject, place, signal);
@@ -67,10 +58,10 @@ export async function writeImageLayout(
     manifest = parse(bytes);
   }
   const mediaType = whole ? mediaTypeOf(manifest, content) : place.mediaType;
-  if (!MANIFESTS.has(mediaType)) throw unsupported(`expected a manifest of an image, found ${mediaType}`);
+  if (!MANIFEST.test(mediaType)) throw unsupported(`expected a manifest of an image, found ${mediaType}`);
   await writeFile(join(blobs, hexOf(place.digest)), bytes);
   const config = descriptorOf(manifest.config);
-  if (!CONFIGURATIONS.has(config.mediaType)) {
+  if (!CONFIGURATION.test(config.mediaType)) {
     throw unsupported(`expected the configuration of an image, found ${config.mediaType}`);
   }
   const layers = listOf(manifest.layers).map(descriptorOf);
@@ -115,7 +106,7 @@ function chooseImage({ manifests }: Manifest, wanted: string): Descriptor {
   const images = listOf(manifests)
     .map(descriptorOf)
     // Attestations stand in an index as images of no platform.
-    .filter(({ mediaType, platform }) => MANIFESTS.has(mediaType) && platform?.os !== 'unknown');
+    .filter(({ mediaType, platform }) => MANIFEST.test(mediaType) && platform?.os !== 'unknown');
   const found = images.find(({ platform }) => `${platform?.os}/${platform?.architecture}` === wanted) ?? images[0];
   if (found === undefined) throw unsupported('expected an image in the index, found none');
   return found;

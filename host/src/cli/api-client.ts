@@ -1,4 +1,4 @@
-import { withoutTrailingSlashes } from '@entrepot/core';
+import { basicAuthorization, withoutTrailingSlashes } from '@entrepot/core';
 import { isAdministrationNamed } from '../admin/administration.js';
 import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
 import { ConfigurationError } from '../config/configuration-error.js';
@@ -34,7 +34,7 @@ export async function apiClient(
 ): Promise<ApiClient> {
   const { base, token } = await placeOf(file, server, { env, cwd });
   const authorization =
-    user === undefined ? token && `Bearer ${token}` : basicCredentials(user, firstLine(await readInput()));
+    user === undefined ? token && `Bearer ${token}` : basicAuthorization(user, firstLine(await readInput()));
   return {
     ask: async (method, path, body) => JSON.parse((await send(method, path, body)) || '{}'),
     askText: (path) => send('GET', path),
@@ -75,10 +75,6 @@ export function queryOf(parameters: Readonly<Record<string, string | undefined>>
 /** A time in milliseconds since the epoch, for people. */
 export function instant(at: number): string {
   return new Date(at).toISOString();
-}
-
-function basicCredentials(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '@entrepot/core';
-import { EntrepotError } from '@entrepot/core';
+import { basicAuthorization, EntrepotError } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
 import type { buildConnector as Connector, Dispatcher, Pool as PoolType } from 'undici';
 import { addressRefused, literalAddress, lookupIn, OtherZoneError, zoneOf } from './address-zone.js';
@@ -38,7 +38,7 @@ export interface UndiciTransportOptions {
 
 /** A `Transport` on undici: HTTP/1.1 on kept connections, one request a connection at a time. */
 export class UndiciTransport implements Transport {
-  readonly #timeouts: UndiciTransportOptions['timeouts'];
+  readonly #options: UndiciTransportOptions;
   /** Each zone has connections of its own, and makes none to another one: so a reply is known to be from its zone. */
   readonly #dispatchers: Readonly<Record<AddressZone, Dispatcher>>;
   /** The last zones of host names, which are tried first. */
@@ -46,19 +46,24 @@ export class UndiciTransport implements Transport {
   readonly #proxyFor: ProxyFor;
   /** By the URL of the proxy. */
   readonly #proxies = new Map<string, Dispatcher>();
-  readonly #loop: UndiciTransportOptions['loop'];
   /** The origins that were found to speak HTTP that is not strict. */
   readonly #loose = new Lru<true>(KNOWN_HOSTS);
   readonly #secureContext: SecureContext | undefined;
   readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
-    const { proxy, timeouts, loop } = options;
-    this.#timeouts = timeouts;
-    this.#loop = loop;
-    const pool = poolOptions(options);
-    const tls = tlsOptions(options);
-    this.#secureContext = tls.secureContext;
+    const { proxy, timeouts, connections = CONNECTIONS, ca } = options;
+    this.#options = options;
+    const pool: PoolType.Options = {
+      connections,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE,
+      maxHeaderSize: MAX_HEAD,
+    };
+    // One context for all connections: parsing every authority anew costs milliseconds a connection.
+    const secureContext = ca === undefined ? undefined : createSecureContext({ ca: [...rootCertificates, ca] });
+    const tls = { timeout: timeouts.connect, allowH2: false, ...(secureContext && { secureContext }) };
+    this.#secureContext = secureContext;
     this.#openProxy = (url) => proxyAgent(url, pool, tls);
     this.#proxyFor = typeof proxy === 'function' ? proxy : () => proxy;
     if (typeof proxy === 'string') this.#proxies.set(proxy, this.#openProxy(proxy));
@@ -154,12 +159,13 @@ export class UndiciTransport implements Transport {
       secureContext: this.#secureContext,
       headers: this.#headersOf(request),
       maxHeaderSize: MAX_HEAD,
-      timeouts: this.#timeouts,
+      timeouts: this.#options.timeouts,
     });
   }
 
   #headersOf({ headers }: TransportRequest): Record<string, string> {
-    return this.#loop === undefined ? { ...headers } : { [this.#loop.header]: this.#loop.value(), ...headers };
+    const { loop } = this.#options;
+    return loop === undefined ? { ...headers } : { [loop.header]: loop.value(), ...headers };
   }
 
   #dispatcher(url: URL, zone: AddressZone): Dispatcher {
@@ -172,6 +178,7 @@ export class UndiciTransport implements Transport {
 
   #once(request: TransportRequest, zone: AddressZone): Promise<Reply> {
     const { method, url, body, signal } = request;
+    const { timeouts } = this.#options;
     return this.#dispatcher(url, zone).request({
       // Not the URL as a whole: it may hold credentials.
       origin: url.origin,
@@ -180,8 +187,8 @@ export class UndiciTransport implements Transport {
       headers: this.#headersOf(request),
       body: body ?? null,
       signal,
-      headersTimeout: this.#timeouts.headers,
-      bodyTimeout: this.#timeouts.body,
+      headersTimeout: timeouts.headers,
+      bodyTimeout: timeouts.body,
     });
   }
 }
@@ -190,49 +197,22 @@ function isAllowed({ allowPrivate, alsoZone }: TransportRequest, zone: AddressZo
   return allowPrivate || zone === 'public' || (zone === alsoZone && zone !== 'other');
 }
 
-function poolOptions({ timeouts, connections = CONNECTIONS }: UndiciTransportOptions): PoolType.Options {
-  return {
-    connections,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE,
-    maxHeaderSize: MAX_HEAD,
-    headersTimeout: timeouts.headers,
-    bodyTimeout: timeouts.body,
-  };
-}
-
-function tlsOptions({
-  timeouts,
-  ca,
-}: UndiciTransportOptions): Connector.BuildOptions & { readonly secureContext?: SecureContext } {
-  return {
-    timeout: timeouts.connect,
-    allowH2: false,
-    // One context for all connections: parsing every authority anew costs milliseconds a connection.
-    ...(ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...rootCertificates, ca] }) }),
-  };
-}
-
 function proxyAgent(proxy: string, pool: PoolType.Options, tls: Connector.BuildOptions): Dispatcher {
   const url = URL.canParse(proxy) ? new URL(proxy) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new EntrepotError('configuration', `expected the URL of an HTTP proxy, found ${url?.protocol ?? 'no URL'}`);
   }
+  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
   return new ProxyAgent({
     ...pool,
     uri: url.origin,
-    ...(url.username === '' ? {} : { token: basicCredentials(url) }),
+    ...(username === '' ? {} : { token: basicAuthorization(username, password) }),
     // Many proxies tunnel to port 443 only; plain HTTP goes through them as RFC 9112 §3.2.2 has it.
     proxyTunnel: false,
     proxyTls: tls,
     requestTls: tls,
     factory: (origin, options) => new Pool(origin, { ...pool, ...options }),
   });
-}
-
-function basicCredentials({ username, password }: URL): string {
-  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(text).toString('base64')}`;
 }
 
 /** Errors of connections that had carried something before. */
