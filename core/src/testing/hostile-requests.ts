@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
 import type { Protocol } from '../engine/request/protocol.js';
-import type { BoundResource } from '../engine/request/resource.js';
+import { StoredResource, type BoundResource } from '../engine/request/resource.js';
 import type { ProtocolSubject } from './protocol-subject.js';
 import { asRequest, headOf, printRequest, routeRequest, shownAs } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
@@ -139,6 +139,34 @@ export function* routed(
     const resource = head && callRoute(protocol, head, label);
     if (resource !== undefined) yield { label, resource };
   }
+}
+
+/**
+ * Prints the facts that core may ask for: those of something stored are computed for it. Resources among them show their names.
+ * Fails where a fact does.
+ */
+export function printFacts(resource: BoundResource, label: string): string {
+  const names = resource instanceof StoredResource ? gettersOf(resource) : Object.keys(resource);
+  const facts: Record<string, unknown> = {};
+  for (const name of names) {
+    try {
+      facts[name] = (resource as never)[name];
+    } catch (cause) {
+      throw new Error(`${label}: the fact ${name} of ${JSON.stringify(shownAs(resource))} failed: ${String(cause)}`, {
+        cause,
+      });
+    }
+  }
+  return JSON.stringify(facts, (_name, value: unknown) => (value instanceof StoredResource ? value.named : value));
+}
+
+function gettersOf(resource: StoredResource): string[] {
+  const names: string[] = [];
+  for (let shape: object = resource; shape !== Object.prototype; shape = Object.getPrototypeOf(shape) as object) {
+    const members = Object.entries(Object.getOwnPropertyDescriptors(shape));
+    names.push(...members.filter(([, { get }]) => get !== undefined).map(([name]) => name));
+  }
+  return names;
 }
 
 /** `undefined` for a path that never gets to `route`. */

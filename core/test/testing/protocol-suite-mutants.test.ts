@@ -98,6 +98,13 @@ afterAll(() => timers.forEach(clearInterval));
 
 let calls = 0;
 
+/** Another key each time. It may depend on a header, so that the result is not remembered for the target. */
+function countingKey({ key }: Resource, { header }: RequestHead): Partial<Resource> {
+  return { key: `${key} ${header('accept') ?? ''} ${(calls += 1)}` };
+}
+
+const VARIANTS: Readonly<Record<string, readonly string[]>> = { tool: ['Accept'] };
+
 const mutants: Mutant<ProtocolSubject>[] = [
   mutant('has an id with a capital', ['says what it is'], { plugin: { id: 'Crate' } }),
   mutant('was made for another core', ['says what it is'], { plugin: { apiVersion: 99 } }),
@@ -162,6 +169,12 @@ const mutants: Mutant<ProtocolSubject>[] = [
   mutant('decodes once more', ['routes anything at all without failing', 'answers hostile paths with a refusal'], {
     route: (head) => routeCrate(changedHead(head, { segments: head.segments.map((one) => decodeURIComponent(one)) })),
   }),
+  mutant('counts in a fact', ['computes all facts of anything that it routes'], {
+    classes: { file: { upstream: { tokenScope: () => `read ${(calls += 1)}` } } },
+  }),
+  mutant('looks up a name in a plain object', ['computes all facts of anything that it routes'], {
+    classes: { sheet: { reply: { vary: ({ path = '' }) => VARIANTS[path]?.map((name) => name.toLowerCase()) } } },
+  }),
   mutant('answers later', ['routes anything at all without failing'], {
     route: (head) => Promise.resolve(routeCrate(head)) as never,
   }),
@@ -219,14 +232,14 @@ const mutants: Mutant<ProtocolSubject>[] = [
       'asks the upstream once for fifty clients',
     ],
     {
-      ...routing(['sheet', 'file'], ({ key }) => ({ key: `${key} ${(calls += 1)}` })),
+      ...routing(['sheet', 'file'], countingKey),
       classes: { file: { trust: { describedBy: undefined } } },
     },
   ),
   mutant(
     'has a new key for each request, which no sheet lists',
     ['serves an artifact as it was recorded', 'serves ranges of an artifact', 'asks the upstream once'],
-    routing(['file'], ({ key }) => ({ key: `${key} ${(calls += 1)}` })),
+    routing(['file'], countingKey),
   ),
   mutant('makes another representation each time', ['answers HEAD and If-None-Match without a body'], {
     classes: { sheet: { reply: { mediaType: () => `application/json; v=${(calls += 1)}` } } },

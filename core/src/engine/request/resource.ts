@@ -8,8 +8,8 @@ import type { SessionStep } from '../../plugin/classes.js';
 import type { LocalReply, Resource } from '../../plugin/resource.js';
 import type { ArtifactResource, DocumentResource, ListingResource, UpstreamLocation } from './stored-resource.js';
 
-export { ArtifactResource, DocumentResource, ListingResource } from './stored-resource.js';
-export type { PinnedResource, StoredResource, UpstreamLocation } from './stored-resource.js';
+export { ArtifactResource, DocumentResource, ListingResource, StoredResource } from './stored-resource.js';
+export type { PinnedResource, UpstreamLocation } from './stored-resource.js';
 
 /** The resource of a request: what `route` named, with the facts and hooks of its class. */
 export type BoundResource =
