@@ -167,14 +167,14 @@ export interface TrustFacts<Self> {
   verify?(resource: Resource, content: Content, context: VerifyContext, self: Self): Promise<void>;
   /** The document that `verify` always reads: it is asked for along with the bytes. Absent: only once `verify` reads it. */
   readonly verifiedBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
-  /** The artifacts that must be one copy for ever. Absent: each stands alone. */
-  readonly together?: Fact<TogetherSet, Self> | undefined;
+  /** The artifacts that it is one copy with for ever. Absent: it stands alone. */
+  readonly publishedWith?: Fact<PublicationSet, Self> | undefined;
   /** Bytes named by their digest. Absent: they are named otherwise. */
   readonly addressed?: AddressedFacts<Self> | undefined;
 }
 
 /** Artifacts that are fetched and verified together, then published at once or not at all. */
-export interface TogetherSet {
+export interface PublicationSet {
   /** All of them, this one among them; each names the same. */
   readonly members: readonly Resource[];
   /** Whether the upstream may lack some: those that it has are published. Absent: `false`. */
@@ -190,8 +190,11 @@ export interface AddressedFacts<Self> {
   readonly shared?: boolean | undefined;
   /** The size that a manifest states, in bytes, where more is known than the upstream says on HEAD. */
   readonly size?: Fact<number, Self> | undefined;
-  /** Prefix of the keys of cached documents that name these bytes. Bytes refused under all their names are refused by digest, too. */
-  readonly namedBelow?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /**
+   * A document whose key begins the keys of all cached documents that name these bytes. Bytes refused under all their names are refused by
+   * digest, too.
+   */
+  readonly namedBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
   /**
    * For a mutable name (a tag): the same bytes by their digest. In `key` and `path`, `{digest}` stands for it. The name is revalidated by
    * HEAD, and what it names now, as the upstream states in `reply.digestHeader`, is fetched by digest.
@@ -291,7 +294,7 @@ export interface Production<Self> {
   /** Whether a resource is produced. Absent: all of the class are. */
   readonly applies?: ((resource: Resource, self: Self) => boolean) | undefined;
   /**
-   * Makes the files of a resource; of all its set where it has `together`. Called once for all who ask meanwhile.
+   * Makes the files of a resource; of all its set where it has `publishedWith`. Called once for all who ask meanwhile.
    * @throws EntrepotError `not-found`, `forbidden` or `upstream-unavailable`, as an upstream would have answered
    */
   make(resource: Resource, context: ProduceContext, self: Self): Promise<readonly ProducedFile[]>;

@@ -74,7 +74,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'descriptionOptional',
     'verify',
     'verifiedBy',
-    'together',
+    'publishedWith',
     'addressed',
   ],
   policy: ['accessName', 'forAnyName', 'sidecar', 'sidecarOf', 'refusedOnlyIfMalicious', 'refusal', 'parts', 'names'],

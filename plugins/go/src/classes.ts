@@ -105,7 +105,7 @@ function versionFile(about: string, { cacheControl, absent, produce }: ClassFact
       descriptionOptional: true,
       verify: (resource, content, context, go) => FILES[nameOf(resource)].verify(resource, content, context, go),
       verifiedBy: (resource, go) => (nameOf(resource) === 'info' ? undefined : go.recordFor(resource)),
-      together: (resource, go) => go.together(resource),
+      publishedWith: (resource, go) => go.publishedWith(resource),
     },
     policy: { sidecar: isNeededByOthers, refusedOnlyIfMalicious: isNeededByOthers },
   });

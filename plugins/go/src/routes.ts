@@ -1,5 +1,5 @@
 import { EntrepotError, isLocalReply, requireMethod } from '@entrepot/core';
-import type { Logger, RepositoryFacts, RequestHead, Resource, Route, TogetherSet } from '@entrepot/core';
+import type { Logger, RepositoryFacts, RequestHead, Resource, Route, PublicationSet } from '@entrepot/core';
 import { ChecksumDatabase } from './checksum-database.js';
 import type { DirectModules } from './direct.js';
 import { HashPool } from './dirhash.js';
@@ -102,7 +102,7 @@ export class GoProxy {
   }
 
   /** All files of a version. Without a record of the checksum database only their origin ties them: they are one copy. */
-  together(resource: Resource): TogetherSet | undefined {
+  publishedWith(resource: Resource): PublicationSet | undefined {
     const { path, version } = moduleOf(resource);
     const source = this.sourceOf(path);
     if (source === undefined || source.verified) return undefined;

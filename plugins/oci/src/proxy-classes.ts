@@ -65,7 +65,7 @@ export const proxyClasses = {
     upstream: manifestUpstream,
     reply: { ...manifestReply, filename: 'manifest.json', cacheControl: IMMUTABLE },
     trust: {
-      addressed: { namedBelow: tagsBelow, part: partThatWasSigned },
+      addressed: { namedBy: tagsBelow, part: partThatWasSigned },
       async verify(resource, content, _, self) {
         self.learnSizes(nameOf(resource), partsOf(await content.bytes(MAX_MANIFEST)).blobs);
       },

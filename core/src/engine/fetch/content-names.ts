@@ -26,17 +26,17 @@ export class ContentNames {
 
   /** @throws Denial when every name under which these bytes are kept is refused */
   async require(resource: Stored): Promise<void> {
-    const namedBelow = resource.kind === 'artifact' ? resource.namedBelow : undefined;
-    if (namedBelow === undefined) return;
+    const namedBy = resource.kind === 'artifact' ? resource.namedBy : undefined;
+    if (namedBy === undefined) return;
     const { judge, services } = this.#context;
     const anybody = { now: services.clock.now() };
-    const names = await this.#find(namedBelow.key);
+    const names = await this.#find(namedBy.key);
     const turns = new WorkTurns();
     let refusal: Refusal | undefined;
     for (const entry of names) {
       // Entries that are in memory give other requests no turn by themselves.
       await turns.pause();
-      if (!(await this.#isNamedBy(namedBelow, entry, resource))) continue;
+      if (!(await this.#isNamedBy(namedBy, entry, resource))) continue;
       const verdict = judge(anybody, { kind: 'part', namedBy: entry });
       if (verdict.outcome === 'allow') return;
       refusal ??= verdict;
@@ -60,12 +60,11 @@ export class ContentNames {
   }
 
   /** Whether the kept document `entry` is a name of `resource`, or of what it is a part of. */
-  async #isNamedBy(namedBelow: DocumentResource, entry: Entry, resource: Stored): Promise<boolean> {
+  async #isNamedBy(namedBy: DocumentResource, entry: Entry, resource: Stored): Promise<boolean> {
     if (askedDigest(resource) === nameOf(entry)) return true;
     try {
       return (
-        (await this.#descriptions.reading(namedBelow.at(entry.key), entry)).parsed.describe?.(resource.key) !==
-        undefined
+        (await this.#descriptions.reading(namedBy.at(entry.key), entry)).parsed.describe?.(resource.key) !== undefined
       );
     } catch (error) {
       const { repository, key } = entry;

@@ -27,7 +27,7 @@ export class FetchPolicy {
 
   /** Whether the bytes are asked for along with their description: nothing that policy looks at is still to come. */
   startsEarly(resource: Stored): boolean {
-    if (resource.kind !== 'artifact' || resource.describedFor !== undefined || resource.namedBelow !== undefined)
+    if (resource.kind !== 'artifact' || resource.describedFor !== undefined || resource.namedBy !== undefined)
       return false;
     if (!this.#descriptions.isBrief(resource)) return false;
     const { coordinates } = resource;

@@ -86,8 +86,8 @@ export class Flights {
 
 /** The resources that are fetched with `resource`, itself among them. */
 export function membersOf(resource: Stored): readonly Stored[] {
-  const together = resource.kind === 'artifact' ? resource.together : undefined;
-  return together ?? [resource];
+  const publishedWith = resource.kind === 'artifact' ? resource.publishedWith : undefined;
+  return publishedWith ?? [resource];
 }
 
 /** Resources that are fetched together share a flight. */

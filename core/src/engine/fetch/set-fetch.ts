@@ -21,7 +21,7 @@ export async function fetchSet(
     : await fetchAll(context, members, signal);
   if (members.length === 1)
     return { entries: [await putEntry(services, resource, entries[0] as Entry, kept)], lacking };
-  if (resource.kind !== 'artifact' || resource.togetherPartly !== true)
+  if (resource.kind !== 'artifact' || resource.publishedPartly !== true)
     return { entries: await services.storage.entries.putIfAbsent(entries) };
   return { entries: await putBeside(context, entries), lacking };
 }
@@ -64,7 +64,7 @@ async function fetchAll(context: FetchContext, members: readonly Stored[], signa
     try {
       return await done;
     } catch (error) {
-      const mayLack = member.kind === 'artifact' && member.togetherPartly === true;
+      const mayLack = member.kind === 'artifact' && member.publishedPartly === true;
       if (!mayLack || !(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
       lacking.set(member.key, error as EntrepotError);
       return undefined;

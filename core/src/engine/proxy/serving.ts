@@ -23,5 +23,5 @@ export interface ServingParts {
 
 /** Whether the upstream can be asked for it apart from the store: not for what is made here, or has to be kept with others first. */
 export function fliesAlone(resource: Stored): boolean {
-  return !resource.produced && !(resource.kind === 'artifact' && resource.together !== undefined);
+  return !resource.produced && !(resource.kind === 'artifact' && resource.publishedWith !== undefined);
 }

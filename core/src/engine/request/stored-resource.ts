@@ -234,24 +234,24 @@ export class ArtifactResource extends StoredResource {
     return found && this.binding.document(found);
   }
   /** The artifacts, this one among them, that must be one copy for ever. */
-  get together(): readonly ArtifactResource[] | undefined {
+  get publishedWith(): readonly ArtifactResource[] | undefined {
     if (this.#set !== undefined) return this.#set;
-    const found = this.fact(this.groups.trust?.together);
+    const found = this.fact(this.groups.trust?.publishedWith);
     if (found === undefined) return undefined;
     const set = found.members.map((member) => (member.key === this.key ? this : this.binding.artifact(member)));
     for (const member of set) member.#set = set;
     return set;
   }
-  get togetherPartly() {
-    return this.fact(this.groups.trust?.together)?.partly;
+  get publishedPartly() {
+    return this.fact(this.groups.trust?.publishedWith)?.partly;
   }
   /** Whether other repositories or names may have brought the bytes. */
   get contentAddressed() {
     return this.groups.trust?.addressed?.shared;
   }
   /** A document whose key begins those of the names of these bytes. */
-  get namedBelow(): DocumentResource | undefined {
-    const found = this.groups.trust?.addressed?.namedBelow?.(this.named, this.binding.self);
+  get namedBy(): DocumentResource | undefined {
+    const found = this.groups.trust?.addressed?.namedBy?.(this.named, this.binding.self);
     return found && this.binding.document(found);
   }
   get size() {

@@ -19,9 +19,9 @@ function producing(make: Make): TestSide {
   const upstream = { produce: { make } };
   return withClasses(
     {
-      set: artifactClass({ about: 'one of a set', trust: { together: { members: parts } } }),
-      some: artifactClass({ about: 'one of a set', trust: { together: { members: some, partly: true } } }),
-      made: artifactClass({ about: 'made here', upstream, trust: { together: { members: made } } }),
+      set: artifactClass({ about: 'one of a set', trust: { publishedWith: { members: parts } } }),
+      some: artifactClass({ about: 'one of a set', trust: { publishedWith: { members: some, partly: true } } }),
+      made: artifactClass({ about: 'made here', upstream, trust: { publishedWith: { members: made } } }),
       page: documentClass({ about: 'a page made here', upstream }),
     },
     { route: ({ segments }) => resources.find(({ key }) => key === segments.join('/')) },
