@@ -101,7 +101,6 @@ function summary(sums: readonly (readonly [name: string, sum: string])[]): strin
 
 function checkFiles(files: readonly ZipFile[], prefix: string): void {
   const folded = new Map<string, string>();
-  const folders = new Set<string>();
   let total = 0;
   for (const { name, size } of files) {
     if (!name.startsWith(prefix)) throw new ZipError(`${printed(name)} is not below ${prefix}`);
@@ -110,7 +109,7 @@ function checkFiles(files: readonly ZipFile[], prefix: string): void {
     const path = isFolder ? inside.slice(0, -1) : inside;
     if (path !== '') {
       if (!isFilePath(path)) throw new ZipError(`${printed(name)} is no name for a file of a module`);
-      checkCollisions(folded, folders, path, isFolder);
+      checkCollisions(folded, path, isFolder);
     }
     if (isFolder) {
       if (size > 0) throw new ZipError(`the folder ${printed(name)} has content`);
@@ -128,17 +127,13 @@ function checkFiles(files: readonly ZipFile[], prefix: string): void {
   }
 }
 
-/**
- * Names, and the folders that they are in, must differ where case does not count.
- * @param folders those that were checked before
- */
-function checkCollisions(folded: Map<string, string>, folders: Set<string>, path: string, isFolder: boolean): void {
+/** Names, and the folders that they are in, must differ where case does not count. */
+function checkCollisions(folded: Map<string, string>, path: string, isFolder: boolean): void {
   const above: string[] = [];
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
     const folder = path.slice(0, end);
     // Those above it were checked with it.
-    if (folders.has(folder)) break;
-    folders.add(folder);
+    if (folded.get(foldCase(folder)) === `d${folder}`) break;
     above.push(folder);
   }
   for (const folder of above.reverse()) checkCollision(folded, folder, 'd');
