@@ -1,4 +1,4 @@
-import { untilAborted } from '../engine/request/until-aborted.js';
+import { untilAborted } from '../formats/until-aborted.js';
 
 export interface BatchOptions<Subject, Result> {
   /** The most of one batch. */

@@ -14,7 +14,7 @@ import { keptHeaders } from './kept-headers.js';
 import { isPage } from './login-page.js';
 import { settledMediaType } from './media-type.js';
 import { putEntry } from './publish.js';
-import { untilAborted } from '../request/until-aborted.js';
+import { untilAborted } from '../../formats/until-aborted.js';
 import { drain, isHeadRefused } from '../upstream/upstream-reply.js';
 import { placeOf, withoutQuery, type UpstreamReply } from '../upstream/query.js';
 

@@ -5,7 +5,7 @@ import type { Parsed } from '../../plugin/classes.js';
 import type { DocumentResource } from '../request/resource.js';
 import { Lru } from '../../formats/lru.js';
 import { factsNow, factsOf, type DescriptionNow } from '../policy/facts.js';
-import { untilAborted } from '../request/until-aborted.js';
+import { untilAborted } from '../../formats/until-aborted.js';
 import type { Descriptions } from './descriptions.js';
 import type { Flights } from './flights.js';
 import { freshnessRule } from './freshness.js';

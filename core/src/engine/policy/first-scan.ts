@@ -2,7 +2,7 @@ import { asEntrepotError } from '../../api/errors.js';
 import type { FirstFetch, FiredRule, PolicyDecision } from '../../api/policy.js';
 import type { ScanAnswer, ScanWish } from '../../api/scan-desk.js';
 import type { ScanSubject } from '../../api/scanner.js';
-import { untilAborted } from '../request/until-aborted.js';
+import { untilAborted } from '../../formats/until-aborted.js';
 import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { ContentFindings } from './content-findings.js';
 import type { Evaluate, JudgeContext, Known } from './evaluation.js';

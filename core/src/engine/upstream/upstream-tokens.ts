@@ -4,7 +4,7 @@ import type { AddressZone, TransportReply } from '../../api/transport.js';
 import { Lru } from '../../formats/lru.js';
 import { parseChallenges } from './challenge.js';
 import { requireTrustedRealm } from './realm-trust.js';
-import { untilAborted } from '../request/until-aborted.js';
+import { untilAborted } from '../../formats/until-aborted.js';
 import { drain, isRedirect, readBody, redirectTarget, refusal } from './upstream-reply.js';
 
 /** How many tokens are kept. */

@@ -1,1 +1,0 @@
-export { untilAborted } from '../../formats/until-aborted.js';
