@@ -44,12 +44,7 @@ export class FilesProxy {
     if (rule.policy === 'deny') throw refusal(path, rule);
     // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
     if (this.#isChecksumFile(path)) return this.checksum(path, query);
-    const named = {
-      key: path.key + query,
-      path: path.upstreamPath + query,
-      coordinates: coordinatesOf(path),
-      attributes: { rule: rule.index, headers: passedHeaders(head) },
-    };
+    const named = { ...nameOf(path, query), attributes: { rule: rule.index, headers: passedHeaders(head) } };
     // What a directory index says is never for ever, and it has no sum.
     if (rule.policy !== 'immutable' || path.directory) return { class: 'document', ...named };
     const integrity = rule.checksum?.kind === 'pinned' ? rule.checksum.integrity : undefined;
@@ -64,14 +59,9 @@ export class FilesProxy {
   checksum(path: FilePath, query: string): Resource {
     const { sidecars } = this.options.table;
     const subject = sidecars.map((sidecar) => subjectPath(path, sidecar)).find((found) => found !== undefined);
-    return {
-      class: 'checksum',
-      key: path.key + query,
-      path: path.upstreamPath + query,
-      // The sum of one file goes with that file.
-      coordinates: coordinatesOf(subject ?? path),
-      attributes: { rule: ruleFor(this.options.table, path.text).index },
-    };
+    const attributes = { rule: ruleFor(this.options.table, path.text).index };
+    // The sum of one file goes with that file.
+    return { ...nameOf(path, query), class: 'checksum', coordinates: coordinatesOf(subject ?? path), attributes };
   }
 
   /** The document with the sum of an artifact, where its rule names one. */
@@ -145,6 +135,10 @@ export const CLASSES = {
     },
   }),
 };
+
+function nameOf(path: FilePath, query: string): Pick<Resource, 'key' | 'path' | 'coordinates'> {
+  return { key: path.key + query, path: path.upstreamPath + query, coordinates: coordinatesOf(path) };
+}
 
 function freshnessOf(resource: Resource, self: FilesProxy): Partial<FreshnessRule> {
   const { policy, freshness } = self.rule(resource);

@@ -1,13 +1,12 @@
 import { artifactClass, documentClass, passthroughClass, type Parsed, type Resource } from '@entrepot/core';
 import { adaptAuditReply, adaptAuditRequest } from './audit.js';
+import { ABBREVIATED_TYPE } from './package-name.js';
 import { checkList, describeVersion, parsePackument, type Packument } from './packument.js';
 import { renderPackument } from './representation.js';
 import { namesIn, type NpmProxy } from './routes.js';
 
 const DAY = 86_400_000;
 const JSON_TYPE = 'application/json';
-/** The media type of the abbreviated form. pnpm normalises a packument again when it is not exactly this. */
-const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
 /** The time for which the answer to one audit body may be given again, in milliseconds. */
 const AUDIT_SHARED_FOR = 300_000;
 

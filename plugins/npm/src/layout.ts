@@ -44,7 +44,7 @@ export class Layout {
   /** Whether all of it was read. */
   isWhole = false;
   #failure: unknown;
-  #waiting: (() => void)[] = [];
+  #next = Promise.withResolvers<void>();
 
   /** Numbers that it holds, about. */
   get size(): number {
@@ -53,20 +53,15 @@ export class Layout {
 
   /** Tells those who write meanwhile that there is more. */
   advance(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resume of waiting) resume();
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
   }
 
-  close(): void {
+  /** Ends it. @param failure where that is in the middle: those who write meanwhile fail, too */
+  close(failure?: unknown): void {
+    this.#failure = failure;
     this.isWhole = true;
     this.advance();
-  }
-
-  /** Ends it in the middle: those who write meanwhile fail, too. */
-  fail(error: unknown): void {
-    this.#failure = error;
-    this.close();
   }
 
   /** Resolves when all of it was read. */
@@ -76,7 +71,7 @@ export class Layout {
 
   /** Resolves when there is more, or all. */
   async more(): Promise<void> {
-    if (!this.isWhole) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (!this.isWhole) await this.#next.promise;
     if (this.#failure !== undefined) throw this.#failure;
   }
 }

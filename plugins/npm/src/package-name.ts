@@ -1,3 +1,5 @@
+/** The media type of abbreviated packuments. pnpm normalises a packument again when it is not exactly this. */
+export const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
 /** The longest name that is taken. npm's own limit of 214 does not hold for the oldest packages; some are a little longer. */
 const NAME_LIMIT = 512;
 /** Characters that `encodeURIComponent` leaves as they are: npm's "URL-friendly" rule. */

@@ -160,7 +160,7 @@ export async function parsePackument(
     await scanJson(content, root, () => layout.advance());
     layout.close();
   } catch (error) {
-    layout.fail(error);
+    layout.close(error);
     if (error instanceof JsonFormatError) throw malformed(`the packument of ${name}`, error.message, error);
     throw error;
   }

@@ -11,6 +11,7 @@ import {
 } from '@entrepot/core';
 import type { NpmOptions } from './options.js';
 import {
+  ABBREVIATED_TYPE,
   attestationsKey,
   encodeSegment,
   escapedName,
@@ -22,12 +23,11 @@ import {
 } from './package-name.js';
 import type { PackumentVariant } from './representation.js';
 
-const ABBREVIATED_TYPE = 'application/vnd.npm.install-v1+json';
 /** The longest search text that is taken, in characters. */
 const SEARCH_TEXT_LIMIT = 2_000;
 /** The most results of the registry's own search. */
 const SEARCH_LIMIT = 250;
-const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance'] as const;
+const SEARCH_PARAMETERS = ['text', 'from', 'quality', 'popularity', 'maintenance', 'size'] as const;
 const BULK_AUDIT = '-/npm/v1/security/advisories/bulk';
 const VERSION_OR_TAG_LIMIT = 256;
 const FILE = /^[A-Za-z0-9!~*'()@._+-]{1,800}\.tgz$/;
@@ -146,10 +146,8 @@ function search(head: RequestHead): Resource {
   const parameters = new URLSearchParams();
   for (const parameter of SEARCH_PARAMETERS) {
     const value = head.query.get(parameter);
-    if (value !== null) parameters.set(parameter, value);
+    if (value !== null) parameters.set(parameter, parameter === 'size' ? String(searchSize(value)) : value);
   }
-  const size = head.query.get('size');
-  if (size !== null) parameters.set('size', String(searchSize(size)));
   const query = parameters.toString();
   const text = head.query.get('text') ?? '';
   if (text.length > SEARCH_TEXT_LIMIT)

@@ -1,4 +1,5 @@
 import {
+  asEntrepotError,
   type Clock,
   EntrepotError,
   type Finding,
@@ -116,7 +117,7 @@ export class ApiScanner implements Scanner {
         return [...first, ...(await this.#scanBatch(batch.slice(middle), signal))];
       }
       throwIfAborted(signal);
-      const failure = asScanError(error);
+      const failure = asEntrepotError(error, 'scan-unavailable', `the OSV API: ${messageOf(error)}`);
       return batch.map(() => failure);
     }
   }
@@ -162,7 +163,9 @@ export class ApiScanner implements Scanner {
       reply = await this.#downloads.json(urlBelow(this.#base, ...path), signal, question);
     } catch (error) {
       throwIfAborted(signal);
-      throw asScanError(error);
+      // An outage of the API is an inability of the scanner.
+      const message = `the OSV API: ${messageOf(error)}`;
+      throw new EntrepotError('scan-unavailable', message, { code: 'SCAN_UNAVAILABLE', cause: error });
     }
     const { status, value, retryAfter } = reply;
     if (status === 200 && value !== undefined) return objectOf(value);
@@ -246,11 +249,4 @@ function unreadable(expected: string): EntrepotError {
   return new EntrepotError('scan-unavailable', `the OSV API: expected ${expected}, found none`, {
     code: 'SCAN_FAILED',
   });
-}
-
-/** An outage of the API is an inability of the scanner. */
-function asScanError(error: unknown): EntrepotError {
-  if (error instanceof EntrepotError && error.kind === 'scan-unavailable') return error as EntrepotError;
-  const message = `the OSV API: ${messageOf(error)}`;
-  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_UNAVAILABLE', cause: error });
 }
