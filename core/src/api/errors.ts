@@ -90,6 +90,11 @@ export function asEntrepotError(error: unknown, kind: ErrorKind, message: string
   return new EntrepotError(kind, message, { cause: error });
 }
 
+/** The error of a scan that gave no report. */
+export function scanError(code: `SCAN_${string}`, message: string, cause?: unknown): EntrepotError {
+  return new EntrepotError('scan-unavailable', message, { code, cause });
+}
+
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

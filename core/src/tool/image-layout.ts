@@ -5,10 +5,9 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Content } from '../api/content.js';
 import { type Digest, isDigest } from '../api/digest.js';
-import type { EntrepotError } from '../api/errors.js';
+import { type EntrepotError, scanError } from '../api/errors.js';
 import type { ScanSubject } from '../api/scanner.js';
 import { untilAborted } from '../formats/until-aborted.js';
-import { scanError } from './tool-errors.js';
 
 /** The most that a manifest may have, in bytes: what registries are asked to accept (distribution specification). */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;

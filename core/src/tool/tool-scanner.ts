@@ -1,6 +1,6 @@
 import type { Clock } from '../api/clock.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
-import { asEntrepotError, type EntrepotError } from '../api/errors.js';
+import { asEntrepotError, type EntrepotError, scanError } from '../api/errors.js';
 import { isRecord } from '../formats/json-values.js';
 import { printDuration } from '../formats/quantities.js';
 import type { Finding, Scanner, ScanReport, ScanSubject } from '../api/scanner.js';
@@ -10,7 +10,7 @@ import { writeImageLayout } from './image-layout.js';
 import { mergeFindings } from './merge-findings.js';
 import { ToolFailure, type ToolOutput } from './run-tool.js';
 import { subjectUrl } from './software-list.js';
-import { scanError, toolErrors } from './tool-errors.js';
+import { toolErrors } from './tool-errors.js';
 import { withToolPlace, type ToolPlace } from './tool-place.js';
 
 /** The most that a tool may print, in bytes: 500 packages with everything that is known of them are a few MB. */

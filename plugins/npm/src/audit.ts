@@ -6,7 +6,7 @@ import {
   type Upstream,
   type Resource,
 } from '@entrepot/core';
-import { type Fields, isRecord, listOf, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
+import { type Fields, fieldsOf, isRecord, listOf, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
 import { isPackageName, scopeOf } from './package-name.js';
 
@@ -111,22 +111,15 @@ function nodesByName(nodes: readonly TreeNode[]): Map<string, TreeNode[]> {
 }
 
 /** The versions of the lockfile tree in a legacy body, without the root. */
-function walk(request: Fields): TreeNode[] {
-  const nodes: TreeNode[] = [];
-  const open: { readonly children: unknown; readonly path: string; readonly depth: number }[] = [
-    { children: request['dependencies'], path: '', depth: 0 },
-  ];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (!isRecord(next.children) || next.depth > DEPTH_LIMIT) continue;
-    for (const [name, child] of Object.entries(next.children)) {
-      if (!isRecord(child)) continue;
-      const path = next.path === '' ? name : `${next.path}>${name}`;
-      const version = child['version'];
-      if (typeof version === 'string') {
-        nodes.push({ name, version, path, dev: child['dev'] === true, optional: child['optional'] === true });
-      }
-      open.push({ children: child['dependencies'], path, depth: next.depth + 1 });
+function walk(tree: unknown, above = '', depth = 0, nodes: TreeNode[] = []): TreeNode[] {
+  if (depth > DEPTH_LIMIT) return nodes;
+  for (const [name, child] of Object.entries(fieldsOf(fieldsOf(tree)['dependencies']))) {
+    const { version, dev, optional } = fieldsOf(child);
+    const path = above === '' ? name : `${above}>${name}`;
+    if (typeof version === 'string') {
+      nodes.push({ name, version, path, dev: dev === true, optional: optional === true });
     }
+    walk(child, path, depth + 1, nodes);
   }
   return nodes;
 }

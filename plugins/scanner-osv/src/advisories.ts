@@ -1,5 +1,5 @@
 import type { Finding } from '@entrepot/core';
-import { normalName, normalVersion, type OsvPackage, versionOrder } from './ecosystems.js';
+import { normalName, normalVersion, type OsvPackage, traitsOf } from './ecosystems.js';
 import type { OsvAffected, OsvRange, OsvRecord } from './osv-record.js';
 import { Candidate, compileRange, type CompiledRange, evaluateRange } from './ranges.js';
 import { type Rating, ratingOf, worse } from './severity.js';
@@ -227,7 +227,7 @@ function rank(id: string): number {
 
 /** In their order where there is one; without repetition. */
 export function sortFixes(ecosystem: string, versions: readonly string[]): string[] {
-  const order = versionOrder(ecosystem);
+  const order = traitsOf(ecosystem)?.order;
   const unique = [...new Set(versions)];
   if (order === undefined || unique.length < 2) return unique.slice(0, MOST_FIXES);
   return unique

@@ -6,6 +6,7 @@ import {
   messageOf,
   packageUrl,
   type PackageCoordinates,
+  scanError,
   type Scanner,
   type ScanReport,
   type ScanSubject,
@@ -14,7 +15,7 @@ import { type Fields, forEachLimited, isRecord, Lru } from '@entrepot/core/forma
 import { type Enrichment, findingOf, groupOf, mergeGroups, packRecord, sortFixes } from './advisories.js';
 import { AliasGroups } from './alias-groups.js';
 import { type Downloads, urlBelow } from './download.js';
-import { normalName, normalVersion, purlType, registryTypes } from './ecosystems.js';
+import { normalName, normalVersion, traitsOf, registryTypes } from './ecosystems.js';
 import type { ExploitLists } from './exploit-lists.js';
 import { type OsvRecord, readRecord } from './osv-record.js';
 import { Candidate, compileRange, evaluateRange } from './ranges.js';
@@ -164,8 +165,7 @@ export class ApiScanner implements Scanner {
     } catch (error) {
       throwIfAborted(signal);
       // An outage of the API is an inability of the scanner.
-      const message = `the OSV API: ${messageOf(error)}`;
-      throw new EntrepotError('scan-unavailable', message, { code: 'SCAN_UNAVAILABLE', cause: error });
+      throw scanError('SCAN_UNAVAILABLE', `the OSV API: ${messageOf(error)}`, error);
     }
     const { status, value, retryAfter } = reply;
     if (status === 200 && value !== undefined) return objectOf(value);
@@ -220,7 +220,7 @@ function fixesOf({ ecosystem: type, name, version }: PackageCoordinates, records
   let order = '';
   for (const { ecosystem, name: affectedName, ranges } of records.flatMap(({ affected }) => affected)) {
     const [affected, wanted] = [affectedName, name].map((each) => normalName(ecosystem, each).replace(':', '/'));
-    if (purlType(ecosystem) !== type || affected !== wanted) continue;
+    if (traitsOf(ecosystem)?.type !== type || affected !== wanted) continue;
     order = ecosystem;
     const candidate = new Candidate(normalVersion(ecosystem, version));
     fixes.push(...ranges.flatMap((range) => evaluateRange(compileRange(ecosystem, range), candidate)?.fixedIn ?? []));
@@ -246,7 +246,5 @@ function listIn(from: Fields, name: string, absent?: readonly unknown[]): readon
 }
 
 function unreadable(expected: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `the OSV API: expected ${expected}, found none`, {
-    code: 'SCAN_FAILED',
-  });
+  return scanError('SCAN_FAILED', `the OSV API: expected ${expected}, found none`);
 }

@@ -11,7 +11,7 @@ import {
   packageKey,
   type PackageVerdict,
 } from './advisories.js';
-import { baseEcosystem, osvPackage, type OsvPackage, purlType } from './ecosystems.js';
+import { baseEcosystem, osvPackage, type OsvPackage, traitsOf } from './ecosystems.js';
 import type { Manifest } from './manifest.js';
 import { type OsvRecord, parseRecord } from './osv-record.js';
 import { Snapshot } from './snapshot.js';
@@ -37,7 +37,7 @@ export class Database {
     this.manifest = manifest;
     this.#snapshot = new Snapshot(directory, manifest.files);
     for (const ecosystem of new Set([...manifest.covered, ...manifest.ecosystems])) {
-      const type = purlType(ecosystem);
+      const type = traitsOf(ecosystem)?.type;
       if (type === undefined || !this.covers(ecosystem)) continue;
       this.#byType.set(type, [...(this.#byType.get(type) ?? []), ecosystem]);
     }

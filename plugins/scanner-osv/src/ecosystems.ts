@@ -77,14 +77,11 @@ export function baseEcosystem(ecosystem: string): string {
   return colon === -1 ? ecosystem : ecosystem.slice(0, colon);
 }
 
-/** The package URL type of an OSV ecosystem; `undefined` when it is none that we know. */
-export function purlType(ecosystem: string): string | undefined {
-  return traitsOf(ecosystem)?.type;
-}
-
-/** The order of versions of an OSV ecosystem; `undefined` where it is unknown. */
-export function versionOrder(ecosystem: string): VersionOrder | undefined {
-  return traitsOf(ecosystem)?.order;
+/** The traits of an OSV ecosystem, with a release or without; `undefined` when it is none that we know. */
+export function traitsOf(ecosystem: string): EcosystemTraits | undefined {
+  const base = baseEcosystem(ecosystem);
+  if (Object.hasOwn(ECOSYSTEMS, base)) return ECOSYSTEMS[base];
+  return CARGO.test(base) ? CARGO_TRAITS : undefined;
 }
 
 /** The package URL types of registries, which name no release of a distribution. */
@@ -152,10 +149,4 @@ function distributionPrefix(ecosystem: string, distribution: string): string {
 function mavenName(name: string): string {
   const slash = name.lastIndexOf('/');
   return slash === -1 ? name : `${name.slice(0, slash)}:${name.slice(slash + 1)}`;
-}
-
-function traitsOf(ecosystem: string): EcosystemTraits | undefined {
-  const base = baseEcosystem(ecosystem);
-  if (Object.hasOwn(ECOSYSTEMS, base)) return ECOSYSTEMS[base];
-  return CARGO.test(base) ? CARGO_TRAITS : undefined;
 }

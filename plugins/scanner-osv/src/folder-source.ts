@@ -2,8 +2,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { EntrepotError } from '@entrepot/core';
-import { purlType } from './ecosystems.js';
+import { scanError } from '@entrepot/core';
+import { traitsOf } from './ecosystems.js';
 import type { DumpFile, DumpSource } from './dump-source.js';
 
 /**
@@ -15,12 +15,12 @@ export function folderSource(folder: string, ecosystems: readonly string[] | und
     async changes({ origin: known, isFullDue }) {
       const found = await dumpsIn(folder);
       if (found.length === 0) {
-        throw unavailable(`${folder}: expected <ECOSYSTEM>/all.zip, a .zip or a .json file, found none`);
+        throw scanError('SCAN_DATABASE', `${folder}: expected <ECOSYSTEM>/all.zip, a .zip or a .json file, found none`);
       }
       const dumps = found.filter(
         ({ ecosystem }) => ecosystem === undefined || (ecosystems?.includes(ecosystem) ?? true),
       );
-      if (dumps.length === 0) throw unavailable(`${folder}: found no dump of ${ecosystems?.join(', ')}`);
+      if (dumps.length === 0) throw scanError('SCAN_DATABASE', `${folder}: found no dump of ${ecosystems?.join(', ')}`);
       const origin: Record<string, string> = {};
       let date = 0;
       for (const { path } of dumps) {
@@ -56,18 +56,14 @@ async function list(path: string): Promise<Dirent[]> {
   try {
     return await readdir(path, { withFileTypes: true });
   } catch (error) {
-    throw unavailable(`${path}: expected a folder with OSV dumps, found none that can be read`, error);
+    throw scanError('SCAN_DATABASE', `${path}: expected a folder with OSV dumps, found none that can be read`, error);
   }
 }
 
 function ecosystemOf(name: string): string | undefined {
-  return purlType(name) === undefined ? undefined : name;
+  return traitsOf(name) === undefined ? undefined : name;
 }
 
 function isDump(name: string): boolean {
   return name.endsWith('.zip') || name.endsWith('.json');
-}
-
-function unavailable(message: string, cause?: unknown): EntrepotError {
-  return new EntrepotError('scan-unavailable', message, { code: 'SCAN_DATABASE', cause });
 }

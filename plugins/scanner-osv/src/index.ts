@@ -1,7 +1,7 @@
 import { CLOCK, defineScannerPlugin, LOGGER, TRANSPORT } from '@entrepot/core';
 import { ApiScanner } from './api-scanner.js';
 import { Downloads, isUrl } from './download.js';
-import { purlType, registryTypes } from './ecosystems.js';
+import { traitsOf, registryTypes } from './ecosystems.js';
 import { ExploitLists } from './exploit-lists.js';
 import { folderSource } from './folder-source.js';
 import { LocalScanner } from './local-scanner.js';
@@ -22,7 +22,7 @@ export default defineScannerPlugin({
     const source = isUrl(path)
       ? new MirrorSource(new URL(path), downloads, ecosystems)
       : folderSource(path, ecosystems);
-    const expected = ecosystems?.flatMap((ecosystem) => purlType(ecosystem) ?? []) ?? registryTypes();
+    const expected = ecosystems?.flatMap((ecosystem) => traitsOf(ecosystem)?.type ?? []) ?? registryTypes();
     return new LocalScanner({ directory, source, expected, lists, fullImportEvery, clock, logger });
   },
 });

@@ -10,6 +10,7 @@ import {
   messageOf,
   type PackageCoordinates,
   type Scanner,
+  scanError,
   type ScannerAnswer,
   type ScannerQuestion,
   type ScanReport,
@@ -184,7 +185,7 @@ export class LocalScanner implements Scanner {
 
   #demand(): Database {
     if (this.#database !== undefined) return this.#database;
-    throw new EntrepotError('scan-unavailable', 'the OSV database was not imported yet', { code: 'SCAN_DATABASE' });
+    throw scanError('SCAN_DATABASE', 'the OSV database was not imported yet');
   }
 }
 

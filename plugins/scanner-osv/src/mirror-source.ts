@@ -3,7 +3,7 @@ import { EntrepotError } from '@entrepot/core';
 import { forEachLimited } from '@entrepot/core/formats';
 import { type Downloads, linesOf, urlBelow } from './download.js';
 import type { DumpFile, DumpSource, KnownState, Origin, SourceChanges } from './dump-source.js';
-import { purlType } from './ecosystems.js';
+import { traitsOf } from './ecosystems.js';
 import { RECORD_ID } from './osv-record.js';
 
 /** Lists of changes are not strictly in order: so far back they are read again, in milliseconds. */
@@ -55,7 +55,7 @@ export class MirrorSource implements DumpSource {
     const body = await this.#downloads.open(urlBelow(this.#base, 'ecosystems.txt'), signal);
     for await (const line of linesOf(body)) {
       const name = line.trim();
-      if (!name.includes(':') && purlType(name) !== undefined) names.add(name);
+      if (!name.includes(':') && traitsOf(name) !== undefined) names.add(name);
     }
     if (names.size === 0) throw new EntrepotError('upstream-unavailable', 'ecosystems.txt: expected names, found none');
     return [...names].sort();

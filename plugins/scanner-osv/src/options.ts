@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
-import { purlType } from './ecosystems.js';
+import { traitsOf } from './ecosystems.js';
 import { isUrl } from './download.js';
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
@@ -9,7 +9,7 @@ const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https 
 const interval = durationOption({ endless: true });
 const duration = z.union([z.string(), z.number()], { error: interval.expected }).transform(interval.read);
 
-const ecosystem = z.string().refine((name) => !name.includes(':') && purlType(name) !== undefined, {
+const ecosystem = z.string().refine((name) => !name.includes(':') && traitsOf(name) !== undefined, {
   message: 'expected the OSV name of an ecosystem that is known here, without a release: npm, PyPI, Go, Debian …',
 });
 

@@ -1,6 +1,6 @@
 import type { OsvEvent, OsvRange } from './osv-record.js';
 import { semverOrder, type VersionOrder } from '@entrepot/core/formats';
-import { versionOrder } from './ecosystems.js';
+import { traitsOf } from './ecosystems.js';
 
 /** Versions from `from` on, up to `to`. */
 export interface Interval {
@@ -47,7 +47,7 @@ interface Step {
  * ends it before itself, `last_affected` after itself. What cannot be read never makes a version safe.
  */
 export function compileRange(ecosystem: string, { type, events }: OsvRange): CompiledRange {
-  const order = versionOrder(ecosystem) ?? (type === 'SEMVER' ? semverOrder : undefined);
+  const order = traitsOf(ecosystem)?.order ?? (type === 'SEMVER' ? semverOrder : undefined);
   const always = events.every(isFromBeginning) && events.some(({ kind }) => kind === 'introduced');
   if (always) return { order, intervals: [ALL_VERSIONS], limits: [], broken: false };
   if (order === undefined) return { order, intervals: [], limits: [], broken: events.length > 0 };

@@ -1,8 +1,9 @@
 import {
-  EntrepotError,
+  type EntrepotError,
   packageUrl,
   type Finding,
   type PackageCoordinates,
+  scanError,
   type ScanReport,
   type ScanSubject,
 } from '@entrepot/core';
@@ -29,11 +30,10 @@ export function reportOf(
 
 /** The error for coordinates that the database does not cover, or whose versions cannot be compared. */
 export function unsupported(coordinates: PackageCoordinates, reason: string): EntrepotError {
-  return new EntrepotError('scan-unavailable', `${packageUrl(coordinates)}: ${reason}`, { code: 'SCAN_UNSUPPORTED' });
+  return scanError('SCAN_UNSUPPORTED', `${packageUrl(coordinates)}: ${reason}`);
 }
 
 /** @throws EntrepotError when `signal` is aborted */
 export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new EntrepotError('scan-unavailable', 'the scan was interrupted', { code: 'SCAN_INTERRUPTED' });
+  if (signal.aborted) throw scanError('SCAN_INTERRUPTED', 'the scan was interrupted');
 }
