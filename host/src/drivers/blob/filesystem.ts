@@ -110,14 +110,9 @@ export class FilesystemBlobStore implements BlobStore {
   async open(digest: Digest, options: BlobOpenOptions = {}): Promise<Readable | undefined> {
     options.signal?.throwIfAborted();
     const path = this.#blobPath(digest);
-    let handle: FileHandle;
-    try {
-      // From here on the bytes are ours to read, whoever deletes their name.
-      handle = await open(path, 'r');
-    } catch (error) {
-      await this.#assertAbsence(error, 'open', path);
-      return undefined;
-    }
+    // From here on the bytes are ours to read, whoever deletes their name.
+    const handle = await this.#ifPresent('open', path, () => open(path, 'r'));
+    if (handle === undefined) return undefined;
     const { size } = await handle.stat();
     if (options.size !== undefined && size !== options.size) {
       await handle.close();
@@ -158,26 +153,19 @@ export class FilesystemBlobStore implements BlobStore {
 
   async delete(digest: Digest): Promise<boolean> {
     const path = this.#blobPath(digest);
-    try {
-      // Not synced: a name that a power cut brings back is a whole blob that nothing points to.
-      await unlink(path);
-      return true;
-    } catch (error) {
-      await this.#assertAbsence(error, 'delete', path);
-      return false;
-    }
+    // Not synced: a name that a power cut brings back is a whole blob that nothing points to.
+    const deleted = await this.#ifPresent('delete', path, () => unlink(path).then(() => true));
+    return deleted ?? false;
   }
 
   /** Moves the file to `damaged`, under the same name. */
   async setAside(digest: Digest): Promise<void> {
     const path = this.#blobPath(digest);
     const folder = join(this.#path, 'damaged');
-    try {
+    await this.#ifPresent('set aside', path, async () => {
       await mkdir(folder, { recursive: true });
       await rename(path, join(folder, digest.slice('sha256:'.length)));
-    } catch (error) {
-      await this.#assertAbsence(error, 'set aside', path);
-    }
+    });
   }
 
   /** Whether the bytes that are kept are those of `digest`: bits may have changed since they were put. */
@@ -323,25 +311,21 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async #size(path: string): Promise<number | undefined> {
-    try {
-      const found = await stat(path);
-      return found.isFile() ? found.size : undefined;
-    } catch (error) {
-      await this.#assertAbsence(error, 'look at', path);
-      return undefined;
-    }
+    const found = await this.#ifPresent('look at', path, () => stat(path));
+    return found?.isFile() === true ? found.size : undefined;
   }
 
-  /**
-   * Throws unless `error` says that there is no such blob. Where the whole store is gone (a volume that is not mounted any
-   * more) nothing can be said of its blobs: that is an outage.
-   */
-  async #assertAbsence(error: unknown, action: string, path: string): Promise<void> {
-    if (systemCode(error) !== 'ENOENT') throw storageError(error, action, path);
+  /** Does `work` with the blob at `path`. `undefined`: there is none. */
+  async #ifPresent<T>(action: string, path: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      await stat(this.#blobs);
-    } catch (outage) {
-      throw storageError(outage, action, path);
+      return await work().catch(async (error: unknown) => {
+        if (systemCode(error) !== 'ENOENT') throw error;
+        // Where the whole store is gone (a volume that is not mounted any more) nothing can be said of its blobs.
+        await stat(this.#blobs);
+        return undefined;
+      });
+    } catch (error) {
+      throw storageError(error, action, path);
     }
   }
 

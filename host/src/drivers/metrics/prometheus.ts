@@ -178,16 +178,9 @@ export class PrometheusMetrics implements EngineObserver {
 
   #gauge(name: GaugeName): void {
     const [metric, help] = GAUGES[name];
-    const watched = this.#watched;
-    const gauge = new Gauge({
-      name: metric,
-      help,
-      registers: [this.#registry],
-      collect() {
-        let sum = 0;
-        for (const one of watched) if (one.name === name) sum += one.read();
-        gauge.set(sum);
-      },
+    this.watchSeries(metric, help, [], async () => {
+      const own = this.#watched.filter((one) => one.name === name);
+      return [{ labels: {}, value: own.reduce((sum, { read }) => sum + read(), 0) }];
     });
   }
 }
