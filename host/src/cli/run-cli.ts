@@ -74,43 +74,30 @@ function commands(context: CommandContext, run: Run): Command {
     .description('serve the repositories until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./serve.js'), 'serve'));
-  program
-    .command('validate')
-    .description('check the configuration, plugins and their options included; exit 78 when it is invalid')
+  add(program, 'validate', 'check the configuration, plugins and their options included; exit 78 when it is invalid')
     .option(...FILE_OPTION)
     .action(run(() => import('./validate.js'), 'validate'));
-  program
-    .command('init')
-    .description('write a commented configuration from the client settings of this machine')
+  add(program, 'init', 'write a commented configuration from the client settings of this machine')
     .option('-o, --output <file>', 'file to write; - for standard output', 'entrepot.yaml')
     .option('--force', 'overwrite an existing file')
     .action(run(() => import('./init.js'), 'init'));
-  program
-    .command('password')
-    .description('print a hash of the password on standard input, for the users of a repository')
-    .action(run(() => import('./password.js'), 'password'));
-  program
-    .command('version')
-    .description('print the versions of the server, its core and its plugins')
+  add(program, 'password', 'print a hash of the password on standard input, for the users of a repository').action(
+    run(() => import('./password.js'), 'password'),
+  );
+  add(program, 'version', 'print the versions of the server, its core and its plugins')
     .option(...FILE_OPTION)
     .option(...JSON_OPTION)
     .action(run(() => import('./version.js'), 'version'));
-  program
-    .command('gen-index')
-    .description('print the index of a hosted Helm repository')
+  add(program, 'gen-index', 'print the index of a hosted Helm repository')
     .argument('<repository>', 'name of the repository in the configuration')
     .option(...FILE_OPTION)
     .option('--tenant <tenant>', 'print the index of this tenant')
     .action(run(() => import('./gen-index.js'), 'genIndex'));
-  program
-    .command('doctor')
-    .description('check configuration, plugins, storage, upstreams and clock; exit 1 when a check fails')
+  add(program, 'doctor', 'check configuration, plugins, storage, upstreams and clock; exit 1 when a check fails')
     .option(...FILE_OPTION)
     .option(...JSON_OPTION)
     .action(run(() => import('./doctor.js'), 'doctor'));
-  program
-    .command('scan-worker')
-    .description('run the scans that servers on the same database request, until SIGTERM or SIGINT')
+  add(program, 'scan-worker', 'run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./scan-worker.js'), 'scanWorker'));
   policyCommands(program, run);
@@ -122,35 +109,38 @@ function commands(context: CommandContext, run: Run): Command {
 /** Commands that query policy, most of them at a running server. */
 function policyCommands(program: Command, run: Run): void {
   const inquire = () => import('./inquire.js');
-  const policy = program.command('policy').description('print and check policies').exitOverride();
-  policy
-    .command('show [preset]')
-    .description('print a preset, or the policy of the configuration')
+  const policy = add(program, 'policy', 'print and check policies').exitOverride();
+  add(policy, 'show [preset]', 'print a preset, or the policy of the configuration')
     .option(...FILE_OPTION)
     .action(run(() => import('./policy.js'), 'policyShow'));
-  policy
-    .command('check <file>')
-    .description('check a policy file; exit 78 when it is invalid')
-    .action(run(() => import('./policy.js'), 'policyCheck'));
-  onServer(program.command('explain <purl>'))
-    .description('explain why a version is allowed or refused; also takes the URL of an explanation')
+  add(policy, 'check <file>', 'check a policy file; exit 78 when it is invalid').action(
+    run(() => import('./policy.js'), 'policyCheck'),
+  );
+  addForServer(
+    program,
+    'explain <purl>',
+    'explain why a version is allowed or refused; also takes the URL of an explanation',
+  )
     .option('--repository <name>', 'in one repository')
     .option(...JSON_OPTION)
     .action(run(inquire, 'explain'));
-  onServer(program.command('simulate <file>'))
-    .description('evaluate a policy file against past downloads')
+  addForServer(program, 'simulate <file>', 'evaluate a policy file against past downloads')
     .option('--days <days>', 'downloads of the last days', '30')
     .option(...JSON_OPTION)
     .action(run(inquire, 'simulate'));
-  onServer(program.command('check <file>'))
-    .description(
-      'judge the components of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when policy refuses one',
-    )
+  addForServer(
+    program,
+    'check <file>',
+    'judge the components of a bill of materials (CycloneDX or SPDX, as JSON); exit 3 when policy refuses one',
+  )
     .option('--repository <name>', 'in one repository')
     .option(...JSON_OPTION)
     .action(run(inquire, 'check'));
-  onServer(program.command('impact <what>'))
-    .description('list stored copies and downloads of a version (a package URL), or of all that an advisory affects')
+  addForServer(
+    program,
+    'impact <what>',
+    'list stored copies and downloads of a version (a package URL), or of all that an advisory affects',
+  )
     .option('--csv', 'downloads as CSV')
     .option(...JSON_OPTION)
     .action(run(inquire, 'impact'));
@@ -158,12 +148,11 @@ function policyCommands(program: Command, run: Run): void {
 
 function exceptionCommands(program: Command, run: Run): void {
   const decide = () => import('./decide.js');
-  const exceptions = program.command('exceptions').description('manage exceptions from rules').exitOverride();
-  onServer(exceptions.command('list'))
-    .description('list exceptions with their expiry and last use')
-    .action(run(decide, 'exceptionsList'));
-  onServer(exceptions.command('add'))
-    .description('add an exception')
+  const exceptions = add(program, 'exceptions', 'manage exceptions from rules').exitOverride();
+  addForServer(exceptions, 'list', 'list exceptions with their expiry and last use').action(
+    run(decide, 'exceptionsList'),
+  );
+  addForServer(exceptions, 'add', 'add an exception')
     .requiredOption('--reason <text>', 'why')
     .requiredOption('--expires <when>', 'a date, or a duration such as 30d')
     .option('--purl <purls...>', 'package URLs, with * for any characters')
@@ -175,45 +164,44 @@ function exceptionCommands(program: Command, run: Run): void {
     .option('--id <id>', 'id of the exception (default: generated)')
     .option(...BY_OPTION)
     .action(run(decide, 'exceptionsAdd'));
-  onServer(exceptions.command('approve <id>'))
-    .description('approve an exception that somebody else has added')
+  addForServer(exceptions, 'approve <id>', 'approve an exception that somebody else has added')
     .option(...BY_OPTION)
     .action(run(decide, 'exceptionsApprove'));
-  onServer(exceptions.command('off <id>'))
-    .description('switch an exception off without removing it')
-    .action(run(decide, 'exceptionsSwitch', 'off'));
-  onServer(exceptions.command('on <id>'))
-    .description('switch an exception on again, until it expires')
-    .action(run(decide, 'exceptionsSwitch', 'on'));
-  onServer(exceptions.command('remove <id>'))
-    .description('remove an exception')
-    .action(run(decide, 'exceptionsRemove'));
+  addForServer(exceptions, 'off <id>', 'switch an exception off without removing it').action(
+    run(decide, 'exceptionsSwitch', 'off'),
+  );
+  addForServer(exceptions, 'on <id>', 'switch an exception on again, until it expires').action(
+    run(decide, 'exceptionsSwitch', 'on'),
+  );
+  addForServer(exceptions, 'remove <id>', 'remove an exception').action(run(decide, 'exceptionsRemove'));
 }
 
 function quarantineCommands(program: Command, run: Run): void {
   const decide = () => import('./decide.js');
-  const quarantine = program.command('quarantine').description('decide on held versions').exitOverride();
-  onServer(quarantine.command('list'))
-    .description('list held versions, and decisions on them')
+  const quarantine = add(program, 'quarantine', 'decide on held versions').exitOverride();
+  addForServer(quarantine, 'list', 'list held versions, and decisions on them')
     .option('--state <state>', 'held, released or denied')
     .action(run(decide, 'quarantineList'));
-  onServer(quarantine.command('release <purl>'))
-    .description('allow a version that rules hold')
+  addForServer(quarantine, 'release <purl>', 'allow a version that rules hold')
     .requiredOption('--repository <name>', 'the repository')
     .requiredOption('--reason <text>', 'why')
     .option(...BY_OPTION)
     .option('--expires <when>', 'a date, or a duration such as 30d')
     .action(run(decide, 'quarantineDecide', 'release'));
-  onServer(quarantine.command('deny <purl>'))
-    .description('deny a version, whatever the rules say')
+  addForServer(quarantine, 'deny <purl>', 'deny a version, whatever the rules say')
     .requiredOption('--repository <name>', 'the repository; * for all')
     .requiredOption('--reason <text>', 'why')
     .option(...BY_OPTION)
     .action(run(decide, 'quarantineDecide', 'deny'));
 }
 
-function onServer(command: Command): Command {
-  return command
+function add(parent: Command, words: string, description: string): Command {
+  return parent.command(words).description(description);
+}
+
+/** Adds a command that talks to a running server. */
+function addForServer(parent: Command, words: string, description: string): Command {
+  return add(parent, words, description)
     .option(...FILE_OPTION)
     .option(...SERVER_OPTION)
     .option(...USER_OPTION);
