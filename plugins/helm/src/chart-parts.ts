@@ -14,15 +14,12 @@ export interface KeptPart {
   read(): Promise<readonly IndexEntry[]>;
 }
 
-interface WrittenPart {
-  readonly number: number;
-  readonly entries: readonly IndexEntry[];
-}
-
 interface Part extends KeptPart {
   /** Absent: as they are stored. */
   readonly entries?: readonly IndexEntry[];
 }
+
+type WrittenPart = Required<Pick<Part, 'number' | 'entries'>>;
 
 /** The versions of one chart, in parts. As long as there is any, one of the parts has the number 0. */
 export class ChartParts {

@@ -12,6 +12,7 @@ import {
   type Location,
   type Resource,
 } from '@entrepot/core';
+import { z } from 'zod';
 
 /** `oci://host/name`, then a tag, a digest, or both. */
 const LOCATION = /^oci:\/\/([^/?#@\s]+)\/([a-z0-9][a-z0-9._/-]*)(?::([\w.+-]{1,128}))?(?:@(sha256:[0-9a-f]{64}))?$/;
@@ -55,16 +56,15 @@ export async function locateLayer(
     url: `${registry}/v2/${name}/blobs/${printIntegrity(integrity)}`,
     tokenScope,
     integrity: [integrity],
-    size: Number.isSafeInteger(layer.size) ? (layer.size as number) : undefined,
+    size: layer.size,
   };
 }
 
 function parseLocation({ location, coordinates }: ArtifactDescription, namedBy: string | undefined): OciReference {
   const [, host, name, tag = coordinates?.version, digest] = LOCATION.exec(location ?? '') ?? [];
   const reference = digest ?? tag;
-  if (host === undefined || name === undefined || reference === undefined) {
+  if (host === undefined || name === undefined || reference === undefined)
     throw malformed('The upstream names a location that is not oci://host/name:tag or oci://host/name@sha256:…');
-  }
   const named = host.toLowerCase() === 'docker.io' ? 'registry-1.docker.io' : host;
   return {
     registry: `${schemeOf(host, namedBy)}://${named}`,
@@ -81,24 +81,27 @@ function schemeOf(host: string, namedBy: string | undefined): 'http' | 'https' {
   return namer?.protocol === 'http:' && (namer.host === host || LOOPBACK.test(host)) ? 'http' : 'https';
 }
 
-interface Layer {
-  readonly mediaType?: unknown;
-  readonly digest?: unknown;
-  readonly size?: unknown;
-}
+const manifestSchema = z.object({
+  layers: z.array(
+    z.object({
+      mediaType: z.unknown(),
+      digest: z.unknown(),
+      size: z.number().int().optional().catch(undefined),
+    }),
+  ),
+});
+
+type Layer = z.output<typeof manifestSchema>['layers'][number];
 
 function parseLayers({ url, bytes }: LocatedBytes, promised: Integrity | undefined): readonly Layer[] {
   const hex = createHash('sha256').update(bytes).digest('hex');
   if (promised !== undefined && promised.hex !== hex)
     throw integrityMismatch(printableUrl(url), [promised], { algorithm: 'sha256', hex });
-  let layers: unknown;
   try {
-    layers = (JSON.parse(Buffer.from(bytes).toString()) as { layers?: unknown } | null)?.layers;
+    return manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString())).layers;
   } catch {
-    layers = undefined;
+    throw malformed(`${printableUrl(url)} sent no manifest with layers`);
   }
-  if (Array.isArray(layers) && layers.every((layer) => typeof layer === 'object' && layer !== null)) return layers;
-  throw malformed(`${printableUrl(url)} sent no manifest with layers`);
 }
 
 function chooseLayer(layers: readonly Layer[], types: readonly string[], url: string): Layer {
