@@ -20,6 +20,8 @@ const FILE_LIMIT = 200_000;
 const MOST_MIRRORS = 3;
 /** Memory that a file of a page takes, about. */
 const FILE_BYTES = 1100;
+/** Memory that a version of the list of a page takes, about. */
+const VERSION_BYTES = 40;
 
 /** A file of a page, and what the page says of it by its other lines. */
 export interface ListedFile {
@@ -138,7 +140,7 @@ export class ProjectPage implements Parsed {
   }
 
   get weight(): number {
-    return this.files.weight;
+    return this.files.weight + VERSION_BYTES * (this.head.versions?.length ?? 0);
   }
 
   /** PEP 792: a page of a project in quarantine lists no file. */

@@ -22,7 +22,7 @@ const ROW_BYTES = 2048;
 const READ_BYTES = 256 * 1024;
 
 /** Closes files of tables that nobody has any more. */
-const forgotten = new FinalizationRegistry<number>((file) => close(file));
+const forgotten = new FinalizationRegistry<number>((file) => close(file, () => {}));
 
 /**
  * A table in a file: a row is looked up with one read of the disk, a few microseconds where the system has the page in memory. Memory holds
