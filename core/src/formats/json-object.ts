@@ -9,8 +9,11 @@ import {
 } from './json-scanner.js';
 import { slices, WorkTurns } from './work-turns.js';
 
-/** A body up to this size is parsed in one go, which holds the event loop for a few milliseconds. Bytes. */
-const SMALL = 1024 * 1024;
+/**
+ * A body up to this size is parsed in one go, which holds the event loop for a few milliseconds. One that is read while it arrives
+ * has more than that from the first byte on. Bytes.
+ */
+const SMALL = 512 * 1024;
 /** The longest text of a value that a `ValueReader` is given, in bytes. */
 const VALUE_LIMIT = 8 * 1024 * 1024;
 

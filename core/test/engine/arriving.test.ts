@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { allowAll, EntrepotError } from '../../src/index.js';
+import { eachOf, readJsonObject, SKIP } from '../../src/formats/index.js';
+import { allowAll, EntrepotError, type Parsed } from '../../src/index.js';
 import { openHarness, patterned, parsedOf, readAll, withFacts, type Answer } from './harness.js';
 import type { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -64,6 +65,24 @@ describe('a large new document', () => {
     const answer = await get('/text/x', { 'accept-encoding': encoding });
     await expect(readAll(answer.body)).rejects.toThrow();
     expect(await entries.find('test', 'text/x')).toBeUndefined();
+  });
+
+  it('is read by the reader of JSON objects although its size is not known yet', async () => {
+    const side = withFacts(
+      {
+        async parse(content) {
+          let count = 0;
+          await readJsonObject(content, (key) => (key === 'tags' ? eachOf(() => (count += 1)) : SKIP));
+          return { weight: count };
+        },
+        reply: { render: (list: Parsed) => String(list.weight) },
+      },
+      ['text'],
+    );
+    const { get, upstream } = await openHarness({ side });
+    const tags = Array.from({ length: 400_000 }, (_, at) => String(at));
+    upstream.serve('/text/x', { body: JSON.stringify({ tags }), mediaType: 'text/plain', chunked: true });
+    expect(await (await get('/text/x')).text()).toBe('400000');
   });
 
   it('is resumed when it breaks off, also for a client that has its beginning', async () => {
