@@ -84,8 +84,8 @@ function schemeOf(host: string, namedBy: string | undefined): 'http' | 'https' {
 const manifestSchema = z.object({
   layers: z.array(
     z.object({
-      mediaType: z.unknown(),
-      digest: z.unknown(),
+      mediaType: z.unknown().optional(),
+      digest: z.unknown().optional(),
       size: z.number().int().optional().catch(undefined),
     }),
   ),

@@ -116,6 +116,16 @@ describe('an artifact in a registry', () => {
     expect((await get('/app.tgz')).body.toString()).toBe(CHART);
   });
 
+  it.each([
+    ['no media type', { mediaType: undefined }],
+    ['a media type that is no text', { mediaType: 7 }],
+    ['no size', { size: undefined }],
+    ['a size that is no number', { size: 'large' }],
+  ])('is the only layer, also with %s', async (_what, fields) => {
+    const { get } = await open({ manifest: manifest({ ...layer(CHART, TYPE), ...fields }) });
+    expect((await get('/app.tgz')).body.toString()).toBe(CHART);
+  });
+
   it('is fetched with a token for its image', async () => {
     const { upstream, get } = await open();
     const realm = `Bearer realm="${upstream.url}/token",service=x`;
