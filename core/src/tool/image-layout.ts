@@ -77,12 +77,7 @@ export async function writeImageLayout(
   return whole;
 }
 
-interface Manifest {
-  readonly mediaType?: unknown;
-  readonly config?: unknown;
-  readonly layers?: unknown;
-  readonly manifests?: unknown;
-}
+type Manifest = Readonly<Partial<Record<'mediaType' | 'config' | 'layers' | 'manifests', unknown>>>;
 
 async function readManifest(content: Content, signal: AbortSignal): Promise<Uint8Array> {
   return untilAborted(content.bytes(LARGEST_MANIFEST), signal);

@@ -1,17 +1,12 @@
-/** From `from`, itself included where `inclusive` says so, up to but not including `below`. Absent: no upper bound. */
-export interface TextRange {
-  readonly from: string;
-  readonly inclusive: boolean;
-  readonly below?: string;
-}
-
 const LAST_CODE_POINT = 0x10ffff;
 
-/** The texts that begin with `prefix` and come after `after`, as a range in code-point order. An index can walk a range. */
-export function prefixRange(prefix: string, after: string | undefined): TextRange {
-  const below = successor(prefix);
+/**
+ * The texts that begin with `prefix` and come after `after`, as a range in code-point order. An index can walk a range.
+ * @returns from `from`, itself included where `inclusive` says so, up to but not including `below`. Absent: no upper bound
+ */
+export function prefixRange(prefix: string, after: string | undefined) {
   const lower = after !== undefined && compareCodePoints(after, prefix) >= 0 ? after : prefix;
-  return { from: lower, inclusive: lower !== after, ...(below === undefined ? {} : { below }) };
+  return { from: lower, inclusive: lower !== after, below: successor(prefix) };
 }
 
 /** The first text after all that begin with `prefix`: its last code point plus one. `undefined`: there is none. */
