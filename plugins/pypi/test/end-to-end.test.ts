@@ -83,6 +83,32 @@ describe('a page', () => {
     expect((await repository.ask({ path: '/simple//%2e%2e/' })).status).toBe(400);
   });
 
+  it('of thousands of files describes each of them, and leaves out those that policy refuses', async () => {
+    const matches = ({ coordinates }: PolicyInput): boolean => coordinates.version === '9.7';
+    const policy = new FixedPolicy([{ id: 'r', action: 'deny', reason: 'bad', matches }]);
+    const opened = await open(policy);
+    const others = Array.from({ length: 12_000 }, (_, at) => ({
+      filename: `demo-9.${at}.tar.gz`,
+      url: `${files.url}/f/demo-9.${at}.tar.gz`,
+      hashes: { sha256: sha256(String(at)) },
+      'upload-time': '2020-01-01T00:00:00Z',
+    }));
+    const large = JSON.parse(page()) as { files: object[] };
+    large.files.push(...others);
+    const body = JSON.stringify(large);
+    expect(body.length).toBeGreaterThan(2 * 1024 * 1024);
+    opened.upstream.serve(`${BASE}/simple/demo/`, { body, mediaType: JSON_TYPE });
+    const reply = await opened.ask({ path: '/simple/demo/', headers: { accept: JSON_TYPE } });
+    const listed = JSON.parse(reply.body.toString()) as { files: { filename: string }[] };
+    const names = [NAME, ...others.map(({ filename }) => filename)].filter((name) => name !== 'demo-9.7.tar.gz');
+    expect(listed.files.map(({ filename }) => filename)).toEqual(names);
+    expect((await opened.ask(PATH)).body.equals(WHEEL)).toBe(true);
+    expect((await opened.ask(`${PATH}.metadata`)).body.toString()).toBe(METADATA);
+    const denied = `/files/demo/${sha256('7').slice(0, 16)}/demo-9.7.tar.gz`;
+    expect((await opened.ask(denied)).status).toBe(403);
+    await opened.close();
+  });
+
   it('survives an outage, and a login page', async () => {
     const request = { path: '/simple/demo/', headers: { accept: JSON_TYPE } };
     const first = await repository.ask(request);
