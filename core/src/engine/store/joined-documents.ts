@@ -1,24 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
-import { constants, crc32, deflateRaw } from 'node:zlib';
 import type { Digest } from '../../api/digest.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { JoinedPiece } from '../../api/protocol.js';
 import { SMALL_BLOB, type BlobCache } from './blob-cache.js';
+import { deflatePiece, GZIP_HEADER, gzipTrailer, type DeflatedPiece } from '../../formats/gzip-pieces.js';
 import { Lru } from '../../formats/lru.js';
-import { combineCrc32 } from './crc32.js';
-
-const deflate = promisify(deflateRaw);
 
 /** The weight of a cached document besides its pieces, and of each piece; bytes, about. */
 const PIECE_BYTES = 200;
-/** A gzip header (RFC 1952 §2.3): deflate, no flags, no time, an unknown system. */
-const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
-/** The last block of a deflate stream, with nothing in it (RFC 1951 §3.2.3). */
-const LAST_BLOCK = Buffer.from([3, 0]);
-const GZIP_TRAILER_BYTES = 8;
-
 interface Piece {
   readonly digest: Digest;
   readonly size: number;
@@ -54,14 +44,14 @@ export interface JoinedGzip {
 export class JoinedDocuments {
   readonly #blobs: BlobCache;
   readonly #known: Lru<JoinedDocument>;
-  /** Pieces as blocks of a deflate stream that begin and end at a byte and refer to nothing before them, by digest. */
-  readonly #deflated: Lru<Buffer>;
+  /** Compressed pieces, by digest. */
+  readonly #deflated: Lru<DeflatedPiece>;
   readonly #gzips = new WeakMap<JoinedDocument, Promise<JoinedGzip>>();
 
   /** @param maxBytes of compressed pieces in memory; half of it for the lists of pieces besides */
   constructor(blobs: BlobCache, maxBytes: number) {
     this.#blobs = blobs;
-    this.#deflated = new Lru(maxBytes, (bytes) => bytes.length);
+    this.#deflated = new Lru(maxBytes, ({ blocks }) => blocks.length);
     this.#known = new Lru(maxBytes / 2, ({ pieces }) =>
       pieces.reduce((sum, { bytes }) => sum + PIECE_BYTES + (bytes?.length ?? 0), PIECE_BYTES),
     );
@@ -140,47 +130,38 @@ export class JoinedDocuments {
     return making;
   }
 
-  async #gzip({ etag, size, pieces }: JoinedDocument): Promise<JoinedGzip> {
-    let sum = 0;
-    let length = GZIP_HEADER.length + LAST_BLOCK.length + GZIP_TRAILER_BYTES;
+  async #gzip({ etag, pieces }: JoinedDocument): Promise<JoinedGzip> {
+    const sums: Omit<DeflatedPiece, 'blocks'>[] = [];
+    let compressed = 0;
     for (const piece of pieces) {
-      // The sum stands before the compressed bytes, so that no piece is read again for it.
-      const block = await this.#deflate(piece);
-      sum = combineCrc32(sum, block.readUInt32LE(), piece.size);
-      length += block.length - SUM_BYTES;
+      const { blocks, ...sum } = await this.#deflate(piece);
+      sums.push(sum);
+      compressed += blocks.length;
     }
-    const trailer = Buffer.alloc(GZIP_TRAILER_BYTES);
-    trailer.writeUInt32LE(sum);
-    trailer.writeUInt32LE(size % 2 ** 32, 4);
-    const deflated = (piece: Piece): Promise<Buffer> => this.#deflate(piece);
+    const trailer = gzipTrailer(sums);
+    const deflated = (piece: Piece): Promise<DeflatedPiece> => this.#deflate(piece);
     async function* bytes(): AsyncGenerator<Uint8Array> {
       yield GZIP_HEADER;
-      for (const piece of pieces) yield (await deflated(piece)).subarray(SUM_BYTES);
-      yield Buffer.concat([LAST_BLOCK, trailer]);
+      for (const piece of pieces) yield (await deflated(piece)).blocks;
+      yield trailer;
     }
     return {
       etag: `${etag.slice(0, -1)}-gzip"`,
-      size: length,
+      size: GZIP_HEADER.length + compressed + trailer.length,
       open: () => Readable.from(bytes(), { objectMode: false }),
     };
   }
 
-  /** The CRC-32 of the piece, then its blocks. */
-  async #deflate(piece: Piece): Promise<Buffer> {
+  async #deflate(piece: Piece): Promise<DeflatedPiece> {
     const known = this.#deflated.get(piece.digest);
     if (known !== undefined) return known;
     const parts: Uint8Array[] = [];
     for await (const part of this.#bytesOf([piece])) parts.push(part);
-    const bytes = Buffer.concat(parts);
-    const sum = Buffer.alloc(SUM_BYTES);
-    sum.writeUInt32LE(crc32(bytes));
-    const block = Buffer.concat([sum, await deflate(bytes, { finishFlush: constants.Z_FULL_FLUSH })]);
-    this.#deflated.set(piece.digest, block);
-    return block;
+    const made = await deflatePiece(Buffer.concat(parts));
+    this.#deflated.set(piece.digest, made);
+    return made;
   }
 }
-
-const SUM_BYTES = 4;
 
 function pieceOf(bytes: Uint8Array): Piece {
   const copy = Buffer.from(bytes);

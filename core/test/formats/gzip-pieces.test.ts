@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib';
+import { crc32, gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { combineCrc32 } from '../../src/engine/store/crc32.js';
-import { patterned } from './harness.js';
+import { combineCrc32, deflatePiece, GZIP_HEADER, gzipTrailer } from '../../src/formats/gzip-pieces.js';
+import { patterned } from '../engine/harness.js';
 
 describe('combineCrc32', () => {
   const bytes = patterned(300_000);
@@ -21,5 +21,14 @@ describe('combineCrc32', () => {
       sum = combineCrc32(sum, crc32(part), part.length);
     }
     expect(sum).toBe(crc32(bytes));
+  });
+});
+
+describe('a gzip member of pieces', () => {
+  it.each([[], [0], [1], [7, 0, 65_536], [100_000, 3, 100_000]])('holds the bytes of all: %j', async (...lengths) => {
+    const pieces = lengths.map((length) => patterned(length));
+    const deflated = await Promise.all(pieces.map((piece) => deflatePiece(piece)));
+    const member = Buffer.concat([GZIP_HEADER, ...deflated.map(({ blocks }) => blocks), gzipTrailer(deflated)]);
+    expect(gunzipSync(member)).toEqual(Buffer.concat(pieces));
   });
 });
