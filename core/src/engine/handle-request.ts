@@ -13,8 +13,8 @@ import { redirectReply } from './reply/redirect-reply.js';
 import { readPart } from './proxy/read-part.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
-import { HostedChanges } from './hosted/hosted-changes.js';
-import { HostedSessions } from './hosted/hosted-sessions.js';
+import { createHostedChanges } from './hosted/hosted-changes.js';
+import { createHostedSessions } from './hosted/hosted-sessions.js';
 import { localReply } from './reply/local-reply.js';
 import { NegativeCache } from './store/negative-cache.js';
 import type { RequestContext } from './request/request-context.js';
@@ -22,7 +22,7 @@ import { Routing } from './request/routing.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
 import type { EngineServices, RepositoryDefinition, RepositoryEngine } from './store/repository.js';
 import { Representations } from './reply/representations.js';
-import { HostedServing } from './hosted/serve-hosted.js';
+import { createHostedServing } from './hosted/serve-hosted.js';
 import { PassthroughServing } from './proxy/serve-passthrough.js';
 import { StoredServing } from './proxy/serve-stored.js';
 import { Upstreams } from './upstream/upstreams.js';
@@ -43,9 +43,9 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const representations = new Representations({ definition, services, fetching, judge, contents });
   const serving = { definition, services, judge, contents, decisions, representations };
   const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
-  const hosted = new HostedServing(serving);
-  const changes = new HostedChanges({ definition, services, judge });
-  const sessions = new HostedSessions({ definition, services, changes });
+  const serveHosted = createHostedServing(serving);
+  const changes = createHostedChanges(serving);
+  const stepSession = createHostedSessions(serving, changes);
   const passthrough = new PassthroughServing(definition, services, upstreams, judge);
 
   async function serve(context: RequestContext, resource: BoundResource): Promise<EngineReply> {
@@ -63,7 +63,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       case 'upload':
         return await changes.change(context, resource);
       case 'session':
-        return await sessions.step(context, resource);
+        return await stepSession(context, resource);
       case 'local':
         return localReply(definition.name, request, resource);
     }
@@ -73,7 +73,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     context: RequestContext,
     resource: ArtifactResource | DocumentResource | ListingResource,
   ): Promise<EngineReply> {
-    if (definition.kind === 'hosted') return hosted.serve(context, resource);
+    if (definition.kind === 'hosted') return serveHosted(context, resource);
     // Only hosted repositories have classes of listings.
     return stored.serve(context, resource as ArtifactResource | DocumentResource);
   }

@@ -6,15 +6,14 @@ import type { HostedChange, HostedContext, ReceivedEntry } from '../../api/hoste
 import type { UploadResource } from '../request/resource.js';
 import { hook } from '../request/call-hook.js';
 import { contentOf } from '../store/content.js';
-import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { noneMatch } from '../reply/range.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { changeReply, defaultReply } from './change-reply.js';
+import type { HostedParts } from './hosted-parts.js';
 import { listEntries } from './list-entries.js';
 import { storeParts } from './store-parts.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { Turns } from '../request/turns.js';
 import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
 
@@ -24,13 +23,6 @@ const MAX_TRIES = 40;
 const MAX_PAUSE = 20;
 const NO_BODY = contentOf(0, 'application/octet-stream', () => []);
 
-/** Parts of a hosted repository that change it. */
-export interface HostedChangesContext {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly judge: Judge;
-}
-
 /** A change that a client asked for, with the body that it sent. */
 interface Wanted {
   readonly context: RequestContext;
@@ -38,59 +30,64 @@ interface Wanted {
   readonly body: UploadBody | undefined;
 }
 
-/** Changes a hosted repository. Each change is made as a whole or not at all, computed from the state at that time. */
-export class HostedChanges {
-  readonly #context: HostedChangesContext;
-  readonly #turns = new Turns();
-
-  constructor(context: HostedChangesContext) {
-    this.#context = context;
-  }
-
+/** Changes of a hosted repository. */
+export interface HostedChanges {
   /** Takes an upload, removes or links entries. */
-  async change(context: RequestContext, upload: UploadResource): Promise<EngineReply> {
-    this.admit(context, upload);
-    if (upload.action !== 'put') return await this.#carryOut({ context, upload, body: undefined });
+  change(context: RequestContext, upload: UploadResource): Promise<EngineReply>;
+  /** Takes an upload whose body is here. The caller releases it. */
+  receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply>;
+  /** @throws EntrepotError when this repository takes no changes, or policy not this one */
+  admit(context: RequestContext, upload: UploadResource | undefined): void;
+}
+
+/** Changes a hosted repository. Each change is made as a whole or not at all, computed from the state at that time. */
+export function createHostedChanges({ definition, services, judge }: HostedParts): HostedChanges {
+  const { name, plugin } = definition;
+  const { blobs, entries, spools } = services.storage;
+  const turns = new Turns();
+  // Not from memory, which may be a second behind another replica: the change would be refused again and again.
+  const find = (key: string): Promise<Entry | undefined> => services.entries.find(name, key);
+
+  async function change(context: RequestContext, upload: UploadResource): Promise<EngineReply> {
+    admit(context, upload);
+    if (upload.action !== 'put') return await carryOut({ context, upload, body: undefined });
     // Before the body is read: most clients that will be refused send it in vain.
-    const kept = await this.#find(upload.key);
+    const kept = await find(upload.key);
     checkConditions(context.request, kept);
     if (kept !== undefined && upload.make === undefined && !upload.overwrite) throw exists(upload.key);
-    const body = await receiveBody(this.#context.services.storage.spools, context.request, upload.maxBytes);
+    const body = await receiveBody(spools, context.request, upload.maxBytes);
     try {
-      return await this.receive(context, upload, body);
+      return await receive(context, upload, body);
     } finally {
       await body.release();
     }
   }
 
-  /** Takes an upload whose body is here. The caller releases it. */
-  async receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply> {
+  async function receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply> {
     await checkIntegrity(body, upload.integrity ?? []);
-    return await this.#carryOut({ context, upload, body });
+    return await carryOut({ context, upload, body });
   }
 
-  /** @throws EntrepotError when this repository takes no changes, or policy not this one */
-  admit(context: RequestContext, upload: UploadResource | undefined): void {
-    const { definition } = this.#context;
+  function admit(context: RequestContext, upload: UploadResource | undefined): void {
     if (definition.kind !== 'hosted') {
-      throw new EntrepotError('method-not-allowed', `Repository ${definition.name} is a proxy: it takes no uploads`, {
+      throw new EntrepotError('method-not-allowed', `Repository ${name} is a proxy: it takes no uploads`, {
         headers: { Allow: 'GET, HEAD' },
       });
     }
-    this.#requireVersion(context, upload?.coordinates);
+    requireVersion(context, upload?.coordinates);
   }
 
-  async #carryOut(wanted: Wanted): Promise<EngineReply> {
+  async function carryOut(wanted: Wanted): Promise<EngineReply> {
     const { exclusive } = wanted.upload;
     return exclusive === undefined
-      ? await this.#tryToCarryOut(wanted)
-      : await this.#turns.take(exclusive, () => this.#tryToCarryOut(wanted));
+      ? await tryToCarryOut(wanted)
+      : await turns.take(exclusive, () => tryToCarryOut(wanted));
   }
 
-  async #tryToCarryOut(wanted: Wanted): Promise<EngineReply> {
+  async function tryToCarryOut(wanted: Wanted): Promise<EngineReply> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       if (tries > 0) await wait(Math.random() * Math.min(MAX_PAUSE, 2 * tries));
-      const reply = await this.#attempt(wanted);
+      const reply = await attempt(wanted);
       if (reply !== undefined) return reply;
     }
     throw new EntrepotError('storage', `${wanted.upload.key} is being changed by too many at once`, {
@@ -101,86 +98,81 @@ export class HostedChanges {
   }
 
   /** `undefined` when the state that the change was computed from has changed. */
-  async #attempt(wanted: Wanted): Promise<EngineReply | undefined> {
-    const { upload, body } = wanted;
-    const { request } = wanted.context;
-    const { storage } = this.#context.services;
-    const repository = this.#context.definition.name;
-    const kept = await this.#find(upload.key);
-    const conditional = checkConditions(request, kept);
-    const change = await this.#makeUp(wanted, kept);
+  async function attempt(wanted: Wanted): Promise<EngineReply | undefined> {
+    const { context, upload, body } = wanted;
+    const kept = await find(upload.key);
+    const conditional = checkConditions(context.request, kept);
+    const change = await makeUp(wanted, kept);
     const { create = [], replace = [], remove = [], expect = [] } = change;
-    this.#check(wanted.context, change);
-    for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
-    const put = await storeParts(this.#context, [...create, ...replace], body);
+    const parts = [...create, ...replace];
+    check(context, change);
+    await requireAbsent(create);
+    const put = await storeParts({ definition, services }, parts, body);
     if (put.length > 0 || remove.length > 0) {
       const expected: Expectation[] = [...expect, ...create.map(({ key }) => ({ key }))];
       // A blob that is not put stays only as long as the entry that has it.
-      for (const { sameAs } of [...create, ...replace]) if (sameAs !== undefined) expected.push(sameAs);
+      for (const { sameAs } of parts) if (sameAs !== undefined) expected.push(sameAs);
       if (conditional) expected.push({ key: upload.key, digest: kept?.digest });
-      const carriedOut = await storage.entries.change({
-        repository,
+      const carriedOut = await entries.change({
+        repository: name,
         expect: expected.map(({ key, digest }) => ({ key, digest })),
         put,
         remove,
       });
       if (!carriedOut) {
-        for (const { key } of create) if ((await this.#find(key)) !== undefined) throw exists(key);
+        await requireAbsent(create);
         return undefined;
       }
     }
-    const reply = change.reply ?? defaultReply(request, upload, kept, put);
-    return changeReply(this.#context.definition, request, upload.class, reply);
+    const reply = change.reply ?? defaultReply(context.request, upload, kept, put);
+    return changeReply(definition, context.request, upload.class, reply);
   }
 
-  async #makeUp({ context, upload, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
-    const { id } = this.#context.definition.plugin;
+  async function requireAbsent(parts: readonly ReceivedEntry[]): Promise<void> {
+    for (const { key } of parts) if ((await find(key)) !== undefined) throw exists(key);
+  }
+
+  async function makeUp({ context, upload, body }: Wanted, kept: Entry | undefined): Promise<HostedChange> {
     const { make, mediaType = 'application/octet-stream' } = upload;
     if (make !== undefined) {
       const content = body === undefined ? NO_BODY : contentOfBody(body, mediaType);
-      return await hook(id, 'make', () => make(content, this.#hookContext(context)));
+      return await hook(plugin.id, 'make', () => make(content, hookContext(context)));
     }
     if (body !== undefined) {
       const part: ReceivedEntry = { key: upload.key, mediaType, coordinates: upload.coordinates };
       return upload.overwrite ? { replace: [part] } : { create: [part] };
     }
-    if (upload.action === 'link') throw new EntrepotError('plugin', `Plugin ${id} links, but has no make`);
+    if (upload.action === 'link') throw new EntrepotError('plugin', `Plugin ${plugin.id} links, but has no make`);
     if (kept === undefined) throw missing(upload.key);
     return { remove: [upload.key], expect: [{ key: upload.key, digest: kept.digest }] };
   }
 
-  #hookContext({ request, caller }: RequestContext): HostedContext {
-    const { services, definition } = this.#context;
+  function hookContext({ request, caller }: RequestContext): HostedContext {
     return {
       baseUrl: request.baseUrl,
       caller,
-      // Not from memory, which may be a second behind another replica: the change would be refused again and again.
-      find: (key) => this.#find(key),
-      list: (prefix) => listEntries(services.entries, definition.name, { prefix }),
-      content: (entry) => services.storage.blobs.content(entry),
+      find,
+      list: (prefix) => listEntries(services.entries, name, { prefix }),
+      content: (entry) => blobs.content(entry),
     };
   }
 
-  #find(key: string): Promise<Entry | undefined> {
-    const { services, definition } = this.#context;
-    return services.entries.find(definition.name, key);
-  }
-
   /** @throws EntrepotError for an invalid result of a hook; Denial for what policy refuses */
-  #check(context: RequestContext, { create = [], replace = [], remove = [] }: HostedChange): void {
-    const { definition } = this.#context;
+  function check(context: RequestContext, { create = [], replace = [], remove = [] }: HostedChange): void {
     const keys = new Set<string>();
     for (const key of [...create, ...replace].map((part) => part.key).concat(remove)) {
-      if (keys.has(key)) throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} changes ${key} twice`);
+      if (keys.has(key)) throw new EntrepotError('plugin', `Plugin ${plugin.id} changes ${key} twice`);
       keys.add(key);
     }
-    for (const { coordinates } of [...create, ...replace]) this.#requireVersion(context, coordinates);
+    for (const { coordinates } of [...create, ...replace]) requireVersion(context, coordinates);
   }
 
-  #requireVersion({ now }: RequestContext, coordinates: PackageCoordinates | undefined): void {
+  function requireVersion({ now }: RequestContext, coordinates: PackageCoordinates | undefined): void {
     // Whoever uploads it, it is for all.
-    if (coordinates !== undefined) requireAllowed(this.#context.judge({ now }, { kind: 'version', coordinates }));
+    if (coordinates !== undefined) requireAllowed(judge({ now }, { kind: 'version', coordinates }));
   }
+
+  return { change, receive, admit };
 }
 
 /** `If-Match` and `If-None-Match` of a change (RFC 9110 §13.1.1, §13.1.2). @returns whether there were any. */

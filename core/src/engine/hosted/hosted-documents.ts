@@ -1,29 +1,21 @@
+import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { EntrySelection } from '../../plugin/classes.js';
 import type { ListingResource } from '../request/resource.js';
-import type { ContentFindings } from '../policy/content-findings.js';
 import { missing } from './hosted-changes.js';
+import type { HostedParts } from './hosted-parts.js';
 import { listEntries } from './list-entries.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { chooseEncoding } from '../reply/encoding.js';
-import type { Representations } from '../reply/representations.js';
+import { varyOf } from '../reply/kept-reply-headers.js';
 import { respond, type Representation } from '../reply/respond.js';
 
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;
 const HIT = { name: 'hit' } as const;
-
-/** Parts of a hosted repository that make its documents. */
-export interface HostedDocumentsContext {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly representations: Representations;
-  readonly contents: ContentFindings;
-}
 
 /** One document as one client asks for it. */
 interface Wanted {
@@ -38,126 +30,112 @@ interface Wanted {
 }
 
 /**
- * Serves documents that are rendered from the entries of a hosted repository. Each is rendered once for a revision, so
- * that a repeated request causes no query.
+ * Serves a document that is rendered from the entries of a hosted repository.
+ * @param revision of the repository, as memory shows it
  */
-export class HostedDocuments {
-  readonly #context: HostedDocumentsContext;
-  readonly #making = new Map<string, Promise<Rendition | JoinedDocument>>();
+export type ServeListing = (
+  request: EngineRequest,
+  resource: ListingResource,
+  revision: number,
+) => Promise<EngineReply>;
 
-  constructor(context: HostedDocumentsContext) {
-    this.#context = context;
-  }
+/** Makes what serves listings. Each is rendered once for a revision, so that a repeated request causes no query. */
+export function createHostedDocuments({ contents, definition, representations, services }: HostedParts): ServeListing {
+  const { blobs, entries, joined, renditions } = services.storage;
+  const { name: repository } = definition;
+  const making = new Map<string, Promise<Rendition | JoinedDocument>>();
 
-  /** @param revision of the repository, as memory shows it */
-  async serve(request: EngineRequest, resource: ListingResource, revision: number): Promise<EngineReply> {
-    const { contents, definition, services } = this.#context;
+  return async (request, resource, revision) => {
     const { key, selection, variant = '' } = resource;
     const revisionNow = `${services.policy.revision()} ${contents.mark(resource.coordinates)}`;
     const wanted: Wanted = {
       request,
       resource,
       selection,
-      key: JSON.stringify([definition.name, key, variant, selection, revisionNow, request.baseUrl]),
+      key: JSON.stringify([repository, key, variant, selection, revisionNow, request.baseUrl]),
       stamp: String(revision),
       encoding: chooseEncoding(request, mediaTypeOf(resource), Infinity),
     };
-    const kept = this.#kept(wanted) ?? (await this.#make(wanted));
-    return await respond(request, await this.#shownWhole(wanted, kept));
-  }
+    return await respond(request, await shownWhole(wanted, kept(wanted) ?? (await make(wanted))));
+  };
 
   /** A piece may go after the document was put together: then it is made anew, without that. */
-  async #shownWhole(wanted: Wanted, kept: Rendition | JoinedDocument): Promise<Representation> {
+  async function shownWhole(wanted: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {
     try {
-      return await this.#shown(wanted, kept);
+      return await shown(wanted, document);
     } catch (error) {
       if (!(error instanceof EntrepotError) || error.code !== 'BLOB_MISSING') throw error;
-      return await this.#shown(wanted, await this.#make(wanted));
+      return await shown(wanted, await make(wanted));
     }
   }
 
-  #kept({ key, stamp, encoding }: Wanted): Rendition | JoinedDocument | undefined {
-    const { storage, clock } = this.#context.services;
-    const now = clock.now();
-    return storage.renditions.peek(renditionKey(key, encoding), now, stamp) ?? storage.joined.peek(key, stamp, now);
+  function kept({ key, stamp, encoding }: Wanted): Rendition | JoinedDocument | undefined {
+    const now = services.clock.now();
+    return renditions.peek(renditionKey(key, encoding), now, stamp) ?? joined.peek(key, stamp, now);
   }
 
   /** Makes the document, once for all who ask meanwhile. */
-  #make(wanted: Wanted): Promise<Rendition | JoinedDocument> {
+  function make(wanted: Wanted): Promise<Rendition | JoinedDocument> {
     const name = `${wanted.stamp} ${renditionKey(wanted.key, wanted.encoding)}`;
-    const running = this.#making.get(name);
-    if (running !== undefined) return running;
-    const making = this.#makeOnce(wanted).finally(() => this.#making.delete(name));
-    this.#making.set(name, making);
-    return making;
+    const running = making.get(name) ?? makeOnce(wanted).finally(() => making.delete(name));
+    making.set(name, running);
+    return running;
   }
 
-  async #makeOnce(wanted: Wanted): Promise<Rendition | JoinedDocument> {
-    await this.#requireExistence(wanted.selection);
-    if (!wanted.resource.isJoined) return await this.#render(wanted, this.#entries(wanted.selection));
-    const entries: Entry[] = [];
-    for await (const entry of this.#entries(wanted.selection)) entries.push(entry);
-    return (await this.#join(wanted, entries)) ?? (await this.#render(wanted, asyncIterable(entries)));
+  async function makeOnce(wanted: Wanted): Promise<Rendition | JoinedDocument> {
+    await requireExistence(wanted.selection);
+    const selected = listEntries(services.entries, repository, wanted.selection);
+    if (!wanted.resource.isJoined) return await render(wanted, selected);
+    const all = await Array.fromAsync(selected);
+    return (await join(wanted, all)) ?? (await render(wanted, asyncIterable(all)));
   }
 
-  async #requireExistence({ prefix, requires, orEmpty = false }: EntrySelection): Promise<void> {
-    const { definition, services } = this.#context;
-    if (requires !== undefined && (await services.storage.entries.find(definition.name, requires)) === undefined)
-      throw missing(requires);
+  async function requireExistence({ prefix, requires, orEmpty = false }: EntrySelection): Promise<void> {
+    if (requires !== undefined && (await entries.find(repository, requires)) === undefined) throw missing(requires);
     if (orEmpty || prefix === '') return;
-    const [first] = await services.entries.list(definition.name, { prefix, limit: 1 });
+    const [first] = await services.entries.list(repository, { prefix, limit: 1 });
     if (first === undefined) throw missing(prefix);
   }
 
-  async #render(wanted: Wanted, entries: AsyncIterable<Entry>): Promise<Rendition> {
-    const { definition, services, representations } = this.#context;
+  async function render(wanted: Wanted, selected: AsyncIterable<Entry>): Promise<Rendition> {
     const { request, resource } = wanted;
-    return await this.#rendition(wanted, async () => {
+    return await rendition(wanted, async () => {
       const { context, changesAt } = await representations.listContext(request, resource);
-      const content = services.storage.blobs.content.bind(services.storage.blobs);
-      const find = (key: string): Promise<Entry | undefined> => services.storage.entries.find(definition.name, key);
-      const rendered = await resource.render(entries, { ...context, content, find });
+      const find = (key: string): Promise<Entry | undefined> => entries.find(repository, key);
+      const content = (entry: Entry): Content => blobs.content(entry);
+      const rendered = await resource.render(selected, { ...context, content, find });
       return { ...rendered, mediaType: mediaTypeOf(resource), changesAt };
     });
   }
 
   /** `undefined` where the protocol renders this document. */
-  async #join(wanted: Wanted, entries: readonly Entry[]): Promise<Rendition | JoinedDocument | undefined> {
-    const { definition, services, representations } = this.#context;
+  async function join(wanted: Wanted, all: readonly Entry[]): Promise<Rendition | JoinedDocument | undefined> {
     const { request, resource, key, stamp } = wanted;
     const { context, changesAt } = await representations.listContext(request, resource);
-    const pieces = await resource.join(entries, context);
+    const pieces = await resource.join(all, context);
     if (pieces === undefined) return undefined;
     const mediaType = mediaTypeOf(resource);
-    const { joined } = services.storage;
     const document = joined.join(pieces, mediaType, stamp, changesAt());
     if (!(await joined.isWhole(document))) {
       // `render` may do without the piece.
-      services.logger.error({ repository: definition.name, key: resource.key }, 'a piece of a document is lost');
+      services.logger.error({ repository, key: resource.key }, 'a piece of a document is lost');
       return undefined;
     }
     if (document.size <= SMALL_RENDITION) {
       // A small one is quicker as one piece in memory.
-      return await this.#rendition(wanted, async () => ({ bytes: joined.open(document), mediaType, changesAt }));
+      return await rendition(wanted, async () => ({ bytes: joined.open(document), mediaType, changesAt }));
     }
     joined.remember(key, document);
     return document;
   }
 
-  #rendition({ key, stamp, encoding }: Wanted, source: () => Promise<RenditionSource>): Promise<Rendition> {
-    return this.#context.services.storage.renditions.make(renditionKey(key, encoding), encoding, source, stamp);
+  function rendition({ key, stamp, encoding }: Wanted, source: () => Promise<RenditionSource>): Promise<Rendition> {
+    return renditions.make(renditionKey(key, encoding), encoding, source, stamp);
   }
 
-  #entries(selection: EntrySelection): AsyncGenerator<Entry> {
-    const { definition, services } = this.#context;
-    return listEntries(services.entries, definition.name, selection);
-  }
-
-  async #shown({ resource, encoding }: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {
-    const { services, representations } = this.#context;
+  async function shown({ resource, encoding }: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {
     const stored = { mediaType: mediaTypeOf(resource), headers: {} };
     if (!('pieces' in document)) return representations.ofRendition(resource, stored, document, HIT);
-    const { joined } = services.storage;
     const compressed = encoding === 'gzip' && document.pieces.every(({ size }) => size <= MAX_COMPRESSED_PIECE);
     const { etag, size, open } = compressed
       ? await joined.gzip(document)
@@ -167,7 +145,7 @@ export class HostedDocuments {
       size,
       etag,
       lastModified: undefined,
-      vary: [...(resource.vary ?? []), 'Accept-Encoding'].join(', '),
+      vary: varyOf(resource),
       encoding: compressed ? 'gzip' : undefined,
       ranges: false,
       open,

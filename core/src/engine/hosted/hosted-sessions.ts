@@ -4,50 +4,44 @@ import type { SessionState } from '../../api/hosted.js';
 import type { SessionResource } from '../request/resource.js';
 import { changeReply } from './change-reply.js';
 import type { HostedChanges } from './hosted-changes.js';
+import type { HostedParts } from './hosted-parts.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { tooLarge } from '../store/upload-body.js';
 import type { SessionName, SessionPart } from '../store/upload-session.js';
 
-/** Parts of a hosted repository that serve upload sessions. */
-export interface HostedSessionsContext {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly changes: HostedChanges;
-}
+/** Serves one step of an upload whose bytes come in several requests. */
+export type StepSession = (context: RequestContext, session: SessionResource) => Promise<EngineReply>;
 
-/** Serves the steps of uploads whose bytes come in several requests. */
-export class HostedSessions {
-  readonly #context: HostedSessionsContext;
+/** Makes what serves the upload sessions of a hosted repository. */
+export function createHostedSessions(
+  { definition, services }: Pick<HostedParts, 'definition' | 'services'>,
+  changes: HostedChanges,
+): StepSession {
+  const { sessions, spools } = services.storage;
 
-  constructor(context: HostedSessionsContext) {
-    this.#context = context;
-  }
-
-  async step(context: RequestContext, session: SessionResource): Promise<EngineReply> {
+  return async (context, session) => {
     const { request } = context;
-    this.#context.changes.admit(context, session.upload);
-    const { sessions } = this.#context.services.storage;
+    changes.admit(context, session.upload);
+    const name: SessionName = { repository: definition.name, scope: session.owner, id: session.id ?? '' };
     switch (session.action) {
       case 'open':
-        return await this.#open(context, session);
+        return await open(context, session);
       case 'append':
-        return await this.#inPlace(request, session, async (name) =>
-          this.#reply(request, session, await sessions.append(name, partOf(request, session))),
+        return await inPlace(request, session, name, async () =>
+          told(request, session, await sessions.append(name, partOf(request, session))),
         );
       case 'complete':
-        return await this.#inPlace(request, session, (name) => this.#complete(context, session, name));
+        return await inPlace(request, session, name, () => complete(context, session, name));
       case 'status':
-        return this.#reply(request, session, await sessions.state(this.#nameOf(session)));
+        return told(request, session, await sessions.state(name));
       case 'cancel':
-        return this.#reply(request, session, await sessions.cancel(this.#nameOf(session)));
+        return told(request, session, await sessions.cancel(name));
     }
-  }
+  };
 
   /** A session, unless what it would bring is already here and can be linked. */
-  async #open(context: RequestContext, session: SessionResource): Promise<EngineReply> {
-    const { definition, services, changes } = this.#context;
+  async function open(context: RequestContext, session: SessionResource): Promise<EngineReply> {
     if (session.upload !== undefined) {
       try {
         return await changes.change(context, session.upload);
@@ -55,16 +49,13 @@ export class HostedSessions {
         if (!(error instanceof EntrepotError) || error.kind !== 'not-found') throw error;
       }
     }
-    const state = await services.storage.sessions.begin(definition.name, session.owner, context.caller.name);
-    return this.#reply(context.request, session, state);
+    return told(context.request, session, await sessions.begin(definition.name, session.owner, context.caller.name));
   }
 
-  async #complete(context: RequestContext, session: SessionResource, name: SessionName): Promise<EngineReply> {
-    const { definition, services, changes } = this.#context;
+  async function complete(context: RequestContext, session: SessionResource, name: SessionName): Promise<EngineReply> {
     const { upload } = session;
     if (upload === undefined)
       throw new EntrepotError('plugin', `Plugin ${definition.plugin.id} completes a session, but names no upload`);
-    const { sessions, spools } = services.storage;
     const body = await sessions.complete(name, partOf(context.request, session), spools.newPath());
     try {
       if (body.size > upload.maxBytes) throw tooLarge(upload.maxBytes);
@@ -75,29 +66,24 @@ export class HostedSessions {
   }
 
   /** Appends bytes. A client with a wrong offset is told the right one. */
-  async #inPlace(
+  async function inPlace(
     request: EngineRequest,
     session: SessionResource,
-    add: (name: SessionName) => Promise<EngineReply>,
+    name: SessionName,
+    add: () => Promise<EngineReply>,
   ): Promise<EngineReply> {
-    const name = this.#nameOf(session);
     try {
-      return await add(name);
+      return await add();
     } catch (error) {
       if (!(error instanceof EntrepotError) || error.kind !== 'range-not-satisfiable') throw error;
-      const state = await this.#context.services.storage.sessions.state(name);
       const { message, code } = error as EntrepotError;
-      const { headers = {} } = session.reply('status', state, request);
+      const { headers = {} } = session.reply('status', await sessions.state(name), request);
       throw new EntrepotError('range-not-satisfiable', message, { code, headers });
     }
   }
 
-  #reply(request: EngineRequest, session: SessionResource, state: SessionState): EngineReply {
-    return changeReply(this.#context.definition, request, session.class, session.reply(session.action, state, request));
-  }
-
-  #nameOf({ owner, id = '' }: SessionResource): SessionName {
-    return { repository: this.#context.definition.name, scope: owner, id };
+  function told(request: EngineRequest, session: SessionResource, state: SessionState): EngineReply {
+    return changeReply(definition, request, session.class, session.reply(session.action, state, request));
   }
 }
 

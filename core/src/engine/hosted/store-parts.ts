@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import type { BlobSource } from '../../api/blob-store.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ReceivedEntry } from '../../api/hosted.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import type { UploadBody } from '../store/upload-body.js';
+import type { HostedParts } from './hosted-parts.js';
 
-/** Services that keep the bytes of a change. */
-export interface StoringContext {
-  readonly definition: RepositoryDefinition;
-  readonly services: Pick<EngineServices, 'clock' | 'storage'>;
+/** The bytes of one part of a change. */
+interface PartBytes {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly source: BlobSource;
 }
 
 /**
@@ -20,70 +22,56 @@ export interface StoringContext {
  * @returns the entries that will point at them
  */
 export async function storeParts(
-  context: StoringContext,
+  { definition, services }: Pick<HostedParts, 'definition' | 'services'>,
   parts: readonly ReceivedEntry[],
   body: UploadBody | undefined,
 ): Promise<readonly Entry[]> {
   const stored = new Set<Digest>();
   const entries: Entry[] = [];
   for (const part of parts) {
-    const blob = part.sameAs ?? (await putBlob(context, part, body, stored));
-    entries.push(entryOf(context, part, blob));
+    const { key, mediaType, headers = {}, coordinates, attributes } = part;
+    const { digest, size } = part.sameAs ?? (await store(part));
+    const now = services.clock.now();
+    entries.push({
+      repository: definition.name,
+      key,
+      digest,
+      size,
+      mediaType,
+      headers,
+      lastModified: new Date(now).toUTCString(),
+      fetchedAt: now,
+      checkedAt: now,
+      integrity: [],
+      coordinates,
+      attributes,
+    });
   }
   return entries;
+
+  async function store({ key, bytes }: ReceivedEntry): Promise<PartBytes> {
+    const part = bytes === undefined ? body && bytesOfBody(body) : bytesGiven(bytes);
+    if (part === undefined) {
+      const { id } = definition.plugin;
+      throw new EntrepotError('plugin', `Plugin ${id} gives no bytes for ${key}, and the request has none`);
+    }
+    const { digest, size, source } = part;
+    if (!stored.has(digest)) await services.storage.blobs.put(digest, size, source);
+    stored.add(digest);
+    return part;
+  }
 }
 
-interface StoredBlob {
-  readonly digest: Digest;
-  readonly size: number;
-}
-
-function entryOf({ definition, services }: StoringContext, part: ReceivedEntry, { digest, size }: StoredBlob): Entry {
-  const now = services.clock.now();
+function bytesGiven(bytes: Uint8Array): PartBytes {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
-    repository: definition.name,
-    key: part.key,
-    digest,
-    size,
-    mediaType: part.mediaType,
-    headers: part.headers ?? {},
-    lastModified: new Date(now).toUTCString(),
-    fetchedAt: now,
-    checkedAt: now,
-    integrity: [],
-    coordinates: part.coordinates,
-    attributes: part.attributes,
+    digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+    size: bytes.length,
+    source: { open: () => Readable.from([whole], { objectMode: false }) },
   };
 }
 
-async function putBlob(
-  { definition, services }: StoringContext,
-  { key, bytes }: ReceivedEntry,
-  body: UploadBody | undefined,
-  stored: Set<Digest>,
-): Promise<StoredBlob> {
-  const { blobs } = services.storage;
-  if (bytes !== undefined) {
-    const digest: Digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-    if (!stored.has(digest)) {
-      const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      await blobs.put(digest, bytes.length, { open: () => Readable.from([whole], { objectMode: false }) });
-    }
-    stored.add(digest);
-    return { digest, size: bytes.length };
-  }
-  if (body === undefined) {
-    const { plugin } = definition;
-    throw new EntrepotError('plugin', `Plugin ${plugin.id} gives no bytes for ${key}, and the request has none`);
-  }
-  const { digest, size, path } = body;
-  if (!stored.has(digest)) {
-    await blobs.put(
-      digest,
-      size,
-      size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path },
-    );
-  }
-  stored.add(digest);
-  return { digest, size };
+function bytesOfBody({ digest, size, path }: UploadBody): PartBytes {
+  const source = size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
+  return { digest, size, source };
 }

@@ -8,9 +8,8 @@ import type { Stored } from '../fetch/shared-flight.js';
 import type { Waiting } from '../fetch/wait-limit.js';
 import { isJudgedByName } from '../policy/subject.js';
 import { requireAllowed } from '../policy/verdict.js';
-import { HotReplies, plainHotKey } from '../reply/hot-replies.js';
+import { HotReplies } from '../reply/hot-replies.js';
 import type { CacheFacts } from '../reply/outcome.js';
-import { acceptsGzip } from '../reply/encoding.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
 import { isPinned } from '../store/pinned-name.js';
@@ -24,12 +23,13 @@ export class StoredServing {
   readonly #parts: ServingParts;
   readonly #kept: KeptServing;
   readonly #flight: FlightServing;
-  readonly #hot = new HotReplies();
+  readonly #hot: HotReplies;
 
   constructor(parts: ServingParts) {
     this.#parts = parts;
     this.#kept = new KeptServing(parts);
     this.#flight = new FlightServing(parts, this.#kept);
+    this.#hot = new HotReplies(parts);
   }
 
   async serve(context: RequestContext, resource: Stored): Promise<EngineReply> {
@@ -47,14 +47,11 @@ export class StoredServing {
       await judgeKept(this.#parts, context, resource, entry);
       return await this.#serveThroughFlight(context, resource, rule, entry, state);
     }
-    // Before the reply is made: what is kept meanwhile makes another one.
-    const key = HotReplies.suits(context.request) ? this.#hotKey(context, resource) : undefined;
-    const revision = services.policy.revision();
+    const place = this.#hot.placeOf(context, resource, entry);
     const served = await this.#kept.judged(context, resource, entry, { name: 'hit', ttl: state.ttl });
     if (served === undefined) return await this.#serveThroughFlight(context, resource, rule, undefined, undefined);
-    const now = services.clock.now();
     const until = Math.min(state.freshUntil, served.changesAt ?? Infinity);
-    if (key !== undefined) this.#hot.set(key, entry, revision, { now, until }, served);
+    if (place !== undefined) this.#hot.keep(place, until, served);
     return served.reply;
   }
 
@@ -72,33 +69,7 @@ export class StoredServing {
 
   /** Finds the reply that was given to others a moment ago. */
   ready(context: RequestContext, resource: Stored): EngineReply | undefined {
-    const { decisions, definition, services } = this.#parts;
-    const entry = services.storage.entries.peek(definition.name, resource.key);
-    if (entry === undefined || !HotReplies.suits(context.request)) return undefined;
-    if (entry.attributes !== undefined && isForOthers(entry, resource)) return undefined;
-    const key = this.#hotKey(context, resource);
-    if (key === undefined) return undefined;
-    const hot = this.#hot.get(key, context.request, entry, services.policy.revision(), services.clock.now());
-    if (hot === undefined) return undefined;
-    services.storage.entries.accessed(entry);
-    decisions.record(context, resource, hot.judgement);
-    return hot.reply;
-  }
-
-  /** Names the replies of one entry that are equal. `undefined`: it would have to be looked up. */
-  #hotKey(context: RequestContext, resource: Stored): string | undefined {
-    const { contents, definition, services } = this.#parts;
-    const { coordinates } = resource;
-    if (!resource.isRendered) {
-      const key = plainHotKey(resource, context.caller.name);
-      return resource.sidecar === true ? `${contents.mark(coordinates)} ${key}` : key;
-    }
-    const { keptBelow, variant = '' } = resource;
-    const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
-    if (keptBelow !== undefined && kept === undefined) return undefined;
-    const encoding = acceptsGzip(context.request) ? 'gzip' : 'identity';
-    const found = contents.mark(coordinates);
-    return `${encoding} ${kept?.mark ?? ''} ${found} ${variant} ${context.request.baseUrl} ${resource.key}`;
+    return this.#hot.ready(context, resource);
   }
 
   async #serveThroughFlight(

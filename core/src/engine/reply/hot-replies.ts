@@ -1,8 +1,14 @@
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactResource, DocumentResource } from '../request/resource.js';
-import type { Judgement } from '../policy/judgement.js';
-import type { EngineReply, EngineRequest } from '../request/request.js';
 import { Lru } from '../../formats/lru.js';
+import { isForOthers } from '../fetch/asking.js';
+import type { ContentFindings } from '../policy/content-findings.js';
+import type { DecisionRecorder } from '../policy/decision-recorder.js';
+import type { Judgement } from '../policy/judgement.js';
+import type { RequestContext } from '../request/request-context.js';
+import type { ArtifactResource, DocumentResource } from '../request/resource.js';
+import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { acceptsGzip } from './encoding.js';
 import { noneMatch } from './range.js';
 
 /** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */
@@ -10,11 +16,8 @@ const MAX_BYTES = 16 * 1024 * 1024;
 /** The weight of a reply besides its body, in bytes. */
 const HEAD_BYTES = 1024;
 
-interface HotReply {
-  readonly entry: Entry;
-  readonly revision: string;
+interface HotReply extends Omit<HotPlace, 'key'> {
   /** Milliseconds since the epoch. */
-  readonly since: number;
   readonly until: number;
   /** Bytes. */
   readonly size: number;
@@ -31,16 +34,21 @@ export interface JudgedReply {
   readonly judgement: Judgement | undefined;
 }
 
-/** When a reply was made, and until when it is right; milliseconds since the epoch. */
-export interface HotTime {
-  readonly now: number;
-  readonly until: number;
+/** The place of a reply that is being made, and what it depends on. */
+export interface HotPlace {
+  readonly key: string;
+  readonly entry: Entry;
+  readonly revision: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
 }
 
-/** Names the replies of one entry that are equal, where it is sent as it is kept. */
-export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentResource, caller = ''): string {
-  if (replyHeaders === undefined && caller === '') return key;
-  return `${key}\n${caller}\n${JSON.stringify(replyHeaders ?? {})}`;
+/** Parts of a repository whose replies are kept ready. */
+interface HotParts {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly contents: ContentFindings;
+  readonly decisions: DecisionRecorder;
 }
 
 /**
@@ -49,36 +57,86 @@ export function plainHotKey({ key, replyHeaders }: ArtifactResource | DocumentRe
  * seconds), so none of it is decided anew for the thousands that ask meanwhile.
  */
 export class HotReplies {
+  readonly #parts: HotParts;
   readonly #replies = new Lru<HotReply>(MAX_BYTES, ({ size }) => size);
 
-  /** Whether `request` can be answered from here: it asks for the whole, perhaps only if it does not have that already. */
-  static suits(request: EngineRequest): boolean {
-    if (request.method !== 'GET' || request.header('range') !== undefined) return false;
-    // A date is looked at only where there is no tag (RFC 9110 §13.1.3).
-    return request.header('if-none-match') !== undefined || request.header('if-modified-since') === undefined;
+  constructor(parts: HotParts) {
+    this.#parts = parts;
   }
 
-  get(key: string, request: EngineRequest, entry: Entry, revision: string, now: number): JudgedReply | undefined {
-    const hot = this.#replies.get(key);
+  /** Finds the reply that was given to others a moment ago. */
+  ready(context: RequestContext, resource: ArtifactResource | DocumentResource): EngineReply | undefined {
+    const { decisions, definition, services } = this.#parts;
+    const { request } = context;
+    const entry = services.storage.entries.peek(definition.name, resource.key);
+    if (entry === undefined || !isPlain(request)) return undefined;
+    if (entry.attributes !== undefined && isForOthers(entry, resource)) return undefined;
+    const key = this.#keyOf(context, resource, entry);
+    const hot = key === undefined ? undefined : this.#replies.get(key);
     // The entry itself, not one like it: whatever changes an entry makes another object.
-    if (hot?.entry !== entry || hot.revision !== revision || now < hot.since || now >= hot.until) return undefined;
+    if (hot?.entry !== entry || hot.revision !== services.policy.revision()) return undefined;
+    const now = services.clock.now();
+    if (now < hot.since || now >= hot.until) return undefined;
     const wanted = request.header('if-none-match');
     const etag = hot.notModified.headers['ETag'];
     const has = wanted !== undefined && etag !== undefined && noneMatch(wanted, etag);
     const reply = has ? hot.notModified : hot.reply;
-    return reply && { reply, judgement: hot.judgement };
+    if (reply === undefined) return undefined;
+    services.storage.entries.accessed(entry);
+    decisions.record(context, resource, hot.judgement);
+    return reply;
   }
 
-  /** Keeps `reply` ready until the second is over, or it is no longer right. Only bodies that are in memory anyway. */
-  set(key: string, entry: Entry, revision: string, time: HotTime, { reply, judgement }: JudgedReply): void {
+  /** Finds the place of a reply before it is made: what is kept meanwhile makes another one. `undefined`: it is not kept ready. */
+  placeOf(context: RequestContext, resource: ArtifactResource | DocumentResource, entry: Entry): HotPlace | undefined {
+    const { clock, policy } = this.#parts.services;
+    const key = isPlain(context.request) ? this.#keyOf(context, resource, entry) : undefined;
+    return key === undefined ? undefined : { key, entry, revision: policy.revision(), since: clock.now() };
+  }
+
+  /**
+   * Keeps a reply ready until its second is over, or it is no longer right. Only bodies that are in memory anyway.
+   * @param validUntil milliseconds since the epoch
+   */
+  keep({ key, ...place }: HotPlace, validUntil: number, { reply, judgement }: JudgedReply): void {
     const whole = reply.status === 200 && Buffer.isBuffer(reply.body) ? reply.body : undefined;
     if (whole === undefined && (reply.status !== 304 || reply.headers['ETag'] === undefined)) return;
     const changesAt = judgement?.decision.nextChangeAt ?? Infinity;
-    const until = Math.min(time.now - (time.now % 1000) + 1000, time.until, changesAt);
+    const until = Math.min(place.since - (place.since % 1000) + 1000, validUntil, changesAt);
     const { 'Content-Length': _length, ...headers } = reply.headers;
     const notModified: EngineReply = { status: 304, headers, outcome: reply.outcome };
     const size = (whole?.length ?? 0) + HEAD_BYTES;
-    const ready = whole === undefined ? undefined : reply;
-    this.#replies.set(key, { entry, revision, since: time.now, until, size, reply: ready, notModified, judgement });
+    this.#replies.set(key, { ...place, until, size, reply: whole && reply, notModified, judgement });
   }
+
+  /** Names the replies of one entry that are equal. `undefined`: it would have to be looked up. */
+  #keyOf(
+    { caller, request }: RequestContext,
+    resource: ArtifactResource | DocumentResource,
+    { coordinates = resource.coordinates }: Entry,
+  ): string | undefined {
+    const { contents, definition, services } = this.#parts;
+    if (!resource.isRendered) {
+      const key = plainKey(resource, caller.name);
+      return resource.sidecar === true ? `${contents.mark(coordinates)} ${key}` : key;
+    }
+    const { keptBelow, variant = '' } = resource;
+    const kept = keptBelow === undefined ? undefined : services.storage.entries.keys.peek(definition.name, keptBelow);
+    if (keptBelow !== undefined && kept === undefined) return undefined;
+    const encoding = acceptsGzip(request) ? 'gzip' : 'identity';
+    const found = contents.mark(coordinates);
+    return `${encoding} ${kept?.mark ?? ''} ${found} ${variant} ${request.baseUrl} ${resource.key}`;
+  }
+}
+
+function plainKey({ key, replyHeaders }: ArtifactResource | DocumentResource, caller = ''): string {
+  if (replyHeaders === undefined && caller === '') return key;
+  return `${key}\n${caller}\n${JSON.stringify(replyHeaders ?? {})}`;
+}
+
+/** Whether `request` asks for the whole, perhaps only if it does not have that already. */
+function isPlain(request: EngineRequest): boolean {
+  if (request.method !== 'GET' || request.header('range') !== undefined) return false;
+  // A date is looked at only where there is no tag (RFC 9110 §13.1.3).
+  return request.header('if-none-match') !== undefined || request.header('if-modified-since') === undefined;
 }
