@@ -76,7 +76,7 @@ class Table {
 
   /** A copy of at least `capacity` slots, without what is deleted. */
   copy(capacity: number): Table {
-    const copy = new Table(Math.max(capacity, SMALLEST_TABLE));
+    const copy = new Table(capacity);
     for (const [slot, length] of this.lengths.entries()) {
       if (length !== 0 && length !== DELETED) {
         copy.insert(this.hashes[slot] as number, length, this.places[slot] as number);
