@@ -209,6 +209,10 @@ export interface ClientSetup {
   readonly client: string;
   /** In order. */
   readonly steps: readonly SetupStep[];
+  /** A command that shows whether it works. Absent: the first use does. */
+  readonly check?: string | undefined;
+  /** Commands that take it back. Absent: removing what the steps wrote does. */
+  readonly undo?: readonly string[] | undefined;
 }
 
 /** A command to run, or lines for a settings file. */
@@ -217,6 +221,8 @@ export interface SetupStep {
   /** The settings file. Absent for commands. */
   readonly path?: string | undefined;
   readonly text: string;
+  /** Whether `USER` and `PASSWORD` in the text stand for credentials. Absent: there are none. */
+  readonly needsKey?: boolean | undefined;
 }
 
 /** Prints the steps of a set-up as text to copy. */

@@ -339,6 +339,11 @@ export interface DocumentClass<Self = unknown, Document extends Parsed = Parsed>
    */
   parse?(content: Content, resource: Resource, context: VerifyContext, self: Self): Promise<Document>;
   /**
+   * Tells people of one version that the document lists. Reserved for the pages: nothing calls it yet. `undefined`: it lists no such
+   * version.
+   */
+  summarize?(content: Content, version: PackageCoordinates, self: Self): Promise<VersionSummary | undefined>;
+  /**
    * Reads a document as rows, on a thread. One of 2 MiB or more becomes a table in a file: the same bytes are read once for all
    * repositories, also across restarts, and memory does not grow with them. Smaller ones are given to `parse`, or without it are a table
    * in memory. Absent: `parse` reads all.
@@ -365,6 +370,18 @@ export interface DocumentTable<Self, Document extends Parsed> {
 export interface RowSource {
   write(...given: Parameters<TableMaker<unknown>['write']>): Promise<void>;
   read(...given: Parameters<TableMaker<unknown>['read']>): Promise<Table>;
+}
+
+/** Facts about a version for people. Absent: the document does not state them. */
+export interface VersionSummary {
+  readonly description?: string | undefined;
+  /** As the ecosystem writes them. */
+  readonly licences?: readonly string[] | undefined;
+  readonly links?: readonly { readonly label: string; readonly url: string }[] | undefined;
+  readonly dependencies?: readonly { readonly name: string; readonly range: string }[] | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** Markdown or plain text. */
+  readonly readme?: string | undefined;
 }
 
 /** The reply with a document. */

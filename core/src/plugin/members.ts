@@ -19,7 +19,7 @@ const SIDE = ['classes', 'create', 'ownOptions', 'renderError', 'documentPath', 
 
 const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
-  document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'table'],
+  document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'summarize', 'table'],
   passthrough: ['kind', 'about', 'method', 'upstream', 'policy', 'adapt', 'shareFor'],
   listing: ['kind', 'about', 'reply', 'policy', 'entries', 'render', 'join'],
   change: ['kind', 'about', 'action', 'policy', 'bounds', 'make'],

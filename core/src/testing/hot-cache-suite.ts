@@ -45,7 +45,20 @@ export function hotCacheSuite(
     });
 
     check('keeps keys apart', async ({ cache }) => {
-      const keys = [...'a|A|a:|a:b|a/b|a b|a\nb|é|😀|__proto__|constructor'.split('|'), 'x'.repeat(1000)];
+      const keys = [
+        'a',
+        'A',
+        'a:',
+        'a:b',
+        'a/b',
+        'a b',
+        'a\nb',
+        'é',
+        '😀',
+        '__proto__',
+        'constructor',
+        'x'.repeat(1000),
+      ];
       for (const key of keys) await cache.set(key, `value of ${key}`, HOUR);
       for (const key of keys) assert.equal(await cache.get(key), `value of ${key}`);
       assert.equal(await cache.get('toString'), undefined);

@@ -105,7 +105,18 @@ export function policySuite(
 
 /** Inputs from the barest to the fullest: a fact that is absent is not yet known. */
 function madeUp(): PolicyInput[] {
-  const names = [..."lodash|@scope/name|github.com/acme/tool||../..|%|it's|__proto__|😀".split('|'), 'x'.repeat(500)];
+  const names = [
+    'lodash',
+    '@scope/name',
+    'github.com/acme/tool',
+    '',
+    '../..',
+    '%',
+    "it's",
+    '__proto__',
+    '😀',
+    'x'.repeat(500),
+  ];
   const versions = ['1.0.0', '0.0.0-alpha.1+build', 'v2', 'latest', 'not a version', ''];
   return [
     ...names.map((name) => inputOf({ coordinates: { ecosystem: 'npm', name } })),

@@ -20,9 +20,11 @@ spec:
     {
       client: 'helm',
       steps: [
-        { kind: 'command', text: `helm repo add ${name} ${url}${credentials}` },
+        { kind: 'command', text: `helm repo add ${name} ${url}${credentials}`, needsKey: guarded },
         { kind: 'command', text: 'helm repo update' },
       ],
+      check: `helm search repo ${name}/`,
+      undo: [`helm repo remove ${name}`],
     },
     { client: 'Flux', steps: [{ kind: 'file', path: `${name}.yaml`, text: flux }] },
   ];

@@ -9,18 +9,24 @@ export function clientSetup({ baseUrl, guarded = false }: ClientSetupContext): r
   const bun = guarded
     ? `registry = { url = "${baseUrl}/", username = "USER", password = "PASSWORD" }`
     : `registry = "${baseUrl}/"`;
+  const byCommand = (client: string, program: string): ClientSetup => ({
+    client,
+    steps: [command(`${program} config set registry ${baseUrl}/`)],
+    undo: [`${program} config delete registry`],
+  });
   const setup: ClientSetup[] = [
-    { client: 'npm', steps: [command(`npm config set registry ${baseUrl}/`)] },
-    { client: 'pnpm', steps: [command(`pnpm config set registry ${baseUrl}/`)] },
-    { client: 'yarn 1', steps: [command(`yarn config set registry ${baseUrl}/`)] },
-    { client: 'yarn 4', steps: [{ kind: 'file', path: '.yarnrc.yml', text: berry.join('\n') }] },
-    { client: 'bun', steps: [{ kind: 'file', path: 'bunfig.toml', text: `[install]\n${bun}` }] },
+    { ...byCommand('npm', 'npm'), check: 'npm ping' },
+    { ...byCommand('pnpm', 'pnpm'), check: 'pnpm ping' },
+    byCommand('yarn 1', 'yarn'),
+    { client: 'yarn 4', steps: [{ kind: 'file', path: '.yarnrc.yml', text: berry.join('\n'), needsKey: guarded }] },
+    { client: 'bun', steps: [{ kind: 'file', path: 'bunfig.toml', text: `[install]\n${bun}`, needsKey: guarded }] },
   ];
   if (!guarded) return setup;
   const key = `//${host}${pathname.replace(/\/$/, '')}/:_auth`;
   const credentials: ClientSetup = {
     client: 'credentials of npm, pnpm and yarn 1',
-    steps: [command(`npm config set ${key}=$(printf %s 'USER:PASSWORD' | base64)`)],
+    steps: [{ ...command(`npm config set ${key}=$(printf %s 'USER:PASSWORD' | base64)`), needsKey: true }],
+    undo: [`npm config delete ${key}`],
   };
   return [credentials, ...setup];
 }

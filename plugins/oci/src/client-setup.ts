@@ -7,8 +7,13 @@ export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetu
   const named = repositoryIn(baseUrl);
   const prefix = named === undefined ? host : `${host}/${named}`;
   const [plainHttp, noTls] = protocol === 'http:' ? [' --plain-http', ' --tls-verify=false'] : ['', ''];
+  const login: ClientSetup = {
+    client: 'credentials',
+    steps: [{ kind: 'command', text: `docker login ${host}`, needsKey: true }],
+    undo: [`docker logout ${host}`],
+  };
   const pull = [
-    ...(guarded ? [command('credentials', `docker login ${host}`)] : []),
+    ...(guarded ? [login] : []),
     command('docker, podman, nerdctl', `docker pull ${prefix}/library/alpine:latest`),
     command('skopeo', `skopeo inspect${noTls} docker://${prefix}/library/alpine:latest`),
     command('helm', `helm pull oci://${prefix}/charts/app --version 1.0.0${plainHttp}`),

@@ -37,6 +37,6 @@ function hostedRoute(head: RequestHead): Route | undefined {
 function setup({ baseUrl, repository: { kind } }: ClientSetupContext): readonly ClientSetup[] {
   const [source, text] = [`source '${baseUrl}/'`, `GEM_HOST_API_KEY=USER:PASSWORD gem push --host ${baseUrl} FILE`];
   const read: ClientSetup = { client: 'bundle', steps: [{ kind: 'file', path: 'Gemfile', text: source }] };
-  const push: ClientSetup = { client: 'gem push', steps: [{ kind: 'command', text }] };
+  const push: ClientSetup = { client: 'gem push', steps: [{ kind: 'command', text, needsKey: true }] };
   return kind === 'hosted' ? [read, push] : [read];
 }
