@@ -22,6 +22,9 @@ const STATUSES = {
 /** The kind of an error. Handlers look at the kind only; `code` tells the errors of a kind apart. */
 export type ErrorKind = keyof typeof STATUSES;
 
+/** All kinds of errors. */
+export const ERROR_KINDS = Object.keys(STATUSES) as readonly ErrorKind[];
+
 /** Kinds whose messages are not shown to clients. */
 const HIDDEN: ReadonlySet<ErrorKind> = new Set(['storage', 'plugin', 'configuration']);
 

@@ -3,6 +3,7 @@ import type { Access, AccessNeed } from '../api/access.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { PolicyInput } from '../api/policy.js';
 import { FixedPolicy } from './fixed-policy.js';
+import { assertBodiless, withHeaders } from './replies.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
 import {
@@ -99,17 +100,7 @@ function defineTaking({ check }: Checks<Fixture>): void {
     const repository = await open();
     for (const upload of subject.uploads) {
       await publish(repository, upload);
-      const request = asRequest(upload.get);
-      const label = printRequest(request);
-      const get = await repository.ask(request);
-      const head = await repository.ask({ ...request, method: 'HEAD' });
-      assert.deepEqual([head.status, head.body.length], [200, 0], `HEAD of ${label}`);
-      for (const name of ['content-length', 'content-type', 'etag'])
-        assert.equal(head.headers[name], get.headers[name], `${name} of HEAD ${label}`);
-      const etag = get.headers['etag'];
-      assert.ok(etag !== undefined, `${label}: expected an ETag, found none`);
-      const same = await repository.ask({ ...request, headers: { ...request.headers, 'if-none-match': etag } });
-      assert.deepEqual([same.status, same.body.length], [304, 0], `If-None-Match on ${label}`);
+      await assertBodiless(repository, asRequest(upload.get));
     }
   });
 
@@ -426,10 +417,6 @@ function describeReply({ status, body }: TestReply): string {
 
 function labelOf(request: TestRequest | string): string {
   return printRequest(asRequest(request));
-}
-
-function withHeaders(request: TestRequest, headers: Readonly<Record<string, string>>): TestRequest {
-  return { ...request, headers: { ...request.headers, ...headers } };
 }
 
 function openFixture(subject: HostedProtocolSubject): Fixture {

@@ -5,7 +5,6 @@ import type { PolicyInput } from '../api/policy.js';
 import { linksOf } from './document-links.js';
 import { FixedPolicy } from './fixed-policy.js';
 import type { Fixtures, ProtocolSubject, Served } from './protocol-subject.js';
-import { printRequest } from './route-table.js';
 import type { Checks } from './suite.js';
 import type { TestRepository } from './test-repository.js';
 
@@ -31,7 +30,7 @@ export function defineListing(
     const versions = await versionsOf(fixtures);
     for (const document of await listsOf(fixtures)) {
       const shown = await shownWhenDenied(fixtures, document, versions, () => true);
-      assert.deepEqual([...shown], [], `${printRequest(document.request)} lists versions although all are denied`);
+      assert.deepEqual([...shown], [], `${document.label} lists versions although all are denied`);
     }
   });
 
@@ -65,7 +64,7 @@ async function assertLeftOut(
       if (!before.has(url)) continue;
       const denied = (input: PolicyInput): boolean => packageUrl(input.coordinates) === url && matches(input, version);
       const after = await shownWhenDenied(fixtures, document, versions, denied);
-      const label = `${printRequest(document.request)}, when policy denies ${url}`;
+      const label = `${document.label}, when policy denies ${url}`;
       assert.ok(!after.has(url), `${label}: the version is still listed, or something still points to it`);
       const lost = [...before].filter((other) => other !== url && !after.has(other));
       assert.deepEqual(lost, [], `${label}: other versions are missing`);
@@ -128,8 +127,7 @@ function hasWord(text: string, word: string): boolean {
 }
 
 async function listsOf({ served }: Fixtures): Promise<readonly Served[]> {
-  const documents = await served('document');
-  return documents.filter(({ resource }) => resource.isRendered);
+  return (await served('document')).filter(({ resource }) => resource.isRendered);
 }
 
 /** Finds the versions of what the table asks for, as their documents name them. A tag is a document that is a version. */
@@ -137,7 +135,7 @@ async function versionsOf({ open, served }: Fixtures): Promise<readonly Version[
   const found = new Map<string, Version>();
   const repository = await open();
   const isWhole = ({ resource }: Served): boolean => resource.kind === 'artifact' || !resource.isRendered;
-  for (const one of [...(await served('artifact')), ...(await served('document'))].filter(isWhole)) {
+  for (const one of (await served()).filter(isWhole)) {
     const { resource } = one;
     const { coordinates, facts } = await storedFacts(repository, one);
     if (coordinates?.version === undefined) continue;

@@ -4,7 +4,7 @@ import type { LocalReply, Resource as Named } from '../plugin/resource.js';
 import type { FreshnessRule } from '../api/freshness.js';
 import type { ArtifactResource, DocumentResource, BoundResource } from '../engine/request/resource.js';
 import type { Fixture } from './fake-upstream.js';
-import { asRequest, routeRequest } from './route-table.js';
+import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { digestOf } from './sample-bytes.js';
 import {
   createProtocol,
@@ -57,6 +57,8 @@ export type Stored = ArtifactResource | DocumentResource;
 export interface Served<R extends Stored = Stored> {
   readonly request: TestRequest;
   readonly resource: R;
+  /** The request, for messages. */
+  readonly label: string;
 }
 
 /** For one check: repositories of the subject, closed at its end. */
@@ -66,11 +68,12 @@ export interface Fixtures {
   create(): Promise<Protocol>;
   /** `change` may alter what the upstream serves. */
   open(options?: OpenOptions): Promise<TestRepository>;
-  /** The cases of a kind that the upstream has and that are kept. */
+  /** The cases of a kind (absent: of both) that the upstream has and that are kept. */
+  served(kind?: undefined): Promise<Served[]>;
   served(kind: 'artifact'): Promise<Served<ArtifactResource>[]>;
   served(kind: 'document'): Promise<Served<DocumentResource>[]>;
-  /** The paths that the upstream is asked for when `request` is served from an empty store; that of its resource is the last. */
-  asked(request: TestRequest): Promise<string[]>;
+  /** The path that the upstream is asked for when `request` is served from an empty store. */
+  pathOf(request: TestRequest): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -103,28 +106,28 @@ export async function openFixtures(subject: ProtocolSubject): Promise<Fixtures> 
       }
       return repository;
     },
-    async served(kind: 'artifact' | 'document') {
+    async served(kind?: 'artifact' | 'document') {
       const protocol = await fixtures.create();
       const found: Served[] = [];
-      for (const { request, status } of subject.cases) {
-        const asked = asRequest(request);
-        if (status !== 200 || (asked.method ?? 'GET') !== 'GET') continue;
-        const resource = routeRequest(protocol, asked, plugin.http);
-        if (typeof resource === 'string' || resource.kind !== kind || ruleOf(subject, resource).policy === 'bypass')
-          continue;
-        found.push({ request: asked, resource });
+      for (const { request: given, status } of subject.cases) {
+        const request = asRequest(given);
+        if (status !== 200 || (request.method ?? 'GET') !== 'GET') continue;
+        const resource = routeRequest(protocol, request, plugin.http);
+        if (typeof resource === 'string' || (resource.kind !== 'artifact' && resource.kind !== 'document')) continue;
+        if (resource.kind !== (kind ?? resource.kind) || ruleOf(subject, resource).policy === 'bypass') continue;
+        found.push({ request, resource, label: printRequest(request) });
       }
       return found as never;
     },
-    async asked(request) {
+    async pathOf(request) {
       const repository = await fixtures.open();
       await repository.ask(request);
       await repository.close();
-      const paths = repository.upstream.requests.map(({ path }) => path);
       const resource = routeRequest(repository.protocol, request, plugin.http);
       const own = typeof resource === 'string' || !('upstreamPath' in resource) ? '' : pathOf(resource.upstreamPath);
+      const paths = repository.upstream.requests.map(({ path }) => path);
       // What verification asked for comes after it, and is not it.
-      return paths.includes(own) ? [...paths.filter((path) => path !== own), own] : paths;
+      return paths.includes(own) ? own : (paths.at(-1) ?? '');
     },
     async close() {
       for (const repository of opened) await repository.close();

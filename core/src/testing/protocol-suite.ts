@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { packageUrl } from '../api/coordinates.js';
-import { EntrepotError, type ErrorKind } from '../api/errors.js';
+import { EntrepotError, ERROR_KINDS } from '../api/errors.js';
 import { parseOptions } from '../api/options.js';
 import type { PolicyInput } from '../api/policy.js';
 import { isCompatible } from '../api/version.js';
@@ -9,12 +9,13 @@ import { linksOf } from './document-links.js';
 import { FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, printFacts, routed } from './hostile-requests.js';
 import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
+import { assertBodiless, withHeaders } from './replies.js';
 import { asRequest, printRequest, routeRequest, shownAs } from './route-table.js';
 import { cacheClassesOf, kindsOf } from '../engine/request/protocol.js';
 import { digestOf } from './sample-bytes.js';
 import { defineListing, storedFacts } from './listed-versions.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
-import { type TestReply, type TestRepository, type TestRequest, UPSTREAM_PATH } from './test-repository.js';
+import { type TestReply, type TestRepository, UPSTREAM_PATH } from './test-repository.js';
 
 /** Features of the ecosystem. Each is on by default. */
 export interface ProtocolCapabilities {
@@ -214,12 +215,10 @@ function defineServing({ check }: Checks<Fixtures>): void {
 
   check(
     'serves an artifact as it was recorded, and asks the upstream once',
-    async ({ subject, open, served, asked }) => {
-      for (const { request } of await served('artifact')) {
+    async ({ subject, open, served, pathOf }) => {
+      for (const { request, label } of await served('artifact')) {
         const repository = await open();
-        const label = printRequest(request);
-        const path = (await asked(request)).at(-1);
-        const recorded = fixtureAt(subject, path ?? '', repository.upstreamUrl);
+        const recorded = fixtureAt(subject, await pathOf(request), repository.upstreamUrl);
         const [first, second] = [await repository.ask(request), await repository.ask(request)];
         assert.ok(first.error === undefined && second.error === undefined, `${label}: the body broke off`);
         if (recorded !== undefined) assertSameBytes(first.body, Buffer.from(recorded.body ?? ''), label);
@@ -230,15 +229,14 @@ function defineServing({ check }: Checks<Fixtures>): void {
     },
   );
 
-  check('asks the upstream once for fifty clients', async ({ open, served, asked }) => {
-    for (const { request } of [...(await served('artifact')), ...(await served('document'))]) {
+  check('asks the upstream once for fifty clients', async ({ open, served, pathOf }) => {
+    for (const { request, label } of await served()) {
       const repository = await open();
-      const path = (await asked(request)).at(-1) ?? '';
+      const path = await pathOf(request);
       const gate = repository.upstream.hold(path);
       const replies = Array.from({ length: 50 }, () => repository.ask(request));
       await Promise.race([gate.reached, Promise.all(replies)]);
       gate.open();
-      const label = printRequest(request);
       const [first, ...others] = await Promise.all(replies);
       assert.equal(first?.status, 200, label);
       for (const other of others) assertSameBytes(other.body, (first as TestReply).body, label);
@@ -248,9 +246,8 @@ function defineServing({ check }: Checks<Fixtures>): void {
   });
 
   check('serves ranges of an artifact', async ({ open, served }) => {
-    for (const { request } of await served('artifact')) {
+    for (const { request, label } of await served('artifact')) {
       const repository = await open();
-      const label = printRequest(request);
       const { body } = await repository.ask(request);
       for (const [start, end] of [
         [0, 0],
@@ -267,21 +264,11 @@ function defineServing({ check }: Checks<Fixtures>): void {
   });
 
   check('answers HEAD and If-None-Match without a body', async ({ open, served }) => {
-    for (const { request } of [...(await served('artifact')), ...(await served('document'))]) {
+    for (const { request, label } of await served()) {
       const repository = await open();
-      const label = printRequest(request);
       await repository.ask(request);
-      const get = await repository.ask(request);
-      const head = await repository.ask({ ...request, method: 'HEAD' });
-      assert.deepEqual([head.status, head.body.length], [200, 0], `HEAD of ${label}`);
-      for (const name of ['content-length', 'content-type', 'etag']) {
-        assert.equal(head.headers[name], get.headers[name], `${name} of HEAD ${label}`);
-      }
+      const get = await assertBodiless(repository, request);
       assert.equal(Number(get.headers['content-length']), get.body.length, `content-length of ${label}`);
-      const etag = get.headers['etag'];
-      assert.ok(etag !== undefined, `${label}: expected an ETag, found none`);
-      const unchanged = await repository.ask(withHeaders(request, { 'if-none-match': etag }));
-      assert.deepEqual([unchanged.status, unchanged.body.length], [304, 0], `If-None-Match on ${label}`);
       const changed = await repository.ask(withHeaders(request, { 'if-none-match': '"another"' }));
       assertSameBytes(changed.body, get.body, label);
     }
@@ -318,13 +305,12 @@ function defineServing({ check }: Checks<Fixtures>): void {
 }
 
 function defineFreshness({ check }: Checks<Fixtures>): void {
-  check('revalidates a document with the validators that it kept', async ({ subject, open, served, asked }) => {
-    for (const { request, resource } of await served('document')) {
-      const path = (await asked(request)).at(-1) ?? '';
+  check('revalidates a document with the validators that it kept', async ({ subject, open, served, pathOf }) => {
+    for (const { request, resource, label } of await served('document')) {
+      const path = await pathOf(request);
       const repository = await open();
       const first = await repository.ask(request);
       if (!outlive(repository, subject, resource)) continue;
-      const label = printRequest(request);
       const second = await repository.ask(request);
       assert.deepEqual([second.status, second.outcome], [200, 'revalidated'], label);
       assertSameBytes(second.body, first.body, label);
@@ -336,9 +322,9 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
     }
   });
 
-  check('serves a kept document while the upstream fails', async ({ subject, open, served, asked }) => {
-    for (const { request, resource } of await served('document')) {
-      const path = (await asked(request)).at(-1) ?? '';
+  check('serves a kept document while the upstream fails', async ({ subject, open, served, pathOf }) => {
+    for (const { request, resource, label } of await served('document')) {
+      const path = await pathOf(request);
       const rule = ruleOf(subject, resource);
       for (const outage of ['500', '429', 'captive portal', 'offline'] as const) {
         const repository = await open();
@@ -349,21 +335,19 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
         if (outage === 'captive portal' && (!resource.isRendered || isHtml(fixture))) continue;
         if (outage === 'offline') repository.upstream.goOffline();
         else repository.upstream.serve(path, { ...fixture, fault: outageFault(outage) });
-        const label = `${printRequest(request)} (${outage})`;
         const second = await repository.ask(request);
-        assert.deepEqual([second.status, second.outcome], [200, 'stale'], label);
-        assertSameBytes(second.body, first.body, label);
+        assert.deepEqual([second.status, second.outcome], [200, 'stale'], `${label} (${outage})`);
+        assertSameBytes(second.body, first.body, `${label} (${outage})`);
         await repository.close();
       }
     }
   });
 
-  check('passes on that the upstream has nothing', async ({ open, served, asked }) => {
-    for (const { request, resource } of [...(await served('artifact')), ...(await served('document'))]) {
+  check('passes on that the upstream has nothing', async ({ open, served, pathOf }) => {
+    for (const { request, resource, label } of await served()) {
       if (resource.kind === 'document' && resource.alternative !== undefined) continue;
-      const gone = (await asked(request)).at(-1);
+      const gone = await pathOf(request);
       const repository = await open({ change: (path, fixture) => (path === gone ? undefined : fixture) });
-      const label = printRequest(request);
       assert.equal((await repository.ask(request)).status, 404, label);
       assert.equal(await repository.entries.find('test', resource.key), undefined, label);
       await repository.close();
@@ -372,13 +356,12 @@ function defineFreshness({ check }: Checks<Fixtures>): void {
 }
 
 function defineFaults({ check, checkIf }: Checks<Fixtures>, integrity: boolean): void {
-  async function assertRefused({ open, served, asked }: Fixtures, fault: Fault): Promise<void> {
-    for (const { request, resource } of await served('artifact')) {
-      const path = (await asked(request)).at(-1) ?? '';
+  async function assertRefused({ open, served, pathOf }: Fixtures, fault: Fault): Promise<void> {
+    for (const { request, resource, label } of await served('artifact')) {
+      const path = await pathOf(request);
       const repository = await open({
         change: (at, fixture) => (at === path ? { ...fixture, ranges: false, fault } : fixture),
       });
-      const label = printRequest(request);
       const broken = await repository.ask(request);
       assert.ok(
         broken.status >= 400 || broken.error !== undefined,
@@ -398,14 +381,13 @@ function defineFaults({ check, checkIf }: Checks<Fixtures>, integrity: boolean):
     await assertRefused(fixtures, { kind: 'status', status: 500 });
   });
 
-  check('takes no login page for a rewritten document', async ({ subject, open, served, asked }) => {
-    for (const { request, resource } of await served('document')) {
-      const path = (await asked(request)).at(-1) ?? '';
+  check('takes no login page for a rewritten document', async ({ subject, open, served, pathOf }) => {
+    for (const { request, resource, label } of await served('document')) {
+      const path = await pathOf(request);
       const repository = await open();
       const fixture = fixtureAt(subject, path, repository.upstreamUrl);
       if (!resource.isRendered || isHtml(fixture)) continue;
       repository.upstream.serve(path, { ...fixture, fault: { kind: 'captive-portal', times: 1 } });
-      const label = printRequest(request);
       const portal = await repository.ask(request);
       // Where some upstreams have no such documents, a page is how they say so.
       if (resource.unknownToSome !== true) {
@@ -423,13 +405,13 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, hasL
   const noLinks = rewriting ? 'links are none' : reason;
 
   checkIf(rewriting, reason, 'rewrites documents so that no client is sent past it', async ({ open, served }) => {
-    for (const { request, resource } of await served('document')) {
+    for (const { request, resource, label } of await served('document')) {
       if (!resource.isRendered) continue;
       const repository = await open();
       const text = (await repository.ask(request)).body.toString();
       const { host } = new URL(repository.upstream.url);
       // JSON may spell "/" as "\/".
-      assert.ok(!text.replaceAll('\\/', '/').includes(host), `${printRequest(request)} names the host of the upstream`);
+      assert.ok(!text.replaceAll('\\/', '/').includes(host), `${label} names the host of the upstream`);
     }
   });
 
@@ -439,11 +421,11 @@ function defineRewriting({ checkIf }: Checks<Fixtures>, rewriting: boolean, hasL
     'rewrites links so that they route to artifacts',
     async ({ subject, open, served }) => {
       let artifacts = 0;
-      for (const { request, resource } of await served('document')) {
+      for (const { request, resource, label } of await served('document')) {
         if (!resource.isRendered) continue;
         const repository = await open();
         for (const { link, resource: found } of linksOf(repository, subject, request, await repository.ask(request))) {
-          assert.ok(typeof found !== 'string', `${printRequest(request)} links to ${link}, which is ${String(found)}`);
+          assert.ok(typeof found !== 'string', `${label} links to ${link}, which is ${String(found)}`);
           if (found.kind === 'artifact') artifacts += 1;
         }
       }
@@ -457,16 +439,15 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
     policy,
     'policy is off',
     'refuses a denied artifact in the shape of its clients',
-    async ({ open, served, asked }) => {
+    async ({ open, served, pathOf }) => {
       let denied = 0;
       const allowed = await open();
       for (const one of await served('artifact')) {
-        const { request, resource } = one;
+        const { request, resource, label } = one;
         const { coordinates } = await storedFacts(allowed, one);
         if (coordinates === undefined) continue;
         denied += 1;
-        const label = printRequest(request);
-        const path = (await asked(request)).at(-1);
+        const path = await pathOf(request);
         const matches = (input: PolicyInput): boolean => packageUrl(input.coordinates) === packageUrl(coordinates);
         const { refusedOnlyIfMalicious: malicious = false } = resource;
         const rule = { id: 'kit', action: 'deny', reason: 'denied by the kit', malicious, matches } as const;
@@ -530,36 +511,12 @@ function resources(): Map<string, number> {
   return counts;
 }
 
-const ERROR_KINDS: readonly ErrorKind[] = [
-  'bad-request',
-  'unauthorized',
-  'forbidden',
-  'not-found',
-  'method-not-allowed',
-  'conflict',
-  'precondition-failed',
-  'too-large',
-  'uri-too-long',
-  'range-not-satisfiable',
-  'policy-denied',
-  'integrity',
-  'upstream-unavailable',
-  'scan-unavailable',
-  'storage',
-  'plugin',
-  'configuration',
-];
-
 function outageFault(outage: '500' | '429' | 'captive portal'): Fault {
   return outage === 'captive portal' ? { kind: 'captive-portal' } : { kind: 'status', status: Number(outage) };
 }
 
 function isHtml(fixture: Fixture | undefined): boolean {
   return fixture?.mediaType?.includes('html') === true;
-}
-
-function withHeaders(request: TestRequest, headers: Readonly<Record<string, string>>): TestRequest {
-  return { ...request, headers: { ...request.headers, ...headers } };
 }
 
 /** No path of the upstream was asked for twice. */
