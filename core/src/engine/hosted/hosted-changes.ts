@@ -11,7 +11,7 @@ import { noneMatch } from '../reply/range.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { changeReply, defaultReply } from './change-reply.js';
-import type { HostedParts } from './hosted-parts.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
 import { storeParts } from './store-parts.js';
 import { Turns } from '../request/turns.js';
@@ -31,23 +31,17 @@ interface Wanted {
 }
 
 /** Changes of a hosted repository. */
-export interface HostedChanges {
-  /** Takes an upload, removes or links entries. */
-  change(context: RequestContext, upload: UploadResource): Promise<EngineReply>;
-  /** Takes an upload whose body is here. The caller releases it. */
-  receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply>;
-  /** @throws EntrepotError when this repository takes no changes, or policy not this one */
-  admit(context: RequestContext, upload: UploadResource | undefined): void;
-}
+export type HostedChanges = ReturnType<typeof createHostedChanges>;
 
 /** Changes a hosted repository. Each change is made as a whole or not at all, computed from the state at that time. */
-export function createHostedChanges({ definition, services, judge }: HostedParts): HostedChanges {
+export function createHostedChanges({ definition, services, judge }: ReplyParts) {
   const { name, plugin } = definition;
   const { blobs, entries, spools } = services.storage;
   const turns = new Turns();
   // Not from memory, which may be a second behind another replica: the change would be refused again and again.
   const find = (key: string): Promise<Entry | undefined> => services.entries.find(name, key);
 
+  /** Takes an upload, removes or links entries. */
   async function change(context: RequestContext, upload: UploadResource): Promise<EngineReply> {
     admit(context, upload);
     if (upload.action !== 'put') return await carryOut({ context, upload, body: undefined });
@@ -63,11 +57,13 @@ export function createHostedChanges({ definition, services, judge }: HostedParts
     }
   }
 
+  /** Takes an upload whose body is here. The caller releases it. */
   async function receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply> {
     await checkIntegrity(body, upload.integrity ?? []);
     return await carryOut({ context, upload, body });
   }
 
+  /** @throws EntrepotError when this repository takes no changes, or policy not this one */
   function admit(context: RequestContext, upload: UploadResource | undefined): void {
     if (definition.kind !== 'hosted') {
       throw new EntrepotError('method-not-allowed', `Repository ${name} is a proxy: it takes no uploads`, {

@@ -4,7 +4,7 @@ import { EntrepotError } from '../../api/errors.js';
 import type { EntrySelection } from '../../plugin/classes.js';
 import type { ListingResource } from '../request/resource.js';
 import { missing } from './hosted-changes.js';
-import type { HostedParts } from './hosted-parts.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
@@ -40,7 +40,7 @@ export type ServeListing = (
 ) => Promise<EngineReply>;
 
 /** Makes what serves listings. Each is rendered once for a revision, so that a repeated request causes no query. */
-export function createHostedDocuments({ contents, definition, representations, services }: HostedParts): ServeListing {
+export function createHostedDocuments({ contents, definition, representations, services }: ReplyParts): ServeListing {
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
   const making = new Map<string, Promise<Rendition | JoinedDocument>>();

@@ -4,7 +4,7 @@ import type { SessionState } from '../../api/hosted.js';
 import type { SessionResource } from '../request/resource.js';
 import { changeReply } from './change-reply.js';
 import type { HostedChanges } from './hosted-changes.js';
-import type { HostedParts } from './hosted-parts.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { tooLarge } from '../store/upload-body.js';
@@ -15,7 +15,7 @@ export type StepSession = (context: RequestContext, session: SessionResource) =>
 
 /** Makes what serves the upload sessions of a hosted repository. */
 export function createHostedSessions(
-  { definition, services }: Pick<HostedParts, 'definition' | 'services'>,
+  { definition, services }: Pick<ReplyParts, 'definition' | 'services'>,
   changes: HostedChanges,
 ): StepSession {
   const { sessions, spools } = services.storage;

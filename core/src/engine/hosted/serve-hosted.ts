@@ -1,4 +1,3 @@
-import { EntrepotError } from '../../api/errors.js';
 import { judgeKept } from '../fetch/judge-kept.js';
 import { requireAllowed, requireSettled } from '../policy/verdict.js';
 import { HotReplies } from '../reply/hot-replies.js';
@@ -6,9 +5,10 @@ import { respond } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
 import type { ArtifactResource, DocumentResource, ListingResource } from '../request/resource.js';
+import { blobMissing } from '../store/blob-cache.js';
 import { missing } from './hosted-changes.js';
 import { createHostedDocuments } from './hosted-documents.js';
-import type { HostedParts } from './hosted-parts.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
 
 /** Serves one resource of a hosted repository. */
 export type ServeHosted = (
@@ -17,7 +17,7 @@ export type ServeHosted = (
 ) => Promise<EngineReply>;
 
 /** Makes what serves the resources of a hosted repository: we are the origin. */
-export function createHostedServing(parts: HostedParts): ServeHosted {
+export function createHostedServing(parts: ReplyParts): ServeHosted {
   const { decisions, definition, judge, representations, services } = parts;
   const { entries } = services.storage;
   const serveListing = createHostedDocuments(parts);
@@ -42,8 +42,7 @@ export function createHostedServing(parts: HostedParts): ServeHosted {
     const place = hot.placeOf(context, resource, entry);
     const judgement = await judgeKept({ judge }, context, resource, entry);
     const shown = await representations.kept(context.request, resource, entry, { name: 'hit' }, judgement);
-    if (shown === undefined)
-      throw new EntrepotError('storage', `The blob of ${resource.key} is missing`, { code: 'BLOB_MISSING' });
+    if (shown === undefined) throw blobMissing(`of ${resource.key}`);
     const reply = await respond(context.request, shown);
     decisions.record(context, resource, judgement);
     if (place !== undefined) hot.keep(place, shown.changesAt ?? Infinity, { reply, judgement });

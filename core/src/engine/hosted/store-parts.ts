@@ -7,7 +7,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ReceivedEntry } from '../../api/hosted.js';
 import type { UploadBody } from '../store/upload-body.js';
-import type { HostedParts } from './hosted-parts.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
 
 /** The bytes of one part of a change. */
 interface PartBytes {
@@ -22,7 +22,7 @@ interface PartBytes {
  * @returns the entries that will point at them
  */
 export async function storeParts(
-  { definition, services }: Pick<HostedParts, 'definition' | 'services'>,
+  { definition, services }: Pick<ReplyParts, 'definition' | 'services'>,
   parts: readonly ReceivedEntry[],
   body: UploadBody | undefined,
 ): Promise<readonly Entry[]> {

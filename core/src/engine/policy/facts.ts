@@ -1,6 +1,6 @@
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { Entry } from '../../api/entry-index.js';
-import type { ArtifactFacts } from '../../api/facts.js';
+import { FACT_NAMES, type ArtifactFacts } from '../../api/facts.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 
 /** Facts about cached bytes that the document in force does not list. */
@@ -10,6 +10,8 @@ export interface Unlisted {
 
 /** Statement of the document in force about cached bytes. */
 export type DescriptionNow = ArtifactDescription | Unlisted | undefined;
+
+const STATED: readonly (keyof ArtifactFacts)[] = [...FACT_NAMES, 'before'];
 
 /** Finds the facts about cached bytes. The current document overrides what it said when they were fetched. */
 export function factsNow({ facts }: Entry, description: DescriptionNow): ArtifactFacts {
@@ -25,25 +27,6 @@ export function describedCoordinates(description: DescriptionNow): PackageCoordi
 /** The facts of a description alone: these are kept with an entry. `undefined`: it states none. */
 export function factsOf(description: ArtifactDescription | undefined): ArtifactFacts | undefined {
   if (description === undefined) return undefined;
-  const { publishedAt, licenses, deprecated, yanked, upstream, installScripts, newInstallScripts } = description;
-  const { exoticDependencies, newDependencies, provenance, provenanceDowngraded } = description;
-  const { publisherChanged, publisher, before } = description;
-  const facts = {
-    publishedAt,
-    licenses,
-    deprecated,
-    yanked,
-    upstream,
-    installScripts,
-    newInstallScripts,
-    exoticDependencies,
-    newDependencies,
-    provenance,
-    provenanceDowngraded,
-    publisherChanged,
-    publisher,
-    before,
-  } satisfies Required<ArtifactFacts>;
-  const known = Object.entries(facts).filter(([, value]) => value !== undefined);
+  const known = STATED.filter((name) => description[name] !== undefined).map((name) => [name, description[name]]);
   return known.length === 0 ? undefined : (Object.fromEntries(known) as ArtifactFacts);
 }

@@ -13,42 +13,39 @@ import { verdictOf, type SettledVerdict } from './verdict.js';
 /** The rule where a policy has none. */
 const SERVED_MEANWHILE: FirstFetch = { action: 'allow', deadline: 0, onTimeout: 'allow' };
 
-/** Parts of a repository that wait for scans. */
-export interface FirstScanParts {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly contents: ContentFindings;
-  readonly evaluate: Evaluate;
-}
-
 /** Applies the rule for the first fetch, where a judgement waits for the reports on bytes. */
-export class FirstScan {
-  readonly #parts: FirstScanParts;
-
-  constructor(parts: FirstScanParts) {
-    this.#parts = parts;
-  }
+export function createFirstScan(
+  { name: repository }: RepositoryDefinition,
+  { clock, logger, policy, scanDesk }: EngineServices,
+  contents: ContentFindings,
+  evaluate: Evaluate,
+) {
+  return { settle, unscanned, scanLater };
 
   /** Judges cached bytes when the reports are here, or as the rule says when they are late. */
-  async settle(context: JudgeContext, resource: Judged, known: Known, before: Judgement): Promise<SettledVerdict> {
-    const { contents, evaluate } = this.#parts;
-    const { deadline, onTimeout } = this.#rule();
+  async function settle(
+    context: JudgeContext,
+    resource: Judged,
+    known: Known,
+    before: Judgement,
+  ): Promise<SettledVerdict> {
+    const { deadline, onTimeout } = rule();
     if (deadline <= 0) {
       // A client that is turned away wants it as much as one that holds the line.
-      this.scanLater(known, onTimeout === 'allow' ? 'background' : 'waiting');
-      return this.unscanned(before);
+      scanLater(known, onTimeout === 'allow' ? 'background' : 'waiting');
+      return unscanned(before);
     }
-    const answer = await this.#waitForScan(context.request?.signal, known, deadline);
+    const answer = await waitForScan(context.request?.signal, known, deadline);
     const after = answer === undefined ? before : evaluate(context, known, answer);
     if (isRefused(after) && known.entry !== undefined) contents.refused(known.entry);
     const verdict = verdictOf(resource, after);
-    return verdict.outcome === 'refuse' ? verdict : this.unscanned(after);
+    return verdict.outcome === 'refuse' ? verdict : unscanned(after);
   }
 
   /** Applies the rule for late reports to an allowed judgement. */
-  unscanned(judgement: Judgement): SettledVerdict {
+  function unscanned(judgement: Judgement): SettledVerdict {
     if (judgement.decision.pending !== true) return { outcome: 'allow', judgement };
-    const { onTimeout } = this.#rule();
+    const { onTimeout } = rule();
     if (onTimeout === 'allow') return { outcome: 'allow', judgement };
     if (onTimeout === 'deny')
       return { outcome: 'refuse', judgement: { ...judgement, decision: notScanned(judgement.decision) } };
@@ -56,24 +53,25 @@ export class FirstScan {
   }
 
   /** Starts a scan that this request does not wait for. */
-  scanLater(known: Known, priority: ScanWish['priority'] = 'background'): void {
-    const { definition, services } = this.#parts;
+  function scanLater(known: Known, priority: ScanWish['priority'] = 'background'): void {
     const wish = { priority, signal: new AbortController().signal };
-    services.scanDesk?.request(scanned(known), wish).catch((error: unknown) => {
-      services.logger.warn({ error, repository: definition.name, key: known.entry?.key }, 'a scan failed');
+    scanDesk?.request(scanned(known), wish).catch((error: unknown) => {
+      logger.warn({ error, repository, key: known.entry?.key }, 'a scan failed');
     });
   }
 
   /** How long a client waits for reports, and what follows then. What does not hold it leads to that at once. */
-  #rule(): Pick<FirstFetch, 'deadline' | 'onTimeout'> {
-    const { definition, services } = this.#parts;
-    const rule = services.policy.firstFetch?.(definition.name) ?? SERVED_MEANWHILE;
-    return rule.action === 'hold' ? rule : { deadline: 0, onTimeout: rule.action };
+  function rule(): Pick<FirstFetch, 'deadline' | 'onTimeout'> {
+    const found = policy.firstFetch?.(repository) ?? SERVED_MEANWHILE;
+    return found.action === 'hold' ? found : { deadline: 0, onTimeout: found.action };
   }
 
   /** Waits for the reports on cached bytes. `undefined`: they are late, or cannot be had. */
-  async #waitForScan(signal: AbortSignal | undefined, known: Known, deadline: number): Promise<ScanAnswer | undefined> {
-    const { clock, scanDesk } = this.#parts.services;
+  async function waitForScan(
+    signal: AbortSignal | undefined,
+    known: Known,
+    deadline: number,
+  ): Promise<ScanAnswer | undefined> {
     if (scanDesk === undefined) return undefined;
     const tooLate = AbortSignal.timeout(deadline);
     const both = signal === undefined ? tooLate : AbortSignal.any([signal, tooLate]);

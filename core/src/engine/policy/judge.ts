@@ -5,9 +5,9 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import type { ContentFindings } from './content-findings.js';
 import { agedAsOf, createEvaluate, type JudgeContext, type Known } from './evaluation.js';
 import { describedCoordinates, factsNow } from './facts.js';
-import { FirstScan } from './first-scan.js';
+import { createFirstScan } from './first-scan.js';
 import { isListed } from './judgement.js';
-import { JudgementMemos } from './judgement-memos.js';
+import { createJudgementMemos } from './judgement-memos.js';
 import {
   isJudgedUnscanned,
   type CachedSubject,
@@ -30,6 +30,14 @@ export interface Judge {
   (context: JudgeContext, subject: Subject): Verdict;
 }
 
+/** Parts of a repository that judge, and what they judge with. */
+export interface JudgingParts {
+  readonly definition: RepositoryDefinition;
+  readonly services: EngineServices;
+  readonly contents: ContentFindings;
+  readonly judge: Judge;
+}
+
 /** Makes the judge of one repository. */
 export function createJudge(
   definition: RepositoryDefinition,
@@ -38,8 +46,8 @@ export function createJudge(
 ): Judge {
   const { scanDesk } = services;
   const evaluate = createEvaluate(definition, services);
-  const memos = new JudgementMemos(services, contents);
-  const firstScan = new FirstScan({ definition, services, contents, evaluate });
+  const memos = createJudgementMemos(services, contents);
+  const firstScan = createFirstScan(definition, services, contents, evaluate);
 
   function judge(context: JudgeContext, subject: ImmediateSubject): SettledVerdict;
   function judge(context: JudgeContext, subject: Subject): Verdict;

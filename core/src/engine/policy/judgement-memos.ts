@@ -24,49 +24,37 @@ interface Memo {
 }
 
 /** Remembers the newest judgement of each cached entry, so that a hit asks no policy. */
-export class JudgementMemos {
-  readonly #services: EngineServices;
-  readonly #contents: ContentFindings;
+export function createJudgementMemos({ policy, scanDesk }: EngineServices, contents: ContentFindings) {
   /** Entries are replaced, never changed: they leave with their memo. */
-  readonly #memos = new WeakMap<Entry, Memo>();
+  const memos = new WeakMap<Entry, Memo>();
 
-  constructor(services: EngineServices, contents: ContentFindings) {
-    this.#services = services;
-    this.#contents = contents;
-  }
+  return {
+    /** @param document that describes the bytes, as memory knows it */
+    find({ now, caller }: JudgeContext, entry: Entry, document: Digest | undefined): Judgement | undefined {
+      const memo = memos.get(entry);
+      if (memo === undefined) return undefined;
+      const { judgement } = memo;
+      const { coordinates } = judgement;
+      const holds =
+        memo.revision === policy.revision() &&
+        (document === undefined || memo.document === document) &&
+        memo.caller === caller?.name &&
+        memo.mark === contents.mark(coordinates) &&
+        now < memo.until &&
+        (judgement.stage === 'request' || memo.answer === scanDesk?.peek({ coordinates, digest: entry.digest }));
+      return holds ? judgement : undefined;
+    },
 
-  /** @param document that describes the bytes, as memory knows it */
-  find({ now, caller }: JudgeContext, entry: Entry, document: Digest | undefined): Judgement | undefined {
-    const memo = this.#memos.get(entry);
-    if (memo === undefined) return undefined;
-    const { policy, scanDesk } = this.#services;
-    const { judgement } = memo;
-    const holds =
-      memo.revision === policy.revision() &&
-      (document === undefined || memo.document === document) &&
-      memo.caller === caller?.name &&
-      memo.mark === this.#contents.mark(judgement.coordinates) &&
-      now < memo.until &&
-      (judgement.stage === 'request' ||
-        memo.answer === scanDesk?.peek({ coordinates: judgement.coordinates, digest: entry.digest }));
-    return holds ? judgement : undefined;
-  }
-
-  set(
-    { now, caller }: JudgeContext,
-    entry: Entry,
-    { judgement, document, answer }: Pick<Memo, 'judgement' | 'document' | 'answer'>,
-  ): void {
-    const { coordinates, decision, stage } = judgement;
-    if (stage === 'content' && isRefused(judgement)) this.#contents.refused(entry);
-    this.#memos.set(entry, {
-      judgement,
-      document,
-      answer,
-      caller: caller?.name,
-      revision: this.#services.policy.revision(),
-      mark: this.#contents.mark(coordinates),
-      until: Math.min(decision.nextChangeAt ?? Infinity, now + LONGEST_MEMO),
-    });
-  }
+    set({ now, caller }: JudgeContext, entry: Entry, made: Pick<Memo, 'judgement' | 'document' | 'answer'>): void {
+      const { coordinates, decision, stage } = made.judgement;
+      if (stage === 'content' && isRefused(made.judgement)) contents.refused(entry);
+      memos.set(entry, {
+        ...made,
+        caller: caller?.name,
+        revision: policy.revision(),
+        mark: contents.mark(coordinates),
+        until: Math.min(decision.nextChangeAt ?? Infinity, now + LONGEST_MEMO),
+      });
+    },
+  };
 }

@@ -1,15 +1,13 @@
 import type { Entry } from '../../api/entry-index.js';
 import { Lru } from '../../formats/lru.js';
 import { isForOthers } from '../fetch/asking.js';
-import type { ContentFindings } from '../policy/content-findings.js';
-import type { DecisionRecorder } from '../policy/decision-recorder.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
 import { acceptsGzip } from './encoding.js';
 import { noneMatch } from './range.js';
+import type { ReplyParts } from './reply-parts.js';
 
 /** The bound on the bodies of ready replies of one repository, in bytes: they outlive what other caches drop. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -43,24 +41,16 @@ export interface HotPlace {
   readonly since: number;
 }
 
-/** Parts of a repository whose replies are kept ready. */
-interface HotParts {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly contents: ContentFindings;
-  readonly decisions: DecisionRecorder;
-}
-
 /**
  * Replies to plain GETs of what is in memory, ready to be sent: the same headers and the same bytes for everybody within one
  * second. A reply is as good as its entry, the policy's revision and the second in which it was made (its `Age` counts
  * seconds), so none of it is decided anew for the thousands that ask meanwhile.
  */
 export class HotReplies {
-  readonly #parts: HotParts;
+  readonly #parts: ReplyParts;
   readonly #replies = new Lru<HotReply>(MAX_BYTES, ({ size }) => size);
 
-  constructor(parts: HotParts) {
+  constructor(parts: ReplyParts) {
     this.#parts = parts;
   }
 

@@ -165,8 +165,7 @@ export class BlobCache {
       return;
     }
     const stream = small ? undefined : await this.open(digest, size);
-    if (stream === undefined)
-      throw new EntrepotError('storage', `The blob of ${key} is missing`, { code: 'BLOB_MISSING' });
+    if (stream === undefined) throw blobMissing(`of ${key}`);
     yield* stream as AsyncIterable<Uint8Array>;
   }
 
@@ -179,4 +178,9 @@ export class BlobCache {
 
 function digestOf(hash: Hash): Digest {
   return `sha256:${hash.digest('hex')}`;
+}
+
+/** The error for bytes that an entry points at and the store does not have. */
+export function blobMissing(which: string): EntrepotError {
+  return new EntrepotError('storage', `The blob ${which} is missing`, { code: 'BLOB_MISSING' });
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Digest } from '../../api/digest.js';
-import { EntrepotError } from '../../api/errors.js';
 import type { JoinedPiece } from '../../api/protocol.js';
-import { SMALL_BLOB, type BlobCache } from './blob-cache.js';
+import { blobMissing, SMALL_BLOB, type BlobCache } from './blob-cache.js';
 import { deflatePiece, GZIP_HEADER, gzipTrailer, type DeflatedPiece } from '../../formats/gzip-pieces.js';
 import { Lru } from '../../formats/lru.js';
 
@@ -117,7 +116,7 @@ export class JoinedDocuments {
   #lost({ digest }: Pick<Piece, 'digest'>): never {
     this.#blobs.forget(digest);
     this.#known.clear();
-    throw new EntrepotError('storage', `The blob ${digest} is missing`, { code: 'BLOB_MISSING' });
+    throw blobMissing(digest);
   }
 
   /** The document as one gzip member (RFC 1952): each piece is compressed once, whatever documents it comes in. */
