@@ -45,6 +45,8 @@ export interface ArtifactDescription extends ArtifactFacts {
   /** Other URLs of the same bytes for when `location` fails: http URLs as `location`, best first. */
   readonly mirrors?: readonly string[] | undefined;
   readonly coordinates?: PackageCoordinates | undefined;
+  /** Data of the plugin's own (JSON), handed back to `verify` and `locate`: a checksum of a part of the bytes. */
+  readonly own?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A reference to one blob of something that is made of several. */
@@ -83,10 +85,22 @@ export interface AdaptedRequest {
   readonly body?: Uint8Array | undefined;
 }
 
+/** Context of a reply that is adapted. */
+export interface AdaptReplyContext {
+  /** The client's own body, decoded. */
+  readonly requestBody: Uint8Array;
+  /** The URL of the repository as this client reaches it, without a trailing slash. */
+  readonly baseUrl: string;
+  /** Whether policy lets a version be listed. */
+  admits(coordinates: PackageCoordinates, description?: Partial<ArtifactDescription>): boolean;
+}
+
 /** A reply made for the client from one of the upstream. */
 export interface AdaptedReply {
   readonly status: number;
   readonly mediaType: string;
+  /** Further headers, names as they are sent. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: Uint8Array | string;
 }
 

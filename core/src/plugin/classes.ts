@@ -8,6 +8,7 @@ import type { FreshnessRule } from '../api/freshness.js';
 import type { ChangeReply, HostedChange, HostedContext, SessionState } from '../api/hosted.js';
 import type {
   AdaptContext,
+  AdaptReplyContext,
   AdaptedReply,
   AdaptedRequest,
   ArtifactDescription,
@@ -230,6 +231,11 @@ export interface PolicyFacts<Self> {
     ((resource: Resource, content: Content, self: Self) => Promise<readonly PackageCoordinates[]>) | undefined;
 }
 
+/** Bytes of another resource, with the upstream's headers that its class keeps, lower-case, `etag` and `last-modified` among them. */
+export interface ReadContent extends Content {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Context of `parse` and `verify`. */
 export interface VerifyContext {
   /** The facts that policy looks at. A document is parsed again when policy looks at more than `parse` was asked for. */
@@ -251,7 +257,7 @@ export interface VerifyContext {
    * Reads another resource of this repository, cached or fetched by the same pipeline. Must not lead back to the resource that is verified.
    * @throws EntrepotError as a client would be answered
    */
-  read(resource: Resource): Promise<Content>;
+  read(resource: Resource): Promise<ReadContent>;
 }
 
 /** A document that was read once. */
@@ -421,13 +427,15 @@ export interface Adaptation<Self> {
   readonly answerPath?: string | undefined;
   /** Makes the upstream's request. `body` is decoded and bounded by core. Names that policy refuses must not leave. */
   request(resource: Resource, body: Uint8Array, context: AdaptContext, self: Self): AdaptedRequest;
-  /** Makes the client's reply from the upstream's and the client's own body. */
-  reply(
-    resource: Resource,
-    reply: { readonly status: number; readonly body: Uint8Array },
-    requestBody: Uint8Array,
-    self: Self,
-  ): AdaptedReply;
+  /** Makes the client's reply from the upstream's. Header names are lower-case. */
+  reply(resource: Resource, reply: PassedReply, context: AdaptReplyContext, self: Self): AdaptedReply;
+}
+
+/** The reply of an upstream, or of a scanner in its place, to a question. */
+export interface PassedReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
 }
 
 /** Entries of a hosted repository that a document is made from. */

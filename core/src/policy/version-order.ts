@@ -6,14 +6,15 @@ import {
   type PythonVersion,
   pythonVersionIdentity,
 } from '../formats/versions/python-version.js';
-import { gemOrder } from '../formats/versions/segments.js';
+import { apkOrder } from '../formats/versions/apk.js';
+import { debOrder } from '../formats/versions/deb.js';
+import { mavenOrder } from '../formats/versions/maven.js';
+import { rpmOrder } from '../formats/versions/rpm.js';
+import { composerOrder, gemOrder, nugetOrder } from '../formats/versions/segments.js';
 import { compareSemanticVersions, type SemanticVersion } from '../formats/versions/semantic-version.js';
 import type { VersionOrder } from '../formats/versions/version-order.js';
 import { compileNamePattern } from '../formats/glob.js';
 import { type Matcher } from './patterns.js';
-
-/** Ecosystems whose versions are ordered by rules of their own that are not here. */
-const OTHER_ORDERS: ReadonlySet<string> = new Set(['deb', 'rpm', 'apk', 'alpm', 'maven']);
 
 const COMPARATOR = /^(>=|<=|>|<|=)(.+)$/;
 const LONGEST_VERSION = 200;
@@ -41,10 +42,12 @@ export function versionIdentity(ecosystem: string, version: string): string {
 
 /**
  * The order of two versions of an ecosystem: precedence of semantic versions (semver.org §11), for `pypi` that of PEP 440 without
- * local versions, both with any number of numbers, for `gem` that of `Gem::Version`. `undefined` when one of them is none.
+ * local versions, both with any number of numbers, for Debian, RPM, Alpine, Maven, NuGet, Composer and gems that of their own tools. `undefined` when one
+ * of them is none, or the order of the ecosystem is not known here.
  */
 export function compareVersions(ecosystem: string, a: string, b: string): number | undefined {
-  if (OTHER_ORDERS.has(ecosystem)) return undefined;
+  // Pacman orders versions by rules of its own.
+  if (ecosystem === 'alpm') return undefined;
   const order = ORDERS.get(ecosystem) ?? SEMANTIC_ORDER;
   const [left, right] = [order.parse(a), order.parse(b)];
   return left === undefined || right === undefined ? undefined : Math.sign(order.compare(left, right));
@@ -55,7 +58,9 @@ export function isVersionPattern(text: string): boolean {
   const comparators = comparatorsOf(text);
   return (
     comparators === undefined ||
-    comparators.every(({ version }) => (SEMANTIC_ORDER.parse(version) ?? parsePythonVersion(version)) !== undefined)
+    comparators.every(
+      ({ version }) => /^v?\d/.test(version) && KNOWN_ORDERS.some((order) => order.parse(version) !== undefined),
+    )
   );
 }
 
@@ -142,4 +147,11 @@ const PYTHON_ORDER: VersionOrder<PythonVersion> = {
 const ORDERS: ReadonlyMap<string, VersionOrder> = new Map<string, VersionOrder>([
   ['pypi', PYTHON_ORDER],
   ['gem', gemOrder],
+  ['deb', debOrder],
+  ['rpm', rpmOrder],
+  ['apk', apkOrder],
+  ['maven', mavenOrder],
+  ['nuget', nugetOrder],
+  ['composer', composerOrder],
 ]);
+const KNOWN_ORDERS: readonly VersionOrder[] = [SEMANTIC_ORDER as VersionOrder, ...ORDERS.values()];

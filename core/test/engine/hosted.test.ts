@@ -1,6 +1,6 @@
-import { anonymousAccess } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
-import { openHarness } from './harness.js';
+import { ALLOWED, allowAll, anonymousAccess, passthroughClass, type PolicyEngine } from '../../src/index.js';
+import { openHarness, withClasses } from './harness.js';
 
 describe('a hosted repository', () => {
   it('takes, serves, lists and removes a file', async () => {
@@ -84,6 +84,41 @@ describe('passthrough and local', () => {
     clock.advance(60_001);
     expect((await ask('POST', '/audit', {}, 'abc')).status).toBe(502);
     expect((await ask('GET', '/audit')).status).toBe(405);
+  });
+
+  it('adapts a reply by its headers, the base URL and the policy, and gives it headers of its own', async () => {
+    const audit = passthroughClass({
+      about: 'a search',
+      method: 'POST',
+      shareFor: 60_000,
+      adapt: {
+        request: (_resource, body) => ({ method: 'POST', upstreamPath: 'audit', body }),
+        reply(_resource, { status, headers, body }, { requestBody, baseUrl, admits }) {
+          const names = Buffer.from(body).toString().split(' ');
+          const listed = names.filter((version) => admits({ ecosystem: 'test', name: 'x', version }));
+          const text = `${headers['x-total']} ${baseUrl} ${Buffer.from(requestBody).toString()} ${listed.join(' ')}`;
+          return { status, mediaType: 'text/plain', headers: { 'X-Listed': String(listed.length) }, body: text };
+        },
+      },
+    });
+    let revision = 1;
+    const policy: PolicyEngine = {
+      ...allowAll,
+      revision: () => String(revision),
+      evaluate: ({ coordinates: { version } }) =>
+        version === '2' ? { action: 'deny', rules: [{ id: 'no', action: 'deny', reason: 'no' }] } : ALLOWED,
+    };
+    const { upstream, ask } = await openHarness({ side: withClasses({ audit }), policy });
+    upstream.handle('/audit', (_request, response) => void response.setHeader('X-Total', '3').end('1 2 3'));
+    for (let asked = 0; asked < 2; asked += 1) {
+      const reply = await ask('POST', '/audit', {}, 'all');
+      expect(await reply.text()).toBe('3 https://packages.example.com/test all 1 3');
+      expect(reply.headers['X-Listed']).toBe('2');
+    }
+    expect(upstream.count('/audit')).toBe(1);
+    revision = 2;
+    await ask('POST', '/audit', {}, 'all');
+    expect(upstream.count('/audit')).toBe(2);
   });
 
   it('inflates a request body, within bounds', async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { TrustFacts } from '../../src/index.js';
-import { openHarness, sri, testClasses, withFacts, type TestSide } from './harness.js';
+import { INDEX, openHarness, sri, testClasses, withFacts, type TestSide } from './harness.js';
 
 /** The test protocol, with what its hooks are told of the upstream's reply. */
 function listening(): { side: TestSide; heard: (readonly [string, unknown])[] } {
@@ -55,4 +55,33 @@ it('hands the headers that were kept with a document to the hook that reads it a
     ['index.json', told],
     ['described/b', {}],
   ]);
+});
+
+it('hands the kept headers of another resource to the hook that reads it, and data of its own to the hook that verifies', async () => {
+  const heard: unknown[] = [];
+  const index = withFacts(
+    {
+      reply: { keepHeaders: ['x-checksum-sha1'] },
+      parse: async () => ({
+        weight: 0,
+        describe: () => ({ integrity: [], own: { control: 'Q1abc' } }),
+      }),
+    },
+    ['index'],
+  );
+  const verify: TrustFacts<unknown>['verify'] = async (_resource, _content, { description, read }) => {
+    const content = await read(INDEX);
+    heard.push(description?.own, content.headers, Buffer.from(await content.bytes(100)).toString());
+  };
+  const side = withFacts({ trust: { verify } }, ['described'], index);
+  const { get, upstream, landed } = await openHarness({ side });
+  upstream.serve('/index.json', { body: 'the index', headers });
+  upstream.serve('/described/a', { body: 'a' });
+  for (const path of ['/described/a', '/described/b']) {
+    upstream.serve(path, { body: 'a' });
+    expect((await get(path)).status).toBe(200);
+    await landed();
+  }
+  const told = { 'x-checksum-sha1': 'abc', 'last-modified': DATE, etag: '"1"' };
+  expect(heard).toEqual([{ control: 'Q1abc' }, told, 'the index', { control: 'Q1abc' }, told, 'the index']);
 });

@@ -13,6 +13,21 @@ describe('compareVersions', () => {
     },
   );
 
+  it.each([
+    ['deb', '1:1.0~rc1-1', '1:1.0-1', '2:0.1'],
+    ['rpm', '1.0~rc1-1', '1.0-1.el9', '1:0.1-1'],
+    ['apk', '1.0_rc1-r0', '1.0-r0', '1.0-r1'],
+    ['maven', '1.0-SNAPSHOT', '1.0', '1.0-sp-1'],
+    ['nuget', '1.0.0-beta', '1.0', '1.0.0.1'],
+  ])('orders versions as the tools of %s do', (ecosystem, ...versions) => {
+    for (const [at, one] of versions.entries()) {
+      const signs = versions.map((other) => compareVersions(ecosystem, one, other));
+      expect(signs).toEqual(versions.map((_, other) => Math.sign(at - other)));
+    }
+    const inRange = compileVersions([`>=${versions[1]}`]);
+    expect(versions.map((version) => inRange({ ecosystem, name: 'x', version }))).toEqual([false, true, true]);
+  });
+
   it('takes local versions of Python for what they are built from', () => {
     expect(compareVersions('pypi', '1.0+cu118', '1.0')).toBe(0);
     expect(compareVersions('pypi', '1.0.RC1', '1.0rc1')).toBe(0);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { silentLogger, type Content, type Resource } from '@entrepot/core';
+import { silentLogger, type ReadContent, type Resource } from '@entrepot/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Gate } from '@entrepot/core/testing';
 import { ChecksumDatabase } from '../src/checksum-database.js';
@@ -353,7 +353,7 @@ describe('the database', () => {
       head: () => ({ class: 'checksum-head', key: 'latest' }),
     };
     const fresh = new ChecksumDatabase(parseVerifierKey(database.verifierKey), resources, silentLogger);
-    const read = async (resource: Resource): Promise<Content> => {
+    const read = async (resource: Resource): Promise<ReadContent> => {
       if (resource.key === 'latest')
         wanted.push(CLASSES['checksum-head'].cache?.except?.(resource, {} as GoProxy)?.freshFor);
       const bytes = database.answer(resource.key) as Buffer;
@@ -364,6 +364,7 @@ describe('the database', () => {
           yield bytes;
         },
         bytes: async () => bytes,
+        headers: {},
       };
     };
     const reply = Buffer.from(database.lookup('example.com/one@v1.0.0', 400) as string);

@@ -1,10 +1,12 @@
 import {
   EntrepotError,
   type AdaptContext,
+  type AdaptReplyContext,
   type AdaptedReply,
   type AdaptedRequest,
-  type Upstream,
+  type PassedReply,
   type Resource,
+  type Upstream,
 } from '@entrepot/core';
 import { type Fields, fieldsOf, isRecord, listOf, malformed, parseBoundedJson, textOf } from '@entrepot/core/formats';
 import satisfies from 'semver/functions/satisfies.js';
@@ -62,8 +64,8 @@ export function adaptAuditRequest(
  */
 export function adaptAuditReply(
   resource: Resource,
-  reply: { readonly status: number; readonly body: Uint8Array },
-  requestBody: Uint8Array,
+  reply: Pick<PassedReply, 'status' | 'body'>,
+  { requestBody }: Pick<AdaptReplyContext, 'requestBody'>,
 ): AdaptedReply {
   if (reply.status !== 200) {
     const error = `the upstream registry answered the audit with ${reply.status}`;

@@ -27,7 +27,7 @@ function replied(
   reply: unknown,
   body: unknown = {},
 ): { status: number; mediaType: string; body: unknown } {
-  const adapted = adaptAuditReply(audit(name), { status, body: bytes(reply) }, bytes(body));
+  const adapted = adaptAuditReply(audit(name), { status, body: bytes(reply) }, { requestBody: bytes(body) });
   return { ...adapted, body: JSON.parse(Buffer.from(adapted.body).toString()) as unknown };
 }
 

@@ -1,7 +1,9 @@
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { ReadContent } from '../../plugin/classes.js';
 import type { Resource } from '../../plugin/resource.js';
+import { headersOf, verifiedHeaders } from './kept-headers.js';
 import { contentOf } from '../store/content.js';
 import type { Flights } from './flights.js';
 import { freshnessRule, standing } from './freshness.js';
@@ -54,30 +56,35 @@ export class ResourceReader {
    * The bytes of `resource` for a hook that verifies another one: kept and fresh, else through a flight; stale when that
    * fails and the rule lets it.
    */
-  async read(resource: Stored, reads?: Set<() => void>): Promise<Content> {
+  async read(resource: Stored, reads?: Set<() => void>): Promise<ReadContent> {
     const { negative, services } = this.#context;
     const kept = await this.keptCopy(resource);
     const rule = freshnessRule(this.#context, resource);
     const state = kept && standing(kept, rule, services.clock.now());
-    if (kept !== undefined && state?.fresh === true) return this.stored(kept);
+    if (kept !== undefined && state?.fresh === true) return this.#withHeaders(resource, kept);
     try {
       await negative.check(resource.key);
       const staleAfter = state?.ifError === true ? rule.staleAfter : Infinity;
-      return await this.fetched(resource, kept, (result) => this.#ownContent(result), { reads, staleAfter });
+      return await this.fetched(resource, kept, (result) => this.#ownContent(resource, result), { reads, staleAfter });
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
       if (failure.kind === 'not-found') await negative.remember(resource.key, failure, rule);
       if (kept !== undefined && (failure.staleAllowed || failure.kind === 'plugin') && state?.ifError === true)
-        return this.stored(kept);
+        return this.#withHeaders(resource, kept);
       throw failure;
     }
   }
 
   /** The bytes of a flight for as long as their reader needs them: an unkept body goes with its flight, so it is copied. */
-  async #ownContent(result: FlightResult): Promise<Content> {
-    if (result.kind !== 'unstored') return this.stored(result.entry);
+  async #ownContent(resource: Stored, result: FlightResult): Promise<ReadContent> {
+    if (result.kind !== 'unstored') return this.#withHeaders(resource, result.entry);
     const bytes = await result.content.bytes(this.#context.definition.limits.maxDocumentBytes);
-    return contentOf(bytes.length, result.content.mediaType, () => [bytes]);
+    const content = contentOf(bytes.length, result.content.mediaType, () => [bytes]);
+    return this.#withHeaders(resource, result.entry, content);
+  }
+
+  #withHeaders(resource: Stored, entry: Entry, content = this.stored(entry)): ReadContent {
+    return { ...content, headers: verifiedHeaders(resource, headersOf(entry)) };
   }
 
   /** Joins or starts the flight for `resource`, waits for its end, and hands over its result. */
@@ -115,7 +122,7 @@ export class HookReads {
   readonly #reader: ResourceReader;
   readonly #verifiedBy: Stored | undefined;
   readonly #waiting = new Set<() => void>();
-  #early: Promise<Content> | undefined;
+  #early: Promise<ReadContent> | undefined;
 
   constructor(reader: ResourceReader, resource: Stored) {
     this.#reader = reader;
@@ -128,10 +135,10 @@ export class HookReads {
     this.#early?.catch(() => {});
   }
 
-  async read(named: Resource): Promise<Content> {
+  async read(named: Resource): Promise<ReadContent> {
     const resource = this.#reader.bind(named);
     const isEarly = this.#early !== undefined && resource.key === this.#verifiedBy?.key;
-    return await (isEarly ? (this.#early as Promise<Content>) : this.#reader.read(resource, this.#waiting));
+    return await (isEarly ? (this.#early as Promise<ReadContent>) : this.#reader.read(resource, this.#waiting));
   }
 
   /** Ends the reads that a hook which has failed no longer waits for. */

@@ -24,7 +24,7 @@ export function listPolicy(
   { now, baseUrl, found, notice }: ListOptions,
 ): Pick<RenderRequest, 'admits' | 'refusal'> {
   const context = { now };
-  const judged = (coordinates: PackageCoordinates, description?: ArtifactDescription): Judgement | undefined => {
+  const judged = (coordinates: PackageCoordinates, description?: Partial<ArtifactDescription>): Judgement | undefined => {
     const contents =
       found.size === 0
         ? undefined
@@ -47,7 +47,7 @@ export function listPolicy(
 }
 
 /** Whether bytes with this digest may be those that a document promises. */
-function mayHave(digest: Digest, description: ArtifactDescription | undefined): boolean {
-  const promised = description?.integrity.filter(({ algorithm }) => algorithm === 'sha256') ?? [];
+function mayHave(digest: Digest, description: Partial<ArtifactDescription> | undefined): boolean {
+  const promised = description?.integrity?.filter(({ algorithm }) => algorithm === 'sha256') ?? [];
   return promised.length === 0 || promised.some(({ hex }) => digest === `sha256:${hex}`);
 }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { asEntrepotError } from '../../api/errors.js';
 import { requireMethod } from '../../api/require-method.js';
-import type { AdaptContext, AdaptedReply } from '../../api/protocol.js';
+import type { AdaptContext, AdaptedReply, AdaptReplyContext } from '../../api/protocol.js';
+import type { PassedReply } from '../../plugin/classes.js';
+import { listPolicy } from '../policy/list-policy.js';
 import type { PassthroughResource } from '../request/resource.js';
+import type { FindingsByVersion } from '../policy/content-findings.js';
 import type { Judge } from '../policy/judge.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';
@@ -17,11 +20,10 @@ import type { Upstreams } from '../upstream/upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;
+const NO_FINDINGS: FindingsByVersion = new Map();
 
 /** A shared reply as it is kept. */
-interface SharedReply {
-  readonly status: number;
-  readonly mediaType: string;
+interface SharedReply extends AdaptedReply {
   readonly body: string;
 }
 
@@ -47,13 +49,13 @@ export class PassthroughServing {
       resource.method === 'POST'
         ? await readRequestBody(request, this.#definition.limits.maxRequestBytes)
         : Buffer.alloc(0);
-    const answer = await this.#answered(resource, body);
+    const answer = await this.#answered(context, resource, body);
     if (answer !== undefined) return this.#reply(request, resource, { name: 'local' }, answer);
-    const shareKey = resource.shareFor === undefined ? undefined : this.#shareKey(resource, body);
+    const shareKey = resource.shareFor === undefined ? undefined : this.#shareKey(context, resource, body);
     const shared = shareKey === undefined ? undefined : await this.#services.hotCache.get(shareKey);
     if (shared !== undefined) {
-      const { status, mediaType, body: text } = JSON.parse(shared) as SharedReply;
-      return this.#reply(request, resource, { name: 'hit' }, { status, mediaType, body: Buffer.from(text, 'base64') });
+      const kept = JSON.parse(shared) as SharedReply;
+      return this.#reply(request, resource, { name: 'hit' }, { ...kept, body: Buffer.from(kept.body, 'base64') });
     }
     const reply = await this.#exchange(context, resource, body);
     if (shareKey !== undefined && reply.status === 200 && reply.body.length <= MAX_SHARED) {
@@ -64,7 +66,11 @@ export class PassthroughServing {
   }
 
   /** The reply from the database of a scanner, in the shape of the upstream's. */
-  async #answered(resource: PassthroughResource, body: Buffer): Promise<AdaptedReply | undefined> {
+  async #answered(
+    context: RequestContext,
+    resource: PassthroughResource,
+    body: Buffer,
+  ): Promise<AdaptedReply | undefined> {
     const { answer } = this.#services;
     const { adapt } = resource;
     if (answer === undefined || adapt?.answerPath === undefined) return undefined;
@@ -74,7 +80,8 @@ export class PassthroughServing {
       const reply = await answer({ ...question, body: adapted.body ?? body });
       if (reply === undefined) return undefined;
       const bytes = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-      return adapt.reply({ status: reply.status, body: bytes }, body);
+      const passed = { status: reply.status, headers: { 'content-type': reply.mediaType }, body: bytes };
+      return adapt.reply(passed, this.#replying(context, body));
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${this.#definition.plugin.id} failed`);
     }
@@ -98,17 +105,19 @@ export class PassthroughServing {
         signal: AbortSignal.any([request.signal, AbortSignal.timeout(this.#definition.limits.totalTimeout)]),
         skipUnhealthy: false,
       });
-      return adapt?.reply(reply, body) ?? reply;
+      return adapt?.reply(reply, this.#replying(context, body)) ?? { ...reply, headers: undefined };
     } catch (error) {
       throw asEntrepotError(error, 'plugin', `A passthrough hook of plugin ${this.#definition.plugin.id} failed`);
     }
   }
 
-  async #ask(query: UpstreamQuery): Promise<{ status: number; mediaType: string; body: Buffer }> {
+  async #ask(query: UpstreamQuery): Promise<PassedReply & { readonly mediaType: string }> {
     const reply = await this.#upstreams.fetch(query);
+    const { status, headers } = reply;
     return {
-      status: reply.status,
-      mediaType: reply.headers['content-type'] ?? 'application/octet-stream',
+      status,
+      headers,
+      mediaType: headers['content-type'] ?? 'application/octet-stream',
       body: await readBody(reply, reply.url, this.#definition.limits.maxDocumentBytes),
     };
   }
@@ -125,6 +134,7 @@ export class PassthroughServing {
         'Cache-Status': cacheStatus(facts),
         'X-Content-Type-Options': 'nosniff',
         ...sandboxFor(reply.mediaType),
+        ...reply.headers,
       },
       body: request.method === 'HEAD' ? undefined : body,
       outcome: outcomeOf(this.#definition.name, name, facts),
@@ -138,9 +148,19 @@ export class PassthroughServing {
     };
   }
 
-  #shareKey({ name, upstreamPath, upstreamScope }: PassthroughResource, body: Buffer): string {
+  #replying({ request: { baseUrl }, now }: RequestContext, requestBody: Uint8Array): AdaptReplyContext {
+    const { admits } = listPolicy(this.#judge, { now, baseUrl, found: NO_FINDINGS, notice: () => {} });
+    return { requestBody, baseUrl, admits };
+  }
+
+  /** An adapted reply depends on the client's base URL and the policy, too. */
+  #shareKey(
+    { request: { baseUrl } }: RequestContext,
+    { name, upstreamPath, upstreamScope }: PassthroughResource,
+    body: Buffer,
+  ): string {
     const hash = createHash('sha256')
-      .update(`${upstreamScope ?? ''} ${upstreamPath}\n`)
+      .update(`${upstreamScope ?? ''} ${upstreamPath} ${baseUrl} ${this.#services.policy.revision()}\n`)
       .update(body)
       .digest('hex');
     return `passthrough:${this.#definition.name}:${name}:${hash}`;

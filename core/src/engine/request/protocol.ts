@@ -183,7 +183,7 @@ export class Protocol implements Binding {
       adapt: adapt && {
         answerPath: adapt.answerPath,
         request: (body, context) => adapt.request(named, body, context, self),
-        reply: (reply, requestBody) => adapt.reply(named, reply, requestBody, self),
+        reply: (reply, context) => adapt.reply(named, reply, context, self),
       },
       shareFor,
     };

@@ -3,8 +3,8 @@ import type { Content } from '../../api/content.js';
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { ChangeReply, HostedChange, HostedContext, SessionState } from '../../api/hosted.js';
 import type { Integrity } from '../../api/integrity.js';
-import type { AdaptContext, AdaptedReply, AdaptedRequest } from '../../api/protocol.js';
-import type { SessionStep } from '../../plugin/classes.js';
+import type { AdaptContext, AdaptedReply, AdaptedRequest, AdaptReplyContext } from '../../api/protocol.js';
+import type { PassedReply, SessionStep } from '../../plugin/classes.js';
 import type { LocalReply, Resource } from '../../plugin/resource.js';
 import type { ArtifactResource, DocumentResource, ListingResource, UpstreamLocation } from './stored-resource.js';
 
@@ -54,7 +54,7 @@ export interface PassthroughResource extends UpstreamLocation, GuardedResource {
 export interface BoundAdaptation {
   readonly answerPath?: string | undefined;
   request(body: Uint8Array, context: AdaptContext): AdaptedRequest;
-  reply(reply: { readonly status: number; readonly body: Uint8Array }, requestBody: Uint8Array): AdaptedReply;
+  reply(reply: PassedReply, context: AdaptReplyContext): AdaptedReply;
 }
 
 /** A change to a hosted repository. */
