@@ -24,7 +24,10 @@ export function listPolicy(
   { now, baseUrl, found, notice }: ListOptions,
 ): Pick<RenderRequest, 'admits' | 'refusal'> {
   const context = { now };
-  const judged = (coordinates: PackageCoordinates, description?: Partial<ArtifactDescription>): Judgement | undefined => {
+  const judged = (
+    coordinates: PackageCoordinates,
+    description?: Partial<ArtifactDescription>,
+  ): Judgement | undefined => {
     const contents =
       found.size === 0
         ? undefined
