@@ -1,3 +1,4 @@
+import type { ByteRange } from './blob-store.js';
 import type { Caller } from './access.js';
 import type { Content } from './content.js';
 import type { PackageCoordinates } from './coordinates.js';
@@ -19,6 +20,8 @@ export interface HostedContext {
 export interface ReceivedEntry {
   readonly key: string;
   readonly bytes?: Uint8Array | undefined;
+  /** A part of the body of the request, both ends included: the archive behind the metadata that came with it. */
+  readonly slice?: ByteRange | undefined;
   /** The bytes of this entry again, under another key: a retag, a mount. */
   readonly sameAs?: Entry | undefined;
   readonly mediaType: string;

@@ -40,6 +40,27 @@ describe('a change to a hosted repository', () => {
     expect(await (await get('/files/a.size')).text()).toBe('5');
   });
 
+  it('makes entries from slices of the body', async () => {
+    const body = patterned(300_000);
+    const { ask, get } = await open({
+      put: async ({ key }, { size }) => ({
+        create: [
+          { key: `${key}.head`, slice: { start: 0, end: 9 }, mediaType: 'text/plain' },
+          { key, slice: { start: 10, end: size - 1 }, mediaType: 'application/x-archive' },
+        ],
+      }),
+    });
+    expect((await ask('PUT', '/files/a', {}, body)).headers['ETag']).toBe(`"${digestOf(body.subarray(10))}"`);
+    expect((await (await get('/files/a')).bytes()).equals(body.subarray(10))).toBe(true);
+    expect((await (await get('/files/a.head')).bytes()).equals(body.subarray(0, 10))).toBe(true);
+    const beyond = await open({
+      put: async ({ key }, { size }) => ({
+        create: [{ key, slice: { start: 0, end: size }, mediaType: 'text/plain' }],
+      }),
+    });
+    expect(await beyond.ask('PUT', '/files/a', {}, body)).toMatchObject({ status: 500, outcome: { code: 'PLUGIN' } });
+  });
+
   it('keeps attributes and coordinates with an entry', async () => {
     const coordinates = { ecosystem: 'test', name: 'a', version: '1' };
     const { ask, entries } = await open({

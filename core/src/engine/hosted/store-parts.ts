@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import type { BlobSource } from '../../api/blob-store.js';
+import type { BlobSource, ByteRange } from '../../api/blob-store.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
@@ -49,11 +49,11 @@ export async function storeParts(
   }
   return entries;
 
-  async function store({ key, bytes }: ReceivedEntry): Promise<PartBytes> {
-    const part = bytes === undefined ? body && bytesOfBody(body) : bytesGiven(bytes);
+  async function store({ key, bytes, slice }: ReceivedEntry): Promise<PartBytes> {
+    const part = bytes === undefined ? body && (await bytesOfBody(body, slice)) : bytesGiven(bytes);
     if (part === undefined) {
       const { id } = definition.plugin;
-      throw new EntrepotError('plugin', `Plugin ${id} gives no bytes for ${key}, and the request has none`);
+      throw new EntrepotError('plugin', `Plugin ${id} gives no bytes for ${key}, and the request has none there`);
     }
     const { digest, size, source } = part;
     if (!stored.has(digest)) await services.storage.blobs.put(digest, size, source);
@@ -71,7 +71,16 @@ function bytesGiven(bytes: Uint8Array): PartBytes {
   };
 }
 
-function bytesOfBody({ digest, size, path }: UploadBody): PartBytes {
+/** `undefined`: the body has no such part. */
+async function bytesOfBody({ digest, size, path }: UploadBody, slice?: ByteRange): Promise<PartBytes | undefined> {
+  if (slice !== undefined) return slice.end < size ? await bytesOfSlice(path, slice) : undefined;
   const source = size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
   return { digest, size, source };
+}
+
+async function bytesOfSlice(path: string, { start, end }: ByteRange): Promise<PartBytes> {
+  const open = (): Readable => createReadStream(path, { start, end });
+  const hash = createHash('sha256');
+  for await (const piece of open()) hash.update(piece as Buffer);
+  return { digest: `sha256:${hash.digest('hex')}`, size: end - start + 1, source: { open } };
 }
