@@ -5,7 +5,7 @@ import type { ArtifactResource, BoundResource, DocumentResource, ListingResource
 import type { LocalReply } from '../plugin/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
 import { ContentFindings } from './policy/content-findings.js';
-import { DecisionRecorder } from './policy/decision-recorder.js';
+import { createDecisionRecorder } from './policy/decision-recorder.js';
 import { createJudge } from './policy/judge.js';
 import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
@@ -16,7 +16,7 @@ import { Fetching } from './fetch/fetching.js';
 import { createHostedChanges } from './hosted/hosted-changes.js';
 import { createHostedSessions } from './hosted/hosted-sessions.js';
 import { localReply } from './reply/local-reply.js';
-import { NegativeCache } from './store/negative-cache.js';
+import { createNegativeCache } from './store/negative-cache.js';
 import type { RequestContext } from './request/request-context.js';
 import { Routing } from './request/routing.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
@@ -37,8 +37,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const upstreams = new Upstreams(definition, services);
   const contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
   const judge = createJudge(definition, services, contents);
-  const decisions = new DecisionRecorder(definition, services);
-  const negative = new NegativeCache(services.hotCache, services.clock, definition.name);
+  const decisions = createDecisionRecorder(definition, services);
+  const negative = createNegativeCache(services.hotCache, services.clock, definition.name);
   const fetching = new Fetching({ definition, services, upstreams, judge, negative });
   const judging = { definition, services, contents, judge };
   const serving = { ...judging, decisions, representations: createRepresentations(judging, fetching) };

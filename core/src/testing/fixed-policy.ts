@@ -1,3 +1,4 @@
+import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import { FACT_NAMES, type FactName } from '../api/facts.js';
 import {
   ACTIONS,
@@ -50,6 +51,17 @@ export class FixedPolicy implements PolicyEngine {
     this.#rules = [...rules];
     this.#revision += 1;
   }
+}
+
+/** Denies whatever `matches`, in the name of a kit. */
+export function denying(matches: FixedRule['matches'], malicious = false): FixedRule {
+  return { id: 'kit', action: 'deny', reason: 'denied by the kit', malicious, matches };
+}
+
+/** Denies one version. */
+export function denyingVersion(coordinates: PackageCoordinates, malicious = false): FixedRule {
+  const url = packageUrl(coordinates);
+  return denying((input) => packageUrl(input.coordinates) === url, malicious);
 }
 
 function toFiredRule({ id, action, reason, malicious }: FixedRule): FiredRule {

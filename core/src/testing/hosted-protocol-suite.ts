@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
-import type { PolicyInput } from '../api/policy.js';
-import { FixedPolicy } from './fixed-policy.js';
+import { denyingVersion, FixedPolicy } from './fixed-policy.js';
 import { assertBodiless, withHeaders } from './replies.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
@@ -265,8 +264,7 @@ function defineDenial({ checkIf }: Checks<Fixture>, lists: boolean, policy: bool
       if (coordinates === undefined) continue;
       denied += 1;
       const url = packageUrl(coordinates);
-      const matches = (input: PolicyInput): boolean => packageUrl(input.coordinates) === url;
-      denials.setRules([{ id: 'kit', action: 'deny', reason: 'denied by the kit', matches }]);
+      denials.setRules([denyingVersion(coordinates)]);
       await assertListed(repository, upload, false, `when policy denies ${url}`);
       for (const other of uploads) {
         const theirs = await coordinatesOf(repository, other, fixture.subject.plugin);

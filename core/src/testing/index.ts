@@ -1,5 +1,5 @@
 export * from './fake-upstream.js';
-export * from './fixed-policy.js';
+export { FixedPolicy, type FixedRule } from './fixed-policy.js';
 export * from './gate.js';
 export * from './manual-clock.js';
 export * from './memory-blob-store.js';

@@ -3,7 +3,7 @@ import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import type { Entry } from '../api/entry-index.js';
 import type { PolicyInput } from '../api/policy.js';
 import { linksOf } from './document-links.js';
-import { FixedPolicy } from './fixed-policy.js';
+import { denying, FixedPolicy } from './fixed-policy.js';
 import type { Fixtures, ProtocolSubject, Served } from './protocol-subject.js';
 import type { Checks } from './suite.js';
 import type { TestRepository } from './test-repository.js';
@@ -80,12 +80,7 @@ async function shownWhenDenied(
   versions: readonly Version[],
   matches: (input: PolicyInput) => boolean,
 ): Promise<ReadonlySet<string>> {
-  const rule = {
-    id: 'kit',
-    action: 'deny',
-    reason: 'denied by the kit',
-    matches: (input: PolicyInput) => input.coordinates.version !== undefined && matches(input),
-  } as const;
+  const rule = denying((input) => input.coordinates.version !== undefined && matches(input));
   const repository = await fixtures.open({ policy: new FixedPolicy([rule]) });
   const shown = await shownIn(fixtures, repository, document, versions);
   await repository.close();

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { packageUrl } from '../api/coordinates.js';
 import { EntrepotError, ERROR_KINDS } from '../api/errors.js';
 import { parseOptions } from '../api/options.js';
-import type { PolicyInput } from '../api/policy.js';
 import { isCompatible } from '../api/version.js';
 import type { Fault, Fixture } from './fake-upstream.js';
 import { linksOf } from './document-links.js';
-import { FixedPolicy } from './fixed-policy.js';
+import { denyingVersion, FixedPolicy } from './fixed-policy.js';
 import { attemptRoute, fuzzed, gets, hostilePaths, isHostile, printFacts, routed } from './hostile-requests.js';
 import { fixtureAt, type Fixtures, openFixtures, outlive, type ProtocolSubject, ruleOf } from './protocol-subject.js';
 import { assertBodiless, withHeaders } from './replies.js';
@@ -448,9 +446,7 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
         if (coordinates === undefined) continue;
         denied += 1;
         const path = await pathOf(request);
-        const matches = (input: PolicyInput): boolean => packageUrl(input.coordinates) === packageUrl(coordinates);
-        const { refusedOnlyIfMalicious: malicious = false } = resource;
-        const rule = { id: 'kit', action: 'deny', reason: 'denied by the kit', malicious, matches } as const;
+        const rule = denyingVersion(coordinates, resource.refusedOnlyIfMalicious);
         const repository = await open({ policy: new FixedPolicy([rule]) });
         const reply = await repository.ask(request);
         assert.equal(reply.outcome, 'denied', label);

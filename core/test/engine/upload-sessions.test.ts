@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { UploadSessions } from '../../src/engine/store/upload-sessions.js';
+import { openUploadSessions, type UploadSessions } from '../../src/engine/store/upload-sessions.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 async function open(): Promise<UploadSessions> {
   const path = await mkdtemp(join(tmpdir(), 'entrepot-sessions-'));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
-  return await UploadSessions.open({ path, maxBytes: 1024 ** 2, maxAge: 86_400_000, clock: new ManualClock() });
+  return await openUploadSessions({ path, maxBytes: 1024 ** 2, maxAge: 86_400_000, clock: new ManualClock() });
 }
 
 async function add(sessions: UploadSessions, id: string): Promise<void> {

@@ -29,23 +29,14 @@ interface Wanted {
   readonly encoding: Encoding;
 }
 
-/**
- * Serves a document that is rendered from the entries of a hosted repository.
- * @param revision of the repository, as memory shows it
- */
-export type ServeListing = (
-  request: EngineRequest,
-  resource: ListingResource,
-  revision: number,
-) => Promise<EngineReply>;
-
 /** Makes what serves listings. Each is rendered once for a revision, so that a repeated request causes no query. */
-export function createHostedDocuments({ contents, definition, representations, services }: ReplyParts): ServeListing {
+export function createHostedDocuments({ contents, definition, representations, services }: ReplyParts) {
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
   const making = new Map<string, Promise<Rendition | JoinedDocument>>();
 
-  return async (request, resource, revision) => {
+  /** @param revision of the repository, as memory shows it */
+  return async (request: EngineRequest, resource: ListingResource, revision: number): Promise<EngineReply> => {
     const { key, selection, variant = '' } = resource;
     const revisionNow = `${services.policy.revision()} ${contents.mark(resource.coordinates)}`;
     const wanted: Wanted = {

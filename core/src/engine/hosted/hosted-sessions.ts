@@ -10,17 +10,15 @@ import type { EngineReply, EngineRequest } from '../request/request.js';
 import { tooLarge } from '../store/upload-body.js';
 import type { SessionName, SessionPart } from '../store/upload-session.js';
 
-/** Serves one step of an upload whose bytes come in several requests. */
-export type StepSession = (context: RequestContext, session: SessionResource) => Promise<EngineReply>;
-
 /** Makes what serves the upload sessions of a hosted repository. */
 export function createHostedSessions(
   { definition, services }: Pick<ReplyParts, 'definition' | 'services'>,
   changes: HostedChanges,
-): StepSession {
+) {
   const { sessions, spools } = services.storage;
 
-  return async (context, session) => {
+  /** Serves one step of an upload whose bytes come in several requests. */
+  return async (context: RequestContext, session: SessionResource): Promise<EngineReply> => {
     const { request } = context;
     changes.admit(context, session.upload);
     const name: SessionName = { repository: definition.name, scope: session.owner, id: session.id ?? '' };

@@ -10,20 +10,17 @@ import { missing } from './hosted-changes.js';
 import { createHostedDocuments } from './hosted-documents.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 
-/** Serves one resource of a hosted repository. */
-export type ServeHosted = (
-  context: RequestContext,
-  resource: ArtifactResource | DocumentResource | ListingResource,
-) => Promise<EngineReply>;
-
 /** Makes what serves the resources of a hosted repository: we are the origin. */
-export function createHostedServing(parts: ReplyParts): ServeHosted {
+export function createHostedServing(parts: ReplyParts) {
   const { decisions, definition, judge, representations, services } = parts;
   const { entries } = services.storage;
   const serveListing = createHostedDocuments(parts);
   const hot = new HotReplies(parts);
 
-  return async (context, resource) => {
+  return async (
+    context: RequestContext,
+    resource: ArtifactResource | DocumentResource | ListingResource,
+  ): Promise<EngineReply> => {
     const known = entries.revision(definition.name);
     const revision = typeof known === 'number' ? known : await known;
     if (resource.kind !== 'listing') return hot.ready(context, resource) ?? (await serveStored(context, resource));

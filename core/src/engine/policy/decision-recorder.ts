@@ -5,27 +5,23 @@ import type { EngineServices, RepositoryDefinition } from '../store/repository.j
 import type { Judgement } from './judgement.js';
 import { isPinned } from '../store/pinned-name.js';
 
+/** Recorder of the decisions of one repository. */
+export type DecisionRecorder = ReturnType<typeof createDecisionRecorder>;
+
 /** Hands decisions about artifacts to the observer, which keeps the journal. */
-export class DecisionRecorder {
-  readonly #repository: string;
-  readonly #services: EngineServices;
-
-  constructor({ name }: RepositoryDefinition, services: EngineServices) {
-    this.#repository = name;
-    this.#services = services;
-  }
-
-  record(
+export function createDecisionRecorder(
+  { name: repository }: RepositoryDefinition,
+  { observer, policy }: EngineServices,
+) {
+  function record(
     context: RequestContext,
     resource: ArtifactResource | DocumentResource,
     judgement: Judgement | undefined,
     refused = false,
   ): void {
-    const { observer, policy } = this.#services;
     if (observer?.decided === undefined || judgement === undefined) return;
     if (resource.kind !== 'artifact' && !isPinned(resource)) return;
     if (resource.sidecar === true && !refused) return;
-    const repository = this.#repository;
     // Field by field: this is done for every hit, and a spread costs more than the whole rest of it.
     const { coordinates, stage, decision, digest } = judgement;
     const revision = policy.revision();
@@ -33,9 +29,11 @@ export class DecisionRecorder {
   }
 
   /** Records a request that failed, if policy refused it. */
-  recordRefusal(context: RequestContext, resource: BoundResource | undefined, error: unknown): void {
+  function recordRefusal(context: RequestContext, resource: BoundResource | undefined, error: unknown): void {
     if (resource?.kind !== 'artifact' && resource?.kind !== 'document') return;
     if (!(error instanceof EntrepotError) || !('judgement' in error)) return;
-    this.record(context, resource, error.judgement as Judgement, true);
+    record(context, resource, error.judgement as Judgement, true);
   }
+
+  return { record, recordRefusal };
 }

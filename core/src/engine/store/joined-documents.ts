@@ -8,6 +8,7 @@ import { Lru } from '../../formats/lru.js';
 
 /** The weight of a cached document besides its pieces, and of each piece; bytes, about. */
 const PIECE_BYTES = 200;
+
 interface Piece {
   readonly digest: Digest;
   readonly size: number;

@@ -6,25 +6,18 @@ import type { HotCache } from '../../api/hot-cache.js';
 /** How long an upstream is not asked again for a body that it cannot mean: too large is too large the next second, too. */
 const FAULT_MEMORY = 5000;
 
+/** Memory of what the upstreams of a repository lack. */
+export type NegativeCache = ReturnType<typeof createNegativeCache>;
+
 /**
  * Remembers that an upstream said 404 or 410: for a short while so that it is not asked again, and longer for when it is down.
  * Remembers, too, that its body was more than is taken.
  */
-export class NegativeCache {
-  readonly #cache: HotCache;
-  readonly #clock: Clock;
-  readonly #repository: string;
-
-  constructor(cache: HotCache, clock: Clock, repository: string) {
-    this.#cache = cache;
-    this.#clock = clock;
-    this.#repository = repository;
-  }
-
+export function createNegativeCache(cache: HotCache, clock: Clock, repository: string) {
   /** @throws EntrepotError `not-found`, or `upstream-unavailable` for a fault, when that was the answer a moment ago. */
-  async check(key: string): Promise<void> {
-    const known = await this.#find(key);
-    if (known === undefined || this.#clock.now() >= known.until) return;
+  async function check(key: string): Promise<void> {
+    const known = await find(key);
+    if (known === undefined || clock.now() >= known.until) return;
     if (known.fault !== undefined) {
       throw new EntrepotError('upstream-unavailable', `${key} is larger upstream than is taken (found a moment ago)`, {
         code: 'REMEMBERED_TOO_LARGE',
@@ -40,8 +33,8 @@ export class NegativeCache {
    * Called when the upstream is out of reach.
    * @throws EntrepotError `not-found` when that was its last answer, and may stand in.
    */
-  async standIn(key: string): Promise<void> {
-    const known = await this.#find(key);
+  async function standIn(key: string): Promise<void> {
+    const known = await find(key);
     if (known === undefined || known.fault !== undefined) return;
     throw new EntrepotError('not-found', `${key} did not exist upstream when it was last in reach`, {
       status: known.status,
@@ -49,30 +42,32 @@ export class NegativeCache {
     });
   }
 
-  async remember(
+  async function remember(
     key: string,
     error: EntrepotError,
     { negativeFor, negativeIfError }: Pick<FreshnessRule, 'negativeFor' | 'negativeIfError'>,
   ): Promise<void> {
     if (negativeFor + negativeIfError <= 0 || error.code === 'REMEMBERED_NOT_FOUND') return;
-    const value = `${error.status} ${this.#clock.now() + negativeFor}`;
-    await this.#cache.set(this.#cacheKey(key), value, negativeFor + negativeIfError);
+    const value = `${error.status} ${clock.now() + negativeFor}`;
+    await cache.set(cacheKey(key), value, negativeFor + negativeIfError);
   }
 
   /** Called for every failure; keeps those that a second fetch of the same bytes would only repeat. */
-  async rememberFault(key: string, { code, status }: EntrepotError): Promise<void> {
+  async function rememberFault(key: string, { code, status }: EntrepotError): Promise<void> {
     if (code !== 'UPSTREAM_TOO_LARGE') return;
-    await this.#cache.set(this.#cacheKey(key), `${status} ${this.#clock.now() + FAULT_MEMORY} ${code}`, FAULT_MEMORY);
+    await cache.set(cacheKey(key), `${status} ${clock.now() + FAULT_MEMORY} ${code}`, FAULT_MEMORY);
   }
 
-  async #find(key: string): Promise<Remembered | undefined> {
-    const [status, until, fault] = ((await this.#cache.get(this.#cacheKey(key))) ?? '').split(' ');
+  async function find(key: string): Promise<Remembered | undefined> {
+    const [status, until, fault] = ((await cache.get(cacheKey(key))) ?? '').split(' ');
     return until === undefined ? undefined : { status: Number(status), until: Number(until), fault };
   }
 
-  #cacheKey(key: string): string {
-    return `negative:${this.#repository}:${key}`;
+  function cacheKey(key: string): string {
+    return `negative:${repository}:${key}`;
   }
+
+  return { check, standIn, remember, rememberFault };
 }
 
 interface Remembered {

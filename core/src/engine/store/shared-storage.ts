@@ -13,7 +13,7 @@ import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool-space.js';
 import { TableFolder } from './table-folder.js';
-import { UploadSessions } from './upload-sessions.js';
+import { openUploadSessions, type UploadSessions } from './upload-sessions.js';
 
 /** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
 const MAX_SESSION_AGE = 24 * 3_600_000;
@@ -60,7 +60,7 @@ export interface SharedStorage {
 export async function createSharedStorage(options: SharedStorageOptions): Promise<SharedStorage> {
   const folder = await claimFolder(options.spoolPath);
   const spools = new SpoolSpace(folder, options.maxSpoolBytes);
-  const sessions = await UploadSessions.open({
+  const sessions = await openUploadSessions({
     path: join(options.spoolPath, 'sessions'),
     maxBytes: options.maxSpoolBytes,
     maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,

@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { rm, type FileHandle } from 'node:fs/promises';
-import type { Clock } from '../../api/clock.js';
 import type { Digest } from '../../api/digest.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { SessionState } from '../../api/hosted.js';
@@ -27,52 +26,47 @@ const MAX_OF_OWNER = 1000;
 /** Codes of bodies that are refused as a whole. */
 const REFUSED = new Set(['TOO_LARGE', 'SIZE_MISMATCH']);
 
-/** Uploads in several requests. Each is a growing file, so that what has come survives a restart. */
-export class UploadSessions {
-  readonly #files: SessionFiles;
-  readonly #maxBytes: number;
-  readonly #maxAge: number;
-  readonly #clock: Clock;
-  readonly #sessions = new Map<string, Promise<Session | undefined>>();
+/** Uploads in several requests. */
+export type UploadSessions = Awaited<ReturnType<typeof openUploadSessions>>;
+
+/**
+ * Opens the upload sessions in a folder, and removes those that were left alone. Each is a growing file, so that what has come survives a
+ * restart.
+ */
+export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxAge, clock }: UploadSessionsOptions) {
+  const files = new SessionFiles(folder);
+  const sessions = new Map<string, Promise<Session | undefined>>();
   /** From the oldest to the newest. */
-  readonly #open = new Set<Session>();
-  #used = 0;
-  #sweptAt: number;
-
-  /** Opens the sessions in a folder, and removes those that were left alone. */
-  static async open(options: UploadSessionsOptions): Promise<UploadSessions> {
-    const sessions = new UploadSessions(options);
-    await sessions.#files.open();
-    await sessions.#sweep();
-    for (const id of await sessions.#files.ids()) await sessions.#load(id);
-    return sessions;
-  }
-
-  private constructor({ path, maxBytes, maxAge, clock }: UploadSessionsOptions) {
-    this.#files = new SessionFiles(path);
-    this.#maxBytes = maxBytes;
-    this.#maxAge = maxAge;
-    this.#clock = clock;
-    this.#sweptAt = clock.now();
-  }
-
-  /** Bytes in use. */
-  get used(): number {
-    return this.#used;
-  }
+  const open = new Set<Session>();
+  let used = 0;
+  let sweptAt = clock.now();
+  await files.open();
+  await sweep();
+  for (const id of await files.ids()) await load(id);
+  return {
+    begin,
+    state,
+    append,
+    complete,
+    cancel,
+    /** Bytes in use. */
+    get used() {
+      return used;
+    },
+  };
 
   /**
    * Begins a session without bytes. Where there are too many, it takes the place of the oldest one that has none: of the same
    * person, of the repository, of all.
    * @param owner the name of who begins it; empty for those without one
    */
-  async begin(repository: string, scope: string, owner = ''): Promise<SessionState> {
-    if (Math.abs(this.#clock.now() - this.#sweptAt) >= SWEEP_INTERVAL) await this.#sweep();
-    await this.#makeRoom(MAX_OF_OWNER, (one) => one.repository === repository && one.owner === owner);
-    await this.#makeRoom(MAX_OF_REPOSITORY, (one) => one.repository === repository);
-    await this.#makeRoom(MAX_SESSIONS, () => true);
+  async function begin(repository: string, scope: string, owner = ''): Promise<SessionState> {
+    if (Math.abs(clock.now() - sweptAt) >= SWEEP_INTERVAL) await sweep();
+    await makeRoom(MAX_OF_OWNER, (one) => one.repository === repository && one.owner === owner);
+    await makeRoom(MAX_OF_REPOSITORY, (one) => one.repository === repository);
+    await makeRoom(MAX_SESSIONS, () => true);
     const id = randomUUID();
-    const now = this.#clock.now();
+    const now = clock.now();
     const session: Session = {
       id,
       repository,
@@ -84,23 +78,23 @@ export class UploadSessions {
       busy: false,
       gone: false,
     };
-    this.#open.add(session);
+    open.add(session);
     try {
-      await this.#files.create(id, { repository, scope, owner }, now);
+      await files.create(id, { repository, scope, owner }, now);
     } catch (error) {
-      await this.#remove(session);
+      await remove(session);
       throw sessionStorageError(error);
     }
-    this.#sessions.set(id, Promise.resolve(session));
+    sessions.set(id, Promise.resolve(session));
     return { id, size: 0 };
   }
 
-  async #makeRoom(most: number, counts: (session: Session) => boolean): Promise<void> {
-    if (this.#open.size < most) return;
-    const counted = [...this.#open].filter(counts);
+  async function makeRoom(most: number, counts: (session: Session) => boolean): Promise<void> {
+    if (open.size < most) return;
+    const counted = [...open].filter(counts);
     if (counted.length < most) return;
     const oldest = counted.find(({ size, busy }) => size === 0 && !busy);
-    if (oldest !== undefined) return await this.#remove(oldest);
+    if (oldest !== undefined) return await remove(oldest);
     throw new EntrepotError('storage', `There are ${most} unfinished uploads; expected some of them to end`, {
       code: 'TOO_MANY_SESSIONS',
       status: 503,
@@ -109,8 +103,8 @@ export class UploadSessions {
   }
 
   /** How far a session has come. */
-  async state(name: SessionName): Promise<SessionState> {
-    const { id, size } = await this.#find(name);
+  async function state(name: SessionName): Promise<SessionState> {
+    const { id, size } = await find(name);
     return { id, size };
   }
 
@@ -119,9 +113,9 @@ export class UploadSessions {
    * @throws EntrepotError `range-not-satisfiable` when `range` does not begin at the end, `conflict` while another
    * request appends
    */
-  async append(name: SessionName, part: SessionPart): Promise<SessionState> {
-    const session = await this.#find(name);
-    await addingAlone(session, () => this.#append(session, part));
+  async function append(name: SessionName, part: SessionPart): Promise<SessionState> {
+    const session = await find(name);
+    await addingAlone(session, () => add(session, part));
     return { id: session.id, size: session.size };
   }
 
@@ -129,18 +123,18 @@ export class UploadSessions {
    * Appends bytes and ends the session: its bytes are moved to `path`. From then on they cannot change, even after a
    * crash: the file may become a blob as it is.
    */
-  async complete(name: SessionName, part: SessionPart, path: string): Promise<UploadBody> {
-    const session = await this.#find(name);
+  async function complete(name: SessionName, part: SessionPart, path: string): Promise<UploadBody> {
+    const session = await find(name);
     return await addingAlone(session, async () => {
-      await this.#append(session, part);
+      await add(session, part);
       const { size, hash } = session;
       try {
         const known: Digest | undefined = hash && `sha256:${hash.digest('hex')}`;
-        const digest = await this.#files.move(session.id, path, known);
+        const digest = await files.move(session.id, path, known);
         // What is moved is still counted until it is released.
-        this.#used += size;
+        used += size;
         const release = async (): Promise<void> => {
-          this.#used -= size;
+          used -= size;
           await rm(path, { force: true });
         };
         return { size, digest, path, release };
@@ -148,20 +142,20 @@ export class UploadSessions {
         await rm(path, { force: true });
         throw sessionStorageError(error);
       } finally {
-        await this.#remove(session);
+        await remove(session);
       }
     });
   }
 
   /** Ends a session, even while another request appends to it. */
-  async cancel(name: SessionName): Promise<SessionState> {
-    const session = await this.#find(name);
+  async function cancel(name: SessionName): Promise<SessionState> {
+    const session = await find(name);
     const { id, size } = session;
-    await this.#remove(session);
+    await remove(session);
     return { id, size };
   }
 
-  async #append(session: Session, part: SessionPart): Promise<void> {
+  async function add(session: Session, part: SessionPart): Promise<void> {
     const { range, length: announced, maxBytes } = part;
     const start = session.size;
     if (range !== undefined && range.start !== start) {
@@ -173,26 +167,26 @@ export class UploadSessions {
     const length = range === undefined ? announced : range.end - range.start + 1;
     if (announced !== undefined && announced !== length) throw wrongSize(length, announced);
     if (start + (length ?? 0) > maxBytes) throw tooLarge(maxBytes);
-    const file = await this.#files.openBytes(session.id);
+    const file = await files.openBytes(session.id);
     try {
-      const came = await this.#write(session, file, part);
+      const came = await write(session, file, part);
       if (length !== undefined && came !== length) throw wrongSize(length, came);
     } catch (error) {
       // What was refused as a whole must not be half there.
-      if (error instanceof EntrepotError && REFUSED.has(error.code)) await this.#truncate(session, file, start);
+      if (error instanceof EntrepotError && REFUSED.has(error.code)) await truncate(session, file, start);
       throw error;
     } finally {
-      await this.#touch(session, file);
+      await touch(session, file);
     }
   }
 
   /** @returns how many bytes came. */
-  async #write(session: Session, file: FileHandle, { body, maxBytes, signal }: SessionPart): Promise<number> {
+  async function write(session: Session, file: FileHandle, { body, maxBytes, signal }: SessionPart): Promise<number> {
     let came = 0;
     try {
       for await (const bytes of body) {
         if (session.size + bytes.length > maxBytes) throw tooLarge(maxBytes);
-        await this.#writeOne(session, file, bytes);
+        await writeOne(session, file, bytes);
         came += bytes.length;
       }
     } catch (error) {
@@ -202,10 +196,10 @@ export class UploadSessions {
     return came;
   }
 
-  async #writeOne(session: Session, file: FileHandle, bytes: Buffer): Promise<void> {
+  async function writeOne(session: Session, file: FileHandle, bytes: Buffer): Promise<void> {
     if (session.gone) throw unknownSession(session.id);
-    if (this.#used + bytes.length > this.#maxBytes) throw diskFull();
-    this.#used += bytes.length;
+    if (used + bytes.length > maxUsed) throw diskFull();
+    used += bytes.length;
     let done = 0;
     try {
       while (done < bytes.length) {
@@ -218,82 +212,82 @@ export class UploadSessions {
       session.hash = undefined;
       throw sessionStorageError(error);
     } finally {
-      this.#used -= bytes.length - done;
-      if (session.gone) this.#used -= done;
+      used -= bytes.length - done;
+      if (session.gone) used -= done;
       else session.size += done;
     }
     if (session.gone) throw unknownSession(session.id);
   }
 
-  async #truncate(session: Session, file: FileHandle, size: number): Promise<void> {
+  async function truncate(session: Session, file: FileHandle, size: number): Promise<void> {
     if (session.gone) return;
     await file.truncate(size);
-    this.#used -= session.size - size;
+    used -= session.size - size;
     session.size = size;
     session.hash = undefined;
   }
 
-  async #touch(session: Session, file: FileHandle): Promise<void> {
-    session.touchedAt = this.#clock.now();
+  async function touch(session: Session, file: FileHandle): Promise<void> {
+    session.touchedAt = clock.now();
     await file.utimes(session.touchedAt / 1000, session.touchedAt / 1000).catch(() => {});
     await file.close();
   }
 
-  async #find({ repository, scope, id }: SessionName): Promise<Session> {
-    const session = SessionFiles.isId(id) ? await this.#load(id) : undefined;
+  async function find({ repository, scope, id }: SessionName): Promise<Session> {
+    const session = SessionFiles.isId(id) ? await load(id) : undefined;
     if (session === undefined || session.gone) throw unknownSession(id);
     if (session.repository !== repository || session.scope !== scope) throw unknownSession(id);
-    if (!this.#isExpired(session.touchedAt) || session.busy) return session;
-    await this.#remove(session);
+    if (!isExpired(session.touchedAt) || session.busy) return session;
+    await remove(session);
     throw unknownSession(id);
   }
 
   /** Once for all who ask meanwhile: two copies of one session would not see each other. */
-  #load(id: string): Promise<Session | undefined> {
-    const known = this.#sessions.get(id);
+  function load(id: string): Promise<Session | undefined> {
+    const known = sessions.get(id);
     if (known !== undefined) return known;
-    const loading = this.#read(id).then((session) => {
-      if (session === undefined) this.#sessions.delete(id);
+    const loading = read(id).then((session) => {
+      if (session === undefined) sessions.delete(id);
       return session;
     });
-    this.#sessions.set(id, loading);
+    sessions.set(id, loading);
     return loading;
   }
 
-  async #read(id: string): Promise<Session | undefined> {
-    const found = await this.#files.read(id);
+  async function read(id: string): Promise<Session | undefined> {
+    const found = await files.read(id);
     if (found === undefined) return undefined;
-    this.#used += found.size;
+    used += found.size;
     const hash = found.size === 0 ? createHash('sha256') : undefined;
     const session: Session = { ...found, id, hash, busy: false, gone: false };
-    this.#open.add(session);
+    open.add(session);
     return session;
   }
 
-  async #remove(session: Session): Promise<void> {
+  async function remove(session: Session): Promise<void> {
     if (session.gone) return;
     session.gone = true;
-    this.#open.delete(session);
-    this.#used -= session.size;
-    this.#sessions.delete(session.id);
-    await this.#files.remove(session.id);
+    open.delete(session);
+    used -= session.size;
+    sessions.delete(session.id);
+    await files.remove(session.id);
   }
 
   /** Removes what was left alone for too long, in memory and in the folder. */
-  async #sweep(): Promise<void> {
-    this.#sweptAt = this.#clock.now();
-    for (const loading of this.#sessions.values()) {
+  async function sweep(): Promise<void> {
+    sweptAt = clock.now();
+    for (const loading of sessions.values()) {
       const session = await loading;
-      if (session !== undefined && !session.busy && this.#isExpired(session.touchedAt)) await this.#remove(session);
+      if (session !== undefined && !session.busy && isExpired(session.touchedAt)) await remove(session);
     }
-    for (const id of await this.#files.ids()) {
-      if (this.#sessions.has(id)) continue;
-      const touchedAt = await this.#files.touchedAt(id);
-      if (touchedAt !== undefined && this.#isExpired(touchedAt)) await this.#files.remove(id);
+    for (const id of await files.ids()) {
+      if (sessions.has(id)) continue;
+      const touchedAt = await files.touchedAt(id);
+      if (touchedAt !== undefined && isExpired(touchedAt)) await files.remove(id);
     }
   }
 
-  #isExpired(touchedAt: number): boolean {
-    return this.#clock.now() - touchedAt > this.#maxAge;
+  function isExpired(touchedAt: number): boolean {
+    return clock.now() - touchedAt > maxAge;
   }
 }
