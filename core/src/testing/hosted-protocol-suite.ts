@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Access, AccessNeed } from '../api/access.js';
 import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import { denyingVersion, FixedPolicy } from './fixed-policy.js';
+import { assertFacts } from './hostile-requests.js';
 import { assertBodiless, withHeaders } from './replies.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
@@ -74,6 +75,7 @@ export function hostedProtocolSuite(
     (fixture) => fixture.close(),
     (checks) => {
       defineTaking(checks);
+      defineFacts(checks);
       defineConflicts(checks, conflicts);
       defineDeletes(checks, deletes);
       defineLists(checks, lists, deletes);
@@ -148,6 +150,17 @@ function defineTaking({ check }: Checks<Fixture>): void {
     await repository.close();
     const restarted = await open({ stores: repository });
     for (const upload of subject.uploads) await assertThere(restarted, upload);
+  });
+}
+
+function defineFacts({ check }: Checks<Fixture>): void {
+  check('computes all facts of anything that it routes, the same each time', async ({ subject, open }) => {
+    const { protocol } = await open();
+    const requests = subject.uploads.flatMap(({ before = [], put, get, again, remove, listed }) => [
+      ...before,
+      ...[put, get, again, remove, listed?.in].filter((request) => request !== undefined),
+    ]);
+    assertFacts(protocol, { plugin: subject.plugin, cases: requests.map((request) => ({ request })) });
   });
 }
 

@@ -3,7 +3,7 @@ import { EntrepotError, type ErrorKind } from '../api/errors.js';
 import type { RequestHead } from '../api/protocol.js';
 import type { Protocol } from '../engine/request/protocol.js';
 import { StoredResource, type BoundResource } from '../engine/request/resource.js';
-import type { ProtocolSubject } from './protocol-subject.js';
+import type { ProtocolCase, ProtocolSubject } from './protocol-subject.js';
 import { asRequest, headOf, printRequest, routeRequest, shownAs } from './route-table.js';
 import type { TestRequest } from './test-repository.js';
 import { pseudoRandom } from './pseudo-random.js';
@@ -79,14 +79,19 @@ const ODD_QUERIES = [
 ];
 const ODD_HEADERS = ['', '*/*', 'text/html', 'application/json;q=0', ',', '\u00ff', 'x'.repeat(1000)];
 
+/** A plugin with the requests of its table. */
+interface Requested extends Pick<ProtocolSubject, 'plugin'> {
+  readonly cases: readonly Pick<ProtocolCase, 'request'>[];
+}
+
 /** The resources that random requests name, made from the table's own paths and odd ones. Fails when `route` does. */
 export function* fuzzed(
   protocol: Protocol,
-  subject: ProtocolSubject,
+  subject: Requested,
 ): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   const random = pseudoRandom(20_260_101);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const known = [[], ...gets(subject).map((request) => tryHead(request, subject)?.segments ?? [])];
+  const known = [[], ...subject.cases.map(({ request }) => tryHead(asRequest(request), subject)?.segments ?? [])];
   const pieces = [...known.flat(), ...ODD_SEGMENTS];
   for (let count = 0; count < HEADS; count += 1) {
     const segments =
@@ -131,7 +136,7 @@ function callRoute(protocol: Protocol, head: RequestHead, label: string): BoundR
 /** The resources that the table's own requests name. */
 export function* routed(
   protocol: Protocol,
-  subject: ProtocolSubject,
+  subject: Requested,
 ): Iterable<{ readonly label: string; readonly resource: BoundResource }> {
   for (const { request } of subject.cases) {
     const head = tryHead(asRequest(request), subject);
@@ -141,11 +146,20 @@ export function* routed(
   }
 }
 
+/** Computes all facts of what table and random requests name, twice. Fails where one fails, or differs. */
+export function assertFacts(protocol: Protocol, subject: Requested): void {
+  for (const { label, resource } of [...routed(protocol, subject), ...fuzzed(protocol, subject)]) {
+    if (resource.kind === 'local') continue;
+    const again = protocol.bind(resource.named);
+    assert.equal(printFacts(again, label), printFacts(resource, label), `the facts of ${label}`);
+  }
+}
+
 /**
  * Prints the facts that core may ask for: those of something stored are computed for it. Resources among them show their names.
  * Fails where a fact does.
  */
-export function printFacts(resource: BoundResource, label: string): string {
+function printFacts(resource: BoundResource, label: string): string {
   const names = resource instanceof StoredResource ? gettersOf(resource) : Object.keys(resource);
   const facts: Record<string, unknown> = {};
   for (const name of names) {
@@ -170,7 +184,7 @@ function gettersOf(resource: StoredResource): string[] {
 }
 
 /** `undefined` for a path that never gets to `route`. */
-function tryHead(request: TestRequest, { plugin }: ProtocolSubject): RequestHead | undefined {
+function tryHead(request: TestRequest, { plugin }: Requested): RequestHead | undefined {
   try {
     return headOf(request, plugin.http);
   } catch {

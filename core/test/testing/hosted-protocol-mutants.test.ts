@@ -126,6 +126,18 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
     subject({ classes: { file: { reply: { mediaType: () => `text/x-${(calls += 1)}` } } } }),
   ),
   mutant(
+    'decodes a name once more',
+    ['computes all facts of anything that it routes'],
+    subject({
+      classes: { list: { entries: ({ key }) => ({ prefix: decodeURIComponent(key.slice('list/'.length)) }) } },
+    }),
+  ),
+  mutant(
+    'counts its turns',
+    ['computes all facts of anything that it routes'],
+    subject({ classes: { put: { bounds: { exclusive: () => `turn ${(calls += 1)}` } } } }),
+  ),
+  mutant(
     'makes a change of GET',
     ['makes no change of GET and HEAD'],
     publishing(
