@@ -8,7 +8,7 @@ const MAX_ALIASES = 100;
 /** The deepest nesting of brackets, and of list items on one line: the parser is recursive and would end the process. */
 const MAX_DEPTH = 100;
 
-/** What is wrong with a text, and where. */
+/** A fault of a text, with its place. */
 interface Fault {
   readonly message: string;
   readonly pos?: readonly [number, number];

@@ -5,7 +5,7 @@ const PENDING = 1024 * 1024;
 /** A new file that grows at its end. Synchronous: for threads that do nothing else. */
 export class AppendFile {
   readonly #file: number;
-  /** What is appended is mostly small, and much of it. */
+  /** Pieces that are not written yet: most are small, and there are many. */
   #pending: Uint8Array[] = [];
   #written = 0;
   #size = 0;

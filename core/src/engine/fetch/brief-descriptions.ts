@@ -7,15 +7,15 @@ import type { FlightContext } from './shared-flight.js';
 import { drain, readBody } from '../upstream/upstream-reply.js';
 import { placeOf } from '../upstream/query.js';
 
-/** How many brief documents are remembered. */
+/** The number of brief documents that are remembered. */
 const MAX_BRIEFS = 10_000;
-/** How long one is good for: for the requests of one installation; milliseconds. */
+/** The time for which one is good: that of one installation; milliseconds. */
 const GOOD_FOR = 60_000;
 /** The largest brief document that is taken. Bytes. */
 const MAX_BYTES = 1024 * 1024;
 /** A brief document that takes longer than this is not waited for; milliseconds. */
 const PATIENCE = 10_000;
-/** How long an upstream that has no brief documents is not asked for them; milliseconds. */
+/** The time for which an upstream that has no brief documents is not asked for them; milliseconds. */
 const NOT_ASKED_FOR = 600_000;
 
 type Described = Pick<StoredResource, 'key'> & Pick<Partial<StoredResource>, 'describedBrieflyBy'>;

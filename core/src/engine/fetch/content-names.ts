@@ -8,9 +8,9 @@ import { nameOf } from '../store/pinned-name.js';
 import type { Descriptions } from './descriptions.js';
 import type { FlightContext, Stored } from './shared-flight.js';
 
-/** How many names of bytes are looked at. */
+/** The number of names of bytes that are looked at. */
 const MAX_NAMES = 500;
-/** How many are remembered for when the index is out of reach. */
+/** The number of names that are remembered for when the index is out of reach. */
 const MAX_LAST_NAMES = 20_000;
 
 /** The kept names of bytes that are asked for by digest: policy judges these by them. */

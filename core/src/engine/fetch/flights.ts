@@ -26,7 +26,7 @@ export class Flights {
     this.#starter = starter;
   }
 
-  /** How many are running. */
+  /** The number of those that are running. */
   get count(): number {
     return this.#running.size + this.#alone.size;
   }

@@ -3,7 +3,7 @@ import { DEFAULT_FRESHNESS, type FreshnessRule } from '../../api/freshness.js';
 import { isPinned } from '../store/pinned-name.js';
 import type { FlightContext, Stored } from './shared-flight.js';
 
-/** How many times as long the copies of names stay fresh while their upstream takes few more requests. */
+/** The factor by which copies of names stay fresh longer while their upstream takes few more requests. */
 const FRESH_LONGER = 10;
 
 /** The freshness of an entry at one instant. */

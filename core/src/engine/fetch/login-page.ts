@@ -9,7 +9,7 @@ const PAGE_NAME = /\.(?:x?html?|shtml|php|aspx?|jsp|cgi)$/i;
 /** Names of what no browser shows as a page: archives, packages, programs, sums, signatures, data. */
 const FILE_NAME =
   /\.(?:tgz|tbz|txz|tar|gz|bz2|xz|zst|lz4?|br|zip|7z|rar|whl|egg|jar|war|ear|aar|pom|module|gem|crate|nupkg|snupkg|vsix|conda|deb|udeb|dsc|d?rpm|apk|ipa|dmg|pkg|exe|msi|cab|iso|img|qcow2|vhdx?|vmdk|ova|bin|so|dll|dylib|wasm|sha\d{1,3}|md5|sums?|sig|asc|gpg|pgp|pem|crt|cer|key|prov|json|ya?ml|toml|csv|tsv|txt|sqlite|db|pdf|png|jpe?g|gif|webp|ico|js|mjs|cjs|css|map|ttf|otf|woff2?|mp[34]|safetensors|gguf|onnx|parquet)$|(?:^|\/)(?:[A-Z\d]*SUMS?|InRelease|Release|Packages|Sources)$/;
-/** How much of a body tells whether it is a page. */
+/** The part of a body that tells whether it is a page. Bytes. */
 const LOOKED_AT = 1024;
 const BEGINS_AS_PAGE =
   /^\s*(?:<\?xml[^>]{0,200}>\s*|<!--[^>]{0,500}-->\s*)?<(?:!doctype html|html|head|body|title|meta|script|form)\b/i;

@@ -9,7 +9,7 @@ import { BodyBounds } from './body-bounds.js';
 import type { FlightContext, Stored } from './shared-flight.js';
 import { mismatchOf, Summing, type Sums } from './sums.js';
 
-/** How often a broken body is resumed without any progress in between. */
+/** The number of times that a broken body is resumed without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
 
 /** A body that is coming. */

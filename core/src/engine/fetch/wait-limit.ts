@@ -4,7 +4,7 @@ import type { SharedFlight } from './shared-flight.js';
 /** The longest time that a timer of Node can be set to, in milliseconds. */
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** How long a request waits for a flight. */
+/** The time that a request waits for a flight. */
 export interface Waiting {
   /** Name of the flight, in messages. */
   readonly key: string;

@@ -285,7 +285,7 @@ function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHe
 }
 
 /**
- * How many bytes are awaited before a first one is let go: none of the held tail can be; a document is awaited whole unless
+ * The number of bytes that are awaited before a first one is let go: none of the held tail can be; a document is awaited whole unless
  * it is said to be large.
  */
 function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead): number {

@@ -6,10 +6,12 @@ import type { Integrity } from '../../api/integrity.js';
 import type { AdaptContext, AdaptedReply, AdaptedRequest, AdaptReplyContext } from '../../api/protocol.js';
 import type { PassedReply, SessionStep } from '../../plugin/classes.js';
 import type { LocalReply, Resource } from '../../plugin/resource.js';
-import type { ArtifactResource, DocumentResource, ListingResource, UpstreamLocation } from './stored-resource.js';
+import type { UpstreamLocation } from './resource-facts.js';
+import type { ArtifactResource, DocumentResource, ListingResource } from './stored-resource.js';
 
 export { ArtifactResource, DocumentResource, ListingResource, StoredResource } from './stored-resource.js';
-export type { PinnedResource, UpstreamLocation } from './stored-resource.js';
+export type { UpstreamLocation } from './resource-facts.js';
+export type { PinnedResource } from './stored-resource.js';
 
 /** The resource of a request: what `route` named, with the facts and hooks of its class. */
 export type BoundResource =
@@ -46,7 +48,7 @@ export interface PassthroughResource extends UpstreamLocation, GuardedResource {
   readonly names?: readonly PackageCoordinates[] | undefined;
   /** Absent: request and reply are passed on. */
   readonly adapt?: BoundAdaptation | undefined;
-  /** How long a reply may be shared, in milliseconds. Absent: not at all. */
+  /** The time for which a reply may be shared, in milliseconds. Absent: not at all. */
   readonly shareFor?: number | undefined;
 }
 

@@ -1,156 +1,35 @@
 import type { Content } from '../../api/content.js';
-import type { PackageCoordinates } from '../../api/coordinates.js';
+import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { Integrity } from '../../api/integrity.js';
-import type { JoinedPiece, ProducedFile, RenderedDocument } from '../../api/protocol.js';
-import type { Entry } from '../../api/entry-index.js';
+import type { JoinedPiece, RenderedDocument } from '../../api/protocol.js';
+import type { Table } from '../../formats/tables/index.js';
 import type {
-  ArtifactClass,
   DocumentClass,
   EntrySelection,
-  Fact,
   ListingClass,
   ListingContext,
-  LocateContext,
-  Location,
   Parsed,
-  ProduceContext,
   RenderRequest,
   VerifyContext,
 } from '../../plugin/classes.js';
-import type { Table } from '../../formats/tables/index.js';
 import { isLocalReply, type LocalReply, type Resource } from '../../plugin/resource.js';
 import { hook, made } from './call-hook.js';
+import { ResourceFacts, type Side } from './resource-facts.js';
 
-/** The side of a plugin in one repository, which names are bound to. */
-export interface Binding {
-  /** The plugin's. */
-  readonly id: string;
-  /** The instance that `create` made. */
-  readonly self: unknown;
+/** A document that was not parsed: its class has no `parse`. */
+export const UNPARSED: Parsed = Object.freeze({ weight: 0 });
+
+/** A side that binds the names that its classes give. */
+export interface Binding extends Side {
   /** @throws Error for a class of another kind */
   document(resource: Resource): DocumentResource;
   /** @throws Error for a class of another kind */
   artifact(resource: Resource): ArtifactResource;
 }
 
-/** A resource that the upstream can be asked for. */
-export interface UpstreamLocation {
-  readonly upstreamPath: string;
-  readonly upstreamScope?: string | undefined;
-  readonly upstreamOrder?: 'mirrors' | 'origins' | undefined;
-  readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
-  readonly tokenScope?: string | undefined;
-}
-
-/** A document that was not parsed: its class has no `parse`. */
-export const UNPARSED: Parsed = Object.freeze({ weight: 0 });
-
-type StoredClass = ArtifactClass<unknown> | DocumentClass<unknown, Parsed> | ListingClass<unknown>;
-type Groups = Pick<ArtifactClass<unknown>, 'cache' | 'upstream' | 'reply' | 'trust' | 'policy'>;
-
-/** A name with the facts and hooks of its class. Facts are computed on access; what fails in a hook is the plugin's. */
-export abstract class StoredResource implements UpstreamLocation {
-  abstract readonly kind: 'artifact' | 'document' | 'listing';
-  /** Whether its class makes what clients get out of the stored bytes. */
-  abstract readonly isRendered: boolean;
-  readonly named: Resource;
-  readonly key: string;
-  readonly class: string;
-  readonly coordinates: PackageCoordinates | undefined;
-  protected readonly binding: Binding;
-  protected readonly groups: Groups;
-
-  constructor(binding: Binding, named: Resource, declared: StoredClass) {
-    this.binding = binding;
-    this.named = named;
-    this.key = named.key;
-    this.class = named.class;
-    this.coordinates = named.coordinates;
-    this.groups = declared as Groups;
-  }
-
-  protected fact<Value>(fact: Fact<Value, unknown> | undefined): Value | undefined {
-    return typeof fact === 'function'
-      ? (fact as (resource: Resource, self: unknown) => Value)(this.named, this.binding.self)
-      : fact;
-  }
-
-  get upstreamPath(): string {
-    return this.named.path ?? '';
-  }
-  get upstreamScope() {
-    return this.named.scope;
-  }
-  get upstreamOrder() {
-    return this.groups.upstream?.order;
-  }
-  get accept() {
-    return this.fact(this.groups.upstream?.accept);
-  }
-  /** Request headers of the client that the upstream chooses its answer by. */
-  get askedWith() {
-    return this.fact(this.groups.upstream?.headers);
-  }
-  get redirects() {
-    return this.fact(this.groups.upstream?.redirects);
-  }
-  get tokenScope() {
-    return this.fact(this.groups.upstream?.tokenScope);
-  }
-  get expectedMediaTypes() {
-    return this.fact(this.groups.upstream?.expects);
-  }
-  get maxBytes() {
-    return this.fact(this.groups.upstream?.maxBytes);
-  }
-  /** Whether the bytes are made here instead of fetched. */
-  get produced(): boolean {
-    const produce = this.groups.upstream?.produce;
-    return produce !== undefined && (produce.applies?.(this.named, this.binding.self) ?? true);
-  }
-  get accessName() {
-    return this.fact(this.groups.policy?.accessName);
-  }
-  get forAnyName() {
-    return this.groups.policy?.forAnyName;
-  }
-  get mediaType() {
-    return this.fact(this.groups.reply?.mediaType);
-  }
-  get fallbackMediaType() {
-    return this.fact(this.groups.reply?.fallbackMediaType);
-  }
-  /** Whether the class can read the media type out of the bytes. */
-  get readsMediaType(): boolean {
-    return this.groups.reply?.mediaTypeOf !== undefined;
-  }
-  get cacheControl(): string {
-    return this.groups.reply?.cacheControl ?? 'no-cache';
-  }
-  get replyHeaders() {
-    return this.fact(this.groups.reply?.headers);
-  }
-  get digestHeader() {
-    return this.fact(this.groups.reply?.digestHeader);
-  }
-  get keepHeaders(): readonly string[] {
-    return this.fact(this.groups.reply?.keepHeaders) ?? [];
-  }
-  get keepsCoding() {
-    return this.groups.reply?.keepsCoding;
-  }
-  get vary() {
-    return this.fact(this.groups.reply?.vary);
-  }
-  /** Whether the cached copy is wanted however old, and no upstream is asked. */
-  get keptOnly(): boolean {
-    return this.fact(this.groups.cache?.cachedOnly) === true;
-  }
-  /** Exceptions from the rule of the class. */
-  get freshness() {
-    return this.groups.cache?.except?.(this.named, this.binding.self);
-  }
+/** A resource that is stored, or made of what is. */
+export abstract class StoredResource extends ResourceFacts<Binding> {
   /** The documents that may describe it: the first one that lists it counts. */
   get describedBy(): readonly DocumentResource[] {
     const found = this.groups.trust?.describedBy?.(this.named, this.binding.self) ?? [];
@@ -159,57 +38,6 @@ export abstract class StoredResource implements UpstreamLocation {
   get describedBrieflyBy(): DocumentResource | undefined {
     const found = this.groups.trust?.describedBrieflyBy?.(this.named, this.binding.self);
     return found && this.binding.document(found);
-  }
-  get describedFor() {
-    return this.groups.trust?.describedFor;
-  }
-  get sidecar() {
-    return this.fact(this.groups.policy?.sidecar);
-  }
-  get sidecarOf() {
-    return this.fact(this.groups.policy?.sidecarOf);
-  }
-  get refusedOnlyIfMalicious() {
-    return this.fact(this.groups.policy?.refusedOnlyIfMalicious);
-  }
-  /** Whether the class tells the parts that its bytes name. */
-  get hasParts(): boolean {
-    return this.groups.policy?.parts !== undefined;
-  }
-
-  /** @throws EntrepotError `integrity` when the bytes are not what the ecosystem promised */
-  async verify(content: Content, context: VerifyContext): Promise<void> {
-    await this.call('verify', (self) => this.groups.trust?.verify?.(this.named, content, context, self));
-  }
-
-  /** Finds a place outside of the upstream's base URL. `undefined`: the bytes are where path and description say. */
-  async locate(context: LocateContext): Promise<Location | undefined> {
-    return await this.call('locate', (self) => this.groups.upstream?.locate?.(this.named, context, self));
-  }
-
-  /** Makes the bytes; for one of a set those of all its members. */
-  async produce(context: ProduceContext): Promise<readonly ProducedFile[]> {
-    return (await this.call('produce', (self) => this.groups.upstream?.produce?.make(this.named, context, self))) ?? [];
-  }
-
-  async partsOf(content: Content): Promise<readonly PackageCoordinates[]> {
-    return (await this.call('parts', (self) => this.groups.policy?.parts?.(this.named, content, self))) ?? [];
-  }
-
-  async mediaTypeOf(content: Content): Promise<string | undefined> {
-    return await this.call('mediaTypeOf', (self) => this.groups.reply?.mediaTypeOf?.(this.named, content, self));
-  }
-
-  /** The part of the bytes that their digest covers, where that is not the whole. */
-  async digestedPart(content: Content): Promise<Uint8Array | undefined> {
-    return await this.call('part', (self) => this.groups.trust?.addressed?.part?.(this.named, content, self));
-  }
-
-  protected call<Result>(
-    name: string,
-    run: (self: unknown) => Result | Promise<Result> | undefined,
-  ): Promise<Result | undefined> {
-    return hook(this.binding.id, name, () => run(this.binding.self));
   }
 }
 

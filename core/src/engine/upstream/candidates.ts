@@ -6,7 +6,7 @@ import { parseRetryAfter } from './upstream-reply.js';
 
 /** Failures in a row after which an upstream is passed over. */
 const FAILURES_TO_SKIP = 3;
-/** How long it is passed over; milliseconds. */
+/** The time for which it is passed over; milliseconds. */
 const SKIP_FOR = 10_000;
 /** The longest that an upstream is left alone because it asks for that; seconds. */
 const MAX_LEFT_ALONE = 60;
@@ -21,7 +21,7 @@ export interface Candidate {
 /** The places of a query, in order. */
 export interface Candidates {
   readonly candidates: readonly Candidate[];
-  /** How many of them, at the beginning, a document named. */
+  /** The number of those at the beginning that a document named. */
   readonly named: number;
   /** An upstream that is left alone for the time being, because it has been failing. */
   readonly skipped?: ConfiguredUpstream | undefined;

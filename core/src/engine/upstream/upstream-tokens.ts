@@ -7,7 +7,7 @@ import { requireTrustedRealm } from './realm-trust.js';
 import { untilAborted } from '../../formats/until-aborted.js';
 import { drain, isRedirect, readBody, redirectTarget, refusal } from './upstream-reply.js';
 
-/** How many tokens are kept. */
+/** The number of tokens that are kept. */
 const MAX_TOKENS = 1000;
 /** The longest that a realm may take to hand out a token; milliseconds. */
 const TOKEN_TIMEOUT = 30_000;
