@@ -3,6 +3,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { EntrySelection } from '../../plugin/classes.js';
 import type { ListingResource } from '../request/resource.js';
+import { listContext } from '../policy/list-context.js';
 import { missing } from './hosted-changes.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
@@ -30,7 +31,8 @@ interface Wanted {
 }
 
 /** Makes what serves listings. Each is rendered once for a revision, so that a repeated request causes no query. */
-export function createHostedDocuments({ contents, definition, representations, services }: ReplyParts) {
+export function createHostedDocuments(parts: ReplyParts) {
+  const { contents, definition, representations, services } = parts;
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
   const making = new Map<string, Promise<Rendition | JoinedDocument>>();
@@ -91,7 +93,7 @@ export function createHostedDocuments({ contents, definition, representations, s
   async function render(wanted: Wanted, selected: AsyncIterable<Entry>): Promise<Rendition> {
     const { request, resource } = wanted;
     return await rendition(wanted, async () => {
-      const { context, changesAt } = await representations.listContext(request, resource);
+      const { context, changesAt } = await listContext(parts, request, resource);
       const find = (key: string): Promise<Entry | undefined> => entries.find(repository, key);
       const content = (entry: Entry): Content => blobs.content(entry);
       const rendered = await resource.render(selected, { ...context, content, find });
@@ -102,7 +104,7 @@ export function createHostedDocuments({ contents, definition, representations, s
   /** `undefined` where the protocol renders this document. */
   async function join(wanted: Wanted, all: readonly Entry[]): Promise<Rendition | JoinedDocument | undefined> {
     const { request, resource, key, stamp } = wanted;
-    const { context, changesAt } = await representations.listContext(request, resource);
+    const { context, changesAt } = await listContext(parts, request, resource);
     const pieces = await resource.join(all, context);
     if (pieces === undefined) return undefined;
     const mediaType = mediaTypeOf(resource);

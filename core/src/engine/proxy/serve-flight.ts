@@ -107,7 +107,7 @@ export class FlightServing {
     if ((await contents.of(resource.coordinates)).size > 0) return undefined;
     const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
     const arriving = { head, document, verified: flight.done };
-    const shown = await renderArriving(this.#parts.representations, request, resource, arriving, facts);
+    const shown = await renderArriving(this.#parts, request, resource, arriving, facts);
     const reply = await respond(request, shown);
     // Its bytes are read for as long as the client takes.
     flight.retain();

@@ -3,10 +3,9 @@ import { asEntrepotError } from '../../api/errors.js';
 import { requireMethod } from '../../api/require-method.js';
 import type { AdaptContext, AdaptedReply, AdaptReplyContext } from '../../api/protocol.js';
 import type { PassedReply } from '../../plugin/classes.js';
-import { listPolicy } from '../policy/list-policy.js';
 import type { PassthroughResource } from '../request/resource.js';
-import type { FindingsByVersion } from '../policy/content-findings.js';
 import type { Judge } from '../policy/judge.js';
+import { isListed } from '../policy/judgement.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';
 import { readRequestBody } from '../request/request-body.js';
@@ -20,7 +19,6 @@ import type { Upstreams } from '../upstream/upstreams.js';
 
 /** A reply up to this size may be shared; bytes. */
 const MAX_SHARED = 1024 * 1024;
-const NO_FINDINGS: FindingsByVersion = new Map();
 
 /** A shared reply as it is kept. */
 interface SharedReply extends AdaptedReply {
@@ -149,7 +147,10 @@ export class PassthroughServing {
   }
 
   #replying({ request: { baseUrl }, now }: RequestContext, requestBody: Uint8Array): AdaptReplyContext {
-    const { admits } = listPolicy(this.#judge, { now, baseUrl, found: NO_FINDINGS, notice: () => {} });
+    const admits: AdaptReplyContext['admits'] = (coordinates, description) => {
+      const { judgement } = this.#judge({ now }, { kind: 'version', coordinates, description });
+      return judgement === undefined || isListed(judgement);
+    };
     return { requestBody, baseUrl, admits };
   }
 

@@ -5,11 +5,12 @@ import type { DocumentResource } from '../request/resource.js';
 import type { ArrivingDocument, FlightHead } from '../fetch/shared-flight.js';
 import { withoutHeaders } from '../request/merge-headers.js';
 import type { EngineRequest } from '../request/request.js';
+import { listContext } from '../policy/list-context.js';
 import { VALIDATORS, type Encoding } from '../store/renditions.js';
 import { chooseEncoding } from './encoding.js';
 import { varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
-import type { Representations } from './representations.js';
+import type { ReplyParts } from './reply-parts.js';
 import type { Representation } from './respond.js';
 
 /** A document that is still arriving. */
@@ -22,18 +23,18 @@ export interface Arriving {
 
 /** Renders a document while it arrives, where policy refuses nothing. */
 export async function renderArriving(
-  representations: Representations,
+  parts: ReplyParts,
   request: EngineRequest,
   resource: DocumentResource,
   { head, document: { parsed, content }, verified }: Arriving,
   facts: CacheFacts,
 ): Promise<Representation> {
   const encoding = chooseEncoding(request, resource.mediaType ?? head.mediaType, Infinity);
-  const { context } = await representations.listContext(request, resource);
+  const { context } = await listContext(parts, request, resource);
   const arriving = { isAbsent: false, isArriving: true, headers: head.headers, cachedKeys: [] };
   const { bytes, headers } = await resource.render(parsed, { ...context, ...arriving, content });
   return {
-    ...representations.base(resource, head, facts, { headers: headers && withoutHeaders(headers, VALIDATORS) }),
+    ...parts.representations.base(resource, head, facts, { headers: headers && withoutHeaders(headers, VALIDATORS) }),
     size: undefined,
     etag: undefined,
     lastModified: undefined,

@@ -1,6 +1,5 @@
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { OutcomeName } from '../../api/outcome.js';
-import type { RenderedError } from '../../api/protocol.js';
 import type { BoundResource } from '../request/resource.js';
 import { Denial, phraseOf } from '../policy/denial.js';
 import { mergeHeaders, withoutHeaders } from '../request/merge-headers.js';
@@ -21,13 +20,17 @@ export function errorReply(
   const failure = asEntrepotError(error, 'plugin', `The request failed in plugin ${definition.plugin.id}`);
   const exposed = failure.expose ? failure : hidden(failure);
   const shown = Denial.in(failure)?.shownAt(request.baseUrl) ?? exposed;
-  const rendered = render(definition, shown, resource);
+  const rendered = definition.protocol.renderError(shown, resource) ?? {
+    mediaType: 'text/plain; charset=utf-8',
+    body: `${shown.message}\n`,
+  };
   const name: OutcomeName = failure.kind === 'policy-denied' ? 'denied' : 'failed';
   const body = Buffer.from(rendered.body);
   const status = rendered.status ?? failure.status;
   return {
     status,
-    statusMessage: reasonPhrase(shown),
+    // A document that policy has emptied has no phrase of its own: its message says why.
+    statusMessage: shown.reasonPhrase ?? (shown.kind === 'policy-denied' ? phraseOf(shown.message) : undefined),
     headers: mergeHeaders(
       {
         'Content-Type': rendered.mediaType,
@@ -54,11 +57,6 @@ export function errorReply(
   };
 }
 
-/** A document that policy has emptied has no phrase of its own: its message says why. */
-function reasonPhrase({ kind, message, reasonPhrase: phrase }: EntrepotError): string | undefined {
-  return phrase ?? (kind === 'policy-denied' ? phraseOf(message) : undefined);
-}
-
 /** The name of `resource` in metrics and logs. */
 function labelOf(resource: BoundResource | undefined): string {
   if (resource === undefined) return 'none';
@@ -79,14 +77,4 @@ function hidden(failure: EntrepotError): EntrepotError {
     code: failure.code,
     status: failure.status,
   });
-}
-
-function render(
-  { protocol }: RepositoryDefinition,
-  error: EntrepotError,
-  resource: BoundResource | undefined,
-): RenderedError {
-  return (
-    protocol.renderError(error, resource) ?? { mediaType: 'text/plain; charset=utf-8', body: `${error.message}\n` }
-  );
 }

@@ -13,44 +13,33 @@ export interface CacheFacts {
   readonly detail?: string | undefined;
 }
 
-const X_CACHE: Readonly<Record<OutcomeName, string>> = {
-  hit: 'HIT',
-  revalidated: 'REVALIDATED',
-  miss: 'MISS',
-  stale: 'STALE',
-  bypass: 'BYPASS',
-  denied: 'DENIED',
-  failed: 'ERROR',
-  local: 'LOCAL',
-  upload: 'UPLOAD',
+/** How outcomes are called in `X-Cache`, and in `Cache-Status`. */
+const PRINTED: Readonly<Record<OutcomeName, readonly [xCache: string, forward: string]>> = {
+  hit: ['HIT', 'hit'],
+  revalidated: ['REVALIDATED', 'fwd=stale; fwd-status=304'],
+  miss: ['MISS', 'fwd=uri-miss'],
+  stale: ['STALE', 'hit'],
+  bypass: ['BYPASS', 'fwd=bypass'],
+  denied: ['DENIED', 'fwd=request'],
+  failed: ['ERROR', 'fwd=uri-miss'],
+  local: ['LOCAL', 'hit'],
+  upload: ['UPLOAD', 'fwd=method'],
 };
 
 /** The `X-Cache` of an outcome. */
 export function xCache(name: OutcomeName): string {
-  return X_CACHE[name];
+  return PRINTED[name][0];
 }
 
 /** The `Cache-Status` of RFC 9211: `hit` or the reason for going forward, never both. */
 export function cacheStatus({ name, collapsed, stored, ttl, detail }: CacheFacts): string {
-  const parts = [`Entrepot; ${FORWARD[name]}`];
+  const parts = [`Entrepot; ${PRINTED[name][1]}`];
   if (collapsed === true) parts.push('collapsed');
   if (stored === true) parts.push('stored');
   if (ttl !== undefined) parts.push(`ttl=${ttl}`);
   if (detail !== undefined) parts.push(`detail="${detail.replaceAll(/[^\u0020-\u007e]|["\\]/g, '?')}"`);
   return parts.join('; ');
 }
-
-const FORWARD: Readonly<Record<OutcomeName, string>> = {
-  hit: 'hit',
-  revalidated: 'fwd=stale; fwd-status=304',
-  miss: 'fwd=uri-miss',
-  stale: 'hit',
-  bypass: 'fwd=bypass',
-  denied: 'fwd=request',
-  failed: 'fwd=uri-miss',
-  local: 'hit',
-  upload: 'fwd=method',
-};
 
 /** The outcome of a request from its cache facts. */
 export function outcomeOf(repository: string, resource: string, { name, detail }: CacheFacts): Outcome {

@@ -4,11 +4,10 @@ import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { UNPARSED } from '../request/stored-resource.js';
-import type { RenderRequest } from '../../plugin/classes.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { JudgingParts } from '../policy/judge.js';
-import { listPolicy } from '../policy/list-policy.js';
+import { listContext } from '../policy/list-context.js';
 import { blobMissing, SMALL_BLOB } from '../store/blob-cache.js';
 import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
@@ -23,9 +22,6 @@ import { cacheControlUntil, type Representation } from './respond.js';
 
 const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 
-/** The part of a request for a document that its policy makes. */
-type ListContext = Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>;
-
 /** The stored bytes behind a representation. */
 type Source = Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined };
 
@@ -33,10 +29,8 @@ type Source = Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string 
 export type Representations = ReturnType<typeof createRepresentations>;
 
 /** Makes representations for one repository. */
-export function createRepresentations(
-  { definition, services, judge, contents }: JudgingParts,
-  { descriptions, reader }: Fetching,
-) {
+export function createRepresentations(parts: JudgingParts, { descriptions, reader }: Fetching) {
+  const { contents, definition, services } = parts;
   const { clock, logger, policy, storage } = services;
   const { blobs, entries, renditions } = storage;
 
@@ -189,26 +183,10 @@ export function createRepresentations(
     const content = unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : reader.stored(entry));
     const isAbsent = entry === undefined;
     const parsed = isAbsent ? UNPARSED : (await descriptions.reading(resource, entry, content)).parsed;
-    const { context, changesAt } = await listContext(request, resource);
+    const { context, changesAt } = await listContext(parts, request, resource);
     const rendering = { ...context, content, isAbsent, headers: entry?.headers ?? {}, cachedKeys };
     const { bytes, headers } = await resource.render(parsed, rendering);
     return { bytes, headers, mediaType, changesAt };
-  }
-
-  /** Makes the context of hooks that make documents, and tells when policy can change their result by time alone. */
-  async function listContext(
-    { baseUrl }: EngineRequest,
-    { coordinates }: Pick<StoredResource, 'coordinates'>,
-  ): Promise<{ context: ListContext; changesAt: () => number | undefined }> {
-    const found = await contents.of(coordinates);
-    let earliest = Infinity;
-    const notice = (at: number): void => {
-      earliest = Math.min(earliest, at);
-    };
-    return {
-      context: { baseUrl, ...listPolicy(judge, { now: clock.now(), baseUrl, found, notice }) },
-      changesAt: () => (earliest === Infinity ? undefined : earliest),
-    };
   }
 
   /**
@@ -232,7 +210,7 @@ export function createRepresentations(
     };
   }
 
-  return { kept, ahead, missing, coming, rewritten, ofRendition, listContext, base };
+  return { kept, ahead, missing, coming, rewritten, ofRendition, base };
 }
 
 /** Names the source of a rewritten document: its bytes, and the headers that the protocol is given with them. */

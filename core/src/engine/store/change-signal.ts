@@ -12,15 +12,4 @@ export class ChangeSignal {
     this.#change = Promise.withResolvers();
     resolve();
   }
-
-  /** Waits for the next change. @returns whether `milliseconds` passed before it */
-  async isLaterThan(milliseconds: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(true), milliseconds);
-    void this.next.then(() => {
-      clearTimeout(timer);
-      resolve(false);
-    });
-    return await promise;
-  }
 }

@@ -99,13 +99,6 @@ export class EntryCache {
    * @returns the renewed entry, or `undefined` when it is no longer the one in force
    */
   async touch(entry: Entry, renewal: EntryRenewal): Promise<Entry | undefined> {
-    if (!(await this.#isTouched(entry, renewal))) return undefined;
-    const renewed = renewedEntry(entry, renewal);
-    this.#remember(renewed);
-    return renewed;
-  }
-
-  async #isTouched(entry: Entry, renewal: EntryRenewal): Promise<boolean> {
     const { repository, key, digest } = entry;
     const touching = this.#index.touch(repository, key, digest, renewal).then(
       (touched) => {
@@ -117,8 +110,11 @@ export class EntryCache {
         return true;
       },
     );
-    const touched = await inTime(touching, PATIENCE);
-    return touched === LATE || touched;
+    // What is late is renewed in memory.
+    if ((await inTime(touching, PATIENCE)) === false) return undefined;
+    const renewed = renewedEntry(entry, renewal);
+    this.#remember(renewed);
+    return renewed;
   }
 
   async remove(repository: string, key: string, digest?: Digest): Promise<boolean> {

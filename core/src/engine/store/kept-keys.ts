@@ -59,20 +59,16 @@ export class KeptKeysCache {
   #start(repository: string, prefix: string): Promise<KeptKeys> {
     const place = cacheKey(repository, prefix);
     const readAt = this.#clock.monotonic();
-    const reading = this.#read(repository, prefix).then(
-      (found) => {
-        // Unless a key was put meanwhile, which this may have missed.
-        if (this.#reading.get(place) === reading) {
-          this.#known.set(place, { ...found, readAt });
-          this.#reading.delete(place);
-        }
+    // Unless a key was put meanwhile, which this may have missed.
+    const isCurrent = (): boolean => this.#reading.get(place) === reading;
+    const reading = this.#read(repository, prefix)
+      .then((found) => {
+        if (isCurrent()) this.#known.set(place, { ...found, readAt });
         return found;
-      },
-      (error: unknown) => {
-        if (this.#reading.get(place) === reading) this.#reading.delete(place);
-        throw error;
-      },
-    );
+      })
+      .finally(() => {
+        if (isCurrent()) this.#reading.delete(place);
+      });
     reading.catch(() => {});
     this.#reading.set(place, reading);
     return reading;

@@ -5,6 +5,7 @@ import type { Content } from '../../api/content.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import { ChangeSignal } from './change-signal.js';
 import { contentOf } from './content.js';
+import { inTime, LATE } from './in-time.js';
 import { RecentBytes } from './recent-bytes.js';
 import { SpoolFile } from './spool-file.js';
 import type { SpoolSpace } from './spool-space.js';
@@ -146,8 +147,8 @@ export class Spool {
   async #waitForRoom(): Promise<void> {
     while (this.#recent.size > WINDOW_BYTES) {
       const before = this.#slowest();
-      const stalled = await this.#change.isLaterThan(STALL_TIMEOUT);
-      if (stalled) this.#dropStalled(before);
+      const change = await inTime(this.#change.next, STALL_TIMEOUT);
+      if (change === LATE) this.#dropStalled(before);
       this.#trim();
     }
   }
