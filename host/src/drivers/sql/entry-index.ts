@@ -4,6 +4,7 @@ import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryListing,
 import { EntrepotError } from '@entrepot/core';
 import { type Kysely, sql } from 'kysely';
 import { slices } from '../slices.js';
+import { compiledOnce } from './compiled-once.js';
 import { countRevision } from './changes.js';
 import { toEntry } from './entry-row.js';
 import { GroupCommit } from './group-commit.js';
@@ -161,10 +162,12 @@ async function unlessLost<T>(work: () => Promise<T>): Promise<T | undefined> {
 }
 
 async function find(database: Kysely<Schema>, repository: string, key: string): Promise<Entry | undefined> {
-  const row = await database
-    .selectFrom('entries')
-    .selectAll()
-    .where(({ and }) => and({ repository, key }))
-    .executeTakeFirst();
+  const { rows } = await compiledOnce(
+    database,
+    'find',
+    () => database.selectFrom('entries').selectAll().where('repository', '=', repository).where('key', '=', key),
+    [repository, key],
+  );
+  const [row] = rows;
   return row && toEntry(row);
 }

@@ -1,6 +1,7 @@
 import type { Entry } from '@entrepot/core';
 import type { Kysely } from 'kysely';
 import { slices } from '../slices.js';
+import { compiledOnce } from './compiled-once.js';
 import { type EntryRow, toEntry, toRow } from './entry-row.js';
 import type { Schema } from './schema.js';
 
@@ -78,12 +79,17 @@ function inOrder<Value>(byName: ReadonlyMap<string, Value>): readonly Value[] {
 async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): Promise<number> {
   let inserted = 0;
   for (const part of slices(rows, ROWS_WIDTH)) {
-    const { numInsertedOrUpdatedRows = 0n } = await database
-      .insertInto('entries')
-      .values(part)
-      .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing())
-      .executeTakeFirst();
-    inserted += Number(numInsertedOrUpdatedRows);
+    const { numAffectedRows = 0n } = await compiledOnce(
+      database,
+      `insert ${part.length}`,
+      () =>
+        database
+          .insertInto('entries')
+          .values(part)
+          .onConflict((conflict) => conflict.columns(['repository', 'key']).doNothing()),
+      valuesOf(part),
+    );
+    inserted += Number(numAffectedRows);
   }
   return inserted;
 }
@@ -91,20 +97,28 @@ async function insertNew(database: Kysely<Schema>, rows: readonly EntryRow[]): P
 /** Puts `entries`, each with a key of its own, whatever is there. */
 export async function upsertAll(database: Kysely<Schema>, entries: readonly Entry[]): Promise<void> {
   for (const rows of slices(entries.map(toRow), ROWS_WIDTH)) {
-    const columns = Object.keys(rows[0] as EntryRow) as (keyof EntryRow)[];
-    const replaced = columns.filter((column) => column !== 'repository' && column !== 'key');
-    await database
-      .insertInto('entries')
-      .values(rows)
-      .onConflict((conflict) =>
-        conflict
-          .columns(['repository', 'key'])
-          .doUpdateSet(({ ref }) =>
-            Object.fromEntries(replaced.map((column) => [column, ref(`excluded.${column}`)] as const)),
-          ),
-      )
-      .execute();
+    await compiledOnce(database, `upsert ${rows.length}`, () => upsertOf(database, rows), valuesOf(rows));
   }
+}
+
+function upsertOf(database: Kysely<Schema>, rows: readonly EntryRow[]) {
+  const columns = Object.keys(rows[0] as EntryRow) as (keyof EntryRow)[];
+  const replaced = columns.filter((column) => column !== 'repository' && column !== 'key');
+  return database
+    .insertInto('entries')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['repository', 'key'])
+        .doUpdateSet(({ ref }) =>
+          Object.fromEntries(replaced.map((column) => [column, ref(`excluded.${column}`)] as const)),
+        ),
+    );
+}
+
+/** The values of `rows`, which have the same columns in the same order. */
+function valuesOf(rows: readonly EntryRow[]): readonly unknown[] {
+  return rows.flatMap((row) => Object.values(row));
 }
 
 /**
@@ -116,12 +130,12 @@ export async function findAll(database: Kysely<Schema>, entries: readonly Entry[
   for (const repository of new Set(entries.map((entry) => entry.repository))) {
     const keys = entries.filter((entry) => entry.repository === repository).map(({ key }) => key);
     for (const part of slices(keys, KEYS_WIDTH)) {
-      const rows = await database
-        .selectFrom('entries')
-        .selectAll()
-        .where('repository', '=', repository)
-        .where('key', 'in', part)
-        .execute();
+      const { rows } = await compiledOnce(
+        database,
+        `find ${part.length}`,
+        () => database.selectFrom('entries').selectAll().where('repository', '=', repository).where('key', 'in', part),
+        [repository, ...part],
+      );
       for (const row of rows) found.set(nameOf(row), toEntry(row));
     }
   }
