@@ -13,7 +13,7 @@ import { readPart } from './proxy/read-part.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
 import { createHostedChanges } from './hosted/hosted-changes.js';
-import { createHostedSessions } from './hosted/hosted-sessions.js';
+import { createSessionHandler } from './hosted/hosted-sessions.js';
 import { localReply, redirectReply } from './reply/local-reply.js';
 import { createNegativeCache } from './store/negative-cache.js';
 import type { RequestContext } from './request/request-context.js';
@@ -21,7 +21,7 @@ import { Routing } from './request/routing.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
 import type { EngineServices, RepositoryDefinition, RepositoryEngine } from './store/repository.js';
 import { createRepresentations } from './reply/representations.js';
-import { createHostedServing } from './hosted/serve-hosted.js';
+import { createHostedHandler } from './hosted/serve-hosted.js';
 import { PassthroughServing } from './proxy/serve-passthrough.js';
 import { StoredServing } from './proxy/serve-stored.js';
 import { Upstreams } from './upstream/upstreams.js';
@@ -42,9 +42,9 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const judging = { definition, services, contents, judge };
   const serving = { ...judging, decisions, representations: createRepresentations(judging, fetching) };
   const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
-  const serveHosted = createHostedServing(serving);
+  const serveHosted = createHostedHandler(serving);
   const changes = createHostedChanges(serving);
-  const stepSession = createHostedSessions(serving, changes);
+  const stepSession = createSessionHandler(serving, changes);
   const passthrough = new PassthroughServing(definition, services, upstreams, judge);
 
   async function serve(context: RequestContext, resource: BoundResource): Promise<EngineReply> {

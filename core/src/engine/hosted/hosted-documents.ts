@@ -1,12 +1,12 @@
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
-import { EntrepotError } from '../../api/errors.js';
 import type { EntrySelection } from '../../plugin/classes.js';
 import type { ListingResource } from '../request/resource.js';
 import { listContext } from '../policy/list-context.js';
 import { missing } from './hosted-changes.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
+import { isBlobMissing } from '../store/blob-cache.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -30,8 +30,8 @@ interface Wanted {
   readonly encoding: Encoding;
 }
 
-/** Makes what serves listings. Each is rendered once for a revision, so that a repeated request causes no query. */
-export function createHostedDocuments(parts: ReplyParts) {
+/** Creates the handler of documents that are rendered from the entries of a hosted repository. Each is rendered once for a revision, so that a repeated request causes no query. */
+export function createListingHandler(parts: ReplyParts) {
   const { contents, definition, representations, services } = parts;
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
@@ -57,7 +57,7 @@ export function createHostedDocuments(parts: ReplyParts) {
     try {
       return await shown(wanted, document);
     } catch (error) {
-      if (!(error instanceof EntrepotError) || error.code !== 'BLOB_MISSING') throw error;
+      if (!isBlobMissing(error)) throw error;
       return await shown(wanted, await make(wanted));
     }
   }

@@ -10,14 +10,13 @@ import type { EngineReply, EngineRequest } from '../request/request.js';
 import { tooLarge } from '../store/upload-body.js';
 import type { SessionName, SessionPart } from '../store/upload-session.js';
 
-/** Makes what serves the upload sessions of a hosted repository. */
-export function createHostedSessions(
+/** Creates the handler of upload sessions: uploads whose bytes come in several requests. */
+export function createSessionHandler(
   { definition, services }: Pick<ReplyParts, 'definition' | 'services'>,
   changes: HostedChanges,
 ) {
   const { sessions, spools } = services.storage;
 
-  /** Serves one step of an upload whose bytes come in several requests. */
   return async (context: RequestContext, session: SessionResource): Promise<EngineReply> => {
     const { request } = context;
     changes.admit(context, session.upload);

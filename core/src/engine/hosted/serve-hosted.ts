@@ -7,14 +7,14 @@ import type { EngineReply } from '../request/request.js';
 import type { ArtifactResource, DocumentResource, ListingResource } from '../request/resource.js';
 import { blobMissing } from '../store/blob-cache.js';
 import { missing } from './hosted-changes.js';
-import { createHostedDocuments } from './hosted-documents.js';
+import { createListingHandler } from './hosted-documents.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 
-/** Makes what serves the resources of a hosted repository: we are the origin. */
-export function createHostedServing(parts: ReplyParts) {
+/** Creates the handler of requests for what a hosted repository has: we are the origin. */
+export function createHostedHandler(parts: ReplyParts) {
   const { decisions, definition, judge, representations, services } = parts;
   const { entries } = services.storage;
-  const serveListing = createHostedDocuments(parts);
+  const serveListing = createListingHandler(parts);
   const hot = new HotReplies(parts);
 
   return async (

@@ -2,13 +2,12 @@ import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Entry } from '../../api/entry-index.js';
-import { EntrepotError } from '../../api/errors.js';
 import { UNPARSED } from '../request/stored-resource.js';
 import type { ArtifactResource, DocumentResource, StoredResource } from '../request/resource.js';
 import type { Judgement } from '../policy/judgement.js';
 import type { JudgingParts } from '../policy/judge.js';
 import { listContext } from '../policy/list-context.js';
-import { blobMissing, SMALL_BLOB } from '../store/blob-cache.js';
+import { blobMissing, isBlobMissing, SMALL_BLOB } from '../store/blob-cache.js';
 import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
@@ -48,7 +47,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       try {
         return { ...(await rewritten(request, resource, entry, undefined, facts)), age };
       } catch (error) {
-        if (error instanceof EntrepotError && error.code === 'BLOB_MISSING') return missing(entry);
+        if (isBlobMissing(error)) return missing(entry);
         throw error;
       }
     }

@@ -151,22 +151,20 @@ export class BlobCache {
     if (held !== undefined) yield held;
   }
 
-  /** The bytes of an entry. A small one comes from memory, or is kept there from now on. */
+  /** The bytes of an entry. */
   content({ key, digest, size, mediaType }: Entry): Content {
-    const read = this.#pieces.bind(this, key, digest, size);
-    return contentOf(size, mediaType, read);
+    return contentOf(size, mediaType, () => this.bytes(digest, size, `of ${key}`));
   }
 
-  async *#pieces(key: string, digest: Digest, size: number): AsyncGenerator<Uint8Array> {
-    const small = size <= SMALL_BLOB;
-    const bytes = small ? await this.read(digest, size) : undefined;
-    if (bytes !== undefined) {
-      yield bytes;
-      return;
-    }
-    const stream = small ? undefined : await this.open(digest, size);
-    if (stream === undefined) throw blobMissing(`of ${key}`);
-    yield* stream as AsyncIterable<Uint8Array>;
+  /**
+   * The bytes of a blob. A small one comes from memory, or is kept there from now on.
+   * @param name of the blob, for the error when it is missing
+   */
+  async *bytes(digest: Digest, size: number, name: string): AsyncGenerator<Uint8Array> {
+    const found = size <= SMALL_BLOB ? await this.read(digest, size) : await this.open(digest, size);
+    if (found === undefined) throw blobMissing(name);
+    if (Buffer.isBuffer(found)) yield found;
+    else yield* found as AsyncIterable<Uint8Array>;
   }
 
   /** A blob that was found missing or damaged: memory forgets it too. */
@@ -183,4 +181,9 @@ function digestOf(hash: Hash): Digest {
 /** The error for bytes that an entry points at and the store does not have. */
 export function blobMissing(which: string): EntrepotError {
   return new EntrepotError('storage', `The blob ${which} is missing`, { code: 'BLOB_MISSING' });
+}
+
+/** Whether `error` is that error. */
+export function isBlobMissing(error: unknown): boolean {
+  return error instanceof EntrepotError && error.code === 'BLOB_MISSING';
 }

@@ -81,15 +81,16 @@ export class EntryCache {
 
   async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
     const winners = await this.#index.putIfAbsent(entries);
-    for (const entry of winners) {
-      this.#remember(entry);
-      this.keys.changed(entry.repository, entry.key);
-    }
+    for (const entry of winners) this.#wasPut(entry);
     return winners;
   }
 
   async replace(entry: Entry): Promise<void> {
     await this.#index.replace(entry);
+    this.#wasPut(entry);
+  }
+
+  #wasPut(entry: Entry): void {
     this.#remember(entry);
     this.keys.changed(entry.repository, entry.key);
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Digest } from '../../api/digest.js';
 import type { JoinedPiece } from '../../api/protocol.js';
-import { blobMissing, SMALL_BLOB, type BlobCache } from './blob-cache.js';
+import { isBlobMissing, type BlobCache } from './blob-cache.js';
 import { deflatePiece, GZIP_HEADER, gzipTrailer, type DeflatedPiece } from '../../formats/gzip-pieces.js';
 import { Lru } from '../../formats/lru.js';
 
@@ -103,21 +103,18 @@ export class JoinedDocuments {
   }
 
   async *#bytesOf(pieces: readonly Piece[]): AsyncGenerator<Uint8Array> {
-    for (const piece of pieces) {
-      if (piece.size <= SMALL_BLOB) yield await this.#read(piece);
-      else yield* (await this.#blobs.open(piece.digest, piece.size)) ?? this.#lost(piece);
+    for (const { digest, size, bytes } of pieces) {
+      try {
+        yield* bytes === undefined ? this.#blobs.bytes(digest, size, digest) : [bytes];
+      } catch (error) {
+        if (isBlobMissing(error)) {
+          // The next request gets a document that is made anew without the piece.
+          this.#blobs.forget(digest);
+          this.#known.clear();
+        }
+        throw error;
+      }
     }
-  }
-
-  async #read({ digest, size, bytes }: Piece): Promise<Buffer> {
-    return bytes ?? this.#blobs.peek(digest) ?? (await this.#blobs.read(digest, size)) ?? this.#lost({ digest });
-  }
-
-  /** Forgets a lost piece, so that the next request gets a document that is made anew without it. */
-  #lost({ digest }: Pick<Piece, 'digest'>): never {
-    this.#blobs.forget(digest);
-    this.#known.clear();
-    throw blobMissing(digest);
   }
 
   /** The document as one gzip member (RFC 1952): each piece is compressed once, whatever documents it comes in. */

@@ -22,85 +22,75 @@ export interface SessionFacts {
   readonly owner: string;
 }
 
-/** The files of upload sessions in one folder. */
-export class SessionFiles {
-  readonly #path: string;
+/** Whether `id` is one of a session. */
+export function isSessionId(id: string): boolean {
+  return ID.test(id);
+}
 
-  /** @param path the folder. Made when it does not exist. */
-  constructor(path: string) {
-    this.#path = path;
-  }
+/** Keeps the files of upload sessions in one folder, which is made when it does not exist. */
+export async function openSessionFiles(folder: string) {
+  const bytesOf = (id: string): string => join(folder, `${id}.bytes`);
+  const factsOf = (id: string): string => join(folder, `${id}.json`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
 
-  static isId(id: string): boolean {
-    return ID.test(id);
-  }
+  return {
+    /** The sessions in the folder. */
+    async ids(): Promise<ReadonlySet<string>> {
+      const names = (await readdir(folder)).map((name) => name.replace(/\.(?:json|bytes)$/, ''));
+      return new Set(names.filter((name) => ID.test(name)));
+    },
 
-  async open(): Promise<void> {
-    await mkdir(this.#path, { recursive: true, mode: 0o700 });
-  }
+    async create(id: string, { repository, scope, owner }: SessionFacts, now: number): Promise<void> {
+      await writeFile(bytesOf(id), '', { flag: 'wx', mode: 0o600 });
+      await utimes(bytesOf(id), now / 1000, now / 1000);
+      // Last: without it there is no session.
+      const facts = { version: VERSION, repository, scope, owner, created: new Date(now).toISOString() };
+      await writeFile(factsOf(id), JSON.stringify(facts), { flag: 'wx', mode: 0o600 });
+    },
 
-  /** The sessions in the folder. */
-  async ids(): Promise<ReadonlySet<string>> {
-    const names = (await readdir(this.#path)).map((name) => name.replace(/\.(?:json|bytes)$/, ''));
-    return new Set(names.filter((name) => ID.test(name)));
-  }
+    /** Reads what is known of a session. `undefined`: it is none; its files go when they are old. */
+    async read(
+      id: string,
+    ): Promise<(SessionFacts & { readonly size: number; readonly touchedAt: number }) | undefined> {
+      try {
+        const { size, mtimeMs: touchedAt } = await stat(bytesOf(id));
+        const facts = JSON.parse(await readFile(factsOf(id), 'utf8')) as Record<string, unknown>;
+        const { version, repository, scope, owner = '' } = facts;
+        if (version !== VERSION || typeof repository !== 'string' || typeof scope !== 'string') return undefined;
+        return { repository, scope, owner: String(owner), size, touchedAt };
+      } catch {
+        return undefined;
+      }
+    },
 
-  async create(id: string, { repository, scope, owner }: SessionFacts, now: number): Promise<void> {
-    await writeFile(this.#bytesOf(id), '', { flag: 'wx', mode: 0o600 });
-    await utimes(this.#bytesOf(id), now / 1000, now / 1000);
-    // Last: without it there is no session.
-    const facts = { version: VERSION, repository, scope, owner, created: new Date(now).toISOString() };
-    await writeFile(this.#factsOf(id), JSON.stringify(facts), { flag: 'wx', mode: 0o600 });
-  }
+    /** When the files of a session were last written; milliseconds since the epoch. */
+    async touchedAt(id: string): Promise<number | undefined> {
+      const found = await stat(bytesOf(id)).catch(() => stat(factsOf(id)).catch(() => undefined));
+      return found?.mtimeMs;
+    },
 
-  /** Reads what is known of a session. `undefined`: it is none; its files go when they are old. */
-  async read(id: string): Promise<(SessionFacts & { readonly size: number; readonly touchedAt: number }) | undefined> {
-    try {
-      const { size, mtimeMs: touchedAt } = await stat(this.#bytesOf(id));
-      const facts = JSON.parse(await readFile(this.#factsOf(id), 'utf8')) as Record<string, unknown>;
-      const { version, repository, scope, owner = '' } = facts;
-      if (version !== VERSION || typeof repository !== 'string' || typeof scope !== 'string') return undefined;
-      return { repository, scope, owner: String(owner), size, touchedAt };
-    } catch {
-      return undefined;
-    }
-  }
+    async openBytes(id: string): Promise<FileHandle> {
+      try {
+        return await open(bytesOf(id), 'r+');
+      } catch (error) {
+        throw sessionStorageError(error);
+      }
+    },
 
-  /** When the files of a session were last written; milliseconds since the epoch. */
-  async touchedAt(id: string): Promise<number | undefined> {
-    const found = await stat(this.#bytesOf(id)).catch(() => stat(this.#factsOf(id)).catch(() => undefined));
-    return found?.mtimeMs;
-  }
+    /**
+     * Moves the bytes to `path`.
+     * @param digest absent: they are read for it
+     */
+    async move(id: string, path: string, digest: Digest | undefined): Promise<Digest> {
+      await rename(bytesOf(id), path);
+      return digest ?? (await digestOfFile(path));
+    },
 
-  async openBytes(id: string): Promise<FileHandle> {
-    try {
-      return await open(this.#bytesOf(id), 'r+');
-    } catch (error) {
-      throw sessionStorageError(error);
-    }
-  }
-
-  /**
-   * Moves the bytes to `path`.
-   * @param digest absent: they are read for it
-   */
-  async move(id: string, path: string, digest: Digest | undefined): Promise<Digest> {
-    await rename(this.#bytesOf(id), path);
-    return digest ?? (await digestOfFile(path));
-  }
-
-  async remove(id: string): Promise<void> {
-    await rm(this.#factsOf(id), { force: true });
-    await rm(this.#bytesOf(id), { force: true });
-  }
-
-  #bytesOf(id: string): string {
-    return join(this.#path, `${id}.bytes`);
-  }
-
-  #factsOf(id: string): string {
-    return join(this.#path, `${id}.json`);
-  }
+    async remove(id: string): Promise<void> {
+      await rm(factsOf(id), { force: true });
+      await rm(bytesOf(id), { force: true });
+    },
+  };
 }
 
 async function digestOfFile(path: string): Promise<Digest> {

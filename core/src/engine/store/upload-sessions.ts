@@ -3,7 +3,7 @@ import { rm, type FileHandle } from 'node:fs/promises';
 import type { Digest } from '../../api/digest.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { SessionState } from '../../api/hosted.js';
-import { SessionFiles, sessionStorageError } from './session-files.js';
+import { isSessionId, openSessionFiles, sessionStorageError } from './session-files.js';
 import {
   addingAlone,
   unknownSession,
@@ -34,13 +34,12 @@ export type UploadSessions = Awaited<ReturnType<typeof openUploadSessions>>;
  * restart.
  */
 export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxAge, clock }: UploadSessionsOptions) {
-  const files = new SessionFiles(folder);
+  const files = await openSessionFiles(folder);
   const sessions = new Map<string, Promise<Session | undefined>>();
   /** From the oldest to the newest. */
   const open = new Set<Session>();
   let used = 0;
   let sweptAt = clock.now();
-  await files.open();
   await sweep();
   for (const id of await files.ids()) await load(id);
   return {
@@ -234,7 +233,7 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
   }
 
   async function find({ repository, scope, id }: SessionName): Promise<Session> {
-    const session = SessionFiles.isId(id) ? await load(id) : undefined;
+    const session = isSessionId(id) ? await load(id) : undefined;
     if (session === undefined || session.gone) throw unknownSession(id);
     if (session.repository !== repository || session.scope !== scope) throw unknownSession(id);
     if (!isExpired(session.touchedAt) || session.busy) return session;
