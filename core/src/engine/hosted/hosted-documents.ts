@@ -11,8 +11,7 @@ import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { chooseEncoding } from '../reply/encoding.js';
-import { varyOf } from '../reply/kept-reply-headers.js';
-import { respond, type Representation } from '../reply/respond.js';
+import { respond, varyOf, type Representation } from '../reply/respond.js';
 
 /** A joined document with a larger piece is sent uncompressed: compressing takes the piece as a whole. Bytes. */
 const MAX_COMPRESSED_PIECE = 8 * 1024 * 1024;

@@ -8,10 +8,9 @@ import type { EngineRequest } from '../request/request.js';
 import { listContext } from '../policy/list-context.js';
 import { VALIDATORS, type Encoding } from '../store/renditions.js';
 import { chooseEncoding } from './encoding.js';
-import { varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
 import type { ReplyParts } from './reply-parts.js';
-import type { Representation } from './respond.js';
+import { varyOf, type Representation } from './respond.js';
 
 /** A document that is still arriving. */
 export interface Arriving {

@@ -13,11 +13,10 @@ import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
 import { chooseEncoding } from './encoding.js';
-import { headersOf, NO_DOCUMENT, varyOf } from './kept-reply-headers.js';
 import type { CacheFacts } from './outcome.js';
 import type { Rendition, RenditionSource } from '../store/renditions.js';
 import type { EngineRequest } from '../request/request.js';
-import { cacheControlUntil, type Representation } from './respond.js';
+import { cacheControlUntil, headersOf, NO_DOCUMENT, varyOf, type Representation } from './respond.js';
 
 const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 

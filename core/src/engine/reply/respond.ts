@@ -1,9 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
+import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
 import { ifRangeMatches, noneMatch, parseRange } from './range.js';
+import { mergeHeaders } from '../request/merge-headers.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { StoredResource } from '../request/resource.js';
 import { sandboxFor } from './sandbox.js';
 
 /** Something that can be sent: its metadata, and a way to its bytes. */
@@ -80,7 +83,7 @@ const OWN_NAMES: ReadonlyMap<string, string> = new Map(
 );
 
 /** Both lists, each name once. */
-function varyOf(given: string | undefined, own: string): string {
+function mergedVary(given: string | undefined, own: string): string {
   if (given === undefined) return own;
   const names = `${own}, ${given}`.split(',').map((name) => name.trim());
   return [...new Map(names.map((name) => [name.toLowerCase(), name])).values()].join(', ');
@@ -92,7 +95,7 @@ function representationHeaders(shown: Representation): Record<string, string> {
   if (shown.etag !== undefined) headers['ETag'] = shown.etag;
   if (shown.lastModified !== undefined) headers['Last-Modified'] = shown.lastModified;
   headers['Cache-Control'] = shown.cacheControl;
-  if (shown.vary !== undefined) headers['Vary'] = varyOf(headers['Vary'], shown.vary);
+  if (shown.vary !== undefined) headers['Vary'] = mergedVary(headers['Vary'], shown.vary);
   if (shown.encoding !== undefined) headers['Content-Encoding'] = shown.encoding;
   if (shown.ranges) headers['Accept-Ranges'] = 'bytes';
   if (shown.age !== undefined) headers['Age'] = String(shown.age);
@@ -101,6 +104,32 @@ function representationHeaders(shown: Representation): Record<string, string> {
   headers['Cache-Status'] = cacheStatus(shown.facts);
   headers['X-Content-Type-Options'] = 'nosniff';
   return Object.assign(headers, sandboxFor(shown.mediaType));
+}
+
+/** The digest of a document that is not there. */
+export const NO_DOCUMENT = 'none';
+
+/** Merges the kept headers with those that the resource and the protocol want instead or besides. */
+export function headersOf(
+  { replyHeaders, digestHeader }: Pick<StoredResource, 'replyHeaders' | 'digestHeader'>,
+  { headers: kept, digest }: { readonly headers: Entry['headers']; readonly digest?: string | undefined },
+  rendered: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  // The kept headers may name the bytes by another algorithm.
+  const named =
+    digestHeader !== undefined &&
+    digest !== undefined &&
+    digest !== NO_DOCUMENT &&
+    kept[digestHeader.toLowerCase()] === undefined;
+  if (rendered === undefined && replyHeaders === undefined && !named) return kept;
+  const own = mergeHeaders(rendered, named ? { [digestHeader]: digest } : undefined, replyHeaders);
+  const merged = mergeHeaders(own, kept, own);
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
+}
+
+/** The request headers that a rewritten document differs by. */
+export function varyOf({ vary = [] }: Pick<StoredResource, 'vary'>): string {
+  return [...vary, 'Accept-Encoding'].join(', ');
 }
 
 /** `control` for what is right until `changesAt` only (milliseconds since the epoch): no cache may keep it for longer. */

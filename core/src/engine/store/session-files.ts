@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../../api/digest.js';
-import { EntrepotError } from '../../api/errors.js';
+import { asEntrepotError, type EntrepotError } from '../../api/errors.js';
 import { diskFull } from './upload-body.js';
 
 // <path>/
@@ -102,7 +102,5 @@ async function digestOfFile(path: string): Promise<Digest> {
 /** The error for an unfinished upload that cannot be written. */
 export function sessionStorageError(error: unknown): EntrepotError {
   if (NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) return diskFull();
-  return error instanceof EntrepotError
-    ? (error as EntrepotError)
-    : new EntrepotError('storage', 'An unfinished upload could not be written', { cause: error });
+  return asEntrepotError(error, 'storage', 'An unfinished upload could not be written');
 }
