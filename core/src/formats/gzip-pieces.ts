@@ -13,7 +13,7 @@ export interface DeflatedPiece {
   readonly blocks: Buffer;
   /** The CRC-32 of the bytes. */
   readonly sum: number;
-  /** How many bytes there are. */
+  /** The number of bytes. */
   readonly size: number;
 }
 

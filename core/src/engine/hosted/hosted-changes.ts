@@ -17,7 +17,7 @@ import { storeParts } from './store-parts.js';
 import { Turns } from '../request/turns.js';
 import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
 
-/** How often a change is computed again because of others, before its client is told to retry. */
+/** The number of times that a change is computed because of others, before its client is told to retry. */
 const MAX_TRIES = 40;
 /** The longest pause between two tries, in milliseconds. */
 const MAX_PAUSE = 20;

@@ -4,7 +4,7 @@ import type { Entry } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import type { ContentFinding, ScanDesk } from '../../api/scan-desk.js';
 
-/** How many findings are kept in memory, over all names. */
+/** The number of findings that are kept in memory, over all names. */
 const MAX_FINDINGS = 50_000;
 const MAX_MARKS = 50_000;
 
@@ -27,7 +27,7 @@ export class ContentFindings {
     MAX_FINDINGS,
     ({ found }) => found.size + 1,
   );
-  /** How often bytes of a name were refused for the first time. */
+  /** The number of times that bytes of a name were refused for the first time. */
   readonly #refusals = new Lru<number>(MAX_MARKS);
   readonly #refused = new WeakSet<Entry>();
   #allRefusals = 0;

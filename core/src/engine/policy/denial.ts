@@ -8,7 +8,7 @@ import type { Judgement } from './judgement.js';
 const LONGEST_PHRASE = 160;
 /** A URL that is longer leaves no room for the rule. */
 const LONGEST_URL = 110;
-/** How many findings a message names: the rest is in the explanation. */
+/** The number of findings that a message names: the rest is in the explanation. */
 const NAMED_FINDINGS = 3;
 
 const DONE: Readonly<Record<PolicyAction, string>> = {

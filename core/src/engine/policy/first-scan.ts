@@ -60,7 +60,7 @@ export function createFirstScan(
     });
   }
 
-  /** How long a client waits for reports, and what follows then. What does not hold it leads to that at once. */
+  /** The time that a client waits for reports, and the action that follows then: at once for a version that is not held. */
   function rule(): Pick<FirstFetch, 'deadline' | 'onTimeout'> {
     const found = policy.firstFetch?.(repository) ?? SERVED_MEANWHILE;
     return found.action === 'hold' ? found : { deadline: 0, onTimeout: found.action };

@@ -13,7 +13,7 @@ export interface CacheFacts {
   readonly detail?: string | undefined;
 }
 
-/** How outcomes are called in `X-Cache`, and in `Cache-Status`. */
+/** The names of outcomes in `X-Cache` and in `Cache-Status`. */
 const PRINTED: Readonly<Record<OutcomeName, readonly [xCache: string, forward: string]>> = {
   hit: ['HIT', 'hit'],
   revalidated: ['REVALIDATED', 'fwd=stale; fwd-status=304'],

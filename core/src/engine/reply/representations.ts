@@ -23,7 +23,7 @@ const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 /** The stored bytes behind a representation. */
 type Source = Pick<Entry, 'mediaType' | 'headers'> & { readonly digest?: string | undefined };
 
-/** What clients get out of what is kept, or coming. */
+/** Makes representations for clients out of cached or arriving bytes. */
 export type Representations = ReturnType<typeof createRepresentations>;
 
 /** Makes representations for one repository. */

@@ -16,16 +16,16 @@ import { KeptKeysCache } from './kept-keys.js';
 /** Accesses are written together, this often or this many; milliseconds and rows. */
 const FLUSH_INTERVAL = 10_000;
 const FLUSH_ROWS = 5_000;
-/** How long the end of the process waits for the last of them; milliseconds. */
+/** The time that the end of the process waits for the last of them; milliseconds. */
 const LAST_FLUSH = 5_000;
 /** An entry's access is written again only after this long: who was last served when needs no more precision. */
 const ACCESS_RESOLUTION = 60_000;
-/** How long a request waits for an optional write or a newer value; milliseconds. */
+/** The time that a request waits for an optional write or a newer value; milliseconds. */
 const PATIENCE = 500;
-/** How often a repository that others change, too, is asked for its revision; milliseconds. */
+/** The interval at which a repository that others change, too, is asked for its revision; milliseconds. */
 const REVISION_INTERVAL = 1_000;
 
-/** How far memory has followed the changes of one repository. */
+/** The changes of one repository that memory has followed. */
 interface Followed {
   /** The newest revision that is known; -1 before the first one. */
   revision: number;

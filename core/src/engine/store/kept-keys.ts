@@ -5,9 +5,9 @@ import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
 import { inTime, LATE } from './in-time.js';
 
-/** How long another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
+/** The time for which another replica's entries may go unseen; milliseconds. Those of this one are seen at once. */
 const FRESH_FOR = 60_000;
-/** How long a request waits for newer keys when older ones are in memory; milliseconds. */
+/** The time that a request waits for newer keys when older ones are in memory; milliseconds. */
 const PATIENCE = 500;
 const PAGE = 1000;
 

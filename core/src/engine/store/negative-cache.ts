@@ -3,7 +3,7 @@ import { EntrepotError } from '../../api/errors.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import type { HotCache } from '../../api/hot-cache.js';
 
-/** How long an upstream is not asked again for a body that it cannot mean: too large is too large the next second, too. */
+/** The time for which an upstream is not asked again for a body that it cannot mean: too large is too large the next second, too. */
 const FAULT_MEMORY = 5000;
 
 /** Memory of what the upstreams of a repository lack. */

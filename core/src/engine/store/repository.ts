@@ -161,7 +161,7 @@ export interface RepositoryEngine {
    * @throws EntrepotError as a request for it would be answered
    */
   part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
-  /** How many fetches are running. */
+  /** The number of running fetches. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */
   dispose(grace: number): Promise<void>;

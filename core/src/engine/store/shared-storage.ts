@@ -15,7 +15,7 @@ import { SpoolSpace } from './spool-space.js';
 import { TableFolder } from './table-folder.js';
 import { openUploadSessions, type UploadSessions } from './upload-sessions.js';
 
-/** How long an upload in several requests may be left alone where nothing else is said; milliseconds. */
+/** The default time for which an upload in several requests may be left alone; milliseconds. */
 const MAX_SESSION_AGE = 24 * 3_600_000;
 
 export interface SharedStorageOptions {
@@ -30,7 +30,7 @@ export interface SharedStorageOptions {
   readonly spoolPath: string;
   /** The bound on all spools together, and on all unfinished uploads together, in bytes. */
   readonly maxSpoolBytes: number;
-  /** How long an upload in several requests may be left alone, in milliseconds. Default: a day. */
+  /** The time for which an upload in several requests may be left alone, in milliseconds. Default: a day. */
   readonly maxSessionAge?: number | undefined;
   /** The bound on bodies in memory, in bytes. */
   readonly maxMemoryBytes: number;
@@ -38,7 +38,7 @@ export interface SharedStorageOptions {
   readonly maxEntries: number;
   /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
   readonly verifyFirstRead?: boolean | undefined;
-  /** How fast all blobs are verified in the background, in bytes a second. Default: not at all. */
+  /** The rate at which all blobs are verified in the background, in bytes a second. Default: not at all. */
   readonly verifyRate?: number | undefined;
 }
 

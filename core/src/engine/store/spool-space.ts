@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
-/** How many bodies clients may have got that are still being kept: each may be in memory. */
+/** The number of bodies that clients may have got while they are still being stored: each may be in memory. */
 const MOST_AHEAD = 64;
 /** A body may grow to so many times what it leaves free: however many large ones are under way, the next one finds room. */
 const MOST_OF_FREE = 2;

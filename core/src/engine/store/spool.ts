@@ -19,7 +19,7 @@ const IN_MEMORY = 512 * 1024;
 const RECENT_BYTES = 1024 * 1024;
 /** The same where there is no disk behind it: the fastest follower is at most this far ahead of the slowest. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** How long a follower may hold up the others where there is no disk to read behind them from. */
+/** The time for which a follower may hold up the others where there is no disk to read behind them from; milliseconds. */
 const STALL_TIMEOUT = 30_000;
 const READ_BYTES = 128 * 1024;
 /** Bytes that are written to the file at once. Followers read them from memory until then. */
@@ -46,7 +46,7 @@ export class Spool {
   #written = 0;
   #sealed = false;
   #finished = false;
-  /** How often it began anew. */
+  /** The number of times that it began anew. */
   rewinds = 0;
   #failure: EntrepotError | undefined;
   /** Bytes that the file has, or is being given. */

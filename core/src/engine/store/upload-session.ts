@@ -10,7 +10,7 @@ export interface UploadSessionsOptions {
   readonly path: string;
   /** The bound on all sessions together, in bytes. */
   readonly maxBytes: number;
-  /** How long a session may be left alone, in milliseconds. */
+  /** The time for which a session may be left alone, in milliseconds. */
   readonly maxAge: number;
   readonly clock: Clock;
 }
@@ -25,7 +25,7 @@ export interface SessionName {
 /** Bytes that are added to a session. */
 export interface SessionPart {
   readonly body: AsyncIterable<Buffer>;
-  /** How many bytes the client announced; absent: it did not say. */
+  /** The bytes that the client announced. Absent: it announced none. */
   readonly length?: number | undefined;
   /** The client's range for them. Absent: at the end. */
   readonly range?: ByteRange | undefined;

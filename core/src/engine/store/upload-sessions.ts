@@ -15,7 +15,7 @@ import {
 } from './upload-session.js';
 import { asBrokeOff, brokeOff, diskFull, tooLarge, type UploadBody } from './upload-body.js';
 
-/** How often the folder is searched for sessions that were left alone; milliseconds. */
+/** The interval at which the folder is searched for sessions that were left alone; milliseconds. */
 const SWEEP_INTERVAL = 600_000;
 /** Sessions at one time: each is two files and a little memory. */
 const MAX_SESSIONS = 10_000;
@@ -101,7 +101,7 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
     });
   }
 
-  /** How far a session has come. */
+  /** The state of a session. */
   async function state(name: SessionName): Promise<SessionState> {
     const { id, size } = await find(name);
     return { id, size };
