@@ -187,7 +187,7 @@ async function printNew(repository, times) {
 try {
   print(`an index of ${count} versions`, index.length / 1e6, 'MB');
   await start();
-  // What a server loads once is not what the index takes.
+  // Modules that a server loads once are no part of what the index takes.
   await timed('/');
   const before = await report();
   print('one: first chart, with the index', await newChart('one'), 'ms');

@@ -115,7 +115,7 @@ function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): re
   if (addBundledRepositories) return BUNDLED_PLUGINS;
   const types = new Set(Object.values(config.repositories ?? {}).map(({ type }) => type));
   const wanted = BUNDLED_PLUGINS.filter((name) => types.delete(bundledType(name)));
-  // What is left is another package's, or a mistake: then the message names all that there are.
+  // A rest is another package's, or a mistake: then the message names all that there are.
   return types.size === 0 ? wanted : BUNDLED_PLUGINS;
 }
 

@@ -99,7 +99,7 @@ export interface AdaptReplyContext {
 export interface AdaptedReply {
   readonly status: number;
   readonly mediaType: string;
-  /** Further headers, names as they are sent. */
+  /** Headers besides those that core sends, names as they are sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: Uint8Array | string;
 }

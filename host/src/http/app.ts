@@ -87,7 +87,7 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
 /** The server's own pages, by Koa. */
 function serverPages(router: KoaRouter, logger: Logger): RequestListener {
   const app = new Koa();
-  // What gets past the answer is a connection that broke while it was written to.
+  // Errors that get past the answer are of connections that broke while they were written to.
   app.on('error', (error: Error) => logger.debug({ err: error }, 'connection failed'));
   app.use(async (ctx, next) => {
     try {

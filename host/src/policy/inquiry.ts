@@ -179,7 +179,7 @@ export class Inquiry {
       stage: kept === undefined ? 'request' : 'content',
       repository: { name, kind },
       coordinates,
-      // What its document says now goes over what it said when the bytes came.
+      // Facts that its document states now go over those of when the bytes came.
       facts: listed?.facts ?? kept?.facts ?? {},
       storedAt: kept?.fetchedAt,
       firstSeenAt: kept === undefined ? seenAt : Math.min(seenAt ?? Infinity, kept.fetchedAt),

@@ -139,7 +139,7 @@ function float(text: string): Float | undefined {
   if (INFINITE.test(text)) return new Float(Number(text.replace(/\.inf/i, 'Infinity').replace(/\.nan/i, 'NaN')));
   const plain = text.replaceAll('_', '');
   const value = FLOAT.test(plain) ? Number(plain) : Infinity;
-  // What is too large for a number stays text: `12e4567` is a commit.
+  // Text that is too large for a number stays text: `12e4567` is a commit.
   return Number.isFinite(value) ? new Float(value) : undefined;
 }
 

@@ -78,7 +78,7 @@ export const proxyClasses = {
     cache: {
       // A signature is pushed as a tag right after its image: what was not there a moment ago may be there now.
       negativeFor: 5_000,
-      // What is said of this tag holds, also where it is longer than tags are kept unasked otherwise.
+      // The freshness of this tag holds, also where it is longer than that of other tags.
       except({ coordinates }, { options }) {
         const rule = options.tags?.find(({ match }) => match(coordinates?.version ?? ''));
         return rule && { freshFor: rule.freshFor, expireAfter: Infinity };

@@ -69,7 +69,7 @@ export const LIST_CLASSES = {
   /** With the name that the client uses, links that lead here, and what policy admits. */
   tags: documentClass<OciProxy, NameList>({
     about: 'Lists of tags.',
-    // What was pulled can be listed while the upstream is down.
+    // Tags that were pulled can be listed while the upstream is down.
     cache: { freshFor: 60_000, listsBelow: (resource) => KEY.tag(nameOf(resource), '') },
     upstream,
     reply: {

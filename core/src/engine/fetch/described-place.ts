@@ -47,6 +47,8 @@ export async function describedPlace(
 ): Promise<DescribedPlace> {
   const { location, mirrors, integrity = [] } = description ?? {};
   let namedBy = description?.namedBy;
+  const usual = { place: { ...placeOf(resource), location, mirrors, namedBy }, integrity };
+  if (!resource.isLocated) return usual;
   const found = await resource.locate({
     description,
     get namedBy() {
@@ -65,7 +67,7 @@ export async function describedPlace(
       return { url: reply.url, bytes: await readBody(reply, reply.url, maxBytes) };
     },
   });
-  if (found === undefined) return { place: { ...placeOf(resource), location, mirrors, namedBy }, integrity };
+  if (found === undefined) return usual;
   const place = { location: found.url, tokenScope: found.tokenScope, namedBy };
   return { place, integrity: [...integrity, ...(found.integrity ?? [])], size: found.size };
 }

@@ -8,6 +8,7 @@ import type { Judge } from '../policy/judge.js';
 import { isListed } from '../policy/judgement.js';
 import { requireAllowed } from '../policy/verdict.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from '../reply/outcome.js';
+import { withDefaults } from '../request/merge-headers.js';
 import { readRequestBody } from '../request/request-body.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -124,16 +125,19 @@ export class PassthroughServing {
     const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body);
     return {
       status: reply.status,
-      headers: {
-        'Content-Type': reply.mediaType,
-        'Content-Length': String(body.length),
-        'Cache-Control': 'no-store',
-        'X-Cache': xCache(facts.name),
-        'Cache-Status': cacheStatus(facts),
-        'X-Content-Type-Options': 'nosniff',
-        ...sandboxFor(reply.mediaType),
-        ...reply.headers,
-      },
+      // A plugin adds headers, and takes none of these away.
+      headers: withDefaults(
+        {
+          'Content-Type': reply.mediaType,
+          'Content-Length': String(body.length),
+          'Cache-Control': 'no-store',
+          'X-Cache': xCache(facts.name),
+          'Cache-Status': cacheStatus(facts),
+          'X-Content-Type-Options': 'nosniff',
+          ...sandboxFor(reply.mediaType),
+        },
+        reply.headers,
+      ),
       body: request.method === 'HEAD' ? undefined : body,
       outcome: outcomeOf(this.#definition.name, name, facts),
     };

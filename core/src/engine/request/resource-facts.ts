@@ -160,6 +160,11 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
     await this.call('verify', (self) => this.groups.trust?.verify?.(this.named, content, context, self));
   }
 
+  /** Whether its class looks for the place of its bytes. */
+  get isLocated(): boolean {
+    return this.groups.upstream?.locate !== undefined;
+  }
+
   /** Finds a place outside of the upstream's base URL. `undefined`: the bytes are where path and description say. */
   async locate(context: LocateContext): Promise<Location | undefined> {
     return await this.call('locate', (self) => this.groups.upstream?.locate?.(this.named, context, self));

@@ -111,7 +111,7 @@ export class EntryCache {
         return true;
       },
     );
-    // What is late is renewed in memory.
+    // A renewal that is late is made in memory.
     if ((await inTime(touching, PATIENCE)) === false) return undefined;
     const renewed = renewedEntry(entry, renewal);
     this.#remember(renewed);
