@@ -5,15 +5,24 @@ import { openHarness, patterned, parsedOf, readAll, withFacts, type Answer } fro
 import type { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
-/** Documents under `/text/` that can be rendered as soon as they begin, and are none when they end with `<`. */
+function malformedText(): EntrepotError {
+  return new EntrepotError('upstream-unavailable', 'it is a page', { code: 'UPSTREAM_MALFORMED' });
+}
+
+/**
+ * Documents under `/text/` that can be rendered as soon as they begin. They are none when they end with `<`, or once a
+ * part of them begins with `[`.
+ */
 const arriving = withFacts(
   {
     async parse(content, { key }, context) {
       context.arriving?.(parsedOf(new Map()));
       let last = 0;
-      for await (const part of content.stream()) last = part.at(-1) ?? last;
-      if (last === '<'.charCodeAt(0))
-        throw new EntrepotError('upstream-unavailable', 'it is a page', { code: 'UPSTREAM_MALFORMED' });
+      for await (const part of content.stream()) {
+        if (part[0] === '['.charCodeAt(0)) throw malformedText();
+        last = part.at(-1) ?? last;
+      }
+      if (last === '<'.charCodeAt(0)) throw malformedText();
       return parsedOf(new Map([[`of ${key}`, { integrity: [] }]]));
     },
   },
@@ -65,6 +74,16 @@ describe('a large new document', () => {
     const answer = await get('/text/x', { 'accept-encoding': encoding });
     await expect(readAll(answer.body)).rejects.toThrow();
     expect(await entries.find('test', 'text/x')).toBeUndefined();
+  });
+
+  it('is not awaited once it is known to be wrong: who is told so and asks again gets a new one', async () => {
+    const { get, upstream } = await openHarness({ side: arriving });
+    const fault = { kind: 'stall', after: 1_000_000, times: 1 } as const;
+    upstream.serve('/text/x', { body: '['.repeat(LARGE.length), mediaType, fault });
+    const answer = await get('/text/x');
+    await expect(readAll(answer.body)).rejects.toThrow();
+    upstream.serve('/text/x', { body: LARGE, mediaType });
+    expect((await (await get('/text/x')).text()) === LARGE.toUpperCase() + SUFFIX).toBe(true);
   });
 
   it('is read by the reader of JSON objects although its size is not known yet', async () => {

@@ -45,8 +45,8 @@ export function readEarly(
     }
   };
   const reading = read();
-  // Whoever waits for the body hears of it first.
-  reading.catch(() => {});
+  // The rest of what is wrong is not waited for, and nobody joins it.
+  reading.catch((error: EntrepotError) => flight.abort(error));
   return reading;
 }
 

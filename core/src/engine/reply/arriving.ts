@@ -57,10 +57,16 @@ function arrivingBody(bytes: DocumentBytes, encoding: Encoding, verified: Promis
 
 async function* heldBack(bytes: DocumentBytes, verified: Promise<unknown>): AsyncGenerator<Uint8Array> {
   let held: Buffer | undefined;
-  for await (const part of bytes) {
-    if (part.length === 0) continue;
-    if (held !== undefined) yield held;
-    held = Buffer.from(part as string);
+  try {
+    for await (const part of bytes) {
+      if (part.length === 0) continue;
+      if (held !== undefined) yield held;
+      held = Buffer.from(part as string);
+    }
+  } catch (error) {
+    // Whoever hears of it and asks again must not join the same flight.
+    await verified;
+    throw error;
   }
   await verified;
   if (held !== undefined) yield held;
