@@ -1,5 +1,6 @@
 export * from './api/access.js';
 export * from './api/basic-authorization.js';
+export * from './api/blob-catalogue.js';
 export * from './api/blob-store.js';
 export * from './api/clock.js';
 export * from './api/content.js';

@@ -79,6 +79,8 @@ export interface BlobStore {
    * deleted. `undefined` when there is no such blob. Absent: the driver has no files.
    */
   pathOf?(digest: Digest): Promise<string | undefined>;
+  /** Bytes that can still be written. A driver without a bound of its own leaves it out. */
+  freeBytes?(): Promise<number>;
   /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */
   signedUrl?(digest: Digest, ttl: number): Promise<URL>;
 }

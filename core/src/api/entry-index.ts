@@ -35,6 +35,10 @@ export interface Entry {
   readonly factsFrom?: string | undefined;
   /** The protocol's own data of an entry that it made, for `render`. JSON. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+  /** When it is too old to be fresh; milliseconds since the epoch. It is kept, and goes first where room is needed. Absent: never. */
+  readonly expiresAt?: number | undefined;
+  /** The name of the uploader. Absent: it was fetched, or the uploader was not authenticated. */
+  readonly storedBy?: string | undefined;
 }
 
 /** The changes to an entry that the upstream (304, or 200 with the same bytes) or its document has confirmed. */
@@ -46,6 +50,7 @@ export interface EntryRenewal {
   readonly mediaType?: string | undefined;
   readonly facts?: ArtifactFacts | undefined;
   readonly factsFrom?: string | undefined;
+  readonly expiresAt?: number | undefined;
 }
 
 /** Gives `entry` with the changes of `renewal`. What it does not name stays. */
@@ -59,6 +64,7 @@ export function renewedEntry(entry: Entry, renewal: EntryRenewal): Entry {
     mediaType: renewal.mediaType ?? entry.mediaType,
     facts: renewal.facts ?? entry.facts,
     factsFrom: renewal.factsFrom ?? entry.factsFrom,
+    expiresAt: renewal.expiresAt ?? entry.expiresAt,
   };
 }
 

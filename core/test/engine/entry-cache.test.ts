@@ -1,8 +1,13 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Digest, Entry, EntryIndex } from '../../src/index.js';
 import { silentLogger } from '../../src/index.js';
+import { BlobHolds, NO_CATALOGUE } from '../../src/engine/store/blob-holds.js';
 import { EntryCache } from '../../src/engine/store/entry-cache.js';
-import { digestOf, ManualClock, MemoryEntryIndex } from '../../src/testing/index.js';
+import { digestOf, ManualClock, MemoryBlobStore, MemoryEntryIndex } from '../../src/testing/index.js';
+
+function holds(): BlobHolds {
+  return new BlobHolds(NO_CATALOGUE, new MemoryBlobStore(), new ManualClock());
+}
 
 function entryOf(key: string, text: string, repository = 'hosted'): Entry {
   return {
@@ -39,8 +44,8 @@ function open() {
       };
     },
   });
-  const mine = new EntryCache(counted, 100, clock, silentLogger);
-  const other = new EntryCache(index, 100, clock, silentLogger);
+  const mine = new EntryCache(counted, holds(), 100, clock, silentLogger);
+  const other = new EntryCache(index, holds(), 100, clock, silentLogger);
   onTestFinished(async () => {
     await mine.dispose();
     await other.dispose();
@@ -133,7 +138,7 @@ describe('the memory of a hosted repository', () => {
             }
           : (target[name] as (...given: unknown[]) => unknown).bind(target),
     });
-    const cache = new EntryCache(slow, 100, new ManualClock(), silentLogger);
+    const cache = new EntryCache(slow, holds(), 100, new ManualClock(), silentLogger);
     onTestFinished(() => cache.dispose());
     const reading = cache.find('hosted', 'a');
     await cache.change({ repository: 'hosted', expect: [], put: [], remove: ['a'] });
@@ -156,7 +161,7 @@ describe('the memory of a hosted repository', () => {
             }
           : (target[name] as (...given: unknown[]) => unknown).bind(target),
     });
-    const cache = new EntryCache(late, 100, new ManualClock(), silentLogger);
+    const cache = new EntryCache(late, holds(), 100, new ManualClock(), silentLogger);
     onTestFinished(() => cache.dispose());
     const first = cache.change(put(entryOf('a', 'one')));
     const second = cache.change(put(entryOf('a', 'two')));
@@ -171,7 +176,7 @@ describe('the memory of a hosted repository', () => {
   it('goes on with what it knows while the index is out of reach', async () => {
     const index = new MemoryEntryIndex();
     const clock = new ManualClock();
-    const cache = new EntryCache(index, 100, clock, silentLogger);
+    const cache = new EntryCache(index, holds(), 100, clock, silentLogger);
     onTestFinished(() => cache.dispose());
     await cache.change(put(entryOf('a', 'one')));
     await cache.revision('hosted');

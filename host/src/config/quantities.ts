@@ -26,8 +26,8 @@ export function size({ least = 0 }: { readonly least?: number } = {}) {
 }
 
 /** The schema of a size that may be `unlimited`; bytes. */
-export function endlessSize() {
-  return quantity(sizeOption({ endless: true }), `^(unlimited|${SIZE})$`, z.number(), 'size, `unlimited`');
+export function endlessSize(limits: { readonly least?: number } = {}) {
+  return quantity(sizeOption({ ...limits, endless: true }), `^(unlimited|${SIZE})$`, z.number(), 'size, `unlimited`');
 }
 
 function quantity(

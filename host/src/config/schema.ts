@@ -101,12 +101,29 @@ const verifySchema = z.strictObject({
   ),
 });
 
+const gcSchema = z.strictObject({
+  interval: prefault(duration(), '1h').describe(
+    'How often a server looks for blobs that nothing points at any more; `0s`: never, for whoever runs `entrepot gc`.',
+  ),
+  grace: prefault(duration(), '1h').describe(
+    'How long such a blob is kept before it is deleted. Not shorter than the longest clock difference between servers.',
+  ),
+  batchSize: z.int().min(10).max(10_000).default(500).describe('The number of blobs that are looked at together.'),
+});
+
 const filesystemStorageSchema = z.strictObject({
   backend: driver('filesystem').describe('The driver: `filesystem` keeps blobs as files, addressed by their digest.'),
   path: text.default('./data/blobs').describe('The folder for blobs. Made when it is not there.'),
   durability: choice(['strict', 'relaxed'], 'strict').describe(
     '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
   ),
+  maxBytes: prefault(endlessSize({ least: 1024 * 1024 }), 'unlimited').describe(
+    'The most bytes of all blobs. Past it, what proxies keep and nobody has asked for goes; never what is hosted or pinned.',
+  ),
+  reserve: prefault(size(), '256MiB').describe(
+    'Free bytes of the volume that blobs leave alone: below it something is evicted, else new bytes are passed through and not kept. `0`: none.',
+  ),
+  gc: prefault(gcSchema, {}).describe('Deletion of blobs that nothing points at.'),
   verify: prefault(verifySchema, {}).describe('Verification of blobs on the disk.'),
   spool: prefault(spoolSchema, {}).describe('Bytes that are on their way from an upstream or an uploader.'),
 });
@@ -543,6 +560,9 @@ const repositoryKeys = {
   ),
   coldRange: choice(['auto', 'wait'], 'auto').describe(
     'A far range of a large artifact that is not cached yet: `auto` requests it from the upstream, `wait` waits until those bytes have arrived.',
+  ),
+  quota: optional(size({ least: 1024 * 1024 })).describe(
+    'The most bytes of what this repository keeps. Past it, a proxy evicts what nobody has asked for, and a hosted repository refuses uploads (507). Left out: none but `storage.maxBytes`.',
   ),
   requireIntegrity: flag(false).describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
   limits: prefault(limitsSchema, {}).describe('Size limits.'),

@@ -16,6 +16,7 @@ import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
+import { Space } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
 import { Scope } from './scope.js';
 import {
@@ -30,6 +31,7 @@ import {
   OBSERVER,
   POLICY,
   ROOT_LOGGER,
+  SPACE,
   STORAGE,
   TOKENS,
 } from './tokens.js';
@@ -86,9 +88,15 @@ export function createRootScope(
     () => {},
   );
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
-  root.open(STORAGE, { blobs: BLOBS, entries: ENTRIES, clock: CLOCK, logger: ROOT_LOGGER }, (services) =>
-    createSharedStorage({
+  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
+  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => {
+    const { maxBytes, reserve, gc } = storage;
+    return new Space({ ...services, maxBytes, reserve, gc, repositories: new Map(Object.entries(repositories)) });
+  });
+  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
+    const shared = await createSharedStorage({
       ...services,
+      catalogue: space.room,
       spoolPath: storage.spool.path,
       maxSpoolBytes: storage.spool.maxBytes,
       maxSessionAge: storage.spool.keepUploads,
@@ -96,8 +104,11 @@ export function createRootScope(
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
       verifyRate: governed.role === 'server' ? storage.verify.rate : 0,
-    }),
-  );
+    });
+    space.attach(shared);
+    if (governed.role === 'server') space.start();
+    return shared;
+  });
   root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>
     openGovernance(root, { policy, repositories }, governed, services),
   );

@@ -6,6 +6,7 @@ import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { SqlDatabase } from '../drivers/sql/schema.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
+import type { Space } from '../space/space.js';
 
 // The services of the host that plugins do not get. Those that they may name are in @entrepot/core.
 
@@ -19,6 +20,7 @@ export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'ro
 export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
+export const SPACE = createToken<Space, 'root'>('host-space', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 /** There only where a repository has `access` configured. */

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/cli/finding.js';
 import { checkKept } from '../../src/cli/doctor-kept.js';
 import { checkDatabase, checkFolder } from '../../src/cli/doctor-storage.js';
-import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from '../drivers/sql/admitting-index.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import { TestProcess } from './test-context.js';
 
@@ -227,7 +227,7 @@ describe('what is kept', () => {
     };
     expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
     const database = await openSqlite({ path: file(), durability: 'relaxed' });
-    const index = new SqlEntryIndex(database);
+    const index = new AdmittingIndex(database);
     expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
     const times = { fetchedAt: 1, checkedAt: 1, integrity: [], headers: {}, mediaType: 'a/b', size: 5 };
     await index.replace({ ...times, repository: 'r', key: 'a', digest: `sha256:ab${'0'.repeat(62)}` });
@@ -236,7 +236,7 @@ describe('what is kept', () => {
   });
 
   it('needs a database that is whole', async () => {
-    const index = new SqlEntryIndex(await openSqlite({ path: file(), durability: 'relaxed' }));
+    const index = new AdmittingIndex(await openSqlite({ path: file(), durability: 'relaxed' }));
     for (let number = 0; number < 200; number += 1) {
       const times = { fetchedAt: 1, checkedAt: 1, integrity: [], headers: {}, mediaType: 'a/b', size: 5 };
       await index.replace({ ...times, repository: 'r', key: `a${number}`, digest: `sha256:${'0'.repeat(64)}` });

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { silentLogger, type Finding, type PackageCoordinates } from '@entrepot/core';
 import { ManualClock, MemoryBlobStore } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from '../drivers/sql/admitting-index.js';
 import type { KeptReport, ScanJob } from '../../src/drivers/sql/scan-store.js';
 import { JobScanDesk } from '../../src/scanning/job-scan-desk.js';
 import { LEASE, MAX_ATTEMPTS, ScanWorker, type HostScanner } from '../../src/scanning/scan-worker.js';
@@ -326,7 +326,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     it('gives an image the parts that its own repository has, as what they were stored', async () => {
       const clock = new ManualClock();
       const { store, database: opened } = await database();
-      const entries = new SqlEntryIndex(opened);
+      const entries = new AdmittingIndex(opened);
       const blobs = new MemoryBlobStore();
       const image = { ecosystem: 'oci', name: 'demo', version: 'latest' };
       const put = async (repository: string, text: string, mediaType: string, coordinates?: PackageCoordinates) => {

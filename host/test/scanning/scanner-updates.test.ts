@@ -1,7 +1,7 @@
 import { silentLogger, type Entry, type Finding, type PackageCoordinates } from '@entrepot/core';
 import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from '../drivers/sql/admitting-index.js';
 import { ScannerUpdates, type NewFindings } from '../../src/scanning/scanner-updates.js';
 import { digest, host, npm, openDatabase, ScriptedScanner, until } from './support.js';
 
@@ -25,7 +25,7 @@ function entry(coordinates: PackageCoordinates): Entry {
 
 async function updates(kept: readonly PackageCoordinates[]) {
   const { store, database: opened } = await openDatabase();
-  const index = new SqlEntryIndex(opened);
+  const index = new AdmittingIndex(opened);
   for (let start = 0; start < kept.length; start += 5_000) {
     await index.change({ repository: 'npm', expect: [], put: kept.slice(start, start + 5_000).map(entry), remove: [] });
   }

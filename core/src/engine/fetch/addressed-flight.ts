@@ -7,6 +7,7 @@ import type { ArtifactResource } from '../request/resource.js';
 import { factsOf } from '../policy/facts.js';
 import { askingHeaders } from './asking.js';
 import type { ContentFlights } from './content-flights.js';
+import { isBlobMissing } from '../store/blob-missing.js';
 import { contentOf } from '../store/content.js';
 import { shuttingDown, type FlightHead, type FlightResult, type SharedFlight } from './shared-flight.js';
 import { startFetch, type FetchContext } from './stored-fetch.js';
@@ -107,9 +108,14 @@ export class AddressedFlight implements SharedFlight {
     if (stored === undefined) this.#carryBy(running as SharedFlight);
     const proof = await this.#prove(signal);
     if (proof === undefined) return await this.#fetch();
-    return stored === undefined
-      ? await this.#follow(running as SharedFlight, proof, signal)
-      : await this.#adopt(proof, stored.size);
+    if (stored === undefined) return await this.#follow(running as SharedFlight, proof, signal);
+    try {
+      return await this.#adopt(proof, stored.size);
+    } catch (error) {
+      // Deleted while the upstream was asked.
+      if (isBlobMissing(error)) return await this.#fetch();
+      throw error;
+    }
   }
 
   /** Its bytes stay readable as long as this flight is in use. */

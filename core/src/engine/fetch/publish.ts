@@ -10,14 +10,14 @@ import type { EngineServices } from '../store/repository.js';
 /** Keeps the bytes of `entry`: `bytes`, else the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
 export async function putBlob(
   { storage }: EngineServices,
-  { digest, size }: Entry,
+  entry: Entry,
   { bytes, path }: { readonly bytes?: Buffer | undefined; readonly path: string },
 ): Promise<void> {
   if (bytes === undefined) {
-    await storage.blobs.put(digest, size, { open: () => createReadStream(path), path });
+    await storage.blobs.put(entry.repository, entry, { open: () => createReadStream(path), path });
   } else {
-    await storage.blobs.put(digest, size, { open: () => Readable.from([bytes]), bytes });
-    storage.blobs.remember(digest, bytes);
+    await storage.blobs.put(entry.repository, entry, { open: () => Readable.from([bytes]), bytes });
+    storage.blobs.remember(entry.digest, bytes);
   }
 }
 

@@ -6,7 +6,7 @@ import { listContext } from '../policy/list-context.js';
 import { missing } from './hosted-changes.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
-import { isBlobMissing } from '../store/blob-cache.js';
+import { isBlobMissing } from '../store/blob-missing.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
 import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';

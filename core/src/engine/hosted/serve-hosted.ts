@@ -5,7 +5,7 @@ import { respond } from '../reply/respond.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { EngineReply } from '../request/request.js';
 import type { ArtifactResource, DocumentResource, ListingResource } from '../request/resource.js';
-import { blobMissing } from '../store/blob-cache.js';
+import { blobMissing } from '../store/blob-missing.js';
 import { missing } from './hosted-changes.js';
 import { createListingHandler } from './hosted-documents.js';
 import type { ReplyParts } from '../reply/reply-parts.js';

@@ -55,8 +55,8 @@ export async function storeParts(
       const { id } = definition.plugin;
       throw new EntrepotError('plugin', `Plugin ${id} gives no bytes for ${key}, and the request has none there`);
     }
-    const { digest, size, source } = part;
-    if (!stored.has(digest)) await services.storage.blobs.put(digest, size, source);
+    const { digest, source } = part;
+    if (!stored.has(digest)) await services.storage.blobs.put(definition.name, part, source);
     stored.add(digest);
     return part;
   }

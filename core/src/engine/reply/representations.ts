@@ -7,7 +7,8 @@ import type { ArtifactResource, DocumentResource, StoredResource } from '../requ
 import type { Judgement } from '../policy/judgement.js';
 import type { JudgingParts } from '../policy/judge.js';
 import { listContext } from '../policy/list-context.js';
-import { blobMissing, isBlobMissing, SMALL_BLOB } from '../store/blob-cache.js';
+import { SMALL_BLOB } from '../store/blob-cache.js';
+import { blobMissing, isBlobMissing } from '../store/blob-missing.js';
 import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';

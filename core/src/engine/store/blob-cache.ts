@@ -1,12 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { BlobStore, ByteRange } from '../../api/blob-store.js';
+import type { BlobInfo, BlobSource, BlobStore, ByteRange } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
+import type { BlobHolds } from './blob-holds.js';
+import { blobMissing } from './blob-missing.js';
 import { contentOf } from './content.js';
 
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
@@ -15,6 +17,7 @@ export const SMALL_BLOB = 512 * 1024;
 /** The blob store behind a bounded memory for small blobs: a hit on them opens no file. */
 export class BlobCache {
   readonly #store: BlobStore;
+  readonly #holds: BlobHolds;
   readonly #memory: Lru<Buffer>;
   /** Blobs of which the size, or all bytes, were found right since the start. */
   readonly #confirmed = new Lru<'size' | 'bytes'>(100_000);
@@ -23,8 +26,9 @@ export class BlobCache {
   readonly #verifiesFirstRead: boolean;
 
   /** @param verifiesFirstRead large blobs, too, are held against their digest before they are served for the first time */
-  constructor(store: BlobStore, memory: Lru<Buffer>, logger: Logger, verifiesFirstRead = false) {
+  constructor(store: BlobStore, holds: BlobHolds, memory: Lru<Buffer>, logger: Logger, verifiesFirstRead = false) {
     this.#store = store;
+    this.#holds = holds;
     this.#memory = memory;
     this.#logger = logger;
     this.#verifiesFirstRead = verifiesFirstRead;
@@ -34,10 +38,13 @@ export class BlobCache {
     return this.#store;
   }
 
-  /** Stores a blob, as the store does. What is known of one that was there may be of damaged bytes. */
-  async put(...given: Parameters<BlobStore['put']>): Promise<void> {
-    await this.#store.put(...given);
-    this.forget(given[0]);
+  /**
+   * Stores a blob, as the store does, for an entry of `repository`. What is known of one that was there may be of damaged
+   * bytes.
+   */
+  async put(repository: string, { digest, size }: BlobInfo, source: BlobSource): Promise<void> {
+    await this.#holds.putting(repository, { digest, size }, () => this.#store.put(digest, size, source));
+    this.forget(digest);
   }
 
   /** A small blob that is in memory. */
@@ -121,6 +128,9 @@ export class BlobCache {
     this.#logger.error({ digest }, 'a blob is damaged; it is set aside, and fetched again when it is asked for');
     this.forget(digest);
     await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
+    await this.#holds.catalogue.damaged(digest).catch((error: unknown) => {
+      this.#logger.warn({ error, digest }, 'the damage of a blob could not be noted');
+    });
   }
 
   /**
@@ -176,14 +186,4 @@ export class BlobCache {
 
 function digestOf(hash: Hash): Digest {
   return `sha256:${hash.digest('hex')}`;
-}
-
-/** The error for bytes that an entry points at and the store does not have. */
-export function blobMissing(which: string): EntrepotError {
-  return new EntrepotError('storage', `The blob ${which} is missing`, { code: 'BLOB_MISSING' });
-}
-
-/** Whether `error` is that error. */
-export function isBlobMissing(error: unknown): boolean {
-  return error instanceof EntrepotError && error.code === 'BLOB_MISSING';
 }

@@ -10,6 +10,7 @@ import {
 } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
+import type { BlobHolds } from './blob-holds.js';
 import { inTime, LATE } from './in-time.js';
 import { KeptKeysCache } from './kept-keys.js';
 
@@ -18,8 +19,8 @@ const FLUSH_INTERVAL = 10_000;
 const FLUSH_ROWS = 5_000;
 /** The time that the end of the process waits for the last of them; milliseconds. */
 const LAST_FLUSH = 5_000;
-/** An entry's access is written again only after this long: who was last served when needs no more precision. */
-const ACCESS_RESOLUTION = 60_000;
+/** An entry's access is written again only after this long: when it was last served needs no more precision. */
+const ACCESS_RESOLUTION = 3_600_000;
 /** The time that a request waits for an optional write or a newer value; milliseconds. */
 const PATIENCE = 500;
 /** The interval at which a repository that others change, too, is asked for its revision; milliseconds. */
@@ -45,6 +46,7 @@ interface Followed {
  */
 export class EntryCache {
   readonly #index: EntryIndex;
+  readonly #holds: BlobHolds;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #known: Lru<Entry>;
@@ -52,15 +54,21 @@ export class EntryCache {
   /** The keys below prefixes, in proxies. */
   readonly keys: KeptKeysCache;
   readonly #accesses = new Map<string, EntryAccess>();
+  /** When the accesses of entries were last noted. */
+  readonly #noted: Lru<number>;
+  /** Blobs that were served since the last flush. */
+  readonly #visited = new Set<Digest>();
   readonly #timer: NodeJS.Timeout;
   /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
   #changes = 0;
 
-  constructor(index: EntryIndex, maxEntries: number, clock: Clock, logger: Logger) {
+  constructor(index: EntryIndex, holds: BlobHolds, maxEntries: number, clock: Clock, logger: Logger) {
     this.#index = index;
+    this.#holds = holds;
     this.#clock = clock;
     this.#logger = logger;
     this.#known = new Lru(maxEntries);
+    this.#noted = new Lru(maxEntries);
     this.keys = new KeptKeysCache(index, maxEntries, clock, logger);
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
   }
@@ -80,13 +88,13 @@ export class EntryCache {
   }
 
   async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
-    const winners = await this.#index.putIfAbsent(entries);
+    const winners = await this.#holds.naming(entries, () => this.#index.putIfAbsent(entries));
     for (const entry of winners) this.#wasPut(entry);
     return winners;
   }
 
   async replace(entry: Entry): Promise<void> {
-    await this.#index.replace(entry);
+    await this.#holds.naming([entry], () => this.#index.replace(entry));
     this.#wasPut(entry);
   }
 
@@ -128,7 +136,7 @@ export class EntryCache {
   /** Carries `change` out. @returns whether all that it expects was so. */
   async change(change: EntryChange): Promise<boolean> {
     const { repository, expect, put, remove } = change;
-    const revision = await this.#index.change(change);
+    const revision = await this.#holds.naming(put, () => this.#index.change(change));
     if (revision === undefined) {
       // Memory may be what was wrong.
       for (const { key } of expect) this.forget(repository, key);
@@ -213,20 +221,24 @@ export class EntryCache {
 
   /** Notes that `entry` was served. */
   accessed(entry: Entry): void {
+    this.#visited.add(entry.digest);
     const key = `${entry.repository}\n${entry.key}`;
     const now = this.#clock.now();
-    const noted = this.#accesses.get(key);
-    if (noted !== undefined && now - noted.at < ACCESS_RESOLUTION) return;
+    const noted = this.#noted.get(key);
+    if (noted !== undefined && Math.abs(now - noted) < ACCESS_RESOLUTION) return;
+    this.#noted.set(key, now);
     this.#accesses.set(key, { repository: entry.repository, key: entry.key, at: now });
     if (this.#accesses.size >= FLUSH_ROWS) void this.#flush();
   }
 
   async #flush(): Promise<void> {
-    if (this.#accesses.size === 0) return;
     const batch = [...this.#accesses.values()];
+    const visited = [...this.#visited];
     this.#accesses.clear();
+    this.#visited.clear();
     try {
-      await this.#index.recordAccess(batch);
+      if (batch.length > 0) await this.#index.recordAccess(batch);
+      if (visited.length > 0) await this.#holds.catalogue.visited(visited);
     } catch (error) {
       // Only the order of a later eviction depends on it.
       this.#logger.warn({ error, accesses: batch.length }, 'access times could not be written');

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Digest } from '../../api/digest.js';
 import type { JoinedPiece } from '../../api/protocol.js';
-import { isBlobMissing, type BlobCache } from './blob-cache.js';
+import type { BlobCache } from './blob-cache.js';
+import { isBlobMissing } from './blob-missing.js';
 import { deflatePiece, GZIP_HEADER, gzipTrailer, type DeflatedPiece } from '../../formats/gzip-pieces.js';
 import { Lru } from '../../formats/lru.js';
 

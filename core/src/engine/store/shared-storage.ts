@@ -1,11 +1,13 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { BlobCatalogue } from '../../api/blob-catalogue.js';
 import type { BlobStore } from '../../api/blob-store.js';
 import type { Clock } from '../../api/clock.js';
 import type { EntryIndex } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import { BlobCache } from './blob-cache.js';
+import { BlobHolds, NO_CATALOGUE } from './blob-holds.js';
 import { verifyInBackground } from './blob-verification.js';
 import { Lru } from '../../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
@@ -21,6 +23,8 @@ const MAX_SESSION_AGE = 24 * 3_600_000;
 export interface SharedStorageOptions {
   readonly blobs: BlobStore;
   readonly entries: EntryIndex;
+  /** Absent: nothing is ever deleted from `blobs`. */
+  readonly catalogue?: BlobCatalogue | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /**
@@ -68,7 +72,8 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
   });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
-  const blobs = new BlobCache(options.blobs, memory, options.logger, options.verifyFirstRead);
+  const holds = new BlobHolds(options.catalogue ?? NO_CATALOGUE, options.blobs, options.clock);
+  const blobs = new BlobCache(options.blobs, holds, memory, options.logger, options.verifyFirstRead);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const tables = new TableFolder(
     join(options.spoolPath, 'tables'),
@@ -76,7 +81,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     options.clock,
     options.logger,
   );
-  const entries = new EntryCache(options.entries, options.maxEntries, options.clock, options.logger);
+  const entries = new EntryCache(options.entries, holds, options.maxEntries, options.clock, options.logger);
   const { verifyRate = 0 } = options;
   const endVerification = verifyRate > 0 ? verifyInBackground(blobs, verifyRate, options.logger) : undefined;
   return {

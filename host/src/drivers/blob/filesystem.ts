@@ -11,6 +11,7 @@ import {
   rename,
   rm,
   stat,
+  statfs,
   unlink,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -204,6 +205,15 @@ export class FilesystemBlobStore implements BlobStore {
       });
     } catch (error) {
       throw storageError(error, 'write', path);
+    }
+  }
+
+  async freeBytes(): Promise<number> {
+    try {
+      const { bavail, bsize } = await statfs(this.#blobs);
+      return bavail * bsize;
+    } catch (error) {
+      throw storageError(error, 'look at the volume of', this.#blobs);
     }
   }
 

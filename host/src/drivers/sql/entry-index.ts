@@ -65,12 +65,13 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
   }
 
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
-    const { checkedAt, etag, lastModified, headers, mediaType, facts, factsFrom } = renewal;
+    const { checkedAt, etag, lastModified, headers, mediaType, facts, factsFrom, expiresAt } = renewal;
     const { numUpdatedRows } = await storedWithin('write', 'renew an entry', () =>
       this.database
         .updateTable('entries')
         .set({ checked_at: checkedAt })
         .set(given({ etag, last_modified: lastModified, media_type: mediaType, facts_from: factsFrom }))
+        .set(given({ expires_at: expiresAt }))
         .set(given({ headers: headers && JSON.stringify(headers), facts: facts && JSON.stringify(facts) }))
         .where(({ and }) => and({ repository, key, digest }))
         .executeTakeFirst(),

@@ -27,6 +27,8 @@ export function toRow(entry: Entry): EntryRow {
     attributes: entry.attributes === undefined ? null : JSON.stringify(entry.attributes),
     facts: entry.facts === undefined ? null : JSON.stringify(entry.facts),
     facts_from: entry.factsFrom ?? null,
+    expires_at: entry.expiresAt ?? null,
+    stored_by: entry.storedBy ?? null,
   };
 }
 
@@ -50,5 +52,7 @@ export function toEntry(row: EntryRow): Entry {
     ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Record<string, unknown> }),
     ...(row.facts === null ? {} : { facts: JSON.parse(row.facts) as ArtifactFacts }),
     ...(row.facts_from === null ? {} : { factsFrom: row.facts_from }),
+    ...(row.expires_at === null ? {} : { expiresAt: Number(row.expires_at) }),
+    ...(row.stored_by === null ? {} : { storedBy: row.stored_by }),
   };
 }

@@ -1,8 +1,10 @@
+import { SPACE } from './space-migration.js';
+import type { Statement } from './statement.js';
+
 /**
- * The SQL of each version of the tables, in the types of SQLite. Forward only: a migration that was released is never changed,
- * and none goes back.
+ * The SQL of each version of the tables. Forward only: a migration that was released is never changed, and none goes back.
  */
-export const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
+export const MIGRATIONS: Readonly<Record<string, readonly Statement[]>> = {
   // The entries of all repositories, and the row that readiness checks write.
   '0001-initial': [
     `create table entries (
@@ -71,4 +73,5 @@ export const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
     'alter table scanner_revisions add column noted_until integer',
     'create index entries_fetched on entries (fetched_at)',
   ],
+  '0008-space': SPACE,
 };

@@ -2,9 +2,11 @@ import { EntrepotError, messageOf } from '@entrepot/core';
 import { type Dialect, Kysely, type Migration, Migrator, sql } from 'kysely';
 import { MIGRATIONS } from './migrations.js';
 import type { SqlDatabase } from './schema.js';
+import type { Statement } from './statement.js';
 
-/** The types of columns: text that sorts and compares by code point, and 64-bit integers. */
+/** A kind of database, and its types of columns: text that sorts and compares by code point, and 64-bit integers. */
 export interface ColumnTypes {
+  readonly kind: 'sqlite' | 'postgres';
   readonly text: string;
   readonly integer: string;
 }
@@ -58,11 +60,11 @@ async function migrate(database: SqlDatabase, types: ColumnTypes, where: string)
   });
 }
 
-function migrationOf(statements: readonly string[], types: ColumnTypes): Migration {
+function migrationOf(statements: readonly Statement[], types: ColumnTypes): Migration {
   return {
     async up(database) {
-      for (const statement of statements) {
-        const own = statement.replaceAll(/\b(?:text|integer)\b/g, (type) => types[type as keyof ColumnTypes]);
+      for (const statement of statements.flatMap((one) => (typeof one === 'string' ? one : one[types.kind]))) {
+        const own = statement.replaceAll(/\b(?:text|integer)\b/g, (type) => types[type as 'text' | 'integer']);
         await sql.raw(own).execute(database);
       }
     },

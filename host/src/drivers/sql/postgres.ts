@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT = 10_000;
 const NAME = 'entrepot';
 
 /** Text is compared by its bytes, which sort as code points do, whatever the locale of the database is. */
-const TYPES = { text: 'text collate "C"', integer: 'bigint' };
+const TYPES = { kind: 'postgres', text: 'text collate "C"', integer: 'bigint' } as const;
 
 /**
  * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.

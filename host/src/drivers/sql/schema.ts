@@ -40,6 +40,26 @@ export interface EntryTable {
   facts_from: string | null;
   /** When it was last served; NULL: not since it was stored. */
   accessed_at: number | null;
+  /** When it goes before everything else where room is needed; NULL: never. */
+  expires_at: number | null;
+  /** The name of the uploader. */
+  stored_by: string | null;
+}
+
+/** State of a blob: kept; found without a row; to be deleted unless somebody needs it; being deleted; damaged, and out of the store. */
+export type BlobState = 'live' | 'found' | 'condemned' | 'deleting' | 'damaged';
+
+/** A blob that is in the store, or about to be. */
+export interface BlobTable {
+  digest: string;
+  size: number;
+  state: BlobState;
+  /** Grows with the time at which it was first put; milliseconds since the epoch. */
+  seq: number;
+  /** 1: served since the hand of the evictor passed it. */
+  visited: number;
+  /** When its state last changed; milliseconds since the epoch. */
+  since: number;
 }
 
 /** The latest report of one scanner on one subject: on bytes under a name, or on a name. */
@@ -139,4 +159,24 @@ export interface Schema {
   decisions: DecisionTable;
   downloads: DownloadTable;
   first_seen: FirstSeenTable;
+  blobs: BlobTable;
+  /** Blobs that a process is about to put or to name: nobody deletes them `until` then. */
+  holds: { id: string; digest: string; until: number };
+  /** Counted by triggers: the blobs, under `''`, and the entries of each repository. */
+  usage: { repository: string; bytes: number; amount: number };
+  pins: PinTable;
+  /** Where the evictor goes on: after this blob, or this entry of a repository. */
+  hands: { scope: string; seq: number; key: string };
+  leases: { name: string; owner: string; generation: number; until: number };
+  meta: { name: string; value: string };
+}
+
+/** A rule that keeps the evictor from entries. */
+export interface PinTable {
+  id: string;
+  /** A package URL, or `<repository>/<glob over keys>`. */
+  subject: string;
+  made_at: number;
+  made_by: string | null;
+  note: string | null;
 }

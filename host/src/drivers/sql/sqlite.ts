@@ -20,7 +20,7 @@ const WHAT_TO_DO =
 const LOG_LIMIT = 16 * 1024 * 1024;
 
 /** Text is compared by its UTF-8 bytes, which sort as code points do, unless a column says otherwise. */
-const TYPES = { text: 'text', integer: 'integer' };
+const TYPES = { kind: 'sqlite', text: 'text', integer: 'integer' } as const;
 
 export interface SqliteOptions {
   /** Its folder is made when it does not exist. */
@@ -70,6 +70,7 @@ async function connect(path: string): Promise<Database.Database> {
     if (mode !== 'wal') throw new Error(`a write-ahead log is not possible there (journal mode ${mode})`);
     // `FULL` would sync the log on the event loop. The driver does that, off it: the log is all that a commit has to have on disk.
     opened.pragma('synchronous = NORMAL');
+    opened.pragma('foreign_keys = ON');
     opened.pragma(`journal_size_limit = ${LOG_LIMIT}`);
     const damage = damageOf(opened, (await stat(path)).size);
     if (damage !== undefined) throw new Error(`${DAMAGED} (${damage}). ${WHAT_TO_DO}`);

@@ -1,6 +1,6 @@
 import type { EntryIndexFixture } from '@entrepot/core/testing';
 import type { Kysely } from 'kysely';
-import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from './admitting-index.js';
 import type { Schema } from '../../../src/drivers/sql/schema.js';
 
 /**
@@ -13,7 +13,7 @@ export async function entryIndexFixture(
 ): Promise<EntryIndexFixture> {
   const database = await open();
   return {
-    index: new SqlEntryIndex(database),
+    index: new AdmittingIndex(database),
     async lastAccess(repository, key) {
       const row = await database
         .selectFrom('entries')
@@ -23,7 +23,7 @@ export async function entryIndexFixture(
         .executeTakeFirst();
       return row?.accessed_at === null || row === undefined ? undefined : Number(row.accessed_at);
     },
-    reopen: async () => new SqlEntryIndex(await open()),
+    reopen: async () => new AdmittingIndex(await open()),
     breakDown: () => database.destroy(),
     close,
   };

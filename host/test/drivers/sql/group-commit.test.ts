@@ -7,6 +7,7 @@ import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from '
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { admitBlobs } from './admitting-index.js';
 import { GroupCommit } from '../../../src/drivers/sql/group-commit.js';
 import type { Schema } from '../../../src/drivers/sql/schema.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
@@ -19,7 +20,9 @@ let path: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'entrepot-group-'));
   path = join(root, 'entrepot.db');
-  await (await openSqlite({ path, durability: 'strict' })).destroy();
+  const database = await openSqlite({ path, durability: 'strict' });
+  await admitBlobs(database, [entry('any')]);
+  await database.destroy();
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
@@ -54,7 +57,7 @@ function entry(key: string): Entry {
   return {
     repository: 'files',
     key,
-    digest: digestOf(key),
+    digest: digestOf('one for all'),
     size: 1,
     mediaType: 'text/plain',
     headers: {},

@@ -2,7 +2,7 @@
 // Arguments: the file of the database, the name of this process, the number of pairs.
 import { createHash } from 'node:crypto';
 import type { Entry } from '@entrepot/core';
-import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from './admitting-index.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
 
 const [path = '', name = '', pairs = '0'] = process.argv.slice(2);
@@ -22,7 +22,7 @@ function entry(key: string): Entry {
   };
 }
 
-const index = new SqlEntryIndex(await openSqlite({ path, durability: 'strict' }));
+const index = new AdmittingIndex(await openSqlite({ path, durability: 'strict' }));
 const winners: unknown[] = [];
 for (let pair = 0; pair < Number(pairs); pair += 1) {
   const inForce = await index.putIfAbsent([entry(`${pair}/left`), entry(`${pair}/right`)]);

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import Database from 'libsql';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from './admitting-index.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
 import { bundleProgram } from '../bundle.js';
 
@@ -76,7 +76,7 @@ describe('opening', () => {
 
   it('puts everything into the file when it is closed', async () => {
     const database = await open();
-    await new SqlEntryIndex(database).check();
+    await new AdmittingIndex(database).check();
     await database.destroy();
     await rm(`${path}-wal`, { force: true });
     await rm(`${path}-shm`, { force: true });
@@ -131,7 +131,7 @@ describe('a query', () => {
 describe('with another process', () => {
   it('waits for its lock off the event loop', async () => {
     const database = await open();
-    const index = new SqlEntryIndex(database);
+    const index = new AdmittingIndex(database);
     const other = new Database(path);
     other.exec('begin immediate');
     const check = index.check();

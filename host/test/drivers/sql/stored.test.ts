@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
 import Database from 'libsql';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
+import { AdmittingIndex } from './admitting-index.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
 import { DEADLINES, stored, storedWithin } from '../../../src/drivers/sql/stored.js';
 
@@ -38,7 +38,7 @@ describe('a query', () => {
     const root = await mkdtemp(join(tmpdir(), 'entrepot-lock-'));
     const path = join(root, 'entrepot.db');
     const database = await openSqlite({ path, durability: 'relaxed' });
-    const index = new SqlEntryIndex(database);
+    const index = new AdmittingIndex(database);
     const other = new Database(path);
     try {
       other.exec('begin immediate');

@@ -1,0 +1,122 @@
+import type { BlobCatalogue, BlobHold } from '../../api/blob-catalogue.js';
+import type { BlobInfo, BlobStore } from '../../api/blob-store.js';
+import type { Clock } from '../../api/clock.js';
+import type { Digest } from '../../api/digest.js';
+import type { Entry } from '../../api/entry-index.js';
+import { blobMissing } from './blob-missing.js';
+
+/** A catalogue of a store from which nothing is ever deleted. */
+export const NO_CATALOGUE: BlobCatalogue = {
+  holdTime: Infinity,
+  hold: async () => ({ id: '', isNew: false }),
+  release: () => {},
+  visited: async () => {},
+  damaged: async () => {},
+};
+
+interface Held {
+  readonly hold: BlobHold;
+  /** On the monotonic clock. */
+  readonly at: number;
+}
+
+/**
+ * The holds of this process. Whoever puts a blob leaves its hold here; whoever puts the entry takes it, and releases it afterwards.
+ * One that nobody takes ends by itself.
+ */
+export class BlobHolds {
+  readonly catalogue: BlobCatalogue;
+  readonly #store: BlobStore;
+  readonly #clock: Clock;
+  /** The oldest first. */
+  readonly #left = new Map<string, Held[]>();
+
+  constructor(catalogue: BlobCatalogue, store: BlobStore, clock: Clock) {
+    this.catalogue = catalogue;
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Holds a blob while `put` stores it, and until its entry has been put. */
+  async putting(repository: string, blob: BlobInfo, put: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const held = await this.#hold(repository, blob);
+      try {
+        await put();
+      } catch (error) {
+        this.catalogue.release(held.hold);
+        throw error;
+      }
+      if (this.#isGood(held)) return this.#leave(repository, blob.digest, held);
+      // It took so long that the hold may have ended: the bytes are looked for once more.
+      this.catalogue.release(held.hold);
+    }
+  }
+
+  /**
+   * Holds the blobs of `entries` while they are put.
+   * @throws EntrepotError `storage` with the code `BLOB_MISSING` when one of them was deleted before
+   */
+  async naming<Result>(entries: readonly Entry[], put: () => Promise<Result>): Promise<Result> {
+    const holds: BlobHold[] = [];
+    try {
+      const taking = entries.map(async (entry) => {
+        const hold = await this.#take(entry);
+        holds.push(hold);
+        if (hold.isNew && (await this.#store.stat(entry.digest)) === undefined) throw blobMissing(`of ${entry.key}`);
+      });
+      await allSettledOrThrow(taking);
+      return await put();
+    } finally {
+      for (const hold of holds) this.catalogue.release(hold);
+    }
+  }
+
+  /** Takes the hold that was left for the blob of an entry, or a new one. */
+  async #take(entry: Entry): Promise<BlobHold> {
+    const name = nameOf(entry.repository, entry.digest);
+    const left = this.#left.get(name);
+    const held = left?.pop();
+    if (left?.length === 0) this.#left.delete(name);
+    if (held !== undefined && this.#isGood(held)) return { ...held.hold, isNew: false };
+    if (held !== undefined) this.catalogue.release(held.hold);
+    return (await this.#hold(entry.repository, entry)).hold;
+  }
+
+  async #hold(repository: string, blob: BlobInfo): Promise<Held> {
+    const at = this.#clock.monotonic();
+    const { digest, size } = blob;
+    return { hold: await this.catalogue.hold(repository, { digest, size }), at };
+  }
+
+  #isGood({ at }: Held): boolean {
+    return this.#clock.monotonic() - at < this.catalogue.holdTime / 2;
+  }
+
+  #leave(repository: string, digest: Digest, held: Held): void {
+    this.#forgetOld();
+    const name = nameOf(repository, digest);
+    const left = this.#left.get(name) ?? [];
+    left.push(held);
+    this.#left.set(name, left);
+  }
+
+  /** Forgets holds whose entry never came. */
+  #forgetOld(): void {
+    for (const [name, [oldest]] of this.#left) {
+      if (oldest !== undefined && this.#isGood(oldest)) return;
+      this.#left.delete(name);
+    }
+  }
+}
+
+function nameOf(repository: string, digest: Digest): string {
+  return `${repository}\n${digest}`;
+}
+
+/** Waits for all of `work`, and then throws what failed first: none of it goes on unseen. */
+async function allSettledOrThrow(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,69 @@
+import type { BlobInfo, BlobStore, Clock, Digest, Logger } from '@entrepot/core';
+import { Limiter } from '@entrepot/core/formats';
+import { DELETION_LEASE, type SqlCollectionStore } from '../drivers/sql/collection-store.js';
+
+/** The number of blobs that are deleted at once. */
+const WIDTH = 8;
+
+/** Blobs that were deleted. */
+export interface Deleted {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** Deletes condemned blobs: takes their rows, deletes the bytes, forgets the rows. */
+export class Deletion {
+  readonly #store: SqlCollectionStore;
+  readonly #blobs: BlobStore;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #limiter = new Limiter(WIDTH);
+
+  constructor(store: SqlCollectionStore, blobs: BlobStore, clock: Clock, logger: Logger) {
+    this.#store = store;
+    this.#blobs = blobs;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /**
+   * Deletes blobs that were condemned.
+   * @param choice those that were condemned before a time, `limit` at the most, or these
+   */
+  async run(choice: Parameters<SqlCollectionStore['take']>[0]): Promise<Deleted> {
+    const takenAt = this.#clock.monotonic();
+    const taken = await this.#store.take(choice, this.#clock.now());
+    const deleted = (await Promise.all(taken.map((blob) => this.#delete(blob, takenAt)))).filter(
+      (blob) => blob !== undefined,
+    );
+    await this.#store.deleted(deleted.map(({ digest }) => digest));
+    return { blobs: deleted.length, bytes: deleted.reduce((sum, { size }) => sum + size, 0) };
+  }
+
+  async #delete(blob: BlobInfo, takenAt: number): Promise<BlobInfo | undefined> {
+    const release = await this.#limiter.acquire();
+    try {
+      // A process that slept may not be the one any more that deletes it: somebody else goes on with what is left.
+      if (this.#clock.monotonic() - takenAt > DELETION_LEASE / 2) return undefined;
+      await this.#blobs.delete(blob.digest);
+      return blob;
+    } catch (error) {
+      this.#logger.warn({ error, digest: blob.digest }, 'a blob could not be deleted; it is tried again');
+      return undefined;
+    } finally {
+      release();
+    }
+  }
+}
+
+/** Adds up. */
+export function sumOf(one: Deleted, other: Deleted): Deleted {
+  return { blobs: one.blobs + other.blobs, bytes: one.bytes + other.bytes };
+}
+
+export const NOTHING: Deleted = { blobs: 0, bytes: 0 };
+
+/** The digests of entries, each once. */
+export function digestsOf(entries: readonly { readonly digest: Digest }[]): readonly Digest[] {
+  return [...new Set(entries.map(({ digest }) => digest))];
+}

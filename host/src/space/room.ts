@@ -1,0 +1,209 @@
+import type { BlobCatalogue, BlobHold, BlobInfo, Clock, Digest, Logger } from '@entrepot/core';
+import { EntrepotError } from '@entrepot/core';
+import { Limiter } from '@entrepot/core/formats';
+import type { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
+import { ALL_BLOBS, type SqlEvictionStore } from '../drivers/sql/eviction-store.js';
+import type { Evictor, Scope } from './evictor.js';
+import type { FreeSpace } from './free-space.js';
+
+/** The part of a bound that is left once it was reached, so that room is made in batches. */
+const LOW_MARK = 0.9;
+/** The time for which nothing is tried after no room could be made, in milliseconds. */
+const FULL_FOR = 10_000;
+
+/** The bound of one repository. */
+export interface Quota {
+  /** Bytes. */
+  readonly bytes: number;
+  readonly kind: 'proxy' | 'hosted';
+}
+
+export interface RoomOptions {
+  /** The bound on all blobs, in bytes; `Infinity`: none. */
+  readonly maxBytes: number;
+  readonly quotas: ReadonlyMap<string, Quota>;
+  /** Absent: the free space of the volume is not known, or none is reserved. */
+  readonly freeSpace?: FreeSpace | undefined;
+}
+
+/** Keeps blobs within their bounds: before one is put, room is made for it. */
+export class Room implements BlobCatalogue {
+  readonly #catalogue: SqlBlobCatalogue;
+  readonly #store: SqlEvictionStore;
+  readonly #evictor: Evictor;
+  readonly #options: RoomOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Room is made by one at a time. */
+  readonly #turns = new Limiter(1);
+  /** Bytes that were let in and are not counted yet, by scope. */
+  readonly #coming = new Map<string, number>();
+  /** When no room could be made in a scope, on the monotonic clock. */
+  readonly #full = new Map<string, number>();
+
+  constructor(
+    catalogue: SqlBlobCatalogue,
+    store: SqlEvictionStore,
+    evictor: Evictor,
+    options: RoomOptions,
+    clock: Clock,
+    logger: Logger,
+  ) {
+    this.#catalogue = catalogue;
+    this.#store = store;
+    this.#evictor = evictor;
+    this.#options = options;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  get holdTime(): number {
+    return this.#catalogue.holdTime;
+  }
+
+  /** The scopes that have no room although everything went that may go. */
+  get full(): readonly string[] {
+    return [...this.#full.keys()].filter((name) => this.#isFull(name));
+  }
+
+  async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
+    const scopes = this.#scopesOf(repository);
+    for (const scope of scopes) await this.#makeRoom(scope, blob.size);
+    await this.#leaveReserve(blob.size);
+    for (const { name } of scopes) this.#count(name, blob.size);
+    try {
+      return await this.#catalogue.hold(repository, blob);
+    } finally {
+      for (const { name } of scopes) this.#count(name, -blob.size);
+    }
+  }
+
+  release(hold: BlobHold): void {
+    this.#catalogue.release(hold);
+  }
+
+  visited(digests: readonly Digest[]): Promise<void> {
+    return this.#catalogue.visited(digests);
+  }
+
+  damaged(digest: Digest): Promise<void> {
+    return this.#catalogue.damaged(digest);
+  }
+
+  /** Brings every scope below its bound: others may have put what is too much, or the bound has changed. */
+  async enforce(): Promise<void> {
+    const names = [ALL_BLOBS, ...this.#options.quotas.keys()];
+    for (const name of names) {
+      const scope = this.#scope(name);
+      if (scope === undefined || this.#options.quotas.get(name)?.kind === 'hosted') continue;
+      if ((await this.#store.bytesOf(name)) > scope.bound) await this.#shrink(scope, scope.bound * LOW_MARK);
+    }
+    await this.#leaveReserve(0).catch(() => {});
+  }
+
+  #scopesOf(repository: string): readonly Scope[] {
+    return [this.#scope(ALL_BLOBS), this.#scope(repository)].filter((scope) => scope !== undefined);
+  }
+
+  #scope(name: string): Scope | undefined {
+    const bound = name === ALL_BLOBS ? this.#options.maxBytes : (this.#options.quotas.get(name)?.bytes ?? Infinity);
+    return bound === Infinity ? undefined : { name, bound };
+  }
+
+  async #makeRoom(scope: Scope, size: number): Promise<void> {
+    if (await this.#fits(scope, size)) return;
+    const quota = this.#options.quotas.get(scope.name);
+    if (quota?.kind === 'hosted') throw quotaExceeded(scope, size);
+    if (size > scope.bound || this.#isFull(scope.name)) throw noRoom(scope, size);
+    const end = await this.#turns.acquire();
+    try {
+      // Whoever was before may have made enough.
+      if (await this.#fits(scope, size)) return;
+      await this.#shrink(scope, scope.bound * LOW_MARK - size - this.#comingTo(scope.name));
+      if (await this.#fits(scope, size)) return;
+      this.#noteFull(scope.name, { bytes: size, bound: scope.bound });
+      throw noRoom(scope, size);
+    } finally {
+      end();
+    }
+  }
+
+  async #shrink(scope: Scope, target: number): Promise<void> {
+    // What was just put is no longer held.
+    await this.#catalogue.flush();
+    await this.#evictor.shrink(scope, Math.max(0, target));
+  }
+
+  async #fits({ name, bound }: Scope, size: number): Promise<boolean> {
+    return (await this.#store.bytesOf(name)) + this.#comingTo(name) + size <= bound;
+  }
+
+  /** Makes room where the volume has less than its reserve besides `size` bytes. */
+  async #leaveReserve(size: number): Promise<void> {
+    const { freeSpace } = this.#options;
+    if (freeSpace === undefined) return;
+    let lacking = await freeSpace.lacking(size);
+    if (lacking > 0 && !this.#isFull(VOLUME)) {
+      const end = await this.#turns.acquire();
+      try {
+        lacking = await freeSpace.lacking(size);
+        const bytes = await this.#store.bytesOf(ALL_BLOBS);
+        if (lacking > 0) await this.#shrink({ name: ALL_BLOBS, bound: bytes }, bytes - lacking);
+        lacking = await freeSpace.lacking(size, 'anew');
+        if (lacking > 0) this.#noteFull(VOLUME, { lacking });
+      } finally {
+        end();
+      }
+    }
+    if (lacking > 0)
+      throw new EntrepotError(
+        'storage',
+        `the volume of the blobs has no room for ${size} bytes beside its reserve (storage.reserve), and nothing more can be evicted`,
+        { status: 507, code: 'NO_ROOM' },
+      );
+    freeSpace.written(size);
+  }
+
+  #comingTo(name: string): number {
+    return this.#coming.get(name) ?? 0;
+  }
+
+  #count(name: string, bytes: number): void {
+    this.#coming.set(name, this.#comingTo(name) + bytes);
+  }
+
+  #isFull(name: string): boolean {
+    return this.#clock.monotonic() - (this.#full.get(name) ?? -Infinity) < FULL_FOR;
+  }
+
+  #noteFull(name: string, facts: Readonly<Record<string, unknown>>): void {
+    const isNews = !this.#full.has(name);
+    this.#full.set(name, this.#clock.monotonic());
+    if (!isNews) return;
+    const where = name === ALL_BLOBS ? 'the store' : name;
+    this.#logger.warn(
+      { where, ...facts },
+      'no room can be made: what is left is hosted, pinned, or just being stored; new bytes are passed through and not kept',
+    );
+  }
+}
+
+/** Names the free space of the volume among scopes. No repository has such a name. */
+const VOLUME = '-/volume';
+
+function noRoom({ name, bound }: Scope, size: number): EntrepotError {
+  const where = name === ALL_BLOBS ? 'the store (storage.maxBytes' : `the repository ${name} (its quota`;
+  return new EntrepotError(
+    'storage',
+    `there is no room for ${size} bytes in ${where}: ${bound}), and nothing more can be evicted`,
+    { status: 507, code: 'NO_ROOM' },
+  );
+}
+
+function quotaExceeded({ name, bound }: Scope, size: number): EntrepotError {
+  return new EntrepotError(
+    'too-large',
+    `${size} bytes more are too many for the repository ${name}: its quota is ${bound} bytes. Remove versions, or have its quota raised`,
+    { status: 507, code: 'QUOTA_EXCEEDED' },
+  );
+}

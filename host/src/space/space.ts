@@ -1,0 +1,152 @@
+import type { BlobStore, Clock, Logger } from '@entrepot/core';
+import type { SharedStorage } from '@entrepot/core/engine';
+import { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
+import { SqlBlobInventory } from '../drivers/sql/blob-inventory.js';
+import { SqlCollectionStore } from '../drivers/sql/collection-store.js';
+import { type KeptEntry, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
+import { SqlLeases } from '../drivers/sql/leases.js';
+import { SqlPinStore } from '../drivers/sql/pin-store.js';
+import type { SqlDatabase } from '../drivers/sql/schema.js';
+import { type Collected, Collector, type CollectOptions } from './collector.js';
+import { Deletion } from './deletion.js';
+import { Evictor } from './evictor.js';
+import { FreeSpace } from './free-space.js';
+import { Pins } from './pins.js';
+import { type Quota, Room } from './room.js';
+
+/** The interval at which ended holds are removed, so that others can evict what they held; milliseconds. */
+const RELEASE_INTERVAL = 1_000;
+/** The interval at which bounds are enforced, in milliseconds. */
+const ENFORCE_INTERVAL = 10_000;
+/** The longest time that others wait for a collector of which nothing is heard, in milliseconds. */
+const LEASE_TERM = 60_000;
+
+export interface SpaceOptions {
+  readonly database: SqlDatabase;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The bound on all blobs, in bytes; `Infinity`: none. */
+  readonly maxBytes: number;
+  /** Bytes of the volume that stay free. */
+  readonly reserve: number;
+  readonly gc: { readonly interval: number; readonly grace: number; readonly batchSize: number };
+  /** Every repository of the configuration. */
+  readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
+}
+
+/** The room that everything takes: bounds, eviction, collection. */
+export class Space {
+  /** For the engine: lets blobs in where there is room for them. */
+  readonly room: Room;
+  readonly pinStore: SqlPinStore;
+  readonly pins: Pins;
+  readonly usage: SqlEvictionStore;
+  readonly leases: SqlLeases;
+  readonly #catalogue: SqlBlobCatalogue;
+  readonly #collector: Collector;
+  readonly #options: SpaceOptions;
+  #storage: SharedStorage | undefined;
+  readonly #ending = new AbortController();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SpaceOptions) {
+    const { database, blobs, clock, logger, repositories } = options;
+    this.#options = options;
+    this.usage = new SqlEvictionStore(database);
+    this.pinStore = new SqlPinStore(database);
+    this.pins = new Pins(this.pinStore, clock);
+    this.leases = new SqlLeases(database, clock);
+    this.#catalogue = new SqlBlobCatalogue(database, clock);
+    const collection = new SqlCollectionStore(database);
+    const deletion = new Deletion(collection, blobs, clock, logger);
+    const kept = {
+      pins: this.pins,
+      isProxy: (name: string): boolean | undefined => {
+        const repository = repositories.get(name);
+        return repository && repository.kind === 'proxy';
+      },
+    };
+    const evictor = new Evictor(this.usage, deletion, kept, clock, (entries) => this.forget(entries));
+    const quotas = new Map<string, Quota>();
+    for (const [name, { kind, quota }] of repositories)
+      if (quota !== undefined) quotas.set(name, { bytes: quota, kind });
+    const read = blobs.freeBytes?.bind(blobs);
+    const freeSpace =
+      read === undefined || options.reserve === 0 ? undefined : new FreeSpace(read, options.reserve, clock);
+    this.room = new Room(this.#catalogue, this.usage, evictor, { ...options, quotas, freeSpace }, clock, logger);
+    this.#collector = new Collector(collection, new SqlBlobInventory(database, blobs), deletion, clock, logger);
+  }
+
+  /** Takes the memory that has to forget what is deleted. */
+  attach(storage: SharedStorage): void {
+    this.#storage = storage;
+  }
+
+  /** Lets memory forget entries that are gone. */
+  forget(entries: readonly Pick<KeptEntry, 'repository' | 'key' | 'digest'>[]): void {
+    for (const { repository, key, digest } of entries) {
+      this.#storage?.entries.forget(repository, key);
+      this.#storage?.entries.keys.changed(repository, key);
+      this.#storage?.blobs.forget(digest);
+    }
+  }
+
+  /** Deletes what nobody needs. */
+  async collect(options: Partial<CollectOptions> = {}): Promise<Collected> {
+    await this.#catalogue.flush();
+    return await this.#collector.run({ ...this.#options.gc, ...options });
+  }
+
+  /** Begins to work in the background. */
+  start(): void {
+    const { interval } = this.#options.gc;
+    this.#every(RELEASE_INTERVAL, 'ended holds could not be removed', () => this.#catalogue.flush());
+    this.#every(ENFORCE_INTERVAL, 'bounds could not be enforced', () => this.room.enforce());
+    if (interval > 0) this.#every(interval, 'blobs could not be collected', () => this.#collectAlone());
+  }
+
+  /** Collects unless another process does. */
+  async #collectAlone(): Promise<void> {
+    const lease = await this.leases.acquire('gc', LEASE_TERM);
+    if (lease === undefined) return;
+    const renewing = setInterval(() => void this.leases.renew(lease, LEASE_TERM).catch(() => {}), LEASE_TERM / 3);
+    try {
+      const report = await this.collect({ signal: this.#ending.signal });
+      this.#options.logger.info({ ...report }, 'blobs that nobody needs were collected');
+    } finally {
+      clearInterval(renewing);
+      await this.leases.release(lease).catch(() => {});
+    }
+  }
+
+  /** Does `work` again and again, one at a time. */
+  #every(interval: number, complaint: string, work: () => Promise<void>): void {
+    let isBusy = false;
+    const run = async (): Promise<void> => {
+      if (isBusy || this.#ending.signal.aborted) return;
+      isBusy = true;
+      try {
+        await work();
+      } catch (error) {
+        if (!this.#ending.signal.aborted) this.#options.logger.warn({ error }, complaint);
+      } finally {
+        isBusy = false;
+      }
+    };
+    this.#timers.push(
+      setInterval(() => {
+        this.#running = Promise.all([this.#running, run()]);
+      }, interval).unref(),
+    );
+  }
+
+  /** Ends the work in the background. */
+  async dispose(): Promise<void> {
+    this.#ending.abort();
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#running;
+    await this.#catalogue.flush().catch(() => {});
+  }
+}

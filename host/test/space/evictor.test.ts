@@ -1,0 +1,135 @@
+import type { Digest } from '@entrepot/core';
+import { describe, expect, it } from 'vitest';
+import { openSpace, type Opened } from './support.js';
+
+const LARGE = 600 * 1024;
+
+/** Puts `count` large files of a repository, one a second. */
+async function putMany({ put, clock }: Opened, repository: string, count: number, from = 0): Promise<void> {
+  for (let number = from; number < from + count; number += 1) {
+    await put(repository, `${number}`, Buffer.alloc(LARGE, `${repository} ${number} `));
+    clock.advance(1_000);
+  }
+}
+
+/** Notes that entries were served. */
+async function serve({ storage, space }: Opened, repository: string, ...keys: readonly string[]): Promise<void> {
+  const digests: Digest[] = [];
+  for (const key of keys) digests.push((await storage.entries.find(repository, key))?.digest as Digest);
+  await space.room.visited(digests);
+}
+
+async function keysOf({ storage, database }: Opened, repository: string): Promise<readonly string[]> {
+  const rows = await database.selectFrom('entries').select('key').where('repository', '=', repository).execute();
+  for (const { key } of rows) expect(await storage.entries.find(repository, key)).toBeDefined();
+  return rows.map(({ key }) => key).sort((one, other) => Number(one) - Number(other));
+}
+
+describe('a bound on all blobs', () => {
+  it('is kept to by evicting what was not served, the oldest first', async () => {
+    const opened = await openSpace({ maxBytes: 10 * LARGE });
+    await putMany(opened, 'proxy', 10);
+    await serve(opened, 'proxy', '0', '2');
+    await putMany(opened, 'proxy', 1, 10);
+    expect(await keysOf(opened, 'proxy')).toEqual(['0', '2', '4', '5', '6', '7', '8', '9', '10']);
+    expect((await opened.files()).length).toBe(9);
+    expect(await opened.space.usage.bytesOf('')).toBe(9 * LARGE);
+  });
+
+  it('spares what was served once each round', async () => {
+    const opened = await openSpace({ maxBytes: 4 * LARGE });
+    await putMany(opened, 'proxy', 4);
+    await serve(opened, 'proxy', '0', '1', '2', '3');
+    await putMany(opened, 'proxy', 4, 4);
+    expect((await keysOf(opened, 'proxy')).length).toBeLessThanOrEqual(4);
+    expect(await keysOf(opened, 'proxy')).toContain('7');
+  });
+
+  it('never takes what is hosted or pinned, and passes new bytes on when nothing else is left', async () => {
+    const opened = await openSpace({ maxBytes: 4 * LARGE });
+    await opened.space.pinStore.add({ id: 'one', subject: 'proxy/1', madeAt: 0 });
+    await putMany(opened, 'proxy', 2);
+    await putMany(opened, 'hosted', 2);
+    await putMany(opened, 'proxy', 1, 2);
+    expect(await keysOf(opened, 'proxy')).toEqual(['1', '2']);
+    await putMany(opened, 'hosted', 1, 2);
+    expect(await keysOf(opened, 'proxy')).toEqual(['1']);
+    await expect(putMany(opened, 'proxy', 1, 3)).rejects.toMatchObject({ code: 'NO_ROOM', status: 507 });
+    expect(opened.space.room.full).toEqual(['']);
+    expect(await keysOf(opened, 'hosted')).toEqual(['0', '1', '2']);
+  });
+
+  it('never takes bytes that a hosted repository has, too', async () => {
+    const opened = await openSpace({ maxBytes: 3 * LARGE });
+    const bytes = Buffer.alloc(LARGE, 'shared');
+    await opened.put('proxy', 'shared', bytes);
+    await opened.put('hosted', 'shared', bytes);
+    await putMany(opened, 'proxy', 4);
+    expect(await opened.storage.entries.find('hosted', 'shared')).toBeDefined();
+    expect(await opened.storage.entries.find('proxy', 'shared')).toBeDefined();
+  });
+
+  it('takes what nobody needs first, then what is past its age', async () => {
+    const opened = await openSpace({ maxBytes: 40 * LARGE });
+    await putMany(opened, 'proxy', 35);
+    await opened.put('proxy', '35', Buffer.alloc(LARGE, 'old'), { expiresAt: opened.clock.now() - 1 });
+    await serve(opened, 'proxy', '35');
+    for (const text of ['a', 'b', 'c', 'd']) await opened.put('proxy', '0', Buffer.alloc(LARGE, text));
+    await opened.space.collect();
+    await putMany(opened, 'proxy', 1, 36);
+    expect(await keysOf(opened, 'proxy')).toEqual([...Array.from({ length: 35 }, (_, key) => `${key}`), '36']);
+  });
+
+  it('leaves a tenth to small blobs', async () => {
+    const opened = await openSpace({ maxBytes: 10 * LARGE });
+    for (let number = 0; number < 20; number += 1) await opened.put('proxy', `${1000 + number}`, `small ${number}`);
+    await putMany(opened, 'proxy', 30);
+    expect((await keysOf(opened, 'proxy')).filter((key) => Number(key) >= 1000).length).toBe(20);
+  });
+
+  it('takes entries of a repository that is gone from the configuration only where they have an upstream', async () => {
+    const opened = await openSpace({ maxBytes: 3 * LARGE });
+    await opened.put('former', 'fetched', Buffer.alloc(LARGE, 'fetched'));
+    await opened.put('former', 'uploaded', Buffer.alloc(LARGE, 'uploaded'), { upstreamUrl: undefined });
+    await putMany(opened, 'proxy', 5);
+    expect(await opened.storage.entries.find('former', 'fetched')).toBeUndefined();
+    expect(await opened.storage.entries.find('former', 'uploaded')).toBeDefined();
+  });
+
+  it('is enforced when it was lowered', async () => {
+    const before = await openSpace();
+    await putMany(before, 'proxy', 10);
+    const { space } = await openSpace({ root: before.root, clock: before.clock, maxBytes: 5 * LARGE });
+    await space.room.enforce();
+    expect(await space.usage.bytesOf('')).toBeLessThanOrEqual(5 * LARGE);
+  });
+});
+
+describe('a quota', () => {
+  const repositories = new Map([
+    ['proxy', { kind: 'proxy', quota: 10 * LARGE }],
+    ['other', { kind: 'proxy' }],
+    ['hosted', { kind: 'hosted', quota: 2 * LARGE }],
+  ] as const);
+
+  it('of a proxy is kept to within the proxy', async () => {
+    const opened = await openSpace({ repositories });
+    await putMany(opened, 'other', 5);
+    await putMany(opened, 'proxy', 10);
+    await serve(opened, 'proxy', '0');
+    await putMany(opened, 'proxy', 1, 10);
+    expect(await keysOf(opened, 'proxy')).toEqual(['0', '3', '4', '5', '6', '7', '8', '9', '10']);
+    expect((await keysOf(opened, 'other')).length).toBe(5);
+  });
+
+  it('of a hosted repository refuses uploads, and says why', async () => {
+    const opened = await openSpace({ repositories });
+    await putMany(opened, 'hosted', 2);
+    await expect(putMany(opened, 'hosted', 1, 2)).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      status: 507,
+      message: expect.stringContaining('its quota is 1228800 bytes'),
+    });
+    expect((await keysOf(opened, 'hosted')).length).toBe(2);
+  });
+});
