@@ -59,7 +59,8 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, fetchPart, role };
-  const root = createRootScope(config, governed, options.logger ?? createLogger(config.log));
+  const kept = new Map(planned.plans.map(({ name, kind, config: { quota } }) => [name, { kind, quota }]));
+  const root = createRootScope(config, kept, governed, options.logger ?? createLogger(config.log));
   const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
   const deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({

@@ -12,6 +12,7 @@ const context: CommandContext = {
   write: (lines) => void process.stdout.write(`${lines}\n`),
   isTerminal: process.stdout.isTTY,
   writeError: (lines) => void process.stderr.write(`${lines}\n`),
+  writeProgress: (text) => void process.stderr.write(`\r\u001b[K${text}`),
   // Loaded when they are needed: most commands serve nothing.
   createHost: async (...options) => {
     const host = await (await serving()).createHost(...options);

@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly isTerminal: boolean;
   /** Writes one line, or several, to standard error. */
   writeError(text: string): void;
+  /** Writes a line of progress in place of the one before; an empty one ends that. */
+  writeProgress(text: string): void;
   readonly createHost: typeof createHost;
   readonly checkConfiguration: typeof checkConfiguration;
   readonly startScanWorker: typeof startScanWorker;

@@ -100,10 +100,23 @@ function commands(context: CommandContext, run: Run): Command {
   add(program, 'scan-worker', 'run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./scan-worker.js'), 'scanWorker'));
+  spaceCommands(program, run);
   policyCommands(program, run);
   exceptionCommands(program, run);
   quarantineCommands(program, run);
   return program;
+}
+
+/** Commands that look after what is kept. */
+function spaceCommands(program: Command, run: Run): void {
+  add(program, 'gc', 'delete blobs that nothing points at; servers may run meanwhile')
+    .option(...FILE_OPTION)
+    .option('--dry-run', 'say what would be deleted, and change nothing')
+    .option('--reconcile', 'list the store as well, to find blobs that the database does not know')
+    .option('--force', 'delete those also where they are more than a fifth of all')
+    .option('--batch-size <number>', 'the blobs that are looked at together (default: storage.gc.batchSize)')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./gc.js'), 'gc'));
 }
 
 /** Commands that query policy, most of them at a running server. */

@@ -4,20 +4,18 @@ import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
-import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
-import { openPostgres } from '../drivers/sql/postgres.js';
-import { openSqlite } from '../drivers/sql/sqlite.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
-import { Space } from '../space/space.js';
+import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
+import { openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
@@ -65,9 +63,13 @@ async function openGovernance(
   return governance;
 }
 
-/** The services of which there is one for the process. Nothing is opened before `start`. */
+/**
+ * The services of which there is one for the process. Nothing is opened before `start`.
+ * @param served the repositories that are served
+ */
 export function createRootScope(
   { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
+  served: SpaceOptions['repositories'],
   governed: Governed,
   logger: Logger,
 ): Scope {
@@ -76,23 +78,17 @@ export function createRootScope(
   root.value(CLOCK, systemClock);
   root.single(METRICS, {}, () => new PrometheusMetrics());
   root.single(HOT_CACHE, { logger: ROOT_LOGGER }, ({ logger }) => new KeyvHotCache(memoryKeyv(), logger));
-  root.open(BLOBS, {}, () => FilesystemBlobStore.open({ path: storage.path, durability: storage.durability }));
+  root.open(BLOBS, {}, () => openBlobs(storage));
   root.open(
     DATABASE,
     { logger: ROOT_LOGGER },
-    async ({ logger }) =>
-      metadata.backend === 'sqlite'
-        ? await openSqlite({ path: metadata.path, durability: storage.durability })
-        : await openPostgres({ ...metadata, logger }),
+    ({ logger }) => openDatabaseOf({ metadata, storage }, logger),
     // The index of entries ends it.
     () => {},
   );
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => {
-    const { maxBytes, reserve, gc } = storage;
-    return new Space({ ...services, maxBytes, reserve, gc, repositories: new Map(Object.entries(repositories)) });
-  });
+  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => spaceOf({ storage }, served, services));
   root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
     const shared = await createSharedStorage({
       ...services,

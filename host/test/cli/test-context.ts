@@ -8,6 +8,7 @@ import type { Guide, Host, HostRepository } from '../../src/create-host.js';
 export class TestProcess {
   readonly output: string[] = [];
   readonly errors: string[] = [];
+  readonly progress: string[] = [];
   /** Events of the host, in order. */
   readonly events: string[] = [];
   readonly exits: number[] = [];
@@ -48,6 +49,7 @@ export class TestProcess {
       readInput: () => Promise.resolve(this.input),
       isTerminal: this.isTerminal,
       write: (text) => this.output.push(...text.split('\n')),
+      writeProgress: (text) => void this.progress.push(text),
       writeError: (text) => this.errors.push(...text.split('\n')),
       createHost: (loaded, options) => {
         this.loaded = loaded;

@@ -56,7 +56,14 @@ export class Publication {
       upstreamUrl: withoutQuery(resource.kind === 'document' ? reply.finalUrl.href : reply.url),
       fetchedAt: now,
       checkedAt: now,
+      expiresAt: this.#expiry(now),
     };
+  }
+
+  /** When a copy that the upstream confirmed at `now` is too old. */
+  #expiry(now: number): number | undefined {
+    const { expireAfter } = freshnessRule(this.#context, this.#plan.resource);
+    return expireAfter === Infinity ? undefined : now + expireAfter;
   }
 
   /**
@@ -116,7 +123,12 @@ export class Publication {
   async renew(kept: Entry, validators: Omit<EntryRenewal, 'checkedAt'> = {}): Promise<FlightResult> {
     const { storage, clock } = this.#context.services;
     const checkedAt = clock.now();
-    const renewed = await storage.entries.touch(kept, { checkedAt, ...validators, ...isBack(kept) });
+    const renewed = await storage.entries.touch(kept, {
+      checkedAt,
+      expiresAt: this.#expiry(checkedAt),
+      ...validators,
+      ...isBack(kept),
+    });
     return { kind: 'renewed', entry: renewed ?? { ...kept, checkedAt } };
   }
 

@@ -63,6 +63,6 @@ export async function putEntry(
  * Renews a copy whose bytes came again, unchanged: headers that were corrected meanwhile are taken over (RFC 9111 §3.2).
  * Without a validator its date stays the same.
  */
-function renewalBy({ checkedAt, etag, lastModified, headers, mediaType }: Entry): EntryRenewal {
-  return { checkedAt, etag, lastModified, headers, mediaType };
+function renewalBy({ checkedAt, etag, lastModified, headers, mediaType, expiresAt }: Entry): EntryRenewal {
+  return { checkedAt, etag, lastModified, headers, mediaType, expiresAt };
 }

@@ -1,0 +1,60 @@
+import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/core';
+import type { Config } from '../config/schema.js';
+import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
+import { openPostgres } from '../drivers/sql/postgres.js';
+import type { SqlDatabase } from '../drivers/sql/schema.js';
+import { openSqlite } from '../drivers/sql/sqlite.js';
+import { Space, type SpaceOptions } from '../space/space.js';
+
+/** Opens the store of blobs that the configuration names. */
+export function openBlobs({ path, durability }: Config['storage']): Promise<BlobStore> {
+  return FilesystemBlobStore.open({ path, durability });
+}
+
+/** Opens the database that the configuration names, and brings its tables up to date. */
+export function openDatabaseOf(
+  { metadata, storage }: Pick<Config, 'metadata' | 'storage'>,
+  logger: Logger,
+): Promise<SqlDatabase> {
+  return metadata.backend === 'sqlite'
+    ? openSqlite({ path: metadata.path, durability: storage.durability })
+    : openPostgres({ ...metadata, logger });
+}
+
+/** The room that a configuration gives. @param repositories all that are served, or that the configuration names */
+export function spaceOf(
+  { storage: { maxBytes, reserve, gc } }: Pick<Config, 'storage'>,
+  repositories: SpaceOptions['repositories'],
+  services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
+): Space {
+  return new Space({ ...services, maxBytes, reserve, gc, repositories });
+}
+
+/** The stores of a configuration, for a command that works on them beside running servers. */
+export interface Stores {
+  readonly database: SqlDatabase;
+  readonly blobs: BlobStore;
+  readonly space: Space;
+  readonly clock: Clock;
+  close(): Promise<void>;
+}
+
+/** Opens the stores of a configuration. */
+export async function openStores(config: Config, logger: Logger): Promise<Stores> {
+  const blobs = await openBlobs(config.storage);
+  const database = await openDatabaseOf(config, logger);
+  const clock = systemClock;
+  const repositories = new Map(Object.entries(config.repositories ?? {}));
+  const space = spaceOf(config, repositories, { database, blobs, clock, logger });
+  return {
+    database,
+    blobs,
+    space,
+    clock,
+    async close() {
+      await space.dispose();
+      await database.destroy();
+      await blobs.dispose();
+    },
+  };
+}
