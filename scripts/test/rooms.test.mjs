@@ -25,7 +25,7 @@ test('imports between the rooms of the host lead down the list of the layout', (
 });
 
 test('libraries of SQL are imported by the drivers alone', () => {
-  const users = sources.filter(({ imports }) => imports.some((name) => /^(kysely|libsql|pg)(\/|$)/.test(name)));
+  const users = sources.filter(({ imports }) => imports.some((name) => /^(kysely|node:sqlite|pg)(\/|$)/.test(name)));
   expect(users.length).toBeGreaterThan(5);
   expect(users.map(({ path }) => path).filter((path) => !path.startsWith('host/src/drivers/'))).toEqual([]);
 });

@@ -1,9 +1,10 @@
-import { EntrepotError, isPlainText, messageOf } from '@entrepot/core';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { setTimeout as wait } from 'node:timers/promises';
+import { EntrepotError, isPlainText } from '@entrepot/core';
 import { Limiter, Lru } from '@entrepot/core/formats';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { CompiledQuery as Query } from 'kysely';
-import type Database from 'libsql';
-import { setTimeout as wait } from 'node:timers/promises';
+import { RESULTS, resultOf, sqliteError } from './sqlite-error.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** The longest wait for another process that writes, in milliseconds. */
@@ -12,28 +13,32 @@ const BUSY_PATIENCE = 10_000;
 const STATEMENTS = 200;
 const WRITING = /^\s*(?:insert|update|delete|replace)\b/i;
 
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly givesRows: boolean;
+}
+
 /**
- * Runs Kysely's queries on a synchronous SQLite binding. Kysely's own driver is not used for four reasons:
+ * Runs Kysely's queries on the synchronous binding of SQLite. Kysely's own driver is not used for four reasons:
  * - transactions begin IMMEDIATE, so that two processes never meet in the upgrade of a read to a write (SQLITE_BUSY that no wait cures);
- * - statements are prepared once: the binding frees one only when the garbage collector finds it, and memory grows meanwhile;
+ * - statements are prepared once: to prepare one takes as long as to run it;
  * - a call that finds the database locked by another process waits off the event loop;
  * - so does a commit for the disk, and whoever reads next waits with it: what is not durable yet is seen by nobody here.
  */
 export class SqliteDriver implements Driver, DatabaseConnection {
-  readonly #database: Database.Database;
+  readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #log: WriteAheadLog | undefined;
   readonly #turns = new Limiter(1);
   #release: () => void = () => {};
-  #closed = false;
   /** By text, the least recently used first. */
-  readonly #statements = new Lru<Database.Statement>(STATEMENTS);
+  readonly #statements = new Lru<Prepared>(STATEMENTS);
 
   /**
    * @param path names the database in messages.
    * @param log what makes commits durable, where they have to be
    */
-  constructor(database: Database.Database, path: string, log?: WriteAheadLog) {
+  constructor(database: DatabaseSync, path: string, log?: WriteAheadLog) {
     this.#database = database;
     this.#path = path;
     this.#log = log;
@@ -64,15 +69,8 @@ export class SqliteDriver implements Driver, DatabaseConnection {
     if (this.#inTransaction) await this.executeQuery(Query.raw('rollback'));
   }
 
-  /** Callers that still wait for a lock get an error: the binding ends the process over a closed database. */
+  /** What is in the log is put into the file, unless others have it open. Callers that still wait for a lock get an error. */
   async destroy(): Promise<void> {
-    try {
-      // The binding closes the file only when its statements are collected; what is in the log belongs in the file now.
-      this.#database.pragma('wal_checkpoint(TRUNCATE)');
-    } catch {
-      // The next process that opens the file does it.
-    }
-    this.#closed = true;
     this.#statements.clear();
     this.#database.close();
     await this.#log?.close();
@@ -100,10 +98,10 @@ export class SqliteDriver implements Driver, DatabaseConnection {
   #run<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     assertBindable(parameters);
     const work = (): QueryResult<Row> => {
-      const statement = this.#prepare(sql);
+      const { statement, givesRows } = this.#prepare(sql);
       // Always all rows: a statement that is left half-way holds its read lock.
-      if (statement.reader) return { rows: statement.all(parameters) as Row[] };
-      const { changes } = statement.run(parameters);
+      if (givesRows) return { rows: statement.all(...parameters) as Row[] };
+      const { changes } = statement.run(...parameters);
       return { rows: [], numAffectedRows: BigInt(changes) };
     };
     return retryWhileBusy(this.#path, work, () => (this.#inTransaction ? pause() : this.#giveWay()));
@@ -117,16 +115,16 @@ export class SqliteDriver implements Driver, DatabaseConnection {
   }
 
   get #inTransaction(): boolean {
-    return !this.#closed && this.#database.inTransaction;
+    return this.#database.isOpen && this.#database.isTransaction;
   }
 
-  #prepare(sql: string): Database.Statement {
-    if (this.#closed) throw new EntrepotError('storage', `the database ${this.#path} is closed`);
+  #prepare(sql: string): Prepared {
     const kept = this.#statements.get(sql);
     if (kept !== undefined) return kept;
     const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+    const prepared = { statement, givesRows: statement.columns().length > 0 };
+    this.#statements.set(sql, prepared);
+    return prepared;
   }
 }
 
@@ -145,34 +143,17 @@ export async function retryWhileBusy<T>(path: string, work: () => T, waitForIt =
     try {
       return work();
     } catch (error) {
-      if (!sqliteCode(error).startsWith('SQLITE_BUSY') || performance.now() > deadline) throw sqliteError(error, path);
+      if (resultOf(error) !== RESULTS.busy || performance.now() > deadline) throw sqliteError(error, path);
       await waitForIt();
     }
   }
 }
 
-/** The name of SQLite's result code, `''` for an error of another kind. */
-export function sqliteCode(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return '';
-  return error.code.startsWith('SQLITE_') ? error.code : '';
-}
-
-function sqliteError(error: unknown, path: string): EntrepotError {
-  if (error instanceof EntrepotError) return error as EntrepotError;
-  const code = sqliteCode(error);
-  const reason = `${messageOf(error)}${code === '' ? '' : ` (${code})`}`;
-  return new EntrepotError('storage', `the database ${path} failed: ${reason}`, {
-    cause: error,
-    ...(code === 'SQLITE_FULL' ? { code: 'STORAGE_FULL', status: 507 } : {}),
-    ...(code.startsWith('SQLITE_BUSY') ? { code: 'STORAGE_BUSY' } : {}),
-  });
-}
-
 /**
- * Refuses what would not come back as it was: the binding ends the process over a boolean, cuts text at a NUL, and
- * stores half a surrogate pair as another character.
+ * Refuses what would not come back as it was: half a surrogate pair is stored as another character, Node 22 cuts text at a NUL
+ * as it reads it, newer ones store a boolean as a number.
  */
-function assertBindable(parameters: readonly unknown[]): void {
+function assertBindable(parameters: readonly unknown[]): asserts parameters is readonly SQLInputValue[] {
   for (const value of parameters) {
     if (typeof value === 'string') {
       if (isPlainText(value)) continue;

@@ -1,16 +1,20 @@
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import { EntrepotError, messageOf } from '@entrepot/core';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
-import Database from 'libsql';
 import type { Durability } from '../blob/filesystem.js';
 import { openDatabase } from './open-database.js';
 import type { SqlDatabase } from './schema.js';
-import { retryWhileBusy, SqliteDriver, sqliteCode } from './sqlite-driver.js';
+import { retryWhileBusy, SqliteDriver } from './sqlite-driver.js';
+import { RESULTS, resultOf } from './sqlite-error.js';
+import { openFile } from './sqlite-file.js';
 import { WriteAheadLog } from './write-ahead-log.js';
 
 /** The time for which the binding itself waits for a lock, on the event loop; milliseconds. Longer waits are the driver's. */
 const BUSY_TIMEOUT = 10;
+/** The same where nothing else runs. */
+const INSPECTION_TIMEOUT = 5000;
 /** The largest file that is looked through for damage at each start, in bytes. */
 const CHECKED_SIZE = 64 * 1024 * 1024;
 const DAMAGED = 'the file is damaged';
@@ -53,40 +57,40 @@ class TransactionalSqliteAdapter extends SqliteAdapter {
   }
 }
 
-async function connect(path: string): Promise<Database.Database> {
-  let connection: Database.Database | undefined;
+async function connect(path: string): Promise<DatabaseSync> {
+  let connection: DatabaseSync | undefined;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // Made here, for SQLite would let everybody read it. What stands beside it has its mode.
     await open(path, 'a', 0o600).then((file) => file.close());
-    // The binding takes `libsql://…` and `:memory:` for something else than a file.
-    const opened = new Database(resolve(path));
+    const opened = openFile(path, { timeout: BUSY_TIMEOUT });
     connection = opened;
-    opened.pragma(`busy_timeout = ${BUSY_TIMEOUT}`);
-    const [found] = (await retryWhileBusy(path, () => opened.pragma('journal_mode = WAL'))) as {
-      journal_mode: string;
-    }[];
-    const mode = found?.journal_mode;
+    const [found] = await retryWhileBusy(path, () => opened.prepare('pragma journal_mode = WAL').all());
+    const mode = found?.['journal_mode'];
     if (mode !== 'wal') throw new Error(`a write-ahead log is not possible there (journal mode ${mode})`);
     // `FULL` would sync the log on the event loop. The driver does that, off it: the log is all that a commit has to have on disk.
-    opened.pragma('synchronous = NORMAL');
-    opened.pragma('foreign_keys = ON');
-    opened.pragma(`journal_size_limit = ${LOG_LIMIT}`);
+    opened.exec('pragma synchronous = NORMAL');
+    opened.exec('pragma foreign_keys = ON');
+    opened.exec(`pragma journal_size_limit = ${LOG_LIMIT}`);
+    // A long sort would otherwise write files, on the event loop.
+    opened.exec('pragma temp_store = MEMORY');
     const damage = damageOf(opened, (await stat(path)).size);
     if (damage !== undefined) throw new Error(`${DAMAGED} (${damage}). ${WHAT_TO_DO}`);
     return opened;
   } catch (error) {
     connection?.close();
     const cause = error instanceof EntrepotError ? (error as EntrepotError).cause : error;
-    const code = sqliteCode(cause);
-    const problem =
-      code === 'SQLITE_NOTADB'
-        ? 'the file is no SQLite database'
-        : code.startsWith('SQLITE_CORRUPT')
-          ? `${DAMAGED}. ${WHAT_TO_DO}`
-          : messageOf(cause ?? error);
-    throw new EntrepotError('configuration', `cannot open the database ${path}: ${problem}`, { cause: error });
+    throw new EntrepotError('configuration', `cannot open the database ${path}: ${problemOf(cause ?? error)}`, {
+      cause: error,
+    });
   }
+}
+
+function problemOf(error: unknown): string {
+  const result = resultOf(error);
+  if (result === RESULTS.notADatabase) return 'the file is no SQLite database';
+  if (result === RESULTS.corrupt) return `${DAMAGED}. ${WHAT_TO_DO}`;
+  return messageOf(error);
 }
 
 /**
@@ -98,20 +102,20 @@ export function inspectSqlite(
   path: string,
   size: number,
 ): { readonly damage?: string | undefined; readonly hasEntries?: boolean } {
-  const database = new Database(path);
+  const database = openFile(path, { timeout: INSPECTION_TIMEOUT });
   try {
     const damage = damageOf(database, size);
     if (damage !== undefined) return { damage };
-    const tables = database.prepare("select 1 from sqlite_master where name = 'entries'").all([]);
-    return { hasEntries: tables.length > 0 && database.prepare('select 1 from entries limit 1').all([]).length > 0 };
+    const tables = database.prepare("select 1 from sqlite_master where name = 'entries'").all();
+    return { hasEntries: tables.length > 0 && database.prepare('select 1 from entries limit 1').all().length > 0 };
   } finally {
     database.close();
   }
 }
 
 /** Looks for damage in a database. `undefined`: there is none, or the check would take long. */
-function damageOf(database: Database.Database, size: number): string | undefined {
+function damageOf(database: DatabaseSync, size: number): string | undefined {
   if (size > CHECKED_SIZE) return undefined;
-  const [found] = database.pragma('quick_check(1)') as { quick_check: string }[];
-  return found?.quick_check === 'ok' ? undefined : String(found?.quick_check).replaceAll(/\s+/g, ' ');
+  const found = database.prepare('pragma quick_check(1)').get()?.['quick_check'];
+  return found === 'ok' ? undefined : String(found).replaceAll(/\s+/g, ' ');
 }

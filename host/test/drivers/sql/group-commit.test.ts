@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Entry } from '@entrepot/core';
 import { digestOf, Gate } from '@entrepot/core/testing';
 import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
-import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import { admitBlobs } from './admitting-index.js';
@@ -12,6 +11,7 @@ import { GroupCommit } from '../../../src/drivers/sql/group-commit.js';
 import type { Schema } from '../../../src/drivers/sql/schema.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
 import { SqliteDriver } from '../../../src/drivers/sql/sqlite-driver.js';
+import { openFile } from '../../../src/drivers/sql/sqlite-file.js';
 import { WriteAheadLog } from '../../../src/drivers/sql/write-ahead-log.js';
 
 let root: string;
@@ -40,8 +40,8 @@ class HeldLog extends WriteAheadLog {
 
 function openHeld(): { index: SqlEntryIndex; log: HeldLog } {
   const log = new HeldLog(path);
-  const connection = new Database(path);
-  connection.pragma('synchronous = NORMAL');
+  const connection = openFile(path, {});
+  connection.exec('pragma synchronous = NORMAL');
   const database = new Kysely<Schema>({
     dialect: {
       createDriver: () => new SqliteDriver(connection, path, log),

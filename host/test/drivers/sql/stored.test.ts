@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EntrepotError } from '@entrepot/core';
-import Database from 'libsql';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AdmittingIndex } from './admitting-index.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
+import { openFile } from '../../../src/drivers/sql/sqlite-file.js';
 import { DEADLINES, stored, storedWithin } from '../../../src/drivers/sql/stored.js';
 
 afterEach(() => vi.useRealTimers());
@@ -39,7 +39,7 @@ describe('a query', () => {
     const path = join(root, 'entrepot.db');
     const database = await openSqlite({ path, durability: 'relaxed' });
     const index = new AdmittingIndex(database);
-    const other = new Database(path);
+    const other = openFile(path, {});
     try {
       other.exec('begin immediate');
       const order: string[] = [];
