@@ -4,12 +4,13 @@ import { EntrepotError } from '@entrepot/core';
 
 /**
  * Opens a file of SQLite with the binding that is part of Node; makes it where there is none, unless it is to be read only.
+ * Foreign keys are kept, which SQLite has each connection say.
  * @throws EntrepotError `configuration` when this Node was built without SQLite; an error with an `errcode` when the file cannot be opened
  */
 export function openFile(path: string, options: Pick<DatabaseSyncOptions, 'readOnly' | 'timeout'>): DatabaseSync {
   const { DatabaseSync } = loadBinding();
   // Resolved, for SQLite takes `:memory:` and `file:…` for something else than a file.
-  return new DatabaseSync(resolve(path), options);
+  return new DatabaseSync(resolve(path), { ...options, enableForeignKeyConstraints: true });
 }
 
 /** Loads the binding without the warning of Node 22 that it is experimental: nobody who runs a server can act on that. */

@@ -70,7 +70,6 @@ async function connect(path: string): Promise<DatabaseSync> {
     if (mode !== 'wal') throw new Error(`a write-ahead log is not possible there (journal mode ${mode})`);
     // `FULL` would sync the log on the event loop. The driver does that, off it: the log is all that a commit has to have on disk.
     opened.exec('pragma synchronous = NORMAL');
-    opened.exec('pragma foreign_keys = ON');
     opened.exec(`pragma journal_size_limit = ${LOG_LIMIT}`);
     // A long sort would otherwise write files, on the event loop.
     opened.exec('pragma temp_store = MEMORY');

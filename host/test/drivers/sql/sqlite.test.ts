@@ -129,6 +129,19 @@ describe('a query', () => {
     await database.destroy();
   });
 
+  it('keeps foreign keys', async () => {
+    const database = await open();
+    await sql`create table children (parent integer references probes (id))`.execute(database);
+    await expect(sql`insert into children values (1)`.execute(database)).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('FOREIGN KEY constraint failed'),
+    });
+    await database.insertInto('probes').values({ id: 1, written: 'x' }).execute();
+    await sql`insert into children values (1)`.execute(database);
+    await expect(database.deleteFrom('probes').execute()).rejects.toMatchObject({ kind: 'storage' });
+    await database.destroy();
+  });
+
   it('that comes after the end fails', async () => {
     const database = await open();
     const waiting = database.transaction().execute(async (transaction) => {
