@@ -3,7 +3,7 @@ import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedS
 import type { Administration } from '../admin/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
-import type { SqlDatabase } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
 import type { Space } from '../space/space.js';

@@ -7,7 +7,7 @@ import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
 import { SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
 import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 import { SqlScanStore } from '../drivers/sql/scan-store.js';
-import type { SqlDatabase } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { JobScanDesk } from '../scanning/job-scan-desk.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
 import { ScanWorker, type FetchPart, type HostScanner } from '../scanning/scan-worker.js';

@@ -20,7 +20,7 @@ import type { DecisionRecord } from '../drivers/sql/decision-log.js';
 import { readKeptVersions, type KeptVersion } from '../drivers/sql/kept-versions.js';
 import type { Quarantined } from '../drivers/sql/quarantine-store.js';
 import type { KeptReport } from '../drivers/sql/scan-store.js';
-import type { SqlDatabase } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import type { Governance } from './governance.js';
 
 /** A repository of the server. */

@@ -6,7 +6,7 @@ import { SqlCollectionStore } from '../drivers/sql/collection-store.js';
 import { type KeptEntry, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
 import { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlPinStore } from '../drivers/sql/pin-store.js';
-import type { SqlDatabase } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { type Collected, Collector, type CollectOptions } from './collector.js';
 import { Deletion } from './deletion.js';
 import { Evictor } from './evictor.js';

@@ -12,7 +12,7 @@ import { FilesystemBlobStore } from '../../src/drivers/blob/filesystem.js';
 import { SqlEntryIndex } from '../../src/drivers/sql/entry-index.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../../src/space/space.js';
-import type { SqlDatabase } from '../../src/drivers/sql/schema.js';
+import type { SqlDatabase } from '../../src/drivers/sql/sql-database.js';
 
 export const HOUR = 3_600_000;
 

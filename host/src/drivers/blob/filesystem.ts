@@ -22,6 +22,7 @@ import { FileReader } from './file-reader.js';
 import { SharedRun } from '../shared-run.js';
 import { slices } from '../slices.js';
 import { storageError, systemCode } from './storage-error.js';
+import { syncDirectory, syncFile } from './sync-file.js';
 
 // <path>/
 //   layout.json                  {"version":1}
@@ -42,8 +43,6 @@ const TEMPORARY_NAME = /^[0-9a-f-]{36}\.part$/;
 const LIST_WIDTH = 32;
 /** `link` cannot do it here; a copy can. EMLINK: as many names as the file system allows. */
 const UNLINKABLE = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
-/** File systems that cannot sync a directory say so in one of these ways. */
-const UNSYNCABLE = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EPERM', 'EBADF']);
 
 /**
  * The faults that a finished put survives.
@@ -431,23 +430,6 @@ async function readFolder(path: string): Promise<readonly Dirent[]> {
   return await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
     throw storageError(error, 'list', path);
   });
-}
-
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  try {
-    await syncFile(path);
-  } catch (error) {
-    if (!UNSYNCABLE.has(systemCode(error) ?? '')) throw error;
-  }
 }
 
 /** The version that a layout file names, as text for comparing and for messages. */

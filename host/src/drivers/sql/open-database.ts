@@ -1,7 +1,8 @@
 import { EntrepotError, messageOf } from '@entrepot/core';
-import { type Dialect, Kysely, type Migration, Migrator, sql } from 'kysely';
+import { type Dialect, type Migration, Migrator, sql } from 'kysely';
+import type { Aside } from './aside.js';
 import { MIGRATIONS } from './migrations.js';
-import type { SqlDatabase } from './schema.js';
+import { SqlDatabase } from './sql-database.js';
 import type { Statement } from './statement.js';
 
 /** A kind of database, and its types of columns: text that sorts and compares by code point, and 64-bit integers. */
@@ -14,10 +15,16 @@ export interface ColumnTypes {
 /**
  * Opens a database, and brings its tables up to date.
  * @param where names the database in messages.
+ * @param aside as `SqlDatabase` takes it
  * @throws EntrepotError `configuration` when it cannot be reached, or is of a newer version of Entrepot.
  */
-export async function openDatabase(dialect: Dialect, types: ColumnTypes, where: string): Promise<SqlDatabase> {
-  const database: SqlDatabase = new Kysely({ dialect });
+export async function openDatabase(
+  dialect: Dialect,
+  types: ColumnTypes,
+  where: string,
+  aside?: Aside,
+): Promise<SqlDatabase> {
+  const database = new SqlDatabase({ dialect }, aside);
   try {
     await sql`select 1`.execute(database).catch((cause: unknown) => {
       throw new EntrepotError('configuration', `cannot open the database ${where}: ${reasonOf(cause)}`, { cause });

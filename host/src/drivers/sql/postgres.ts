@@ -1,7 +1,7 @@
 import type { Logger } from '@entrepot/core';
 import { PostgresDialect } from 'kysely';
 import { openDatabase } from './open-database.js';
-import type { SqlDatabase } from './schema.js';
+import type { SqlDatabase } from './sql-database.js';
 import { DEADLINES } from './stored.js';
 
 export interface PostgresOptions {

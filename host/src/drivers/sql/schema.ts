@@ -1,8 +1,3 @@
-import type { Kysely } from 'kysely';
-
-/** The database, opened and up to date. */
-export type SqlDatabase = Kysely<Schema>;
-
 /** A package, with or without a version. */
 interface PackageColumns {
   ecosystem: string;

@@ -153,7 +153,7 @@ export async function retryWhileBusy<T>(path: string, work: () => T, waitForIt =
  * Refuses what would not come back as it was: half a surrogate pair is stored as another character, Node 22 cuts text at a NUL
  * as it reads it, newer ones store a boolean as a number.
  */
-function assertBindable(parameters: readonly unknown[]): asserts parameters is readonly SQLInputValue[] {
+export function assertBindable(parameters: readonly unknown[]): asserts parameters is readonly SQLInputValue[] {
   for (const value of parameters) {
     if (typeof value === 'string') {
       if (isPlainText(value)) continue;

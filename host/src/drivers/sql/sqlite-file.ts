@@ -4,7 +4,7 @@ import { EntrepotError } from '@entrepot/core';
 
 /**
  * Opens a file of SQLite with the binding that is part of Node; makes it where there is none, unless it is to be read only.
- * Foreign keys are kept, which SQLite has each connection say.
+ * Foreign keys hold: each connection has to ask for that.
  * @throws EntrepotError `configuration` when this Node was built without SQLite; an error with an `errcode` when the file cannot be opened
  */
 export function openFile(path: string, options: Pick<DatabaseSyncOptions, 'readOnly' | 'timeout'>): DatabaseSync {

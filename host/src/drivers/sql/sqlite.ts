@@ -5,7 +5,8 @@ import { EntrepotError, messageOf } from '@entrepot/core';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { Durability } from '../blob/filesystem.js';
 import { openDatabase } from './open-database.js';
-import type { SqlDatabase } from './schema.js';
+import type { SqlDatabase } from './sql-database.js';
+import { SqliteAside } from './sqlite-aside.js';
 import { retryWhileBusy, SqliteDriver } from './sqlite-driver.js';
 import { RESULTS, resultOf } from './sqlite-error.js';
 import { openFile } from './sqlite-file.js';
@@ -47,7 +48,7 @@ export async function openSqlite({ path, durability }: SqliteOptions): Promise<S
     createAdapter: () => new TransactionalSqliteAdapter(),
     createIntrospector: (database) => new SqliteIntrospector(database),
   };
-  return await openDatabase(dialect, TYPES, path);
+  return await openDatabase(dialect, TYPES, path, new SqliteAside(path));
 }
 
 /** SQLite does roll back a `create table`. Migrations need it: two processes may start on one new file. */

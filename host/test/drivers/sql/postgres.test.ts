@@ -33,6 +33,15 @@ describe.skipIf(programs === undefined)('PostgreSQL', () => {
     expect(Number(rows[0]?.count)).toBeGreaterThan(0);
   });
 
+  it('does long work on its connections, and leaves copies to its own tools', async () => {
+    const database = await open(await (await server()).database());
+    await database.insertInto('probes').values({ id: 1, written: 'x' }).execute();
+    const rows = await database.aside.all(database.selectFrom('probes').selectAll().compile());
+    expect(rows).toEqual([{ id: '1', written: 'x' }]);
+    expect(database.aside.copyTo).toBeUndefined();
+    await database.destroy();
+  });
+
   it('is refused where it cannot be reached, without its password', async () => {
     const url = 'postgres://somebody:secret@127.0.0.1:1/none';
     await expect(open(url)).rejects.toMatchObject({
