@@ -2,7 +2,7 @@ import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/
 import type { Config } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { openPostgres } from '../drivers/sql/postgres.js';
-import type { SqlDatabase } from '../drivers/sql/schema.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../space/space.js';
 
