@@ -79,6 +79,10 @@ export interface BlobStore {
    * deleted. `undefined` when there is no such blob. Absent: the driver has no files.
    */
   pathOf?(digest: Digest): Promise<string | undefined>;
+  /** The id that was given to the store, which its database has as well. `undefined`: none was. Both or neither of the two methods. */
+  storeId?(): Promise<string | undefined>;
+  /** Gives the store an id. */
+  setStoreId?(id: string): Promise<void>;
   /** Bytes that can still be written. A driver without a bound of its own leaves it out. */
   freeBytes?(): Promise<number>;
   /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */

@@ -64,6 +64,7 @@ function commands(context: CommandContext, run: Run): Command {
     .description('A caching, verifying package proxy for every package manager of an organisation.')
     .version(hostVersion(), '-V, --version', 'print the version of the server')
     .exitOverride()
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => context.write(text.trimEnd()),
       writeErr: (text) => context.writeError(text.trimEnd()),
@@ -117,6 +118,20 @@ function spaceCommands(program: Command, run: Run): void {
     .option('--batch-size <number>', 'the blobs that are looked at together (default: storage.gc.batchSize)')
     .option(...JSON_OPTION)
     .action(run(() => import('./gc.js'), 'gc'));
+  const backup = () => import('./backup.js');
+  add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'backup'));
+  add(program, 'restore <folder>', 'bring a backup back, where there is no database and no blob yet')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'restoreBackup'));
+  add(program, 'hold <command...>', 'run a command while nothing is deleted, such as a copy of database and bucket')
+    .option(...FILE_OPTION)
+    .passThroughOptions()
+    .action(run(backup, 'hold'));
+  add(program, 'adopt', 'let the database take over a store of blobs that belonged to another one')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'adopt'));
 }
 
 /** Commands that query policy, most of them at a running server. */

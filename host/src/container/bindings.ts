@@ -7,12 +7,14 @@ import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/sche
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
+import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
+import { joinStores } from '../space/belonging.js';
 import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
 import { openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
@@ -88,7 +90,10 @@ export function createRootScope(
   );
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => spaceOf({ storage }, served, services));
+  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => {
+    await joinStores(new SqlMetaStore(services.database), services.blobs);
+    return spaceOf({ storage }, served, services);
+  });
   root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
     const shared = await createSharedStorage({
       ...services,

@@ -39,7 +39,7 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-/** Opens the stores of a configuration. */
+/** Opens the stores of a configuration. Whether they belong together is not asked: commands mend that. */
 export async function openStores(config: Config, logger: Logger): Promise<Stores> {
   const blobs = await openBlobs(config.storage);
   const database = await openDatabaseOf(config, logger);

@@ -1,24 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import {
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  unlink,
-} from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, Digest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
+import { printVersion, readLayout, writeLayout } from './layout.js';
+import { withNewFile } from './new-file.js';
 import { SharedRun } from '../shared-run.js';
 import { slices } from '../slices.js';
 import { storageError, systemCode } from './storage-error.js';
@@ -34,7 +23,6 @@ import { syncDirectory, syncFile } from './sync-file.js';
 
 const LAYOUT_VERSION = 1;
 /** Modes that keep other users of the machine from reading past access control. */
-const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const FOLDER_NAME = /^[0-9a-f]{2}$/;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
@@ -207,6 +195,18 @@ export class FilesystemBlobStore implements BlobStore {
     }
   }
 
+  async storeId(): Promise<string | undefined> {
+    return (await readLayout(this.#path))?.storeId;
+  }
+
+  async setStoreId(storeId: string): Promise<void> {
+    try {
+      await writeLayout(this.#path, { version: LAYOUT_VERSION, storeId });
+    } catch (error) {
+      throw storageError(error, 'write', join(this.#path, 'layout.json'));
+    }
+  }
+
   async freeBytes(): Promise<number> {
     try {
       const { bavail, bsize } = await statfs(this.#blobs);
@@ -235,29 +235,14 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   async #checkLayout(): Promise<void> {
-    const path = join(this.#path, 'layout.json');
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (text === undefined) return this.#writeLayout(path);
-    const found = layoutVersion(text);
+    const layout = await readLayout(this.#path);
+    if (layout === undefined) return await writeLayout(this.#path, { version: LAYOUT_VERSION });
+    const found = printVersion(layout);
     if (found === String(LAYOUT_VERSION)) return;
     throw new EntrepotError(
       'configuration',
-      `${path}: expected layout version ${LAYOUT_VERSION}, found ${found}; use the version of Entrepot that made this store, or another path`,
+      `${join(this.#path, 'layout.json')}: expected layout version ${LAYOUT_VERSION}, found ${found}; use the version of Entrepot that made this store, or another path`,
     );
-  }
-
-  /** Whole or not at all: half a layout file would lock the store. */
-  async #writeLayout(path: string): Promise<void> {
-    const draft = join(this.#path, `layout.${randomUUID()}.tmp`);
-    await withNewFile(draft, async (handle) => {
-      await handle.writeFile(`${JSON.stringify({ version: LAYOUT_VERSION })}\n`);
-      await handle.sync();
-      await rename(draft, path);
-      return true;
-    });
   }
 
   /**
@@ -413,32 +398,8 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> 
   }
 }
 
-/** Runs `work` on a new file, which is closed and gone afterwards unless `work` says that it renamed it. */
-async function withNewFile(path: string, work: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
-  const handle = await open(path, 'wx+', FILE_MODE);
-  let renamed = false;
-  try {
-    renamed = await work(handle);
-  } finally {
-    await handle.close();
-    if (!renamed) await rm(path, { force: true });
-  }
-  return renamed;
-}
-
 async function readFolder(path: string): Promise<readonly Dirent[]> {
   return await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
     throw storageError(error, 'list', path);
   });
-}
-
-/** The version that a layout file names, as text for comparing and for messages. */
-function layoutVersion(text: string): string {
-  try {
-    const layout: unknown = JSON.parse(text);
-    if (typeof layout === 'object' && layout !== null && 'version' in layout) return JSON.stringify(layout.version);
-  } catch {
-    // Falls through: whatever it is, it is no layout file of ours.
-  }
-  return 'none that can be read';
 }

@@ -1,5 +1,6 @@
 import type { BlobInfo, BlobStore } from '@entrepot/core';
 import { ALL_BLOBS } from './eviction-store.js';
+import { SqlMetaStore } from './meta-store.js';
 import type { Schema } from './schema.js';
 import { SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
@@ -11,18 +12,17 @@ const RECONCILED = 'reconciled';
 /** Compares what the store has with what the catalogue says. */
 export class SqlBlobInventory extends SqlStore {
   readonly #blobs: Pick<BlobStore, 'list'>;
+  readonly #meta: SqlMetaStore;
 
   constructor(database: Kysely<Schema>, blobs: Pick<BlobStore, 'list'>) {
     super(database);
     this.#blobs = blobs;
+    this.#meta = new SqlMetaStore(database);
   }
 
   /** Whether the store has been listed since it has a catalogue. */
   async isReconciled(): Promise<boolean> {
-    const row = await stored('read what was reconciled', () =>
-      this.database.selectFrom('meta').select('value').where('name', '=', RECONCILED).executeTakeFirst(),
-    );
-    return row !== undefined;
+    return (await this.#meta.get(RECONCILED)) !== undefined;
   }
 
   /**
@@ -42,7 +42,7 @@ export class SqlBlobInventory extends SqlStore {
       if (page.length === WIDTH) await take();
     }
     if (page.length > 0) await take();
-    if (!dryRun) await this.#note(now);
+    if (!dryRun) await this.#meta.set(RECONCILED, String(now));
     return found;
   }
 
@@ -87,16 +87,5 @@ export class SqlBlobInventory extends SqlStore {
       this.database.selectFrom('blobs').select('digest').where('digest', 'in', digests).execute(),
     );
     return blobs.length - rows.length;
-  }
-
-  async #note(now: number): Promise<void> {
-    const value = String(now);
-    await stored('note what was reconciled', () =>
-      this.database
-        .insertInto('meta')
-        .values({ name: RECONCILED, value })
-        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
-        .execute(),
-    );
   }
 }

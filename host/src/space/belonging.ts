@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import { type BlobStore, EntrepotError } from '@entrepot/core';
+import type { SqlMetaStore } from '../drivers/sql/meta-store.js';
+
+const STORE_ID = 'storeId';
+
+/**
+ * Checks that a database and a store of blobs belong together; those that belong to nobody yet are joined. Whatever one of two
+ * databases over one store does not know would be deleted for the other.
+ * @throws EntrepotError `configuration` when they do not
+ */
+export async function joinStores(meta: SqlMetaStore, blobs: BlobStore): Promise<void> {
+  const ofStore = await blobs.storeId?.();
+  const ofDatabase = await meta.setOnce(STORE_ID, ofStore ?? randomUUID());
+  if (ofStore === undefined) await blobs.setStoreId?.(ofDatabase);
+  else if (ofStore !== ofDatabase) {
+    throw new EntrepotError(
+      'configuration',
+      `the database and the store of blobs do not belong together: the database is that of the store ${ofDatabase}, found the store ${ofStore}. ` +
+        'Set the right storage and metadata; or, if this database is to take over this store, run: entrepot adopt',
+    );
+  }
+}
+
+/** Lets a database take over a store, whichever it had before. @returns the id of the store */
+export async function adoptStore(meta: SqlMetaStore, blobs: BlobStore): Promise<string> {
+  const id = (await blobs.storeId?.()) ?? (await meta.get(STORE_ID)) ?? randomUUID();
+  await blobs.setStoreId?.(id);
+  await meta.set(STORE_ID, id);
+  return id;
+}
