@@ -9,6 +9,7 @@ import { GroupCommit } from './group-commit.js';
 import type { Schema } from './schema.js';
 import { SqlStore } from './sql-store.js';
 import { stored, storedWithin } from './stored.js';
+import { withoutSync } from './without-sync.js';
 
 /** The number of holds that are committed together. */
 const GROUP = 100;
@@ -51,14 +52,15 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
 
   async visited(digests: readonly Digest[]): Promise<void> {
     for (const part of slices(digests, WIDTH)) {
-      await stored('note which blobs were served', () =>
-        this.database
+      await this.transaction('note which blobs were served', async (transaction) => {
+        await withoutSync(transaction);
+        await transaction
           .updateTable('blobs')
           .set({ visited: 1 })
           .where('digest', 'in', part)
           .where('visited', '=', 0)
-          .execute(),
-      );
+          .execute();
+      });
     }
   }
 
@@ -76,7 +78,11 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
   /** Removes the holds that have ended, where nobody has made one meanwhile. */
   async flush(): Promise<void> {
     const released = this.#takeReleased();
-    if (released.length > 0) await stored('release blobs', () => this.#remove(this.database, released));
+    if (released.length === 0) return;
+    await this.transaction('release blobs', async (transaction) => {
+      await withoutSync(transaction);
+      await this.#remove(transaction, released);
+    });
   }
 
   #takeReleased(): readonly string[] {
@@ -92,6 +98,8 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
     // One order for everybody: two transactions that wait for each other never end.
     const wanted = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()].sort(byDigest);
     return await this.database.transaction().execute(async (transaction) => {
+      // The entry waits for the disk, and with it all that was written before. Without one, the bytes are found by a listing.
+      await withoutSync(transaction);
       const added = await this.#add(transaction, wanted, now);
       const known = wanted.filter(({ digest }) => !added.has(digest));
       const kept = await this.#keep(transaction, known, now);

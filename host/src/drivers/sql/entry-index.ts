@@ -13,6 +13,7 @@ import { type EntryPut, findAll, KEYS_WIDTH, LOST, putEntries, upsertAll } from 
 import type { Schema } from './schema.js';
 import { given, SqlStore } from './sql-store.js';
 import { stored, storedWithin } from './stored.js';
+import { withoutSync } from './without-sync.js';
 
 /** The number of accesses that are recorded in one turn of the event loop. */
 const ACCESS_WIDTH = 100;
@@ -119,6 +120,7 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
   async recordAccess(accesses: readonly EntryAccess[]): Promise<void> {
     if (accesses.length === 0) return;
     await this.transaction('record accesses', async (transaction) => {
+      await withoutSync(transaction);
       for (const [index, { repository, key, at }] of accesses.entries()) {
         // A batch is long, and an embedded database works on the event loop.
         if (index % ACCESS_WIDTH === ACCESS_WIDTH - 1) await turn();

@@ -13,6 +13,9 @@ const BUSY_PATIENCE = 10_000;
 const STATEMENTS = 200;
 const WRITING = /^\s*(?:insert|update|delete|replace)\b/i;
 
+/** Within a transaction: a power cut may take it away, and nothing but it. */
+export const UNSYNCED = 'commit without sync';
+
 interface Prepared {
   readonly statement: StatementSync;
   readonly givesRows: boolean;
@@ -31,6 +34,7 @@ export class SqliteDriver implements Driver, DatabaseConnection {
   readonly #log: WriteAheadLog | undefined;
   readonly #turns = new Limiter(1);
   #release: () => void = () => {};
+  #syncsCommit = true;
   /** By text, the least recently used first. */
   readonly #statements = new Lru<Prepared>(STATEMENTS);
 
@@ -57,11 +61,12 @@ export class SqliteDriver implements Driver, DatabaseConnection {
 
   async beginTransaction(): Promise<void> {
     await this.executeQuery(Query.raw('begin immediate'));
+    this.#syncsCommit = true;
   }
 
   async commitTransaction(): Promise<void> {
     await this.executeQuery(Query.raw('commit'));
-    await this.#log?.sync();
+    if (this.#syncsCommit) await this.#log?.sync();
   }
 
   async rollbackTransaction(): Promise<void> {
@@ -77,6 +82,10 @@ export class SqliteDriver implements Driver, DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    if (query.sql === UNSYNCED) {
+      this.#syncsCommit = false;
+      return { rows: [] };
+    }
     if (!WRITING.test(query.sql) || this.#inTransaction) return await this.#run<Row>(query);
     // A statement outside of a transaction is one by itself. Only the beginning of one waits for a lock: a statement that has
     // met one half-way is in the way of whoever commits meanwhile.

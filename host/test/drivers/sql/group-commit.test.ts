@@ -2,17 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Entry } from '@entrepot/core';
-import { digestOf, Gate } from '@entrepot/core/testing';
-import { Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { digestOf } from '@entrepot/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import { admitBlobs } from './admitting-index.js';
+import { openHeld } from './held-log.js';
 import { GroupCommit } from '../../../src/drivers/sql/group-commit.js';
-import type { Schema } from '../../../src/drivers/sql/schema.js';
 import { openSqlite } from '../../../src/drivers/sql/sqlite.js';
-import { SqliteDriver } from '../../../src/drivers/sql/sqlite-driver.js';
-import { openFile } from '../../../src/drivers/sql/sqlite-file.js';
-import { WriteAheadLog } from '../../../src/drivers/sql/write-ahead-log.js';
 
 let root: string;
 let path: string;
@@ -25,33 +21,6 @@ beforeEach(async () => {
   await database.destroy();
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
-
-/** The real log, whose syncs are counted and can be held back. */
-class HeldLog extends WriteAheadLog {
-  gate = new Gate();
-  syncs = 0;
-
-  override async sync(): Promise<void> {
-    this.syncs += 1;
-    await this.gate.pass();
-    await super.sync();
-  }
-}
-
-function openHeld(): { index: SqlEntryIndex; log: HeldLog } {
-  const log = new HeldLog(path);
-  const connection = openFile(path, {});
-  connection.exec('pragma synchronous = NORMAL');
-  const database = new Kysely<Schema>({
-    dialect: {
-      createDriver: () => new SqliteDriver(connection, path, log),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-      createAdapter: () => new SqliteAdapter(),
-      createIntrospector: (kysely) => new SqliteIntrospector(kysely),
-    },
-  });
-  return { index: new SqlEntryIndex(database), log };
-}
 
 function entry(key: string): Entry {
   return {
@@ -69,7 +38,8 @@ function entry(key: string): Entry {
 
 describe('entries that are put at once', () => {
   it('share a transaction and a sync of the log, and settle after it', async () => {
-    const { index, log } = openHeld();
+    const { database, log } = openHeld(path);
+    const index = new SqlEntryIndex(database);
     const settled: string[] = [];
     const put = (key: string): Promise<void> => index.putIfAbsent([entry(key)]).then(() => void settled.push(key));
     const first = put('first');
@@ -88,7 +58,8 @@ describe('entries that are put at once', () => {
   });
 
   it('are there for another process when they have settled', async () => {
-    const { index, log } = openHeld();
+    const { database, log } = openHeld(path);
+    const index = new SqlEntryIndex(database);
     log.gate.open();
     const keys = Array.from({ length: 50 }, (_, n) => `${n}`);
     await Promise.all(keys.map((key) => index.putIfAbsent([entry(key)])));
@@ -99,7 +70,8 @@ describe('entries that are put at once', () => {
   });
 
   it('fail for themselves alone', async () => {
-    const { index, log } = openHeld();
+    const { database, log } = openHeld(path);
+    const index = new SqlEntryIndex(database);
     log.gate.open();
     const keys = Array.from({ length: 10 }, (_, n) => `${n}`);
     const bad = entry('a key with \0');
