@@ -188,3 +188,35 @@ describe('the memory of a hosted repository', () => {
     await expect(cache.revision('unknown')).rejects.toThrow('down');
   });
 });
+
+describe('what was served', () => {
+  function openWatched() {
+    const visited: Digest[] = [];
+    const accesses: string[] = [];
+    const catalogue = { ...NO_CATALOGUE, visited: async (digests: readonly Digest[]) => void visited.push(...digests) };
+    const index = new MemoryEntryIndex();
+    index.recordAccess = async (batch) => void accesses.push(...batch.map(({ key }) => key));
+    const clock = new ManualClock();
+    const watched = new BlobHolds(catalogue, new MemoryBlobStore(), clock);
+    return { visited, accesses, cache: new EntryCache(index, watched, 100, clock, silentLogger) };
+  }
+
+  it('is told to the catalogue, but for the fetch itself', async () => {
+    const { visited, accesses, cache } = openWatched();
+    cache.accessed(entryOf('fetched', 'one'), false);
+    cache.accessed(entryOf('hit', 'two'));
+    cache.accessed(entryOf('hit', 'two'));
+    await cache.dispose();
+    expect(visited).toEqual([digestOf('two')]);
+    expect(accesses).toEqual(['fetched', 'hit']);
+  });
+
+  it('has its time written once an hour', async () => {
+    const { accesses, cache } = openWatched();
+    for (let flush = 0; flush < 3; flush += 1) {
+      cache.accessed(entryOf('a', 'one'));
+      await cache.dispose();
+    }
+    expect(accesses).toEqual(['a']);
+  });
+});

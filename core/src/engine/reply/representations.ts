@@ -41,7 +41,8 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     facts: CacheFacts,
     judgement: Judgement | undefined,
   ): Promise<Representation | undefined> {
-    entries.accessed(entry);
+    // Whoever fetched it has not come back to it.
+    entries.accessed(entry, facts.name !== 'miss' || facts.collapsed === true);
     const age = Math.max(0, Math.floor((clock.now() - entry.checkedAt) / 1000));
     if (resource.isRendered) {
       try {
@@ -84,8 +85,10 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
   }
 
   /** Notes that the bytes of `entry` are not there: it is a miss. */
-  function missing({ repository, key, digest }: Entry): undefined {
-    logger.error({ repository, key, digest }, 'a blob is missing or has the wrong size');
+  function missing({ repository, key, digest, upstreamUrl }: Entry): undefined {
+    const facts = { repository, key, digest };
+    if (upstreamUrl === undefined) logger.error(facts, 'a blob is missing or has the wrong size');
+    else logger.warn(facts, 'a blob is missing or has the wrong size; it is fetched again');
     blobs.forget(digest);
     entries.forget(repository, key);
     return undefined;

@@ -219,9 +219,12 @@ export class EntryCache {
     this.#known.delete(this.#cacheKey(repository, key));
   }
 
-  /** Notes that `entry` was served. */
-  accessed(entry: Entry): void {
-    this.#visited.add(entry.digest);
+  /**
+   * Notes that `entry` was served.
+   * @param isVisit whether that counts for the evictor: somebody asked for what was kept
+   */
+  accessed(entry: Entry, isVisit = true): void {
+    if (isVisit) this.#visited.add(entry.digest);
     const key = `${entry.repository}\n${entry.key}`;
     const now = this.#clock.now();
     const noted = this.#noted.get(key);
