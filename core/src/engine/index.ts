@@ -1,4 +1,5 @@
 export { createRepository } from './handle-request.js';
+export { SMALL_BLOB } from './store/blob-cache.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
 export { headerText } from './request/header-text.js';
 export { type RequestContext } from './request/request-context.js';

@@ -17,7 +17,7 @@ import type { FetchPart } from '../scanning/scan-worker.js';
 import { joinStores } from '../space/belonging.js';
 import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
-import { openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
+import { isSpoolBeside, openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
@@ -100,6 +100,8 @@ export function createRootScope(
       catalogue: space.room,
       spoolPath: storage.spool.path,
       maxSpoolBytes: storage.spool.maxBytes,
+      // Elsewhere is another volume, perhaps.
+      freeBytes: isSpoolBeside(storage) ? () => space.freeBytes : undefined,
       maxSessionAge: storage.spool.keepUploads,
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,

@@ -1,4 +1,6 @@
+import { dirname } from 'node:path';
 import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/core';
+import { SMALL_BLOB } from '@entrepot/core/engine';
 import type { Config } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { openPostgres } from '../drivers/sql/postgres.js';
@@ -23,11 +25,18 @@ export function openDatabaseOf(
 
 /** The room that a configuration gives. @param repositories all that are served, or that the configuration names */
 export function spaceOf(
-  { storage: { maxBytes, reserve, gc } }: Pick<Config, 'storage'>,
+  { storage }: Pick<Config, 'storage'>,
   repositories: SpaceOptions['repositories'],
   services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
 ): Space {
-  return new Space({ ...services, maxBytes, reserve, gc, repositories });
+  const { maxBytes, reserve, gc } = storage;
+  const linkedAbove = isSpoolBeside(storage) ? SMALL_BLOB : Infinity;
+  return new Space({ ...services, maxBytes, reserve, linkedAbove, gc, repositories });
+}
+
+/** Whether bytes are spooled on the volume of the blobs, as far as paths tell. */
+export function isSpoolBeside({ path, spool }: Config['storage']): boolean {
+  return dirname(path) === dirname(spool.path);
 }
 
 /** The stores of a configuration, for a command that works on them beside running servers. */

@@ -8,7 +8,8 @@ export class FreeSpace {
   readonly #read: () => Promise<number>;
   readonly #reserve: number;
   readonly #clock: Clock;
-  #free = 0;
+  /** As far as is known. */
+  #free = Infinity;
   #readAt = -Infinity;
 
   /**
@@ -29,6 +30,11 @@ export class FreeSpace {
       this.#readAt = now;
     }
     return size + this.#reserve - this.#free;
+  }
+
+  /** The bytes that can be written beside the reserve, as far as is known. */
+  get left(): number {
+    return this.#free - this.#reserve;
   }
 
   /** Counts bytes that are about to be written, until the volume is asked again. */

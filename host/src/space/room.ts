@@ -24,6 +24,8 @@ export interface RoomOptions {
   readonly quotas: ReadonlyMap<string, Quota>;
   /** Absent: the free space of the volume is not known, or none is reserved. */
   readonly freeSpace?: FreeSpace | undefined;
+  /** Blobs above this size are on the volume already, and get a second name. Bytes; `Infinity`: none. */
+  readonly linkedAbove: number;
 }
 
 /** Keeps blobs within their bounds: before one is put, room is made for it. */
@@ -69,7 +71,7 @@ export class Room implements BlobCatalogue {
   async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
     const scopes = this.#scopesOf(repository);
     for (const scope of scopes) await this.#makeRoom(scope, blob.size);
-    await this.#leaveReserve(blob.size);
+    await this.#leaveReserve(blob.size > this.#options.linkedAbove ? 0 : blob.size);
     for (const { name } of scopes) this.#count(name, blob.size);
     try {
       return await this.#catalogue.hold(repository, blob);

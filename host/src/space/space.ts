@@ -30,6 +30,8 @@ export interface SpaceOptions {
   readonly maxBytes: number;
   /** Bytes of the volume that stay free. */
   readonly reserve: number;
+  /** Blobs above this size were spooled on their volume, and take no more room there. Bytes; `Infinity`: none. */
+  readonly linkedAbove: number;
   readonly gc: { readonly interval: number; readonly grace: number; readonly batchSize: number };
   /** Every repository of the configuration. */
   readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
@@ -45,6 +47,7 @@ export class Space {
   readonly leases: SqlLeases;
   readonly #catalogue: SqlBlobCatalogue;
   readonly #collector: Collector;
+  readonly #freeSpace: FreeSpace | undefined;
   readonly #options: SpaceOptions;
   #storage: SharedStorage | undefined;
   readonly #ending = new AbortController();
@@ -73,10 +76,15 @@ export class Space {
     for (const [name, { kind, quota }] of repositories)
       if (quota !== undefined) quotas.set(name, { bytes: quota, kind });
     const read = blobs.freeBytes?.bind(blobs);
-    const freeSpace =
-      read === undefined || options.reserve === 0 ? undefined : new FreeSpace(read, options.reserve, clock);
-    this.room = new Room(this.#catalogue, this.usage, evictor, { ...options, quotas, freeSpace }, clock, logger);
+    if (read !== undefined && options.reserve > 0) this.#freeSpace = new FreeSpace(read, options.reserve, clock);
+    const bounds = { ...options, quotas, freeSpace: this.#freeSpace };
+    this.room = new Room(this.#catalogue, this.usage, evictor, bounds, clock, logger);
     this.#collector = new Collector(collection, new SqlBlobInventory(database, blobs), deletion, clock, logger);
+  }
+
+  /** The bytes that the volume of the blobs can take beside its reserve, as was seen a second ago. */
+  get freeBytes(): number {
+    return this.#freeSpace?.left ?? Infinity;
   }
 
   /** Takes the memory that has to forget what is deleted. */
@@ -103,6 +111,7 @@ export class Space {
   start(): void {
     const { interval } = this.#options.gc;
     this.#every(RELEASE_INTERVAL, 'ended holds could not be removed', () => this.#catalogue.flush());
+    this.#every(RELEASE_INTERVAL, 'the free space is not known', async () => void (await this.#freeSpace?.lacking(0)));
     this.#every(ENFORCE_INTERVAL, 'bounds could not be enforced', () => this.room.enforce());
     if (interval > 0) this.#every(interval, 'blobs could not be collected', () => this.#collectAlone());
   }

@@ -133,3 +133,20 @@ describe('a quota', () => {
     expect((await keysOf(opened, 'hosted')).length).toBe(2);
   });
 });
+
+describe('a reserve', () => {
+  it('is left free by evicting, and then by passing bytes on', async () => {
+    let volume = 10 * LARGE;
+    const free = async (): Promise<number> => volume - (await opened.files()).length * LARGE;
+    const opened: Opened = await openSpace({ reserve: 2 * LARGE, freeBytes: free });
+    for (let number = 0; number < 12; number += 1) {
+      await putMany(opened, 'proxy', 1, number);
+      expect(await free()).toBeGreaterThanOrEqual(2 * LARGE);
+    }
+    expect(await keysOf(opened, 'proxy')).toEqual(['4', '5', '6', '7', '8', '9', '10', '11']);
+    // Somebody else fills the volume.
+    volume = 2 * LARGE;
+    await expect(putMany(opened, 'proxy', 1, 12)).rejects.toMatchObject({ code: 'NO_ROOM', status: 507 });
+    expect(await keysOf(opened, 'proxy')).toEqual([]);
+  });
+});

@@ -33,6 +33,8 @@ export interface Opened {
 type Options = Partial<Omit<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger'>> & {
   readonly root?: string;
   readonly clock?: ManualClock;
+  /** Stands for the volume. */
+  readonly freeBytes?: () => Promise<number>;
 };
 
 const REPOSITORIES = new Map([
@@ -41,13 +43,20 @@ const REPOSITORIES = new Map([
 ] as const);
 
 /** Opens a store, in a new folder unless one is given. */
-export async function openSpace({ root: given, clock = new ManualClock(), ...options }: Options = {}): Promise<Opened> {
+export async function openSpace({
+  root: given,
+  clock = new ManualClock(),
+  freeBytes,
+  ...options
+}: Options = {}): Promise<Opened> {
   const root = given ?? (await mkdtemp(join(tmpdir(), 'entrepot-space-')));
   const database = await openSqlite({ path: join(root, 'entrepot.db'), durability: 'relaxed' });
   const blobs = await FilesystemBlobStore.open({ path: join(root, 'blobs'), durability: 'relaxed' });
+  if (freeBytes !== undefined) blobs.freeBytes = freeBytes;
   const space = new Space({
     maxBytes: Infinity,
     reserve: 0,
+    linkedAbove: Infinity,
     gc: { interval: 0, grace: HOUR, batchSize: 100 },
     repositories: REPOSITORIES,
     ...options,

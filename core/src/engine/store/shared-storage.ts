@@ -34,6 +34,8 @@ export interface SharedStorageOptions {
   readonly spoolPath: string;
   /** The bound on all spools together, and on all unfinished uploads together, in bytes. */
   readonly maxSpoolBytes: number;
+  /** Gives the bytes that the volume of `spoolPath` can still take, at once. Absent: it is not known. */
+  readonly freeBytes?: (() => number) | undefined;
   /** The time for which an upload in several requests may be left alone, in milliseconds. Default: a day. */
   readonly maxSessionAge?: number | undefined;
   /** The bound on bodies in memory, in bytes. */
@@ -63,7 +65,7 @@ export interface SharedStorage {
 /** Opens the storage that repositories share. */
 export async function createSharedStorage(options: SharedStorageOptions): Promise<SharedStorage> {
   const folder = await claimFolder(options.spoolPath);
-  const spools = new SpoolSpace(folder, options.maxSpoolBytes);
+  const spools = new SpoolSpace(folder, options.maxSpoolBytes, options.freeBytes);
   const sessions = await openUploadSessions({
     path: join(options.spoolPath, 'sessions'),
     maxBytes: options.maxSpoolBytes,

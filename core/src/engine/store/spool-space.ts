@@ -10,13 +10,18 @@ const MOST_OF_FREE = 2;
 export class SpoolSpace {
   readonly directory: string;
   readonly #maxBytes: number;
+  readonly #freeBytes: () => number;
   #used = 0;
   #ahead = 0;
 
-  /** @param directory exists, and belongs to this process */
-  constructor(directory: string, maxBytes: number) {
+  /**
+   * @param directory exists, and belongs to this process
+   * @param freeBytes gives the bytes that its volume can still take, at once
+   */
+  constructor(directory: string, maxBytes: number, freeBytes = () => Infinity) {
     this.directory = directory;
     this.#maxBytes = maxBytes;
+    this.#freeBytes = freeBytes;
   }
 
   /** Bytes in use. */
@@ -30,7 +35,7 @@ export class SpoolSpace {
    */
   reserve(bytes: number, held: number): boolean {
     const free = this.#maxBytes - this.#used - bytes;
-    if (free < 0 || held + bytes > MOST_OF_FREE * free) return false;
+    if (free < 0 || held + bytes > MOST_OF_FREE * free || bytes > this.#freeBytes()) return false;
     this.#used += bytes;
     return true;
   }
