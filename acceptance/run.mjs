@@ -3,6 +3,7 @@ import { chooseHelmClients } from './clients/helm.mjs';
 import { chooseClients } from './clients/npm.mjs';
 import { chooseOciClients, OCI_CLIENTS } from './clients/oci.mjs';
 import { choosePythonClients } from './clients/python.mjs';
+import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
@@ -43,9 +44,10 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
                        the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
+  --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, first-hour, python, go,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, first-hour, python, go,
                        policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -71,6 +73,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
+    backup: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     'first-hour': { type: 'boolean', default: false },
@@ -121,6 +124,7 @@ if (values.help) {
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
+  if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
@@ -133,6 +137,7 @@ if (values.help) {
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
+    if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
@@ -154,6 +159,7 @@ if (values.help) {
     'crash',
     'closing',
     'rolling',
+    'backup',
     'toxics',
     'consistency',
     'first-hour',
