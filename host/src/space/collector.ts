@@ -73,7 +73,7 @@ export class Collector {
       report = { ...report, ...change };
       options.progress?.(report);
     };
-    await this.#store.removeOldHolds(this.#clock.now());
+    await this.#store.tidy(this.#clock.now());
     if (reconcile || !(await this.#inventory.isReconciled())) {
       note({ found: await this.#inventory.reconcile(this.#clock.now(), dryRun, options.signal) });
     }

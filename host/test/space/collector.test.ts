@@ -132,4 +132,26 @@ describe('the collector', () => {
     expect(report.condemned.blobs).toBe(0);
     expect((await space.collect({ force: true })).condemned.blobs).toBe(1);
   });
+
+  it('lives with a clock that jumps', async () => {
+    const { space, storage, clock, put, files } = await openSpace();
+    const year = 365 * 24 * HOUR;
+    const start = clock.now();
+    const bytes = Buffer.from('in flight');
+    const entry = entryOf('hosted', 'in flight', bytes);
+    await storage.blobs.put('hosted', entry, { open: () => Readable.from([bytes]), bytes });
+    // Ahead: the hold seems to have ended long ago.
+    clock.set(start + year);
+    expect(await space.collect()).toMatchObject({ condemned: { blobs: 1 }, deleted: { blobs: 0 } });
+    await storage.entries.change({ repository: 'hosted', expect: [], put: [entry], remove: [] });
+    await put('hosted', 'held', 'held by a clock that is ahead');
+    await storage.entries.change({ repository: 'hosted', expect: [], put: [], remove: ['held'] });
+    await space.collect();
+    // And right again: what was noted meanwhile lies in the future.
+    clock.set(start);
+    await space.collect();
+    clock.advance(HOUR);
+    expect(await space.collect()).toMatchObject({ deleted: { blobs: 1 } });
+    expect(await files()).toEqual([entry.digest]);
+  });
 });

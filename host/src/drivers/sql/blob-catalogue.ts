@@ -15,7 +15,8 @@ import { withoutSync } from './without-sync.js';
 const GROUP = 100;
 /** The number of digests in one statement. */
 const WIDTH = 200;
-const HOLD_TIME = 600_000;
+/** The time after which a hold ends by itself, in milliseconds. */
+export const HOLD_TIME = 600_000;
 /** The longest wait for a blob that is being deleted, and the pause between two looks at it; milliseconds. */
 const DELETION_PATIENCE = 10_000;
 const DELETION_PAUSE = 20;

@@ -1,5 +1,7 @@
 import type { BlobInfo, Digest } from '@entrepot/core';
 import { slices } from '../slices.js';
+import { HOLD_TIME } from './blob-catalogue.js';
+import { LONGEST_TERM } from './leases.js';
 import { SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
 import { type Blobs, condemn, toInfo, unneeded, WIDTH } from './unneeded.js';
@@ -135,13 +137,35 @@ export class SqlCollectionStore extends SqlStore {
     }
   }
 
-  /** Removes holds that nobody released. */
-  async removeOldHolds(now: number): Promise<void> {
-    await stored('remove old holds', () => this.database.deleteFrom('holds').where('until', '<', now).execute());
+  /** Removes holds that nobody released, and dates what a clock that was ahead has noted as of now. */
+  async tidy(now: number): Promise<void> {
+    await stored('remove old holds', () =>
+      this.database
+        .deleteFrom('holds')
+        .where(({ eb, or }) => or([eb('until', '<', now), eb('until', '>', now + 2 * HOLD_TIME)]))
+        .execute(),
+    );
+    await stored('date condemned blobs', () =>
+      this.database
+        .updateTable('blobs')
+        .set({ since: now })
+        .where('state', '!=', 'live')
+        .where('since', '>', now + DELETION_LEASE)
+        .execute(),
+    );
   }
 }
 
 function isNobodyCopying(now: number) {
   return (row: Blobs) =>
-    row.not(row.exists(row.selectFrom('leases').select('name').where('name', '=', COPYING).where('until', '>', now)));
+    row.not(
+      row.exists(
+        row
+          .selectFrom('leases')
+          .select('name')
+          .where('name', '=', COPYING)
+          .where('until', '>', now)
+          .where('until', '<', now + LONGEST_TERM),
+      ),
+    );
 }

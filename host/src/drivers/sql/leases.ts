@@ -12,6 +12,9 @@ export interface Lease {
   readonly generation: number;
 }
 
+/** No lease is taken for longer, in milliseconds. */
+export const LONGEST_TERM = 600_000;
+
 /** Leases: work that one process does at a time, until it ends, or is not heard of any more. */
 export class SqlLeases extends SqlStore {
   readonly #clock: Clock;
@@ -34,7 +37,8 @@ export class SqlLeases extends SqlStore {
           conflict
             .column('name')
             .doUpdateSet((old) => ({ ...row, generation: old('leases.generation', '+', 1) }))
-            .where('leases.until', '<', now),
+            // One of the far future was taken by a clock that was ahead.
+            .where(({ eb, or }) => or([eb('leases.until', '<', now), eb('leases.until', '>', now + LONGEST_TERM)])),
         )
         .returning('generation')
         .executeTakeFirst(),
