@@ -69,7 +69,8 @@ function number(value, digits) {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function table(head, rows) {
+/** A table in Markdown: the first column to the left, others to the right. */
+export function table(head, rows) {
   const lines = [head, head.map((_, index) => (index === 0 ? '---' : '--:')), ...rows];
   const widths = head.map((_, index) => Math.max(...lines.map((line) => line[index].length)));
   return lines
