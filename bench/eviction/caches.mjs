@@ -105,11 +105,18 @@ function first(queue) {
  * hand clears bits, and takes the first object without one.
  */
 export class Sieve {
+  #bornVisited;
   #oldest;
   #newest;
   #hand;
 
+  /** `bornVisited`: the first request sets the bit too, as where a miss is noted like a hit. */
+  constructor({ bornVisited = false } = {}) {
+    this.#bornVisited = bornVisited;
+  }
+
   add(entry) {
+    entry.visited = this.#bornVisited;
     entry.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = entry;
     else this.#newest.newer = entry;
@@ -120,13 +127,12 @@ export class Sieve {
     entry.visited = true;
   }
 
-  /** Removes the next one. `sparesSmall`: a small object is passed over, and keeps its bit. */
+  /** Removes the next one. `sparesSmall`: a small object is passed over, as a visited one is. */
   take(sparesSmall) {
     let entry = this.#hand ?? this.#oldest;
-    for (;;) {
-      const isSpared = sparesSmall && entry.isSmall;
-      if (!isSpared && !entry.visited) break;
-      if (!isSpared) entry.visited = false;
+    const isSpared = ({ visited, isSmall }) => visited || (sparesSmall && isSmall);
+    while (isSpared(entry)) {
+      entry.visited = false;
       entry = entry.newer ?? this.#oldest;
     }
     this.#hand = entry.newer;

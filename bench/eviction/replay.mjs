@@ -12,6 +12,7 @@ export const POLICIES = {
   SIEVE: (bound) => new BoundedCache(bound, new Sieve()),
   'SIEVE, share': (bound) => new BoundedCache(bound, new Sieve(), { share: SHARE }),
   'SIEVE, batches': (bound) => new BoundedCache(bound, new Sieve(), { low: LOW }),
+  'SIEVE, a miss sets the bit': (bound) => new BoundedCache(bound, new Sieve({ bornVisited: true })),
   'SIEVE, share and batches': (bound) => serverCache(bound, SHARE),
 };
 

@@ -34,6 +34,15 @@ test('SIEVE begins again at the oldest when all are visited', () => {
   expect(held(cache)).toBe('BCD');
 });
 
+test('where the first request sets the bit too, SIEVE does not tell what was asked for again', () => {
+  const letters = 'AABCD';
+  const paper = new BoundedCache(3, new Sieve());
+  const born = new BoundedCache(3, new Sieve({ bornVisited: true }));
+  for (const cache of [paper, born]) ask(cache, letters);
+  expect(held(paper)).toBe('ACD');
+  expect(held(born)).toBe('BCD');
+});
+
 test('FIFO takes the first put, LRU the least recently asked for', () => {
   const fifo = new BoundedCache(3, new Oldest({ renews: false }));
   const lru = new BoundedCache(3, new Oldest({ renews: true }));
