@@ -1,6 +1,6 @@
 /**
  * Replays a trace of requests against caches of several sizes: the hits of FIFO, LRU and SIEVE, and of SIEVE as the server does it. Prints
- * tables in Markdown.
+ * tables in Markdown. Each figure is the mean of caches of 90 to 110 % of the size.
  *
  * node scripts/node.mjs bench/eviction.mjs [trace.gz | --synthetic]
  *
@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { SMALL } from './eviction/caches.mjs';
-import { contents, POLICIES, replay, serverCache } from './eviction/replay.mjs';
+import { contents, POLICIES, replay, replayAround, serverCache } from './eviction/replay.mjs';
 import { syntheticTrace } from './eviction/synthetic.mjs';
 import { readTrace } from './eviction/trace.mjs';
 import { table } from './lib/table.mjs';
@@ -32,17 +32,16 @@ const trace = flags.synthetic ? syntheticTrace() : await readTrace(positionals[0
 const bytes = sum(trace.objects.map(({ size }) => size));
 const heads = SIZES.map((size) => `${size * 100} %, ${amount(size * bytes)}`);
 
+const policies = replayed(Object.entries(POLICIES));
+const shares = replayed(SHARES.map((share) => [`${share * 100} %`, (bound) => serverCache(bound, share)]));
 const parts = [
   ['What was asked for', contentsTable()],
-  ['Hits: % of requests / % of bytes', hitsTable(Object.entries(POLICIES), ({ requests, bytes }) => [requests, bytes])],
+  ['Hits: % of requests / % of bytes', hitsTable(policies, ['requests', 'bytes'])],
   [
     'SIEVE in batches with other shares for small objects: hits, % of requests / % of bytes',
-    hitsTable(shares(), ({ requests, bytes }) => [requests, bytes]),
+    hitsTable(shares, ['requests', 'bytes']),
   ],
-  [
-    'The same: hits, % of requests for small objects / % of those for others',
-    hitsTable(shares(), ({ small, large }) => [small, large]),
-  ],
+  ['The same: hits, % of requests for small objects / % of those for others', hitsTable(shares, ['small', 'large'])],
 ];
 process.stdout.write(parts.map(([title, body]) => `### ${title}\n\n${body}\n`).join('\n'));
 
@@ -69,17 +68,20 @@ function contentsTable() {
   return table(head, cells);
 }
 
-/** A row for each way to evict, a column for each size, and one for a cache without a bound. */
-function hitsTable(rows, shown) {
-  const cells = rows.map(([name, make]) => [
+/** The hits of each way to evict: in caches of all sizes, and without a bound. */
+function replayed(ways) {
+  return ways.map(([name, make]) => ({
     name,
-    ...[...SIZES, Infinity].map((size) => percents(shown(replay(trace, make(size * bytes))))),
-  ]);
-  return table(['', ...heads, 'no bound'], cells);
+    found: [...SIZES.map((size) => replayAround(trace, make, size * bytes)), replay(trace, make(Infinity))],
+  }));
 }
 
-function shares() {
-  return SHARES.map((share) => [`${share * 100} %`, (bound) => serverCache(bound, share)]);
+function hitsTable(rows, fields) {
+  const cells = rows.map(({ name, found }) => [
+    name,
+    ...found.map((one) => percents(fields.map((field) => one[field]))),
+  ]);
+  return table(['', ...heads, 'no bound'], cells);
 }
 
 function percents(values) {

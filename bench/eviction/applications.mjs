@@ -281,7 +281,6 @@ export const GO = [
     settles: 3,
     packages: [
       'google.golang.org/grpc',
-      'google.golang.org/protobuf',
       'go.opentelemetry.io/otel',
       'go.opentelemetry.io/otel/sdk',
       'github.com/prometheus/client_golang/prometheus',
@@ -307,7 +306,7 @@ export const GO = [
     name: 'images',
     rate: 0.1,
     settles: 6,
-    packages: ['github.com/google/go-containerregistry/pkg/crane', 'github.com/opencontainers/image-spec/specs-go/v1'],
+    packages: ['github.com/google/go-containerregistry/pkg/crane'],
   },
 ];
 

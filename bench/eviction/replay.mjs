@@ -4,16 +4,21 @@ import { BoundedCache, Oldest, SMALL, Sieve } from './caches.mjs';
 export const SHARE = 0.1;
 export const LOW = 0.9;
 
+const AROUND = [0.9, 0.95, 1, 1.05, 1.1];
+const lru = () => new Oldest({ renews: true });
+
 /** Each makes a cache with a bound in bytes. */
 export const POLICIES = {
   FIFO: (bound) => new BoundedCache(bound, new Oldest({ renews: false })),
-  LRU: (bound) => new BoundedCache(bound, new Oldest({ renews: true })),
-  'LRU, share': (bound) => new BoundedCache(bound, new Oldest({ renews: true }), { share: SHARE }),
+  LRU: (bound) => new BoundedCache(bound, lru()),
+  'LRU, share': (bound) => new BoundedCache(bound, lru(), { share: SHARE }),
+  'LRU, share and batches': (bound) => new BoundedCache(bound, lru(), { share: SHARE, low: LOW }),
   SIEVE: (bound) => new BoundedCache(bound, new Sieve()),
   'SIEVE, share': (bound) => new BoundedCache(bound, new Sieve(), { share: SHARE }),
   'SIEVE, batches': (bound) => new BoundedCache(bound, new Sieve(), { low: LOW }),
-  'SIEVE, a miss sets the bit': (bound) => new BoundedCache(bound, new Sieve({ bornVisited: true })),
   'SIEVE, share and batches': (bound) => serverCache(bound, SHARE),
+  'the same, a miss sets the bit': (bound) =>
+    new BoundedCache(bound, new Sieve({ bornVisited: true }), { share: SHARE, low: LOW }),
 };
 
 /** As the server evicts, with another share for small objects. */
@@ -33,7 +38,17 @@ export function replay({ requests, objects }, cache) {
     add(all, size);
     if (cache.request(number, size)) add(hits, size);
   }
-  return Object.fromEntries(Object.keys(all).map((name) => [name, all[name] === 0 ? 0 : hits[name] / all[name]]));
+  return mapped(all, (name) => (all[name] === 0 ? 0 : hits[name] / all[name]));
+}
+
+/** The means of replays with bounds a little below and above `bound`: which object goes just before it is asked for is chance. */
+export function replayAround(trace, make, bound) {
+  const found = AROUND.map((factor) => replay(trace, make(factor * bound)));
+  return mapped(found[0], (name) => found.reduce((sum, one) => sum + one[name], 0) / found.length);
+}
+
+function mapped(object, value) {
+  return Object.fromEntries(Object.keys(object).map((name) => [name, value(name)]));
 }
 
 function add(sums, size) {
