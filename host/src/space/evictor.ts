@@ -15,7 +15,7 @@ const BATCH = 200;
 /** Blobs below this size are small; the database counts them. Bytes. */
 const SMALL = 512 * 1024;
 /** The part of the bound that small blobs have for themselves: they are asked for most often, and take the least room. */
-const SMALL_SHARE = 0.1;
+const SMALL_SHARE = 0.2;
 
 /** What the evictor keeps its hands off. */
 export interface Protected {

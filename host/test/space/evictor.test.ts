@@ -80,7 +80,7 @@ describe('a bound on all blobs', () => {
     expect(await keysOf(opened, 'proxy')).toEqual([...Array.from({ length: 35 }, (_, key) => `${key}`), '36']);
   });
 
-  it('leaves a tenth to small blobs', async () => {
+  it('leaves a fifth to small blobs', async () => {
     const opened = await openSpace({ maxBytes: 10 * LARGE });
     for (let number = 0; number < 20; number += 1) await opened.put('proxy', `${1000 + number}`, `small ${number}`);
     await putMany(opened, 'proxy', 30);
