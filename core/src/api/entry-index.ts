@@ -80,6 +80,8 @@ export interface EntryChange {
   readonly repository: string;
   /** The state that the change was computed from. */
   readonly expect: readonly Expectation[];
+  /** The revision that it was computed at, where any change since is in its way. Absent: only what it expects counts. */
+  readonly at?: number | undefined;
   /** Put whatever was there. All of this repository, no key twice. */
   readonly put: readonly Entry[];
   /** Removed; a key that is absent is passed over. None of them is in `put`. */
@@ -115,7 +117,7 @@ export interface EntryIndex {
    */
   putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;
   /**
-   * Carries `change` out as a whole, if all that it expects is so.
+   * Carries `change` out as a whole, if all that it expects is so, and the repository is at the revision that it names.
    * @returns the revision that it made; `undefined` when something is not so: nothing was changed.
    */
   change(change: EntryChange): Promise<number | undefined>;
@@ -139,6 +141,8 @@ export interface EntryIndex {
   referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
   /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */
   recordAccess(accesses: readonly EntryAccess[]): Promise<void>;
+  /** When entries were last served, by key; milliseconds since the epoch. Those that never were, and unknown keys, are left out. */
+  lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
    * @param only `read`: whether the index can be written does not matter
    * @throws EntrepotError `storage` when the index cannot be read and written now

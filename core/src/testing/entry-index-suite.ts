@@ -8,13 +8,10 @@ import { assertFails, type Checks, defineChecks, type DriverFixture, openDriver,
 export interface EntryIndexFixture extends DriverFixture<EntryIndex> {
   /** The suite disposes of it. */
   readonly index: EntryIndex;
-  /** For `lastAccess`: when an entry was last served, by the driver's own books; `undefined`: never. */
-  lastAccess?(repository: string, key: string): Promise<number | undefined> | number | undefined;
 }
 
 /** Optional features of a driver. Each is off by default. */
 export interface EntryIndexCapabilities {
-  readonly lastAccess?: boolean;
   readonly replicas?: boolean;
   readonly outage?: boolean;
 }
@@ -45,6 +42,7 @@ export function entryIndexSuite(
       defineChange(checks);
       defineList(checks);
       defineReferenced(checks);
+      defineAccess(checks);
       defineCapabilities(checks, capabilities);
     },
   );
@@ -303,6 +301,18 @@ function defineChange({ check }: Checks<OpenFixture>): void {
     assert.equal(await index.revision('npm'), 0, 'what was not carried out made a revision');
   });
 
+  check('change is made at the revision that it names, or not at all', async ({ index }) => {
+    const kept = makeEntry({ key: 'kept' });
+    const change = { repository: 'npm', expect: [], put: [makeEntry({ key: 'new' })], remove: ['kept'] };
+    await index.change({ repository: 'npm', expect: [], put: [kept], remove: [] });
+    await index.change({ repository: 'other', expect: [], put: [], remove: [] });
+    for (const at of [0, 2]) assert.equal(await index.change({ ...change, at }), undefined, `at ${at}`);
+    assertSame(await index.list('npm', { prefix: '', limit: 10 }), [kept]);
+    assert.equal(await index.revision('npm'), 1, 'what was not carried out made a revision');
+    assert.equal(await index.change({ ...change, at: 1 }), 2);
+    assert.deepEqual(await keysOf(index, 'npm', ''), ['new']);
+  });
+
   check('change makes revisions of its repository, one after the other', async ({ index }) => {
     const change = { expect: [], put: [], remove: [] };
     assert.equal(await index.revision('npm'), 0);
@@ -441,10 +451,7 @@ function defineReferenced({ check }: Checks<OpenFixture>): void {
   });
 }
 
-function defineCapabilities(
-  { check, checkIf }: Checks<OpenFixture>,
-  { lastAccess = false, replicas = false, outage = false }: EntryIndexCapabilities,
-): void {
+function defineAccess({ check }: Checks<OpenFixture>): void {
   check('recordAccess changes no entry and makes none', async ({ index }) => {
     await index.replace(FULL);
     await index.recordAccess([]);
@@ -454,19 +461,43 @@ function defineCapabilities(
     assert.deepEqual(await keysOf(index, 'npm', ''), [FULL.key]);
   });
 
-  checkIf(lastAccess, 'lastAccess is off', 'recordAccess never goes back in time', async ({ index, lastAccess }) => {
+  check('recordAccess never goes back in time', async ({ index }) => {
+    const lastOf = async (repository: string): Promise<number | undefined> =>
+      (await index.lastAccess(repository, ['a'])).get('a');
     await index.replace(makeEntry({ key: 'a' }));
     await index.replace(makeEntry({ repository: 'other', key: 'a' }));
     await index.recordAccess([{ repository: 'npm', key: 'a', at: T0 + 5 }]);
-    assert.equal(await lastAccess('npm', 'a'), T0 + 5);
+    assert.equal(await lastOf('npm'), T0 + 5);
     await index.recordAccess([{ repository: 'npm', key: 'a', at: T0 + 3 }]);
-    assert.equal(await lastAccess('npm', 'a'), T0 + 5);
+    assert.equal(await lastOf('npm'), T0 + 5);
     const batch = [T0 + 6, T0 + 8, T0 + 7].map((at) => ({ repository: 'npm', key: 'a', at }));
     await index.recordAccess([{ repository: 'npm', key: 'unknown', at: T0 }, ...batch]);
-    assert.equal(await lastAccess('npm', 'a'), T0 + 8);
-    assert.notEqual(await lastAccess('other', 'a'), T0 + 8);
+    assert.equal(await lastOf('npm'), T0 + 8);
+    assert.equal(await lastOf('other'), undefined);
   });
 
+  check('lastAccess tells of those that were served', async ({ index }) => {
+    const keys = Array.from({ length: 1200 }, (_, n) => `many/${n}`);
+    await index.change({ repository: 'npm', expect: [], put: keys.map((key) => makeEntry({ key })), remove: [] });
+    await index.recordAccess(
+      keys.filter((_, n) => n % 2 === 0).map((key, n) => ({ repository: 'npm', key, at: T0 + n })),
+    );
+    const found = await index.lastAccess('npm', [...keys, 'absent']);
+    assert.deepEqual(found, new Map(keys.filter((_, n) => n % 2 === 0).map((key, n) => [key, T0 + n])));
+    assert.deepEqual(await index.lastAccess('npm', []), new Map());
+    // Bytes that are replaced were served all the same; an entry that is new was not.
+    await index.replace(makeEntry({ key: 'many/0', digest: digestOf('newer') }));
+    assert.equal((await index.lastAccess('npm', ['many/0'])).get('many/0'), T0);
+    await index.remove('npm', 'many/0');
+    await index.replace(makeEntry({ key: 'many/0' }));
+    assert.deepEqual(await index.lastAccess('npm', ['many/0']), new Map());
+  });
+}
+
+function defineCapabilities(
+  { checkIf }: Checks<OpenFixture>,
+  { replicas = false, outage = false }: EntryIndexCapabilities,
+): void {
   checkIf(replicas, 'replicas is off', 'shows every change to the other process', async ({ index, reopen }) => {
     const other = await reopen();
     await index.replace(FULL);
@@ -502,6 +533,7 @@ function defineCapabilities(
     await assertFails(index.remove('npm', FULL.key), 'storage', 'remove()');
     await assertFails(index.list('npm', { prefix: '', limit: 1 }), 'storage', 'list()');
     await assertFails(index.referenced([FULL.digest]), 'storage', 'referenced()');
+    await assertFails(index.lastAccess('npm', [FULL.key]), 'storage', 'lastAccess()');
   });
 }
 
@@ -650,13 +682,5 @@ function withoutUndefined(value: unknown): unknown {
 
 async function openFixture(factory: () => Promise<EntryIndexFixture> | EntryIndexFixture): Promise<OpenFixture> {
   const fixture = await factory();
-  return {
-    index: fixture.index,
-    async lastAccess(repository, key) {
-      if (fixture.lastAccess === undefined)
-        throw new Error('the capability "lastAccess" needs lastAccess() in the fixture');
-      return fixture.lastAccess(repository, key);
-    },
-    ...openDriver(fixture.index, fixture),
-  };
+  return { index: fixture.index, ...openDriver(fixture.index, fixture) };
 }

@@ -31,8 +31,9 @@ export class MemoryEntryIndex implements EntryIndex {
     return entries.map(({ repository, key }) => this.#find(repository, key)).filter((entry) => entry !== undefined);
   }
 
-  async change({ repository, expect, put, remove }: EntryChange): Promise<number | undefined> {
+  async change({ repository, expect, at, put, remove }: EntryChange): Promise<number | undefined> {
     if (expect.some(({ key, digest }) => this.#find(repository, key)?.digest !== digest)) return undefined;
+    if (at !== undefined && at !== this.#revision(repository)) return undefined;
     for (const entry of put) this.#put(entry);
     for (const key of remove) this.#delete(repository, key);
     const revision = this.#revision(repository) + 1;
@@ -82,9 +83,13 @@ export class MemoryEntryIndex implements EntryIndex {
     }
   }
 
-  /** When an entry was last served; milliseconds since the epoch. `undefined`: never, or there is no such entry. */
-  lastAccess(repository: string, key: string): number | undefined {
-    return this.#entries.get(repository)?.get(key)?.lastAccess;
+  async lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const key of keys) {
+      const at = this.#entries.get(repository)?.get(key)?.lastAccess;
+      if (at !== undefined) found.set(key, at);
+    }
+    return found;
   }
 
   async check(): Promise<void> {}

@@ -23,14 +23,7 @@ const runner = { describe, it };
 
 blobStoreSuite(runner, () => ({ store: new MemoryBlobStore() }));
 
-entryIndexSuite(
-  runner,
-  () => {
-    const index = new MemoryEntryIndex();
-    return { index, lastAccess: (repository, key) => index.lastAccess(repository, key) };
-  },
-  { lastAccess: true },
-);
+entryIndexSuite(runner, () => ({ index: new MemoryEntryIndex() }));
 
 hotCacheSuite(
   runner,

@@ -59,6 +59,8 @@ export class EntryCache {
   /** Blobs that were served since the last flush. */
   readonly #visited = new Set<Digest>();
   readonly #timer: NodeJS.Timeout;
+  /** Resolves when the accesses that are being written are written. */
+  #flushed: Promise<void> = Promise.resolve();
   /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
   #changes = 0;
 
@@ -234,7 +236,18 @@ export class EntryCache {
     if (this.#accesses.size >= FLUSH_ROWS) void this.#flush();
   }
 
-  async #flush(): Promise<void> {
+  /** Reads when entries were last served, by key; milliseconds since the epoch. Accesses that wait to be written count. */
+  async lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    await this.#flush();
+    return await this.#index.lastAccess(repository, keys);
+  }
+
+  #flush(): Promise<void> {
+    this.#flushed = this.#flushed.then(() => this.#write());
+    return this.#flushed;
+  }
+
+  async #write(): Promise<void> {
     const batch = [...this.#accesses.values()];
     const visited = [...this.#visited];
     this.#accesses.clear();
@@ -243,8 +256,12 @@ export class EntryCache {
       if (batch.length > 0) await this.#index.recordAccess(batch);
       if (visited.length > 0) await this.#holds.catalogue.visited(visited);
     } catch (error) {
-      // Only the order of a later eviction depends on it.
       this.#logger.warn({ error, accesses: batch.length }, 'access times could not be written');
+      // Rules of cleanup ask for them: they are written with the next ones, as far as there is room.
+      for (const access of batch) {
+        const key = `${access.repository}\n${access.key}`;
+        if (this.#accesses.size < FLUSH_ROWS && !this.#accesses.has(key)) this.#accesses.set(key, access);
+      }
     }
   }
 

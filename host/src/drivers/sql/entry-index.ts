@@ -37,10 +37,11 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
     });
   }
 
-  async change({ repository, expect, put, remove }: EntryChange): Promise<number | undefined> {
+  async change({ repository, expect, at, put, remove }: EntryChange): Promise<number | undefined> {
     const work = async (transaction: Kysely<Schema>): Promise<number> => {
       // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
       const revision = await countRevision(transaction, repository);
+      if (at !== undefined && revision !== at + 1) throw LOST;
       for (const { key, digest } of expect) {
         const found = await find(transaction, repository, key);
         if (found?.digest !== digest) throw LOST;
@@ -129,6 +130,23 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
           and (accessed_at is null or accessed_at < ${at})`.execute(transaction);
       }
     });
+  }
+
+  async lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const part of slices(keys, KEYS_WIDTH)) {
+      const rows = await storedWithin('read', 'read accesses', () =>
+        this.database
+          .selectFrom('entries')
+          .select(['key', 'accessed_at'])
+          .where('repository', '=', repository)
+          .where('key', 'in', part)
+          .where('accessed_at', 'is not', null)
+          .execute(),
+      );
+      for (const { key, accessed_at: at } of rows) found.set(key, Number(at));
+    }
+    return found;
   }
 
   async check(only?: 'read'): Promise<void> {

@@ -14,15 +14,6 @@ export async function entryIndexFixture(
   const database = await open();
   return {
     index: new AdmittingIndex(database),
-    async lastAccess(repository, key) {
-      const row = await database
-        .selectFrom('entries')
-        .select('accessed_at')
-        .where('repository', '=', repository)
-        .where('key', '=', key)
-        .executeTakeFirst();
-      return row?.accessed_at === null || row === undefined ? undefined : Number(row.accessed_at);
-    },
     reopen: async () => new AdmittingIndex(await open()),
     breakDown: () => database.destroy(),
     close,

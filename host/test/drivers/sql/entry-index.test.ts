@@ -14,4 +14,4 @@ async function fixture() {
   );
 }
 
-entryIndexSuite({ describe, it }, fixture, { lastAccess: true, replicas: true, outage: true });
+entryIndexSuite({ describe, it }, fixture, { replicas: true, outage: true });

@@ -21,7 +21,7 @@ async function fixture() {
 }
 
 describe.skipIf(programs === undefined)('PostgreSQL', () => {
-  entryIndexSuite({ describe, it }, fixture, { lastAccess: true, replicas: true, outage: true });
+  entryIndexSuite({ describe, it }, fixture, { replicas: true, outage: true });
 
   it('is brought up to date by several processes at once', async () => {
     const url = await (await server()).database();
