@@ -12,6 +12,7 @@ import { withDefaults } from './request/merge-headers.js';
 import { readPart } from './proxy/read-part.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
+import { createCleanup } from './hosted/cleanup.js';
 import { createHostedChanges } from './hosted/hosted-changes.js';
 import { createSessionHandler } from './hosted/hosted-sessions.js';
 import { localReply, redirectReply } from './reply/local-reply.js';
@@ -164,6 +165,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     describe: (subject, { keptOnly = false } = {}) =>
       describeVersions({ definition, services, fetching, judge }, subject, keptOnly),
     part: (whole, part) => readPart({ definition, fetching }, whole, part),
+    cleanup: createCleanup(serving),
     flights: () => fetching.flights.count,
     async dispose(grace) {
       await fetching.flights.dispose(grace);

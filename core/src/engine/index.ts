@@ -9,11 +9,15 @@ export {
   type ConfiguredUpstream,
   type DecisionRecord,
   type DescribedVersion,
+  type DueVersion,
   type EngineObserver,
   type EngineServices,
+  type HostedCleanup,
   type RepositoryDefinition,
   type RepositoryEngine,
   type RepositoryLimits,
+  type Retired,
+  type Spared,
 } from './store/repository.js';
 export {
   createSharedMount,

@@ -17,6 +17,11 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
 
 const SIDE = ['classes', 'create', 'ownOptions', 'renderError', 'documentPath', 'partPath', 'challenge'];
 
+const SIDES = { proxy: SIDE, hosted: [...SIDE, 'cleanup'] } as const;
+
+const CLEANUP = ['versions', 'stored', 'retire'];
+const VERSIONS = ['order', 'isPrerelease'];
+
 const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
   document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'summarize', 'table'],
@@ -98,9 +103,14 @@ export function unknownMembers(plugin: object): readonly string[] {
   const members = plugin as Readonly<Record<string, unknown>>;
   look(plugin, '', MEMBERS['']);
   for (const group of ['names', 'http', 'clients']) look(members[group], group, MEMBERS[group]);
-  for (const side of ['proxy', 'hosted']) {
-    look(members[side], side, SIDE);
-    const { classes } = (members[side] ?? {}) as { classes?: Readonly<Record<string, unknown>> };
+  for (const side of ['proxy', 'hosted'] as const) {
+    look(members[side], side, SIDES[side]);
+    const { classes, cleanup } = (members[side] ?? {}) as {
+      classes?: Readonly<Record<string, unknown>>;
+      cleanup?: { versions?: unknown };
+    };
+    look(cleanup, `${side}.cleanup`, CLEANUP);
+    look(cleanup?.versions, `${side}.cleanup.versions`, VERSIONS);
     for (const [name, declared] of Object.entries(classes ?? {})) {
       if (typeof declared !== 'object' || declared === null) continue;
       const place = `${side}.classes.${name}`;

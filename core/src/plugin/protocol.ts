@@ -19,6 +19,7 @@ import type {
 import type { Injected, TokenRecord } from '../api/token.js';
 import { API_VERSION } from '../api/version.js';
 import type { HostedClass, ProxyClass } from './classes.js';
+import type { Cleanup } from './cleanup.js';
 import type { Resource, Route } from './resource.js';
 
 /** A format in one repository, as `create` of a side makes it. Plugins add members for their hooks, which get it as `self`. */
@@ -63,6 +64,17 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   partPath?(whole: PackageCoordinates, part: PartReference, self: Self): string | undefined;
   /** Gives the `WWW-Authenticate` value for unauthenticated requests (RFC 9110 §11.6.1). Pure. Absent: as the access of the repository says. */
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
+}
+
+/** How hosted repositories of a format are made, and their classes. */
+export interface HostedSide<
+  Options,
+  Deps extends TokenRecord,
+  Self extends ProtocolInstance,
+  Class = HostedClass<Self>,
+> extends ProtocolSide<Options, Deps, Self, Class> {
+  /** Removal of versions by rules. Absent: only clients remove any. */
+  readonly cleanup?: Cleanup<Self> | undefined;
 }
 
 /** Settings of a format for HTTP, apart from its resources. */
@@ -129,7 +141,7 @@ export interface ProtocolDeclaration<
   /** Absent: the format has no proxies. */
   readonly proxy?: ProtocolSide<Options, Deps, Proxy, ProxyClass<Proxy>> | undefined;
   /** Absent: the format has no hosted repositories. */
-  readonly hosted?: ProtocolSide<Options, Deps, Hosted, HostedClass<Hosted>> | undefined;
+  readonly hosted?: HostedSide<Options, Deps, Hosted> | undefined;
 }
 
 /** A format as a package publishes it, as its default export: stamped with what it is and the API version that it was made for. */

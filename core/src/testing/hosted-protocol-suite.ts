@@ -4,41 +4,23 @@ import { packageUrl, type PackageCoordinates } from '../api/coordinates.js';
 import { denyingVersion, FixedPolicy } from './fixed-policy.js';
 import { assertFacts } from './hostile-requests.js';
 import { assertBodiless, withHeaders } from './replies.js';
+import { defineCleanup } from './hosted-cleanup-checks.js';
+import {
+  assertListed,
+  assertThere,
+  type HostedFixture,
+  type HostedProtocolSubject,
+  type HostedUpload,
+  isSuccess,
+  keysOf,
+  labelOf,
+  openFixture,
+  prepare,
+  publish,
+} from './hosted-uploads.js';
 import { asRequest, printRequest, routeRequest } from './route-table.js';
 import { type Checks, defineChecks, type SuiteRunner } from './suite.js';
-import {
-  openTestRepository,
-  type TestReply,
-  type TestRepository,
-  type TestRepositoryOptions,
-  type TestRequest,
-} from './test-repository.js';
-
-/** A publication of a client. */
-export interface HostedUpload {
-  /** Requests that must succeed before, such as the layers of an image. */
-  readonly before?: readonly TestRequest[];
-  /** The request that publishes it. */
-  readonly put: TestRequest;
-  /** The request that reads it back. */
-  readonly get: TestRequest | string;
-  /** The body that `get` returns. */
-  readonly bytes: string | Uint8Array;
-  /** For `conflicts`: a request that publishes other bytes under the same name. */
-  readonly again?: TestRequest;
-  /** For `conflicts`: those bytes. */
-  readonly againBytes?: string | Uint8Array;
-  /** For `deletes`: the request that removes it. */
-  readonly remove?: TestRequest;
-  /** For `lists`: a document, and a text that is in it only while this is there. */
-  readonly listed?: { readonly in: TestRequest | string; readonly as: string };
-}
-
-/** A protocol plugin with what the suite for hosted repositories needs. */
-export interface HostedProtocolSubject extends Pick<TestRepositoryOptions, 'plugin' | 'options' | 'services'> {
-  /** One of each thing that can be published, with names that differ. Those that a capability needs come first. */
-  readonly uploads: readonly HostedUpload[];
-}
+import type { TestReply, TestRepository, TestRequest } from './test-repository.js';
 
 /** Features of hosted repositories of the ecosystem. Each is on by default. */
 export interface HostedProtocolCapabilities {
@@ -50,14 +32,6 @@ export interface HostedProtocolCapabilities {
   readonly lists?: boolean;
   /** Listed publications have coordinates, so that policy can refuse them. */
   readonly policy?: boolean;
-}
-
-interface Fixture {
-  readonly subject: HostedProtocolSubject;
-  /** The uploads that have all of `fields`; at least one. */
-  having(...fields: (keyof HostedUpload)[]): readonly Required<HostedUpload>[];
-  open(options?: Partial<TestRepositoryOptions>): Promise<TestRepository>;
-  close(): Promise<void>;
 }
 
 const RACERS = 8;
@@ -81,11 +55,12 @@ export function hostedProtocolSuite(
       defineLists(checks, lists, deletes);
       defineDenial(checks, lists, policy);
       defineAccess(checks);
+      defineCleanup(checks, subject);
     },
   );
 }
 
-function defineTaking({ check }: Checks<Fixture>): void {
+function defineTaking({ check }: Checks<HostedFixture>): void {
   check('gives back what it took, byte for byte', async ({ subject, open }) => {
     const repository = await open();
     for (const upload of subject.uploads) {
@@ -153,7 +128,7 @@ function defineTaking({ check }: Checks<Fixture>): void {
   });
 }
 
-function defineFacts({ check }: Checks<Fixture>): void {
+function defineFacts({ check }: Checks<HostedFixture>): void {
   check('computes all facts of anything that it routes, the same each time', async ({ subject, open }) => {
     const { protocol } = await open();
     const requests = subject.uploads.flatMap(({ before = [], put, get, again, remove, listed }) => [
@@ -164,7 +139,7 @@ function defineFacts({ check }: Checks<Fixture>): void {
   });
 }
 
-function defineConflicts({ checkIf }: Checks<Fixture>, conflicts: boolean): void {
+function defineConflicts({ checkIf }: Checks<HostedFixture>, conflicts: boolean): void {
   const reason = 'conflicts is off';
 
   checkIf(conflicts, reason, 'refuses what would replace something', async ({ having, open }) => {
@@ -201,7 +176,7 @@ function defineConflicts({ checkIf }: Checks<Fixture>, conflicts: boolean): void
   });
 }
 
-function defineDeletes({ checkIf }: Checks<Fixture>, deletes: boolean): void {
+function defineDeletes({ checkIf }: Checks<HostedFixture>, deletes: boolean): void {
   checkIf(deletes, 'deletes is off', 'has no more what was removed, from that moment on', async ({ having, open }) => {
     for (const upload of having('remove')) {
       const repository = await open();
@@ -221,7 +196,7 @@ function defineDeletes({ checkIf }: Checks<Fixture>, deletes: boolean): void {
   });
 }
 
-function defineLists({ checkIf }: Checks<Fixture>, lists: boolean, deletes: boolean): void {
+function defineLists({ checkIf }: Checks<HostedFixture>, lists: boolean, deletes: boolean): void {
   checkIf(lists, 'lists is off', 'lists what is there, and nothing else', async ({ having, open }) => {
     const uploads = having('listed');
     const repository = await open();
@@ -265,7 +240,7 @@ function defineLists({ checkIf }: Checks<Fixture>, lists: boolean, deletes: bool
   });
 }
 
-function defineDenial({ checkIf }: Checks<Fixture>, lists: boolean, policy: boolean): void {
+function defineDenial({ checkIf }: Checks<HostedFixture>, lists: boolean, policy: boolean): void {
   checkIf(lists && policy, 'lists or policy is off', 'lists nothing that is denied, and all else', async (fixture) => {
     const uploads = fixture.having('listed');
     const denials = new FixedPolicy();
@@ -302,7 +277,7 @@ async function coordinatesOf(
   return (await entries.find('test', resource.key))?.coordinates ?? resource.coordinates;
 }
 
-function defineAccess({ check }: Checks<Fixture>): void {
+function defineAccess({ check }: Checks<HostedFixture>): void {
   check('changes nothing for those who may not', async ({ subject, open }) => {
     const repository = await open({ definition: { access: guarded(['read']) } });
     const owner = await open({ stores: repository });
@@ -378,81 +353,4 @@ async function assertTold(
   const who = headers['authorization'] ?? 'nobody';
   assert.equal(reply.status, status, `${labelOf(request)} of ${who}: ${reply.body.toString('utf8', 0, 200)}`);
   return reply;
-}
-
-async function prepare(repository: TestRepository, { before = [] }: HostedUpload): Promise<void> {
-  for (const request of before) {
-    const reply = await repository.ask(request);
-    assert.ok(isSuccess(reply), `${printRequest(request)}: expected 2xx, found ${describeReply(reply)}`);
-  }
-}
-
-async function publish(repository: TestRepository, upload: HostedUpload): Promise<void> {
-  await prepare(repository, upload);
-  const reply = await repository.ask(upload.put);
-  assert.ok(isSuccess(reply), `${printRequest(upload.put)}: expected 2xx, found ${describeReply(reply)}`);
-}
-
-async function assertThere(repository: TestRepository, { get, bytes }: HostedUpload): Promise<void> {
-  const reply = await repository.ask(get);
-  assert.equal(reply.status, 200, `${labelOf(get)}: ${describeReply(reply)}`);
-  assert.equal(reply.error, undefined, `${labelOf(get)}: the body broke off`);
-  assert.ok(reply.body.equals(Buffer.from(bytes)), `${labelOf(get)}: expected the bytes that were published`);
-}
-
-async function assertListed(
-  repository: TestRepository,
-  { listed }: Required<HostedUpload>,
-  expected: boolean,
-  when: string,
-): Promise<void> {
-  const reply = await repository.ask(listed.in);
-  const label = `${labelOf(listed.in)} ${when}`;
-  if (expected) assert.equal(reply.status, 200, `${label}: ${describeReply(reply)}`);
-  else assert.ok([200, 404].includes(reply.status), `${label}: expected 200 or 404, found ${describeReply(reply)}`);
-  const shown = reply.status === 200 && reply.body.includes(listed.as);
-  assert.equal(shown, expected, `${label}: whether ${JSON.stringify(listed.as)} is in it`);
-}
-
-async function keysOf({ entries }: TestRepository): Promise<readonly string[]> {
-  return (await entries.list('test', { prefix: '', limit: 100_000 })).map(({ key, digest }) => `${key} ${digest}`);
-}
-
-function isSuccess(reply: TestReply | undefined): boolean {
-  return reply !== undefined && reply.status >= 200 && reply.status < 300;
-}
-
-function describeReply({ status, body }: TestReply): string {
-  return `${status} ${body.toString('utf8', 0, 200)}`;
-}
-
-function labelOf(request: TestRequest | string): string {
-  return printRequest(asRequest(request));
-}
-
-function openFixture(subject: HostedProtocolSubject): Fixture {
-  const opened: TestRepository[] = [];
-  const { plugin, options, services } = subject;
-  return {
-    subject,
-    having(...fields) {
-      const found = subject.uploads.filter((upload) => fields.every((field) => upload[field] !== undefined));
-      assert.ok(found.length > 0, `uploads: expected one with ${fields.join(' and ')}, found none`);
-      return found as readonly Required<HostedUpload>[];
-    },
-    async open({ definition, ...more } = {}) {
-      const repository = await openTestRepository({
-        plugin,
-        options,
-        ...(services !== undefined && { services }),
-        ...more,
-        definition: { kind: 'hosted', ...definition },
-      });
-      opened.push(repository);
-      return repository;
-    },
-    async close() {
-      for (const repository of opened) await repository.close();
-    },
-  };
 }

@@ -22,12 +22,8 @@ export * from './entry-index-suite.js';
 export * from './hot-cache-suite.js';
 export * from './policy-suite.js';
 export type { ProtocolCase, ProtocolSubject } from './protocol-subject.js';
-export {
-  hostedProtocolSuite,
-  type HostedProtocolCapabilities,
-  type HostedProtocolSubject,
-  type HostedUpload,
-} from './hosted-protocol-suite.js';
+export { hostedProtocolSuite, type HostedProtocolCapabilities } from './hosted-protocol-suite.js';
+export type { HostedProtocolSubject, HostedUpload } from './hosted-uploads.js';
 export { protocolSuite, type ProtocolCapabilities } from './protocol-suite.js';
 export { routeRequest, routeTable, type Routed } from './route-table.js';
 export * from './scanner-suite.js';

@@ -1,13 +1,16 @@
 import { describe } from 'vitest';
 import {
   type ChangeClass,
+  type Cleanup,
   defineProtocolPlugin,
   type Entry,
   EntrepotError,
   type HostedChange,
+  type HostedContext,
   type ListingClass,
   type ListingContext,
   type ProtocolInstance,
+  type ReceivedEntry,
   type RequestHead,
   type Resource,
   type Route,
@@ -57,19 +60,29 @@ async function* renderShelf(
   for await (const { key, size } of entries) if (admits(coordinatesOf(key))) yield `${key} ${size}\n`;
 }
 
+/** The right cleanup: every file is the version 1 of its name. */
+const cleanup: Cleanup<Shelf> = {
+  async *stored({ list }) {
+    for await (const entry of list('files/')) yield [{ entry, ...coordinatesOf(entry.key) }];
+  },
+  retire: async (versions) => ({ remove: versions.map(({ entry }) => entry.key) }),
+};
+
 /** Members of the right shelf that differ. */
 interface ShelfChanges {
+  readonly cleanup?: Partial<Cleanup<Shelf>>;
   readonly classes?: HostedClassChanges;
   readonly route?: (head: RequestHead, memory: Set<string>) => Route | undefined;
 }
 
-function subject({ classes, route = routeShelf }: ShelfChanges = {}): HostedProtocolSubject {
+function subject({ classes, cleanup: cleaning, route = routeShelf }: ShelfChanges = {}): HostedProtocolSubject {
   const plugin = defineProtocolPlugin({
     id: 'shelf',
     options: noOptions,
     inject: {},
     hosted: {
       classes: changed(changed(hostedClasses, { list: { render: renderShelf } }), classes),
+      cleanup: { ...cleanup, ...cleaning },
       create(): Shelf {
         const memory = new Set<string>();
         return { memory, route: (head) => route(head, memory) };
@@ -84,12 +97,13 @@ function routing(
   names: readonly string[],
   change: (named: Resource, memory: Set<string>) => Route | undefined,
   classes: HostedClassChanges = {},
+  cleaning: Partial<Cleanup<Shelf>> = {},
 ): HostedProtocolSubject {
   const route: ShelfChanges['route'] = (head, memory) => {
     const found = routeShelf(head);
     return found !== undefined && 'class' in found && names.includes(found.class) ? change(found, memory) : found;
   };
-  return subject({ classes, route });
+  return subject({ classes, route, cleanup: cleaning });
 }
 
 /** A shelf that takes uploads in another way than by default. */
@@ -97,6 +111,9 @@ const putting = (make: Make): HostedProtocolSubject => subject({ classes: { put:
 
 /** A shelf with another list. */
 const listing = (render: Render): HostedProtocolSubject => subject({ classes: { list: { render } } });
+
+/** A shelf that is cleaned up in another way. */
+const cleaning = (changes: Partial<Cleanup<Shelf>>): HostedProtocolSubject => subject({ cleanup: changes });
 
 /** The memory of the shelf that a hook is called for. */
 const memoryOf = (self: unknown): Set<string> => (self as Shelf).memory;
@@ -108,6 +125,29 @@ function publishing({ uploads, ...rest }: HostedProtocolSubject): HostedProtocol
 
 const pause = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 const put = (key: string): HostedChange => ({ replace: [{ key, mediaType: 'text/plain' }] });
+
+/** The list of a shelf that stores it. */
+const LIST: Resource = { class: 'text', key: 'list' };
+
+async function readList({ find, content }: Pick<HostedContext, 'find' | 'content'>): Promise<string> {
+  const list = await find('list');
+  return list === undefined ? '' : Buffer.from(await content(list).bytes(10_000)).toString();
+}
+
+function listOf(lines: readonly string[]): ReceivedEntry {
+  const text = lines.map((line) => line.trimEnd()).filter((line) => line !== '');
+  return { key: 'list', bytes: Buffer.from(text.map((line) => `${line} \n`).join('')), mediaType: 'text/plain' };
+}
+
+/** Takes an upload, and writes it into the list. */
+const putListed: Make = async ({ key }, _content, context) => {
+  const list = await context.find('list');
+  return {
+    create: [{ key, mediaType: 'text/plain' }],
+    replace: [listOf([...(await readList(context)).split('\n'), key])],
+    expect: [{ key: 'list', digest: list?.digest }],
+  };
+};
 
 let repetitions = 0;
 let calls = 0;
@@ -259,16 +299,12 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
   mutant(
     'writes its list without looking whether it changed',
     ['loses nothing when many publish at once'],
-    routing(['list'], () => ({ class: 'text', key: 'list' }), {
+    routing(['list'], () => LIST, {
       put: {
-        async make({ key }, _content, { find, content }) {
-          const list = await find('list');
-          const before = list === undefined ? '' : Buffer.from(await content(list).bytes(10_000)).toString();
+        async make({ key }, _content, context) {
+          const before = await readList(context);
           await pause();
-          return {
-            create: [{ key, mediaType: 'text/plain' }],
-            replace: [{ key: 'list', bytes: Buffer.from(`${before}${key} \n`), mediaType: 'text/plain' }],
-          };
+          return { create: [{ key, mediaType: 'text/plain' }], replace: [listOf([...before.split('\n'), key])] };
         },
       },
     }),
@@ -278,6 +314,70 @@ const mutants: Mutant<HostedProtocolSubject>[] = [
     ['changes nothing for those who may not'],
     // Not guarded: nobody is asked who they are.
     routing(['put', 'delete'], () => ({ status: 201 })),
+  ),
+  mutant(
+    'finds a version twice',
+    ['names what may be removed'],
+    cleaning({
+      async *stored(context, self) {
+        for await (const versions of cleanup.stored(context, self)) yield [...versions, ...versions];
+      },
+    }),
+  ),
+  mutant(
+    'tears the versions of a name apart',
+    ['names what may be removed'],
+    cleaning({
+      async *stored(context, self) {
+        for await (const versions of cleanup.stored(context, self))
+          yield versions.map((one, index) => ({ ...one, name: 'all', version: `${index}` }));
+      },
+    }),
+  ),
+  mutant(
+    'finds what is no more',
+    ['names what may be removed'],
+    cleaning({
+      async *stored(context, self) {
+        for await (const versions of cleanup.stored(context, self))
+          yield versions.map((one) => ({ ...one, entry: { ...one.entry, key: `${one.entry.key}~` } }));
+      },
+    }),
+  ),
+  mutant(
+    'removes all, whatever it is told to',
+    ['has no more what cleanup removed, and all else'],
+    cleaning({
+      retire: async (_versions, { list }) => ({
+        remove: (await Array.fromAsync(list('files/'))).map(({ key }) => key),
+      }),
+    }),
+  ),
+  mutant(
+    'needs everything for something',
+    ['has no more what cleanup removed, and all else'],
+    cleaning({ retire: async () => ({ remove: [] }) }),
+  ),
+  mutant(
+    'rewrites its list as it was when it looked',
+    ['loses nothing that is published while it cleans up'],
+    routing(
+      ['list'],
+      () => LIST,
+      { put: { make: putListed } },
+      {
+        async *stored(context, self) {
+          memoryOf(self).add(await readList(context));
+          yield* cleanup.stored(context, self);
+        },
+        async retire(versions, context, self) {
+          const seen = [...memoryOf(self)].at(-1) ?? '';
+          for (let turns = 0; turns < 1_000 && (await readList(context)) === seen; turns += 1) await pause();
+          const remove = versions.map(({ entry }) => entry.key);
+          return { remove, replace: [listOf(seen.split('\n').filter((line) => !remove.includes(line.trim())))] };
+        },
+      },
+    ),
   ),
   mutant(
     'answers by itself',

@@ -89,7 +89,7 @@ const CLASS_KINDS: Readonly<Record<string, readonly unknown[]>> = {
 
 function checkSide(name: string, side: unknown): Mismatch[] {
   if (!isRecord(side)) return unless(false, `${name} ${printed(side)}`, 'an object with classes and create');
-  const { classes } = side;
+  const { classes, cleanup } = side;
   if (!isRecord(classes)) return unless(false, `${name}.classes ${printed(classes)}`, 'classes by name');
   const kinds = CLASS_KINDS[name] ?? [];
   const wanted = `a class of the kind ${kinds.join(', ')} with a line about it`;
@@ -100,6 +100,16 @@ function checkSide(name: string, side: unknown): Mismatch[] {
     ...Object.entries(classes).flatMap(([key, one]) =>
       unless(isClass(one), `${name}.classes.${key} ${printed(one)}`, wanted),
     ),
+    ...(cleanup === undefined ? [] : checkCleanup(`${name}.cleanup`, cleanup)),
+  ];
+}
+
+function checkCleanup(name: string, cleanup: unknown): Mismatch[] {
+  if (!isRecord(cleanup)) return unless(false, `${name} ${printed(cleanup)}`, 'an object with stored and retire');
+  const { versions = {} } = cleanup;
+  return [
+    ...['stored', 'retire'].flatMap((hook) => checkFunction(cleanup, hook, 'required', name)),
+    ...unless(isRecord(versions), `${name}.versions ${printed(versions)}`, 'an object or nothing'),
   ];
 }
 

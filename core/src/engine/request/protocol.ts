@@ -14,7 +14,8 @@ import type {
   PassthroughClass,
   SessionClass,
 } from '../../plugin/classes.js';
-import type { AnyDeclaredPlugin, ProtocolInstance, ProtocolSide } from '../../plugin/protocol.js';
+import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cleanup.js';
+import type { AnyDeclaredPlugin, HostedSide, ProtocolInstance } from '../../plugin/protocol.js';
 import { isLocalReply, type Resource, type Route } from '../../plugin/resource.js';
 import type { BoundResource, PassthroughResource, SessionResource, UploadResource } from './resource.js';
 import { ArtifactResource, DocumentResource, ListingResource, type Binding } from './stored-resource.js';
@@ -30,7 +31,7 @@ export type AnyClass = (
 ) & { readonly kind: string };
 
 /** A side of a format, whatever its options and instances are. */
-export type AnySide = ProtocolSide<unknown, TokenRecord, ProtocolInstance, AnyClass>;
+export type AnySide = HostedSide<unknown, TokenRecord, ProtocolInstance, AnyClass>;
 
 const SIDES = ['proxy', 'hosted'] as const;
 
@@ -65,6 +66,12 @@ export function cacheClassesOf(plugin: AnyDeclaredPlugin): Readonly<Record<strin
     }
   }
   return found;
+}
+
+/** The hooks of cleanup in one repository. */
+export interface CleanupHooks {
+  stored(context: CleanupContext): AsyncIterable<readonly StoredVersion[]>;
+  retire(versions: readonly StoredVersion[], context: CleanupContext): Promise<Retirement>;
 }
 
 /** A format in one repository: binds what its routes name to its classes. */
@@ -145,6 +152,16 @@ export class Protocol implements Binding {
 
   challenge(need: AccessNeed, context: { readonly baseUrl: string }): string | undefined {
     return this.#side.challenge?.(need, context, this.self);
+  }
+
+  /** `undefined`: only clients remove anything. */
+  get cleanup(): CleanupHooks | undefined {
+    const { cleanup } = this.#side;
+    if (cleanup === undefined) return undefined;
+    return {
+      stored: (context) => cleanup.stored(context, this.self),
+      retire: (versions, context) => cleanup.retire(versions, context, this.self),
+    };
   }
 
   async dispose(): Promise<void> {

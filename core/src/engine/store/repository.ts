@@ -4,7 +4,7 @@ import type { Clock } from '../../api/clock.js';
 import type { Content } from '../../api/content.js';
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { Digest } from '../../api/digest.js';
-import type { EntryIndex } from '../../api/entry-index.js';
+import type { Entry, EntryIndex } from '../../api/entry-index.js';
 import type { ArtifactFacts } from '../../api/facts.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import type { HotCache } from '../../api/hot-cache.js';
@@ -12,6 +12,7 @@ import type { Integrity } from '../../api/integrity.js';
 import type { Logger } from '../../api/logger.js';
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '../../api/policy.js';
 import type { PartReference, Upstream } from '../../api/protocol.js';
+import type { StoredVersion } from '../../plugin/cleanup.js';
 import type { AnyDeclaredPlugin } from '../../plugin/protocol.js';
 import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
@@ -134,6 +135,47 @@ export interface DescribedVersion {
   readonly integrity: readonly Integrity[];
 }
 
+/** A version that is to go. */
+export interface DueVersion {
+  readonly version: StoredVersion;
+  /** It stays where it was stored or served after this; milliseconds since the epoch. Absent: that does not matter. */
+  readonly unusedSince?: number | undefined;
+}
+
+/** The reason for which a version that was to go stays: it was used, it changed or went meanwhile, or something else needs it. */
+export type Spared = 'used' | 'changed' | 'needed';
+
+/** What became of versions that were to go. */
+export interface Retired {
+  readonly retired: readonly StoredVersion[];
+  /** All entries that were removed. */
+  readonly removed: readonly Entry[];
+  readonly spared: readonly { readonly version: StoredVersion; readonly reason: Spared }[];
+}
+
+/** Removal of what a hosted repository stores. */
+export interface HostedCleanup {
+  /** Yields what may be removed, all versions of one name together, while the repository may change. */
+  stored(): AsyncIterable<readonly StoredVersion[]>;
+  /** When versions were last stored or served, in their order; milliseconds since the epoch. */
+  lastUses(versions: readonly StoredVersion[]): Promise<readonly number[]>;
+  /**
+   * Removes versions in one change of the repository, if nothing else changes meanwhile; otherwise looks again. One that was replaced,
+   * or used since then, stays.
+   * @param due some of those that `stored` gave together
+   * @throws EntrepotError `storage`, or `plugin` for a hook that failed: nothing was removed
+   */
+  retire(
+    due: readonly DueVersion[],
+    options?: {
+      /** Entries of versions in whose place those go: when one of them is gone, all stay. */
+      readonly standing?: readonly Entry[] | undefined;
+      /** Whether nothing is to be removed. */
+      readonly dryRun?: boolean | undefined;
+    },
+  ): Promise<Retired>;
+}
+
 /** A repository that answers requests. */
 export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
@@ -161,6 +203,8 @@ export interface RepositoryEngine {
    * @throws EntrepotError as a request for it would be answered
    */
   part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
+  /** Removal of what a hosted repository stores, by rules. Absent: only clients remove anything. */
+  readonly cleanup?: HostedCleanup | undefined;
   /** The number of running fetches. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */

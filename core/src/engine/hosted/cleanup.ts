@@ -1,0 +1,145 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Entry } from '../../api/entry-index.js';
+import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cleanup.js';
+import type { ReplyParts } from '../reply/reply-parts.js';
+import { hook } from '../request/call-hook.js';
+import type { CleanupHooks } from '../request/protocol.js';
+import type { DueVersion, HostedCleanup, Retired } from '../store/repository.js';
+import { listEntries } from './list-entries.js';
+import { storeParts } from './store-parts.js';
+
+/** The number of times that a removal is computed because of other changes, before its versions stay. */
+const MAX_TRIES = 20;
+/** The longest pause between two tries, in milliseconds. */
+const MAX_PAUSE = 100;
+/** The number of entries that are looked up at once. */
+const LOOKUPS = 20;
+
+type Parts = Pick<ReplyParts, 'definition' | 'services'>;
+type SparedVersion = Retired['spared'][number];
+
+/** Creates the removal of versions by rules. `undefined`: the format has none. */
+export function createCleanup({ definition, services }: Parts): HostedCleanup | undefined {
+  const hooks = definition.protocol.cleanup;
+  return hooks && new Cleaning({ definition, services }, hooks);
+}
+
+class Cleaning implements HostedCleanup {
+  readonly #parts: Parts;
+  readonly #hooks: CleanupHooks;
+  readonly #repository: string;
+  readonly #context: CleanupContext;
+
+  constructor(parts: Parts, hooks: CleanupHooks) {
+    const { definition, services } = parts;
+    this.#parts = parts;
+    this.#hooks = hooks;
+    this.#repository = definition.name;
+    this.#context = {
+      // Not from memory, which may be a second behind another replica.
+      find: (key) => services.entries.find(definition.name, key),
+      list: (prefix) => listEntries(services.entries, definition.name, { prefix }),
+      content: (entry) => services.storage.blobs.content(entry),
+      usedWithin: async (entries, duration) => await this.#usedSince(entries, services.clock.now() - duration),
+    };
+  }
+
+  async *stored(): AsyncGenerator<readonly StoredVersion[]> {
+    const { id } = this.#parts.definition.plugin;
+    try {
+      yield* this.#hooks.stored(this.#context);
+    } catch (error) {
+      throw asEntrepotError(error, 'plugin', `stored of plugin ${id} failed`);
+    }
+  }
+
+  async lastUses(versions: readonly StoredVersion[]): Promise<readonly number[]> {
+    const served = await this.#lastAccess(versions.flatMap(({ entry, servedBy = [] }) => [entry.key, ...servedBy]));
+    return versions.map(({ entry, servedBy = [] }) =>
+      Math.max(entry.fetchedAt, ...[entry.key, ...servedBy].map((key) => served.get(key) ?? 0)),
+    );
+  }
+
+  async retire(
+    due: readonly DueVersion[],
+    { standing = [], dryRun = false }: Parameters<HostedCleanup['retire']>[1] = {},
+  ): Promise<Retired> {
+    const { id } = this.#parts.definition.plugin;
+    const spared: SparedVersion[] = [];
+    let left = due;
+    for (let tries = 0; left.length > 0 && tries < MAX_TRIES; tries += 1) {
+      if (tries > 0) await wait(Math.random() * Math.min(MAX_PAUSE, 2 * tries));
+      // First of all: what is read from here on is of this revision, or of one that is in the way.
+      const at = await this.#parts.services.entries.revision(this.#repository);
+      left = await this.#stillDue(left, spared);
+      if (left.length === 0 || !(await this.#areThere(standing))) break;
+      const versions = left.map(({ version }) => version);
+      const made = await hook(id, 'retire', () => this.#hooks.retire(versions, this.#context));
+      this.#check(made);
+      const removed = await this.#find(made.remove ?? []);
+      const going = new Set(made.remove);
+      const retired = versions.filter(({ entry }) => going.has(entry.key));
+      const needed = versions.filter(({ entry }) => !going.has(entry.key));
+      if (retired.length > 0 && !dryRun && !(await this.#carryOut(made, at))) continue;
+      spared.push(...needed.map((version) => ({ version, reason: 'needed' as const })));
+      return retired.length === 0 ? { retired, removed: [], spared } : { retired, removed, spared };
+    }
+    spared.push(...left.map(({ version }) => ({ version, reason: 'changed' as const })));
+    return { retired: [], removed: [], spared };
+  }
+
+  /** Passes on those that are as they were when the rules were applied to them, and were not used since. */
+  async #stillDue(due: readonly DueVersion[], spared: SparedVersion[]): Promise<readonly DueVersion[]> {
+    const uses = await this.lastUses(due.map(({ version }) => version));
+    const found = new Map((await this.#find(due.map(({ version }) => version.entry.key))).map((one) => [one.key, one]));
+    return due.filter(({ version, unusedSince = Infinity }, index) => {
+      const { entry } = version;
+      const now = found.get(entry.key);
+      const isSame = now?.digest === entry.digest && now.fetchedAt === entry.fetchedAt;
+      if (isSame && (uses[index] as number) <= unusedSince) return true;
+      spared.push({ version, reason: isSame ? 'used' : 'changed' });
+      return false;
+    });
+  }
+
+  async #areThere(entries: readonly Entry[]): Promise<boolean> {
+    return (await this.#find(entries.map(({ key }) => key))).length === entries.length;
+  }
+
+  /** @returns whether nothing was in the way */
+  async #carryOut({ replace = [], remove = [] }: Retirement, at: number): Promise<boolean> {
+    const put = await storeParts(this.#parts, replace, undefined);
+    const { storage } = this.#parts.services;
+    return await storage.entries.change({ repository: this.#repository, expect: [], at, put, remove });
+  }
+
+  /** @throws EntrepotError for an invalid result of a hook */
+  #check({ replace = [], remove = [] }: Retirement): void {
+    const keys = new Set<string>();
+    for (const key of [...replace.map((part) => part.key), ...remove]) {
+      if (keys.has(key))
+        throw new EntrepotError('plugin', `Plugin ${this.#parts.definition.plugin.id} changes ${key} twice`);
+      keys.add(key);
+    }
+  }
+
+  async #find(keys: readonly string[]): Promise<readonly Entry[]> {
+    const found: Entry[] = [];
+    for (let start = 0; start < keys.length; start += LOOKUPS) {
+      const entries = await Promise.all(keys.slice(start, start + LOOKUPS).map((key) => this.#context.find(key)));
+      found.push(...entries.filter((entry) => entry !== undefined));
+    }
+    return found;
+  }
+
+  async #usedSince(entries: readonly Entry[], since: number): Promise<ReadonlySet<string>> {
+    const served = await this.#lastAccess(entries.map(({ key }) => key));
+    const used = entries.filter(({ key, fetchedAt }) => Math.max(fetchedAt, served.get(key) ?? 0) > since);
+    return new Set(used.map(({ key }) => key));
+  }
+
+  async #lastAccess(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return await this.#parts.services.storage.entries.lastAccess(this.#repository, keys);
+  }
+}
