@@ -1,4 +1,5 @@
 import { defineProtocolPlugin } from '@entrepot/core';
+import { CLEANUP } from './cleanup.js';
 import { clientSetup } from './client-setup.js';
 import { FilesHosted, CLASSES as HOSTED_CLASSES } from './hosted.js';
 import { filesOptions, HOSTED_KEYS, PROXY_KEYS } from './options.js';
@@ -23,5 +24,6 @@ export default defineProtocolPlugin({
     classes: HOSTED_CLASSES,
     ownOptions: HOSTED_KEYS,
     create: ({ options, repository }) => new FilesHosted(options, repository.name),
+    cleanup: CLEANUP,
   },
 });

@@ -22,8 +22,11 @@ type ReceivedProvenance = Received<'provenance', Provenance>;
 /** A file that was uploaded: an archive, or its provenance. */
 export type ReceivedFile = ReceivedChart | ReceivedProvenance;
 
+/** Hooks that change charts are given this, among other things. */
+type ChangeContext = Pick<HostedContext, 'find' | 'list' | 'content'>;
+
 /** Attributes of the entry of an archive. */
-interface ChartAttributes {
+export interface ChartAttributes {
   readonly name: string;
   readonly version: string;
   readonly config: Pick<Part, 'digest' | 'size'>;
@@ -37,13 +40,13 @@ interface ChartAttributes {
  */
 export class ChartChange {
   readonly #tenant: string;
-  readonly #context: HostedContext;
+  readonly #context: ChangeContext;
   readonly #repository: HelmHosted;
   readonly #replace = new Map<string, ReceivedEntry>();
   readonly #remove = new Set<string>();
   readonly #expect = new Map<string, Entry | undefined>();
 
-  constructor(tenant: string, context: HostedContext, repository: HelmHosted) {
+  constructor(tenant: string, context: ChangeContext, repository: HelmHosted) {
     this.#tenant = tenant;
     this.#context = context;
     this.#repository = repository;
@@ -90,14 +93,16 @@ export class ChartChange {
     for (const [name, entries] of Map.groupBy(added, ({ name }) => name)) await this.#addVersions(name, entries);
   }
 
-  /** Removes a version, its provenance and its image. @throws EntrepotError `not-found` */
-  async remove(name: string, version: string): Promise<void> {
-    const { attributes } = await this.#kept(name, version);
-    if (attributes?.name !== name || attributes.version !== version)
-      throw new EntrepotError('not-found', `There is no version ${version} of a chart ${name}`);
-    await this.#removeVersion(name, version);
+  /** Removes versions of one chart, their provenances and their images. @throws EntrepotError `not-found` */
+  async remove(name: string, versions: readonly string[]): Promise<void> {
     const parts = await this.#partsOf(name);
-    await parts.remove(version);
+    for (const version of versions) {
+      const { attributes } = await this.#kept(name, version);
+      if (attributes?.name !== name || attributes.version !== version)
+        throw new EntrepotError('not-found', `There is no version ${version} of a chart ${name}`);
+      await this.#removeVersion(name, version);
+      await parts.remove(version);
+    }
     await this.#putParts(name, parts);
   }
 

@@ -41,7 +41,7 @@ export const CHANGE_CLASSES = {
     async make(resource, _content, context, self) {
       const { tenant, name, version } = attributesOf(resource);
       const change = new ChartChange(tenant, context, self);
-      await change.remove(name, version);
+      await change.remove(name, [version]);
       return { ...change.made, reply: self.reply(200, { deleted: true }) };
     },
   }),

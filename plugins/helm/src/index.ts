@@ -1,5 +1,6 @@
 import { CLOCK, type RequestHead, type SharedAnswer, defineProtocolPlugin } from '@entrepot/core';
 import { CHANGE_CLASSES } from './changes.js';
+import { CLEANUP } from './cleanup.js';
 import { clientSetup } from './client-setup.js';
 import { renderError } from './errors.js';
 import { FILE_CLASSES, HelmHosted } from './hosted.js';
@@ -30,6 +31,7 @@ export default defineProtocolPlugin({
     create: ({ options, repository, services }) => new HelmHosted(repository.name, options, services.clock),
     renderError,
     challenge: (need, { baseUrl }, self) => self.challenge(need, baseUrl),
+    cleanup: CLEANUP,
   },
 });
 

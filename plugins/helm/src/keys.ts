@@ -3,6 +3,8 @@
  * the tenant, and no two things have one key.
  */
 export const KEY = {
+  /** Begins the keys of the versions of all tenants. */
+  anyVersions: 'versions/',
   /** An archive, by the name that it is downloaded under. */
   chart: (tenant: string, file: string) => `chart/${tenant}//${file}`,
   provenances: (tenant: string) => `provenance/${tenant}//`,

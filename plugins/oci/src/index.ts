@@ -1,4 +1,5 @@
 import { type AccessNeed, defineProtocolPlugin } from '@entrepot/core';
+import { CLEANUP } from './cleanup.js';
 import { clientSetup } from './client-setup.js';
 import { renderError } from './errors.js';
 import { hostedClasses } from './hosted-classes.js';
@@ -35,6 +36,7 @@ export default defineProtocolPlugin({
     create: ({ options, repository }) => new OciHosted(options, repository),
     renderError,
     challenge,
+    cleanup: CLEANUP,
   },
 });
 

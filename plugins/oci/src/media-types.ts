@@ -14,6 +14,8 @@ export const MANIFEST_ACCEPT = MANIFEST_TYPES.join(', ');
 /** Not HTML: that is a captive portal, or a login page. Unknown types of manifests are passed on. */
 export const EXPECTED_MANIFEST_TYPES = ['application/*', 'text/plain'];
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
+/** The types of indexes: lists of images, one for each platform. */
+export const INDEX_TYPES: readonly string[] = [INDEX_TYPE, 'application/vnd.docker.distribution.manifest.list.v2+json'];
 export const BLOB_TYPE = 'application/octet-stream';
 
 /** Layers that the registry need not have: they come from elsewhere. */
