@@ -35,6 +35,7 @@ import { abandon, prepare, withStarted, type CreateHostOptions, type Prepared } 
 import { keepFoundUpstreams } from './repositories/found-upstreams.js';
 import { serverRoutes } from './server-routes.js';
 import { listenAll, portOf, sitesOf, type OpenSite } from './sites.js';
+import { Cleanup } from './space/cleanup.js';
 
 export type { CreateHostOptions, HostRepository };
 
@@ -121,12 +122,20 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
   if (log.access) observers.push(accessLog(logger, [...PROBES, metrics.path]));
   const exchanges = new Exchanges(observers, proxies);
 
+  const cleanup = new Cleanup({
+    targets: served.flatMap(({ plan: { name, cleanup: plan } }) => {
+      const removal = prepared.engines.get(name)?.cleanup;
+      return plan === undefined || removal === undefined ? [] : [{ repository: name, plan, cleanup: removal }];
+    }),
+    clock: root.get(CLOCK),
+    logger,
+  });
   const sites: OpenSite[] = [];
   for (const site of sitesOf(server, served)) {
     const isMain = sites.length === 0;
     const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
     const routes = (router: Router): void => {
-      if (isMain) serverRoutes(router, { loaded, prepared, exchanges, proxies, senderOf, sites });
+      if (isMain) serverRoutes(router, { loaded, prepared, cleanup, exchanges, proxies, senderOf, sites });
       const tokens = tokenRepositories(site.served);
       if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
     };
@@ -155,6 +164,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
           { token: adminTokenFileOf(config) },
           'administration: users of this machine need no credentials; from elsewhere the token in this file is expected',
         );
+      cleanup.start();
       logger.info({ listen: listeners.map(({ url }) => url), configuration: sources }, 'serving');
       return listeners;
     },
@@ -186,7 +196,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     }
     deadline.at = performance.now() + server.drainTimeout;
     logger.info({ running: exchanges.running }, 'draining: running requests may end');
-    await Promise.all(sites.map(({ listener }) => listener.close(server.drainTimeout)));
+    await Promise.all([cleanup.stop(), ...sites.map(({ listener }) => listener.close(server.drainTimeout))]);
     await root.dispose();
     forgetPlugins();
     logger.info({}, 'closed');

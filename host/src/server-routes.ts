@@ -4,6 +4,7 @@ import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
 import { adminAccess } from './admin/admin-access.js';
 import { adminRoutes } from './admin/admin-routes.js';
+import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { readerGuard } from './admin/reader-guard.js';
 import type { LoadedConfig } from './config/load.js';
@@ -30,10 +31,12 @@ import { clientSetup, describe, isOpen, urlAt } from './mount-repositories.js';
 import { Inquiry } from './policy/inquiry.js';
 import type { Prepared } from './prepare-host.js';
 import { portOf, type OpenSite } from './sites.js';
+import type { Cleanup } from './space/cleanup.js';
 
 export interface ServerRoutesOptions {
   readonly loaded: LoadedConfig;
   readonly prepared: Prepared;
+  readonly cleanup: Cleanup;
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
   readonly senderOf: SenderOf;
@@ -44,7 +47,7 @@ export interface ServerRoutesOptions {
 /** Adds the pages of the server itself: health, metrics, administration, explanations, advisories, the start page. */
 export function serverRoutes(
   router: Router,
-  { loaded, prepared, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
+  { loaded, prepared, cleanup, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
 ): void {
   const { server, metrics, policy } = loaded.config;
   const { root, administration, served } = prepared;
@@ -68,6 +71,7 @@ export function serverRoutes(
   const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
+  cleanupRoutes(router, cleanup, access.guard);
   explainPage(router, inquiry, governance, access);
   const accesses = served.map(({ scope }) => scope.get(ACCESS));
   advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));

@@ -7,12 +7,12 @@ import {
   type NameFacts,
   type Transport,
 } from '@entrepot/core';
-import { compileGlob } from '@entrepot/core/formats';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { IssuerConfig, RepositoryConfig } from '../config/schema.js';
 import { hashOf } from './check-password.js';
 import { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
+import { namePatterns } from './name-patterns.js';
 import { RepositoryAccess, type KnownUser } from './repository-access.js';
 import type { RepositoryTokens } from './repository-tokens.js';
 
@@ -105,19 +105,4 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
 /** Everybody may read, and users of this machine may write. */
 function localAccess(): Access {
   return { ...anonymousAccess(['read']), isOpen: ({ right, isLocal }) => right === 'read' || isLocal === true };
-}
-
-/**
- * Whether a name fits one of `patterns`: globs (`compileGlob`), or as `names.pattern` of the format reads them. Without a name only `**`
- * fits, for then it is about the whole repository.
- * @throws SyntaxError for a pattern that is none, or what `names.pattern` throws
- */
-function namePatterns(
-  patterns: readonly string[],
-  pattern: NameFacts['pattern'] = 'paths',
-): (name: string | undefined) => boolean {
-  const fitsAll = patterns.includes('**');
-  const compile = pattern === 'paths' ? compileGlob : pattern;
-  const fits = patterns.map((one) => compile(one));
-  return (name) => fitsAll || (name !== undefined && fits.some((one) => one(name)));
 }

@@ -118,6 +118,11 @@ function spaceCommands(program: Command, run: Run): void {
     .option('--batch-size <number>', 'the blobs that are looked at together (default: storage.gc.batchSize)')
     .option(...JSON_OPTION)
     .action(run(() => import('./gc.js'), 'gc'));
+  addForServer(program, 'cleanup', 'apply the rules of hosted repositories at once; exit 1 when something failed')
+    .argument('[repository]', 'only this repository (default: all that have rules)')
+    .option('--dry-run', 'list what would be removed, and remove nothing')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./cleanup.js'), 'cleanup'));
   const backup = () => import('./backup.js');
   add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
     .option(...FILE_OPTION)

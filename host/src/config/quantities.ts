@@ -15,6 +15,11 @@ export function duration() {
   return quantity(durationOption(), `^(0|${DURATION})$`, z.literal(0), 'duration');
 }
 
+/** The schema of an age: a duration of more than 0; milliseconds. */
+export function age() {
+  return quantity(durationOption({ least: 1 }), `^(0|${DURATION})$`, z.literal(0), 'duration');
+}
+
 /** The schema of a time limit: more than 0, at most what a timer can hold; milliseconds. */
 export function timeout() {
   return quantity(timeoutOption(), `^(0|${DURATION})$`, z.literal(0), 'duration');

@@ -1,7 +1,7 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
-import { duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
+import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
   choice,
   driver,
@@ -511,6 +511,42 @@ const adminSchema = z.strictObject({
 
 export type AdminConfig = z.output<typeof adminSchema>;
 
+const cleanupRuleSchema = z
+  .strictObject({
+    names: optional(z.array(text).min(1, { error: 'expected at least one pattern' })).describe(
+      'The names that it is about, as in `access.users.<name>.names`: images, charts (behind the name of their tenant), paths of files. Left out: all.',
+    ),
+    versions: optional(z.array(text).min(1, { error: 'expected at least one pattern' })).describe(
+      'The versions or tags that it is about, with `*` for any characters: `pr-*`. Left out: all.',
+    ),
+    keepVersions: optional(z.int().min(1).max(100_000)).describe(
+      'How many versions of each name stay: the newest in the order of the ecosystem, of tags those that were pushed last. Not for files.',
+    ),
+    notDownloadedFor: optional(age()).describe(
+      'How long ago the last upload or download has to be. Such a rule alone also removes files, and images without a tag.',
+    ),
+    prereleasesOlderThan: optional(age()).describe(
+      'How long ago a prerelease has to be uploaded; what is none stays. Not for files and tags.',
+    ),
+  })
+  .refine(
+    ({ keepVersions, notDownloadedFor, prereleasesOlderThan }) =>
+      [keepVersions, notDownloadedFor, prereleasesOlderThan].some((condition) => condition !== undefined),
+    { error: 'expected keepVersions, notDownloadedFor or prereleasesOlderThan' },
+  );
+
+const cleanupSchema = z.strictObject({
+  interval: prefault(timeout(), '1d').describe('How often the rules are applied.'),
+  batchSize: z.int().min(1).max(1000).default(100).describe('The most versions that are removed in one change.'),
+  rules: z
+    .array(cleanupRuleSchema)
+    .min(1, { error: 'expected at least one rule' })
+    .describe('Rules. A rule removes what meets all of its conditions. Several rules remove what any of them does.'),
+});
+
+/** Cleanup of a hosted repository. */
+export type CleanupConfig = z.output<typeof cleanupSchema>;
+
 const repositoryKeys = {
   type: z
     .string()
@@ -567,6 +603,9 @@ const repositoryKeys = {
   requireIntegrity: flag(false).describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
   limits: prefault(limitsSchema, {}).describe('Size limits.'),
   policy: optional(repositoryPolicySchema).describe('Policy settings of this repository that differ from the policy.'),
+  cleanup: optional(cleanupSchema).describe(
+    'Rules by which a hosted repository removes versions by itself. Left out: none.',
+  ),
 };
 
 /** The keys that every repository has. The other ones are options of its plugin. */

@@ -20,6 +20,7 @@ export function semanticProblems(raw: unknown): ConfigurationProblem[] {
   );
   return [
     ...repositories.flatMap(([name, repository]) => upstreamProblems(`repositories.${name}`, repository)),
+    ...repositories.flatMap(([name, repository]) => cleanupProblems(`repositories.${name}`, repository)),
     ...repositories.flatMap(([name, repository]) => listenerProblems(`repositories.${name}`, repository)),
     ...mountProblems(root, repositories),
   ];
@@ -44,6 +45,12 @@ function upstreamProblems(path: string, repository: Fields): ConfigurationProble
     if (hasCredentials(url) && auth !== undefined) problems.push(twice(`${path}.upstreams.${index}.auth`));
   }
   return problems;
+}
+
+function cleanupProblems(path: string, { kind, cleanup }: Fields): ConfigurationProblem[] {
+  if (cleanup === undefined || kind === 'hosted') return [];
+  const message = 'only hosted repositories are cleaned up by rules; remove it, or set kind to hosted';
+  return [{ path: `${path}.cleanup`, message }];
 }
 
 function listenerProblems(path: string, { tls, listen }: Fields): ConfigurationProblem[] {

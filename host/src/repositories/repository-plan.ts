@@ -22,6 +22,7 @@ import {
 import { didYouMean } from '../config/faults.js';
 import { Discovery, type FoundUpstreams } from './found-upstreams.js';
 import type { LoadedPlugin } from '../plugins/load.js';
+import { planCleanup, type CleanupPlan } from '../space/plan-cleanup.js';
 
 /** An upstream of a plan. */
 export interface PlannedUpstream {
@@ -55,6 +56,8 @@ export interface RepositoryPlan {
   readonly acceptsUploads: boolean;
   readonly upstreams: readonly PlannedUpstream[];
   readonly freshness: Readonly<Record<string, FreshnessRule>>;
+  /** Rules by which it is cleaned up. Absent: none. */
+  readonly cleanup?: CleanupPlan | undefined;
   /** As the plugin's schema returned them. */
   readonly options: unknown;
   readonly config: RepositoryConfig;
@@ -132,12 +135,17 @@ async function planRepository(
     config.enabled && config.kind === 'proxy'
       ? await findUpstreams(path, plugin, config, discovery)
       : { upstreams: [] };
+  const cleanup =
+    config.cleanup !== undefined && config.kind === 'hosted'
+      ? planCleanup(`${path}.cleanup`, config.cleanup, plugin)
+      : { problems: [] };
   const others = sideOf(plugin, config.kind === 'proxy' ? 'hosted' : 'proxy')?.ownOptions;
   const own = [...optionsOfOtherKind(others, config.kind, config.options), ...(freshness.problems ?? [])];
   const faults = [
     ...(options.problems ?? []),
     ...own.map((problem) => ({ path: `${path}.${problem.path}`, message: problem.message })),
     ...(upstreams.problems ?? []),
+    ...cleanup.problems,
   ];
   const kinds = kindsOf(plugin);
   const message = `${plugin.id} has no ${config.kind} repositories; expected ${kinds.join(' or ')}`;
@@ -156,6 +164,7 @@ async function planRepository(
     acceptsUploads: isLoopback((config.listen ?? main).host),
     upstreams: upstreams.upstreams,
     freshness: freshness.freshness,
+    cleanup: cleanup.plan,
     options: options.options,
     config,
   };

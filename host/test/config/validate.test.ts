@@ -232,6 +232,35 @@ describe('problems', () => {
       ['repositories.one.upstream: a hosted repository has no upstreams; remove it, or set kind to proxy'],
     ],
     [
+      'rules of cleanup for a proxy',
+      repository({ cleanup: { rules: [{ keepVersions: 1 }] } }),
+      ['repositories.one.cleanup: only hosted repositories are cleaned up by rules; remove it, or set kind to hosted'],
+    ],
+    [
+      'rules of cleanup that say nothing, or would remove all',
+      repository({
+        kind: 'hosted',
+        cleanup: { batchSize: 0, interval: '30d', rules: [{ names: ['a'] }, { keepVersions: 0 }] },
+      }),
+      [
+        'repositories.one.cleanup.interval: expected a duration from 1ms to 24d, such as 30s or 5m',
+        'repositories.one.cleanup.batchSize: expected at least 1',
+        'repositories.one.cleanup.rules.0: expected keepVersions, notDownloadedFor or prereleasesOlderThan',
+        'repositories.one.cleanup.rules.1.keepVersions: expected at least 1',
+      ],
+    ],
+    [
+      'ages of cleanup that let everything go at once',
+      repository({
+        kind: 'hosted',
+        cleanup: { rules: [{ notDownloadedFor: 0 }, { prereleasesOlderThan: 'forever' }] },
+      }),
+      [
+        'repositories.one.cleanup.rules.0.notDownloadedFor: expected a duration such as 500ms, 30s, 5m, 720h, 7d',
+        'repositories.one.cleanup.rules.1.prereleasesOlderThan: expected a duration such as 500ms, 30s, 5m, 720h, 7d',
+      ],
+    ],
+    [
       'half a pair of credentials',
       repository({ auth: { username: 'me' } }),
       ['repositories.one.auth: expected either username and password, or token'],

@@ -72,12 +72,19 @@ describe('the broken-plugin zoo', () => {
     ['sideless', ['neither proxy nor hosted', 'a side of the format: proxy, hosted or both']],
     [
       'misspelt',
-      ['a member proxy.classes.file.trust.verfy', 'only members that this core reads (is it misspelt?)'],
+      ...[
+        'proxy.cleanup',
+        'proxy.classes.file.trust.verfy',
+        'hosted.cleanup.retyre',
+        'hosted.cleanup.versions.ordre',
+      ].map((place) => [`a member ${place}`, 'only members that this core reads (is it misspelt?)'] as const),
       ['proxy.create "no"', 'a function'],
       [
         'proxy.classes.page an object with kind, about',
         'a class of the kind artifact, document, passthrough with a line about it',
       ],
+      ['hosted.cleanup.stored 1', 'a function'],
+      ['hosted.cleanup.retire undefined', 'a function'],
     ],
     // Its id is wrong too, but nothing else of a plugin for another API is looked at.
     ['api-too-old', ['apiVersion 0', API]],

@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { EntrepotError, type Clock, type Logger } from '@entrepot/core';
+import { beginReport, cleanRepository, type CleanupTarget } from './clean-repository.js';
+import type { CleanupReport } from './cleanup-report.js';
+
+/** The first cleanup after a start waits for so long, in milliseconds: a server that is restarted every day cleans up, too. */
+const FIRST = 300_000;
+/** The number of runs whose reports are kept. */
+const KEPT_RUNS = 20;
+
+/** A cleanup of one repository, or of several one after the other. */
+export interface CleanupRun {
+  readonly id: string;
+  readonly running: boolean;
+  /** Of the repositories that it has begun with. */
+  readonly reports: readonly CleanupReport[];
+}
+
+interface Run extends CleanupRun {
+  running: boolean;
+  readonly reports: CleanupReport[];
+  readonly done: Promise<void>;
+}
+
+export interface CleanupOptions {
+  readonly targets: readonly CleanupTarget[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Removes versions from hosted repositories by rules: in the background, and when it is asked to. One run at a time. */
+export class Cleanup {
+  readonly #options: CleanupOptions;
+  readonly #end = new AbortController();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #runs = new Map<string, Run>();
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(options: CleanupOptions) {
+    this.#options = options;
+  }
+
+  /** Cleans up in the background, each repository as often as its rules are to be applied. */
+  start(): void {
+    for (const target of this.#options.targets) {
+      const { interval } = target.plan;
+      const clean = (): void => void this.#begin([target], false);
+      const first = setTimeout(
+        () => {
+          clean();
+          this.#timers.push(setInterval(clean, interval).unref());
+        },
+        Math.min(FIRST, interval),
+      );
+      this.#timers.push(first.unref());
+    }
+  }
+
+  /** Ends what is running between two changes. */
+  async stop(): Promise<void> {
+    this.#end.abort();
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#last;
+  }
+
+  /**
+   * Begins to clean up a repository, or all that have rules.
+   * @throws EntrepotError `not-found` for a repository without rules
+   */
+  begin({ repository, dryRun }: { readonly repository?: string | undefined; readonly dryRun: boolean }): CleanupRun {
+    const { targets } = this.#options;
+    const wanted = targets.filter((target) => repository === undefined || target.repository === repository);
+    if (repository !== undefined && wanted.length === 0) {
+      const others = targets.map((target) => target.repository).join(', ') || 'none';
+      throw new EntrepotError('not-found', `No repository ${repository} has rules of cleanup; found ${others}`);
+    }
+    return this.#begin(wanted, dryRun);
+  }
+
+  /**
+   * Finds a run of this server, when it has ended or `patience` milliseconds are over.
+   * @throws EntrepotError `not-found` for one that never was, or is forgotten
+   */
+  async find(id: string, patience: number): Promise<CleanupRun> {
+    const run = this.#runs.get(id);
+    if (run === undefined) throw new EntrepotError('not-found', `This server has no cleanup ${id}`);
+    const end = new AbortController();
+    const late = wait(patience, undefined, { signal: end.signal, ref: false }).catch(() => {});
+    await Promise.race([run.done, late]);
+    end.abort();
+    return run;
+  }
+
+  #begin(targets: readonly CleanupTarget[], dryRun: boolean): Run {
+    const reports: CleanupReport[] = [];
+    const { clock, logger } = this.#options;
+    const { signal } = this.#end;
+    const done = this.#last.then(async () => {
+      for (const target of targets) {
+        if (signal.aborted) break;
+        const report = beginReport(target, dryRun, clock.now());
+        reports.push(report);
+        await cleanRepository(target, report, { dryRun, clock, logger, signal });
+        const { repository, looked, removed, bytes, refused } = report;
+        logger.info({ repository, dryRun, looked, removed, bytes, ...refused }, 'cleaned up');
+      }
+      run.running = false;
+    });
+    const run: Run = { id: randomUUID(), running: true, reports, done };
+    this.#last = done;
+    this.#runs.set(run.id, run);
+    for (const id of this.#runs.keys()) {
+      if (this.#runs.size <= KEPT_RUNS) break;
+      this.#runs.delete(id);
+    }
+    return run;
+  }
+}
