@@ -141,7 +141,7 @@ export interface EntryIndex {
   referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
   /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */
   recordAccess(accesses: readonly EntryAccess[]): Promise<void>;
-  /** When entries were last served, by key; milliseconds since the epoch. Those that never were, and unknown keys, are left out. */
+  /** Reads when entries were last served, by key; milliseconds since the epoch. Those that never were, and unknown keys, are left out. */
   lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
    * @param only `read`: whether the index can be written does not matter

@@ -2,7 +2,7 @@ import type { Entry } from '../api/entry-index.js';
 import type { HostedChange, HostedContext } from '../api/hosted.js';
 import type { VersionOrder } from '../formats/versions/version-order.js';
 
-/** What a hosted repository stores that rules of cleanup may remove: a version, or something that has none, such as a file. */
+/** Something in a hosted repository that rules of cleanup may remove: a version, or what has none, such as a file. */
 export interface StoredVersion {
   /** The entry that stands for it, and for nothing else: when that is removed, it is gone. */
   readonly entry: Entry;

@@ -66,7 +66,7 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
 }
 
-/** How hosted repositories of a format are made, and their classes. */
+/** The hosted repositories of a format. */
 export interface HostedSide<
   Options,
   Deps extends TokenRecord,

@@ -14,7 +14,7 @@ export interface Removal {
   readonly rule: number;
 }
 
-/** What cleanup did in one repository, or would do. It is true at any time while the cleanup goes on. */
+/** The work of a cleanup in one repository. It is true at any time while the cleanup goes on. */
 export interface CleanupReport {
   readonly repository: string;
   /** Whether nothing was removed: the counts say what would be. */
@@ -31,10 +31,10 @@ export interface CleanupReport {
   bytes: number;
   /** The rules in their order, for people, with the number that each removed. */
   readonly rules: { readonly rule: string; removed: number }[];
-  /** Those among the kept that a rule would have removed, by the reason for which they stay. */
+  /** The number of the kept that a rule would have removed, by the reason for which they stay. */
   readonly refused: Record<Spared | 'failed', number>;
   /** The first of those that were removed. */
   readonly removals: Removal[];
-  /** Why it ended early. Absent: it looked at everything. */
+  /** The cause of an early end. Absent: it looked at everything. */
   error?: string | undefined;
 }

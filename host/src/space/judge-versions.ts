@@ -6,7 +6,7 @@ import type { CleanupPlan, CleanupRule } from './plan-cleanup.js';
 /** A version as rules look at it. */
 export interface UsedVersion {
   readonly version: StoredVersion;
-  /** When it was last uploaded or downloaded; milliseconds since the epoch. */
+  /** The time of its last upload or download; milliseconds since the epoch. */
   readonly usedAt: number;
 }
 

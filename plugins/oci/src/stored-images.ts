@@ -30,7 +30,7 @@ export function isAttached(tag: string): boolean {
   return ATTACHED.test(tag);
 }
 
-/** What is stored under one name: tags, manifests, and the parts that these name. */
+/** The tags and manifests that are stored under one name, and the parts that these name. */
 export class StoredImages {
   readonly name: string;
   /** Entries of tags, by tag. */

@@ -142,10 +142,10 @@ export interface DueVersion {
   readonly unusedSince?: number | undefined;
 }
 
-/** The reason for which a version that was to go stays: it was used, it changed or went meanwhile, or something else needs it. */
+/** The reason for which a version stays that was to go: it was used, or it changed or went meanwhile, or something else needs it. */
 export type Spared = 'used' | 'changed' | 'needed';
 
-/** What became of versions that were to go. */
+/** The result of a removal. */
 export interface Retired {
   readonly retired: readonly StoredVersion[];
   /** All entries that were removed. */
@@ -157,7 +157,7 @@ export interface Retired {
 export interface HostedCleanup {
   /** Yields what may be removed, all versions of one name together, while the repository may change. */
   stored(): AsyncIterable<readonly StoredVersion[]>;
-  /** When versions were last stored or served, in their order; milliseconds since the epoch. */
+  /** Reads when versions were last stored or served, in their order; milliseconds since the epoch. */
   lastUses(versions: readonly StoredVersion[]): Promise<readonly number[]>;
   /**
    * Removes versions in one change of the repository, if nothing else changes meanwhile; otherwise looks again. One that was replaced,
