@@ -11,6 +11,7 @@ import {
   GOVERNANCE,
   METRICS,
   ROOT_LOGGER,
+  SPACE,
   STORAGE,
   TOKENS,
 } from './container/tokens.js';
@@ -127,6 +128,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
       const removal = prepared.engines.get(name)?.cleanup;
       return plan === undefined || removal === undefined ? [] : [{ repository: name, plan, cleanup: removal }];
     }),
+    pins: root.get(SPACE).pins,
     clock: root.get(CLOCK),
     logger,
   });

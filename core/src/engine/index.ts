@@ -17,6 +17,7 @@ export {
   type RepositoryEngine,
   type RepositoryLimits,
   type Retired,
+  type RetireOptions,
   type Spared,
 } from './store/repository.js';
 export {

@@ -5,6 +5,8 @@ import { openHarness, type Harness, type HarnessOptions } from './harness.js';
 import { hostedSide } from './hosted-protocol.js';
 
 const DAY = 86_400_000;
+/** Accesses are noted to the hour. */
+const HOUR = 3_600_000;
 
 /** Files, of which each is a version that goes with its `.sig`. */
 const files: Cleanup = {
@@ -90,8 +92,8 @@ describe('the cleanup of a hosted repository', () => {
     await (await get('/files/c.sig')).bytes();
     expect(await cleanup.lastUses([...(await stored()).values()])).toEqual([
       uploaded,
-      uploaded + DAY,
-      uploaded + 2 * DAY,
+      uploaded + DAY + HOUR,
+      uploaded + 2 * DAY + HOUR,
     ]);
   });
 
@@ -109,6 +111,18 @@ describe('the cleanup of a hosted repository', () => {
       ['files/c', 'used'],
     ]);
     expect(await keys()).toEqual(['files/b', 'files/c', 'files/c.sig']);
+  });
+
+  it('takes what was served within the hour of its last note for used', async () => {
+    const { cleanup, clock, put, due, get } = await open();
+    await put('a');
+    clock.advance(DAY);
+    await (await get('/files/a')).bytes();
+    clock.advance(HOUR - 1);
+    await (await get('/files/a')).bytes();
+    const unusedSince = clock.now() - 60_000;
+    expect((await cleanup.retire(await due(['a'], { unusedSince }))).spared).toMatchObject([{ reason: 'used' }]);
+    expect((await cleanup.retire(await due(['a'], { unusedSince: clock.now() + 1 }))).retired).toHaveLength(1);
   });
 
   it('spares what was replaced or removed since, also by the same bytes', async () => {
@@ -152,6 +166,23 @@ describe('the cleanup of a hosted repository', () => {
     });
     expect(await cleanup.retire(await due(['b']))).toMatchObject({ retired: [], removed: [] });
     expect(await keys()).toEqual(['files/b']);
+  });
+
+  it('spares versions with which something would go that is pinned', async () => {
+    const { cleanup, put, due, keys } = await open();
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    await put(...names, 'b.sig', 'c.sig');
+    const isPinned = ({ key }: { readonly key: string }): boolean => key === 'files/b.sig' || key === 'files/e';
+    for (const dryRun of [true, false]) {
+      const { retired, removed, spared } = await cleanup.retire(await due(names), { isPinned, dryRun });
+      expect(retired.map(({ name }) => name)).toEqual(['files/a', 'files/c', 'files/d']);
+      expect(removed.map(({ key }) => key)).toEqual(['files/a', 'files/c', 'files/c.sig', 'files/d']);
+      expect(spared.map(({ version, reason }) => [version.name, reason])).toEqual([
+        ['files/b', 'pinned'],
+        ['files/e', 'pinned'],
+      ]);
+    }
+    expect(await keys()).toEqual(['files/b', 'files/b.sig', 'files/e']);
   });
 
   it('looks again when anything else was changed meanwhile', async () => {

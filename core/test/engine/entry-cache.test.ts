@@ -219,4 +219,25 @@ describe('what was served', () => {
     }
     expect(accesses).toEqual(['a']);
   });
+
+  it('is known at once, to the hour', async () => {
+    const { mine, other, clock } = open();
+    await mine.change(put(entryOf('a', 'one')));
+    await mine.change(put(entryOf('b', 'two')));
+    mine.accessed(entryOf('a', 'one'));
+    const until = new Map([['a', clock.now() + 3_600_000]]);
+    expect(await mine.servedUntil('hosted', ['a', 'b', 'c'])).toEqual(until);
+    expect(await other.servedUntil('hosted', ['a', 'b', 'c'])).toEqual(until);
+  });
+
+  it('is written later where the index does not answer', async () => {
+    const { index, mine, clock } = open();
+    await mine.change(put(entryOf('a', 'one')));
+    const record = index.recordAccess.bind(index);
+    index.recordAccess = () => Promise.reject(new Error('the database is gone'));
+    mine.accessed(entryOf('a', 'one'));
+    expect(await mine.servedUntil('hosted', ['a'])).toEqual(new Map());
+    index.recordAccess = record;
+    expect(await mine.servedUntil('hosted', ['a'])).toEqual(new Map([['a', clock.now() + 3_600_000]]));
+  });
 });

@@ -54,6 +54,7 @@ function* linesOf(report: CleanupReport): Generator<string> {
     used: 'used meanwhile',
     changed: 'changed meanwhile',
     needed: 'needed by something else',
+    pinned: 'pinned, or with something that is',
     failed: 'could not be removed; the log of the server says why',
   };
   for (const [reason, text] of Object.entries(reasons)) {

@@ -4,6 +4,7 @@ import type { HostedCleanup, Retired } from '@entrepot/core/engine';
 import { WorkTurns } from '@entrepot/core/formats';
 import { LISTED, type CleanupReport } from './cleanup-report.js';
 import { judgeVersions, type Judged } from './judge-versions.js';
+import type { Pins } from './pins.js';
 import type { CleanupPlan } from './plan-cleanup.js';
 
 /** After each change a pause follows that is so many times as long: what clients ask for goes on beside it. */
@@ -18,6 +19,7 @@ export interface CleanupTarget {
 
 export interface CleaningOptions {
   readonly dryRun: boolean;
+  readonly pins: Pick<Pins, 'matcher'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Ends it between two changes. */
@@ -35,7 +37,7 @@ export function beginReport({ repository, plan }: CleanupTarget, dryRun: boolean
     kept: 0,
     bytes: 0,
     rules: plan.rules.map(({ text }) => ({ rule: text, removed: 0 })),
-    refused: { used: 0, changed: 0, needed: 0, failed: 0 },
+    refused: { used: 0, changed: 0, needed: 0, pinned: 0, failed: 0 },
     removals: [],
   };
 }
@@ -67,7 +69,7 @@ async function cleanVersions(
   { repository, plan, cleanup }: CleanupTarget,
   versions: readonly StoredVersion[],
   report: CleanupReport,
-  { dryRun, clock, logger, signal }: CleaningOptions,
+  { dryRun, pins, clock, logger, signal }: CleaningOptions,
 ): Promise<void> {
   const asksForUse = plan.rules.some(({ notDownloadedFor }) => notDownloadedFor !== undefined);
   const uses = asksForUse ? await cleanup.lastUses(versions) : versions.map(({ entry }) => entry.fetchedAt);
@@ -82,10 +84,10 @@ async function cleanVersions(
     signal.throwIfAborted();
     const batch = due.slice(start, start + size);
     const begun = clock.monotonic();
-    const standing = new Set(batch.flatMap((one) => one.standing));
+    const standing = Array.from(new Set(batch.flatMap((one) => one.standing)), ({ entry }) => entry);
     try {
-      const entries = Array.from(standing, ({ entry }) => entry);
-      const result = await cleanup.retire(batch, { dryRun, standing: entries });
+      const isPinned = await pins.matcher();
+      const result = await cleanup.retire(batch, { dryRun, standing, isPinned });
       count(result, batch, report, counted);
       const removed = result.retired.map(labelOf);
       if (!dryRun && removed.length > 0) logger.info({ repository, removed }, 'cleanup has removed versions');

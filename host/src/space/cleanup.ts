@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { EntrepotError, type Clock, type Logger } from '@entrepot/core';
 import { beginReport, cleanRepository, type CleanupTarget } from './clean-repository.js';
 import type { CleanupReport } from './cleanup-report.js';
+import type { Pins } from './pins.js';
 
 /** The first cleanup after a start waits for so long, in milliseconds: a server that is restarted every day cleans up, too. */
 const FIRST = 300_000;
@@ -25,6 +26,7 @@ interface Run extends CleanupRun {
 
 export interface CleanupOptions {
   readonly targets: readonly CleanupTarget[];
+  readonly pins: Pick<Pins, 'matcher'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -94,14 +96,14 @@ export class Cleanup {
 
   #begin(targets: readonly CleanupTarget[], dryRun: boolean): Run {
     const reports: CleanupReport[] = [];
-    const { clock, logger } = this.#options;
+    const { pins, clock, logger } = this.#options;
     const { signal } = this.#end;
     const done = this.#last.then(async () => {
       for (const target of targets) {
         if (signal.aborted) break;
         const report = beginReport(target, dryRun, clock.now());
         reports.push(report);
-        await cleanRepository(target, report, { dryRun, clock, logger, signal });
+        await cleanRepository(target, report, { dryRun, pins, clock, logger, signal });
         const { repository, looked, removed, bytes, refused } = report;
         logger.info({ repository, dryRun, looked, removed, bytes, ...refused }, 'cleaned up');
       }

@@ -72,12 +72,10 @@ describe('the broken-plugin zoo', () => {
     ['sideless', ['neither proxy nor hosted', 'a side of the format: proxy, hosted or both']],
     [
       'misspelt',
-      ...[
-        'proxy.cleanup',
-        'proxy.classes.file.trust.verfy',
-        'hosted.cleanup.retyre',
-        'hosted.cleanup.versions.ordre',
-      ].map((place) => [`a member ${place}`, 'only members that this core reads (is it misspelt?)'] as const),
+      ['a member proxy.cleanup', 'only members that this core reads (is it misspelt?)'],
+      ['a member proxy.classes.file.trust.verfy', 'only members that this core reads (is it misspelt?)'],
+      ['a member hosted.cleanup.retyre', 'only members that this core reads (is it misspelt?)'],
+      ['a member hosted.cleanup.versions.ordre', 'only members that this core reads (is it misspelt?)'],
       ['proxy.create "no"', 'a function'],
       [
         'proxy.classes.page an object with kind, about',

@@ -1,4 +1,4 @@
-import { anonymousAccess, silentLogger, type AnyDeclaredPlugin, type Logger, type StoredVersion } from '@entrepot/core';
+import { anonymousAccess, silentLogger, type AnyDeclaredPlugin, type StoredVersion } from '@entrepot/core';
 import type { DueVersion, HostedCleanup, Retired } from '@entrepot/core/engine';
 import { Gate, ManualClock, openTestRepository, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
@@ -8,6 +8,7 @@ import { repositoryConfig } from '../../src/config/schema.js';
 import { Cleanup } from '../../src/space/cleanup.js';
 import type { CleanupTarget } from '../../src/space/clean-repository.js';
 import type { CleanupReport } from '../../src/space/cleanup-report.js';
+import type { Pins } from '../../src/space/pins.js';
 import { planCleanup, type CleanupPlan } from '../../src/space/plan-cleanup.js';
 
 const DAY = 86_400_000;
@@ -33,8 +34,18 @@ function targetOf({ engine }: TestRepository, plugin: AnyDeclaredPlugin, input: 
   return { repository: 'test', plan: planOf(plugin, input), cleanup: engine.cleanup as HostedCleanup };
 }
 
-function open(targets: readonly CleanupTarget[], clock = new ManualClock(), logger: Logger = silentLogger): Cleanup {
-  const cleanup = new Cleanup({ targets, clock, logger });
+/** Pins of entries whose key has such a text in it. */
+function pinning(...texts: string[]): Pick<Pins, 'matcher'> {
+  return {
+    matcher:
+      async () =>
+      ({ key }) =>
+        texts.some((text) => key.includes(text)),
+  };
+}
+
+function open(targets: readonly CleanupTarget[], clock = new ManualClock(), pins = pinning()): Cleanup {
+  const cleanup = new Cleanup({ targets, pins, clock, logger: silentLogger });
   onTestFinished(() => cleanup.stop());
   return cleanup;
 }
@@ -114,7 +125,7 @@ describe('a cleanup', () => {
         { rule: 'names: app, versions: pr-*, keepVersions: 1', removed: 2 },
         { rule: 'notDownloadedFor: 90d', removed: 1 },
       ],
-      refused: { used: 0, changed: 0, needed: 0, failed: 0 },
+      refused: { used: 0, changed: 0, needed: 0, pinned: 0, failed: 0 },
       removals: [
         { name: 'app', version: 'pr-1', rule: 0 },
         { name: 'app', version: 'pr-2', rule: 0 },
@@ -138,8 +149,21 @@ describe('a cleanup', () => {
     expect((await ask('/a/used')).status).toBe(200);
     expect(await clean(cleanup)).toMatchObject({ looked: 3, removed: 0 });
     clock.advance(DAY);
+    await ask({ method: 'HEAD', path: '/a/used' });
     expect(await clean(cleanup)).toMatchObject({ looked: 3, removed: 2, kept: 1, bytes: '/a/unused/b'.length });
     expect((await entries.list('test', { prefix: '', limit: 10 })).map(({ key }) => key)).toEqual(['a/used']);
+  });
+
+  it('keeps what is pinned, by a tag or by the digest of its image', async () => {
+    const repository = await openRepository(oci);
+    await pushTags(repository, 'app', '1', '2', '3', '4', '5');
+    const digest = (await repository.entries.find('test', 'tag/app:/2'))?.digest ?? '';
+    const target = targetOf(repository, oci, { rules: [{ keepVersions: 1 }] });
+    const cleanup = open([target], repository.clock, pinning('tag/app:/4', `manifest/app@${digest}`));
+    const expected = { looked: 5, removed: 2, kept: 3, refused: { pinned: 2 } };
+    expect(await clean(cleanup, true)).toMatchObject(expected);
+    expect(await clean(cleanup)).toMatchObject(expected);
+    expect(await tagsOf(repository)).toEqual(['app:/2', 'app:/4', 'app:/5']);
   });
 
   it('removes a batch in each change', async () => {

@@ -66,7 +66,7 @@ describe('the cleanup of charts', () => {
     clock.advance(1_000_000);
     expect((await ask({ path: '/app/manifests/1.0.0', mount: '/v2' })).status).toBe(200);
     const [versions] = await stored();
-    expect(await cleanup.lastUses(versions ?? [])).toEqual([clock.now(), pushed]);
+    expect(await cleanup.lastUses(versions ?? [])).toEqual([clock.now() + 3_600_000, pushed]);
   });
 
   it('removes many versions of a chart at once, and writes each part of its index once', async () => {

@@ -12,6 +12,8 @@ import plugin from '../src/index.js';
 import { describeBytes, digestOf, INDEX, indexOf, MANIFEST, manifestOf } from './images.js';
 
 const DAY = 86_400_000;
+/** Accesses are noted to the hour. */
+const HOUR = 3_600_000;
 
 /** An index in which others get in between any two reads, as in a database. */
 class DistantIndex extends MemoryEntryIndex {
@@ -70,7 +72,7 @@ async function open(stores?: Pick<TestRepository, 'blobs' | 'entries'>): Promise
       expect(await manifest(name, reference === '' ? digestOf(body) : reference, body)).toBe(201);
       return body;
     },
-    tomorrow: () => clock.advance(DAY + 1),
+    tomorrow: () => clock.advance(DAY + HOUR + 1),
     stored,
     async retire(...versions) {
       const all = await stored();
@@ -236,7 +238,7 @@ describe('the cleanup of images', () => {
       await push(at, n, tag);
     };
     for (let round = 0; round < 60; round += 1) {
-      for (const { clock } of [first, second]) clock.advance(DAY + 1);
+      for (const { clock } of [first, second]) clock.advance(DAY + HOUR + 1);
       const due = [...(await first.stored()).values()].filter(() => random() < 0.5).map((version) => ({ version }));
       const work = Array.from({ length: 3 }, () => push(some(2) === 0 ? first : second, some(6), `t${some(4)}`));
       if (some(3) === 0)

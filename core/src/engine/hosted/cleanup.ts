@@ -5,7 +5,7 @@ import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cle
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { hook } from '../request/call-hook.js';
 import type { CleanupHooks } from '../request/protocol.js';
-import type { DueVersion, HostedCleanup, Retired } from '../store/repository.js';
+import type { DueVersion, HostedCleanup, Retired, RetireOptions } from '../store/repository.js';
 import { listEntries } from './list-entries.js';
 import { storeParts } from './store-parts.js';
 
@@ -55,16 +55,14 @@ class Cleaning implements HostedCleanup {
   }
 
   async lastUses(versions: readonly StoredVersion[]): Promise<readonly number[]> {
-    const served = await this.#lastAccess(versions.flatMap(({ entry, servedBy = [] }) => [entry.key, ...servedBy]));
+    const served = await this.#servedUntil(versions.flatMap(({ entry, servedBy = [] }) => [entry.key, ...servedBy]));
     return versions.map(({ entry, servedBy = [] }) =>
       Math.max(entry.fetchedAt, ...[entry.key, ...servedBy].map((key) => served.get(key) ?? 0)),
     );
   }
 
-  async retire(
-    due: readonly DueVersion[],
-    { standing = [], dryRun = false }: Parameters<HostedCleanup['retire']>[1] = {},
-  ): Promise<Retired> {
+  async retire(due: readonly DueVersion[], options: RetireOptions = {}): Promise<Retired> {
+    const { standing = [], dryRun = false, isPinned = () => false } = options;
     const { id } = this.#parts.definition.plugin;
     const spared: SparedVersion[] = [];
     let left = due;
@@ -78,6 +76,7 @@ class Cleaning implements HostedCleanup {
       const made = await hook(id, 'retire', () => this.#hooks.retire(versions, this.#context));
       this.#check(made);
       const removed = await this.#find(made.remove ?? []);
+      if (removed.some(isPinned)) return withSpared(await this.#retireApart(left, options), spared);
       const going = new Set(made.remove);
       const retired = versions.filter(({ entry }) => going.has(entry.key));
       const needed = versions.filter(({ entry }) => !going.has(entry.key));
@@ -87,6 +86,21 @@ class Cleaning implements HostedCleanup {
     }
     spared.push(...left.map(({ version }) => ({ version, reason: 'changed' as const })));
     return { retired: [], removed: [], spared };
+  }
+
+  /** Removes those of several versions with which nothing goes that is pinned. They are found by halves. */
+  async #retireApart(due: readonly DueVersion[], options: RetireOptions): Promise<Retired> {
+    const [first] = due;
+    if (first !== undefined && due.length === 1)
+      return { retired: [], removed: [], spared: [{ version: first.version, reason: 'pinned' }] };
+    const middle = Math.ceil(due.length / 2);
+    const one = await this.retire(due.slice(0, middle), options);
+    const other = await this.retire(due.slice(middle), options);
+    return {
+      retired: [...one.retired, ...other.retired],
+      removed: [...one.removed, ...other.removed],
+      spared: [...one.spared, ...other.spared],
+    };
   }
 
   /** Passes on those that are as they were when the rules were applied to them, and were not used since. */
@@ -134,12 +148,16 @@ class Cleaning implements HostedCleanup {
   }
 
   async #usedSince(entries: readonly Entry[], since: number): Promise<ReadonlySet<string>> {
-    const served = await this.#lastAccess(entries.map(({ key }) => key));
+    const served = await this.#servedUntil(entries.map(({ key }) => key));
     const used = entries.filter(({ key, fetchedAt }) => Math.max(fetchedAt, served.get(key) ?? 0) > since);
     return new Set(used.map(({ key }) => key));
   }
 
-  async #lastAccess(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    return await this.#parts.services.storage.entries.lastAccess(this.#repository, keys);
+  async #servedUntil(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return await this.#parts.services.storage.entries.servedUntil(this.#repository, keys);
   }
+}
+
+function withSpared(result: Retired, spared: readonly SparedVersion[]): Retired {
+  return { ...result, spared: [...spared, ...result.spared] };
 }

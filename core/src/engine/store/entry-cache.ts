@@ -236,10 +236,14 @@ export class EntryCache {
     if (this.#accesses.size >= FLUSH_ROWS) void this.#flush();
   }
 
-  /** Reads when entries were last served, by key; milliseconds since the epoch. Accesses that wait to be written count. */
-  async lastAccess(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  /**
+   * Reads until when entries were served at the latest, by key; milliseconds since the epoch. Accesses are noted to the hour, so an entry
+   * may not have been served for up to an hour longer. Those that were never served are left out.
+   */
+  async servedUntil(repository: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
     await this.#flush();
-    return await this.#index.lastAccess(repository, keys);
+    const noted = await this.#index.lastAccess(repository, keys);
+    return new Map(Array.from(noted, ([key, at]) => [key, at + ACCESS_RESOLUTION]));
   }
 
   #flush(): Promise<void> {

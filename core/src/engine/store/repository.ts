@@ -142,8 +142,11 @@ export interface DueVersion {
   readonly unusedSince?: number | undefined;
 }
 
-/** The reason for which a version stays that was to go: it was used, or it changed or went meanwhile, or something else needs it. */
-export type Spared = 'used' | 'changed' | 'needed';
+/**
+ * The reason for which a version stays that was to go: it was used, or it changed or went meanwhile, something else needs it, or
+ * something is pinned that would go with it.
+ */
+export type Spared = 'used' | 'changed' | 'needed' | 'pinned';
 
 /** The result of a removal. */
 export interface Retired {
@@ -153,11 +156,21 @@ export interface Retired {
   readonly spared: readonly { readonly version: StoredVersion; readonly reason: Spared }[];
 }
 
+/** Options of a removal. */
+export interface RetireOptions {
+  /** Entries of versions in whose place others go: when one of them is gone, all stay. */
+  readonly standing?: readonly Entry[] | undefined;
+  /** Whether nothing is to be removed. */
+  readonly dryRun?: boolean | undefined;
+  /** Whether an entry must stay. Absent: none must. */
+  readonly isPinned?: ((entry: Entry) => boolean) | undefined;
+}
+
 /** Removal of what a hosted repository stores. */
 export interface HostedCleanup {
   /** Yields what may be removed, all versions of one name together, while the repository may change. */
   stored(): AsyncIterable<readonly StoredVersion[]>;
-  /** Reads when versions were last stored or served, in their order; milliseconds since the epoch. */
+  /** Reads until when versions were stored or served at the latest, in their order, to the hour; milliseconds since the epoch. */
   lastUses(versions: readonly StoredVersion[]): Promise<readonly number[]>;
   /**
    * Removes versions in one change of the repository, if nothing else changes meanwhile; otherwise looks again. One that was replaced,
@@ -165,15 +178,7 @@ export interface HostedCleanup {
    * @param due some of those that `stored` gave together
    * @throws EntrepotError `storage`, or `plugin` for a hook that failed: nothing was removed
    */
-  retire(
-    due: readonly DueVersion[],
-    options?: {
-      /** Entries of versions in whose place those go: when one of them is gone, all stay. */
-      readonly standing?: readonly Entry[] | undefined;
-      /** Whether nothing is to be removed. */
-      readonly dryRun?: boolean | undefined;
-    },
-  ): Promise<Retired>;
+  retire(due: readonly DueVersion[], options?: RetireOptions): Promise<Retired>;
 }
 
 /** A repository that answers requests. */
