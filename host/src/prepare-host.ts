@@ -18,6 +18,7 @@ import type { FoundUpstreams } from './repositories/found-upstreams.js';
 import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';
 import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
 import type { FetchPart } from './scanning/scan-worker.js';
+import type { Heal } from './space/healer.js';
 
 export interface CreateHostOptions {
   /** Default: standard output. */
@@ -60,7 +61,13 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, fetchPart, role };
   const kept = new Map(planned.plans.map(({ name, kind, config: { quota } }) => [name, { kind, quota }]));
-  const root = createRootScope(config, kept, governed, options.logger ?? createLogger(config.log));
+  const heal: Heal = async (entry, signal) => await engines.get(entry.repository)?.heal(entry, signal);
+  const root = createRootScope(
+    config,
+    { repositories: kept, heal },
+    governed,
+    options.logger ?? createLogger(config.log),
+  );
   const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
   const deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({

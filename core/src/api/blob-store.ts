@@ -64,8 +64,11 @@ export interface BlobStore {
   put(digest: Digest, size: number, source: BlobSource, options?: BlobPutOptions): Promise<void>;
   /** @returns whether there was one. */
   delete(digest: Digest): Promise<boolean>;
-  /** Takes a damaged blob out of the store, and keeps its bytes for those who look into it. A driver that cannot do this leaves it out. */
-  setAside?(digest: Digest): Promise<void>;
+  /**
+   * Takes a damaged blob out of the store, and keeps its bytes for those who look into it. A driver that cannot do this leaves it out.
+   * @returns `false` where the bytes are right: somebody has put them since they were found damaged, and they stay
+   */
+  setAside?(digest: Digest): Promise<boolean>;
   /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
   list(): AsyncIterable<BlobInfo>;
   /**

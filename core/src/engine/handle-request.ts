@@ -9,6 +9,7 @@ import { createDecisionRecorder } from './policy/decision-recorder.js';
 import { createJudge } from './policy/judge.js';
 import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
+import { heal } from './proxy/heal.js';
 import { readPart } from './proxy/read-part.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
@@ -39,7 +40,8 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
   const judge = createJudge(definition, services, contents);
   const decisions = createDecisionRecorder(definition, services);
   const negative = createNegativeCache(services.hotCache, services.clock, definition.name);
-  const fetching = new Fetching({ definition, services, upstreams, judge, negative });
+  const flying = { definition, services, upstreams, judge, negative };
+  const fetching = new Fetching(flying);
   const judging = { definition, services, contents, judge };
   const serving = { ...judging, decisions, representations: createRepresentations(judging, fetching) };
   const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
@@ -166,6 +168,7 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
       describeVersions({ definition, services, fetching, judge }, subject, keptOnly),
     part: (whole, part) => readPart({ definition, fetching }, whole, part),
     cleanup: createCleanup(serving),
+    heal: (entry, signal) => heal(flying, entry, signal),
     flights: () => fetching.flights.count,
     async dispose(grace) {
       await fetching.flights.dispose(grace);

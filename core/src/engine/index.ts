@@ -1,6 +1,7 @@
 export { createRepository } from './handle-request.js';
 export { SMALL_BLOB } from './store/blob-cache.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
+export { inspectBlob, takeOut, type BlobCondition } from './store/blob-verification.js';
 export { headerText } from './request/header-text.js';
 export { type RequestContext } from './request/request-context.js';
 export { type EngineReply, type EngineRequest, type Sender } from './request/request.js';
@@ -13,6 +14,7 @@ export {
   type EngineObserver,
   type EngineServices,
   type HostedCleanup,
+  type Healing,
   type RepositoryDefinition,
   type RepositoryEngine,
   type RepositoryLimits,

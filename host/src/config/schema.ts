@@ -96,6 +96,8 @@ const verifySchema = z.strictObject({
   rate: prefault(size(), '4MiB').describe(
     'How fast a server verifies its blobs in the background, in bytes a second, to find those that the disk has changed; `0`: not at all.',
   ),
+  interval: prefault(duration(), '1h').describe('How long after the end of one such run the next one begins.'),
+  batchSize: z.int().min(10).max(10_000).default(500).describe('The number of blobs that are looked up together.'),
   onFirstRead: flag(false).describe(
     'Whether large blobs, too, are verified before the first byte of them is served after a start. Small ones always are. `false`: large ones are verified while they are sent for the first time, and a damaged one breaks off before its end.',
   ),

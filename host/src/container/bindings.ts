@@ -71,7 +71,7 @@ async function openGovernance(
  */
 export function createRootScope(
   { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
-  served: SpaceOptions['repositories'],
+  served: Pick<SpaceOptions, 'repositories' | 'heal'>,
   governed: Governed,
   logger: Logger,
 ): Scope {
@@ -90,9 +90,9 @@ export function createRootScope(
   );
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  root.open(SPACE, { ...stores, database: DATABASE }, async (services) => {
+  root.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
     await joinStores(new SqlMetaStore(services.database), services.blobs);
-    return spaceOf({ storage }, served, services);
+    return spaceOf({ storage }, served.repositories, { ...services, heal: served.heal });
   });
   root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
     const shared = await createSharedStorage({
@@ -106,7 +106,6 @@ export function createRootScope(
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
-      verifyRate: governed.role === 'server' ? storage.verify.rate : 0,
     });
     space.attach(shared);
     if (governed.role === 'server') space.start();

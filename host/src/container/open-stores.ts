@@ -27,11 +27,11 @@ export function openDatabaseOf(
 export function spaceOf(
   { storage }: Pick<Config, 'storage'>,
   repositories: SpaceOptions['repositories'],
-  services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
+  services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'heal' | 'observer'>,
 ): Space {
-  const { maxBytes, reserve, gc } = storage;
+  const { maxBytes, reserve, gc, verify } = storage;
   const linkedAbove = isSpoolBeside(storage) ? SMALL_BLOB : Infinity;
-  return new Space({ ...services, maxBytes, reserve, linkedAbove, gc, repositories });
+  return new Space({ ...services, maxBytes, reserve, linkedAbove, gc, verify, repositories });
 }
 
 /** Whether bytes are spooled on the volume of the blobs, as far as paths tell. */

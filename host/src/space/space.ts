@@ -3,23 +3,28 @@ import type { SharedStorage } from '@entrepot/core/engine';
 import { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
 import { SqlBlobInventory } from '../drivers/sql/blob-inventory.js';
 import { SqlCollectionStore } from '../drivers/sql/collection-store.js';
-import { type KeptEntry, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
+import { ALL_BLOBS, type KeptEntry, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
 import { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlPinStore } from '../drivers/sql/pin-store.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
+import { SqlVerificationStore } from '../drivers/sql/verification-store.js';
 import { type Collected, Collector, type CollectOptions } from './collector.js';
 import { Deletion } from './deletion.js';
 import { Evictor } from './evictor.js';
 import { FreeSpace } from './free-space.js';
+import type { Heal } from './healer.js';
+import { holdLease } from './held-lease.js';
 import { Pins } from './pins.js';
 import { type Quota, Room } from './room.js';
+import { type BackgroundOptions, Verification } from './verification.js';
+import type { VerificationObserver } from './verifier.js';
 
 /** The interval at which ended holds are removed, so that others can evict what they held; milliseconds. */
 const RELEASE_INTERVAL = 1_000;
 /** The interval at which bounds are enforced, in milliseconds. */
 const ENFORCE_INTERVAL = 10_000;
-/** The longest time that others wait for a collector of which nothing is heard, in milliseconds. */
-const LEASE_TERM = 60_000;
+/** The interval at which it is looked whether blobs are to be verified, in milliseconds. */
+const VERIFY_INTERVAL = 60_000;
 
 export interface SpaceOptions {
   readonly database: SqlDatabase;
@@ -33,8 +38,12 @@ export interface SpaceOptions {
   /** Blobs above this size were spooled on their volume, and take no more room there. Bytes; `Infinity`: none. */
   readonly linkedAbove: number;
   readonly gc: { readonly interval: number; readonly grace: number; readonly batchSize: number };
+  readonly verify: BackgroundOptions;
   /** Every repository of the configuration. */
   readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
+  /** Absent: no repository is served here. */
+  readonly heal?: Heal | undefined;
+  readonly observer?: VerificationObserver | undefined;
 }
 
 /** The room that everything takes: bounds, eviction, collection. */
@@ -45,6 +54,7 @@ export class Space {
   readonly pins: Pins;
   readonly usage: SqlEvictionStore;
   readonly leases: SqlLeases;
+  readonly verification: Verification;
   readonly #catalogue: SqlBlobCatalogue;
   readonly #collector: Collector;
   readonly #freeSpace: FreeSpace | undefined;
@@ -80,6 +90,18 @@ export class Space {
     const bounds = { ...options, quotas, freeSpace: this.#freeSpace };
     this.room = new Room(this.#catalogue, this.usage, evictor, bounds, clock, logger);
     this.#collector = new Collector(collection, new SqlBlobInventory(database, blobs), deletion, clock, logger);
+    this.verification = new Verification(
+      {
+        ...options,
+        store: new SqlVerificationStore(database),
+        catalogue: this.#catalogue,
+        memory: () => this.#storage?.blobs,
+        isProxy: kept.isProxy,
+        total: async () => (await this.usage.usage()).get(ALL_BLOBS) ?? { bytes: 0, amount: 0 },
+      },
+      this.leases,
+      options.verify,
+    );
   }
 
   /** The bytes that the volume of the blobs can take beside its reserve, as was seen a second ago. */
@@ -109,24 +131,24 @@ export class Space {
 
   /** Begins to work in the background. */
   start(): void {
-    const { interval } = this.#options.gc;
+    const { gc, verify } = this.#options;
+    const { interval } = gc;
     this.#every(RELEASE_INTERVAL, 'ended holds could not be removed', () => this.#catalogue.flush());
     this.#every(RELEASE_INTERVAL, 'the free space is not known', async () => void (await this.#freeSpace?.lacking(0)));
     this.#every(ENFORCE_INTERVAL, 'bounds could not be enforced', () => this.room.enforce());
     if (interval > 0) this.#every(interval, 'blobs could not be collected', () => this.#collectAlone());
+    if (verify.rate > 0) this.#every(VERIFY_INTERVAL, 'blobs could not be verified', () => this.verification.tick());
   }
 
   /** Collects unless another process does. */
   async #collectAlone(): Promise<void> {
-    const lease = await this.leases.acquire('gc', LEASE_TERM);
+    const lease = await holdLease(this.leases, 'gc');
     if (lease === undefined) return;
-    const renewing = setInterval(() => void this.leases.renew(lease, LEASE_TERM).catch(() => {}), LEASE_TERM / 3);
     try {
-      const report = await this.collect({ signal: this.#ending.signal });
+      const report = await this.collect({ signal: AbortSignal.any([this.#ending.signal, lease.signal]) });
       this.#options.logger.info({ ...report }, 'blobs that nobody needs were collected');
     } finally {
-      clearInterval(renewing);
-      await this.leases.release(lease).catch(() => {});
+      await lease.release();
     }
   }
 
@@ -156,6 +178,7 @@ export class Space {
     this.#ending.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#running;
+    await this.verification.dispose();
     await this.#catalogue.flush().catch(() => {});
   }
 }

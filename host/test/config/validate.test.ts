@@ -32,7 +32,7 @@ describe('defaults', () => {
         gc: { interval: 3_600_000, grace: 3_600_000, batchSize: 500 },
         maxBytes: Infinity,
         reserve: 268_435_456,
-        verify: { rate: 4_194_304, onFirstRead: false },
+        verify: { rate: 4_194_304, interval: 3_600_000, batchSize: 500, onFirstRead: false },
         spool: { maxBytes: 21_474_836_480, keepUploads: 86_400_000 },
       },
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },

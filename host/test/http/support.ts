@@ -31,6 +31,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
     handle: async (request) => handler(request),
     describe: async () => [],
     part: async () => undefined,
+    heal: async () => ({ outcome: 'healed' }),
     flights: () => 0,
     dispose: () => Promise.resolve(),
   };

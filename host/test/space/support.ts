@@ -58,6 +58,7 @@ export async function openSpace({
     reserve: 0,
     linkedAbove: Infinity,
     gc: { interval: 0, grace: HOUR, batchSize: 100 },
+    verify: { rate: 0, interval: HOUR, batchSize: 100 },
     repositories: REPOSITORIES,
     ...options,
     database,

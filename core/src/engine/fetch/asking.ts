@@ -2,7 +2,10 @@ import type { Entry } from '../../api/entry-index.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 
 /** The headers that a resource is asked for with. */
-export function askingHeaders({ accept, askedWith }: ArtifactResource | DocumentResource): Record<string, string> {
+export function askingHeaders({
+  accept,
+  askedWith,
+}: Pick<ArtifactResource | DocumentResource, 'accept' | 'askedWith'>): Record<string, string> {
   return { accept: accept ?? '*/*', ...askedWith };
 }
 
@@ -18,10 +21,14 @@ export function chosenBy(
   return chosen.length === 0 ? undefined : Object.fromEntries(chosen);
 }
 
+/** The request headers by which an upstream chose the cached copy. */
+export function askedWithOf({ attributes }: Entry): Readonly<Record<string, string>> {
+  return (attributes?.['chosenBy'] ?? {}) as Readonly<Record<string, string>>;
+}
+
 /** Whether the upstream may choose another representation than the cached one for the sender of this request. */
-export function isForOthers({ attributes }: Entry, resource: ArtifactResource | DocumentResource): boolean {
-  if (attributes === undefined || resource.askedWith === undefined) return false;
+export function isForOthers(entry: Entry, resource: ArtifactResource | DocumentResource): boolean {
+  if (entry.attributes === undefined || resource.askedWith === undefined) return false;
   const asked = askingHeaders(resource);
-  const chosen = (attributes['chosenBy'] ?? {}) as Readonly<Record<string, string>>;
-  return Object.entries(chosen).some(([name, value]) => asked[name] !== value);
+  return Object.entries(askedWithOf(entry)).some(([name, value]) => asked[name] !== value);
 }

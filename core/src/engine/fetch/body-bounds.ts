@@ -12,7 +12,10 @@ export class BodyBounds {
   readonly #most: number;
   readonly #maxDocumentBytes: number;
 
-  constructor({ maxArtifactBytes, maxDocumentBytes }: RepositoryLimits, resource: Stored) {
+  constructor(
+    { maxArtifactBytes, maxDocumentBytes }: RepositoryLimits,
+    resource: Pick<Stored, 'key' | 'isRendered'> & Pick<Partial<Stored>, 'maxBytes'>,
+  ) {
     this.#key = resource.key;
     this.#maxDocumentBytes = maxDocumentBytes;
     // A document that is passed on as it is is never held whole either.

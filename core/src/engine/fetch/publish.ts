@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import type { BlobSource } from '../../api/blob-store.js';
 import type { Entry, EntryRenewal } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
@@ -7,18 +8,23 @@ import { isPinned } from '../store/pinned-name.js';
 import { entryByDigest } from './pinned-document.js';
 import type { EngineServices } from '../store/repository.js';
 
-/** Keeps the bytes of `entry`: `bytes`, else the whole of the file at `path`. The blob comes first: an entry never points at a missing one. */
-export async function putBlob(
-  { storage }: EngineServices,
-  entry: Entry,
-  { bytes, path }: { readonly bytes?: Buffer | undefined; readonly path: string },
-): Promise<void> {
-  if (bytes === undefined) {
-    await storage.blobs.put(entry.repository, entry, { open: () => createReadStream(path), path });
-  } else {
-    await storage.blobs.put(entry.repository, entry, { open: () => Readable.from([bytes]), bytes });
-    storage.blobs.remember(entry.digest, bytes);
-  }
+/** A verified body: `bytes`, else the whole of the file at `path`. */
+interface Body {
+  readonly bytes?: Buffer | undefined;
+  readonly path: string;
+}
+
+/** Keeps the bytes of `entry`. The blob comes first: an entry never points at a missing one. */
+export async function putBlob({ storage }: EngineServices, entry: Entry, body: Body): Promise<void> {
+  await storage.blobs.put(entry.repository, entry, sourceOf(body));
+  if (body.bytes !== undefined) storage.blobs.remember(entry.digest, body.bytes);
+}
+
+/** The bytes of a body, for a store. */
+export function sourceOf({ bytes, path }: Body): BlobSource {
+  return bytes === undefined
+    ? { open: () => createReadStream(path), path }
+    : { open: () => Readable.from([bytes]), bytes };
 }
 
 /**

@@ -6,11 +6,17 @@ import { drain } from '../upstream/upstream-reply.js';
 import { backOff, placeOf, type QueryPlace, type UpstreamReply } from '../upstream/query.js';
 import { askingHeaders } from './asking.js';
 import { BodyBounds } from './body-bounds.js';
+import type { UpstreamLocation } from '../request/resource.js';
 import type { FlightContext, Stored } from './shared-flight.js';
 import { mismatchOf, Summing, type Sums } from './sums.js';
 
 /** The number of times that a broken body is resumed without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
+
+/** The resource that a transfer brings, as far as it has to know it. */
+export type Transferred = UpstreamLocation &
+  Pick<Stored, 'key' | 'accept' | 'askedWith' | 'isRendered'> &
+  Pick<Partial<Stored>, 'maxBytes'>;
 
 /** A body that is coming. */
 export interface ComingBody {
@@ -36,12 +42,12 @@ export class Transfer {
   /** The source of the body. */
   place: QueryPlace;
   readonly #context: FlightContext;
-  readonly #resource: Stored;
+  readonly #resource: Transferred;
   readonly #kept: Entry | undefined;
   readonly #signal: AbortSignal;
 
   /** @param kept the copy that can be served instead */
-  constructor(context: FlightContext, resource: Stored, kept: Entry | undefined, signal: AbortSignal) {
+  constructor(context: FlightContext, resource: Transferred, kept: Entry | undefined, signal: AbortSignal) {
     this.#context = context;
     this.#resource = resource;
     this.#kept = kept;

@@ -103,7 +103,7 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
     const parts = [...create, ...replace];
     check(context, change);
     await requireAbsent(create);
-    const put = await storeParts({ definition, services }, parts, body);
+    const put = await storeParts({ definition, services }, parts, body, context.caller.name);
     if (put.length > 0 || remove.length > 0) {
       const expected: Expectation[] = [...expect, ...create.map(({ key }) => ({ key }))];
       // A blob that is not put stays only as long as the entry that has it.

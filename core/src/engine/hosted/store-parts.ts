@@ -19,12 +19,14 @@ interface PartBytes {
 /**
  * Keeps the bytes of all parts of a change.
  * @param body that the client sent, for parts that bring no bytes of their own
+ * @param storedBy the name of the client
  * @returns the entries that will point at them
  */
 export async function storeParts(
   { definition, services }: Pick<ReplyParts, 'definition' | 'services'>,
   parts: readonly ReceivedEntry[],
   body: UploadBody | undefined,
+  storedBy?: string,
 ): Promise<readonly Entry[]> {
   const stored = new Set<Digest>();
   const entries: Entry[] = [];
@@ -45,6 +47,7 @@ export async function storeParts(
       integrity: [],
       coordinates,
       attributes,
+      storedBy,
     });
   }
   return entries;

@@ -9,6 +9,7 @@ import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
 import type { BlobHolds } from './blob-holds.js';
 import { blobMissing } from './blob-missing.js';
+import { type BlobCondition, inspectBlob, takeOut } from './blob-verification.js';
 import { contentOf } from './content.js';
 
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
@@ -45,6 +46,23 @@ export class BlobCache {
   async put(repository: string, { digest, size }: BlobInfo, source: BlobSource): Promise<void> {
     await this.#holds.putting(repository, { digest, size }, () => this.#store.put(digest, size, source));
     this.forget(digest);
+  }
+
+  /**
+   * Stores a blob again that entries of `repository` point at already.
+   * @param source absent: it is taken from memory
+   * @returns whether there were bytes to store
+   */
+  async restore(repository: string, { digest, size }: BlobInfo, source = this.#ofMemory(digest)): Promise<boolean> {
+    if (source === undefined) return false;
+    await this.#holds.restoring(repository, { digest, size }, () => this.#store.put(digest, size, source));
+    this.#confirmed.delete(digest);
+    return true;
+  }
+
+  #ofMemory(digest: Digest): BlobSource | undefined {
+    const bytes = this.peek(digest);
+    return bytes && { open: () => Readable.from([bytes], { objectMode: false }), bytes };
   }
 
   /** A small blob that is in memory. */
@@ -86,7 +104,7 @@ export class BlobCache {
     if (this.#confirmed.get(digest) !== undefined) return true;
     const stored = await this.#store.stat(digest);
     if (stored?.size !== size) return false;
-    if (this.#verifiesFirstRead && (await this.verify(digest)) !== true) return false;
+    if (this.#verifiesFirstRead && (await this.verify({ digest, size })) !== 'intact') return false;
     this.#confirmed.set(digest, this.#verifiesFirstRead ? 'bytes' : 'size');
     return true;
   }
@@ -100,7 +118,7 @@ export class BlobCache {
     const isRight =
       size <= SMALL_BLOB
         ? (await this.read(digest, size)) !== undefined
-        : (await this.#store.stat(digest))?.size === size && (await this.verify(digest)) === true;
+        : (await this.verify({ digest, size })) === 'intact';
     if (isRight) this.#confirmed.set(digest, 'bytes');
     return isRight;
   }
@@ -108,26 +126,17 @@ export class BlobCache {
   /**
    * Verifies a blob by its digest. A damaged one is set aside: it is missing from then on, and so fetched or uploaded
    * again.
-   * @param pace is called with the bytes that were read, and resolves when to go on
-   * @returns whether it is intact; `undefined` where there is none
    */
-  async verify(digest: Digest, pace?: (bytes: number) => Promise<void>): Promise<boolean | undefined> {
-    const stream = await this.#store.open(digest);
-    if (stream === undefined) return undefined;
-    const hash = createHash('sha256');
-    for await (const part of stream as AsyncIterable<Buffer>) {
-      hash.update(part);
-      await pace?.(part.length);
-    }
-    if (digestOf(hash) === digest) return true;
-    await this.#setAside(digest);
-    return false;
+  async verify(blob: BlobInfo): Promise<BlobCondition> {
+    const condition = await inspectBlob(this.#store, blob);
+    if (condition === 'damaged') await this.#setAside(blob.digest);
+    return condition;
   }
 
   async #setAside(digest: Digest): Promise<void> {
-    this.#logger.error({ digest }, 'a blob is damaged; it is set aside, and fetched again when it is asked for');
     this.forget(digest);
-    await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
+    if (!(await takeOut(this.#store, digest))) return;
+    this.#logger.error({ digest }, 'a blob is damaged; it is set aside, and fetched again when it is asked for');
     await this.#holds.catalogue.damaged(digest).catch((error: unknown) => {
       this.#logger.warn({ error, digest }, 'the damage of a blob could not be noted');
     });

@@ -53,6 +53,16 @@ export class BlobHolds {
     }
   }
 
+  /** Holds a blob while `put` stores it again. Afterwards the entries that point at it keep it. */
+  async restoring(repository: string, blob: BlobInfo, put: () => Promise<void>): Promise<void> {
+    const { hold } = await this.#hold(repository, blob);
+    try {
+      await put();
+    } finally {
+      this.catalogue.release(hold);
+    }
+  }
+
   /**
    * Holds the blobs of `entries` while they are put.
    * @throws EntrepotError `storage` with the code `BLOB_MISSING` when one of them was deleted before

@@ -1,50 +1,33 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from '../../api/logger.js';
-import type { BlobCache } from './blob-cache.js';
+import { createHash } from 'node:crypto';
+import type { BlobInfo, BlobStore } from '../../api/blob-store.js';
+import type { Digest } from '../../api/digest.js';
 
-/** When the first pass begins, and how long after one the next begins; milliseconds. */
-const FIRST_AFTER = 60_000;
-const NEXT_AFTER = 3_600_000;
-
-/** Result of a pass over all blobs. */
-export interface Verified {
-  readonly blobs: number;
-  readonly damaged: number;
-}
+/** Condition of a blob in a store: right, other bytes of its size, or none of its size. */
+export type BlobCondition = 'intact' | 'damaged' | 'missing';
 
 /**
- * Reads every blob, at `rate` bytes a second, and holds it against its digest. Damaged ones are set aside, so that they are fetched or
- * uploaded again.
+ * Compares a blob with its digest, and changes nothing.
+ * @param pace is called with the bytes that were read, and resolves when to go on
+ * @throws EntrepotError `storage` for a blob that cannot be read
  */
-export async function verifyBlobs(blobs: BlobCache, rate: number, signal: AbortSignal): Promise<Verified> {
-  let count = 0;
-  let damaged = 0;
-  const pace = async (bytes: number): Promise<void> => {
-    signal.throwIfAborted();
-    if (rate !== Infinity) await pause((bytes / rate) * 1000, undefined, { signal, ref: false });
-  };
-  for await (const { digest } of blobs.store.list()) {
-    signal.throwIfAborted();
-    count += 1;
-    if ((await blobs.verify(digest, pace)) === false) damaged += 1;
+export async function inspectBlob(
+  store: Pick<BlobStore, 'open'>,
+  { digest, size }: BlobInfo,
+  pace?: (bytes: number) => Promise<void>,
+): Promise<BlobCondition> {
+  const stream = await store.open(digest, { size });
+  if (stream === undefined) return 'missing';
+  const hash = createHash('sha256');
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    hash.update(part);
+    await pace?.(part.length);
   }
-  return { blobs: count, damaged };
+  return `sha256:${hash.digest('hex')}` === digest ? 'intact' : 'damaged';
 }
 
-/** Verifies all blobs again and again behind the work of a server. @returns the way to end it */
-export function verifyInBackground(blobs: BlobCache, rate: number, logger: Logger): () => void {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const run = async (): Promise<void> => {
-    for (let wait = FIRST_AFTER; !signal.aborted; wait = NEXT_AFTER) {
-      await pause(wait, undefined, { signal, ref: false });
-      try {
-        logger.info({ ...(await verifyBlobs(blobs, rate, signal)) }, 'the blobs were verified');
-      } catch (error) {
-        if (!signal.aborted) logger.warn({ error }, 'the blobs could not be verified');
-      }
-    }
-  };
-  run().catch(() => {});
-  return () => ending.abort();
+/** Takes a damaged blob out of its store. @returns `false` where somebody has put it again meanwhile: then it stays */
+export async function takeOut(store: BlobStore, digest: Digest): Promise<boolean> {
+  if (store.setAside !== undefined) return await store.setAside(digest);
+  await store.delete(digest);
+  return true;
 }

@@ -180,6 +180,17 @@ export interface HostedCleanup {
    */
   retire(due: readonly DueVersion[], options?: RetireOptions): Promise<Retired>;
 }
+/** Result of fetching the bytes of an entry again. */
+export type Healing =
+  | { readonly outcome: 'healed' }
+  | {
+      /**
+       * `changed`: the upstream has other bytes now, or none. The entry of a document is gone then, and the next request fetches it anew.
+       * `unreachable`: they could not be fetched.
+       */
+      readonly outcome: 'changed' | 'unreachable';
+      readonly reason: string;
+    };
 
 /** A repository that answers requests. */
 export interface RepositoryEngine {
@@ -210,6 +221,11 @@ export interface RepositoryEngine {
   part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
   /** Removal of what a hosted repository stores, by rules. Absent: only clients remove anything. */
   readonly cleanup?: HostedCleanup | undefined;
+  /**
+   * Fetches the bytes of an entry again that are damaged or missing, and keeps them if they are the very same ones.
+   * @throws the reason of `signal` when it is aborted
+   */
+  heal(entry: Entry, signal: AbortSignal): Promise<Healing>;
   /** The number of running fetches. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */

@@ -8,7 +8,6 @@ import type { EntryIndex } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import { BlobCache } from './blob-cache.js';
 import { BlobHolds, NO_CATALOGUE } from './blob-holds.js';
-import { verifyInBackground } from './blob-verification.js';
 import { Lru } from '../../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
 import { JoinedDocuments } from './joined-documents.js';
@@ -44,8 +43,6 @@ export interface SharedStorageOptions {
   readonly maxEntries: number;
   /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
   readonly verifyFirstRead?: boolean | undefined;
-  /** The rate at which all blobs are verified in the background, in bytes a second. Default: not at all. */
-  readonly verifyRate?: number | undefined;
 }
 
 /** The bounded memory and disk that all repositories share. */
@@ -84,8 +81,6 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     options.logger,
   );
   const entries = new EntryCache(options.entries, holds, options.maxEntries, options.clock, options.logger);
-  const { verifyRate = 0 } = options;
-  const endVerification = verifyRate > 0 ? verifyInBackground(blobs, verifyRate, options.logger) : undefined;
   return {
     spools,
     sessions,
@@ -96,7 +91,6 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     tables,
     memoryBytes: () => memory.weight + renditions.memoryBytes + joined.memoryBytes,
     async dispose() {
-      endVerification?.();
       await entries.dispose();
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -126,7 +126,7 @@ export class FilesystemBlobStore implements BlobStore {
       }
       // A file of another size is what a power cut left of a relaxed put: it is replaced.
       const found = await this.#size(path);
-      if (found === size && (await this.#isWhole(digest))) {
+      if (found === size && (await isFileOf(digest, path))) {
         await this.#syncFolder(path);
         return;
       }
@@ -147,21 +147,19 @@ export class FilesystemBlobStore implements BlobStore {
   }
 
   /** Moves the file to `damaged`, under the same name. */
-  async setAside(digest: Digest): Promise<void> {
+  async setAside(digest: Digest): Promise<boolean> {
     const path = this.#blobPath(digest);
     const folder = join(this.#path, 'damaged');
-    await this.#ifPresent('set aside', path, async () => {
-      await mkdir(folder, { recursive: true });
-      await rename(path, join(folder, digest.slice('sha256:'.length)));
+    const aside = join(folder, digest.slice('sha256:'.length));
+    const isRight = await this.#ifPresent('set aside', path, async () => {
+      await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+      await rename(path, aside);
+      // Only what has no other name any more can be looked at for good.
+      if (!(await isFileOf(digest, aside))) return false;
+      await rename(aside, path);
+      return true;
     });
-  }
-
-  /** Whether the bytes that are kept are those of `digest`: bits may have changed since they were put. */
-  async #isWhole(digest: Digest): Promise<boolean> {
-    const hash = createHash('sha256');
-    const kept = await this.open(digest);
-    for await (const part of (kept ?? []) as AsyncIterable<Buffer>) hash.update(part);
-    return `sha256:${hash.digest('hex')}` === digest;
+    return isRight !== true;
   }
 
   async *list(): AsyncIterable<BlobInfo> {
@@ -358,6 +356,18 @@ export class FilesystemBlobStore implements BlobStore {
   #temporaryPath(): string {
     return join(this.#temporary, `${randomUUID()}.part`);
   }
+}
+
+/** Whether a file has the bytes of `digest`: bits may have changed since they were put. */
+async function isFileOf(digest: Digest, path: string): Promise<boolean> {
+  const hash = createHash('sha256');
+  try {
+    for await (const part of createReadStream(path) as AsyncIterable<Buffer>) hash.update(part);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+  return `sha256:${hash.digest('hex')}` === digest;
 }
 
 /** Writes the bytes of `source` and holds them against what was promised, as they pass. */

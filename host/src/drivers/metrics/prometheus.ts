@@ -73,6 +73,16 @@ export class PrometheusMetrics implements EngineObserver {
     'Requests for artifacts on which a rule fired, by rule and by what became of it.',
     ['repository', 'rule', 'action'],
   );
+  readonly #verifiedBlobs = this.#counter(
+    'entrepot_verified_blobs_total',
+    'Blobs that were compared with their digests, by their condition: intact, damaged, missing or unreadable.',
+    ['condition'],
+  );
+  readonly #healedBlobs = this.#counter(
+    'entrepot_healed_blobs_total',
+    'Damaged or missing blobs whose bytes are back.',
+    [],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
@@ -127,6 +137,14 @@ export class PrometheusMetrics implements EngineObserver {
 
   integrityFailed(repository: string): void {
     this.#integrityFailures.inc({ repository });
+  }
+
+  blobVerified(condition: string): void {
+    this.#verifiedBlobs.inc({ condition });
+  }
+
+  blobHealed(): void {
+    this.#healedBlobs.inc();
   }
 
   decided({ repository, decision }: DecisionRecord): void {

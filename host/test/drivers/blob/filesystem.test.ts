@@ -62,10 +62,15 @@ describe('in a folder', () => {
       await store.put(digest, 1000, again);
       expect(await readFile(fileOf(digest))).toEqual(bytes);
     }
-    await store.setAside(digest);
+    // Somebody has put it since it was found damaged.
+    expect(await store.setAside(digest)).toBe(false);
+    expect(await readFile(fileOf(digest))).toEqual(bytes);
+    const damaged = sampleBytes(1001).subarray(1);
+    await writeFile(fileOf(digest), damaged);
+    expect(await store.setAside(digest)).toBe(true);
     expect(await store.stat(digest)).toBeUndefined();
-    expect(await readFile(join(path, 'damaged', digest.slice(7)))).toEqual(bytes);
-    await store.setAside(digest);
+    expect(await readFile(join(path, 'damaged', digest.slice(7)))).toEqual(Buffer.from(damaged));
+    expect(await store.setAside(digest)).toBe(true);
   });
 
   it.each([
