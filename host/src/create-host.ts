@@ -37,6 +37,7 @@ import { keepFoundUpstreams } from './repositories/found-upstreams.js';
 import { serverRoutes } from './server-routes.js';
 import { listenAll, portOf, sitesOf, type OpenSite } from './sites.js';
 import { Cleanup } from './space/cleanup.js';
+import { watchVerification } from './space/verification-metrics.js';
 
 export type { CreateHostOptions, HostRepository };
 
@@ -150,6 +151,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
   numbers.watch('memoryCacheBytes', () => storage.memoryBytes());
   numbers.watch('spoolBytes', () => storage.spools.used);
   watchGovernance(numbers, root.get(GOVERNANCE), root.get(CLOCK));
+  watchVerification(numbers, root.get(SPACE).verification);
   for (const engine of prepared.engines.values()) numbers.watch('flights', () => engine.flights());
 
   const repositories = served.map(({ plan }) => describe(plan));

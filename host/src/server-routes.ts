@@ -7,6 +7,7 @@ import { adminRoutes } from './admin/admin-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { readerGuard } from './admin/reader-guard.js';
+import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import {
   ACCESS,
@@ -18,6 +19,7 @@ import {
   GOVERNANCE,
   METRICS,
   ROOT_LOGGER,
+  SPACE,
 } from './container/tokens.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
@@ -49,7 +51,7 @@ export function serverRoutes(
   router: Router,
   { loaded, prepared, cleanup, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
 ): void {
-  const { server, metrics, policy } = loaded.config;
+  const { server, metrics, policy, storage } = loaded.config;
   const { root, administration, served } = prepared;
   const logger = root.get(ROOT_LOGGER);
   const clock = root.get(CLOCK);
@@ -72,6 +74,11 @@ export function serverRoutes(
   const longestException = policy?.longestException ?? 90 * 86_400_000;
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
   cleanupRoutes(router, cleanup, access.guard);
+  verifyRoutes(router, {
+    verification: root.get(SPACE).verification,
+    guard: access.guard,
+    batchSize: storage.verify.batchSize,
+  });
   explainPage(router, inquiry, governance, access);
   const accesses = served.map(({ scope }) => scope.get(ACCESS));
   advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));

@@ -156,4 +156,28 @@ describe('blobs that the disk has damaged', () => {
     expect((await after.ask('PUT', '/files/a?overwrite', {}, bytes)).status).toBeLessThan(300);
     expect((await (await after.get('/files/a')).bytes()).equals(bytes)).toBe(true);
   });
+
+  it('are repaired by the same upload where nothing is overwritten, and by no other', async () => {
+    const server = await openHarness({ kind: 'hosted' });
+    const [small, large, other] = [300_000, 900_000, 900_001].map((size) => Buffer.from(sampleBytes(size)));
+    const put = async (path: string, bytes = Buffer.alloc(0)) => (await server.ask('PUT', path, {}, bytes)).status;
+    for (const [path, bytes] of [
+      ['/files/small', small],
+      ['/files/large', large],
+      ['/files/empty', Buffer.alloc(0)],
+    ] as const) {
+      expect(await put(path, bytes)).toBe(201);
+      const entry = await server.entries.find('test', path.slice(1));
+      expect(await put(path, bytes)).toBe(409);
+      await server.blobs.delete(entry?.digest as Digest);
+      server.storage.blobs.forget(entry?.digest as Digest);
+      expect((await server.get(path)).status).toBe(500);
+      expect(await put(path, other)).toBe(409);
+      expect((await server.get(path)).status).toBe(500);
+      expect(await put(path, bytes)).toBe(200);
+      expect((await (await server.get(path)).bytes()).equals(bytes ?? Buffer.alloc(0))).toBe(true);
+      expect(await server.entries.find('test', path.slice(1))).toEqual(entry);
+      expect(await put(path, bytes)).toBe(409);
+    }
+  });
 });

@@ -22,6 +22,9 @@ export interface ApiClient {
   askText(path: string): Promise<string>;
 }
 
+/** The error where no server answers. */
+export class NoServerError extends Error {}
+
 const TIMEOUT = 120_000;
 
 /**
@@ -53,7 +56,7 @@ export async function apiClient(
       });
     } catch (error) {
       const code = (error as { readonly cause?: NodeJS.ErrnoException }).cause?.code ?? 'no answer';
-      throw new Error(`no server answers at ${base} (${code}); start it, or name another with --server`, {
+      throw new NoServerError(`no server answers at ${base} (${code}); start it, or name another with --server`, {
         cause: error,
       });
     }

@@ -123,6 +123,17 @@ function spaceCommands(program: Command, run: Run): void {
     .option('--dry-run', 'list what would be removed, and remove nothing')
     .option(...JSON_OPTION)
     .action(run(() => import('./cleanup.js'), 'cleanup'));
+  addForServer(
+    program,
+    'verify',
+    'compare all blobs with their digests, and fetch again what is damaged; exit 1 while something is lost',
+  )
+    .option('--dry-run', 'say what is damaged or missing, and change nothing')
+    .option('--rate <size>', 'the bytes that are read in a second, or unlimited (default: 50MiB)')
+    .option('--batch-size <number>', 'the blobs that are looked up together (default: storage.verify.batchSize)')
+    .option('--no-heal', 'fetch nothing again')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./verify.js'), 'verify'));
   const backup = () => import('./backup.js');
   add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
     .option(...FILE_OPTION)

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { EntrepotError, messageOf } from '@entrepot/core';
 import { Limiter } from '@entrepot/core/formats';
 import type { SqlLeases } from '../drivers/sql/leases.js';
-import type { VerificationPass } from '../drivers/sql/verification-store.js';
+import type { SqlVerificationStore, VerificationPass } from '../drivers/sql/verification-store.js';
 import { type HeldLease, holdLease } from './held-lease.js';
 import { type Verified, Verifier, type VerifierServices, type VerifyOptions } from './verifier.js';
 
@@ -17,8 +17,6 @@ export type VerifyRequest = Omit<VerifyOptions, 'resume'>;
 /** A run, as far as it has come. */
 export interface VerificationStatus extends Verified {
   readonly state: 'running' | 'done' | 'cancelled' | 'failed';
-  /** Whether an administrator has asked for it. */
-  readonly isAsked: boolean;
   readonly dryRun: boolean;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
@@ -36,7 +34,18 @@ export interface BackgroundOptions {
   readonly batchSize: number;
 }
 
+/** The runs of this process: the one under way, or else the last one. */
+export interface Verifications {
+  /** The one that an administrator asked for. */
+  readonly asked?: VerificationStatus | undefined;
+  readonly background?: VerificationStatus | undefined;
+}
+
+/** A run over all blobs, which an administrator asked for or is due; or another try at what is damaged. */
+type Kind = keyof Verifications | 'retry';
+
 interface Running {
+  readonly kind: Kind;
   readonly stopping: AbortController;
   readonly ended: Promise<void>;
   readonly status: () => VerificationStatus;
@@ -49,7 +58,7 @@ export class Verification {
   readonly #background: BackgroundOptions;
   readonly #beginning = new Limiter(1);
   #running: Running | undefined;
-  #last: VerificationStatus | undefined;
+  #last: Verifications = {};
   #triedAt: number;
   #isClosed = false;
 
@@ -60,9 +69,16 @@ export class Verification {
     this.#triedAt = services.clock.monotonic();
   }
 
-  /** The run of this process, or its last one. `undefined`: there was none. */
-  get status(): VerificationStatus | undefined {
-    return this.#running?.status() ?? this.#last;
+  get status(): Verifications {
+    const running = this.#running;
+    return running === undefined || running.kind === 'retry'
+      ? this.#last
+      : { ...this.#last, [running.kind]: running.status() };
+  }
+
+  /** Counts the entries whose bytes are damaged or missing, by repository. */
+  lostEntries(): ReturnType<SqlVerificationStore['lostEntries']> {
+    return this.#services.store.lostEntries();
   }
 
   /**
@@ -71,10 +87,10 @@ export class Verification {
    */
   begin(request: VerifyRequest): Promise<VerificationStatus> {
     return this.#beginning.run(async () => {
-      if (this.#running?.status().isAsked === true)
+      if (this.#running?.kind === 'asked')
         throw new EntrepotError('conflict', 'a verification is running already; wait for its end, or cancel it');
       await this.#stop();
-      const begun = await this.#start({ ...request, resume: false }, true, (verifier) => verifier.run());
+      const begun = await this.#start('asked', { ...request, resume: false });
       if (begun !== undefined) return begun;
       const by = (await this.#services.store.pass())?.by ?? 'another process';
       throw new EntrepotError('conflict', `${by} verifies the blobs already; ask that server, or wait for its end`);
@@ -86,13 +102,13 @@ export class Verification {
    * @returns its report; `undefined`: there is none
    */
   async cancel(): Promise<VerificationStatus | undefined> {
-    if (this.#running?.status().isAsked !== true) return undefined;
+    if (this.#running?.kind !== 'asked') return undefined;
     await this.#stop();
-    return this.#last;
+    return this.#last.asked;
   }
 
-  /** Waits for the end of the run. */
-  async finished(): Promise<VerificationStatus | undefined> {
+  /** Waits for the end of the run that is under way. */
+  async finished(): Promise<Verifications> {
     await this.#running?.ended;
     return this.#last;
   }
@@ -108,7 +124,7 @@ export class Verification {
       this.#triedAt = clock.monotonic();
       const { rate, batchSize } = this.#background;
       const options = { dryRun: false, heal: true, resume: true, rate, batchSize };
-      await this.#start(options, false, (verifier) => (isDue ? verifier.run() : verifier.retry()));
+      await this.#start(isDue ? 'background' : 'retry', options);
     });
   }
 
@@ -119,11 +135,7 @@ export class Verification {
   }
 
   /** @returns `undefined` while another process verifies */
-  async #start(
-    options: VerifyOptions,
-    isAsked: boolean,
-    work: (verifier: Verifier) => Promise<void>,
-  ): Promise<VerificationStatus | undefined> {
+  async #start(kind: Kind, options: VerifyOptions): Promise<VerificationStatus | undefined> {
     const { clock } = this.#services;
     if (this.#isClosed) throw new EntrepotError('storage', 'the server is shutting down', { status: 503 });
     // Who changes nothing is in nobody's way.
@@ -132,23 +144,25 @@ export class Verification {
     const stopping = new AbortController();
     const signal = lease === undefined ? stopping.signal : AbortSignal.any([stopping.signal, lease.signal]);
     const verifier = new Verifier(this.#services, options, signal);
-    const begun = { isAsked, dryRun: options.dryRun, startedAt: clock.now() };
-    const status = (): VerificationStatus => ({ ...verifier.report, ...begun, state: 'running' });
-    const ended = this.#end(work(verifier), status, stopping.signal, lease);
-    this.#running = { stopping, ended, status };
+    const begun = { state: 'running', dryRun: options.dryRun, startedAt: clock.now() } as const;
+    const status = (): VerificationStatus => ({ ...begun, ...verifier.report });
+    const running = { kind, stopping, status };
+    const run = kind === 'retry' ? verifier.retry() : verifier.run();
+    this.#running = { ...running, ended: this.#end(run, running, lease) };
     return status();
   }
 
   /** Waits for the end of a run, and keeps its report. */
   async #end(
     run: Promise<void>,
-    status: () => VerificationStatus,
-    stopped: AbortSignal,
+    { kind, status, stopping }: Omit<Running, 'ended'>,
     lease: HeldLease | undefined,
   ): Promise<void> {
     const { clock, logger } = this.#services;
     const end = (state: 'done' | 'cancelled' | 'failed', error?: string): void => {
-      const { hosted, proxied, ...counts } = (this.#last = { ...status(), state, error, endedAt: clock.now() });
+      const last: VerificationStatus = { ...status(), state, error, endedAt: clock.now() };
+      if (kind !== 'retry') this.#last = { ...this.#last, [kind]: last };
+      const { hosted, proxied, ...counts } = last;
       const lost = { hosted: hosted.count, proxied: proxied.count };
       if (state === 'failed') logger.warn({ ...counts, ...lost }, 'the blobs could not be verified');
       else logger.info({ ...counts, ...lost }, 'the blobs were verified');
@@ -157,7 +171,7 @@ export class Verification {
       await run;
       end('done');
     } catch (error) {
-      if (stopped.aborted) end('cancelled');
+      if (stopping.signal.aborted) end('cancelled');
       else end('failed', messageOf(error));
     } finally {
       this.#running = undefined;

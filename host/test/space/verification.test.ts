@@ -17,7 +17,7 @@ const BACKGROUND = { rate: 1e12, interval: 24 * HOUR, batchSize: 100 };
 /** A run to its end. */
 async function verify(verification: Verification, request: Partial<VerifyRequest> = {}): Promise<VerificationStatus> {
   await verification.begin({ ...PLAIN, ...request });
-  return (await verification.finished()) as VerificationStatus;
+  return (await verification.finished()).asked as VerificationStatus;
 }
 
 /** An upstream for proxies that has what a test gives it. */
@@ -64,7 +64,6 @@ describe('a run over all blobs', () => {
     await put('hosted', 'b', LARGE);
     expect(await verify(verification)).toMatchObject({
       state: 'done',
-      isAsked: true,
       looked: 2,
       bytes: SMALL.length + LARGE.length,
       total: { amount: 2, bytes: SMALL.length + LARGE.length },
@@ -275,9 +274,8 @@ describe('runs of several processes', () => {
       return openingHere(digest, options);
     };
     await second.verification.tick();
-    expect(await second.verification.finished()).toMatchObject({
+    expect((await second.verification.finished()).background).toMatchObject({
       state: 'done',
-      isAsked: false,
       looked: 40,
       damaged: 2,
       hosted: { count: 2 },
@@ -292,7 +290,7 @@ describe('the background', () => {
     const { asked, clock, has, lose, put, verification } = await open({ verify: BACKGROUND });
     const entry = await put('proxy', 'a', SMALL);
     await verification.tick();
-    expect(await verification.finished()).toMatchObject({ state: 'done', isAsked: false, looked: 1, damaged: 0 });
+    expect((await verification.finished()).background).toMatchObject({ state: 'done', looked: 1, damaged: 0 });
     await lose(entry);
     clock.advance(23 * HOUR);
     await verification.tick();
@@ -300,7 +298,7 @@ describe('the background', () => {
     expect(asked).toEqual([]);
     clock.advance(HOUR);
     await verification.tick();
-    expect(await verification.finished()).toMatchObject({ damaged: 1, proxied: { count: 1 } });
+    expect((await verification.finished()).background).toMatchObject({ damaged: 1, proxied: { count: 1 } });
     expect(asked).toEqual(['a']);
     await verification.tick();
     expect(asked).toEqual(['a']);
@@ -331,8 +329,11 @@ describe('the background', () => {
     expect(await verification.cancel()).toBeUndefined();
     const begun = verification.begin(PLAIN);
     gate.resolve();
-    expect(await begun).toMatchObject({ state: 'running', isAsked: true });
-    expect(await verification.finished()).toMatchObject({ state: 'done', isAsked: true, looked: 1 });
+    expect(await begun).toMatchObject({ state: 'running' });
+    expect(await verification.finished()).toMatchObject({
+      asked: { state: 'done', looked: 1 },
+      background: { state: 'cancelled', looked: 0 },
+    });
   });
 
   it('is not misled by a clock that was ahead', async () => {
@@ -343,6 +344,6 @@ describe('the background', () => {
     clock.set(clock.now() - 30 * 24 * HOUR);
     await put('proxy', 'b', 'another');
     await verification.tick();
-    expect(await verification.finished()).toMatchObject({ looked: 2 });
+    expect((await verification.finished()).background).toMatchObject({ looked: 2 });
   });
 });

@@ -13,6 +13,7 @@ import type { EngineReply, EngineRequest } from '../request/request.js';
 import { changeReply, defaultReply } from './change-reply.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
+import { isLost, restoreLost } from './restore-lost.js';
 import { storeParts } from './store-parts.js';
 import { Turns } from '../request/turns.js';
 import { checkIntegrity, contentOfBody, receiveBody, type UploadBody } from '../store/upload-body.js';
@@ -48,7 +49,8 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
     // Before the body is read: most clients that will be refused send it in vain.
     const kept = await find(upload.key);
     checkConditions(context.request, kept);
-    if (kept !== undefined && upload.make === undefined && !upload.overwrite) throw exists(upload.key);
+    const isFinal = upload.make === undefined && !upload.overwrite;
+    if (kept !== undefined && isFinal && !(await isLost(services, kept))) throw exists(upload.key);
     const body = await receiveBody(spools, context.request, upload.maxBytes);
     try {
       return await receive(context, upload, body);
@@ -60,7 +62,17 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
   /** Takes an upload whose body is here. The caller releases it. */
   async function receive(context: RequestContext, upload: UploadResource, body: UploadBody): Promise<EngineReply> {
     await checkIntegrity(body, upload.integrity ?? []);
-    return await carryOut({ context, upload, body });
+    const isRestored = await restoreLost({ definition, services }, body);
+    try {
+      return await carryOut({ context, upload, body });
+    } catch (error) {
+      if (!isRestored || !(error instanceof EntrepotError) || error.kind !== 'conflict') throw error;
+      const kept = await find(upload.key);
+      if (kept?.digest !== body.digest) throw error;
+      // It exists, and has its bytes again: that is what the client wanted.
+      const reply = defaultReply(context.request, upload, kept, [kept]);
+      return changeReply(definition, context.request, upload.class, reply);
+    }
   }
 
   /** @throws EntrepotError when this repository takes no changes, or policy not this one */

@@ -75,10 +75,15 @@ function bytesGiven(bytes: Uint8Array): PartBytes {
 }
 
 /** `undefined`: the body has no such part. */
-async function bytesOfBody({ digest, size, path }: UploadBody, slice?: ByteRange): Promise<PartBytes | undefined> {
+async function bytesOfBody(body: UploadBody, slice?: ByteRange): Promise<PartBytes | undefined> {
+  const { digest, size, path } = body;
   if (slice !== undefined) return slice.end < size ? await bytesOfSlice(path, slice) : undefined;
-  const source = size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
-  return { digest, size, source };
+  return { digest, size, source: sourceOfBody(body) };
+}
+
+/** The bytes of a body, for a store. */
+export function sourceOfBody({ size, path }: UploadBody): BlobSource {
+  return size === 0 ? { open: () => Readable.from([]) } : { open: () => createReadStream(path), path };
 }
 
 async function bytesOfSlice(path: string, { start, end }: ByteRange): Promise<PartBytes> {
