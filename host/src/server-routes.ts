@@ -6,6 +6,7 @@ import { adminAccess } from './admin/admin-access.js';
 import { adminRoutes } from './admin/admin-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { explainPage } from './admin/explain-page.js';
+import { gcRoutes } from './admin/gc-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
@@ -74,6 +75,7 @@ export function serverRoutes(
   const longestException = policy?.longestException ?? 90 * 86_400_000;
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
   cleanupRoutes(router, cleanup, access.guard);
+  gcRoutes(router, root.get(SPACE).collection, access.guard, storage.gc.batchSize);
   verifyRoutes(router, {
     verification: root.get(SPACE).verification,
     guard: access.guard,

@@ -3,26 +3,9 @@ import { ConfigurationError, printProblem } from '../config/configuration-error.
 import { printListenAddress } from '../config/listen-address.js';
 import { nearest } from '@entrepot/core/engine';
 import { EXIT, type CommandContext } from './context.js';
+import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
 import { hostVersion } from './host-version.js';
-
-const FILE_OPTION = [
-  '-c, --config <file>',
-  'configuration file (default: $ENTREPOT_CONFIG, else ./entrepot.yaml, else built-in defaults)',
-] as const;
-
-const SERVER_OPTION = [
-  '-s, --server <url>',
-  'URL of the server (default: the listen address of the configuration)',
-] as const;
-const USER_OPTION = [
-  '-u, --user <name>',
-  'log in as this administrator, with the password from standard input (default: the token of the configuration)',
-] as const;
-const BY_OPTION = [
-  '--by <name>',
-  'your name, where the server does not know it (default: the user of this machine)',
-] as const;
-const JSON_OPTION = ['--json', 'as JSON'] as const;
+import { spaceCommands } from './space-commands.js';
 
 /**
  * Runs one command line.
@@ -48,16 +31,6 @@ export async function runCli(words: readonly string[], context: CommandContext):
     return report(error, context);
   }
 }
-
-/**
- * Runs the function `name` of a module with `first`, the arguments of the command line, its options and the context. The module
- * is loaded then: `version` need not load a server.
- */
-type Run = <Name extends string>(
-  load: () => Promise<Record<Name, (...given: never[]) => Promise<number>>>,
-  name: Name,
-  ...first: readonly string[]
-) => (...given: readonly unknown[]) => Promise<void>;
 
 function commands(context: CommandContext, run: Run): Command {
   const program = new Command('entrepot')
@@ -106,48 +79,6 @@ function commands(context: CommandContext, run: Run): Command {
   exceptionCommands(program, run);
   quarantineCommands(program, run);
   return program;
-}
-
-/** Commands that look after what is kept. */
-function spaceCommands(program: Command, run: Run): void {
-  add(program, 'gc', 'delete blobs that nothing points at; servers may run meanwhile')
-    .option(...FILE_OPTION)
-    .option('--dry-run', 'say what would be deleted, and change nothing')
-    .option('--reconcile', 'list the store as well, to find blobs that the database does not know')
-    .option('--force', 'delete those also where they are more than a fifth of all')
-    .option('--batch-size <number>', 'the blobs that are looked at together (default: storage.gc.batchSize)')
-    .option(...JSON_OPTION)
-    .action(run(() => import('./gc.js'), 'gc'));
-  addForServer(program, 'cleanup', 'apply the rules of hosted repositories at once; exit 1 when something failed')
-    .argument('[repository]', 'only this repository (default: all that have rules)')
-    .option('--dry-run', 'list what would be removed, and remove nothing')
-    .option(...JSON_OPTION)
-    .action(run(() => import('./cleanup.js'), 'cleanup'));
-  addForServer(
-    program,
-    'verify',
-    'compare all blobs with their digests, and fetch again what is damaged; exit 1 while something is lost',
-  )
-    .option('--dry-run', 'say what is damaged or missing, and change nothing')
-    .option('--rate <size>', 'the bytes that are read in a second, or unlimited (default: 50MiB)')
-    .option('--batch-size <number>', 'the blobs that are looked up together (default: storage.verify.batchSize)')
-    .option('--no-heal', 'fetch nothing again')
-    .option(...JSON_OPTION)
-    .action(run(() => import('./verify.js'), 'verify'));
-  const backup = () => import('./backup.js');
-  add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
-    .option(...FILE_OPTION)
-    .action(run(backup, 'backup'));
-  add(program, 'restore <folder>', 'bring a backup back, where there is no database and no blob yet')
-    .option(...FILE_OPTION)
-    .action(run(backup, 'restoreBackup'));
-  add(program, 'hold <command...>', 'run a command while nothing is deleted, such as a copy of database and bucket')
-    .option(...FILE_OPTION)
-    .passThroughOptions()
-    .action(run(backup, 'hold'));
-  add(program, 'adopt', 'let the database take over a store of blobs that belonged to another one')
-    .option(...FILE_OPTION)
-    .action(run(backup, 'adopt'));
 }
 
 /** Commands that query policy, most of them at a running server. */
@@ -237,18 +168,6 @@ function quarantineCommands(program: Command, run: Run): void {
     .requiredOption('--reason <text>', 'why')
     .option(...BY_OPTION)
     .action(run(decide, 'quarantineDecide', 'deny'));
-}
-
-function add(parent: Command, words: string, description: string): Command {
-  return parent.command(words).description(description);
-}
-
-/** Adds a command that talks to a running server. */
-function addForServer(parent: Command, words: string, description: string): Command {
-  return add(parent, words, description)
-    .option(...FILE_OPTION)
-    .option(...SERVER_OPTION)
-    .option(...USER_OPTION);
 }
 
 /** Without this, a misspelt command would be an argument too many for the default one. */

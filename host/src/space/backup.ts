@@ -9,9 +9,8 @@ import { SqlNamedBlobs } from '../drivers/sql/named-blobs.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { digestsOf } from './deletion.js';
+import { holdLease } from './held-lease.js';
 
-/** The time after which deletions go on where a copy has not been heard of, in milliseconds. */
-const TERM = 60_000;
 /** Files of a backup. */
 const DATABASE = 'entrepot.db';
 const BLOBS = 'blobs';
@@ -39,26 +38,18 @@ export async function withoutDeletions<Result>(
   leases: SqlLeases,
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const lease = await leases.acquire(COPYING, TERM);
+  const lease = await holdLease(leases, COPYING);
   if (lease === undefined)
     throw new EntrepotError('conflict', 'another copy of this store is being made; try again when it has ended', {
       code: 'COPYING',
     });
-  const losing = new AbortController();
-  const renewing = setInterval(() => {
-    leases.renew(lease, TERM).then(
-      (renewed) => renewed || losing.abort(lost()),
-      () => {},
-    );
-  }, TERM / 4);
   try {
-    const result = await work(losing.signal);
+    const result = await work(lease.signal);
     // What was deleted meanwhile may be missing.
-    if (!(await leases.renew(lease, TERM))) throw lost();
+    if (!(await lease.confirm())) throw lost();
     return result;
   } finally {
-    clearInterval(renewing);
-    await leases.release(lease).catch(() => {});
+    await lease.release();
   }
 }
 

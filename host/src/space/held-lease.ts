@@ -8,6 +8,8 @@ const TERM = 60_000;
 export interface HeldLease {
   /** Aborted when another process has taken the lease over: this one was not heard of for too long. */
   readonly signal: AbortSignal;
+  /** Whether it was ours all the time. @throws EntrepotError `storage` */
+  confirm(): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ export async function holdLease(leases: SqlLeases, name: string): Promise<HeldLe
   const renewing = setInterval(() => void renew(), TERM / 3).unref();
   return {
     signal: losing.signal,
+    confirm: () => leases.renew(lease, TERM),
     async release() {
       clearInterval(renewing);
       await leases.release(lease).catch(() => {});

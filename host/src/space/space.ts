@@ -8,12 +8,12 @@ import { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlPinStore } from '../drivers/sql/pin-store.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { SqlVerificationStore } from '../drivers/sql/verification-store.js';
+import { Collection } from './collection.js';
 import { type Collected, Collector, type CollectOptions } from './collector.js';
 import { Deletion } from './deletion.js';
 import { Evictor } from './evictor.js';
 import { FreeSpace } from './free-space.js';
 import type { Heal } from './healer.js';
-import { holdLease } from './held-lease.js';
 import { Pins } from './pins.js';
 import { type Quota, Room } from './room.js';
 import { type BackgroundOptions, Verification } from './verification.js';
@@ -21,6 +21,8 @@ import type { VerificationObserver } from './verifier.js';
 
 /** The interval at which ended holds are removed, so that others can evict what they held; milliseconds. */
 const RELEASE_INTERVAL = 1_000;
+/** The first collection comes this long after a start at the latest: a server that is restarted every day collects too. Milliseconds. */
+const FIRST_COLLECTION = 300_000;
 /** The interval at which bounds are enforced, in milliseconds. */
 const ENFORCE_INTERVAL = 10_000;
 /** The interval at which it is looked whether blobs are to be verified, in milliseconds. */
@@ -55,6 +57,7 @@ export class Space {
   readonly usage: SqlEvictionStore;
   readonly leases: SqlLeases;
   readonly verification: Verification;
+  readonly collection: Collection;
   readonly #catalogue: SqlBlobCatalogue;
   readonly #collector: Collector;
   readonly #freeSpace: FreeSpace | undefined;
@@ -90,6 +93,8 @@ export class Space {
     const bounds = { ...options, quotas, freeSpace: this.#freeSpace };
     this.room = new Room(this.#catalogue, this.usage, evictor, bounds, clock, logger);
     this.#collector = new Collector(collection, new SqlBlobInventory(database, blobs), deletion, clock, logger);
+    const collect = (asked: Partial<CollectOptions>): Promise<Collected> => this.collect(asked);
+    this.collection = new Collection({ leases: this.leases, clock, logger, collect });
     this.verification = new Verification(
       {
         ...options,
@@ -136,24 +141,16 @@ export class Space {
     this.#every(RELEASE_INTERVAL, 'ended holds could not be removed', () => this.#catalogue.flush());
     this.#every(RELEASE_INTERVAL, 'the free space is not known', async () => void (await this.#freeSpace?.lacking(0)));
     this.#every(ENFORCE_INTERVAL, 'bounds could not be enforced', () => this.room.enforce());
-    if (interval > 0) this.#every(interval, 'blobs could not be collected', () => this.#collectAlone());
+    if (interval > 0)
+      this.#every(interval, 'blobs could not be collected', () => this.collection.tick(), FIRST_COLLECTION);
     if (verify.rate > 0) this.#every(VERIFY_INTERVAL, 'blobs could not be verified', () => this.verification.tick());
   }
 
-  /** Collects unless another process does. */
-  async #collectAlone(): Promise<void> {
-    const lease = await holdLease(this.leases, 'gc');
-    if (lease === undefined) return;
-    try {
-      const report = await this.collect({ signal: AbortSignal.any([this.#ending.signal, lease.signal]) });
-      this.#options.logger.info({ ...report }, 'blobs that nobody needs were collected');
-    } finally {
-      await lease.release();
-    }
-  }
-
-  /** Does `work` again and again, one at a time. */
-  #every(interval: number, complaint: string, work: () => Promise<void>): void {
+  /**
+   * Does `work` again and again, one at a time.
+   * @param first the longest time until it is done first, in milliseconds
+   */
+  #every(interval: number, complaint: string, work: () => Promise<void>, first = Infinity): void {
     let isBusy = false;
     const run = async (): Promise<void> => {
       if (isBusy || this.#ending.signal.aborted) return;
@@ -166,11 +163,11 @@ export class Space {
         isBusy = false;
       }
     };
-    this.#timers.push(
-      setInterval(() => {
-        this.#running = Promise.all([this.#running, run()]);
-      }, interval).unref(),
-    );
+    const begin = (): void => {
+      this.#running = Promise.all([this.#running, run()]);
+    };
+    if (first < interval) this.#timers.push(setTimeout(begin, first).unref());
+    this.#timers.push(setInterval(begin, interval).unref());
   }
 
   /** Ends the work in the background. */
@@ -178,7 +175,7 @@ export class Space {
     this.#ending.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#running;
-    await this.verification.dispose();
+    await Promise.all([this.verification.dispose(), this.collection.dispose()]);
     await this.#catalogue.flush().catch(() => {});
   }
 }

@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { add, addForServer, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
+
+/** Commands that look after what is kept. */
+export function spaceCommands(program: Command, run: Run): void {
+  add(program, 'gc', 'delete blobs that nothing points at; servers may run meanwhile')
+    .option(...FILE_OPTION)
+    .option('--dry-run', 'say what would be deleted, and change nothing')
+    .option('--reconcile', 'list the store as well, to find blobs that the database does not know')
+    .option('--force', 'delete those also where they are more than a fifth of all')
+    .option('--batch-size <number>', 'the blobs that are looked at together (default: storage.gc.batchSize)')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./gc.js'), 'gc'));
+  addForServer(program, 'cleanup', 'apply the rules of hosted repositories at once; exit 1 when something failed')
+    .argument('[repository]', 'only this repository (default: all that have rules)')
+    .option('--dry-run', 'list what would be removed, and remove nothing')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./cleanup.js'), 'cleanup'));
+  addForServer(
+    program,
+    'verify',
+    'compare all blobs with their digests, and fetch again what is damaged; exit 1 while something is lost',
+  )
+    .option('--dry-run', 'say what is damaged or missing, and change nothing')
+    .option('--rate <size>', 'the bytes that are read in a second, or unlimited (default: 50MiB)')
+    .option('--batch-size <number>', 'the blobs that are looked up together (default: storage.verify.batchSize)')
+    .option('--no-heal', 'fetch nothing again')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./verify.js'), 'verify'));
+  const backup = () => import('./backup.js');
+  add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'backup'));
+  add(program, 'restore <folder>', 'bring a backup back, where there is no database and no blob yet')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'restoreBackup'));
+  add(program, 'hold <command...>', 'run a command while nothing is deleted, such as a copy of database and bucket')
+    .option(...FILE_OPTION)
+    .passThroughOptions()
+    .action(run(backup, 'hold'));
+  add(program, 'adopt', 'let the database take over a store of blobs that belonged to another one')
+    .option(...FILE_OPTION)
+    .action(run(backup, 'adopt'));
+}
