@@ -105,7 +105,7 @@ function labelOf({ name, version, entry }: StoredVersion): string {
 }
 
 function count(
-  { retired, removed, spared }: Retired,
+  { retired, removed, replaced, added, spared }: Retired,
   batch: readonly Judged[],
   report: CleanupReport,
   counted: Set<Digest>,
@@ -120,8 +120,12 @@ function count(
     if (report.removals.length < LISTED) report.removals.push({ name, version: text, digest: entry.digest, rule });
   }
   for (const { reason } of spared) report.refused[reason] += 1;
-  for (const { digest, size } of removed) {
+  for (const { digest, size } of [...removed, ...replaced]) {
     if (!counted.has(digest)) report.bytes += size;
     counted.add(digest);
+  }
+  for (const { digest, size } of added) {
+    report.bytes -= size;
+    counted.delete(digest);
   }
 }

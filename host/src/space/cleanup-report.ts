@@ -27,7 +27,10 @@ export interface CleanupReport {
   looked: number;
   removed: number;
   kept: number;
-  /** Bytes of what was removed, each content once for each name. The disk has them back after the next garbage collection, unless something else needs them. */
+  /**
+   * Bytes of what was removed, each content once for each name, less what documents grew by. The disk has them back after the next
+   * collection, unless something else needs them.
+   */
   bytes: number;
   /** The rules in their order, for people, with the number that each removed. */
   readonly rules: { readonly rule: string; removed: number }[];

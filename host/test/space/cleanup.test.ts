@@ -1,7 +1,9 @@
+import { gzipSync } from 'node:zlib';
 import { anonymousAccess, silentLogger, type AnyDeclaredPlugin, type StoredVersion } from '@entrepot/core';
 import type { DueVersion, HostedCleanup, Retired } from '@entrepot/core/engine';
-import { Gate, ManualClock, openTestRepository, type TestRepository } from '@entrepot/core/testing';
+import { Gate, ManualClock, openTestRepository, packTar, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
+import helm from '@entrepot/plugin-helm';
 import oci from '@entrepot/plugin-oci';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { repositoryConfig } from '../../src/config/schema.js';
@@ -92,7 +94,7 @@ function targetWith(names: readonly string[], more: Partial<HostedCleanup> = {},
 
 function retiredOf(due: readonly DueVersion[]): Retired {
   const retired = due.map(({ version }) => version);
-  return { retired, removed: retired.map(({ entry }) => entry), spared: [] };
+  return { retired, removed: retired.map(({ entry }) => entry), replaced: [], added: [], spared: [] };
 }
 
 describe('a cleanup', () => {
@@ -177,6 +179,27 @@ describe('a cleanup', () => {
     expect((await repository.entries.revision('test')) - before).toBe(3);
   });
 
+  it('counts in a dry run what many changes free, documents that shrink included', async () => {
+    const repository = await openRepository(helm);
+    const target = targetOf(repository, helm, { batchSize: 7, rules: [{ keepVersions: 40 }] });
+    const cleanup = open([target], repository.clock);
+    for (let n = 0; n < 90; n += 1) {
+      const chart = `apiVersion: v2\nname: app\nversion: 1.${n}.0\n`;
+      const body = gzipSync(packTar([{ name: 'app/Chart.yaml', content: chart }]));
+      expect((await repository.ask({ method: 'POST', path: '/api/charts', body })).status).toBe(201);
+    }
+    const bytesOf = async (): Promise<number> => {
+      const entries = await repository.entries.list('test', { prefix: '', limit: 10_000 });
+      const sizes = new Map(entries.map(({ digest, size }) => [digest, size]));
+      return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+    };
+    const before = await bytesOf();
+    const planned = await clean(cleanup, true);
+    const done = await clean(cleanup);
+    expect([planned.removed, done.removed]).toEqual([50, 50]);
+    expect([planned.bytes, done.bytes]).toEqual([before - (await bytesOf()), before - (await bytesOf())]);
+  });
+
   it('runs on two servers at once, of which each version goes once', async () => {
     const first = await openRepository(oci);
     const second = await openRepository(oci, first);
@@ -195,7 +218,7 @@ describe('a cleanup', () => {
       const { version } = due as DueVersion;
       if (version.name === 'broken') throw new Error('the disk is full');
       if (version.name === 'gone') return retiredOf([due as DueVersion]);
-      return { retired: [], removed: [], spared: [{ version, reason: version.name as 'used' }] };
+      return { ...retiredOf([]), spared: [{ version, reason: version.name as 'used' }] };
     };
     const report = await clean(open([targetWith(['used', 'broken', 'changed', 'needed', 'gone', 'used'], { retire })]));
     expect(report).toMatchObject({

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
+import type { ReceivedEntry } from '../../api/hosted.js';
+import { WorkTurns } from '../../formats/work-turns.js';
 import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cleanup.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { hook } from '../request/call-hook.js';
@@ -15,6 +18,8 @@ const MAX_TRIES = 20;
 const MAX_PAUSE = 100;
 /** The number of entries that are looked up at once. */
 const LOOKUPS = 20;
+
+const NOTHING: Retired = { retired: [], removed: [], replaced: [], added: [], spared: [] };
 
 type Parts = Pick<ReplyParts, 'definition' | 'services'>;
 type SparedVersion = Retired['spared'][number];
@@ -36,9 +41,14 @@ class Cleaning implements HostedCleanup {
     this.#parts = parts;
     this.#hooks = hooks;
     this.#repository = definition.name;
+    const turns = new WorkTurns();
     this.#context = {
       // Not from memory, which may be a second behind another replica.
-      find: (key) => services.entries.find(definition.name, key),
+      async find(key) {
+        // An embedded database answers at once: requests are served in between.
+        await turns.pause();
+        return await services.entries.find(definition.name, key);
+      },
       list: (prefix) => listEntries(services.entries, definition.name, { prefix }),
       content: (entry) => services.storage.blobs.content(entry),
       usedWithin: async (entries, duration) => await this.#usedSince(entries, services.clock.now() - duration),
@@ -77,28 +87,32 @@ class Cleaning implements HostedCleanup {
       this.#check(made);
       const removed = await this.#find(made.remove ?? []);
       if (removed.some(isPinned)) return withSpared(await this.#retireApart(left, options), spared);
+      const replaced = await this.#find((made.replace ?? []).map(({ key }) => key));
       const going = new Set(made.remove);
       const retired = versions.filter(({ entry }) => going.has(entry.key));
       const needed = versions.filter(({ entry }) => !going.has(entry.key));
       if (retired.length > 0 && !dryRun && !(await this.#carryOut(made, at))) continue;
       spared.push(...needed.map((version) => ({ version, reason: 'needed' as const })));
-      return retired.length === 0 ? { retired, removed: [], spared } : { retired, removed, spared };
+      if (retired.length === 0) return { ...NOTHING, spared };
+      return { retired, removed, replaced, added: (made.replace ?? []).map(contentOfPart), spared };
     }
     spared.push(...left.map(({ version }) => ({ version, reason: 'changed' as const })));
-    return { retired: [], removed: [], spared };
+    return { ...NOTHING, spared };
   }
 
   /** Removes those of several versions with which nothing goes that is pinned. They are found by halves. */
   async #retireApart(due: readonly DueVersion[], options: RetireOptions): Promise<Retired> {
     const [first] = due;
     if (first !== undefined && due.length === 1)
-      return { retired: [], removed: [], spared: [{ version: first.version, reason: 'pinned' }] };
+      return { ...NOTHING, spared: [{ version: first.version, reason: 'pinned' }] };
     const middle = Math.ceil(due.length / 2);
     const one = await this.retire(due.slice(0, middle), options);
     const other = await this.retire(due.slice(middle), options);
     return {
       retired: [...one.retired, ...other.retired],
       removed: [...one.removed, ...other.removed],
+      replaced: [...one.replaced, ...other.replaced],
+      added: [...one.added, ...other.added],
       spared: [...one.spared, ...other.spared],
     };
   }
@@ -156,6 +170,13 @@ class Cleaning implements HostedCleanup {
   async #servedUntil(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
     return await this.#parts.services.storage.entries.servedUntil(this.#repository, keys);
   }
+}
+
+/** The content that a part brings. @throws EntrepotError for a part without one: there is no body */
+function contentOfPart({ key, bytes, sameAs }: ReceivedEntry): Pick<Entry, 'digest' | 'size'> {
+  if (sameAs !== undefined) return sameAs;
+  if (bytes === undefined) throw new EntrepotError('plugin', `${key} is replaced by nothing`);
+  return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, size: bytes.length };
 }
 
 function withSpared(result: Retired, spared: readonly SparedVersion[]): Retired {

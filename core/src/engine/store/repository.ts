@@ -153,6 +153,10 @@ export interface Retired {
   readonly retired: readonly StoredVersion[];
   /** All entries that were removed. */
   readonly removed: readonly Entry[];
+  /** Entries of documents that were replaced, as they were. */
+  readonly replaced: readonly Entry[];
+  /** The contents that were put in their place. */
+  readonly added: readonly Pick<Entry, 'digest' | 'size'>[];
   readonly spared: readonly { readonly version: StoredVersion; readonly reason: Spared }[];
 }
 
