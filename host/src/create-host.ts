@@ -35,6 +35,7 @@ import { watchGovernance } from './policy/governance-metrics.js';
 import { abandon, prepare, withStarted, type CreateHostOptions, type Prepared } from './prepare-host.js';
 import { keepFoundUpstreams } from './repositories/found-upstreams.js';
 import { serverRoutes } from './server-routes.js';
+import { watchSpace } from './space/space-metrics.js';
 import { listenAll, portOf, sitesOf, type OpenSite } from './sites.js';
 import { Cleanup } from './space/cleanup.js';
 import { watchVerification } from './space/verification-metrics.js';
@@ -144,7 +145,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     };
     const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
     const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
-    sites.push({ ...site, listener });
+    sites.push({ ...site, listener, repositories });
   }
   const [main] = sites as [OpenSite];
   const storage = root.get(STORAGE);
@@ -152,6 +153,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
   numbers.watch('spoolBytes', () => storage.spools.used);
   watchGovernance(numbers, root.get(GOVERNANCE), root.get(CLOCK));
   watchVerification(numbers, root.get(SPACE).verification);
+  watchSpace(numbers, root.get(SPACE).report);
   for (const engine of prepared.engines.values()) numbers.watch('flights', () => engine.flights());
 
   const repositories = served.map(({ plan }) => describe(plan));

@@ -7,7 +7,7 @@ import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
-import { ENGINE, ROOT_LOGGER } from './container/tokens.js';
+import { ENGINE, ROOT_LOGGER, SPACE } from './container/tokens.js';
 import { readCertificates } from './http/certificates.js';
 import { createLogger } from './log/logger.js';
 import type { Served } from './mount-repositories.js';
@@ -143,6 +143,7 @@ export async function withStarted<T>(
   try {
     if (problems.length > 0) throw new ConfigurationError(problems);
     await root.start();
+    root.get(SPACE).attachEngines(engines);
     for (const { plan, scope } of served) engines.set(plan.name, scope.get(ENGINE));
     return await then(prepared);
   } catch (error) {

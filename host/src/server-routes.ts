@@ -8,6 +8,7 @@ import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
+import { spaceRoutes } from './admin/space-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import {
@@ -28,6 +29,7 @@ import type { Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
 import { metricsRoute } from './http/metrics-route.js';
+import { type MountedSite, storedFor } from './http/request-subject.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
 import { clientSetup, describe, isOpen, urlAt } from './mount-repositories.js';
@@ -81,6 +83,13 @@ export function serverRoutes(
     guard: access.guard,
     batchSize: storage.verify.batchSize,
   });
+  spaceRoutes(router, {
+    space: root.get(SPACE),
+    storedFor: (text, request) => storedFor(text, request, sites.map(mountedSite) as [MountedSite, ...MountedSite[]]),
+    guard: access.guard,
+    clock,
+    logger,
+  });
   explainPage(router, inquiry, governance, access);
   const accesses = served.map(({ scope }) => scope.get(ACCESS));
   advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));
@@ -93,4 +102,8 @@ export function serverRoutes(
     clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
   }));
   homePage(router, shown);
+}
+
+function mountedSite({ repositories, listener: { port } }: OpenSite): MountedSite {
+  return { repositories, port };
 }

@@ -1,6 +1,7 @@
 import { printListenAddress, type ListenAddress } from './config/listen-address.js';
 import type { Config, TlsConfig } from './config/schema.js';
 import type { Listener } from './http/listener.js';
+import type { MountedRepository } from './http/serve-repository.js';
 import type { Served } from './mount-repositories.js';
 
 /** One listener and what is served on it. */
@@ -12,6 +13,8 @@ export interface Site {
 
 export interface OpenSite extends Site {
   readonly listener: Listener;
+  /** What is served, where it is mounted. */
+  readonly repositories: readonly MountedRepository[];
 }
 
 /** The server's own listener first, then those that repositories have, each address once. */

@@ -17,7 +17,9 @@ import { createCleanup } from './hosted/cleanup.js';
 import { createHostedChanges } from './hosted/hosted-changes.js';
 import { createSessionHandler } from './hosted/hosted-sessions.js';
 import { localReply, redirectReply } from './reply/local-reply.js';
+import { ForgetfulCache } from './store/forgetful-cache.js';
 import { createNegativeCache } from './store/negative-cache.js';
+import { keysAt } from './request/keys-at.js';
 import type { RequestContext } from './request/request-context.js';
 import { Routing } from './request/routing.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
@@ -33,13 +35,15 @@ function contextOf(request: EngineRequest, caller: Caller, now: number): Request
 }
 
 /** Makes the pipeline of one repository. */
-export function createRepository(definition: RepositoryDefinition, services: EngineServices): RepositoryEngine {
+export function createRepository(definition: RepositoryDefinition, given: EngineServices): RepositoryEngine {
+  const hotCache = new ForgetfulCache(given.hotCache);
+  const services: EngineServices = { ...given, hotCache };
   const routing = new Routing(definition);
   const upstreams = new Upstreams(definition, services);
   const contents = new ContentFindings(definition.name, services.scanDesk, services.logger);
   const judge = createJudge(definition, services, contents);
   const decisions = createDecisionRecorder(definition, services);
-  const negative = createNegativeCache(services.hotCache, services.clock, definition.name);
+  const negative = createNegativeCache(hotCache, services.clock, definition.name);
   const flying = { definition, services, upstreams, judge, negative };
   const fetching = new Fetching(flying);
   const judging = { definition, services, contents, judge };
@@ -169,6 +173,13 @@ export function createRepository(definition: RepositoryDefinition, services: Eng
     part: (whole, part) => readPart({ definition, fetching }, whole, part),
     cleanup: createCleanup(serving),
     heal: (entry, signal) => heal(flying, entry, signal),
+    keysAt: (place) => ({ repository: definition.name, keys: keysAt(routing, place) }),
+    async forget(keys) {
+      fetching.flights.outdate(keys);
+      fetching.forgetAll();
+      if (keys === undefined) return hotCache.forgetAll();
+      for (const key of keys) await negative.forget(key);
+    },
     flights: () => fetching.flights.count,
     async dispose(grace) {
       await fetching.flights.dispose(grace);

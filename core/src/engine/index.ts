@@ -4,6 +4,7 @@ export { createSharedStorage, type SharedStorage, type SharedStorageOptions } fr
 export { inspectBlob, takeOut, type BlobCondition } from './store/blob-verification.js';
 export { headerText } from './request/header-text.js';
 export { type RequestContext } from './request/request-context.js';
+export { type RequestPlace } from './request/plain-get.js';
 export { type EngineReply, type EngineRequest, type Sender } from './request/request.js';
 export {
   DEFAULT_LIMITS,
@@ -21,6 +22,7 @@ export {
   type Retired,
   type RetireOptions,
   type Spared,
+  type StoredKeys,
 } from './store/repository.js';
 export {
   createSharedMount,

@@ -6,6 +6,7 @@ import type { LocalReply } from '../plugin/resource.js';
 import { errorReply } from './reply/error-reply.js';
 import { localReply } from './reply/local-reply.js';
 import { withDefaults } from './request/merge-headers.js';
+import { plainGet } from './request/plain-get.js';
 import { requestHead } from './request/request-head.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
 import type { RepositoryEngine } from './store/repository.js';
@@ -33,7 +34,7 @@ export interface SharedMountOptions {
   readonly exclusive: boolean;
 }
 
-type Answering = Pick<RepositoryEngine, 'handle'>;
+type Answering = Pick<RepositoryEngine, 'handle' | 'keysAt'>;
 
 /** A shared mount. What answers never rejects, as a repository does not. */
 export interface SharedMount extends Answering {
@@ -62,10 +63,20 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
         return failed(request, error);
       }
     },
+    keysAt(place) {
+      if (exclusive && place.rawPath !== '/') return first.engine.keysAt(place);
+      return chosen(select(plainGet(place)))?.keysAt(place);
+    },
     below(name) {
       const { engine } = members.find(({ facts }) => facts.name === name) as SharedMountMember;
       if (plugins.every((plugin) => plugin.http?.select === undefined)) return engine;
       return {
+        keysAt(place) {
+          if (place.rawQuery === '') return engine.keysAt(place);
+          const whole = { ...place, rawPath: `/${name}${place.rawPath}` };
+          const answer = select(plainGet(whole), name);
+          return answer === undefined ? engine.keysAt(place) : chosen(answer)?.keysAt(whole);
+        },
         async handle(request) {
           if (request.rawQuery === '') return await engine.handle(request);
           const whole = fromMount(request, name);
@@ -81,12 +92,16 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
 
   async function answered(request: EngineRequest, answer: SharedAnswer | undefined): Promise<EngineReply | undefined> {
     if (answer === undefined) return undefined;
-    if ('repository' in answer) {
-      return await members.find(({ facts }) => facts.name === answer.repository)?.engine.handle(request);
-    }
+    if ('repository' in answer) return await chosen(answer)?.handle(request);
     if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, owner, request);
     const reply = 'questions' in answer ? await firstAnswer(request, answer) : answer.reply;
     return reply && ofMount(mount, owner, localReply(mount, request, reply));
+  }
+
+  /** The repository that a plugin selected. `undefined`: the mount answers by itself. */
+  function chosen(answer: SharedAnswer | undefined): RepositoryEngine | undefined {
+    if (answer === undefined || !('repository' in answer)) return undefined;
+    return members.find(({ facts }) => facts.name === answer.repository)?.engine;
   }
 
   async function firstAnswer(

@@ -241,3 +241,24 @@ describe('what was served', () => {
     expect(await mine.servedUntil('hosted', ['a'])).toEqual(new Map([['a', clock.now() + 3_600_000]]));
   });
 });
+
+describe('memory that forgets everything', () => {
+  it('asks the index again, and remembers nothing that was read before', async () => {
+    const { index, mine, asked } = open();
+    await mine.replace(entryOf('a/1', 'one', 'proxy'));
+    expect((await mine.keys.find('proxy', 'a/')).keys).toEqual(['a/1']);
+    // Another process purges it.
+    await index.remove('proxy', 'a/1');
+    expect(await mine.find('proxy', 'a/1')).toBeDefined();
+    mine.forgetAll();
+    expect(await mine.find('proxy', 'a/1')).toBeUndefined();
+    expect((await mine.keys.find('proxy', 'a/')).keys).toEqual([]);
+    await index.replace(entryOf('a/1', 'one', 'proxy'));
+    asked.length = 0;
+    const finding = mine.find('proxy', 'a/1');
+    mine.forgetAll();
+    await finding;
+    expect(mine.peek('proxy', 'a/1')).toBeUndefined();
+    expect(asked).toEqual(['find']);
+  });
+});

@@ -6,6 +6,7 @@ import {
   type EngineReply,
   type EngineRequest,
   type RepositoryEngine,
+  type RequestPlace,
 } from '../../src/engine/index.js';
 
 const REPLY: EngineReply = {
@@ -42,6 +43,41 @@ async function asked(answer: SharedAnswer): Promise<EngineRequest[]> {
   await createSharedMount({ mount: '/v2', members, exclusive: false }).below('one').handle(SENT);
   return requests;
 }
+
+describe('the keys at a path of a shared mount', () => {
+  const mountOf = (answer: SharedAnswer | undefined, exclusive = false) => {
+    const plugin = { id: 'test', http: { select: () => answer } };
+    const members = ['one', 'other'].map((name) => ({
+      engine: {
+        definition: { name, plugin, access: anonymousAccess(['read']) },
+        keysAt: ({ rawPath }: RequestPlace) => ({ repository: name, keys: [rawPath] }),
+      } as unknown as RepositoryEngine,
+      facts: { name } as never,
+    }));
+    return createSharedMount({ mount: '/v2', members, exclusive });
+  };
+  const place = { rawPath: '/tool', rawQuery: '', mount: '/v2' };
+  const asked = { ...place, rawQuery: 'ns=other' };
+
+  it('are those of the repository that a request would be for', () => {
+    const other: SharedAnswer = { repository: 'other' };
+    expect(mountOf(other).keysAt(asked)).toEqual({ repository: 'other', keys: ['/tool'] });
+    expect(mountOf(other).below('one').keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
+    expect(mountOf(other).below('one').keysAt(asked)).toEqual({ repository: 'other', keys: ['/one/tool'] });
+    expect(mountOf(undefined).below('one').keysAt(asked)).toEqual({ repository: 'one', keys: ['/tool'] });
+    expect(mountOf(undefined, true).keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
+  });
+
+  it('are of no repository where the mount itself answers', () => {
+    expect(mountOf(undefined).keysAt(place)).toBeUndefined();
+    expect(mountOf({ reply: { status: 200 } }).keysAt(place)).toBeUndefined();
+    expect(
+      mountOf({ reply: { status: 404 } })
+        .below('one')
+        .keysAt(asked),
+    ).toBeUndefined();
+  });
+});
 
 describe('a request that a shared mount hands on', () => {
   it.each<[string, SharedAnswer]>([

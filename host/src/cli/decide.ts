@@ -1,8 +1,8 @@
-import { userInfo } from 'node:os';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 import type { Quarantined } from '../drivers/sql/quarantine-store.js';
 import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
+import { whoAmI } from './who-am-i.js';
 
 /** Options of the commands that decide. */
 export interface DecisionOptions extends ServerOptions {
@@ -119,8 +119,4 @@ export async function quarantineDecide(
 
 function exceptionPath(id: string): string {
   return `/exceptions/${encodeURIComponent(id)}`;
-}
-
-function whoAmI({ by }: DecisionOptions): string {
-  return by ?? userInfo().username;
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { add, addForServer, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
+import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
 
 /** Commands that look after what is kept. */
 export function spaceCommands(program: Command, run: Run): void {
@@ -41,4 +41,36 @@ export function spaceCommands(program: Command, run: Run): void {
   add(program, 'adopt', 'let the database take over a store of blobs that belonged to another one')
     .option(...FILE_OPTION)
     .action(run(backup, 'adopt'));
+  const pins = () => import('./pins.js');
+  addForServer(
+    program,
+    'purge <subject>',
+    'remove what is kept, so that it is fetched anew: of a package URL, <repository>/<pattern>, or a request path or URL',
+  )
+    .option('--dry-run', 'say what would be removed, and change nothing')
+    .option('--hosted', 'remove what was uploaded to hosted repositories, too')
+    .option('--pinned', 'remove what is pinned, too')
+    .option('--batch-size <number>', 'the entries that are removed together (default: 100)')
+    .option(...BY_OPTION)
+    .option(...JSON_OPTION)
+    .action(run(() => import('./purge.js'), 'purge'));
+  addForServer(program, 'pin <subject>', 'keep what a subject names from being evicted; subjects as for purge')
+    .option('--note <text>', 'why')
+    .option('--dry-run', 'say what would be pinned, and change nothing')
+    .option(...BY_OPTION)
+    .option(...JSON_OPTION)
+    .action(run(pins, 'pin'));
+  addForServer(program, 'unpin <pin>', 'remove a pin, by its id or by what it is for')
+    .option('--dry-run', 'say what would be removed, and change nothing')
+    .option(...JSON_OPTION)
+    .action(run(pins, 'unpin'));
+  addForServer(program, 'pins', 'list the pins')
+    .option(...JSON_OPTION)
+    .action(run(pins, 'listPins'));
+  addForServer(program, 'usage [repository]', 'print how much room everything takes, or one repository')
+    .option('--packages', 'the packages that take most')
+    .option('--ages', 'what was last served how long ago')
+    .option('--limit <number>', 'the packages that are listed (default: 20)')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./usage.js'), 'usage'));
 }

@@ -47,7 +47,7 @@ async function openGovernance(
   root: Scope,
   { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
   { scanners, ...governed }: Governed,
-  services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger'>,
+  services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
@@ -111,8 +111,11 @@ export function createRootScope(
     if (governed.role === 'server') space.start();
     return shared;
   });
-  root.open(GOVERNANCE, { database: DATABASE, blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER }, async (services) =>
-    openGovernance(root, { policy, repositories }, governed, services),
+  root.open(GOVERNANCE, { ...stores, database: DATABASE, space: SPACE }, async ({ space, ...services }) =>
+    openGovernance(root, { policy, repositories }, governed, {
+      ...services,
+      onChanges: (changes) => space.purging.noteChanges(changes),
+    }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>

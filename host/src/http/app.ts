@@ -6,6 +6,7 @@ import Koa from 'koa';
 import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.js';
 import { answerError } from './answer-error.js';
 import type { Exchanges } from './exchange.js';
+import { mountFinder } from './find-mount.js';
 import { serveRepository, type MountedRepository, type RequestTarget } from './serve-repository.js';
 
 // Its ES module imports `node:http` (see node-http.ts).
@@ -37,7 +38,7 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
   const router = new Router({ exclusive: false });
   routes?.(router);
   const pages = serverPages(router, logger);
-  const longestFirst = repositories.toSorted((one, other) => other.mount.length - one.mount.length);
+  const mountedAt = mountFinder(repositories);
   const reserved = new Set(router.stack.map(({ path }) => String(path)));
   // A repository that is mounted at `/` has its root to itself.
   if (repositories.some(({ mount }) => mount === '')) reserved.delete('/');
@@ -75,12 +76,7 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
   function repositoryAt(path: string): MountedRepository | undefined {
     if (reserved.has(path)) return undefined;
     for (const prefix of reservedBelow) if (path.startsWith(prefix)) return undefined;
-    for (const repository of longestFirst) {
-      const { length } = repository.mount;
-      if (path.startsWith(repository.mount) && (path.length === length || path.charCodeAt(length) === SLASH))
-        return repository;
-    }
-    return undefined;
+    return mountedAt(path);
   }
 }
 

@@ -22,7 +22,7 @@ export interface MountedRepository {
   readonly mount: string;
   /** The mount that the ecosystem fixes, at or below which this one is. */
   readonly sharedMount?: string | undefined;
-  readonly engine: Pick<RepositoryEngine, 'handle' | 'ready'>;
+  readonly engine: Pick<RepositoryEngine, 'handle' | 'ready' | 'keysAt'>;
   readonly baseUrl: BaseUrl;
   readonly senderOf: SenderOf;
 }

@@ -1,6 +1,6 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
 import type { PolicyConfig } from '../config/schema.js';
-import { readChanges } from '../drivers/sql/changes.js';
+import { type ChangeCounts, readChanges } from '../drivers/sql/changes.js';
 import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import { SqlDownloadHistory } from '../drivers/sql/download-history.js';
 import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
@@ -31,6 +31,8 @@ export interface GovernanceOptions {
   readonly fetchPart: FetchPart;
   /** `worker` scans and serves nothing. */
   readonly role: 'server' | 'worker';
+  /** Told of what all processes on the database have changed, each time that it is looked for. */
+  readonly onChanges?: ((changes: ChangeCounts) => Promise<void>) | undefined;
 }
 
 /** Interval of the checks for changes of other processes and for a new policy file; milliseconds. */
@@ -156,6 +158,7 @@ export class Governance {
     this.policy.refresh();
     await this.firstSeen.flush();
     const changes = await readChanges(this.#options.database);
+    await this.#options.onChanges?.(changes);
     await this.#standing.refresh(changes);
     await this.desk.look(changes.reports);
   }

@@ -17,13 +17,21 @@ export class Deletion {
   readonly #blobs: BlobStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #onDeleted: (deleted: Deleted) => void;
   readonly #limiter = new Limiter(WIDTH);
 
-  constructor(store: SqlCollectionStore, blobs: BlobStore, clock: Clock, logger: Logger) {
+  constructor(
+    store: SqlCollectionStore,
+    blobs: BlobStore,
+    clock: Clock,
+    logger: Logger,
+    onDeleted: (deleted: Deleted) => void = () => {},
+  ) {
     this.#store = store;
     this.#blobs = blobs;
     this.#clock = clock;
     this.#logger = logger;
+    this.#onDeleted = onDeleted;
   }
 
   /**
@@ -37,7 +45,9 @@ export class Deletion {
       (blob) => blob !== undefined,
     );
     await this.#store.deleted(deleted.map(({ digest }) => digest));
-    return { blobs: deleted.length, bytes: deleted.reduce((sum, { size }) => sum + size, 0) };
+    const sum = { blobs: deleted.length, bytes: deleted.reduce((sum, { size }) => sum + size, 0) };
+    this.#onDeleted(sum);
+    return sum;
   }
 
   async #delete(blob: BlobInfo, takenAt: number): Promise<BlobInfo | undefined> {
@@ -54,6 +64,14 @@ export class Deletion {
       release();
     }
   }
+}
+
+/** Why blobs are deleted: for want of room, since nobody needs them, or on demand. */
+export type DeletedBecause = 'evicted' | 'collected' | 'purged';
+
+/** Told of blobs that were deleted. Must be quick and must not throw. */
+export interface DeletionObserver {
+  blobsDeleted(why: DeletedBecause, deleted: Deleted): void;
 }
 
 /** Adds up. */

@@ -191,7 +191,7 @@ export class Room implements BlobCatalogue {
 }
 
 /** Names the free space of the volume among scopes. No repository has such a name. */
-const VOLUME = '-/volume';
+export const VOLUME = '-/volume';
 
 function noRoom({ name, bound }: Scope, size: number): EntrepotError {
   const where = name === ALL_BLOBS ? 'the store (storage.maxBytes' : `the repository ${name} (its quota`;

@@ -10,14 +10,16 @@ export interface Selectable {
   readonly coordinates?: PackageCoordinates | undefined;
 }
 
-/** Entries that a package URL or a pattern names. */
+/** Entries that a package URL, a pattern or a request path names. */
 export interface Selector {
   /** The package, where it is named by one. */
   readonly coordinates?: PackageCoordinates | undefined;
-  /** The repository, where it is named by a pattern. */
+  /** The repository, where it is named by a pattern or a path. */
   readonly repository?: string | undefined;
   /** The beginning of the keys, where it is named by a pattern. */
   readonly prefix: string;
+  /** The keys, where it is named by a path. */
+  readonly keys?: readonly string[] | undefined;
   takes(entry: Selectable): boolean;
 }
 
@@ -31,7 +33,7 @@ export function parseSelector(subject: string): Selector {
   if (slash < 1 || slash === subject.length - 1) {
     throw new EntrepotError(
       'bad-request',
-      `expected a package URL such as pkg:npm/lodash@4.17.21, or <repository>/<pattern> such as npm/lodash/**, found ${JSON.stringify(subject.slice(0, 200))}`,
+      `expected a package URL such as pkg:npm/lodash@4.17.21, <repository>/<pattern> such as npm/**, or the path or URL of a request such as /npm/lodash; found ${quoted(subject)}`,
     );
   }
   const repository = subject.slice(0, slash);
@@ -39,9 +41,26 @@ export function parseSelector(subject: string): Selector {
   const matches = globOf(pattern);
   return {
     repository,
-    prefix: /^[^*?[{\\]*/.exec(pattern)?.[0] ?? '',
+    // A glob says nothing by a slash in front.
+    prefix: /^[^*?[{\\]*/.exec(pattern.replace(/^\//, ''))?.[0] ?? '',
     takes: (entry) => entry.repository === repository && matches(entry.key),
   };
+}
+
+/** Selects the entries with these keys. */
+export function keysSelector(repository: string, keys: readonly string[]): Selector {
+  return {
+    repository,
+    prefix: '',
+    keys,
+    takes: (entry) => entry.repository === repository && keys.includes(entry.key),
+  };
+}
+
+/** Writes the subject that stands for these keys alone. */
+export function subjectOfKeys(repository: string, keys: readonly string[]): string {
+  const patterns = keys.map((key) => key.replaceAll(/[*?[\]{}\\,]|^[/!]/g, String.raw`\$&`));
+  return `${repository}/${patterns.length === 1 ? patterns[0] : `{${patterns.join(',')}}`}`;
 }
 
 function packageSelector(coordinates: PackageCoordinates): Selector {
@@ -60,6 +79,10 @@ function globOf(pattern: string): (key: string) => boolean {
   try {
     return compileGlob(pattern);
   } catch (error) {
-    throw new EntrepotError('bad-request', `the pattern ${JSON.stringify(pattern.slice(0, 200))}: ${messageOf(error)}`);
+    throw new EntrepotError('bad-request', `the pattern ${quoted(pattern)}: ${messageOf(error)}`);
   }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
 }

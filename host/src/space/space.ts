@@ -1,21 +1,27 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
-import type { SharedStorage } from '@entrepot/core/engine';
+import type { RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
 import { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
 import { SqlBlobInventory } from '../drivers/sql/blob-inventory.js';
 import { SqlCollectionStore } from '../drivers/sql/collection-store.js';
-import { ALL_BLOBS, type KeptEntry, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
+import { ALL_BLOBS, SqlEvictionStore } from '../drivers/sql/eviction-store.js';
 import { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlPinStore } from '../drivers/sql/pin-store.js';
+import { SqlSelectedEntries } from '../drivers/sql/selected-entries.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
+import { SqlUsageReport } from '../drivers/sql/usage-report.js';
 import { SqlVerificationStore } from '../drivers/sql/verification-store.js';
 import { Collection } from './collection.js';
 import { type Collected, Collector, type CollectOptions } from './collector.js';
-import { Deletion } from './deletion.js';
+import { type DeletedBecause, Deletion, type DeletionObserver } from './deletion.js';
 import { Evictor } from './evictor.js';
 import { FreeSpace } from './free-space.js';
 import type { Heal } from './healer.js';
+import { Memory } from './memory.js';
 import { Pins } from './pins.js';
+import { Purger } from './purger.js';
+import { Purging } from './purging.js';
 import { type Quota, Room } from './room.js';
+import { SpaceUsage } from './space-usage.js';
 import { type BackgroundOptions, Verification } from './verification.js';
 import type { VerificationObserver } from './verifier.js';
 
@@ -45,7 +51,7 @@ export interface SpaceOptions {
   readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
   /** Absent: no repository is served here. */
   readonly heal?: Heal | undefined;
-  readonly observer?: VerificationObserver | undefined;
+  readonly observer?: (VerificationObserver & DeletionObserver) | undefined;
 }
 
 /** The room that everything takes: bounds, eviction, collection. */
@@ -55,14 +61,17 @@ export class Space {
   readonly pinStore: SqlPinStore;
   readonly pins: Pins;
   readonly usage: SqlEvictionStore;
+  readonly report: SpaceUsage;
+  readonly entryUsage: SqlUsageReport;
   readonly leases: SqlLeases;
   readonly verification: Verification;
   readonly collection: Collection;
+  readonly purging: Purging;
   readonly #catalogue: SqlBlobCatalogue;
   readonly #collector: Collector;
   readonly #freeSpace: FreeSpace | undefined;
+  readonly #memory = new Memory();
   readonly #options: SpaceOptions;
-  #storage: SharedStorage | undefined;
   readonly #ending = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
   #running: Promise<unknown> = Promise.resolve();
@@ -76,7 +85,10 @@ export class Space {
     this.leases = new SqlLeases(database, clock);
     this.#catalogue = new SqlBlobCatalogue(database, clock);
     const collection = new SqlCollectionStore(database);
-    const deletion = new Deletion(collection, blobs, clock, logger);
+    const { observer } = options;
+    const deletion = (why: DeletedBecause): Deletion =>
+      new Deletion(collection, blobs, clock, logger, (deleted) => observer?.blobsDeleted(why, deleted));
+    const memory = this.#memory;
     const kept = {
       pins: this.pins,
       isProxy: (name: string): boolean | undefined => {
@@ -84,7 +96,7 @@ export class Space {
         return repository && repository.kind === 'proxy';
       },
     };
-    const evictor = new Evictor(this.usage, deletion, kept, clock, (entries) => this.forget(entries));
+    const evictor = new Evictor(this.usage, deletion('evicted'), kept, clock, (entries) => memory.forget(entries));
     const quotas = new Map<string, Quota>();
     for (const [name, { kind, quota }] of repositories)
       if (quota !== undefined) quotas.set(name, { bytes: quota, kind });
@@ -92,7 +104,19 @@ export class Space {
     if (read !== undefined && options.reserve > 0) this.#freeSpace = new FreeSpace(read, options.reserve, clock);
     const bounds = { ...options, quotas, freeSpace: this.#freeSpace };
     this.room = new Room(this.#catalogue, this.usage, evictor, bounds, clock, logger);
-    this.#collector = new Collector(collection, new SqlBlobInventory(database, blobs), deletion, clock, logger);
+    this.report = new SpaceUsage(this.usage, this.room, options);
+    this.entryUsage = new SqlUsageReport(database);
+    const inventory = new SqlBlobInventory(database, blobs);
+    this.#collector = new Collector(collection, inventory, deletion('collected'), clock, logger);
+    const entries = new SqlSelectedEntries(database);
+    const purged = { entries, collection, deletion: deletion('purged'), kept, memory, clock };
+    this.purging = new Purging({
+      ...options,
+      purger: new Purger(purged),
+      memory,
+      isProxy: kept.isProxy,
+      release: () => this.#catalogue.flush(),
+    });
     const collect = (asked: Partial<CollectOptions>): Promise<Collected> => this.collect(asked);
     this.collection = new Collection({ leases: this.leases, clock, logger, collect });
     this.verification = new Verification(
@@ -100,7 +124,7 @@ export class Space {
         ...options,
         store: new SqlVerificationStore(database),
         catalogue: this.#catalogue,
-        memory: () => this.#storage?.blobs,
+        memory: () => memory.blobs,
         isProxy: kept.isProxy,
         total: async () => (await this.usage.usage()).get(ALL_BLOBS) ?? { bytes: 0, amount: 0 },
       },
@@ -116,16 +140,12 @@ export class Space {
 
   /** Takes the memory that has to forget what is deleted. */
   attach(storage: SharedStorage): void {
-    this.#storage = storage;
+    this.#memory.attach(storage);
   }
 
-  /** Lets memory forget entries that are gone. */
-  forget(entries: readonly Pick<KeptEntry, 'repository' | 'key' | 'digest'>[]): void {
-    for (const { repository, key, digest } of entries) {
-      this.#storage?.entries.forget(repository, key);
-      this.#storage?.entries.keys.changed(repository, key);
-      this.#storage?.blobs.forget(digest);
-    }
+  /** Takes the repositories that have to forget what is purged; they may come later. */
+  attachEngines(engines: ReadonlyMap<string, Pick<RepositoryEngine, 'forget' | 'cleanup'>>): void {
+    this.#memory.attachEngines(engines);
   }
 
   /** Deletes what nobody needs. */
@@ -175,7 +195,7 @@ export class Space {
     this.#ending.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#running;
-    await Promise.all([this.verification.dispose(), this.collection.dispose()]);
+    await Promise.all([this.verification.dispose(), this.collection.dispose(), this.purging.dispose()]);
     await this.#catalogue.flush().catch(() => {});
   }
 }

@@ -78,6 +78,11 @@ export class AddressedFlight implements SharedFlight {
     if (this.#users === 0) await this.#carrier?.release();
   }
 
+  /** Bytes that are named by their digest stay what they are: only a fetch of its own may bring others. */
+  outdate(): void {
+    if (this.#ownsCarrier) this.#carrier?.outdate?.();
+  }
+
   abort(reason = shuttingDown()): void {
     // Another one's fetch goes on for whoever else follows it.
     if (this.#ownsCarrier) this.#carrier?.abort(reason);

@@ -70,6 +70,12 @@ export class BriefDescriptions {
     this.#notAsked.set(document.upstreamScope ?? '', this.#context.services.clock.monotonic() + NOT_ASKED_FOR);
   }
 
+  /** Asks for all of them anew. */
+  forgetAll(): void {
+    this.#known.clear();
+    this.#notAsked.clear();
+  }
+
   async #fetch(document: DocumentResource, key: string): Promise<LocatedDescription | undefined> {
     const { definition, services, upstreams } = this.#context;
     try {

@@ -44,6 +44,10 @@ export class ContentNames {
     if (refusal !== undefined) requireAllowed(refusal);
   }
 
+  forgetAll(): void {
+    this.#lastNames.clear();
+  }
+
   /** The kept documents below `prefix`; as they were when the index was last in reach. */
   async #find(prefix: string): Promise<readonly Entry[]> {
     const { definition, services } = this.#context;

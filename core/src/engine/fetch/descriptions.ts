@@ -34,6 +34,11 @@ export class Descriptions {
     this.#briefs = new BriefDescriptions(context);
   }
 
+  /** Forgets what is not tied to the bytes of a document. */
+  forgetAll(): void {
+    this.#briefs.forgetAll();
+  }
+
   /** Whether a small document of its own may describe `resource`. */
   isBrief(resource: Stored): boolean {
     return this.#briefs.suffices(resource);

@@ -37,6 +37,12 @@ export class Fetching {
     this.#context = { ...context, reader, descriptions, policy };
   }
 
+  /** Forgets what upstreams said and no entry is for. */
+  forgetAll(): void {
+    this.descriptions.forgetAll();
+    this.names.forgetAll();
+  }
+
   #shared(resource: Stored, kept: Entry | undefined): FlightView {
     if (!resource.produced && (membersOf(resource).length === 1 || kept !== undefined)) {
       const flight = this.#addressed(resource, kept) ?? startFetch(this.#context, { resource, kept, keep: 'entry' });

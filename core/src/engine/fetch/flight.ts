@@ -22,6 +22,7 @@ export class Flight implements SharedFlight {
   readonly #ahead = Promise.withResolvers<Entry | undefined>();
   readonly #arriving = Promise.withResolvers<ArrivingDocument | undefined>();
   #isAhead = false;
+  #isOutdated = false;
   #spool: Spool | undefined;
   /** The flight itself, and every request that works with it. */
   #users = 1;
@@ -57,6 +58,11 @@ export class Flight implements SharedFlight {
     return this.#isAhead;
   }
 
+  /** Whether nothing of it is to be kept. */
+  get isOutdated(): boolean {
+    return this.#isOutdated;
+  }
+
   get wanted(): boolean {
     return this.#users > 1 || this.#spool?.followed === true;
   }
@@ -73,6 +79,10 @@ export class Flight implements SharedFlight {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users === 0) await this.#spool?.release();
+  }
+
+  outdate(): void {
+    this.#isOutdated = true;
   }
 
   abort(reason = shuttingDown()): void {

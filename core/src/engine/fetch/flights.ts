@@ -58,6 +58,23 @@ export class Flights {
     return flight;
   }
 
+  /**
+   * Lets nobody join the flights for `keys`, whose bytes are not kept: who asks next gets what the upstream has then. Those who
+   * follow them already get what they bring.
+   * @param keys absent: all
+   */
+  outdate(keys?: ReadonlySet<string>): void {
+    for (const [name, view] of this.#running) {
+      const members = name.split('\n');
+      if (keys !== undefined && !members.some((key) => keys.has(key))) continue;
+      const flight = view(members[0] as string);
+      if (flight.outdate === undefined) continue;
+      this.#running.delete(name);
+      this.#setAside(flight);
+      flight.outdate();
+    }
+  }
+
   #setAside(flight: SharedFlight): void {
     this.#alone.add(flight);
     const ended = (): void => void this.#alone.delete(flight);

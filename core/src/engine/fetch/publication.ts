@@ -76,16 +76,17 @@ export class Publication {
   }
 
   /** Keeps a body, as far as rules and room let it. */
-  async publish(reply: UpstreamReply, spool: Spool, entry: Entry, isDoubtful: boolean): Promise<FlightResult> {
+  async publish(reply: UpstreamReply, spool: Spool, entry: Entry, isForbidden: () => boolean): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, keep, kept } = this.#plan;
     const { respectNoStore } = freshnessRule(this.#context, resource);
-    const forbidden = isDoubtful || (respectNoStore && forbidsStoring(reply.headers['cache-control']));
+    const forbidden = isForbidden() || (respectNoStore && forbidsStoring(reply.headers['cache-control']));
     if (keep !== 'nothing' && !forbidden && spool.isWhole) {
       try {
         await putBlob(services, entry, spool);
         if (keep === 'blob') return { kind: 'stored', entry };
-        return { kind: 'stored', entry: await putEntry(services, resource, entry, kept) };
+        // It may have been purged meanwhile.
+        if (!isForbidden()) return { kind: 'stored', entry: await putEntry(services, resource, entry, kept) };
       } catch (error) {
         if (error instanceof EntrepotError && error.kind === 'integrity') throw error;
         // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern.

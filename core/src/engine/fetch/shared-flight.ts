@@ -68,6 +68,8 @@ export interface SharedFlight {
   readonly wanted: boolean;
   /** Whether clients have got the whole already, which is being kept. */
   readonly isAhead?: boolean | undefined;
+  /** Keeps nothing of what it brings from now on. Absent: what it brings cannot be served without being kept. */
+  outdate?(): void;
   /** Ends the flight; all who follow it get an error: that the server is shutting down, unless there is another reason. */
   abort(reason?: EntrepotError): void;
 }

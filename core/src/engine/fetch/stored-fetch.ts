@@ -133,7 +133,8 @@ class StoredFetch {
     if (digest === undefined) return undefined;
     if (digest === nameOf(kept)) return await this.#withoutBody(this.#publication.renew(kept));
     const found = await keptByDigest(services, definition.name, resource, digest);
-    if (found !== undefined) return await this.#withoutBody(this.#publication.rename(found));
+    if (found !== undefined && !this.#flight.isOutdated)
+      return await this.#withoutBody(this.#publication.rename(found));
     this.#transfer.place = placeByDigest(resource, digest);
     try {
       return await this.#receive(await this.#transfer.request(), promisedBy(digest), undefined);
@@ -234,7 +235,8 @@ class StoredFetch {
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
     const entry = this.#publication.entry(reply, headers, { ...known, size: taken.spool.size });
     if (!isDoubtful && this.#publication.mayGoAhead(entry)) this.#flight.letAhead(entry);
-    const result = await this.#publication.publish(reply, taken.spool, entry, isDoubtful);
+    const isForbidden = (): boolean => isDoubtful || this.#flight.isOutdated;
+    const result = await this.#publication.publish(reply, taken.spool, entry, isForbidden);
     taken.spool.seal();
     return result;
   }

@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import type { BoundResource } from '../request/resource.js';
 import type { RepositoryDefinition } from '../store/repository.js';
+import { plainGet } from '../request/plain-get.js';
 import { requestHead } from '../request/request-head.js';
 
 /**
@@ -8,14 +8,5 @@ import { requestHead } from '../request/request-head.js';
  * @throws EntrepotError as `route`
  */
 export function resourceAt({ protocol, plugin }: RepositoryDefinition, rawPath: string): BoundResource | undefined {
-  const request = {
-    method: 'GET',
-    rawPath,
-    rawQuery: '',
-    header: () => undefined,
-    body: Readable.from([]),
-    baseUrl: '',
-    signal: new AbortController().signal,
-  };
-  return protocol.route(requestHead(request, plugin.http));
+  return protocol.route(requestHead(plainGet({ rawPath, rawQuery: '' }), plugin.http));
 }

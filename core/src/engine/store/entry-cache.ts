@@ -221,6 +221,13 @@ export class EntryCache {
     this.#known.delete(this.#cacheKey(repository, key));
   }
 
+  /** Asks the index for everything next time. */
+  forgetAll(): void {
+    this.#changes += 1;
+    this.#known.clear();
+    this.keys.forgetAll();
+  }
+
   /**
    * Notes that `entry` was served.
    * @param isVisit whether that counts for the evictor: somebody asked for what was kept

@@ -83,6 +83,12 @@ export class KeptKeysCache {
     }
   }
 
+  /** Takes note that any key may have been put or removed. */
+  forgetAll(): void {
+    this.#known.clear();
+    this.#reading.clear();
+  }
+
   async #read(repository: string, prefix: string): Promise<KeptKeys> {
     const keys: string[] = [];
     for (;;) {

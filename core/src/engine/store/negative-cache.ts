@@ -58,6 +58,11 @@ export function createNegativeCache(cache: HotCache, clock: Clock, repository: s
     await cache.set(cacheKey(key), `${status} ${clock.now() + FAULT_MEMORY} ${code}`, FAULT_MEMORY);
   }
 
+  /** Lets the upstream be asked for `key` again. */
+  async function forget(key: string): Promise<void> {
+    await cache.delete(cacheKey(key));
+  }
+
   async function find(key: string): Promise<Remembered | undefined> {
     const [status, until, fault] = ((await cache.get(cacheKey(key))) ?? '').split(' ');
     return until === undefined ? undefined : { status: Number(status), until: Number(until), fault };
@@ -67,7 +72,7 @@ export function createNegativeCache(cache: HotCache, clock: Clock, repository: s
     return `negative:${repository}:${key}`;
   }
 
-  return { check, standIn, remember, rememberFault };
+  return { check, standIn, remember, rememberFault, forget };
 }
 
 interface Remembered {

@@ -18,6 +18,7 @@ import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
+import type { RequestPlace } from '../request/plain-get.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { SharedStorage } from './shared-storage.js';
@@ -196,6 +197,13 @@ export type Healing =
       readonly reason: string;
     };
 
+/** What is stored for a request. */
+export interface StoredKeys {
+  readonly repository: string;
+  /** Empty: nothing is stored for it by itself. */
+  readonly keys: readonly string[];
+}
+
 /** A repository that answers requests. */
 export interface RepositoryEngine {
   readonly definition: RepositoryDefinition;
@@ -230,6 +238,17 @@ export interface RepositoryEngine {
    * @throws the reason of `signal` when it is aborted
    */
   heal(entry: Entry, signal: AbortSignal): Promise<Healing>;
+  /**
+   * Finds the keys of what a GET of a path is for. `undefined`: it is for no single repository.
+   * @throws EntrepotError as such a request would be refused
+   */
+  keysAt(place: RequestPlace): StoredKeys | undefined;
+  /**
+   * Forgets what is not tied to entries: what upstreams lack, what brief documents said, replies that are shared for a while. What
+   * running fetches of it bring is not kept any more. Other things in memory are named by entries and their digests.
+   * @param keys absent: of the whole repository
+   */
+  forget(keys?: ReadonlySet<string>): Promise<void>;
   /** The number of running fetches. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */

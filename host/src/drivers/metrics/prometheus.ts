@@ -83,6 +83,16 @@ export class PrometheusMetrics implements EngineObserver {
     'Damaged or missing blobs whose bytes are back.',
     [],
   );
+  readonly #deletedBlobs = this.#counter(
+    'entrepot_storage_deleted_blobs_total',
+    'Blobs that this process deleted: for want of room, since nobody needed them, or on demand.',
+    ['reason'],
+  );
+  readonly #deletedBytes = this.#counter(
+    'entrepot_storage_deleted_bytes_total',
+    'Bytes of the blobs that it deleted.',
+    ['reason'],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
@@ -153,6 +163,12 @@ export class PrometheusMetrics implements EngineObserver {
     }
   }
 
+  /** Counts blobs that were deleted, for a reason. */
+  blobsDeleted(reason: string, { blobs, bytes }: { readonly blobs: number; readonly bytes: number }): void {
+    this.#deletedBlobs.inc({ reason }, blobs);
+    this.#deletedBytes.inc({ reason }, bytes);
+  }
+
   /**
    * Shows what `read` gives whenever the metrics are read: a series for each set of labels. What it rejects with is left to
    * the reader: these numbers are then missing.
@@ -171,6 +187,8 @@ export class PrometheusMetrics implements EngineObserver {
       async collect() {
         const series = await read().catch(() => []);
         gauge.reset();
+        // Without labels that has set it to 0.
+        if (labelNames.length === 0) gauge.remove();
         for (const { labels, value } of series) gauge.set(labels, value);
       },
     });

@@ -3,7 +3,12 @@ import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
 /** Rows that count the changes that processes on one database tell each other of. No repository has such a name. */
-const NAMES = { exceptions: '-/exceptions', quarantine: '-/quarantine', reports: '-/reports' } as const;
+const NAMES = {
+  exceptions: '-/exceptions',
+  quarantine: '-/quarantine',
+  reports: '-/reports',
+  purges: '-/purges',
+} as const;
 
 export type Changed = keyof typeof NAMES;
 
@@ -38,5 +43,6 @@ export async function readChanges(database: Kysely<Schema>): Promise<ChangeCount
     exceptions: counts.get(NAMES.exceptions) ?? 0,
     quarantine: counts.get(NAMES.quarantine) ?? 0,
     reports: counts.get(NAMES.reports) ?? 0,
+    purges: counts.get(NAMES.purges) ?? 0,
   };
 }

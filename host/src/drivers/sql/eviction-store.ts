@@ -40,7 +40,8 @@ export interface Place {
 
 export const FIRST_PLACE: Place = { seq: -1, key: '' };
 
-const ENTRY = ['repository', 'key', 'digest', 'size', 'upstream_url', 'ecosystem', 'name', 'version'] as const;
+/** The columns of a `KeptEntry`. */
+export const KEPT = ['repository', 'key', 'digest', 'size', 'upstream_url', 'ecosystem', 'name', 'version'] as const;
 
 /** The usage of all blobs, and of those that are small. */
 export const ALL_BLOBS = '';
@@ -70,7 +71,7 @@ export class SqlEvictionStore extends SqlStore {
     const rows = await stored('look for expired entries', () =>
       this.database
         .selectFrom('entries')
-        .select(ENTRY)
+        .select(KEPT)
         .where('expires_at', '<=', now)
         .$if(repository !== undefined, (all) => all.where('repository', '=', repository as string))
         .orderBy('expires_at')
@@ -118,7 +119,7 @@ export class SqlEvictionStore extends SqlStore {
     const found: KeptEntry[] = [];
     for (const part of slices(digests, WIDTH)) {
       const rows = await stored('look for references', () =>
-        this.database.selectFrom('entries').select(ENTRY).where('digest', 'in', part).execute(),
+        this.database.selectFrom('entries').select(KEPT).where('digest', 'in', part).execute(),
       );
       found.push(...rows.map(toKept));
     }
@@ -202,7 +203,8 @@ function toCandidate(row: { digest: string; size: number; visited: number; seq: 
   };
 }
 
-function toKept(row: {
+/** The entry of a row with the columns `KEPT`. */
+export function toKept(row: {
   repository: string;
   key: string;
   digest: string;

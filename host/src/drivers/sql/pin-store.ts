@@ -1,7 +1,11 @@
+import { EntrepotError } from '@entrepot/core';
 import type { Selectable } from 'kysely';
 import type { PinTable } from './schema.js';
 import { SqlStore } from './sql-store.js';
 import { stored } from './stored.js';
+
+/** The most pins that there may be: each is held against what is about to be evicted. */
+export const MOST_PINS = 1_000;
 
 /** A rule that keeps entries from the evictor. */
 export interface Pin {
@@ -24,9 +28,22 @@ export class SqlPinStore extends SqlStore {
     return rows.map(toPin);
   }
 
+  /** @throws EntrepotError `conflict` where there are too many */
   async add({ id, subject, madeAt, madeBy, note }: Pin): Promise<void> {
     const row = { id, subject, made_at: madeAt, made_by: madeBy ?? null, note: note ?? null };
-    await stored('add a pin', () => this.database.insertInto('pins').values(row).execute());
+    await this.transaction('add a pin', async (transaction) => {
+      const { amount } = await transaction
+        .selectFrom('pins')
+        .select(({ fn }) => fn.countAll<number>().as('amount'))
+        .executeTakeFirstOrThrow();
+      if (Number(amount) >= MOST_PINS)
+        throw new EntrepotError(
+          'conflict',
+          `there are ${amount} pins, and at most ${MOST_PINS} may be; remove some, or pin more with one pattern`,
+          { code: 'TOO_MANY_PINS' },
+        );
+      await transaction.insertInto('pins').values(row).execute();
+    });
   }
 
   /** @returns whether there was one */

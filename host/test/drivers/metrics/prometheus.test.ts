@@ -101,3 +101,19 @@ it('stands beside another one, each with the numbers of the process', async () =
   }
   expect(two.contentType).toMatch(/^text\/plain; version=/);
 });
+
+it('shows nothing for numbers that cannot be read', async () => {
+  const metrics = new PrometheusMetrics();
+  let isThere = true;
+  const read = async (): Promise<number> => (isThere ? 7 : Promise.reject(new Error('no database')));
+  metrics.watchSeries('entrepot_test_plain', 'Without labels.', [], async () => [{ labels: {}, value: await read() }]);
+  metrics.watchSeries('entrepot_test_labelled', 'With one.', ['name'], async () => [
+    { labels: { name: 'a' }, value: await read() },
+  ]);
+  expect(await samples(metrics, 'entrepot_test')).toEqual([
+    'entrepot_test_plain 7',
+    'entrepot_test_labelled{name="a"} 7',
+  ]);
+  isThere = false;
+  expect(await samples(metrics, 'entrepot_test')).toEqual([]);
+});
