@@ -202,6 +202,8 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     }
     deadline.at = performance.now() + server.drainTimeout;
     logger.info({ running: exchanges.running }, 'draining: running requests may end');
+    // It fetches through repositories, which end before the stores.
+    await root.get(SPACE).verification.dispose();
     await Promise.all([cleanup.stop(), ...sites.map(({ listener }) => listener.close(server.drainTimeout))]);
     await root.dispose();
     forgetPlugins();

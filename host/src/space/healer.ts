@@ -10,6 +10,8 @@ const MOST_ENTRIES = 1_000;
 /** The number of those whose upstreams are asked for the bytes. */
 const MOST_TRIES = 10;
 
+const NOT_SERVED: Healing = { outcome: 'unreachable', reason: 'its repository is not served' };
+
 /** Fetches the bytes of an entry again. `undefined`: its repository is not served. */
 export type Heal = (entry: Entry, signal: AbortSignal) => Promise<Healing | undefined>;
 
@@ -95,10 +97,10 @@ export class Healer {
   }
 
   async #fetch(entry: Entry): Promise<Healing | undefined> {
-    if (!this.#isProxied(entry)) return undefined;
     const { heal, logger } = this.#services;
+    if (heal === undefined || !this.#isProxied(entry)) return undefined;
     try {
-      return await heal?.(entry, this.#signal);
+      return (await heal(entry, this.#signal)) ?? NOT_SERVED;
     } catch (error) {
       this.#signal.throwIfAborted();
       logger.warn({ error, repository: entry.repository, key: entry.key }, 'a damaged blob could not be fetched again');

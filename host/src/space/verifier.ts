@@ -1,13 +1,15 @@
 import type { BlobInfo } from '@entrepot/core';
 import { type BlobCondition, inspectBlob } from '@entrepot/core/engine';
 import { forEachLimited } from '@entrepot/core/formats';
+import { slices } from '../drivers/slices.js';
 import type { Usage } from '../drivers/sql/eviction-store.js';
 import type { VerificationCounts } from '../drivers/sql/verification-store.js';
 import { Healer, type HealerServices } from './healer.js';
 import type { LostCondition, LostEntries } from './lost-entries.js';
 import { Pace } from './pace.js';
 
-/** The number of blobs that are healed at once. */
+/** The numbers of blobs that are read, and healed, at once. */
+const READ_AT_ONCE = 4;
 const HEALED_AT_ONCE = 4;
 /** So many blobs in a row that cannot be read are the failure of the store, and none of theirs. */
 const MOST_UNREADABLE = 10;
@@ -99,11 +101,13 @@ export class Verifier {
       const page = await store.page(this.#after, batchSize);
       isLast = page.length < batchSize;
       const lost: { readonly blob: BlobInfo; readonly condition: LostCondition }[] = [];
-      for (const blob of page) {
-        this.#signal.throwIfAborted();
-        const condition = await this.#look(blob);
-        if (condition !== undefined) lost.push({ blob, condition });
-        this.#after = blob.digest;
+      for (const part of slices(page, READ_AT_ONCE)) {
+        await forEachLimited(part, READ_AT_ONCE, async (blob) => {
+          this.#signal.throwIfAborted();
+          const condition = await this.#look(blob);
+          if (condition !== undefined) lost.push({ blob, condition });
+        });
+        this.#after = part.at(-1)?.digest ?? this.#after;
         if (clock.monotonic() - this.#savedAt >= SAVE_INTERVAL) await this.#save();
       }
       await forEachLimited(lost, HEALED_AT_ONCE, ({ blob, condition }) => this.#heal(blob, condition));

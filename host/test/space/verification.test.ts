@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Entry } from '@entrepot/core';
+import { Gate } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Heal } from '../../src/space/healer.js';
 import type { Verification, VerificationStatus, VerifyRequest } from '../../src/space/verification.js';
@@ -55,6 +56,17 @@ async function open(options: Parameters<typeof openSpace>[0] = {}) {
     },
     read: ({ digest, size }: Entry) => opened.storage.blobs.read(digest, size),
   };
+}
+
+/** Lets nobody read a blob before the gate is open. */
+function stall({ blobs }: Pick<Opened, 'blobs'>): Gate {
+  const gate = new Gate();
+  const opening = blobs.open.bind(blobs);
+  blobs.open = async (...given) => {
+    await gate.pass();
+    return await opening(...given);
+  };
+  return gate;
 }
 
 describe('a run over all blobs', () => {
@@ -209,6 +221,14 @@ describe('a run over all blobs', () => {
     });
   });
 
+  it('says of a repository that is no longer served that it is not', async () => {
+    const opened = await openSpace({ heal: async () => undefined });
+    await damage(opened.blobs, (await opened.put('gone', 'a', SMALL)).digest);
+    expect(await verify(opened.space.verification)).toMatchObject({
+      proxied: { count: 1, entries: [{ repository: 'gone', reason: 'its repository is not served' }] },
+    });
+  });
+
   it('tells what it cannot read, and gives up where it can read nothing', async () => {
     const { blobs, put, verification } = await open();
     const broken = new Set<string>();
@@ -242,11 +262,14 @@ describe('runs of several processes', () => {
     const one = await open({ root });
     const other = await open({ root, clock: one.clock });
     await one.put('proxy', 'a', SMALL);
+    const gate = stall(one);
     await one.verification.begin(PLAIN);
+    await gate.reached;
     await expect(one.verification.begin(PLAIN)).rejects.toMatchObject({ kind: 'conflict' });
     await expect(other.verification.begin(PLAIN)).rejects.toMatchObject({ kind: 'conflict' });
     // Who changes nothing is in nobody's way.
     expect(await verify(other.verification, { dryRun: true })).toMatchObject({ state: 'done', looked: 1 });
+    gate.open();
     await one.verification.finished();
     expect(await verify(other.verification)).toMatchObject({ state: 'done', looked: 1 });
   });
@@ -314,21 +337,15 @@ describe('the background', () => {
   });
 
   it('makes way for who asks', async () => {
-    const { blobs, put, verification } = await open({ verify: BACKGROUND });
+    const opened = await open({ verify: BACKGROUND });
+    const { put, verification } = opened;
     await put('proxy', 'a', SMALL);
-    const opening = blobs.open.bind(blobs);
-    const reached = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
-    blobs.open = async (digest, options) => {
-      reached.resolve();
-      await gate.promise;
-      return await opening(digest, options);
-    };
+    const gate = stall(opened);
     await verification.tick();
-    await reached.promise;
+    await gate.reached;
     expect(await verification.cancel()).toBeUndefined();
     const begun = verification.begin(PLAIN);
-    gate.resolve();
+    gate.open();
     expect(await begun).toMatchObject({ state: 'running' });
     expect(await verification.finished()).toMatchObject({
       asked: { state: 'done', looked: 1 },
