@@ -11,6 +11,7 @@ export class FreeSpace {
   /** As far as is known. */
   #free = Infinity;
   #readAt = -Infinity;
+  #reading: Promise<void> | undefined;
 
   /**
    * @param read gives the free bytes of the volume
@@ -22,23 +23,33 @@ export class FreeSpace {
     this.#clock = clock;
   }
 
-  /** The bytes that are lacking for `size` more; 0 or less: there is room. */
-  async lacking(size: number, when?: 'anew'): Promise<number> {
-    const now = this.#clock.monotonic();
-    if (when === 'anew' || now - this.#readAt >= ASK_AFTER) {
-      this.#free = await this.#read();
-      this.#readAt = now;
-    }
-    return size + this.#reserve - this.#free;
-  }
-
   /** The bytes that can be written beside the reserve, as far as is known. */
   get left(): number {
     return this.#free - this.#reserve;
   }
 
-  /** Counts bytes that are about to be written, until the volume is asked again. */
-  written(size: number): void {
-    this.#free -= size;
+  /**
+   * Takes `size` bytes of the free ones, until the volume is asked again.
+   * @param when the volume is asked: at times, or anew
+   * @returns the bytes that are lacking; 0 or less: there were enough, and they are taken
+   */
+  async take(size: number, when?: 'anew'): Promise<number> {
+    if (when === 'anew' || this.#clock.monotonic() - this.#readAt >= ASK_AFTER) await this.#ask();
+    const lacking = size + this.#reserve - this.#free;
+    if (lacking <= 0) this.#free -= size;
+    return lacking;
+  }
+
+  /** Asks the volume, once for all who ask meanwhile: what one of them takes must not be forgotten by the next. */
+  async #ask(): Promise<void> {
+    this.#reading ??= this.#read()
+      .then((free) => {
+        this.#free = free;
+        this.#readAt = this.#clock.monotonic();
+      })
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    await this.#reading;
   }
 }

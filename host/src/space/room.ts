@@ -38,8 +38,9 @@ export class Room implements BlobCatalogue {
   readonly #logger: Logger;
   /** Room is made by one at a time. */
   readonly #turns = new Limiter(1);
-  /** Bytes that were let in and are not counted yet, by scope. */
-  readonly #coming = new Map<string, number>();
+  /** Bytes that were let in since the start, and those of them that the database counts since, or that never came; by scope. */
+  readonly #admitted = new Map<string, number>();
+  readonly #settled = new Map<string, number>();
   /** When no room could be made in a scope, on the monotonic clock. */
   readonly #full = new Map<string, number>();
 
@@ -69,14 +70,16 @@ export class Room implements BlobCatalogue {
   }
 
   async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
-    const scopes = this.#scopesOf(repository);
-    for (const scope of scopes) await this.#makeRoom(scope, blob.size);
-    await this.#leaveReserve(blob.size > this.#options.linkedAbove ? 0 : blob.size);
-    for (const { name } of scopes) this.#count(name, blob.size);
+    const admitted: string[] = [];
     try {
+      for (const scope of this.#scopesOf(repository)) {
+        await this.#admit(scope, blob.size);
+        admitted.push(scope.name);
+      }
+      await this.#leaveReserve(blob.size > this.#options.linkedAbove ? 0 : blob.size);
       return await this.#catalogue.hold(repository, blob);
     } finally {
-      for (const { name } of scopes) this.#count(name, -blob.size);
+      for (const name of admitted) add(this.#settled, name, blob.size);
     }
   }
 
@@ -112,7 +115,8 @@ export class Room implements BlobCatalogue {
     return bound === Infinity ? undefined : { name, bound };
   }
 
-  async #makeRoom(scope: Scope, size: number): Promise<void> {
+  /** Lets `size` bytes into a scope, where room is made for them if need be. */
+  async #admit(scope: Scope, size: number): Promise<void> {
     if (await this.#fits(scope, size)) return;
     const quota = this.#options.quotas.get(scope.name);
     if (quota?.kind === 'hosted') throw quotaExceeded(scope, size);
@@ -121,7 +125,8 @@ export class Room implements BlobCatalogue {
     try {
       // Whoever was before may have made enough.
       if (await this.#fits(scope, size)) return;
-      await this.#shrink(scope, scope.bound * LOW_MARK - size - this.#comingTo(scope.name));
+      const coming = read(this.#admitted, scope.name) - read(this.#settled, scope.name);
+      await this.#shrink(scope, scope.bound * LOW_MARK - size - coming);
       if (await this.#fits(scope, size)) return;
       this.#noteFull(scope.name, { bytes: size, bound: scope.bound });
       throw noRoom(scope, size);
@@ -136,22 +141,30 @@ export class Room implements BlobCatalogue {
     await this.#evictor.shrink(scope, Math.max(0, target));
   }
 
+  /** Whether `size` bytes fit in; if so, they are let in at once: of puts that come together, each has to see those before it. */
   async #fits({ name, bound }: Scope, size: number): Promise<boolean> {
-    return (await this.#store.bytesOf(name)) + this.#comingTo(name) + size <= bound;
+    // As it was before the usage is read: what settles meanwhile may be missing there.
+    const settled = read(this.#settled, name);
+    const bytes = await this.#store.bytesOf(name);
+    if (bytes + read(this.#admitted, name) - settled + size > bound) return false;
+    add(this.#admitted, name, size);
+    return true;
   }
 
   /** Makes room where the volume has less than its reserve besides `size` bytes. */
   async #leaveReserve(size: number): Promise<void> {
     const { freeSpace } = this.#options;
     if (freeSpace === undefined) return;
-    let lacking = await freeSpace.lacking(size);
+    let lacking = await freeSpace.take(size);
     if (lacking > 0 && !this.#isFull(VOLUME)) {
       const end = await this.#turns.acquire();
       try {
-        lacking = await freeSpace.lacking(size);
-        const bytes = await this.#store.bytesOf(ALL_BLOBS);
-        if (lacking > 0) await this.#shrink({ name: ALL_BLOBS, bound: bytes }, bytes - lacking);
-        lacking = await freeSpace.lacking(size, 'anew');
+        lacking = await freeSpace.take(size);
+        if (lacking > 0) {
+          const bytes = await this.#store.bytesOf(ALL_BLOBS);
+          await this.#shrink({ name: ALL_BLOBS, bound: bytes }, bytes - lacking);
+          lacking = await freeSpace.take(size, 'anew');
+        }
         if (lacking > 0) this.#noteFull(VOLUME, { lacking });
       } finally {
         end();
@@ -163,15 +176,6 @@ export class Room implements BlobCatalogue {
         `the volume of the blobs has no room for ${size} bytes beside its reserve (storage.reserve), and nothing more can be evicted`,
         { status: 507, code: 'NO_ROOM' },
       );
-    freeSpace.written(size);
-  }
-
-  #comingTo(name: string): number {
-    return this.#coming.get(name) ?? 0;
-  }
-
-  #count(name: string, bytes: number): void {
-    this.#coming.set(name, this.#comingTo(name) + bytes);
   }
 
   #isFull(name: string): boolean {
@@ -192,6 +196,14 @@ export class Room implements BlobCatalogue {
 
 /** Names the free space of the volume among scopes. No repository has such a name. */
 export const VOLUME = '-/volume';
+
+function read(sums: ReadonlyMap<string, number>, name: string): number {
+  return sums.get(name) ?? 0;
+}
+
+function add(sums: Map<string, number>, name: string, bytes: number): void {
+  sums.set(name, read(sums, name) + bytes);
+}
 
 function noRoom({ name, bound }: Scope, size: number): EntrepotError {
   const where = name === ALL_BLOBS ? 'the store (storage.maxBytes' : `the repository ${name} (its quota`;

@@ -36,6 +36,20 @@ describe('a bound on all blobs', () => {
     expect(await opened.space.usage.bytesOf('')).toBe(9 * LARGE);
   });
 
+  it('is kept to by puts that come together', async () => {
+    const opened = await openSpace({ maxBytes: 10 * LARGE, reserve: 1 });
+    await putMany(opened, 'proxy', 9);
+    const together = Array.from({ length: 6 }, (_, at) => `together ${at}`);
+    let most = 0;
+    const watched = together.map(async (text) => {
+      await opened.put('proxy', text, Buffer.alloc(LARGE, text));
+      most = Math.max(most, await opened.space.usage.bytesOf(''));
+    });
+    await Promise.all(watched);
+    expect(most).toBeLessThanOrEqual(10 * LARGE);
+    for (const key of together) expect(await opened.storage.entries.find('proxy', key)).toBeDefined();
+  });
+
   it('spares what was served once each round', async () => {
     const opened = await openSpace({ maxBytes: 4 * LARGE });
     await putMany(opened, 'proxy', 4);
