@@ -82,15 +82,26 @@ export class BlobHolds {
     }
   }
 
+  /** Ends the hold that was left for a blob: no entry is put, since the one that is kept points at it. */
+  drop(repository: string, digest: Digest): void {
+    const held = this.#takeLeft(repository, digest);
+    if (held !== undefined) this.catalogue.release(held.hold);
+  }
+
   /** Takes the hold that was left for the blob of an entry, or a new one. */
   async #take(entry: Entry): Promise<BlobHold> {
-    const name = nameOf(entry.repository, entry.digest);
-    const left = this.#left.get(name);
-    const held = left?.pop();
-    if (left?.length === 0) this.#left.delete(name);
+    const held = this.#takeLeft(entry.repository, entry.digest);
     if (held !== undefined && this.#isGood(held)) return { ...held.hold, isNew: false };
     if (held !== undefined) this.catalogue.release(held.hold);
     return (await this.#hold(entry.repository, entry)).hold;
+  }
+
+  #takeLeft(repository: string, digest: Digest): Held | undefined {
+    const name = nameOf(repository, digest);
+    const left = this.#left.get(name);
+    const held = left?.pop();
+    if (left?.length === 0) this.#left.delete(name);
+    return held;
   }
 
   async #hold(repository: string, blob: BlobInfo): Promise<Held> {
@@ -104,18 +115,22 @@ export class BlobHolds {
   }
 
   #leave(repository: string, digest: Digest, held: Held): void {
-    this.#forgetOld();
+    this.#endOld();
     const name = nameOf(repository, digest);
     const left = this.#left.get(name) ?? [];
     left.push(held);
     this.#left.set(name, left);
   }
 
-  /** Forgets holds whose entry never came. */
-  #forgetOld(): void {
-    for (const [name, [oldest]] of this.#left) {
+  /** Ends holds whose entry never came. */
+  #endOld(): void {
+    for (const [name, left] of this.#left) {
+      const [oldest] = left;
       if (oldest !== undefined && this.#isGood(oldest)) return;
       this.#left.delete(name);
+      const good = left.filter((held) => this.#isGood(held));
+      if (good.length > 0) this.#left.set(name, good);
+      for (const held of left) if (!good.includes(held)) this.catalogue.release(held.hold);
     }
   }
 }

@@ -111,6 +111,8 @@ export class EntryCache {
    */
   async touch(entry: Entry, renewal: EntryRenewal): Promise<Entry | undefined> {
     const { repository, key, digest } = entry;
+    // Where the same bytes came again they were put again.
+    this.#holds.drop(repository, digest);
     const touching = this.#index.touch(repository, key, digest, renewal).then(
       (touched) => {
         if (!touched) this.forget(repository, key);
