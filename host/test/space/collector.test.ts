@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { Digest } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
+import { SqlBlobInventory } from '../../src/drivers/sql/blob-inventory.js';
 import { digestOfBytes, entryOf, HOUR, openSpace } from './support.js';
 
 describe('the collector', () => {
@@ -118,6 +120,24 @@ describe('the collector', () => {
     clock.advance(HOUR);
     await space.collect();
     expect(await files()).not.toContain(digest);
+  });
+
+  it('gives no row to a blob that was deleted while the store was listed', async () => {
+    const { blobs, database, put } = await openSpace();
+    const gone = digestOfBytes(Buffer.from('gone'));
+    const store = {
+      stat: (digest: Digest) => blobs.stat(digest),
+      async *list() {
+        yield { digest: gone, size: 4 };
+        yield* blobs.list();
+      },
+    };
+    const { digest } = await put('proxy', 'a', 'kept');
+    await database.deleteFrom('entries').execute();
+    await database.deleteFrom('blobs').execute();
+    const inventory = new SqlBlobInventory(database, store);
+    expect(await inventory.reconcile(0, false)).toBe(1);
+    expect(await database.selectFrom('blobs').select('digest').execute()).toEqual([{ digest }]);
   });
 
   it('deletes nothing for having no row where that is more than a fifth of all', async () => {

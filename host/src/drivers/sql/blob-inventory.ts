@@ -1,4 +1,4 @@
-import type { BlobInfo, BlobStore } from '@entrepot/core';
+import type { BlobInfo, BlobStore, Digest } from '@entrepot/core';
 import { ALL_BLOBS } from './eviction-store.js';
 import { SqlMetaStore } from './meta-store.js';
 import type { Schema } from './schema.js';
@@ -11,10 +11,10 @@ const RECONCILED = 'reconciled';
 
 /** Compares what the store has with what the catalogue says. */
 export class SqlBlobInventory extends SqlStore {
-  readonly #blobs: Pick<BlobStore, 'list'>;
+  readonly #blobs: Pick<BlobStore, 'list' | 'stat'>;
   readonly #meta: SqlMetaStore;
 
-  constructor(database: Kysely<Schema>, blobs: Pick<BlobStore, 'list'>) {
+  constructor(database: Kysely<Schema>, blobs: Pick<BlobStore, 'list' | 'stat'>) {
     super(database);
     this.#blobs = blobs;
     this.#meta = new SqlMetaStore(database);
@@ -71,14 +71,31 @@ export class SqlBlobInventory extends SqlStore {
       visited: 0,
       since: now,
     }));
-    const { numInsertedOrUpdatedRows = 0n } = await stored('note found blobs', () =>
+    const added = await stored('note found blobs', () =>
       this.database
         .insertInto('blobs')
         .values(rows)
         .onConflict((conflict) => conflict.column('digest').doNothing())
-        .executeTakeFirst(),
+        .returning('digest')
+        .execute(),
     );
-    return Number(numInsertedOrUpdatedRows);
+    const digests = added.map(({ digest }) => digest as Digest);
+    const gone = await this.#goneOf(digests);
+    if (gone.length > 0) await this.#remove(gone);
+    return digests.length - gone.length;
+  }
+
+  /** Those of `digests` that were deleted, with their rows, after they were listed. With a row, none can be any more. */
+  async #goneOf(digests: readonly Digest[]): Promise<readonly Digest[]> {
+    const gone: Digest[] = [];
+    for (const digest of digests) if ((await this.#blobs.stat(digest)) === undefined) gone.push(digest);
+    return gone;
+  }
+
+  async #remove(digests: readonly Digest[]): Promise<void> {
+    await stored('forget blobs that are gone', () =>
+      this.database.deleteFrom('blobs').where('digest', 'in', digests).where('state', '=', 'found').execute(),
+    );
   }
 
   async #lacking(blobs: readonly BlobInfo[]): Promise<number> {
