@@ -8,8 +8,10 @@ import type { FreeSpace } from './free-space.js';
 
 /** The part of a bound that is left once it was reached, so that room is made in batches. */
 const LOW_MARK = 0.9;
-/** The time for which nothing is tried after no room could be made, in milliseconds. */
-const FULL_FOR = 10_000;
+/** The time for which nothing is tried after no room could be made: at the least and at the most, in milliseconds. */
+const FULL_FOR = { least: 10_000, most: 300_000 };
+/** The same, as a multiple of how long it took to find out: everything was looked at in vain, and nothing else is to wait for that again. */
+const FULL_FACTOR = 20;
 
 /** The bound of one repository. */
 export interface Quota {
@@ -41,8 +43,8 @@ export class Room implements BlobCatalogue {
   /** Bytes that were let in since the start, and those of them that the database counts since, or that never came; by scope. */
   readonly #admitted = new Map<string, number>();
   readonly #settled = new Map<string, number>();
-  /** When no room could be made in a scope, on the monotonic clock. */
-  readonly #full = new Map<string, number>();
+  /** Until when nothing is tried in a scope where no room could be made, on the monotonic clock. */
+  readonly #fullUntil = new Map<string, number>();
 
   constructor(
     catalogue: SqlBlobCatalogue,
@@ -66,7 +68,7 @@ export class Room implements BlobCatalogue {
 
   /** The scopes that have no room although everything went that may go. */
   get full(): readonly string[] {
-    return [...this.#full.keys()].filter((name) => this.#isFull(name));
+    return [...this.#fullUntil.keys()].filter((name) => this.#isFull(name));
   }
 
   async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
@@ -101,7 +103,11 @@ export class Room implements BlobCatalogue {
     for (const name of names) {
       const scope = this.#scope(name);
       if (scope === undefined || this.#options.quotas.get(name)?.kind === 'hosted') continue;
-      if ((await this.#store.bytesOf(name)) > scope.bound) await this.#shrink(scope, scope.bound * LOW_MARK);
+      if (this.#isFull(name) || (await this.#store.bytesOf(name)) <= scope.bound) continue;
+      const since = this.#clock.monotonic();
+      await this.#shrink(scope, scope.bound * LOW_MARK);
+      const bytes = await this.#store.bytesOf(name);
+      if (bytes > scope.bound) this.#noteFull(name, since, { bytes, bound: scope.bound });
     }
     await this.#leaveReserve(0).catch(() => {});
   }
@@ -125,10 +131,11 @@ export class Room implements BlobCatalogue {
     try {
       // Whoever was before may have made enough.
       if (await this.#fits(scope, size)) return;
+      const since = this.#clock.monotonic();
       const coming = read(this.#admitted, scope.name) - read(this.#settled, scope.name);
       await this.#shrink(scope, scope.bound * LOW_MARK - size - coming);
       if (await this.#fits(scope, size)) return;
-      this.#noteFull(scope.name, { bytes: size, bound: scope.bound });
+      this.#noteFull(scope.name, since, { bytes: size, bound: scope.bound });
       throw noRoom(scope, size);
     } finally {
       end();
@@ -161,11 +168,12 @@ export class Room implements BlobCatalogue {
       try {
         lacking = await freeSpace.take(size);
         if (lacking > 0) {
+          const since = this.#clock.monotonic();
           const bytes = await this.#store.bytesOf(ALL_BLOBS);
           await this.#shrink({ name: ALL_BLOBS, bound: bytes }, bytes - lacking);
           lacking = await freeSpace.take(size, 'anew');
+          if (lacking > 0) this.#noteFull(VOLUME, since, { lacking });
         }
-        if (lacking > 0) this.#noteFull(VOLUME, { lacking });
       } finally {
         end();
       }
@@ -179,12 +187,15 @@ export class Room implements BlobCatalogue {
   }
 
   #isFull(name: string): boolean {
-    return this.#clock.monotonic() - (this.#full.get(name) ?? -Infinity) < FULL_FOR;
+    return this.#clock.monotonic() < (this.#fullUntil.get(name) ?? -Infinity);
   }
 
-  #noteFull(name: string, facts: Readonly<Record<string, unknown>>): void {
-    const isNews = !this.#full.has(name);
-    this.#full.set(name, this.#clock.monotonic());
+  /** @param since when it was begun to make room, on the monotonic clock */
+  #noteFull(name: string, since: number, facts: Readonly<Record<string, unknown>>): void {
+    const isNews = !this.#fullUntil.has(name);
+    const now = this.#clock.monotonic();
+    const pause = Math.min(FULL_FOR.most, Math.max(FULL_FOR.least, (now - since) * FULL_FACTOR));
+    this.#fullUntil.set(name, now + pause);
     if (!isNews) return;
     const where = name === ALL_BLOBS ? 'the store' : name;
     this.#logger.warn(

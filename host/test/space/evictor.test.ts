@@ -1,4 +1,5 @@
 import type { Digest } from '@entrepot/core';
+import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it } from 'vitest';
 import { openSpace, type Opened } from './support.js';
 
@@ -116,6 +117,51 @@ describe('a bound on all blobs', () => {
     const { space } = await openSpace({ root: before.root, clock: before.clock, maxBytes: 5 * LARGE });
     await space.room.enforce();
     expect(await space.usage.bytesOf('')).toBeLessThanOrEqual(5 * LARGE);
+  });
+});
+
+describe('a store in which nothing more may go', () => {
+  /** Proxies, of which each look takes time. */
+  class SlowRepositories extends Map<string, { readonly kind: 'proxy' | 'hosted' }> {
+    readonly #clock: ManualClock;
+    readonly #milliseconds: number;
+    looks = 0;
+
+    constructor(clock: ManualClock, milliseconds: number) {
+      super([['proxy', { kind: 'proxy' }]]);
+      this.#clock = clock;
+      this.#milliseconds = milliseconds;
+    }
+
+    override get(name: string) {
+      this.looks += 1;
+      this.#clock.advance(this.#milliseconds);
+      return super.get(name);
+    }
+  }
+
+  it.each([
+    { search: 'a quick one', look: 0 },
+    { search: 'a long one', look: 200 },
+    { search: 'a very long one', look: 600_000 },
+  ])('is not searched again for a while after $search', async ({ look }) => {
+    const clock = new ManualClock();
+    const before = await openSpace({ clock });
+    await before.space.pinStore.add({ id: 'all', subject: 'proxy/**', madeAt: 0 });
+    await putMany(before, 'proxy', 4);
+    const repositories = new SlowRepositories(clock, look);
+    const { space } = await openSpace({ root: before.root, clock, repositories, maxBytes: 2 * LARGE });
+    await space.room.enforce();
+    expect(space.room.full).toEqual(['']);
+    const { looks } = repositories;
+    const rest = Math.min(300_000, Math.max(10_000, 20 * looks * look));
+    clock.advance(rest - 1);
+    await space.room.enforce();
+    expect(repositories.looks).toBe(looks);
+    await before.space.pinStore.remove('all');
+    clock.advance(1);
+    await space.room.enforce();
+    expect(await space.usage.bytesOf('')).toBeLessThanOrEqual(2 * LARGE);
   });
 });
 
