@@ -7,6 +7,8 @@ import type { Pins } from './pins.js';
 
 /** The first cleanup after a start waits for so long, in milliseconds: a server that is restarted every day cleans up, too. */
 const FIRST = 300_000;
+/** The clock of the machine may jump by so much since the start, in milliseconds. */
+const MOST_JUMP = 3_600_000;
 /** The number of runs whose reports are kept. */
 const KEPT_RUNS = 20;
 
@@ -45,9 +47,20 @@ export class Cleanup {
 
   /** Cleans up in the background, each repository as often as its rules are to be applied. */
   start(): void {
-    for (const target of this.#options.targets) {
+    const { targets, clock, logger } = this.#options;
+    const begunAt = clock.now() - clock.monotonic();
+    for (const target of targets) {
       const { interval } = target.plan;
-      const clean = (): void => void this.#begin([target], false);
+      const clean = (): void => {
+        const jump = clock.now() - clock.monotonic() - begunAt;
+        if (Math.abs(jump) <= MOST_JUMP) this.#begin([target], false);
+        // To a clock that is ahead everything has been unused for long.
+        else
+          logger.warn(
+            { repository: target.repository, jump },
+            'the clock has jumped: nothing is cleaned up before a restart',
+          );
+      };
       const first = setTimeout(
         () => {
           clean();

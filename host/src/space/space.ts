@@ -159,7 +159,7 @@ export class Space {
     const { gc, verify } = this.#options;
     const { interval } = gc;
     this.#every(RELEASE_INTERVAL, 'ended holds could not be removed', () => this.#catalogue.flush());
-    this.#every(RELEASE_INTERVAL, 'the free space is not known', async () => void (await this.#freeSpace?.lacking(0)));
+    this.#every(RELEASE_INTERVAL, 'the free space is not known', async () => void (await this.#freeSpace?.take(0)));
     this.#every(ENFORCE_INTERVAL, 'bounds could not be enforced', () => this.room.enforce());
     if (interval > 0)
       this.#every(interval, 'blobs could not be collected', () => this.collection.tick(), FIRST_COLLECTION);

@@ -323,4 +323,22 @@ describe('cleanups of a server', () => {
     await settle();
     expect(looks).toBe(2);
   });
+
+  it('do not come after a jump of the clock, to which everything has been unused for long', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let looks = 0;
+    const stored: HostedCleanup['stored'] = async function* () {
+      looks += 1;
+      yield* [];
+    };
+    const clock = new ManualClock();
+    const cleanup = open([targetWith([], { stored })], clock);
+    cleanup.start();
+    clock.set(clock.now() + 365 * DAY);
+    vi.advanceTimersByTime(300_000);
+    for (let turns = 0; turns < 5; turns += 1) await new Promise(setImmediate);
+    expect(looks).toBe(0);
+    await cleanup.stop();
+  });
 });
