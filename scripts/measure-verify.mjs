@@ -17,7 +17,8 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
 const PROBE = new URL('house/probe.mjs', import.meta.url).href;
-const STALL = 20;
+/** The longest turn of the event loop, collections of garbage included; milliseconds. */
+const STALL = 50;
 /** One of so many blobs is damaged, one of so many is large. */
 const [DAMAGED, LARGE] = [100, 200];
 const WIDTH = 16;
