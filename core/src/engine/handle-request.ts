@@ -174,11 +174,11 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     cleanup: createCleanup(serving),
     heal: (entry, signal) => heal(flying, entry, signal),
     keysAt: (place) => ({ repository: definition.name, keys: keysAt(routing, place) }),
-    async forget(keys) {
-      fetching.flights.outdate(keys);
+    async forget(what) {
+      fetching.flights.outdate((resource) => what?.takes(resource) ?? true);
       fetching.forgetAll();
-      if (keys === undefined) return hotCache.forgetAll();
-      for (const key of keys) await negative.forget(key);
+      if (what?.keys === undefined) return hotCache.forgetAll();
+      for (const key of what.keys) await negative.forget(key);
     },
     flights: () => fetching.flights.count,
     async dispose(grace) {

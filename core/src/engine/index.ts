@@ -14,6 +14,7 @@ export {
   type DueVersion,
   type EngineObserver,
   type EngineServices,
+  type Forgotten,
   type HostedCleanup,
   type Healing,
   type RepositoryDefinition,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { artifactClass, documentClass, type Content, type Resource } from '../../src/index.js';
+import type { Forgotten } from '../../src/engine/index.js';
 import { Gate } from '../../src/testing/index.js';
 import { openHarness, parsedOf, testSide, withClasses, type Harness } from './harness.js';
 
@@ -51,25 +52,27 @@ describe('the keys at a path', () => {
   });
 });
 
+const only = (key: string): Forgotten => ({ keys: [key], takes: (resource) => resource.key === key });
+
 /** Removes the entry of a key, as a purge does. */
 async function purge({ repository, storage, entries }: Harness, key: string): Promise<void> {
-  await repository.forget(new Set([key]));
+  await repository.forget(only(key));
   await entries.remove('test', key);
   storage.entries.forget('test', key);
 }
 
 describe('what is forgotten', () => {
   it.each([
-    ['of one key', new Set(['files/a'])],
+    ['of one key', only('files/a')],
     ['of all', undefined],
-  ])('is what the upstream lacked: %s', async (_what, keys) => {
+  ])('is what the upstream lacked: %s', async (_what, what) => {
     const { get, upstream, repository } = await openHarness({ artifact: { negativeFor: MINUTE } });
     expect((await get('/files/a')).status).toBe(404);
     upstream.serve('/files/a', { body: 'a' });
     expect((await get('/files/a')).status).toBe(404);
-    await repository.forget(new Set(['files/b']));
+    await repository.forget(only('files/b'));
     expect((await get('/files/a')).status).toBe(404);
-    await repository.forget(keys);
+    await repository.forget(what);
     expect(await (await get('/files/a')).text()).toBe('a');
   });
 
@@ -132,6 +135,20 @@ describe('a fetch that runs while its key is purged', () => {
     const entry = await entries.find('test', 'raw/a');
     expect(entry?.size).toBe('after'.length);
     expect(await (await get('/raw/a')).text()).toBe('after');
+  });
+
+  it('is left alone where it is for something else', async () => {
+    const { get, upstream, repository, entries, landed } = await openHarness();
+    const gate = upstream.hold('/files/a');
+    upstream.serve('/files/a', { body: 'a' });
+    const answer = get('/files/a');
+    await gate.reached;
+    const tool = { takes: ({ coordinates }: Parameters<Forgotten['takes']>[0]) => coordinates?.name === 'b' };
+    await repository.forget(tool);
+    gate.open();
+    expect(await (await answer).text()).toBe('a');
+    await landed();
+    expect(await entries.find('test', 'files/a')).toBeDefined();
   });
 
   it('and finds that nothing has changed serves the bytes all the same', async () => {

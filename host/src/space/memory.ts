@@ -43,15 +43,19 @@ export class Memory {
   }
 
   /** Forgets what is known of what `selector` takes and is no entry. */
-  async forgetBeside({ repository, keys }: Pick<Selector, 'repository' | 'keys'>): Promise<void> {
-    const own = keys && new Set(keys);
-    for (const [name, engine] of this.#engines)
-      if (repository === undefined || repository === name) await engine.forget(own);
+  async forgetBeside({ repository, keys, takes }: Selector): Promise<void> {
+    for (const [name, engine] of this.#engines) {
+      if (repository !== undefined && repository !== name) continue;
+      await engine.forget({
+        keys,
+        takes: (resource) => takes({ repository: name, key: resource.key, coordinates: resource.coordinates }),
+      });
+    }
   }
 
   /** Forgets all of it: others have purged, who knows what. */
   async forgetAll(): Promise<void> {
     this.#storage?.entries.forgetAll();
-    await this.forgetBeside({});
+    for (const engine of this.#engines.values()) await engine.forget();
   }
 }

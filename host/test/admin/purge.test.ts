@@ -63,11 +63,14 @@ describe('a purge by the API', () => {
       ['pkg:npm/nothing@1.0.0', [], 0],
     ];
     for (const [subject, again, entries = again.length] of subjects) {
+      // Whoever asks a second time waits until it is kept.
+      expect(await fetchedAgain(server)).toEqual([]);
       const foretold = await api('POST', '/purge', { subject, dryRun: true });
       expect(await fetchedAgain(server)).toEqual([]);
       const { status, json } = await api('POST', '/purge', { subject });
-      expect([subject, status, json]).toEqual([subject, 200, { ...foretold.json, dryRun: false }]);
-      expect(json).toMatchObject({ subject, entries, kept: [] });
+      const { blobs, bytes } = foretold.json;
+      expect([subject, status]).toEqual([subject, 200]);
+      expect(json).toMatchObject({ subject, state: 'done', dryRun: false, entries, blobs, bytes, kept: [] });
       expect([subject, await fetchedAgain(server)]).toEqual([subject, again]);
     }
   });
@@ -102,7 +105,7 @@ describe('a purge by the API', () => {
     await api('POST', '/purge', { subject: '/npm/other', dryRun: true, by: 'ann' });
     await api('POST', '/purge', { subject: '/npm/other', by: 'ann' });
     expect(logged('purged')).toEqual([
-      { by: 'ann', subject: '/npm/other', entries: 1, blobs: 1, bytes: expect.any(Number), kept: [], brokenOff: false },
+      { by: 'ann', subject: '/npm/other', state: 'done', entries: 1, blobs: 1, bytes: expect.any(Number), kept: [] },
     ]);
   });
 
@@ -175,25 +178,6 @@ describe('a purge by the API', () => {
     const answer = await api('POST', '/purge', form);
     expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(message)]);
   });
-
-  it('tells how far it is, and how it ended, line by line', async () => {
-    const server = await start();
-    await fetchedAgain(server);
-    const ask = async (subject: string) => {
-      const answer = await fetch(`${server.urls[0]}/-/api/v1/purge`, {
-        method: 'POST',
-        headers: { authorization: 'Bearer a-token-of-some-length', accept: 'application/x-ndjson' },
-        body: JSON.stringify({ subject, batchSize: 1 }),
-      });
-      const lines = (await answer.text()).trim().split('\n');
-      return { status: answer.status, lines: answer.ok ? lines.map((line) => JSON.parse(line)) : lines };
-    };
-    const { lines } = await ask('npm/**');
-    expect(lines[0]).toEqual({ progress: { entries: 1 } });
-    expect(lines.at(-1)).toEqual({ result: expect.objectContaining({ subject: 'npm/**', entries: 4, kept: [] }) });
-    expect((await ask('npm')).status).toBe(400);
-    expect((await ask('uploads/**')).lines).toEqual([{ error: expect.stringContaining('is a hosted repository') }]);
-  });
 });
 
 describe('two servers on one database', () => {
@@ -216,5 +200,19 @@ describe('two servers on one database', () => {
     await until(async () => (await other.get('/npm/tool')).text.includes('"2.0.0"'));
     await until(async () => (await other.get('/npm/missing')).status === 200);
     expect(performance.now() - startedAt).toBeLessThan(5_000);
+  });
+});
+
+describe('a purge that takes long', () => {
+  it('is told of by its id, and can be ended', async () => {
+    const { api, get } = await start();
+    await get('/npm/other');
+    type Status = { readonly id: string };
+    const { json } = await api<Status>('POST', '/purge', { subject: 'npm/**' });
+    expect((await api('GET', `/purge/${json.id}`)).json).toEqual(json);
+    // It has ended before.
+    expect((await api('DELETE', `/purge/${json.id}`)).json).toEqual(json);
+    for (const method of ['GET', 'DELETE'])
+      expect(await api(method, '/purge/none')).toMatchObject({ status: 404, text: 'This server has no purge none\n' });
   });
 });

@@ -39,13 +39,6 @@ describe('purge', () => {
     expect(json).toMatchObject({ subject: 'npm/**', dryRun: false, entries: 2, kept: [] });
   });
 
-  it('shows a person how far it is', async () => {
-    const { run } = await start();
-    expect((await run(['purge', 'npm/**', '--batch-size', '1'])).progress).toEqual([]);
-    const { run: again } = await start();
-    expect((await again(['purge', 'npm/**', '--batch-size', '1'], true)).progress[0]).toBe('1 entries');
-  });
-
   it('says what is wrong', async () => {
     const { run } = await start();
     expect(await run(['purge', 'uploads/**'])).toMatchObject({

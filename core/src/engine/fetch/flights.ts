@@ -13,12 +13,18 @@ export interface FlightStarter {
   unshared(resource: Stored): SharedFlight;
 }
 
+interface RunningFlight {
+  /** That it was started for. */
+  readonly resource: Stored;
+  readonly view: FlightView;
+}
+
 /** The running fetches of one repository. */
 export class Flights {
   /** Bounds the waiting of requests that could be given a kept copy. */
   readonly waits = new WaitLimit();
   readonly #starter: FlightStarter;
-  readonly #running = new Map<string, FlightView>();
+  readonly #running = new Map<string, RunningFlight>();
   /** Flights that nobody can join; only known so that they can be ended. */
   readonly #alone = new Set<SharedFlight>();
 
@@ -33,7 +39,7 @@ export class Flights {
 
   /** The flight for `resource` that others can join. */
   running(resource: Stored): SharedFlight | undefined {
-    return this.#running.get(flightKey(resource))?.(resource.key);
+    return this.#running.get(flightKey(resource))?.view(resource.key);
   }
 
   /** Joins the flight for `resource`, or starts it. The caller retains it before it next awaits. */
@@ -42,10 +48,11 @@ export class Flights {
     if (running !== undefined) return running;
     const key = flightKey(resource);
     const view = this.#starter.shared(resource, kept);
-    this.#running.set(key, view);
+    const started: RunningFlight = { resource, view };
+    this.#running.set(key, started);
     const flight = view(resource.key);
     const ended = (): void => {
-      if (this.#running.get(key) === view) this.#running.delete(key);
+      if (this.#running.get(key) === started) this.#running.delete(key);
     };
     flight.done.then(ended, ended);
     return flight;
@@ -59,16 +66,13 @@ export class Flights {
   }
 
   /**
-   * Lets nobody join the flights for `keys`, whose bytes are not kept: who asks next gets what the upstream has then. Those who
-   * follow them already get what they bring.
-   * @param keys absent: all
+   * Lets nobody join flights any more, whose bytes are not kept: who asks next gets what the upstream has then. Those who follow them
+   * get what they bring. Sets go on as they are: what belongs together is served from the store alone.
    */
-  outdate(keys?: ReadonlySet<string>): void {
-    for (const [name, view] of this.#running) {
-      const members = name.split('\n');
-      if (keys !== undefined && !members.some((key) => keys.has(key))) continue;
-      const flight = view(members[0] as string);
-      if (flight.outdate === undefined) continue;
+  outdate(isMeant: (resource: Stored) => boolean): void {
+    for (const [name, { resource, view }] of this.#running) {
+      const flight = isMeant(resource) ? view(resource.key) : undefined;
+      if (flight?.outdate === undefined) continue;
       this.#running.delete(name);
       this.#setAside(flight);
       flight.outdate();
@@ -91,7 +95,8 @@ export class Flights {
 
   /** Waits for running flights up to `grace` milliseconds, then ends them. */
   async dispose(grace: number): Promise<void> {
-    const flights = [...Array.from(this.#running, ([key, view]) => view(key)), ...this.#alone];
+    const running = Array.from(this.#running.values(), ({ resource, view }) => view(resource.key));
+    const flights = [...running, ...this.#alone];
     const ended = Promise.allSettled(flights.map(({ done }) => done));
     const timer = setTimeout(() => {
       for (const flight of flights) flight.abort();

@@ -197,6 +197,14 @@ export type Healing =
       readonly reason: string;
     };
 
+/** Things of a repository that are to be forgotten. */
+export interface Forgotten {
+  /** Their keys. Absent: those are not known one by one. */
+  readonly keys?: readonly string[] | undefined;
+  /** Whether something is one of them. */
+  takes(resource: { readonly key: string; readonly coordinates?: PackageCoordinates | undefined }): boolean;
+}
+
 /** What is stored for a request. */
 export interface StoredKeys {
   readonly repository: string;
@@ -246,9 +254,9 @@ export interface RepositoryEngine {
   /**
    * Forgets what is not tied to entries: what upstreams lack, what brief documents said, replies that are shared for a while. What
    * running fetches of it bring is not kept any more. Other things in memory are named by entries and their digests.
-   * @param keys absent: of the whole repository
+   * @param what absent: all of the repository
    */
-  forget(keys?: ReadonlySet<string>): Promise<void>;
+  forget(what?: Forgotten): Promise<void>;
   /** The number of running fetches. */
   flights(): number;
   /** Ends background work, waits for running flights up to `grace` milliseconds, then aborts them. */
