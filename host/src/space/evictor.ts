@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock, Digest } from '@entrepot/core';
 import {
   ALL_BLOBS,
@@ -93,6 +94,8 @@ export class Evictor {
     for (let rounds = 0; rounds < 3;) {
       const over = (await this.#store.bytesOf(scope.name)) - target;
       if (over <= 0) break;
+      // An embedded database works on the event loop.
+      await turn();
       const page = await this.#pageFrom(scope, hand);
       const { freed, last } = await this.#pass(scope, page, over);
       sum = sumOf(sum, freed);

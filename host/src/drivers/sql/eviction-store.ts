@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { BlobInfo, Digest, PackageCoordinates } from '@entrepot/core';
 import { type Kysely, sql } from 'kysely';
 import { slices } from '../slices.js';
@@ -147,15 +148,13 @@ export class SqlEvictionStore extends SqlStore {
     return await this.transaction('evict entries', async (transaction) => {
       const free = await freeOf(transaction, [...new Set(entries.map(({ digest }) => digest))], now);
       const removed: KeptEntry[] = [];
-      for (const entry of entries) {
-        const { repository, key, digest } = entry;
-        if (!free.has(digest)) continue;
-        const { numDeletedRows } = await transaction
-          .deleteFrom('entries')
-          .where(({ and }) => and({ repository, key, digest }))
-          .executeTakeFirst();
-        if (numDeletedRows > 0n) removed.push(entry);
+      const going = entries.filter(({ digest }) => free.has(digest));
+      for (const part of slicesByRepository(going)) {
+        // An embedded database works on the event loop.
+        await turn();
+        removed.push(...(await removeAll(transaction, part)));
       }
+      await turn();
       const digests = new Set([...blobs, ...removed.map(({ digest }) => digest)]);
       return { removed, condemned: await condemn(transaction, [...digests].sort(), now) };
     });
@@ -193,6 +192,33 @@ async function freeOf(database: Kysely<Schema>, digests: readonly Digest[], now:
     for (const { digest } of rows) free.add(digest);
   }
   return free;
+}
+
+/** Entries in slices, each of one repository. */
+function* slicesByRepository(entries: readonly KeptEntry[]): Generator<readonly KeptEntry[]> {
+  for (const part of Map.groupBy(entries, ({ repository }) => repository).values()) yield* slices(part, WIDTH);
+}
+
+/**
+ * Removes entries of one repository, unless they point elsewhere meanwhile.
+ * @returns those that were there
+ */
+async function removeAll(database: Kysely<Schema>, entries: readonly KeptEntry[]): Promise<readonly KeptEntry[]> {
+  const [first] = entries;
+  if (first === undefined) return [];
+  const removed = await database
+    .deleteFrom('entries')
+    .where('repository', '=', first.repository)
+    .where(
+      'key',
+      'in',
+      entries.map(({ key }) => key),
+    )
+    .where('digest', 'in', [...new Set(entries.map(({ digest }) => digest))])
+    .returning('key')
+    .execute();
+  const keys = new Set(removed.map(({ key }) => key));
+  return entries.filter(({ key }) => keys.has(key));
 }
 
 function toCandidate(row: { digest: string; size: number; visited: number; seq: number; key: string }): Candidate {
