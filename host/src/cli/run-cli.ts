@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printProblem } from '../config/configuration-error.js';
 import { printListenAddress } from '../config/listen-address.js';
 import { nearest } from '@entrepot/core/engine';
+import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
 import { EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';
 import { spaceCommands } from './space-commands.js';
