@@ -4,6 +4,7 @@ import { CLOCK, type ClientSetup } from '@entrepot/core';
 import type { ConfigurationProblem } from './config/configuration-error.js';
 import type { LoadedConfig } from './config/load.js';
 import { adminTokenFileOf } from './access/secret-file.js';
+import { placeOf } from './container/open-stores.js';
 import {
   ADMINISTRATION,
   BLOBS,
@@ -73,7 +74,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     const { root, found } = prepared;
     const logger = root.get(ROOT_LOGGER);
     if (await isIndexLost(root.get(DATABASE), root.get(BLOBS)))
-      logger.error({}, lostIndexAdvice(loaded.config.storage.path));
+      logger.error({}, lostIndexAdvice(placeOf(loaded.config.storage)));
     keepFoundUpstreams(loaded.config, found, logger);
     return assemble(loaded, prepared, options.wait ?? delay);
   });

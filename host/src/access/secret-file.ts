@@ -6,9 +6,10 @@ import type { Config } from '../config/schema.js';
 const SECRET_BYTES = 32;
 const SECRET = /^[0-9a-f]{64}$/;
 
-/** The file of the secret `name` of a server: beside its database, else its blobs. */
+/** The file of the secret `name` of a server: beside its database, else its blobs, else its spool. */
 export function secretFileOf({ metadata, storage }: Pick<Config, 'metadata' | 'storage'>, name: string): string {
-  return path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : storage.path), name);
+  const blobs = storage.backend === 'filesystem' ? storage.path : storage.spool.path;
+  return path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : blobs), name);
 }
 
 /** The file of the generated token of administration. */

@@ -53,7 +53,7 @@ export async function restoreBackup(folder: string, options: FileOptions, contex
   if (metadata.backend !== 'sqlite')
     throw new Error('only the embedded database is restored by this command; see "Backups" in docs/storage.md');
   await mkdir(path.dirname(metadata.path), { recursive: true, mode: 0o700 });
-  const blobs = await openBlobs(storage);
+  const blobs = await openBlobs(storage, loggerOf(config));
   const line = progressLine(context);
   try {
     const from = path.resolve(context.cwd, folder);

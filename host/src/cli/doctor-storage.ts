@@ -1,6 +1,9 @@
 import { mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { messageOf, silentLogger } from '@entrepot/core';
 import { printSize } from '@entrepot/core/formats';
+import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
+import { bucketName, type S3Settings } from '../drivers/blob/s3/settings.js';
 import { nameOf, postgresVersion } from '../drivers/sql/postgres.js';
 import { finding, type Finding } from './finding.js';
 
@@ -24,6 +27,17 @@ export async function checkFolder(check: string, folder: string): Promise<Findin
   } catch (error) {
     const advice = 'give this user the right, or set another folder';
     return finding('fail', check, `${existing} cannot be written to (${codeOf(error)}); ${advice}`);
+  }
+}
+
+/** Whether a bucket can be used for all that the store does with it. Leaves nothing behind. */
+export async function checkBucket(check: string, settings: S3Settings): Promise<Finding> {
+  try {
+    const store = await S3BlobStore.open({ settings, logger: silentLogger });
+    await store.dispose();
+    return finding('ok', check, `${bucketName(settings)}, can be read, written and listed`);
+  } catch (error) {
+    return finding('fail', check, messageOf(error));
   }
 }
 

@@ -5,7 +5,7 @@ import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
-import { checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
+import { checkBucket, checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { finding, type Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';
@@ -33,15 +33,18 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   findings.push(finding('ok', 'configuration', loaded.sources.join(', ')));
   findings.push(...(await pluginFindings(loaded)), ...checkCertificates(loaded, Date.now()));
   const folders = [
-    await checkFolder('storage', storage.path),
+    storage.backend === 'filesystem'
+      ? await checkFolder('storage', storage.path)
+      : await checkBucket('storage', storage),
     await checkFolder('spool', storage.spool.path),
     metadata.backend === 'sqlite'
       ? await checkDatabase('metadata', metadata.path)
       : await checkPostgres('metadata', metadata.url),
   ];
   if (metadata.backend === 'sqlite' && folders.every(({ status }) => status !== 'fail'))
-    folders.push(...(await checkKept('metadata', storage.path, metadata.path)));
-  findings.push(...folders, ...(await checkFileSystems(storage.path, storage.spool.path)));
+    folders.push(...(await checkKept('metadata', storage, metadata.path)));
+  findings.push(...folders);
+  if (storage.backend === 'filesystem') findings.push(...(await checkFileSystems(storage.path, storage.spool.path)));
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }
 

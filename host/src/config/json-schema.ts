@@ -119,7 +119,9 @@ export function childSchema(schema: JsonSchema, key: string): JsonSchema | undef
     else if (typeof additionalProperties === 'object') found.push(additionalProperties);
     else if (items !== undefined) found.push(items);
   }
-  return found.length > 1 ? { anyOf: found } : found[0];
+  // A key that drivers share is one key.
+  const different = [...new Map(found.map((one) => [JSON.stringify(one), one])).values()];
+  return different.length > 1 ? { anyOf: different } : different[0];
 }
 
 /** Whether a mapping may hold any key (`repositories`, `cache` of a repository), and what its values are. */

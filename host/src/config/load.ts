@@ -130,7 +130,8 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
   let tree: unknown = config;
   for (const key of PATHS) tree = withAbsolute(tree, key.split('.'), directory);
   const { storage, ...others } = tree as ParsedConfig;
-  const { path: spool = path.join(path.dirname(storage.path), 'spool') } = storage.spool;
+  const beside = storage.backend === 'filesystem' ? path.dirname(storage.path) : path.resolve(directory, 'data');
+  const { path: spool = path.join(beside, 'spool') } = storage.spool;
   return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool } } };
 }
 

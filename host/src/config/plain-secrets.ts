@@ -14,6 +14,9 @@ export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
   const { url } = fieldsOf(written['metadata']);
   if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
     look('metadata.url', url, 'expected ${env:NAME} or ${file:PATH}, for it has a password');
+  const credentials = fieldsOf(fieldsOf(written['storage'])['credentials']);
+  for (const key of ['secretAccessKey', 'sessionToken'])
+    look(`storage.credentials.${key}`, credentials[key], 'expected ${env:NAME} or ${file:PATH}');
   const { webhooks } = fieldsOf(written['policy']);
   for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
     look(`policy.webhooks.${index}.secret`, fieldsOf(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');

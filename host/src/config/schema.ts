@@ -82,7 +82,7 @@ const serverSchema = z.strictObject({
 
 const spoolSchema = z.strictObject({
   path: optional(text).describe(
-    'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs; on the same file system a finished download is linked, not copied.',
+    'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs (`./data/spool` where they are not files here); on the same file system a finished download is linked, not copied.',
   ),
   maxBytes: prefault(size({ least: 1024 * 1024 }), '20GiB').describe(
     'The most disk space of all downloads in flight. Each may take at most twice what it leaves free for others (two thirds, when it is alone). Past the limit, downloads are passed through without being stored. Unfinished uploads have a limit of the same size; past it they are refused.',
@@ -113,21 +113,81 @@ const gcSchema = z.strictObject({
   batchSize: z.int().min(10).max(10_000).default(500).describe('The number of blobs that are looked at together.'),
 });
 
+/** The keys of every store of blobs. */
+const storageKeys = {
+  maxBytes: prefault(endlessSize({ least: 1024 * 1024 }), 'unlimited').describe(
+    'The most bytes of all blobs. Past it, what proxies keep and nobody has asked for goes; never what is hosted or pinned.',
+  ),
+  gc: prefault(gcSchema, {}).describe('Deletion of blobs that nothing points at.'),
+  verify: prefault(verifySchema, {}).describe('Verification of blobs that are stored.'),
+  spool: prefault(spoolSchema, {}).describe('Bytes that are on their way from an upstream or an uploader.'),
+};
+
 const filesystemStorageSchema = z.strictObject({
   backend: driver('filesystem').describe('The driver: `filesystem` keeps blobs as files, addressed by their digest.'),
   path: text.default('./data/blobs').describe('The folder for blobs. Made when it is not there.'),
   durability: choice(['strict', 'relaxed'], 'strict').describe(
     '`strict`: a blob is on the disk (fsync) before anything points at it. `relaxed`: faster; after a power failure the newest blobs may be fetched again.',
   ),
-  maxBytes: prefault(endlessSize({ least: 1024 * 1024 }), 'unlimited').describe(
-    'The most bytes of all blobs. Past it, what proxies keep and nobody has asked for goes; never what is hosted or pinned.',
-  ),
   reserve: prefault(size(), '256MiB').describe(
     'Free bytes of the volume that blobs leave alone: below it something is evicted, else new bytes are passed through and not kept. `0`: none.',
   ),
-  gc: prefault(gcSchema, {}).describe('Deletion of blobs that nothing points at.'),
-  verify: prefault(verifySchema, {}).describe('Verification of blobs on the disk.'),
-  spool: prefault(spoolSchema, {}).describe('Bytes that are on their way from an upstream or an uploader.'),
+  ...storageKeys,
+});
+
+const s3CredentialsSchema = z.strictObject({
+  accessKeyId: text.describe('The id of the access key.'),
+  secretAccessKey: text.describe('The secret access key: `${env:…}` or `${file:…}`.'),
+  sessionToken: optional(text).describe('The token of temporary credentials: `${env:…}` or `${file:…}`.'),
+});
+
+const s3EncryptionSchema = z
+  .strictObject({
+    type: z.enum(['s3', 'kms']).describe('`s3`: by keys of the server (`AES256`). `kms`: by a key of its key service.'),
+    key: optional(text).describe('The id of the key for `kms`. Left out: the default key of the account.'),
+  })
+  .refine(({ type, key }) => type === 'kms' || key === undefined, { error: 'expected a key only where type is kms' });
+
+const s3StorageSchema = z.strictObject({
+  backend: z.literal('s3').describe('`s3`: keeps blobs in a bucket of S3, or of a server with its API.'),
+  bucket: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, {
+      error: 'expected the name of a bucket: 3 to 63 lower-case letters, digits, "." and "-"',
+    })
+    .describe('The bucket. It must be there.'),
+  region: optional(text).describe(
+    'Its region. Left out: that of the environment (`AWS_REGION`, AWS’s files); with an `endpoint`: `us-east-1`.',
+  ),
+  endpoint: optional(httpUrl({ credentials: false })).describe(
+    'The URL of a server with the API of S3. Left out: AWS.',
+  ),
+  prefix: z
+    .string()
+    .regex(/^([A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*)?$/, {
+      error: 'expected a path such as entrepot/blobs, without a slash at its ends',
+    })
+    .default('')
+    .describe('What the names of all objects begin with, so that a bucket can be shared.'),
+  pathStyle: optional(z.boolean()).describe(
+    'Whether the bucket stands in the path of URLs and not in the host name. Left out: `true` with an `endpoint`, else `false`.',
+  ),
+  credentials: optional(s3CredentialsSchema).describe(
+    'The credentials. Left out: what AWS’s tools use here (variables, files, the role of the machine or the pod).',
+  ),
+  encryption: optional(s3EncryptionSchema).describe(
+    'The encryption that is asked of the server for each object; one that does not confirm it is refused at start. Left out: the default of the bucket.',
+  ),
+  connections: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(128)
+    .describe('The most connections for writes, lists and deletions.'),
+  connectTimeout: prefault(timeout(), '2s').describe('How long connecting may take, TLS included.'),
+  headersTimeout: prefault(timeout(), '10s').describe('How long the server may take to begin its answer.'),
+  idleTimeout: prefault(timeout(), '30s').describe('How long a body may pause, in either direction.'),
+  ...storageKeys,
 });
 
 const sqliteMetadataSchema = z.strictObject({
@@ -627,7 +687,9 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
 
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
-  storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema]), {}).describe('The store of blobs.'),
+  storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]), {}).describe(
+    'The store of blobs.',
+  ),
   metadata: prefault(z.discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema]), {}).describe(
     'The database of entries, reports, decisions and downloads.',
   ),

@@ -80,7 +80,7 @@ export function createRootScope(
   root.value(CLOCK, systemClock);
   root.single(METRICS, {}, () => new PrometheusMetrics());
   root.single(HOT_CACHE, { logger: ROOT_LOGGER }, ({ logger }) => new KeyvHotCache(memoryKeyv(), logger));
-  root.open(BLOBS, {}, () => openBlobs(storage));
+  root.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
   root.open(
     DATABASE,
     { logger: ROOT_LOGGER },

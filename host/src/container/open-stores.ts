@@ -3,14 +3,23 @@ import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/
 import { SMALL_BLOB } from '@entrepot/core/engine';
 import type { Config } from '../config/schema.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
+import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
+import { bucketName } from '../drivers/blob/s3/settings.js';
 import { openPostgres } from '../drivers/sql/postgres.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../space/space.js';
 
 /** Opens the store of blobs that the configuration names. */
-export function openBlobs({ path, durability }: Config['storage']): Promise<BlobStore> {
-  return FilesystemBlobStore.open({ path, durability });
+export function openBlobs(storage: Config['storage'], logger: Logger): Promise<BlobStore> {
+  return storage.backend === 'filesystem'
+    ? FilesystemBlobStore.open(storage)
+    : S3BlobStore.open({ settings: storage, logger });
+}
+
+/** Where the blobs are, for people: a folder, or a bucket. */
+export function placeOf(storage: Config['storage']): string {
+  return storage.backend === 'filesystem' ? storage.path : bucketName(storage);
 }
 
 /** Opens the database that the configuration names, and brings its tables up to date. */
@@ -19,7 +28,7 @@ export function openDatabaseOf(
   logger: Logger,
 ): Promise<SqlDatabase> {
   return metadata.backend === 'sqlite'
-    ? openSqlite({ path: metadata.path, durability: storage.durability })
+    ? openSqlite({ path: metadata.path, durability: storage.backend === 'filesystem' ? storage.durability : 'strict' })
     : openPostgres({ ...metadata, logger });
 }
 
@@ -29,14 +38,15 @@ export function spaceOf(
   repositories: SpaceOptions['repositories'],
   services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'heal' | 'observer'>,
 ): Space {
-  const { maxBytes, reserve, gc, verify } = storage;
+  const { maxBytes, gc, verify } = storage;
+  const reserve = storage.backend === 'filesystem' ? storage.reserve : 0;
   const linkedAbove = isSpoolBeside(storage) ? SMALL_BLOB : Infinity;
   return new Space({ ...services, maxBytes, reserve, linkedAbove, gc, verify, repositories });
 }
 
 /** Whether bytes are spooled on the volume of the blobs, as far as paths tell. */
-export function isSpoolBeside({ path, spool }: Config['storage']): boolean {
-  return dirname(path) === dirname(spool.path);
+export function isSpoolBeside(storage: Config['storage']): boolean {
+  return storage.backend === 'filesystem' && dirname(storage.path) === dirname(storage.spool.path);
 }
 
 /** The stores of a configuration, for a command that works on them beside running servers. */
@@ -50,7 +60,7 @@ export interface Stores {
 
 /** Opens the stores of a configuration. Whether they belong together is not asked: commands mend that. */
 export async function openStores(config: Config, logger: Logger): Promise<Stores> {
-  const blobs = await openBlobs(config.storage);
+  const blobs = await openBlobs(config.storage, logger);
   const database = await openDatabaseOf(config, logger);
   const clock = systemClock;
   const repositories = new Map(Object.entries(config.repositories ?? {}));

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/cli/finding.js';
 import { checkKept } from '../../src/cli/doctor-kept.js';
 import { checkDatabase, checkFolder } from '../../src/cli/doctor-storage.js';
+import { loadConfig } from '../../src/config/load.js';
 import { AdmittingIndex } from '../drivers/sql/admitting-index.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import { TestProcess } from './test-context.js';
@@ -215,23 +216,27 @@ describe('what is kept', () => {
   const folder = () => path.join(cwd, 'blobs', 'v1', 'sha256', 'ab');
   const file = () => path.join(cwd, 'e.db');
 
+  const storage = async () => {
+    const env = { ENTREPOT_STORAGE_PATH: path.join(cwd, 'blobs') };
+    return (await loadConfig({ env, cwd })).config.storage;
+  };
   beforeEach(() => mkdirSync(folder(), { recursive: true }));
 
   it('needs its database', async () => {
-    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([]);
+    expect(await checkKept('metadata', await storage(), file())).toEqual([]);
     writeFileSync(path.join(folder(), `ab${'0'.repeat(62)}`), 'bytes');
     const lost = {
       status: 'fail',
       check: 'metadata',
       detail: expect.stringContaining('the database has no entries'),
     };
-    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
+    expect(await checkKept('metadata', await storage(), file())).toEqual([lost]);
     const database = await openSqlite({ path: file(), durability: 'relaxed' });
     const index = new AdmittingIndex(database);
-    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([lost]);
+    expect(await checkKept('metadata', await storage(), file())).toEqual([lost]);
     const times = { fetchedAt: 1, checkedAt: 1, integrity: [], headers: {}, mediaType: 'a/b', size: 5 };
     await index.replace({ ...times, repository: 'r', key: 'a', digest: `sha256:ab${'0'.repeat(62)}` });
-    expect(await checkKept('metadata', path.join(cwd, 'blobs'), file())).toEqual([]);
+    expect(await checkKept('metadata', await storage(), file())).toEqual([]);
     await index.dispose();
   });
 
@@ -246,7 +251,7 @@ describe('what is kept', () => {
     writeFileSync(file(), Buffer.concat([bytes.subarray(0, 8192), Buffer.alloc(bytes.length - 8192, 0xaa)]));
     rmSync(`${file()}-wal`, { force: true });
     rmSync(`${file()}-shm`, { force: true });
-    const [found] = await checkKept('metadata', path.join(cwd, 'blobs'), file());
+    const [found] = await checkKept('metadata', await storage(), file());
     expect(found).toMatchObject({ status: 'fail', detail: expect.stringContaining(file()) });
     await expect(openSqlite({ path: file(), durability: 'relaxed' })).rejects.toMatchObject({
       kind: 'configuration',

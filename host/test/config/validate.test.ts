@@ -134,7 +134,7 @@ describe('problems', () => {
       ['log.colour: unknown key; known here: level, format, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
-    ['an unknown driver', { storage: { backend: 'tape' } }, ['storage.backend: expected filesystem']],
+    ['an unknown driver', { storage: { backend: 'tape' } }, ['storage.backend: expected filesystem or s3']],
     [
       'a wrong type',
       { log: { access: 'yes' }, server: 5 },

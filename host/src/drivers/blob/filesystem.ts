@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, Digest } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
-import { printVersion, readLayout, writeLayout } from './layout.js';
+import { LAYOUT_VERSION, printVersion, readLayout, writeLayout } from './layout.js';
 import { withNewFile } from './new-file.js';
 import { SharedRun } from '../shared-run.js';
 import { slices } from '../slices.js';
@@ -21,7 +21,6 @@ import { syncDirectory, syncFile } from './sync-file.js';
 //
 // One level of folders is enough: a million blobs are 4,000 names a folder, and a put has one directory to sync.
 
-const LAYOUT_VERSION = 1;
 /** Modes that keep other users of the machine from reading past access control. */
 const FOLDER_MODE = 0o700;
 const FOLDER_NAME = /^[0-9a-f]{2}$/;

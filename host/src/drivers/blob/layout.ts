@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { withNewFile } from './new-file.js';
 import { systemCode } from './storage-error.js';
 
+/** The version of the layout that this program knows, in folders and in buckets. */
+export const LAYOUT_VERSION = 1;
+
 /** The file that says how a store is laid out, and which one it is. */
 export interface Layout {
   readonly version: unknown;
@@ -19,6 +22,11 @@ export async function readLayout(folder: string): Promise<Layout | undefined> {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+  return parseLayout(text);
+}
+
+/** Reads the text of a layout file. Without a version: nobody can tell. */
+export function parseLayout(text: string): Layout {
   try {
     const found: unknown = JSON.parse(text);
     if (typeof found !== 'object' || found === null) return { version: undefined };

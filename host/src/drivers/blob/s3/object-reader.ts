@@ -1,0 +1,129 @@
+import type { IncomingMessage } from 'node:http';
+import { addAbortSignal, Readable } from 'node:stream';
+import { EntrepotError, messageOf } from '@entrepot/core';
+
+/** A body that breaks off is resumed so often. */
+const RESUMPTIONS = 2;
+
+/** The head of a reply with bytes of an object, and its body. */
+export interface ObjectReply {
+  readonly body: IncomingMessage;
+  /** The first byte of the body, and the last; one before `start`: the body is empty. */
+  readonly start: number;
+  readonly end: number;
+  /** The size of the whole object in bytes. */
+  readonly total: number;
+  readonly etag: string;
+}
+
+export interface ObjectReaderOptions {
+  /** The object, for messages. */
+  readonly where: string;
+  /** The longest pause within the body, in milliseconds. */
+  readonly idleTimeout: number;
+  /** Sends the request again, for the bytes from `start` on. `undefined`: the object is gone. */
+  readonly again: (start: number, signal: AbortSignal) => Promise<ObjectReply | undefined>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads the body of a reply; resumes it where it breaks off. It ends cleanly only after the last byte. */
+export class ObjectReader extends Readable {
+  readonly #options: ObjectReaderOptions;
+  /** Ends a request that resumes the body. */
+  readonly #ending = new AbortController();
+  readonly #end: number;
+  /** The byte that is read next. */
+  #at: number;
+  #body: IncomingMessage;
+  #resumed = 0;
+  /** Whether bytes are wanted: a pause of the reader is none of the server. */
+  #isWanting = false;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(reply: ObjectReply, options: ObjectReaderOptions) {
+    super({ highWaterMark: 256 * 1024 });
+    this.#options = options;
+    this.#at = reply.start;
+    this.#end = reply.end;
+    this.#body = reply.body;
+    const { idleTimeout, signal } = options;
+    this.#timer = setTimeout(() => {
+      if (this.#isWanting) this.#body.destroy(new Error(`no byte came for ${idleTimeout} ms`));
+    }, idleTimeout);
+    this.#attach(reply.body);
+    if (signal !== undefined) addAbortSignal(signal, this);
+  }
+
+  override _read(): void {
+    this.#want();
+    this.#body.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearTimeout(this.#timer);
+    this.#ending.abort();
+    // One that was read to its end leaves its connection for the next request.
+    if (!this.#body.complete || !this.#body.readableEnded) this.#body.destroy();
+    done(error);
+  }
+
+  #want(): void {
+    if (this.#isWanting) return;
+    this.#isWanting = true;
+    this.#timer.refresh();
+  }
+
+  #attach(body: IncomingMessage): void {
+    let isOver = false;
+    const once = (work: () => void) => () => {
+      if (isOver || this.destroyed) return;
+      isOver = true;
+      work();
+    };
+    body.on('data', (chunk: Buffer) => {
+      if (isOver || this.destroyed) return;
+      this.#at += chunk.length;
+      this.#timer.refresh();
+      if (this.push(chunk)) return;
+      this.#isWanting = false;
+      body.pause();
+    });
+    body.on(
+      'end',
+      once(() => {
+        if (this.#at > this.#end) this.push(null);
+        else void this.#resume(new Error('the body ended early'));
+      }),
+    );
+    let reason: Error | undefined;
+    body.on('error', (error) => {
+      reason = error;
+    });
+    body.on(
+      'close',
+      once(() => void this.#resume(reason ?? new Error('the connection was closed'))),
+    );
+    if (!this.#isWanting) body.pause();
+  }
+
+  async #resume(reason: Error): Promise<void> {
+    this.#isWanting = false;
+    try {
+      if (this.#resumed >= RESUMPTIONS) throw reason;
+      this.#resumed += 1;
+      const reply = await this.#options.again(this.#at, this.#ending.signal);
+      if (this.destroyed) return void reply?.body.destroy();
+      if (reply === undefined || reply.start !== this.#at || reply.end !== this.#end) {
+        reply?.body.destroy();
+        throw reason;
+      }
+      this.#body = reply.body;
+      this.#want();
+      this.#attach(reply.body);
+    } catch (error) {
+      if (this.destroyed) return;
+      const message = `${this.#options.where} broke off before byte ${this.#at}, expected all to byte ${this.#end}: ${messageOf(error)}`;
+      this.destroy(new EntrepotError('storage', message, { cause: error }));
+    }
+  }
+}
