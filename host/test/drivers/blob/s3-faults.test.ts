@@ -1,0 +1,271 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { type Digest, silentLogger } from '@entrepot/core';
+import { digestOf, pieces, readStream, sampleBytes } from '@entrepot/core/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { S3BlobStore } from '../../../src/drivers/blob/s3/s3-blob-store.js';
+import type { S3Settings } from '../../../src/drivers/blob/s3/settings.js';
+import { failWith, FakeS3, type Fault } from './fake-s3.js';
+import { s3Settings } from './s3-server.js';
+
+const SIZE = 1_000_000;
+const PAGE = '<html><body>Please log in</body></html>';
+const isBlob = ({ url }: IncomingMessage): boolean => url?.includes('/v1/') === true;
+
+interface Opened {
+  readonly server: FakeS3;
+  readonly store: S3BlobStore;
+  readonly bytes: Buffer;
+  readonly digest: Digest;
+}
+
+/** A store that has a blob. */
+async function opened(settings: Partial<S3Settings> = {}): Promise<Opened> {
+  const server = await FakeS3.start();
+  const store = await open(server, settings);
+  onTestFinished(() => store.dispose());
+  const bytes = sampleBytes(SIZE);
+  const digest = digestOf(bytes);
+  await put(store, bytes);
+  return { server, store, bytes, digest };
+}
+
+function open({ endpoint }: Pick<FakeS3, 'endpoint'>, settings: Partial<S3Settings> = {}): Promise<S3BlobStore> {
+  return S3BlobStore.open({ settings: s3Settings({ endpoint, prefix: 'p', ...settings }), logger: silentLogger });
+}
+
+async function put(store: S3BlobStore, bytes: Buffer): Promise<number> {
+  let opens = 0;
+  const source = () => {
+    opens += 1;
+    return Readable.from(pieces(bytes, 60_000));
+  };
+  await store.put(digestOf(bytes), bytes.length, { open: source });
+  return opens;
+}
+
+async function read(store: S3BlobStore, digest: Digest, options = {}): Promise<Buffer> {
+  return await readStream((await store.open(digest, options)) as Readable);
+}
+
+/** Does `fault` for the first `times` requests for blobs. */
+function first(times: number, fault: (response: ServerResponse, request: IncomingMessage) => void): Fault {
+  let left = times;
+  return (request, response) => {
+    if (!isBlob(request) || left === 0) return false;
+    left -= 1;
+    request.resume();
+    fault(response, request);
+    return true;
+  };
+}
+
+describe('a body that breaks off', () => {
+  const cut = (bytes: Buffer, from: number, length: number) => (response: ServerResponse, request: IncomingMessage) => {
+    const start = Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? from);
+    const head = { etag: '"tag"', 'content-length': SIZE - start };
+    if (request.headers.range === undefined) response.writeHead(200, head);
+    else response.writeHead(206, { ...head, 'content-range': `bytes ${start}-${SIZE - 1}/${SIZE}` });
+    response.write(bytes.subarray(start, start + length), () => response.destroy());
+  };
+
+  it('is resumed where it was, if the object is the same', async () => {
+    const { server, store, bytes, digest } = await opened();
+    server.fault = first(2, cut(bytes, 0, 300_000));
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+    const [, second, third] = server.asked('GET');
+    expect(second?.headers).toMatchObject({ range: `bytes=300000-${SIZE - 1}`, 'if-match': '"tag"' });
+    expect(third?.headers.range).toBe(`bytes=600000-${SIZE - 1}`);
+  });
+
+  it('fails when it breaks off again and again, and never ends cleanly', async () => {
+    const { server, store, bytes, digest } = await opened();
+    server.fault = first(Infinity, cut(bytes, 0, 100_000));
+    await expect(read(store, digest)).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('broke off before byte 300000'),
+    });
+    expect(server.asked('GET')).toHaveLength(3);
+  });
+
+  it('is resumed when no more bytes come', async () => {
+    const { server, store, bytes, digest } = await opened({ idleTimeout: 200 });
+    server.fault = first(1, (response) => {
+      response.writeHead(200, { etag: '"tag"', 'content-length': SIZE });
+      response.write(bytes.subarray(0, 1000));
+    });
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+  });
+
+  it('fails when the object is another by then', async () => {
+    const { server, store, bytes, digest } = await opened();
+    const breakOff = first(1, cut(bytes, 0, 1000));
+    const changed = first(1, (response) => failWith(response, 412, 'PreconditionFailed'));
+    server.fault = (request, response) => breakOff(request, response) || changed(request, response);
+    await expect(read(store, digest)).rejects.toMatchObject({ kind: 'storage' });
+  });
+});
+
+describe('a server that is busy', () => {
+  const busy = (response: ServerResponse): void => failWith(response, 503, 'SlowDown');
+
+  it('is asked again for what is read', async () => {
+    const { server, store, bytes, digest } = await opened();
+    server.fault = first(2, busy);
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+    server.fault = first(2, busy);
+    expect(await store.stat(digest)).toEqual({ digest, size: SIZE });
+  });
+
+  it('gets what is written again, from a source that is opened anew', async () => {
+    const { server, store } = await opened();
+    server.fault = first(2, busy);
+    const other = sampleBytes(500_000, 7);
+    expect(await put(store, other)).toBe(3);
+    expect((await read(store, digestOf(other))).equals(other)).toBe(true);
+  });
+
+  it('is given up', async () => {
+    const { server, store, digest } = await opened();
+    server.fault = first(Infinity, busy);
+    await expect(store.open(digest)).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('SlowDown'),
+    });
+    expect(server.asked('GET')).toHaveLength(3);
+    await expect(store.stat(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(put(store, sampleBytes(10))).rejects.toMatchObject({ kind: 'storage' });
+  });
+
+  it('that does not answer is given up after its time', async () => {
+    const { server, store, digest } = await opened({ headersTimeout: 100 });
+    server.fault = first(Infinity, () => {});
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.stat(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.delete(digest)).rejects.toMatchObject({ kind: 'storage' });
+  });
+
+  it('that has no room is full', async () => {
+    const { server, store } = await opened();
+    server.fault = first(Infinity, (response) => failWith(response, 507, 'XMinioStorageFull'));
+    await expect(put(store, sampleBytes(10))).rejects.toMatchObject({ code: 'STORAGE_FULL', status: 507 });
+  });
+});
+
+describe('a page in the place of S3', () => {
+  const page: Fault = (request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/html', 'content-length': PAGE.length });
+    response.end(request.method === 'HEAD' ? undefined : PAGE);
+    return true;
+  };
+
+  it('is never a blob, no blob, or an empty listing', async () => {
+    const { server, store, digest } = await opened();
+    server.fault = page;
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.open(digest, { size: PAGE.length })).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.open(digest, { range: { start: 0, end: 5 } })).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.stat(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.delete(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(put(store, sampleBytes(10))).rejects.toMatchObject({ kind: 'storage' });
+    await expect(Array.fromAsync(store.list())).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.check('read')).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.check()).rejects.toMatchObject({ kind: 'storage' });
+  });
+
+  it('is refused at start', async () => {
+    const server = await FakeS3.start();
+    server.fault = page;
+    await expect(open(server)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('expected a server of S3'),
+    });
+  });
+});
+
+describe('absence', () => {
+  it('is none where the bucket is gone', async () => {
+    const { server, store, digest } = await opened();
+    server.fault = (_request, response) => {
+      failWith(response, 404, 'NoSuchBucket');
+      return true;
+    };
+    await expect(store.stat(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.delete(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.storeId()).rejects.toMatchObject({ kind: 'storage' });
+  });
+
+  it('is what is left of a blob that was cut short', async () => {
+    const { server, store, bytes, digest } = await opened();
+    const key = [...server.objects.keys()].find((name) => name.includes(digest.slice(7))) as string;
+    server.objects.set(key, bytes.subarray(0, 1000));
+    expect(await store.open(digest, { size: SIZE })).toBeUndefined();
+    expect(await store.open(digest, { size: SIZE, range: { start: 500, end: 1500 } })).toBeUndefined();
+    expect(await store.open(digest, { size: SIZE, range: { start: 5000, end: 6000 } })).toBeUndefined();
+    await expect(store.open(digest, { range: { start: 500, end: 1500 } })).rejects.toMatchObject({ kind: 'storage' });
+  });
+
+  it('is not what a listing of pages without tokens forgets', async () => {
+    const { store, digest } = await opened();
+    const others = Array.from({ length: 6 }, (_, n) => sampleBytes(100 + n));
+    for (const bytes of others) await put(store, bytes);
+    const listed = (await Array.fromAsync(store.list())).map((blob) => blob.digest);
+    expect(new Set(listed)).toEqual(new Set([digest, ...others.map((bytes) => digestOf(bytes))]));
+  });
+});
+
+describe('a start', () => {
+  it.each([
+    ['no bucket', 404, 'NoSuchBucket', {}, 'there is no bucket entrepot-test'],
+    ['another region', 400, 'AuthorizationHeaderMalformed', { Region: 'eu-west-9' }, 'set storage.region to eu-west-9'],
+    ['an unknown key', 403, 'InvalidAccessKeyId', {}, 'set storage.credentials'],
+    ['a wrong secret', 403, 'SignatureDoesNotMatch', {}, 'set storage.credentials'],
+    ['a missing permission', 403, 'AccessDenied', {}, 's3:ListBucket'],
+  ])('says what to set where there is %s', async (_what, status, code, more, expected) => {
+    const server = await FakeS3.start();
+    server.fault = (request, response) => {
+      request.resume();
+      failWith(response, status, code, more);
+      return true;
+    };
+    await expect(open(server)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining(expected),
+    });
+  });
+
+  it('says by how much the clocks differ', async () => {
+    const server = await FakeS3.start();
+    const date = new Date(Date.now() - 20 * 60_000).toUTCString();
+    server.fault = (request, response) => {
+      request.resume();
+      failWith(response, 403, 'RequestTimeTooSkewed', { date });
+      return true;
+    };
+    await expect(open(server)).rejects.toMatchObject({
+      message: expect.stringMatching(/differ by 1(199|200|201) s \(this one is ahead\)/),
+    });
+  });
+
+  it('is refused where encryption is asked for and not confirmed', async () => {
+    const encryption = { type: 's3', key: undefined } as const;
+    await expect(open(await FakeS3.start(), { encryption })).rejects.toMatchObject({
+      message: expect.stringContaining('expected encryption by AES256'),
+    });
+  });
+
+  it('is refused where nobody answers', async () => {
+    await expect(open({ endpoint: 'http://127.0.0.1:1' })).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('http://127.0.0.1:1 cannot be reached'),
+    });
+  });
+
+  it('leaves nothing behind', async () => {
+    const server = await FakeS3.start();
+    await (await open(server)).dispose();
+    expect([...server.objects.keys()]).toEqual([]);
+  });
+});
