@@ -6,7 +6,8 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 
-  (none)   what \`npm test\` uses: one client for images and one for charts, a registry, and the conformance test of registries
+  (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
+           and servers of S3
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -14,7 +15,18 @@ the cache folder. What cannot be had is named, and is no error: the tests leave 
 `;
 
 /** @type {readonly ToolName[]} */
-const SHORT = ['skopeo', 'docker-registry', 'openssl', 'gpg', 'nginx', 'postgres', 'helm-3', 'conformance'];
+const SHORT = [
+  'skopeo',
+  'docker-registry',
+  'openssl',
+  'gpg',
+  'nginx',
+  'postgres',
+  'helm-3',
+  'conformance',
+  'gofakes3',
+  'versitygw',
+];
 
 const { values } = parseArgs({
   options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },

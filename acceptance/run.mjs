@@ -23,6 +23,7 @@ import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
+import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
@@ -47,8 +48,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, first-hour, python, go,
-                       policy, oci or helm;
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, first-hour,
+                       python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -138,6 +139,7 @@ if (values.help) {
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
+    if (wants('s3')) await s3(tally, { rounds: 5 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
