@@ -116,6 +116,7 @@ const PATHS = [
   'server.tls.ca',
   'storage.path',
   'storage.spool.path',
+  'storage.cache.path',
   'metadata.path',
   'admin.jwt.keyFile',
   'policy.file',

@@ -148,6 +148,15 @@ const s3EncryptionSchema = z
   })
   .refine(({ type, key }) => type === 'kms' || key === undefined, { error: 'expected a key only where type is kms' });
 
+const diskCacheSchema = z.strictObject({
+  path: text.describe(
+    'The folder for the copies. Made when it is not there; it may be emptied while the server is down.',
+  ),
+  maxBytes: prefault(size({ least: 1024 * 1024 }), '10GiB').describe(
+    'The most bytes of all copies. What is not asked for again goes first.',
+  ),
+});
+
 const s3StorageSchema = z.strictObject({
   backend: z.literal('s3').describe('`s3`: keeps blobs in a bucket of S3, or of a server with its API.'),
   bucket: z
@@ -177,6 +186,9 @@ const s3StorageSchema = z.strictObject({
   ),
   encryption: optional(s3EncryptionSchema).describe(
     'The encryption that is asked of the server for each object; one that does not confirm it is refused at start. Left out: the default of the bucket.',
+  ),
+  cache: optional(diskCacheSchema).describe(
+    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
   ),
   connections: z
     .int()

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/core';
 import { SMALL_BLOB } from '@entrepot/core/engine';
 import type { Config } from '../config/schema.js';
+import { DiskCache } from '../drivers/blob/disk-cache.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
 import { bucketName } from '../drivers/blob/s3/settings.js';
@@ -11,10 +12,14 @@ import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../space/space.js';
 
 /** Opens the store of blobs that the configuration names. */
-export function openBlobs(storage: Config['storage'], logger: Logger): Promise<BlobStore> {
-  return storage.backend === 'filesystem'
-    ? FilesystemBlobStore.open(storage)
-    : S3BlobStore.open({ settings: storage, logger });
+export async function openBlobs(storage: Config['storage'], logger: Logger): Promise<BlobStore> {
+  if (storage.backend === 'filesystem') return await FilesystemBlobStore.open(storage);
+  const store = await S3BlobStore.open({ settings: storage, logger });
+  if (storage.cache === undefined) return store;
+  return await DiskCache.open(store, { ...storage.cache, logger }).catch(async (error: unknown) => {
+    await store.dispose();
+    throw error;
+  });
 }
 
 /** Where the blobs are, for people: a folder, or a bucket. */
