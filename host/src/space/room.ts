@@ -75,8 +75,7 @@ export class Room implements BlobCatalogue {
     const admitted: string[] = [];
     try {
       for (const scope of this.#scopesOf(repository)) {
-        await this.#admit(scope, blob.size);
-        admitted.push(scope.name);
+        if (await this.#admit(scope, blob)) admitted.push(scope.name);
       }
       await this.#leaveReserve(blob.size > this.#options.linkedAbove ? 0 : blob.size);
       return await this.#catalogue.hold(repository, blob);
@@ -121,20 +120,24 @@ export class Room implements BlobCatalogue {
     return bound === Infinity ? undefined : { name, bound };
   }
 
-  /** Lets `size` bytes into a scope, where room is made for them if need be. */
-  async #admit(scope: Scope, size: number): Promise<void> {
-    if (await this.#fits(scope, size)) return;
+  /**
+   * Lets a blob into a scope, where room is made for it if need be.
+   * @returns whether it is counted: it is not where the scope is full and has it already
+   */
+  async #admit(scope: Scope, { digest, size }: BlobInfo): Promise<boolean> {
+    if (await this.#fits(scope, size)) return true;
+    if (await this.#store.has(scope.name, digest)) return false;
     const quota = this.#options.quotas.get(scope.name);
     if (quota?.kind === 'hosted') throw quotaExceeded(scope, size);
     if (size > scope.bound || this.#isFull(scope.name)) throw noRoom(scope, size);
     const end = await this.#turns.acquire();
     try {
       // Whoever was before may have made enough.
-      if (await this.#fits(scope, size)) return;
+      if (await this.#fits(scope, size)) return true;
       const since = this.#clock.monotonic();
       const coming = read(this.#admitted, scope.name) - read(this.#settled, scope.name);
       await this.#shrink(scope, scope.bound * LOW_MARK - size - coming);
-      if (await this.#fits(scope, size)) return;
+      if (await this.#fits(scope, size)) return true;
       this.#noteFull(scope.name, since, { bytes: size, bound: scope.bound });
       throw noRoom(scope, size);
     } finally {

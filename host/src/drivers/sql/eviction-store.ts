@@ -64,6 +64,21 @@ export class SqlEvictionStore extends SqlStore {
     return Number(row?.bytes ?? 0);
   }
 
+  /** Whether a repository has an entry of a blob; of `ALL_BLOBS`: whether the catalogue has it. */
+  async has(repository: string, digest: Digest): Promise<boolean> {
+    const row = await stored('look for a blob', () =>
+      repository === ALL_BLOBS
+        ? this.database.selectFrom('blobs').select('digest').where('digest', '=', digest).executeTakeFirst()
+        : this.database
+            .selectFrom('entries')
+            .select('digest')
+            .where(({ and }) => and({ repository, digest }))
+            .limit(1)
+            .executeTakeFirst(),
+    );
+    return row !== undefined;
+  }
+
   /**
    * Entries that are past their age, the oldest first.
    * @param repository absent: of all
