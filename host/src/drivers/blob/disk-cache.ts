@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
@@ -15,6 +14,7 @@ import {
 } from '@entrepot/core';
 import { CacheFile } from './cache-file.js';
 import { FileReader } from './file-reader.js';
+import { hasDigest } from './has-digest.js';
 import { Sieve } from './sieve.js';
 import { systemCode } from './storage-error.js';
 
@@ -110,11 +110,13 @@ export class DiskCache implements BlobStore {
   }
 
   /** Where it was the copy that is damaged, and the blob is not, only the copy goes. */
-  async setAside(digest: Digest): Promise<void> {
+  async setAside(digest: Digest): Promise<boolean> {
     const hadCopy = this.#copies.use(digest) !== undefined;
     await this.#drop(digest);
-    if (hadCopy && (await this.#isWhole(digest))) return;
-    await (this.#store.setAside?.(digest) ?? this.#store.delete(digest));
+    if (hadCopy && (await this.#isWhole(digest))) return false;
+    if (this.#store.setAside !== undefined) return await this.#store.setAside(digest);
+    await this.#store.delete(digest);
+    return true;
   }
 
   list(): AsyncIterable<BlobInfo> {
@@ -259,10 +261,4 @@ export class DiskCache implements BlobStore {
     const hex = digest.slice('sha256:'.length);
     return join(this.#options.path, 'v1', hex.slice(0, 2), hex);
   }
-}
-
-async function hasDigest(stream: Readable, digest: Digest): Promise<boolean> {
-  const hash = createHash('sha256');
-  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
-  return `sha256:${hash.digest('hex')}` === digest;
 }

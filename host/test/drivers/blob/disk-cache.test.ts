@@ -116,7 +116,7 @@ describe('DiskCache', () => {
     const cache = await open();
     const { bytes, digest } = await put(cache, 1000);
     await read(cache, digest);
-    await cache.setAside(digest);
+    expect(await cache.setAside(digest)).toBe(false);
     expect(await files()).toEqual([]);
     expect((await read(cache, digest)).equals(bytes)).toBe(true);
   });

@@ -112,8 +112,11 @@ for (const { name, title, keepAlive } of SERVERS) {
       expect(await (await opened(settings)).storeId()).toBe('the id');
       const bytes = sampleBytes(1000);
       const digest = await put(store, bytes);
-      await store.setAside(digest);
-      await store.setAside(digest);
+      expect(await store.setAside(digest)).toBe(false);
+      expect(await readAll(store, digest)).toEqual(bytes);
+      await write(settings, `v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`, 'torn');
+      expect(await store.setAside(digest)).toBe(true);
+      expect(await store.setAside(digest)).toBe(true);
       expect(await store.stat(digest)).toBeUndefined();
       expect(await keysOf(settings)).toEqual([`damaged/${digest.slice(7)}`, 'layout.json']);
     });

@@ -1,7 +1,7 @@
-import http from 'node:http';
-import https from 'node:https';
+import { Agent as SecureAgent } from 'node:https';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Logger } from '@entrepot/core';
+import { Agent } from '../../../node-http.js';
 import { s3Error, withRetries } from './failure.js';
 import { sdkLogger } from './sdk-logger.js';
 import { bucketName, type S3Settings } from './settings.js';
@@ -55,8 +55,8 @@ export class S3Connection {
       maxAttempts: 1,
       logger: warnings,
       requestHandler: new NodeHttpHandler({
-        httpAgent: new http.Agent(agent),
-        httpsAgent: new https.Agent(agent),
+        httpAgent: new Agent(agent),
+        httpsAgent: new SecureAgent(agent),
         connectionTimeout: settings.connectTimeout,
         requestTimeout: settings.headersTimeout,
         throwOnRequestTimeout: true,

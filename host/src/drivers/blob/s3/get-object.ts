@@ -1,6 +1,7 @@
-import http, { type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { type ByteRange, EntrepotError } from '@entrepot/core';
+import { Agent, request } from '../../../node-http.js';
 import { ObjectReader, type ObjectReply } from './object-reader.js';
 import { s3Error, S3ReplyError, withRetries } from './failure.js';
 import type { S3Settings } from './settings.js';
@@ -26,7 +27,7 @@ export class ObjectGetter {
   readonly #signer: S3Signer;
   readonly #settings: S3Settings;
   readonly #nameOf: (key: string) => string;
-  readonly #agent: http.Agent;
+  readonly #agent: InstanceType<typeof Agent>;
 
   /** @param nameOf the object of a key, for messages */
   constructor(address: BucketAddress, signer: S3Signer, settings: S3Settings, nameOf: (key: string) => string) {
@@ -36,7 +37,7 @@ export class ObjectGetter {
     this.#nameOf = nameOf;
     // As many connections as there are readers: a slow client holds one, and must not make others wait.
     const options = { keepAlive: true, maxFreeSockets: settings.connections };
-    this.#agent = address.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options);
+    this.#agent = address.protocol === 'https:' ? new SecureAgent(options) : new Agent(options);
   }
 
   /** The bytes of an object, or those of `range`. `undefined`: there is none, or it has not the size that is expected. */
@@ -118,7 +119,7 @@ export class ObjectGetter {
     const { connectTimeout, headersTimeout } = this.#settings;
     const isSecure = protocol === 'https:';
     return new Promise((resolve, reject) => {
-      const request = (isSecure ? https : http).request({
+      const sent = (isSecure ? secureRequest : request)({
         host: hostname,
         port,
         path: `${path}${key}`,
@@ -129,23 +130,23 @@ export class ObjectGetter {
       let timer: NodeJS.Timeout | undefined;
       function limit(time: number, problem: string): void {
         clearTimeout(timer);
-        timer = setTimeout(() => request.destroy(timeoutError(`${problem} within ${time} ms`)), time);
+        timer = setTimeout(() => sent.destroy(timeoutError(`${problem} within ${time} ms`)), time);
       }
-      request.once('socket', (socket) => {
+      sent.once('socket', (socket) => {
         const connected = (): void => limit(headersTimeout, 'the server did not begin its answer');
         if (!socket.connecting) return connected();
         limit(connectTimeout, 'no connection');
         socket.once(isSecure ? 'secureConnect' : 'connect', connected);
       });
-      request.once('response', (reply) => {
+      sent.once('response', (reply) => {
         clearTimeout(timer);
         resolve(reply);
       });
-      request.on('error', (error) => {
+      sent.on('error', (error) => {
         clearTimeout(timer);
         reject(error);
       });
-      request.end();
+      sent.end();
     });
   }
 }

@@ -44,10 +44,13 @@ export async function uploadParts(
       if (failureOf(error).code !== 'NoSuchUpload') throw error;
     });
     const found = await withRetries(() => headObject(connection, key, options), repeat);
-    if (found !== parted.size) {
-      throw new S3ReplyError(`expected ${parted.size} bytes after an upload in parts, found ${found ?? 'no object'}`, {
-        status: 0,
-      });
+    if (found?.size !== parted.size) {
+      throw new S3ReplyError(
+        `expected ${parted.size} bytes after an upload in parts, found ${found?.size ?? 'no object'}`,
+        {
+          status: 0,
+        },
+      );
     }
     isComplete = true;
   } finally {

@@ -14,12 +14,12 @@ import {
 import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '../layout.js';
 import { explainFailure } from './advice.js';
 import { S3Connection } from './connection.js';
-import { S3ReplyError } from './failure.js';
 import { ObjectGetter } from './get-object.js';
-import { headObject } from './head-object.js';
+import { headObject, type ObjectHead } from './head-object.js';
 import { listObjects, listPage } from './list-objects.js';
 import { probeBucket } from './probe.js';
 import { putObject } from './put-object.js';
+import { setObjectAside } from './set-aside.js';
 import { bucketName, type S3Settings } from './settings.js';
 
 // <prefix>/
@@ -90,8 +90,8 @@ export class S3BlobStore implements BlobStore {
   }
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
-    const size = await this.#size(this.#keyOf(digest));
-    return size === undefined ? undefined : { digest, size };
+    const head = await this.#head(this.#keyOf(digest));
+    return head && { digest, size: head.size };
   }
 
   async open(digest: Digest, options: BlobOpenOptions = {}): Promise<Readable | undefined> {
@@ -107,27 +107,16 @@ export class S3BlobStore implements BlobStore {
   /** Deletes an object. Whether there was one is asked before: the server answers the same in either case. */
   async delete(digest: Digest): Promise<boolean> {
     const key = this.#keyOf(digest);
-    if ((await this.#size(key)) === undefined) return false;
+    if ((await this.#head(key)) === undefined) return false;
     await this.#delete(key);
     return true;
   }
 
-  /** Copies the object to `damaged`, under the name of its digest, and deletes it. */
-  async setAside(digest: Digest): Promise<void> {
-    const { sdk, client, encryption, object, settings } = this.#connection;
+  async setAside(digest: Digest): Promise<boolean> {
     const key = this.#keyOf(digest);
-    if ((await this.#size(key)) === undefined) return;
-    const command = new sdk.CopyObjectCommand({
-      ...object(`${this.#prefix}damaged/${digest.slice('sha256:'.length)}`),
-      ...encryption,
-      CopySource: `${settings.bucket}/${key}`,
-    });
-    await this.#connection.run('set aside', key, async (options) => {
-      const { CopyObjectResult } = await client.send(command, { ...options, requestTimeout: 0 });
-      if (CopyObjectResult?.ETag === undefined)
-        throw new S3ReplyError('expected a tag of the copy from S3, found none', { status: 0 });
-    });
-    await this.#delete(key);
+    const head = await this.#head(key);
+    const aside = `${this.#prefix}damaged/${digest.slice('sha256:'.length)}`;
+    return head === undefined || (await setObjectAside(this.#connection, this.#getter, { digest, key, aside, head }));
   }
 
   async *list(): AsyncIterable<BlobInfo> {
@@ -188,12 +177,12 @@ export class S3BlobStore implements BlobStore {
     );
   }
 
-  /** The size of an object. `undefined`: there is surely none. */
-  async #size(key: string): Promise<number | undefined> {
-    const size = await this.#connection.run('look at', key, (options) => headObject(this.#connection, key, options));
+  /** The head of an object. `undefined`: there is surely none. */
+  async #head(key: string): Promise<ObjectHead | undefined> {
+    const head = await this.#connection.run('look at', key, (options) => headObject(this.#connection, key, options));
     // The reply does not tell an object that is missing from a bucket that is, or from credentials that nobody knows.
-    if (size === undefined) await this.#assertBucket();
-    return size;
+    if (head === undefined) await this.#assertBucket();
+    return head;
   }
 
   async #assertBucket(): Promise<void> {
