@@ -182,7 +182,9 @@ repositories:
     const host = await createHost(loaded, { logger: silentLogger });
     onTestFinished(() => host.close());
     const [two] = await host.listen();
-    const temporary = join(loaded.config.storage.path, 'tmp');
+    const { storage } = loaded.config;
+    if (storage.backend !== 'filesystem') throw new Error('the default is a folder');
+    const temporary = join(storage.path, 'tmp');
     rmSync(temporary, { recursive: true });
     writeFileSync(temporary, '');
 
