@@ -35,7 +35,7 @@ export async function s3(tally, { rounds }) {
       const { env } = bucket;
       const more = { storage: bucket.storage('crash') };
       // It asks the bucket for everything that it needs of it before it serves.
-      await crash(tally, { rounds, over: ' over S3', more, env, restartWithin: 15_000 });
+      await crash(tally, { rounds, over: ' over S3', more, env, restartWithin: 20_000 });
       await collection(tally, bucket, join(folder, 'server'));
     } finally {
       await bucket.kill();

@@ -85,6 +85,35 @@ describe('the file', () => {
     expect(config.metadata).toMatchObject({ path: '/var/lib/e.db' });
   });
 
+  it('says where a store in a bucket spools, and which of its keys are secrets', async () => {
+    const storage = (secret: string) =>
+      `storage: { backend: s3, bucket: packages, cache: { path: copies }, credentials: { accessKeyId: a, secretAccessKey: ${secret} } }`;
+    const file = write('etc/entrepot.yaml', storage("'${env:S3_SECRET}'"));
+    const { config } = await loadConfig({ file, env: { S3_SECRET: 'hidden' }, cwd });
+    expect(config.storage).toMatchObject({
+      credentials: { secretAccessKey: 'hidden' },
+      spool: { path: path.join(cwd, 'etc/data/spool') },
+      cache: { path: path.join(cwd, 'etc/copies') },
+    });
+    write('etc/entrepot.yaml', storage('plain'));
+    expect(await problemsOf(loadConfig({ file, env: {}, cwd }))).toEqual([
+      expect.stringContaining('storage.credentials.secretAccessKey: expected ${env:NAME} or ${file:PATH}'),
+    ]);
+  });
+
+  it.each([
+    ['a bucket that is none', 'bucket: Packages', 'storage.bucket: expected the name of a bucket'],
+    ['a prefix with a slash at its end', 'bucket: packages, prefix: a/', 'storage.prefix: expected a path'],
+    ['a folder', 'bucket: packages, path: ./blobs', 'storage.path: unknown'],
+    [
+      'a key without kms',
+      'bucket: packages, encryption: { type: s3, key: k }',
+      'storage.encryption: expected a key only',
+    ],
+  ])('refuses for S3 %s', async (_what, keys, expected) => {
+    expect(await problemsOf(load(`storage: { backend: s3, ${keys} }`))).toEqual([expect.stringContaining(expected)]);
+  });
+
   it('must be there when it is named', async () => {
     expect(await problemsOf(loadConfig({ file: 'no.yaml', env: {}, cwd }))).toEqual([
       'no.yaml: expected a configuration file; there is no such file',
