@@ -25,6 +25,7 @@ import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
+import { space } from './scenarios/space.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { noteLate, watchLoop } from './loop-delay.mjs';
@@ -46,10 +47,13 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
+  --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
+                       gc and kill, 200 rounds of two servers, a full volume, instead of the few of --hermetic
+  --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, first-hour,
-                       python, go, policy, oci or helm;
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, space,
+                       first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -77,6 +81,8 @@ const { values } = parseArgs({
     backup: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
+    space: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
     'first-hour': { type: 'boolean', default: false },
     consistency: { type: 'boolean', default: false },
     policy: { type: 'boolean', default: false },
@@ -103,6 +109,7 @@ if (values.help) {
   const others = values.client.filter((name) => !apart.has(name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
+  const seed = Number(values.seed);
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
   if (values.conformance) await ociConformance(tally);
@@ -127,6 +134,7 @@ if (values.help) {
   if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
+  if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
@@ -137,6 +145,7 @@ if (values.help) {
     if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });
+    if (wants('space')) await space(tally, { full: false, seed });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
@@ -162,6 +171,7 @@ if (values.help) {
     'closing',
     'rolling',
     'backup',
+    'space',
     'toxics',
     'consistency',
     'first-hour',

@@ -1,13 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { get } from '@entrepot/fixtures/get';
+import { NamedObjects } from '@entrepot/fixtures/named-objects';
 import { Origin } from '@entrepot/fixtures/origin';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
-/** @import { IncomingMessage, ServerResponse } from 'node:http' */
 /** @import { Answer } from '@entrepot/fixtures/get' */
 /** @import { Tally } from '../tally.mjs' */
 
@@ -18,6 +17,8 @@ const FILES = 8;
 const TARBALLS = 6;
 const UPLOADS = 5;
 
+const objects = new NamedObjects(([first = 0, second = 0]) => (SIZES[first % SIZES.length] ?? 0) + second);
+
 /**
  * Kills the server at random moments while clients download and upload, and starts it again: no object that it then
  * serves may be torn or wrong, and an upload that was confirmed must be there.
@@ -27,7 +28,7 @@ const UPLOADS = 5;
  */
 export async function crash(tally, { rounds, over = '', more = {}, env = {}, restartWithin = 3000 }) {
   await withScratch('crash', async (folder) => {
-    const origin = await new Origin(answer).start();
+    const origin = await new Origin((request, response) => objects.answer(request, response)).start();
     const repositories = {
       files: { type: 'files', upstream: origin.url, rules: [{ match: '**', policy: 'immutable' }] },
       npm: { type: 'npm', upstream: `${origin.url}/registry` },
@@ -113,7 +114,7 @@ async function tryGet(server, path) {
 /** @param {EntrepotServer} server @param {string} path @param {Set<string>} confirmed */
 async function tryPut(server, path, confirmed) {
   try {
-    const { status, complete } = await get(server.url + path, { method: 'PUT', body: bytesOf(path) });
+    const { status, complete } = await get(server.url + path, { method: 'PUT', body: objects.bytes(path) });
     if (status === 201 && complete) confirmed.add(path);
   } catch {
     // Not confirmed.
@@ -129,7 +130,7 @@ async function assertUpload(server, path, confirmed) {
     return;
   }
   assert.equal(found.status, 200, `${path}: 200 or 404 was expected, found ${found.status}`);
-  assert.ok(found.complete && found.body.equals(bytesOf(path)), `${path}: torn`);
+  assert.ok(found.complete && found.body.equals(objects.bytes(path)), `${path}: torn`);
 }
 
 /**
@@ -139,19 +140,7 @@ async function assertUpload(server, path, confirmed) {
  */
 function assertWhole(path, { status, complete, body }) {
   if (status !== 200 || !complete) return;
-  if (path.startsWith('/npm/') && !path.endsWith('.tgz')) {
-    const name = path.slice('/npm/'.length);
-    assert.equal(
-      JSON.parse(body.toString('utf8')).versions['1.0.0'].dist.integrity,
-      packument(name, '').versions['1.0.0'].dist.integrity,
-    );
-    return;
-  }
-  const expected = bytesOf(path.replace(/^\/(files|npm)/, ''));
-  assert.ok(
-    body.equals(expected),
-    `${path}: ${expected.length} right bytes were expected, found ${body.length} others`,
-  );
+  assert.ok(objects.isRight(path, body), `${path}: the right bytes were expected, found ${body.length} others`);
 }
 
 /** @param {number} round */
@@ -164,50 +153,4 @@ function pathsOf(round) {
 /** @param {number} round */
 function uploadsOf(round) {
   return Array.from({ length: UPLOADS }, (_, index) => `/uploads/round-${round}/upload-${index}.bin`);
-}
-
-/** The origin: files, and npm packages of one version, for any name. @param {IncomingMessage} request @param {ServerResponse} response */
-function answer(request, response) {
-  const path = (request.url ?? '/').replace(/^\/registry/, '');
-  if (path.endsWith('.bin') || path.endsWith('.tgz')) {
-    const body = bytesOf(path);
-    response.writeHead(200, {
-      'content-type': 'application/octet-stream',
-      'content-length': body.length,
-      etag: `"${sum(body)}"`,
-    });
-    response.end(body);
-    return;
-  }
-  const base = `http://${request.headers.host}/registry`;
-  const body = JSON.stringify(packument(path.slice(1), base));
-  response.writeHead(200, { 'content-type': 'application/json', etag: `"${sum(Buffer.from(body))}"` });
-  response.end(body);
-}
-
-/** @param {string} name @param {string} base */
-function packument(name, base) {
-  const path = `/${name}/-/${name}-1.0.0.tgz`;
-  const bytes = bytesOf(path);
-  const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
-  const dist = { integrity, shasum: createHash('sha1').update(bytes).digest('hex'), tarball: base + path };
-  const versions = { '1.0.0': { name, version: '1.0.0', dist } };
-  return { name, 'dist-tags': { latest: '1.0.0' }, versions, time: { '1.0.0': '2024-01-01T00:00:00.000Z' } };
-}
-
-/** The bytes of a path: always the same, and those of no other path. @param {string} path */
-function bytesOf(path) {
-  const seed = createHash('sha256').update(path).digest();
-  const [first = 0, second = 0] = seed;
-  const size = (SIZES[first % SIZES.length] ?? 0) + second;
-  const body = Buffer.alloc(size);
-  for (let offset = 0; offset < size; offset += seed.length) seed.copy(body, offset);
-  // Each block begins with its number, so that no two blocks are the same.
-  for (let offset = 0; offset + 4 <= size; offset += 1024) body.writeUInt32LE(offset, offset);
-  return body;
-}
-
-/** @param {Buffer} bytes */
-function sum(bytes) {
-  return createHash('sha1').update(bytes).digest('hex');
 }

@@ -99,6 +99,14 @@ export class EntrepotServer {
   }
 
   /**
+   * Starts another command on the configuration of the last start.
+   * @param {readonly string[]} words the command and its arguments
+   */
+  command(words) {
+    return new EntrepotCommand([...words, '-c', join(this.#folder, 'entrepot.yaml')], this.#folder, this.#env);
+  }
+
+  /**
    * Ends the process as an operator does. It has to drain and leave with 0.
    * @returns {Promise<void>}
    */
@@ -143,6 +151,11 @@ export class EntrepotServer {
     return lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'request');
   }
 
+  /** Lines of the log since the last start that say what failed. */
+  get errors() {
+    return this.#log.split('\n').filter((line) => line.startsWith('{') && line.includes('"level":"error"'));
+  }
+
   /**
    * The sum of a counter over all its labels.
    * @param {string} name
@@ -179,6 +192,43 @@ export class EntrepotServer {
     } catch {
       return false;
     }
+  }
+}
+
+/** A command of the program that ends by itself, in a process of its own. */
+export class EntrepotCommand {
+  #process;
+  #output = '';
+  #ended;
+
+  /** @param {readonly string[]} words @param {string} cwd @param {Record<string, string>} env what is added to the environment */
+  constructor(words, cwd, env) {
+    const { ENTREPOT_NODE: _node, ...environment } = process.env;
+    this.#process = spawn(process.execPath, [MAIN, ...words], {
+      cwd,
+      env: { ...environment, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (this.#output = (this.#output + text).slice(-KEPT_LOG)));
+    this.#ended = once(this.#process, 'close');
+  }
+
+  /**
+   * Waits for its end.
+   * @returns {Promise<boolean>} whether it came to it; `false`: it was killed
+   * @throws {Error} when it says that it failed
+   */
+  async end() {
+    const [code, signal] = await this.#ended;
+    if (code === null && signal === 'SIGKILL') return false;
+    if (code !== 0) throw new Error(`exit code 0 was expected, found ${code ?? signal}:\n${this.#output.slice(-4000)}`);
+    return true;
+  }
+
+  /** Ends it at once. */
+  kill() {
+    this.#process.kill('SIGKILL');
   }
 }
 
