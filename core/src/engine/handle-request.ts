@@ -175,7 +175,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     heal: (entry, signal) => heal(flying, entry, signal),
     keysAt: (place) => ({ repository: definition.name, keys: keysAt(routing, place) }),
     async forget(what) {
-      fetching.flights.outdate((resource) => what?.takes(resource) ?? true);
+      fetching.flights.outdate((resource) => what?.takes(resource) ?? resource.kind === 'document');
       fetching.forgetAll();
       if (what?.keys === undefined) return hotCache.forgetAll();
       for (const key of what.keys) await negative.forget(key);

@@ -137,6 +137,23 @@ describe('a fetch that runs while its key is purged', () => {
     expect(await (await get('/raw/a')).text()).toBe('after');
   });
 
+  it('is not kept where it is of a document and everything is forgotten; an artifact is', async () => {
+    const { get, upstream, repository, entries, landed } = await openHarness();
+    const answers = ['/raw/a', '/files/a'].map((path) => {
+      upstream.serve(path, { body: path });
+      return { path, gate: upstream.hold(path), answer: get(path) };
+    });
+    for (const { gate } of answers) await gate.reached;
+    await repository.forget();
+    for (const { path, gate, answer } of answers) {
+      gate.open();
+      expect(await (await answer).text()).toBe(path);
+    }
+    await landed();
+    expect(await entries.find('test', 'raw/a')).toBeUndefined();
+    expect(await entries.find('test', 'files/a')).toBeDefined();
+  });
+
   it('is left alone where it is for something else', async () => {
     const { get, upstream, repository, entries, landed } = await openHarness();
     const gate = upstream.hold('/files/a');

@@ -254,7 +254,7 @@ export interface RepositoryEngine {
   /**
    * Forgets what is not tied to entries: what upstreams lack, what brief documents said, replies that are shared for a while. What
    * running fetches of it bring is not kept any more. Other things in memory are named by entries and their digests.
-   * @param what absent: all of the repository
+   * @param what absent: all of the repository, but for fetches of artifacts, which are the same whenever they come
    */
   forget(what?: Forgotten): Promise<void>;
   /** The number of running fetches. */
