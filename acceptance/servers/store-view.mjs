@@ -113,11 +113,6 @@ export class StoreView {
     await this.#all(`update blobs set since = 0 where state = 'deleting'`);
   }
 
-  /** Pins entries. @param {string} subject */
-  async pin(subject) {
-    await this.#all(`insert into pins (id, subject, made_at) values ('${subject}', '${subject}', 0)`);
-  }
-
   /** What is on the disk and what the catalogue has, without what entries point at. @returns {Promise<readonly string[]>} a line for each difference */
   async differences() {
     const [files, catalogue, entries] = await Promise.all([this.files(), this.catalogue(), this.entries()]);

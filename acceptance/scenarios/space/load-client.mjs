@@ -49,7 +49,8 @@ export class Flying {
 
 /** Asks for random things, and has files of its own on the server. */
 export class Client {
-  counts = { requests: 0, hits: 0, misses: 0, changes: 0 };
+  /** `stored`: bytes that were new to the server. */
+  counts = { requests: 0, hits: 0, misses: 0, changes: 0, stored: 0 };
   /** @type {string[]} */
   failures = [];
   #url;
@@ -115,7 +116,10 @@ export class Client {
     if (found === undefined) return;
     if (found.status !== 200 || !objects.isRight(path, found.body)) this.#fail(path, found);
     else if (/\bhit\b/.test(String(found.headers['cache-status']))) this.counts.hits += 1;
-    else this.counts.misses += 1;
+    else {
+      this.counts.misses += 1;
+      this.counts.stored += found.body.length;
+    }
   }
 
   async #upload() {
@@ -128,8 +132,10 @@ export class Client {
     const name = `${path} ${this.#uploads}`;
     const found = await this.#ask(path, size, { method: 'PUT', body: bytesOf(name, size) });
     if (found === undefined) return;
-    if (found.status >= 200 && found.status < 300) this.#own.set(path, { name, size });
-    else this.#fail(path, found);
+    if (found.status >= 200 && found.status < 300) {
+      this.#own.set(path, { name, size });
+      this.counts.stored += size;
+    } else this.#fail(path, found);
     this.counts.changes += 1;
   }
 
