@@ -118,7 +118,7 @@ async function prepare() {
   const since = performance.now();
   // Makes the tables.
   await ended(launch(['gc', '-c', file], root));
-  const abandoned = await fillStores({
+  const abandoned = fillStores({
     blobs: join(root, 'blobs'),
     database: join(root, 'entrepot.db'),
     entries,

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Files that are written at the same time. */
-const WIDTH = 64;
 /** Bytes. */
 const BLOB_SIZE = 100;
 /** One blob in so many is pointed at by nothing. */
@@ -18,10 +16,10 @@ export const FOLDER_ENTRIES = 50_000;
 /**
  * Fills stores that were opened once. Entries share blobs; a twentieth of these nobody needs.
  * @param {{ blobs: string, database: string, entries: number, count: number }} options `count`: of blobs
- * @returns {Promise<number>} the number of blobs that nothing points at
+ * @returns {number} the number of blobs that nothing points at
  */
-export async function fillStores({ blobs, database, entries, count }) {
-  const digests = await writeBlobs(join(blobs, 'v1', 'sha256'), count);
+export function fillStores({ blobs, database, entries, count }) {
+  const digests = writeBlobs(join(blobs, 'v1', 'sha256'), count);
   const opened = new DatabaseSync(database);
   try {
     opened.exec('pragma synchronous = off');
@@ -82,21 +80,13 @@ function rowOf(at, digest, time) {
   return /** @type {const} */ (['files', hitKey(at), digest, `"${at}"`, url, time, time, '[]', null, null, null]);
 }
 
-/** Writes small blobs. @param {string} folder @param {number} count @returns {Promise<string[]>} their digests */
-async function writeBlobs(folder, count) {
-  for (let at = 0; at < 256; at += 1) await mkdir(join(folder, at.toString(16).padStart(2, '0')), { recursive: true });
-  const digests = Array.from({ length: count }, () => '');
-  let next = 0;
-  const work = async () => {
-    while (next < count) {
-      const at = next;
-      next += 1;
-      const bytes = Buffer.alloc(BLOB_SIZE, `blob ${at} `);
-      const hex = createHash('sha256').update(bytes).digest('hex');
-      digests[at] = `sha256:${hex}`;
-      await writeFile(join(folder, hex.slice(0, 2), hex), bytes, { mode: 0o600 });
-    }
-  };
-  await Promise.all(Array.from({ length: WIDTH }, work));
-  return digests;
+/** Writes small blobs. @param {string} folder @param {number} count @returns {readonly string[]} their digests */
+function writeBlobs(folder, count) {
+  for (let at = 0; at < 256; at += 1) mkdirSync(join(folder, at.toString(16).padStart(2, '0')), { recursive: true });
+  return Array.from({ length: count }, (_, at) => {
+    const bytes = Buffer.alloc(BLOB_SIZE, `blob ${at} `);
+    const hex = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(folder, hex.slice(0, 2), hex), bytes, { mode: 0o600 });
+    return `sha256:${hex}`;
+  });
 }
