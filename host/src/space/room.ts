@@ -43,6 +43,8 @@ export class Room implements BlobCatalogue {
   /** Bytes that were let in since the start, and those of them that the database counts since, or that never came; by scope. */
   readonly #admitted = new Map<string, number>();
   readonly #settled = new Map<string, number>();
+  /** Blobs that repositories do not count before their entries have been put, by their holds. */
+  readonly #unnamed = new Map<string, { readonly repository: string; readonly size: number }>();
   /** Until when nothing is tried in a scope where no room could be made, on the monotonic clock. */
   readonly #fullUntil = new Map<string, number>();
 
@@ -72,19 +74,25 @@ export class Room implements BlobCatalogue {
   }
 
   async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
-    const admitted: string[] = [];
+    const { size } = blob;
+    const admitted = new Set<string>();
     try {
       for (const scope of this.#scopesOf(repository)) {
-        if (await this.#admit(scope, blob)) admitted.push(scope.name);
+        if (await this.#admit(scope, blob)) admitted.add(scope.name);
       }
-      await this.#leaveReserve(blob.size > this.#options.linkedAbove ? 0 : blob.size);
-      return await this.#catalogue.hold(repository, blob);
+      await this.#leaveReserve(size > this.#options.linkedAbove ? 0 : size);
+      const hold = await this.#catalogue.hold(repository, blob);
+      if (admitted.delete(repository)) this.#unnamed.set(hold.id, { repository, size });
+      return hold;
     } finally {
-      for (const name of admitted) add(this.#settled, name, blob.size);
+      for (const name of admitted) add(this.#settled, name, size);
     }
   }
 
   release(hold: BlobHold): void {
+    const unnamed = this.#unnamed.get(hold.id);
+    this.#unnamed.delete(hold.id);
+    if (unnamed !== undefined) add(this.#settled, unnamed.repository, unnamed.size);
     this.#catalogue.release(hold);
   }
 

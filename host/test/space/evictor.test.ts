@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream';
 import type { Digest } from '@entrepot/core';
 import { ManualClock } from '@entrepot/core/testing';
 import { describe, expect, it } from 'vitest';
-import { openSpace, type Opened } from './support.js';
+import { entryOf, openSpace, type Opened } from './support.js';
 
 const LARGE = 600 * 1024;
 
@@ -180,6 +181,24 @@ describe('a quota', () => {
     await putMany(opened, 'proxy', 1, 10);
     expect(await keysOf(opened, 'proxy')).toEqual(['0', '3', '4', '5', '6', '7', '8', '9', '10']);
     expect((await keysOf(opened, 'other')).length).toBe(5);
+  });
+
+  it('of a hosted repository counts uploads whose entries are not there yet', async () => {
+    const opened = await openSpace({ repositories });
+    const putBlob = async (text: string) => {
+      const bytes = Buffer.alloc(LARGE, text);
+      const entry = entryOf('hosted', text, bytes);
+      await opened.storage.blobs.put('hosted', entry, { open: () => Readable.from([bytes]), bytes });
+      return entry;
+    };
+    const first = await putBlob('first');
+    await opened.storage.entries.replace(await putBlob('second'));
+    await expect(putBlob('third')).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    await opened.storage.entries.replace(first);
+    expect(await opened.space.usage.bytesOf('hosted')).toBe(2 * LARGE);
+    await opened.storage.entries.remove('hosted', 'first');
+    await opened.storage.entries.replace(await putBlob('fourth'));
+    expect(await keysOf(opened, 'hosted')).toHaveLength(2);
   });
 
   it('of a hosted repository refuses uploads, and says why', async () => {
