@@ -209,9 +209,10 @@ async function freeOf(database: Kysely<Schema>, digests: readonly Digest[], now:
   return free;
 }
 
-/** Entries in slices, each of one repository. */
+/** Entries in slices, each of one repository. In one order for everybody: two transactions that wait for each other never end. */
 function* slicesByRepository(entries: readonly KeptEntry[]): Generator<readonly KeptEntry[]> {
-  for (const part of Map.groupBy(entries, ({ repository }) => repository).values()) yield* slices(part, WIDTH);
+  const byRepository = Map.groupBy(entries, ({ repository }) => repository);
+  for (const repository of [...byRepository.keys()].sort()) yield* slices(byRepository.get(repository) ?? [], WIDTH);
 }
 
 /**
