@@ -48,7 +48,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
-                       gc and kill, 200 rounds of two servers, a full volume, instead of the few of --hermetic
+                       gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic

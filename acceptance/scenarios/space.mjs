@@ -1,5 +1,5 @@
 import { growth } from './space/growth.mjs';
-import { loadWithinBound } from './space/load.mjs';
+import { loadOfTwoWithinBound, loadWithinBound } from './space/load.mjs';
 import { randomSchedules } from './space/schedules.mjs';
 import { twoServers } from './space/two-servers.mjs';
 import { fullVolume } from './space/volume.mjs';
@@ -25,6 +25,7 @@ export async function space(tally, { full, seed }) {
     await growth(tally, { changes, charts });
     await twoServers(tally, { rounds });
     await loadWithinBound(tally, { maxBytes, seconds, seed });
+    if (full) await loadOfTwoWithinBound(tally, { maxBytes: 256 * MIB, seconds: 120, seed });
   };
   // Together: one waits for processes to start, the others for the disk.
   await Promise.all([randomSchedules(tally, { schedules, seed }), others()]);

@@ -6,6 +6,7 @@ import { createServer, connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { withScratch } from '@entrepot/fixtures/scratch';
 import { freePort } from './entrepot.mjs';
 
 /** @import { Socket } from 'node:net' */
@@ -65,6 +66,27 @@ export async function startPostgres(programs, folder) {
       await ended;
     },
   };
+}
+
+/**
+ * Hands an empty database to `use`, on a server of its own.
+ * @param {string} name of the database
+ * @param {(url: string) => Promise<void>} use
+ * @returns {Promise<boolean>} whether there is a PostgreSQL on this machine
+ */
+export async function withPostgres(name, use) {
+  const programs = await postgresPrograms();
+  if (programs === undefined) return false;
+  await withScratch('postgres', async (folder) => {
+    const postgres = await startPostgres(programs, folder);
+    try {
+      await postgres.create(name);
+      await use(`postgres://test@127.0.0.1:${postgres.port}/${name}`);
+    } finally {
+      await postgres.stop();
+    }
+  });
+  return true;
 }
 
 /** A relay in front of a port that can be let hang, or go down. */

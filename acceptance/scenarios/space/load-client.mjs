@@ -4,7 +4,8 @@ import { get } from '@entrepot/fixtures/get';
 import { bytesOf, NamedObjects } from '@entrepot/fixtures/named-objects';
 
 const LEAST = 1024;
-const MOST = 8 * 1024 ** 2;
+/** The size of the largest body, in bytes. */
+export const MOST = 8 * 1024 ** 2;
 /** The part of the bound that hosted files take at the most. */
 const HOSTED_SHARE = 0.15;
 /** All that there is takes so many times the bound. */

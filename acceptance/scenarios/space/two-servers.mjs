@@ -8,7 +8,7 @@ import { bytesOf } from '@entrepot/fixtures/named-objects';
 import { Origin } from '@entrepot/fixtures/origin';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { EntrepotServer, freePort } from '../../servers/entrepot.mjs';
-import { postgresPrograms, startPostgres } from '../../servers/postgres.mjs';
+import { withPostgres } from '../../servers/postgres.mjs';
 import { StoreView } from '../../servers/store-view.mjs';
 import { note } from '../../tally.mjs';
 
@@ -27,19 +27,13 @@ const PATIENCE = 120_000;
  * @param {{ rounds: number }} options
  */
 export async function twoServers(tally, { rounds }) {
-  const programs = await postgresPrograms();
-  if (programs === undefined)
-    return note('PostgreSQL was expected on this machine: two servers on one database are left out');
-  await withScratch('space-postgres', (own) =>
+  const isThere = await withPostgres('space', (url) =>
     withScratch('space-two', async (folder) => {
-      const postgres = await startPostgres(programs, own);
       // The bytes of a file follow from the first part of its path: files of different names share them.
       const origin = await new Origin((request, response) => {
         const [, round = ''] = (request.url ?? '').split('/');
         response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(bodyOf(Number(round)));
       }).start();
-      await postgres.create('space');
-      const url = `postgres://test@127.0.0.1:${postgres.port}/space`;
       const view = StoreView.ofPostgres(join(folder, 'blobs'), url);
       const collecting = await serverIn(folder, 'collecting', url, origin.url, '100ms');
       const working = await serverIn(folder, 'working', url, origin.url, '0s');
@@ -55,10 +49,10 @@ export async function twoServers(tally, { rounds }) {
         await collecting.kill();
         await working.kill();
         await origin.stop();
-        await postgres.stop();
       }
     }),
   );
+  if (!isThere) note('PostgreSQL was expected on this machine: two servers on one database are left out');
 }
 
 /** @param {string} folder @param {string} name @param {string} url @param {string} upstream @param {string} interval */
