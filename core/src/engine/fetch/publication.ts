@@ -89,8 +89,9 @@ export class Publication {
         if (!isForbidden()) return { kind: 'stored', entry: await putEntry(services, resource, entry, kept) };
       } catch (error) {
         if (error instanceof EntrepotError && error.kind === 'integrity') throw error;
-        // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern.
-        services.logger.error(
+        // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern. Of bounds they are told once.
+        const isBounded = error instanceof EntrepotError && error.code === 'NO_ROOM';
+        services.logger[isBounded ? 'debug' : 'error'](
           { error, repository: definition.name, key: resource.key },
           'a fetched body could not be stored',
         );
