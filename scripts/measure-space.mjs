@@ -170,7 +170,7 @@ async function measureListing() {
     ['HTML', 'text/html'],
   ])) {
     const { server } = await start({ isProbed: true, profile: `listing-${form.toLowerCase()}` });
-    // What a server loads and compiles once is no part of it.
+    // Code that a server loads and compiles once is no part of it.
     for (let at = 0; at < 50; at += 1) await server.get('/own/', { accept });
     await server.stalls();
     const [answer, late] = await Promise.all([

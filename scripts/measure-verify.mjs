@@ -184,7 +184,7 @@ try {
   });
   await forEach(damaged, flip);
   print('blobs with a flipped bit', damaged.length, `of ${count}`);
-  // What a server does for the first time is no part of it.
+  // Work that a server does for the first time is no part of it.
   const dry = await verify(true);
   print('a dry run: damaged', dry.damaged, '', dry.damaged === damaged.length);
   await report();

@@ -152,7 +152,7 @@ class Load {
   }
 }
 
-/** What is wrong with an answer. @param {string} path @param {Buffer} body @param {string} url */
+/** The fault of an answer. @param {string} path @param {Buffer} body @param {string} url */
 async function exactly(path, body, url) {
   const answer = await get(url + path);
   if (answer.status === 200 && answer.complete && answer.body.equals(body)) return undefined;

@@ -54,7 +54,7 @@ async function collection(tally, bucket, folder) {
   };
   const storage = { ...bucket.storage(PREFIX), gc: { grace: '0s' } };
   const server = new EntrepotServer({ folder, port: await freePort(), repositories, env, more: { storage } });
-  /** What clients must get. @type {Map<string, Buffer>} */
+  /** The bytes that clients must get. @type {Map<string, Buffer>} */
   const expected = new Map();
   try {
     if (!(await tally.check('s3: the server starts', () => server.start()))) return;

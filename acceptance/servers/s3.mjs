@@ -35,7 +35,7 @@ export class S3Server {
     };
   }
 
-  /** What the configuration expects in the environment. */
+  /** Variables that the configuration expects in the environment. */
   get env() {
     return { S3_SECRET: SECRET };
   }

@@ -76,7 +76,7 @@ export class StoreView {
     );
   }
 
-  /** What entries point at: the digest and the size of each. */
+  /** The blobs that entries point at: the digest and the size of each. */
   async entries() {
     const rows = await this.#all('select repository, key, digest, size from entries');
     return rows.map(({ repository, key, digest, size }) => ({
@@ -113,7 +113,7 @@ export class StoreView {
     await this.#all(`update blobs set since = 0 where state = 'deleting'`);
   }
 
-  /** What is on the disk and what the catalogue has, without what entries point at. @returns {Promise<readonly string[]>} a line for each difference */
+  /** Blobs on the disk or in the catalogue that no entry points at. @returns {Promise<readonly string[]>} a line for each difference */
   async differences() {
     const [files, catalogue, entries] = await Promise.all([this.files(), this.catalogue(), this.entries()]);
     const named = new Map(entries.map(({ digest, size }) => [digest, size]));

@@ -1,5 +1,5 @@
 /**
- * What the fleet builds. `rate`: builds a week; `settles`: weeks between two updates of the lockfile.
+ * Applications that the fleet builds. `rate`: builds a week; `settles`: weeks between two updates of the lockfile.
  * Direct dependencies only: clients resolve the rest.
  */
 export const NPM = [
@@ -192,7 +192,7 @@ export const DEBIAN = [
   { name: 'browser', rate: 0.2, packages: words('chromium fonts-liberation') },
 ];
 
-/** What is installed once and never again: things that somebody tries out, and tools that walk over what they find. */
+/** Installations that happen once and never again: things that somebody tries out, and tools that walk over what they find. */
 export const ONCE = [
   { type: 'npm', name: 'once-gatsby', packages: words('gatsby') },
   { type: 'npm', name: 'once-scripts', packages: words('react-scripts') },

@@ -1,5 +1,5 @@
 /**
- * What a fleet of CI runners does in twelve weeks, with real clients through a running Entrepot: the same applications built again and
+ * Work of a fleet of CI runners in twelve weeks, with real clients through a running Entrepot: the same applications built again and
  * again from their lockfiles, lockfiles that move with what was published meanwhile, builds of older lockfiles, and things that are
  * installed once. One client at a time.
  *
@@ -80,7 +80,7 @@ async function build(folder, application, places, week, date) {
   );
 }
 
-/** What is done once this week. */
+/** Work that is done once this week. */
 function scans(folder, week, date) {
   const share = ONCE.length / weeks;
   const found = ONCE.slice(Math.floor(week * share), Math.floor((week + 1) * share)).map((one) => [one, date]);

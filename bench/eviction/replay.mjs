@@ -57,7 +57,7 @@ function add(sums, size) {
   sums[size < SMALL ? 'small' : 'large'] += 1;
 }
 
-/** What a trace is made of, by class: requests, objects, objects that are asked for once, bytes of the objects. The largest first. */
+/** Contents of a trace, by class: requests, objects, objects that are asked for once, bytes of the objects. The largest first. */
 export function contents({ requests, objects }) {
   const times = new Uint32Array(objects.length);
   for (const number of requests) times[number] += 1;

@@ -13,7 +13,7 @@ export interface Site {
 
 export interface OpenSite extends Site {
   readonly listener: Listener;
-  /** What is served, where it is mounted. */
+  /** Repositories that are served, where they are mounted. */
   readonly repositories: readonly MountedRepository[];
 }
 

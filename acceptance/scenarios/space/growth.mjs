@@ -14,7 +14,7 @@ import { note } from '../../tally.mjs';
 /** @import { Tally } from '../../tally.mjs' */
 
 const MB = 1e6;
-/** What may be on the disk, as a multiple of what entries point at. */
+/** The most on the disk, as a multiple of what entries point at. */
 const MOST = 1.1;
 
 /**

@@ -15,7 +15,7 @@ import { Client, Flying, MOST, objects } from './load-client.mjs';
 
 const MIB = 1024 ** 2;
 const CLIENTS = 8;
-/** What is stored meanwhile, at the least, as a multiple of the bound: much of it has to go again. */
+/** The least that is stored meanwhile, as a multiple of the bound: much of it has to go again. */
 const TURNOVER = 1.5;
 /** The longest that this may take beyond the time of the load, in milliseconds: a machine may be busy with other things. */
 const PATIENCE = 120_000;

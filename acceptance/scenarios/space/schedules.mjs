@@ -203,7 +203,7 @@ class Lane {
 
   async #verify() {
     if (!this.server.isRunning) {
-      // What the dead held ends by itself, only later.
+      // Holds of the dead end by themselves, only later.
       await this.#view.forgetTheDead();
       await this.server.start({ timeout: PATIENCE });
     }

@@ -125,7 +125,7 @@ class Volume {
     const file = join(this.#disk, 'fill');
     await fill(file);
     for (let at = 0; at < 3; at += 1) assert.equal((await this.#fetch(`/late-${at}.bin`)).status, 200);
-    // What was fetched makes way for the reserve; then nothing is left that may.
+    // Fetched bytes make way for the reserve; then nothing is left that may.
     await this.#until(
       async () => (await this.#put(`/own/large-no-room.bin`)) === 507 && (await this.#free()) < RESERVE,
     );

@@ -24,7 +24,7 @@ interface Opened extends Harness {
   put(...names: string[]): Promise<void>;
   /** The versions, by the names of their files. */
   stored(): Promise<ReadonlyMap<string, StoredVersion>>;
-  /** What is to go, as it is now. */
+  /** The versions that are to go, as they are now. */
   due(names: readonly string[], more?: Omit<DueVersion, 'version'>): Promise<DueVersion[]>;
   keys(): Promise<readonly string[]>;
 }

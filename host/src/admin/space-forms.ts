@@ -7,7 +7,7 @@ function text(most: number) {
   return z.string().trim().min(1).max(most).refine(isPlainText, PLAIN);
 }
 
-/** What a purge or a pin is for. Paths may be as long as the server takes them. */
+/** Subject of a purge or a pin. Paths may be as long as the server takes them. */
 const subject = text(8_192);
 const by = text(500).optional();
 const dryRun = z.boolean().default(false);

@@ -73,7 +73,7 @@ async function begin(options: VerifyCommandOptions, request: Request, context: C
   try {
     return await beginThere(options, request, context);
   } catch (error) {
-    // Who names a server means that one.
+    // A server that is named is meant.
     if (!(error instanceof NoServerError) || options.server !== undefined) throw error;
     if (request.heal && !request.dryRun)
       context.writeError(

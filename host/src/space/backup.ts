@@ -18,7 +18,7 @@ const SUMMARY = 'backup.json';
 /** The version of the form of backups. */
 const VERSION = 1;
 
-/** What a backup holds, as it says itself. */
+/** The contents of a backup, as it says itself. */
 export interface Backup {
   readonly version: number;
   /** The id of the store that it is of. */
@@ -45,7 +45,7 @@ export async function withoutDeletions<Result>(
     });
   try {
     const result = await work(lease.signal);
-    // What was deleted meanwhile may be missing.
+    // Blobs that were deleted meanwhile may be missing.
     if (!(await lease.confirm())) throw lost();
     return result;
   } finally {

@@ -78,7 +78,7 @@ async function cleanVersions(
   report.looked += versions.length;
   report.kept += versions.length;
   const counted = new Set<Digest>();
-  // What one batch leaves behind may be needed by the next one alone: a dry run has to see both at once.
+  // Entries that one batch leaves behind may be needed by the next one alone: a dry run has to see both at once.
   const size = dryRun ? due.length : plan.batchSize;
   for (let start = 0; start < due.length; start += size) {
     signal.throwIfAborted();

@@ -28,7 +28,7 @@ export interface CollectOptions {
   readonly progress?: ((report: Collected) => void) | undefined;
 }
 
-/** What the collector did. Every number is of this run. */
+/** The report of the collector. Every number is of this run. */
 export interface Collected {
   /** Blobs that were looked at. */
   readonly looked: number;

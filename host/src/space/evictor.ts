@@ -18,7 +18,7 @@ const SMALL = 512 * 1024;
 /** The part of the bound that small blobs have for themselves: they are asked for most often, and take the least room. */
 const SMALL_SHARE = 0.2;
 
-/** What the evictor keeps its hands off. */
+/** Entries that the evictor keeps its hands off. */
 export interface Protected {
   readonly pins: Pins;
   /** Whether entries of a repository may go: it is a proxy. `undefined`: there is no such repository any more. */

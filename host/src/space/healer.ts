@@ -31,9 +31,9 @@ export interface HealerServices {
 
 /** Takes damaged blobs out of the store, and gets their bytes back: from memory, or from the upstream. */
 export class Healer {
-  /** What uploads have lost. */
+  /** Lost bytes of uploads. */
   readonly hosted = new LostList();
-  /** What came from an upstream, and could not be fetched again. */
+  /** Lost bytes that came from an upstream, and could not be fetched again. */
   readonly proxied = new LostList();
   readonly #services: HealerServices;
   readonly #mayFetch: boolean;

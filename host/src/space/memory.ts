@@ -4,7 +4,7 @@ import type { Selector } from './selector.js';
 
 type Engines = ReadonlyMap<string, Pick<RepositoryEngine, 'forget' | 'cleanup'>>;
 
-/** What this process has of repositories and entries in memory, which has to be forgotten when they are gone. */
+/** Everything that this process has of repositories and entries in memory, which has to be forgotten when they are gone. */
 export class Memory {
   #storage: SharedStorage | undefined;
   #engines: Engines = new Map();

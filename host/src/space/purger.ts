@@ -14,7 +14,7 @@ import { Weigher } from './weigher.js';
 /** Why an entry is kept although it was named: it was uploaded, it is pinned, or something that stays needs it. */
 export type KeptBecause = 'hosted' | 'pinned' | 'needed';
 
-/** What a purge takes besides what upstreams have, and how. */
+/** Limits of a purge: what it takes besides what upstreams have, and how. */
 export interface PurgeOptions {
   /** Takes what was uploaded, too. */
   readonly hosted: boolean;
@@ -30,7 +30,7 @@ export interface PurgeOptions {
   readonly progress?: ((soFar: Purged) => void) | undefined;
 }
 
-/** What a purge removed, or would remove. */
+/** The report of a purge: what it removed, or would remove. */
 export interface Purged {
   readonly entries: number;
   /** Blobs that nothing else points at, and that are deleted. */

@@ -13,7 +13,7 @@ const KEPT_RUNS = 20;
 /** A purge that is asked for. */
 export interface PurgeRequest extends Omit<PurgeOptions, 'signal' | 'progress'> {
   readonly selector: Selector;
-  /** What it is for, as it was said. */
+  /** Its subject, as it was said. */
   readonly subject: string;
   /** The name of the administrator. */
   readonly by?: string | undefined;

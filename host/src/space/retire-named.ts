@@ -26,7 +26,7 @@ export async function* retireNamed(
   for await (const versions of cleanup.stored()) {
     const due = versions.filter(isNamed).map((version) => ({ version }));
     if (due.length === 0) continue;
-    // What one change leaves behind may be needed by the next one alone: a dry run has to see both at once.
+    // Entries that one change leaves behind may be needed by the next one alone: a dry run has to see both at once.
     for (const batch of slices(due, dryRun ? due.length : batchSize)) {
       const { removed } = await cleanup.retire(batch, { dryRun, isPinned });
       yield removed;

@@ -154,7 +154,7 @@ export class Room implements BlobCatalogue {
   }
 
   async #shrink(scope: Scope, target: number): Promise<void> {
-    // What was just put is no longer held.
+    // Blobs that were just put are no longer held.
     await this.#catalogue.flush();
     await this.#evictor.shrink(scope, Math.max(0, target));
   }

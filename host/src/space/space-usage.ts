@@ -2,13 +2,13 @@ import type { BlobStore, Clock } from '@entrepot/core';
 import { ALL_BLOBS, type SqlEvictionStore, SMALL_BLOBS } from '../drivers/sql/eviction-store.js';
 import { type Quota, type Room, VOLUME } from './room.js';
 
-/** What one repository keeps. */
+/** Usage of one repository. */
 export interface RepositoryUsage {
   readonly name: string;
   /** Absent: it is no longer served. */
   readonly kind?: 'proxy' | 'hosted' | undefined;
   readonly entries: number;
-  /** What its entries name: bytes that several of them name count for each. */
+  /** Bytes that its entries name: bytes that several of them name count for each. */
   readonly bytes: number;
   /** Bytes. Absent: it has no bound of its own. */
   readonly quota?: number | undefined;
@@ -16,7 +16,7 @@ export interface RepositoryUsage {
   readonly isFull: boolean;
 }
 
-/** What is kept, and how much room there is. */
+/** Usage of the store, and how much room there is. */
 export interface UsageOverview {
   readonly blobs: number;
   /** Of all blobs, each once. */
@@ -92,7 +92,7 @@ export class SpaceUsage {
     };
   }
 
-  /** What was so a few seconds ago; an older state while the database does not answer. `undefined`: it has not answered yet. */
+  /** The usage of a few seconds ago; an older one while the database does not answer. `undefined`: it has not answered yet. */
   async recent(): Promise<UsageOverview | undefined> {
     const now = this.#clock.monotonic();
     if (now - this.#readAt >= REMEMBERED) {

@@ -138,7 +138,7 @@ export class Verification {
   async #start(kind: Kind, options: VerifyOptions): Promise<VerificationStatus | undefined> {
     const { clock } = this.#services;
     if (this.#isClosed) throw new EntrepotError('storage', 'the server is shutting down', { status: 503 });
-    // Who changes nothing is in nobody's way.
+    // A run that changes nothing is in nobody's way.
     const lease = options.dryRun ? undefined : await holdLease(this.#leases, LEASE);
     if (lease === undefined && !options.dryRun) return undefined;
     const stopping = new AbortController();

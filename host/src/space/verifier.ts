@@ -43,7 +43,7 @@ export interface VerifyOptions {
   readonly batchSize: number;
 }
 
-/** What a run has found so far. */
+/** Findings of a run so far. */
 export interface Verified extends VerificationCounts {
   /** All blobs, when the run began, or was gone on with. */
   readonly total: Usage;
@@ -92,7 +92,7 @@ export class Verifier {
   async run(): Promise<void> {
     const { catalogue, store, total, clock } = this.#services;
     const { batchSize, resume } = this.#options;
-    // What was just put is no longer held.
+    // Blobs that were just put are no longer held.
     await catalogue.flush();
     if (resume) await this.#goOn();
     this.#total = await total();

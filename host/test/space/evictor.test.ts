@@ -210,7 +210,7 @@ describe('a quota', () => {
       message: expect.stringContaining('its quota is 1228800 bytes'),
     });
     expect((await keysOf(opened, 'hosted')).length).toBe(2);
-    // What is there already takes no more room: it may be put again, as whoever brings back damaged bytes does.
+    // Bytes that are there already take no more room: it may be put again, as whoever brings back damaged bytes does.
     await putMany(opened, 'hosted', 2);
   });
 });

@@ -267,7 +267,7 @@ describe('runs of several processes', () => {
     await gate.reached;
     await expect(one.verification.begin(PLAIN)).rejects.toMatchObject({ kind: 'conflict' });
     await expect(other.verification.begin(PLAIN)).rejects.toMatchObject({ kind: 'conflict' });
-    // Who changes nothing is in nobody's way.
+    // A run that changes nothing is in nobody's way.
     expect(await verify(other.verification, { dryRun: true })).toMatchObject({ state: 'done', looked: 1 });
     gate.open();
     await one.verification.finished();

@@ -32,7 +32,7 @@ interface Opened extends TestRepository {
   blob(name: string, bytes: string): Promise<number>;
   /** Begins a day later: nothing was pushed just now. */
   tomorrow(): void;
-  /** What may be removed: `name:tag`, or `name@digest`. */
+  /** Names of what may be removed: `name:tag`, or `name@digest`. */
   stored(): Promise<ReadonlyMap<string, StoredVersion>>;
   retire(...versions: string[]): Promise<readonly string[]>;
   /** Keys of a kind, without it. */

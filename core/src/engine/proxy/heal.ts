@@ -15,7 +15,7 @@ import { Spool } from '../store/spool.js';
 import { placeOf, type QueryPlace, type UpstreamReply } from '../upstream/query.js';
 import { resourceAt } from './resource-at.js';
 
-/** What a content coding adds to bytes that it cannot make shorter, at the most. Bytes. */
+/** Bytes that a content coding adds to others that it cannot make shorter, at the most. Bytes. */
 const CODING_OVERHEAD = 64 * 1024;
 
 /**

@@ -205,7 +205,7 @@ export interface Forgotten {
   takes(resource: { readonly key: string; readonly coordinates?: PackageCoordinates | undefined }): boolean;
 }
 
-/** What is stored for a request. */
+/** Bytes that are stored for a request. */
 export interface StoredKeys {
   readonly repository: string;
   /** Empty: nothing is stored for it by itself. */

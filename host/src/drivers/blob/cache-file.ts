@@ -71,7 +71,7 @@ export class CacheFile extends Transform {
     // An empty blob is as quick from anywhere.
     if (!this.#isKept || this.#handle === undefined) return await this.#giveUp();
     try {
-      // Who reads it hears of a damaged blob from the engine.
+      // The engine tells its reader of a damaged blob.
       if (`sha256:${this.#hash.digest('hex')}` !== digest) return await this.#giveUp();
       await this.#handle.close();
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -23,7 +23,7 @@ import { systemCode } from './storage-error.js';
 //   tmp/<uuid>.part      copies that are being made
 
 const BLOB_NAME = /^[0-9a-f]{64}$/;
-/** What a crash left is removed at this age, in milliseconds: another process may be at work in the folder. */
+/** Leftovers of a crash are removed at this age, in milliseconds: another process may be at work in the folder. */
 const LEFT_AFTER = 3_600_000;
 /** A copy takes at most this part of the cache. */
 const LARGEST_PART = 1 / 4;
@@ -242,7 +242,7 @@ export class DiskCache implements BlobStore {
   async #drop(digest: Digest): Promise<void> {
     this.#copies.remove(digest);
     this.#unverified.delete(digest);
-    // Who reads it reads on.
+    // Its readers read on.
     await rm(this.#pathOf(digest), { force: true }).catch((error: unknown) => this.#warn(error));
   }
 

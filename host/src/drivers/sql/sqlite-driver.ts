@@ -74,7 +74,7 @@ export class SqliteDriver implements Driver, DatabaseConnection {
     if (this.#inTransaction) await this.executeQuery(Query.raw('rollback'));
   }
 
-  /** What is in the log is put into the file, unless others have it open. Callers that still wait for a lock get an error. */
+  /** Puts what is in the log into the file, unless others have it open. Callers that still wait for a lock get an error. */
   async destroy(): Promise<void> {
     this.#statements.clear();
     this.#database.close();

@@ -19,7 +19,7 @@ export interface EntryUsage {
   readonly bytes: number;
 }
 
-/** What the entries of one package take. */
+/** Room that the entries of one package take. */
 export interface PackageUsage extends EntryUsage {
   readonly repository: string;
   /** The package URL, without a version. */
@@ -67,7 +67,7 @@ export class SqlUsageReport {
     }));
   }
 
-  /** What was last served how long ago. @param repository absent: of all */
+  /** Bytes by how long ago they were last served. @param repository absent: of all */
   async ages(repository: string | undefined, now: number): Promise<ReadonlyMap<Age, EntryUsage>> {
     const cases = Object.entries(AGES).map(
       ([age, most]) => sql`when accessed_at >= ${now - most} then ${sql.lit(age)}`,

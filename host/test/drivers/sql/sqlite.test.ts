@@ -124,7 +124,7 @@ describe('a query', () => {
     const written = 'x'.repeat(100_000);
     const failing = database.insertInto('probes').values({ id: 1, written }).execute();
     await expect(failing).rejects.toMatchObject({ kind: 'storage', ...expected });
-    // What failed holds no lock.
+    // A statement that failed holds no lock.
     expect(await database.selectFrom('probes').select('id').execute()).toEqual([]);
     await database.destroy();
   });

@@ -31,7 +31,7 @@ export interface Failure {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
-/** What the SDK adds to its errors. */
+/** Members that the SDK adds to its errors. */
 interface SdkError {
   readonly name?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };

@@ -54,7 +54,7 @@ export async function uploadParts(
     }
     isComplete = true;
   } finally {
-    // What cannot be aborted now is left to the bucket's rule for incomplete uploads.
+    // An upload that cannot be aborted now is left to the bucket's rule for incomplete uploads.
     if (!isComplete) await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => {});
   }
 }

@@ -13,7 +13,7 @@ const DEADLINE = 10_000;
 const SKEW = 5 * 60_000;
 const SIZE = 64;
 
-/** What a probe works on. */
+/** Subject of a probe. */
 export interface Probed {
   readonly connection: S3Connection;
   readonly getter: ObjectGetter;
@@ -31,7 +31,7 @@ export async function probeBucket(probed: Probed, logger: Logger): Promise<void>
   try {
     await tryAll(probed, logger, signal);
   } catch (error) {
-    // What failed lies below the message of the driver.
+    // The failure lies below the message of the driver.
     const cause = error instanceof EntrepotError ? ((error as EntrepotError).cause ?? error) : error;
     throw new EntrepotError('configuration', explainFailure(cause, settings, Date.now()), { cause });
   }

@@ -11,7 +11,7 @@ export interface DamagedObject {
   readonly key: string;
   /** The key that it gets. */
   readonly aside: string;
-  /** What was found under its key. */
+  /** The object that was found under its key. */
   readonly head: ObjectHead;
 }
 
