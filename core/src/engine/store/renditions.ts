@@ -13,6 +13,9 @@ import { headerIn, withoutHeaders } from '../request/merge-headers.js';
 /** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
 export const SMALL_RENDITION = 512 * 1024;
 
+/** Parts of a document are hashed, compressed and written in pieces of this size, at the least; bytes. */
+const PIECE = 16 * 1024;
+
 /** A content coding that renditions are made in. */
 export type Encoding = 'identity' | 'gzip';
 
@@ -207,11 +210,27 @@ class RenditionSink {
   }
 }
 
+/** Hashes parts, and puts small ones together: lines of a long document would each go to the compressor, or into a file, by themselves. */
 async function* hashing(parts: DocumentBytes, hash: { update(bytes: Uint8Array): unknown }): AsyncGenerator<Buffer> {
+  let waiting: Buffer[] = [];
+  let size = 0;
   for await (const part of parts) {
     const bytes =
       typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength);
-    hash.update(bytes);
-    yield bytes;
+    waiting.push(bytes);
+    size += bytes.length;
+    if (size < PIECE) continue;
+    const piece = joined(waiting);
+    hash.update(piece);
+    yield piece;
+    waiting = [];
+    size = 0;
   }
+  const rest = joined(waiting);
+  hash.update(rest);
+  if (rest.length > 0) yield rest;
+}
+
+function joined(parts: readonly Buffer[]): Buffer {
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
