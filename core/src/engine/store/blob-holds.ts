@@ -39,18 +39,22 @@ export class BlobHolds {
 
   /** Holds a blob while `put` stores it, and until its entry has been put. */
   async putting(repository: string, blob: BlobInfo, put: () => Promise<void>): Promise<void> {
-    for (;;) {
-      const held = await this.#hold(repository, blob);
-      try {
+    let held = await this.#hold(repository, blob);
+    try {
+      for (;;) {
         await put();
-      } catch (error) {
+        if (this.#isGood(held)) break;
+        // It took so long that the hold may have ended, and the bytes be deleted: they are looked for under a new one.
+        const renewed = await this.#hold(repository, blob);
         this.catalogue.release(held.hold);
-        throw error;
+        held = renewed;
+        if ((await this.#store.stat(blob.digest)) !== undefined) break;
       }
-      if (this.#isGood(held)) return this.#leave(repository, blob.digest, held);
-      // It took so long that the hold may have ended: the bytes are looked for once more.
+    } catch (error) {
       this.catalogue.release(held.hold);
+      throw error;
     }
+    this.#leave(repository, blob.digest, held);
   }
 
   /** Holds a blob while `put` stores it again. Afterwards the entries that point at it keep it. */

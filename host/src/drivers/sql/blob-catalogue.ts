@@ -80,10 +80,21 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
   async flush(): Promise<void> {
     const released = this.#takeReleased();
     if (released.length === 0) return;
-    await this.transaction('release blobs', async (transaction) => {
+    const removing = this.transaction('release blobs', async (transaction) => {
       await withoutSync(transaction);
       await this.#remove(transaction, released);
     });
+    await this.#orKeep(released, removing);
+  }
+
+  /** Tries again later to remove holds where that failed. */
+  async #orKeep<Result>(released: readonly string[], removing: Promise<Result>): Promise<Result> {
+    try {
+      return await removing;
+    } catch (error) {
+      this.#released.push(...released);
+      throw error;
+    }
   }
 
   #takeReleased(): readonly string[] {
@@ -98,7 +109,7 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
     const now = this.#clock.now();
     // One order for everybody: two transactions that wait for each other never end.
     const wanted = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()].sort(byDigest);
-    return await this.database.transaction().execute(async (transaction) => {
+    const holding = this.database.transaction().execute(async (transaction) => {
       // The entry waits for the disk, and with it all that was written before. Without one, the bytes are found by a listing.
       await withoutSync(transaction);
       const added = await this.#add(transaction, wanted, now);
@@ -114,6 +125,7 @@ export class SqlBlobCatalogue extends SqlStore implements BlobCatalogue {
       if (released.length > 0) await this.#remove(transaction, released);
       return holds;
     });
+    return await this.#orKeep(released, holding);
   }
 
   /** @returns those that were not there */

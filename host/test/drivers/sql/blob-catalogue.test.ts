@@ -62,4 +62,16 @@ describe('a hold', () => {
     }
     await database.destroy();
   });
+
+  it('that has ended is removed later where the database failed meanwhile', async () => {
+    const { database } = openHeld(path);
+    const catalogue = new SqlBlobCatalogue(database, new ManualClock());
+    catalogue.release(await catalogue.hold('any', blob('one')));
+    await database.schema.alterTable('holds').renameTo('away').execute();
+    await expect(catalogue.flush()).rejects.toThrow('no such table: holds');
+    await database.schema.alterTable('away').renameTo('holds').execute();
+    await catalogue.flush();
+    expect(await database.selectFrom('holds').selectAll().execute()).toEqual([]);
+    await database.destroy();
+  });
 });
