@@ -7,6 +7,7 @@ interface Chunk {
 export class RecentBytes {
   readonly #chunks: Chunk[] = [];
   #size = 0;
+  #joined: Buffer | undefined;
 
   /** Bytes in memory. */
   get size(): number {
@@ -37,6 +38,17 @@ export class RecentBytes {
   clear(): void {
     this.#chunks.length = 0;
     this.#size = 0;
+    this.#joined = undefined;
+  }
+
+  /** All of them in one buffer of their own size, which takes the place of the chunks: they are joined once. */
+  joined(): Buffer {
+    const [only] = this.#chunks;
+    if (only !== undefined && this.#chunks.length === 1 && only.bytes === this.#joined) return only.bytes;
+    const bytes = Buffer.concat(this.#chunks.map((chunk) => chunk.bytes));
+    this.#chunks.splice(0, this.#chunks.length, { start: only?.start ?? 0, bytes });
+    this.#joined = bytes;
+    return bytes;
   }
 
   /** The chunks that begin at `position` or behind it. */

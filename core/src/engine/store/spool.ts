@@ -77,7 +77,7 @@ export class Spool {
 
   /** The whole, where it is in memory alone. */
   get bytes(): Buffer | undefined {
-    return this.#isSmall ? Buffer.concat(this.#recent.from(0)) : undefined;
+    return this.#isSmall ? this.#recent.joined() : undefined;
   }
 
   /** Whether all bytes are in memory, and none has had to go to the file. */
