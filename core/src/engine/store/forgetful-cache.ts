@@ -13,6 +13,10 @@ export class ForgetfulCache implements HotCache {
     this.#kind = kind;
   }
 
+  get shared(): HotCache | undefined {
+    return this.#cache.shared;
+  }
+
   get(key: string): Promise<string | undefined> {
     return this.#cache.get(this.#place(key));
   }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type LogFields, silentLogger, systemClock, type Clock } from '@entrepot/core';
 import { hotCacheSuite, ManualClock } from '@entrepot/core/testing';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
