@@ -20,9 +20,6 @@ import type { Rendition, RenditionSource } from '../store/renditions.js';
 import type { EngineRequest } from '../request/request.js';
 import { cacheControlUntil, headersOf, NO_DOCUMENT, varyOf, type Representation } from './respond.js';
 
-/** A document that is made from fewer bytes is made sooner than it is fetched from another process. */
-const LEAST_SHARED = 64 * 1024;
-
 const NO_KEYS: KeptKeys = { keys: [], mark: '' };
 
 /** The stored bytes behind a representation. */
@@ -149,9 +146,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     const make = async (): Promise<Rendition> => {
       const named = [resource.key, variant, resource.mediaType ?? stored.mediaType, sourceOf(stored), below.mark];
       const { coordinates } = resource;
-      const { baseUrl } = request;
-      const shared =
-        stored.size < LEAST_SHARED ? undefined : await sharedAt({ coordinates, baseUrl, encoding, source: named });
+      const shared = await sharedAt({ coordinates, baseUrl: request.baseUrl, encoding, source: named });
       return await renditions.make(key, encoding, () => rewrite(request, resource, entry, below.keys, content), { shared });
     };
     return ofRendition(resource, stored, renditions.peek(key, clock.now()) ?? (await make()), facts);
