@@ -8,6 +8,8 @@ import { DEADLINES } from './stored.js';
 
 export interface PostgresOptions extends PostgresSettings {
   readonly maxConnections: number;
+  /** After this time without an answer a query fails, and its connection is given up; milliseconds. Default: that of queries over whole tables. */
+  readonly queryTimeout?: number | undefined;
   readonly logger: Logger;
 }
 
@@ -18,10 +20,17 @@ const TYPES = { kind: 'postgres', text: 'text collate "C"', integer: 'bigint' } 
  * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.
  * @throws EntrepotError `configuration` when it cannot be reached or used, or is of a newer version of Entrepot.
  */
-export async function openPostgres({ maxConnections, logger, ...settings }: PostgresOptions): Promise<SqlDatabase> {
+export async function openPostgres({
+  maxConnections,
+  queryTimeout = DEADLINES.long,
+  logger,
+  ...settings
+}: PostgresOptions): Promise<SqlDatabase> {
   // Three megabytes that only servers with such a database need.
   const { default: pg } = await import('pg');
-  const pool = new pg.Pool({ ...connectionOf(settings), max: maxConnections, query_timeout: DEADLINES.long });
+  const pool = new pg.Pool({ ...connectionOf(settings), max: maxConnections, query_timeout: queryTimeout });
+  // Between two statements of a transaction nobody else listens, and an error that nobody hears ends the process. The next statement fails.
+  pool.on('connect', (client) => client.on('error', () => {}));
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
   return await openDatabase(new PostgresDialect({ pool: withoutSilentOnes(pool) }), TYPES, nameOf(settings));
@@ -52,6 +61,7 @@ function withoutSilentOnes(pool: Pool): PostgresPool {
 export async function postgresVersion(settings: PostgresSettings): Promise<string | undefined> {
   const { default: pg } = await import('pg');
   const client = new pg.Client(connectionOf(settings));
+  client.on('error', () => {});
   try {
     await client.connect();
     const { rows } = await client.query<{ server_version: string }>('show server_version');

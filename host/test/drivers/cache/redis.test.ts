@@ -1,10 +1,12 @@
 import { type LogFields, silentLogger, systemClock, type Clock } from '@entrepot/core';
 import { hotCacheSuite, ManualClock } from '@entrepot/core/testing';
+import { freePort } from '../../free-port.js';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { KeyvHotCache, memoryKeyv } from '../../../src/drivers/cache/keyv.js';
 import { type CacheOutcome, RedisCache } from '../../../src/drivers/cache/redis.js';
 import type { RedisSettings } from '../../../src/drivers/cache/redis-settings.js';
 import { SharedHotCache } from '../../../src/drivers/cache/shared.js';
+import { makeCertificate } from '../certificates.js';
 import { REDIS_MISSING, redisProgram, RedisServer } from './redis-server.js';
 
 const program = redisProgram();
@@ -215,6 +217,22 @@ describe.skipIf(program === undefined)('Redis', () => {
     await ready(inUrl);
     // It was tried again and again meanwhile.
     expect(opened.warnings.length).toBe(1);
+  });
+
+  it('is reached by TLS where its certificate is of a known authority', async () => {
+    const { cert, key } = makeCertificate();
+    const tlsPort = await freePort();
+    const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert];
+    await ownServer(['--tls-port', `${tlsPort}`, ...files, '--tls-auth-clients', 'no', '--requirepass', 'right-password']);
+    const url = `rediss://127.0.0.1:${tlsPort}`;
+    const trusted = await open({ url, user: 'default', password: 'right-password', ca: cert });
+    await ready(trusted);
+    await keep(trusted.cache, 'a', '1');
+    expect((await trusted.cache.get('a'))?.value).toBe('1');
+    const unknown = await open({ url, password: 'right-password' });
+    await vi.waitFor(() => expect(unknown.warnings.length).toBe(1));
+    expect(unknown.warnings[0]?.[0]).toEqual({ cache: `${url}`, code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    expect(unknown.cache.isAway).toBe(true);
   });
 
   it('refuses a file of authorities that is not there', async () => {

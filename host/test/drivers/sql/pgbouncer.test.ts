@@ -9,6 +9,7 @@ import { PostgresNotices } from '../../../src/drivers/sql/postgres-notices.js';
 import type { SqlDatabase } from '../../../src/drivers/sql/sql-database.js';
 import { entryIndexFixture } from './entry-index-fixture.js';
 import { PgBouncer, PGBOUNCER_MISSING, pgbouncerProgram } from './pgbouncer-server.js';
+import { writesAgainAfter } from './restart-load.js';
 import { POSTGRES_MISSING, postgresPrograms, PostgresServer } from './postgres-server.js';
 
 const programs = postgresPrograms();
@@ -127,6 +128,13 @@ describe.skipIf(isMissing)('behind PgBouncer in transaction mode', () => {
     const settings = await sql<{ value: string }>`show synchronous_commit`.execute(await openForTest(direct));
     expect(settings.rows).toEqual([{ synchronous_commit: 'on' }]);
   });
+
+  it('writes succeed soon after the server behind it was restarted', async () => {
+    const { pooled } = await urls();
+    const { postgres } = await servers();
+    const back = await writesAgainAfter(await openForTest(pooled), () => postgres.restart());
+    console.log(`# PostgreSQL behind PgBouncer was restarted: writes succeed ${back.toFixed(0)} ms after it takes connections`);
+  }, 30_000);
 
   it('says once that notices do not arrive, and hears them past the pooler', async () => {
     const { pooled, direct } = await urls();

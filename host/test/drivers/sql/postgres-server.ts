@@ -77,11 +77,11 @@ export class PostgresServer {
   async database(): Promise<string> {
     this.#databases += 1;
     const name = `test${this.#databases}`;
-    const client = new pg.Client({ connectionString: this.#url('postgres') });
+    const client = new pg.Client({ connectionString: this.url('postgres') });
     await client.connect();
     await client.query(`create database ${name}`);
     await client.end();
-    return this.#url(name);
+    return this.url(name);
   }
 
   /** Ends it at once for all who are connected (a "fast" shutdown), and starts it again. */
@@ -102,13 +102,15 @@ export class PostgresServer {
     await ended;
   }
 
-  #url(name: string): string {
+  url(name: string): string {
     return `postgres://test@127.0.0.1:${this.port}/${name}`;
   }
 
   async #reached(): Promise<void> {
     for (let left = 100; ; left -= 1) {
-      const client = new pg.Client({ connectionString: this.#url('postgres') });
+      const client = new pg.Client({ connectionString: this.url('postgres') });
+      // It may still be starting, and end what it has taken.
+      client.on('error', () => {});
       try {
         await client.connect();
         return;
