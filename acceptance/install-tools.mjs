@@ -7,7 +7,7 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
-           and servers of S3
+           servers of S3, and what several servers share: PostgreSQL, PgBouncer, Redis
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -22,6 +22,8 @@ const SHORT = [
   'gpg',
   'nginx',
   'postgres',
+  'pgbouncer',
+  'redis',
   'helm-3',
   'conformance',
   'gofakes3',

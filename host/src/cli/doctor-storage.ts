@@ -4,6 +4,8 @@ import { messageOf, silentLogger } from '@entrepot/core';
 import { printSize } from '@entrepot/core/formats';
 import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
 import { bucketName, type S3Settings } from '../drivers/blob/s3/settings.js';
+import { redisVersion } from '../drivers/cache/redis.js';
+import { redisName, type RedisSettings } from '../drivers/cache/redis-settings.js';
 import { postgresVersion } from '../drivers/sql/postgres.js';
 import { nameOf, type PostgresSettings } from '../drivers/sql/postgres-settings.js';
 import { finding, type Finding } from './finding.js';
@@ -68,6 +70,16 @@ export async function checkPostgres(check: string, settings: PostgresSettings): 
     return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(settings)}`);
   } catch (error) {
     return finding('fail', check, `${where}: ${(error as Error).message || codeOf(error)}`);
+  }
+}
+
+/** Whether a server of Redis answers, and lets this user in. Without it everything works, more slowly. */
+export async function checkRedis(check: string, settings: RedisSettings): Promise<Finding> {
+  const where = redisName(settings);
+  try {
+    return finding('ok', check, `${where}, Redis ${await redisVersion(settings)}`);
+  } catch (error) {
+    return finding('warn', check, `${where}: ${(error as Error).message || codeOf(error)}; it works without the cache meanwhile`);
   }
 }
 

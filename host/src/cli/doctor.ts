@@ -5,7 +5,7 @@ import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
-import { checkBucket, checkDatabase, checkFileSystems, checkFolder, checkPostgres } from './doctor-storage.js';
+import { checkBucket, checkDatabase, checkFileSystems, checkFolder, checkPostgres, checkRedis } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { finding, type Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';
@@ -29,7 +29,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
     if (!(error instanceof ConfigurationError)) throw error;
     return error.problems.map(problemFinding);
   }
-  const { storage, metadata } = loaded.config;
+  const { storage, metadata, cache } = loaded.config;
   findings.push(finding('ok', 'configuration', loaded.sources.join(', ')));
   findings.push(...(await pluginFindings(loaded)), ...checkCertificates(loaded, Date.now()));
   const folders = [
@@ -44,6 +44,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   if (metadata.backend === 'sqlite' && folders.every(({ status }) => status !== 'fail'))
     folders.push(...(await checkKept('metadata', storage, metadata.path)));
   findings.push(...folders);
+  if (cache.backend === 'redis') findings.push(await checkRedis('cache', cache));
   if (storage.backend === 'filesystem') findings.push(...(await checkFileSystems(storage.path, storage.spool.path)));
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }

@@ -153,6 +153,20 @@ export class RedisCache implements FarCache {
   }
 }
 
+/** Asks the server for its version. Changes nothing in it. @throws Error with what the server or the client library says */
+export async function redisVersion(settings: RedisSettings): Promise<string | undefined> {
+  const options = clientOptions(settings);
+  const { createClient } = await import('@keyv/redis');
+  const client = createClient({ ...options, socket: { ...options.socket, reconnectStrategy: false } } as typeof options);
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return /^redis_version:(\S+)/m.exec(await client.info('server'))?.[1];
+  } finally {
+    client.destroy();
+  }
+}
+
 class LateError extends Error {
   readonly code = 'TIMEOUT';
 }

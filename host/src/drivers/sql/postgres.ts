@@ -1,7 +1,8 @@
 import type { Logger } from '@entrepot/core';
-import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
+import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import type { Pool } from 'pg';
 import { openDatabase } from './open-database.js';
+import { PooledPostgresDialect } from './postgres-dialect.js';
 import { connectionOf, nameOf, type PostgresSettings } from './postgres-settings.js';
 import type { SqlDatabase } from './sql-database.js';
 import { DEADLINES } from './stored.js';
@@ -33,7 +34,7 @@ export async function openPostgres({
   pool.on('connect', (client) => client.on('error', () => {}));
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
-  return await openDatabase(new PostgresDialect({ pool: withoutSilentOnes(pool) }), TYPES, nameOf(settings));
+  return await openDatabase(new PooledPostgresDialect({ pool: withoutSilentOnes(pool) }), TYPES, nameOf(settings));
 }
 
 /** A pool that does not keep a connection on which no answer came: the next query would wait behind that one. */
