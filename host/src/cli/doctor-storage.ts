@@ -79,7 +79,11 @@ export async function checkRedis(check: string, settings: RedisSettings): Promis
   try {
     return finding('ok', check, `${where}, Redis ${await redisVersion(settings)}`);
   } catch (error) {
-    return finding('warn', check, `${where}: ${(error as Error).message || codeOf(error)}; it works without the cache meanwhile`);
+    return finding(
+      'warn',
+      check,
+      `${where}: ${(error as Error).message || codeOf(error)}; it works without the cache meanwhile`,
+    );
   }
 }
 

@@ -5,7 +5,14 @@ import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
-import { checkBucket, checkDatabase, checkFileSystems, checkFolder, checkPostgres, checkRedis } from './doctor-storage.js';
+import {
+  checkBucket,
+  checkDatabase,
+  checkFileSystems,
+  checkFolder,
+  checkPostgres,
+  checkRedis,
+} from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { finding, type Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';

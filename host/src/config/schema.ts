@@ -266,7 +266,9 @@ const memoryCacheSchema = z.strictObject({
 const redisCacheSchema = z.strictObject({
   backend: z
     .literal('redis')
-    .describe('`redis`: besides the memory of this process, a Redis (or Valkey) that all servers over one store share.'),
+    .describe(
+      '`redis`: besides the memory of this process, a Redis (or Valkey) that all servers over one store share.',
+    ),
   url: z
     .string()
     .regex(/^rediss?:\/\/[^\s/?#]+(\/\d{0,4})?$/, {
@@ -276,9 +278,7 @@ const redisCacheSchema = z.strictObject({
       'The server, and behind the slash the number of its database: `redis://host:6379/0`, with TLS `rediss://`. A secret where it has a password: `${env:…}` or `${file:…}`.',
     ),
   user: optional(text).describe('The user. Left out: the one in `url`, or the default user.'),
-  password: optional(text).describe(
-    'The password: `${env:…}` or `${file:…}`. Left out: the one in `url`, or none.',
-  ),
+  password: optional(text).describe('The password: `${env:…}` or `${file:…}`. Left out: the one in `url`, or none.'),
   ca: optional(text).describe(
     'For `rediss://`: the file with the authorities that the certificate of the server is checked against, PEM. Left out: those that Node trusts.',
   ),

@@ -54,7 +54,10 @@ function cacheProblems({ backend, url, user, password, ca }: Fields): Configurat
     ['password', password, inUrl.password],
   ] as const) {
     if (value === undefined || other === '') continue;
-    problems.push({ path: `cache.${key}`, message: 'expected it once, found it here and in cache.url; remove one of them' });
+    problems.push({
+      path: `cache.${key}`,
+      message: 'expected it once, found it here and in cache.url; remove one of them',
+    });
   }
   if (ca !== undefined && inUrl.protocol === 'redis:')
     problems.push({ path: 'cache.ca', message: 'expected it only beside a url that begins with rediss://' });

@@ -114,11 +114,14 @@ export function createRootScope(
     if (governed.role === 'server') space.start();
     return shared;
   });
-  root.open(GOVERNANCE, { ...stores, database: DATABASE, notices: NOTICES, space: SPACE }, async ({ space, ...services }) =>
-    openGovernance(root, { policy, repositories }, governed, {
-      ...services,
-      onChanges: (changes) => space.purging.noteChanges(changes),
-    }),
+  root.open(
+    GOVERNANCE,
+    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
+    async ({ space, ...services }) =>
+      openGovernance(root, { policy, repositories }, governed, {
+        ...services,
+        onChanges: (changes) => space.purging.noteChanges(changes),
+      }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>

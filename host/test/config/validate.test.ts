@@ -280,12 +280,12 @@ describe('problems', () => {
         'metadata.tls.mode: expected disable, require, verify-ca or verify-full',
       ],
     ],
-    ['a key of the other database', { metadata: { host: 'a' } }, ['metadata.host: unknown key of this backend; remove it, or set the backend that it is for']],
     [
-      'a cache that is nowhere',
-      { cache: { backend: 'redis' } },
-      ['cache.url: expected a text, found nothing'],
+      'a key of the other database',
+      { metadata: { host: 'a' } },
+      ['metadata.host: unknown key of this backend; remove it, or set the backend that it is for'],
     ],
+    ['a cache that is nowhere', { cache: { backend: 'redis' } }, ['cache.url: expected a text, found nothing']],
     [
       'a cache by another protocol',
       { cache: { backend: 'redis', url: 'http://127.0.0.1:6379' } },

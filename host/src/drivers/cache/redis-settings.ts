@@ -31,7 +31,8 @@ export function clientOptions({ url, user, password, ca }: RedisSettings): Clien
   const socket = {
     connectTimeout: CONNECT_TIMEOUT,
     socketTimeout: SILENCE,
-    reconnectStrategy: (attempts: number) => Math.min(FIRST_PAUSE * 2 ** attempts, LONGEST_PAUSE) * (1 + Math.random() / 4),
+    reconnectStrategy: (attempts: number) =>
+      Math.min(FIRST_PAUSE * 2 ** attempts, LONGEST_PAUSE) * (1 + Math.random() / 4),
     ...(ca !== undefined && { tls: true as const, ca: readAuthorities(ca) }),
   };
   return {
@@ -58,6 +59,10 @@ function readAuthorities(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new EntrepotError('configuration', `cache.ca: the file ${file} cannot be read (${code}); set a file with certificates, PEM`, { cause });
+    throw new EntrepotError(
+      'configuration',
+      `cache.ca: the file ${file} cannot be read (${code}); set a file with certificates, PEM`,
+      { cause },
+    );
   }
 }

@@ -157,7 +157,10 @@ export class RedisCache implements FarCache {
 export async function redisVersion(settings: RedisSettings): Promise<string | undefined> {
   const options = clientOptions(settings);
   const { createClient } = await import('@keyv/redis');
-  const client = createClient({ ...options, socket: { ...options.socket, reconnectStrategy: false } } as typeof options);
+  const client = createClient({
+    ...options,
+    socket: { ...options.socket, reconnectStrategy: false },
+  } as typeof options);
   client.on('error', () => {});
   try {
     await client.connect();

@@ -10,7 +10,13 @@ export interface KeptValue {
 }
 
 /** The text under which a value is stored where others may write, too: its version, its length, when it ends, and the value. */
-export function printValue({ value, expires }: { readonly value?: unknown; readonly expires?: number | undefined }): string {
+export function printValue({
+  value,
+  expires,
+}: {
+  readonly value?: unknown;
+  readonly expires?: number | undefined;
+}): string {
   const text = String(value);
   return `${VERSION} ${text.length} ${expires ?? 0}\n${text}`;
 }

@@ -33,9 +33,7 @@ const NAME = 'entrepot';
 export function connectionOf({ url, tls, ...given }: PostgresSettings): ClientConfig {
   const { host, port, database, user, password } = given;
   const place =
-    url === undefined
-      ? { host, port, database, user, password: password as string }
-      : { connectionString: url };
+    url === undefined ? { host, port, database, user, password: password as string } : { connectionString: url };
   return {
     ...withoutUndefined(place),
     ...(tls !== undefined && { ssl: encryptionOf(tls) }),
