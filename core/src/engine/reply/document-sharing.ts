@@ -1,7 +1,7 @@
 import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { JudgingParts } from '../policy/judge.js';
-import type { Encoding } from '../store/renditions.js';
-import { SharedRenditions, type SharedRendition } from '../store/shared-renditions.js';
+import type { Encoding, SharedRendition } from '../store/renditions.js';
+import { SharedRenditions } from '../store/shared-renditions.js';
 
 /** A document that may be shared. */
 export interface SharedDocument {

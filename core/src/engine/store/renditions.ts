@@ -8,7 +8,6 @@ import type { ByteRange } from '../../api/blob-store.js';
 import type { DocumentBytes } from '../../api/protocol.js';
 import { Lru } from '../../formats/lru.js';
 import { EntrepotError } from '../../api/errors.js';
-import type { SharedRendition } from './shared-renditions.js';
 import { headerIn, withoutHeaders } from '../request/merge-headers.js';
 
 /** Renditions up to this size are kept in memory, larger ones in files. Bytes. */
@@ -51,6 +50,14 @@ export interface RenditionSource {
   changesAt(): number | undefined;
   /** Whether any other process would make the same of the same. Called when all bytes were made. */
   isShareable(): boolean;
+}
+
+/** The place of a rendition that processes share. Neither method throws. */
+export interface SharedRendition {
+  /** Finds one that is still right. */
+  find(): Promise<Rendition | undefined>;
+  /** Shares one for a while, if it is small. Nobody waits for that. */
+  keep(rendition: Rendition): void;
 }
 
 /**

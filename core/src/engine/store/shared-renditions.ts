@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../api/clock.js';
 import type { HotCache } from '../../api/hot-cache.js';
 import { isRecord, parseJson } from '../../formats/json-values.js';
-import type { Encoding, Rendition } from './renditions.js';
+import type { Encoding, Rendition, SharedRendition } from './renditions.js';
 
 /** The longest that a document is shared, in milliseconds. */
 const LONGEST = 600_000;
@@ -45,14 +45,6 @@ export class SharedRenditions {
       },
     };
   }
-}
-
-/** The place of a rendition that processes share. Neither method throws. */
-export interface SharedRendition {
-  /** Finds one that is still right. */
-  find(): Promise<Rendition | undefined>;
-  /** Shares one for a while, if it is small. Nobody waits for that. */
-  keep(rendition: Rendition): void;
 }
 
 function printRendition({ bytes, etag, lastModified, changesAt, headers }: Rendition): string | undefined {
