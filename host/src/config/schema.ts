@@ -697,6 +697,22 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
   };
 });
 
+const clusterSchema = z.strictObject({
+  secret: z
+    .string()
+    .min(32, { error: 'expected a secret of at least 32 characters' })
+    .describe('The secret by which servers know each other, the same on all of them: `${env:…}` or `${file:…}`.'),
+  listen: prefault(listenAddress, ':8090').describe(
+    'Where other servers follow what this one fetches: an address of a network that clients do not reach.',
+  ),
+  advertise: httpUrl({ credentials: false }).describe(
+    'The URL of `listen` for other servers, with an address of this machine: `http://${env:POD_IP}:8090`.',
+  ),
+});
+
+/** Servers over one database and one store. */
+export type ClusterConfig = z.output<typeof clusterSchema>;
+
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
   storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]), {}).describe(
@@ -707,6 +723,9 @@ export const configSchema = z.strictObject({
   ),
   cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema]), {}).describe(
     'The cache of frequently requested content. It may be lost at any time.',
+  ),
+  cluster: optional(clusterSchema).describe(
+    'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
   log: prefault(logSchema, {}).describe('Logging to standard output.'),

@@ -3,6 +3,7 @@ import { createSharedStorage } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
+import { Cluster } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -23,6 +24,7 @@ import {
   ADMIN_TOKEN,
   ADMINISTRATION,
   BLOBS,
+  CLUSTER,
   DATABASE,
   ENTRIES,
   GOVERNANCE,
@@ -70,7 +72,7 @@ async function openGovernance(
  * @param served the repositories that are served
  */
 export function createRootScope(
-  { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
+  { server, storage, metadata, cache, cluster, admin, policy, repositories = {} }: Config,
   served: Pick<SpaceOptions, 'repositories' | 'heal'>,
   governed: Governed,
   logger: Logger,
@@ -111,6 +113,12 @@ export function createRootScope(
     if (governed.role === 'server') space.start();
     return shared;
   });
+  root.open(
+    CLUSTER,
+    { database: DATABASE, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    async (services) =>
+      cluster === undefined || governed.role !== 'server' ? undefined : await Cluster.open(cluster, services),
+  );
   root.open(GOVERNANCE, { ...stores, database: DATABASE, space: SPACE }, async ({ space, ...services }) =>
     openGovernance(root, { policy, repositories }, governed, {
       ...services,

@@ -11,7 +11,13 @@ import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 const ATTACH_AFTER = 150;
 
 /** Kinds of failures that are an answer of the upstreams: another process would get the same one. */
-const ANSWERS: ReadonlySet<string> = new Set(['not-found', 'upstream-unavailable', 'unauthorized', 'forbidden', 'integrity']);
+const ANSWERS: ReadonlySet<string> = new Set([
+  'not-found',
+  'upstream-unavailable',
+  'unauthorized',
+  'forbidden',
+  'integrity',
+]);
 /** Codes of failures that are of this process alone. */
 const OWN: ReadonlySet<string> = new Set(['SHUTTING_DOWN', 'ABANDONED', 'FIRST_COPY_STAYS']);
 

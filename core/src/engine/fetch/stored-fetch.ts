@@ -280,12 +280,7 @@ class StoredFetch {
   }
 
   /** Publishes a body, unless another process has published it meanwhile, or is about to. */
-  async #publish(
-    reply: UpstreamReply,
-    spool: Spool,
-    entry: Entry,
-    isForbidden: () => boolean,
-  ): Promise<FlightResult> {
+  async #publish(reply: UpstreamReply, spool: Spool, entry: Entry, isForbidden: () => boolean): Promise<FlightResult> {
     let published = await this.#part?.published(entry);
     while (published === undefined) {
       try {

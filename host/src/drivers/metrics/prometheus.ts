@@ -57,6 +57,11 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository'],
     UPSTREAM_BUCKETS,
   );
+  readonly #clusterFetches = this.#counter(
+    'entrepot_cluster_fetches_total',
+    'Fetches in a cluster: `led` by this server, `followed` at another one, `lost` where another one took over.',
+    ['role'],
+  );
   readonly #integrityFailures = this.#counter(
     'entrepot_integrity_failures_total',
     'Fetched bytes that were not what the ecosystem promised.',
@@ -143,6 +148,10 @@ export class PrometheusMetrics implements EngineObserver {
 
   upstreamRemaining(repository: string, upstream: string, remaining: number): void {
     this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
+  }
+
+  clusterFetched(role: 'led' | 'followed' | 'lost'): void {
+    this.#clusterFetches.inc({ role });
   }
 
   integrityFailed(repository: string): void {

@@ -1,0 +1,69 @@
+import type { EntryIndex, Logger } from '@entrepot/core';
+import type { ClusterConfig } from '../config/schema.js';
+import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import { SqlFlightLeases } from '../drivers/sql/flight-leases.js';
+import type { SqlDatabase } from '../drivers/sql/sql-database.js';
+import { LeasedFlights } from './flight-coordinator.js';
+import { HttpRelayClient } from './relay-client.js';
+import { RelayServer, type RelayPlace } from './relay-server.js';
+import { ClusterSignature } from './signature.js';
+
+/** Dependencies of a cluster. */
+export interface ClusterServices {
+  readonly database: SqlDatabase;
+  /** Closes the database, and so has to outlive the cluster. */
+  readonly entries: EntryIndex;
+  readonly metrics: PrometheusMetrics;
+  readonly logger: Logger;
+}
+
+/** The part of this process in a cluster: leases of fetches, and the door at which others follow them. */
+export class Cluster {
+  readonly flights: LeasedFlights;
+  readonly #client: HttpRelayClient;
+  readonly #server: RelayServer;
+
+  private constructor(flights: LeasedFlights, client: HttpRelayClient, server: RelayServer) {
+    this.flights = flights;
+    this.#client = client;
+    this.#server = server;
+  }
+
+  /** @throws EntrepotError `configuration` when it cannot listen where it should */
+  static async open(
+    { secret, listen, advertise }: ClusterConfig,
+    { database, metrics, logger }: ClusterServices,
+  ): Promise<Cluster> {
+    const { port, host } = listen;
+    return await Cluster.at({ place: { port, host }, address: advertise, secret }, { database, metrics, logger });
+  }
+
+  /** @param address of `place`, as other processes reach it */
+  static async at(
+    { place, address, secret }: { readonly place: RelayPlace; readonly address: string; readonly secret: string },
+    { database, metrics, logger }: Omit<ClusterServices, 'entries'>,
+  ): Promise<Cluster> {
+    const signature = new ClusterSignature(secret);
+    const client = new HttpRelayClient(signature);
+    const flights = new LeasedFlights({
+      leases: new SqlFlightLeases(database),
+      address,
+      relay: client,
+      logger,
+      count: (role) => metrics.clusterFetched(role),
+    });
+    const server = await RelayServer.open({
+      place,
+      signature,
+      logger,
+      own: (name, generation) => flights.own(name, generation),
+    });
+    return new Cluster(flights, client, server);
+  }
+
+  async dispose(): Promise<void> {
+    await this.flights.dispose();
+    await this.#server.dispose();
+    this.#client.dispose();
+  }
+}
