@@ -10,6 +10,7 @@ import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { consistency } from './scenarios/consistency.mjs';
+import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
@@ -46,13 +47,15 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
                        the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
+  --cluster            three servers over PostgreSQL and S3: 100 clients on a cold artifact of 128 MiB, and the server that fetches
+                       it killed at 10, 50 and 90 %, instead of the few of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, cluster, s3, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -78,6 +81,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
@@ -132,6 +136,7 @@ if (values.help) {
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
+  if (values.cluster) await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.space) await space(tally, { full: true, seed });
@@ -147,6 +152,7 @@ if (values.help) {
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('space')) await space(tally, { full: false, seed });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
+    if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
@@ -171,6 +177,7 @@ if (values.help) {
     'closing',
     'rolling',
     'backup',
+    'cluster',
     'space',
     'toxics',
     'consistency',
