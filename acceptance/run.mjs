@@ -28,6 +28,7 @@ import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { space } from './scenarios/space.mjs';
 import { toxics } from './scenarios/toxics.mjs';
+import { workers } from './scenarios/workers.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { noteLate, watchLoop } from './loop-delay.mjs';
 import { note, Tally } from './tally.mjs';
@@ -55,7 +56,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, cluster, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, workers, cluster, s3, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -152,6 +153,7 @@ if (values.help) {
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('space')) await space(tally, { full: false, seed });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
+    if (wants('workers')) await workers(tally);
     if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });

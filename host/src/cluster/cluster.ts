@@ -8,6 +8,14 @@ import { HttpRelayClient } from './relay-client.js';
 import { RelayServer, type RelayPlace } from './relay-server.js';
 import { ClusterSignature } from './signature.js';
 
+/** The place of one process in a cluster. */
+export interface ClusterPlace {
+  readonly place: RelayPlace;
+  /** Of `place`, as other processes reach it: a URL, or `unix:` and the path of a socket. */
+  readonly address: string;
+  readonly secret: string;
+}
+
 /** Dependencies of a cluster. */
 export interface ClusterServices {
   readonly database: SqlDatabase;
@@ -15,6 +23,11 @@ export interface ClusterServices {
   readonly entries: EntryIndex;
   readonly metrics: PrometheusMetrics;
   readonly logger: Logger;
+}
+
+/** The place that a configuration gives. */
+export function clusterPlace({ secret, listen: { host, port }, advertise }: ClusterConfig): ClusterPlace {
+  return { place: { host, port }, address: advertise, secret };
 }
 
 /** The part of this process in a cluster: leases of fetches, and the door at which others follow them. */
@@ -31,16 +44,7 @@ export class Cluster {
 
   /** @throws EntrepotError `configuration` when it cannot listen where it should */
   static async open(
-    { secret, listen, advertise }: ClusterConfig,
-    { database, metrics, logger }: ClusterServices,
-  ): Promise<Cluster> {
-    const { port, host } = listen;
-    return await Cluster.at({ place: { port, host }, address: advertise, secret }, { database, metrics, logger });
-  }
-
-  /** @param address of `place`, as other processes reach it */
-  static async at(
-    { place, address, secret }: { readonly place: RelayPlace; readonly address: string; readonly secret: string },
+    { place, address, secret }: ClusterPlace,
     { database, metrics, logger }: Omit<ClusterServices, 'entries'>,
   ): Promise<Cluster> {
     const signature = new ClusterSignature(secret);

@@ -65,6 +65,12 @@ const serverSchema = z.strictObject({
   drainTimeout: prefault(timeout(), '30s').describe(
     'How long running requests may take to end after SIGTERM, and after `drainDelay`.',
   ),
+  workers: z
+    .union([z.int().min(1).max(64), z.literal('auto')])
+    .default(1)
+    .describe(
+      'How many processes serve, on the same listeners and stores: each has a part of the memory of `cache`. `auto`: as many as this machine, or its container, has processors.',
+    ),
   headersTimeout: prefault(timeout(), '30s').describe('How long a client may take to send the head of a request.'),
   requestTimeout: prefault(timeout(), '1h').describe(
     'How long a client may take to send a whole request, uploads included.',

@@ -3,7 +3,7 @@ import { createSharedStorage } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
-import { Cluster } from '../cluster/cluster.js';
+import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
 import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -70,12 +70,14 @@ async function openGovernance(
 /**
  * The services of which there is one for the process. Nothing is opened before `start`.
  * @param served the repositories that are served
+ * @param place in a cluster, where it is not that of the configuration
  */
 export function createRootScope(
   { server, storage, metadata, cache, cluster, admin, policy, repositories = {} }: Config,
   served: Pick<SpaceOptions, 'repositories' | 'heal'>,
   governed: Governed,
   logger: Logger,
+  place = cluster && clusterPlace(cluster),
 ): Scope {
   const root = new Scope('host');
   root.value(ROOT_LOGGER, logger);
@@ -117,7 +119,7 @@ export function createRootScope(
     CLUSTER,
     { database: DATABASE, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
     async (services) =>
-      cluster === undefined || governed.role !== 'server' ? undefined : await Cluster.open(cluster, services),
+      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
   );
   root.open(GOVERNANCE, { ...stores, database: DATABASE, space: SPACE }, async ({ space, ...services }) =>
     openGovernance(root, { policy, repositories }, governed, {
