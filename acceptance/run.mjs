@@ -22,6 +22,7 @@ import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
+import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
@@ -50,13 +51,15 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --cluster            three servers over PostgreSQL and S3: 100 clients on a cold artifact of 128 MiB, and the server that fetches
                        it killed at 10, 50 and 90 %, instead of the few of --hermetic
+  --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
+                       while clients upload, instead of the few of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, workers, cluster, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, workers, cluster, replicas, s3, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -83,6 +86,7 @@ const { values } = parseArgs({
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
     cluster: { type: 'boolean', default: false },
+    replicas: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
@@ -138,6 +142,7 @@ if (values.help) {
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.cluster) await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200 });
+  if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.space) await space(tally, { full: true, seed });
@@ -155,6 +160,7 @@ if (values.help) {
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('workers')) await workers(tally);
     if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5 });
+    if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
@@ -180,6 +186,7 @@ if (values.help) {
     'rolling',
     'backup',
     'cluster',
+    'replicas',
     'space',
     'toxics',
     'consistency',

@@ -12,6 +12,9 @@ import type { ClusterSignature } from './signature.js';
 const PATH = /^\/-\/internal\/v1\/flights\/([0-9a-f]{64})\?generation=(\d{1,15})&from=(\d{1,15})$/;
 /** The time for which a request waits for a body that is to come; milliseconds. */
 const PATIENCE = 20_000;
+/** The longest wait for the last bytes of bodies at the end, and the time between two looks for idle connections; milliseconds. */
+const LAST_BYTES = 5_000;
+const SWEEP = 20;
 /** Requests that came through a proxy are none of this cluster. */
 const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'];
 
@@ -85,10 +88,14 @@ export class RelayServer {
     }
   }
 
+  /** Lets bodies that are here be sent to their ends, for a while. */
   async dispose(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP);
+    const end = setTimeout(() => this.#server.closeAllConnections(), LAST_BYTES);
     await closed;
+    clearInterval(sweep);
+    clearTimeout(end);
   }
 }
 
