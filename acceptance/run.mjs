@@ -13,6 +13,7 @@ import { consistency } from './scenarios/consistency.mjs';
 import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
+import { faultMatrix } from './scenarios/fault-matrix.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -48,6 +49,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
   --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
                        the few of --hermetic; and databases that are down, hang or have no room
+  --matrix             eight faults of connections to the upstream, S3, PostgreSQL and Redis with six formats: what is kept is
+                       served, nothing is cut short or hangs; two of them in --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --cluster            three servers over PostgreSQL and S3: 100 clients on a cold artifact of 128 MiB, and the server that fetches
                        it killed at 10, 50 and 90 %, instead of the few of --hermetic
@@ -59,7 +62,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, workers, cluster, replicas, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -89,6 +92,7 @@ const { values } = parseArgs({
     replicas: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
+    matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     space: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
@@ -138,6 +142,7 @@ if (values.help) {
     await toxics(tally, { full: true });
     await databaseOutage(tally);
   }
+  if (values.matrix) await faultMatrix(tally, { full: true });
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
@@ -150,6 +155,7 @@ if (values.help) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('toxics')) await toxics(tally, { full: false });
+    if (wants('matrix')) await faultMatrix(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
@@ -185,6 +191,7 @@ if (values.help) {
     'closing',
     'rolling',
     'backup',
+    'matrix',
     'cluster',
     'replicas',
     'space',
