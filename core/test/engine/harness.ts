@@ -20,6 +20,7 @@ import {
   type ArtifactDescription,
   type Content,
   type DocumentClass,
+  type HotCache,
   type Entry,
   type FreshnessRule,
   type Parsed,
@@ -39,6 +40,7 @@ import {
   type AnySide,
   type EngineObserver,
   type EngineReply,
+  type EngineServices,
   type RepositoryDefinition,
   type RepositoryEngine,
   type SharedStorage,
@@ -220,6 +222,8 @@ export interface HarnessOptions {
   readonly directory?: string;
   readonly observer?: EngineObserver;
   readonly scanDesk?: ScanDesk;
+  readonly hotCache?: HotCache;
+  readonly firstSeen?: EngineServices['firstSeen'];
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -305,7 +309,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     {
       blobs,
       entries,
-      hotCache: new MemoryHotCache(clock),
+      hotCache: options.hotCache ?? new MemoryHotCache(clock),
       transport,
       policy: options.policy ?? allowAll,
       clock,
@@ -313,6 +317,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       storage,
       observer: options.observer,
       scanDesk: options.scanDesk,
+      firstSeen: options.firstSeen,
     },
   );
   const bodies: Readable[] = [];

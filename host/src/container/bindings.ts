@@ -5,7 +5,7 @@ import { isAdministrationNamed, openAdministration } from '../admin/administrati
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
-import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
+import { openHotCache } from './open-hot-cache.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
@@ -18,7 +18,7 @@ import type { FetchPart } from '../scanning/scan-worker.js';
 import { joinStores } from '../space/belonging.js';
 import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
-import { isSpoolBeside, openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
+import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
@@ -30,6 +30,7 @@ import {
   GOVERNANCE,
   HOT_CACHE,
   METRICS,
+  NOTICES,
   OBSERVER,
   POLICY,
   ROOT_LOGGER,
@@ -49,7 +50,7 @@ async function openGovernance(
   root: Scope,
   { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
   { scanners, ...governed }: Governed,
-  services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
+  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
@@ -83,7 +84,6 @@ export function createRootScope(
   root.value(ROOT_LOGGER, logger);
   root.value(CLOCK, systemClock);
   root.single(METRICS, {}, () => new PrometheusMetrics());
-  root.single(HOT_CACHE, { logger: ROOT_LOGGER }, ({ logger }) => new KeyvHotCache(memoryKeyv(), logger));
   root.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
   root.open(
     DATABASE,
@@ -92,12 +92,15 @@ export function createRootScope(
     // The index of entries ends it.
     () => {},
   );
+  root.open(NOTICES, { database: DATABASE, logger: ROOT_LOGGER }, (services) => openNotices(metadata, services));
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
     await joinStores(new SqlMetaStore(services.database), services.blobs);
     return spaceOf({ storage }, served.repositories, { ...services, heal: served.heal });
   });
+  const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
+  root.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
   root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
     const shared = await createSharedStorage({
       ...services,
@@ -121,11 +124,14 @@ export function createRootScope(
     async (services) =>
       place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
   );
-  root.open(GOVERNANCE, { ...stores, database: DATABASE, space: SPACE }, async ({ space, ...services }) =>
-    openGovernance(root, { policy, repositories }, governed, {
-      ...services,
-      onChanges: (changes) => space.purging.noteChanges(changes),
-    }),
+  root.open(
+    GOVERNANCE,
+    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
+    async ({ space, ...services }) =>
+      openGovernance(root, { policy, repositories }, governed, {
+        ...services,
+        onChanges: (changes) => space.purging.noteChanges(changes),
+      }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>

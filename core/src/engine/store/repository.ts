@@ -71,6 +71,11 @@ export interface RepositoryDefinition {
   readonly access: Access;
   /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
   readonly trustedRealms: readonly string[];
+  /**
+   * Names the code and the settings: repositories of the same name that have it in common give the same answers to the same questions.
+   * Holds no secret. Absent: all of the same name do.
+   */
+  readonly sameAs?: string | undefined;
 }
 
 /** Dependencies of the pipeline. All repositories share them, except for the transport. */

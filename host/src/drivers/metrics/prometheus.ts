@@ -14,6 +14,10 @@ const GAUGES = {
   flights: ['entrepot_flights', 'Fetches from upstreams that are running.'],
   spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.'],
   memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.'],
+  sharedCacheAway: [
+    'entrepot_shared_cache_away',
+    '1 while the shared cache (Redis) is not asked: it is down, or has not answered in time.',
+  ],
   waitingForScans: ['entrepot_scan_waiting_clients', 'Clients that wait for the reports of scanners.'],
   policyFileInvalid: [
     'entrepot_policy_file_invalid',
@@ -98,6 +102,11 @@ export class PrometheusMetrics implements EngineObserver {
     'Bytes of the blobs that it deleted.',
     ['reason'],
   );
+  readonly #sharedCache = this.#counter(
+    'entrepot_shared_cache_requests_total',
+    'Questions to the shared cache (Redis), by what came of them: hit, miss, failed, or skipped while it was away.',
+    ['outcome'],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
@@ -175,6 +184,10 @@ export class PrometheusMetrics implements EngineObserver {
     for (const { id, action, wouldBe } of decision.rules) {
       this.#decisions.inc({ repository, rule: id, action: wouldBe === undefined ? action : `would-${wouldBe}` });
     }
+  }
+
+  sharedCacheAsked(outcome: string): void {
+    this.#sharedCache.inc({ outcome });
   }
 
   /** Counts blobs that were deleted, for a reason. */
