@@ -146,7 +146,8 @@ if (values.help) {
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
-  if (values.cluster) await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200 });
+  if (values.cluster)
+    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250 });
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
@@ -165,7 +166,8 @@ if (values.help) {
     if (wants('space')) await space(tally, { full: false, seed });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('workers')) await workers(tally);
-    if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5 });
+    // Beside other work the time until a first byte says little.
+    if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5, firstByte: 5_000 });
     if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });

@@ -1,6 +1,7 @@
 import type { EntryIndex, Logger } from '@entrepot/core';
 import type { ClusterConfig } from '../config/schema.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import type { Notices } from '../drivers/sql/notices.js';
 import { SqlFlightLeases } from '../drivers/sql/flight-leases.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { LeasedFlights } from './flight-coordinator.js';
@@ -21,6 +22,7 @@ export interface ClusterServices {
   readonly database: SqlDatabase;
   /** Closes the database, and so has to outlive the cluster. */
   readonly entries: EntryIndex;
+  readonly notices: Notices;
   readonly metrics: PrometheusMetrics;
   readonly logger: Logger;
 }
@@ -45,7 +47,7 @@ export class Cluster {
   /** @throws EntrepotError `configuration` when it cannot listen where it should */
   static async open(
     { place, address, secret }: ClusterPlace,
-    { database, metrics, logger }: Omit<ClusterServices, 'entries'>,
+    { database, notices, metrics, logger }: Omit<ClusterServices, 'entries'>,
   ): Promise<Cluster> {
     const signature = new ClusterSignature(secret);
     const client = new HttpRelayClient(signature);
@@ -53,6 +55,7 @@ export class Cluster {
       leases: new SqlFlightLeases(database),
       address,
       relay: client,
+      notices,
       logger,
       count: (role) => metrics.clusterFetched(role),
     });

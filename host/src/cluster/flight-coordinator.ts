@@ -9,6 +9,7 @@ import type {
   RelayedBody,
 } from '@entrepot/core/engine';
 import type { LeaseState, SqlFlightLeases } from '../drivers/sql/flight-leases.js';
+import type { Notices } from '../drivers/sql/notices.js';
 import { leaseName } from './lease-name.js';
 import { outcomeOf, readOutcome } from './outcome.js';
 import { OwnFlight } from './own-flight.js';
@@ -17,6 +18,8 @@ import { OwnFlight } from './own-flight.js';
 const RENEWAL = 2_000;
 /** The first and the longest pause between two looks at the leases of others, and its part that is left to chance. Milliseconds. */
 const LOOKS = { first: 50, longest: 250, chance: 0.3 };
+/** The channel on which the ends of leases are told. */
+const CHANNEL = 'flights';
 /** Old rows are removed this often; milliseconds. */
 const TIDYING = 600_000;
 /** The pause before a body is asked for again that could not be followed; milliseconds. */
@@ -35,6 +38,8 @@ export interface ClusterOptions {
   /** Where other processes follow what this one fetches. `undefined`: they wait for its end. */
   readonly address: string | undefined;
   readonly relay: RelayClient;
+  /** Tell at once that a lease has ended. */
+  readonly notices: Pick<Notices, 'notify' | 'listen'>;
   readonly logger: Logger;
   /** Counts how fetches went. */
   readonly count?: ((outcome: 'led' | 'followed' | 'lost') => void) | undefined;
@@ -62,6 +67,7 @@ export class LeasedFlights implements FlightCoordinator {
   #looking: Promise<void> | undefined;
   #hurry: () => void = () => {};
   readonly #timers: readonly NodeJS.Timeout[];
+  readonly #endNotices: () => void;
   readonly #ending = new Set<Promise<void>>();
   #isDisposed = false;
 
@@ -71,17 +77,16 @@ export class LeasedFlights implements FlightCoordinator {
       setInterval(() => void this.#renew(), RENEWAL).unref(),
       setInterval(() => void options.leases.removeOld().catch(() => {}), TIDYING).unref(),
     ];
+    this.#endNotices = options.notices.listen(CHANNEL, (name) => {
+      const isFollowed = [...this.#followed.values()].some(({ state }) => state.name === name);
+      if (name === undefined || isFollowed) this.#hurry();
+    });
   }
 
   /** The flight of this process that has a lease. */
   own(name: string, generation: number): OwnFlight | undefined {
     const flight = this.#own.get(name);
     return flight?.fence.generation === generation ? flight : undefined;
-  }
-
-  /** Looks at the leases of others now: one may have ended. */
-  hurry(): void {
-    this.#hurry();
   }
 
   async enter(what: string): Promise<FlightLease | FollowedFlight> {
@@ -98,6 +103,8 @@ export class LeasedFlights implements FlightCoordinator {
 
   #lead(fence: OwnFlight['fence']): FlightLease {
     const flight = new OwnFlight(fence);
+    const begun = performance.now();
+    const { leases, notices, logger } = this.#options;
     this.#own.set(fence.name, flight);
     return {
       role: 'leader',
@@ -107,10 +114,13 @@ export class LeasedFlights implements FlightCoordinator {
       release: (failure?: EntrepotError) => {
         if (this.#own.get(fence.name) === flight) this.#own.delete(fence.name);
         flight.end();
-        const ending = this.#options.leases
+        // Of a shorter one nobody has waited long enough to look again.
+        const isWaitedFor = performance.now() - begun > LOOKS.first;
+        const ending = leases
           .release(fence, failure && outcomeOf(failure))
+          .then(() => (isWaitedFor ? notices.notify(CHANNEL, fence.name) : undefined))
           // It ends by itself.
-          .catch((error: unknown) => this.#options.logger.debug({ error }, 'a lease could not be ended'))
+          .catch((error: unknown) => logger.debug({ error }, 'a lease could not be ended'))
           .finally(() => this.#ending.delete(ending));
         this.#ending.add(ending);
       },
@@ -226,6 +236,7 @@ export class LeasedFlights implements FlightCoordinator {
   async dispose(): Promise<void> {
     this.#isDisposed = true;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#endNotices();
     this.#hurry();
     for (const followed of this.#followed.values()) this.#forget(followed, {});
     await this.#looking;

@@ -120,7 +120,7 @@ export function createRootScope(
   });
   root.open(
     CLUSTER,
-    { database: DATABASE, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
     async (services) =>
       place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
   );
