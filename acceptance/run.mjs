@@ -39,6 +39,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 
   (none)               every client installs a real application from this machine's npm registry
                        or Python package index, or builds with go
+  --all                every scenario below in its long form: hours
   --client NAME        only this client, and a smaller application; may be given more than once
   --full               with --client: the large application as well
   --hermetic           everything that needs no registry, in its short form and with one client of each family (what
@@ -76,6 +77,26 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   helm-4), or one of these. They need no registry of the machine.
 `;
 
+/** Scenarios with a long form. */
+const LONG = /** @type {const} */ ([
+  'conformance',
+  'scanners',
+  'rubygems',
+  'policy',
+  'bytes',
+  'crash',
+  'closing',
+  'rolling',
+  'backup',
+  'matrix',
+  'cluster',
+  'replicas',
+  'space',
+  'toxics',
+  'consistency',
+  'first-hour',
+]);
+
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
 const FAMILIES = ['npm', 'pnpm-12', 'yarn-1', 'yarn-4', 'bun'];
 
@@ -84,6 +105,7 @@ const { values } = parseArgs({
     client: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true, default: [] },
     full: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
@@ -107,6 +129,8 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+
+if (values.all) for (const name of LONG) values[name] = true;
 
 if (values.help) {
   process.stdout.write(USAGE);
@@ -183,25 +207,7 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  const isChosen = [
-    'conformance',
-    'scanners',
-    'rubygems',
-    'policy',
-    'bytes',
-    'crash',
-    'closing',
-    'rolling',
-    'backup',
-    'matrix',
-    'cluster',
-    'replicas',
-    'space',
-    'toxics',
-    'consistency',
-    'first-hour',
-    'hermetic',
-  ].some((name) => values[/** @type {'policy'} */ (name)]);
+  const isChosen = values.hermetic || LONG.some((name) => values[name]);
   if (!isChosen) {
     const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });
