@@ -23,9 +23,10 @@ const SHORT = [
   'nginx',
   'postgres',
   'pgbouncer',
-  'redis',
   'helm-3',
   'conformance',
+  'redis',
+  'toxiproxy',
   'gofakes3',
   'versitygw',
 ];

@@ -56,7 +56,9 @@ function packument(name, count) {
     };
     return /** @type {const} */ ([version, manifest]);
   });
-  const time = Object.fromEntries(versions.map(([version], at) => [version, new Date(1.5e12 + at * 1e8).toISOString()]));
+  const time = Object.fromEntries(
+    versions.map(([version], at) => [version, new Date(1.5e12 + at * 1e8).toISOString()]),
+  );
   const latest = versions.at(-1)?.[0];
   return JSON.stringify({ name, 'dist-tags': { latest }, versions: Object.fromEntries(versions), time });
 }
@@ -72,10 +74,14 @@ const base = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (
 
 const folder = await mkdtemp(join(tmpdir(), 'entrepot-shared-cache-'));
 const redisPort = await freePort();
-const redis = spawn('redis-server', ['--port', `${redisPort}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
-  cwd: folder,
-  stdio: 'ignore',
-});
+const redis = spawn(
+  'redis-server',
+  ['--port', `${redisPort}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+  {
+    cwd: folder,
+    stdio: 'ignore',
+  },
+);
 // What clients are told is the same, whichever server they ask.
 const publicUrl = 'http://packages.example.com';
 
@@ -95,10 +101,17 @@ async function start(name, isShared) {
   const file = join(folder, `${name}.yaml`);
   await writeFile(file, JSON.stringify(configuration));
   const { ENTREPOT_NODE: _node, ...env } = process.env;
-  const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const url = `http://127.0.0.1:${port}`;
   for (let left = 500; left > 0; left -= 1) {
-    const isReady = await fetch(`${url}/-/readyz`).then(({ ok }) => ok, () => false);
+    const isReady = await fetch(`${url}/-/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
     if (isReady) return { url, child };
     if (child.exitCode !== null) break;
     await delay(50);
@@ -135,7 +148,9 @@ async function load(url) {
     get(url, { headers: { 'accept-encoding': 'gzip' } }, (response) => {
       let size = 0;
       response.on('data', (/** @type {Buffer} */ part) => (size += part.length));
-      response.on('end', () => (response.statusCode === 200 ? resolve(size) : reject(new Error(`${response.statusCode} for ${url}`))));
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve(size) : reject(new Error(`${response.statusCode} for ${url}`)),
+      );
       response.on('error', reject);
     }).on('error', reject);
   });
@@ -177,7 +192,9 @@ try {
     }
   }
   await stop(warm);
-  process.stdout.write('| document | sent | without: first request, CPU | with Redis: first request, CPU |\n|---|---|---|---|\n');
+  process.stdout.write(
+    '| document | sent | without: first request, CPU | with Redis: first request, CPU |\n|---|---|---|---|\n',
+  );
   for (const size of SIZES) {
     const cells = [false, true].map((isShared) => {
       const own = results.get(`${size} ${isShared}`) ?? [];
@@ -186,7 +203,9 @@ try {
     });
     const sent = results.get(`${size} true`)?.[0]?.bytes ?? 0;
     const kept = packument(`sized-${size}-0`, size).length;
-    process.stdout.write(`| ${(kept / 1024).toFixed(0)} KiB | ${(sent / 1024).toFixed(0)} KiB | ${cells.join(' | ')} |\n`);
+    process.stdout.write(
+      `| ${(kept / 1024).toFixed(0)} KiB | ${(sent / 1024).toFixed(0)} KiB | ${cells.join(' | ')} |\n`,
+    );
   }
 } finally {
   redis.kill();

@@ -65,6 +65,12 @@ const serverSchema = z.strictObject({
   drainTimeout: prefault(timeout(), '30s').describe(
     'How long running requests may take to end after SIGTERM, and after `drainDelay`.',
   ),
+  workers: z
+    .union([z.int().min(1).max(64), z.literal('auto')])
+    .default(1)
+    .describe(
+      'How many processes serve, on the same listeners and stores: each has a part of the memory of `cache`. `auto`: as many as this machine, or its container, has processors.',
+    ),
   headersTimeout: prefault(timeout(), '30s').describe('How long a client may take to send the head of a request.'),
   requestTimeout: prefault(timeout(), '1h').describe(
     'How long a client may take to send a whole request, uploads included.',
@@ -758,6 +764,22 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
   };
 });
 
+const clusterSchema = z.strictObject({
+  secret: z
+    .string()
+    .min(32, { error: 'expected a secret of at least 32 characters' })
+    .describe('The secret by which servers know each other, the same on all of them: `${env:…}` or `${file:…}`.'),
+  listen: prefault(listenAddress, ':8090').describe(
+    'Where other servers follow what this one fetches: an address of a network that clients do not reach.',
+  ),
+  advertise: httpUrl({ credentials: false }).describe(
+    'The URL of `listen` for other servers, with an address of this machine: `http://${env:POD_IP}:8090`.',
+  ),
+});
+
+/** Servers over one database and one store. */
+export type ClusterConfig = z.output<typeof clusterSchema>;
+
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
   storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]), {}).describe(
@@ -768,6 +790,9 @@ export const configSchema = z.strictObject({
   ),
   cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema, redisCacheSchema]), {}).describe(
     'The cache of frequently requested content. It may be lost at any time.',
+  ),
+  cluster: optional(clusterSchema).describe(
+    'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
   log: prefault(logSchema, {}).describe('Logging to standard output.'),

@@ -3,6 +3,7 @@ import { createSharedStorage } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
+import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
 import { openHotCache } from './open-hot-cache.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -23,6 +24,7 @@ import {
   ADMIN_TOKEN,
   ADMINISTRATION,
   BLOBS,
+  CLUSTER,
   DATABASE,
   ENTRIES,
   GOVERNANCE,
@@ -69,12 +71,14 @@ async function openGovernance(
 /**
  * The services of which there is one for the process. Nothing is opened before `start`.
  * @param served the repositories that are served
+ * @param place in a cluster, where it is not that of the configuration
  */
 export function createRootScope(
-  { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
+  { server, storage, metadata, cache, cluster, admin, policy, repositories = {} }: Config,
   served: Pick<SpaceOptions, 'repositories' | 'heal'>,
   governed: Governed,
   logger: Logger,
+  place = cluster && clusterPlace(cluster),
 ): Scope {
   const root = new Scope('host');
   root.value(ROOT_LOGGER, logger);
@@ -114,6 +118,12 @@ export function createRootScope(
     if (governed.role === 'server') space.start();
     return shared;
   });
+  root.open(
+    CLUSTER,
+    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    async (services) =>
+      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
+  );
   root.open(
     GOVERNANCE,
     { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },

@@ -14,6 +14,7 @@ import type { Scope } from './scope.js';
 import {
   ACCESS,
   BLOBS,
+  CLUSTER,
   ENGINE,
   ENTRIES,
   HOT_CACHE,
@@ -56,18 +57,20 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       blobs: BLOBS,
       entries: ENTRIES,
       hotCache: HOT_CACHE,
+      cluster: CLUSTER,
       policy: POLICY,
       clock: CLOCK,
       storage: STORAGE,
       observer: OBSERVER,
       governance: GOVERNANCE,
     },
-    ({ protocol, access, governance, ...services }) => {
+    ({ protocol, access, governance, cluster, ...services }) => {
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
       const engine = createRepository(
         { ...definitionOf(plan), protocol, access },
         {
           ...services,
+          cluster: cluster?.flights,
           scanDesk,
           answer: answererOf(governance.scanners),
           firstSeen: (_repository, coordinates, since) => governance.firstSeen.meet(coordinates, since),

@@ -2,6 +2,7 @@ import { createToken, type Access, type BlobStore, type EntryIndex, type HotCach
 import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedStorage } from '@entrepot/core/engine';
 import type { Administration } from '../admin/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
+import type { Cluster } from '../cluster/cluster.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Notices } from '../drivers/sql/notices.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
@@ -24,6 +25,8 @@ export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
 export const SPACE = createToken<Space, 'root'>('host-space', 'root');
+/** `undefined`: each server fetches for itself. */
+export const CLUSTER = createToken<Cluster | undefined, 'root'>('host-cluster', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 /** There only where a repository has `access` configured. */

@@ -18,6 +18,7 @@ import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
+import type { FlightCoordinator } from '../fetch/flight-coordinator.js';
 import type { RequestPlace } from '../request/plain-get.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { RequestContext } from '../request/request-context.js';
@@ -102,6 +103,8 @@ export interface EngineServices {
    */
   readonly firstSeen?:
     ((repository: string, coordinates: PackageCoordinates, since?: number) => number | undefined) | undefined;
+  /** Absent: no other process fetches for these stores. */
+  readonly cluster?: FlightCoordinator | undefined;
   /** Told of what metrics count and no reply shows. */
   readonly observer?: EngineObserver | undefined;
 }

@@ -61,6 +61,11 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository'],
     UPSTREAM_BUCKETS,
   );
+  readonly #clusterFetches = this.#counter(
+    'entrepot_cluster_fetches_total',
+    'Fetches in a cluster: `led` by this server, `followed` at another one, `lost` where another one took over.',
+    ['role'],
+  );
   readonly #integrityFailures = this.#counter(
     'entrepot_integrity_failures_total',
     'Fetched bytes that were not what the ecosystem promised.',
@@ -122,6 +127,11 @@ export class PrometheusMetrics implements EngineObserver {
     return this.#registry.metrics();
   }
 
+  /** All metrics, for those who add them up with those of other processes. */
+  async collect(): Promise<readonly object[]> {
+    return await this.#registry.getMetricsAsJSON();
+  }
+
   /** Counts a request that is over. `seconds` until the last byte of its reply, `bytes` of its body. */
   observeRequest({ repository, resource, name }: Outcome, status: number, seconds: number, bytes: number): void {
     const key = `${repository}\n${resource}\n${name}\n${status}`;
@@ -152,6 +162,10 @@ export class PrometheusMetrics implements EngineObserver {
 
   upstreamRemaining(repository: string, upstream: string, remaining: number): void {
     this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
+  }
+
+  clusterFetched(role: 'led' | 'followed' | 'lost'): void {
+    this.#clusterFetches.inc({ role });
   }
 
   integrityFailed(repository: string): void {
@@ -185,18 +199,21 @@ export class PrometheusMetrics implements EngineObserver {
   /**
    * Shows what `read` gives whenever the metrics are read: a series for each set of labels. What it rejects with is left to
    * the reader: these numbers are then missing.
+   * @param aggregator of several processes on one store, which mostly all see the same
    */
   watchSeries<Label extends string>(
     name: string,
     help: string,
     labelNames: readonly Label[],
     read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
+    aggregator: 'max' | 'sum' = 'max',
   ): void {
     const gauge = new Gauge({
       name,
       help,
       labelNames: [...labelNames],
       registers: [this.#registry],
+      aggregator,
       async collect() {
         const series = await read().catch(() => []);
         gauge.reset();
@@ -227,10 +244,11 @@ export class PrometheusMetrics implements EngineObserver {
 
   #gauge(name: GaugeName): void {
     const [metric, help] = GAUGES[name];
-    this.watchSeries(metric, help, [], async () => {
+    const read = async () => {
       const own = this.#watched.filter((one) => one.name === name);
-      return [{ labels: {}, value: own.reduce((sum, { read }) => sum + read(), 0) }];
-    });
+      return [{ labels: {}, value: own.reduce((sum, { read: one }) => sum + one(), 0) }];
+    };
+    this.watchSeries(metric, help, [], read, name.startsWith('policy') ? 'max' : 'sum');
   }
 }
 
