@@ -110,7 +110,7 @@ export class RedisCache implements FarCache {
   }
 
   dispose(): void {
-    this.#client.destroy();
+    if (this.#client.isOpen) this.#client.destroy();
   }
 
   #tell(command: () => Promise<unknown>, size: number): void {
@@ -166,7 +166,7 @@ export async function redisVersion(settings: RedisSettings): Promise<string | un
     await client.connect();
     return /^redis_version:(\S+)/m.exec(await client.info('server'))?.[1];
   } finally {
-    client.destroy();
+    if (client.isOpen) client.destroy();
   }
 }
 
