@@ -19,6 +19,7 @@ describe('defaults', () => {
         trustProxy: [],
         drainDelay: 0,
         drainTimeout: 30_000,
+        workers: 1,
         headersTimeout: 30_000,
         requestTimeout: 3_600_000,
         keepAliveTimeout: 75_000,

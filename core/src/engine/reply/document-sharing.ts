@@ -8,7 +8,7 @@ export interface SharedDocument {
   readonly coordinates: PackageCoordinates | undefined;
   readonly baseUrl: string;
   readonly encoding: Encoding;
-  /** What it is made from besides policy and findings, by words that are the same in all processes. */
+  /** Its sources besides policy and findings, by words that are the same in all processes. */
   readonly source: readonly unknown[];
   /** As `Renditions` takes it. */
   readonly stamp?: string | undefined;

@@ -10,7 +10,7 @@ const LONGEST = 600_000;
 /** A rendition as it is shared: before its body, which is in base64. */
 type Head = Pick<Rendition, 'etag' | 'lastModified' | 'changesAt' | 'headers'>;
 
-/** What a rendition is made from. */
+/** The sources of a rendition. */
 export interface SharedSource {
   /** Names all of it, by words that are the same in all processes. */
   readonly name: readonly unknown[];

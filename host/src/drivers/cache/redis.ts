@@ -39,7 +39,7 @@ export class RedisCache implements FarCache {
   readonly #breaker: Breaker;
   readonly #parts: RedisCacheParts;
   readonly #name: string;
-  /** What was complained of since it last answered. */
+  /** Reasons that were said since it last answered. */
   readonly #complaints = new Set<string>();
   #waiting = 0;
 
