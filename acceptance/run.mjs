@@ -53,7 +53,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --matrix             eight faults of connections to the upstream, S3, PostgreSQL and Redis with six formats: what is kept is
                        served, nothing is cut short or hangs; two of them in --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
-  --cluster            three servers over PostgreSQL and S3: 100 clients on a cold artifact of 128 MiB, and the server that fetches
+  --cluster            three servers over PostgreSQL, S3 and Redis: 100 clients on a cold artifact of 128 MiB, and the server that fetches
                        it killed at 10, 50 and 90 %, instead of the few of --hermetic
   --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
                        while clients upload, instead of the few of --hermetic
@@ -171,7 +171,7 @@ if (values.help) {
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.cluster)
-    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250 });
+    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250, sleeps: true });
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });

@@ -133,7 +133,9 @@ describe.skipIf(isMissing)('behind PgBouncer in transaction mode', () => {
     const { pooled } = await urls();
     const { postgres } = await servers();
     const back = await writesAgainAfter(await openForTest(pooled), () => postgres.restart());
-    console.log(`# PostgreSQL behind PgBouncer was restarted: writes succeed ${back.toFixed(0)} ms after it takes connections`);
+    console.log(
+      `# PostgreSQL behind PgBouncer was restarted: writes succeed ${back.toFixed(0)} ms after it takes connections`,
+    );
   }, 30_000);
 
   it('says once that notices do not arrive, and hears them past the pooler', async () => {
