@@ -29,6 +29,7 @@ import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { space } from './scenarios/space.mjs';
+import { schedulesOverStores } from './scenarios/space/stores.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { workers } from './scenarios/workers.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
@@ -60,6 +61,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
+  --stores             100 random schedules of those over stores that are no folder
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
@@ -79,6 +81,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 
 /** Scenarios with a long form. */
 const LONG = /** @type {const} */ ([
+  'stores',
   'conformance',
   'scanners',
   'rubygems',
@@ -116,6 +119,7 @@ const { values } = parseArgs({
     toxics: { type: 'boolean', default: false },
     matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
+    stores: { type: 'boolean', default: false },
     space: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     'first-hour': { type: 'boolean', default: false },
@@ -175,6 +179,7 @@ if (values.help) {
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
+  if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
