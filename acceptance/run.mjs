@@ -29,6 +29,7 @@ import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { space } from './scenarios/space.mjs';
+import { schedulesOverStores } from './scenarios/space/stores.mjs';
 import { toxics } from './scenarios/toxics.mjs';
 import { workers } from './scenarios/workers.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
@@ -53,13 +54,14 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --matrix             eight faults of connections to the upstream, S3, PostgreSQL and Redis with six formats: what is kept is
                        served, nothing is cut short or hangs; two of them in --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
-  --cluster            three servers over PostgreSQL and S3: 100 clients on a cold artifact of 128 MiB, and the server that fetches
+  --cluster            three servers over PostgreSQL, S3 and Redis: 100 clients on a cold artifact of 128 MiB, and the server that fetches
                        it killed at 10, 50 and 90 %, instead of the few of --hermetic
   --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
                        while clients upload, instead of the few of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
+  --stores             100 random schedules of those over stores that are no folder
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
@@ -79,6 +81,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 
 /** Scenarios with a long form. */
 const LONG = /** @type {const} */ ([
+  'stores',
   'conformance',
   'scanners',
   'rubygems',
@@ -116,6 +119,7 @@ const { values } = parseArgs({
     toxics: { type: 'boolean', default: false },
     matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
+    stores: { type: 'boolean', default: false },
     space: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     'first-hour': { type: 'boolean', default: false },
@@ -171,10 +175,11 @@ if (values.help) {
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.cluster)
-    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250 });
+    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250, sleeps: true });
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
+  if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);

@@ -16,17 +16,19 @@ import { assertOneCopy, movingModules } from './consistency.mjs';
 const MIB = 1024 ** 2;
 /** The pieces in which the origin sends a body. Bytes. */
 const PIECE = 256 * 1024;
+/** How long a server sleeps, in milliseconds. */
+const SLEEP = 60_000;
 /** The longest time until a survivor has further bytes of a body whose server was killed, in milliseconds. */
 const TAKEOVER = 10_000;
 
 /**
- * Three servers over PostgreSQL and S3 that fetch once: many clients on one cold artifact, and the server that fetches it is
+ * Three servers over PostgreSQL, S3 and Redis that fetch once: many clients on one cold artifact, and the server that fetches it is
  * killed at several moments.
  * @param {Tally} tally
- * @param {{ clients: number, size: number, kills: readonly number[], versions: number, firstByte: number }} options `size` in MiB, `kills` in
+ * @param {{ clients: number, size: number, kills: readonly number[], versions: number, firstByte: number, sleeps?: boolean }} options `size` in MiB, `kills` in
  * hundredths of the body, `versions` of Go modules, `firstByte` the longest median until a client has one, in milliseconds
  */
-export async function cluster(tally, { clients, size, kills, versions, firstByte }) {
+export async function cluster(tally, { clients, size, kills, versions, firstByte, sleeps = false }) {
   const lacking = await Replicas.lacking();
   if (lacking !== undefined) {
     note(`cluster: ${lacking} is not on this machine (node acceptance/install-tools.mjs): the scenario is left out`);
@@ -39,7 +41,7 @@ export async function cluster(tally, { clients, size, kills, versions, firstByte
     const replicas = new Replicas(folder);
     const { servers } = replicas;
     try {
-      const isUp = await tally.check('cluster: three servers start over PostgreSQL and S3', () =>
+      const isUp = await tally.check('cluster: three servers start over PostgreSQL, S3 and Redis', () =>
         replicas.start({
           files: { type: 'files', upstream: origin.url, rules: [{ match: '**', policy: 'immutable' }] },
           go: { type: 'go', upstream: modules.url, sumdb: 'off' },
@@ -86,6 +88,29 @@ export async function cluster(tally, { clients, size, kills, versions, firstByte
           assert.ok(gap <= TAKEOVER, `a pause of ${Math.round(gap)} ms`);
           await leader.start();
         });
+      }
+      if (sleeps) {
+        await tally.check(
+          'cluster: the server that fetches sleeps for a minute and wakes: one copy, and everybody gets it',
+          async () => {
+            const path = '/files/slept';
+            const at = trickle.begin(50);
+            const coming = Promise.all(servers.map((_, index) => download(servers, index, path, trickle.digest)));
+            await at;
+            const leader = /** @type {EntrepotServer} */ (
+              servers[replicas.addresses.indexOf(await leaderOf(replicas))]
+            );
+            process.kill(leader.pid, 'SIGSTOP');
+            const waking = delay(SLEEP).then(() => process.kill(leader.pid, 'SIGCONT'));
+            const awake = servers.filter((server) => server !== leader);
+            await Promise.all(awake.map((_, index) => download(awake, index, path, trickle.digest)));
+            await waking;
+            await coming;
+            const rows = await replicas.query("select digest from entries where key = 'slept'");
+            assert.deepEqual(rows, [{ digest: `sha256:${trickle.digest}` }]);
+            note(`cluster: ${origin.count('GET /slept')} fetches of what a sleeping server fetched`);
+          },
+        );
       }
       await tally.check(`cluster: ${versions} versions of a moving upstream have one copy on all servers`, () =>
         assertOneCopy(servers, versions),

@@ -5,9 +5,10 @@ import { builtTool } from '@entrepot/fixtures/tools';
 import pg from 'pg';
 import { EntrepotServer, freePort } from './entrepot.mjs';
 import { postgresPrograms, startPostgres } from './postgres.mjs';
+import { RedisServer, redisProgram } from './redis.mjs';
 import { S3Server } from './s3.mjs';
 
-/** Servers of Entrepot over one PostgreSQL and one bucket, as an operator with several replicas has them. */
+/** Servers of Entrepot over one PostgreSQL, one bucket and one Redis, as an operator with several replicas has them. */
 export class Replicas {
   /** @type {EntrepotServer[]} */
   servers = [];
@@ -19,6 +20,8 @@ export class Replicas {
   #postgres;
   /** @type {S3Server | undefined} */
   #bucket;
+  /** @type {RedisServer | undefined} */
+  #redis;
   #url = '';
 
   /** @param {string} folder of its own @param {number} size */
@@ -30,6 +33,7 @@ export class Replicas {
   /** What is lacking on this machine. @returns {Promise<string | undefined>} */
   static async lacking() {
     if ((await postgresPrograms()) === undefined) return 'PostgreSQL';
+    if ((await redisProgram()) === undefined) return 'redis-server';
     return builtTool('versitygw') === undefined ? 'versitygw' : undefined;
   }
 
@@ -49,6 +53,9 @@ export class Replicas {
     const bucket = new S3Server(/** @type {string} */ (builtTool('versitygw')), join(this.#folder, 's3'));
     this.#bucket = bucket;
     await bucket.start();
+    const redis = new RedisServer(/** @type {string} */ (await redisProgram()));
+    this.#redis = redis;
+    await redis.start();
     const secret = randomBytes(24).toString('hex');
     for (let index = 0; index < this.#size; index += 1) {
       const folder = join(this.#folder, `server-${index}`);
@@ -60,6 +67,7 @@ export class Replicas {
         server: { listen: `127.0.0.1:${port}`, ...more },
         storage: { ...bucket.storage('blobs'), cache: { path: join(folder, 'cache'), maxBytes: '1GiB' } },
         metadata: { backend: 'postgres', url: this.#url },
+        cache: { backend: 'redis', url: `redis://127.0.0.1:${redis.port}` },
         cluster: { secret, listen: `127.0.0.1:${own}`, advertise },
         log: { access: false },
       };
@@ -84,6 +92,7 @@ export class Replicas {
   async kill() {
     await Promise.all(this.servers.map((server) => server.kill()));
     await this.#bucket?.kill();
+    await this.#redis?.kill();
     await this.#postgres?.stop();
   }
 }

@@ -1,4 +1,5 @@
 import type { EntryIndex, Logger } from '@entrepot/core';
+import type { SessionPeers } from '@entrepot/core/engine';
 import type { ClusterConfig } from '../config/schema.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Notices } from '../drivers/sql/notices.js';
@@ -7,6 +8,8 @@ import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { LeasedFlights } from './flight-coordinator.js';
 import { HttpRelayClient } from './relay-client.js';
 import { RelayServer, type RelayPlace } from './relay-server.js';
+import { SessionPlaces } from './session-places.js';
+import type { OwnSessions } from './session-server.js';
 import { ClusterSignature } from './signature.js';
 
 /** The place of one process in a cluster. */
@@ -35,11 +38,21 @@ export function clusterPlace({ secret, listen: { host, port }, advertise }: Clus
 /** The part of this process in a cluster: leases of fetches, and the door at which others follow them. */
 export class Cluster {
   readonly flights: LeasedFlights;
+  /** Finds unfinished uploads that other processes have. */
+  readonly sessionPeers: SessionPeers;
   readonly #client: HttpRelayClient;
   readonly #server: RelayServer;
 
-  private constructor(flights: LeasedFlights, client: HttpRelayClient, server: RelayServer) {
+  #sessions: OwnSessions | undefined;
+
+  private constructor(
+    flights: LeasedFlights,
+    client: HttpRelayClient,
+    server: RelayServer,
+    sessionPeers: SessionPlaces,
+  ) {
     this.flights = flights;
+    this.sessionPeers = sessionPeers;
     this.#client = client;
     this.#server = server;
   }
@@ -51,8 +64,9 @@ export class Cluster {
   ): Promise<Cluster> {
     const signature = new ClusterSignature(secret);
     const client = new HttpRelayClient(signature);
+    const leases = new SqlFlightLeases(database);
     const flights = new LeasedFlights({
-      leases: new SqlFlightLeases(database),
+      leases,
       address,
       relay: client,
       notices,
@@ -64,8 +78,20 @@ export class Cluster {
       signature,
       logger,
       own: (name, generation) => flights.own(name, generation),
+      sessions: () => cluster.#sessions,
     });
-    return new Cluster(flights, client, server);
+    const cluster: Cluster = new Cluster(
+      flights,
+      client,
+      server,
+      new SessionPlaces({ flights, leases, client, logger }),
+    );
+    return cluster;
+  }
+
+  /** Lets other processes use the unfinished uploads of this one. */
+  offer(sessions: OwnSessions): void {
+    this.#sessions = sessions;
   }
 
   async dispose(): Promise<void> {

@@ -90,15 +90,18 @@ export class LeasedFlights implements FlightCoordinator {
   }
 
   async enter(what: string): Promise<FlightLease | FollowedFlight> {
+    const role = await this.take(what);
+    this.#options.count?.(role.role === 'leader' ? 'led' : 'followed');
+    return role;
+  }
+
+  /** Takes the lease of something that is not fetched, or finds the process that has it. */
+  async take(what: string): Promise<FlightLease | FollowedFlight> {
     const name = leaseName(what);
-    const { leases, address, count } = this.#options;
+    const { leases, address } = this.#options;
     const taken = await leases.take(name, address);
-    if (typeof taken === 'number') {
-      count?.('led');
-      return this.#lead({ name, owner: leases.owner, generation: taken });
-    }
-    count?.('followed');
-    return this.#follow(taken);
+    if (typeof taken !== 'number') return this.#follow(taken);
+    return this.#lead({ name, owner: leases.owner, generation: taken });
   }
 
   #lead(fence: OwnFlight['fence']): FlightLease {

@@ -1,5 +1,6 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { EntrepotError } from '@entrepot/core';
 import type { FollowedReply } from '@entrepot/core/engine';
 import type { LeaseState } from '../drivers/sql/flight-leases.js';
@@ -25,7 +26,7 @@ export class HttpRelayClient implements RelayClient {
     const { address, name, generation } = lease;
     if (address === undefined) return undefined;
     const target = `/-/internal/v1/flights/${name}?generation=${generation}&from=${from}`;
-    const response = await this.#get(address, target, signal);
+    const response = await this.request(address, target, signal);
     if (response.statusCode !== 200) {
       response.resume();
       return undefined;
@@ -38,14 +39,17 @@ export class HttpRelayClient implements RelayClient {
     return { ...readHead(head), body };
   }
 
-  #get(address: string, target: string, signal: AbortSignal): Promise<IncomingMessage> {
+  /** Sends a signed request. @param body makes it a POST */
+  request(address: string, target: string, signal: AbortSignal, body?: Readable): Promise<IncomingMessage> {
+    const method = body === undefined ? 'GET' : 'POST';
     const place = address.startsWith('unix:') ? { socketPath: address.slice('unix:'.length) } : locationOf(address);
     return new Promise((resolve, reject) => {
       const asked = request({
         ...place,
         agent: this.#agent,
+        method,
         path: target,
-        headers: { authorization: this.#signature.sign(target) },
+        headers: { authorization: this.#signature.sign(target, method) },
         signal,
       });
       const timer = setTimeout(() => asked.destroy(broken('it could not be connected to')), CONNECT);
@@ -62,7 +66,8 @@ export class HttpRelayClient implements RelayClient {
         clearTimeout(timer);
         resolve(response);
       });
-      asked.end();
+      if (body === undefined) asked.end();
+      else pipeline(body, asked).catch((error: unknown) => asked.destroy(error as Error));
     });
   }
 

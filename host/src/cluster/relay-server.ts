@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { asEntrepotError, type Logger } from '@entrepot/core';
 import type { RelayedBody } from '@entrepot/core/engine';
 import type { OwnFlight } from './own-flight.js';
+import { answerForSession, SESSION_PATH, type OwnSessions } from './session-server.js';
 import { writeHead } from './relay-head.js';
 import type { ClusterSignature } from './signature.js';
 
@@ -25,6 +26,8 @@ export interface RelayServerOptions {
   readonly place: RelayPlace;
   readonly signature: ClusterSignature;
   readonly own: (name: string, generation: number) => OwnFlight | undefined;
+  /** `undefined`: they are not open yet. */
+  readonly sessions: () => OwnSessions | undefined;
   readonly logger: Logger;
 }
 
@@ -63,10 +66,13 @@ export class RelayServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = request.url ?? '';
-    const found = PATH.exec(target);
+    const { signature, sessions } = this.#options;
     const isForwarded = FORWARDED.some((name) => name in request.headers);
-    const isOurs = !isForwarded && this.#options.signature.check(target, request.headers.authorization);
+    const isOurs = !isForwarded && signature.check(target, request.headers.authorization, request.method);
     if (!isOurs) return end(response, 403);
+    const own = SESSION_PATH.test(target) ? sessions() : undefined;
+    if (own !== undefined) return await answerForSession(request, response, own);
+    const found = PATH.exec(target);
     if (found === null || request.method !== 'GET') return end(response, 404);
     const [, name = '', generation = '', from = ''] = found;
     const flight = this.#options.own(name, Number(generation));

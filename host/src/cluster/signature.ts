@@ -20,20 +20,20 @@ export class ClusterSignature {
     this.#now = now;
   }
 
-  /** The `Authorization` of a GET of `target`, a path with its query. */
-  sign(target: string): string {
+  /** The `Authorization` of a request for `target`, a path with its query. */
+  sign(target: string, method = 'GET'): string {
     const until = this.#now() + VALID;
     const nonce = randomBytes(16).toString('hex');
-    return `${SCHEME} ${until}.${nonce}.${this.#sum(target, until, nonce).toString('hex')}`;
+    return `${SCHEME} ${until}.${nonce}.${this.#sum(method, target, until, nonce).toString('hex')}`;
   }
 
   /** Whether `authorization` was signed for `target` a moment ago, and has not been used before. */
-  check(target: string, authorization: string | undefined): boolean {
+  check(target: string, authorization: string | undefined, method = 'GET'): boolean {
     const found = /^Entrepot-Cluster (\d{1,16})\.([0-9a-f]{32})\.([0-9a-f]{64})$/.exec(authorization ?? '');
     if (found === null) return false;
     const [, until = '', nonce = '', sum = ''] = found;
     const now = this.#now();
-    if (!timingSafeEqual(Buffer.from(sum, 'hex'), this.#sum(target, Number(until), nonce))) return false;
+    if (!timingSafeEqual(Buffer.from(sum, 'hex'), this.#sum(method, target, Number(until), nonce))) return false;
     if (Number(until) < now || Number(until) > now + 2 * VALID || this.#used.has(nonce)) return false;
     this.#forgetOld(now);
     if (this.#used.size >= REMEMBERED) return false;
@@ -41,8 +41,8 @@ export class ClusterSignature {
     return true;
   }
 
-  #sum(target: string, until: number, nonce: string): Buffer {
-    return createHmac('sha256', this.#key).update(`GET\n${target}\n${until}\n${nonce}`).digest();
+  #sum(method: string, target: string, until: number, nonce: string): Buffer {
+    return createHmac('sha256', this.#key).update(`${method}\n${target}\n${until}\n${nonce}`).digest();
   }
 
   #forgetOld(now: number): void {

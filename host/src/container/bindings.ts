@@ -101,7 +101,14 @@ export function createRootScope(
   });
   const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
-  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
+  root.open(
+    CLUSTER,
+    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    async (services) =>
+      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
+  );
+  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE, cluster: CLUSTER }, async (opened) => {
+    const { space, cluster: peers, ...services } = opened;
     const shared = await createSharedStorage({
       ...services,
       catalogue: space.room,
@@ -110,20 +117,16 @@ export function createRootScope(
       // Elsewhere is another volume, perhaps.
       freeBytes: isSpoolBeside(storage) ? () => space.freeBytes : undefined,
       maxSessionAge: storage.spool.keepUploads,
+      sessionPeers: peers?.sessionPeers,
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
     });
+    peers?.offer({ sessions: shared.sessions.own, folder: shared.spools.directory });
     space.attach(shared);
     if (governed.role === 'server') space.start();
     return shared;
   });
-  root.open(
-    CLUSTER,
-    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
-    async (services) =>
-      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
-  );
   root.open(
     GOVERNANCE,
     { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },

@@ -41,6 +41,7 @@ export async function startUpstream(
 
 /** Servers over one folder and one database. */
 export interface TestCluster {
+  readonly origins: readonly string[];
   /** The URLs of the repository `files`, one a server. */
   readonly urls: readonly string[];
   /** The database, as a tool beside the servers sees it. */
@@ -51,7 +52,7 @@ export interface TestCluster {
 export async function startCluster(upstream: string, size = 3): Promise<TestCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'entrepot-cluster-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const urls: string[] = [];
+  const origins: string[] = [];
   for (let index = 0; index < size; index += 1) {
     const own = join(folder, `${index}`);
     mkdirSync(own);
@@ -61,6 +62,7 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
       metadata: { path: join(folder, 'entrepot.db') },
       cluster: { secret: SECRET, listen: `127.0.0.1:${port}`, advertise: `http://127.0.0.1:${port}` },
       repositories: {
+        images: { type: 'oci', kind: 'hosted' },
         files: {
           type: 'files',
           upstream,
@@ -76,9 +78,9 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
     const host = await createHost(loaded, { logger: silentLogger });
     onTestFinished(() => host.close());
     const [listener] = await host.listen();
-    urls.push(`${listener?.url}/files`);
+    origins.push(`${listener?.url}`);
   }
   const database = await openSqlite({ path: join(folder, 'entrepot.db'), durability: 'relaxed' });
   onTestFinished(() => database.destroy());
-  return { urls, database };
+  return { origins, urls: origins.map((origin) => `${origin}/files`), database };
 }

@@ -10,6 +10,8 @@ import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 /** The time that a fetch waits for the end of another process's before it follows that one's body; milliseconds. */
 const ATTACH_AFTER = 150;
 
+/** The time that a body which is all here waits for the process that publishes it; milliseconds. */
+const PUBLISHED_WITHIN = 60_000;
 /** Kinds of failures that are an answer of the upstreams: another process would get the same one. */
 const ANSWERS: ReadonlySet<string> = new Set([
   'not-found',
@@ -138,9 +140,11 @@ export class ClusterPart {
     for (;;) {
       const role = this.#role;
       if (role === undefined || role.role === 'leader') return undefined;
-      await this.#endOf(role);
-      const found = await this.#newer();
+      // While the database cannot be reached nobody can tell: the bytes are right, and are at least served.
+      const end = await this.#endOf(role, PUBLISHED_WITHIN);
+      const found = await this.#newer().catch(() => undefined);
       if (found !== undefined) return this.#same(found, entry);
+      if (end === LATE) return undefined;
       await this.#enter();
     }
   }

@@ -92,16 +92,18 @@ export function createListingHandler(parts: ReplyParts) {
   }
 
   /** A revision has the same entries in all processes. */
-  function sharedPlace({ request, resource, selection, stamp, encoding }: Wanted): Promise<SharedRendition | undefined> {
+  function sharedPlace({
+    request,
+    resource,
+    selection,
+    stamp,
+    encoding,
+  }: Wanted): Promise<SharedRendition | undefined> {
     const source = [resource.key, resource.variant ?? '', mediaTypeOf(resource), selection, stamp];
     return sharedAt({ coordinates: resource.coordinates, baseUrl: request.baseUrl, encoding, source, stamp });
   }
 
-  async function render(
-    wanted: Wanted,
-    selected: AsyncIterable<Entry>,
-    shared?: SharedRendition,
-  ): Promise<Rendition> {
+  async function render(wanted: Wanted, selected: AsyncIterable<Entry>, shared?: SharedRendition): Promise<Rendition> {
     const { request, resource } = wanted;
     const source = async (): Promise<RenditionSource> => {
       const { context, ...judged } = await listContext(parts, request, resource);

@@ -53,7 +53,9 @@ export class ContentFindings {
     const found = await this.of(name);
     if (found.size === 0) return '';
     if (found.size > MAX_NAMED) return undefined;
-    return createHash('sha256').update(JSON.stringify([...found])).digest('base64url');
+    return createHash('sha256')
+      .update(JSON.stringify([...found]))
+      .digest('base64url');
   }
 
   /** Notes that the bytes of `entry` were refused: they may be new to this repository, though not to the scanners. */

@@ -147,7 +147,9 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       const named = [resource.key, variant, resource.mediaType ?? stored.mediaType, sourceOf(stored), below.mark];
       const { coordinates } = resource;
       const shared = await sharedAt({ coordinates, baseUrl: request.baseUrl, encoding, source: named });
-      return await renditions.make(key, encoding, () => rewrite(request, resource, entry, below.keys, content), { shared });
+      return await renditions.make(key, encoding, () => rewrite(request, resource, entry, below.keys, content), {
+        shared,
+      });
     };
     return ofRendition(resource, stored, renditions.peek(key, clock.now()) ?? (await make()), facts);
   }

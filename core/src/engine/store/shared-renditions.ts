@@ -34,7 +34,9 @@ export class SharedRenditions {
 
   /** The place of one rendition. @param stamp as `Renditions` takes it */
   at({ name, encoding, isCurrent }: SharedSource, stamp = ''): SharedRendition {
-    const digest = createHash('sha256').update(JSON.stringify([name, encoding])).digest('base64url');
+    const digest = createHash('sha256')
+      .update(JSON.stringify([name, encoding]))
+      .digest('base64url');
     const key = `document:${digest}`;
     return {
       find: async () => readRendition(await this.#cache.get(key), encoding, stamp, this.#clock.now()),

@@ -14,6 +14,7 @@ import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool-space.js';
 import { TableFolder } from './table-folder.js';
+import type { SessionPeers } from './upload-session.js';
 import { openUploadSessions, type UploadSessions } from './upload-sessions.js';
 
 /** The default time for which an upload in several requests may be left alone; milliseconds. */
@@ -37,6 +38,8 @@ export interface SharedStorageOptions {
   readonly freeBytes?: (() => number) | undefined;
   /** The time for which an upload in several requests may be left alone, in milliseconds. Default: a day. */
   readonly maxSessionAge?: number | undefined;
+  /** Other processes, which have unfinished uploads of their own. Absent: there are none. */
+  readonly sessionPeers?: SessionPeers | undefined;
   /** The bound on bodies in memory, in bytes. */
   readonly maxMemoryBytes: number;
   /** The bound on entries in memory. */
@@ -68,6 +71,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     maxBytes: options.maxSpoolBytes,
     maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,
     clock: options.clock,
+    peers: options.sessionPeers,
   });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);

@@ -7,7 +7,8 @@ import { delimiter, join } from 'node:path';
 import { freePort } from '../../free-port.js';
 
 /** Said where tests are left out for it. */
-export const REDIS_MISSING = '# Redis is not on this machine (apt-get install redis-server): the tests on it are left out';
+export const REDIS_MISSING =
+  '# Redis is not on this machine (apt-get install redis-server): the tests on it are left out';
 
 /** The path of the program; `undefined` when this machine has none. */
 export function redisProgram(): string | undefined {
@@ -45,7 +46,17 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const args = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...this.#settings];
+    const args = [
+      '--port',
+      `${this.port}`,
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      ...this.#settings,
+    ];
     const child = spawn(this.#program, args, { cwd: this.#folder, stdio: 'ignore' });
     this.#process = child;
     for (let left = 200; !(await isListening(this.port)); left -= 1) {

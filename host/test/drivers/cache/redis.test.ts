@@ -47,10 +47,13 @@ async function ownServer(settings: readonly string[] = []): Promise<RedisServer>
 }
 
 /** Waits until it is connected: that is done in the background. */
-const ready = ({ cache }: Opened): Promise<void> => vi.waitFor(() => expect(cache.isAway).toBe(false), { timeout: 10_000 });
+const ready = ({ cache }: Opened): Promise<void> =>
+  vi.waitFor(() => expect(cache.isAway).toBe(false), { timeout: 10_000 });
 
 async function atOnce<T>(work: Promise<T>): Promise<T> {
-  const late = new Promise<never>((_resolve, reject) => setTimeout(() => reject(new Error('it waits')), AT_ONCE).unref());
+  const late = new Promise<never>((_resolve, reject) =>
+    setTimeout(() => reject(new Error('it waits')), AT_ONCE).unref(),
+  );
   return await Promise.race([work, late]);
 }
 
@@ -120,7 +123,14 @@ describe.skipIf(program === undefined)('Redis', () => {
     const server = await sharedServer();
     const opened = await open(server);
     await ready(opened);
-    const foreign = ['', 'text', '{"value":"text","expires":null}', 'e1 5 0\ntoo long', 'e1 500 0\nshort', 'e2 4 0\ntext'];
+    const foreign = [
+      '',
+      'text',
+      '{"value":"text","expires":null}',
+      'e1 5 0\ntoo long',
+      'e1 500 0\nshort',
+      'e2 4 0\ntext',
+    ];
     for (const [at, value] of foreign.entries()) {
       await server.command('SET', `entrepot:1::foreign${at}`, value);
       expect(await opened.cache.get(`foreign${at}`), value).toBeUndefined();
@@ -223,7 +233,15 @@ describe.skipIf(program === undefined)('Redis', () => {
     const { cert, key } = makeCertificate();
     const tlsPort = await freePort();
     const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert];
-    await ownServer(['--tls-port', `${tlsPort}`, ...files, '--tls-auth-clients', 'no', '--requirepass', 'right-password']);
+    await ownServer([
+      '--tls-port',
+      `${tlsPort}`,
+      ...files,
+      '--tls-auth-clients',
+      'no',
+      '--requirepass',
+      'right-password',
+    ]);
     const url = `rediss://127.0.0.1:${tlsPort}`;
     const trusted = await open({ url, user: 'default', password: 'right-password', ca: cert });
     await ready(trusted);

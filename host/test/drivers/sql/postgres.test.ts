@@ -119,7 +119,13 @@ describe.skipIf(programs === undefined)('PostgreSQL', () => {
     await expect(ask({ tls: { mode: 'require' }, password: 'wrong-password' })).rejects.toThrow(
       /password authentication failed/,
     );
-    const opening = openPostgres({ ...place, password: 'wrong-password', tls: { mode: 'require' }, maxConnections: 1, logger: silentLogger });
+    const opening = openPostgres({
+      ...place,
+      password: 'wrong-password',
+      tls: { mode: 'require' },
+      maxConnections: 1,
+      logger: silentLogger,
+    });
     await expect(opening).rejects.toMatchObject({
       kind: 'configuration',
       message: expect.stringMatching(/^cannot open the database postgres:\/\/127\.0\.0\.1:\d+\/test1: password/),
@@ -172,9 +178,7 @@ describe.skipIf(programs === undefined)('PostgreSQL', () => {
     });
     onTestFinished(() => database.destroy());
     relay.silence();
-    const write = database
-      .transaction()
-      .execute(async (transaction) => await sql`select 1`.execute(transaction));
+    const write = database.transaction().execute(async (transaction) => await sql`select 1`.execute(transaction));
     await expect(write).rejects.toThrow();
     // The path is there again, for new connections.
     expect((await sql`select 1 as one`.execute(database)).rows).toEqual([{ one: 1 }]);
