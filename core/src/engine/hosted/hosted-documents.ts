@@ -9,7 +9,13 @@ import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
 import { isBlobMissing } from '../store/blob-missing.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
-import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource, type SharedRendition } from '../store/renditions.js';
+import {
+  SMALL_RENDITION,
+  type Encoding,
+  type Rendition,
+  type RenditionSource,
+  type SharedRendition,
+} from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { chooseEncoding } from '../reply/encoding.js';
 import { respond, varyOf, type Representation } from '../reply/respond.js';
