@@ -43,6 +43,16 @@ export interface BlobPutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a URL that serves a blob by itself. */
+export interface SignedUrlOptions {
+  /** For how long it serves, in milliseconds. */
+  readonly ttl: number;
+  /** The `Content-Type` of its reply. Default: the store's own. */
+  readonly mediaType?: string | undefined;
+  /** The `Content-Disposition` of its reply. Default: none. */
+  readonly disposition?: string | undefined;
+}
+
 /**
  * Immutable bytes by digest. No key comes from a client, so no path does. Absence is `undefined`; only failure throws
  * (`EntrepotError` of kind `storage`).
@@ -88,6 +98,9 @@ export interface BlobStore {
   setStoreId?(id: string): Promise<void>;
   /** Bytes that can still be written. A driver without a bound of its own leaves it out. */
   freeBytes?(): Promise<number>;
-  /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */
-  signedUrl?(digest: Digest, ttl: number): Promise<URL>;
+  /**
+   * A URL that serves the bytes by itself, whether or not there are any. A driver that cannot do this leaves it out.
+   * @returns `undefined` where the bytes are better had from `open`, since they are on this machine or the store cannot be reached
+   */
+  signedUrl?(digest: Digest, options: SignedUrlOptions): Promise<URL | undefined>;
 }

@@ -106,6 +106,7 @@ export function createRootScope(
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
+      redirect: storage.backend === 's3' ? storage.redirect : undefined,
     });
     space.attach(shared);
     if (governed.role === 'server') space.start();

@@ -10,6 +10,7 @@ import {
   type Digest,
   EntrepotError,
   type Logger,
+  type SignedUrlOptions,
 } from '@entrepot/core';
 import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '../layout.js';
 import { explainFailure } from './advice.js';
@@ -21,6 +22,7 @@ import { probeBucket } from './probe.js';
 import { putObject } from './put-object.js';
 import { setObjectAside } from './set-aside.js';
 import { bucketName, type S3Settings } from './settings.js';
+import type { S3Signer } from './signer.js';
 
 // <prefix>/
 //   layout.json                  {"version":1,"storeId":…}
@@ -47,7 +49,7 @@ export interface S3BlobStoreOptions {
 export class S3BlobStore implements BlobStore {
   readonly #connection: S3Connection;
   readonly #getter: ObjectGetter;
-  readonly #signUrl: (key: string, seconds: number) => Promise<URL>;
+  readonly #signer: S3Signer;
   readonly #prefix: string;
   readonly #multipartAbove: number;
   #bucketSeenAt = -Infinity;
@@ -65,7 +67,7 @@ export class S3BlobStore implements BlobStore {
     });
     const { signer, address } = await opening;
     const getter = new ObjectGetter(address, signer, settings, (key) => connection.nameOf(key));
-    const store = new S3BlobStore(connection, getter, (key, seconds) => signer.presign(key, seconds), options);
+    const store = new S3BlobStore(connection, getter, signer, options);
     try {
       await probeBucket({ connection, getter, prefix: store.#prefix }, logger);
       await store.#checkLayout();
@@ -79,12 +81,12 @@ export class S3BlobStore implements BlobStore {
   private constructor(
     connection: S3Connection,
     getter: ObjectGetter,
-    signUrl: (key: string, seconds: number) => Promise<URL>,
+    signer: S3Signer,
     { settings, multipartAbove = 64 * MIB }: S3BlobStoreOptions,
   ) {
     this.#connection = connection;
     this.#getter = getter;
-    this.#signUrl = signUrl;
+    this.#signer = signer;
     this.#prefix = settings.prefix === '' ? '' : `${settings.prefix}/`;
     this.#multipartAbove = multipartAbove;
   }
@@ -161,8 +163,11 @@ export class S3BlobStore implements BlobStore {
     await this.#connection.run('write', key, (options) => client.send(new sdk.PutObjectCommand(input), options));
   }
 
-  async signedUrl(digest: Digest, ttl: number): Promise<URL> {
-    return await this.#signUrl(this.#keyOf(digest), Math.max(1, Math.floor(ttl / 1000)));
+  async signedUrl(digest: Digest, { ttl, mediaType, disposition }: SignedUrlOptions): Promise<URL | undefined> {
+    return await this.#signer.presign(this.#keyOf(digest), Math.max(1, Math.floor(ttl / 1000)), {
+      ...(mediaType !== undefined && { 'response-content-type': mediaType }),
+      ...(disposition !== undefined && { 'response-content-disposition': disposition }),
+    });
   }
 
   async dispose(): Promise<void> {
