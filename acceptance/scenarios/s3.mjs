@@ -94,6 +94,8 @@ async function collection(tally, bucket, folder) {
         assert.ok(status >= 500, `${path}: an error was expected while the store is away, found ${status}`);
       }
       await bucket.start();
+      // It is tried again every second.
+      await until(async () => (await get(`${server.url}/files/0`)).status === 200);
       await assertAll(server, expected);
     });
     await tally.check('s3: a server whose bucket is not there does not start, and says what to set', async () => {

@@ -43,6 +43,16 @@ export interface BlobPutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes of a put that has not ended: the process that does it may be at work, or no more. */
+export interface UnfinishedPut {
+  /** Absent: it is not of a blob. */
+  readonly digest?: Digest | undefined;
+  /** When it began, by the clock of the store; milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Removes its bytes. A process that is still at work fails then, and puts its blob anew. */
+  remove(): Promise<void>;
+}
+
 /** Options of a URL that serves a blob by itself. */
 export interface SignedUrlOptions {
   /** For how long it serves, in milliseconds. */
@@ -79,6 +89,8 @@ export interface BlobStore {
    * @returns `false` where the bytes are right: somebody has put them since they were found damaged, and they stay
    */
   setAside?(digest: Digest): Promise<boolean>;
+  /** Puts that have not ended, but for those of this process. A driver that cannot leave any leaves it out. */
+  unfinished?(signal?: AbortSignal): AsyncIterable<UnfinishedPut>;
   /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
   list(): AsyncIterable<BlobInfo>;
   /**

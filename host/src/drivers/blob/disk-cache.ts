@@ -12,6 +12,7 @@ import {
   EntrepotError,
   type Logger,
   type SignedUrlOptions,
+  type UnfinishedPut,
 } from '@entrepot/core';
 import { CacheFile } from './cache-file.js';
 import { FileReader } from './file-reader.js';
@@ -60,6 +61,7 @@ export class DiskCache implements BlobStore {
   readonly storeId?: () => Promise<string | undefined>;
   readonly setStoreId?: (id: string) => Promise<void>;
   readonly freeBytes?: () => Promise<number>;
+  readonly unfinished?: (signal?: AbortSignal) => AsyncIterable<UnfinishedPut>;
   readonly signedUrl?: (digest: Digest, options: SignedUrlOptions) => Promise<URL | undefined>;
 
   /** @throws EntrepotError `configuration` when the folder cannot be used */
@@ -82,6 +84,7 @@ export class DiskCache implements BlobStore {
     if (store.storeId !== undefined) this.storeId = store.storeId.bind(store);
     if (store.setStoreId !== undefined) this.setStoreId = store.setStoreId.bind(store);
     if (store.freeBytes !== undefined) this.freeBytes = store.freeBytes.bind(store);
+    if (store.unfinished !== undefined) this.unfinished = store.unfinished.bind(store);
     const signedUrl = store.signedUrl?.bind(store);
     // What has a copy is served from that.
     if (signedUrl !== undefined)

@@ -93,6 +93,11 @@ export class PrometheusMetrics implements EngineObserver {
     'Bytes of the blobs that it deleted.',
     ['reason'],
   );
+  readonly #unfinished = this.#counter(
+    'entrepot_storage_unfinished_uploads_total',
+    'Uploads that were left unfinished in the store, and that this process removed.',
+    [],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
@@ -167,6 +172,11 @@ export class PrometheusMetrics implements EngineObserver {
   blobsDeleted(reason: string, { blobs, bytes }: { readonly blobs: number; readonly bytes: number }): void {
     this.#deletedBlobs.inc({ reason }, blobs);
     this.#deletedBytes.inc({ reason }, bytes);
+  }
+
+  /** Counts unfinished uploads that were removed. */
+  unfinishedRemoved(count: number): void {
+    this.#unfinished.inc(count);
   }
 
   /**

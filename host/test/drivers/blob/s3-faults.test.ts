@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { type Digest, silentLogger } from '@entrepot/core';
 import { digestOf, pieces, readStream, sampleBytes } from '@entrepot/core/testing';
@@ -152,6 +154,72 @@ describe('a server that is busy', () => {
   });
 });
 
+describe('a bucket that does not answer', () => {
+  /** What a test sees of the time that a read takes which nobody answers. */
+  const LONG = 5_000;
+
+  it('costs its deadline three times, and then next to nothing', async () => {
+    const { server, store, digest } = await opened({ headersTimeout: LONG / 50 });
+    server.fault = first(Infinity, () => {});
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    const asked = server.requests.length;
+    const started = performance.now();
+    for (let time = 0; time < 100; time += 1) {
+      const skipped = { kind: 'storage', code: 'STORAGE_SKIPPED', status: 503, retryAfter: 1 };
+      await expect(store.open(digest)).rejects.toMatchObject(skipped);
+      await expect(store.stat(digest)).rejects.toMatchObject(skipped);
+      await expect(put(store, sampleBytes(10))).rejects.toMatchObject(skipped);
+      await expect(store.delete(digest)).rejects.toMatchObject(skipped);
+    }
+    expect(performance.now() - started).toBeLessThan(LONG);
+    // One of them may have come after the rest, and tried.
+    expect(server.requests.length - asked).toBeLessThan(10);
+  });
+
+  it('is tried again after a moment, by one at a time', async () => {
+    const { server, store, bytes, digest } = await opened({ headersTimeout: 100 });
+    server.fault = first(Infinity, () => {});
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    server.fault = () => false;
+    await expect.poll(() => store.stat(digest).catch(() => undefined), { timeout: 5_000 }).toBeDefined();
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+  });
+
+  it('is one that answers errors, and is asked on', async () => {
+    const { server, store, digest } = await opened();
+    server.fault = first(Infinity, (response) => failWith(response, 503, 'SlowDown'));
+    for (let time = 1; time <= 3; time += 1) {
+      await expect(store.open(digest)).rejects.toMatchObject({ message: expect.stringContaining('SlowDown') });
+      expect(server.asked('GET')).toHaveLength(3 * time);
+    }
+  });
+
+  it('is not one whose readers leave', async () => {
+    const { server, store, bytes, digest } = await opened();
+    server.fault = first(10, () => {});
+    for (let time = 0; time < 10; time += 1) {
+      const leaving = new AbortController();
+      const opening = store.open(digest, { signal: leaving.signal });
+      await expect.poll(() => server.asked('GET').length).toBe(time + 1);
+      leaving.abort();
+      await expect(opening).rejects.toThrow();
+    }
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+  });
+
+  it('is refused at start within its deadlines, where connections come to nothing', async () => {
+    // It takes connections and never speaks: the handshake of TLS does not end.
+    const mute = createServer().listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    onTestFinished(() => void mute.close());
+    const endpoint = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`;
+    const started = performance.now();
+    const limits = { connectTimeout: 100, headersTimeout: 200 };
+    await expect(open({ endpoint }, limits)).rejects.toMatchObject({ kind: 'configuration' });
+    expect(performance.now() - started).toBeLessThan(LONG);
+  });
+});
+
 describe('a page in the place of S3', () => {
   const page: Fault = (request, response) => {
     request.resume();
@@ -221,6 +289,7 @@ describe('a start', () => {
     ['no bucket', 404, 'NoSuchBucket', {}, 'there is no bucket entrepot-test'],
     ['another region', 400, 'AuthorizationHeaderMalformed', { Region: 'eu-west-9' }, 'set storage.region to eu-west-9'],
     ['an unknown key', 403, 'InvalidAccessKeyId', {}, 'set storage.credentials'],
+    ['an expired token', 400, 'ExpiredToken', {}, 'set storage.credentials'],
     ['a wrong secret', 403, 'SignatureDoesNotMatch', {}, 'set storage.credentials'],
     ['a missing permission', 403, 'AccessDenied', {}, 's3:ListBucket'],
   ])('says what to set where there is %s', async (_what, status, code, more, expected) => {

@@ -7,6 +7,7 @@ import {
   type BlobStoreFixture,
   blobStoreSuite,
   digestOf,
+  ManualClock,
   pieces,
   readStream,
   sampleBytes,
@@ -16,6 +17,7 @@ import { S3Connection } from '../../../src/drivers/blob/s3/connection.js';
 import { listObjects } from '../../../src/drivers/blob/s3/list-objects.js';
 import { S3BlobStore } from '../../../src/drivers/blob/s3/s3-blob-store.js';
 import type { S3Settings } from '../../../src/drivers/blob/s3/settings.js';
+import { removeUnfinished } from '../../../src/space/unfinished.js';
 import { s3Missing, s3Program, S3Server } from './s3-server.js';
 
 const MIB = 1024 * 1024;
@@ -134,6 +136,51 @@ for (const { name, title, keepAlive } of SERVERS) {
       expect(await store.setAside(digest)).toBe(true);
       expect(await store.stat(digest)).toBeUndefined();
       expect(await keysOf(settings)).toEqual([`damaged/${digest.slice(7)}`, 'layout.json']);
+    });
+
+    it('lists uploads in parts that nobody ended, page after page, and aborts them', async () => {
+      const settings = (await server()).settings();
+      const store = await opened(settings, { multipartAbove: 5 * MIB });
+      const digests = Array.from({ length: 1_003 }, (_, number) => digestOf(`upload ${number}`));
+      const keyOf = (digest: Digest) => `${settings.prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
+      await connected(settings, async ({ sdk, client, object }) => {
+        const begin = (key: string) => client.send(new sdk.CreateMultipartUploadCommand(object(key)));
+        for (let from = 0; from < digests.length; from += 50)
+          await Promise.all(digests.slice(from, from + 50).map((digest) => begin(keyOf(digest))));
+        await begin(`${settings.prefix}/damaged/other`);
+        // That of another store in the bucket.
+        await begin(`other-${settings.prefix}/other`);
+      });
+      const unfinished = await Array.fromAsync(store.unfinished());
+      expect(new Set(unfinished.map(({ digest }) => digest))).toEqual(new Set([...digests, undefined]));
+      const ages = unfinished.map(({ startedAt }) => Math.abs(Date.now() - startedAt));
+      expect(Math.max(...ages)).toBeLessThan(120_000);
+
+      const [held] = digests;
+      const isHeld = async (digest: Digest) => digest === held;
+      let removed = 0;
+      const onRemoved = (): void => void (removed += 1);
+      const clock = new ManualClock(Date.now());
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: false, onRemoved });
+      expect(removed).toBe(0);
+      clock.advance(25 * 3_600_000);
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: true, onRemoved });
+      expect([removed, await uploadsOf(settings)]).toEqual([1_003, 1_000]);
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: false, onRemoved });
+      expect([removed, await uploadsOf(settings)]).toEqual([2_006, 1]);
+    });
+
+    it('does not list the uploads that it is at itself', async () => {
+      const store = await opened((await server()).settings(), { multipartAbove: 5 * MIB });
+      const bytes = sampleBytes(6 * MIB);
+      let seen = Infinity;
+      // Within the upload, for its bytes are asked for.
+      async function* looking(): AsyncGenerator<Buffer> {
+        seen = (await Array.fromAsync(store.unfinished())).length;
+        yield* pieces(bytes, 700_001);
+      }
+      await store.put(digestOf(bytes), bytes.length, { open: () => Readable.from(looking()) });
+      expect(seen).toBe(0);
     });
 
     it('replaces a damaged blob', async () => {

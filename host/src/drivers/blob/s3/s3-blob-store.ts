@@ -11,6 +11,7 @@ import {
   EntrepotError,
   type Logger,
   type SignedUrlOptions,
+  type UnfinishedPut,
 } from '@entrepot/core';
 import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '../layout.js';
 import { explainFailure } from './advice.js';
@@ -18,6 +19,7 @@ import { S3Connection } from './connection.js';
 import { ObjectGetter } from './get-object.js';
 import { headObject, type ObjectHead } from './head-object.js';
 import { listObjects, listPage } from './list-objects.js';
+import { listUploads } from './list-uploads.js';
 import { probeBucket } from './probe.js';
 import { putObject } from './put-object.js';
 import { setObjectAside } from './set-aside.js';
@@ -66,7 +68,7 @@ export class S3BlobStore implements BlobStore {
       throw new EntrepotError('configuration', explainFailure(error, settings, Date.now()), { cause: error });
     });
     const { signer, address } = await opening;
-    const getter = new ObjectGetter(address, signer, settings, (key) => connection.nameOf(key));
+    const getter = new ObjectGetter(address, signer, connection);
     const store = new S3BlobStore(connection, getter, signer, options);
     try {
       await probeBucket({ connection, getter, prefix: store.#prefix }, logger);
@@ -130,6 +132,15 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
+  async *unfinished(signal?: AbortSignal): AsyncIterable<UnfinishedPut> {
+    const prefix = `${this.#prefix}v1/sha256/`;
+    for await (const { key, ...upload } of listUploads(this.#connection, this.#prefix, signal)) {
+      const name = key.slice(prefix.length + '00/'.length);
+      const isBlob = key.startsWith(prefix) && BLOB_NAME.test(name);
+      yield { ...upload, ...(isBlob && { digest: `sha256:${name}` }) };
+    }
+  }
+
   async check(only?: 'read'): Promise<void> {
     if (only === 'read') return void (await listPage(this.#connection, this.#prefix, { limit: 1 }));
     const { sdk, client, object, encryption } = this.#connection;
@@ -164,6 +175,7 @@ export class S3BlobStore implements BlobStore {
   }
 
   async signedUrl(digest: Digest, { ttl, mediaType, disposition }: SignedUrlOptions): Promise<URL | undefined> {
+    if (this.#connection.guard.isOpen) return undefined;
     return await this.#signer.presign(this.#keyOf(digest), Math.max(1, Math.floor(ttl / 1000)), {
       ...(mediaType !== undefined && { 'response-content-type': mediaType }),
       ...(disposition !== undefined && { 'response-content-disposition': disposition }),
