@@ -19,6 +19,8 @@ export interface MetadataCopied {
 export interface MetadataCopyOptions {
   /** Copies what there is now: more is to follow, and the target is not to be used yet. */
   readonly prepare: boolean;
+  /** The number of rows that are compared together. Default: 500. */
+  readonly pageSize?: number | undefined;
   readonly signal: AbortSignal;
   readonly progress: (done: MetadataCopied) => void;
 }
@@ -39,7 +41,7 @@ export interface MetadataTarget {
 export async function copyMetadata(
   from: SqlDatabase,
   to: MetadataTarget,
-  { prepare, signal, progress }: MetadataCopyOptions,
+  { prepare, pageSize, signal, progress }: MetadataCopyOptions,
 ): Promise<number> {
   const source = new SqlMetaStore(from);
   const target = new SqlMetaStore(to.database);
@@ -48,6 +50,7 @@ export async function copyMetadata(
   let total = 0;
   const copy = new SqlTableCopy(from, to.database, {
     ownFact: STORE_ID,
+    pageSize,
     signal,
     progress: (rows) => progress({ rows, total, pass }),
   });

@@ -3,7 +3,6 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
-/** The number of rows that are compared together. */
 const PAGE = 500;
 /** The number of rows that are removed together. */
 const REMOVED = 200;
@@ -37,6 +36,8 @@ type Tables = Kysely<Record<string, Record<string, string | number | null>>>;
 export interface TableCopyOptions {
   /** A row of `meta` that each database has for itself. */
   readonly ownFact: string;
+  /** The number of rows that are compared together. Default: 500. */
+  readonly pageSize?: number | undefined;
   readonly signal: AbortSignal;
   /** Called with the number of rows of all tables that have been compared. */
   readonly progress: (rows: number) => void;
@@ -50,6 +51,7 @@ export class SqlTableCopy {
   readonly #from: Tables;
   readonly #to: Tables;
   readonly #options: TableCopyOptions;
+  readonly #pageSize: number;
   #integers: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #rows = 0;
   #changes = 0;
@@ -58,6 +60,7 @@ export class SqlTableCopy {
     this.#from = from as unknown as Tables;
     this.#to = to as unknown as Tables;
     this.#options = options;
+    this.#pageSize = options.pageSize ?? PAGE;
   }
 
   /** The number of rows that there are to compare. */
@@ -91,7 +94,7 @@ export class SqlTableCopy {
     for (let after: Row | undefined; ;) {
       signal.throwIfAborted();
       const page = await this.#page(this.#from, table, after);
-      const last = page.length < PAGE ? undefined : page.at(-1);
+      const last = page.length < this.#pageSize ? undefined : page.at(-1);
       await this.#mend(table, page, { after, last }, what);
       if (what === 'all') {
         this.#rows += page.length;
@@ -111,7 +114,7 @@ export class SqlTableCopy {
       const strange = found.filter((row) => !wanted.has(keyOf(table, row)));
       await this.#remove(table, strange);
       for (const row of found) if (wanted.has(keyOf(table, row))) there.set(keyOf(table, row), row);
-      if (found.length < PAGE) break;
+      if (found.length < this.#pageSize) break;
       after = found.at(-1);
     }
     if (what === 'remove') return;
@@ -125,7 +128,7 @@ export class SqlTableCopy {
   /** The next rows by their key. @param last the last row that may be among them. Left out: all may */
   async #page(database: Tables, table: string, after: Row | undefined, last?: Row): Promise<readonly Row[]> {
     const rows = await stored(`read ${table}`, () => {
-      let query = database.selectFrom(table).selectAll().limit(PAGE);
+      let query = database.selectFrom(table).selectAll().limit(this.#pageSize);
       for (const key of keysOf(table)) query = query.orderBy(key);
       if (table === 'meta') query = query.where('name', '!=', this.#options.ownFact);
       if (after !== undefined) query = query.where(compared(table, '>', after));
