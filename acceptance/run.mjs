@@ -12,6 +12,7 @@ import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
+import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -47,12 +48,14 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        the few of --hermetic; and databases that are down, hang or have no room
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
+  --move               a server of 4,000 files moves from a folder and SQLite to S3 and PostgreSQL, by commands that are killed 20
+                       times, instead of the 200 and two of --hermetic
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -79,6 +82,7 @@ const { values } = parseArgs({
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
+    move: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     space: { type: 'boolean', default: false },
@@ -133,6 +137,7 @@ if (values.help) {
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
   if (values.backup) await backup(tally, { seconds: 60 });
+  if (values.move) await move(tally, { kills: 20, files: 4_000 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
@@ -149,6 +154,7 @@ if (values.help) {
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
+    if (wants('move')) await move(tally, { kills: 2, files: 200 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
@@ -171,6 +177,7 @@ if (values.help) {
     'closing',
     'rolling',
     'backup',
+    'move',
     'space',
     'toxics',
     'consistency',

@@ -34,10 +34,10 @@ export async function copyBlobs(
     const blobs = await openBlobs(withoutCache(target.storage), silentLogger);
     try {
       const { amount = 0 } = (await stores.space.usage.usage()).get('') ?? {};
-      const { database, clock, space } = stores;
+      const { database, clock } = stores;
       const copied = await stoppable(context, (signal) =>
         copyStorage(
-          { blobs: stores.blobs, database, clock, leases: space.leases },
+          { blobs: stores.blobs, database, clock },
           { blobs, name: placeOf(target.storage) },
           {
             prepare,

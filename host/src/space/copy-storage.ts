@@ -1,9 +1,7 @@
 import { type BlobInfo, type BlobStore, type Clock, type Digest, EntrepotError } from '@entrepot/core';
 import { SqlCopiedBlobs } from '../drivers/sql/copied-blobs.js';
-import type { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
-import { withoutDeletions } from './backup.js';
 import { joinStores } from './belonging.js';
 import { copyBlob } from './copy-blob.js';
 import { isCopyOf, ownId, printMark, readMark } from './store-marks.js';
@@ -40,7 +38,6 @@ export interface StorageCopyOptions {
 export interface CopiedStorage {
   readonly blobs: BlobStore;
   readonly database: SqlDatabase;
-  readonly leases: SqlLeases;
   readonly clock: Clock;
 }
 
@@ -52,7 +49,7 @@ export interface CopyTarget {
 
 /**
  * Copies all blobs to another store, which belongs to the database afterwards, and the source to none. How far it is stands in the target, so
- * that the next run goes on there.
+ * that the next run goes on there. What is deleted from the source meanwhile may be left in the target without a row, where a listing finds it.
  * @throws EntrepotError `conflict` when the target has something else; `storage` when blobs of entries are missing
  */
 export async function copyStorage(
@@ -66,13 +63,10 @@ export async function copyStorage(
   const begun = await begin(id, from, to);
   const copy = new Copy(new SqlCopiedBlobs(database), blobs, to.blobs, options);
   const note = (after: string, since: number): Promise<void> => setId(to, printMark({ copyOf: id, since, after }));
-  await withoutDeletions(from.leases, async (lost) => {
-    const signal = AbortSignal.any([options.signal, lost]);
-    await copy.run(begun.after, undefined, signal, (after) => note(after, begun.since));
-    // What came meanwhile, wherever its digest stands.
-    await copy.run('', begun.since - SLACK, signal);
-    await note(END, startedAt);
-  });
+  await copy.run(begun.after, undefined, (after) => note(after, begun.since));
+  // What came meanwhile, wherever its digest stands.
+  await copy.run('', begun.since - SLACK);
+  await note(END, startedAt);
   if (options.prepare) return copy.done;
   const { missing } = copy.done;
   if (missing.length > 0) {
@@ -132,6 +126,7 @@ class Copy {
   readonly #from: BlobStore;
   readonly #to: BlobStore;
   readonly #progress: StorageCopyOptions['progress'];
+  readonly #signal: AbortSignal;
   readonly #pageSize: number;
   readonly #missing = new Set<Digest>();
   #blobs = 0;
@@ -143,6 +138,7 @@ class Copy {
     this.#from = from;
     this.#to = to;
     this.#progress = options.progress;
+    this.#signal = options.signal;
     this.#pageSize = options.pageSize ?? PAGE;
   }
 
@@ -155,15 +151,10 @@ class Copy {
    * @param since only those that came at this time or later
    * @param note called with the last digest of each page
    */
-  async run(
-    after: string,
-    since: number | undefined,
-    signal: AbortSignal,
-    note?: (after: string) => Promise<void>,
-  ): Promise<void> {
+  async run(after: string, since: number | undefined, note?: (after: string) => Promise<void>): Promise<void> {
     for (let last = after; ;) {
       const page = await this.#catalogue.page(last, this.#pageSize, since);
-      await this.#copyAll(page, signal);
+      await this.#copyAll(page);
       last = page.at(-1)?.digest ?? last;
       if (page.length < this.#pageSize) return;
       await note?.(last);
@@ -171,14 +162,14 @@ class Copy {
   }
 
   /** Copies several at once. The first failure ends it when those that are under way have ended. */
-  async #copyAll(page: readonly BlobInfo[], signal: AbortSignal): Promise<void> {
+  async #copyAll(page: readonly BlobInfo[]): Promise<void> {
     let next = 0;
     const lane = async (): Promise<void> => {
       for (let blob = page[next]; blob !== undefined; blob = page[next]) {
         next += 1;
         try {
-          signal.throwIfAborted();
-          await this.#copyOne(blob, signal);
+          this.#signal.throwIfAborted();
+          await this.#copyOne(blob);
         } catch (error) {
           next = page.length;
           throw error;
@@ -190,8 +181,8 @@ class Copy {
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #copyOne(blob: BlobInfo, signal: AbortSignal): Promise<void> {
-    const became = await copyBlob(blob, this.#from, this.#to, signal, true);
+  async #copyOne(blob: BlobInfo): Promise<void> {
+    const became = await copyBlob(blob, this.#from, this.#to, this.#signal, true);
     this.#blobs += 1;
     if (became === 'copied') {
       this.#copied += 1;

@@ -34,8 +34,8 @@ async function copy(opened: Opened, to: CopyTarget, { prepare = false, stopAt = 
   const progress = ({ copied }: StorageCopied): void => {
     if (copied >= stopAt) stopping.abort();
   };
-  const { blobs, database, space, clock } = opened;
-  const from = { blobs, database, clock, leases: space.leases };
+  const { blobs, database, clock } = opened;
+  const from = { blobs, database, clock };
   return await copyStorage(from, to, { prepare, signal: stopping.signal, progress, pageSize: PAGE });
 }
 
