@@ -42,6 +42,8 @@ export interface S3BlobStoreOptions {
   readonly logger: Logger;
   /** Blobs above this size are sent in parts, in bytes. Default: 64 MiB. */
   readonly multipartAbove?: number | undefined;
+  /** The largest object that the server copies as a whole, in bytes. Default: 5 GiB. */
+  readonly copiedAtOnce?: number | undefined;
 }
 
 /**
@@ -54,6 +56,7 @@ export class S3BlobStore implements BlobStore {
   readonly #signer: S3Signer;
   readonly #prefix: string;
   readonly #multipartAbove: number;
+  readonly #copiedAtOnce: number | undefined;
   #bucketSeenAt = -Infinity;
 
   /**
@@ -84,13 +87,14 @@ export class S3BlobStore implements BlobStore {
     connection: S3Connection,
     getter: ObjectGetter,
     signer: S3Signer,
-    { settings, multipartAbove = 64 * MIB }: S3BlobStoreOptions,
+    { settings, multipartAbove = 64 * MIB, copiedAtOnce }: S3BlobStoreOptions,
   ) {
     this.#connection = connection;
     this.#getter = getter;
     this.#signer = signer;
     this.#prefix = settings.prefix === '' ? '' : `${settings.prefix}/`;
     this.#multipartAbove = multipartAbove;
+    this.#copiedAtOnce = copiedAtOnce;
   }
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
@@ -120,7 +124,9 @@ export class S3BlobStore implements BlobStore {
     const key = this.#keyOf(digest);
     const head = await this.#head(key);
     const aside = `${this.#prefix}damaged/${digest.slice('sha256:'.length)}`;
-    return head === undefined || (await setObjectAside(this.#connection, this.#getter, { digest, key, aside, head }));
+    if (head === undefined) return true;
+    const damaged = { digest, key, aside, head };
+    return await setObjectAside(this.#connection, this.#getter, damaged, this.#copiedAtOnce);
   }
 
   async *list(): AsyncIterable<BlobInfo> {
