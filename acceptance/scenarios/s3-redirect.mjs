@@ -35,7 +35,11 @@ export async function s3Redirect(tally, bucket, folder) {
   const endpoint = storage.endpoint.replace('127.0.0.1', 'localhost');
   const repositories = {
     npm: { type: 'npm', upstream: origin.url },
-    files: { type: 'files', kind: 'hosted', access: { users: { reader: { password: '${env:READER}', may: 'write' } } } },
+    files: {
+      type: 'files',
+      kind: 'hosted',
+      access: { users: { reader: { password: '${env:READER}', may: 'write' } } },
+    },
     images: { type: 'oci', kind: 'hosted' },
   };
   const more = { storage: { ...storage, endpoint, redirect: {} } };
@@ -77,7 +81,15 @@ export async function s3Redirect(tally, bucket, folder) {
         const before = await redirects();
         const home = join(folder, `npm-${round}`);
         await mkdir(home);
-        const words = ['npm', 'install', 'large@1.0.0', '--registry', `${server.url}/npm/`, '--cache', join(home, 'cache')];
+        const words = [
+          'npm',
+          'install',
+          'large@1.0.0',
+          '--registry',
+          `${server.url}/npm/`,
+          '--cache',
+          join(home, 'cache'),
+        ];
         const result = await runCommand([...words, '--no-audit', '--no-fund', '--ignore-scripts'], {
           cwd: home,
           env: { ...process.env, HOME: home, NO_PROXY: 'localhost,127.0.0.1', no_proxy: 'localhost,127.0.0.1' },
@@ -109,7 +121,12 @@ export async function s3Redirect(tally, bucket, folder) {
       assert.equal(result.code, 0, outputOf(result));
       const name = layer.digest.slice('sha256:'.length);
       assert.ok((await readdir(to)).includes(name), 'the layer was expected in the copy');
-      assert.equal(createHash('sha256').update(await readFile(join(to, name))).digest('hex'), name);
+      assert.equal(
+        createHash('sha256')
+          .update(await readFile(join(to, name)))
+          .digest('hex'),
+        name,
+      );
       assert.equal((await redirects()) - before, 1);
     });
     note(`s3: ${await redirects()} redirects to the bucket`);

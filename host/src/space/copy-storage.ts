@@ -107,7 +107,7 @@ async function begin(
 }
 
 async function requireEmpty({ blobs, name }: CopyTarget): Promise<void> {
-  for await (const _ of blobs.list()) 
+  for await (const _ of blobs.list())
     throw new EntrepotError(
       'conflict',
       `${name} has blobs that are of no copy; expected an empty store, or one with a part of this copy`,

@@ -70,9 +70,18 @@ it('moves blobs, then tables, then the keys of the server, and nothing starts wh
 
 it('says what is wrong with a source and a target', async () => {
   await filled();
-  expect(await run('copy-storage', 'old.yaml', 'old.yaml')).toEqual([1, expect.stringContaining('is the source itself')]);
-  expect(await run('copy-metadata', 'old.yaml', 'old.yaml')).toEqual([1, expect.stringContaining('is the source itself')]);
-  expect(await run('copy-metadata', 'new.yaml', 'old.yaml')).toEqual([1, expect.stringContaining('no server has used')]);
+  expect(await run('copy-storage', 'old.yaml', 'old.yaml')).toEqual([
+    1,
+    expect.stringContaining('is the source itself'),
+  ]);
+  expect(await run('copy-metadata', 'old.yaml', 'old.yaml')).toEqual([
+    1,
+    expect.stringContaining('is the source itself'),
+  ]);
+  expect(await run('copy-metadata', 'new.yaml', 'old.yaml')).toEqual([
+    1,
+    expect.stringContaining('no server has used'),
+  ]);
   expect((await run('copy-storage', 'none.yaml', 'new.yaml'))[0]).toBe(78);
   expect((await run('copy-storage', 'old.yaml'))[0]).toBe(64);
 });

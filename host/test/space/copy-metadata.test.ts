@@ -6,7 +6,6 @@ import { digestOf } from '@entrepot/core/testing';
 import { type Kysely, sql } from 'kysely';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { openPostgres } from '../../src/drivers/sql/postgres.js';
-import type { Schema } from '../../src/drivers/sql/schema.js';
 import { SqlMetaStore } from '../../src/drivers/sql/meta-store.js';
 import type { SqlDatabase } from '../../src/drivers/sql/sql-database.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
@@ -88,7 +87,9 @@ async function dump(database: SqlDatabase): Promise<Record<string, readonly stri
     const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(name)}`.execute(database);
     const texts = rows
       .filter((row) => row['name'] !== STORE_ID || name !== 'meta')
-      .map((row) => JSON.stringify(Object.entries(row).map(([key, value]) => [key, value === null ? null : `${value}`])));
+      .map((row) =>
+        JSON.stringify(Object.entries(row).map(([key, value]) => [key, value === null ? null : `${value}`])),
+      );
     all[name] = texts.sort();
   }
   return all;
@@ -149,7 +150,10 @@ for (const { name, from, to } of WAYS) {
       const digests = gone.map(({ digest }) => digest);
       await source.deleteFrom('blobs').where('digest', 'in', digests).execute();
       await source.updateTable('entries').set({ size: 99_999, name: 'changed' }).where('size', '<', 60).execute();
-      await source.updateTable('scan_jobs').set({ id: sql`id || ' again'` }).execute();
+      await source
+        .updateTable('scan_jobs')
+        .set({ id: sql`id || ' again'` })
+        .execute();
       await source.deleteFrom('pins').execute();
       const blob = { digest: digestOf('new'), size: 3, state: 'live' as const, seq: 1, visited: 0, since: 0 };
       await source.insertInto('blobs').values(blob).execute();
@@ -187,14 +191,20 @@ describe('a copy of a database', () => {
     await expect(copy(source, other)).rejects.toThrow('no server has used the source yet');
     await fill(source);
     await expect(copy(source, source)).rejects.toThrow('is the source itself');
-    await other.insertInto('pins').values({ id: 'p', subject: 's', made_at: 1 } as never).execute();
+    await other
+      .insertInto('pins')
+      .values({ id: 'p', subject: 's', made_at: 1 } as never)
+      .execute();
     await expect(copy(source, other)).rejects.toThrow('has rows that are of no copy');
     await new SqlMetaStore(other).set(STORE_ID, 'another');
     await expect(copy(source, other)).rejects.toThrow('in use with another store (another)');
     let version = 0;
     const busy = ({ rows }: MetadataCopied): void => {
       if (rows < ENTRIES) version += 1;
-      void source.updateTable('pins').set({ note: `${version}` }).execute();
+      void source
+        .updateTable('pins')
+        .set({ note: `${version}` })
+        .execute();
     };
     await expect(copy(source, await sqlite(), { progress: busy })).rejects.toThrow('the source changes while');
   });

@@ -33,13 +33,7 @@ export class BlobCache {
   readonly #logger: Logger;
   readonly #options: BlobCacheOptions;
 
-  constructor(
-    store: BlobStore,
-    holds: BlobHolds,
-    memory: Lru<Buffer>,
-    logger: Logger,
-    options: BlobCacheOptions = {},
-  ) {
+  constructor(store: BlobStore, holds: BlobHolds, memory: Lru<Buffer>, logger: Logger, options: BlobCacheOptions = {}) {
     this.#store = store;
     this.#holds = holds;
     this.#memory = memory;

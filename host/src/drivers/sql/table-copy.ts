@@ -177,7 +177,10 @@ export class SqlTableCopy {
     const rows = await stored('read blobs', () =>
       this.#from.selectFrom('blobs').selectAll().where('digest', 'in', lacking).execute(),
     );
-    await this.#put('blobs', rows.map((row) => this.#read('blobs', row)));
+    await this.#put(
+      'blobs',
+      rows.map((row) => this.#read('blobs', row)),
+    );
   }
 
   async #remove(table: string, rows: readonly Row[]): Promise<void> {

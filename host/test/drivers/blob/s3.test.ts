@@ -100,7 +100,7 @@ for (const { name, title, keepAlive } of SERVERS) {
     it.skipIf(name === 'gofakes3')('signs the type and the file name of the reply into URLs', async () => {
       const store = await opened((await server()).settings());
       const digest = await put(store, sampleBytes(1000));
-      const reply = { mediaType: 'text/plain; charset="utf-8"', disposition: "attachment; filename=\"a b+(1)!*'.txt\"" };
+      const reply = { mediaType: 'text/plain; charset="utf-8"', disposition: 'attachment; filename="a b+(1)!*\'.txt"' };
       const url = (await store.signedUrl(digest, { ttl: 60_000, ...reply })) as URL;
       const { status, headers } = await fetch(url);
       expect([status, headers.get('content-type'), headers.get('content-disposition')]).toEqual([
@@ -237,7 +237,10 @@ for (const { name, title, keepAlive } of SERVERS) {
   });
 }
 
-function open(settings: S3Settings, options: { readonly multipartAbove?: number; readonly copiedAtOnce?: number } = {}): Promise<S3BlobStore> {
+function open(
+  settings: S3Settings,
+  options: { readonly multipartAbove?: number; readonly copiedAtOnce?: number } = {},
+): Promise<S3BlobStore> {
   return S3BlobStore.open({ settings, logger: silentLogger, ...options });
 }
 

@@ -55,7 +55,10 @@ export class BucketGuard {
     this.#reason = error;
     this.#breaker.failed(performance.now());
     if (!wasFailing && this.#breaker.isFailing)
-      this.#logger.warn({ reason: messageOf(error), bucket: this.#name }, 'the bucket does not answer; it is left alone');
+      this.#logger.warn(
+        { reason: messageOf(error), bucket: this.#name },
+        'the bucket does not answer; it is left alone',
+      );
   }
 
   #answered(): void {
