@@ -29,7 +29,8 @@ export async function s3Redirect(tally, bucket, folder) {
   await mkdir(folder);
   const env = { ...bucket.env, READER: USER.password };
   const npm = npmPackage('large');
-  const origin = await new Origin((request, response) => npm(request.url ?? '', origin.url, response)).start();
+  const origin = new Origin((request, response) => npm(request, response));
+  await origin.start();
   const storage = bucket.storage('redirect');
   // By another name than the server: clients take no credentials along.
   const endpoint = storage.endpoint.replace('127.0.0.1', 'localhost');
@@ -146,16 +147,13 @@ function npmPackage(name) {
     'package/data.bin': { body: randomBytes(SIZE) },
   });
   const integrity = `sha512-${createHash('sha512').update(archive).digest('base64')}`;
-  return (
-    /** @type {string} */ url,
-    /** @type {string} */ base,
-    /** @type {import('node:http').ServerResponse} */ response,
-  ) => {
+  /** @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
+  return ({ url, headers: { host } }, response) => {
     if (url === `/${name}/-/${name}-1.0.0.tgz`) {
       response.setHeader('content-type', 'application/octet-stream');
       response.end(archive);
     } else if (url === `/${name}`) {
-      const dist = { tarball: `${base}/${name}/-/${name}-1.0.0.tgz`, integrity };
+      const dist = { tarball: `http://${host}/${name}/-/${name}-1.0.0.tgz`, integrity };
       response.setHeader('content-type', 'application/json');
       const versions = { '1.0.0': { ...manifest, dist } };
       response.end(JSON.stringify({ name, 'dist-tags': { latest: '1.0.0' }, versions }));
