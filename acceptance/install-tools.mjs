@@ -24,6 +24,8 @@ const SHORT = [
   'postgres',
   'helm-3',
   'conformance',
+  'redis',
+  'toxiproxy',
   'gofakes3',
   'versitygw',
 ];

@@ -25,6 +25,8 @@ export {
   type Spared,
   type StoredKeys,
 } from './store/repository.js';
+export type * from './fetch/flight-coordinator.js';
+export { LEASE_LOST } from './fetch/cluster-part.js';
 export {
   createSharedMount,
   type SharedMount,

@@ -20,6 +20,7 @@ import {
   type ArtifactDescription,
   type Content,
   type DocumentClass,
+  type HotCache,
   type Entry,
   type FreshnessRule,
   type Parsed,
@@ -39,6 +40,7 @@ import {
   type AnySide,
   type EngineObserver,
   type EngineReply,
+  type EngineServices,
   type RepositoryDefinition,
   type RepositoryEngine,
   type SharedStorage,
@@ -221,6 +223,8 @@ export interface HarnessOptions {
   readonly directory?: string;
   readonly observer?: EngineObserver;
   readonly scanDesk?: ScanDesk;
+  readonly hotCache?: HotCache;
+  readonly firstSeen?: EngineServices['firstSeen'];
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -307,7 +311,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     {
       blobs,
       entries,
-      hotCache: new MemoryHotCache(clock),
+      hotCache: options.hotCache ?? new MemoryHotCache(clock),
       transport,
       policy: options.policy ?? allowAll,
       clock,
@@ -315,6 +319,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       storage,
       observer: options.observer,
       scanDesk: options.scanDesk,
+      firstSeen: options.firstSeen,
     },
   );
   const bodies: Readable[] = [];

@@ -6,7 +6,7 @@ import { secretFileOf } from '../access/secret-file.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { openBlobs, openDatabaseOf, openStores, placeOf } from '../container/open-stores.js';
-import { nameOf } from '../drivers/sql/postgres.js';
+import { nameOf } from '../drivers/sql/postgres-settings.js';
 import { copyMetadata } from '../space/copy-metadata.js';
 import { copyStorage } from '../space/copy-storage.js';
 import { EXIT, type CommandContext } from './context.js';
@@ -142,5 +142,5 @@ function withoutCache(storage: Config['storage']): Config['storage'] {
 }
 
 function databaseOf({ metadata }: Config): string {
-  return metadata.backend === 'sqlite' ? metadata.path : nameOf(metadata.url);
+  return metadata.backend === 'sqlite' ? metadata.path : nameOf(metadata);
 }

@@ -4,7 +4,8 @@ import { messageOf, silentLogger } from '@entrepot/core';
 import { printSize } from '@entrepot/core/formats';
 import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
 import { bucketName, type S3Settings } from '../drivers/blob/s3/settings.js';
-import { nameOf, postgresVersion } from '../drivers/sql/postgres.js';
+import { postgresVersion } from '../drivers/sql/postgres.js';
+import { nameOf, type PostgresSettings } from '../drivers/sql/postgres-settings.js';
 import { finding, type Finding } from './finding.js';
 
 const LITTLE_SPACE = 5 * 2 ** 30;
@@ -61,10 +62,10 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
 }
 
 /** Whether a server of PostgreSQL answers, and lets this user in. Changes nothing in it. */
-export async function checkPostgres(check: string, url: string): Promise<Finding> {
-  const where = nameOf(url);
+export async function checkPostgres(check: string, settings: PostgresSettings): Promise<Finding> {
+  const where = nameOf(settings);
   try {
-    return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(url)}`);
+    return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(settings)}`);
   } catch (error) {
     return finding('fail', check, `${where}: ${(error as Error).message || codeOf(error)}`);
   }

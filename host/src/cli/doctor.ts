@@ -39,7 +39,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
     await checkFolder('spool', storage.spool.path),
     metadata.backend === 'sqlite'
       ? await checkDatabase('metadata', metadata.path)
-      : await checkPostgres('metadata', metadata.url),
+      : await checkPostgres('metadata', metadata),
   ];
   if (metadata.backend === 'sqlite' && folders.every(({ status }) => status !== 'fail'))
     folders.push(...(await checkKept('metadata', storage, metadata.path)));

@@ -65,6 +65,12 @@ const serverSchema = z.strictObject({
   drainTimeout: prefault(timeout(), '30s').describe(
     'How long running requests may take to end after SIGTERM, and after `drainDelay`.',
   ),
+  workers: z
+    .union([z.int().min(1).max(64), z.literal('auto')])
+    .default(1)
+    .describe(
+      'How many processes serve, on the same listeners and stores: each has a part of the memory of `cache`. `auto`: as many as this machine, or its container, has processors.',
+    ),
   headersTimeout: prefault(timeout(), '30s').describe('How long a client may take to send the head of a request.'),
   requestTimeout: prefault(timeout(), '1h').describe(
     'How long a client may take to send a whole request, uploads included.',
@@ -221,19 +227,80 @@ const sqliteMetadataSchema = z.strictObject({
   path: text.default('./data/entrepot.db').describe('The database file. Made when it is not there.'),
 });
 
-const postgresMetadataSchema = z.strictObject({
-  backend: z.literal('postgres').describe('`postgres`: servers and workers on any machines.'),
-  url: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'expected postgres://user:password@host/database' })
-    .describe('The database, as libpq writes it. A secret where it has a password: `${env:…}` or `${file:…}`.'),
-  maxConnections: z.int().min(1).max(1000).default(10).describe('The most connections of this process.'),
+/** A URL of PostgreSQL. */
+const postgresUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'expected postgres://user:password@host/database' });
+
+const databaseTlsSchema = z.strictObject({
+  mode: choice(['disable', 'require', 'verify-ca', 'verify-full'], 'verify-full').describe(
+    '`verify-full`: encrypted, and the certificate of the server is checked, its name too. `verify-ca`: without its name. `require`: encrypted, and nothing is checked. `disable`: not encrypted.',
+  ),
+  ca: optional(text).describe(
+    'The file with the authorities that the certificate of the server is checked against, PEM. Left out: those that Node trusts.',
+  ),
 });
+
+const postgresMetadataSchema = z.strictObject({
+  backend: z
+    .enum(['postgresql', 'postgres'])
+    .describe('`postgresql`: servers and workers on any machines. `postgres` is another word for it.'),
+  url: optional(postgresUrl).describe(
+    'The database, as libpq writes it, instead of `host` and what follows. A secret where it has a password: `${env:…}` or `${file:…}`.',
+  ),
+  host: optional(text).describe('The host of the database, instead of a `url`; or the folder of its Unix socket.'),
+  port: optional(z.int().min(1).max(65_535)).describe('The port of the database. Left out: 5432.'),
+  database: optional(text).describe('The name of the database. Left out: that of the user.'),
+  user: optional(text).describe('The user. Left out: that of this process.'),
+  password: optional(text).describe('The password: `${env:…}` or `${file:…}`. Left out: none, or that of `.pgpass`.'),
+  tls: optional(databaseTlsSchema).describe(
+    'Encryption of connections. Left out: what `sslmode` in `url` says; not encrypted where nothing says so.',
+  ),
+  listenUrl: optional(postgresUrl).describe(
+    'The same database without a connection pooler between, as `url` is written. Needed where `url` or `host` leads to PgBouncer in transaction mode, through which servers cannot wake each other: without it they poll.',
+  ),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(10)
+    .describe('The most connections of this process, besides one on which it listens.'),
+});
+
+/** A database of PostgreSQL, as the configuration names it. */
+export type PostgresConfig = z.output<typeof postgresMetadataSchema>;
+
+/** The memory of this process, which every cache has. */
+const memoryKeys = {
+  maxBytes: prefault(size(), '128MiB').describe('The most memory for small blobs and rewritten documents.'),
+  maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
+};
 
 const memoryCacheSchema = z.strictObject({
   backend: driver('memory').describe('The driver: `memory` of this process.'),
-  maxBytes: prefault(size(), '128MiB').describe('The most memory for small blobs and rewritten documents.'),
-  maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
+  ...memoryKeys,
+});
+
+const redisCacheSchema = z.strictObject({
+  backend: z
+    .literal('redis')
+    .describe(
+      '`redis`: besides the memory of this process, a Redis (or Valkey) that all servers over one store share.',
+    ),
+  url: z
+    .string()
+    .regex(/^rediss?:\/\/[^\s/?#]+(\/\d{0,4})?$/, {
+      error: 'expected redis://host:port/number or, with TLS, rediss://host:port/number',
+    })
+    .describe(
+      'The server, and behind the slash the number of its database: `redis://host:6379/0`, with TLS `rediss://`. A secret where it has a password: `${env:…}` or `${file:…}`.',
+    ),
+  user: optional(text).describe('The user. Left out: the one in `url`, or the default user.'),
+  password: optional(text).describe('The password: `${env:…}` or `${file:…}`. Left out: the one in `url`, or none.'),
+  ca: optional(text).describe(
+    'For `rediss://`: the file with the authorities that the certificate of the server is checked against, PEM. Left out: those that Node trusts.',
+  ),
+  ...memoryKeys,
 });
 
 const metricsSchema = z.strictObject({
@@ -709,6 +776,22 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
   };
 });
 
+const clusterSchema = z.strictObject({
+  secret: z
+    .string()
+    .min(32, { error: 'expected a secret of at least 32 characters' })
+    .describe('The secret by which servers know each other, the same on all of them: `${env:…}` or `${file:…}`.'),
+  listen: prefault(listenAddress, ':8090').describe(
+    'Where other servers follow what this one fetches: an address of a network that clients do not reach.',
+  ),
+  advertise: httpUrl({ credentials: false }).describe(
+    'The URL of `listen` for other servers, with an address of this machine: `http://${env:POD_IP}:8090`.',
+  ),
+});
+
+/** Servers over one database and one store. */
+export type ClusterConfig = z.output<typeof clusterSchema>;
+
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
   storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]), {}).describe(
@@ -717,8 +800,11 @@ export const configSchema = z.strictObject({
   metadata: prefault(z.discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema]), {}).describe(
     'The database of entries, reports, decisions and downloads.',
   ),
-  cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema]), {}).describe(
+  cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema, redisCacheSchema]), {}).describe(
     'The cache of frequently requested content. It may be lost at any time.',
+  ),
+  cluster: optional(clusterSchema).describe(
+    'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
   log: prefault(logSchema, {}).describe('Logging to standard output.'),

@@ -33,6 +33,11 @@ function requireInUse(name: string, id: string | undefined): void {
   if (mark !== undefined) throw new EntrepotError('configuration', explainMark(name, mark));
 }
 
+/** The id of the store that a database belongs to. `undefined`: it belongs to none yet. */
+export function storeIdOf(meta: SqlMetaStore): Promise<string | undefined> {
+  return meta.get(STORE_ID);
+}
+
 /** Lets a database take over a store, whichever it had before. @returns the id of the store */
 export async function adoptStore(meta: SqlMetaStore, blobs: BlobStore): Promise<string> {
   const id = idIn((await blobs.storeId?.()) ?? (await meta.get(STORE_ID)) ?? randomUUID());

@@ -20,7 +20,7 @@ if (programs === undefined) console.log(POSTGRES_MISSING);
 const ENTRIES = 123;
 const PAGE = 50;
 /** Tables that belong to running processes. */
-const OWN = new Set(['holds', 'leases', 'probes']);
+const OWN = new Set(['flights', 'holds', 'leases', 'probes']);
 
 async function sqlite(): Promise<SqlDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-copy-'));

@@ -234,11 +234,31 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
 
   async function find({ repository, scope, id }: SessionName): Promise<Session> {
     const session = isSessionId(id) ? await load(id) : undefined;
+    if (session !== undefined && !session.busy) await lookAgain(session);
     if (session === undefined || session.gone) throw unknownSession(id);
     if (session.repository !== repository || session.scope !== scope) throw unknownSession(id);
     if (!isExpired(session.touchedAt) || session.busy) return session;
     await remove(session);
     throw unknownSession(id);
+  }
+
+  /** Takes over what another process has done to a session: the folder may be one of several processes. */
+  async function lookAgain(session: Session): Promise<void> {
+    const found = await files.read(session.id);
+    if (session.busy || session.gone) return;
+    if (found === undefined) {
+      session.gone = true;
+      open.delete(session);
+      sessions.delete(session.id);
+      used -= session.size;
+      return;
+    }
+    if (found.size === session.size) return;
+    used += found.size - session.size;
+    session.size = found.size;
+    session.touchedAt = found.touchedAt;
+    // Bytes that this process has not seen.
+    session.hash = undefined;
   }
 
   /** Once for all who ask meanwhile: two copies of one session would not see each other. */

@@ -8,7 +8,7 @@ const PAGE = 500;
 const REMOVED = 200;
 
 /** Tables that say what running processes do, or that the database fills by itself. */
-type Own = 'holds' | 'leases' | 'probes' | 'usage';
+type Own = 'flights' | 'holds' | 'leases' | 'probes' | 'usage';
 type Copied = Exclude<keyof Schema, Own>;
 
 /** The keys of all tables that are copied. Those that others refer to come first. */

@@ -8,7 +8,7 @@ const OUT_OF_REACH = new Set([502, 504]);
 
 /** Lets requests through while the bucket answers. One that does not costs milliseconds, and not the deadline of every request. */
 export class BucketGuard {
-  readonly #breaker = new Breaker(REST);
+  readonly #breaker = new Breaker({ rest: REST });
   readonly #name: string;
   readonly #logger: Logger;
   #reason: unknown;
