@@ -90,10 +90,9 @@ it('shows how far it is, and goes on after a signal', async () => {
   await filled();
   const terminal = new TestProcess(cwd);
   terminal.isTerminal = true;
-  const running = terminal.run('copy-metadata', 'old.yaml', 'new.yaml');
-  await expect.poll(() => terminal.signals.listenerCount('signal')).toBe(1);
-  terminal.signals.emit('signal', 'SIGINT');
-  expect(await running).toBe(1);
+  // As soon as the command listens.
+  terminal.signals.on('newListener', () => queueMicrotask(() => terminal.signals.emit('signal', 'SIGINT')));
+  expect(await terminal.run('copy-metadata', 'old.yaml', 'new.yaml')).toBe(1);
   expect(terminal.errors).toEqual(['entrepot: stopped; the same command goes on where this one was']);
   const again = new TestProcess(cwd);
   again.isTerminal = true;
