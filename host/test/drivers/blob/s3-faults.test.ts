@@ -181,6 +181,17 @@ describe('a bucket that does not answer', () => {
     expect((await read(store, digest)).equals(bytes)).toBe(true);
   });
 
+  it('is not one that ends all connections at once', async () => {
+    const { server, store, bytes, digest } = await opened();
+    // All of them are asked before the first one fails.
+    const asked: ServerResponse[] = [];
+    server.fault = first(10, (response) => {
+      if (asked.push(response) === 10) for (const one of asked) one.destroy();
+    });
+    const readers = Array.from({ length: 10 }, () => read(store, digest));
+    for (const found of await Promise.all(readers)) expect(found.equals(bytes)).toBe(true);
+  });
+
   it('is one that answers errors, and is asked on', async () => {
     const { server, store, digest } = await opened();
     server.fault = first(Infinity, (response) => failWith(response, 503, 'SlowDown'));

@@ -12,6 +12,7 @@ export class BucketGuard {
   readonly #name: string;
   readonly #logger: Logger;
   #reason: unknown;
+  #failedAt = -Infinity;
 
   /** @param name of the bucket, for messages */
   constructor(name: string, logger: Logger) {
@@ -35,22 +36,26 @@ export class BucketGuard {
     statusOf: (answer: Answer) => number | undefined,
     signal: { readonly aborted: boolean } | undefined,
   ): Promise<Answer> {
-    if (!this.#breaker.enter(performance.now())) throw this.#leftAlone();
+    const startedAt = performance.now();
+    if (!this.#breaker.enter(startedAt)) throw this.#leftAlone();
     let answer: Answer;
     try {
       answer = await work();
     } catch (error) {
       if (signal?.aborted === true) this.#breaker.left(performance.now());
-      else this.#failed(error);
+      else this.#failed(error, startedAt);
       throw error;
     }
     const status = statusOf(answer) ?? 0;
-    if (OUT_OF_REACH.has(status)) this.#failed(new Error(`status ${status}`));
+    if (OUT_OF_REACH.has(status)) this.#failed(new Error(`status ${status}`), startedAt);
     else this.#answered();
     return answer;
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, startedAt: number): void {
+    // Together with others that failed: a server that is restarted ends all connections at once.
+    if (startedAt < this.#failedAt) return;
+    this.#failedAt = performance.now();
     const wasFailing = this.#breaker.isFailing;
     this.#reason = error;
     this.#breaker.failed(performance.now());
