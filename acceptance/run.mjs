@@ -14,6 +14,7 @@ import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
 import { faultMatrix } from './scenarios/fault-matrix.mjs';
+import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -59,13 +60,15 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
                        while clients upload, instead of the few of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
+  --move               a server of 4,000 files moves from a folder and SQLite to S3 and PostgreSQL, by commands that are killed 20
+                       times, instead of the 200 and two of --hermetic
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --stores             100 random schedules of those over stores that are no folder
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -91,6 +94,7 @@ const LONG = /** @type {const} */ ([
   'closing',
   'rolling',
   'backup',
+  'move',
   'matrix',
   'cluster',
   'replicas',
@@ -116,6 +120,7 @@ const { values } = parseArgs({
     cluster: { type: 'boolean', default: false },
     replicas: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
+    move: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
     matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
@@ -178,6 +183,7 @@ if (values.help) {
     await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250, sleeps: true });
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
+  if (values.move) await move(tally, { kills: 20, files: 4_000 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
   if (values.space) await space(tally, { full: true, seed });
@@ -200,6 +206,7 @@ if (values.help) {
     if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
+    if (wants('move')) await move(tally, { kills: 2, files: 200 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);

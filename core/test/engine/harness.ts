@@ -215,6 +215,7 @@ export interface HarnessOptions {
   readonly policy?: PolicyEngine;
   readonly maxSpoolBytes?: number;
   readonly verifyFirstRead?: boolean;
+  readonly redirect?: { readonly minSize: number; readonly expires: number };
   /** Stores of another harness: this one is a replica of it. */
   readonly shared?: Pick<Harness, 'blobs' | 'entries'>;
   readonly definition?: Partial<RepositoryDefinition>;
@@ -270,6 +271,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     maxMemoryBytes: 64e6,
     maxEntries: 1000,
     verifyFirstRead: options.verifyFirstRead,
+    redirect: options.redirect,
   });
   const { route, ...declared } = options.side ?? testSide;
   const instance = { route };

@@ -1,5 +1,5 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
-import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
+import { POLICY_MODES, PRESET_NAMES, SMALL_BLOB } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
 import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
@@ -163,6 +163,15 @@ const diskCacheSchema = z.strictObject({
   ),
 });
 
+const redirectSchema = z.strictObject({
+  minSize: prefault(size({ least: SMALL_BLOB }), '1MiB').describe(
+    'The smallest artifact that clients fetch from the bucket. Smaller ones are in memory here, or soon are.',
+  ),
+  expires: prefault(age(), '60s').describe(
+    'How long a signed URL can be used, in whole seconds. A download that has begun goes on.',
+  ),
+});
+
 const s3StorageSchema = z.strictObject({
   backend: z.literal('s3').describe('`s3`: keeps blobs in a bucket of S3, or of a server with its API.'),
   bucket: z
@@ -195,6 +204,9 @@ const s3StorageSchema = z.strictObject({
   ),
   cache: optional(diskCacheSchema).describe(
     'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
+  ),
+  redirect: optional(redirectSchema).describe(
+    'Clients fetch large artifacts from the bucket itself: they are sent there (307) with a signed URL, once access and policy have been decided. Left out: everything passes through the server. Set it only where all clients reach the bucket.',
   ),
   connections: z
     .int()

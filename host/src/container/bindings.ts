@@ -121,6 +121,7 @@ export function createRootScope(
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
+      redirect: storage.backend === 's3' ? storage.redirect : undefined,
     });
     peers?.offer({ sessions: shared.sessions.own, folder: shared.spools.directory });
     space.attach(shared);

@@ -13,6 +13,7 @@ import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
+import { headerIn } from '../request/merge-headers.js';
 import { createDocumentSharing } from './document-sharing.js';
 import { chooseEncoding } from './encoding.js';
 import type { CacheFacts } from './outcome.js';
@@ -55,7 +56,19 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       }
     }
     const open = await opener(entry);
-    return open === undefined ? missing(entry) : { ...asStored(resource, entry, facts, judgement), age, open };
+    if (open === undefined) return missing(entry);
+    const elsewhere = resource.kind === 'artifact' ? elsewhereOf(entry) : undefined;
+    return { ...asStored(resource, entry, facts, judgement), age, elsewhere, open };
+  }
+
+  /** Finds a URL of the store that serves an artifact as we would. */
+  function elsewhereOf(entry: Entry): Representation['elsewhere'] {
+    return async (headers) => {
+      // The store would have to be told of it, and few can be.
+      if (headers['Content-Encoding'] !== undefined || headers['Warning'] !== undefined) return undefined;
+      const disposition = headerIn(headers, 'content-disposition');
+      return await blobs.signedUrl(entry, { mediaType: headers['Content-Type'], disposition });
+    };
   }
 
   /** The representation of a body whose entry is still being kept. */

@@ -6,7 +6,7 @@ import type { BlobStore } from '../../api/blob-store.js';
 import type { Clock } from '../../api/clock.js';
 import type { EntryIndex } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
-import { BlobCache } from './blob-cache.js';
+import { BlobCache, type BlobCacheOptions } from './blob-cache.js';
 import { BlobHolds, NO_CATALOGUE } from './blob-holds.js';
 import { Lru } from '../../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
@@ -46,6 +46,8 @@ export interface SharedStorageOptions {
   readonly maxEntries: number;
   /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
   readonly verifyFirstRead?: boolean | undefined;
+  /** Where clients are sent to the store itself for large blobs. Absent: nowhere. */
+  readonly redirect?: BlobCacheOptions['redirect'];
 }
 
 /** The bounded memory and disk that all repositories share. */
@@ -76,7 +78,7 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const holds = new BlobHolds(options.catalogue ?? NO_CATALOGUE, options.blobs, options.clock);
-  const blobs = new BlobCache(options.blobs, holds, memory, options.logger, options.verifyFirstRead);
+  const blobs = new BlobCache(options.blobs, holds, memory, options.logger, options);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const tables = new TableFolder(
     join(options.spoolPath, 'tables'),

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@entrepot/core';
+import { Breaker } from '@entrepot/core/formats';
 import type { createClient } from '@keyv/redis';
 import { Keyv } from 'keyv';
-import { Breaker } from './breaker.js';
 import type { FarCache } from './shared.js';
 import { clientOptions, redisName, type RedisSettings } from './redis-settings.js';
 import { type KeptValue, parseValue, printValue } from './stored-value.js';
@@ -10,6 +10,8 @@ import { type KeptValue, parseValue, printValue } from './stored-value.js';
 const NAMESPACE = 'entrepot:1';
 /** The longest that a request waits for an answer; milliseconds. */
 const PATIENCE = 50;
+/** The time for which a server that does not answer is left alone: at first, and at the most; milliseconds. */
+const RESTS = { rest: 1_000, longestRest: 30_000 };
 /** A longer value is not stored; UTF-16 units. */
 const MOST_LENGTH = 2 * 1024 * 1024;
 /** Values that are on their way at once; UTF-16 units. More are dropped. */
@@ -38,7 +40,7 @@ export interface RedisCacheParts {
 export class RedisCache implements FarCache {
   readonly #client: Client;
   readonly #keyv: Keyv<string>;
-  readonly #breaker: Breaker;
+  readonly #breaker = new Breaker(RESTS);
   readonly #parts: RedisCacheParts;
   readonly #name: string;
   /** Reasons that were said since it last answered. */
@@ -50,7 +52,6 @@ export class RedisCache implements FarCache {
     this.#keyv = keyv;
     this.#name = name;
     this.#parts = parts;
-    this.#breaker = new Breaker(parts.clock);
     client.on('error', (error: unknown) => this.#complain(error));
     client.on('ready', () => this.#answers());
     // Errors of commands come to whoever gave them.
@@ -82,15 +83,15 @@ export class RedisCache implements FarCache {
 
   /** Whether nothing is to be had from it at the moment. */
   get isAway(): boolean {
-    return !this.#client.isReady || this.#breaker.isOpen;
+    return !this.#client.isReady || this.#breaker.isFailing;
   }
 
   async get(key: string): Promise<KeptValue | undefined> {
-    if (!this.#client.isReady || !this.#breaker.admits()) return this.#told('skipped');
+    if (!this.#client.isReady || !this.#breaker.enter(this.#parts.clock.monotonic())) return this.#told('skipped');
     const asked = this.#keyv.get<string>(key, { raw: true });
     try {
       const found = await inTime(asked, this.#parts.patience ?? PATIENCE);
-      this.#breaker.succeeded();
+      this.#breaker.answered();
       if (typeof found?.value !== 'string') return this.#told('miss');
       this.#told('hit');
       return { value: found.value, expires: found.expires ?? 0 };
@@ -126,8 +127,8 @@ export class RedisCache implements FarCache {
 
   #failed(error: unknown): undefined {
     // One that answers is there.
-    if (isAnswer(error)) this.#breaker.succeeded();
-    else this.#breaker.failed();
+    if (isAnswer(error)) this.#breaker.answered();
+    else this.#breaker.failed(this.#parts.clock.monotonic());
     this.#complain(error);
     return this.#told('failed');
   }

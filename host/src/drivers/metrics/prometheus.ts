@@ -102,6 +102,11 @@ export class PrometheusMetrics implements EngineObserver {
     'Bytes of the blobs that it deleted.',
     ['reason'],
   );
+  readonly #unfinished = this.#counter(
+    'entrepot_storage_unfinished_uploads_total',
+    'Uploads that were left unfinished in the store, and that this process removed.',
+    [],
+  );
   readonly #sharedCache = this.#counter(
     'entrepot_shared_cache_requests_total',
     'Questions to the shared cache (Redis), by what came of them: hit, miss, failed, or skipped while it was away.',
@@ -194,6 +199,11 @@ export class PrometheusMetrics implements EngineObserver {
   blobsDeleted(reason: string, { blobs, bytes }: { readonly blobs: number; readonly bytes: number }): void {
     this.#deletedBlobs.inc({ reason }, blobs);
     this.#deletedBytes.inc({ reason }, bytes);
+  }
+
+  /** Counts unfinished uploads that were removed. */
+  unfinishedRemoved(count: number): void {
+    this.#unfinished.inc(count);
   }
 
   /**
