@@ -7,7 +7,7 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
-           and servers of S3
+           and servers of S3 and of Google Cloud Storage
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -26,6 +26,7 @@ const SHORT = [
   'conformance',
   'gofakes3',
   'versitygw',
+  'fake-gcs-server',
 ];
 
 const { values } = parseArgs({

@@ -11,7 +11,7 @@ import {
   EntrepotError,
   type Logger,
 } from '@entrepot/core';
-import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '../layout.js';
+import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '@entrepot/core/blobs';
 import { explainFailure } from './advice.js';
 import { S3Connection } from './connection.js';
 import { ObjectGetter } from './get-object.js';

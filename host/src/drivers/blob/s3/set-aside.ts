@@ -1,5 +1,5 @@
 import type { Digest } from '@entrepot/core';
-import { hasDigest } from '../has-digest.js';
+import { hasDigest } from '@entrepot/core/blobs';
 import { type S3Connection, SLOW } from './connection.js';
 import { failureOf, S3ReplyError } from './failure.js';
 import type { ObjectGetter } from './get-object.js';

@@ -1,18 +1,18 @@
-import type { IncomingMessage } from 'node:http';
 import { addAbortSignal, Readable } from 'node:stream';
-import { EntrepotError, messageOf } from '@entrepot/core';
+import { EntrepotError, messageOf } from '../api/errors.js';
 
 /** A body that breaks off is resumed so often. */
 const RESUMPTIONS = 2;
 
 /** The head of a reply with bytes of an object, and its body. */
 export interface ObjectReply {
-  readonly body: IncomingMessage;
+  readonly body: Readable;
   /** The first byte of the body, and the last; one before `start`: the body is empty. */
   readonly start: number;
   readonly end: number;
   /** The size of the whole object in bytes. */
   readonly total: number;
+  /** Differs between two objects that one key has had. */
   readonly etag: string;
 }
 
@@ -34,7 +34,7 @@ export class ObjectReader extends Readable {
   readonly #end: number;
   /** The byte that is read next. */
   #at: number;
-  #body: IncomingMessage;
+  #body: Readable;
   #resumed = 0;
   /** Whether bytes are wanted: a pause of the reader is none of the server. */
   #isWanting = false;
@@ -63,7 +63,7 @@ export class ObjectReader extends Readable {
     clearTimeout(this.#timer);
     this.#ending.abort();
     // One that was read to its end leaves its connection for the next request.
-    if (!this.#body.complete || !this.#body.readableEnded) this.#body.destroy();
+    if (!this.#body.readableEnded) this.#body.destroy();
     done(error);
   }
 
@@ -73,7 +73,7 @@ export class ObjectReader extends Readable {
     this.#timer.refresh();
   }
 
-  #attach(body: IncomingMessage): void {
+  #attach(body: Readable): void {
     let isOver = false;
     const once = (work: () => void) => () => {
       if (isOver || this.destroyed) return;
