@@ -13,6 +13,7 @@ export default defineConfig({
         find: /^@entrepot\/plugin-(npm|files|pypi|go|oci|helm|scanner-osv|scanner-trivy|scanner-grype)$/,
         replacement: source('plugins/$1/src/index.ts'),
       },
+      { find: /^@entrepot\/(storage-azure|storage-gcs)$/, replacement: source('plugins/$1/src/index.ts') },
     ],
   },
   test: {

@@ -7,4 +7,5 @@ export * from './object-blob-store.js';
 export * from './object-reader.js';
 export * from './retries.js';
 export * from './send-body.js';
+export * from './send-request.js';
 export * from './verified-bytes.js';
