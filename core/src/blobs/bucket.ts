@@ -29,9 +29,9 @@ export interface ObjectBody {
   readonly size: number;
   /** Parts of the bytes, in any order and any number of times. Absent: they come once, by `open`. */
   readonly known?: KnownBytes | undefined;
-  /** All bytes. Fails before the last of them where they are not what they should be. Called once. */
+  /** All bytes. Fails before the last of them where they are not what they should be. Called once, where they are not known. */
   open(): AsyncGenerator<Buffer>;
-  /** Sends a part again where its failure may pass. */
+  /** Does each request of a `put` again where its failure may pass, as far as its bytes can be had again. */
   retry<T>(work: () => Promise<T>): Promise<T>;
 }
 

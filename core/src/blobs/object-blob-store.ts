@@ -223,12 +223,13 @@ export class ObjectBlobStore implements BlobStore {
     { size, known, open }: { readonly size: number; readonly known: KnownBytes | undefined; open: ObjectBody['open'] },
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // Parts that can be had again are repeated one by one.
+    // Bytes that can be had again are repeated part by part, others as a whole.
+    const [partly, wholly] = known === undefined ? [1, WRITE_ATTEMPTS] : [WRITE_ATTEMPTS, 1];
     const retry = <T>(work: () => Promise<T>): Promise<T> =>
-      withRetries(work, { attempts: known === undefined ? 1 : WRITE_ATTEMPTS, mayPass: this.#mayPass, signal });
+      withRetries(work, { attempts: partly, mayPass: this.#mayPass, signal });
     await this.#run('write', key, () => this.#bucket.put(key, { size, known, open, retry }, signal), {
       signal,
-      attempts: WRITE_ATTEMPTS,
+      attempts: wholly,
     });
   }
 

@@ -10,10 +10,10 @@ import {
   UnexpectedReply,
 } from '@entrepot/core/blobs';
 import type { Readable } from 'node:stream';
-import { openContainer } from './container.js';
+import { openContainer, type OpenedContainer } from './container.js';
 import { explainFailure, failureOf } from './failure.js';
 import type { AzureOptions } from './options.js';
-import { putBlob } from './put-blob.js';
+import { putBlob, SEND_SIZES, type SendSizes } from './put-blob.js';
 
 /** Options of a request of the SDK. */
 export interface AskOptions {
@@ -26,17 +26,18 @@ export class AzureBucket implements Bucket {
   readonly name: string;
   readonly idleTimeout: number;
   readonly signUrl: Bucket['signUrl'];
+  readonly sizes: SendSizes;
   readonly #client: ContainerClient;
   readonly #options: AzureOptions;
 
-  static async open(options: AzureOptions): Promise<AzureBucket> {
-    const { client, canSign } = await openContainer(options);
-    return new AzureBucket(client, canSign, options);
+  static async open(options: AzureOptions, sizes = SEND_SIZES): Promise<AzureBucket> {
+    return new AzureBucket(await openContainer(options), options, sizes);
   }
 
-  private constructor(client: ContainerClient, canSign: boolean, options: AzureOptions) {
+  private constructor({ client, canSign }: OpenedContainer, options: AzureOptions, sizes: SendSizes) {
     this.#client = client;
     this.#options = options;
+    this.sizes = sizes;
     this.idleTimeout = options.idleTimeout;
     this.name = `azure://${client.accountName}/${options.container}`;
     this.signUrl = canSign ? (key, seconds) => this.#sign(key, seconds) : undefined;

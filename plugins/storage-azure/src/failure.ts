@@ -39,14 +39,16 @@ const RIGHTS = new Set([
 ]);
 
 /** Says why a container cannot be used, and what to set. */
-export function explainFailure(error: unknown, { container, endpoint, account }: AzureOptions): string {
+export function explainFailure(error: unknown, { container, endpoint, account, accountKey, connectionString }: AzureOptions): string {
   const { code, status } = failureOf(error);
   const where = endpoint ?? (account === undefined ? 'the account of storage.connectionString' : `the account ${account}`);
   const [text = ''] = messageOf(error).split('\n', 1);
   const said = status === undefined ? text : `the server said ${status} ${code}`;
   if (code === 'ContainerNotFound' || code === 'ContainerBeingDeleted')
     return `there is no container ${container} in ${where}; create it, or set storage.container`;
-  if (CREDENTIALS.has(code) || status === 401)
+  // To an unknown key some servers answer as to a missing right.
+  const hasKey = accountKey !== undefined || connectionString !== undefined;
+  if (CREDENTIALS.has(code) || status === 401 || (hasKey && status === 403))
     return `the credentials are not accepted; set storage.accountKey, storage.sasToken or storage.connectionString, or mend what the Azure tools of this machine use; a clock that is off by more than 15 minutes does the same (${said})`;
   if (RIGHTS.has(code) || status === 403)
     return `a permission is missing; give the identity the role Storage Blob Data Contributor, or the signature the rights to read, write, delete and list (${said})`;

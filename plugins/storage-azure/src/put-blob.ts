@@ -6,12 +6,18 @@ import type { AzureBucket } from './azure-bucket.js';
 import { failureOf } from './failure.js';
 
 const MIB = 1024 * 1024;
-/** Blobs above this size are sent in blocks. */
-const SINGLE = 32 * MIB;
-/** The smallest block. */
-const BLOCK = 16 * MIB;
 /** The most blocks. Azure takes 50,000. */
 const MAX_BLOCKS = 45_000;
+/** Sizes of what is sent in one request, in bytes. */
+export interface SendSizes {
+  /** Blobs above this size are sent in blocks. */
+  readonly blocksAbove: number;
+  /** The smallest block. */
+  readonly block: number;
+}
+
+export const SEND_SIZES: SendSizes = { blocksAbove: 32 * MIB, block: 16 * MIB };
+
 /** The number of blocks that are sent side by side. */
 const WIDTH = 2;
 
@@ -22,18 +28,20 @@ export async function putBlob(
   body: ObjectBody,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (body.size <= SINGLE) await sendWhole(bucket, blob, body, signal);
+  if (body.size <= bucket.sizes.blocksAbove) await sendWhole(bucket, blob, body, signal);
   else await sendBlocks(bucket, blob, body, signal);
 }
 
 async function sendWhole(
   bucket: AzureBucket,
   blob: BlockBlobClient,
-  { size, known, open }: ObjectBody,
+  { size, known, open, retry }: ObjectBody,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const bytes = known?.part(0, size - 1) ?? Readable.from(open(), { objectMode: false });
-  const { etag } = await send(bucket, bytes, signal, (body, options) => blob.upload(body, size, options));
+  const { etag } = await retry(async () => {
+    const bytes = known?.part(0, size - 1) ?? Readable.from(open(), { objectMode: false });
+    return await send(bucket, bytes, signal, (body, options) => blob.upload(body, size, options));
+  });
   if (etag === undefined) throw new UnexpectedReply('expected a tag of the blob from Azure, found none');
 }
 
@@ -44,7 +52,7 @@ async function sendBlocks(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { size, known, open, retry } = body;
-  const length = Math.max(BLOCK, Math.ceil(size / MAX_BLOCKS));
+  const length = Math.max(bucket.sizes.block, Math.ceil(size / MAX_BLOCKS));
   const count = Math.ceil(size / length);
   // Of several writers each has blocks of its own.
   const writer = randomUUID();
