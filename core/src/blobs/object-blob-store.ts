@@ -42,6 +42,7 @@ interface RunOptions {
 export class ObjectBlobStore implements BlobStore {
   readonly #bucket: Bucket;
   readonly #names: ObjectNames;
+  readonly #pageSize: number;
   /** Absent: the credentials cannot sign. */
   readonly signedUrl?: (digest: Digest, ttl: number) => Promise<URL>;
 
@@ -49,10 +50,11 @@ export class ObjectBlobStore implements BlobStore {
    * Opens a store, and tries everything that it needs of the bucket.
    * @param bucket belongs to the store, also when this fails
    * @param prefix of all names, without a slash at its end
+   * @param pageSize the most objects of a page of a listing
    * @throws EntrepotError `configuration` when the bucket cannot be used or holds another version of the layout
    */
-  static async open(bucket: Bucket, prefix: string): Promise<ObjectBlobStore> {
-    const store = new ObjectBlobStore(bucket, prefix);
+  static async open(bucket: Bucket, prefix: string, pageSize = PAGE): Promise<ObjectBlobStore> {
+    const store = new ObjectBlobStore(bucket, prefix, pageSize);
     try {
       await store.#probe();
       await store.#checkLayout();
@@ -63,8 +65,9 @@ export class ObjectBlobStore implements BlobStore {
     }
   }
 
-  private constructor(bucket: Bucket, prefix: string) {
+  private constructor(bucket: Bucket, prefix: string, pageSize: number) {
     this.#bucket = bucket;
+    this.#pageSize = pageSize;
     this.#names = new ObjectNames(prefix);
     if (bucket.signUrl === undefined) return;
     this.signedUrl = (digest, ttl) => {
@@ -237,7 +240,7 @@ export class ObjectBlobStore implements BlobStore {
     return await this.#run('delete', key, () => this.#bucket.delete(key));
   }
 
-  async #page(prefix: string, page: string | undefined, limit = PAGE): Promise<ListedPage> {
+  async #page(prefix: string, page: string | undefined, limit = this.#pageSize): Promise<ListedPage> {
     return await this.#run('list', prefix, async () => {
       const found = await this.#bucket.list(prefix, { page, limit });
       if (found.next !== undefined && found.next === page)

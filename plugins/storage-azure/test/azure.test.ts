@@ -13,6 +13,8 @@ import {
   sampleBytes,
 } from '@entrepot/core/testing';
 import { Azurite } from '@entrepot/fixtures/azurite';
+import { FaultRelay } from '@entrepot/fixtures/fault-relay';
+import { storeFaults } from '@entrepot/fixtures/store-faults';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { AzureBucket } from '../src/azure-bucket.js';
 import plugin from '../src/index.js';
@@ -45,8 +47,12 @@ describe('with a server that goes down', () => {
   blobStoreSuite(
     { it: only },
     async () => {
-      const own = await Azurite.start();
-      return { store: await open(own, 'blobs'), breakDown: () => own.stop(), close: () => own.stop() };
+      const real = await server();
+      const { origin, pathname } = new URL(real.endpoint);
+      const relay = await FaultRelay.start(origin);
+      const endpoint = `${relay.origin}${pathname === '/' ? '' : pathname}`;
+      const breakDown = () => relay.stop();
+      return { store: await open(real, nextPrefix(), { endpoint }), breakDown };
     },
     { signedUrl: true, outage: true },
   );
@@ -129,13 +135,12 @@ describe('Azure Blob Storage', () => {
   });
 
   it('lists more blobs than a page has', async () => {
-    const store = await opened(nextPrefix());
-    const all = Array.from({ length: 1_010 }, (_, number) => Buffer.from(`blob ${number}`));
-    for (let from = 0; from < all.length; from += 50)
-      await Promise.all(all.slice(from, from + 50).map((bytes) => put(store, bytes)));
-    const found = new Set<Digest>();
-    for await (const { digest } of store.list()) found.add(digest);
-    expect(found).toEqual(new Set(all.map((bytes) => digestOf(bytes))));
+    const pageSize = 10;
+    const store = await opened(nextPrefix(), undefined, pageSize);
+    const all = Array.from({ length: 30 }, (_, number) => Buffer.from(`blob ${number}`));
+    for (const bytes of all) await put(store, bytes);
+    const found = (await Array.fromAsync(store.list())).map(({ digest }) => digest);
+    expect(found.sort()).toEqual(all.map((bytes) => digestOf(bytes)).sort());
   });
 
   it('is refused where the layout is another', async () => {
@@ -176,15 +181,28 @@ describe('Azure Blob Storage', () => {
   });
 });
 
-async function open(azurite: Azurite, prefix: string, other: object = {}, sizes?: SendSizes): Promise<BlobStore> {
+describe('faults', () => {
+  storeFaults({
+    it,
+    server,
+    open: async (endpoint, prefix, limits) => await open(await server(), prefix, { endpoint, ...limits }),
+    noBucket: {
+      status: 404,
+      body: '<?xml version="1.0"?><Error><Code>ContainerNotFound</Code><Message>It is not there.</Message></Error>',
+      headers: { 'content-type': 'application/xml', 'x-ms-error-code': 'ContainerNotFound' },
+    },
+  });
+});
+
+async function open(azurite: Azurite, prefix: string, other: object = {}, sizes?: SendSizes, pageSize?: number): Promise<BlobStore> {
   const { account, accountKey, endpoint, container } = azurite;
   const options = azureOptions.parse({ account, accountKey, endpoint, container, prefix, ...other });
-  if (sizes === undefined) return await plugin.create({ options, services: { logger: silentLogger } });
-  return await ObjectBlobStore.open(await AzureBucket.open(options, sizes), prefix);
+  if (sizes === undefined && pageSize === undefined) return await plugin.create({ options, services: { logger: silentLogger } });
+  return await ObjectBlobStore.open(await AzureBucket.open(options, sizes), prefix, pageSize);
 }
 
-async function opened(prefix: string, sizes?: SendSizes): Promise<BlobStore> {
-  const store = await open(await server(), prefix, {}, sizes);
+async function opened(prefix: string, sizes?: SendSizes, pageSize?: number): Promise<BlobStore> {
+  const store = await open(await server(), prefix, {}, sizes, pageSize);
   onTestFinished(() => store.dispose());
   return store;
 }

@@ -12,11 +12,15 @@ export class GcsError extends Error {
   /** The reason that Google gives (`notFound`). */
   readonly code: string;
 
+  /** Whether it says so that it is the bucket which is missing, and not an object. */
+  readonly saysNoBucket: boolean;
+
   constructor(status: number, code: string, message: string) {
     super(`status ${status} ${code}: ${message}`);
     this.name = 'GcsError';
     this.status = status;
     this.code = code;
+    this.saysNoBucket = /bucket does not exist/i.test(message);
   }
 }
 

@@ -144,7 +144,7 @@ export class GcsBucket implements Bucket {
    * @throws the failure that says that there is no bucket
    */
   async #isAbsence(error: unknown): Promise<boolean> {
-    if (!(error instanceof GcsError) || error.status !== 404) return false;
+    if (!(error instanceof GcsError) || error.status !== 404 || error.saysNoBucket) return false;
     const askedAt = performance.now();
     if (askedAt - this.#seenAt < BUCKET_SEEN) return true;
     // Not by its metadata: those take a right of their own.

@@ -14,6 +14,8 @@ import {
   sampleBytes,
 } from '@entrepot/core/testing';
 import { FAKE_GCS_MISSING, FakeGcs } from '@entrepot/fixtures/fake-gcs';
+import { FaultRelay } from '@entrepot/fixtures/fault-relay';
+import { storeFaults } from '@entrepot/fixtures/store-faults';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { GcsBucket } from '../src/gcs-bucket.js';
 import plugin from '../src/index.js';
@@ -51,8 +53,12 @@ describe.skipIf(program === undefined)('with a server that goes down', () => {
   blobStoreSuite(
     { it: only },
     async () => {
-      const own = await start();
-      return { store: await open(own, 'blobs'), breakDown: () => own.stop(), close: () => own.stop() };
+      const real = await server();
+      const { origin, pathname } = new URL(real.endpoint);
+      const relay = await FaultRelay.start(origin);
+      const endpoint = `${relay.origin}${pathname === '/' ? '' : pathname}`;
+      const breakDown = () => relay.stop();
+      return { store: await open(real, nextPrefix(), { endpoint }), breakDown };
     },
     { outage: true },
   );
@@ -135,13 +141,12 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
   });
 
   it('lists more blobs than a page has', async () => {
-    const store = await opened(nextPrefix());
-    const all = Array.from({ length: 1_010 }, (_, number) => Buffer.from(`blob ${number}`));
-    for (let from = 0; from < all.length; from += 50)
-      await Promise.all(all.slice(from, from + 50).map((bytes) => put(store, bytes)));
-    const found = new Set<Digest>();
-    for await (const { digest } of store.list()) found.add(digest);
-    expect(found).toEqual(new Set(all.map((bytes) => digestOf(bytes))));
+    const pageSize = 10;
+    const store = await opened(nextPrefix(), undefined, pageSize);
+    const all = Array.from({ length: 30 }, (_, number) => Buffer.from(`blob ${number}`));
+    for (const bytes of all) await put(store, bytes);
+    const found = (await Array.fromAsync(store.list())).map(({ digest }) => digest);
+    expect(found.sort()).toEqual(all.map((bytes) => digestOf(bytes)).sort());
   });
 
   it('is refused where the layout is another', async () => {
@@ -186,15 +191,28 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
   });
 });
 
-async function open(gcs: FakeGcs, prefix: string, other: object = {}, above?: number): Promise<BlobStore> {
+describe.skipIf(program === undefined)('faults', () => {
+  storeFaults({
+    it,
+    server,
+    open: async (endpoint, prefix, limits) => await open(await server(), prefix, { endpoint, ...limits }),
+    noBucket: {
+      status: 404,
+      body: '{"error":{"code":404,"message":"The specified bucket does not exist.","errors":[{"reason":"notFound"}]}}',
+      headers: { 'content-type': 'application/json' },
+    },
+  });
+});
+
+async function open(gcs: FakeGcs, prefix: string, other: object = {}, above?: number, pageSize?: number): Promise<BlobStore> {
   const { endpoint, bucket } = gcs;
   const options = gcsOptions.parse({ endpoint, bucket, prefix, anonymous: true, ...other });
-  if (above === undefined) return await plugin.create({ options, services: {} });
-  return await ObjectBlobStore.open(await GcsBucket.open(options, above), prefix);
+  if (above === undefined && pageSize === undefined) return await plugin.create({ options, services: {} });
+  return await ObjectBlobStore.open(await GcsBucket.open(options, above), prefix, pageSize);
 }
 
-async function opened(prefix: string, above?: number): Promise<BlobStore> {
-  const store = await open(await server(), prefix, {}, above);
+async function opened(prefix: string, above?: number, pageSize?: number): Promise<BlobStore> {
+  const store = await open(await server(), prefix, {}, above, pageSize);
   onTestFinished(() => store.dispose());
   return store;
 }
