@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type {
   BlobInfo,
@@ -93,7 +93,12 @@ export class ObjectBlobStore implements BlobStore {
     signal?.throwIfAborted();
     const known = await knownBytes(source, size);
     // Each attempt opens a source anew whose bytes have yet to be verified.
-    const open = (): AsyncGenerator<Buffer> => verifiedBytes(source.open(), digest, size);
+    const open = (): AsyncGenerator<Buffer> => {
+      const stream = source.open();
+      // Who waits for its next bytes would not hear of an abort.
+      if (signal !== undefined) addAbortSignal(signal, stream);
+      return verifiedBytes(stream, digest, size);
+    };
     await this.#write(this.#names.blob(digest), { size, known, open }, signal);
   }
 
