@@ -1,4 +1,4 @@
-import { type BlobStore, CLOCK, EntrepotError, type Logger, LOGGER, systemClock } from '@entrepot/core';
+import { type BlobStore, CLOCK, EntrepotError, type Logger, LOGGER, systemClock, type Token } from '@entrepot/core';
 import { KNOWN_STORES } from '../config/bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import { didYouMean } from '../config/faults.js';
@@ -7,7 +7,6 @@ import { COMMON_STORAGE_KEYS, type Config } from '../config/schema.js';
 import { createStore } from '../plugins/create.js';
 import { loadPlugins, type LoadedStore, type LoadPluginsResult } from '../plugins/load.js';
 import { pluginProblem } from '../plugins/problem.js';
-import { Scope } from './scope.js';
 
 /** The section `storage` where a plugin has the store. */
 type PluginStorage = Extract<Config['storage'], { backend: 'plugin' }>;
@@ -69,9 +68,11 @@ export async function openPluginStore(storage: PluginStorage, logger: Logger): P
   const { plan, problems } = await planStore(storage, found);
   if (plan === undefined) throw new ConfigurationError([...found.problems, ...problems]);
   const { loaded, options } = plan;
-  const scope = new Scope('store');
-  scope.value(LOGGER, logger);
-  scope.value(CLOCK, systemClock);
+  const services = new Map<symbol, unknown>([
+    [LOGGER.symbol, logger],
+    [CLOCK.symbol, systemClock],
+  ]);
+  const scope = { get: <T>({ symbol }: Token<T>) => services.get(symbol) as T };
   const result = await createStore(loaded.plugin, scope, options, { logger });
   if (result.made !== undefined) return result.made;
   if (result.refusal !== undefined) throw new EntrepotError('configuration', result.refusal);
