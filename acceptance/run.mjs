@@ -9,6 +9,7 @@ import { bytePath } from './scenarios/byte-path.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
+import { clouds } from './scenarios/clouds.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
@@ -52,7 +53,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, clouds, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -149,6 +150,7 @@ if (values.help) {
     if (wants('consistency')) await consistency(tally, { versions: 50 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
+    if (wants('clouds')) await clouds(tally);
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
