@@ -71,7 +71,10 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
     governed,
     options.logger ?? createLogger(config.log),
   );
-  const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners, ...plugins.stores], root.get(ROOT_LOGGER));
+  const forgetPlugins = blameForEnd(
+    [...plugins.plugins, ...plugins.scanners, ...plugins.stores],
+    root.get(ROOT_LOGGER),
+  );
   const deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
     plan,

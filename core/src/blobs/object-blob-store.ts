@@ -1,14 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type {
-  BlobInfo,
-  BlobOpenOptions,
-  BlobPutOptions,
-  BlobSource,
-  BlobStore,
-  ByteRange,
-} from '../api/blob-store.js';
+import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, ByteRange } from '../api/blob-store.js';
 import type { Digest } from '../api/digest.js';
 import { EntrepotError } from '../api/errors.js';
 import type { Bucket, ListedPage, ObjectBody } from './bucket.js';

@@ -12,10 +12,7 @@ export interface RetryOptions {
 }
 
 /** Does `work` again while it fails for a reason that may pass. */
-export async function withRetries<T>(
-  work: () => Promise<T>,
-  { attempts, mayPass, signal }: RetryOptions,
-): Promise<T> {
+export async function withRetries<T>(work: () => Promise<T>, { attempts, mayPass, signal }: RetryOptions): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();

@@ -53,8 +53,9 @@ async function pluginFindings({ config, directory }: LoadedConfig): Promise<Find
   const store = storePackage(config.storage);
   const { plugins, stores, problems } = await loadPlugins({ plugins: config.plugins, store, folder: directory });
   return [
-    ...[...plugins, ...stores].map(({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
-      finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
+    ...[...plugins, ...stores].map(
+      ({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
+        finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
     ),
     ...problems.map(({ package: name, message }) => finding('fail', `plugin ${name}`, message)),
   ];

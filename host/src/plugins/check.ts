@@ -43,8 +43,7 @@ const STORE_HOOKS = [
 ] as const satisfies readonly (keyof BlobStore)[];
 
 /** What every plugin is declared by. */
-export const DECLARED =
-  'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
+export const DECLARED = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
 
 /** A member, whether it fits, and what is wanted. */
 type Rule = readonly [name: string, fits: (value: unknown) => boolean, wanted: string];
@@ -68,8 +67,7 @@ export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: str
  * another API version nothing else is looked at.
  */
 export function checkPlugin(plugin: unknown): Mismatch[] {
-  if (!isRecord(plugin))
-    return unless(false, printed(plugin), DECLARED);
+  if (!isRecord(plugin)) return unless(false, printed(plugin), DECLARED);
   const { apiVersion, kind } = plugin;
   if (typeof apiVersion !== 'number' || !isCompatible(apiVersion))
     return unless(false, `apiVersion ${printed(apiVersion)}`, `apiVersion ${acceptedVersions()}`);

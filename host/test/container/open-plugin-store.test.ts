@@ -113,15 +113,24 @@ describe('a start', () => {
       'an unknown name',
       { backend: 'acmee' },
       [PACKAGE],
-      ['storage.backend: unknown backend "acmee"; did you mean acme? known types: filesystem, s3, azure, gcs, acme, or the package of a store'],
+      [
+        'storage.backend: unknown backend "acmee"; did you mean acme? known types: filesystem, s3, azure, gcs, acme, or the package of a store',
+      ],
     ],
     [
       'a package that is not there',
       { backend: '@acme/store' },
       [],
-      ['storage.backend: plugin @acme/store: expected an installed package (npm install @acme/store), found no such package from FOLDER or from Entrepot itself'],
+      [
+        'storage.backend: plugin @acme/store: expected an installed package (npm install @acme/store), found no such package from FOLDER or from Entrepot itself',
+      ],
     ],
-    ['a plugin of another kind', { backend: '@entrepot/plugin-files' }, [], ['storage.backend: the plugin @entrepot/plugin-files is no store of blobs']],
+    [
+      'a plugin of another kind',
+      { backend: '@entrepot/plugin-files' },
+      [],
+      ['storage.backend: the plugin @entrepot/plugin-files is no store of blobs'],
+    ],
     [
       'wrong options',
       { backend: 'acme', foldr: 'x' },
@@ -133,7 +142,8 @@ describe('a start', () => {
       { backend: 'zoo' },
       ['entrepot-zoo-blob-store'],
       ['stat', 'open', 'put', 'delete', 'list', 'check', 'dispose'].map(
-        (name) => `storage.backend: plugin entrepot-zoo-blob-store (FOLDER/node_modules/entrepot-zoo-blob-store): expected a function, found store.${name} undefined`,
+        (name) =>
+          `storage.backend: plugin entrepot-zoo-blob-store (FOLDER/node_modules/entrepot-zoo-blob-store): expected a function, found store.${name} undefined`,
       ),
     ],
   ])('says what is wrong with %s', async (_what, storage, plugins, problems) => {

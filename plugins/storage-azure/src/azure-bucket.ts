@@ -94,7 +94,10 @@ export class AzureBucket implements Bucket {
     // What is no listing of the container, such as the page of a captive portal, may look like an empty one.
     const items = found?.segment?.blobItems;
     const isOurs = found?.containerName === this.#options.container && Array.isArray(items);
-    if (!isOurs || !items.every(({ name, properties }) => name.startsWith(prefix) && properties.contentLength !== undefined))
+    if (
+      !isOurs ||
+      !items.every(({ name, properties }) => name.startsWith(prefix) && properties.contentLength !== undefined)
+    )
       throw new UnexpectedReply(
         `expected a page of the listing of ${this.#options.container}, found one of ${String(found?.containerName)}`,
       );
@@ -173,9 +176,7 @@ export class AzureBucket implements Bucket {
   async #sign(key: string, seconds: number): Promise<URL> {
     const { BlobSASPermissions } = await import('@azure/storage-blob');
     const expiresOn = new Date(Date.now() + seconds * 1000);
-    return new URL(
-      await this.#blob(key).generateSasUrl({ permissions: BlobSASPermissions.parse('r'), expiresOn }),
-    );
+    return new URL(await this.#blob(key).generateSasUrl({ permissions: BlobSASPermissions.parse('r'), expiresOn }));
   }
 
   #blob(key: string): BlockBlobClient {

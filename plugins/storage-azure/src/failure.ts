@@ -39,9 +39,13 @@ const RIGHTS = new Set([
 ]);
 
 /** Says why a container cannot be used, and what to set. */
-export function explainFailure(error: unknown, { container, endpoint, account, accountKey, connectionString }: AzureOptions): string {
+export function explainFailure(
+  error: unknown,
+  { container, endpoint, account, accountKey, connectionString }: AzureOptions,
+): string {
   const { code, status } = failureOf(error);
-  const where = endpoint ?? (account === undefined ? 'the account of storage.connectionString' : `the account ${account}`);
+  const where =
+    endpoint ?? (account === undefined ? 'the account of storage.connectionString' : `the account ${account}`);
   const [text = ''] = messageOf(error).split('\n', 1);
   const said = status === undefined ? text : `the server said ${status} ${code}`;
   if (code === 'ContainerNotFound' || code === 'ContainerBeingDeleted')

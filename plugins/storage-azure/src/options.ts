@@ -31,7 +31,9 @@ export const azureOptions = z
     accountKey: text.optional().describe('A key of the account: `${env:…}` or `${file:…}`.'),
     sasToken: text
       .optional()
-      .describe('A shared access signature with the rights to read, write, delete and list: `${env:…}` or `${file:…}`.'),
+      .describe(
+        'A shared access signature with the rights to read, write, delete and list: `${env:…}` or `${file:…}`.',
+      ),
     connectionString: text.optional().describe('A connection string of the account: `${env:…}` or `${file:…}`.'),
     headersTimeout: prefault(timeout, '10s').describe('How long the server may take to begin its answer.'),
     idleTimeout: prefault(timeout, '30s').describe('How long a body may pause, in either direction.'),

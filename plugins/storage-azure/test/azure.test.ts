@@ -84,7 +84,9 @@ describe('Azure Blob Storage', () => {
     const writers = await Promise.all([1, 2, 3].map(() => opened(prefix, BLOCKS)));
     const bytes = sampleBytes(5 * MIB);
     const digest = digestOf(bytes);
-    await Promise.all(writers.map((store) => store.put(digest, bytes.length, { bytes, open: () => Readable.from([]) })));
+    await Promise.all(
+      writers.map((store) => store.put(digest, bytes.length, { bytes, open: () => Readable.from([]) })),
+    );
     expect((await readAll(writers[0] as BlobStore, digest)).equals(bytes)).toBe(true);
   });
 
@@ -155,7 +157,11 @@ describe('Azure Blob Storage', () => {
   it.each([
     ['no container', { container: 'not-there' }, 'there is no container not-there'],
     ['a wrong key', { accountKey: Buffer.from('wrong').toString('base64') }, 'set storage.accountKey'],
-    ['nobody', { endpoint: 'http://127.0.0.1:1/devstoreaccount1' }, 'http://127.0.0.1:1/devstoreaccount1 cannot be reached'],
+    [
+      'nobody',
+      { endpoint: 'http://127.0.0.1:1/devstoreaccount1' },
+      'http://127.0.0.1:1/devstoreaccount1 cannot be reached',
+    ],
   ])('says what to set where there is %s', async (_what, other, expected) => {
     await expect(open(await server(), 'blobs', other)).rejects.toMatchObject({
       kind: 'configuration',
@@ -194,10 +200,17 @@ describe('faults', () => {
   });
 });
 
-async function open(azurite: Azurite, prefix: string, other: object = {}, sizes?: SendSizes, pageSize?: number): Promise<BlobStore> {
+async function open(
+  azurite: Azurite,
+  prefix: string,
+  other: object = {},
+  sizes?: SendSizes,
+  pageSize?: number,
+): Promise<BlobStore> {
   const { account, accountKey, endpoint, container } = azurite;
   const options = azureOptions.parse({ account, accountKey, endpoint, container, prefix, ...other });
-  if (sizes === undefined && pageSize === undefined) return await plugin.create({ options, services: { logger: silentLogger } });
+  if (sizes === undefined && pageSize === undefined)
+    return await plugin.create({ options, services: { logger: silentLogger } });
   return await ObjectBlobStore.open(await AzureBucket.open(options, sizes), prefix, pageSize);
 }
 

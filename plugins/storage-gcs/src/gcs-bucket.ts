@@ -175,7 +175,9 @@ function offsetOf(page: string | undefined): string | undefined {
 function readObject({ kind, name, size, generation }: Readonly<Record<string, unknown>>, key: string): ObjectHead {
   const bytes = Number(size);
   if (kind !== 'storage#object' || name !== key || generation === undefined || !Number.isSafeInteger(bytes))
-    throw new UnexpectedReply(`expected the object ${key} from Google Cloud Storage, found ${String(kind)} ${String(name)}`);
+    throw new UnexpectedReply(
+      `expected the object ${key} from Google Cloud Storage, found ${String(kind)} ${String(name)}`,
+    );
   return { size: bytes, etag: String(generation) };
 }
 

@@ -90,7 +90,9 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
     const writers = await Promise.all([1, 2, 3].map(() => opened(prefix, LARGE)));
     const bytes = sampleBytes(5 * MIB);
     const digest = digestOf(bytes);
-    await Promise.all(writers.map((store) => store.put(digest, bytes.length, { bytes, open: () => Readable.from([]) })));
+    await Promise.all(
+      writers.map((store) => store.put(digest, bytes.length, { bytes, open: () => Readable.from([]) })),
+    );
     expect((await readAll(writers[0] as BlobStore, digest)).equals(bytes)).toBe(true);
   });
 
@@ -161,7 +163,11 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
   it.each([
     ['no bucket', { bucket: 'not-there' }, 'there is no bucket not-there'],
     ['nobody', { endpoint: 'http://127.0.0.1:1' }, 'http://127.0.0.1:1 cannot be reached'],
-    ['no key', { anonymous: false, keyFile: '/not/there.json' }, 'storage.keyFile: expected the key of a service account'],
+    [
+      'no key',
+      { anonymous: false, keyFile: '/not/there.json' },
+      'storage.keyFile: expected the key of a service account',
+    ],
   ])('says what to set where there is %s', async (_what, other, expected) => {
     await expect(open(await server(), 'blobs', other)).rejects.toMatchObject({
       kind: 'configuration',
@@ -178,7 +184,11 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const keyFile = join(folder, 'key.json');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const key = { type: 'service_account', client_email: 'entrepot@example.org', private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+    const key = {
+      type: 'service_account',
+      client_email: 'entrepot@example.org',
+      private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    };
     await writeFile(keyFile, JSON.stringify(key));
     const { endpoint, bucket: name } = gcs;
     // Not opened as a store: that would fetch a token from Google.
@@ -204,7 +214,13 @@ describe.skipIf(program === undefined)('faults', () => {
   });
 });
 
-async function open(gcs: FakeGcs, prefix: string, other: object = {}, above?: number, pageSize?: number): Promise<BlobStore> {
+async function open(
+  gcs: FakeGcs,
+  prefix: string,
+  other: object = {},
+  above?: number,
+  pageSize?: number,
+): Promise<BlobStore> {
   const { endpoint, bucket } = gcs;
   const options = gcsOptions.parse({ endpoint, bucket, prefix, anonymous: true, ...other });
   if (above === undefined && pageSize === undefined) return await plugin.create({ options, services: {} });

@@ -52,7 +52,8 @@ export class AcmeBucket implements Bucket {
       await file.close();
       throw new Error(`expected the object with the tag ${wanted}, found ${ino}`);
     }
-    if (total > 0) return { body: createReadStream('', { fd: file, start, end }), start, end, total, etag: String(ino) };
+    if (total > 0)
+      return { body: createReadStream('', { fd: file, start, end }), start, end, total, etag: String(ino) };
     await file.close();
     return { body: Readable.from([]), start, end, total, etag: String(ino) };
   }
