@@ -14,19 +14,15 @@ import { openContainer, type OpenedContainer } from './container.js';
 import { explainFailure, failureOf } from './failure.js';
 import type { AzureOptions } from './options.js';
 import { putBlob, SEND_SIZES, type SendSizes } from './put-blob.js';
-
-/** Options of a request of the SDK. */
-export interface AskOptions {
-  readonly abortSignal: AbortSignal;
-  readonly onProgress: () => void;
-}
+import { Requests } from './requests.js';
 
 /** Requests to the blobs of one container. */
 export class AzureBucket implements Bucket {
   readonly name: string;
   readonly idleTimeout: number;
   readonly signUrl: Bucket['signUrl'];
-  readonly sizes: SendSizes;
+  readonly #sizes: SendSizes;
+  readonly #requests: Requests;
   readonly #client: ContainerClient;
   readonly #options: AzureOptions;
 
@@ -37,7 +33,8 @@ export class AzureBucket implements Bucket {
   private constructor({ client, canSign }: OpenedContainer, options: AzureOptions, sizes: SendSizes) {
     this.#client = client;
     this.#options = options;
-    this.sizes = sizes;
+    this.#sizes = sizes;
+    this.#requests = new Requests(options);
     this.idleTimeout = options.idleTimeout;
     this.name = `azure://${client.accountName}/${options.container}`;
     this.signUrl = canSign ? (key, seconds) => this.#sign(key, seconds) : undefined;
@@ -45,7 +42,9 @@ export class AzureBucket implements Bucket {
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
     return await this.#orAbsent(async () => {
-      const { contentLength, etag } = await this.ask(signal, (options) => this.#blob(key).getProperties(options));
+      const { contentLength, etag } = await this.#requests.ask(signal, (options) =>
+        this.#blob(key).getProperties(options),
+      );
       if (contentLength === undefined || etag === undefined)
         throw new UnexpectedReply('expected the size and the tag of a blob from Azure, found a reply without');
       return { size: contentLength, etag };
@@ -64,14 +63,16 @@ export class AzureBucket implements Bucket {
   }
 
   async put(key: string, body: ObjectBody, signal?: AbortSignal): Promise<void> {
-    await putBlob(this, this.#blob(key), body, signal);
+    await putBlob(this.#requests, this.#blob(key), body, { sizes: this.#sizes, signal });
   }
 
   async delete(key: string, etag?: string): Promise<boolean> {
     const conditions = etag === undefined ? {} : { conditions: { ifMatch: etag } };
     try {
       const remove = { deleteSnapshots: 'include', ...conditions } as const;
-      const { requestId } = await this.ask(undefined, (options) => this.#blob(key).delete({ ...remove, ...options }));
+      const { requestId } = await this.#requests.ask(undefined, (options) =>
+        this.#blob(key).delete({ ...remove, ...options }),
+      );
       if (requestId === undefined) throw new UnexpectedReply('expected a deletion by Azure, found another reply');
       return true;
     } catch (error) {
@@ -85,7 +86,7 @@ export class AzureBucket implements Bucket {
     prefix: string,
     { page, limit }: { readonly page?: string | undefined; readonly limit: number },
   ): Promise<ListedPage> {
-    const found = await this.ask(undefined, async ({ abortSignal }) => {
+    const found = await this.#requests.ask(undefined, async ({ abortSignal }) => {
       const pages = this.#client
         .listBlobsFlat({ prefix, abortSignal })
         .byPage({ maxPageSize: limit, ...(page !== undefined && { continuationToken: page }) });
@@ -118,39 +119,11 @@ export class AzureBucket implements Bucket {
 
   async dispose(): Promise<void> {}
 
-  /**
-   * Sends a request of the SDK, with a deadline: for an answer, and for each pause within a body that is sent.
-   * @throws what the SDK throws; an error with `ETIMEDOUT` when a deadline has passed
-   */
-  async ask<T>(signal: AbortSignal | undefined, work: (options: AskOptions) => Promise<T>): Promise<T> {
-    const { headersTimeout, idleTimeout } = this.#options;
-    const ending = new AbortController();
-    let late: Error | undefined;
-    const limit = (time: number): NodeJS.Timeout =>
-      setTimeout(() => {
-        late = Object.assign(new Error(`no answer within ${time} ms`), { code: 'ETIMEDOUT' });
-        ending.abort(late);
-      }, time);
-    let timer = limit(headersTimeout);
-    const onProgress = (): void => {
-      clearTimeout(timer);
-      timer = limit(idleTimeout);
-    };
-    const abortSignal = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]);
-    try {
-      return await work({ abortSignal, onProgress });
-    } catch (error) {
-      throw late ?? error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   async #download(key: string, { range, etag, signal }: GetOptions): Promise<ObjectReply> {
     const [offset, count] = range === undefined ? [0, undefined] : [range.start, range.end - range.start + 1];
     // A body that breaks off is resumed by the store.
     const once = { maxRetryRequests: 0, ...(etag !== undefined && { conditions: { ifMatch: etag } }) };
-    const reply = await this.ask(signal, ({ abortSignal }) =>
+    const reply = await this.#requests.ask(signal, ({ abortSignal }) =>
       this.#blob(key).download(offset, count, { ...once, abortSignal }),
     );
     const body = reply.readableStreamBody as Readable;

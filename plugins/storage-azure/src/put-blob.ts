@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { BlockBlobClient } from '@azure/storage-blob';
 import { type ObjectBody, Pieces, sendBody, UnexpectedReply } from '@entrepot/core/blobs';
-import type { AzureBucket } from './azure-bucket.js';
 import { failureOf } from './failure.js';
+import type { Requests } from './requests.js';
 
 const MIB = 1024 * 1024;
 /** The most blocks. Azure takes 50,000. */
@@ -18,41 +18,47 @@ export interface SendSizes {
 
 export const SEND_SIZES: SendSizes = { blocksAbove: 32 * MIB, block: 16 * MIB };
 
+/** How a blob is sent. */
+export interface PutOptions {
+  readonly sizes: SendSizes;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The number of blocks that are sent side by side. */
 const WIDTH = 2;
 
 /** Writes a blob, whole or not at all: blocks are no blob before all of them are committed. */
 export async function putBlob(
-  bucket: AzureBucket,
+  requests: Requests,
   blob: BlockBlobClient,
   body: ObjectBody,
-  signal: AbortSignal | undefined,
+  { sizes, signal }: PutOptions,
 ): Promise<void> {
-  if (body.size <= bucket.sizes.blocksAbove) await sendWhole(bucket, blob, body, signal);
-  else await sendBlocks(bucket, blob, body, signal);
+  if (body.size <= sizes.blocksAbove) await sendWhole(requests, blob, body, signal);
+  else await sendBlocks(requests, blob, body, { sizes, signal });
 }
 
 async function sendWhole(
-  bucket: AzureBucket,
+  requests: Requests,
   blob: BlockBlobClient,
   { size, known, open, retry }: ObjectBody,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { etag } = await retry(async () => {
     const bytes = known?.part(0, size - 1) ?? Readable.from(open(), { objectMode: false });
-    return await send(bucket, bytes, signal, (body, options) => blob.upload(body, size, options));
+    return await send(requests, bytes, signal, (body, options) => blob.upload(body, size, options));
   });
   if (etag === undefined) throw new UnexpectedReply('expected a tag of the blob from Azure, found none');
 }
 
 async function sendBlocks(
-  bucket: AzureBucket,
+  requests: Requests,
   blob: BlockBlobClient,
   body: ObjectBody,
-  signal: AbortSignal | undefined,
+  { sizes, signal }: PutOptions,
 ): Promise<void> {
   const { size, known, open, retry } = body;
-  const length = Math.max(bucket.sizes.block, Math.ceil(size / MAX_BLOCKS));
+  const length = Math.max(sizes.block, Math.ceil(size / MAX_BLOCKS));
   const count = Math.ceil(size / length);
   // Of several writers each has blocks of its own.
   const writer = randomUUID();
@@ -75,7 +81,7 @@ async function sendBlocks(
           pieces === undefined
             ? (known?.part(start, end) as Buffer | Readable)
             : Readable.from(pieces.next(end - start + 1), { objectMode: false });
-        await send(bucket, part, ending, (sent, options) =>
+        await send(requests, part, ending, (sent, options) =>
           blob.stageBlock(ids[at] as string, sent, end - start + 1, options),
         );
       });
@@ -92,32 +98,32 @@ async function sendBlocks(
     const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
     if (failed !== undefined) throw failing.signal.reason ?? failed.reason;
     signal?.throwIfAborted();
-    await commit(bucket, blob, { ids, size }, signal);
+    await commit(requests, blob, { ids, size }, signal);
   } finally {
     await bytes?.return(undefined);
   }
 }
 
 async function commit(
-  bucket: AzureBucket,
+  requests: Requests,
   blob: BlockBlobClient,
   { ids, size }: { readonly ids: string[]; readonly size: number },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   try {
-    const { etag } = await bucket.ask(signal, ({ abortSignal }) => blob.commitBlockList(ids, { abortSignal }));
+    const { etag } = await requests.ask(signal, ({ abortSignal }) => blob.commitBlockList(ids, { abortSignal }));
     if (etag === undefined) throw new UnexpectedReply('expected a tag of the blob from Azure, found none');
   } catch (error) {
     // Another writer of the same bytes was first, which drops all other blocks; or the answer to an attempt of ours was lost.
     if (failureOf(error).code !== 'InvalidBlockList') throw error;
-    const { contentLength } = await bucket.ask(signal, ({ abortSignal }) => blob.getProperties({ abortSignal }));
+    const { contentLength } = await requests.ask(signal, ({ abortSignal }) => blob.getProperties({ abortSignal }));
     if (contentLength !== size) throw error;
   }
 }
 
 /** Sends a request with a body. One that fails ends the request at once. */
 async function send<T>(
-  bucket: AzureBucket,
+  requests: Requests,
   body: Buffer | Readable,
   signal: AbortSignal | undefined,
   work: (
@@ -126,6 +132,6 @@ async function send<T>(
   ) => Promise<T>,
 ): Promise<T> {
   return await sendBody(body, signal === undefined ? {} : { abortSignal: signal }, ({ abortSignal }) =>
-    bucket.ask(abortSignal, (options) => work(body instanceof Readable ? () => body : body, options)),
+    requests.ask(abortSignal, (options) => work(body instanceof Readable ? () => body : body, options)),
   );
 }
