@@ -11,8 +11,11 @@ import { clientsReal } from './scenarios/clients-real.mjs';
 import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
 import { clouds } from './scenarios/clouds.mjs';
 import { consistency } from './scenarios/consistency.mjs';
+import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
+import { faultMatrix } from './scenarios/fault-matrix.mjs';
+import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
@@ -22,12 +25,15 @@ import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
+import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
 import { space } from './scenarios/space.mjs';
+import { schedulesOverStores } from './scenarios/space/stores.mjs';
 import { toxics } from './scenarios/toxics.mjs';
+import { workers } from './scenarios/workers.mjs';
 import { upstreamFaults } from './scenarios/upstream-faults.mjs';
 import { noteLate, watchLoop } from './loop-delay.mjs';
 import { note, Tally } from './tally.mjs';
@@ -36,6 +42,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 
   (none)               every client installs a real application from this machine's npm registry
                        or Python package index, or builds with go
+  --all                every scenario below in its long form: hours
   --client NAME        only this client, and a smaller application; may be given more than once
   --full               with --client: the large application as well
   --hermetic           everything that needs no registry, in its short form and with one client of each family (what
@@ -46,14 +53,23 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --consistency        1,000 versions on three servers over one store that are killed, instead of the few of --hermetic
   --toxics             eight kinds of sick upstreams with seven set-ups: what is kept answers within three seconds, instead of
                        the few of --hermetic; and databases that are down, hang or have no room
+  --matrix             eight faults of connections to the upstream, S3, PostgreSQL and Redis with six formats: what is kept is
+                       served, nothing is cut short or hangs; two of them in --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
+  --cluster            three servers over PostgreSQL, S3 and Redis: 100 clients on a cold artifact of 128 MiB, and the server that fetches
+                       it killed at 10, 50 and 90 %, instead of the few of --hermetic
+  --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
+                       while clients upload, instead of the few of --hermetic
   --backup             a backup beside a minute of requests, instead of the few seconds of --hermetic, and its restoration
+  --move               a server of 4,000 files moves from a folder and SQLite to S3 and PostgreSQL, by commands that are killed 20
+                       times, instead of the 200 and two of --hermetic
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
+  --stores             100 random schedules of those over stores that are no folder
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, database, closing, rolling, backup, s3, clouds, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, clouds, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -67,6 +83,28 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   helm-4), or one of these. They need no registry of the machine.
 `;
 
+/** Scenarios with a long form. */
+const LONG = /** @type {const} */ ([
+  'stores',
+  'conformance',
+  'scanners',
+  'rubygems',
+  'policy',
+  'bytes',
+  'crash',
+  'closing',
+  'rolling',
+  'backup',
+  'move',
+  'matrix',
+  'cluster',
+  'replicas',
+  'space',
+  'toxics',
+  'consistency',
+  'first-hour',
+]);
+
 /** One of each family, so that `npm test` stays short. Without --hermetic all of them run. */
 const FAMILIES = ['npm', 'pnpm-12', 'yarn-1', 'yarn-4', 'bun'];
 
@@ -75,13 +113,19 @@ const { values } = parseArgs({
     client: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true, default: [] },
     full: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
     hermetic: { type: 'boolean', default: false },
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
+    replicas: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
+    move: { type: 'boolean', default: false },
     toxics: { type: 'boolean', default: false },
+    matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
+    stores: { type: 'boolean', default: false },
     space: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     'first-hour': { type: 'boolean', default: false },
@@ -95,6 +139,8 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+
+if (values.all) for (const name of LONG) values[name] = true;
 
 if (values.help) {
   process.stdout.write(USAGE);
@@ -130,16 +176,23 @@ if (values.help) {
     await toxics(tally, { full: true });
     await databaseOutage(tally);
   }
+  if (values.matrix) await faultMatrix(tally, { full: true });
   if (values.closing) await closingUpstreams(tally, { requests: 10_000 });
   if (values.consistency) await consistency(tally, { versions: 1000 });
   if (values['first-hour']) await firstHour(tally, { full: true });
+  if (values.cluster)
+    await cluster(tally, { clients: 100, size: 128, kills: [10, 50, 90], versions: 200, firstByte: 250, sleeps: true });
+  if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
+  if (values.move) await move(tally, { kills: 20, files: 4_000 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
+  if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('toxics')) await toxics(tally, { full: false });
+    if (wants('matrix')) await faultMatrix(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
@@ -148,9 +201,14 @@ if (values.help) {
     if (wants('crash')) await crash(tally, { rounds: 10 });
     if (wants('space')) await space(tally, { full: false, seed });
     if (wants('consistency')) await consistency(tally, { versions: 50 });
+    if (wants('workers')) await workers(tally);
+    // Beside other work the time until a first byte says little.
+    if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5, firstByte: 5_000 });
+    if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
     if (wants('clouds')) await clouds(tally);
+    if (wants('move')) await move(tally, { kills: 2, files: 200 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
@@ -163,22 +221,7 @@ if (values.help) {
   if (charts.length > 0 || (values.hermetic && values.only.includes('helm'))) {
     await helmHermetic(tally, await chooseHelmClients(charts.length > 0 ? charts : ['helm-3']), { peer });
   }
-  const isChosen = [
-    'conformance',
-    'scanners',
-    'rubygems',
-    'policy',
-    'bytes',
-    'crash',
-    'closing',
-    'rolling',
-    'backup',
-    'space',
-    'toxics',
-    'consistency',
-    'first-hour',
-    'hermetic',
-  ].some((name) => values[/** @type {'policy'} */ (name)]);
+  const isChosen = values.hermetic || LONG.some((name) => values[name]);
   if (!isChosen) {
     const small = values.client.length > 0 && !values.full;
     if (clients.length > 0) await clientsReal(tally, clients, { small });

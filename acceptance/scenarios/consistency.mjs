@@ -29,14 +29,14 @@ const AHEAD = 40;
  */
 export async function consistency(tally, { versions }) {
   await withScratch('consistency', async (folder) => {
-    const origin = await new Origin(answer).start();
+    const origin = await new Origin(movingModules).start();
     const servers = await Promise.all(
       Array.from({ length: SERVERS }, (_, index) => replica(folder, index, origin.url)),
     );
     try {
       for (const server of servers) await server.start();
       await tally.check(`${versions} versions on ${SERVERS} servers and a moving upstream: each has one copy`, () =>
-        observe(servers, versions),
+        assertOneCopy(servers, versions),
       );
       for (const server of servers) await tally.check('consistency: a server stops with 0', () => server.stop());
     } finally {
@@ -60,7 +60,7 @@ async function replica(folder, index, upstream) {
 }
 
 /** @param {readonly EntrepotServer[]} servers @param {number} versions */
-async function observe(servers, versions) {
+export async function assertOneCopy(servers, versions) {
   /** The digest of every file that was seen whole, by its path. @type {Map<string, string>} */
   const seen = new Map();
   let answers = 0;
@@ -117,7 +117,7 @@ function pathOf(version, extension) {
 }
 
 /** The upstream: any version, never the same bytes twice. @param {IncomingMessage} request @param {ServerResponse} response */
-function answer(request, response) {
+export function movingModules(request, response) {
   const match = /\/@v\/(v1\.\d+\.0)\.(info|mod|zip)$/.exec(request.url ?? '');
   if (match === null) {
     response.writeHead(404).end();

@@ -12,7 +12,7 @@ import { note } from '../tally.mjs';
 /** @import { Tally } from '../tally.mjs' */
 
 /** Requests a second. */
-const RATE = 300;
+export const RATE = 300;
 /** The time between two groups of them, in milliseconds. */
 const STEP = 10;
 const SMALL = Buffer.alloc(2_000, 'a');
@@ -78,7 +78,7 @@ async function serverIn(folder, upstream) {
 }
 
 /** Requests at a steady rate, whatever becomes of them. */
-class Load {
+export class Load {
   sent = 0;
   /** @type {string[]} */
   failures = [];

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { get } from '@entrepot/fixtures/get';
 import { Origin } from '@entrepot/fixtures/origin';
 import { runCommand } from '@entrepot/fixtures/run-command';
@@ -11,6 +12,7 @@ import { EntrepotServer, freePort, MAIN } from '../servers/entrepot.mjs';
 import { S3Server } from '../servers/s3.mjs';
 import { note } from '../tally.mjs';
 import { crash } from './crash.mjs';
+import { s3Redirect } from './s3-redirect.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
@@ -37,6 +39,7 @@ export async function s3(tally, { rounds }) {
       // It asks the bucket for everything that it needs of it before it serves.
       await crash(tally, { rounds, over: ' over S3', more, env, restartWithin: 20_000 });
       await collection(tally, bucket, join(folder, 'server'));
+      await s3Redirect(tally, bucket, join(folder, 'redirect'));
     } finally {
       await bucket.kill();
     }
@@ -94,6 +97,11 @@ async function collection(tally, bucket, folder) {
         assert.ok(status >= 500, `${path}: an error was expected while the store is away, found ${status}`);
       }
       await bucket.start();
+      // It is tried again every second.
+      for (let left = 50; (await get(`${server.url}/files/0`)).status !== 200; left -= 1) {
+        assert.ok(left > 0, 'the store is back, and is not asked');
+        await delay(100);
+      }
       await assertAll(server, expected);
     });
     await tally.check('s3: a server whose bucket is not there does not start, and says what to set', async () => {

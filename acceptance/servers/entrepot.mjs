@@ -56,6 +56,11 @@ export class EntrepotServer {
     return this.#log;
   }
 
+  /** The process that was started. */
+  get pid() {
+    return this.#process?.pid ?? 0;
+  }
+
   get isRunning() {
     return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
   }

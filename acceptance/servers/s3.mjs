@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './entrepot.mjs';
+import { isListening } from './redis.mjs';
 
 const BUCKET = 'entrepot';
 const KEY = 'acceptance';
@@ -33,6 +33,10 @@ export class S3Server {
       prefix,
       credentials: { accessKeyId: KEY, secretAccessKey: '${env:S3_SECRET}' },
     };
+  }
+
+  get port() {
+    return this.#port;
   }
 
   /** Variables that the configuration expects in the environment. */
@@ -67,14 +71,4 @@ export class S3Server {
     child.kill('SIGKILL');
     await exited;
   }
-}
-
-/** @param {number} port */
-async function isListening(port) {
-  const socket = connect(port, '127.0.0.1');
-  const found = await new Promise((resolve) => {
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-  });
-  socket.destroy();
-  return found;
 }

@@ -9,19 +9,27 @@ import pg from 'pg';
 export class StoreView {
   #blobs;
   #all;
+  #files;
 
   /**
    * @param {string} blobs the folder of the blobs
    * @param {(sql: string) => Promise<readonly Row[]>} all runs one statement
+   * @param {() => Promise<Map<string, number>>} [files] lists blobs that are not in a folder, with their sizes
    */
-  constructor(blobs, all) {
+  constructor(blobs, all, files) {
     this.#blobs = blobs;
     this.#all = all;
+    this.#files = files;
   }
 
-  /** Views stores whose database is a file. @param {string} blobs @param {string} database */
-  static ofFile(blobs, database) {
-    return new StoreView(blobs, async (sql) => {
+  /**
+   * Views stores whose database is a file.
+   * @param {string} blobs
+   * @param {string} database
+   * @param {() => Promise<Map<string, number>>} [files] as the constructor takes it
+   */
+  static ofFile(blobs, database, files) {
+    const all = async (/** @type {string} */ sql) => {
       // Opened for each statement: a server that ends puts the log into the file only when nobody else has it open.
       const opened = new DatabaseSync(database, { timeout: 10_000 });
       try {
@@ -29,7 +37,8 @@ export class StoreView {
       } finally {
         opened.close();
       }
-    });
+    };
+    return new StoreView(blobs, all, files);
   }
 
   /** Views stores whose database is PostgreSQL. @param {string} blobs @param {string} url */
@@ -45,8 +54,9 @@ export class StoreView {
     });
   }
 
-  /** The size of every blob that is on the disk, by its digest. */
+  /** The size of every blob that is stored, by its digest. */
   async files() {
+    if (this.#files !== undefined) return await this.#files();
     /** @type {Map<string, number>} */
     const found = new Map();
     for (const [path, size] of await filesBelow(join(this.#blobs, 'v1', 'sha256'))) {

@@ -50,6 +50,8 @@ export class ToxicOrigin {
   #toxic;
   #origin = new Origin((request, response) => this.#answer(request, response));
   isSick = false;
+  /** The URL that its documents name. @type {string | undefined} */
+  publicUrl;
 
   /** @param {ToxicName} toxic */
   constructor(toxic) {
@@ -70,7 +72,11 @@ export class ToxicOrigin {
 
   /** @param {IncomingMessage} request @param {ServerResponse} response */
   #answer(request, response) {
-    const fixture = fixtures(this.url).get(decodeURIComponent(request.url ?? ''));
+    const path = decodeURIComponent(request.url ?? '');
+    const isCold = path.startsWith('/files/cold/');
+    const fixture = isCold
+      ? { type: 'application/octet-stream', body: COLD_FILE }
+      : fixtures(this.publicUrl ?? this.url).get(path);
     if (fixture === undefined) return response.writeHead(404).end();
     if (this.isSick) return TOXICS[this.#toxic](response, fixture);
     return response.writeHead(200, headersOf(fixture)).end(request.method === 'HEAD' ? undefined : fixture.body);
@@ -104,6 +110,8 @@ const TARBALL = tarball({ 'package/package.json': { body: '{"name":"thing","vers
 const WHEEL = wheel('thing', '1.0', { hasSidecar: false }).bytes;
 const ZIP = makeZip([['ex.test/thing@v1.0.0/go.mod', Buffer.from('module ex.test/thing\n')]]);
 const FILE = Buffer.alloc(300_000, 'file');
+/** The content of every file below `/files/cold`. */
+export const COLD_FILE = Buffer.alloc(400_000, 'cold');
 const LAYER = Buffer.alloc(100_000, 'layer');
 const CONFIG = Buffer.from('{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}');
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';

@@ -17,10 +17,17 @@ export async function prepare() {
 
 /**
  * Entrepot with these repositories. `more`: other keys of its configuration; `nodeArguments`: for a profiler; `main`: of another
- * checkout.
+ * checkout; `port`: that `more` names.
  */
-export async function launchEntrepot({ folder, repositories, more = {}, nodeArguments = [], main = MAIN }) {
-  const port = await freePort();
+export async function launchEntrepot({
+  folder,
+  repositories,
+  more = {},
+  nodeArguments = [],
+  main = MAIN,
+  port: wanted,
+}) {
+  const port = wanted ?? (await freePort());
   const configuration = join(folder, 'entrepot.yaml');
   const settings = {
     server: { listen: `127.0.0.1:${port}` },

@@ -76,7 +76,7 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     if (await isIndexLost(root.get(DATABASE), root.get(BLOBS)))
       logger.error({}, lostIndexAdvice(placeOf(loaded.config.storage)));
     keepFoundUpstreams(loaded.config, found, logger);
-    return assemble(loaded, prepared, options.wait ?? delay);
+    return assemble(loaded, prepared, options);
   });
 }
 
@@ -110,7 +110,8 @@ export async function startScanWorker(
   });
 }
 
-function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number) => Promise<unknown>): Host {
+function assemble(loaded: LoadedConfig, prepared: Prepared, options: CreateHostOptions): Host {
+  const { wait = delay } = options;
   const { config, sources } = loaded;
   const { root, administration, served, deadline, forgetPlugins } = prepared;
   const { server, metrics, log } = config;
@@ -122,6 +123,7 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     hasProxies: server.trustProxy.length > 0,
   });
   const numbers = root.get(METRICS);
+  const shown = options.metrics?.(numbers) ?? numbers;
   const observers = [countRequests(numbers)];
   if (log.access) observers.push(accessLog(logger, [...PROBES, metrics.path]));
   const exchanges = new Exchanges(observers, proxies);
@@ -140,12 +142,17 @@ function assemble(loaded: LoadedConfig, prepared: Prepared, wait: (delay: number
     const isMain = sites.length === 0;
     const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
     const routes = (router: Router): void => {
-      if (isMain) serverRoutes(router, { loaded, prepared, cleanup, exchanges, proxies, senderOf, sites });
+      if (isMain)
+        serverRoutes(router, { loaded, prepared, metrics: shown, cleanup, exchanges, proxies, senderOf, sites });
       const tokens = tokenRepositories(site.served);
       if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
     };
     const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
-    const listener = new Listener(app, { ...server, ...site.address, tls: site.tls }, logger);
+    const listener = new Listener(
+      app,
+      { ...server, ...site.address, tls: site.tls, reusePort: options.reusePort },
+      logger,
+    );
     sites.push({ ...site, listener, repositories });
   }
   const [main] = sites as [OpenSite];

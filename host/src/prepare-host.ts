@@ -1,5 +1,6 @@
 import type { Logger } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
+import type { ClusterPlace } from './cluster/cluster.js';
 import { ConfigurationError, type ConfigurationProblem } from './config/configuration-error.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
@@ -9,6 +10,7 @@ import { planStore, storePackage } from './container/open-plugin-store.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import { ENGINE, ROOT_LOGGER, SPACE } from './container/tokens.js';
+import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { readCertificates } from './http/certificates.js';
 import { createLogger } from './log/logger.js';
 import type { Served } from './mount-repositories.js';
@@ -24,6 +26,12 @@ import type { Heal } from './space/healer.js';
 export interface CreateHostOptions {
   /** Default: standard output. */
   readonly logger?: Logger | undefined;
+  /** The place in a cluster, where it is not that of the configuration. */
+  readonly cluster?: ClusterPlace | undefined;
+  /** Whether other processes listen where this one does. Default: no. */
+  readonly reusePort?: boolean | undefined;
+  /** Gives the metrics of all processes that serve one address. Default: those of this process. */
+  readonly metrics?: ((own: PrometheusMetrics) => Pick<PrometheusMetrics, 'contentType' | 'render'>) | undefined;
   /** Waits between the end of readiness and the close of the listeners; milliseconds. Default: a timer. */
   readonly wait?: ((delay: number) => Promise<unknown>) | undefined;
 }
@@ -70,6 +78,7 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
     { repositories: kept, heal },
     governed,
     options.logger ?? createLogger(config.log),
+    options.cluster,
   );
   const forgetPlugins = blameForEnd(
     [...plugins.plugins, ...plugins.scanners, ...plugins.stores],

@@ -19,7 +19,6 @@ import {
   ENGINE,
   ENTRIES,
   GOVERNANCE,
-  METRICS,
   ROOT_LOGGER,
   SPACE,
 } from './container/tokens.js';
@@ -28,7 +27,7 @@ import { originOf } from './http/base-url.js';
 import type { Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import { homePage } from './http/home-page.js';
-import { metricsRoute } from './http/metrics-route.js';
+import { metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
 import { type MountedSite, storedFor } from './http/request-subject.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
@@ -41,6 +40,7 @@ import type { Cleanup } from './space/cleanup.js';
 export interface ServerRoutesOptions {
   readonly loaded: LoadedConfig;
   readonly prepared: Prepared;
+  readonly metrics: MetricsRouteOptions['source'];
   readonly cleanup: Cleanup;
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
@@ -52,7 +52,7 @@ export interface ServerRoutesOptions {
 /** Adds the pages of the server itself: health, metrics, administration, explanations, advisories, the start page. */
 export function serverRoutes(
   router: Router,
-  { loaded, prepared, cleanup, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
+  { loaded, prepared, metrics: source, cleanup, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
 ): void {
   const { server, metrics, policy, storage } = loaded.config;
   const { root, administration, served } = prepared;
@@ -67,7 +67,7 @@ export function serverRoutes(
     { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
   ];
   healthRoutes(router, { checks, isDraining: () => exchanges.draining, clock, logger });
-  metricsRoute(router, { ...metrics, source: root.get(METRICS) });
+  metricsRoute(router, { ...metrics, source });
   const asked = served.map(({ plan, scope }) => {
     const describe: RepositoryEngine['describe'] = (...asked) => scope.get(ENGINE).describe(...asked);
     return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen: isOpen(scope), describe };

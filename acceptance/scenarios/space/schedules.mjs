@@ -27,19 +27,32 @@ const ROUNDS = 2;
 const PATIENCE = 120_000;
 
 /**
+ * A store of blobs that is no folder.
+ * @typedef {object} OtherStore
+ * @property {string} name
+ * @property {(prefix: string) => Record<string, unknown>} storage the section of a configuration
+ * @property {Record<string, string>} env
+ * @property {(prefix: string) => Promise<Map<string, number>>} files lists the blobs with their sizes
+ */
+
+/**
  * Random schedules of uploads, fetches, deletions, evictions, collectors and kills. After each one everything that was confirmed is
  * there, every answer is right, and what nobody needs is gone after the collector has run.
  * @param {Tally} tally
- * @param {{ schedules: number, seed: number }} options
+ * @param {{ schedules: number, seed: number, store?: OtherStore | undefined }} options `store`: not a folder of each lane
  */
-export async function randomSchedules(tally, { schedules, seed }) {
+export async function randomSchedules(tally, { schedules, seed, store }) {
   await withScratch('space-schedules', async (folder) => {
     const origin = await new Origin(answer).start();
     try {
-      const name = `${schedules} random schedules of put, delete, evict, gc and kill: nothing is lost, nothing is left over`;
+      const over = store === undefined ? '' : ` over ${store.name}`;
+      const name = `${schedules} random schedules${over} of put, delete, evict, gc and kill: nothing is lost, nothing is left over`;
       await tally.check(name, async () => {
         let next = 0;
-        const lanes = Array.from({ length: LANES }, (_, at) => new Lane(join(folder, `${at}`), origin.url, seed + at));
+        const lanes = Array.from(
+          { length: LANES },
+          (_, at) => new Lane(join(folder, `${at}`), origin.url, seed + at, store),
+        );
         const run = async (/** @type {Lane} */ lane) => {
           await lane.start();
           try {
@@ -97,12 +110,20 @@ class Lane {
   /** @type {readonly ProxyWorker[]} */
   #proxied = [];
 
-  /** @param {string} folder @param {string} upstream @param {number} seed */
-  constructor(folder, upstream, seed) {
+  #store;
+
+  /** @param {string} folder @param {string} upstream @param {number} seed @param {OtherStore} [store] */
+  constructor(folder, upstream, seed, store) {
+    this.#store = store;
     this.#folder = folder;
     this.#upstream = upstream;
     this.#seed = seed;
-    this.#view = StoreView.ofFile(join(folder, 'blobs'), join(folder, 'entrepot.db'));
+    const files = store && (() => store.files(this.#prefix));
+    this.#view = StoreView.ofFile(join(folder, 'blobs'), join(folder, 'data', 'entrepot.db'), files);
+  }
+
+  get #prefix() {
+    return `lane-${this.#seed}`;
   }
 
   get server() {
@@ -129,9 +150,15 @@ class Lane {
         own: { type: 'files', kind: 'hosted', overwrite: true },
       },
       more: {
-        storage: { path: join(this.#folder, 'blobs'), maxBytes: MAX_BYTES, gc },
+        storage: {
+          ...(this.#store?.storage(this.#prefix) ?? { path: join(this.#folder, 'blobs') }),
+          maxBytes: MAX_BYTES,
+          gc,
+        },
+        metadata: { path: join(this.#folder, 'data', 'entrepot.db') },
         log: { access: false },
       },
+      env: this.#store?.env ?? {},
     });
     await this.#server.start({ timeout: PATIENCE });
     const { url } = this.#server;

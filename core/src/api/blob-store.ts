@@ -43,6 +43,26 @@ export interface BlobPutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes of a put that has not ended: the process that does it may be at work, or no more. */
+export interface UnfinishedPut {
+  /** Absent: it is not of a blob. */
+  readonly digest?: Digest | undefined;
+  /** When it began, by the clock of the store; milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Removes its bytes. A process that is still at work fails then, and puts its blob anew. */
+  remove(): Promise<void>;
+}
+
+/** Options of a URL that serves a blob by itself. */
+export interface SignedUrlOptions {
+  /** For how long it serves, in milliseconds. */
+  readonly ttl: number;
+  /** The `Content-Type` of its reply. Default: the store's own. */
+  readonly mediaType?: string | undefined;
+  /** The `Content-Disposition` of its reply. Default: none. */
+  readonly disposition?: string | undefined;
+}
+
 /**
  * Immutable bytes by digest. No key comes from a client, so no path does. Absence is `undefined`; only failure throws
  * (`EntrepotError` of kind `storage`).
@@ -69,6 +89,8 @@ export interface BlobStore {
    * @returns `false` where the bytes are right: somebody has put them since they were found damaged, and they stay
    */
   setAside?(digest: Digest): Promise<boolean>;
+  /** Puts that have not ended, but for those of this process. A driver that cannot leave any leaves it out. */
+  unfinished?(signal?: AbortSignal): AsyncIterable<UnfinishedPut>;
   /** Every blob, in no order. Blobs that come or go meanwhile may or may not be among them. */
   list(): AsyncIterable<BlobInfo>;
   /**
@@ -88,6 +110,9 @@ export interface BlobStore {
   setStoreId?(id: string): Promise<void>;
   /** Bytes that can still be written. A driver without a bound of its own leaves it out. */
   freeBytes?(): Promise<number>;
-  /** A URL that serves the bytes by itself for `ttl` milliseconds. A driver that cannot do this leaves it out. */
-  signedUrl?(digest: Digest, ttl: number): Promise<URL>;
+  /**
+   * A URL that serves the bytes by itself, whether or not there are any. A driver that cannot do this leaves it out.
+   * @returns `undefined` where the bytes are better had from `open`, since they are on this machine or the store cannot be reached
+   */
+  signedUrl?(digest: Digest, options: SignedUrlOptions): Promise<URL | undefined>;
 }

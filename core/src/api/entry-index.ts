@@ -68,6 +68,15 @@ export function renewedEntry(entry: Entry, renewal: EntryRenewal): Entry {
   };
 }
 
+/**
+ * The lease of something that one process fetches for all. What it brings is published only while it has that lease.
+ */
+export interface Fence {
+  readonly name: string;
+  readonly owner: string;
+  readonly generation: number;
+}
+
 /** An entry's state at the time that a change was computed. */
 export interface Expectation {
   readonly key: string;
@@ -113,9 +122,11 @@ export interface EntryIndex {
   find(repository: string, key: string): Promise<Entry | undefined>;
   /**
    * First copy wins: puts all of `entries`, whose keys differ, if none of their keys exists, otherwise none of them.
+   * @param fence of an index that keeps leases, too. Others pass it over.
    * @returns the entries in force for those keys, in the given order; a key that the winner does not have is left out.
+   * @throws EntrepotError `storage` with the code `LEASE_LOST` when another process has the lease by now: nothing was put
    */
-  putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]>;
+  putIfAbsent(entries: readonly Entry[], fence?: Fence): Promise<readonly Entry[]>;
   /**
    * Carries `change` out as a whole, if all that it expects is so, and the repository is at the revision that it names.
    * @returns the revision that it made; `undefined` when something is not so: nothing was changed.
@@ -123,8 +134,8 @@ export interface EntryIndex {
   change(change: EntryChange): Promise<number | undefined>;
   /** Grows by one with every `change` of the repository that was carried out, on any replica. 0 before the first one. */
   revision(repository: string): Promise<number>;
-  /** Puts `entry`, whatever was there. */
-  replace(entry: Entry): Promise<void>;
+  /** Puts `entry`, whatever was there. @param fence as for `putIfAbsent` */
+  replace(entry: Entry, fence?: Fence): Promise<void>;
   /**
    * Renews an entry if it still has `digest`. Fields that the renewal leaves out stay as they are; `headers` replace all kept headers.
    * @returns whether it did.

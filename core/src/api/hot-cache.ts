@@ -3,6 +3,11 @@
  * A driver whose backend is down answers `undefined` and forgets what it is given; it never throws.
  */
 export interface HotCache {
+  /**
+   * The part that other processes over the same store have, too, without the memory of this one. What is purged is not found there
+   * any more. Absent: nothing is shared.
+   */
+  readonly shared?: HotCache | undefined;
   /** The value under `key`, or `undefined` when there is none, it is too old, or the backend is down. */
   get(key: string): Promise<string | undefined>;
   /** Keeps `value` for `ttl` milliseconds. */

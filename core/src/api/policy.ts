@@ -88,7 +88,10 @@ export interface PolicyDecision {
 
 /** Judges. Pure and synchronous: the same input and revision give the same decision. Does not throw. */
 export interface PolicyEngine {
-  /** Changes whenever a decision could, other than by time. Part of the key of every rewritten document. */
+  /**
+   * Changes whenever a decision could, other than by time. Part of the key of every rewritten document. Two servers with the same one decide
+   * alike, but for what `firstSeenAt` makes of what each of them has seen.
+   */
   revision(): string;
   evaluate(input: PolicyInput): PolicyDecision;
   /** The facts that some rule looks at. */

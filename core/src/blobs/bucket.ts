@@ -1,4 +1,4 @@
-import type { ByteRange } from '../api/blob-store.js';
+import type { ByteRange, SignedUrlOptions } from '../api/blob-store.js';
 import type { KnownBytes } from './known-bytes.js';
 import type { ObjectReply } from './object-reader.js';
 import type { Failure } from './failures.js';
@@ -69,8 +69,8 @@ export interface Bucket {
   delete(key: string, etag?: string): Promise<boolean>;
   /** A page of the objects whose keys begin with `prefix`. Checks that it is one. */
   list(prefix: string, options: { readonly page?: string | undefined; readonly limit: number }): Promise<ListedPage>;
-  /** A URL that serves an object for so many seconds. Absent: the credentials cannot sign. */
-  signUrl?: ((key: string, seconds: number) => Promise<URL>) | undefined;
+  /** A URL that serves an object by itself. Absent: the credentials cannot sign. */
+  signUrl?: ((key: string, options: SignedUrlOptions) => Promise<URL>) | undefined;
   /** Reads the facts of what a method has thrown. */
   failureOf(error: unknown): Failure;
   /** Says why the bucket cannot be used, and what to set. */

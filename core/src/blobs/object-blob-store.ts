@@ -37,7 +37,7 @@ export class ObjectBlobStore implements BlobStore {
   readonly #names: ObjectNames;
   readonly #pageSize: number;
   /** Absent: the credentials cannot sign. */
-  readonly signedUrl?: (digest: Digest, ttl: number) => Promise<URL>;
+  declare readonly signedUrl?: NonNullable<BlobStore['signedUrl']>;
 
   /**
    * Opens a store, and tries everything that it needs of the bucket.
@@ -63,10 +63,10 @@ export class ObjectBlobStore implements BlobStore {
     this.#pageSize = pageSize;
     this.#names = new ObjectNames(prefix);
     if (bucket.signUrl === undefined) return;
-    this.signedUrl = (digest, ttl) => {
+    this.signedUrl = (digest, options) => {
       const key = this.#names.blob(digest);
       return this.#run('sign a URL of', key, async () => {
-        return (await bucket.signUrl?.(key, Math.max(1, Math.floor(ttl / 1000)))) as URL;
+        return await bucket.signUrl?.(key, options);
       });
     };
   }
@@ -86,12 +86,9 @@ export class ObjectBlobStore implements BlobStore {
     signal?.throwIfAborted();
     const known = await knownBytes(source, size);
     // Each attempt opens a source anew whose bytes have yet to be verified.
-    const open = (): AsyncGenerator<Buffer> => {
-      const stream = source.open();
+    const open = (): AsyncGenerator<Buffer> =>
       // Who waits for its next bytes would not hear of an abort.
-      if (signal !== undefined) addAbortSignal(signal, stream);
-      return verifiedBytes(stream, digest, size);
-    };
+      verifiedBytes(() => abortable(source.open(), signal), digest, size);
     await this.#write(this.#names.blob(digest), { size, known, open }, signal);
   }
 
@@ -290,6 +287,10 @@ export class ObjectBlobStore implements BlobStore {
       throw bucketError(error, this.#bucket.failureOf(error), action, this.#nameOf(key));
     }
   }
+}
+
+function abortable(stream: Readable, signal: AbortSignal | undefined): Readable {
+  return signal === undefined ? stream : addAbortSignal(signal, stream);
 }
 
 function inMemory(bytes: Buffer): Pick<ObjectBody, 'size' | 'open'> & { readonly known: KnownBytes } {

@@ -4,11 +4,12 @@ import type { Digest } from '../api/digest.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 
 /**
- * Passes bytes on, and withholds the last ones until all are known to be those of `digest`: a store that takes whatever it is sent
- * never has the whole of something else. The stream is destroyed.
+ * Opens bytes when the first one is asked for, passes them on, and withholds the last ones until all are known to be those of `digest`: a store that takes whatever it is sent
+ * never has the whole of something else. The stream is destroyed; where nobody asks for a byte, it is not opened.
  * @throws EntrepotError `integrity`
  */
-export async function* verifiedBytes(stream: Readable, digest: Digest, size: number): AsyncGenerator<Buffer> {
+export async function* verifiedBytes(open: () => Readable, digest: Digest, size: number): AsyncGenerator<Buffer> {
+  const stream = open();
   const hash = createHash('sha256');
   let length = 0;
   let held: Buffer | undefined;

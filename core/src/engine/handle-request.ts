@@ -36,7 +36,7 @@ function contextOf(request: EngineRequest, caller: Caller, now: number): Request
 
 /** Makes the pipeline of one repository. */
 export function createRepository(definition: RepositoryDefinition, given: EngineServices): RepositoryEngine {
-  const hotCache = new ForgetfulCache(given.hotCache);
+  const hotCache = new ForgetfulCache(given.hotCache, definition.sameAs);
   const services: EngineServices = { ...given, hotCache };
   const routing = new Routing(definition);
   const upstreams = new Upstreams(definition, services);

@@ -25,6 +25,9 @@ export {
   type Spared,
   type StoredKeys,
 } from './store/repository.js';
+export type * from './fetch/flight-coordinator.js';
+export type { SessionName, SessionPart, SessionPeers, SessionUse } from './store/upload-session.js';
+export { LEASE_LOST } from './fetch/cluster-part.js';
 export {
   createSharedMount,
   type SharedMount,

@@ -1,4 +1,5 @@
 export * from './bounded-json.js';
+export * from './breaker.js';
 export * from './byte-writer.js';
 export * from './glob.js';
 export * from './glob-steps.js';

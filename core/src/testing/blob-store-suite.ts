@@ -346,7 +346,7 @@ function defineCapabilities(
 
   checkIf(signedUrl, 'signedUrl is off', 'serves a blob by a signed URL', async ({ store }) => {
     const { bytes, digest } = await putSample(store, RANGED);
-    const url = (await store.signedUrl?.(digest, 60_000)) as URL;
+    const url = (await store.signedUrl?.(digest, { ttl: 60_000 })) as URL;
     const transport = new NodeTransport();
     try {
       const { signal } = new AbortController();

@@ -19,6 +19,36 @@ describe('a body that breaks off', () => {
     expect((await get('/files/a')).headers['X-Cache']).toBe('HIT');
   });
 
+  it('is read anew where its upstream sends no parts, and goes on behind what was sent', async () => {
+    const { upstream, get } = await openHarness();
+    const body = patterned(1_000_000);
+    upstream.serve('/files/a', { body, fault: { kind: 'truncate', after: 300_000, times: 1 } });
+    expect((await (await get('/files/a')).bytes()).equals(body)).toBe(true);
+    expect(upstream.requests.length).toBe(2);
+    expect((await get('/files/a')).headers['X-Cache']).toBe('HIT');
+  });
+
+  it('breaks off where the new one begins with other bytes', async () => {
+    const harness = await openHarness();
+    const { upstream, get } = harness;
+    const fault = { kind: 'truncate', after: 300_000, times: 1 } as const;
+    upstream.serve('/files/a', { body: patterned(1_000_000), fault });
+    const gate = upstream.hold('/files/a', { afterBytes: 200_000 });
+    const reading = (await get('/files/a')).bytes();
+    await gate.reached;
+    upstream.serve('/files/a', { body: Buffer.alloc(1_000_000, 1) });
+    gate.open();
+    await expect(reading).rejects.toThrow();
+    expect(await stored(harness, 'files/a')).toBeUndefined();
+  });
+
+  it('is read anew a few times, not as often as it breaks off', async () => {
+    const { upstream, get } = await openHarness();
+    upstream.serve('/files/a', { body: patterned(1_000_000), fault: { kind: 'truncate', after: 300_000 } });
+    await expect((await get('/files/a')).bytes()).rejects.toThrow();
+    expect(upstream.requests.length).toBeLessThan(6);
+  });
+
   it('is not patched together from two versions', async () => {
     const harness = await openHarness();
     const { upstream, get } = harness;

@@ -20,6 +20,7 @@ import {
   type ArtifactDescription,
   type Content,
   type DocumentClass,
+  type HotCache,
   type Entry,
   type FreshnessRule,
   type Parsed,
@@ -39,6 +40,7 @@ import {
   type AnySide,
   type EngineObserver,
   type EngineReply,
+  type EngineServices,
   type RepositoryDefinition,
   type RepositoryEngine,
   type SharedStorage,
@@ -213,6 +215,7 @@ export interface HarnessOptions {
   readonly policy?: PolicyEngine;
   readonly maxSpoolBytes?: number;
   readonly verifyFirstRead?: boolean;
+  readonly redirect?: { readonly minSize: number; readonly expires: number };
   /** Stores of another harness: this one is a replica of it. */
   readonly shared?: Pick<Harness, 'blobs' | 'entries'>;
   readonly definition?: Partial<RepositoryDefinition>;
@@ -220,6 +223,8 @@ export interface HarnessOptions {
   readonly directory?: string;
   readonly observer?: EngineObserver;
   readonly scanDesk?: ScanDesk;
+  readonly hotCache?: HotCache;
+  readonly firstSeen?: EngineServices['firstSeen'];
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -266,6 +271,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     maxMemoryBytes: 64e6,
     maxEntries: 1000,
     verifyFirstRead: options.verifyFirstRead,
+    redirect: options.redirect,
   });
   const { route, ...declared } = options.side ?? testSide;
   const instance = { route };
@@ -305,7 +311,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     {
       blobs,
       entries,
-      hotCache: new MemoryHotCache(clock),
+      hotCache: options.hotCache ?? new MemoryHotCache(clock),
       transport,
       policy: options.policy ?? allowAll,
       clock,
@@ -313,6 +319,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       storage,
       observer: options.observer,
       scanDesk: options.scanDesk,
+      firstSeen: options.firstSeen,
     },
   );
   const bodies: Readable[] = [];

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,27 @@ async function open(): Promise<UploadSessions> {
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   return await openUploadSessions({ path, maxBytes: 1024 ** 2, maxAge: 86_400_000, clock: new ManualClock() });
 }
+
+it('is one session for all processes that share the folder', async () => {
+  const path = await mkdtemp(join(tmpdir(), 'entrepot-sessions-'));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  const options = { path, maxBytes: 1024 ** 2, maxAge: 86_400_000, clock: new ManualClock() };
+  const [one, other] = [await openUploadSessions(options), await openUploadSessions(options)];
+  const { id } = await one.begin('a', 's');
+  const name = { repository: 'a', scope: 's', id };
+  for (const sessions of [other, one, other, one]) await add(sessions, id);
+  expect([await one.state(name), await other.state(name)]).toEqual([
+    { id, size: 4 },
+    { id, size: 4 },
+  ]);
+  async function* nothing(): AsyncGenerator<Buffer> {}
+  const part = { body: nothing(), maxBytes: 100, signal: new AbortController().signal };
+  const body = await other.complete(name, part, join(path, 'whole'));
+  expect(body).toMatchObject({ size: 4, digest: `sha256:${createHash('sha256').update('xxxx').digest('hex')}` });
+  await expect(one.state(name)).rejects.toMatchObject({ kind: 'not-found' });
+  await body.release();
+  expect([one.used, other.used]).toEqual([0, 0]);
+});
 
 async function add(sessions: UploadSessions, id: string): Promise<void> {
   async function* body(): AsyncGenerator<Buffer> {

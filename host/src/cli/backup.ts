@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { constants } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { printSize } from '@entrepot/core/formats';
 import { secretFileOf } from '../access/secret-file.js';
@@ -12,14 +11,12 @@ import { backUp, restore, withoutDeletions, type Backup } from '../space/backup.
 import { adoptStore } from '../space/belonging.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import { EXIT, type CommandContext } from './context.js';
+import { copySecrets } from './copy-secrets.js';
 import { progressLine } from './progress.js';
 
 export interface FileOptions {
   readonly config?: string;
 }
-
-/** Secrets of a server, which clients' tokens are signed with. */
-const SECRETS = ['token.key', 'admin.token'];
 
 /** Copies database and blobs into a folder, while servers go on. */
 export async function backup(folder: string, options: FileOptions, context: CommandContext): Promise<number> {
@@ -103,15 +100,6 @@ async function load({ config: file }: FileOptions, { env, cwd }: CommandContext)
 
 function loggerOf(config: Config) {
   return createLogger({ ...config.log, level: 'error' });
-}
-
-/** Copies the secrets that are there, and replaces none. */
-async function copySecrets(from: (name: string) => string, to: (name: string) => string): Promise<void> {
-  for (const name of SECRETS) {
-    await copyFile(from(name), to(name), constants.COPYFILE_EXCL).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error;
-    });
-  }
 }
 
 async function run(

@@ -4,7 +4,10 @@ import { messageOf, silentLogger } from '@entrepot/core';
 import { printSize } from '@entrepot/core/formats';
 import type { Config } from '../config/schema.js';
 import { openBlobs, placeOf } from '../container/open-stores.js';
-import { nameOf, postgresVersion } from '../drivers/sql/postgres.js';
+import { redisVersion } from '../drivers/cache/redis.js';
+import { redisName, type RedisSettings } from '../drivers/cache/redis-settings.js';
+import { postgresVersion } from '../drivers/sql/postgres.js';
+import { nameOf, type PostgresSettings } from '../drivers/sql/postgres-settings.js';
 import { finding, type Finding } from './finding.js';
 
 const LITTLE_SPACE = 5 * 2 ** 30;
@@ -66,12 +69,26 @@ export async function checkDatabase(check: string, file: string): Promise<Findin
 }
 
 /** Whether a server of PostgreSQL answers, and lets this user in. Changes nothing in it. */
-export async function checkPostgres(check: string, url: string): Promise<Finding> {
-  const where = nameOf(url);
+export async function checkPostgres(check: string, settings: PostgresSettings): Promise<Finding> {
+  const where = nameOf(settings);
   try {
-    return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(url)}`);
+    return finding('ok', check, `${where}, PostgreSQL ${await postgresVersion(settings)}`);
   } catch (error) {
     return finding('fail', check, `${where}: ${(error as Error).message || codeOf(error)}`);
+  }
+}
+
+/** Whether a server of Redis answers, and lets this user in. Without it everything works, more slowly. */
+export async function checkRedis(check: string, settings: RedisSettings): Promise<Finding> {
+  const where = redisName(settings);
+  try {
+    return finding('ok', check, `${where}, Redis ${await redisVersion(settings)}`);
+  } catch (error) {
+    return finding(
+      'warn',
+      check,
+      `${where}: ${(error as Error).message || codeOf(error)}; it works without the cache meanwhile`,
+    );
   }
 }
 

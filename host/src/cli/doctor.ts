@@ -6,7 +6,14 @@ import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
-import { checkDatabase, checkFileSystems, checkFolder, checkPostgres, checkStore } from './doctor-storage.js';
+import {
+  checkDatabase,
+  checkFileSystems,
+  checkFolder,
+  checkPostgres,
+  checkRedis,
+  checkStore,
+} from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { finding, type Finding } from './finding.js';
 import { loadWhole } from './load-whole.js';
@@ -30,7 +37,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
     if (!(error instanceof ConfigurationError)) throw error;
     return error.problems.map(problemFinding);
   }
-  const { storage, metadata } = loaded.config;
+  const { storage, metadata, cache } = loaded.config;
   findings.push(finding('ok', 'configuration', loaded.sources.join(', ')));
   findings.push(...(await pluginFindings(loaded)), ...checkCertificates(loaded, Date.now()));
   const folders = [
@@ -40,11 +47,12 @@ async function examine(file: string | undefined, context: CommandContext): Promi
     await checkFolder('spool', storage.spool.path),
     metadata.backend === 'sqlite'
       ? await checkDatabase('metadata', metadata.path)
-      : await checkPostgres('metadata', metadata.url),
+      : await checkPostgres('metadata', metadata),
   ];
   if (metadata.backend === 'sqlite' && folders.every(({ status }) => status !== 'fail'))
     folders.push(...(await checkKept('metadata', storage, metadata.path)));
   findings.push(...folders);
+  if (cache.backend === 'redis') findings.push(await checkRedis('cache', cache));
   if (storage.backend === 'filesystem') findings.push(...(await checkFileSystems(storage.path, storage.spool.path)));
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }

@@ -46,7 +46,8 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<n
   }
 }
 
-function printReport({ looked, condemned, rescued, deleted, found, left }: Collected, isDry: boolean): string {
+function printReport(report: Collected, isDry: boolean): string {
+  const { looked, condemned, rescued, deleted, found, left, unfinished, unfinishedLeft } = report;
   const lines = [
     `looked at ${looked} blobs`,
     `${isDry ? 'would condemn' : 'condemned'} ${condemned.blobs} (${printSize(condemned.bytes)}) that nothing points at`,
@@ -54,6 +55,9 @@ function printReport({ looked, condemned, rescued, deleted, found, left }: Colle
   ];
   if (rescued > 0) lines.push(`kept ${rescued} that are needed again`);
   if (found > 0) lines.push(`found ${found} that the database did not know`);
+  if (unfinished > 0)
+    lines.push(`${isDry ? 'would remove' : 'removed'} ${unfinished} uploads that were left unfinished a day ago`);
+  if (unfinishedLeft !== undefined) lines.push(unfinishedLeft);
   if (left !== undefined) lines.push(left);
   return lines.join('\n');
 }

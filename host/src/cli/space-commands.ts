@@ -41,6 +41,18 @@ export function spaceCommands(program: Command, run: Run): void {
   add(program, 'adopt', 'let the database take over a store of blobs that belonged to another one')
     .option(...FILE_OPTION)
     .action(run(backup, 'adopt'));
+  const copy = () => import('./copy.js');
+  const PREPARE = ['--prepare', 'copy what there is now, beside running servers; more is to follow'] as const;
+  add(program, 'copy-storage', 'move all blobs to another storage; exit 1 when some are missing')
+    .argument('<from>', 'configuration with the storage of now, and its metadata')
+    .argument('<to>', 'configuration with the storage of then')
+    .option(...PREPARE)
+    .action(run(copy, 'copyBlobs'));
+  add(program, 'copy-metadata', 'move all tables to another database')
+    .argument('<from>', 'configuration with the metadata of now')
+    .argument('<to>', 'configuration with the metadata of then')
+    .option(...PREPARE)
+    .action(run(copy, 'copyTables'));
   const pins = () => import('./pins.js');
   addForServer(
     program,

@@ -55,6 +55,8 @@ function unknownValue(found: unknown, known: readonly unknown[], without = `, fo
 
 /** Suggests the key that an unknown one was probably meant to be. */
 export function unknownKey(key: string, known: readonly string[]): string {
+  // The keys of all backends are known here.
+  if (known.includes(key)) return 'unknown key of this backend; remove it, or set the backend that it is for';
   const meant = nearest(key, known);
   if (meant !== undefined) return `unknown key; did you mean ${meant}?`;
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;

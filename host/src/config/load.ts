@@ -118,6 +118,8 @@ const PATHS = [
   'storage.spool.path',
   'storage.cache.path',
   'metadata.path',
+  'metadata.tls.ca',
+  'cache.ca',
   'admin.jwt.keyFile',
   'policy.file',
   'repositories.*.tls.cert',

@@ -11,9 +11,18 @@ export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   look('server.tokenKey', fieldsOf(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
   look('admin.token', fieldsOf(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
-  const { url } = fieldsOf(written['metadata']);
-  if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
-    look('metadata.url', url, 'expected ${env:NAME} or ${file:PATH}, for it has a password');
+  for (const [section, keys] of [
+    ['metadata', ['url', 'listenUrl']],
+    ['cache', ['url']],
+  ] as const) {
+    const fields = fieldsOf(written[section]);
+    look(`${section}.password`, fields['password'], 'expected ${env:NAME} or ${file:PATH}');
+    for (const key of keys) {
+      const url = fields[key];
+      if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
+        look(`${section}.${key}`, url, 'expected ${env:NAME} or ${file:PATH}, for it has a password');
+    }
+  }
   const credentials = fieldsOf(fieldsOf(written['storage'])['credentials']);
   for (const key of ['secretAccessKey', 'sessionToken'])
     look(`storage.credentials.${key}`, credentials[key], 'expected ${env:NAME} or ${file:PATH}');

@@ -1,5 +1,5 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
-import { POLICY_MODES, PRESET_NAMES } from '@entrepot/core/engine';
+import { POLICY_MODES, PRESET_NAMES, SMALL_BLOB } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
 import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
@@ -66,6 +66,12 @@ const serverSchema = z.strictObject({
   drainTimeout: prefault(timeout(), '30s').describe(
     'How long running requests may take to end after SIGTERM, and after `drainDelay`.',
   ),
+  workers: z
+    .union([z.int().min(1).max(64), z.literal('auto')])
+    .default(1)
+    .describe(
+      'How many processes serve, on the same listeners and stores: each has a part of the memory of `cache`. `auto`: as many as this machine, or its container, has processors.',
+    ),
   headersTimeout: prefault(timeout(), '30s').describe('How long a client may take to send the head of a request.'),
   requestTimeout: prefault(timeout(), '1h').describe(
     'How long a client may take to send a whole request, uploads included.',
@@ -158,6 +164,25 @@ const diskCacheSchema = z.strictObject({
   ),
 });
 
+const redirectSchema = z.strictObject({
+  minSize: prefault(size({ least: SMALL_BLOB }), '1MiB').describe(
+    'The smallest artifact that clients fetch from the bucket. Smaller ones are in memory here, or soon are.',
+  ),
+  expires: prefault(age(), '60s').describe(
+    'How long a signed URL can be used, in whole seconds. A download that has begun goes on.',
+  ),
+});
+
+/** The keys of every store that is no folder. */
+const remoteKeys = {
+  cache: optional(diskCacheSchema).describe(
+    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
+  ),
+  redirect: optional(redirectSchema).describe(
+    'Clients fetch large artifacts from the bucket itself: they are sent there (307) with a signed URL, once access and policy have been decided. Left out: everything passes through the server. Set it only where all clients reach the bucket.',
+  ),
+};
+
 const s3StorageSchema = z.strictObject({
   backend: z.literal('s3').describe('`s3`: keeps blobs in a bucket of S3, or of a server with its API.'),
   bucket: z
@@ -188,9 +213,7 @@ const s3StorageSchema = z.strictObject({
   encryption: optional(s3EncryptionSchema).describe(
     'The encryption that is asked of the server for each object; one that does not confirm it is refused at start. Left out: the default of the bucket.',
   ),
-  cache: optional(diskCacheSchema).describe(
-    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
-  ),
+  ...remoteKeys,
   connections: z
     .int()
     .min(1)
@@ -210,9 +233,7 @@ const pluginStorageKeys = {
     .describe(
       '`azure`, `gcs`: keep blobs in Azure Blob Storage or Google Cloud Storage, by the packages `@entrepot/storage-azure` and `@entrepot/storage-gcs`. Another store: the id of its plugin, or its package. The other keys are those of the plugin (docs/storage.md).',
     ),
-  cache: optional(diskCacheSchema).describe(
-    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the store.',
-  ),
+  ...remoteKeys,
   ...storageKeys,
 };
 
@@ -238,19 +259,80 @@ const sqliteMetadataSchema = z.strictObject({
   path: text.default('./data/entrepot.db').describe('The database file. Made when it is not there.'),
 });
 
-const postgresMetadataSchema = z.strictObject({
-  backend: z.literal('postgres').describe('`postgres`: servers and workers on any machines.'),
-  url: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'expected postgres://user:password@host/database' })
-    .describe('The database, as libpq writes it. A secret where it has a password: `${env:…}` or `${file:…}`.'),
-  maxConnections: z.int().min(1).max(1000).default(10).describe('The most connections of this process.'),
+/** A URL of PostgreSQL. */
+const postgresUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'expected postgres://user:password@host/database' });
+
+const databaseTlsSchema = z.strictObject({
+  mode: choice(['disable', 'require', 'verify-ca', 'verify-full'], 'verify-full').describe(
+    '`verify-full`: encrypted, and the certificate of the server is checked, its name too. `verify-ca`: without its name. `require`: encrypted, and nothing is checked. `disable`: not encrypted.',
+  ),
+  ca: optional(text).describe(
+    'The file with the authorities that the certificate of the server is checked against, PEM. Left out: those that Node trusts.',
+  ),
 });
+
+const postgresMetadataSchema = z.strictObject({
+  backend: z
+    .enum(['postgresql', 'postgres'])
+    .describe('`postgresql`: servers and workers on any machines. `postgres` is another word for it.'),
+  url: optional(postgresUrl).describe(
+    'The database, as libpq writes it, instead of `host` and what follows. A secret where it has a password: `${env:…}` or `${file:…}`.',
+  ),
+  host: optional(text).describe('The host of the database, instead of a `url`; or the folder of its Unix socket.'),
+  port: optional(z.int().min(1).max(65_535)).describe('The port of the database. Left out: 5432.'),
+  database: optional(text).describe('The name of the database. Left out: that of the user.'),
+  user: optional(text).describe('The user. Left out: that of this process.'),
+  password: optional(text).describe('The password: `${env:…}` or `${file:…}`. Left out: none, or that of `.pgpass`.'),
+  tls: optional(databaseTlsSchema).describe(
+    'Encryption of connections. Left out: what `sslmode` in `url` says; not encrypted where nothing says so.',
+  ),
+  listenUrl: optional(postgresUrl).describe(
+    'The same database without a connection pooler between, as `url` is written. Needed where `url` or `host` leads to PgBouncer in transaction mode, through which servers cannot wake each other: without it they poll.',
+  ),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(10)
+    .describe('The most connections of this process, besides one on which it listens.'),
+});
+
+/** A database of PostgreSQL, as the configuration names it. */
+export type PostgresConfig = z.output<typeof postgresMetadataSchema>;
+
+/** The memory of this process, which every cache has. */
+const memoryKeys = {
+  maxBytes: prefault(size(), '128MiB').describe('The most memory for small blobs and rewritten documents.'),
+  maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
+};
 
 const memoryCacheSchema = z.strictObject({
   backend: driver('memory').describe('The driver: `memory` of this process.'),
-  maxBytes: prefault(size(), '128MiB').describe('The most memory for small blobs and rewritten documents.'),
-  maxEntries: z.int().min(0).default(100_000).describe('The most entries of the index that are held in memory.'),
+  ...memoryKeys,
+});
+
+const redisCacheSchema = z.strictObject({
+  backend: z
+    .literal('redis')
+    .describe(
+      '`redis`: besides the memory of this process, a Redis (or Valkey) that all servers over one store share.',
+    ),
+  url: z
+    .string()
+    .regex(/^rediss?:\/\/[^\s/?#]+(\/\d{0,4})?$/, {
+      error: 'expected redis://host:port/number or, with TLS, rediss://host:port/number',
+    })
+    .describe(
+      'The server, and behind the slash the number of its database: `redis://host:6379/0`, with TLS `rediss://`. A secret where it has a password: `${env:…}` or `${file:…}`.',
+    ),
+  user: optional(text).describe('The user. Left out: the one in `url`, or the default user.'),
+  password: optional(text).describe('The password: `${env:…}` or `${file:…}`. Left out: the one in `url`, or none.'),
+  ca: optional(text).describe(
+    'For `rediss://`: the file with the authorities that the certificate of the server is checked against, PEM. Left out: those that Node trusts.',
+  ),
+  ...memoryKeys,
 });
 
 const metricsSchema = z.strictObject({
@@ -726,14 +808,33 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
   };
 });
 
+const clusterSchema = z.strictObject({
+  secret: z
+    .string()
+    .min(32, { error: 'expected a secret of at least 32 characters' })
+    .describe('The secret by which servers know each other, the same on all of them: `${env:…}` or `${file:…}`.'),
+  listen: prefault(listenAddress, ':8090').describe(
+    'Where other servers follow what this one fetches: an address of a network that clients do not reach.',
+  ),
+  advertise: httpUrl({ credentials: false }).describe(
+    'The URL of `listen` for other servers, with an address of this machine: `http://${env:POD_IP}:8090`.',
+  ),
+});
+
+/** Servers over one database and one store. */
+export type ClusterConfig = z.output<typeof clusterSchema>;
+
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
   storage: prefault(storageSchema, {}).describe('The store of blobs.'),
   metadata: prefault(z.discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema]), {}).describe(
     'The database of entries, reports, decisions and downloads.',
   ),
-  cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema]), {}).describe(
+  cache: prefault(z.discriminatedUnion('backend', [memoryCacheSchema, redisCacheSchema]), {}).describe(
     'The cache of frequently requested content. It may be lost at any time.',
+  ),
+  cluster: optional(clusterSchema).describe(
+    'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
   log: prefault(logSchema, {}).describe('Logging to standard output.'),

@@ -19,11 +19,49 @@ export function semanticProblems(raw: unknown): ConfigurationProblem[] {
     ([name, repository]) => [name, fieldsOf(repository)] as const,
   );
   return [
+    ...databaseProblems(fieldsOf(root['metadata'])),
+    ...cacheProblems(fieldsOf(root['cache'])),
     ...repositories.flatMap(([name, repository]) => upstreamProblems(`repositories.${name}`, repository)),
     ...repositories.flatMap(([name, repository]) => cleanupProblems(`repositories.${name}`, repository)),
     ...repositories.flatMap(([name, repository]) => listenerProblems(`repositories.${name}`, repository)),
     ...mountProblems(root, repositories),
   ];
+}
+
+/** The keys of a database that its URL says, too. */
+const IN_URL = ['host', 'port', 'database', 'user', 'password'] as const;
+
+function databaseProblems(metadata: Fields): ConfigurationProblem[] {
+  const { backend, url, host } = metadata;
+  if (backend !== 'postgresql' && backend !== 'postgres') return [];
+  if (url === undefined && host === undefined) {
+    const message = 'expected either url, or host with database, user and password; found neither';
+    return [{ path: 'metadata', message }];
+  }
+  if (url === undefined) return [];
+  return IN_URL.filter((key) => metadata[key] !== undefined).map((key) => ({
+    path: `metadata.${key}`,
+    message: 'expected it once, found it here and a url, which says it, too; remove one of them',
+  }));
+}
+
+function cacheProblems({ backend, url, user, password, ca }: Fields): ConfigurationProblem[] {
+  if (backend !== 'redis' || typeof url !== 'string' || !URL.canParse(url)) return [];
+  const problems: ConfigurationProblem[] = [];
+  const inUrl = new URL(url);
+  for (const [key, value, other] of [
+    ['user', user, inUrl.username],
+    ['password', password, inUrl.password],
+  ] as const) {
+    if (value === undefined || other === '') continue;
+    problems.push({
+      path: `cache.${key}`,
+      message: 'expected it once, found it here and in cache.url; remove one of them',
+    });
+  }
+  if (ca !== undefined && inUrl.protocol === 'redis:')
+    problems.push({ path: 'cache.ca', message: 'expected it only beside a url that begins with rediss://' });
+  return problems;
 }
 
 function upstreamProblems(path: string, repository: Fields): ConfigurationProblem[] {

@@ -3,8 +3,9 @@ import { createSharedStorage } from '@entrepot/core/engine';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
+import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
-import { KeyvHotCache, memoryKeyv } from '../drivers/cache/keyv.js';
+import { openHotCache } from './open-hot-cache.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
@@ -17,17 +18,19 @@ import type { FetchPart } from '../scanning/scan-worker.js';
 import { joinStores } from '../space/belonging.js';
 import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
-import { isSpoolBeside, openBlobs, openDatabaseOf, spaceOf } from './open-stores.js';
+import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
   ADMINISTRATION,
   BLOBS,
+  CLUSTER,
   DATABASE,
   ENTRIES,
   GOVERNANCE,
   HOT_CACHE,
   METRICS,
+  NOTICES,
   OBSERVER,
   POLICY,
   ROOT_LOGGER,
@@ -47,7 +50,7 @@ async function openGovernance(
   root: Scope,
   { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
   { scanners, ...governed }: Governed,
-  services: Pick<GovernanceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
+  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
@@ -68,18 +71,19 @@ async function openGovernance(
 /**
  * The services of which there is one for the process. Nothing is opened before `start`.
  * @param served the repositories that are served
+ * @param place in a cluster, where it is not that of the configuration
  */
 export function createRootScope(
-  { server, storage, metadata, cache, admin, policy, repositories = {} }: Config,
+  { server, storage, metadata, cache, cluster, admin, policy, repositories = {} }: Config,
   served: Pick<SpaceOptions, 'repositories' | 'heal'>,
   governed: Governed,
   logger: Logger,
+  place = cluster && clusterPlace(cluster),
 ): Scope {
   const root = new Scope('host');
   root.value(ROOT_LOGGER, logger);
   root.value(CLOCK, systemClock);
   root.single(METRICS, {}, () => new PrometheusMetrics());
-  root.single(HOT_CACHE, { logger: ROOT_LOGGER }, ({ logger }) => new KeyvHotCache(memoryKeyv(), logger));
   root.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
   root.open(
     DATABASE,
@@ -88,13 +92,23 @@ export function createRootScope(
     // The index of entries ends it.
     () => {},
   );
+  root.open(NOTICES, { database: DATABASE, logger: ROOT_LOGGER }, (services) => openNotices(metadata, services));
   root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
     await joinStores(new SqlMetaStore(services.database), services.blobs);
     return spaceOf({ storage }, served.repositories, { ...services, heal: served.heal });
   });
-  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE }, async ({ space, ...services }) => {
+  const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
+  root.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
+  root.open(
+    CLUSTER,
+    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    async (services) =>
+      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
+  );
+  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE, cluster: CLUSTER }, async (opened) => {
+    const { space, cluster: peers, ...services } = opened;
     const shared = await createSharedStorage({
       ...services,
       catalogue: space.room,
@@ -103,19 +117,25 @@ export function createRootScope(
       // Elsewhere is another volume, perhaps.
       freeBytes: isSpoolBeside(storage) ? () => space.freeBytes : undefined,
       maxSessionAge: storage.spool.keepUploads,
+      sessionPeers: peers?.sessionPeers,
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
+      redirect: storage.backend === 'filesystem' ? undefined : storage.redirect,
     });
+    peers?.offer({ sessions: shared.sessions.own, folder: shared.spools.directory });
     space.attach(shared);
     if (governed.role === 'server') space.start();
     return shared;
   });
-  root.open(GOVERNANCE, { ...stores, database: DATABASE, space: SPACE }, async ({ space, ...services }) =>
-    openGovernance(root, { policy, repositories }, governed, {
-      ...services,
-      onChanges: (changes) => space.purging.noteChanges(changes),
-    }),
+  root.open(
+    GOVERNANCE,
+    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
+    async ({ space, ...services }) =>
+      openGovernance(root, { policy, repositories }, governed, {
+        ...services,
+        onChanges: (changes) => space.purging.noteChanges(changes),
+      }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>

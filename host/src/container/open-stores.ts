@@ -6,7 +6,9 @@ import { DiskCache } from '../drivers/blob/disk-cache.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
 import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
 import { bucketName } from '../drivers/blob/s3/settings.js';
+import { NO_NOTICES, type Notices, type NoticesOptions } from '../drivers/sql/notices.js';
 import { openPostgres } from '../drivers/sql/postgres.js';
+import { PostgresNotices } from '../drivers/sql/postgres-notices.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../space/space.js';
@@ -40,6 +42,11 @@ export function openDatabaseOf(
   return metadata.backend === 'sqlite'
     ? openSqlite({ path: metadata.path, durability: storage.backend === 'filesystem' ? storage.durability : 'strict' })
     : openPostgres({ ...metadata, logger });
+}
+
+/** Opens the notices between the processes on a database. */
+export async function openNotices(metadata: Config['metadata'], options: NoticesOptions): Promise<Notices> {
+  return metadata.backend === 'sqlite' ? NO_NOTICES : await PostgresNotices.open(metadata, options);
 }
 
 /** The room that a configuration gives. @param repositories all that are served, or that the configuration names */

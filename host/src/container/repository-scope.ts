@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
 import { createRepository, Protocol, sideOf, type RepositoryDefinition } from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
@@ -5,6 +6,7 @@ import { ConfigurationError, type ConfigurationProblem } from '../config/configu
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { withFields } from '../log/logger.js';
 import { createProtocol } from '../plugins/create.js';
+import { runningCoreVersion } from '../plugins/load.js';
 import { pluginProblem } from '../plugins/problem.js';
 import { factsOf, type RepositoryPlan } from '../repositories/repository-plan.js';
 import { answererOf } from '../scanning/answerer.js';
@@ -12,6 +14,7 @@ import type { Scope } from './scope.js';
 import {
   ACCESS,
   BLOBS,
+  CLUSTER,
   ENGINE,
   ENTRIES,
   HOT_CACHE,
@@ -54,18 +57,20 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       blobs: BLOBS,
       entries: ENTRIES,
       hotCache: HOT_CACHE,
+      cluster: CLUSTER,
       policy: POLICY,
       clock: CLOCK,
       storage: STORAGE,
       observer: OBSERVER,
       governance: GOVERNANCE,
     },
-    ({ protocol, access, governance, ...services }) => {
+    ({ protocol, access, governance, cluster, ...services }) => {
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
       const engine = createRepository(
         { ...definitionOf(plan), protocol, access },
         {
           ...services,
+          cluster: cluster?.flights,
           scanDesk,
           answer: answererOf(governance.scanners),
           firstSeen: (_repository, coordinates, since) => governance.firstSeen.meet(coordinates, since),
@@ -106,14 +111,8 @@ function refusalProblem(name: string, refusal: string): ConfigurationProblem {
   return { path, message: refusal };
 }
 
-function definitionOf({
-  name,
-  kind,
-  loaded,
-  upstreams,
-  freshness,
-  config,
-}: RepositoryPlan): Omit<RepositoryDefinition, 'protocol' | 'access'> {
+function definitionOf(plan: RepositoryPlan): Omit<RepositoryDefinition, 'protocol' | 'access'> {
+  const { name, kind, loaded, upstreams, freshness, config } = plan;
   const { transport, limits, coldRange, requireIntegrity, trustedRealms } = config;
   return {
     name,
@@ -127,5 +126,20 @@ function definitionOf({
     userAgent: transport.userAgent,
     limits: { ...limits, totalTimeout: transport.totalTimeout },
     trustedRealms,
+    sameAs: sameAsOf(plan),
   };
+}
+
+/** Names the code and the settings that answers of a repository depend on, by a digest; without the credentials for its upstreams. */
+function sameAsOf({ name, kind, loaded, upstreams, freshness, config }: RepositoryPlan): string {
+  const places = upstreams.map(({ url, scope, fallback, authorization }) => [
+    url,
+    scope,
+    fallback,
+    authorization !== undefined,
+  ]);
+  const { limits, requireIntegrity, options } = config;
+  const code = [runningCoreVersion(), loaded.package, loaded.version, loaded.plugin.id];
+  const text = JSON.stringify([name, kind, code, places, freshness, options, limits, requireIntegrity]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

@@ -2,7 +2,9 @@ import { createToken, type Access, type BlobStore, type EntryIndex, type HotCach
 import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedStorage } from '@entrepot/core/engine';
 import type { Administration } from '../admin/administration.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
+import type { Cluster } from '../cluster/cluster.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import type { Notices } from '../drivers/sql/notices.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
@@ -14,6 +16,8 @@ import type { Space } from '../space/space.js';
 export const ROOT_LOGGER = createToken<Logger, 'root'>('host-logger', 'root');
 export const METRICS = createToken<PrometheusMetrics, 'root'>('host-metrics', 'root');
 export const DATABASE = createToken<SqlDatabase, 'root'>('host-database', 'root');
+/** Wakes the processes on one database. */
+export const NOTICES = createToken<Notices, 'root'>('host-notices', 'root');
 export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'root');
 /** Receives the events of the engines, for metrics and the journal of policy. */
 export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');
@@ -21,6 +25,8 @@ export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
 export const SPACE = createToken<Space, 'root'>('host-space', 'root');
+/** `undefined`: each server fetches for itself. */
+export const CLUSTER = createToken<Cluster | undefined, 'root'>('host-cluster', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 /** There only where a repository has `access` configured. */

@@ -17,6 +17,8 @@ export interface ListenerOptions {
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
   readonly maxHeaderBytes: number;
+  /** Whether other processes listen there, too: the system gives each connection to one of them. Default: no. */
+  readonly reusePort?: boolean | undefined;
   /** Absent: plain HTTP. */
   readonly tls?: TlsConfig | undefined;
 }
@@ -76,10 +78,10 @@ export class Listener {
    * @throws the system's error, for example `EADDRINUSE`
    */
   async listen(): Promise<string> {
-    const { host, port } = this.#options;
+    const { host, port, reusePort = false } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ port, ...(host === undefined ? undefined : { host }) }, () => {
+      this.#server.listen({ port, reusePort, ...(host === undefined ? undefined : { host }) }, () => {
         this.#server.off('error', reject);
         resolve();
       });

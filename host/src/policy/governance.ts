@@ -1,10 +1,11 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
 import type { PolicyConfig } from '../config/schema.js';
-import { type ChangeCounts, readChanges } from '../drivers/sql/changes.js';
+import { type ChangeCounts, CHANGES, readChanges } from '../drivers/sql/changes.js';
 import { SqlDecisionLog } from '../drivers/sql/decision-log.js';
 import { SqlDownloadHistory } from '../drivers/sql/download-history.js';
 import { SqlExceptionStore } from '../drivers/sql/exception-store.js';
 import { SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
+import type { Notices } from '../drivers/sql/notices.js';
 import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 import { SqlScanStore } from '../drivers/sql/scan-store.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
@@ -24,6 +25,8 @@ export interface GovernanceOptions {
   readonly repositories: RepositoryPolicies;
   readonly scanners: readonly HostScanner[];
   readonly database: SqlDatabase;
+  /** Wakes this process when another one has changed something. Absent: it looks once a second. */
+  readonly notices?: Notices | undefined;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -59,6 +62,8 @@ export class Governance {
   readonly #options: GovernanceOptions;
   readonly #timers: NodeJS.Timeout[] = [];
   #last: Promise<void> = Promise.resolve();
+  #unlisten = (): void => {};
+  #woken = false;
   #refreshed: Promise<void> = Promise.resolve();
 
   /** @throws ConfigurationError with everything that is wrong with the policy */
@@ -119,6 +124,7 @@ export class Governance {
   async start(): Promise<void> {
     await this.firstSeen.load();
     await this.refresh();
+    this.#unlisten = this.#options.notices?.listen(CHANGES, () => this.#wake()) ?? this.#unlisten;
     this.#worker.start();
     this.#updates.start();
     this.#timers.push(
@@ -142,6 +148,7 @@ export class Governance {
   }
 
   async dispose(): Promise<void> {
+    this.#unlisten();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#last;
     this.desk.dispose();
@@ -152,6 +159,22 @@ export class Governance {
       this.#options.logger.error({ err: error }, 'the journal is not written'),
     );
     await this.#options.events.dispose();
+  }
+
+  /** Looks at once. Many notices are one look. */
+  #wake(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    this.#last = this.#last
+      .then(() => {
+        this.#woken = false;
+        return this.refresh();
+      })
+      .catch((error: unknown) => this.#complain(error));
+  }
+
+  #complain(error: unknown): void {
+    this.#options.logger.error({ err: error }, 'policy cannot be brought up to date');
   }
 
   async #refresh(): Promise<void> {
@@ -165,9 +188,7 @@ export class Governance {
 
   #repeat(interval: number, work: () => Promise<void>): NodeJS.Timeout {
     const timer = setInterval(() => {
-      this.#last = this.#last.then(work).catch((error: unknown) => {
-        this.#options.logger.error({ err: error }, 'policy cannot be brought up to date');
-      });
+      this.#last = this.#last.then(work).catch((error: unknown) => this.#complain(error));
     }, interval);
     timer.unref();
     return timer;

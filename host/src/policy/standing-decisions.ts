@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { packageUrl, type Clock, type PackageCoordinates } from '@entrepot/core';
 import { versionIdentity } from '@entrepot/core/engine';
 import type { ChangeCounts } from '../drivers/sql/changes.js';
@@ -8,6 +9,7 @@ import type { Quarantined, SqlQuarantineStore } from '../drivers/sql/quarantine-
 const MAX_DENIALS = 50_000;
 /** Stands for all repositories, in place of a repository's name. */
 export const EVERYWHERE = '*';
+const NONE_DENIED = '0';
 
 /** Decisions of administrators in memory: exceptions and denied versions. Kept up to date with other processes. */
 export class StandingDecisions {
@@ -17,8 +19,8 @@ export class StandingDecisions {
   readonly #used = new Map<string, number>();
   /** All exceptions, those that have ended too: the same array as long as nothing has changed. */
   exceptions: readonly KeptException[] = [];
-  /** Changes with what is denied. */
-  revision = 0;
+  /** Names what is denied: the same on all servers where the same is. */
+  revision = NONE_DENIED;
   #denied: ReadonlyMap<string, Quarantined> = new Map();
   #seen: Pick<ChangeCounts, 'exceptions' | 'quarantine'> | undefined;
 
@@ -58,7 +60,7 @@ export class StandingDecisions {
     if (seen?.quarantine !== quarantine) {
       const denied = await this.#quarantine.list(MAX_DENIALS, 'denied');
       this.#denied = new Map(denied.map((one) => [keyOf(one.repository, one.coordinates), one]));
-      this.revision += 1;
+      this.revision = namesOf(this.#denied);
     }
     this.#seen = { exceptions, quarantine };
   }
@@ -70,6 +72,13 @@ export class StandingDecisions {
     this.#used.clear();
     await this.#exceptions.recordUse(uses);
   }
+}
+
+function namesOf(denied: ReadonlyMap<string, Quarantined>): string {
+  if (denied.size === 0) return NONE_DENIED;
+  const hash = createHash('sha256');
+  for (const key of [...denied.keys()].sort()) hash.update(`${key}\n\n`);
+  return hash.digest('hex').slice(0, 16);
 }
 
 /** The same for all spellings of a version: a denial of `1.0` is one of `1.0.0`. */

@@ -8,6 +8,7 @@ import type { SqlLeases } from '../drivers/sql/leases.js';
 import { SqlNamedBlobs } from '../drivers/sql/named-blobs.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
+import { copyBlob } from './copy-blob.js';
 import { digestsOf } from './deletion.js';
 import { holdLease } from './held-lease.js';
 
@@ -136,7 +137,7 @@ async function copyBlobs(
   const missing: BlobInfo[] = [];
   for await (const blob of named.list()) {
     signal.throwIfAborted();
-    if (!(await copyBlob(blob, from, to, signal))) missing.push(blob);
+    if ((await copyBlob(blob, from, to, signal)) === 'missing') missing.push(blob);
     blobs += 1;
     bytes += blob.size;
     progress({ blobs, bytes });
@@ -148,34 +149,6 @@ async function copyBlobs(
       { code: 'BLOB_MISSING' },
     );
   return { entries: await named.entries(), blobs, bytes };
-}
-
-/** @returns whether it is there now */
-async function copyBlob(
-  { digest, size }: BlobInfo,
-  from: BlobStore,
-  to: BlobStore,
-  signal: AbortSignal,
-): Promise<boolean> {
-  if ((await to.stat(digest))?.size === size) return true;
-  const found = await from.open(digest, { size, signal });
-  if (found === undefined) return false;
-  let source: typeof found | undefined = found;
-  const open = () => {
-    const stream = source;
-    source = undefined;
-    if (stream === undefined) throw new Error('a blob is read once');
-    return stream;
-  };
-  try {
-    await to.put(digest, size, { open }, { signal });
-    return true;
-  } catch (error) {
-    if (error instanceof EntrepotError && error.kind === 'integrity') return false;
-    throw error;
-  } finally {
-    source?.destroy();
-  }
 }
 
 /** Reads the names of blobs in a copy of a database, which is brought up to date for it. */

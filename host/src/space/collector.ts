@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Clock, Logger } from '@entrepot/core';
+import { type BlobStore, type Clock, type Logger, messageOf } from '@entrepot/core';
 import type { SqlBlobInventory } from '../drivers/sql/blob-inventory.js';
 import type { SqlCollectionStore } from '../drivers/sql/collection-store.js';
 import { type Deleted, type Deletion, NOTHING, sumOf } from './deletion.js';
+import { type RemovalOptions, removeUnfinished, type UnfinishedServices } from './unfinished.js';
 
 /** After a batch the collector waits so many times as long as it took: everybody else comes first. */
 const PAUSE_FACTOR = 4;
@@ -40,8 +41,21 @@ export interface Collected {
   readonly deleted: Deleted;
   /** Blobs that the store has and the catalogue had not, as this run found them. */
   readonly found: number;
+  /** Uploads that processes which are no more have left unfinished in the store, and that were removed. */
+  readonly unfinished: number;
+  /** Why the store could not be asked for those. */
+  readonly unfinishedLeft?: string | undefined;
   /** Why blobs without a row were left alone. */
   readonly left?: string | undefined;
+}
+
+export interface CollectorServices {
+  readonly store: SqlCollectionStore;
+  readonly inventory: SqlBlobInventory;
+  readonly deletion: Deletion;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** Deletes what nobody needs. Safe beside servers and other collectors; a run that ends early is gone on with by the next one. */
@@ -51,14 +65,10 @@ export class Collector {
   readonly #deletion: Deletion;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #unfinished: UnfinishedServices;
 
-  constructor(
-    store: SqlCollectionStore,
-    inventory: SqlBlobInventory,
-    deletion: Deletion,
-    clock: Clock,
-    logger: Logger,
-  ) {
+  constructor({ store, inventory, deletion, blobs, clock, logger }: CollectorServices) {
+    this.#unfinished = { blobs, clock, isHeld: (digest, now) => store.isHeld(digest, now) };
     this.#store = store;
     this.#inventory = inventory;
     this.#deletion = deletion;
@@ -68,7 +78,7 @@ export class Collector {
 
   async run(options: CollectOptions): Promise<Collected> {
     const { dryRun = false, reconcile = false } = options;
-    let report: Collected = { looked: 0, condemned: NOTHING, rescued: 0, deleted: NOTHING, found: 0 };
+    let report: Collected = { looked: 0, condemned: NOTHING, rescued: 0, deleted: NOTHING, found: 0, unfinished: 0 };
     const note = (change: Partial<Collected>): void => {
       report = { ...report, ...change };
       options.progress?.(report);
@@ -98,7 +108,20 @@ export class Collector {
     if (!dryRun) {
       await this.#deleteAll(options, (deleted) => note({ deleted: sumOf(report.deleted, deleted) }));
     }
+    const onRemoved = (): void => note({ unfinished: report.unfinished + 1 });
+    note(await this.#removeUnfinished({ dryRun, signal: options.signal, onRemoved }));
     return report;
+  }
+
+  /** What is left of uploads only costs room: that it cannot be removed is no reason to fail. */
+  async #removeUnfinished(options: RemovalOptions): Promise<Pick<Collected, 'unfinishedLeft'>> {
+    try {
+      await removeUnfinished(this.#unfinished, options);
+      return {};
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      return { unfinishedLeft: `uploads that were left unfinished could not be removed: ${messageOf(error)}` };
+    }
   }
 
   async #deleteAll({ grace, signal }: CollectOptions, note: (deleted: Deleted) => void): Promise<void> {

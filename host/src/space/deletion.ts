@@ -72,6 +72,8 @@ export type DeletedBecause = 'evicted' | 'collected' | 'purged';
 /** Told of blobs that were deleted. Must be quick and must not throw. */
 export interface DeletionObserver {
   blobsDeleted(why: DeletedBecause, deleted: Deleted): void;
+  /** Told of the number of unfinished uploads that were removed. */
+  unfinishedRemoved(count: number): void;
 }
 
 /** Adds up. */

@@ -62,6 +62,11 @@ export class Purging {
     this.#parts = parts;
   }
 
+  /** The number of purges by all processes of which memory knows. `undefined`: none is known yet. */
+  get purges(): number | undefined {
+    return this.#known;
+  }
+
   /** Forgets what other processes may have purged. */
   async noteChanges({ purges }: ChangeCounts): Promise<void> {
     const isNews = this.#known !== undefined && purges !== this.#known;

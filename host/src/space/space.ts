@@ -107,7 +107,14 @@ export class Space {
     this.report = new SpaceUsage(this.usage, this.room, options);
     this.entryUsage = new SqlUsageReport(database);
     const inventory = new SqlBlobInventory(database, blobs);
-    this.#collector = new Collector(collection, inventory, deletion('collected'), clock, logger);
+    this.#collector = new Collector({
+      store: collection,
+      inventory,
+      deletion: deletion('collected'),
+      blobs,
+      clock,
+      logger,
+    });
     const entries = new SqlSelectedEntries(database);
     const purged = { entries, collection, deletion: deletion('purged'), kept, memory, clock };
     this.purging = new Purging({
@@ -151,7 +158,9 @@ export class Space {
   /** Deletes what nobody needs. */
   async collect(options: Partial<CollectOptions> = {}): Promise<Collected> {
     await this.#catalogue.flush();
-    return await this.#collector.run({ ...this.#options.gc, ...options });
+    const report = await this.#collector.run({ ...this.#options.gc, ...options });
+    if (options.dryRun !== true) this.#options.observer?.unfinishedRemoved(report.unfinished);
+    return report;
   }
 
   /** Begins to work in the background. */

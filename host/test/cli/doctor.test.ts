@@ -47,6 +47,18 @@ function serveOne(url: string, name = 'one'): void {
 }
 
 describe('doctor', () => {
+  it('warns of a Redis that does not answer, without its password', async () => {
+    terminal.env['SECRET'] = 'hush';
+    const { code, findings } = await examine(
+      'cache: { backend: redis, url: "redis://127.0.0.1:1", password: "${env:SECRET}" }\nrepositories: {}',
+    );
+    expect(findings.find(({ check }) => check === 'cache')).toMatchObject({
+      status: 'warn',
+      detail: expect.stringMatching(/^redis:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*works without the cache/),
+    });
+    expect([code, JSON.stringify(findings).includes('hush')]).toEqual([0, false]);
+  });
+
   it('finds nothing wrong with a machine that is ready, and leaves nothing behind', async () => {
     let authorization: string | undefined;
     const url = await startUpstream((request, response) => {

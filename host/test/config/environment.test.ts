@@ -41,6 +41,12 @@ describe('variables', () => {
     ['ENTREPOT_STORAGE_SPOOL_MAX_BYTES', '1GiB', 'storage.spool.maxBytes', '1GiB'],
     ['ENTREPOT_STORAGE_SPOOL', '{ maxBytes: 1GiB }', 'storage.spool', { maxBytes: '1GiB' }],
     ['ENTREPOT_CACHE_MAX_ENTRIES', '5', 'cache.maxEntries', 5],
+    ['ENTREPOT_CACHE_PASSWORD', '0123', 'cache.password', '0123'],
+    ['ENTREPOT_METADATA_BACKEND', 'postgresql', 'metadata.backend', 'postgresql'],
+    ['ENTREPOT_METADATA_PORT', '5433', 'metadata.port', 5433],
+    ['ENTREPOT_METADATA_PASSWORD', '0123', 'metadata.password', '0123'],
+    ['ENTREPOT_METADATA_TLS_MODE', 'verify-ca', 'metadata.tls.mode', 'verify-ca'],
+    ['ENTREPOT_METADATA_LISTEN_URL', 'postgres://a/b', 'metadata.listenUrl', 'postgres://a/b'],
     ['ENTREPOT_LOG_ACCESS', 'false', 'log.access', false],
     ['ENTREPOT_PLUGINS', '["@acme/x"]', 'plugins', ['@acme/x']],
     // Text is taken as it is: YAML would make numbers, comments and mappings of secrets.

@@ -101,6 +101,33 @@ describe('the file', () => {
     ]);
   });
 
+  it('keeps the passwords of a database and a cache out of the file', async () => {
+    const file = write(
+      'etc/entrepot.yaml',
+      'metadata: { backend: postgresql, host: db, user: e, password: "${file:password}", tls: { ca: db.pem } }\n' +
+        'cache: { backend: redis, url: "rediss://cache", password: "${env:CACHE_PASSWORD}", ca: cache.pem }',
+    );
+    write('etc/password', 'hidden\n');
+    const { config } = await loadConfig({ file, env: { CACHE_PASSWORD: 'hidden, too' }, cwd });
+    expect(config.metadata).toMatchObject({
+      password: 'hidden',
+      tls: { mode: 'verify-full', ca: path.join(cwd, 'etc/db.pem') },
+    });
+    expect(config.cache).toMatchObject({ password: 'hidden, too', ca: path.join(cwd, 'etc/cache.pem') });
+    write(
+      'etc/entrepot.yaml',
+      'metadata: { backend: postgresql, url: "postgres://e@db/e", listenUrl: "postgres://e:plain@db/e" }\n' +
+        'cache: { backend: redis, url: "redis://e:plain@cache", password: plain }',
+    );
+    const problems = await problemsOf(loadConfig({ file, env: {}, cwd }));
+    expect(problems.filter((problem) => problem.includes('expected ${env:NAME} or ${file:PATH}'))).toEqual([
+      expect.stringMatching(/^metadata\.listenUrl: .*, for it has a password/),
+      expect.stringMatching(/^cache\.password: /),
+      expect.stringMatching(/^cache\.url: .*, for it has a password/),
+    ]);
+    expect(problems.join()).not.toContain('plain');
+  });
+
   it.each([
     ['a bucket that is none', 'bucket: Packages', 'storage.bucket: expected the name of a bucket'],
     ['a prefix with a slash at its end', 'bucket: packages, prefix: a/', 'storage.prefix: expected a path'],

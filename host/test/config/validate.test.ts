@@ -19,6 +19,7 @@ describe('defaults', () => {
         trustProxy: [],
         drainDelay: 0,
         drainTimeout: 30_000,
+        workers: 1,
         headersTimeout: 30_000,
         requestTimeout: 3_600_000,
         keepAliveTimeout: 75_000,
@@ -272,6 +273,46 @@ describe('problems', () => {
       [
         'repositories.one.cleanup.rules.0.notDownloadedFor: expected a duration such as 500ms, 30s, 5m, 720h, 7d',
         'repositories.one.cleanup.rules.1.prereleasesOlderThan: expected a duration such as 500ms, 30s, 5m, 720h, 7d',
+      ],
+    ],
+    [
+      'a database that is nowhere',
+      { metadata: { backend: 'postgresql', user: 'me' } },
+      ['metadata: expected either url, or host with database, user and password; found neither'],
+    ],
+    [
+      'a database that is named twice',
+      { metadata: { backend: 'postgres', url: 'postgres://a/b', host: 'a', password: 'secret' } },
+      ['host', 'password'].map(
+        (key) => `metadata.${key}: expected it once, found it here and a url, which says it, too; remove one of them`,
+      ),
+    ],
+    [
+      'another kind of encryption',
+      { metadata: { backend: 'postgresql', host: 'a', port: 70_000, tls: { mode: 'prefer' } } },
+      [
+        'metadata.port: expected at most 65535',
+        'metadata.tls.mode: expected disable, require, verify-ca or verify-full',
+      ],
+    ],
+    [
+      'a key of the other database',
+      { metadata: { host: 'a' } },
+      ['metadata.host: unknown key of this backend; remove it, or set the backend that it is for'],
+    ],
+    ['a cache that is nowhere', { cache: { backend: 'redis' } }, ['cache.url: expected a text, found nothing']],
+    [
+      'a cache by another protocol',
+      { cache: { backend: 'redis', url: 'http://127.0.0.1:6379' } },
+      ['cache.url: expected redis://host:port/number or, with TLS, rediss://host:port/number'],
+    ],
+    [
+      'credentials of a cache that are said twice, and authorities without TLS',
+      { cache: { backend: 'redis', url: 'redis://me:secret@a/1', user: 'me', password: 'secret', ca: 'ca.pem' } },
+      [
+        'cache.user: expected it once, found it here and in cache.url; remove one of them',
+        'cache.password: expected it once, found it here and in cache.url; remove one of them',
+        'cache.ca: expected it only beside a url that begins with rediss://',
       ],
     ],
     [

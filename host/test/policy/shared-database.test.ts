@@ -54,5 +54,21 @@ describe.skipIf(!DATABASES.some((kind) => kind === 'postgres'))('servers on one 
     expect((await two.get(`${API}/scans`)).json).toMatchObject({ states: { own: { findings: 1, clean: 1 } } });
     expect((await one.send('DELETE', `${API}/exceptions/e1`)).status).toBe(200);
     await until(async () => (await two.get(TARBALL)).status === 403);
+
+    // What is made under a revision is shared: it has to mean the same on both.
+    const revisions = async () => {
+      const found = await Promise.all(
+        [one, two].map(async (server) => (await server.get(`${API}/policy`)).json.revision),
+      );
+      return new Set(found as string[]);
+    };
+    const [before] = await revisions();
+    const denied = { purl: 'pkg:npm/demo@1.0.0', repository: 'npm', by: 'ann', reason: 'not this one' };
+    const denial = await one.send('POST', `${API}/quarantine/deny`, denied);
+    expect(denial.status).toBeLessThan(300);
+    await until(async () => {
+      const found = await revisions();
+      return found.size === 1 && !found.has(before as string);
+    });
   });
 });

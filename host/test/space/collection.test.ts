@@ -11,6 +11,7 @@ const REPORT: Collected = {
   rescued: 0,
   deleted: { blobs: 2, bytes: 20 },
   found: 0,
+  unfinished: 0,
 };
 
 async function open(collect: (options: Partial<CollectOptions>) => Promise<Collected>) {

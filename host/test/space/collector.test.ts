@@ -41,6 +41,47 @@ describe('the collector', () => {
     expect((await files()).length).toBe(2);
   });
 
+  it('removes uploads that were left unfinished a day ago, unless their blob is held', async () => {
+    const { space, storage, clock, blobs } = await openSpace();
+    const removed: string[] = [];
+    const begun = clock.now();
+    const upload = (name: string, startedAt: number, more = {}) => ({
+      startedAt,
+      remove: async () => void removed.push(name),
+      ...more,
+    });
+    const held = digestOfBytes(Buffer.from('held'));
+    Object.assign(blobs, {
+      async *unfinished() {
+        yield upload('left', begun, { digest: digestOfBytes(Buffer.from('left')) });
+        yield upload('other', begun);
+        yield upload('held', begun, { digest: held });
+        yield upload('young', begun + 25 * HOUR);
+      },
+    });
+    expect(await space.collect()).toMatchObject({ unfinished: 0 });
+    clock.advance(24 * HOUR);
+    await storage.blobs.put('hosted', { digest: held, size: 4 }, { open: () => Readable.from([Buffer.from('held')]) });
+    expect(await space.collect({ dryRun: true })).toMatchObject({ unfinished: 2 });
+    expect(removed).toEqual([]);
+    expect(await space.collect()).toMatchObject({ unfinished: 2 });
+    expect(removed).toEqual(['left', 'other']);
+  });
+
+  it('says why uploads that were left could not be removed, and collects all the same', async () => {
+    const { space, blobs, put } = await openSpace();
+    await put('proxy', 'a', 'one');
+    await put('proxy', 'a', 'two');
+    Object.assign(blobs, {
+      unfinished: () => Readable.from([]).destroy(new Error('AccessDenied')),
+    });
+    expect(await space.collect()).toMatchObject({
+      condemned: { blobs: 1 },
+      unfinished: 0,
+      unfinishedLeft: 'uploads that were left unfinished could not be removed: AccessDenied',
+    });
+  });
+
   it('lets a condemned blob live that is put or named again', async () => {
     const { space, clock, put, files } = await openSpace();
     const first = await put('proxy', 'a', 'one');

@@ -1,3 +1,4 @@
+import type { SignedUrlOptions } from '@entrepot/core';
 import type { BlobDownloadResponseParsed, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import {
   type Bucket,
@@ -37,7 +38,7 @@ export class AzureBucket implements Bucket {
     this.#requests = new Requests(options);
     this.idleTimeout = options.idleTimeout;
     this.name = `azure://${client.accountName}/${options.container}`;
-    this.signUrl = canSign ? (key, seconds) => this.#sign(key, seconds) : undefined;
+    this.signUrl = canSign ? (key, options) => this.#sign(key, options) : undefined;
   }
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
@@ -146,10 +147,17 @@ export class AzureBucket implements Bucket {
     }
   }
 
-  async #sign(key: string, seconds: number): Promise<URL> {
+  async #sign(key: string, { ttl, mediaType, disposition }: SignedUrlOptions): Promise<URL> {
     const { BlobSASPermissions } = await import('@azure/storage-blob');
-    const expiresOn = new Date(Date.now() + seconds * 1000);
-    return new URL(await this.#blob(key).generateSasUrl({ permissions: BlobSASPermissions.parse('r'), expiresOn }));
+    const reply = {
+      ...(mediaType !== undefined && { contentType: mediaType }),
+      ...(disposition !== undefined && { contentDisposition: disposition }),
+    };
+    // In whole seconds: rounded up, so that it is not over before it is used.
+    const expiresOn = new Date(Math.ceil((Date.now() + ttl) / 1000) * 1000);
+    return new URL(
+      await this.#blob(key).generateSasUrl({ permissions: BlobSASPermissions.parse('r'), expiresOn, ...reply }),
+    );
   }
 
   #blob(key: string): BlockBlobClient {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { SignedUrlOptions } from '@entrepot/core';
 import {
   type Bucket,
   type Failure,
@@ -40,7 +41,7 @@ export class GcsBucket implements Bucket {
     this.idleTimeout = options.idleTimeout;
     this.name = `gs://${options.bucket}`;
     // Without a key of one's own each signature would be a request, and a right that few give.
-    this.signUrl = options.keyFile === undefined ? undefined : (key, seconds) => this.#sign(key, seconds);
+    this.signUrl = options.keyFile === undefined ? undefined : (key, options) => this.#sign(key, options);
   }
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
@@ -153,9 +154,16 @@ export class GcsBucket implements Bucket {
     return true;
   }
 
-  async #sign(key: string, seconds: number): Promise<URL> {
+  async #sign(key: string, { ttl, mediaType, disposition }: SignedUrlOptions): Promise<URL> {
     const file = this.#api.storage.bucket(this.#options.bucket).file(key);
-    const [url] = await file.getSignedUrl({ version: 'v4', action: 'read', expires: Date.now() + seconds * 1000 });
+    const [url] = await file.getSignedUrl({
+      version: 'v4',
+      action: 'read',
+      // In whole seconds: one second at the least.
+      expires: Date.now() + Math.max(1000, ttl),
+      ...(mediaType !== undefined && { responseType: mediaType }),
+      ...(disposition !== undefined && { responseDisposition: disposition }),
+    });
     return new URL(url);
   }
 }

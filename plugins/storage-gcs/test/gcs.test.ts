@@ -193,7 +193,9 @@ describe.skipIf(program === undefined)('Google Cloud Storage', () => {
     const { endpoint, bucket: name } = gcs;
     // Not opened as a store: that would fetch a token from Google.
     const bucket = await GcsBucket.open(gcsOptions.parse({ bucket: name, endpoint, keyFile }));
-    const url = (await bucket.signUrl?.(`${prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`, 60)) as URL;
+    const url = (await bucket.signUrl?.(`${prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`, {
+      ttl: 60_000,
+    })) as URL;
     expect(url.origin).toBe(endpoint);
     expect(url.searchParams.get('X-Goog-Expires')).toMatch(/^(59|60)$/);
     expect(Buffer.from(await (await fetch(url)).arrayBuffer())).toEqual(bytes);

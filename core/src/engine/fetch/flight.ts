@@ -21,6 +21,8 @@ export class Flight implements SharedFlight {
   readonly #done = Promise.withResolvers<FlightResult>();
   readonly #ahead = Promise.withResolvers<Entry | undefined>();
   readonly #arriving = Promise.withResolvers<ArrivingDocument | undefined>();
+  /** Called when nothing of it is to be kept any more. */
+  whenOutdated: () => void = () => {};
   #isAhead = false;
   #isOutdated = false;
   #spool: Spool | undefined;
@@ -83,6 +85,7 @@ export class Flight implements SharedFlight {
 
   outdate(): void {
     this.#isOutdated = true;
+    this.whenOutdated();
   }
 
   abort(reason = shuttingDown()): void {

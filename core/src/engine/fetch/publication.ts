@@ -1,9 +1,10 @@
-import type { Entry, EntryRenewal } from '../../api/entry-index.js';
+import type { Entry, EntryRenewal, Fence } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { isPinned, nameOf } from '../store/pinned-name.js';
 import type { Spool } from '../store/spool.js';
 import { withoutQuery, type UpstreamReply } from '../upstream/query.js';
 import { chosenBy } from './asking.js';
+import { isLeaseLost } from './cluster-part.js';
 import { forbidsStoring, freshnessRule } from './freshness.js';
 import { keptHeaders } from './kept-headers.js';
 import { bareMediaType } from '../store/content.js';
@@ -75,8 +76,17 @@ export class Publication {
     return resource.kind === 'artifact' && integrity.length > 0 && keep === 'entry' && kept === undefined;
   }
 
-  /** Keeps a body, as far as rules and room let it. */
-  async publish(reply: UpstreamReply, spool: Spool, entry: Entry, isForbidden: () => boolean): Promise<FlightResult> {
+  /**
+   * Keeps a body, as far as rules and room let it.
+   * @throws EntrepotError with the code `LEASE_LOST` when another process has the lease that `fence` names by now
+   */
+  async publish(
+    reply: UpstreamReply,
+    spool: Spool,
+    entry: Entry,
+    isForbidden: () => boolean,
+    fence?: Fence,
+  ): Promise<FlightResult> {
     const { definition, services } = this.#context;
     const { resource, keep, kept } = this.#plan;
     const { respectNoStore } = freshnessRule(this.#context, resource);
@@ -86,9 +96,9 @@ export class Publication {
         await putBlob(services, entry, spool);
         if (keep === 'blob') return { kind: 'stored', entry };
         // It may have been purged meanwhile.
-        if (!isForbidden()) return { kind: 'stored', entry: await putEntry(services, resource, entry, kept) };
+        if (!isForbidden()) return { kind: 'stored', entry: await putEntry(services, resource, entry, kept, fence) };
       } catch (error) {
-        if (error instanceof EntrepotError && error.kind === 'integrity') throw error;
+        if (isLeaseLost(error) || (error instanceof EntrepotError && error.kind === 'integrity')) throw error;
         // The clients have, or get, their verified bytes; that nothing was kept is the operator's concern. Of bounds they are told once.
         const isBounded = error instanceof EntrepotError && error.code === 'NO_ROOM';
         services.logger[isBounded ? 'debug' : 'error'](

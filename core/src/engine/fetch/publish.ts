@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { BlobSource } from '../../api/blob-store.js';
-import type { Entry, EntryRenewal } from '../../api/entry-index.js';
+import type { Entry, EntryRenewal, Fence } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { isPinned } from '../store/pinned-name.js';
@@ -30,6 +30,7 @@ export function sourceOf({ bytes, path }: Body): BlobSource {
 /**
  * Publishes `entry`, whose blob is kept. Of an artifact the first copy wins.
  * @param kept the copy that was revalidated
+ * @param fence the lease of the cluster for it
  * @returns the entry in force
  * @throws EntrepotError `integrity` when another replica was first with other bytes
  */
@@ -38,6 +39,7 @@ export async function putEntry(
   resource: ArtifactResource | DocumentResource,
   entry: Entry,
   kept: Entry | undefined,
+  fence?: Fence,
 ): Promise<Entry> {
   const { entries } = services.storage;
   if (isPinned(resource)) await entries.putIfAbsent([entryByDigest(resource, entry)]);
@@ -46,10 +48,10 @@ export async function putEntry(
     return (await entries.touch(kept, { ...renewalBy(entry), facts })) ?? entry;
   }
   if (resource.kind === 'document') {
-    await entries.replace(entry);
+    await entries.replace(entry, fence);
     return entry;
   }
-  const [winner = entry] = await entries.putIfAbsent([entry]);
+  const [winner = entry] = await entries.putIfAbsent([entry], fence);
   if (winner.digest === entry.digest) {
     // Its bytes were fetched anew, perhaps since they were lost.
     if (winner.fetchedAt === entry.fetchedAt) return winner;

@@ -1,5 +1,6 @@
-import type { Entry } from '../../api/entry-index.js';
+import type { Entry, Fence } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
+import { flightName, newerEntry, onceInCluster } from './cluster-part.js';
 import { membersOf } from './flights.js';
 import { produce, type ProducedMember } from './produce.js';
 import { putEntry } from './publish.js';
@@ -7,12 +8,32 @@ import type { Stored } from './shared-flight.js';
 import { startFetch, type FetchContext } from './stored-fetch.js';
 import type { WholeResult } from './whole-flight.js';
 
-/** Produces a resource, or fetches several that belong together, and publishes all at once. */
+/** Produces a resource, or fetches several that belong together, and publishes all at once: one process of a cluster does. */
 export async function fetchSet(
   context: FetchContext,
   resource: Stored,
   kept: Entry | undefined,
   signal: AbortSignal,
+): Promise<WholeResult> {
+  const keys = membersOf(resource).map(({ key }) => key);
+  const known = kept ?? context.services.storage.entries.peek(context.definition.name, resource.key);
+  /** Whatever another process has published since. Members may be lacking; the one that was asked for may not. */
+  const brought = async (): Promise<WholeResult | undefined> => {
+    if ((await newerEntry(context, resource.key, known)) === undefined) return undefined;
+    const found = await Promise.all(keys.map((key) => newerEntry(context, key, undefined)));
+    return { entries: found.filter((entry) => entry !== undefined) };
+  };
+  return await onceInCluster(context.services, flightName(context.definition.name, keys), signal, brought, (fence) =>
+    fetchAnew(context, resource, kept, signal, fence),
+  );
+}
+
+async function fetchAnew(
+  context: FetchContext,
+  resource: Stored,
+  kept: Entry | undefined,
+  signal: AbortSignal,
+  fence: Fence | undefined,
 ): Promise<WholeResult> {
   const { services } = context;
   const members = membersOf(resource);
@@ -20,20 +41,24 @@ export async function fetchSet(
     ? { entries: await produceAll(context, members, signal), lacking: undefined }
     : await fetchAll(context, members, signal);
   if (members.length === 1)
-    return { entries: [await putEntry(services, resource, entries[0] as Entry, kept)], lacking };
+    return { entries: [await putEntry(services, resource, entries[0] as Entry, kept, fence)], lacking };
   if (resource.kind !== 'artifact' || resource.publishedPartly !== true)
-    return { entries: await services.storage.entries.putIfAbsent(entries) };
-  return { entries: await putBeside(context, entries), lacking };
+    return { entries: await services.storage.entries.putIfAbsent(entries, fence) };
+  return { entries: await putBeside(context, entries, fence), lacking };
 }
 
 /**
  * Puts what a set has now beside what it had before, where that is of the same copy. Whoever finds all of it kept was second,
  * and takes the first one's copy.
  */
-async function putBeside({ services }: FetchContext, entries: readonly Entry[]): Promise<readonly Entry[]> {
+async function putBeside(
+  { services }: FetchContext,
+  entries: readonly Entry[],
+  fence: Fence | undefined,
+): Promise<readonly Entry[]> {
   const { entries: index } = services.storage;
   // One look at all of them: another replica may publish them at this moment.
-  const kept = await index.putIfAbsent(entries);
+  const kept = await index.putIfAbsent(entries, fence);
   if (kept.length === entries.length) return kept;
   const digests = new Map(kept.map(({ key, digest }) => [key, digest]));
   for (const { key, digest } of entries) {
@@ -42,7 +67,8 @@ async function putBeside({ services }: FetchContext, entries: readonly Entry[]):
       code: 'SET_CHANGED',
     });
   }
-  return [...kept, ...(await index.putIfAbsent(entries.filter(({ key }) => !digests.has(key))))];
+  const others = entries.filter(({ key }) => !digests.has(key));
+  return [...kept, ...(await index.putIfAbsent(others, fence))];
 }
 
 async function produceAll(

@@ -13,6 +13,7 @@ import { describedPlace, type LocatedDescription } from './described-place.js';
 import type { Descriptions } from './descriptions.js';
 import { readEarly } from './early-reading.js';
 import { classifyFailure } from './classify-failure.js';
+import { ClusterPart, isLeaseLost } from './cluster-part.js';
 import type { FetchPolicy } from './fetch-policy.js';
 import { Flight } from './flight.js';
 import { planIncoming } from './incoming.js';
@@ -46,6 +47,8 @@ class StoredFetch {
   readonly #context: FetchContext;
   readonly #plan: FetchPlan;
   readonly #flight: Flight;
+  /** `undefined`: nobody else fetches it. */
+  readonly #part: ClusterPart | undefined;
   readonly #transfer: Transfer;
   readonly #verification: Verification;
   readonly #publication: Publication;
@@ -55,7 +58,12 @@ class StoredFetch {
     this.#context = context;
     this.#plan = plan;
     this.#flight = flight;
-    this.#transfer = new Transfer(context, plan.resource, plan.kept, flight.signal);
+    const { resource, kept, keep } = plan;
+    const isShared = context.services.cluster !== undefined && keep === 'entry';
+    this.#part = isShared ? new ClusterPart(context, resource, kept, flight.signal) : undefined;
+    // Whoever asks next, here or elsewhere, gets what the upstream has then.
+    flight.whenOutdated = () => this.#part?.end();
+    this.#transfer = new Transfer(context, resource, kept, flight.signal, this.#part);
     this.#verification = new Verification(context, plan.resource);
     this.#publication = new Publication(context, plan);
     this.#reads = new HookReads(context.reader, plan.resource);
@@ -65,14 +73,40 @@ class StoredFetch {
     const { totalTimeout } = this.#context.definition.limits;
     const timer = setTimeout(() => this.#flight.abort(tookTooLong(this.#plan.resource, totalTimeout)), totalTimeout);
     try {
-      return await this.#fetch();
+      const result = await this.#fetchOnce();
+      this.#part?.end();
+      return result;
     } catch (error) {
       const failure = classifyFailure(error, this.#plan, this.#flight.signal);
+      this.#part?.end(failure);
       if (failure.kind === 'not-found') this.#publication.noteGone();
       throw failure;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Fetches what no other process of the cluster brings. */
+  async #fetchOnce(): Promise<FlightResult> {
+    for (;;) {
+      const brought = await this.#part?.begin();
+      if (brought !== undefined) return await this.#withoutBody(Promise.resolve(brought));
+      if (this.#part?.follows !== true) return await this.#fetch();
+      const result = await this.#follow(this.#part);
+      if (result !== undefined) return result;
+    }
+  }
+
+  /** Takes in what another process receives. `undefined`: it has brought nothing. */
+  async #follow(part: ClusterPart): Promise<FlightResult | undefined> {
+    const { resource } = this.#plan;
+    const description = await this.#context.policy.admitted(resource);
+    this.#reads.begin();
+    const promised = await this.#locate(description);
+    const reply = await part.follow();
+    if (reply !== undefined) return await this.#receive(reply, promised, description, reply.isDecoded);
+    const brought = await part.outcome();
+    return brought && (await this.#withoutBody(Promise.resolve(brought)));
   }
 
   async #fetch(): Promise<FlightResult> {
@@ -182,9 +216,10 @@ class StoredFetch {
     reply: UpstreamReply,
     promised: readonly Integrity[],
     description: LocatedDescription | undefined,
+    isDecoded = false,
   ): Promise<FlightResult> {
     try {
-      return await this.#take(reply, promised, description);
+      return await this.#take(reply, promised, description, isDecoded);
     } catch (error) {
       reply.body.destroy();
       throw error;
@@ -196,6 +231,7 @@ class StoredFetch {
     reply: UpstreamReply,
     asked: readonly Integrity[],
     description: LocatedDescription | undefined,
+    isDecoded: boolean,
   ): Promise<FlightResult> {
     const { resource, kept } = this.#plan;
     const coordinates = description?.coordinates ?? resource.coordinates;
@@ -222,7 +258,9 @@ class StoredFetch {
     if (!isUndecided) announce(spool);
     const checked = this.#checkedWith(reply, description);
     const early = readEarly(this.#plan, this.#flight, { ...incoming, spool }, checked);
-    const taken = await this.#fill({ ...incoming, reply, spool }, incoming.weighed);
+    const isUndone = isDecoded || incoming.undo !== undefined;
+    this.#part?.offer({ reply, isDecoded: isUndone, open: (from) => spool.followToVerify(from) });
+    const taken = await this.#fill({ ...incoming, reply, spool, isDecoded }, incoming.weighed);
     const digest: Digest = `sha256:${taken.sums.get('sha256')}`;
     const integrity = await this.#checkIntegrity(promised, taken.sums, taken.spool.content(provisional));
     const isDoubtful = doubt !== undefined && (await this.#verification.isPage(reply, taken.spool.content('')));
@@ -236,9 +274,23 @@ class StoredFetch {
     const entry = this.#publication.entry(reply, headers, { ...known, size: taken.spool.size });
     if (!isDoubtful && this.#publication.mayGoAhead(entry)) this.#flight.letAhead(entry);
     const isForbidden = (): boolean => isDoubtful || this.#flight.isOutdated;
-    const result = await this.#publication.publish(reply, taken.spool, entry, isForbidden);
+    const result = await this.#publish(reply, taken.spool, entry, isForbidden);
     taken.spool.seal();
     return result;
+  }
+
+  /** Publishes a body, unless another process has published it meanwhile, or is about to. */
+  async #publish(reply: UpstreamReply, spool: Spool, entry: Entry, isForbidden: () => boolean): Promise<FlightResult> {
+    let published = await this.#part?.published(entry);
+    while (published === undefined) {
+      try {
+        return await this.#publication.publish(reply, spool, entry, isForbidden, this.#part?.fence);
+      } catch (error) {
+        if (!isLeaseLost(error)) throw error;
+        published = await this.#part?.lost(entry);
+      }
+    }
+    return { kind: 'stored', entry: published };
   }
 
   /** @param weighed the coding of which the promise tells whether it is undone */

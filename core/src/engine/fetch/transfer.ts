@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError, printableUrl } from '../../api/errors.js';
 import type { Integrity } from '../../api/integrity.js';
@@ -12,6 +14,8 @@ import { mismatchOf, Summing, type Sums } from './sums.js';
 
 /** The number of times that a broken body is resumed without any progress in between. */
 const MAX_IDLE_RESUMES = 3;
+/** The number of times that a body is read anew whose upstream sends no part of it. */
+const MAX_ANEW = 2;
 
 /** The resource that a transfer brings, as far as it has to know it. */
 export type Transferred = UpstreamLocation &
@@ -27,6 +31,14 @@ export interface ComingBody {
   readonly size: number | undefined;
   readonly promised: readonly Integrity[];
   readonly spool: Spool;
+  /** Whether somebody else has undone a coding: the upstream's validators are not for these bytes. */
+  readonly isDecoded?: boolean | undefined;
+}
+
+/** Others who may have the rest of a body that broke off. */
+export interface OtherSource {
+  /** The bytes from `from` on. `undefined`: the upstream is to be asked. */
+  rest(from: number): Promise<Readable | undefined>;
 }
 
 /** A request that was sent before it was known whether its reply is wanted. */
@@ -45,9 +57,22 @@ export class Transfer {
   readonly #resource: Transferred;
   readonly #kept: Entry | undefined;
   readonly #signal: AbortSignal;
+  /** The number of times that a whole body was read anew. */
+  #anew = 0;
+  readonly #others: OtherSource | undefined;
 
-  /** @param kept the copy that can be served instead */
-  constructor(context: FlightContext, resource: Transferred, kept: Entry | undefined, signal: AbortSignal) {
+  /**
+   * @param kept the copy that can be served instead
+   * @param others who are asked first for the rest of a body. Absent: there are none.
+   */
+  constructor(
+    context: FlightContext,
+    resource: Transferred,
+    kept: Entry | undefined,
+    signal: AbortSignal,
+    others?: OtherSource,
+  ) {
+    this.#others = others;
     this.#context = context;
     this.#resource = resource;
     this.#kept = kept;
@@ -114,7 +139,10 @@ export class Transfer {
         const isTooLong = size !== undefined && spool.size > size;
         if (this.#signal.aborted || isFinal || isTooLong || idleResumes >= MAX_IDLE_RESUMES) throw failure;
         await backOff(idleResumes, this.#signal);
-        if (body.undo === undefined && spool.size > 0) {
+        const rest = await this.#others?.rest(spool.size);
+        if (rest !== undefined) {
+          reply = { ...first, body: rest };
+        } else if (body.undo === undefined && body.isDecoded !== true && spool.size > 0) {
           reply = await this.#resume(body, failure);
         } else if (spool.followed || idleResumes > 0) {
           throw failure;
@@ -141,12 +169,20 @@ export class Transfer {
     await spool.finish();
   }
 
-  /** Asks for the rest of a body by `Range`, on condition that it is still the same one (RFC 9110 §14.2, §13.1.5). */
+  /**
+   * Asks for the rest of a body by `Range`, on condition that it is still the same one (RFC 9110 §14.2, §13.1.5). An upstream that
+   * sends all of it is read anew, as far as it begins with the same bytes.
+   */
   async #resume({ reply: first, size, spool }: ComingBody, failure: EntrepotError): Promise<UpstreamReply> {
     const from = spool.size;
     const validator = strongValidator(first);
-    if (validator === undefined) throw failure;
-    const reply = await this.#ask(first, { range: `bytes=${from}-`, 'if-range': validator }, failure);
+    const condition = validator === undefined ? {} : { range: `bytes=${from}-`, 'if-range': validator };
+    const reply = await this.#ask(first, condition, failure);
+    // Each time that it breaks off, all that came is sent again: not without an end.
+    if (reply.status === 200 && contentLength(reply) === size && this.#anew < MAX_ANEW) {
+      this.#anew += 1;
+      return { ...reply, body: Readable.from(behind(spool, reply, failure), { objectMode: false }) };
+    }
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(reply.headers['content-range'] ?? '');
     const sameSize = size === undefined || range?.[2] === '*' || Number(range?.[2]) === size;
     if (reply.status === 206 && Number(range?.[1]) === from && sameSize) return reply;
@@ -211,6 +247,30 @@ export class Transfer {
       if (!isRight) await plain.release();
     }
     return undefined;
+  }
+}
+
+/** What follows the bytes that `spool` has. @throws `failure` where the body does not begin with them */
+async function* behind(spool: Spool, { body }: UpstreamReply, failure: EntrepotError): AsyncGenerator<Buffer> {
+  const from = spool.size;
+  const had = createHash('sha256');
+  const found = createHash('sha256');
+  let position = 0;
+  let isSame = false;
+  try {
+    for await (const bytes of spool.followToVerify(0, from) as AsyncIterable<Buffer>) had.update(bytes);
+    for await (const bytes of body as AsyncIterable<Buffer>) {
+      const again = bytes.subarray(0, Math.max(0, from - position));
+      position += bytes.length;
+      if (!isSame) found.update(again);
+      if (position < from) continue;
+      isSame ||= found.digest().equals(had.digest());
+      if (!isSame) throw failure;
+      if (again.length < bytes.length) yield bytes.subarray(again.length);
+    }
+    if (!isSame) throw failure;
+  } finally {
+    body.destroy();
   }
 }
 

@@ -4,11 +4,18 @@ import type { EntrySelection } from '../../plugin/classes.js';
 import type { ListingResource } from '../request/resource.js';
 import { listContext } from '../policy/list-context.js';
 import { missing } from './hosted-changes.js';
+import { createDocumentSharing } from '../reply/document-sharing.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
 import { listEntries } from './list-entries.js';
 import { isBlobMissing } from '../store/blob-missing.js';
 import type { JoinedDocument } from '../store/joined-documents.js';
-import { SMALL_RENDITION, type Encoding, type Rendition, type RenditionSource } from '../store/renditions.js';
+import {
+  SMALL_RENDITION,
+  type Encoding,
+  type Rendition,
+  type RenditionSource,
+  type SharedRendition,
+} from '../store/renditions.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import { chooseEncoding } from '../reply/encoding.js';
 import { respond, varyOf, type Representation } from '../reply/respond.js';
@@ -34,6 +41,7 @@ export function createListingHandler(parts: ReplyParts) {
   const { contents, definition, representations, services } = parts;
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
+  const sharedAt = createDocumentSharing(parts);
   const making = new Map<string, Promise<Rendition | JoinedDocument>>();
 
   /** @param revision of the repository, as memory shows it */
@@ -77,7 +85,7 @@ export function createListingHandler(parts: ReplyParts) {
   async function makeOnce(wanted: Wanted): Promise<Rendition | JoinedDocument> {
     await requireExistence(wanted.selection);
     const selected = listEntries(services.entries, repository, wanted.selection);
-    if (!wanted.resource.isJoined) return await render(wanted, selected);
+    if (!wanted.resource.isJoined) return await render(wanted, selected, await sharedPlace(wanted));
     const all = await Array.fromAsync(selected);
     return (await join(wanted, all)) ?? (await render(wanted, asyncIterable(all)));
   }
@@ -89,25 +97,38 @@ export function createListingHandler(parts: ReplyParts) {
     if (first === undefined) throw missing(prefix);
   }
 
-  async function render(wanted: Wanted, selected: AsyncIterable<Entry>): Promise<Rendition> {
+  /** A revision has the same entries in all processes. */
+  function sharedPlace({
+    request,
+    resource,
+    selection,
+    stamp,
+    encoding,
+  }: Wanted): Promise<SharedRendition | undefined> {
+    const source = [resource.key, resource.variant ?? '', mediaTypeOf(resource), selection, stamp];
+    return sharedAt({ coordinates: resource.coordinates, baseUrl: request.baseUrl, encoding, source, stamp });
+  }
+
+  async function render(wanted: Wanted, selected: AsyncIterable<Entry>, shared?: SharedRendition): Promise<Rendition> {
     const { request, resource } = wanted;
-    return await rendition(wanted, async () => {
-      const { context, changesAt } = await listContext(parts, request, resource);
+    const source = async (): Promise<RenditionSource> => {
+      const { context, ...judged } = await listContext(parts, request, resource);
       const find = (key: string): Promise<Entry | undefined> => entries.find(repository, key);
       const content = (entry: Entry): Content => blobs.content(entry);
       const rendered = await resource.render(selected, { ...context, content, find });
-      return { ...rendered, mediaType: mediaTypeOf(resource), changesAt };
-    });
+      return { ...rendered, mediaType: mediaTypeOf(resource), ...judged };
+    };
+    return await rendition(wanted, source, shared);
   }
 
   /** `undefined` where the protocol renders this document. */
   async function join(wanted: Wanted, all: readonly Entry[]): Promise<Rendition | JoinedDocument | undefined> {
     const { request, resource, key, stamp } = wanted;
-    const { context, changesAt } = await listContext(parts, request, resource);
+    const { context, ...judged } = await listContext(parts, request, resource);
     const pieces = await resource.join(all, context);
     if (pieces === undefined) return undefined;
     const mediaType = mediaTypeOf(resource);
-    const document = joined.join(pieces, mediaType, stamp, changesAt());
+    const document = joined.join(pieces, mediaType, stamp, judged.changesAt());
     if (!(await joined.isWhole(document))) {
       // `render` may do without the piece.
       services.logger.error({ repository, key: resource.key }, 'a piece of a document is lost');
@@ -115,14 +136,18 @@ export function createListingHandler(parts: ReplyParts) {
     }
     if (document.size <= SMALL_RENDITION) {
       // A small one is quicker as one piece in memory.
-      return await rendition(wanted, async () => ({ bytes: joined.open(document), mediaType, changesAt }));
+      return await rendition(wanted, async () => ({ bytes: joined.open(document), mediaType, ...judged }));
     }
     joined.remember(key, document);
     return document;
   }
 
-  function rendition({ key, stamp, encoding }: Wanted, source: () => Promise<RenditionSource>): Promise<Rendition> {
-    return renditions.make(renditionKey(key, encoding), encoding, source, stamp);
+  function rendition(
+    { key, stamp, encoding }: Wanted,
+    source: () => Promise<RenditionSource>,
+    shared?: SharedRendition,
+  ): Promise<Rendition> {
+    return renditions.make(renditionKey(key, encoding), encoding, source, { stamp, shared });
   }
 
   async function shown({ resource, encoding }: Wanted, document: Rendition | JoinedDocument): Promise<Representation> {

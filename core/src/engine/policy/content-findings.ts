@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Lru } from '../../formats/lru.js';
 import { packageUrl, type PackageCoordinates } from '../../api/coordinates.js';
 import type { Entry } from '../../api/entry-index.js';
@@ -7,6 +8,8 @@ import type { ContentFinding, ScanDesk } from '../../api/scan-desk.js';
 /** The number of findings that are kept in memory, over all names. */
 const MAX_FINDINGS = 50_000;
 const MAX_MARKS = 50_000;
+/** Findings of more versions are not named. */
+const MAX_NAMED = 1_000;
 
 type Name = Pick<PackageCoordinates, 'ecosystem' | 'name'>;
 
@@ -43,6 +46,16 @@ export class ContentFindings {
     if (this.#desk?.contents === undefined) return '';
     const refusals = name === undefined ? this.#allRefusals : (this.#refusals.get(keyOf(name)) ?? 0);
     return `${this.#desk.mark?.(name) ?? 0}.${refusals}`;
+  }
+
+  /** Names what `of` gives by words that are the same in all processes. `undefined`: there is too much of it. */
+  async name(name?: Name): Promise<string | undefined> {
+    const found = await this.of(name);
+    if (found.size === 0) return '';
+    if (found.size > MAX_NAMED) return undefined;
+    return createHash('sha256')
+      .update(JSON.stringify([...found]))
+      .digest('base64url');
   }
 
   /** Notes that the bytes of `entry` were refused: they may be new to this repository, though not to the scanners. */

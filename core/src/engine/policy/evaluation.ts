@@ -38,6 +38,7 @@ export function createEvaluate({ name, kind }: RepositoryDefinition, services: E
     const { storedAt = entry?.fetchedAt ?? content?.storedAt } = known;
     const stage = entry === undefined && content === undefined ? 'request' : 'content';
     const digest = entry?.digest ?? content?.digest;
+    let countsFirstSight = false;
     const decision = policy.evaluate({
       stage,
       repository,
@@ -46,6 +47,7 @@ export function createEvaluate({ name, kind }: RepositoryDefinition, services: E
       storedAt,
       // Asked only where a rule counts from it: being asked for is what makes a version seen.
       get firstSeenAt() {
+        countsFirstSight = firstSeen !== undefined;
         // Lists tell of a name by its own first sight.
         if (agedAs !== coordinates) firstSeen?.(name, coordinates);
         if (agedAs === 'unknown') return storedAt ?? 'unknown';
@@ -60,7 +62,7 @@ export function createEvaluate({ name, kind }: RepositoryDefinition, services: E
       caller: caller?.name,
       now,
     });
-    return { coordinates, stage, decision, digest };
+    return { coordinates, stage, decision, digest, countsFirstSight };
   };
 }
 

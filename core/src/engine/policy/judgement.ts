@@ -8,6 +8,8 @@ export interface Judgement {
   readonly stage: PolicyInput['stage'];
   readonly decision: PolicyDecision;
   readonly digest?: Digest | undefined;
+  /** Whether it depends on when this process first met something, which others may have met at another time. */
+  readonly countsFirstSight: boolean;
 }
 
 /** Whether a client is turned away. */

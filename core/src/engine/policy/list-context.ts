@@ -11,6 +11,8 @@ export interface ListContext {
   readonly context: Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>;
   /** When policy can change the document by time alone, as far as it was asked; milliseconds since the epoch. */
   changesAt(): number | undefined;
+  /** Whether any other process would judge the same way, as far as it was asked. */
+  isShareable(): boolean;
 }
 
 /**
@@ -25,12 +27,15 @@ export async function listContext(
   const found = await contents.of(name);
   const context = { now: services.clock.now() };
   let earliest = Infinity;
+  let isShareable = true;
   const judged = (coordinates: PackageCoordinates, description?: ArtifactDescription): Judgement | undefined => {
     const findings =
       found.size === 0
         ? undefined
         : found.get(packageUrl(coordinates))?.filter(({ digest }) => mayHave(digest, description));
-    return judge(context, { kind: 'version', coordinates, description, contents: findings }).judgement;
+    const { judgement } = judge(context, { kind: 'version', coordinates, description, contents: findings });
+    if (judgement?.countsFirstSight === true) isShareable = false;
+    return judgement;
   };
   return {
     context: {
@@ -46,6 +51,7 @@ export async function listContext(
         return denialText(coordinates, judgement.decision, baseUrl);
       },
     },
+    isShareable: () => isShareable,
     changesAt: () => (earliest === Infinity ? undefined : earliest),
   };
 }

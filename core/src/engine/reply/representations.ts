@@ -13,6 +13,8 @@ import { contentOf } from '../store/content.js';
 import type { Fetching } from '../fetch/fetching.js';
 import type { FlightHead } from '../fetch/shared-flight.js';
 import type { KeptKeys } from '../store/kept-keys.js';
+import { headerIn } from '../request/merge-headers.js';
+import { createDocumentSharing } from './document-sharing.js';
 import { chooseEncoding } from './encoding.js';
 import type { CacheFacts } from './outcome.js';
 import type { Rendition, RenditionSource } from '../store/renditions.js';
@@ -32,6 +34,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
   const { contents, definition, services } = parts;
   const { clock, logger, policy, storage } = services;
   const { blobs, entries, renditions } = storage;
+  const sharedAt = createDocumentSharing(parts);
 
   /** The representation of a kept entry that was judged, or `undefined` when its blob turns out to be missing. */
   async function kept(
@@ -53,7 +56,19 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       }
     }
     const open = await opener(entry);
-    return open === undefined ? missing(entry) : { ...asStored(resource, entry, facts, judgement), age, open };
+    if (open === undefined) return missing(entry);
+    const elsewhere = resource.kind === 'artifact' ? elsewhereOf(entry) : undefined;
+    return { ...asStored(resource, entry, facts, judgement), age, elsewhere, open };
+  }
+
+  /** Finds a URL of the store that serves an artifact as we would. */
+  function elsewhereOf(entry: Entry): Representation['elsewhere'] {
+    return async (headers) => {
+      // The store would have to be told of it, and few can be.
+      if (headers['Content-Encoding'] !== undefined || headers['Warning'] !== undefined) return undefined;
+      const disposition = headerIn(headers, 'content-disposition');
+      return await blobs.signedUrl(entry, { mediaType: headers['Content-Type'], disposition });
+    };
   }
 
   /** The representation of a body whose entry is still being kept. */
@@ -141,10 +156,15 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     const source = `${sourceOf(stored)} ${below.mark} ${contents.mark(resource.coordinates)}`;
     const place = `${resource.key} ${variant} ${policy.revision()} ${encoding} ${definition.name} ${request.baseUrl}`;
     const key = `${source} ${place}`;
-    const rendition =
-      renditions.peek(key, clock.now()) ??
-      (await renditions.make(key, encoding, () => rewrite(request, resource, entry, below.keys, content)));
-    return ofRendition(resource, stored, rendition, facts);
+    const make = async (): Promise<Rendition> => {
+      const named = [resource.key, variant, resource.mediaType ?? stored.mediaType, sourceOf(stored), below.mark];
+      const { coordinates } = resource;
+      const shared = await sharedAt({ coordinates, baseUrl: request.baseUrl, encoding, source: named });
+      return await renditions.make(key, encoding, () => rewrite(request, resource, entry, below.keys, content), {
+        shared,
+      });
+    };
+    return ofRendition(resource, stored, renditions.peek(key, clock.now()) ?? (await make()), facts);
   }
 
   /** The representation of a document that was made before. */
@@ -185,10 +205,10 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     const content = unstored ?? (entry === undefined ? contentOf(0, mediaType, () => []) : reader.stored(entry));
     const isAbsent = entry === undefined;
     const parsed = isAbsent ? UNPARSED : (await descriptions.reading(resource, entry, content)).parsed;
-    const { context, changesAt } = await listContext(parts, request, resource);
+    const { context, ...judged } = await listContext(parts, request, resource);
     const rendering = { ...context, content, isAbsent, headers: entry?.headers ?? {}, cachedKeys };
     const { bytes, headers } = await resource.render(parsed, rendering);
-    return { bytes, headers, mediaType, changesAt };
+    return { bytes, headers, mediaType, ...judged };
   }
 
   /**

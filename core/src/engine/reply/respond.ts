@@ -33,6 +33,11 @@ export interface Representation {
   /** The reason why the copy is stale, for clients that show warnings. */
   readonly warning?: string | undefined;
   readonly facts: CacheFacts;
+  /**
+   * Finds a URL that serves the whole by itself, with these headers. `undefined`: it is to be served from here.
+   * Absent: always.
+   */
+  readonly elsewhere?: ((headers: Readonly<Record<string, string>>) => Promise<URL | undefined>) | undefined;
   /** Opens the bytes; called once at the most. */
   open(range?: ByteRange): Buffer | Readable | Promise<Buffer | Readable>;
 }
@@ -58,7 +63,29 @@ export async function respond(request: EngineRequest, shown: Representation): Pr
   }
   if (shown.size !== undefined) headers['Content-Length'] = String(shown.size);
   if (request.method === 'HEAD') return { status: 200, headers, outcome };
+  const elsewhere = isUnconditional(request) ? await shown.elsewhere?.(headers) : undefined;
+  if (elsewhere !== undefined) return redirectTo(elsewhere, shown);
   return { status: 200, headers, body: await shown.open(), outcome };
+}
+
+/** Headers that make a request conditional. Whoever answers it elsewhere knows neither our tags nor our dates. */
+const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'];
+
+function isUnconditional(request: EngineRequest): boolean {
+  return CONDITIONS.every((name) => request.header(name) === undefined);
+}
+
+/** The reply that sends a client elsewhere. Nobody keeps it: the URL soon ends, and who may have it is asked here each time. */
+function redirectTo({ href }: URL, { repository, resource, facts }: Representation): EngineReply {
+  const detail = facts.detail === undefined ? 'redirected' : `${facts.detail}, redirected`;
+  const headers = {
+    Location: href,
+    'Content-Length': '0',
+    'Cache-Control': 'no-store',
+    'X-Cache': xCache(facts.name),
+    'Cache-Status': cacheStatus({ ...facts, detail }),
+  };
+  return { status: 307, headers, outcome: outcomeOf(repository, resource, { ...facts, detail }) };
 }
 
 /** The spelling of the headers that are made here: one that comes with a representation is not a second one. */

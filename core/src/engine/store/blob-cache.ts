@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { BlobInfo, BlobSource, BlobStore, ByteRange } from '../../api/blob-store.js';
+import type { BlobInfo, BlobSource, BlobStore, ByteRange, SignedUrlOptions } from '../../api/blob-store.js';
 import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
@@ -15,6 +15,13 @@ import { contentOf } from './content.js';
 /** Blobs up to this size are kept in memory; larger ones stream from the store. Bytes. */
 export const SMALL_BLOB = 512 * 1024;
 
+export interface BlobCacheOptions {
+  /** Whether large blobs, too, are held against their digest before they are served for the first time. Default: no. */
+  readonly verifyFirstRead?: boolean | undefined;
+  /** Where clients are sent to the store itself for large blobs: from which size on (bytes), and for how long a URL serves (milliseconds). */
+  readonly redirect?: { readonly minSize: number; readonly expires: number } | undefined;
+}
+
 /** The blob store behind a bounded memory for small blobs: a hit on them opens no file. */
 export class BlobCache {
   readonly #store: BlobStore;
@@ -24,15 +31,14 @@ export class BlobCache {
   readonly #confirmed = new Lru<'size' | 'bytes'>(100_000);
 
   readonly #logger: Logger;
-  readonly #verifiesFirstRead: boolean;
+  readonly #options: BlobCacheOptions;
 
-  /** @param verifiesFirstRead large blobs, too, are held against their digest before they are served for the first time */
-  constructor(store: BlobStore, holds: BlobHolds, memory: Lru<Buffer>, logger: Logger, verifiesFirstRead = false) {
+  constructor(store: BlobStore, holds: BlobHolds, memory: Lru<Buffer>, logger: Logger, options: BlobCacheOptions = {}) {
     this.#store = store;
     this.#holds = holds;
     this.#memory = memory;
     this.#logger = logger;
-    this.#verifiesFirstRead = verifiesFirstRead;
+    this.#options = options;
   }
 
   get store(): BlobStore {
@@ -104,8 +110,9 @@ export class BlobCache {
     if (this.#confirmed.get(digest) !== undefined) return true;
     const stored = await this.#store.stat(digest);
     if (stored?.size !== size) return false;
-    if (this.#verifiesFirstRead && (await this.verify({ digest, size })) !== 'intact') return false;
-    this.#confirmed.set(digest, this.#verifiesFirstRead ? 'bytes' : 'size');
+    const { verifyFirstRead = false } = this.#options;
+    if (verifyFirstRead && (await this.verify({ digest, size })) !== 'intact') return false;
+    this.#confirmed.set(digest, verifyFirstRead ? 'bytes' : 'size');
     return true;
   }
 
@@ -151,6 +158,22 @@ export class BlobCache {
     const stream = await this.#store.open(digest, { range, size });
     if (stream === undefined || range !== undefined || this.#confirmed.get(digest) === 'bytes') return stream;
     return Readable.from(this.#verified(digest, stream), { objectMode: false });
+  }
+
+  /** A URL of the store that serves a blob by itself. `undefined`: it is to be served from here. */
+  async signedUrl(
+    { digest, size }: BlobInfo,
+    reply: Pick<SignedUrlOptions, 'mediaType' | 'disposition'>,
+  ): Promise<URL | undefined> {
+    const { minSize = Infinity, expires: ttl = 0 } = this.#options.redirect ?? {};
+    if (size < minSize || size <= SMALL_BLOB) return undefined;
+    try {
+      return await this.#store.signedUrl?.(digest, { ...reply, ttl });
+    } catch (error) {
+      // Credentials may be out of reach; who serves the bytes says so.
+      this.#logger.warn({ error, digest }, 'no URL could be signed for a blob; it is served from here');
+      return undefined;
+    }
   }
 
   /** Passes a blob on and hashes it meanwhile. A piece is withheld until the next one is read, the last one until all is right. */

@@ -7,6 +7,7 @@ import {
   type EntryChange,
   type EntryIndex,
   type EntryRenewal,
+  type Fence,
 } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
 import { Lru } from '../../formats/lru.js';
@@ -89,14 +90,14 @@ export class EntryCache {
     return entry;
   }
 
-  async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
-    const winners = await this.#holds.naming(entries, () => this.#index.putIfAbsent(entries));
+  async putIfAbsent(entries: readonly Entry[], fence?: Fence): Promise<readonly Entry[]> {
+    const winners = await this.#holds.naming(entries, () => this.#index.putIfAbsent(entries, fence));
     for (const entry of winners) this.#wasPut(entry);
     return winners;
   }
 
-  async replace(entry: Entry): Promise<void> {
-    await this.#holds.naming([entry], () => this.#index.replace(entry));
+  async replace(entry: Entry, fence?: Fence): Promise<void> {
+    await this.#holds.naming([entry], () => this.#index.replace(entry, fence));
     this.#wasPut(entry);
   }
 

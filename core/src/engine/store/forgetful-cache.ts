@@ -3,11 +3,18 @@ import type { HotCache } from '../../api/hot-cache.js';
 /** The part of a hot cache that is one repository's, which can forget all of it. */
 export class ForgetfulCache implements HotCache {
   readonly #cache: HotCache;
+  readonly #kind: string;
   /** Goes up when everything is forgotten: what stands under older keys is never asked for again, and ends by itself. */
   #generation = 0;
 
-  constructor(cache: HotCache) {
+  /** @param kind as `RepositoryDefinition` has it */
+  constructor(cache: HotCache, kind = '') {
     this.#cache = cache;
+    this.#kind = kind;
+  }
+
+  get shared(): HotCache | undefined {
+    return this.#cache.shared;
   }
 
   get(key: string): Promise<string | undefined> {
@@ -30,6 +37,8 @@ export class ForgetfulCache implements HotCache {
   }
 
   #place(key: string): string {
+    // A purge changes the names of all that is shared, for all processes.
+    if (this.#cache.shared !== undefined) return `${this.#kind}:${key}`;
     return this.#generation === 0 ? key : `${this.#generation}:${key}`;
   }
 }

@@ -48,6 +48,16 @@ export interface RenditionSource {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Called when all bytes were made. */
   changesAt(): number | undefined;
+  /** Whether any other process would make the same of the same. Called when all bytes were made. */
+  isShareable(): boolean;
+}
+
+/** The place of a rendition that processes share. Neither method throws. */
+export interface SharedRendition {
+  /** Finds one that is still right. */
+  find(): Promise<Rendition | undefined>;
+  /** Shares one for a while, if it is small. Nobody waits for that. */
+  keep(rendition: Rendition): void;
 }
 
 /**
@@ -87,23 +97,51 @@ export class Renditions {
   /**
    * Makes the rendition under `key`, once for all who ask meanwhile.
    * @param stamp what it is made from, where `key` does not say that: the new one takes the place of the old one
+   * @param shared where another process may have put it already. Absent: it is not shared
    */
-  make(key: string, encoding: Encoding, source: () => Promise<RenditionSource>, stamp = ''): Promise<Rendition> {
+  make(
+    key: string,
+    encoding: Encoding,
+    source: () => Promise<RenditionSource>,
+    { stamp = '', shared }: { readonly stamp?: string | undefined; readonly shared?: SharedRendition | undefined } = {},
+  ): Promise<Rendition> {
     const name = `${stamp} ${key}`;
     const running = this.#making.get(name);
     if (running !== undefined) return running;
-    const making = this.#make(key, encoding, source, stamp).finally(() => this.#making.delete(name));
+    const making = this.#takeOrMake(key, encoding, source, stamp, shared).finally(() => this.#making.delete(name));
     this.#making.set(name, making);
     return making;
   }
 
-  async #make(
+  async #takeOrMake(
     key: string,
     encoding: Encoding,
     source: () => Promise<RenditionSource>,
     stamp: string,
+    shared: SharedRendition | undefined,
   ): Promise<Rendition> {
-    const { bytes, mediaType, headers, changesAt } = await source();
+    const found = await shared?.find();
+    if (found !== undefined) {
+      this.#remember(key, found);
+      return found;
+    }
+    const { rendition, isShareable } = await this.#make(encoding, source, stamp);
+    this.#remember(key, rendition);
+    if (isShareable) shared?.keep(rendition);
+    return rendition;
+  }
+
+  #remember(key: string, rendition: Rendition): void {
+    this.forget(key);
+    (rendition.bytes === undefined ? this.#large : this.#small).set(key, rendition);
+  }
+
+  async #make(
+    encoding: Encoding,
+    source: () => Promise<RenditionSource>,
+    stamp: string,
+  ): Promise<{ readonly rendition: Rendition; readonly isShareable: boolean }> {
+    const { bytes, mediaType, headers, changesAt, isShareable } = await source();
     const hash = createHash('sha256').update(`${mediaType}\n`);
     const sink = new RenditionSink(join(this.#directory, randomUUID()));
     try {
@@ -123,9 +161,7 @@ export class Renditions {
         stamp,
         ...body,
       };
-      this.forget(key);
-      (rendition.bytes === undefined ? this.#large : this.#small).set(key, rendition);
-      return rendition;
+      return { rendition, isShareable: isShareable() };
     } catch (error) {
       await sink.discard();
       throw error;

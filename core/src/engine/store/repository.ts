@@ -18,6 +18,7 @@ import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
+import type { FlightCoordinator } from '../fetch/flight-coordinator.js';
 import type { RequestPlace } from '../request/plain-get.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { RequestContext } from '../request/request-context.js';
@@ -70,6 +71,11 @@ export interface RepositoryDefinition {
   readonly access: Access;
   /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
   readonly trustedRealms: readonly string[];
+  /**
+   * Names the code and the settings: repositories of the same name that have it in common give the same answers to the same questions.
+   * Holds no secret. Absent: all of the same name do.
+   */
+  readonly sameAs?: string | undefined;
 }
 
 /** Dependencies of the pipeline. All repositories share them, except for the transport. */
@@ -97,6 +103,8 @@ export interface EngineServices {
    */
   readonly firstSeen?:
     ((repository: string, coordinates: PackageCoordinates, since?: number) => number | undefined) | undefined;
+  /** Absent: no other process fetches for these stores. */
+  readonly cluster?: FlightCoordinator | undefined;
   /** Told of what metrics count and no reply shows. */
   readonly observer?: EngineObserver | undefined;
 }

@@ -6,7 +6,7 @@ import type { BlobStore } from '../../api/blob-store.js';
 import type { Clock } from '../../api/clock.js';
 import type { EntryIndex } from '../../api/entry-index.js';
 import type { Logger } from '../../api/logger.js';
-import { BlobCache } from './blob-cache.js';
+import { BlobCache, type BlobCacheOptions } from './blob-cache.js';
 import { BlobHolds, NO_CATALOGUE } from './blob-holds.js';
 import { Lru } from '../../formats/lru.js';
 import { EntryCache } from './entry-cache.js';
@@ -14,6 +14,7 @@ import { JoinedDocuments } from './joined-documents.js';
 import { Renditions } from './renditions.js';
 import { SpoolSpace } from './spool-space.js';
 import { TableFolder } from './table-folder.js';
+import type { SessionPeers } from './upload-session.js';
 import { openUploadSessions, type UploadSessions } from './upload-sessions.js';
 
 /** The default time for which an upload in several requests may be left alone; milliseconds. */
@@ -37,12 +38,16 @@ export interface SharedStorageOptions {
   readonly freeBytes?: (() => number) | undefined;
   /** The time for which an upload in several requests may be left alone, in milliseconds. Default: a day. */
   readonly maxSessionAge?: number | undefined;
+  /** Other processes, which have unfinished uploads of their own. Absent: there are none. */
+  readonly sessionPeers?: SessionPeers | undefined;
   /** The bound on bodies in memory, in bytes. */
   readonly maxMemoryBytes: number;
   /** The bound on entries in memory. */
   readonly maxEntries: number;
   /** Whether large blobs, too, are verified before they are served for the first time. Default: no. */
   readonly verifyFirstRead?: boolean | undefined;
+  /** Where clients are sent to the store itself for large blobs. Absent: nowhere. */
+  readonly redirect?: BlobCacheOptions['redirect'];
 }
 
 /** The bounded memory and disk that all repositories share. */
@@ -68,11 +73,12 @@ export async function createSharedStorage(options: SharedStorageOptions): Promis
     maxBytes: options.maxSpoolBytes,
     maxAge: options.maxSessionAge ?? MAX_SESSION_AGE,
     clock: options.clock,
+    peers: options.sessionPeers,
   });
   const renditions = new Renditions(folder, options.maxMemoryBytes / 4, options.maxSpoolBytes / 4);
   const memory = new Lru<Buffer>(options.maxMemoryBytes / 2, (bytes) => bytes.length);
   const holds = new BlobHolds(options.catalogue ?? NO_CATALOGUE, options.blobs, options.clock);
-  const blobs = new BlobCache(options.blobs, holds, memory, options.logger, options.verifyFirstRead);
+  const blobs = new BlobCache(options.blobs, holds, memory, options.logger, options);
   const joined = new JoinedDocuments(blobs, options.maxMemoryBytes / 6);
   const tables = new TableFolder(
     join(options.spoolPath, 'tables'),

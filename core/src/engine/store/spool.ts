@@ -226,9 +226,12 @@ export class Spool {
     return this.#stream(range, false);
   }
 
-  /** The bytes, as they come, also the held ones: for those who verify them. It ends when the body is finished. */
-  followToVerify(): Readable {
-    return this.#stream(undefined, true);
+  /**
+   * The bytes from `start` on, as they come, also the held ones: for those who verify them. It ends before `end`, or when the body is
+   * finished.
+   */
+  followToVerify(start = 0, end = Infinity): Readable {
+    return this.#stream({ start, end: end - 1 }, true);
   }
 
   #stream(range: ByteRange | undefined, isVerifying: boolean): Readable {

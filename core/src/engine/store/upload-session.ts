@@ -2,7 +2,9 @@ import type { Hash } from 'node:crypto';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Clock } from '../../api/clock.js';
 import { EntrepotError } from '../../api/errors.js';
+import type { SessionState } from '../../api/hosted.js';
 import type { SessionFacts } from './session-files.js';
+import type { UploadBody } from './upload-body.js';
 
 /** The folder of sessions, and their bounds. */
 export interface UploadSessionsOptions {
@@ -13,6 +15,26 @@ export interface UploadSessionsOptions {
   /** The time for which a session may be left alone, in milliseconds. */
   readonly maxAge: number;
   readonly clock: Clock;
+  /** Other processes, which have sessions of their own. Absent: there are none. */
+  readonly peers?: SessionPeers | undefined;
+}
+
+/** The sessions of one process, as requests use them. */
+export interface SessionUse {
+  state(name: SessionName): Promise<SessionState>;
+  append(name: SessionName, part: SessionPart): Promise<SessionState>;
+  /** @param path where the bytes are put */
+  complete(name: SessionName, part: SessionPart, path: string): Promise<UploadBody>;
+  cancel(name: SessionName): Promise<SessionState>;
+}
+
+/** Processes that find each other's sessions. */
+export interface SessionPeers {
+  /** Tells others that this process has a session. */
+  hold(id: string): Promise<void>;
+  drop(id: string): void;
+  /** The sessions of the process that has this one. `undefined`: none that is heard of has it. */
+  having(id: string): Promise<SessionUse | undefined>;
 }
 
 /** Names a session: one of another repository or scope does not exist. */

@@ -11,6 +11,7 @@ import {
   type Session,
   type SessionName,
   type SessionPart,
+  type SessionUse,
   type UploadSessionsOptions,
 } from './upload-session.js';
 import { asBrokeOff, brokeOff, diskFull, tooLarge, type UploadBody } from './upload-body.js';
@@ -33,7 +34,13 @@ export type UploadSessions = Awaited<ReturnType<typeof openUploadSessions>>;
  * Opens the upload sessions in a folder, and removes those that were left alone. Each is a growing file, so that what has come survives a
  * restart.
  */
-export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxAge, clock }: UploadSessionsOptions) {
+export async function openUploadSessions({
+  path: folder,
+  maxBytes: maxUsed,
+  maxAge,
+  clock,
+  peers,
+}: UploadSessionsOptions) {
   const files = await openSessionFiles(folder);
   const sessions = new Map<string, Promise<Session | undefined>>();
   /** From the oldest to the newest. */
@@ -42,17 +49,27 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
   let sweptAt = clock.now();
   await sweep();
   for (const id of await files.ids()) await load(id);
+  const own: SessionUse = { state, append, complete, cancel };
   return {
     begin,
-    state,
-    append,
-    complete,
-    cancel,
+    /** Those of this process alone. */
+    own,
+    state: async (name: SessionName) => (await havingIt(name)).state(name),
+    append: async (name: SessionName, part: SessionPart) => (await havingIt(name)).append(name, part),
+    complete: async (name: SessionName, part: SessionPart, to: string) =>
+      (await havingIt(name)).complete(name, part, to),
+    cancel: async (name: SessionName) => (await havingIt(name)).cancel(name),
     /** Bytes in use. */
     get used() {
       return used;
     },
   };
+
+  /** The sessions among which one is: those of another process, where only that one has it. */
+  async function havingIt({ id }: SessionName): Promise<SessionUse> {
+    if (peers === undefined || !isSessionId(id) || (await load(id)) !== undefined) return own;
+    return (await peers.having(id)) ?? own;
+  }
 
   /**
    * Begins a session without bytes. Where there are too many, it takes the place of the oldest one that has none: of the same
@@ -80,6 +97,7 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
     open.add(session);
     try {
       await files.create(id, { repository, scope, owner }, now);
+      await peers?.hold(id);
     } catch (error) {
       await remove(session);
       throw sessionStorageError(error);
@@ -234,11 +252,32 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
 
   async function find({ repository, scope, id }: SessionName): Promise<Session> {
     const session = isSessionId(id) ? await load(id) : undefined;
+    if (session !== undefined && !session.busy) await lookAgain(session);
     if (session === undefined || session.gone) throw unknownSession(id);
     if (session.repository !== repository || session.scope !== scope) throw unknownSession(id);
     if (!isExpired(session.touchedAt) || session.busy) return session;
     await remove(session);
     throw unknownSession(id);
+  }
+
+  /** Takes over what another process has done to a session: the folder may be one of several processes. */
+  async function lookAgain(session: Session): Promise<void> {
+    const found = await files.read(session.id);
+    if (session.busy || session.gone) return;
+    if (found === undefined) {
+      session.gone = true;
+      open.delete(session);
+      sessions.delete(session.id);
+      peers?.drop(session.id);
+      used -= session.size;
+      return;
+    }
+    if (found.size === session.size) return;
+    used += found.size - session.size;
+    session.size = found.size;
+    session.touchedAt = found.touchedAt;
+    // Bytes that this process has not seen.
+    session.hash = undefined;
   }
 
   /** Once for all who ask meanwhile: two copies of one session would not see each other. */
@@ -260,6 +299,7 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
     const hash = found.size === 0 ? createHash('sha256') : undefined;
     const session: Session = { ...found, id, hash, busy: false, gone: false };
     open.add(session);
+    await peers?.hold(id);
     return session;
   }
 
@@ -269,6 +309,7 @@ export async function openUploadSessions({ path: folder, maxBytes: maxUsed, maxA
     open.delete(session);
     used -= session.size;
     sessions.delete(session.id);
+    peers?.drop(session.id);
     await files.remove(session.id);
   }
 

@@ -1,13 +1,10 @@
 import { EntrepotError, printableUrl } from '../../api/errors.js';
 import type { TransportReply } from '../../api/transport.js';
+import { Breaker } from '../../formats/breaker.js';
 import type { EngineServices, RepositoryDefinition, ConfiguredUpstream } from '../store/repository.js';
 import type { UpstreamQuery } from './query.js';
 import { parseRetryAfter } from './upstream-reply.js';
 
-/** Failures in a row after which an upstream is passed over. */
-const FAILURES_TO_SKIP = 3;
-/** The time for which it is passed over; milliseconds. */
-const SKIP_FOR = 10_000;
 /** The longest that an upstream is left alone because it asks for that; seconds. */
 const MAX_LEFT_ALONE = 60;
 
@@ -31,7 +28,7 @@ export interface Candidates {
 export class UpstreamChoice {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
-  readonly #health = new Map<string, { failures: number; skipUntil: number }>();
+  readonly #health = new Map<string, Breaker>();
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
@@ -44,7 +41,7 @@ export class UpstreamChoice {
     const upstreams =
       path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.monotonic();
-    const isHealthy = ({ url }: ConfiguredUpstream): boolean => (this.#health.get(url)?.skipUntil ?? -Infinity) <= now;
+    const isHealthy = ({ url }: ConfiguredUpstream): boolean => this.#health.get(url)?.isOpen(now) !== true;
     // One whose outage would lead on is passed over at once, and asked last.
     const passedOver = upstreams.filter(
       (upstream) => !isHealthy(upstream) && leadsOn('upstream-unavailable', upstream, query),
@@ -70,10 +67,10 @@ export class UpstreamChoice {
   failed(upstream: ConfiguredUpstream | undefined, reply?: TransportReply): void {
     if (upstream === undefined) return;
     const { clock } = this.#services;
-    const failures = (this.#health.get(upstream.url)?.failures ?? 0) + 1;
+    const health = this.#health.get(upstream.url) ?? new Breaker();
+    this.#health.set(upstream.url, health);
     const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
-    const wait = failures < FAILURES_TO_SKIP ? wanted : Math.max(wanted, SKIP_FOR);
-    this.#health.set(upstream.url, { failures, skipUntil: wait === 0 ? -Infinity : clock.monotonic() + wait });
+    health.failed(clock.monotonic(), wanted);
   }
 
   /** Notes an answer: it is healthy. */

@@ -11,6 +11,8 @@ import {
   type Digest,
   EntrepotError,
   type Logger,
+  type SignedUrlOptions,
+  type UnfinishedPut,
 } from '@entrepot/core';
 import { hasDigest } from '@entrepot/core/blobs';
 import { CacheFile } from './cache-file.js';
@@ -59,7 +61,8 @@ export class DiskCache implements BlobStore {
   readonly storeId?: () => Promise<string | undefined>;
   readonly setStoreId?: (id: string) => Promise<void>;
   readonly freeBytes?: () => Promise<number>;
-  readonly signedUrl?: (digest: Digest, ttl: number) => Promise<URL>;
+  readonly unfinished?: (signal?: AbortSignal) => AsyncIterable<UnfinishedPut>;
+  readonly signedUrl?: (digest: Digest, options: SignedUrlOptions) => Promise<URL | undefined>;
 
   /** @throws EntrepotError `configuration` when the folder cannot be used */
   static async open(store: BlobStore, options: DiskCacheOptions): Promise<DiskCache> {
@@ -81,11 +84,22 @@ export class DiskCache implements BlobStore {
     if (store.storeId !== undefined) this.storeId = store.storeId.bind(store);
     if (store.setStoreId !== undefined) this.setStoreId = store.setStoreId.bind(store);
     if (store.freeBytes !== undefined) this.freeBytes = store.freeBytes.bind(store);
-    if (store.signedUrl !== undefined) this.signedUrl = store.signedUrl.bind(store);
+    if (store.unfinished !== undefined) this.unfinished = store.unfinished.bind(store);
+    const signedUrl = store.signedUrl?.bind(store);
+    // What has a copy is served from that.
+    if (signedUrl !== undefined)
+      this.signedUrl = async (digest, asked) => (this.#copies.use(digest) ? undefined : await signedUrl(digest, asked));
   }
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
-    return await this.#store.stat(digest);
+    try {
+      return await this.#store.stat(digest);
+    } catch (error) {
+      // What has a copy is served while the store cannot be reached.
+      const size = this.#copies.use(digest);
+      if (size === undefined) throw error;
+      return { digest, size };
+    }
   }
 
   async open(digest: Digest, options: BlobOpenOptions = {}): Promise<Readable | undefined> {

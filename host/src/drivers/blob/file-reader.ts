@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import type { ByteRange } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { storageError } from './storage-error.js';
@@ -26,7 +26,7 @@ export class FileReader extends Readable {
   #left: number;
 
   constructor(handle: FileHandle, path: string, { range, pieceSize, signal }: FileReaderOptions) {
-    super({ highWaterMark: pieceSize, ...(signal === undefined ? {} : { signal }) });
+    super({ highWaterMark: pieceSize });
     this.#handle = handle;
     this.#path = path;
     this.#pieceSize = pieceSize;
@@ -34,6 +34,8 @@ export class FileReader extends Readable {
     // Whoever reads later is still told; whoever does not yet listen must not end the process.
     this.on('error', () => {});
     this.#left = range === undefined ? Infinity : range.end - range.start + 1;
+    // Last: one that is aborted already destroys it at once, and the handle has to be known then.
+    if (signal !== undefined) addAbortSignal(signal, this);
   }
 
   /**

@@ -14,6 +14,10 @@ const GAUGES = {
   flights: ['entrepot_flights', 'Fetches from upstreams that are running.'],
   spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.'],
   memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.'],
+  sharedCacheAway: [
+    'entrepot_shared_cache_away',
+    '1 while the shared cache (Redis) is not asked: it is down, or has not answered in time.',
+  ],
   waitingForScans: ['entrepot_scan_waiting_clients', 'Clients that wait for the reports of scanners.'],
   policyFileInvalid: [
     'entrepot_policy_file_invalid',
@@ -57,6 +61,11 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository'],
     UPSTREAM_BUCKETS,
   );
+  readonly #clusterFetches = this.#counter(
+    'entrepot_cluster_fetches_total',
+    'Fetches in a cluster: `led` by this server, `followed` at another one, `lost` where another one took over.',
+    ['role'],
+  );
   readonly #integrityFailures = this.#counter(
     'entrepot_integrity_failures_total',
     'Fetched bytes that were not what the ecosystem promised.',
@@ -93,6 +102,16 @@ export class PrometheusMetrics implements EngineObserver {
     'Bytes of the blobs that it deleted.',
     ['reason'],
   );
+  readonly #unfinished = this.#counter(
+    'entrepot_storage_unfinished_uploads_total',
+    'Uploads that were left unfinished in the store, and that this process removed.',
+    [],
+  );
+  readonly #sharedCache = this.#counter(
+    'entrepot_shared_cache_requests_total',
+    'Questions to the shared cache (Redis), by what came of them: hit, miss, failed, or skipped while it was away.',
+    ['outcome'],
+  );
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
@@ -111,6 +130,11 @@ export class PrometheusMetrics implements EngineObserver {
   /** All metrics as text. */
   render(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** All metrics, for those who add them up with those of other processes. */
+  async collect(): Promise<readonly object[]> {
+    return await this.#registry.getMetricsAsJSON();
   }
 
   /** Counts a request that is over. `seconds` until the last byte of its reply, `bytes` of its body. */
@@ -145,6 +169,10 @@ export class PrometheusMetrics implements EngineObserver {
     this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
   }
 
+  clusterFetched(role: 'led' | 'followed' | 'lost'): void {
+    this.#clusterFetches.inc({ role });
+  }
+
   integrityFailed(repository: string): void {
     this.#integrityFailures.inc({ repository });
   }
@@ -163,27 +191,39 @@ export class PrometheusMetrics implements EngineObserver {
     }
   }
 
+  sharedCacheAsked(outcome: string): void {
+    this.#sharedCache.inc({ outcome });
+  }
+
   /** Counts blobs that were deleted, for a reason. */
   blobsDeleted(reason: string, { blobs, bytes }: { readonly blobs: number; readonly bytes: number }): void {
     this.#deletedBlobs.inc({ reason }, blobs);
     this.#deletedBytes.inc({ reason }, bytes);
   }
 
+  /** Counts unfinished uploads that were removed. */
+  unfinishedRemoved(count: number): void {
+    this.#unfinished.inc(count);
+  }
+
   /**
    * Shows what `read` gives whenever the metrics are read: a series for each set of labels. What it rejects with is left to
    * the reader: these numbers are then missing.
+   * @param aggregator of several processes on one store, which mostly all see the same
    */
   watchSeries<Label extends string>(
     name: string,
     help: string,
     labelNames: readonly Label[],
     read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
+    aggregator: 'max' | 'sum' = 'max',
   ): void {
     const gauge = new Gauge({
       name,
       help,
       labelNames: [...labelNames],
       registers: [this.#registry],
+      aggregator,
       async collect() {
         const series = await read().catch(() => []);
         gauge.reset();
@@ -214,10 +254,11 @@ export class PrometheusMetrics implements EngineObserver {
 
   #gauge(name: GaugeName): void {
     const [metric, help] = GAUGES[name];
-    this.watchSeries(metric, help, [], async () => {
+    const read = async () => {
       const own = this.#watched.filter((one) => one.name === name);
-      return [{ labels: {}, value: own.reduce((sum, { read }) => sum + read(), 0) }];
-    });
+      return [{ labels: {}, value: own.reduce((sum, { read: one }) => sum + one(), 0) }];
+    };
+    this.watchSeries(metric, help, [], read, name.startsWith('policy') ? 'max' : 'sum');
   }
 }
 

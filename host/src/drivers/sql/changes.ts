@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, PostgresAdapter, sql } from 'kysely';
 import type { Schema } from './schema.js';
 import { stored } from './stored.js';
 
@@ -15,9 +15,16 @@ export type Changed = keyof typeof NAMES;
 /** The number of changes of each. */
 export type ChangeCounts = Readonly<Record<Changed, number>>;
 
-/** Counts a change, in the transaction that makes it. @returns the new count */
-export function countChange(transaction: Kysely<Schema>, changed: Changed): Promise<number> {
-  return countRevision(transaction, NAMES[changed]);
+/** The channel of notices that something has changed; the payload is its name. Reports are too many for that. */
+export const CHANGES = 'entrepot_changes';
+const NOTICED: ReadonlySet<Changed> = new Set(['exceptions', 'quarantine', 'purges']);
+
+/** Counts a change, in the transaction that makes it. Where the database has notices, it sends one when that is committed. @returns the new count */
+export async function countChange(transaction: Kysely<Schema>, changed: Changed): Promise<number> {
+  const count = await countRevision(transaction, NAMES[changed]);
+  if (NOTICED.has(changed) && transaction.getExecutor().adapter instanceof PostgresAdapter)
+    await sql`select pg_notify(${CHANGES}, ${changed})`.execute(transaction);
+  return count;
 }
 
 /** Counts a change of `repository`, in the transaction that makes it. @returns the new count */

@@ -128,6 +128,19 @@ export class SqlCollectionStore extends SqlStore {
     return rows.map(({ digest }) => digest);
   }
 
+  /** Whether some process is about to put a blob, or to name it. */
+  async isHeld(digest: Digest, now: number): Promise<boolean> {
+    const hold = await stored('look for holds', () =>
+      this.database
+        .selectFrom('holds')
+        .select('id')
+        .where('digest', '=', digest)
+        .where('until', '>', now)
+        .executeTakeFirst(),
+    );
+    return hold !== undefined;
+  }
+
   /** Forgets blobs that were taken and are deleted. */
   async deleted(digests: readonly Digest[]): Promise<void> {
     for (const part of slices(digests, WIDTH)) {

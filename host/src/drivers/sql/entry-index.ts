@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Digest, Entry, EntryAccess, EntryChange, EntryIndex, EntryListing, EntryRenewal } from '@entrepot/core';
+import type {
+  Digest,
+  Entry,
+  EntryAccess,
+  EntryChange,
+  EntryIndex,
+  EntryListing,
+  EntryRenewal,
+  Fence,
+} from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
+import { LEASE_LOST } from '@entrepot/core/engine';
 import { type Kysely, sql } from 'kysely';
 import { slices } from '../slices.js';
 import { compiledOnce } from './compiled-once.js';
@@ -9,7 +19,7 @@ import { countRevision } from './changes.js';
 import { toEntry } from './entry-row.js';
 import { GroupCommit } from './group-commit.js';
 import { prefixRange } from './prefix-range.js';
-import { type EntryPut, findAll, KEYS_WIDTH, LOST, putEntries, upsertAll } from './put-entries.js';
+import { type EntryPut, type EntryPutResult, findAll, KEYS_WIDTH, LOST, putEntries, upsertAll } from './put-entries.js';
 import type { Schema } from './schema.js';
 import { given, SqlStore } from './sql-store.js';
 import { stored, storedWithin } from './stored.js';
@@ -29,11 +39,11 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
     return storedWithin('read', 'find an entry', () => find(this.database, repository, key));
   }
 
-  async putIfAbsent(entries: readonly Entry[]): Promise<readonly Entry[]> {
+  async putIfAbsent(entries: readonly Entry[], fence?: Fence): Promise<readonly Entry[]> {
     if (entries.length === 0) return [];
     return storedWithin('write', 'store entries', async () => {
-      const put = await unlessLost(() => this.#puts.add({ absent: entries }));
-      return put ?? (await findAll(this.database, entries));
+      const put = await unlessLost(() => this.#puts.add({ absent: entries, fence }));
+      return unlessLeaseLost(put ?? (await findAll(this.database, entries)), fence);
     });
   }
 
@@ -62,8 +72,9 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
     return Number(row?.revision ?? 0);
   }
 
-  async replace(entry: Entry): Promise<void> {
-    await storedWithin('write', 'store an entry', () => this.#puts.add({ replacing: entry }));
+  async replace(entry: Entry, fence?: Fence): Promise<void> {
+    const put = await storedWithin('write', 'store an entry', () => this.#puts.add({ replacing: entry, fence }));
+    unlessLeaseLost(put, fence);
   }
 
   async touch(repository: string, key: string, digest: Digest, renewal: EntryRenewal): Promise<boolean> {
@@ -170,6 +181,13 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
   async dispose(): Promise<void> {
     await this.database.destroy();
   }
+}
+
+function unlessLeaseLost(put: EntryPutResult, fence: Fence | undefined): readonly Entry[] {
+  if (put !== 'lease-lost') return put;
+  throw new EntrepotError('storage', `another process has the lease ${fence?.name} by now; nothing was put`, {
+    code: LEASE_LOST,
+  });
 }
 
 /** The result of `work`; `undefined` where that lost. */

@@ -74,4 +74,11 @@ export const MIGRATIONS: Readonly<Record<string, readonly Statement[]>> = {
     'create index entries_fetched on entries (fetched_at)',
   ],
   '0008-space': SPACE,
+  // What one process of a cluster fetches for all. Times are those of the database.
+  '0009-flights': [
+    `create table flights (
+      name text not null primary key, owner text not null, generation integer not null, until integer not null,
+      address text, outcome text)`,
+    'create index flights_until on flights (until)',
+  ],
 };

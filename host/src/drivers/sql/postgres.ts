@@ -1,20 +1,18 @@
 import type { Logger } from '@entrepot/core';
-import { PostgresDialect } from 'kysely';
+import type { PostgresPool, PostgresPoolClient } from 'kysely';
+import type { Pool } from 'pg';
 import { openDatabase } from './open-database.js';
+import { PooledPostgresDialect } from './postgres-dialect.js';
+import { connectionOf, nameOf, type PostgresSettings } from './postgres-settings.js';
 import type { SqlDatabase } from './sql-database.js';
 import { DEADLINES } from './stored.js';
 
-export interface PostgresOptions {
-  /** `postgres://user:password@host/database`; as libpq has it, `PG…` variables complete it. A secret. */
-  readonly url: string;
+export interface PostgresOptions extends PostgresSettings {
   readonly maxConnections: number;
+  /** After this time without an answer a query fails, and its connection is given up; milliseconds. Default: that of queries over whole tables. */
+  readonly queryTimeout?: number | undefined;
   readonly logger: Logger;
 }
-
-/** The longest wait for a connection, in milliseconds. */
-const CONNECT_TIMEOUT = 10_000;
-/** Names this program in `pg_stat_activity`. */
-const NAME = 'entrepot';
 
 /** Text is compared by its bytes, which sort as code points do, whatever the locale of the database is. */
 const TYPES = { kind: 'postgres', text: 'text collate "C"', integer: 'bigint' } as const;
@@ -23,25 +21,48 @@ const TYPES = { kind: 'postgres', text: 'text collate "C"', integer: 'bigint' } 
  * Opens the database, and brings its tables up to date. Servers and workers on any machine may share one.
  * @throws EntrepotError `configuration` when it cannot be reached or used, or is of a newer version of Entrepot.
  */
-export async function openPostgres({ url, maxConnections, logger }: PostgresOptions): Promise<SqlDatabase> {
+export async function openPostgres({
+  maxConnections,
+  queryTimeout = DEADLINES.long,
+  logger,
+  ...settings
+}: PostgresOptions): Promise<SqlDatabase> {
   // Three megabytes that only servers with such a database need.
   const { default: pg } = await import('pg');
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: maxConnections,
-    application_name: NAME,
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
-    query_timeout: DEADLINES.long,
-  });
+  const pool = new pg.Pool({ ...connectionOf(settings), max: maxConnections, query_timeout: queryTimeout });
+  // Between two statements of a transaction nobody else listens, and an error that nobody hears ends the process. The next statement fails.
+  pool.on('connect', (client) => client.on('error', () => {}));
   // Of a connection that nobody uses; who asks next gets another one.
   pool.on('error', (error) => logger.warn({ err: error }, 'a connection to the database has ended'));
-  return await openDatabase(new PostgresDialect({ pool }), TYPES, nameOf(url));
+  return await openDatabase(new PooledPostgresDialect({ pool: withoutSilentOnes(pool) }), TYPES, nameOf(settings));
+}
+
+/** A pool that does not keep a connection on which no answer came: the next query would wait behind that one. */
+function withoutSilentOnes(pool: Pool): PostgresPool {
+  return {
+    async connect() {
+      const client = await pool.connect();
+      let isSilent = false;
+      const query = async (text: string, values: unknown[]): Promise<unknown> => {
+        if (isSilent) throw new Error('the connection has not answered before');
+        try {
+          return await client.query(text, values);
+        } catch (error) {
+          isSilent ||= error instanceof Error && error.message === 'Query read timeout';
+          throw error;
+        }
+      };
+      return { query, release: () => client.release(isSilent) } as unknown as PostgresPoolClient;
+    },
+    end: () => pool.end(),
+  };
 }
 
 /** Asks the server for its version. Changes nothing in the database. */
-export async function postgresVersion(url: string): Promise<string | undefined> {
+export async function postgresVersion(settings: PostgresSettings): Promise<string | undefined> {
   const { default: pg } = await import('pg');
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT });
+  const client = new pg.Client(connectionOf(settings));
+  client.on('error', () => {});
   try {
     await client.connect();
     const { rows } = await client.query<{ server_version: string }>('show server_version');
@@ -49,11 +70,4 @@ export async function postgresVersion(url: string): Promise<string | undefined> 
   } finally {
     await client.end().catch(() => {});
   }
-}
-
-/** The URL without what is secret in it. */
-export function nameOf(url: string): string {
-  if (!URL.canParse(url)) return 'of PostgreSQL';
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
 }

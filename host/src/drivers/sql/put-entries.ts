@@ -1,7 +1,8 @@
-import type { Entry } from '@entrepot/core';
+import type { Entry, Fence } from '@entrepot/core';
 import type { Kysely } from 'kysely';
 import { slices } from '../slices.js';
 import { compiledOnce } from './compiled-once.js';
+import { lostFences } from './flight-leases.js';
 import { type EntryRow, toEntry, toRow } from './entry-row.js';
 import type { Schema } from './schema.js';
 
@@ -13,20 +14,25 @@ const ROWS_WIDTH = 50;
 /** Something is not as the transaction needs it: it must leave no trace. */
 export const LOST = Symbol('lost');
 
-/** A put: entries that must all be absent, or one that replaces whatever is there. */
-export type EntryPut = { readonly absent: readonly Entry[] } | { readonly replacing: Entry };
+/** A put: entries that must all be absent, or one that replaces whatever is there; with a lease that it needs, perhaps. */
+export type EntryPut = ({ readonly absent: readonly Entry[] } | { readonly replacing: Entry }) & {
+  readonly fence?: Fence | undefined;
+};
+
+/** The result of a put: the entries in force, or that its lease is another one's. */
+export type EntryPutResult = readonly Entry[] | 'lease-lost';
 
 /**
- * Puts all of `puts` in one transaction.
+ * Puts all of `puts` in one transaction, but for those whose lease is lost.
  * @returns for each the entries in force
  * @throws LOST when another process commits one of the keys meanwhile: then nothing was put
  */
 export async function putEntries(
   database: Kysely<Schema>,
   puts: readonly EntryPut[],
-): Promise<readonly (readonly Entry[])[]> {
+): Promise<readonly EntryPutResult[]> {
   const [first] = puts;
-  if (puts.length === 1 && first !== undefined) {
+  if (puts.length === 1 && first !== undefined && first.fence === undefined) {
     if ('replacing' in first) {
       await upsertAll(database, [first.replacing]);
       return [[first.replacing]];
@@ -34,7 +40,21 @@ export async function putEntries(
     const [entry] = first.absent;
     if (entry !== undefined && first.absent.length === 1) return [await putOne(database, entry)];
   }
-  return await database.transaction().execute((transaction) => putTogether(transaction, puts));
+  return await database.transaction().execute(async (transaction) => {
+    const lost = await lostFences(
+      transaction,
+      puts.flatMap(({ fence }) => fence ?? []),
+    );
+    if (lost.size === 0) return await putTogether(transaction, puts);
+    const isLost = ({ fence }: EntryPut): boolean => fence !== undefined && lost.has(fence);
+    const results = (
+      await putTogether(
+        transaction,
+        puts.filter((put) => !isLost(put)),
+      )
+    ).values();
+    return puts.map((put) => (isLost(put) ? 'lease-lost' : (results.next().value as readonly Entry[])));
+  });
 }
 
 /** One statement is a transaction of its own. */

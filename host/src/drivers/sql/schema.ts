@@ -164,6 +164,21 @@ export interface Schema {
   hands: { scope: string; seq: number; key: string };
   leases: { name: string; owner: string; generation: number; until: number };
   meta: { name: string; value: string };
+  flights: FlightTable;
+}
+
+/** A fetch that one process does for all. */
+export interface FlightTable {
+  name: string;
+  owner: string;
+  /** Grows each time that somebody takes the lease. */
+  generation: number;
+  /** By the clock of the database; milliseconds since the epoch. */
+  until: number;
+  /** Where others follow it. NULL: nowhere. */
+  address: string | null;
+  /** The answer of the upstreams, where nothing was brought. JSON. */
+  outcome: string | null;
 }
 
 /** A rule that keeps the evictor from entries. */

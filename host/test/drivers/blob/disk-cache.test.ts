@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type BlobOpenOptions, type Digest, silentLogger } from '@entrepot/core';
+import { type BlobOpenOptions, type Digest, EntrepotError, silentLogger } from '@entrepot/core';
 import { blobStoreSuite, digestOf, MemoryBlobStore, readStream, sampleBytes } from '@entrepot/core/testing';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { DiskCache } from '../../../src/drivers/blob/disk-cache.js';
@@ -27,7 +27,8 @@ beforeEach(async () => {
   onTestFinished(() => rm(root, { recursive: true, force: true }));
 });
 
-const open = (maxBytes = 100 * MIB) => DiskCache.open(store, { path: root, maxBytes, logger: silentLogger });
+const options = (maxBytes = 100 * MIB) => ({ path: root, maxBytes, logger: silentLogger });
+const open = (maxBytes?: number) => DiskCache.open(store, options(maxBytes));
 
 describe('DiskCache', () => {
   blobStoreSuite({ describe, it }, async () => ({ store: await open() }));
@@ -38,6 +39,28 @@ describe('DiskCache', () => {
     for (let time = 0; time < 3; time += 1) expect((await read(cache, digest)).equals(bytes)).toBe(true);
     expect(await read(cache, digest, { size: MIB, range: { start: 5, end: 99 } })).toEqual(bytes.subarray(5, 100));
     expect(store.opened).toEqual(['whole']);
+  });
+
+  it('signs no URL for what it has a copy of', async () => {
+    const url = new URL('https://store.example.com/blob');
+    const cache = await DiskCache.open(Object.assign(store, { signedUrl: async () => url }), options());
+    const { digest } = await put(cache, MIB);
+    expect(await cache.signedUrl?.(digest, { ttl: 1000 })).toBe(url);
+    await read(cache, digest);
+    expect(await cache.signedUrl?.(digest, { ttl: 1000 })).toBeUndefined();
+  });
+
+  it('serves what it has a copy of while the store is away', async () => {
+    const cache = await open();
+    const { bytes, digest } = await put(cache, MIB);
+    await read(cache, digest);
+    const away = async (): Promise<never> => {
+      throw new EntrepotError('storage', 'the store is away');
+    };
+    Object.assign(store, { stat: away, open: away });
+    expect(await cache.stat(digest)).toEqual({ digest, size: MIB });
+    expect((await read(cache, digest)).equals(bytes)).toBe(true);
+    await expect(cache.stat(digestOf('another'))).rejects.toThrow('the store is away');
   });
 
   it('copies a small blob as a whole when a part is wanted, and passes parts of a large one through', async () => {

@@ -53,7 +53,11 @@ export class FakeS3 {
     const key = url.pathname.slice(`/${BUCKET}/`.length);
     const body = await buffer(request);
     if (url.pathname === `/${BUCKET}` || key === '') return void this.#bucket(url, response);
-    if (method === 'PUT') {
+    const source = request.headers['x-amz-copy-source'];
+    if (method === 'PUT' && typeof source === 'string') {
+      this.objects.set(key, this.objects.get(source.slice(BUCKET.length + 1)) ?? Buffer.alloc(0));
+      response.writeHead(200).end('<CopyObjectResult><ETag>"tag"</ETag></CopyObjectResult>');
+    } else if (method === 'PUT') {
       this.objects.set(key, body);
       response.writeHead(200, { etag: '"tag"' }).end();
     } else if (method === 'DELETE') {

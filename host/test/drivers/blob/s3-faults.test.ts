@@ -1,12 +1,15 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { type Digest, silentLogger } from '@entrepot/core';
+import { inspectBlob } from '@entrepot/core/engine';
 import { digestOf, pieces, readStream, sampleBytes } from '@entrepot/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { S3BlobStore } from '../../../src/drivers/blob/s3/s3-blob-store.js';
 import type { S3Settings } from '../../../src/drivers/blob/s3/settings.js';
 import { failWith, FakeS3, type Fault } from './fake-s3.js';
-import { s3Settings } from './s3-server.js';
+import { BUCKET, s3Settings } from './s3-server.js';
 
 const SIZE = 1_000_000;
 const PAGE = '<html><body>Please log in</body></html>';
@@ -152,6 +155,76 @@ describe('a server that is busy', () => {
   });
 });
 
+describe('a bucket that does not answer', () => {
+  it('costs its deadline three times, and then next to nothing', async () => {
+    const { server, store, digest } = await opened({ headersTimeout: 100 });
+    server.fault = first(Infinity, () => {});
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    const asked = server.requests.length;
+    for (let time = 0; time < 100; time += 1) {
+      const skipped = { kind: 'storage', code: 'STORAGE_SKIPPED', status: 503, retryAfter: 1 };
+      await expect(store.open(digest)).rejects.toMatchObject(skipped);
+      await expect(store.stat(digest)).rejects.toMatchObject(skipped);
+      await expect(put(store, sampleBytes(10))).rejects.toMatchObject(skipped);
+      await expect(store.delete(digest)).rejects.toMatchObject(skipped);
+    }
+    // One of them may have come after the rest, and tried.
+    expect(server.requests.length - asked).toBeLessThan(10);
+  });
+
+  it('is tried again after a moment, by one at a time', async () => {
+    const { server, store, bytes, digest } = await opened({ headersTimeout: 100 });
+    server.fault = first(Infinity, () => {});
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage' });
+    server.fault = () => false;
+    await expect.poll(() => store.stat(digest).catch(() => undefined), { timeout: 5_000 }).toBeDefined();
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+  });
+
+  it('is not one that ends all connections at once', async () => {
+    const { server, store, bytes, digest } = await opened();
+    // All of them are asked before the first one fails.
+    const asked: ServerResponse[] = [];
+    server.fault = first(10, (response) => {
+      if (asked.push(response) === 10) for (const one of asked) one.destroy();
+    });
+    const readers = Array.from({ length: 10 }, () => read(store, digest));
+    for (const found of await Promise.all(readers)) expect(found.equals(bytes)).toBe(true);
+  });
+
+  it('is one that answers errors, and is asked on', async () => {
+    const { server, store, digest } = await opened();
+    server.fault = first(Infinity, (response) => failWith(response, 503, 'SlowDown'));
+    for (let time = 1; time <= 3; time += 1) {
+      await expect(store.open(digest)).rejects.toMatchObject({ message: expect.stringContaining('SlowDown') });
+      expect(server.asked('GET')).toHaveLength(3 * time);
+    }
+  });
+
+  it('is not one whose readers leave', async () => {
+    const { server, store, bytes, digest } = await opened();
+    server.fault = first(10, () => {});
+    for (let time = 0; time < 10; time += 1) {
+      const leaving = new AbortController();
+      const opening = store.open(digest, { signal: leaving.signal });
+      await expect.poll(() => server.asked('GET').length).toBe(time + 1);
+      leaving.abort();
+      await expect(opening).rejects.toThrow();
+    }
+    expect((await read(store, digest)).equals(bytes)).toBe(true);
+  });
+
+  it('is refused at start within its deadlines, where connections come to nothing', async () => {
+    // It takes connections and never speaks: the handshake of TLS does not end.
+    const mute = createServer().listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    onTestFinished(() => void mute.close());
+    const endpoint = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`;
+    const limits = { connectTimeout: 100, headersTimeout: 200 };
+    await expect(open({ endpoint }, limits)).rejects.toMatchObject({ kind: 'configuration' });
+  });
+});
+
 describe('a page in the place of S3', () => {
   const page: Fault = (request, response) => {
     request.resume();
@@ -180,6 +253,116 @@ describe('a page in the place of S3', () => {
     await expect(open(server)).rejects.toMatchObject({
       kind: 'configuration',
       message: expect.stringContaining('expected a server of S3'),
+    });
+  });
+});
+
+describe('a bucket that refuses', () => {
+  it.each([
+    ['expired credentials', 400, 'ExpiredToken'],
+    ['credentials that were taken away', 403, 'InvalidAccessKeyId'],
+    ['a clock that has gone wrong', 403, 'RequestTimeTooSkewed'],
+    ['another region', 301, 'PermanentRedirect'],
+  ])('for %s, while it is in use, is an error and never an absence', async (_why, status, code) => {
+    const { server, store, digest } = await opened();
+    server.fault = (request, response) => {
+      request.resume();
+      failWith(response, status, code);
+      return true;
+    };
+    await expect(store.open(digest)).rejects.toMatchObject({ kind: 'storage', message: expect.stringContaining(code) });
+    await expect(store.stat(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(store.delete(digest)).rejects.toMatchObject({ kind: 'storage' });
+    await expect(put(store, sampleBytes(10))).rejects.toMatchObject({ kind: 'storage' });
+    await expect(Array.fromAsync(store.list())).rejects.toMatchObject({ kind: 'storage' });
+    await expect(Array.fromAsync(store.unfinished())).rejects.toMatchObject({ kind: 'storage' });
+  });
+});
+
+describe('a damaged object', () => {
+  async function damaged() {
+    const found = await opened();
+    const { server, bytes, digest } = found;
+    const key = [...server.objects.keys()].find((name) => name.includes(digest.slice(7))) as string;
+    const changed = Buffer.from(bytes);
+    changed[SIZE - 1] = (changed[SIZE - 1] as number) ^ 1;
+    server.objects.set(key, changed);
+    return { ...found, key, changed, blob: { digest, size: SIZE } };
+  }
+  const conditional =
+    (status: number, code: string): Fault =>
+    (request, response) => {
+      if (request.method !== 'DELETE' || request.headers['if-match'] === undefined) return false;
+      failWith(response, status, code);
+      return true;
+    };
+
+  it('is found by its digest, and set aside', async () => {
+    const { server, store, key, changed, blob } = await damaged();
+    expect(await inspectBlob(store, blob)).toBe('damaged');
+    expect(await store.setAside(blob.digest)).toBe(true);
+    expect(server.objects.has(key)).toBe(false);
+    expect(server.objects.get(`p/damaged/${blob.digest.slice(7)}`)?.equals(changed)).toBe(true);
+  });
+
+  it('goes where the server knows no conditions, too', async () => {
+    const { server, store, key, blob } = await damaged();
+    server.fault = conditional(501, 'NotImplemented');
+    expect(await store.setAside(blob.digest)).toBe(true);
+    expect(server.objects.has(key)).toBe(false);
+  });
+
+  it('stays where it is another by then', async () => {
+    const { server, store, key, blob } = await damaged();
+    server.fault = conditional(412, 'PreconditionFailed');
+    expect(await store.setAside(blob.digest)).toBe(false);
+    expect(server.objects.has(key)).toBe(true);
+  });
+});
+
+describe('a listing', () => {
+  /** Gives pages of 1000 keys until there were `amount`. */
+  const listing =
+    (amount: number, goesOn = true): Fault =>
+    (request, response) => {
+      const url = new URL(request.url as string, 'http://s3');
+      if (url.searchParams.get('list-type') !== '2') return false;
+      const after = goesOn ? (url.searchParams.get('start-after')?.slice(-64) ?? '') : '';
+      const first = after === '' ? 0 : Number.parseInt(after, 16) + 1;
+      const last = Math.min(amount, first + 1_000);
+      let contents = '';
+      for (let number = first; number < last; number += 1) {
+        const hex = number.toString(16).padStart(64, '0');
+        contents += `<Contents><Key>p/v1/sha256/00/${hex}</Key><Size>${number}</Size></Contents>`;
+      }
+      const head = `<Name>${BUCKET}</Name><IsTruncated>${last < amount}</IsTruncated>`;
+      response.end(`<ListBucketResult>${head}${contents}</ListBucketResult>`);
+      return true;
+    };
+
+  it('of very many keys is read page after page', { timeout: 600_000 }, async () => {
+    // Set it to 1000000 to see that many.
+    const amount = Number(process.env['LISTED_KEYS'] ?? 20_000);
+    const { server, store } = await opened();
+    server.fault = listing(amount);
+    let count = 0;
+    let grown = 0;
+    const before = process.memoryUsage().heapUsed;
+    for await (const { size } of store.list()) {
+      expect(size).toBe(count);
+      count += 1;
+      if (count % 10_000 === 0) grown = Math.max(grown, process.memoryUsage().heapUsed - before);
+    }
+    expect(count).toBe(amount);
+    expect(grown).toBeLessThan(200e6);
+  });
+
+  it('that does not go on is an error', async () => {
+    const { server, store } = await opened();
+    server.fault = listing(5_000, false);
+    await expect(Array.fromAsync(store.list())).rejects.toMatchObject({
+      kind: 'storage',
+      message: expect.stringContaining('expected a page of the listing'),
     });
   });
 });
@@ -221,6 +404,7 @@ describe('a start', () => {
     ['no bucket', 404, 'NoSuchBucket', {}, 'there is no bucket entrepot-test'],
     ['another region', 400, 'AuthorizationHeaderMalformed', { Region: 'eu-west-9' }, 'set storage.region to eu-west-9'],
     ['an unknown key', 403, 'InvalidAccessKeyId', {}, 'set storage.credentials'],
+    ['an expired token', 400, 'ExpiredToken', {}, 'set storage.credentials'],
     ['a wrong secret', 403, 'SignatureDoesNotMatch', {}, 'set storage.credentials'],
     ['a missing permission', 403, 'AccessDenied', {}, 's3:ListBucket'],
   ])('says what to set where there is %s', async (_what, status, code, more, expected) => {

@@ -7,6 +7,7 @@ import {
   type BlobStoreFixture,
   blobStoreSuite,
   digestOf,
+  ManualClock,
   pieces,
   readStream,
   sampleBytes,
@@ -16,6 +17,7 @@ import { S3Connection } from '../../../src/drivers/blob/s3/connection.js';
 import { listObjects } from '../../../src/drivers/blob/s3/list-objects.js';
 import { S3BlobStore } from '../../../src/drivers/blob/s3/s3-blob-store.js';
 import type { S3Settings } from '../../../src/drivers/blob/s3/settings.js';
+import { removeUnfinished } from '../../../src/space/unfinished.js';
 import { s3Missing, s3Program, S3Server } from './s3-server.js';
 
 const MIB = 1024 * 1024;
@@ -95,6 +97,21 @@ for (const { name, title, keepAlive } of SERVERS) {
       expect(await uploadsOf(settings)).toBe(0);
     });
 
+    it.skipIf(name === 'gofakes3')('signs the type and the file name of the reply into URLs', async () => {
+      const store = await opened((await server()).settings());
+      const digest = await put(store, sampleBytes(1000));
+      const reply = { mediaType: 'text/plain; charset="utf-8"', disposition: 'attachment; filename="a b+(1)!*\'.txt"' };
+      const url = (await store.signedUrl(digest, { ttl: 60_000, ...reply })) as URL;
+      const { status, headers } = await fetch(url);
+      expect([status, headers.get('content-type'), headers.get('content-disposition')]).toEqual([
+        200,
+        reply.mediaType,
+        reply.disposition,
+      ]);
+      url.searchParams.set('response-content-type', 'text/html');
+      expect((await fetch(url)).status).toBe(403);
+    });
+
     it('fails at once when a source ends early', async () => {
       const store = await opened((await server()).settings());
       const started = performance.now();
@@ -119,6 +136,71 @@ for (const { name, title, keepAlive } of SERVERS) {
       expect(await store.setAside(digest)).toBe(true);
       expect(await store.stat(digest)).toBeUndefined();
       expect(await keysOf(settings)).toEqual([`damaged/${digest.slice(7)}`, 'layout.json']);
+    });
+
+    it.skipIf(!keepAlive)('lists uploads in parts that nobody ended, page after page, and aborts them', async () => {
+      const settings = (await server()).settings();
+      const store = await opened(settings, { multipartAbove: 5 * MIB });
+      const digests = Array.from({ length: 1_003 }, (_, number) => digestOf(`upload ${number}`));
+      const keyOf = (digest: Digest) => `${settings.prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
+      await connected(settings, async ({ sdk, client, object }) => {
+        const begin = (key: string) => client.send(new sdk.CreateMultipartUploadCommand(object(key)));
+        for (let from = 0; from < digests.length; from += 50)
+          await Promise.all(digests.slice(from, from + 50).map((digest) => begin(keyOf(digest))));
+        await begin(`${settings.prefix}/damaged/other`);
+        // That of another store in the bucket.
+        await begin(`other-${settings.prefix}/other`);
+      });
+      const unfinished = await Array.fromAsync(store.unfinished());
+      expect(new Set(unfinished.map(({ digest }) => digest))).toEqual(new Set([...digests, undefined]));
+      const ages = unfinished.map(({ startedAt }) => Math.abs(Date.now() - startedAt));
+      expect(Math.max(...ages)).toBeLessThan(120_000);
+
+      const [held] = digests;
+      const isHeld = async (digest: Digest) => digest === held;
+      let removed = 0;
+      const onRemoved = (): void => void (removed += 1);
+      const clock = new ManualClock(Date.now());
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: false, onRemoved });
+      expect(removed).toBe(0);
+      clock.advance(25 * 3_600_000);
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: true, onRemoved });
+      expect([removed, await uploadsOf(settings)]).toEqual([1_003, 1_000]);
+      await removeUnfinished({ blobs: store, clock, isHeld }, { dryRun: false, onRemoved });
+      expect([removed, await uploadsOf(settings)]).toEqual([2_006, 1]);
+    });
+
+    it('does not list the uploads that it is at itself', async () => {
+      const store = await opened((await server()).settings(), { multipartAbove: 5 * MIB });
+      const bytes = sampleBytes(6 * MIB);
+      let seen = Infinity;
+      // Within the upload, for its bytes are asked for.
+      async function* looking(): AsyncGenerator<Buffer> {
+        seen = (await Array.fromAsync(store.unfinished())).length;
+        yield* pieces(bytes, 700_001);
+      }
+      await store.put(digestOf(bytes), bytes.length, { open: () => Readable.from(looking()) });
+      expect(seen).toBe(0);
+    });
+
+    it.skipIf(name === 'gofakes3')('sets a damaged blob aside that is too large to be copied as a whole', async () => {
+      const settings = (await server()).settings();
+      const store = await opened(settings, { copiedAtOnce: 5 * MIB });
+      const bytes = sampleBytes(11 * MIB);
+      const digest = await put(store, bytes);
+      const name = `v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
+      const damaged = Buffer.from(bytes);
+      damaged[7] = (damaged[7] as number) ^ 1;
+      await write(settings, name, damaged);
+      expect(await store.setAside(digest)).toBe(true);
+      expect(await keysOf(settings)).toEqual([`damaged/${digest.slice(7)}`]);
+      expect(await uploadsOf(settings)).toBe(0);
+      const kept = await connected(settings, async ({ sdk, client, object }) => {
+        const key = `${settings.prefix}/damaged/${digest.slice(7)}`;
+        const { Body } = await client.send(new sdk.GetObjectCommand(object(key)));
+        return Buffer.from((await Body?.transformToByteArray()) as Uint8Array);
+      });
+      expect(kept.equals(damaged)).toBe(true);
     });
 
     it('replaces a damaged blob', async () => {
@@ -155,7 +237,10 @@ for (const { name, title, keepAlive } of SERVERS) {
   });
 }
 
-function open(settings: S3Settings, options: { readonly multipartAbove?: number } = {}): Promise<S3BlobStore> {
+function open(
+  settings: S3Settings,
+  options: { readonly multipartAbove?: number; readonly copiedAtOnce?: number } = {},
+): Promise<S3BlobStore> {
   return S3BlobStore.open({ settings, logger: silentLogger, ...options });
 }
 
@@ -193,7 +278,7 @@ async function uploadsOf(settings: S3Settings): Promise<number> {
   });
 }
 
-async function write(settings: S3Settings, name: string, text: string): Promise<void> {
+async function write(settings: S3Settings, name: string, text: string | Buffer): Promise<void> {
   await connected(settings, async ({ sdk, client, object }) => {
     await client.send(new sdk.PutObjectCommand({ ...object(`${settings.prefix}/${name}`), Body: text }));
   });

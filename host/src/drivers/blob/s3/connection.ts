@@ -3,6 +3,7 @@ import type * as Sdk from '@aws-sdk/client-s3';
 import type { Logger } from '@entrepot/core';
 import type { SendOptions } from '@entrepot/core/blobs';
 import { Agent } from '../../../node-http.js';
+import { BucketGuard } from './bucket-guard.js';
 import { s3Error, withRetries } from './failure.js';
 import { sdkLogger } from './sdk-logger.js';
 import { bucketName, type S3Settings } from './settings.js';
@@ -27,6 +28,9 @@ export class S3Connection {
   readonly sdk: typeof Sdk;
   readonly client: Sdk.S3Client;
   readonly settings: S3Settings;
+  readonly guard: BucketGuard;
+  /** The ids of uploads in parts that this process is at. */
+  readonly uploads = new Set<string>();
   /** The parameters with which everything is written. */
   readonly encryption: Pick<Sdk.PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
 
@@ -38,6 +42,23 @@ export class S3Connection {
     const { endpoint, pathStyle = endpoint !== undefined, credentials } = settings;
     // An endpoint of one's own rarely has regions. Elsewhere the SDK looks for one where its other tools do.
     const region = settings.region ?? (endpoint === undefined ? undefined : 'us-east-1');
+    const requestHandler = new NodeHttpHandler({
+      httpAgent: new Agent(agent),
+      httpsAgent: new SecureAgent(agent),
+      connectionTimeout: settings.connectTimeout,
+      requestTimeout: settings.headersTimeout,
+      throwOnRequestTimeout: true,
+      socketTimeout: settings.idleTimeout,
+      logger: warnings,
+    });
+    const guard = new BucketGuard(bucketName(settings), logger);
+    const handle = requestHandler.handle.bind(requestHandler);
+    requestHandler.handle = (request, options) =>
+      guard.send(
+        () => handle(request, options),
+        ({ response }) => response.statusCode,
+        options?.abortSignal as { readonly aborted: boolean } | undefined,
+      );
     const client = new sdk.S3Client({
       ...(region !== undefined && { region }),
       ...(endpoint !== undefined && { endpoint }),
@@ -50,21 +71,14 @@ export class S3Connection {
       // Repeated by `run`, bodies included.
       maxAttempts: 1,
       logger: warnings,
-      requestHandler: new NodeHttpHandler({
-        httpAgent: new Agent(agent),
-        httpsAgent: new SecureAgent(agent),
-        connectionTimeout: settings.connectTimeout,
-        requestTimeout: settings.headersTimeout,
-        throwOnRequestTimeout: true,
-        socketTimeout: settings.idleTimeout,
-        logger: warnings,
-      }),
+      requestHandler,
     });
-    return new S3Connection(sdk, client, settings);
+    return new S3Connection(sdk, client, settings, guard);
   }
 
-  private constructor(sdk: typeof Sdk, client: Sdk.S3Client, settings: S3Settings) {
+  private constructor(sdk: typeof Sdk, client: Sdk.S3Client, settings: S3Settings, guard: BucketGuard) {
     this.sdk = sdk;
+    this.guard = guard;
     this.client = client;
     this.settings = settings;
     const { encryption } = settings;

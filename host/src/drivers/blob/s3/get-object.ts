@@ -3,6 +3,7 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { type ByteRange, EntrepotError } from '@entrepot/core';
 import { ObjectReader, type ObjectReply } from '@entrepot/core/blobs';
 import { Agent, request } from '../../../node-http.js';
+import type { S3Connection } from './connection.js';
 import { s3Error, S3ReplyError, withRetries } from './failure.js';
 import type { S3Settings } from './settings.js';
 import type { BucketAddress, S3Signer } from './signer.js';
@@ -26,15 +27,15 @@ export class ObjectGetter {
   readonly #address: BucketAddress;
   readonly #signer: S3Signer;
   readonly #settings: S3Settings;
-  readonly #nameOf: (key: string) => string;
+  readonly #connection: S3Connection;
   readonly #agent: InstanceType<typeof Agent>;
 
-  /** @param nameOf the object of a key, for messages */
-  constructor(address: BucketAddress, signer: S3Signer, settings: S3Settings, nameOf: (key: string) => string) {
+  constructor(address: BucketAddress, signer: S3Signer, connection: S3Connection) {
+    const { settings } = connection;
     this.#address = address;
     this.#signer = signer;
+    this.#connection = connection;
     this.#settings = settings;
-    this.#nameOf = nameOf;
     // As many connections as there are readers: a slow client holds one, and must not make others wait.
     const options = { keepAlive: true, maxFreeSockets: settings.connections };
     this.#agent = address.protocol === 'https:' ? new SecureAgent(options) : new Agent(options);
@@ -54,7 +55,7 @@ export class ObjectGetter {
     },
   ): Promise<ObjectReader | undefined> {
     signal?.throwIfAborted();
-    const where = this.#nameOf(key);
+    const where = this.#connection.nameOf(key);
     let first: ObjectReply | undefined;
     try {
       first = await this.get(key, { range, signal });
@@ -99,7 +100,8 @@ export class ObjectGetter {
       ...(range !== undefined && { range: `bytes=${range.start}-${range.end}` }),
       ...(etag !== undefined && { 'if-match': etag }),
     });
-    const body = await this.#send(key, headers, signal);
+    const send = (): Promise<IncomingMessage> => this.#send(key, headers, signal);
+    const body = await this.#connection.guard.send(send, (reply) => reply.statusCode, signal);
     const { statusCode: status = 0 } = body;
     if (status !== 200 && status !== 206) {
       const error = await replyError(body);

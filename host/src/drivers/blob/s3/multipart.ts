@@ -36,6 +36,7 @@ export async function uploadParts(
   );
   if (UploadId === undefined) throw new S3ReplyError('expected the id of an upload from S3, found none', { status: 0 });
   const upload = { ...object(key), UploadId };
+  connection.uploads.add(UploadId);
   let isComplete = false;
   try {
     const Parts = await sendParts(connection, upload, parted, options);
@@ -55,8 +56,9 @@ export async function uploadParts(
     }
     isComplete = true;
   } finally {
-    // An upload that cannot be aborted now is left to the bucket's rule for incomplete uploads.
+    // An upload that cannot be aborted now is left to the collector.
     if (!isComplete) await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => {});
+    connection.uploads.delete(UploadId);
   }
 }
 

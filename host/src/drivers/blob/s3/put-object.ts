@@ -28,7 +28,7 @@ export async function putObject(
   const run = (work: (options: SendOptions) => Promise<void>, attempts = WRITE_ATTEMPTS): Promise<void> =>
     connection.run('write', key, work, { signal, attempts });
   // Each attempt opens a source anew whose bytes have yet to be verified.
-  const verified = (): AsyncGenerator<Buffer> => verifiedBytes(source.open(), digest, size);
+  const verified = (): AsyncGenerator<Buffer> => verifiedBytes(() => source.open(), digest, size);
   if (size <= multipartAbove) {
     await run(async (options) => {
       const body = known?.part(0, size - 1) ?? Readable.from(verified(), { objectMode: false });

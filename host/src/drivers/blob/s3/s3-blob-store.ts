@@ -10,6 +10,8 @@ import {
   type Digest,
   EntrepotError,
   type Logger,
+  type SignedUrlOptions,
+  type UnfinishedPut,
 } from '@entrepot/core';
 import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '@entrepot/core/blobs';
 import { explainFailure } from './advice.js';
@@ -17,10 +19,12 @@ import { S3Connection } from './connection.js';
 import { ObjectGetter } from './get-object.js';
 import { headObject, type ObjectHead } from './head-object.js';
 import { listObjects, listPage } from './list-objects.js';
+import { listUploads } from './list-uploads.js';
 import { probeBucket } from './probe.js';
 import { putObject } from './put-object.js';
 import { setObjectAside } from './set-aside.js';
 import { bucketName, type S3Settings } from './settings.js';
+import type { S3Signer } from './signer.js';
 
 // <prefix>/
 //   layout.json                  {"version":1,"storeId":…}
@@ -38,6 +42,8 @@ export interface S3BlobStoreOptions {
   readonly logger: Logger;
   /** Blobs above this size are sent in parts, in bytes. Default: 64 MiB. */
   readonly multipartAbove?: number | undefined;
+  /** The largest object that the server copies as a whole, in bytes. Default: 5 GiB. */
+  readonly copiedAtOnce?: number | undefined;
 }
 
 /**
@@ -47,9 +53,10 @@ export interface S3BlobStoreOptions {
 export class S3BlobStore implements BlobStore {
   readonly #connection: S3Connection;
   readonly #getter: ObjectGetter;
-  readonly #signUrl: (key: string, seconds: number) => Promise<URL>;
+  readonly #signer: S3Signer;
   readonly #prefix: string;
   readonly #multipartAbove: number;
+  readonly #copiedAtOnce: number | undefined;
   #bucketSeenAt = -Infinity;
 
   /**
@@ -64,8 +71,8 @@ export class S3BlobStore implements BlobStore {
       throw new EntrepotError('configuration', explainFailure(error, settings, Date.now()), { cause: error });
     });
     const { signer, address } = await opening;
-    const getter = new ObjectGetter(address, signer, settings, (key) => connection.nameOf(key));
-    const store = new S3BlobStore(connection, getter, (key, seconds) => signer.presign(key, seconds), options);
+    const getter = new ObjectGetter(address, signer, connection);
+    const store = new S3BlobStore(connection, getter, signer, options);
     try {
       await probeBucket({ connection, getter, prefix: store.#prefix }, logger);
       await store.#checkLayout();
@@ -79,14 +86,15 @@ export class S3BlobStore implements BlobStore {
   private constructor(
     connection: S3Connection,
     getter: ObjectGetter,
-    signUrl: (key: string, seconds: number) => Promise<URL>,
-    { settings, multipartAbove = 64 * MIB }: S3BlobStoreOptions,
+    signer: S3Signer,
+    { settings, multipartAbove = 64 * MIB, copiedAtOnce }: S3BlobStoreOptions,
   ) {
     this.#connection = connection;
     this.#getter = getter;
-    this.#signUrl = signUrl;
+    this.#signer = signer;
     this.#prefix = settings.prefix === '' ? '' : `${settings.prefix}/`;
     this.#multipartAbove = multipartAbove;
+    this.#copiedAtOnce = copiedAtOnce;
   }
 
   async stat(digest: Digest): Promise<BlobInfo | undefined> {
@@ -116,7 +124,9 @@ export class S3BlobStore implements BlobStore {
     const key = this.#keyOf(digest);
     const head = await this.#head(key);
     const aside = `${this.#prefix}damaged/${digest.slice('sha256:'.length)}`;
-    return head === undefined || (await setObjectAside(this.#connection, this.#getter, { digest, key, aside, head }));
+    if (head === undefined) return true;
+    const damaged = { digest, key, aside, head };
+    return await setObjectAside(this.#connection, this.#getter, damaged, this.#copiedAtOnce);
   }
 
   async *list(): AsyncIterable<BlobInfo> {
@@ -125,6 +135,15 @@ export class S3BlobStore implements BlobStore {
       const [folder = '', name = '', ...more] = key.slice(prefix.length).split('/');
       if (more.length === 0 && BLOB_NAME.test(name) && name.startsWith(folder) && folder.length === 2)
         yield { digest: `sha256:${name}`, size };
+    }
+  }
+
+  async *unfinished(signal?: AbortSignal): AsyncIterable<UnfinishedPut> {
+    const prefix = `${this.#prefix}v1/sha256/`;
+    for await (const { key, ...upload } of listUploads(this.#connection, this.#prefix, signal)) {
+      const name = key.slice(prefix.length + '00/'.length);
+      const isBlob = key.startsWith(prefix) && BLOB_NAME.test(name);
+      yield { ...upload, ...(isBlob && { digest: `sha256:${name}` }) };
     }
   }
 
@@ -161,8 +180,12 @@ export class S3BlobStore implements BlobStore {
     await this.#connection.run('write', key, (options) => client.send(new sdk.PutObjectCommand(input), options));
   }
 
-  async signedUrl(digest: Digest, ttl: number): Promise<URL> {
-    return await this.#signUrl(this.#keyOf(digest), Math.max(1, Math.floor(ttl / 1000)));
+  async signedUrl(digest: Digest, { ttl, mediaType, disposition }: SignedUrlOptions): Promise<URL | undefined> {
+    if (this.#connection.guard.isOpen) return undefined;
+    return await this.#signer.presign(this.#keyOf(digest), Math.max(1, Math.floor(ttl / 1000)), {
+      ...(mediaType !== undefined && { 'response-content-type': mediaType }),
+      ...(disposition !== undefined && { 'response-content-disposition': disposition }),
+    });
   }
 
   async dispose(): Promise<void> {

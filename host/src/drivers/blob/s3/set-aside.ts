@@ -1,7 +1,8 @@
 import type { Digest } from '@entrepot/core';
 import { hasDigest } from '@entrepot/core/blobs';
-import { type S3Connection, SLOW } from './connection.js';
-import { failureOf, S3ReplyError } from './failure.js';
+import type { S3Connection } from './connection.js';
+import { copyObject } from './copy-object.js';
+import { failureOf } from './failure.js';
 import type { ObjectGetter } from './get-object.js';
 import type { ObjectHead } from './head-object.js';
 
@@ -17,24 +18,17 @@ export interface DamagedObject {
 
 /**
  * Copies a damaged blob to another key, and deletes it.
+ * @param copiedAtOnce as `copyObject` takes it
  * @returns `false` where its bytes are right: somebody has put them since, and they stay
  */
 export async function setObjectAside(
   connection: S3Connection,
   getter: ObjectGetter,
   { digest, key, aside, head }: DamagedObject,
+  copiedAtOnce?: number,
 ): Promise<boolean> {
-  const { sdk, client, encryption, object, settings } = connection;
-  const copy = new sdk.CopyObjectCommand({
-    ...object(aside),
-    ...encryption,
-    CopySource: `${settings.bucket}/${key}`,
-  });
-  await connection.run('set aside', key, async (options) => {
-    const { CopyObjectResult } = await client.send(copy, { ...options, ...SLOW });
-    if (CopyObjectResult?.ETag === undefined)
-      throw new S3ReplyError('expected a tag of the copy from S3, found none', { status: 0 });
-  });
+  const { sdk, client, object } = connection;
+  await copyObject(connection, key, aside, { size: head.size, copiedAtOnce });
   // Only what nobody writes to can be looked at for good.
   const found = await getter.open(aside, {});
   if (found !== undefined && (await hasDigest(found, digest))) {

@@ -88,9 +88,13 @@ export class S3Signer {
     return signed.headers;
   }
 
-  /** A URL that serves an object by itself. @param ttl how long, in seconds */
-  async presign(key: string, ttl: number): Promise<URL> {
-    const request = this.#request(key, { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' });
+  /**
+   * A URL that serves an object by itself.
+   * @param ttl how long, in seconds
+   * @param more of its query, which is signed too: `response-content-type`
+   */
+  async presign(key: string, ttl: number, more: Readonly<Record<string, string>> = {}): Promise<URL> {
+    const request = { ...this.#request(key, { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }), query: { ...more } };
     const { query = {} } = await this.#signer.presign(request, {
       expiresIn: ttl,
       signingDate: this.#now(),
@@ -99,7 +103,10 @@ export class S3Signer {
     });
     const { protocol, path } = this.#address;
     const url = new URL(`${protocol}//${this.#host}${path}${key}`);
-    for (const [name, value] of Object.entries(query)) url.searchParams.append(name, String(value));
+    // As it was signed: a space is `%20`, and never `+`.
+    url.search = Object.entries(query)
+      .map(([name, value]) => `${escapeUri(name)}=${escapeUri(String(value))}`)
+      .join('&');
     return url;
   }
 
@@ -115,6 +122,11 @@ export class S3Signer {
       headers: { host: this.#host, ...headers },
     };
   }
+}
+
+/** Escapes as RFC 3986 does, which signatures are over. */
+function escapeUri(text: string): string {
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function hostOf({ protocol, hostname, port }: BucketAddress): string {

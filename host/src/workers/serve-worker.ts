@@ -1,0 +1,34 @@
+import { EXIT, type CommandContext } from '../cli/context.js';
+import { guideText } from '../cli/guide.js';
+import type { LoadedConfig } from '../config/load.js';
+import { configOfWorker, isOurs, ownSeat, placeOfWorker, tell } from './seat.js';
+import { REUSES_PORT } from './reuse-port.js';
+import { WorkerMetrics } from './worker-metrics.js';
+
+/**
+ * Serves as one of several workers, until its supervisor says so. Signals are the supervisor's: a terminal and a service manager send
+ * them to all processes.
+ */
+export async function serveAsWorker(whole: LoadedConfig, context: CommandContext): Promise<number> {
+  const forget = context.onSignal(() => {});
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  process.on('message', (message: unknown) => {
+    if (isOurs(message) && message.entrepot === 'stop') stop();
+  });
+  const seat = await ownSeat();
+  if (seat === undefined) throw new Error('a worker was expected');
+  const host = await context.createHost(configOfWorker(whole, seat), {
+    cluster: placeOfWorker(whole.config, seat),
+    metrics: (own) => new WorkerMetrics(own),
+    reusePort: REUSES_PORT,
+  });
+  try {
+    await host.listen();
+    tell({ entrepot: 'ready', guide: guideText(host.guide()) });
+    await stopped;
+  } finally {
+    await host.close();
+    forget();
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,32 @@
+import { constants } from 'node:os';
+import { EXIT, type CommandContext } from '../cli/context.js';
+import { showsGuide } from '../cli/serve.js';
+import type { LoadedConfig } from '../config/load.js';
+import { createLogger } from '../log/logger.js';
+import { assertFree, REUSES_PORT } from './reuse-port.js';
+import { Supervisor } from './supervisor.js';
+
+/** Serves with several workers until a signal comes, then lets running requests end. The second signal ends them at once. */
+export async function supervise(count: number, loaded: LoadedConfig, context: CommandContext): Promise<number> {
+  if (REUSES_PORT) await assertFree(loaded.config);
+  const supervisor = new Supervisor(count, createLogger(loaded.config.log));
+  const { promise: signalled, resolve } = Promise.withResolvers<void>();
+  let signals = 0;
+  const forget = context.onSignal((signal) => {
+    signals += 1;
+    resolve();
+    if (signals === 1) return;
+    supervisor.kill();
+    context.exit(128 + constants.signals[signal]);
+  });
+  try {
+    const started = await supervisor.start();
+    if ('exitCode' in started) return started.exitCode;
+    if (showsGuide(loaded, context)) context.write(started.guide);
+    await signalled;
+    return EXIT.ok;
+  } finally {
+    await supervisor.stop();
+    forget();
+  }
+}

@@ -1,0 +1,184 @@
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { SqlFlightLeases } from '../../src/drivers/sql/flight-leases.js';
+import { leaseName } from '../../src/cluster/lease-name.js';
+import { startCluster, startUpstream } from './support.js';
+
+const BODY = Buffer.alloc(1_000_000, 'the bytes of an artifact, ');
+const HALF = BODY.length / 2;
+
+/** The name of the lease for a file. */
+function nameOf(file: string): string {
+  return leaseName(`files\n${file}`);
+}
+
+async function get(url: string) {
+  const answer = await fetch(url);
+  return { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) };
+}
+
+/** An upstream whose body of `/a.txt` stops at the half until `goOn`. */
+async function halting() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const upstream = await startUpstream((request, response) => {
+    const headers = { 'content-type': 'text/plain', etag: '"one"', 'accept-ranges': 'bytes' };
+    const from = /^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1];
+    if (from !== undefined) {
+      const range = `bytes ${from}-${BODY.length - 1}/${BODY.length}`;
+      response.writeHead(206, { ...headers, 'content-range': range }).end(BODY.subarray(Number(from)));
+      return;
+    }
+    response.writeHead(200, { ...headers, 'content-length': BODY.length });
+    response.write(BODY.subarray(0, HALF));
+    void promise.then(() => response.end(BODY.subarray(HALF)));
+  });
+  return { upstream, goOn: resolve };
+}
+
+/** The bytes of a reply that come while its upstream halts. */
+async function firstBytes(url: string) {
+  const answer = await fetch(url);
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  const take = async (until: number) => {
+    while (length < until) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      length += value.length;
+    }
+  };
+  // What is held back is not to come before the end.
+  await take(HALF - 64 * 1024);
+  return {
+    async rest() {
+      await take(Infinity);
+      return Buffer.concat(parts);
+    },
+  };
+}
+
+describe('servers of a cluster', () => {
+  it('fetch an artifact once, and give its bytes as they come on all of them', async () => {
+    const { upstream, goOn } = await halting();
+    const { urls } = await startCluster(upstream.url);
+
+    const coming = await Promise.all(urls.flatMap((url) => [firstBytes(`${url}/a.txt`), firstBytes(`${url}/a.txt`)]));
+    goOn();
+    for (const { rest } of coming) expect((await rest()).equals(BODY)).toBe(true);
+
+    expect(upstream.asked).toEqual(['/a.txt']);
+    for (const url of urls) expect((await get(`${url}/a.txt`)).body.equals(BODY)).toBe(true);
+    expect(upstream.asked).toEqual(['/a.txt']);
+  });
+
+  it('ask for a document once that each of them has to revalidate', async () => {
+    let version = 1;
+    const upstream = await startUpstream((request, response) => {
+      const etag = `"${version}"`;
+      const isSame = request.headers['if-none-match'] === etag;
+      response.writeHead(isSame ? 304 : 200, { 'content-type': 'application/json', etag });
+      // Long enough that the others are asked meanwhile.
+      setTimeout(() => response.end(isSame ? undefined : JSON.stringify({ version })), 100);
+    });
+    const { urls } = await startCluster(upstream.url);
+
+    const seen: string[] = [];
+    for (const wanted of [1, 1, 2]) {
+      version = wanted;
+      const answers = await Promise.all(urls.map((url) => get(`${url}/list.json`)));
+      seen.push(...answers.map(({ body }) => body.toString()));
+    }
+
+    expect(seen).toEqual([1, 1, 1, 1, 1, 1, 2, 2, 2].map((wanted) => JSON.stringify({ version: wanted })));
+    expect(upstream.asked).toHaveLength(3);
+  });
+
+  it('take the answer that one of them got for theirs', async () => {
+    const waiting: ServerResponse[] = [];
+    const upstream = await startUpstream((_request, response) => void waiting.push(response));
+    const { urls, database } = await startCluster(upstream.url);
+
+    const answers = urls.map((url) => get(`${url}/none.txt`));
+    await expect.poll(() => waiting.length).toBe(1);
+    // The others have met its lease by then.
+    const leases = new SqlFlightLeases(database);
+    await expect.poll(async () => (await leases.look([nameOf('none.txt')]))[0]?.isLive).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const response of waiting) response.writeHead(404).end();
+
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([404, 404, 404]);
+    expect(upstream.asked).toEqual(['/none.txt']);
+  });
+
+  it('take over from one that is not heard of any more', async () => {
+    const { upstream, goOn } = await halting();
+    const { urls, database } = await startCluster(upstream.url, 2);
+    const dead = new SqlFlightLeases(database);
+    await dead.take(nameOf('a.txt'), 'http://127.0.0.1:1');
+    goOn();
+
+    const answers = urls.map((url) => get(`${url}/a.txt`));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(upstream.asked).toEqual([]);
+    await database.updateTable('flights').set({ until: 1 }).execute();
+
+    for (const { body } of await Promise.all(answers)) expect(body.equals(BODY)).toBe(true);
+    expect(upstream.asked).toEqual(['/a.txt']);
+  });
+
+  it('do not publish what they fetched once another one has the lease', async () => {
+    const { upstream, goOn } = await halting();
+    const { urls, database } = await startCluster(upstream.url, 1);
+    const [url] = urls;
+    const coming = await firstBytes(`${url}/a.txt`);
+    await database.updateTable('flights').set({ until: 1 }).execute();
+    const other = new SqlFlightLeases(database);
+    const generation = (await other.take(nameOf('a.txt'), undefined)) as number;
+    goOn();
+    let isWhole = false;
+    const whole = coming.rest().finally(() => (isWhole = true));
+
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([isWhole, await database.selectFrom('entries').select('key').execute()]).toEqual([false, []]);
+    // The other one ends without having brought anything.
+    await other.release({ name: nameOf('a.txt'), owner: other.owner, generation }, undefined);
+
+    expect((await whole).equals(BODY)).toBe(true);
+    expect(await database.selectFrom('entries').select('key').execute()).toHaveLength(1);
+    expect(upstream.asked).toEqual(['/a.txt']);
+  });
+
+  it('break a body off that another one has published with other bytes', async () => {
+    const { upstream, goOn } = await halting();
+    const { urls, database } = await startCluster(upstream.url, 1);
+    const [url] = urls;
+    const coming = await firstBytes(`${url}/a.txt`);
+    await database.updateTable('flights').set({ until: 1 }).execute();
+    const other = new SqlFlightLeases(database);
+    const generation = (await other.take(nameOf('a.txt'), undefined)) as number;
+    goOn();
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const blob = { digest, size: 1, state: 'live' as const, seq: 1, visited: 0, since: 1 };
+    await database.insertInto('blobs').values(blob).execute();
+    const key = 'a.txt';
+    const now = Date.now();
+    const entry = {
+      repository: 'files',
+      key,
+      digest,
+      size: 1,
+      media_type: 'text/plain',
+      headers: '{}',
+      integrity: '[]',
+    };
+    await database
+      .insertInto('entries')
+      .values({ ...entry, fetched_at: now, checked_at: now } as never)
+      .execute();
+    await other.release({ name: nameOf('a.txt'), owner: other.owner, generation }, undefined);
+
+    await expect(coming.rest()).rejects.toThrow();
+  });
+});

@@ -1,0 +1,97 @@
+import { type LogFields, silentLogger } from '@entrepot/core';
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { CHANGES, countChange } from '../../../src/drivers/sql/changes.js';
+import { NO_NOTICES } from '../../../src/drivers/sql/notices.js';
+import { openPostgres } from '../../../src/drivers/sql/postgres.js';
+import { PostgresNotices } from '../../../src/drivers/sql/postgres-notices.js';
+import { POSTGRES_MISSING, postgresPrograms, PostgresServer } from './postgres-server.js';
+
+const programs = postgresPrograms();
+if (programs === undefined) console.log(POSTGRES_MISSING);
+
+let starting: Promise<PostgresServer> | undefined;
+const server = (): Promise<PostgresServer> => (starting ??= PostgresServer.start(programs as string));
+afterAll(async () => await (await starting)?.stop());
+
+/** A process on a database. */
+async function open(url: string) {
+  const database = await openPostgres({ url, maxConnections: 4, logger: silentLogger });
+  onTestFinished(() => database.destroy());
+  const said: [LogFields, string][] = [];
+  const say = (...line: [LogFields, string]): void => void said.push(line);
+  const logger = { ...silentLogger, warn: say, info: say };
+  const notices = await PostgresNotices.open({ url }, { database, logger });
+  onTestFinished(() => notices.dispose());
+  const heard: (string | undefined)[] = [];
+  return { database, notices, heard, said, hear: (payload: string | undefined) => void heard.push(payload) };
+}
+
+describe.skipIf(programs === undefined)('notices of PostgreSQL', () => {
+  it('come to all processes that listen, as long as they do', async () => {
+    const url = await (await server()).database();
+    const [one, other] = [await open(url), await open(url)];
+    expect([one.notices.arrive, other.notices.arrive]).toEqual([true, true]);
+    const unlisten = one.notices.listen('work', one.hear);
+    other.notices.listen('work', other.hear);
+    other.notices.listen('other_work', other.hear);
+    await one.notices.notify('work', "it's 1");
+    await one.notices.notify('other_work', '2');
+    await vi.waitFor(() => expect([one.heard, other.heard]).toEqual([["it's 1"], ["it's 1", '2']]));
+    unlisten();
+    await one.notices.notify('work', '3');
+    await vi.waitFor(() => expect(other.heard).toEqual(["it's 1", '2', '3']));
+    expect(one.heard).toEqual(["it's 1"]);
+    expect(() => one.notices.listen('no; name', one.hear)).toThrow('no; name is no name of a channel');
+  });
+
+  it('come again after a restart, with a call to look for what was missed', async () => {
+    const own = await PostgresServer.start(programs as string);
+    onTestFinished(() => own.stop());
+    const { notices, heard, hear, said } = await open(await own.database());
+    notices.listen('work', hear);
+    await own.restart();
+    await notices.notify('work', 'perhaps lost');
+    await vi.waitFor(() => expect([notices.arrive, heard.includes(undefined)]).toEqual([true, true]), 20_000);
+    await vi.waitFor(async () => {
+      await notices.notify('work', 'heard');
+      expect(heard).toContain('heard');
+    });
+    expect(said.map(([, line]) => line)).toEqual([
+      expect.stringMatching(/^notices of the database do not arrive/),
+      'notices of the database arrive again',
+    ]);
+  }, 30_000);
+
+  it('tell of a change when it is committed, and not before', async () => {
+    const { database, notices, heard, hear } = await open(await (await server()).database());
+    notices.listen(CHANGES, hear);
+    await expect(
+      database.transaction().execute(async (transaction) => {
+        await countChange(transaction, 'purges');
+        throw new Error('rolled back');
+      }),
+    ).rejects.toThrow('rolled back');
+    await database.transaction().execute((transaction) => countChange(transaction, 'exceptions'));
+    await vi.waitFor(() => expect(heard).toEqual(['exceptions']));
+    await countChange(database, 'reports');
+    await countChange(database, 'quarantine');
+    await vi.waitFor(() => expect(heard).toEqual(['exceptions', 'quarantine']));
+  });
+
+  it('do not keep a process from ending, wherever they are', async () => {
+    const own = await PostgresServer.start(programs as string);
+    const { database, notices } = await open(await own.database());
+    await own.stop();
+    await notices.notify('work', 'to nobody');
+    await notices.dispose();
+    await notices.dispose();
+    await database.destroy().catch(() => {});
+  });
+});
+
+it('of a file there are none', async () => {
+  expect(NO_NOTICES.arrive).toBe(false);
+  await NO_NOTICES.notify('work', 'nobody');
+  NO_NOTICES.listen('work', () => {})();
+  await NO_NOTICES.dispose();
+});
