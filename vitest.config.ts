@@ -7,12 +7,13 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@entrepot\/core$/, replacement: source('core/src/index.ts') },
-      { find: /^@entrepot\/core\/(engine|formats|testing|tool)$/, replacement: source('core/src/$1/index.ts') },
+      { find: /^@entrepot\/core\/(blobs|engine|formats|testing|tool)$/, replacement: source('core/src/$1/index.ts') },
       { find: /^@entrepot\/host$/, replacement: source('host/src/index.ts') },
       {
         find: /^@entrepot\/plugin-(npm|files|pypi|go|oci|helm|scanner-osv|scanner-trivy|scanner-grype)$/,
         replacement: source('plugins/$1/src/index.ts'),
       },
+      { find: /^@entrepot\/(storage-azure|storage-gcs)$/, replacement: source('plugins/$1/src/index.ts') },
     ],
   },
   test: {

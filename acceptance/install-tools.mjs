@@ -7,7 +7,7 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
-           servers of S3, and what several servers share: PostgreSQL, PgBouncer, Redis
+           servers of S3 and of Google Cloud Storage, and what several servers share: PostgreSQL, PgBouncer, Redis
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -29,6 +29,7 @@ const SHORT = [
   'toxiproxy',
   'gofakes3',
   'versitygw',
+  'fake-gcs-server',
 ];
 
 const { values } = parseArgs({

@@ -9,6 +9,7 @@ import { bytePath } from './scenarios/byte-path.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
+import { clouds } from './scenarios/clouds.mjs';
 import { consistency } from './scenarios/consistency.mjs';
 import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
@@ -68,7 +69,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, clouds, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -206,6 +207,7 @@ if (values.help) {
     if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
+    if (wants('clouds')) await clouds(tally);
     if (wants('move')) await move(tally, { kills: 2, files: 200 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);

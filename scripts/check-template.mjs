@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,7 @@ const PLUGINS = [
   { name: 'entrepot-plugin-tools', template: 'protocol' },
   { name: 'entrepot-plugin-tool-shelf', template: 'hosted' },
   { name: 'entrepot-scanner-bulletins', template: 'scanner' },
+  { name: 'entrepot-storage-cellar', template: 'store' },
 ];
 
 setUp();
@@ -217,6 +218,7 @@ async function useThem(site, upstream) {
   const configuration = {
     server: { listen: '127.0.0.1:0' },
     plugins: PLUGINS.map(({ name }) => name),
+    storage: { backend: 'cellar', folder: 'cellar' },
     repositories: {
       tools: { type: 'tools', upstream: upstream.url },
       shelf: { type: 'tool-shelf', kind: 'hosted', maxBytes: '1MiB' },
@@ -236,6 +238,8 @@ async function useThem(site, upstream) {
     const base = await urlOf(child);
     await fetchThrough(`${base}/tools`, upstream);
     await publish(`${base}/shelf`);
+    const kept = await readdir(join(site, 'cellar'), { recursive: true });
+    expect(kept.includes('layout.json'), `expected a store in the folder of the plugin, found ${kept.join(' ')}`);
     child.kill('SIGTERM');
     const [code] = await ended;
     expect(code === 0, `expected exit code 0 after SIGTERM, found ${code}`);

@@ -10,6 +10,8 @@ export const PUBLISHED = [
   'plugins/scanner-osv',
   'plugins/scanner-trivy',
   'plugins/scanner-grype',
+  'plugins/storage-azure',
+  'plugins/storage-gcs',
   'host',
   'create-plugin',
 ];

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The templates, by what they make. */
-export const TEMPLATES = ['protocol', 'hosted', 'scanner'] as const;
+export const TEMPLATES = ['protocol', 'hosted', 'scanner', 'store'] as const;
 
 /** One of `TEMPLATES`. */
 export type Template = (typeof TEMPLATES)[number];
@@ -52,7 +52,7 @@ export async function createPlugin({ folder, name, template, templates = PACKED 
 
 /** Puts a name where templates say "Acme". */
 function filler(name: string): (text: string) => string {
-  const id = name.replace(/^(?:entrepot-)?(?:plugin-|scanner-)?/, '');
+  const id = name.replace(/^(?:entrepot-)?(?:plugin-|scanner-|storage-)?/, '');
   if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(id))
     throw new Error(
       `the name ${JSON.stringify(name)}: expected lower-case letters, digits and "-", such as entrepot-plugin-acme`,
@@ -61,7 +61,7 @@ function filler(name: string): (text: string) => string {
   const camel = pascal[0]?.toLowerCase() + pascal.slice(1);
   return (text) =>
     text
-      .replaceAll(/entrepot-(?:plugin|scanner)-acme/g, name)
+      .replaceAll(/entrepot-(?:plugin|scanner|storage)-acme/g, name)
       .replaceAll('Acme', pascal)
       .replaceAll(/acme(?=[A-Z])/g, camel)
       .replaceAll('acme', id);

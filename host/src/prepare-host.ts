@@ -6,6 +6,7 @@ import type { LoadedConfig } from './config/load.js';
 import type { Config } from './config/schema.js';
 import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
+import { planStore, storePackage } from './container/open-plugin-store.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import { ENGINE, ROOT_LOGGER, SPACE } from './container/tokens.js';
@@ -59,11 +60,13 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
   const plugins = await loadPlugins({
     plugins: config.plugins,
     scanners: scannerPackages(config.scanners, config.plugins),
+    store: storePackage(config.storage),
     bundled: bundledPluginsFor(loaded),
     folder: directory,
   });
   const failed = new Set(plugins.problems.map((problem) => problem.package));
   const scanners = await planScanners(config.scanners, plugins.scanners, failed);
+  const store = await planStore(config.storage, plugins);
   const planned = await planRepositories(loaded, plugins.plugins, { someFailed: failed.size > 0 });
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
@@ -77,7 +80,10 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
     options.logger ?? createLogger(config.log),
     options.cluster,
   );
-  const forgetPlugins = blameForEnd([...plugins.plugins, ...plugins.scanners], root.get(ROOT_LOGGER));
+  const forgetPlugins = blameForEnd(
+    [...plugins.plugins, ...plugins.scanners, ...plugins.stores],
+    root.get(ROOT_LOGGER),
+  );
   const deadline = { at: 0 };
   const served = planned.plans.map((plan) => ({
     plan,
@@ -99,6 +105,7 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
     ...plugins.problems,
     ...planned.problems,
     ...scanners.problems,
+    ...store.problems,
     ...policyProblems(config.policy, policiesOf(config.repositories ?? {})),
     ...(role === 'server' ? certificateProblems(config, planned.plans) : workerProblems(config)),
     ...refused,

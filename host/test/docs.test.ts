@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { applyEnvironment } from '../src/config/environment.js';
 import * as core from '@entrepot/core';
+import * as blobs from '@entrepot/core/blobs';
 import * as formats from '@entrepot/core/formats';
 import * as testing from '@entrepot/core/testing';
 import { printProblem } from '../src/config/configuration-error.js';
@@ -164,7 +165,12 @@ describe('the docs', () => {
   });
 
   it('name exports of core that are there', () => {
-    const entries: Readonly<Record<string, object>> = { core, 'core/formats': formats, 'core/testing': testing };
+    const entries: Readonly<Record<string, object>> = {
+      core,
+      'core/blobs': blobs,
+      'core/formats': formats,
+      'core/testing': testing,
+    };
     const found = CODE.flatMap(({ page, text }) =>
       [...text.matchAll(/^import \{ ([^}]+) \} from '@entrepot\/([\w/]*)'/gm)].flatMap(([, names = '', from = '']) =>
         names.split(',').map((name) => ({ page, from, name: name.trim() })),

@@ -138,7 +138,7 @@ async function load(file: string, { env, cwd }: CommandContext): Promise<Config>
 }
 
 function withoutCache(storage: Config['storage']): Config['storage'] {
-  return storage.backend === 's3' ? { ...storage, cache: undefined } : storage;
+  return storage.backend === 'filesystem' ? storage : { ...storage, cache: undefined };
 }
 
 function databaseOf({ metadata }: Config): string {

@@ -2,8 +2,8 @@ import { mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, silentLogger } from '@entrepot/core';
 import { printSize } from '@entrepot/core/formats';
-import { S3BlobStore } from '../drivers/blob/s3/s3-blob-store.js';
-import { bucketName, type S3Settings } from '../drivers/blob/s3/settings.js';
+import type { Config } from '../config/schema.js';
+import { openBlobs, placeOf } from '../container/open-stores.js';
 import { redisVersion } from '../drivers/cache/redis.js';
 import { redisName, type RedisSettings } from '../drivers/cache/redis-settings.js';
 import { postgresVersion } from '../drivers/sql/postgres.js';
@@ -33,12 +33,17 @@ export async function checkFolder(check: string, folder: string): Promise<Findin
   }
 }
 
-/** Whether a bucket can be used for all that the store does with it. Leaves nothing behind. */
-export async function checkBucket(check: string, settings: S3Settings): Promise<Finding> {
+/** Whether a store that is no folder can be used for all that is done with it. Leaves nothing behind. */
+export async function checkStore(check: string, storage: Config['storage']): Promise<Finding> {
   try {
-    const store = await S3BlobStore.open({ settings, logger: silentLogger });
-    await store.dispose();
-    return finding('ok', check, `${bucketName(settings)}, can be read, written and listed`);
+    const store = await openBlobs({ ...storage, cache: undefined } as Config['storage'], silentLogger);
+    try {
+      // A plugin need not try its store when it opens it.
+      await store.check();
+    } finally {
+      await store.dispose();
+    }
+    return finding('ok', check, `${placeOf(storage)}, can be read, written and listed`);
   } catch (error) {
     return finding('fail', check, messageOf(error));
   }

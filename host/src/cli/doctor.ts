@@ -1,17 +1,18 @@
 import { silentLogger } from '@entrepot/core';
 import { ConfigurationError, printProblem, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { LoadedConfig } from '../config/load.js';
+import { storePackage } from '../container/open-plugin-store.js';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
 import {
-  checkBucket,
   checkDatabase,
   checkFileSystems,
   checkFolder,
   checkPostgres,
   checkRedis,
+  checkStore,
 } from './doctor-storage.js';
 import { checkUpstream } from './doctor-upstream.js';
 import { finding, type Finding } from './finding.js';
@@ -42,7 +43,7 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   const folders = [
     storage.backend === 'filesystem'
       ? await checkFolder('storage', storage.path)
-      : await checkBucket('storage', storage),
+      : await checkStore('storage', storage),
     await checkFolder('spool', storage.spool.path),
     metadata.backend === 'sqlite'
       ? await checkDatabase('metadata', metadata.path)
@@ -57,10 +58,12 @@ async function examine(file: string | undefined, context: CommandContext): Promi
 }
 
 async function pluginFindings({ config, directory }: LoadedConfig): Promise<Finding[]> {
-  const { plugins, problems } = await loadPlugins({ plugins: config.plugins, folder: directory });
+  const store = storePackage(config.storage);
+  const { plugins, stores, problems } = await loadPlugins({ plugins: config.plugins, store, folder: directory });
   return [
-    ...plugins.map(({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
-      finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
+    ...[...plugins, ...stores].map(
+      ({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
+        finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
     ),
     ...problems.map(({ package: name, message }) => finding('fail', `plugin ${name}`, message)),
   ];
@@ -69,8 +72,8 @@ async function pluginFindings({ config, directory }: LoadedConfig): Promise<Find
 /** Checks the repositories as `serve` would open them, and asks each of their upstreams. */
 async function repositoryFindings(loaded: LoadedConfig, context: CommandContext): Promise<Finding[]> {
   const { repositories, problems } = await context.checkConfiguration(loaded, { logger: silentLogger });
-  // Plugins have been reported one by one.
-  const others = problems.filter(({ path }) => path !== 'plugins' && !path.startsWith('plugins.'));
+  // Plugins have been reported one by one, and so has the store.
+  const others = problems.filter(({ path }) => !/^(plugins|storage)(\.|$)/.test(path));
   const asked = repositories.flatMap((repository) =>
     repository.upstreams.map((upstream) => checkUpstream(repository.name, upstream, loaded, context.env)),
   );

@@ -13,6 +13,12 @@ export function bundledType(name: string): string {
   return name.replace(/^.*\/plugin-/, '');
 }
 
+/** The packages of stores of ours, by the name that the configuration gives them. They are installed where they are used. */
+export const KNOWN_STORES: Readonly<Record<string, string>> = {
+  azure: '@entrepot/storage-azure',
+  gcs: '@entrepot/storage-gcs',
+};
+
 /** The packages of the scanners that come with every installation, by the id that the configuration names. */
 export const BUNDLED_SCANNERS: Readonly<Record<string, string>> = {
   osv: '@entrepot/plugin-scanner-osv',

@@ -2,6 +2,7 @@ import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { nearest } from '@entrepot/core/engine';
 import {
+  alternatives,
   childSchema,
   configJsonSchema,
   isTextSchema,
@@ -239,8 +240,11 @@ function withValue(tree: Fields, path: readonly string[], value: unknown): Field
 }
 
 /** Whether keys beyond the known ones are allowed: those of a plugin. */
-function isOpen({ properties, additionalProperties, propertyNames }: JsonSchema): boolean {
-  return properties !== undefined && typeof additionalProperties === 'object' && propertyNames === undefined;
+function isOpen(schema: JsonSchema): boolean {
+  return alternatives(schema).some(
+    ({ properties, additionalProperties, propertyNames }) =>
+      properties !== undefined && typeof additionalProperties === 'object' && propertyNames === undefined,
+  );
 }
 
 function snakeCase(key: string): string {

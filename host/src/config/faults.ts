@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { nearest } from '@entrepot/core/engine';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { childSchema, knownKeys, type JsonSchema } from './json-schema.js';
+import { OTHER_BACKEND } from './values.js';
 
 type Issue = z.core.$ZodIssue;
 type RawIssue = z.core.$ZodRawIssue;
@@ -108,11 +109,15 @@ function wantedTypes(branches: readonly (readonly Issue[])[]): readonly string[]
 
 /** The faults of the alternative that was probably meant: one of the right type, with the fewest faults. */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
-  const rightType = branches.filter(
-    (issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
-  );
+  const rightType = branches.filter((issues) => !issues.some(isOfAnother));
   const [closest = []] = [...(rightType.length > 0 ? rightType : branches)].sort((one, two) => one.length - two.length);
   return closest;
+}
+
+/** Whether an issue says that another alternative is meant. */
+function isOfAnother(issue: Issue): boolean {
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) return true;
+  return (issue.code === 'invalid_type' && issue.path.length === 0) || issue.message === OTHER_BACKEND;
 }
 
 /** The faults of `found` that are not about what `reported` names already, about what is in it, or about what held it. */

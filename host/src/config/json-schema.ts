@@ -113,12 +113,13 @@ export function knownKeys(schema: JsonSchema): string[] {
 
 /** The schema of `key` in a mapping that `schema` describes; `undefined` when it knows no such key. */
 export function childSchema(schema: JsonSchema, key: string): JsonSchema | undefined {
-  const found: JsonSchema[] = [];
-  for (const { properties, additionalProperties, items } of alternatives(schema)) {
-    if (properties !== undefined && Object.hasOwn(properties, key)) found.push(properties[key] as JsonSchema);
-    else if (typeof additionalProperties === 'object') found.push(additionalProperties);
-    else if (items !== undefined) found.push(items);
-  }
+  const all = alternatives(schema);
+  const known = all.flatMap(({ properties = {} }) => (Object.hasOwn(properties, key) ? [properties[key]] : []));
+  const others = all.flatMap(({ additionalProperties, items }) =>
+    typeof additionalProperties === 'object' ? [additionalProperties] : (items ?? []),
+  );
+  // An alternative that takes any key says nothing of one that another alternative knows.
+  const found = (known.length > 0 ? known : others) as JsonSchema[];
   // A key that drivers share is one key.
   const different = [...new Map(found.map((one) => [JSON.stringify(one), one])).values()];
   return different.length > 1 ? { anyOf: different } : different[0];
@@ -136,7 +137,8 @@ export function isTextSchema(schema: JsonSchema): boolean {
   return types.has('string') && !types.has('object') && !types.has('array');
 }
 
-function alternatives(schema: JsonSchema): JsonSchema[] {
+/** The schemas any of which a value has to meet. */
+export function alternatives(schema: JsonSchema): JsonSchema[] {
   const parts = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
   return parts.length === 0 ? [schema] : parts.flatMap(alternatives);
 }

@@ -135,7 +135,8 @@ function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
   const { storage, ...others } = tree as ParsedConfig;
   const beside = storage.backend === 'filesystem' ? path.dirname(storage.path) : path.resolve(directory, 'data');
   const { path: spool = path.join(beside, 'spool') } = storage.spool;
-  return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool } } };
+  const pluginsFrom = { folder: directory, plugins: config.plugins };
+  return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool }, pluginsFrom } };
 }
 
 /** A copy of `value` in which the path at `keys` is absolute, if there is one. */

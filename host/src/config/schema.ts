@@ -14,6 +14,7 @@ import {
   isPluginReference,
   listenAddress,
   name,
+  OTHER_BACKEND,
   passwordHash,
   text,
   withOptions,
@@ -172,6 +173,16 @@ const redirectSchema = z.strictObject({
   ),
 });
 
+/** The keys of every store that is no folder. */
+const remoteKeys = {
+  cache: optional(diskCacheSchema).describe(
+    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
+  ),
+  redirect: optional(redirectSchema).describe(
+    'Clients fetch large artifacts from the bucket itself: they are sent there (307) with a signed URL, once access and policy have been decided. Left out: everything passes through the server. Set it only where all clients reach the bucket.',
+  ),
+};
+
 const s3StorageSchema = z.strictObject({
   backend: z.literal('s3').describe('`s3`: keeps blobs in a bucket of S3, or of a server with its API.'),
   bucket: z
@@ -202,12 +213,7 @@ const s3StorageSchema = z.strictObject({
   encryption: optional(s3EncryptionSchema).describe(
     'The encryption that is asked of the server for each object; one that does not confirm it is refused at start. Left out: the default of the bucket.',
   ),
-  cache: optional(diskCacheSchema).describe(
-    'Copies of blobs on a disk of this machine, made when they are read. Left out: none; every read of what is not in memory goes to the bucket.',
-  ),
-  redirect: optional(redirectSchema).describe(
-    'Clients fetch large artifacts from the bucket itself: they are sent there (307) with a signed URL, once access and policy have been decided. Left out: everything passes through the server. Set it only where all clients reach the bucket.',
-  ),
+  ...remoteKeys,
   connections: z
     .int()
     .min(1)
@@ -219,6 +225,32 @@ const s3StorageSchema = z.strictObject({
   idleTimeout: prefault(timeout(), '30s').describe('How long a body may pause, in either direction.'),
   ...storageKeys,
 });
+
+const pluginStorageKeys = {
+  backend: z
+    .string()
+    .regex(/^(?!(?:filesystem|s3)$)\S+$/, { error: OTHER_BACKEND })
+    .describe(
+      '`azure`, `gcs`: keep blobs in Azure Blob Storage or Google Cloud Storage, by the packages `@entrepot/storage-azure` and `@entrepot/storage-gcs`. Another store: the id of its plugin, or its package. The other keys are those of the plugin (docs/storage.md).',
+    ),
+  ...remoteKeys,
+  ...storageKeys,
+};
+
+const pluginStorageSchema = withOptions(pluginStorageKeys).transform(({ common: { backend, ...common }, options }) => ({
+  ...common,
+  backend: 'plugin' as const,
+  plugin: backend,
+  options,
+}));
+
+/** The keys that every store of a plugin has. The other ones are options of its plugin. */
+export const COMMON_STORAGE_KEYS: readonly string[] = Object.keys(pluginStorageKeys);
+
+const storageSchema = z.union([
+  z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]),
+  pluginStorageSchema,
+]);
 
 const sqliteMetadataSchema = z.strictObject({
   backend: driver('sqlite').describe(
@@ -794,9 +826,7 @@ export type ClusterConfig = z.output<typeof clusterSchema>;
 
 export const configSchema = z.strictObject({
   server: prefault(serverSchema, {}).describe('The HTTP server.'),
-  storage: prefault(z.discriminatedUnion('backend', [filesystemStorageSchema, s3StorageSchema]), {}).describe(
-    'The store of blobs.',
-  ),
+  storage: prefault(storageSchema, {}).describe('The store of blobs.'),
   metadata: prefault(z.discriminatedUnion('backend', [sqliteMetadataSchema, postgresMetadataSchema]), {}).describe(
     'The database of entries, reports, decisions and downloads.',
   ),
@@ -831,7 +861,17 @@ export type ParsedConfig = z.output<typeof configSchema>;
 
 /** The configuration: durations in milliseconds, sizes in bytes, defaults filled in, paths absolute. */
 export interface Config extends Omit<ParsedConfig, 'storage'> {
-  readonly storage: ParsedConfig['storage'] & { readonly spool: { readonly path: string } };
+  readonly storage: ParsedConfig['storage'] & {
+    readonly spool: { readonly path: string };
+    /** Where the plugin of the store is looked for. */
+    readonly pluginsFrom: PluginsFrom;
+  };
+}
+
+/** The plugins of a configuration, and the folder from which they are resolved. */
+export interface PluginsFrom {
+  readonly folder: string;
+  readonly plugins: readonly string[];
 }
 
 /** One repository of the configuration. */

@@ -79,6 +79,9 @@ function areDecodable(...texts: readonly string[]): boolean {
   }
 }
 
+/** Said of a backend that is one of another alternative. Not a message for people: the other alternative says what is wrong. */
+export const OTHER_BACKEND = 'another backend';
+
 /**
  * A mapping of `keys`, which are `common` to all plugins. Every other key is one of the plugin's `options`, not yet validated.
  */

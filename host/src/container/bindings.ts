@@ -121,7 +121,7 @@ export function createRootScope(
       maxMemoryBytes: cache.maxBytes,
       maxEntries: cache.maxEntries,
       verifyFirstRead: storage.verify.onFirstRead,
-      redirect: storage.backend === 's3' ? storage.redirect : undefined,
+      redirect: storage.backend === 'filesystem' ? undefined : storage.redirect,
     });
     peers?.offer({ sessions: shared.sessions.own, folder: shared.spools.directory });
     space.attach(shared);

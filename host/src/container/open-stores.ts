@@ -12,11 +12,15 @@ import { PostgresNotices } from '../drivers/sql/postgres-notices.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { openSqlite } from '../drivers/sql/sqlite.js';
 import { Space, type SpaceOptions } from '../space/space.js';
+import { openPluginStore } from './open-plugin-store.js';
 
 /** Opens the store of blobs that the configuration names. */
 export async function openBlobs(storage: Config['storage'], logger: Logger): Promise<BlobStore> {
   if (storage.backend === 'filesystem') return await FilesystemBlobStore.open(storage);
-  const store = await S3BlobStore.open({ settings: storage, logger });
+  const store =
+    storage.backend === 's3'
+      ? await S3BlobStore.open({ settings: storage, logger })
+      : await openPluginStore(storage, logger);
   if (storage.cache === undefined) return store;
   return await DiskCache.open(store, { ...storage.cache, logger }).catch(async (error: unknown) => {
     await store.dispose();
@@ -24,8 +28,9 @@ export async function openBlobs(storage: Config['storage'], logger: Logger): Pro
   });
 }
 
-/** Where the blobs are, for people: a folder, or a bucket. */
+/** Where the blobs are, for people: a folder, a bucket, or the store of a plugin. */
 export function placeOf(storage: Config['storage']): string {
+  if (storage.backend === 'plugin') return `the store of ${storage.plugin}`;
   return storage.backend === 'filesystem' ? storage.path : bucketName(storage);
 }
 

@@ -1,10 +1,17 @@
 import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
-import { isCompatible, API_VERSION, OLDEST_API_VERSION, type Scanner, type StandardSchema } from '@entrepot/core';
+import {
+  isCompatible,
+  API_VERSION,
+  OLDEST_API_VERSION,
+  type BlobStore,
+  type Scanner,
+  type StandardSchema,
+} from '@entrepot/core';
 import { unknownMembers } from '@entrepot/core/engine';
 import { satisfies, validRange } from 'semver';
 import type { Mismatch } from './problem.js';
 import type { PluginLocation } from './resolve.js';
-import { PLUGIN_SERVICES } from './services.js';
+import { PLUGIN_SERVICES, STORE_SERVICES } from './services.js';
 
 const ID = /^[a-z][a-z0-9-]*$/;
 const MOUNT = /^(\/[A-Za-z0-9._~-]+)+$/;
@@ -16,6 +23,27 @@ const SCANNER_HOOKS = [
   'databaseDate',
   'dispose',
 ] as const satisfies readonly (keyof Scanner)[];
+
+const STORE_METHODS = [
+  'stat',
+  'open',
+  'put',
+  'delete',
+  'list',
+  'check',
+  'dispose',
+] as const satisfies readonly (keyof BlobStore)[];
+const STORE_HOOKS = [
+  'setAside',
+  'pathOf',
+  'storeId',
+  'setStoreId',
+  'freeBytes',
+  'signedUrl',
+] as const satisfies readonly (keyof BlobStore)[];
+
+/** What every plugin is declared by. */
+export const DECLARED = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
 
 /** A member, whether it fits, and what is wanted. */
 type Rule = readonly [name: string, fits: (value: unknown) => boolean, wanted: string];
@@ -39,24 +67,19 @@ export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: str
  * another API version nothing else is looked at.
  */
 export function checkPlugin(plugin: unknown): Mismatch[] {
-  if (!isRecord(plugin))
-    return unless(false, printed(plugin), 'a default export made by defineProtocolPlugin or defineScannerPlugin');
+  if (!isRecord(plugin)) return unless(false, printed(plugin), DECLARED);
   const { apiVersion, kind } = plugin;
   if (typeof apiVersion !== 'number' || !isCompatible(apiVersion))
     return unless(false, `apiVersion ${printed(apiVersion)}`, `apiVersion ${acceptedVersions()}`);
   if (kind === 'protocol') return checkDeclared(plugin);
-  if (kind === 'scanner')
+  if (kind === 'scanner' || kind === 'blob-store')
     return [
       ...checkMembers(plugin, IDENTITY),
-      ...checkInject(plugin['inject']),
+      ...checkInject(plugin['inject'], kind === 'scanner' ? PLUGIN_SERVICES : STORE_SERVICES),
       ...checkFunction(plugin, 'create', 'required', 'plugin'),
       ...checkMembers(plugin, OPTIONS),
     ];
-  const wanted =
-    kind === 'blob-store'
-      ? 'a protocol or a scanner: this host has its own stores of blobs'
-      : 'kind "protocol" or "scanner"';
-  return unless(false, `kind ${printed(kind)}`, wanted);
+  return unless(false, `kind ${printed(kind)}`, 'kind "protocol", "scanner" or "blob-store"');
 }
 
 /** Checks the sides and classes of a format, and that it has no member that nothing reads. */
@@ -128,6 +151,17 @@ export function checkScanner(scanner: unknown): Mismatch[] {
   ];
 }
 
+/** Whether what a plugin's `create` made is a store of blobs. */
+export function checkStore(store: unknown): Mismatch[] {
+  if (!isRecord(store)) return unless(false, printed(store), 'create to make an object');
+  const hasId = [store['storeId'], store['setStoreId']].map((member) => member !== undefined);
+  return [
+    ...STORE_METHODS.flatMap((method) => checkFunction(store, method, 'required', 'store')),
+    ...STORE_HOOKS.flatMap((hook) => checkFunction(store, hook, 'optional', 'store')),
+    ...unless(hasId[0] === hasId[1], 'one of storeId and setStoreId', 'both or neither of them'),
+  ];
+}
+
 /** Whether what a plugin's `create` made is a protocol. */
 export function checkProtocol(protocol: unknown): Mismatch[] {
   if (!isRecord(protocol)) return unless(false, printed(protocol), 'create to make an object');
@@ -176,14 +210,14 @@ function areTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
-function checkInject(inject: unknown): Mismatch[] {
+function checkInject(inject: unknown, services = PLUGIN_SERVICES): Mismatch[] {
   if (!isRecord(inject)) return unless(false, `inject ${printed(inject)}`, 'inject: an object of tokens by name');
-  const wanted = `a token of a service that plugins may use (${PLUGIN_SERVICES.map(({ id }) => id).join(', ')})`;
+  const wanted = `a token of a service that plugins may use (${services.map(({ id }) => id).join(', ')})`;
   return Object.entries(inject).flatMap(([name, token]) => {
     const { id, symbol } = fieldsOf(token);
     const found = typeof id === 'string' ? `the token ${id}` : printed(token);
     return unless(
-      PLUGIN_SERVICES.some((service) => service.symbol === symbol),
+      services.some((service) => service.symbol === symbol),
       `inject.${name}: ${found}`,
       wanted,
     );

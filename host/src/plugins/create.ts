@@ -1,6 +1,8 @@
 import {
   EntrepotError,
   type AnyDeclaredPlugin,
+  type BlobStore,
+  type BlobStorePlugin,
   type Logger,
   type ProtocolInstance,
   type RepositoryFacts,
@@ -9,11 +11,13 @@ import {
   type Token,
 } from '@entrepot/core';
 import type { AnySide } from '@entrepot/core/engine';
-import { checkProtocol, checkScanner } from './check.js';
+import { checkProtocol, checkScanner, checkStore } from './check.js';
 import { oneLine, PluginFault, within, type Mismatch } from './problem.js';
 
 /** The longest time of a plugin's `create`; milliseconds. It opens what it needs, and fetches nothing. */
 const CREATE_TIMEOUT = 10_000;
+/** The same for a store, which loads the client of its store and tries what it needs; milliseconds. */
+const STORE_TIMEOUT = 60_000;
 /** Time until a warning that `create` has not returned; milliseconds. */
 const PATIENCE = 2_000;
 
@@ -74,6 +78,18 @@ export async function createScanner(
   const services = servicesOf(plugin, scope);
   const waiting = (): void => logger?.warn({ plugin: plugin.id }, 'waiting for a plugin to make its scanner');
   return create('scanner', checkScanner, { timeout, waiting }, async () => plugin.create({ services, options }));
+}
+
+/** Opens the store of a plugin, or says why it could not. */
+export async function createStore(
+  plugin: BlobStorePlugin,
+  scope: ServiceLookup,
+  options: unknown,
+  { timeout = STORE_TIMEOUT, logger }: Pick<CreateProtocolOptions, 'timeout' | 'logger'> = {},
+): Promise<CreateResult<BlobStore>> {
+  const services = servicesOf(plugin, scope);
+  const waiting = (): void => logger?.warn({ plugin: plugin.id }, 'waiting for a plugin to open its store');
+  return create('store', checkStore, { timeout, waiting }, async () => plugin.create({ services, options }));
 }
 
 function servicesOf(

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-import type { AnyDeclaredPlugin, ScannerPlugin } from '@entrepot/core';
+import type { AnyDeclaredPlugin, BlobStorePlugin, ScannerPlugin } from '@entrepot/core';
 import { BUNDLED_PLUGINS } from '../config/bundled.js';
-import { checkPeer, checkPlugin } from './check.js';
+import { checkPeer, checkPlugin, DECLARED } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';
 
@@ -20,12 +20,19 @@ export interface LoadedPlugin<Plugin = AnyDeclaredPlugin> {
 /** A scanner plugin that passed the handshake. */
 export type LoadedScanner = LoadedPlugin<ScannerPlugin>;
 
+/** The plugin of a store that passed the handshake. */
+export type LoadedStore = LoadedPlugin<BlobStorePlugin>;
+
+type AnyPlugin = AnyDeclaredPlugin | ScannerPlugin | BlobStorePlugin;
+
 /** Which plugins to load. */
 export interface LoadPluginsOptions {
   /** The configuration's `plugins`: full package names, paths or file URLs. */
   readonly plugins: readonly string[];
   /** Packages of scanners, besides those among `plugins`. */
   readonly scanners?: readonly string[] | undefined;
+  /** The package of the store, besides those among `plugins`. */
+  readonly store?: string | undefined;
   /** The folder from which names and paths are resolved first: that of the configuration file. */
   readonly folder: string;
   /** The longest time of one plugin's import, in milliseconds. */
@@ -40,6 +47,7 @@ export interface LoadPluginsOptions {
 export interface LoadPluginsResult {
   readonly plugins: readonly LoadedPlugin[];
   readonly scanners: readonly LoadedScanner[];
+  readonly stores: readonly LoadedStore[];
   readonly problems: readonly PluginProblem[];
 }
 
@@ -57,7 +65,7 @@ interface Candidate {
  */
 export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPluginsResult> {
   const results = await Promise.all(candidates(options).map((candidate) => loadPlugin(candidate, options)));
-  const plugins: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>[] = [];
+  const plugins: LoadedPlugin<AnyPlugin>[] = [];
   const problems: PluginProblem[] = [];
   for (const { candidate, loaded, problems: found } of results) {
     problems.push(...found);
@@ -73,15 +81,24 @@ export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPlug
       );
     }
   }
-  return { plugins: plugins.filter(isProtocol), scanners: plugins.filter(isScanner), problems };
+  return {
+    plugins: plugins.filter(isProtocol),
+    scanners: plugins.filter(isScanner),
+    stores: plugins.filter(isStore),
+    problems,
+  };
 }
 
-function isProtocol(loaded: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>): loaded is LoadedPlugin {
+function isProtocol(loaded: LoadedPlugin<AnyPlugin>): loaded is LoadedPlugin {
   return loaded.plugin.kind === 'protocol';
 }
 
-function isScanner(loaded: LoadedPlugin<AnyDeclaredPlugin | ScannerPlugin>): loaded is LoadedScanner {
+function isScanner(loaded: LoadedPlugin<AnyPlugin>): loaded is LoadedScanner {
   return loaded.plugin.kind === 'scanner';
+}
+
+function isStore(loaded: LoadedPlugin<AnyPlugin>): loaded is LoadedStore {
+  return loaded.plugin.kind === 'blob-store';
 }
 
 /** The version of `@entrepot/core` that this host runs on. */
@@ -89,10 +106,12 @@ export function runningCoreVersion(): string {
   return (createRequire(import.meta.url)('@entrepot/core/package.json') as { version: string }).version;
 }
 
-function candidates({ plugins, scanners = [], bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
+function candidates({ plugins, scanners = [], store, bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
   const listed = [...new Set(plugins)];
   const others = [...new Set(scanners)].filter((name) => !listed.includes(name));
+  const isOther = store !== undefined && !listed.includes(store) && !others.includes(store);
   return [
+    ...(isOther ? [{ name: store, path: 'storage.backend', bundled: false }] : []),
     ...others.map((name) => ({ name, path: 'scanners', bundled: false })),
     ...listed.map((name) => ({ name, path: `plugins.${plugins.indexOf(name)}`, bundled: bundled.includes(name) })),
     ...bundled.filter((name) => !listed.includes(name)).map((name) => ({ name, path: 'plugins', bundled: true })),
@@ -116,7 +135,7 @@ async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
       version: manifest?.version,
       location,
       bundled,
-      plugin: plugin as AnyDeclaredPlugin | ScannerPlugin,
+      plugin: plugin as AnyPlugin,
     };
     return { candidate, loaded, problems };
   } catch (error) {
@@ -146,7 +165,7 @@ async function importPlugin({ importable, location }: PluginLocation, timeout: n
     const names = Object.keys(module).join(', ');
     throw new PluginFault({
       found: names === '' ? 'no exports' : `only the exports ${names}`,
-      wanted: 'a default export made by defineProtocolPlugin or defineScannerPlugin',
+      wanted: DECLARED,
     });
   }
   // What a compiler makes of `export default` for CommonJS.

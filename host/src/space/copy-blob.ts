@@ -1,5 +1,5 @@
 import { type BlobInfo, type BlobStore, EntrepotError } from '@entrepot/core';
-import { hasDigest } from '../drivers/blob/has-digest.js';
+import { hasDigest } from '@entrepot/core/blobs';
 
 /** Stores send blobs above this size in parts, of which not all are held against a digest. Bytes. */
 const LARGE = 64 * 1024 * 1024;

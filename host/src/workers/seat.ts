@@ -54,7 +54,7 @@ export function configOfWorker(loaded: LoadedConfig, { index, count }: Seat): Lo
   const part = (bytes: number): number => Math.floor(bytes / count);
   const ownCache = { ...cache, maxBytes: part(cache.maxBytes), maxEntries: part(cache.maxEntries) };
   const ownStorage =
-    storage.backend === 's3' && storage.cache !== undefined
+    storage.backend !== 'filesystem' && storage.cache !== undefined
       ? {
           ...storage,
           cache: { ...storage.cache, path: `${storage.cache.path}/${index}`, maxBytes: part(storage.cache.maxBytes) },

@@ -135,7 +135,21 @@ describe('problems', () => {
       ['log.colour: unknown key; known here: level, format, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
-    ['an unknown driver', { storage: { backend: 'tape' } }, ['storage.backend: expected filesystem or s3']],
+    ['an unknown driver', { metadata: { backend: 'tape' } }, ['metadata.backend: expected sqlite or postgres']],
+    [
+      'a backend that is none',
+      { storage: { backend: 5 } },
+      ['storage.backend: expected a text, found a number (put it in quotes)'],
+    ],
+    [
+      'faults of a driver beside plugins',
+      { storage: { backend: 's3', region: 5, pth: 1 } },
+      [
+        'storage.bucket: expected a text, found nothing',
+        'storage.region: expected a text, found a number (put it in quotes)',
+        'storage.pth: unknown key; did you mean path?',
+      ],
+    ],
     [
       'a wrong type',
       { log: { access: 'yes' }, server: 5 },

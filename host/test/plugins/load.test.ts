@@ -42,7 +42,7 @@ function load(
 
 describe('the broken-plugin zoo', () => {
   const API = 'apiVersion 1';
-  const DEFAULT_EXPORT = 'a default export made by defineProtocolPlugin or defineScannerPlugin';
+  const DEFAULT_EXPORT = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
   const IMPORTABLE = 'a module that can be imported';
   const PEER = 'a peerDependency on @entrepot/core in package.json that allows 0.1.0';
 
@@ -67,8 +67,7 @@ describe('the broken-plugin zoo', () => {
     ['no-default', ['only the exports plugin', DEFAULT_EXPORT]],
     ['no-exports', ['no exports', DEFAULT_EXPORT]],
     ['not-an-object', ['"zoo"', DEFAULT_EXPORT]],
-    ['wrong-kind', ['kind "storage"', 'kind "protocol" or "scanner"']],
-    ['blob-store', ['kind "blob-store"', 'a protocol or a scanner: this host has its own stores of blobs']],
+    ['wrong-kind', ['kind "storage"', 'kind "protocol", "scanner" or "blob-store"']],
     ['sideless', ['neither proxy nor hosted', 'a side of the format: proxy, hosted or both']],
     [
       'misspelt',
@@ -183,6 +182,13 @@ describe('plugins that work', () => {
 
     expect(problems).toEqual([]);
     expect(plugins).toHaveLength(1);
+  });
+
+  it('of stores of blobs are told apart', async () => {
+    const { plugins, stores, problems } = await load([`${PREFIX}blob-store`]);
+
+    expect(problems).toEqual([]);
+    expect([plugins, stores]).toMatchObject([[], [{ package: `${PREFIX}blob-store`, plugin: { id: 'zoo' } }]]);
   });
 
   it('need no package when they are a file beside the configuration', async () => {

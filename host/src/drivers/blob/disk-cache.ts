@@ -14,9 +14,9 @@ import {
   type SignedUrlOptions,
   type UnfinishedPut,
 } from '@entrepot/core';
+import { hasDigest } from '@entrepot/core/blobs';
 import { CacheFile } from './cache-file.js';
 import { FileReader } from './file-reader.js';
-import { hasDigest } from './has-digest.js';
 import { Sieve } from './sieve.js';
 import { systemCode } from './storage-error.js';
 

@@ -4,9 +4,10 @@ import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, s
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, Digest } from '@entrepot/core';
+import { LAYOUT_VERSION, printVersion } from '@entrepot/core/blobs';
 import { EntrepotError } from '@entrepot/core';
 import { FileReader } from './file-reader.js';
-import { LAYOUT_VERSION, printVersion, readLayout, writeLayout } from './layout.js';
+import { readLayout, writeLayout } from './layout.js';
 import { withNewFile } from './new-file.js';
 import { SharedRun } from '../shared-run.js';
 import { slices } from '../slices.js';

@@ -1,6 +1,7 @@
 import { Agent as SecureAgent } from 'node:https';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Logger } from '@entrepot/core';
+import type { SendOptions } from '@entrepot/core/blobs';
 import { Agent } from '../../../node-http.js';
 import { BucketGuard } from './bucket-guard.js';
 import { s3Error, withRetries } from './failure.js';
@@ -12,11 +13,6 @@ import { type BucketAddress, S3Signer } from './signer.js';
 const ATTEMPTS = 3;
 /** How often a write is tried. */
 export const WRITE_ATTEMPTS = 5;
-
-/** Options of a request of the SDK. */
-export interface SendOptions {
-  readonly abortSignal?: AbortSignal;
-}
 
 /** A request that takes its time, such as one with a large body: only the pause within it is limited, by `idleTimeout`. */
 export const SLOW = { requestTimeout: 0 };

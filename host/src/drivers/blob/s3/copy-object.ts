@@ -1,5 +1,6 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
-import { type S3Connection, type SendOptions, SLOW } from './connection.js';
+import type { SendOptions } from '@entrepot/core/blobs';
+import { type S3Connection, SLOW } from './connection.js';
 import { S3ReplyError } from './failure.js';
 
 const MIB = 1024 * 1024;

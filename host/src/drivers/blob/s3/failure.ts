@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { EntrepotError, messageOf, storageFull } from '@entrepot/core';
+import { type RetryOptions, withRetries as retried } from '@entrepot/core/blobs';
 import { systemCode } from '../storage-error.js';
 
 /** A reply that is no success, or that is none of S3 at all. */
@@ -88,26 +88,7 @@ export function s3Error(error: unknown, action: string, where: string): Entrepot
   return new EntrepotError('storage', message, { cause: error });
 }
 
-/** The shortest pause before a request is repeated, in milliseconds. Each further one is twice as long. */
-const FIRST_PAUSE = 50;
-
-export interface RetryOptions {
-  /** How often it is tried at the most. */
-  readonly attempts: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** Does `work` again while it fails for a reason that may pass. */
-export async function withRetries<T>(work: () => Promise<T>, { attempts, signal }: RetryOptions): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (attempt >= attempts || !mayPass(error)) throw error;
-      // At random, so that many that failed together do not come back together.
-      const pause = FIRST_PAUSE * 2 ** attempt * (0.5 + Math.random() / 2);
-      await delay(pause, undefined, signal === undefined ? {} : { signal });
-    }
-  }
+export async function withRetries<T>(work: () => Promise<T>, options: Omit<RetryOptions, 'mayPass'>): Promise<T> {
+  return await retried(work, { ...options, mayPass });
 }

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { type ByteRange, EntrepotError } from '@entrepot/core';
+import { ObjectReader, type ObjectReply } from '@entrepot/core/blobs';
 import { Agent, request } from '../../../node-http.js';
 import type { S3Connection } from './connection.js';
-import { ObjectReader, type ObjectReply } from './object-reader.js';
 import { s3Error, S3ReplyError, withRetries } from './failure.js';
 import type { S3Settings } from './settings.js';
 import type { BucketAddress, S3Signer } from './signer.js';

@@ -1,4 +1,5 @@
-import type { S3Connection, SendOptions } from './connection.js';
+import type { SendOptions } from '@entrepot/core/blobs';
+import type { S3Connection } from './connection.js';
 import { failureOf, S3ReplyError } from './failure.js';
 
 /** The head of an object. */

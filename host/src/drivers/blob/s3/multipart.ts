@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { CompletedPart } from '@aws-sdk/client-s3';
-import { type S3Connection, type SendOptions, SLOW, WRITE_ATTEMPTS } from './connection.js';
+import { type KnownBytes, sendBody, type SendOptions } from '@entrepot/core/blobs';
+import { type S3Connection, SLOW, WRITE_ATTEMPTS } from './connection.js';
 import { failureOf, S3ReplyError, withRetries } from './failure.js';
 import { headObject } from './head-object.js';
-import { type KnownBytes, sendBody, withPayloadHash } from './send-body.js';
+import { withPayloadHash } from './payload-hash.js';
 
 /** The smallest part, in bytes. */
 const PART = 16 * 1024 * 1024;

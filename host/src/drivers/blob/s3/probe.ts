@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { EntrepotError, type Logger } from '@entrepot/core';
+import type { SendOptions } from '@entrepot/core/blobs';
 import { explainFailure } from './advice.js';
-import type { S3Connection, SendOptions } from './connection.js';
+import type { S3Connection } from './connection.js';
 import { S3ReplyError } from './failure.js';
 import type { ObjectGetter } from './get-object.js';
 import { listPage } from './list-objects.js';

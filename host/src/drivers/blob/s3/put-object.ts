@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import type { BlobSource, Digest } from '@entrepot/core';
-import { type S3Connection, type SendOptions, SLOW, WRITE_ATTEMPTS } from './connection.js';
+import { knownBytes, Pieces, sendBody, type SendOptions, verifiedBytes } from '@entrepot/core/blobs';
+import { type S3Connection, SLOW, WRITE_ATTEMPTS } from './connection.js';
 import { S3ReplyError } from './failure.js';
 import { uploadParts } from './multipart.js';
-import { knownBytes, sendBody, withPayloadHash } from './send-body.js';
-import { Pieces, verifiedBytes } from './verified-bytes.js';
+import { withPayloadHash } from './payload-hash.js';
 
 export interface PutOptions {
   /** Blobs above this size are sent in parts, in bytes. */

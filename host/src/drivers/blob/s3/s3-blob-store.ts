@@ -13,7 +13,7 @@ import {
   type SignedUrlOptions,
   type UnfinishedPut,
 } from '@entrepot/core';
-import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '../layout.js';
+import { LAYOUT_VERSION, type Layout, parseLayout, printVersion } from '@entrepot/core/blobs';
 import { explainFailure } from './advice.js';
 import { S3Connection } from './connection.js';
 import { ObjectGetter } from './get-object.js';

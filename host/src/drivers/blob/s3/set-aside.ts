@@ -1,5 +1,5 @@
 import type { Digest } from '@entrepot/core';
-import { hasDigest } from '../has-digest.js';
+import { hasDigest } from '@entrepot/core/blobs';
 import type { S3Connection } from './connection.js';
 import { copyObject } from './copy-object.js';
 import { failureOf } from './failure.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { asEntrepotError, type Digest, EntrepotError } from '@entrepot/core';
+import type { Digest } from '../api/digest.js';
+import { asEntrepotError, EntrepotError } from '../api/errors.js';
 
 /**
  * Opens bytes when the first one is asked for, passes them on, and withholds the last ones until all are known to be those of `digest`: a store that takes whatever it is sent

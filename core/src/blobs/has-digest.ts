@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { Digest } from '@entrepot/core';
+import type { Digest } from '../api/digest.js';
 
 /** Whether bytes are those of `digest`. Reads them to their end. */
 export async function hasDigest(bytes: Readable, digest: Digest): Promise<boolean> {
