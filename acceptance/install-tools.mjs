@@ -30,6 +30,7 @@ const SHORT = [
   'gofakes3',
   'versitygw',
   'fake-gcs-server',
+  'azurite',
 ];
 
 const { values } = parseArgs({

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Azurite } from '@entrepot/fixtures/azurite';
+import { Azurite, AZURITE_MISSING } from '@entrepot/fixtures/azurite';
 import { FAKE_GCS_MISSING, FakeGcs } from '@entrepot/fixtures/fake-gcs';
 import { get } from '@entrepot/fixtures/get';
 import { Origin } from '@entrepot/fixtures/origin';
@@ -27,15 +27,7 @@ const PREFIX = 'space/blobs';
  * @param {Tally} tally
  */
 export async function clouds(tally) {
-  const azurite = await Azurite.start();
-  const { account, container, endpoint } = azurite;
-  await cloud(tally, {
-    name: 'azure',
-    emulator: azurite,
-    storage: { backend: 'azure', account, container, endpoint, accountKey: '${env:AZURE_KEY}', prefix: PREFIX },
-    env: { AZURE_KEY: azurite.accountKey },
-    lost: { container: 'not-there' },
-  });
+  await azure(tally);
   const program = FakeGcs.program();
   if (program === undefined) return note(`clouds: ${FAKE_GCS_MISSING.slice(2)}`);
   const gcs = await FakeGcs.start(program);
@@ -45,6 +37,21 @@ export async function clouds(tally) {
     storage: { backend: 'gcs', bucket: gcs.bucket, endpoint: gcs.endpoint, anonymous: true, prefix: PREFIX },
     env: {},
     lost: { bucket: 'not-there' },
+  });
+}
+
+/** @param {Tally} tally */
+async function azure(tally) {
+  const program = Azurite.program();
+  if (program === undefined) return note(`clouds: ${AZURITE_MISSING.slice(2)}`);
+  const azurite = await Azurite.start(program);
+  const { account, container, endpoint } = azurite;
+  await cloud(tally, {
+    name: 'azure',
+    emulator: azurite,
+    storage: { backend: 'azure', account, container, endpoint, accountKey: '${env:AZURE_KEY}', prefix: PREFIX },
+    env: { AZURE_KEY: azurite.accountKey },
+    lost: { container: 'not-there' },
   });
 }
 
