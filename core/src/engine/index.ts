@@ -25,7 +25,7 @@ export {
   type Spared,
   type StoredKeys,
 } from './store/repository.js';
-export type * from './fetch/flight-coordinator.js';
+export type * from './store/flight-coordinator.js';
 export type { SessionName, SessionPart, SessionPeers, SessionUse } from './store/upload-session.js';
 export { LEASE_LOST } from './fetch/cluster-part.js';
 export {

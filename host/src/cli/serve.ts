@@ -1,9 +1,9 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import type { LoadedConfig } from '../config/load.js';
 import type { CommandContext } from './context.js';
 import { guideText } from './guide.js';
 import { loadWhole } from './load-whole.js';
+import { showsGuide } from './shows-guide.js';
 import { untilSignal } from './stop-signal.js';
 
 /**
@@ -12,10 +12,10 @@ import { untilSignal } from './stop-signal.js';
  */
 export async function serve({ config: file }: { readonly config?: string }, context: CommandContext): Promise<number> {
   const loaded = await loadWhole(file, context);
-  if (cluster.isWorker) return await (await import('../workers/serve-worker.js')).serveAsWorker(loaded, context);
+  if (cluster.isWorker) return await (await import('./serve-worker.js')).serveAsWorker(loaded, context);
   const { workers } = loaded.config.server;
   const count = workers === 'auto' ? availableParallelism() : workers;
-  if (count > 1) return await (await import('../workers/supervise.js')).supervise(count, loaded, context);
+  if (count > 1) return await (await import('./supervise.js')).supervise(count, loaded, context);
   return await untilSignal(context, async (signalled) => {
     const host = await context.createHost(loaded);
     try {
@@ -26,9 +26,4 @@ export async function serve({ config: file }: { readonly config?: string }, cont
       await host.close();
     }
   });
-}
-
-/** Whether a person reads what is printed. */
-export function showsGuide({ config }: LoadedConfig, { isTerminal }: CommandContext): boolean {
-  return isTerminal && config.log.format !== 'json';
 }

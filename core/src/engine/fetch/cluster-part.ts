@@ -4,7 +4,13 @@ import { EntrepotError } from '../../api/errors.js';
 import { untilAborted } from '../../formats/until-aborted.js';
 import { inTime, LATE } from '../store/in-time.js';
 import type { EngineServices } from '../store/repository.js';
-import type { FlightEnd, FlightLease, FollowedFlight, FollowedReply, RelayedBody } from './flight-coordinator.js';
+import type {
+  FlightEnd,
+  FlightLease,
+  FollowedFlight,
+  FollowedReply,
+  RelayedBody,
+} from '../store/flight-coordinator.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 
 /** The time that a fetch waits for the end of another process's before it follows that one's body; milliseconds. */

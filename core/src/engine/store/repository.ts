@@ -18,7 +18,7 @@ import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
 import type { Transport } from '../../api/transport.js';
-import type { FlightCoordinator } from '../fetch/flight-coordinator.js';
+import type { FlightCoordinator } from './flight-coordinator.js';
 import type { RequestPlace } from '../request/plain-get.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
 import type { RequestContext } from '../request/request-context.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Entry } from '../../api/entry-index.js';
 import type { UpstreamLocation } from '../request/resource.js';
-import type { TransportReply } from '../../api/transport.js';
+import type { RelayedReply } from '../store/flight-coordinator.js';
 
 /** A request for the upstreams of a repository. */
 export interface UpstreamQuery {
@@ -38,14 +38,7 @@ export type QueryPlace = Pick<
 >;
 
 /** A reply that is an answer: 200, 206 or 304. */
-export interface UpstreamReply extends TransportReply {
-  /** The URL that was asked first: the one that validators belong to. Without credentials. */
-  readonly url: string;
-  /** The URL of the document that named `url`, where one did. */
-  readonly namedBy: string | undefined;
-  /** The URL that answered, after redirects. May hold a signature: not for logs. */
-  readonly finalUrl: URL;
-}
+export type UpstreamReply = RelayedReply;
 
 /** The place of `resource` at its upstreams. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {

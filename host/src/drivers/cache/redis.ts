@@ -27,6 +27,8 @@ export type CacheOutcome = 'hit' | 'miss' | 'failed' | 'skipped';
 export interface RedisCacheParts {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The longest that a question may take, in milliseconds. Default: 50. */
+  readonly patience?: number | undefined;
   /** Hears of each question. Must be quick and must not throw. */
   onOutcome?(outcome: CacheOutcome): void;
 }
@@ -88,7 +90,7 @@ export class RedisCache implements FarCache {
     if (!this.#client.isReady || !this.#breaker.enter(this.#parts.clock.monotonic())) return this.#told('skipped');
     const asked = this.#keyv.get<string>(key, { raw: true });
     try {
-      const found = await inTime(asked);
+      const found = await inTime(asked, this.#parts.patience ?? PATIENCE);
       this.#breaker.answered();
       if (typeof found?.value !== 'string') return this.#told('miss');
       this.#told('hit');
@@ -175,11 +177,11 @@ class LateError extends Error {
   readonly code = 'TIMEOUT';
 }
 
-/** @throws LateError when `work` takes too long */
-async function inTime<T>(work: Promise<T>): Promise<T> {
+/** @throws LateError when `work` takes too long; milliseconds */
+async function inTime<T>(work: Promise<T>, most: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new LateError()), PATIENCE);
+    timer = setTimeout(() => reject(new LateError()), most);
   });
   try {
     return await Promise.race([work, late]);

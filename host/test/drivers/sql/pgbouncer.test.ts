@@ -168,7 +168,7 @@ describe.skipIf(isMissing)('behind PgBouncer in transaction mode', () => {
     await vi.waitFor(async () => {
       await deaf.notify('work', 'of another');
       expect(heard).toContain('of another');
-    });
+    }, 10_000);
     expect(warnings.length).toBe(1);
   });
 });

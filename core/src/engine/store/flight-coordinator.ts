@@ -1,12 +1,22 @@
 import type { Readable } from 'node:stream';
 import type { Fence } from '../../api/entry-index.js';
 import type { EntrepotError } from '../../api/errors.js';
-import type { UpstreamReply } from '../upstream/query.js';
+import type { TransportReply } from '../../api/transport.js';
+
+/** The answer of an upstream, and where it came from. */
+export interface RelayedReply extends TransportReply {
+  /** The URL that was asked first: the one that validators belong to. Without credentials. */
+  readonly url: string;
+  /** The URL of the document that named `url`, where one did. */
+  readonly namedBy: string | undefined;
+  /** The URL that answered, after redirects. May hold a signature: not for logs. */
+  readonly finalUrl: URL;
+}
 
 /** A body that this process receives from an upstream, for processes that follow it. */
 export interface RelayedBody {
   /** The reply, whose own body is being read already. */
-  readonly reply: UpstreamReply;
+  readonly reply: RelayedReply;
   /** Whether a content coding that the reply names has been undone. */
   readonly isDecoded: boolean;
   /** The bytes from `from` on, as they come. The stream fails when the fetch does; whoever opens it destroys it. */
@@ -14,7 +24,7 @@ export interface RelayedBody {
 }
 
 /** The body of a flight of another process. */
-export interface FollowedReply extends UpstreamReply {
+export interface FollowedReply extends RelayedReply {
   /** Whether a content coding was undone: its validators are not for these bytes. */
   readonly isDecoded: boolean;
 }

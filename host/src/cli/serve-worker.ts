@@ -1,9 +1,9 @@
-import { EXIT, type CommandContext } from '../cli/context.js';
-import { guideText } from '../cli/guide.js';
+import { EXIT, type CommandContext } from './context.js';
+import { guideText } from './guide.js';
 import type { LoadedConfig } from '../config/load.js';
-import { configOfWorker, isOurs, ownSeat, placeOfWorker, tell } from './seat.js';
-import { REUSES_PORT } from './reuse-port.js';
-import { WorkerMetrics } from './worker-metrics.js';
+import { configOfWorker, isOurs, ownSeat, placeOfWorker, tell } from '../workers/seat.js';
+import { REUSES_PORT } from '../workers/reuse-port.js';
+import { WorkerMetrics } from '../workers/worker-metrics.js';
 
 /**
  * Serves as one of several workers, until its supervisor says so. Signals are the supervisor's: a terminal and a service manager send

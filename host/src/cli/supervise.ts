@@ -1,10 +1,10 @@
 import { constants } from 'node:os';
-import { EXIT, type CommandContext } from '../cli/context.js';
-import { showsGuide } from '../cli/serve.js';
+import { EXIT, type CommandContext } from './context.js';
+import { showsGuide } from './shows-guide.js';
 import type { LoadedConfig } from '../config/load.js';
 import { createLogger } from '../log/logger.js';
-import { assertFree, REUSES_PORT } from './reuse-port.js';
-import { Supervisor } from './supervisor.js';
+import { assertFree, REUSES_PORT } from '../workers/reuse-port.js';
+import { Supervisor } from '../workers/supervisor.js';
 
 /** Serves with several workers until a signal comes, then lets running requests end. The second signal ends them at once. */
 export async function supervise(count: number, loaded: LoadedConfig, context: CommandContext): Promise<number> {
