@@ -1,4 +1,5 @@
 import type * as Sdk from '@azure/storage-blob';
+import { withoutTrailingSlashes } from '@entrepot/core';
 import type { AzureOptions } from './options.js';
 
 /** A container, as the SDK has it. */
@@ -20,7 +21,7 @@ export async function openContainer(options: AzureOptions): Promise<OpenedContai
     return { client: service.getContainerClient(container), canSign };
   }
   const { endpoint = `https://${account}.blob.core.windows.net` } = options;
-  const url = `${endpoint.replace(/\/+$/, '')}/${container}`;
+  const url = `${withoutTrailingSlashes(endpoint)}/${container}`;
   if (accountKey !== undefined) {
     const credential = new sdk.StorageSharedKeyCredential(account as string, accountKey);
     return { client: new sdk.ContainerClient(url, sdk.newPipeline(credential, pipeline)), canSign: true };

@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import type * as Sdk from '@google-cloud/storage';
+import { withoutTrailingSlashes } from '@entrepot/core';
 import { mayPass, sendRequest, textOf, UnexpectedReply } from '@entrepot/core/blobs';
 import { serviceAccount } from './credentials.js';
 import { CredentialsError, errorOf, failureOf } from './failure.js';
@@ -45,7 +46,7 @@ export class GcsApi {
   private constructor(storage: Sdk.Storage, options: GcsOptions) {
     this.storage = storage;
     this.#options = options;
-    this.origin = (options.endpoint ?? ENDPOINT).replace(/\/+$/, '');
+    this.origin = withoutTrailingSlashes(options.endpoint ?? ENDPOINT);
     const agent = { keepAlive: true, maxFreeSockets: options.connections };
     this.#agent = this.origin.startsWith('https:') ? new SecureAgent(agent) : new Agent(agent);
   }
