@@ -33,7 +33,10 @@ class Rendering {
         mediaType: 'text/plain',
         render: async (_document: unknown, { content, admits, baseUrl }: RenderRequest) => {
           this.count += 1;
-          const lines = Buffer.from(await content.bytes(10_000)).toString().split('\n').filter(Boolean);
+          const lines = Buffer.from(await content.bytes(10_000))
+            .toString()
+            .split('\n')
+            .filter(Boolean);
           const shown = lines.filter((line) => admits(coordinatesOf(line)));
           return { bytes: [[...shown, baseUrl].join('\n')], headers: { 'X-Lines': String(shown.length) } };
         },

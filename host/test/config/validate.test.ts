@@ -135,7 +135,11 @@ describe('problems', () => {
       ['log.colour: unknown key; known here: level, format, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
-    ['an unknown driver', { metadata: { backend: 'tape' } }, ['metadata.backend: expected sqlite, postgresql or postgres']],
+    [
+      'an unknown driver',
+      { metadata: { backend: 'tape' } },
+      ['metadata.backend: expected sqlite, postgresql or postgres'],
+    ],
     [
       'a backend that is none',
       { storage: { backend: 5 } },

@@ -1,6 +1,6 @@
 /** Begins what this version writes. Anything else is somebody else's. */
 const VERSION = 'e1';
-const HEAD = new RegExp(`^${VERSION} (\\d{1,9}) (\\d{1,15})\\n`);
+const HEAD = /^e1 (\d{1,9}) (\d{1,15})\n/;
 
 /** A value as Keyv hands it over, and takes it back. */
 export interface KeptValue {
