@@ -97,17 +97,20 @@ export class LeasedFlights implements FlightCoordinator {
     return role;
   }
 
-  /** Takes the lease of something that is not fetched, or finds the process that has it. */
-  async take(what: string): Promise<FlightLease | FollowedFlight> {
+  /**
+   * Takes the lease of something that is not fetched, or finds the process that has it.
+   * @param whenLost called when another process may have it, since it could not be renewed
+   */
+  async take(what: string, whenLost?: () => void): Promise<FlightLease | FollowedFlight> {
     const name = leaseName(what);
     const { leases, address } = this.#options;
     const taken = await leases.take(name, address);
     if (typeof taken !== 'number') return this.#follow(taken);
-    return this.#lead({ name, owner: leases.owner, generation: taken });
+    return this.#lead({ name, owner: leases.owner, generation: taken }, whenLost);
   }
 
-  #lead(fence: OwnFlight['fence']): FlightLease {
-    const flight = new OwnFlight(fence);
+  #lead(fence: OwnFlight['fence'], whenLost: (() => void) | undefined): FlightLease {
+    const flight = new OwnFlight(fence, whenLost);
     const begun = performance.now();
     const { leases, notices, logger } = this.#options;
     this.#own.set(fence.name, flight);
@@ -245,6 +248,7 @@ export class LeasedFlights implements FlightCoordinator {
       this.#own.delete(flight.fence.name);
       this.#options.count?.('lost');
       flight.end();
+      flight.whenLost();
     }
   }
 
