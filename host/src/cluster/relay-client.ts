@@ -31,12 +31,18 @@ export class HttpRelayClient implements RelayClient {
       response.resume();
       return undefined;
     }
-    const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    const { head, rest } = await readStart(pieces);
-    const body = Readable.from(untilComplete(response, pieces, rest), { objectMode: false });
-    // Also where nobody has read a byte.
-    body.once('close', () => response.destroy());
-    return { ...readHead(head), body };
+    try {
+      const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      const { head, rest } = await readStart(pieces);
+      const reply = readHead(head);
+      const body = Readable.from(untilComplete(response, pieces, rest), { objectMode: false });
+      // Also where nobody has read a byte.
+      body.once('close', () => response.destroy());
+      return { ...reply, body };
+    } catch (error) {
+      response.destroy();
+      throw error;
+    }
   }
 
   /** Sends a signed request. @param body makes it a POST */
