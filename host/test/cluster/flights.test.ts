@@ -9,6 +9,7 @@ import { leaseName } from '../../src/cluster/lease-name.js';
 import { type LeaseState, SqlFlightLeases } from '../../src/drivers/sql/flight-leases.js';
 import { NO_NOTICES } from '../../src/drivers/sql/notices.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
+import { slices } from '../../src/drivers/slices.js';
 
 const relay = { open: async () => undefined };
 
@@ -81,5 +82,20 @@ describe('whoever follows a fetch', () => {
     const { ended } = await follow(flights);
     await database.destroy();
     expect(await ended).toEqual({});
+  });
+});
+
+describe('leases', () => {
+  it('are forgotten a day after their ends, however many there are', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'entrepot-leases-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const database = await openSqlite({ path: join(folder, 'entrepot.db'), durability: 'relaxed' });
+    onTestFinished(() => database.destroy());
+    const leases = new SqlFlightLeases(database);
+    const ends = [...Array.from({ length: 1_100 }, () => Date.now() - 90_000_000), Date.now() - 80_000_000];
+    const rows = ends.map((until, index) => ({ name: `${index}`, owner: 'other', generation: 1, until }));
+    for (const part of slices(rows, 100)) await database.insertInto('flights').values(part).execute();
+    await leases.removeOld();
+    expect(await database.selectFrom('flights').select('name').execute()).toEqual([{ name: '1100' }]);
   });
 });
