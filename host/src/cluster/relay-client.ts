@@ -1,9 +1,10 @@
-import { Agent, request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EntrepotError } from '@entrepot/core';
 import type { FollowedReply } from '@entrepot/core/engine';
 import type { LeaseState } from '../drivers/sql/flight-leases.js';
+import { Agent, request } from '../node-http.js';
 import type { RelayClient } from './flight-coordinator.js';
 import { LARGEST_HEAD, readHead } from './relay-head.js';
 import type { ClusterSignature } from './signature.js';

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { asEntrepotError, type Logger } from '@entrepot/core';
 import type { RelayedBody } from '@entrepot/core/engine';
+import { createServer } from '../node-http.js';
 import type { OwnFlight } from './own-flight.js';
 import { answerForSession, SESSION_PATH, type OwnSessions } from './session-server.js';
 import { writeHead } from './relay-head.js';
