@@ -74,7 +74,10 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
       },
     };
     writeFileSync(join(own, 'entrepot.yaml'), JSON.stringify(configuration));
-    const loaded = await loadConfig({ env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0', CLUSTER_SECRET: SECRET }, cwd: own });
+    const loaded = await loadConfig({
+      env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0', CLUSTER_SECRET: SECRET },
+      cwd: own,
+    });
     const host = await createHost(loaded, { logger: silentLogger });
     onTestFinished(() => host.close());
     const [listener] = await host.listen();
