@@ -68,10 +68,18 @@ export class Replicas {
         storage: { ...bucket.storage('blobs'), cache: { path: join(folder, 'cache'), maxBytes: '1GiB' } },
         metadata: { backend: 'postgres', url: this.#url },
         cache: { backend: 'redis', url: `redis://127.0.0.1:${redis.port}` },
-        cluster: { secret, listen: `127.0.0.1:${own}`, advertise },
+        cluster: { secret: '${env:CLUSTER_SECRET}', listen: `127.0.0.1:${own}`, advertise },
         log: { access: false },
       };
-      this.servers.push(new EntrepotServer({ folder, port, repositories, env: bucket.env, more: shared }));
+      this.servers.push(
+        new EntrepotServer({
+          folder,
+          port,
+          repositories,
+          env: { ...bucket.env, CLUSTER_SECRET: secret },
+          more: shared,
+        }),
+      );
     }
     // One after the other: the first one makes the tables.
     for (const server of this.servers) await server.start();

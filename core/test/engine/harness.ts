@@ -225,6 +225,7 @@ export interface HarnessOptions {
   readonly scanDesk?: ScanDesk;
   readonly hotCache?: HotCache;
   readonly firstSeen?: EngineServices['firstSeen'];
+  readonly cluster?: EngineServices['cluster'];
 }
 
 /** A repository over a fake upstream and memory stores. */
@@ -320,6 +321,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       observer: options.observer,
       scanDesk: options.scanDesk,
       firstSeen: options.firstSeen,
+      cluster: options.cluster,
     },
   );
   const bodies: Readable[] = [];

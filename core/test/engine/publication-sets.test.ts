@@ -88,6 +88,28 @@ describe('artifacts that belong together', () => {
     }
   });
 
+  it('lack what another replica found lacking', async () => {
+    const leader = await openHarness({ side });
+    const { upstream, blobs, entries } = leader;
+    const ended = Promise.withResolvers<object>();
+    const follower = await openHarness({
+      side,
+      definition: { upstreams: [{ url: upstream.url }] },
+      shared: { blobs, entries },
+      cluster: {
+        enter: async () => ({ role: 'follower', ended: ended.promise, open: async () => undefined, leave: () => {} }),
+      },
+    });
+    for (const key of ['some/1.info', 'some/1.mod']) upstream.serve(`/${key}`, { body: key });
+    // The second one joins the fetch for the first one.
+    const coming = ['/some/1.info', '/some/1.zip'].map((path) => follower.get(path));
+    expect((await leader.get('/some/1.mod')).status).toBe(200);
+    ended.resolve({});
+    const [found, lacking] = await Promise.all(coming);
+    expect([found?.status, lacking?.status]).toEqual([200, 404]);
+    expect(upstream.count('/some/1.zip')).toBe(1);
+  });
+
   it('are the copy of whichever replica was first, where the upstream may lack some', async () => {
     const harness = await openHarness({ side });
     const { upstream, blobs, entries } = harness;

@@ -39,7 +39,7 @@ export function clusterPlace({ secret, listen: { host, port }, advertise }: Clus
 export class Cluster {
   readonly flights: LeasedFlights;
   /** Finds unfinished uploads that other processes have. */
-  readonly sessionPeers: SessionPeers;
+  readonly sessionPeers: SessionPeers & { dispose(): void };
   readonly #client: HttpRelayClient;
   readonly #server: RelayServer;
 
@@ -95,6 +95,7 @@ export class Cluster {
   }
 
   async dispose(): Promise<void> {
+    this.sessionPeers.dispose();
     await this.flights.dispose();
     await this.#server.dispose();
     this.#client.dispose();

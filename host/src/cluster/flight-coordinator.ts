@@ -8,7 +8,7 @@ import type {
   FollowedReply,
   RelayedBody,
 } from '@entrepot/core/engine';
-import type { LeaseState, SqlFlightLeases } from '../drivers/sql/flight-leases.js';
+import { FLIGHT_TERM, type LeaseState, type SqlFlightLeases } from '../drivers/sql/flight-leases.js';
 import type { Notices } from '../drivers/sql/notices.js';
 import { leaseName } from './lease-name.js';
 import { outcomeOf, readOutcome } from './outcome.js';
@@ -41,6 +41,8 @@ export interface ClusterOptions {
   /** Tell at once that a lease has ended. */
   readonly notices: Pick<Notices, 'notify' | 'listen'>;
   readonly logger: Logger;
+  /** The time for which leases may not be readable before nobody waits for their ends; milliseconds. Default: the term of a lease. */
+  readonly patience?: number | undefined;
   /** Counts how fetches went. */
   readonly count?: ((outcome: 'led' | 'followed' | 'lost') => void) | undefined;
 }
@@ -95,17 +97,20 @@ export class LeasedFlights implements FlightCoordinator {
     return role;
   }
 
-  /** Takes the lease of something that is not fetched, or finds the process that has it. */
-  async take(what: string): Promise<FlightLease | FollowedFlight> {
+  /**
+   * Takes the lease of something that is not fetched, or finds the process that has it.
+   * @param whenLost called when another process may have it, since it could not be renewed
+   */
+  async take(what: string, whenLost?: () => void): Promise<FlightLease | FollowedFlight> {
     const name = leaseName(what);
     const { leases, address } = this.#options;
     const taken = await leases.take(name, address);
     if (typeof taken !== 'number') return this.#follow(taken);
-    return this.#lead({ name, owner: leases.owner, generation: taken });
+    return this.#lead({ name, owner: leases.owner, generation: taken }, whenLost);
   }
 
-  #lead(fence: OwnFlight['fence']): FlightLease {
-    const flight = new OwnFlight(fence);
+  #lead(fence: OwnFlight['fence'], whenLost: (() => void) | undefined): FlightLease {
+    const flight = new OwnFlight(fence, whenLost);
     const begun = performance.now();
     const { leases, notices, logger } = this.#options;
     this.#own.set(fence.name, flight);
@@ -141,7 +146,7 @@ export class LeasedFlights implements FlightCoordinator {
     };
     followed.users += 1;
     this.#followed.set(key, followed);
-    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    this.#looking ??= this.#look();
     let isLeft = false;
     return {
       role: 'follower',
@@ -184,6 +189,7 @@ export class LeasedFlights implements FlightCoordinator {
   /** Looks at the leases that somebody waits for, again and again. */
   async #look(): Promise<void> {
     let delay = LOOKS.first;
+    let heardAt = performance.now();
     while (this.#followed.size > 0 && !this.#isDisposed) {
       const hurried = new AbortController();
       this.#hurry = () => hurried.abort();
@@ -191,10 +197,19 @@ export class LeasedFlights implements FlightCoordinator {
       await pause(delay * chance, undefined, { signal: hurried.signal }).catch(() => {});
       const isChanged = await this.#lookOnce().catch((error: unknown) => {
         this.#options.logger.debug({ error }, 'the leases of other servers could not be read');
-        return false;
+        return undefined;
       });
-      delay = isChanged ? LOOKS.first : Math.min(LOOKS.longest, delay * 1.5);
+      if (isChanged !== undefined) heardAt = performance.now();
+      else if (performance.now() - heardAt > (this.#options.patience ?? FLIGHT_TERM)) this.#forgetAll();
+      delay = isChanged === true ? LOOKS.first : Math.min(LOOKS.longest, delay * 1.5);
     }
+    // At once: who comes before this is heard of would wait for looks that have ended.
+    this.#looking = undefined;
+  }
+
+  /** Nobody can tell who has a lease any more: nobody waits for that. Bodies that come still do. */
+  #forgetAll(): void {
+    for (const followed of this.#followed.values()) this.#forget(followed, {});
   }
 
   /** @returns whether one of them has ended */
@@ -233,6 +248,7 @@ export class LeasedFlights implements FlightCoordinator {
       this.#own.delete(flight.fence.name);
       this.#options.count?.('lost');
       flight.end();
+      flight.whenLost();
     }
   }
 
@@ -241,7 +257,7 @@ export class LeasedFlights implements FlightCoordinator {
     for (const timer of this.#timers) clearInterval(timer);
     this.#endNotices();
     this.#hurry();
-    for (const followed of this.#followed.values()) this.#forget(followed, {});
+    this.#forgetAll();
     await this.#looking;
     await Promise.all(this.#ending);
   }

@@ -4,22 +4,19 @@ import type { RelayedBody } from '@entrepot/core/engine';
 /** A fetch of this process that others may follow. */
 export class OwnFlight {
   readonly fence: Fence;
+  /** Called when another process may have the lease, which has not been released. */
+  readonly whenLost: () => void;
   readonly #body = Promise.withResolvers<RelayedBody | undefined>();
-  readonly #end = new AbortController();
   #offered: RelayedBody | undefined;
 
-  constructor(fence: Fence) {
+  constructor(fence: Fence, whenLost = (): void => {}) {
     this.fence = fence;
+    this.whenLost = whenLost;
   }
 
   /** Resolves with the body that is coming; `undefined` when it ends without one. */
   get body(): Promise<RelayedBody | undefined> {
     return this.#offered === undefined ? this.#body.promise : Promise.resolve(this.#offered);
-  }
-
-  /** Aborted when it is this process's no more. */
-  get signal(): AbortSignal {
-    return this.#end.signal;
   }
 
   offer(body: RelayedBody): void {
@@ -29,6 +26,5 @@ export class OwnFlight {
 
   end(): void {
     this.#body.resolve(undefined);
-    this.#end.abort();
   }
 }

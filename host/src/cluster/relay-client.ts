@@ -1,9 +1,10 @@
-import { Agent, request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EntrepotError } from '@entrepot/core';
 import type { FollowedReply } from '@entrepot/core/engine';
 import type { LeaseState } from '../drivers/sql/flight-leases.js';
+import { Agent, request } from '../node-http.js';
 import type { RelayClient } from './flight-coordinator.js';
 import { LARGEST_HEAD, readHead } from './relay-head.js';
 import type { ClusterSignature } from './signature.js';
@@ -31,12 +32,18 @@ export class HttpRelayClient implements RelayClient {
       response.resume();
       return undefined;
     }
-    const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    const { head, rest } = await readStart(pieces);
-    const body = Readable.from(untilComplete(response, pieces, rest), { objectMode: false });
-    // Also where nobody has read a byte.
-    body.once('close', () => response.destroy());
-    return { ...readHead(head), body };
+    try {
+      const pieces = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      const { head, rest } = await readStart(pieces);
+      const reply = readHead(head);
+      const body = Readable.from(untilComplete(response, pieces, rest), { objectMode: false });
+      // Also where nobody has read a byte.
+      body.once('close', () => response.destroy());
+      return { ...reply, body };
+    } catch (error) {
+      response.destroy();
+      throw error;
+    }
   }
 
   /** Sends a signed request. @param body makes it a POST */

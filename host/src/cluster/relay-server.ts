@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { asEntrepotError, type Logger } from '@entrepot/core';
 import type { RelayedBody } from '@entrepot/core/engine';
+import { createServer } from '../node-http.js';
 import type { OwnFlight } from './own-flight.js';
 import { answerForSession, SESSION_PATH, type OwnSessions } from './session-server.js';
 import { writeHead } from './relay-head.js';
@@ -13,6 +14,8 @@ import type { ClusterSignature } from './signature.js';
 const PATH = /^\/-\/internal\/v1\/flights\/([0-9a-f]{64})\?generation=(\d{1,15})&from=(\d{1,15})$/;
 /** The time for which a request waits for a body that is to come; milliseconds. */
 const PATIENCE = 20_000;
+/** A connection on which nothing moves for this long is given up: longer than whoever asks waits. Milliseconds. */
+const IDLE = 180_000;
 /** The longest wait for the last bytes of bodies at the end, and the time between two looks for idle connections; milliseconds. */
 const LAST_BYTES = 5_000;
 const SWEEP = 20;
@@ -38,7 +41,9 @@ export class RelayServer {
 
   private constructor(options: RelayServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    // An upload by a slow client takes as long as it takes, while something comes.
+    this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#answer(request, response));
+    this.#server.setTimeout(IDLE);
     this.#server.on('clientError', (_error, socket) => socket.destroy());
   }
 

@@ -19,29 +19,40 @@ export interface SessionPlacesOptions {
 /** Which process has which unfinished upload, by leases. */
 export class SessionPlaces implements SessionPeers {
   readonly #options: SessionPlacesOptions;
-  readonly #held = new Map<string, FlightLease>();
+  /** The sessions of this process, with their leases as far as it has them. */
+  readonly #held = new Map<string, FlightLease | undefined>();
 
   constructor(options: SessionPlacesOptions) {
     this.#options = options;
   }
 
-  /** Where it cannot be told, the upload goes on at this process alone. */
+  /** Where it cannot be told now, the upload goes on at this process alone, and others hear of it later. */
   async hold(id: string): Promise<void> {
-    if (await this.#hold(id)) return;
+    this.#held.set(id, undefined);
+    const role = await this.#take(id);
     // The process before a restart has it still, or one that shares the folder.
-    setTimeout(() => void this.#hold(id), AGAIN).unref();
+    if (role === 'follower') this.#later(() => this.#take(id));
   }
 
-  async #hold(id: string): Promise<boolean> {
+  /** @returns whose it is */
+  async #take(id: string): Promise<'leader' | 'follower' | undefined> {
+    if (!this.#held.has(id)) return undefined;
     try {
-      const role = await this.#options.flights.take(subjectOf(id));
-      if (role.role === 'leader') this.#held.set(id, role);
-      else role.leave();
-      return role.role === 'leader';
+      const lease = await this.#options.flights.take(subjectOf(id), () => void this.#take(id));
+      if (lease.role === 'follower') lease.leave();
+      // It may have ended meanwhile.
+      else if (this.#held.has(id)) this.#held.set(id, lease);
+      else lease.release();
+      return lease.role;
     } catch (error) {
-      this.#options.logger.warn({ error }, 'other servers could not be told of an upload that began here');
-      return true;
+      this.#options.logger.warn({ error }, 'other servers could not be told of an upload that is here');
+      this.#later(() => this.#take(id));
+      return undefined;
     }
+  }
+
+  #later(work: () => Promise<unknown>): void {
+    setTimeout(() => void work(), AGAIN).unref();
   }
 
   drop(id: string): void {
@@ -54,6 +65,11 @@ export class SessionPlaces implements SessionPeers {
     const [state] = await leases.look([leaseName(subjectOf(id))]);
     if (state?.isLive !== true || state.address === undefined || state.owner === leases.owner) return undefined;
     return new RemoteSessions(client, state.address);
+  }
+
+  /** Tells others of nothing any more. The sessions are there after a restart. */
+  dispose(): void {
+    this.#held.clear();
   }
 }
 

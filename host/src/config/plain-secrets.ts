@@ -11,6 +11,7 @@ export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
   look('server.tokenKey', fieldsOf(written['server'])['tokenKey'], 'expected ${env:NAME} or ${file:PATH}');
   look('admin.token', fieldsOf(written['admin'])['token'], 'expected ${env:NAME} or ${file:PATH}');
+  look('cluster.secret', fieldsOf(written['cluster'])['secret'], 'expected ${env:NAME} or ${file:PATH}');
   for (const [section, keys] of [
     ['metadata', ['url', 'listenUrl']],
     ['cache', ['url']],

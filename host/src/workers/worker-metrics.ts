@@ -17,7 +17,11 @@ export class WorkerMetrics {
       if (message.entrepot === 'metrics') this.#waiting.get(message.id)?.(message.text);
       if (message.entrepot === 'collect') {
         const { id } = message;
-        void own.collect().then((metrics) => tell({ entrepot: 'collected', id, metrics }));
+        own.collect().then(
+          (metrics) => tell({ entrepot: 'collected', id, metrics }),
+          // Then they are missing in what the supervisor adds up.
+          () => tell({ entrepot: 'collected', id, metrics: [] }),
+        );
       }
     });
   }
@@ -31,9 +35,9 @@ export class WorkerMetrics {
     const id = (this.#asked += 1);
     let timer: NodeJS.Timeout | undefined;
     try {
-      return await new Promise<string>((resolve) => {
+      return await new Promise<string>((resolve, reject) => {
         this.#waiting.set(id, resolve);
-        timer = setTimeout(() => void this.#own.render().then(resolve), PATIENCE);
+        timer = setTimeout(() => this.#own.render().then(resolve, reject), PATIENCE);
         tell({ entrepot: 'metrics?', id });
       });
     } finally {

@@ -1,8 +1,13 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { Readable } from 'node:stream';
+import { type Fence, silentLogger } from '@entrepot/core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { OwnFlight } from '../../src/cluster/own-flight.js';
+import { RelayServer } from '../../src/cluster/relay-server.js';
+import { ClusterSignature } from '../../src/cluster/signature.js';
 import { SqlFlightLeases } from '../../src/drivers/sql/flight-leases.js';
 import { leaseName } from '../../src/cluster/lease-name.js';
-import { startCluster, startUpstream } from './support.js';
+import { SECRET, startCluster, startUpstream } from './support.js';
 
 const BODY = Buffer.alloc(1_000_000, 'the bytes of an artifact, ');
 const HALF = BODY.length / 2;
@@ -10,6 +15,26 @@ const HALF = BODY.length / 2;
 /** The name of the lease for a file. */
 function nameOf(file: string): string {
   return leaseName(`files\n${file}`);
+}
+
+const ASKED_WITH = { accept: '*/*', 'user-agent': 'test' };
+
+/** A process that has the lease of `fence`, and receives a body. @returns its address */
+async function leaderOf(fence: Fence, open: (from: number) => Readable): Promise<string> {
+  const flight = new OwnFlight(fence);
+  const url = 'https://files.example.com/a';
+  const headers = { 'content-type': 'text/plain', 'content-length': String(BODY.length) };
+  const reply = { status: 200, headers, url, namedBy: undefined, finalUrl: new URL(url), body: Readable.from([]) };
+  flight.offer({ reply, isDecoded: false, open });
+  const server = await RelayServer.open({
+    place: { host: '127.0.0.1', port: 0 },
+    signature: new ClusterSignature(SECRET),
+    own: () => flight,
+    sessions: () => undefined,
+    logger: silentLogger,
+  });
+  onTestFinished(() => server.dispose());
+  return `http://127.0.0.1:${server.port}`;
 }
 
 async function get(url: string) {
@@ -180,5 +205,72 @@ describe('servers of a cluster', () => {
     await other.release({ name: nameOf('a.txt'), owner: other.owner, generation }, undefined);
 
     await expect(coming.rest()).rejects.toThrow();
+  });
+
+  it('join what others receive only as far as it is the same', async () => {
+    const { urls, database } = await startCluster('http://127.0.0.1:1', 1);
+    const [url] = urls;
+    for (const [file, rest, isRight] of [
+      ['same.json', BODY, true],
+      ['other.json', Buffer.alloc(BODY.length, 'what the upstream has by now, '), false],
+    ] as const) {
+      let opened = 0;
+      const broken = async function* (): AsyncGenerator<Buffer> {
+        yield BODY.subarray(0, HALF);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        throw new Error('broken');
+      };
+      const open = (from: number): Readable =>
+        Readable.from((opened += 1) === 1 ? broken() : [rest.subarray(from)], { objectMode: false });
+      const other = new SqlFlightLeases(database);
+      const name = nameOf(`${file}\n${JSON.stringify(ASKED_WITH)}`);
+      await other.take(name, await leaderOf({ name, owner: other.owner, generation: 1 }, open));
+
+      const coming = fetch(`${url}/${file}`, { headers: ASKED_WITH });
+      await expect.poll(() => opened).toBeGreaterThan(1);
+      await other.release({ name, owner: other.owner, generation: 1 }, undefined);
+      const answer = await coming;
+      const body = await answer.arrayBuffer().then(Buffer.from, () => Buffer.alloc(0));
+      expect([answer.status, body.equals(BODY)]).toEqual(isRight ? [200, true] : [502, false]);
+    }
+  });
+
+  it('take the end of a body from the store that broke off behind its last byte', async () => {
+    const { upstream, goOn } = await halting();
+    const { urls, database } = await startCluster(upstream.url, 2);
+    const [one = '', two = ''] = urls;
+    goOn();
+    const name = nameOf('a.txt');
+    const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+    const broken = async function* (): AsyncGenerator<Buffer> {
+      yield BODY;
+      await stored;
+      throw new Error('broken');
+    };
+    const other = new SqlFlightLeases(database);
+    const open = (): Readable => Readable.from(broken(), { objectMode: false });
+    await other.take(name, await leaderOf({ name, owner: other.owner, generation: 1 }, open));
+    const coming = await firstBytes(`${one}/a.txt`);
+    await database.updateTable('flights').set({ until: 1 }).execute();
+    expect((await get(`${two}/a.txt`)).body.equals(BODY)).toBe(true);
+    store();
+
+    expect((await coming.rest()).equals(BODY)).toBe(true);
+    expect(upstream.asked).toEqual(['/a.txt']);
+  });
+
+  it('give nobody what the upstream chose for others', async () => {
+    const upstream = await startUpstream((request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', vary: 'accept' });
+      // Long enough that both are asked meanwhile.
+      setTimeout(() => response.end(`for ${request.headers.accept}`), 200);
+    });
+    const { urls } = await startCluster(upstream.url, 2);
+    const kinds = ['text/one', 'text/two'];
+    const ask = async (url: string, accept: string) =>
+      (await fetch(`${url}/list.json`, { headers: { accept } })).text();
+    const answers = Promise.all(urls.map((url, index) => ask(url, kinds[index] as string)));
+    expect(await answers).toEqual(kinds.map((kind) => `for ${kind}`));
+    for (const url of urls) for (const kind of kinds) expect(await ask(url, kind)).toBe(`for ${kind}`);
   });
 });

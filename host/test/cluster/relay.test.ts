@@ -1,4 +1,6 @@
-import { get } from 'node:http';
+import { once } from 'node:events';
+import { createServer, get } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { EntrepotError, silentLogger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -88,6 +90,20 @@ describe('a relay', () => {
     const asked = clientOf().open(leaseAt(address), 0, forever());
     flight.end();
     expect(await asked).toBeUndefined();
+  });
+
+  it('is let go of when what it sends is no head', async () => {
+    let answered: Socket | undefined;
+    const server = createServer((request, response) => {
+      answered = request.socket;
+      response.writeHead(200).write(Buffer.alloc(1_000, 0xff));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close().closeAllConnections());
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await expect(clientOf().open(leaseAt(address), 0, forever())).rejects.toMatchObject({ code: 'RELAY_BROKEN' });
+    await expect.poll(() => answered?.destroyed).toBe(true);
   });
 
   it('refuses requests that are not signed, signed for something else, used, or forwarded', async () => {

@@ -51,4 +51,17 @@ describe('an upload in several requests', () => {
     expect((await append(one, path, LAYER.subarray(0, 10), 0)).status).toBe(404);
     expect((await append(two, path, LAYER.subarray(0, 10), 0)).status).toBe(404);
   });
+
+  it('is found again after a time in which the database could not be reached', async () => {
+    const { origins, database } = await startCluster(NONE, 2);
+    const [one = '', two = ''] = origins;
+    const path = await begin(one);
+    expect((await append(two, path, LAYER.subarray(0, 1_000), 0)).status).toBe(202);
+    await database.updateTable('flights').set({ until: 1 }).execute();
+    expect((await fetch(two + path)).status).toBe(404);
+    await expect.poll(async () => (await fetch(two + path)).headers.get('range'), { timeout: 10_000 }).toBe('0-999');
+    expect((await fetch(two + path, { method: 'DELETE' })).status).toBe(204);
+    const live = database.selectFrom('flights').select('name').where('address', 'is not', null);
+    await expect.poll(() => live.execute()).toEqual([]);
+  }, 15_000);
 });

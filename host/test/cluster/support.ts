@@ -60,7 +60,7 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
     const configuration = {
       storage: { path: join(folder, 'blobs'), spool: { path: join(own, 'spool') } },
       metadata: { path: join(folder, 'entrepot.db') },
-      cluster: { secret: SECRET, listen: `127.0.0.1:${port}`, advertise: `http://127.0.0.1:${port}` },
+      cluster: { secret: '${env:CLUSTER_SECRET}', listen: `127.0.0.1:${port}`, advertise: `http://127.0.0.1:${port}` },
       repositories: {
         images: { type: 'oci', kind: 'hosted' },
         files: {
@@ -74,7 +74,10 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
       },
     };
     writeFileSync(join(own, 'entrepot.yaml'), JSON.stringify(configuration));
-    const loaded = await loadConfig({ env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0' }, cwd: own });
+    const loaded = await loadConfig({
+      env: { ENTREPOT_SERVER_LISTEN: '127.0.0.1:0', CLUSTER_SECRET: SECRET },
+      cwd: own,
+    });
     const host = await createHost(loaded, { logger: silentLogger });
     onTestFinished(() => host.close());
     const [listener] = await host.listen();

@@ -117,10 +117,12 @@ describe('the file', () => {
     write(
       'etc/entrepot.yaml',
       'metadata: { backend: postgresql, url: "postgres://e@db/e", listenUrl: "postgres://e:plain@db/e" }\n' +
-        'cache: { backend: redis, url: "redis://e:plain@cache", password: plain }',
+        'cache: { backend: redis, url: "redis://e:plain@cache", password: plain }\n' +
+        `cluster: { secret: ${'plain'.repeat(7)}, advertise: "http://10.0.0.1:8090" }`,
     );
     const problems = await problemsOf(loadConfig({ file, env: {}, cwd }));
     expect(problems.filter((problem) => problem.includes('expected ${env:NAME} or ${file:PATH}'))).toEqual([
+      expect.stringMatching(/^cluster\.secret: /),
       expect.stringMatching(/^metadata\.listenUrl: .*, for it has a password/),
       expect.stringMatching(/^cache\.password: /),
       expect.stringMatching(/^cache\.url: .*, for it has a password/),

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Entry, Fence } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { untilAborted } from '../../formats/until-aborted.js';
@@ -11,6 +11,7 @@ import type {
   FollowedReply,
   RelayedBody,
 } from '../store/flight-coordinator.js';
+import { isForOthers } from './asking.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 
 /** The time that a fetch waits for the end of another process's before it follows that one's body; milliseconds. */
@@ -64,7 +65,7 @@ export class ClusterPart {
   constructor(context: FlightContext, resource: Stored, kept: Entry | undefined, signal: AbortSignal) {
     this.#context = context;
     this.#resource = resource;
-    this.#name = flightName(context.definition.name, [resource.key]);
+    this.#name = flightName(context.definition.name, [resource.key, ...variantOf(resource)]);
     this.#signal = signal;
     this.#known = kept ?? context.services.storage.entries.peek(context.definition.name, resource.key);
     this.#isStreamed = kept === undefined;
@@ -146,9 +147,8 @@ export class ClusterPart {
     for (;;) {
       const role = this.#role;
       if (role === undefined || role.role === 'leader') return undefined;
-      // While the database cannot be reached nobody can tell: the bytes are right, and are at least served.
       const end = await this.#endOf(role, PUBLISHED_WITHIN);
-      const found = await this.#newer().catch(() => undefined);
+      const found = await this.#newer();
       if (found !== undefined) return this.#same(found, entry);
       if (end === LATE) return undefined;
       await this.#enter();
@@ -205,13 +205,17 @@ export class ClusterPart {
     return entry && { kind: entry.digest === this.#known?.digest ? 'renewed' : 'stored', entry };
   }
 
-  /** The entry that another process has put since this fetch began. */
+  /** The entry that another process has put since this fetch began, where it is for the sender of this request, too. */
   async #newer(): Promise<Entry | undefined> {
-    return await newerEntry(this.#context, this.#resource.key, this.#known);
+    // While the database cannot be reached nobody can tell: then this process fetches, and serves at least.
+    const entry = await newerEntry(this.#context, this.#resource.key, this.#known).catch(() => undefined);
+    return entry && isForOthers(entry, this.#resource) ? undefined : entry;
   }
 
   async #restOf({ digest, size }: Entry, from: number): Promise<Readable | undefined> {
     const { store } = this.#context.services.storage.blobs;
+    // All of it had come when it broke off.
+    if (from === size) return Readable.from([]);
     return from < size ? await store.open(digest, { range: { start: from, end: size - 1 }, size }) : undefined;
   }
 }
@@ -260,6 +264,11 @@ export async function onceInCluster<Result>(
       if (!isLeaseLost(error)) throw error;
     }
   }
+}
+
+/** What else than its key names a document: the request headers that an upstream may choose it by. */
+function variantOf({ kind, askedWith }: Stored): readonly string[] {
+  return kind === 'document' && askedWith !== undefined ? [JSON.stringify(askedWith)] : [];
 }
 
 /** The name of a fetch in all processes. */

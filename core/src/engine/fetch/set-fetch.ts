@@ -21,10 +21,24 @@ export async function fetchSet(
   const brought = async (): Promise<WholeResult | undefined> => {
     if ((await newerEntry(context, resource.key, known)) === undefined) return undefined;
     const found = await Promise.all(keys.map((key) => newerEntry(context, key, undefined)));
-    return { entries: found.filter((entry) => entry !== undefined) };
+    const entries = found.filter((entry) => entry !== undefined);
+    if (resource.kind !== 'artifact' || resource.publishedPartly !== true) return { entries };
+    const lacking = keys.filter((_, index) => found[index] === undefined);
+    return { entries, lacking: new Map(lacking.map((key) => [key, lackedElsewhere(key)])) };
   };
   return await onceInCluster(context.services, flightName(context.definition.name, keys), signal, brought, (fence) =>
     fetchAnew(context, resource, kept, signal, fence),
+  );
+}
+
+/** The reason why another process has published a set without one of its members. */
+function lackedElsewhere(key: string): EntrepotError {
+  return new EntrepotError(
+    'not-found',
+    `The upstream has no ${key}: another server found none beside what it published`,
+    {
+      code: 'UPSTREAM_NOT_FOUND',
+    },
   );
 }
 

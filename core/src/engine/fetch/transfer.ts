@@ -139,7 +139,7 @@ export class Transfer {
         const isTooLong = size !== undefined && spool.size > size;
         if (this.#signal.aborted || isFinal || isTooLong || idleResumes >= MAX_IDLE_RESUMES) throw failure;
         await backOff(idleResumes, this.#signal);
-        const rest = await this.#others?.rest(spool.size);
+        const rest = await this.#elsewhere(body, failure);
         if (rest !== undefined) {
           reply = { ...first, body: rest };
         } else if (body.undo === undefined && body.isDecoded !== true && spool.size > 0) {
@@ -155,6 +155,13 @@ export class Transfer {
         }
       }
     }
+  }
+
+  /** The rest of a body by others. Theirs may be of another time: where nothing is promised of it, it has to begin with the same bytes. */
+  async #elsewhere({ spool, promised }: ComingBody, failure: EntrepotError): Promise<Readable | undefined> {
+    if (promised.length > 0 || spool.size === 0) return await this.#others?.rest(spool.size);
+    const whole = await this.#others?.rest(0);
+    return whole && Readable.from(behind(spool, whole, failure), { objectMode: false });
   }
 
   async #take(reply: UpstreamReply, { undo, size, spool }: ComingBody, summing: Summing): Promise<void> {
@@ -181,7 +188,7 @@ export class Transfer {
     // Each time that it breaks off, all that came is sent again: not without an end.
     if (reply.status === 200 && contentLength(reply) === size && this.#anew < MAX_ANEW) {
       this.#anew += 1;
-      return { ...reply, body: Readable.from(behind(spool, reply, failure), { objectMode: false }) };
+      return { ...reply, body: Readable.from(behind(spool, reply.body, failure), { objectMode: false }) };
     }
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(reply.headers['content-range'] ?? '');
     const sameSize = size === undefined || range?.[2] === '*' || Number(range?.[2]) === size;
@@ -250,8 +257,8 @@ export class Transfer {
   }
 }
 
-/** What follows the bytes that `spool` has. @throws `failure` where the body does not begin with them */
-async function* behind(spool: Spool, { body }: UpstreamReply, failure: EntrepotError): AsyncGenerator<Buffer> {
+/** What follows the bytes that `spool` has in `body`. @throws `failure` where that does not begin with them */
+async function* behind(spool: Spool, body: Readable, failure: EntrepotError): AsyncGenerator<Buffer> {
   const from = spool.size;
   const had = createHash('sha256');
   const found = createHash('sha256');

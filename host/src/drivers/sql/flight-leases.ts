@@ -13,8 +13,9 @@ export const FLIGHT_TERM = 6_000;
 const WIDTH = 200;
 /** Rows of leases that ended this long ago are removed; milliseconds. */
 const KEPT = 86_400_000;
-/** The number of rows that are removed together. */
+/** The number of rows that one statement removes, and of statements at one time. */
 const REMOVED = 500;
+const REMOVALS = 200;
 
 /** The owner of a lease, as others see it. */
 export interface LeaseState {
@@ -116,15 +117,20 @@ export class SqlFlightLeases extends SqlStore {
     return found;
   }
 
-  /** Removes some rows of leases that ended long ago. */
+  /** Removes rows of leases that ended long ago: of each artifact that was fetched there is one. */
   async removeOld(): Promise<void> {
-    await storedWithin('write', 'remove old leases', () =>
-      this.#quickly(
-        async (database) =>
-          await sql`delete from flights where name in (
-            select name from flights where until < ${clockOf(database)} - ${KEPT} limit ${REMOVED})`.execute(database),
-      ),
-    );
+    for (let statement = 0; statement < REMOVALS; statement += 1) {
+      const { numAffectedRows = 0n } = await storedWithin('write', 'remove old leases', () =>
+        this.#quickly(
+          async (database) =>
+            await sql`delete from flights where name in (
+              select name from flights where until < ${clockOf(database)} - ${KEPT} limit ${REMOVED})`.execute(
+              database,
+            ),
+        ),
+      );
+      if (numAffectedRows < REMOVED) return;
+    }
   }
 
   /** Runs a statement whose effect a power cut may take away: nobody has a lease after one. */

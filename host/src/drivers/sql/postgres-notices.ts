@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { messageOf } from '@entrepot/core';
 import { sql } from 'kysely';
 import type { Client } from 'pg';
@@ -10,6 +12,8 @@ const SELF = 'entrepot_self';
 /** The longest that a notice of one's own may take, and a statement on the connection; milliseconds. */
 const SELF_TEST = 1_000;
 const STATEMENT = 5_000;
+/** The longest wait for the end of a connection; milliseconds. */
+const FAREWELL = 1_000;
 /** The interval at which a connection proves that it still hears; milliseconds. */
 const PROOF_INTERVAL = 15_000;
 /** The pauses between attempts to listen: at first, and at the most; milliseconds. */
@@ -81,17 +85,17 @@ export class PostgresNotices implements Notices {
 
   /** @param begun called when the first attempt has shown whether notices arrive */
   async #run(begun: () => void): Promise<void> {
-    let pause = FIRST_PAUSE;
+    let delay = FIRST_PAUSE;
     while (!this.#ended.signal.aborted) {
       const reason = await this.#session(() => {
-        pause = FIRST_PAUSE;
+        delay = FIRST_PAUSE;
         begun();
       });
       if (this.#ended.signal.aborted) break;
       this.#say(reason);
       begun();
-      await this.#pause(pause);
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      await waitFor(delay, this.#ended.signal);
+      delay = Math.min(delay * 2, LONGEST_PAUSE);
     }
     begun();
   }
@@ -99,22 +103,22 @@ export class PostgresNotices implements Notices {
   /** Listens until the connection ends. @returns why it ended */
   async #session(hears: () => void): Promise<string> {
     const { default: pg } = await import('pg');
-    const client = new pg.Client({ ...listeningConnectionOf(this.#settings), query_timeout: STATEMENT });
-    const gone = new Promise<string>((resolve) => {
-      client.on('error', (error) => resolve(messageOf(error)));
-      client.on('end', () => resolve('the connection has ended'));
-    });
-    const stopped = new Promise<string>((resolve) => {
-      this.#ended.signal.addEventListener('abort', () => resolve('the server stops'), { once: true });
-    });
-    const ended = Promise.race([gone, stopped]);
+    const socket = new Socket();
+    const connection = { ...listeningConnectionOf(this.#settings), query_timeout: STATEMENT, stream: () => socket };
+    const client = new pg.Client(connection);
+    const over = new AbortController();
+    const end = (reason: string): void => over.abort(new Error(reason));
+    const stop = (): void => end('the server stops');
+    client.on('error', (error) => end(messageOf(error)));
+    client.on('end', () => end('the connection has ended'));
+    this.#ended.signal.addEventListener('abort', stop, { once: true });
     try {
       await client.connect();
       client.on('notification', ({ channel, payload = '' }) => {
         for (const handler of this.#handlers.get(channel) ?? []) handler(payload);
       });
       await client.query(`listen ${SELF}`);
-      await this.#proof(client, ended);
+      await this.#proof(client, over.signal);
       this.#client = client;
       for (const channel of this.#handlers.keys()) await client.query(`listen ${channel}`);
       this.#arrive = true;
@@ -124,34 +128,41 @@ export class PostgresNotices implements Notices {
       // What was sent meanwhile is lost.
       for (const handlers of this.#handlers.values()) for (const handler of handlers) handler(undefined);
       for (;;) {
-        const timer = this.#pause(PROOF_INTERVAL);
-        const reason = await Promise.race([ended, timer.then(() => undefined)]);
-        if (reason !== undefined) return reason;
-        await this.#proof(client, ended);
+        await waitFor(PROOF_INTERVAL, over.signal);
+        over.signal.throwIfAborted();
+        await this.#proof(client, over.signal);
       }
     } catch (error) {
       return messageOf(error);
     } finally {
       this.#arrive = false;
       this.#client = undefined;
+      this.#ended.signal.removeEventListener('abort', stop);
+      // One on which nothing moves any more would be waited for in vain.
+      const timer = setTimeout(() => socket.destroy(), FAREWELL);
       await client.end().catch(() => {});
+      clearTimeout(timer);
     }
   }
 
   /** Sends a notice to this process itself, over the connections of everything else. @throws Error when it does not come */
-  async #proof(client: Client, ended: Promise<string>): Promise<void> {
+  async #proof(client: Client, over: AbortSignal): Promise<void> {
     const own = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const hear = ({ channel, payload }: { readonly channel: string; readonly payload?: string | undefined }): void => {
       if (channel === SELF && payload === own) resolve();
     };
     const timer = setTimeout(() => reject(new Error(`no notice of its own within ${SELF_TEST} ms`)), SELF_TEST);
+    const fail = (): void => reject(over.reason);
     client.on('notification', hear);
+    over.addEventListener('abort', fail, { once: true });
     try {
+      over.throwIfAborted();
       void this.notify(SELF, own);
-      await Promise.race([promise, ended.then((reason) => Promise.reject(new Error(reason)))]);
+      await promise;
     } finally {
       clearTimeout(timer);
+      over.removeEventListener('abort', fail);
       client.off('notification', hear);
     }
   }
@@ -165,19 +176,11 @@ export class PostgresNotices implements Notices {
       'notices of the database do not arrive: changes of other servers are polled for. Behind a pooler in transaction mode, set metadata.listenUrl to the database itself',
     );
   }
+}
 
-  /** Waits, unless it ends. */
-  async #pause(milliseconds: number): Promise<void> {
-    const { signal } = this.#ended;
-    if (signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const end = (): void => resolve();
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end, { once: true });
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', end);
-  }
+/** Waits, unless `over` is aborted. */
+async function waitFor(milliseconds: number, over: AbortSignal): Promise<void> {
+  await pause(milliseconds, undefined, { signal: over }).catch(() => {});
 }
 
 function requireName(channel: string): void {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type LogFields, silentLogger } from '@entrepot/core';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CHANGES, countChange } from '../../../src/drivers/sql/changes.js';
@@ -96,6 +98,33 @@ describe.skipIf(programs === undefined)('notices of PostgreSQL', () => {
     await countChange(database, 'reports');
     await countChange(database, 'quarantine');
     await vi.waitFor(() => expect(changes()).toEqual(['exceptions', 'quarantine']), PATIENCE);
+  });
+
+  it('do not keep a process from ending when nothing moves on their connection any more', async () => {
+    const { port } = await server();
+    const url = await (await server()).database();
+    const sockets: Socket[] = [];
+    const between = createServer((client) => {
+      const behind = connect(port, '127.0.0.1');
+      sockets.push(client, behind);
+      for (const socket of [client, behind]) socket.on('error', () => {});
+      client.pipe(behind).pipe(client);
+    });
+    between.listen(0, '127.0.0.1');
+    await once(between, 'listening');
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      between.close();
+    });
+    const database = await openPostgres({ url, maxConnections: 1, logger: silentLogger });
+    onTestFinished(() => database.destroy());
+    const listenUrl = new URL(url);
+    listenUrl.host = `127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const settings = { url, listenUrl: listenUrl.href };
+    const notices = await PostgresNotices.open(settings, { database, logger: silentLogger });
+    expect(notices.arrive).toBe(true);
+    for (const socket of sockets) socket.unpipe().pause();
+    await notices.dispose();
   });
 
   it('do not keep a process from ending, wherever they are', async () => {
