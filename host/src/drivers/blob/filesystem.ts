@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { BlobInfo, BlobOpenOptions, BlobPutOptions, BlobSource, BlobStore, Digest } from '@entrepot/core';
 import { LAYOUT_VERSION, printVersion } from '@entrepot/core/blobs';
 import { EntrepotError } from '@entrepot/core';
+import { tryFolder } from './folder-probe.js';
 import { FileReader } from './file-reader.js';
 import { readLayout, writeLayout } from './layout.js';
 import { withNewFile } from './new-file.js';
@@ -226,6 +227,7 @@ export class FilesystemBlobStore implements BlobStore {
         await syncDirectory(folder);
       }
     }
+    await tryFolder(this.#temporary);
     // Another process may be writing here; a put that loses its file begins anew. Only our own names go.
     for (const name of await readdir(this.#temporary)) {
       if (TEMPORARY_NAME.test(name)) await rm(join(this.#temporary, name), { force: true });

@@ -1,9 +1,10 @@
-import { mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, open, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { EntrepotError, messageOf } from '@entrepot/core';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { Durability } from '../blob/filesystem.js';
+import { networkFileSystem } from './network-file-system.js';
 import { openDatabase } from './open-database.js';
 import type { SqlDatabase } from './sql-database.js';
 import { SqliteAside } from './sqlite-aside.js';
@@ -19,6 +20,7 @@ const INSPECTION_TIMEOUT = 5000;
 /** The largest file that is looked through for damage at each start, in bytes. */
 const CHECKED_SIZE = 64 * 1024 * 1024;
 const DAMAGED = 'the file is damaged';
+const NEAR = 'Set metadata.path to a file on a disk of this machine, or use PostgreSQL';
 const WHAT_TO_DO =
   'Put a backup in its place; or move it away to begin anew: what proxies keep is fetched again, what was uploaded is not';
 /** The log shrinks to this after a checkpoint, in bytes. */
@@ -62,6 +64,8 @@ async function connect(path: string): Promise<DatabaseSync> {
   let connection: DatabaseSync | undefined;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const network = networkFileSystem((await statfs(dirname(path))).type);
+    if (network !== undefined) throw new Error(`it is on ${network}, where its locks do not hold. ${NEAR}`);
     // Made here, for SQLite would let everybody read it. What stands beside it has its mode.
     await open(path, 'a', 0o600).then((file) => file.close());
     const opened = openFile(path, { timeout: BUSY_TIMEOUT });
