@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { EntrepotError } from '@entrepot/core';
 import type { createClient } from '@keyv/redis';
+import { readAuthorities } from '../read-authorities.js';
 
 /** A server of Redis, as the configuration names it. */
 export interface RedisSettings {
@@ -33,7 +32,7 @@ export function clientOptions({ url, user, password, ca }: RedisSettings): Clien
     socketTimeout: SILENCE,
     reconnectStrategy: (attempts: number) =>
       Math.min(FIRST_PAUSE * 2 ** attempts, LONGEST_PAUSE) * (1 + Math.random() / 4),
-    ...(ca !== undefined && { tls: true as const, ca: readAuthorities(ca) }),
+    ...(ca !== undefined && { tls: true as const, ca: readAuthorities('cache.ca', ca) }),
   };
   return {
     url,
@@ -52,17 +51,4 @@ export function redisName({ url }: Pick<RedisSettings, 'url'>): string {
   if (!URL.canParse(url)) return 'Redis';
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new EntrepotError(
-      'configuration',
-      `cache.ca: the file ${file} cannot be read (${code}); set a file with certificates, PEM`,
-      { cause },
-    );
-  }
 }

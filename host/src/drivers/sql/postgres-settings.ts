@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { EntrepotError } from '@entrepot/core';
 import type { ClientConfig } from 'pg';
+import { readAuthorities } from '../read-authorities.js';
 
 /** A database of PostgreSQL: a `url`, or a `host` and what belongs to it. */
 export interface PostgresSettings {
@@ -60,22 +59,9 @@ export function nameOf({ url, host, port, database }: PostgresSettings): string 
 function encryptionOf({ mode, ca }: PostgresTls): ClientConfig['ssl'] {
   if (mode === 'disable') return false;
   if (mode === 'require') return { rejectUnauthorized: false };
-  const authorities = ca === undefined ? {} : { ca: readAuthorities(ca) };
+  const authorities = ca === undefined ? {} : { ca: readAuthorities('metadata.tls.ca', ca) };
   // Of a certificate without the name that was asked for.
   return mode === 'verify-ca' ? { ...authorities, checkServerIdentity: () => undefined } : authorities;
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new EntrepotError(
-      'configuration',
-      `metadata.tls.ca: the file ${file} cannot be read (${code}); set a file with certificates, PEM`,
-      { cause },
-    );
-  }
 }
 
 function withoutUndefined<Fields extends object>(fields: Fields) {
