@@ -25,7 +25,9 @@ import { launchOrigin } from './servers/origin.mjs';
 const CONNECTIONS = 16;
 const PATH = '/tarball-1024/-/tarball-1024-1.0.0.tgz';
 const BUCKET = 'bench';
-const KEYS = { accessKeyId: 'bench', secretAccessKey: 'bench-secret' };
+const SECRET = 'bench-secret';
+const KEYS = { accessKeyId: 'bench', secretAccessKey: '${env:BENCH_S3_SECRET}' };
+process.env.BENCH_S3_SECRET = SECRET;
 const IDLE = 5_000;
 
 const { values: flags } = parseArgs({
@@ -109,7 +111,7 @@ async function launchS3() {
   const place = join(folder, 's3');
   await mkdir(join(place, BUCKET), { recursive: true });
   const args = ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', 'posix', place];
-  const env = { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: KEYS.secretAccessKey };
+  const env = { ...process.env, ROOT_ACCESS_KEY: KEYS.accessKeyId, ROOT_SECRET_KEY: SECRET };
   const server = start(versitygw, args, { cwd: place, env });
   started.push(server);
   const url = `http://127.0.0.1:${port}`;
@@ -129,7 +131,7 @@ async function launchS3() {
     async signed(prefix, hex) {
       const { openBlobs } = await import('../host/dist/container/open-stores.js');
       const { loadConfig } = await import('../host/dist/config/load.js');
-      const { config } = await loadConfig({ env: {}, cwd: join(folder, 'S3') });
+      const { config } = await loadConfig({ env: { BENCH_S3_SECRET: SECRET }, cwd: join(folder, 'S3') });
       const logger = { debug() {}, info() {}, warn() {}, error() {} };
       const store = await openBlobs(config.storage, logger);
       const signed = await store.signedUrl(`sha256:${hex}`, { ttl: 3_600_000 });
