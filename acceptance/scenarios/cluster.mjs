@@ -14,8 +14,9 @@ import { assertOneCopy, movingModules } from './consistency.mjs';
 /** @import { Tally } from '../tally.mjs' */
 
 const MIB = 1024 ** 2;
-/** The pieces in which the origin sends a body. Bytes. */
-const PIECE = 256 * 1024;
+/** The pieces in which the origin sends a body, and the pause behind each of them; bytes and milliseconds. */
+const PIECE = 128 * 1024;
+const PAUSE = 20;
 /** How long a server sleeps, in milliseconds. */
 const SLEEP = 60_000;
 /** The longest time until a survivor has further bytes of a body whose server was killed, in milliseconds. */
@@ -154,7 +155,7 @@ class TrickleOrigin {
     for (let at = from; at < length && !response.destroyed; at += PIECE) {
       response.write(this.#body.subarray(at, at + PIECE));
       if (at >= (this.#mark?.at ?? Infinity)) this.#mark?.reached();
-      await delay(5);
+      await delay(PAUSE);
     }
     response.end();
   }

@@ -15,7 +15,7 @@ import { isForOthers } from './asking.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 
 /** The time that a fetch waits for the end of another process's before it follows that one's body; milliseconds. */
-const ATTACH_AFTER = 150;
+const ATTACH_AFTER = 50;
 
 /** The time that a body which is all here waits for the process that publishes it; milliseconds. */
 const PUBLISHED_WITHIN = 60_000;
