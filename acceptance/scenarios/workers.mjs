@@ -71,10 +71,27 @@ export async function workers(tally) {
           return now.length === WORKERS && !now.includes(victim) && others.every((pid) => now.includes(pid));
         });
       });
+      await tally.check('workers: all of them are killed at once, and are started anew', async () => {
+        const victims = await childrenOf(server.pid);
+        for (const pid of victims) process.kill(pid, 'SIGKILL');
+        await until(async () => {
+          const now = await childrenOf(server.pid);
+          return now.length === WORKERS && !now.some((pid) => victims.includes(pid));
+        });
+        await until(async () => (await get(`${server.url}/files/0`).catch(() => undefined))?.status === 200);
+      });
       await tally.check('workers: the server stops with 0, and with it all processes', async () => {
         const pids = await childrenOf(server.pid);
         await server.stop();
         for (const pid of pids) assert.ok(!isRunning(pid), `process ${pid} goes on`);
+      });
+      await tally.check('workers: one that starts yet stops, too', async () => {
+        await server.start();
+        const [victim = 0] = await childrenOf(server.pid);
+        process.kill(victim, 'SIGKILL');
+        await until(async () => (await childrenOf(server.pid)).some((pid) => pid !== victim && pid > 0));
+        await until(async () => (await childrenOf(server.pid)).length === WORKERS);
+        await server.stop();
       });
     } finally {
       await server.kill();

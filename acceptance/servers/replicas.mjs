@@ -30,7 +30,7 @@ export class Replicas {
     this.#size = size;
   }
 
-  /** What is lacking on this machine. @returns {Promise<string | undefined>} */
+  /** Names the program that this machine lacks. @returns {Promise<string | undefined>} */
   static async lacking() {
     if ((await postgresPrograms()) === undefined) return 'PostgreSQL';
     if ((await redisProgram()) === undefined) return 'redis-server';

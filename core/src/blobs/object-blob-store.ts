@@ -87,7 +87,7 @@ export class ObjectBlobStore implements BlobStore {
     const known = await knownBytes(source, size);
     // Each attempt opens a source anew whose bytes have yet to be verified.
     const open = (): AsyncGenerator<Buffer> =>
-      // Who waits for its next bytes would not hear of an abort.
+      // An abort would not reach whoever waits for the next bytes.
       verifiedBytes(() => abortable(source.open(), signal), digest, size);
     await this.#write(this.#names.blob(digest), { size, known, open }, signal);
   }

@@ -11,9 +11,9 @@ const BLOB_NAME = /^[0-9a-f]{64}$/;
 
 /** The names of the objects of one store in a bucket. */
 export class ObjectNames {
-  /** What all names begin with: empty, or with a slash at its end. */
+  /** The beginning of all names: empty, or with a slash at its end. */
   readonly root: string;
-  /** What the names of all blobs begin with. */
+  /** The beginning of the names of all blobs. */
   readonly blobs: string;
   readonly layout: string;
 

@@ -1,4 +1,5 @@
 import { addAbortSignal, Readable } from 'node:stream';
+import type { ByteRange } from '../api/blob-store.js';
 import { EntrepotError, messageOf } from '../api/errors.js';
 
 /** A body that breaks off is resumed so often. */
@@ -14,6 +15,37 @@ export interface ObjectReply {
   readonly total: number;
   /** Differs between two objects that one key has had. */
   readonly etag: string;
+}
+
+/** The fields of a reply with bytes, as a store gives them. */
+export interface ReplyFields {
+  /** Absent: it is no reply of the store. */
+  readonly etag: string | undefined;
+  /** Its `Content-Length`. Absent: it is none of the store. */
+  readonly length: string | number | undefined;
+  /** Its `Content-Range`. */
+  readonly range: string | undefined;
+  /** Absent: the client of the store hides it, and checks it. */
+  readonly status?: number | undefined;
+}
+
+/**
+ * Reads the head of a reply with bytes.
+ * @param wanted the range that was asked for. Absent: all
+ * @returns `undefined` for what is no reply of a store, such as the page of a captive portal, or one to another question
+ */
+export function readObjectHead(
+  { etag, length, range, status }: ReplyFields,
+  wanted: ByteRange | undefined,
+): Omit<ObjectReply, 'body'> | undefined {
+  const size = Number(length ?? NaN);
+  const isAsked = status === undefined || status === (wanted === undefined ? 200 : 206);
+  if (etag === undefined || !isAsked || !Number.isSafeInteger(size)) return undefined;
+  if (wanted === undefined) return { start: 0, end: size - 1, total: size, etag };
+  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(range ?? '') ?? [];
+  const head = { start: Number(start), end: Number(end), total: Number(total), etag };
+  const fits = head.start === wanted.start && head.end <= wanted.end && size === head.end - head.start + 1;
+  return fits ? head : undefined;
 }
 
 export interface ObjectReaderOptions {

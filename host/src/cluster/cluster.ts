@@ -43,8 +43,6 @@ export class Cluster {
   readonly #client: HttpRelayClient;
   readonly #server: RelayServer;
 
-  #sessions: OwnSessions | undefined;
-
   private constructor(
     flights: LeasedFlights,
     client: HttpRelayClient,
@@ -78,20 +76,13 @@ export class Cluster {
       signature,
       logger,
       own: (name, generation) => flights.own(name, generation),
-      sessions: () => cluster.#sessions,
     });
-    const cluster: Cluster = new Cluster(
-      flights,
-      client,
-      server,
-      new SessionPlaces({ flights, leases, client, logger }),
-    );
-    return cluster;
+    return new Cluster(flights, client, server, new SessionPlaces({ flights, leases, client, logger }));
   }
 
   /** Lets other processes use the unfinished uploads of this one. */
   offer(sessions: OwnSessions): void {
-    this.#sessions = sessions;
+    this.#server.offer(sessions);
   }
 
   async dispose(): Promise<void> {

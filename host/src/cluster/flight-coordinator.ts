@@ -5,7 +5,7 @@ import type {
   FlightEnd,
   FlightLease,
   FollowedFlight,
-  FollowedReply,
+  RelayedReply,
   RelayedBody,
 } from '@entrepot/core/engine';
 import { FLIGHT_TERM, type LeaseState, type SqlFlightLeases } from '../drivers/sql/flight-leases.js';
@@ -30,7 +30,7 @@ const GONE = 'The server that fetched this is not heard of any more';
 /** Opens bodies that other processes receive. */
 export interface RelayClient {
   /** `undefined`: it cannot be followed, now or at all. @throws the reason of `signal` when it is aborted */
-  open(lease: LeaseState, from: number, signal: AbortSignal): Promise<FollowedReply | undefined>;
+  open(lease: LeaseState, from: number, signal: AbortSignal): Promise<RelayedReply | undefined>;
 }
 
 export interface ClusterOptions {
@@ -161,7 +161,7 @@ export class LeasedFlights implements FlightCoordinator {
     };
   }
 
-  async #open(followed: Followed, from: number, signal: AbortSignal): Promise<FollowedReply | undefined> {
+  async #open(followed: Followed, from: number, signal: AbortSignal): Promise<RelayedReply | undefined> {
     const { relay, logger } = this.#options;
     const either = AbortSignal.any([signal, followed.broken.signal]);
     while (!followed.isEnded) {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EntrepotError } from '@entrepot/core';
-import type { FollowedReply } from '@entrepot/core/engine';
+import type { RelayedReply } from '@entrepot/core/engine';
 import type { LeaseState } from '../drivers/sql/flight-leases.js';
 import { Agent, request } from '../node-http.js';
 import type { RelayClient } from './flight-coordinator.js';
@@ -23,7 +23,7 @@ export class HttpRelayClient implements RelayClient {
     this.#signature = signature;
   }
 
-  async open(lease: LeaseState, from: number, signal: AbortSignal): Promise<FollowedReply | undefined> {
+  async open(lease: LeaseState, from: number, signal: AbortSignal): Promise<RelayedReply | undefined> {
     const { address, name, generation } = lease;
     if (address === undefined) return undefined;
     const target = `/-/internal/v1/flights/${name}?generation=${generation}&from=${from}`;

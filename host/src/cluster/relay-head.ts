@@ -1,10 +1,10 @@
-import type { FollowedReply, RelayedBody } from '@entrepot/core/engine';
+import type { RelayedReply, RelayedBody } from '@entrepot/core/engine';
 
 /** The largest head that is taken, in bytes. */
 export const LARGEST_HEAD = 256 * 1024;
 
 /** The head of a relayed body. */
-export type RelayHead = Pick<FollowedReply, 'status' | 'headers' | 'url' | 'namedBy' | 'isDecoded'> & {
+export type RelayHead = Pick<RelayedReply, 'status' | 'headers' | 'url' | 'namedBy' | 'isDecoded'> & {
   readonly finalUrl: string;
 };
 
@@ -22,7 +22,7 @@ export function writeHead({ reply, isDecoded }: RelayedBody): Buffer {
 }
 
 /** Reads the head of a body. @throws Error for what no server of this version writes */
-export function readHead(json: Buffer): Omit<FollowedReply, 'body'> {
+export function readHead(json: Buffer): Omit<RelayedReply, 'body'> {
   const { finalUrl, ...head } = JSON.parse(json.toString()) as RelayHead;
   return { ...head, finalUrl: new URL(finalUrl) };
 }

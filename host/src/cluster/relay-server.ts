@@ -29,8 +29,6 @@ export interface RelayServerOptions {
   readonly place: RelayPlace;
   readonly signature: ClusterSignature;
   readonly own: (name: string, generation: number) => OwnFlight | undefined;
-  /** `undefined`: they are not open yet. */
-  readonly sessions: () => OwnSessions | undefined;
   readonly logger: Logger;
 }
 
@@ -38,11 +36,18 @@ export interface RelayServerOptions {
 export class RelayServer {
   readonly #options: RelayServerOptions;
   readonly #server: Server;
+  /** `undefined`: they are not open yet. */
+  #sessions: OwnSessions | undefined;
 
   private constructor(options: RelayServerOptions) {
     this.#options = options;
     // An upload by a slow client takes as long as it takes, while something comes.
-    this.#server = createServer({ requestTimeout: 0 }, (request, response) => void this.#answer(request, response));
+    this.#server = createServer({ requestTimeout: 0 }, (request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        options.logger.warn({ error }, 'a request of another server failed');
+        response.destroy();
+      });
+    });
     this.#server.setTimeout(IDLE);
     this.#server.on('clientError', (_error, socket) => socket.destroy());
   }
@@ -63,6 +68,11 @@ export class RelayServer {
     return relay;
   }
 
+  /** Lets others use the unfinished uploads of this process. */
+  offer(sessions: OwnSessions): void {
+    this.#sessions = sessions;
+  }
+
   /** The port that it listens on, where it is not a socket. */
   get port(): number | undefined {
     const address = this.#server.address();
@@ -71,12 +81,12 @@ export class RelayServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = request.url ?? '';
-    const { signature, sessions } = this.#options;
+    const { signature } = this.#options;
     const isForwarded = FORWARDED.some((name) => name in request.headers);
     const isOurs = !isForwarded && signature.check(target, request.headers.authorization, request.method);
     if (!isOurs) return end(response, 403);
-    const own = SESSION_PATH.test(target) ? sessions() : undefined;
-    if (own !== undefined) return await answerForSession(request, response, own);
+    if (SESSION_PATH.test(target) && this.#sessions !== undefined)
+      return await answerForSession(request, response, this.#sessions);
     const found = PATH.exec(target);
     if (found === null || request.method !== 'GET') return end(response, 404);
     const [, name = '', generation = '', from = ''] = found;

@@ -1,7 +1,5 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { asEntrepotError } from '@entrepot/core';
 import type { SessionName, SessionPart, SessionUse } from '@entrepot/core/engine';
@@ -16,15 +14,15 @@ export const ACTIONS = ['state', 'append', 'complete', 'cancel'] as const;
 /** The upload sessions of this process, for others. */
 export interface OwnSessions {
   readonly sessions: SessionUse;
-  /** A folder on the file system of the sessions. */
-  readonly folder: string;
+  /** A path for one file on the file system of the sessions. */
+  newPath(): string;
 }
 
 /** Does what another process was asked for with a session of this one. */
 export async function answerForSession(
   request: IncomingMessage,
   response: ServerResponse,
-  { sessions, folder }: OwnSessions,
+  { sessions, newPath }: OwnSessions,
 ): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
   const id = pathname.slice(pathname.lastIndexOf('/') + 1);
@@ -54,7 +52,7 @@ export async function answerForSession(
       case 'cancel':
         return json(response, 200, await sessions.cancel(name));
       case 'complete': {
-        const body = await sessions.complete(name, part, join(folder, randomUUID()));
+        const body = await sessions.complete(name, part, newPath());
         try {
           response.writeHead(200, { 'content-length': body.size, 'entrepot-digest': body.digest });
           if (body.size === 0) response.end();

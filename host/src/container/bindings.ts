@@ -123,7 +123,7 @@ export function createRootScope(
       verifyFirstRead: storage.verify.onFirstRead,
       redirect: storage.backend === 'filesystem' ? undefined : storage.redirect,
     });
-    peers?.offer({ sessions: shared.sessions.own, folder: shared.spools.directory });
+    peers?.offer({ sessions: shared.sessions.own, newPath: () => shared.spools.newPath() });
     space.attach(shared);
     if (governed.role === 'server') space.start();
     return shared;

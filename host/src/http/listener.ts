@@ -17,7 +17,10 @@ export interface ListenerOptions {
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
   readonly maxHeaderBytes: number;
-  /** Whether other processes listen there, too: the system gives each connection to one of them. Default: no. */
+  /**
+   * Whether other processes listen there, too: the system gives each connection to one of them. Not for a port that it chooses.
+   * Default: no.
+   */
   readonly reusePort?: boolean | undefined;
   /** Absent: plain HTTP. */
   readonly tls?: TlsConfig | undefined;
@@ -81,10 +84,13 @@ export class Listener {
     const { host, port, reusePort = false } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ port, reusePort, ...(host === undefined ? undefined : { host }) }, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
+      this.#server.listen(
+        { port, reusePort: reusePort && port !== 0, ...(host === undefined ? undefined : { host }) },
+        () => {
+          this.#server.off('error', reject);
+          resolve();
+        },
+      );
     });
     return this.url;
   }

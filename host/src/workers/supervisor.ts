@@ -19,6 +19,8 @@ interface Place {
   worker: Worker | undefined;
   startedAt: number;
   pause: number;
+  /** Starts the next one. */
+  again: NodeJS.Timeout | undefined;
 }
 
 /** Workers of one machine that serve the same listeners: starts them, starts those anew that end, and ends all. */
@@ -39,6 +41,7 @@ export class Supervisor {
       worker: undefined,
       startedAt: 0,
       pause: PAUSES.first,
+      again: undefined,
     }));
     this.#logger = logger;
   }
@@ -62,7 +65,8 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(
-      this.#places.map(async ({ worker }) => {
+      this.#places.map(async ({ worker, again }) => {
+        clearTimeout(again);
         if (worker === undefined || worker.isDead()) return;
         const ended = new Promise((resolve) => worker.once('exit', resolve));
         send(worker, { entrepot: 'stop' });
@@ -92,7 +96,12 @@ export class Supervisor {
     return await new Promise((resolve) => {
       worker.on('message', (message: unknown) => {
         if (!isOurs(message)) return;
-        if (message.entrepot === 'seat?') return send(worker, { entrepot: 'seat', seat });
+        if (message.entrepot === 'seat?') {
+          send(worker, { entrepot: 'seat', seat });
+          // Sent before, it was not heard of.
+          if (this.#isStopping) send(worker, { entrepot: 'stop' });
+          return;
+        }
         if (message.entrepot !== 'ready') return void this.#hear(worker, message);
         this.#ready.add(worker.id);
         resolve({ guide: message.guide });
@@ -112,12 +121,12 @@ export class Supervisor {
     const hasSettled = performance.now() - place.startedAt > SETTLED;
     const pause = hasSettled ? PAUSES.first : place.pause;
     place.pause = Math.min(PAUSES.longest, pause * 2);
-    setTimeout(() => {
-      if (this.#isStopping) return;
+    // It keeps the process, which may have no other worker.
+    place.again = setTimeout(() => {
       void this.#begin(place).then((started) => {
         if ('exitCode' in started && !this.#isStopping) this.#again(place);
       });
-    }, pause).unref();
+    }, pause);
   }
 
   async #hear(worker: Worker, message: WorkerMessage): Promise<void> {

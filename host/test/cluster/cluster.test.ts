@@ -5,12 +5,14 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { OwnFlight } from '../../src/cluster/own-flight.js';
 import { RelayServer } from '../../src/cluster/relay-server.js';
 import { ClusterSignature } from '../../src/cluster/signature.js';
+import type { SqlDatabase } from '../../src/drivers/sql/sql-database.js';
 import { SqlFlightLeases } from '../../src/drivers/sql/flight-leases.js';
 import { leaseName } from '../../src/cluster/lease-name.js';
-import { SECRET, startCluster, startUpstream } from './support.js';
+import { followedBy, SECRET, spooledBy, startCluster, startUpstream } from './support.js';
 
 const BODY = Buffer.alloc(1_000_000, 'the bytes of an artifact, ');
 const HALF = BODY.length / 2;
+const MOST = BODY.length * 0.9;
 
 /** The name of the lease for a file. */
 function nameOf(file: string): string {
@@ -30,11 +32,19 @@ async function leaderOf(fence: Fence, open: (from: number) => Readable): Promise
     place: { host: '127.0.0.1', port: 0 },
     signature: new ClusterSignature(SECRET),
     own: () => flight,
-    sessions: () => undefined,
     logger: silentLogger,
   });
   onTestFinished(() => server.dispose());
   return `http://127.0.0.1:${server.port}`;
+}
+
+/** Takes the lease of a file from the server that has it, as another process does after its end. */
+async function stealLease(database: SqlDatabase, file: string): Promise<{ end(): Promise<void> }> {
+  await database.updateTable('flights').set({ until: 1 }).execute();
+  const other = new SqlFlightLeases(database);
+  const name = nameOf(file);
+  const generation = (await other.take(name, undefined)) as number;
+  return { end: () => other.release({ name, owner: other.owner, generation }, undefined) };
 }
 
 async function get(url: string) {
@@ -123,14 +133,11 @@ describe('servers of a cluster', () => {
   it('take the answer that one of them got for theirs', async () => {
     const waiting: ServerResponse[] = [];
     const upstream = await startUpstream((_request, response) => void waiting.push(response));
-    const { urls, database } = await startCluster(upstream.url);
+    const { origins, urls } = await startCluster(upstream.url);
 
     const answers = urls.map((url) => get(`${url}/none.txt`));
     await expect.poll(() => waiting.length).toBe(1);
-    // The others have met its lease by then.
-    const leases = new SqlFlightLeases(database);
-    await expect.poll(async () => (await leases.look([nameOf('none.txt')]))[0]?.isLive).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => followedBy(origins)).toBe(2);
     for (const response of waiting) response.writeHead(404).end();
 
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([404, 404, 404]);
@@ -139,13 +146,13 @@ describe('servers of a cluster', () => {
 
   it('take over from one that is not heard of any more', async () => {
     const { upstream, goOn } = await halting();
-    const { urls, database } = await startCluster(upstream.url, 2);
+    const { origins, urls, database } = await startCluster(upstream.url, 2);
     const dead = new SqlFlightLeases(database);
     await dead.take(nameOf('a.txt'), 'http://127.0.0.1:1');
     goOn();
 
     const answers = urls.map((url) => get(`${url}/a.txt`));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => followedBy(origins)).toBe(2);
     expect(upstream.asked).toEqual([]);
     await database.updateTable('flights').set({ until: 1 }).execute();
 
@@ -155,20 +162,18 @@ describe('servers of a cluster', () => {
 
   it('do not publish what they fetched once another one has the lease', async () => {
     const { upstream, goOn } = await halting();
-    const { urls, database } = await startCluster(upstream.url, 1);
+    const { origins, urls, database } = await startCluster(upstream.url, 1);
     const [url] = urls;
     const coming = await firstBytes(`${url}/a.txt`);
-    await database.updateTable('flights').set({ until: 1 }).execute();
-    const other = new SqlFlightLeases(database);
-    const generation = (await other.take(nameOf('a.txt'), undefined)) as number;
+    const other = await stealLease(database, 'a.txt');
     goOn();
     let isWhole = false;
     const whole = coming.rest().finally(() => (isWhole = true));
 
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => followedBy(origins)).toBe(1);
     expect([isWhole, await database.selectFrom('entries').select('key').execute()]).toEqual([false, []]);
     // The other one ends without having brought anything.
-    await other.release({ name: nameOf('a.txt'), owner: other.owner, generation }, undefined);
+    await other.end();
 
     expect((await whole).equals(BODY)).toBe(true);
     expect(await database.selectFrom('entries').select('key').execute()).toHaveLength(1);
@@ -180,9 +185,7 @@ describe('servers of a cluster', () => {
     const { urls, database } = await startCluster(upstream.url, 1);
     const [url] = urls;
     const coming = await firstBytes(`${url}/a.txt`);
-    await database.updateTable('flights').set({ until: 1 }).execute();
-    const other = new SqlFlightLeases(database);
-    const generation = (await other.take(nameOf('a.txt'), undefined)) as number;
+    const other = await stealLease(database, 'a.txt');
     goOn();
     const digest = `sha256:${'0'.repeat(64)}`;
     const blob = { digest, size: 1, state: 'live' as const, seq: 1, visited: 0, since: 1 };
@@ -202,13 +205,14 @@ describe('servers of a cluster', () => {
       .insertInto('entries')
       .values({ ...entry, fetched_at: now, checked_at: now } as never)
       .execute();
-    await other.release({ name: nameOf('a.txt'), owner: other.owner, generation }, undefined);
+    await other.end();
 
     await expect(coming.rest()).rejects.toThrow();
   });
 
   it('join what others receive only as far as it is the same', async () => {
-    const { urls, database } = await startCluster('http://127.0.0.1:1', 1);
+    const { origins, urls, database } = await startCluster('http://127.0.0.1:1', 1);
+    const [origin = ''] = origins;
     const [url] = urls;
     for (const [file, rest, isRight] of [
       ['same.json', BODY, true],
@@ -216,8 +220,9 @@ describe('servers of a cluster', () => {
     ] as const) {
       let opened = 0;
       const broken = async function* (): AsyncGenerator<Buffer> {
-        yield BODY.subarray(0, HALF);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        // So much that the follower has some of it on disk.
+        yield BODY.subarray(0, MOST);
+        await expect.poll(() => spooledBy(origin)).toBeGreaterThan(0);
         throw new Error('broken');
       };
       const open = (from: number): Readable =>

@@ -29,7 +29,6 @@ async function relay(flight: OwnFlight) {
     place: { host: '127.0.0.1', port: 0 },
     signature: new ClusterSignature(SECRET),
     own: (name, generation) => (name === NAME && generation === 7 ? flight : undefined),
-    sessions: () => undefined,
     logger: silentLogger,
   });
   onTestFinished(() => server.dispose());

@@ -87,3 +87,21 @@ export async function startCluster(upstream: string, size = 3): Promise<TestClus
   onTestFinished(() => database.destroy());
   return { origins, urls: origins.map((origin) => `${origin}/files`), database };
 }
+
+/** The metric of a server that has this name and these labels; 0 where it has none. */
+async function metricOf(origin: string, series: string): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`)).text();
+  const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+  return Number(line?.slice(series.length + 1) ?? 0);
+}
+
+/** The number of fetches that servers have found another one to do. */
+export async function followedBy(origins: readonly string[]): Promise<number> {
+  const counts = origins.map((origin) => metricOf(origin, 'entrepot_cluster_fetches_total{role="followed"}'));
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+/** The bytes of running fetches that a server has on disk. */
+export async function spooledBy(origin: string): Promise<number> {
+  return await metricOf(origin, 'entrepot_spool_bytes');
+}

@@ -2,7 +2,10 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { describe, expect, it } from 'vitest';
+import { silentLogger } from '@entrepot/core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Listener } from '../../src/http/listener.js';
+import { freePort } from '../free-port.js';
 import { reply, repository, serve } from './support.js';
 
 const answering = repository('/files', () => reply(Buffer.from('x')));
@@ -117,5 +120,34 @@ describe('close', () => {
 
     await broken;
     agent.destroy();
+  });
+});
+
+describe('a port that several processes share', () => {
+  const app = (): void => {};
+  const options = {
+    host: '127.0.0.1',
+    headersTimeout: 1,
+    requestTimeout: 1,
+    keepAliveTimeout: 1,
+    maxHeaderBytes: 16_384,
+  };
+  const open = async (port: number, reusePort: boolean): Promise<Listener> => {
+    const listener = new Listener(app, { ...options, port, reusePort }, silentLogger);
+    onTestFinished(() => listener.close(0));
+    await listener.listen();
+    return listener;
+  };
+
+  it.skipIf(process.platform !== 'linux')('is one that was named', async () => {
+    const port = await freePort();
+    await open(port, true);
+    await expect(open(port, true)).resolves.toBeDefined();
+    await expect(open(port, false)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  it('is never one that the system chooses: each would get another', async () => {
+    const { port } = await open(0, true);
+    await expect(open(port, true)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 });

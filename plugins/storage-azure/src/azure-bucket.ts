@@ -1,5 +1,5 @@
 import type { SignedUrlOptions } from '@entrepot/core';
-import type { BlobDownloadResponseParsed, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import {
   type Bucket,
   type Failure,
@@ -8,6 +8,7 @@ import {
   type ObjectBody,
   type ObjectHead,
   type ObjectReply,
+  readObjectHead,
   UnexpectedReply,
 } from '@entrepot/core/blobs';
 import type { Readable } from 'node:stream';
@@ -128,7 +129,9 @@ export class AzureBucket implements Bucket {
       this.#blob(key).download(offset, count, { ...once, abortSignal }),
     );
     const body = reply.readableStreamBody as Readable;
-    const head = readHead(reply, range?.start);
+    const { etag: tag, blobType, contentLength: length, contentRange: part } = reply;
+    // Whatever answers in the place of Azure has no type of blobs.
+    const head = readObjectHead({ etag: blobType && tag, length, range: part }, range);
     if (head !== undefined) return { ...head, body };
     body.destroy();
     throw new UnexpectedReply(
@@ -163,16 +166,4 @@ export class AzureBucket implements Bucket {
   #blob(key: string): BlockBlobClient {
     return this.#client.getBlockBlobClient(key);
   }
-}
-
-/** Reads the head of a reply with bytes. `undefined`: it is none of Azure, or to another question. */
-function readHead(
-  { contentLength, contentRange, etag, blobType }: BlobDownloadResponseParsed,
-  start: number | undefined,
-): Omit<ObjectReply, 'body'> | undefined {
-  if (etag === undefined || contentLength === undefined || blobType === undefined) return undefined;
-  if (start === undefined) return { start: 0, end: contentLength - 1, total: contentLength, etag };
-  const [, from, to, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '') ?? [];
-  const head = { start: Number(from), end: Number(to), total: Number(total), etag };
-  return head.start === start && contentLength === head.end - head.start + 1 ? head : undefined;
 }

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { SignedUrlOptions } from '@entrepot/core';
 import {
   type Bucket,
@@ -8,6 +7,7 @@ import {
   type ObjectBody,
   type ObjectHead,
   type ObjectReply,
+  readObjectHead,
   UnexpectedReply,
 } from '@entrepot/core/blobs';
 import { GcsApi, readSuccess } from './api.js';
@@ -67,10 +67,13 @@ export class GcsBucket implements Bucket {
       if (!(await this.#isAbsence(error))) throw error;
       return 'absent';
     }
-    const head = readHead(body, range?.start);
+    const found = body.headers;
+    const tag = found['x-goog-generation'];
+    const { 'content-length': length, 'content-range': part } = found;
+    const fields = { etag: typeof tag === 'string' ? tag : undefined, length, range: part, status: body.statusCode };
+    const head = readObjectHead(fields, range);
     if (head !== undefined) return { ...head, body };
     body.destroy();
-    const found = body.headers;
     throw new UnexpectedReply(
       `expected the bytes of an object from Google Cloud Storage, found a reply with status ${body.statusCode}, Content-Length ${found['content-length']}, Content-Range ${found['content-range']}, X-Goog-Generation ${found['x-goog-generation']}`,
     );
@@ -187,18 +190,4 @@ function readObject({ kind, name, size, generation }: Readonly<Record<string, un
       `expected the object ${key} from Google Cloud Storage, found ${String(kind)} ${String(name)}`,
     );
   return { size: bytes, etag: String(generation) };
-}
-
-/** Reads the head of a reply with bytes. `undefined`: it is none of the store, or to another question. */
-function readHead(
-  { statusCode, headers }: IncomingMessage,
-  start: number | undefined,
-): Omit<ObjectReply, 'body'> | undefined {
-  const etag = headers['x-goog-generation'];
-  const length = Number(headers['content-length'] ?? NaN);
-  if (typeof etag !== 'string' || !Number.isSafeInteger(length)) return undefined;
-  if (start === undefined) return statusCode === 200 ? { start: 0, end: length - 1, total: length, etag } : undefined;
-  const [, from, to, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
-  const head = { start: Number(from), end: Number(to), total: Number(total), etag };
-  return statusCode === 206 && head.start === start && length === head.end - head.start + 1 ? head : undefined;
 }

@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { BlobStore, Digest } from '@entrepot/core';
 import { ObjectBlobStore } from '@entrepot/core/blobs';
-import {
-  type BlobStoreFixture,
-  blobStoreSuite,
-  digestOf,
-  pieces,
-  readStream,
-  sampleBytes,
-} from '@entrepot/core/testing';
+import { type BlobStoreFixture, blobStoreSuite, digestOf, sampleBytes } from '@entrepot/core/testing';
 import { FAKE_GCS_MISSING, FakeGcs } from '@entrepot/fixtures/fake-gcs';
+import { bucketStoreSuite } from '@entrepot/fixtures/bucket-store';
 import { FaultRelay } from '@entrepot/fixtures/fault-relay';
 import { storeFaults } from '@entrepot/fixtures/store-faults';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -65,99 +59,12 @@ describe.skipIf(program === undefined)('with a server that goes down', () => {
 });
 
 describe.skipIf(program === undefined)('Google Cloud Storage', () => {
-  it('takes large blobs, from files, from memory and from streams', async () => {
-    const store = await opened(nextPrefix(), LARGE);
-    const folder = await mkdtemp(join(tmpdir(), 'entrepot-gcs-'));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
-    const bytes = sampleBytes(5 * MIB + 1);
-    const digest = digestOf(bytes);
-    const path = join(folder, 'spooled');
-    await writeFile(path, bytes);
-    const stream = () => Readable.from(pieces(bytes, 700_001));
-    for (const source of [{ path, open: stream }, { bytes, open: stream }, { open: stream }]) {
-      await store.put(digest, bytes.length, source);
-      expect(await store.stat(digest)).toEqual({ digest, size: bytes.length });
-      expect((await readAll(store, digest)).equals(bytes)).toBe(true);
-      const range = { start: 2 * MIB - 10, end: 2 * MIB + 10 };
-      const part = await readStream((await store.open(digest, { range })) as Readable);
-      expect(part).toEqual(bytes.subarray(range.start, range.end + 1));
-      expect(await store.delete(digest)).toBe(true);
-    }
-  });
-
-  it('takes one large blob from several writers at once', async () => {
-    const prefix = nextPrefix();
-    const writers = await Promise.all([1, 2, 3].map(() => opened(prefix, LARGE)));
-    const bytes = sampleBytes(5 * MIB);
-    const digest = digestOf(bytes);
-    await Promise.all(
-      writers.map((store) => store.put(digest, bytes.length, { bytes, open: () => Readable.from([]) })),
-    );
-    expect((await readAll(writers[0] as BlobStore, digest)).equals(bytes)).toBe(true);
-  });
-
-  it('shows nothing of a large blob that fails', async () => {
-    const prefix = nextPrefix();
-    const store = await opened(prefix, LARGE);
-    const bytes = sampleBytes(5 * MIB);
-    const digest = digestOf(bytes);
-    const changed = Buffer.from(bytes);
-    changed[changed.length - 1] = (changed.at(-1) as number) ^ 1;
-    for (const wrong of [changed, bytes.subarray(0, -1), Buffer.concat([bytes, Buffer.of(0)])]) {
-      const source = { open: () => Readable.from(pieces(wrong, 700_001)) };
-      await expect(store.put(digest, bytes.length, source)).rejects.toMatchObject({ kind: 'integrity' });
-      expect(await store.stat(digest)).toBeUndefined();
-    }
-    expect(await (await server()).names(prefix)).toEqual([]);
-  });
-
-  it('fails at once when a source ends early', async () => {
-    const store = await opened(nextPrefix());
-    const started = performance.now();
-    const source = { open: () => Readable.from(pieces(sampleBytes(40_000), 10_000)) };
-    await expect(store.put(digestOf('another'), 100_000, source)).rejects.toMatchObject({ kind: 'integrity' });
-    // Long before any limit.
-    expect(performance.now() - started).toBeLessThan(9_000);
-  });
-
-  it('keeps the id of the store, and sets damaged blobs aside', async () => {
-    const prefix = nextPrefix();
-    const gcs = await server();
-    const store = await opened(prefix);
-    expect(await store.storeId?.()).toBeUndefined();
-    await store.setStoreId?.('the id');
-    expect(await (await opened(prefix)).storeId?.()).toBe('the id');
-    const bytes = sampleBytes(1000);
-    const digest = await put(store, bytes);
-    expect(await store.setAside?.(digest)).toBe(false);
-    expect(await readAll(store, digest)).toEqual(bytes);
-    await gcs.write(`${prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`, 'torn');
-    expect(await store.setAside?.(digest)).toBe(true);
-    expect(await store.setAside?.(digest)).toBe(true);
-    expect(await store.stat(digest)).toBeUndefined();
-    expect(await gcs.names(prefix)).toEqual([`${prefix}/damaged/${digest.slice(7)}`, `${prefix}/layout.json`]);
-    await put(store, bytes);
-    await gcs.write(`${prefix}/v1/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`, 'x'.repeat(1000));
-    await put(store, bytes);
-    expect(await readAll(store, digest)).toEqual(bytes);
-  });
-
-  it('lists more blobs than a page has', async () => {
-    const pageSize = 10;
-    const store = await opened(nextPrefix(), undefined, pageSize);
-    const all = Array.from({ length: 30 }, (_, number) => Buffer.from(`blob ${number}`));
-    for (const bytes of all) await put(store, bytes);
-    const found = (await Array.fromAsync(store.list())).map(({ digest }) => digest);
-    expect(found.sort()).toEqual(all.map((bytes) => digestOf(bytes)).sort());
-  });
-
-  it('is refused where the layout is another', async () => {
-    const prefix = nextPrefix();
-    await (await server()).write(`${prefix}/layout.json`, '{"version":9}');
-    await expect(open(await server(), prefix)).rejects.toMatchObject({
-      kind: 'configuration',
-      message: expect.stringContaining('expected layout version 1, found 9'),
-    });
+  bucketStoreSuite({
+    it,
+    server,
+    nextPrefix,
+    open: async (prefix, { large = false, pageSize } = {}) =>
+      await open(await server(), prefix, {}, large ? LARGE : undefined, pageSize),
   });
 
   it.each([
@@ -239,8 +146,4 @@ async function put(store: BlobStore, bytes: Buffer): Promise<Digest> {
   const digest = digestOf(bytes);
   await store.put(digest, bytes.length, { open: () => Readable.from([bytes]) });
   return digest;
-}
-
-async function readAll(store: BlobStore, digest: Digest): Promise<Buffer> {
-  return await readStream((await store.open(digest)) as Readable);
 }

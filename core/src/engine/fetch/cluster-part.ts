@@ -4,13 +4,7 @@ import { EntrepotError } from '../../api/errors.js';
 import { untilAborted } from '../../formats/until-aborted.js';
 import { inTime, LATE } from '../store/in-time.js';
 import type { EngineServices } from '../store/repository.js';
-import type {
-  FlightEnd,
-  FlightLease,
-  FollowedFlight,
-  FollowedReply,
-  RelayedBody,
-} from '../store/flight-coordinator.js';
+import type { FlightEnd, FlightLease, FollowedFlight, RelayedReply, RelayedBody } from '../store/flight-coordinator.js';
 import { isForOthers } from './asking.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
 
@@ -53,7 +47,7 @@ export class ClusterPart {
   readonly #resource: Stored;
   readonly #name: string;
   readonly #signal: AbortSignal;
-  /** What was known before. Only what is newer was brought by somebody else. */
+  /** The entry that was known before. A newer one was brought by somebody else. */
   readonly #known: Entry | undefined;
   /** Whether a body is followed as it comes: nobody has a copy to wait with. */
   readonly #isStreamed: boolean;
@@ -102,12 +96,12 @@ export class ClusterPart {
   }
 
   /** The body that another process receives. `undefined` where it cannot be followed. */
-  async follow(): Promise<FollowedReply | undefined> {
+  async follow(): Promise<RelayedReply | undefined> {
     const role = this.#role;
     return role?.role === 'follower' ? await role.open(0, this.#signal) : undefined;
   }
 
-  /** What the followed process has brought. `undefined`: nothing. @throws the answer that it got */
+  /** Waits for the result of the followed process. `undefined`: it has none. @throws the answer that it got */
   async outcome(): Promise<FlightResult | undefined> {
     const role = this.#role;
     if (role?.role !== 'follower') return undefined;
@@ -266,7 +260,7 @@ export async function onceInCluster<Result>(
   }
 }
 
-/** What else than its key names a document: the request headers that an upstream may choose it by. */
+/** Names the variant of a document by the request headers that an upstream may choose it by. */
 function variantOf({ kind, askedWith }: Stored): readonly string[] {
   return kind === 'document' && askedWith !== undefined ? [JSON.stringify(askedWith)] : [];
 }

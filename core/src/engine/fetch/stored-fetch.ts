@@ -104,7 +104,7 @@ class StoredFetch {
     this.#reads.begin();
     const promised = await this.#locate(description);
     const reply = await part.follow();
-    if (reply !== undefined) return await this.#receive(reply, promised, description, reply.isDecoded);
+    if (reply !== undefined) return await this.#receive(reply, promised, description);
     const brought = await part.outcome();
     return brought && (await this.#withoutBody(Promise.resolve(brought)));
   }
@@ -216,10 +216,9 @@ class StoredFetch {
     reply: UpstreamReply,
     promised: readonly Integrity[],
     description: LocatedDescription | undefined,
-    isDecoded = false,
   ): Promise<FlightResult> {
     try {
-      return await this.#take(reply, promised, description, isDecoded);
+      return await this.#take(reply, promised, description);
     } catch (error) {
       reply.body.destroy();
       throw error;
@@ -231,7 +230,6 @@ class StoredFetch {
     reply: UpstreamReply,
     asked: readonly Integrity[],
     description: LocatedDescription | undefined,
-    isDecoded: boolean,
   ): Promise<FlightResult> {
     const { resource, kept } = this.#plan;
     const coordinates = description?.coordinates ?? resource.coordinates;
@@ -258,9 +256,9 @@ class StoredFetch {
     if (!isUndecided) announce(spool);
     const checked = this.#checkedWith(reply, description);
     const early = readEarly(this.#plan, this.#flight, { ...incoming, spool }, checked);
-    const isUndone = isDecoded || incoming.undo !== undefined;
-    this.#part?.offer({ reply, isDecoded: isUndone, open: (from) => spool.followToVerify(from) });
-    const taken = await this.#fill({ ...incoming, reply, spool, isDecoded }, incoming.weighed);
+    const isDecoded = reply.isDecoded === true || incoming.undo !== undefined;
+    this.#part?.offer({ reply, isDecoded, open: (from) => spool.followToVerify(from) });
+    const taken = await this.#fill({ ...incoming, reply, spool }, incoming.weighed);
     const digest: Digest = `sha256:${taken.sums.get('sha256')}`;
     const integrity = await this.#checkIntegrity(promised, taken.sums, taken.spool.content(provisional));
     const isDoubtful = doubt !== undefined && (await this.#verification.isPage(reply, taken.spool.content('')));

@@ -31,8 +31,6 @@ export interface ComingBody {
   readonly size: number | undefined;
   readonly promised: readonly Integrity[];
   readonly spool: Spool;
-  /** Whether somebody else has undone a coding: the upstream's validators are not for these bytes. */
-  readonly isDecoded?: boolean | undefined;
 }
 
 /** Others who may have the rest of a body that broke off. */
@@ -142,7 +140,7 @@ export class Transfer {
         const rest = await this.#elsewhere(body, failure);
         if (rest !== undefined) {
           reply = { ...first, body: rest };
-        } else if (body.undo === undefined && body.isDecoded !== true && spool.size > 0) {
+        } else if (body.undo === undefined && first.isDecoded !== true && spool.size > 0) {
           reply = await this.#resume(body, failure);
         } else if (spool.followed || idleResumes > 0) {
           throw failure;

@@ -57,7 +57,8 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     }
     const open = await opener(entry);
     if (open === undefined) return missing(entry);
-    const elsewhere = resource.kind === 'artifact' ? elsewhereOf(entry) : undefined;
+    const mayBeElsewhere = resource.kind === 'artifact' && blobs.mayRedirect(entry.size);
+    const elsewhere = mayBeElsewhere ? elsewhereOf(entry) : undefined;
     return { ...asStored(resource, entry, facts, judgement), age, elsewhere, open };
   }
 
@@ -67,7 +68,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       // The store would have to be told of it, and few can be.
       if (headers['Content-Encoding'] !== undefined || headers['Warning'] !== undefined) return undefined;
       const disposition = headerIn(headers, 'content-disposition');
-      return await blobs.signedUrl(entry, { mediaType: headers['Content-Type'], disposition });
+      return await blobs.signedUrl(entry.digest, { mediaType: headers['Content-Type'], disposition });
     };
   }
 

@@ -63,8 +63,10 @@ export async function respond(request: EngineRequest, shown: Representation): Pr
   }
   if (shown.size !== undefined) headers['Content-Length'] = String(shown.size);
   if (request.method === 'HEAD') return { status: 200, headers, outcome };
-  const elsewhere = isUnconditional(request) ? await shown.elsewhere?.(headers) : undefined;
-  if (elsewhere !== undefined) return redirectTo(elsewhere, shown);
+  if (shown.elsewhere !== undefined && isUnconditional(request)) {
+    const url = await shown.elsewhere(headers);
+    if (url !== undefined) return redirectTo(url, shown);
+  }
   return { status: 200, headers, body: await shown.open(), outcome };
 }
 

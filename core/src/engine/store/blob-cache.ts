@@ -160,15 +160,19 @@ export class BlobCache {
     return Readable.from(this.#verified(digest, stream), { objectMode: false });
   }
 
+  /** Whether clients may be sent to the store for a blob of this size. */
+  mayRedirect(size: number): boolean {
+    const { redirect } = this.#options;
+    return redirect !== undefined && size >= redirect.minSize && size > SMALL_BLOB;
+  }
+
   /** A URL of the store that serves a blob by itself. `undefined`: it is to be served from here. */
   async signedUrl(
-    { digest, size }: BlobInfo,
+    digest: Digest,
     reply: Pick<SignedUrlOptions, 'mediaType' | 'disposition'>,
   ): Promise<URL | undefined> {
-    const { minSize = Infinity, expires: ttl = 0 } = this.#options.redirect ?? {};
-    if (size < minSize || size <= SMALL_BLOB) return undefined;
     try {
-      return await this.#store.signedUrl?.(digest, { ...reply, ttl });
+      return await this.#store.signedUrl?.(digest, { ...reply, ttl: this.#options.redirect?.expires ?? 0 });
     } catch (error) {
       // Credentials may be out of reach; who serves the bytes says so.
       this.#logger.warn({ error, digest }, 'no URL could be signed for a blob; it is served from here');

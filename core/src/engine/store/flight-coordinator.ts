@@ -11,6 +11,8 @@ export interface RelayedReply extends TransportReply {
   readonly namedBy: string | undefined;
   /** The URL that answered, after redirects. May hold a signature: not for logs. */
   readonly finalUrl: URL;
+  /** Whether another process has undone a content coding: the validators are not for these bytes. Absent: no. */
+  readonly isDecoded?: boolean | undefined;
 }
 
 /** A body that this process receives from an upstream, for processes that follow it. */
@@ -21,12 +23,6 @@ export interface RelayedBody {
   readonly isDecoded: boolean;
   /** The bytes from `from` on, as they come. The stream fails when the fetch does; whoever opens it destroys it. */
   open(from: number): Readable;
-}
-
-/** The body of a flight of another process. */
-export interface FollowedReply extends RelayedReply {
-  /** Whether a content coding was undone: its validators are not for these bytes. */
-  readonly isDecoded: boolean;
 }
 
 /** The lease of something that this process fetches for the whole cluster. */
@@ -57,7 +53,7 @@ export interface FollowedFlight {
    * The body from `from` on. Waits until there is one. `undefined`: it cannot be followed; wait for the end.
    * @throws the reason of `signal` when it is aborted
    */
-  open(from: number, signal: AbortSignal): Promise<FollowedReply | undefined>;
+  open(from: number, signal: AbortSignal): Promise<RelayedReply | undefined>;
   /** Waits for it no more. */
   leave(): void;
 }

@@ -10,21 +10,28 @@ const UPSTREAM_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 const MAX_SERIES = 5000;
 const OTHER = 'other';
 
+/** Names and meanings, and what several processes on one store make of theirs. */
 const GAUGES = {
-  flights: ['entrepot_flights', 'Fetches from upstreams that are running.'],
-  spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.'],
-  memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.'],
+  flights: ['entrepot_flights', 'Fetches from upstreams that are running.', 'sum'],
+  spoolBytes: ['entrepot_spool_bytes', 'Bytes of running fetches on disk.', 'sum'],
+  memoryCacheBytes: ['entrepot_memory_cache_bytes', 'Bytes of small blobs and rendered documents in memory.', 'sum'],
   sharedCacheAway: [
     'entrepot_shared_cache_away',
     '1 while the shared cache (Redis) is not asked: it is down, or has not answered in time.',
+    'max',
   ],
-  waitingForScans: ['entrepot_scan_waiting_clients', 'Clients that wait for the reports of scanners.'],
+  waitingForScans: ['entrepot_scan_waiting_clients', 'Clients that wait for the reports of scanners.', 'sum'],
   policyFileInvalid: [
     'entrepot_policy_file_invalid',
     '1 while the policy file is refused and the one before is in force.',
+    'max',
   ],
-  policySince: ['entrepot_policy_since_seconds', 'When the policy in force was put there, seconds since the epoch.'],
-} as const satisfies Record<string, readonly [name: string, help: string]>;
+  policySince: [
+    'entrepot_policy_since_seconds',
+    'When the policy in force was put there, seconds since the epoch.',
+    'max',
+  ],
+} as const satisfies Record<string, readonly [name: string, help: string, aggregator: 'max' | 'sum']>;
 
 export type GaugeName = keyof typeof GAUGES;
 
@@ -253,12 +260,12 @@ export class PrometheusMetrics implements EngineObserver {
   }
 
   #gauge(name: GaugeName): void {
-    const [metric, help] = GAUGES[name];
+    const [metric, help, aggregator] = GAUGES[name];
     const read = async () => {
       const own = this.#watched.filter((one) => one.name === name);
       return [{ labels: {}, value: own.reduce((sum, { read: one }) => sum + one(), 0) }];
     };
-    this.watchSeries(metric, help, [], read, name.startsWith('policy') ? 'max' : 'sum');
+    this.watchSeries(metric, help, [], read, aggregator);
   }
 }
 

@@ -1,3 +1,4 @@
+import { AggregatorRegistry } from 'prom-client';
 import type { Outcome } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { PrometheusMetrics } from '../../../src/drivers/metrics/prometheus.js';
@@ -116,4 +117,17 @@ it('shows nothing for numbers that cannot be read', async () => {
   ]);
   isThere = false;
   expect(await samples(metrics, 'entrepot_test')).toEqual([]);
+});
+
+it('adds up what processes have of their own, and not what they all see', async () => {
+  const processes = [1, 1].map((value) => {
+    const metrics = new PrometheusMetrics();
+    for (const name of ['spoolBytes', 'sharedCacheAway', 'policyFileInvalid'] as const)
+      metrics.watch(name, () => value);
+    return metrics;
+  });
+  const collected = await Promise.all(processes.map((metrics) => metrics.collect()));
+  const text = await AggregatorRegistry.aggregate(collected as never).metrics();
+  for (const line of ['entrepot_spool_bytes 2', 'entrepot_shared_cache_away 1', 'entrepot_policy_file_invalid 1'])
+    expect(text.split('\n')).toContain(line);
 });

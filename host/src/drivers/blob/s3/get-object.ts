@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { type ByteRange, EntrepotError } from '@entrepot/core';
-import { ObjectReader, type ObjectReply } from '@entrepot/core/blobs';
+import { ObjectReader, type ObjectReply, readObjectHead } from '@entrepot/core/blobs';
 import { Agent, request } from '../../../node-http.js';
 import type { S3Connection } from './connection.js';
 import { s3Error, S3ReplyError, withRetries } from './failure.js';
@@ -108,10 +108,11 @@ export class ObjectGetter {
       if (error.code === 'NoSuchKey') return undefined;
       throw error;
     }
-    const reply = readHead(body, range);
+    const { headers: found } = body;
+    const { etag: tag, 'content-length': length, 'content-range': part } = found;
+    const reply = readObjectHead({ etag: tag, length, range: part, status }, range);
     if (reply !== undefined) return { ...reply, body };
     body.destroy();
-    const { headers: found } = body;
     const seen = `status ${status}, Content-Type ${found['content-type']}, Content-Length ${found['content-length']}, Content-Range ${found['content-range']}, ETag ${found.etag}`;
     throw new S3ReplyError(`expected the bytes of an object from S3, found a reply with ${seen}`, { status: 0 });
   }
@@ -151,22 +152,6 @@ export class ObjectGetter {
       sent.end();
     });
   }
-}
-
-/** Reads the head of a reply with bytes. `undefined`: it is none of S3, or to another question. */
-function readHead(
-  { statusCode, headers }: IncomingMessage,
-  range: ByteRange | undefined,
-): Omit<ObjectReply, 'body'> | undefined {
-  const { etag } = headers;
-  const length = Number(headers['content-length'] ?? NaN);
-  // Whatever answers in the place of S3, such as the page of a captive portal, has no tag.
-  if (etag === undefined || !Number.isSafeInteger(length)) return undefined;
-  if (range === undefined) return statusCode === 200 ? { start: 0, end: length - 1, total: length, etag } : undefined;
-  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
-  const head = { start: Number(start), end: Number(end), total: Number(total), etag };
-  const fits = head.start === range.start && head.end <= range.end && length === head.end - head.start + 1;
-  return statusCode === 206 && fits ? head : undefined;
 }
 
 /** Reads a reply that says what went wrong. */
