@@ -24,23 +24,23 @@ const SCANNER_HOOKS = [
   'dispose',
 ] as const satisfies readonly (keyof Scanner)[];
 
-const STORE_METHODS = [
-  'stat',
-  'open',
-  'put',
-  'delete',
-  'list',
-  'check',
-  'dispose',
-] as const satisfies readonly (keyof BlobStore)[];
-const STORE_HOOKS = [
-  'setAside',
-  'pathOf',
-  'storeId',
-  'setStoreId',
-  'freeBytes',
-  'signedUrl',
-] as const satisfies readonly (keyof BlobStore)[];
+/** Which methods a store has to have. One that is missing here does not compile. */
+const STORE_METHODS = {
+  stat: 'required',
+  open: 'required',
+  put: 'required',
+  delete: 'required',
+  list: 'required',
+  check: 'required',
+  dispose: 'required',
+  setAside: 'optional',
+  unfinished: 'optional',
+  pathOf: 'optional',
+  storeId: 'optional',
+  setStoreId: 'optional',
+  freeBytes: 'optional',
+  signedUrl: 'optional',
+} as const satisfies Record<keyof BlobStore, 'required' | 'optional'>;
 
 /** What every plugin is declared by. */
 export const DECLARED = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
@@ -156,8 +156,7 @@ export function checkStore(store: unknown): Mismatch[] {
   if (!isRecord(store)) return unless(false, printed(store), 'create to make an object');
   const hasId = [store['storeId'], store['setStoreId']].map((member) => member !== undefined);
   return [
-    ...STORE_METHODS.flatMap((method) => checkFunction(store, method, 'required', 'store')),
-    ...STORE_HOOKS.flatMap((hook) => checkFunction(store, hook, 'optional', 'store')),
+    ...Object.entries(STORE_METHODS).flatMap(([method, need]) => checkFunction(store, method, need, 'store')),
     ...unless(hasId[0] === hasId[1], 'one of storeId and setStoreId', 'both or neither of them'),
   ];
 }
